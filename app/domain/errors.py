@@ -1,0 +1,101 @@
+"""Refusals: a class carries its code and HTTP status; its docstring is the message where none is given.
+
+Only `web/errors.py` and `hub/session.py` translate these to the wire. The contract's codes are ERR_NO_EXTENSION,
+ERR_INVALID_PROMPT, ERR_RATE_LIMIT, ERR_GENERATION_FAILED, ERR_DOWNLOAD_FAILED and ERR_TIMEOUT; the rest are ours.
+"""
+
+from __future__ import annotations
+
+NO_EXTENSION = "ERR_NO_EXTENSION"
+INVALID_PROMPT = "ERR_INVALID_PROMPT"
+RATE_LIMIT = "ERR_RATE_LIMIT"
+GENERATION_FAILED = "ERR_GENERATION_FAILED"
+DOWNLOAD_FAILED = "ERR_DOWNLOAD_FAILED"
+TIMEOUT = "ERR_TIMEOUT"
+
+
+class Refusal(Exception):
+    """The request was refused."""
+
+    code = "ERR_INVALID_REQUEST"
+    status = 400
+
+    def __init__(self, detail: str | None = None, *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail or (type(self).__doc__ or "").strip())
+        self.retry_after_s = retry_after_s
+
+    @property
+    def detail(self) -> str:
+        """The sentence for the caller."""
+        return str(self)
+
+
+class InvalidRequest(Refusal):
+    """The request is not of the form that the API documents."""
+
+
+class InvalidPrompt(Refusal):
+    """The prompt is missing or cannot be used."""
+
+    code = INVALID_PROMPT
+
+
+class InvalidJson(Refusal):
+    """The body is not JSON."""
+
+    code = "ERR_INVALID_JSON"
+
+
+class Forbidden(Refusal):
+    """You may not do this."""
+
+    code = "ERR_FORBIDDEN"
+    status = 403
+
+
+class NotFound(Refusal):
+    """There is nothing here under that name."""
+
+    code = "ERR_NOT_FOUND"
+    status = 404
+
+
+class AlreadyFinished(Refusal):
+    """The request has already ended and cannot be changed."""
+
+    code = "ERR_ALREADY_FINISHED"
+    status = 409
+
+
+class PayloadTooLarge(Refusal):
+    """The body is larger than allowed."""
+
+    code = "ERR_PAYLOAD_TOO_LARGE"
+    status = 413
+
+
+class UnsupportedMediaType(Refusal):
+    """The body's content type is not one that this address takes."""
+
+    code = "ERR_UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+
+
+class Unavailable(Refusal):
+    """The service cannot take this now; try again shortly."""
+
+    code = "ERR_UNAVAILABLE"
+    status = 503
+
+
+class MalformedMessage(Refusal):
+    """Invalid message format"""
+
+    code = "ERR_INVALID_MESSAGE"
+
+
+class LeaseLost(Refusal):
+    """You do not hold this request; your message changed nothing."""
+
+    code = "ERR_LEASE_LOST"
+    status = 409

@@ -1,0 +1,75 @@
+"""What has happened to a request, as past facts. Each is stored in the same transaction as the change it tells of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact about one request; the log adds request id, sequence number and time."""
+
+    def payload(self) -> dict[str, Any]:
+        """The fact as plain data for the event log; what is unknown is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageGenerationRequestedEvent(Event):
+    """A client's request was accepted."""
+
+    model: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageGenerationAssignedEvent(Event):
+    """An extension was chosen and holds the request under a lease."""
+
+    extension_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageGenerationRequeuedEvent(Event):
+    """The extension gave the request back, or lost it; it waits for another."""
+
+    extension_id: str | None
+    attempt: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDownloadStartedEvent(Event):
+    """The extension reported its pictures; they are being fetched and checked."""
+
+    extension_id: str | None
+    attempt: int
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageGeneratedEvent(Event):
+    """Every picture is stored; `image_paths` are the paths the server serves them under."""
+
+    image_paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageGenerationFailedEvent(Event):
+    """The request has failed for good."""
+
+    code: str
+    error: str
+    reason: str | None = None
+    extension_id: str | None = None
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageGenerationCancelledEvent(Event):
+    """The owner called the request off."""
+
+    extension_id: str | None = None

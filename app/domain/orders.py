@@ -1,0 +1,140 @@
+"""What a client asks for, validated: prompt, model, parameters, owner."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.errors import InvalidPrompt, InvalidRequest
+
+DEFAULT_MODEL = "dall-e-3"
+DEFAULT_USER = "cli-user"
+
+PROMPT_CHARS = 8_000
+NAME_CHARS = 128
+SIDE_PX = (16, 8_192)
+IMAGES = (1, 10)
+OPTION_CHARS = 64
+EXTRA_PARAMETERS = 50
+DEADLINE_MS = (1_000, 604_800_000)
+
+MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+ -]{0,127}")
+USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+|=-]{0,127}")
+OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A request for pictures, fit to be stored. `parameters` travel to the extension as they are."""
+
+    prompt: str
+    model: str = DEFAULT_MODEL
+    user_id: str = DEFAULT_USER
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    deadline_ms: int | None = None
+
+    @property
+    def number_of_images(self) -> int:
+        """How many pictures are asked for."""
+        return int(self.parameters.get("numberOfImages", 1))
+
+
+def clean_prompt(value: object) -> str:
+    """The prompt, if it is text of 1 to 8,000 characters with something visible in it.
+
+    Line breaks and tabs are welcome; other control characters and lone surrogates are refused, because they forge
+    log lines or cannot be stored. Raises InvalidPrompt.
+    """
+    if value is None:
+        raise InvalidPrompt("prompt is missing: send the text of the picture as a string.")
+    if not isinstance(value, str):
+        raise InvalidPrompt("prompt must be a string.")
+    if not value.strip():
+        raise InvalidPrompt("prompt is empty: describe the picture in at least one word.")
+    if len(value) > PROMPT_CHARS:
+        raise InvalidPrompt(f"prompt is {len(value):,} characters long: at most {PROMPT_CHARS:,} are allowed.")
+    if bad := forbidden_character(value):
+        raise InvalidPrompt(f"prompt contains {bad}: remove it.")
+    return value
+
+
+def clean_model(value: object) -> str:
+    """A model's name: 1 to 128 letters, digits and . _ : / @ + - or spaces. Raises InvalidRequest."""
+    return _name("model", value, MODEL, "letters, digits, spaces and . _ : / @ + -")
+
+
+def clean_user(value: object) -> str:
+    """A user's id: 1 to 128 letters, digits and . _ : @ + | = -. Raises InvalidRequest."""
+    return _name("userId", value, USER, "letters, digits and . _ : @ + | = -")
+
+
+def clean_parameters(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with the known ones checked; unknown ones are kept as they are. Raises InvalidRequest.
+
+    width, height: 16 to 8,192 px. numberOfImages: 1 to 10. quality, style: short names.
+    """
+    if len(value) > EXTRA_PARAMETERS:
+        raise InvalidRequest(f"parameters has {len(value)} fields: at most {EXTRA_PARAMETERS} are allowed.")
+    for name, bounds in (("width", SIDE_PX), ("height", SIDE_PX), ("numberOfImages", IMAGES)):
+        if name in value:
+            _whole(f"parameters.{name}", value[name], bounds)
+    for name in ("quality", "style"):
+        if name in value:
+            _name(f"parameters.{name}", value[name], OPTION, "letters, digits, spaces and . _ -")
+    _check_text(value, "parameters", depth=0)
+    return dict(value)
+
+
+def clean_deadline(value: object) -> int | None:
+    """How long the client will wait, in ms from acceptance: 1,000 to 604,800,000 (a week). Raises InvalidRequest."""
+    return None if value is None else _whole("deadlineMs", value, DEADLINE_MS)
+
+
+def forbidden_character(text: str) -> str | None:
+    """Names the first character that no stored text may hold: a control character or a lone surrogate."""
+    for char in text:
+        if char in "\n\r\t":
+            continue
+        category = unicodedata.category(char)
+        if category == "Cc":
+            return f"the control character U+{ord(char):04X}"
+        if category == "Cs":
+            return f"the lone surrogate U+{ord(char):04X}"
+    return None
+
+
+def _whole(field_name: str, value: object, bounds: tuple[int, int]) -> int:
+    least, most = bounds
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidRequest(f"{field_name} must be a whole number from {least:,} to {most:,}.")
+    return value
+
+
+def _name(field_name: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise InvalidRequest(
+            f"{field_name} must be a string that begins with a letter or digit and holds at most "
+            f"{OPTION_CHARS if pattern is OPTION else NAME_CHARS} of these: {allowed}."
+        )
+    return value
+
+
+def _check_text(value: object, where: str, depth: int) -> None:
+    """Refuse what cannot be stored or sent on anywhere inside `value`."""
+    if depth > 8:
+        raise InvalidRequest(f"{where} is nested too deeply: at most 8 levels are allowed.")
+    if isinstance(value, str):
+        if "\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+            raise InvalidRequest(f"{where} contains a NUL or a lone surrogate: remove it.")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_text(key, f"a field name in {where}", depth + 1)
+            _check_text(item, f"{where}.{key}"[:120], depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item, where, depth + 1)
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**63 - 1:
+        raise InvalidRequest(f"{where} is a number too large to pass on: at most 2^63 - 1.")
