@@ -1,0 +1,170 @@
+"""The database: SQLite and PostgreSQL differ in this file and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import BigInteger, Connection, Engine, Table, create_engine, event, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import SingletonThreadPool
+from sqlalchemy.sql.functions import FunctionElement
+
+from app.domain.errors import Unavailable
+
+T = TypeVar("T")
+Runner = Callable[[Callable[[], Any]], Any]
+
+SQLITE_BUSY_MS = 10_000
+DEADLOCK_TRIES = 3
+
+
+class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as one
+    """The database's clock in ms since the epoch. Every time that decides something comes from here."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(now_ms, "sqlite")
+def _now_sqlite(element: object, compiler: object, **_: object) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)"
+
+
+@compiles(now_ms, "postgresql")
+def _now_postgresql(element: object, compiler: object, **_: object) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+class Transaction:
+    """One write: its connection, its time, and what is to be done once it is committed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._now: int | None = None
+        self._afterwards: list[Callable[[], None]] = []
+
+    @property
+    def now(self) -> int:
+        """The database's time in ms, read once a transaction."""
+        if self._now is None:
+            self._now = int(self.connection.execute(select(now_ms())).scalar_one())
+        return self._now
+
+    def upsert(self, table: Table) -> Any:
+        """An INSERT into `table` that can be told what to do on a conflict."""
+        dialect = postgresql if self.connection.dialect.name == "postgresql" else sqlite
+        return dialect.insert(table)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Have `action` done after the commit, in the order given, and not at all where the transaction fails."""
+        self._afterwards.append(action)
+
+    def committed(self) -> None:
+        """Do what was left for after the commit."""
+        for action in self._afterwards:
+            action()
+
+
+def inline(work: Callable[[], T]) -> T:
+    """Run database work where it is asked for: right for processes that serve nobody else meanwhile."""
+    return work()
+
+
+class Database:
+    """Reads and writes. `runner` moves the work off an event loop that it would hold up (SQLite under gevent)."""
+
+    def __init__(self, url: str, runner: Runner = inline) -> None:
+        self.engine = make_engine(url)
+        self.runner = runner if self.engine.dialect.name == "sqlite" else inline
+        self._writer = self.engine.execution_options(write=True)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on one consistent view of the database. Raises Unavailable where it cannot be reached."""
+
+        def run() -> T:
+            with self.engine.begin() as connection:
+                return work(connection)
+
+        return self._available(run)
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` as one transaction, then what it left for after the commit.
+
+        `work` may run more than once where the database broke a deadlock. Raises Unavailable where it cannot be reached.
+        """
+
+        def run() -> tuple[Transaction, T]:
+            with self._writer.begin() as connection:
+                transaction = Transaction(connection)
+                result = work(transaction)
+            return transaction, result
+
+        transaction, result = self._available(run)
+        transaction.committed()
+        return result
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+        self.engine.dispose()
+
+    def _available(self, run: Callable[[], T]) -> T:
+        for tries_left in reversed(range(DEADLOCK_TRIES)):
+            try:
+                result: T = self.runner(run)
+            except (OperationalError, InterfaceError, PoolTimeout) as error:
+                if _is_deadlock(error) and tries_left:
+                    continue
+                raise Unavailable(
+                    "The database cannot be reached or is busy; try again shortly.", retry_after_s=2
+                ) from error
+            return result
+        raise AssertionError("unreachable")
+
+
+def _is_deadlock(error: Exception) -> bool:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in {"40P01", "40001"}
+
+
+def make_engine(url: str) -> Engine:
+    """An engine with this house's settings; for SQLite the folder of the file is created."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(
+            parsed,
+            pool_size=5,
+            max_overflow=15,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 3},
+        )
+    Path(parsed.database or "").resolve().parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        parsed, poolclass=SingletonThreadPool, pool_size=32, connect_args={"check_same_thread": False}
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves: sqlite3 would say it too late, and deferred
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={SQLITE_BUSY_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that reads first cannot wait for a writer: it fails at once, or loses an update.
+    write = connection.get_execution_options().get("write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

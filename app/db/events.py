@@ -1,0 +1,46 @@
+"""The event log: what happened to each request, numbered without holes, written with the change itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from app.db.engine import Transaction
+from app.db.jobs import Job
+from app.db.tables import events
+from app.domain.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A fact in the log. `seq` counts 1, 2, 3 … within its request; `at` in ms since the epoch."""
+
+    seq: int
+    type: str
+    status: str
+    at: int
+    data: Mapping[str, Any]
+
+
+def append(tx: Transaction, job: Job, fact: Event) -> None:
+    """Write the fact under the number that the job's row has just taken; its time is the row's."""
+    tx.connection.execute(
+        insert(events).values(
+            job_id=job.id,
+            seq=job.last_event,
+            type=type(fact).__name__,
+            status=job.status.value,
+            at=job.updated_at,
+            data=fact.payload(),
+        )
+    )
+
+
+def after(connection: Connection, job_id: str, seq: int) -> list[Logged]:
+    """What happened to the job after the event numbered `seq`, in order."""
+    columns = (events.c.seq, events.c.type, events.c.status, events.c.at, events.c.data)
+    query = select(*columns).where(events.c.job_id == job_id, events.c.seq > seq).order_by(events.c.seq)
+    return [Logged(*row) for row in connection.execute(query)]

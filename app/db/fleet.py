@@ -1,0 +1,222 @@
+"""The fleet: which extensions there are, which are connected through which web process, and who has a free slot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from app.db.engine import Transaction, now_ms
+from app.db.tables import extensions, hubs, jobs
+from app.domain.messages import Authenticate
+from app.domain.policy import Candidate
+from app.domain.states import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """Where an extension can be reached: the web process that holds its socket, and the socket's id there."""
+
+    hub_id: str
+    connection_id: str
+
+
+def connect(tx: Transaction, hello: Authenticate, socket: Socket) -> Socket | None:
+    """The extension is connected through `socket`; returns the socket it had until now, where it still had one."""
+    query = select(extensions.c.connected, extensions.c.hub_id, extensions.c.connection_id)
+    before = tx.connection.execute(query.where(extensions.c.id == hello.extension_id).with_for_update()).first()
+    values = {
+        "hub_id": socket.hub_id,
+        "connection_id": socket.connection_id,
+        "connected": True,
+        "available": True,
+        "capabilities": list(hello.capabilities),
+        "max_concurrent": hello.max_concurrent,
+        "version": hello.version,
+        "connected_at": tx.now,
+        "heard_at": tx.now,
+        "disconnected_at": None,
+    }
+    tx.connection.execute(
+        tx.upsert(extensions)
+        .values(id=hello.extension_id, **values)
+        .on_conflict_do_update(index_elements=["id"], set_=values)
+    )
+    return Socket(before.hub_id, before.connection_id) if before and before.connected else None
+
+
+def heard(tx: Transaction, connection_id: str, available: bool) -> None:
+    """A heartbeat came over this connection."""
+    tx.connection.execute(
+        update(extensions)
+        .where(extensions.c.connection_id == connection_id)
+        .values(heard_at=tx.now, available=available)
+    )
+
+
+def disconnect(tx: Transaction, connection_id: str) -> bool:
+    """The connection is gone; False where the extension has another by now."""
+    gone = tx.connection.execute(
+        update(extensions)
+        .where(extensions.c.connection_id == connection_id, extensions.c.connected)
+        .values(connected=False, disconnected_at=tx.now)
+    )
+    return gone.rowcount == 1
+
+
+def is_current(connection: Connection, extension_id: str, connection_id: str) -> bool:
+    """True where this connection is the one that the extension is connected through."""
+    query = select(extensions.c.id).where(extensions.c.id == extension_id, extensions.c.connection_id == connection_id)
+    return connection.execute(query).first() is not None
+
+
+def free(connection: Connection, limit: int) -> list[Candidate]:
+    """Connected extensions that take work now and have a free slot, least busy first."""
+    names = ("id", "connection_id", "hub_id", "capabilities", "held", "max_concurrent", "last_success_at")
+    query = (
+        select(*(extensions.c[name] for name in names))
+        .where(_takes_work())
+        .order_by(extensions.c.held, extensions.c.last_success_at.desc())
+        .limit(limit)
+    )
+    return [
+        Candidate(
+            extension_id=row.id,
+            connection_id=row.connection_id,
+            hub_id=row.hub_id,
+            capabilities=tuple(row.capabilities),
+            held=row.held,
+            max_concurrent=row.max_concurrent,
+            last_success_at=row.last_success_at,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def take_slot(tx: Transaction, candidate: Candidate) -> bool:
+    """Hold the extension's row and see that it still has a free slot on the same connection.
+
+    Whoever assigns to the same extension waits here, so that two workers never give it more than it takes.
+    """
+    row = tx.connection.execute(
+        select(extensions.c.max_concurrent)
+        .where(
+            extensions.c.id == candidate.extension_id,
+            extensions.c.connection_id == candidate.connection_id,
+            _takes_work(),
+        )
+        .with_for_update()
+    ).first()
+    return row is not None and held(tx.connection, candidate.extension_id) < row.max_concurrent
+
+
+def held(connection: Connection, extension_id: str) -> int:
+    """How many jobs the extension holds."""
+    query = select(func.count()).where(jobs.c.holder == extension_id, jobs.c.status == Status.PROCESSING.value)
+    return connection.execute(query).scalar_one()
+
+
+def recount(tx: Transaction, extension_id: str) -> None:
+    """Write down how many jobs the extension holds; counted anew each time, so it cannot drift."""
+    count = select(func.count()).where(jobs.c.holder == extension_id, jobs.c.status == Status.PROCESSING.value)
+    tx.connection.execute(
+        update(extensions).where(extensions.c.id == extension_id).values(held=count.scalar_subquery())
+    )
+
+
+def succeeded(tx: Transaction, extension_id: str) -> None:
+    """The extension made its pictures: it is well again."""
+    tx.connection.execute(
+        update(extensions)
+        .where(extensions.c.id == extension_id)
+        .values(last_success_at=tx.now, failures=0, cooldown_until=0, cooldown_reason=None)
+    )
+
+
+def failures(connection: Connection, extension_id: str) -> int:
+    """How often in a row the extension has failed."""
+    query = select(extensions.c.failures).where(extensions.c.id == extension_id)
+    return connection.execute(query).scalar() or 0
+
+
+def cool_down(tx: Transaction, extension_id: str, pause_ms: int, reason: str) -> None:
+    """The extension failed: one more in a row, and no work before the pause is over."""
+    tx.connection.execute(
+        update(extensions)
+        .where(extensions.c.id == extension_id)
+        .values(
+            failures=extensions.c.failures + 1,
+            cooldown_until=case(
+                (extensions.c.cooldown_until > tx.now + pause_ms, extensions.c.cooldown_until),
+                else_=tx.now + pause_ms,
+            ),
+            cooldown_reason=reason[:400],
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What is known of a connected extension when somebody asks why a job waits."""
+
+    extension_id: str
+    capabilities: Sequence[str]
+    available: bool
+    held: int
+    max_concurrent: int
+    cooldown_until: int
+    cooldown_reason: str | None
+
+
+def connected(connection: Connection, limit: int = 10_000) -> list[Member]:
+    """The extensions that are connected now."""
+    names = ("id", "capabilities", "available", "held", "max_concurrent", "cooldown_until", "cooldown_reason")
+    query = select(*(extensions.c[name] for name in names)).where(extensions.c.connected).limit(limit)
+    return [Member(*row) for row in connection.execute(query)]
+
+
+def count_connected(connection: Connection, hub_timeout_ms: int) -> int:
+    """How many extensions are connected, over all web processes that live."""
+    alive = select(hubs.c.id).where(hubs.c.seen_at > now_ms() - hub_timeout_ms)
+    query = select(func.count()).where(extensions.c.connected, extensions.c.hub_id.in_(alive))
+    return connection.execute(query).scalar_one()
+
+
+def hub_seen(tx: Transaction, hub_id: str) -> None:
+    """The web process lives."""
+    tx.connection.execute(
+        tx.upsert(hubs)
+        .values(id=hub_id, seen_at=tx.now)
+        .on_conflict_do_update(index_elements=["id"], set_={"seen_at": tx.now})
+    )
+
+
+def hubs_lost(connection: Connection, hub_timeout_ms: int) -> list[str]:
+    """Web processes that have not been seen for longer than they may."""
+    return list(connection.execute(select(hubs.c.id).where(hubs.c.seen_at <= now_ms() - hub_timeout_ms)).scalars())
+
+
+def forget_hub(tx: Transaction, hub_id: str) -> list[str]:
+    """The web process is gone: so are its sockets. Returns the ids of the connections that went with it."""
+    query = select(extensions.c.connection_id).where(extensions.c.hub_id == hub_id, extensions.c.connected)
+    lost = list(tx.connection.execute(query).scalars())
+    tx.connection.execute(
+        update(extensions)
+        .where(extensions.c.hub_id == hub_id, extensions.c.connected)
+        .values(connected=False, disconnected_at=tx.now)
+    )
+    tx.connection.execute(delete(hubs).where(hubs.c.id == hub_id))
+    return lost
+
+
+def _takes_work() -> ColumnElement[bool]:
+    return (
+        extensions.c.connected
+        & extensions.c.available
+        & (extensions.c.held < extensions.c.max_concurrent)
+        & (extensions.c.cooldown_until <= now_ms())
+        # after a pause, one job at a time shows whether it is well again
+        & ((extensions.c.failures == 0) | (extensions.c.held == 0))
+    )

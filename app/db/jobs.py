@@ -1,0 +1,234 @@
+"""Jobs: a client's requests as rows. Insert, find, list, and `move`, the one compare-and-set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, insert, literal, or_, select, union_all, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from app.db.engine import Transaction, now_ms
+from app.db.tables import jobs
+from app.domain.states import TABLE, Status, Step
+
+Condition = ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request as it stood when it was read. Times in ms since the epoch; see `tables.jobs` for the meanings."""
+
+    id: str
+    correlation_id: str
+    user_id: str
+    model: str
+    prompt: str
+    parameters: Mapping[str, Any]
+    number_of_images: int
+    status: Status
+    progress: int
+    progress_note: str | None
+    version: int
+    last_event: int
+    place: int
+    due_at: int
+    queue_until: int
+    deadline_at: int | None
+    holder: str | None
+    connection_id: str | None
+    lease: str | None
+    lease_until: int | None
+    attempt: int
+    attempt_until: int | None
+    handed_over: bool
+    strikes: int
+    avoid: str | None
+    download_attempt: int
+    sources: Sequence[str] | None
+    source_metadata: Mapping[str, Any] | None
+    error_code: str | None
+    error: str | None
+    reason: str | None
+    created_at: int
+    updated_at: int
+    started_at: int | None
+    generated_at: int | None
+    finished_at: int | None
+
+
+_COLUMNS = [jobs.c[each.name] for each in fields(Job)]
+
+
+def _job(row: Row[Any]) -> Job:
+    values = row._asdict()
+    return Job(**{**values, "status": Status(values["status"])})
+
+
+def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
+    """Insert a new request with status accepted; its times are the transaction's."""
+    row = tx.connection.execute(
+        insert(jobs)
+        .values(id=job_id, status=Status.ACCEPTED, created_at=tx.now, updated_at=tx.now, due_at=tx.now, **values)
+        .returning(*_COLUMNS)
+    ).one()
+    return _job(row)
+
+
+def move(tx: Transaction, job_id: str, step: Step, *conditions: Condition, **values: Any) -> Job | None:
+    """Take `step` where the job still stands in one of its sources and every condition holds; None where it does not.
+
+    This is the compare-and-set that every change of a job goes through. None is normal: someone was faster.
+    """
+    transition = TABLE[step]
+    row = tx.connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.status.in_(transition.sources), *conditions)
+        .values(
+            status=transition.target,
+            version=jobs.c.version + 1,
+            last_event=jobs.c.last_event + (1 if transition.event else 0),
+            updated_at=now_ms(),
+            **values,
+        )
+        .returning(*_COLUMNS)
+    ).one_or_none()
+    return None if row is None else _job(row)
+
+
+def find(connection: Connection, job_id: str) -> Job | None:
+    """The job of that id, or None."""
+    return _first(connection, select(*_COLUMNS).where(jobs.c.id == job_id))
+
+
+def versions(connection: Connection, job_ids: Iterable[str]) -> dict[str, int]:
+    """The version of each job that exists: what a watcher compares to see whether it missed something."""
+    rows = connection.execute(select(jobs.c.id, jobs.c.version).where(jobs.c.id.in_(list(job_ids))))
+    return {row.id: row.version for row in rows}
+
+
+def of_user(connection: Connection, user_id: str, status: Status | None, before: str | None, limit: int) -> list[Job]:
+    """A user's jobs, newest first; `before` is the id where the last page ended (ids grow with time)."""
+    query = select(*_COLUMNS).where(jobs.c.user_id == user_id).order_by(jobs.c.id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(jobs.c.status == status)
+    if before is not None:
+        query = query.where(jobs.c.id < before)
+    return _all(connection, query)
+
+
+def waiting(connection: Connection, models: frozenset[str] | None, limit: int) -> list[Job]:
+    """The first jobs in the line that are due, for these models (None: for any)."""
+    line = select(*_COLUMNS).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.due_at <= now_ms())
+    if models is None:
+        return _all(connection, line.order_by(jobs.c.place, jobs.c.id).limit(limit))
+    found = [
+        job
+        for model in sorted(models)
+        for job in _all(connection, line.where(jobs.c.model == model).order_by(jobs.c.place, jobs.c.id).limit(limit))
+    ]
+    return sorted(found, key=lambda job: (job.place, job.id))[:limit]
+
+
+def last_place(connection: Connection, user_id: str) -> int | None:
+    """The place in the line of the user's last waiting job."""
+    query = select(func.max(jobs.c.place)).where(jobs.c.user_id == user_id, jobs.c.status == Status.ACCEPTED.value)
+    return connection.execute(query).scalar_one()
+
+
+def ahead_of(connection: Connection, job: Job, most: int) -> int:
+    """How many waiting jobs for the same model stand before this one; counted up to `most`."""
+    before = or_(jobs.c.place < job.place, and_(jobs.c.place == job.place, jobs.c.id < job.id))
+    some = select(literal(1)).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.model == job.model, before)
+    return connection.execute(select(func.count()).select_from(some.limit(most).subquery())).scalar_one()
+
+
+def held_by(connection: Connection, extension_id: str) -> list[Job]:
+    """The jobs that this extension holds at the moment."""
+    return _all(
+        connection,
+        select(*_COLUMNS).where(jobs.c.holder == extension_id, jobs.c.status == Status.PROCESSING.value),
+    )
+
+
+def leases_over(connection: Connection, limit: int) -> list[Job]:
+    """Jobs whose holder's lease is over."""
+    query = select(*_COLUMNS).where(jobs.c.status == Status.PROCESSING.value, jobs.c.lease_until <= now_ms())
+    return _all(connection, query.order_by(jobs.c.lease_until).limit(limit))
+
+
+def downloads_due(connection: Connection, limit: int) -> list[str]:
+    """Ids of the jobs whose pictures nobody is fetching, though it is time."""
+    query = select(jobs.c.id).where(jobs.c.status == Status.DOWNLOADING.value, jobs.c.due_at <= now_ms())
+    return list(connection.execute(query.order_by(jobs.c.due_at).limit(limit)).scalars())
+
+
+def overdue(connection: Connection, limit: int) -> list[Job]:
+    """Jobs that waited longer than they may, and jobs whose client's deadline has passed."""
+    waited = select(jobs.c.id).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.queue_until <= now_ms())
+    late = select(jobs.c.id).where(
+        jobs.c.status.in_(("accepted", "processing", "downloading")),
+        jobs.c.deadline_at.is_not(None),
+        jobs.c.deadline_at <= now_ms(),
+    )
+    either = union_all(waited.limit(limit).subquery().select(), late.limit(limit).subquery().select())
+    return _all(connection, select(*_COLUMNS).where(jobs.c.id.in_(either)).limit(limit))
+
+
+def models_waited_for(connection: Connection) -> list[str]:
+    """The models that waiting jobs ask for: one index probe a model, however many jobs wait."""
+    found: list[str] = []
+    query = select(func.min(jobs.c.model)).where(jobs.c.status == Status.ACCEPTED.value)
+    model = connection.execute(query).scalar_one()
+    while model is not None:
+        found.append(model)
+        model = connection.execute(query.where(jobs.c.model > model)).scalar_one()
+    return found
+
+
+def waiting_since(connection: Connection, model: str, before_ms: int, limit: int) -> list[Job]:
+    """Jobs for `model` that have waited since `before_ms` or longer."""
+    return _all(
+        connection,
+        select(*_COLUMNS)
+        .where(jobs.c.status == Status.ACCEPTED.value, jobs.c.model == model, jobs.c.created_at <= before_ms)
+        .limit(limit),
+    )
+
+
+def anyone_waiting(connection: Connection) -> bool:
+    """True where at least one job waits and is due."""
+    query = select(literal(1)).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.due_at <= now_ms()).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def shorten_leases(tx: Transaction, connection_id: str, until_ms: int) -> None:
+    """A connection broke: what it holds is kept for it until `until_ms`, and not longer."""
+    tx.connection.execute(
+        update(jobs)
+        .where(
+            jobs.c.connection_id == connection_id,
+            jobs.c.status == Status.PROCESSING.value,
+            jobs.c.lease_until > until_ms,
+        )
+        .values(lease_until=until_ms)
+    )
+
+
+def move_clock(tx: Transaction, by_ms: int) -> None:
+    """Shift what waits for time to pass by `by_ms`: nobody was watching, so that time does not count."""
+    tx.connection.execute(
+        update(jobs)
+        .where(jobs.c.status == Status.PROCESSING.value)
+        .values(lease_until=jobs.c.lease_until + by_ms, attempt_until=jobs.c.attempt_until + by_ms)
+    )
+
+
+def _all(connection: Connection, query: Select[Any]) -> list[Job]:
+    return [_job(row) for row in connection.execute(query)]
+
+
+def _first(connection: Connection, query: Select[Any]) -> Job | None:
+    row = connection.execute(query).first()
+    return None if row is None else _job(row)

@@ -1,0 +1,62 @@
+"""Bring the database to this release's schema: many processes may ask at once, one does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from app.db.engine import make_engine
+
+FOLDER = Path(__file__).resolve().parents[2] / "migrations"
+ADVISORY_LOCK = 0x1F1EE7
+
+
+def upgrade(url: str) -> bool:
+    """Run what migrations are missing, under a lock that other processes wait for; True where there were any."""
+    engine = make_engine(url)
+    try:
+        with engine.execution_options(write=True).begin() as connection:
+            _only_one(connection)
+            if _revision(connection) == _script().get_current_head():
+                return False
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            return True
+    finally:
+        engine.dispose()
+
+
+def is_current(url: str) -> bool:
+    """True where the database has the schema that this code was written for."""
+    engine = make_engine(url)
+    try:
+        with engine.begin() as connection:
+            return _revision(connection) == _script().get_current_head()
+    finally:
+        engine.dispose()
+
+
+def _only_one(connection: Connection) -> None:
+    # SQLite needs nothing more: the transaction began with the write lock
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    return config
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())

@@ -1,0 +1,39 @@
+"""Small things that the house remembers: secrets it made itself, when it last swept, which models were served."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from app.db.engine import Transaction
+from app.db.tables import models_served, secrets, sweeps
+
+
+def secret(tx: Transaction, name: str, fresh: bytes) -> bytes:
+    """The secret of that name; `fresh` becomes it where there is none yet."""
+    tx.connection.execute(tx.upsert(secrets).values(name=name, value=fresh, created_at=tx.now).on_conflict_do_nothing())
+    return bytes(tx.connection.execute(select(secrets.c.value).where(secrets.c.name == name)).scalar_one())
+
+
+def last_sweep(tx: Transaction, name: str) -> int | None:
+    """When the sweep of that name ran last (ms), and note that it runs now."""
+    before = tx.connection.execute(select(sweeps.c.at).where(sweeps.c.name == name).with_for_update()).scalar()
+    tx.connection.execute(
+        tx.upsert(sweeps)
+        .values(name=name, at=tx.now)
+        .on_conflict_do_update(index_elements=["name"], set_={"at": tx.now})
+    )
+    return before
+
+
+def served(tx: Transaction, model: str, now: bool) -> int:
+    """When a capable extension was last there for `model` (ms): this moment where `now`, else as noted before.
+
+    A model that is asked about for the first time counts as served this moment, so that its jobs get their full wait.
+    """
+    write = tx.upsert(models_served).values(model=model, served_at=tx.now)
+    if now:
+        tx.connection.execute(write.on_conflict_do_update(index_elements=["model"], set_={"served_at": tx.now}))
+        return tx.now
+    tx.connection.execute(write.on_conflict_do_nothing())
+    query = select(models_served.c.served_at).where(models_served.c.model == model)
+    return int(tx.connection.execute(query).scalar_one())

@@ -1,0 +1,204 @@
+"""The tables. Times are whole milliseconds since the epoch (UTC); names are the contract's words in snake_case."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Ms = BigInteger
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("correlation_id", String(128), nullable=False),
+    Column("user_id", String(128), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("number_of_images", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("progress", Integer, nullable=False, server_default="0"),
+    Column("progress_note", String(200)),
+    # `version` rises with every change; `last_event` is the sequence number of the newest event
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("last_event", Integer, nullable=False, server_default="0"),
+    # where it stands in the line (a virtual time), and not before when
+    Column("place", Ms, nullable=False),
+    Column("due_at", Ms, nullable=False),
+    Column("queue_until", Ms, nullable=False),
+    Column("deadline_at", Ms),
+    # who holds it: an extension while it is processed, a worker while it is downloaded
+    Column("holder", String(128)),
+    Column("connection_id", String(36)),
+    Column("lease", String(64)),
+    Column("lease_until", Ms),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("attempt_until", Ms),
+    Column("handed_over", Boolean, nullable=False, server_default=text("false")),
+    Column("strikes", Integer, nullable=False, server_default="0"),
+    Column("avoid", String(128)),
+    Column("download_attempt", Integer, nullable=False, server_default="0"),
+    Column("sources", JSON),
+    Column("source_metadata", JSON),
+    Column("error_code", String(64)),
+    Column("error", Text),
+    Column("reason", Text),
+    Column("created_at", Ms, nullable=False),
+    Column("updated_at", Ms, nullable=False),
+    Column("started_at", Ms),
+    Column("generated_at", Ms),
+    Column("finished_at", Ms),
+)
+
+_waiting = jobs.c.status == "accepted"
+_processing = jobs.c.status == "processing"
+_downloading = jobs.c.status == "downloading"
+_open = jobs.c.status.in_(("accepted", "processing", "downloading"))
+
+
+def _partial(name: str, *columns: Column[object], where: object) -> None:
+    Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+# Each question that the house asks often has its index; those of open jobs stay small however long the history is.
+_partial("ix_jobs_line", jobs.c.model, jobs.c.place, jobs.c.id, where=_waiting)
+_partial("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=_waiting)
+_partial("ix_jobs_line_user", jobs.c.user_id, jobs.c.place, where=_waiting)
+_partial("ix_jobs_queue_until", jobs.c.queue_until, where=_waiting)
+_partial("ix_jobs_held", jobs.c.holder, where=_processing)
+_partial("ix_jobs_lease_until", jobs.c.lease_until, where=_processing)
+_partial("ix_jobs_download_due", jobs.c.due_at, where=_downloading)
+_partial("ix_jobs_deadline", jobs.c.deadline_at, where=_open & jobs.c.deadline_at.is_not(None))
+Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
+Index("ix_jobs_user_status", jobs.c.user_id, jobs.c.status, jobs.c.id)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("data", JSON, nullable=False),
+    UniqueConstraint("job_id", "seq"),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("file", String(80), nullable=False, unique=True),
+    Column("source_url", Text),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_at", Ms, nullable=False),
+)
+
+# Files that a download means to write: what a crash leaves on disk is found here, not by walking the folder.
+files = Table(
+    "files",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("job_id", String(36), nullable=False),
+    Column("created_at", Ms, nullable=False, index=True),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("sha256", String(64)),
+    Column("bytes", BigInteger),
+    Column("created_at", Ms, nullable=False, index=True),
+)
+
+extensions = Table(
+    "extensions",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("connection_id", String(36)),
+    Column("hub_id", String(36)),
+    Column("connected", Boolean, nullable=False),
+    Column("available", Boolean, nullable=False),
+    Column("capabilities", JSON, nullable=False),
+    Column("max_concurrent", Integer, nullable=False),
+    Column("version", String(64)),
+    Column("held", Integer, nullable=False, server_default="0"),
+    Column("connected_at", Ms, nullable=False),
+    Column("heard_at", Ms, nullable=False),
+    Column("disconnected_at", Ms),
+    Column("last_success_at", Ms, nullable=False, server_default="0"),
+    # how it has done lately: failures in a row, and the pause they earned it
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("cooldown_until", Ms, nullable=False, server_default="0"),
+    Column("cooldown_reason", String(400)),
+)
+Index("ix_extensions_hub", extensions.c.hub_id, extensions.c.connected)
+_partial(
+    "ix_extensions_free",
+    extensions.c.held,
+    where=extensions.c.connected & extensions.c.available & (extensions.c.held < extensions.c.max_concurrent),
+)
+
+# One row a web process, renewed while it lives: sockets of a process that is not seen any more are gone.
+hubs = Table(
+    "hubs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("seen_at", Ms, nullable=False, index=True),
+)
+
+# When a capable extension was last there, for each model that somebody waits for.
+models_served = Table(
+    "models_served",
+    metadata,
+    Column("model", String(128), primary_key=True),
+    Column("served_at", Ms, nullable=False),
+)
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("at", Ms, nullable=False),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("created_at", Ms, nullable=False),
+)
