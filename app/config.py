@@ -182,7 +182,9 @@ class _Reader:
                 raise ValueError
             return raw.rstrip("/")
 
-        return self.parsed(name, None, parse, "a URL that begins with " + " or ".join(f"{s}://" for s in sorted(schemes)))
+        return self.parsed(
+            name, None, parse, "a URL that begins with " + " or ".join(f"{s}://" for s in sorted(schemes))
+        )
 
     def database_url(self, name: str, default: str) -> str:
         def parse(raw: str) -> str:

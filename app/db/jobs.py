@@ -134,7 +134,8 @@ def waiting(connection: Connection, models: frozenset[str] | None, limit: int) -
 def last_place(connection: Connection, user_id: str) -> int | None:
     """The place in the line of the user's last waiting job."""
     query = select(func.max(jobs.c.place)).where(jobs.c.user_id == user_id, jobs.c.status == Status.ACCEPTED.value)
-    return connection.execute(query).scalar_one()
+    place: int | None = connection.execute(query).scalar_one()
+    return place
 
 
 def ahead_of(connection: Connection, job: Job, most: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -351,9 +351,7 @@ def _image_generation_failed(read: _Fields) -> ImageGenerationFailed:
         reason=read.text("reason"),
         code=read.text("code", 64),
         retryable=read.flag("retryable"),
-        retry_after_ms=None
-        if read.body.get("retryAfterMs") is None
-        else read.whole("retryAfterMs", 0, 0, 86_400_000),
+        retry_after_ms=None if read.body.get("retryAfterMs") is None else read.whole("retryAfterMs", 0, 0, 86_400_000),
         correlation_id=read.optional_id("correlationId"),
         lease=read.optional_id("lease"),
     )
@@ -386,7 +384,7 @@ def _heartbeat(read: _Fields) -> Heartbeat:
     )
 
 
-_PARSERS = {
+_PARSERS: dict[str, Callable[[_Fields], Incoming]] = {
     Authenticate.type: _authenticate,
     ImageGenerated.type: _image_generated,
     ImageGenerationFailed.type: _image_generation_failed,

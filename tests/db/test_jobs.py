@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from app.db import jobs
+from app.db.engine import Database, Transaction
+from app.db.migrate import is_current, upgrade
+from app.db.tables import jobs as table
+from app.domain.states import Status, Step
+
+
+def add(database: Database, **values: object) -> jobs.Job:
+    order = {
+        "correlation_id": "c-1",
+        "user_id": "ann",
+        "model": "dall-e-3",
+        "prompt": "a fox",
+        "parameters": {"width": 64},
+        "number_of_images": 1,
+    }
+
+    def work(tx: Transaction) -> jobs.Job:
+        return jobs.add(tx, str(uuid.uuid4()), {**order, "place": tx.now, "queue_until": tx.now + 60_000, **values})
+
+    return database.write(work)
+
+
+def test_a_new_job_waits_at_its_place(database: Database) -> None:
+    job = add(database)
+    assert job.status is Status.ACCEPTED
+    assert database.read(lambda c: jobs.waiting(c, None, 10)) == [job]
+    assert database.read(lambda c: jobs.find(c, job.id)) == job
+
+
+def test_only_one_of_many_takes_the_same_step(database: Database) -> None:
+    job = add(database)
+
+    def take(n: int) -> bool:
+        return database.write(lambda tx: jobs.move(tx, job.id, Step.ASSIGN, holder=f"e{n}")) is not None
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(take, range(8))) == [False] * 7 + [True]
+
+
+def test_a_step_from_the_wrong_state_changes_nothing(database: Database) -> None:
+    job = add(database)
+    assert database.write(lambda tx: jobs.move(tx, job.id, Step.STORE)) is None
+    assert database.read(lambda c: jobs.find(c, job.id)) == job
+
+
+def test_a_step_with_the_wrong_lease_changes_nothing(database: Database) -> None:
+    job = add(database)
+    database.write(lambda tx: jobs.move(tx, job.id, Step.ASSIGN, lease="right"))
+    late = database.write(lambda tx: jobs.move(tx, job.id, Step.GENERATED, table.c.lease == "wrong"))
+    assert late is None
+
+
+def test_models_are_listed_once_however_many_wait(database: Database) -> None:
+    for model in ("b", "a", "b", "c"):
+        add(database, model=model)
+    assert database.read(jobs.models_waited_for) == ["a", "b", "c"]
+
+
+def test_the_line_is_served_in_order_for_the_models_asked(database: Database) -> None:
+    late, early, other = add(database, place=9), add(database, place=5), add(database, place=1, model="x")
+    found = database.read(lambda c: jobs.waiting(c, frozenset({"dall-e-3"}), 10))
+    assert found == [early, late]
+    assert database.read(lambda c: jobs.waiting(c, None, 10)) == [other, early, late]
+
+
+def test_what_waits_for_after_the_commit_is_not_done_when_it_fails(database: Database) -> None:
+    done: list[str] = []
+
+    def work(tx: Transaction) -> None:
+        tx.after_commit(lambda: done.append("told"))
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        database.write(work)
+    assert done == []
+
+
+def test_migrations_are_done_once(database: Database) -> None:
+    url = database.engine.url.render_as_string(hide_password=False)
+    assert upgrade(url) is False
+    assert is_current(url)
+    assert database.read(lambda c: c.execute(text("SELECT count(*) FROM jobs")).scalar_one()) == 0

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from app.config import BadSetting, Settings
+
+
+def test_the_contracts_defaults_hold() -> None:
+    settings = Settings.from_env({})
+    assert (settings.port, settings.ws_port, settings.ws_path) == (3000, 3001, "/ws")
+    assert (settings.max_image_bytes, settings.request_timeout_ms, settings.download_timeout_ms) == (
+        10_485_760,
+        300_000,
+        60_000,
+    )
+
+
+def test_port_alone_serves_both() -> None:
+    assert Settings.from_env({"PORT": "8080"}).ws_port is None
+    assert Settings.from_env({"PORT": "8080", "WS_PORT": "8081"}).socket_port == 8081
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("DATABASE_URL", "mysql://x/y"),
+        ("REDIS_URL", "localhost"),
+        ("IMAGE_SOURCE_ALLOWLIST", "a host"),
+        ("SECRET_KEY", "short"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=f"^{name}"):
+        Settings.from_env({name: value})
