@@ -1,0 +1,122 @@
+"""Which addresses may be fetched from: public ones, and what the operator's allow-list adds."""
+
+from __future__ import annotations
+
+import ipaddress
+import queue
+import socket
+import threading
+from collections.abc import Callable, Sequence
+
+from app.adapters.fetch_errors import AddressRefused, FetchTimeout, HostUnreachable
+from app.config import Allowlist
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolver = Callable[[str, int], Sequence[str]]
+
+# Every IPv6 address that the Internet routes lies in 2000::/3. Outside it are loopback, link-local, site-local, unique
+# local and multicast addresses, and the forms that carry an IPv4 address: ::a.b.c.d, ::ffff:a.b.c.d, NAT64 64:ff9b::/96.
+_ROUTED_V6 = ipaddress.IPv6Network("2000::/3")
+
+# Python's is_global takes several of these for public (3.11: multicast, 192.0.0.8, 192.88.99.0/24, 2002::/16), so they
+# are all written down. 168.63.129.16 looks public but is, inside Azure, the machine's own host.
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "168.63.129.16/32",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+    )
+)
+
+
+def is_public(address: IPAddress) -> bool:
+    """True where anybody on the Internet would reach the same machine under this address."""
+    if address.version == 6 and address not in _ROUTED_V6:
+        return False
+    return address.is_global and not any(address in network for network in _NOT_PUBLIC)
+
+
+def system_resolver(host: str, port: int) -> list[str]:
+    """Every address that this machine's resolver knows for `host`."""
+    return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+class AddressRules:
+    """Turns a host into the addresses that may be connected to, or refuses it whole."""
+
+    def __init__(self, allowlist: Allowlist, resolve: Resolver = system_resolver) -> None:
+        self._hosts = frozenset(host.removesuffix(".") for host in allowlist.hosts)
+        self._networks = allowlist.networks
+        self._resolve = resolve
+
+    def admit(self, host: str, port: int, timeout_s: float) -> tuple[IPAddress, ...]:
+        """The addresses of `host`, asked for once: whoever connects must take one of these and not ask again.
+
+        Raises AddressRefused where a single one is not public: a host with one private answer is after something.
+        """
+        addresses = self._addresses(host, port, timeout_s)
+        if host in self._hosts:
+            return addresses
+        strangers = [address for address in addresses if not self._is_allowed(address)]
+        if not all(is_public(address) for address in strangers):
+            raise AddressRefused(f"{host} is not at a public address, so nothing is fetched from it.")
+        # Below 1024 live the services that a GET could be mistaken for a command by; a web server has two ports there.
+        if strangers and port < 1024 and port not in (80, 443):
+            raise AddressRefused(f"Port {port} is not one for HTTP: use 80, 443 or one from 1024 on.")
+        return addresses
+
+    def _is_allowed(self, address: IPAddress) -> bool:
+        return any(address in network for network in self._networks)
+
+    def _addresses(self, host: str, port: int, timeout_s: float) -> tuple[IPAddress, ...]:
+        try:
+            return (ipaddress.ip_address(host),)
+        except ValueError:
+            answers = _resolved(self._resolve, host, port, timeout_s)
+        try:
+            addresses = tuple(dict.fromkeys(ipaddress.ip_address(answer) for answer in answers))
+        except ValueError:
+            raise AddressRefused(f"{host} has an address that cannot be read.") from None
+        if not addresses:
+            raise HostUnreachable(f"{host} has no address.")
+        return addresses
+
+
+def _resolved(resolve: Resolver, host: str, port: int, timeout_s: float) -> Sequence[str]:
+    """Resolvers have no deadline of their own, so a thread asks and is left behind when it is too slow."""
+    answers: queue.SimpleQueue[Sequence[str] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(resolve(host, port))
+        except (OSError, ValueError) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout_s)
+    except queue.Empty:
+        raise FetchTimeout(f"Looking up {host} took too long.") from None
+    if not isinstance(answer, Exception):
+        return answer
+    if isinstance(answer, socket.gaierror) and answer.errno == socket.EAI_NONAME:
+        raise AddressRefused(f"There is no host named {host}.") from answer
+    raise HostUnreachable(f"The address of {host} could not be looked up.") from answer

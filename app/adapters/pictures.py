@@ -1,0 +1,120 @@
+"""Judging bytes that claim to be a picture, and making the clean PNG of it that is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from PIL import ExifTags, Image, ImageOps
+
+from app.domain import jpeg, png, webp
+from app.domain.images import HEAD_BYTES, BadImage, ImageLimits, Kind, Picture, check_pixels, kind_of
+
+# Measured at 1024 x 1024: a third of the time of level 6 for 4 to 8 % more bytes; level 2 saves as much time again for 10 to 40 %.
+COMPRESS_LEVEL = 4
+PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)
+
+
+def memory_needed(limits: ImageLimits) -> int:
+    """Bytes that judging the largest picture may take: a WEBP's decoder keeps four copies of 4 bytes a pixel."""
+    return 16 * limits.max_pixels + 128 * 2**20
+
+
+def check_and_store_as_png(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
+    """Write the picture in `source` into the empty, readable `target` as a PNG without anything but the picture.
+
+    A sound PNG keeps its pixels as they are packed; everything else is decoded, turned upright and packed anew.
+    Raises BadImage where the bytes are not a whole, still picture within `limits`; an OSError is the disk's.
+    """
+    kind, width, height = _measure(source, limits)
+    if kind == "png":
+        if png.copy_critical_chunks(source, target) and not _is_upright(source):
+            target.seek(0)
+            target.truncate()
+            width, height = _repack(source, target, kind, limits)
+    else:
+        width, height = _repack(source, target, kind, limits)
+    target.flush()
+    return Picture(width, height, target.seek(0, 2), _sha256(target))
+
+
+def _measure(source: BinaryIO, limits: ImageLimits) -> tuple[Kind, int, int]:
+    """What the file claims to be, before anything makes room for it."""
+    if source.seek(0, 2) > limits.max_bytes:
+        raise BadImage(f"The picture has more than the {limits.max_bytes} bytes that are allowed.")
+    source.seek(0)
+    head = source.read(HEAD_BYTES)
+    kind = kind_of(head)
+    if kind == "png":
+        header = png.read_header(source)
+        width, height = header.width, header.height
+    elif kind == "webp":
+        width, height = webp.read_size(head)
+    else:
+        source.seek(0)
+        jpeg.check_scans(source.read())
+        with _opened(source, kind) as image:
+            width, height = image.size
+    check_pixels(width, height, limits)
+    return kind, width, height
+
+
+def _is_upright(source: BinaryIO) -> bool:
+    with _opened(source, "png") as image, _judged("png"):
+        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) == 1)
+
+
+def _repack(source: BinaryIO, target: BinaryIO, kind: Kind, limits: ImageLimits) -> tuple[int, int]:
+    with _opened(source, kind) as image:
+        check_pixels(*image.size, limits)
+        with _judged(kind):
+            upright = _decoded(image)
+    upright.save(target, format="PNG", compress_level=COMPRESS_LEVEL)
+    return upright.size
+
+
+def _decoded(image: Image.Image) -> Image.Image:
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    decoded = image if image.mode in PNG_MODES else image.convert("RGB")
+    # The encoder writes profiles and the like of its own accord where it finds them here.
+    decoded.info = {key: value for key, value in decoded.info.items() if key == "transparency"}
+    return decoded
+
+
+@contextlib.contextmanager
+def _opened(source: BinaryIO, kind: Kind) -> Iterator[Image.Image]:
+    source.seek(0)
+    with _judged(kind):
+        image = Image.open(source, formats=[kind.upper()])
+    try:
+        yield image
+    finally:
+        with contextlib.suppress(*BROKEN):
+            image.close()
+
+
+@contextlib.contextmanager
+def _judged(kind: Kind) -> Iterator[None]:
+    """Whatever a decoder says about broken bytes is one thing to us."""
+    try:
+        yield
+    except MemoryError as error:
+        raise BadImage(f"The {kind.upper()} takes more memory to decode than a picture may.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadImage(f"The {kind.upper()} has more pixels than are allowed.") from error
+    except BROKEN as error:
+        raise BadImage(f"The {kind.upper()} is damaged or cut off.") from error
+
+
+def _sha256(file: BinaryIO) -> str:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,36 @@
+"""Pictures that arrive inside their own URL: `data:image/png;base64,…`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+_HEAD = re.compile(r"data:image/(?:png|jpeg|webp);base64,")
+
+
+class BadDataUrl(ValueError):
+    """The data: URL cannot be used; the text says why."""
+
+
+def is_data_url(url: str) -> bool:
+    """True for what `content` must read, whether or not it can."""
+    return url[:5].lower() == "data:"
+
+
+def content(url: str, max_bytes: int) -> bytes:
+    """The bytes that `url` carries. Raises BadDataUrl where it is not strict base64 of at most `max_bytes` bytes."""
+    head = _HEAD.match(url)
+    if head is None:
+        raise BadDataUrl("The data: URL must begin with data:image/png;base64, (or image/jpeg, image/webp).")
+    if len(url) - head.end() > 4 * (max_bytes // 3 + 1):
+        raise BadDataUrl(f"The data: URL carries more than {max_bytes} bytes.")
+    try:
+        data = base64.b64decode(url[head.end() :], validate=True)
+    except (binascii.Error, ValueError):
+        raise BadDataUrl("The data: URL's content is not valid base64.") from None
+    if not data:
+        raise BadDataUrl("The data: URL carries nothing.")
+    if len(data) > max_bytes:
+        raise BadDataUrl(f"The data: URL carries more than {max_bytes} bytes.")
+    return data

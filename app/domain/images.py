@@ -1,0 +1,68 @@
+"""What pictures are acceptable, and what their files are called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["png", "jpeg", "webp"]
+
+HEAD_BYTES = 32
+_FILE_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}_[0-9]{1,16}\.png")
+
+
+class BadImage(Exception):
+    """The bytes are not a picture that is kept; the text is a sentence that says why. Trying again does not help."""
+
+    retryable = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as it is stored: size in px and bytes, SHA-256 in hex."""
+
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """The largest picture that is taken: bytes of the file as it arrives, and width times height."""
+
+    max_bytes: int
+    max_pixels: int
+
+
+def file_name(request_id: str, stamp_ms: int) -> str:
+    """What the picture's file is called. `stamp_ms` keeps the pictures of one request apart: give each its own."""
+    name = f"{request_id}_{stamp_ms}.png"
+    if not is_file_name(name):
+        raise ValueError(f"{name!r} is not a name that pictures have")
+    return name
+
+
+def is_file_name(text: str) -> bool:
+    """True for the names that `file_name` makes, and for nothing else."""
+    return _FILE_NAME.fullmatch(text) is not None
+
+
+def kind_of(head: bytes) -> Kind:
+    """The format that a file's first bytes (HEAD_BYTES are enough) announce. Raises BadImage for all others."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    raise BadImage("The bytes are not a PNG, JPEG or WEBP picture.")
+
+
+def check_pixels(width: int, height: int, limits: ImageLimits) -> None:
+    """Raises BadImage where a picture of this size is more than is taken."""
+    if width < 1 or height < 1:
+        raise BadImage("The picture claims to have no pixels.")
+    if width * height > limits.max_pixels:
+        raise BadImage(f"The picture has {width} x {height} pixels; at most {limits.max_pixels} are allowed.")
