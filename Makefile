@@ -11,8 +11,8 @@ test: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff format --check app tests migrations
 	$(BIN)/ruff check app tests migrations
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/mypy app
+	PYTHONPATH=client $(BIN)/lint-imports
 
 format: $(STAMP)
 	$(BIN)/ruff format app tests migrations

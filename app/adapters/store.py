@@ -126,7 +126,7 @@ class LocalStore:
         with _sentences("The picture cannot be stored"):
             staged.file.flush()
             os.fsync(staged.file.fileno())
-            os.replace(staged.path, path)
+            staged.path.replace(path)
             _sync_directory(path.parent)
 
 

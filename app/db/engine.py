@@ -31,12 +31,12 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as 
 
 
 @compiles(now_ms, "sqlite")
-def _now_sqlite(element: object, compiler: object, **_: object) -> str:
+def _now_sqlite(_element: object, _compiler: object, **_: object) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)"
 
 
 @compiles(now_ms, "postgresql")
-def _now_postgresql(element: object, compiler: object, **_: object) -> str:
+def _now_postgresql(_element: object, _compiler: object, **_: object) -> str:
     return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
