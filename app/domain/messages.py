@@ -183,12 +183,22 @@ Report = ImageGenerated | ImageGenerationFailed | ImageGenerationProgress
 
 def encode(message: Message) -> str:
     """The message as JSON text; fields that are None are left out."""
-    wire: dict[str, Any] = {"type": message.type}
+    return json_text(wire(message))
+
+
+def json_text(body: Mapping[str, Any]) -> str:
+    """JSON without needless spaces."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def wire(message: Message) -> dict[str, Any]:
+    """The message as it travels, as plain data; fields that are None are left out."""
+    body: dict[str, Any] = {"type": message.type}
     for each in fields(message):
         value = getattr(message, each.name)
         if value is not None:
-            wire[_camel(each.name)] = value
-    return json.dumps(wire, ensure_ascii=False, separators=(",", ":"))
+            body[_camel(each.name)] = value
+    return body
 
 
 def parse(text: str) -> Incoming:

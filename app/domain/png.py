@@ -23,6 +23,7 @@ _ORDER = {b"IHDR": 0, b"PLTE": 1, b"tRNS": 2, b"IDAT": 3, b"IEND": 4}
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PALETTE = 3
+_TRANSPARENCY = {0: (2,), 2: (6,), _PALETTE: range(1, 257)}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _FILTERS = bytes(range(5))
 
@@ -113,12 +114,17 @@ class _Copy:
             raise BadImage("The PNG's chunks are not in order.")
         if chunk.type == b"IDAT" and self.header.colour_type == _PALETTE and b"PLTE" not in self.seen:
             raise BadImage("The PNG's palette is missing.")
-        if chunk.type == b"PLTE" and (chunk.length % 3 or not 3 <= chunk.length <= 768):
-            raise BadImage("The PNG's palette is broken.")
-        if chunk.type == b"tRNS" and chunk.length > 256:
-            raise BadImage("The PNG's transparency is broken.")
+        if not self._fits(chunk):
+            raise BadImage(f"The PNG's {chunk.type.decode()} chunk is broken.")
         if chunk.type == b"IEND":
             self.rows.finish()
+
+    def _fits(self, chunk: Chunk) -> bool:
+        if chunk.type == b"PLTE":
+            return chunk.length % 3 == 0 and 3 <= chunk.length <= 768
+        if chunk.type == b"tRNS":
+            return chunk.length in _TRANSPARENCY.get(self.header.colour_type, ())
+        return chunk.type != b"IEND" or chunk.length == 0
 
     def _copy(self, chunk: Chunk, content: Iterator[bytes]) -> None:
         crc = zlib.crc32(chunk.type)
@@ -143,21 +149,20 @@ class _Rows:
         while packed:
             if self.inflate.eof:
                 raise BadImage("The PNG carries something else behind its pixels.")
-            try:
-                rows = self.inflate.decompress(packed, PIECE_BYTES)
-            except zlib.error:
-                raise BadImage("The PNG's pixels are damaged.") from None
-            self._check(rows)
+            self._check(self._unpack(packed))
             packed = self.inflate.unconsumed_tail or self.inflate.unused_data
 
     def finish(self) -> None:
-        while not self.inflate.eof and (rows := self._rest()):
+        while not self.inflate.eof and (rows := self._unpack(b"")):
             self._check(rows)
         if self.passes or not self.inflate.eof:
             raise BadImage("The PNG's pixels are cut off.")
 
-    def _rest(self) -> bytes:
-        return self.inflate.decompress(b"", PIECE_BYTES)
+    def _unpack(self, packed: bytes) -> bytes:
+        try:
+            return self.inflate.decompress(packed, PIECE_BYTES)
+        except zlib.error:
+            raise BadImage("The PNG's pixels are damaged.") from None
 
     def _check(self, rows: bytes) -> None:
         while rows:

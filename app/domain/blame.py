@@ -1,0 +1,60 @@
+"""Reading a failure: whose fault it is, whether another try makes sense, and how long to leave the extension alone.
+
+Extensions may say so themselves with `code`, `retryable` and `retryAfterMs`; without these, `error` and `reason` are
+read for the words that such failures carry.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.errors import GENERATION_FAILED, RATE_LIMIT
+from app.domain.messages import ImageGenerationFailed
+
+
+class Blame(StrEnum):
+    """Who a failure is put down to."""
+
+    JOB = "job"
+    EXTENSION = "extension"
+    SITE = "site"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`code` goes to the client; `retry` says whether another attempt makes sense; `pause_ms` is how long the extension
+    asked to be left alone, None where it did not say."""
+
+    blame: Blame
+    code: str
+    retry: bool
+    pause_ms: int | None = None
+
+
+_REFUSED = re.compile(
+    r"content.?policy|policy violation|moderation|safety system|nsfw|not allowed|prohibited|refused|unsupported|"
+    r"invalid (prompt|size|parameter)|too large",
+    re.IGNORECASE,
+)
+_LIMITED = re.compile(r"rate.?limit|too many requests|quota|429|slow down|try again later", re.IGNORECASE)
+_UNFIT = re.compile(r"captcha|log(ged)?.?(out|in)|sign.?in|unauthori[sz]ed|crash|closed|timed? ?out", re.IGNORECASE)
+
+
+def judge(failure: ImageGenerationFailed) -> Verdict:
+    """What to do about a failure that an extension reported."""
+    blame = _blame(failure)
+    retry = blame is not Blame.JOB if failure.retryable is None else failure.retryable
+    code = RATE_LIMIT if blame is Blame.SITE else GENERATION_FAILED
+    return Verdict(blame, code, retry, failure.retry_after_ms)
+
+
+def _blame(failure: ImageGenerationFailed) -> Blame:
+    words = " ".join(filter(None, (failure.code, failure.error, failure.reason)))
+    if failure.retry_after_ms is not None or _LIMITED.search(words):
+        return Blame.SITE
+    if failure.retryable is False or _REFUSED.search(words):
+        return Blame.JOB
+    return Blame.EXTENSION

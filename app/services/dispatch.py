@@ -1,0 +1,150 @@
+"""The hand-off: waiting jobs to free extensions, each by one compare-and-set, each over the hub that holds the socket."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from app.db import fleet, jobs, notes
+from app.db.engine import Transaction
+from app.db.jobs import Job
+from app.db.tables import jobs as table
+from app.domain import messages, policy
+from app.domain.clock import wire_time
+from app.domain.errors import NO_EXTENSION
+from app.domain.events import ImageGenerationAssignedEvent
+from app.domain.policy import Candidate
+from app.domain.states import Step
+from app.domain.tokens import UploadGrant
+from app.services import steps
+from app.services.requeueing import Requeueing
+from app.services.tools import Tools
+
+BATCH = 100
+UNREACHABLE_MS = 1_000  # a hub that does not listen is back within that, or its extensions are not
+UPLOAD_KEY = "upload"
+
+
+class Dispatch:
+    """Gives waiting jobs to free extensions."""
+
+    def __init__(self, tools: Tools, requeueing: Requeueing) -> None:
+        self.tools = tools
+        self.requeueing = requeueing
+
+    def assign_waiting(self) -> int:
+        """Assign until nobody waits or nobody is free; returns how many jobs were given out."""
+        total = 0
+        while given := self._assign_some():
+            total += given
+        return total
+
+    def not_delivered(self, request_id: str, lease: str) -> None:
+        """The offer reached nobody: back to the line at once, and nobody is to blame."""
+
+        def work(tx: Transaction) -> None:
+            job = jobs.find(tx.connection, request_id)
+            if job is not None and job.lease == lease and not job.handed_over:
+                reason = "The extension could not be reached."
+                self.requeueing.give_back(
+                    tx, job, NO_EXTENSION, reason, ~table.c.handed_over, strike=False, delay_ms=UNREACHABLE_MS
+                )
+
+        self.tools.database.write(work)
+
+    def _assign_some(self) -> int:
+        free = self.tools.database.read(lambda c: fleet.free(c, BATCH))
+        if not free:
+            return 0
+        models = self._models(free)
+        waiting = self.tools.database.read(lambda c: jobs.waiting(c, models, BATCH))
+        given = 0
+        for job in waiting:
+            chosen = policy.choose(free, job.model, job.avoid)
+            if chosen is None:
+                continue
+            free.remove(chosen)
+            if self.tools.database.write(partial(self._assign, job, chosen)):
+                given += 1
+        return given
+
+    @staticmethod
+    def _models(free: list[Candidate]) -> frozenset[str] | None:
+        served = [policy.served_models(candidate.capabilities) for candidate in free]
+        named = [models for models in served if models is not None]
+        return frozenset().union(*named) if len(named) == len(served) else None
+
+    def _assign(self, job: Job, chosen: Candidate, tx: Transaction) -> bool:
+        if not fleet.take_slot(tx, chosen):
+            return False
+        settings = self.tools.settings
+        attempt = job.attempt + 1
+        taken = steps.take(
+            self.tools,
+            tx,
+            Step.ASSIGN,
+            job.id,
+            table.c.attempt == job.attempt,
+            event=ImageGenerationAssignedEvent(chosen.extension_id, attempt),
+            was_held_by=chosen.extension_id,
+            holder=chosen.extension_id,
+            connection_id=chosen.connection_id,
+            lease=self.tools.chance.token(),
+            lease_until=tx.now + settings.offer_timeout_ms,
+            attempt=attempt,
+            attempt_until=tx.now + settings.request_max_ms,
+            handed_over=False,
+            started_at=tx.now,
+        )
+        if taken is None:
+            return False
+        key = upload_key(self.tools, tx)
+        tx.after_commit(lambda: self._hand_over(taken, chosen.hub_id, key))
+        return True
+
+    def _hand_over(self, job: Job, hub_id: str, key: bytes) -> None:
+        heard = self.tools.bus.to_hub(
+            hub_id,
+            {
+                "do": "offer",
+                "connection": job.connection_id,
+                "requestId": job.id,
+                "lease": job.lease,
+                "message": messages.wire(self._offer(job, key)),
+            },
+        )
+        if not heard and job.lease is not None:
+            self.not_delivered(job.id, job.lease)
+
+    def _offer(self, job: Job, key: bytes) -> messages.GenerateImage:
+        return messages.GenerateImage(
+            request_id=job.id,
+            prompt=job.prompt,
+            model=job.model,
+            parameters=job.parameters,
+            user_id=job.user_id,
+            correlation_id=job.correlation_id,
+            timestamp=wire_time(job.updated_at),
+            lease=job.lease,
+            upload=self._upload(job, key),
+        )
+
+    def _upload(self, job: Job, key: bytes) -> dict[str, object]:
+        settings = self.tools.settings
+        expires_at = job.attempt_until or job.updated_at
+        grant = UploadGrant(job.id, job.attempt, expires_at)
+        # without a public address, the hub puts the address before it under which the extension reached it
+        base = settings.public_url or ""
+        return {
+            "url": f"{base}/api/uploads/{job.id}?{grant.query(key)}",
+            "method": "PUT",
+            "headers": {"Content-Type": "application/octet-stream"},
+            "maxBytes": settings.max_image_bytes,
+            "expiresAt": wire_time(expires_at),
+        }
+
+
+def upload_key(tools: Tools, tx: Transaction) -> bytes:
+    """The key that signs upload addresses: SECRET_KEY, or a random one that the database keeps."""
+    if tools.settings.secret_key:
+        return tools.settings.secret_key.encode()
+    return notes.secret(tx, UPLOAD_KEY, tools.chance.bytes(32))

@@ -1,0 +1,79 @@
+"""A job comes back from its extension: it waits for another, or it has failed often enough."""
+
+from __future__ import annotations
+
+from app.db.engine import Transaction
+from app.db.jobs import Condition, Job
+from app.db.tables import jobs as table
+from app.domain.events import ImageGenerationFailedEvent, ImageGenerationRequeuedEvent
+from app.domain.states import Step
+from app.services import steps
+from app.services.tools import Tools
+
+NOBODY_HOLDS = {
+    "holder": None,
+    "connection_id": None,
+    "lease": None,
+    "lease_until": None,
+    "attempt_until": None,
+    "handed_over": False,
+}
+
+
+class Requeueing:
+    """Gives jobs back to the line."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+
+    def give_back(
+        self, tx: Transaction, job: Job, code: str, reason: str, *conditions: Condition, strike: bool, delay_ms: int = 0
+    ) -> Job | None:
+        """Take the job from its holder: back to the line, or failed with `code` once `MAX_ATTEMPTS` strikes are full.
+
+        `strike` says whether this attempt counts. None where the job is no longer held under the lease that `job` shows.
+        """
+        strikes = job.strikes + strike
+        still_held = (table.c.lease == job.lease, *conditions)
+        if strikes >= self.tools.settings.max_attempts:
+            return self.fail(tx, job, code, reason, *still_held)
+        back = steps.take(
+            self.tools,
+            tx,
+            Step.REQUEUE,
+            job.id,
+            *still_held,
+            event=ImageGenerationRequeuedEvent(job.holder, job.attempt, code, reason),
+            was_held_by=job.holder,
+            strikes=strikes,
+            avoid=job.holder,
+            progress=0,
+            progress_note=None,
+            due_at=tx.now + delay_ms,
+            **NOBODY_HOLDS,
+        )
+        if back is not None:
+            tx.after_commit(self.tools.tasks.assign)
+        return back
+
+    def fail(
+        self, tx: Transaction, job: Job, code: str, error: str, *conditions: Condition, reason: str | None = None
+    ) -> Job | None:
+        """End the job as failed; None where it is no longer as `conditions` say."""
+        failed = steps.take(
+            self.tools,
+            tx,
+            Step.FAIL,
+            job.id,
+            *conditions,
+            event=ImageGenerationFailedEvent(code, error, reason, job.holder, job.attempt or None),
+            was_held_by=job.holder,
+            error_code=code,
+            error=error,
+            reason=reason,
+            finished_at=tx.now,
+            **NOBODY_HOLDS,
+        )
+        if failed is not None and job.holder is not None:
+            tx.after_commit(self.tools.tasks.assign)
+        return failed

@@ -1,0 +1,55 @@
+"""The single door through which a job changes: the move, its event, the slot it frees, and the word to watchers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.db import events, fleet, jobs
+from app.db.engine import Transaction
+from app.db.jobs import Condition, Job
+from app.domain.clock import wire_time
+from app.domain.events import Event
+from app.domain.states import TABLE, Step
+from app.services.tools import Tools
+
+
+def take(
+    tools: Tools,
+    tx: Transaction,
+    step: Step,
+    job_id: str,
+    *conditions: Condition,
+    event: Event | None = None,
+    was_held_by: str | None = None,
+    **values: Any,
+) -> Job | None:
+    """Take `step` if it can be taken now; None where it cannot, because someone was faster or the lease is lost.
+
+    `event` must be of the type that the table names for the step, and is stored in the same transaction.
+    `was_held_by` names the extension whose slot the step frees or takes.
+    """
+    expected = TABLE[step].event
+    if (None if event is None else type(event)) is not expected:
+        raise TypeError(f"{step} is stored with {expected}, not {type(event)}")
+    job = jobs.move(tx, job_id, step, *conditions, **values)
+    if job is None:
+        return None
+    if event is not None:
+        events.append(tx, job, event)
+    if was_held_by is not None:
+        fleet.recount(tx, was_held_by)
+    tx.after_commit(lambda: tools.bus.changed(change(job)))
+    return job
+
+
+def change(job: Job) -> dict[str, Any]:
+    """What watchers are told of a job: enough to show its status without asking the database."""
+    return {
+        "requestId": job.id,
+        "status": job.status.value,
+        "progress": job.progress,
+        "message": job.progress_note,
+        "version": job.version,
+        "lastEvent": job.last_event,
+        "timestamp": wire_time(job.updated_at),
+    }

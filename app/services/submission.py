@@ -1,0 +1,50 @@
+"""A client's order becomes a request: one commit with the row and its first event, then a wake."""
+
+from __future__ import annotations
+
+from app.db import events, jobs
+from app.db.engine import Transaction
+from app.db.jobs import Job
+from app.domain.events import ImageGenerationRequestedEvent
+from app.domain.ids import time_ordered_id
+from app.domain.orders import Order
+from app.domain.policy import place_in_line
+from app.services import steps
+from app.services.tools import Tools
+
+
+class Submission:
+    """Takes orders."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+
+    def submit(self, order: Order, correlation_id: str) -> Job:
+        """Accept the order; when this returns, it is in the database for good. Raises Unavailable."""
+
+        def work(tx: Transaction) -> Job:
+            job = self._insert(tx, order, correlation_id)
+            events.append(tx, job, ImageGenerationRequestedEvent(order.model, order.user_id))
+            tx.after_commit(lambda: self.tools.bus.changed(steps.change(job)))
+            tx.after_commit(self.tools.tasks.assign)
+            return job
+
+        return self.tools.database.write(work)
+
+    def _insert(self, tx: Transaction, order: Order, correlation_id: str) -> Job:
+        return jobs.add(
+            tx,
+            time_ordered_id(tx.now, self.tools.chance.bytes(10)),
+            {
+                "correlation_id": correlation_id,
+                "user_id": order.user_id,
+                "model": order.model,
+                "prompt": order.prompt,
+                "parameters": dict(order.parameters),
+                "number_of_images": order.number_of_images,
+                "last_event": 1,
+                "place": place_in_line(tx.now, jobs.last_place(tx.connection, order.user_id)),
+                "queue_until": tx.now + self.tools.settings.queue_timeout_ms,
+                "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
+            },
+        )

@@ -1,0 +1,104 @@
+"""The ports that services may touch. `app.adapters` has the real ones; tests have fakes; `app.wiring` joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from app.config import Settings
+from app.db.engine import Database
+from app.domain.images import ImageLimits, Picture
+
+
+class Tasks(Protocol):
+    """Wakes workers. A wake is a hint: it may be lost, and nothing depends on it."""
+
+    def assign(self) -> None:
+        """Somebody waits, or somebody is free: look who can be given to whom."""
+
+    def download(self, request_id: str) -> None:
+        """The pictures of this request are to be fetched."""
+
+
+class Bus(Protocol):
+    """Tells other processes. At most once: what is lost is found again in the database."""
+
+    def to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
+        """Tell the web process `hub_id`; False where certainly nobody heard it."""
+
+    def changed(self, change: Mapping[str, Any]) -> None:
+        """Tell everybody who watches that a job changed."""
+
+
+class Fetch(Protocol):
+    """Fetches a file from a URL that a stranger gave."""
+
+    def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> object:
+        """Write the file into `into`. Raises FetchError."""
+
+
+class Staged(Protocol):
+    """A file in the making."""
+
+    file: BinaryIO
+
+
+class Store(Protocol):
+    """Keeps pictures, and uploads until their download comes for them. Raises StoreError."""
+
+    def stage(self) -> AbstractContextManager[Any]:
+        """An empty file to write to."""
+
+    def publish(self, staged: Any, name: str) -> None:
+        """Make the file the picture `name`."""
+
+    def keep_upload(self, staged: Any, request_id: str, attempt: int, position: int) -> None:
+        """Put the file aside until its download comes."""
+
+    def open_upload(self, request_id: str, attempt: int, position: int) -> BinaryIO | None:
+        """What was put aside."""
+
+    def discard_upload(self, request_id: str, attempt: int, position: int) -> None:
+        """Forget what was put aside."""
+
+    def delete(self, name: str) -> None:
+        """Remove the picture."""
+
+    def sweep_staging(self, before_ms: int) -> int:
+        """Remove what was left unfinished before then."""
+
+
+class Studio(Protocol):
+    """Judges pictures."""
+
+    def __call__(self, source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
+        """Write the picture in `source` into `target` as a clean PNG. Raises BadImage."""
+
+
+class Chance(Protocol):
+    """Randomness."""
+
+    def token(self) -> str:
+        """A fresh secret of 128 bits or more, as text."""
+
+    def bytes(self, size: int) -> bytes:
+        """Fresh random bytes."""
+
+    def jitter(self) -> float:
+        """A number from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Everything a service may use."""
+
+    settings: Settings
+    database: Database
+    tasks: Tasks
+    bus: Bus
+    store: Store
+    fetch: Fetch
+    studio: Studio
+    chance: Chance
