@@ -15,7 +15,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
 
 # Every IPv6 address that the Internet routes lies in 2000::/3. Outside it are loopback, link-local, site-local, unique
-# local and multicast addresses, and the forms that carry an IPv4 address: ::a.b.c.d, ::ffff:a.b.c.d, NAT64 64:ff9b::/96.
+# local and multicast addresses, and the forms that carry an IPv4 address: ::a.b.c.d, ::ffff:a.b.c.d, NAT64.
 _ROUTED_V6 = ipaddress.IPv6Network("2000::/3")
 
 # Python's is_global takes several of these for public (3.11: multicast, 192.0.0.8, 192.88.99.0/24, 2002::/16), so they

@@ -1,4 +1,4 @@
-"""Connections that go to addresses checked before, and that end when their time is over, whatever the other side does."""
+"""Connections that go to addresses checked before and end when their time is over, whatever the other side does."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Deadline:
 
 
 def connect(url: WebUrl, rules: AddressRules, tls: ssl.SSLContext, deadline: Deadline) -> HTTPConnection:
-    """A connection for `url` to one of its admitted addresses, opened when first used. SNI and certificate go by name."""
+    """A connection to one of the admitted addresses, opened when first used; SNI and certificate still go by name."""
     addresses = rules.admit(url.host, url.port, deadline.left_s())
 
     def open_socket() -> socket.socket:

@@ -17,11 +17,12 @@ def limited_memory(extra_bytes: int) -> Iterator[None]:
     It holds for all threads of the process, so it is for processes that do one thing at a time. Where the system does
     not say how much is mapped (it is not Linux), nothing is limited.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    ceiling = _mapped_bytes() + extra_bytes
-    if not _STATM.exists() or ceiling >= _unlimited_as_huge(soft):
+    if not _STATM.exists():
         yield
         return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    bounds = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+    ceiling = min([_mapped_bytes() + extra_bytes, *bounds])
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, hard))
     try:
         yield
@@ -30,10 +31,4 @@ def limited_memory(extra_bytes: int) -> Iterator[None]:
 
 
 def _mapped_bytes() -> int:
-    if not _STATM.exists():
-        return 0
     return int(_STATM.read_text().split()[0]) * resource.getpagesize()
-
-
-def _unlimited_as_huge(limit: int) -> int:
-    return 2**63 if limit == resource.RLIM_INFINITY else limit

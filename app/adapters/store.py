@@ -46,7 +46,7 @@ class StoredFile:
 
 
 class LocalStore:
-    """Pictures lie in `root`; files in the making and uploads in `root/.staging`, so that a rename is enough to move one.
+    """Pictures lie in `root`; files in the making and uploads in `root/.staging`, so that renaming moves them.
 
     `root` may be a symbolic link, as operators mount disks; nothing inside it is followed.
     """
@@ -88,18 +88,18 @@ class LocalStore:
         _unlink(self._upload(request_id, attempt, position))
 
     def open(self, name: str) -> BinaryIO | None:
-        """The picture `name`, from its beginning; None where there is none. The name may be anything a stranger typed."""
+        """The picture `name`, to read; None where there is none. The name may be anything a stranger typed."""
         return _open(self._picture(name)) if is_file_name(name) else None
 
     def stat(self, name: str) -> StoredFile | None:
         """Size and time of the picture `name`; None where there is none. The name may be anything a stranger typed."""
         if not is_file_name(name):
             return None
-        try:
-            with _sentences("The picture cannot be looked at"):
+        with _sentences("The picture cannot be looked at"):
+            try:
                 found = self._picture(name).lstat()
-        except FileNotFoundError:
-            return None
+            except FileNotFoundError:
+                return None
         return StoredFile(found.st_size, found.st_mtime_ns // 1_000_000)
 
     def delete(self, name: str) -> None:
@@ -132,11 +132,9 @@ class LocalStore:
 
 @contextlib.contextmanager
 def _sentences(what: str) -> Iterator[None]:
-    """An error of the disk as a StoreError that says what failed and why; that a file is not there stays what it is."""
+    """An error of the disk as a StoreError that says what failed and why."""
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
         raise StoreError(f"{what}: {error.strerror or 'the disk failed'}.") from error
 
@@ -147,11 +145,11 @@ def _create(path: Path) -> BinaryIO:
 
 
 def _open(path: Path) -> BinaryIO | None:
-    try:
-        with _sentences("The picture cannot be read"):
+    with _sentences("The picture cannot be read"):
+        try:
             return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
-    except FileNotFoundError:
-        return None
+        except FileNotFoundError:
+            return None
 
 
 def _unlink(path: Path) -> None:
@@ -160,13 +158,13 @@ def _unlink(path: Path) -> None:
 
 
 def _unlink_if_older(path: Path, before_ms: int) -> bool:
-    try:
-        with _sentences("An unfinished picture cannot be removed"):
+    with _sentences("An unfinished picture cannot be removed"):
+        try:
             if path.lstat().st_mtime_ns // 1_000_000 >= before_ms:
                 return False
             path.unlink()
-    except FileNotFoundError:  # its maker was faster
-        return False
+        except FileNotFoundError:  # its maker was faster
+            return False
     return True
 
 
