@@ -46,7 +46,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._now: int | None = None
-        self._afterwards: list[Callable[[], None]] = []
+        self._afterwards: list[Callable[[], object]] = []
 
     @property
     def now(self) -> int:
@@ -60,7 +60,7 @@ class Transaction:
         dialect = postgresql if self.connection.dialect.name == "postgresql" else sqlite
         return dialect.insert(table)
 
-    def after_commit(self, action: Callable[[], None]) -> None:
+    def after_commit(self, action: Callable[[], object]) -> None:
         """Have `action` done after the commit, in the order given, and not at all where the transaction fails."""
         self._afterwards.append(action)
 

@@ -72,6 +72,13 @@ def is_current(connection: Connection, extension_id: str, connection_id: str) ->
     return connection.execute(query).first() is not None
 
 
+def socket_of(connection: Connection, extension_id: str) -> Socket | None:
+    """Where the extension can be reached; None where it is not connected."""
+    query = select(extensions.c.hub_id, extensions.c.connection_id)
+    row = connection.execute(query.where(extensions.c.id == extension_id, extensions.c.connected)).first()
+    return None if row is None else Socket(row.hub_id, row.connection_id)
+
+
 def free(connection: Connection, limit: int) -> list[Candidate]:
     """Connected extensions that take work now and have a free slot, least busy first."""
     names = ("id", "connection_id", "hub_id", "capabilities", "held", "max_concurrent", "last_success_at")

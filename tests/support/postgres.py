@@ -55,7 +55,7 @@ class PostgresServer:
         self._run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
         upgrade(self.url_of(TEMPLATE))
 
-    def _run(self, statement: sql.Composable) -> None:
+    def _run(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(statement)
 

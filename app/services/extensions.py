@@ -1,0 +1,123 @@
+"""Extensions come, live and go; what they hold is kept for them over a short absence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import case
+
+from app.db import fleet, jobs
+from app.db.engine import Transaction
+from app.db.fleet import Socket
+from app.db.jobs import Job
+from app.db.tables import jobs as table
+from app.domain.errors import GENERATION_FAILED
+from app.domain.messages import Authenticate, Heartbeat
+from app.domain.states import Step
+from app.services import steps
+from app.services.generation import Holder
+from app.services.requeueing import Requeueing
+from app.services.tools import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """What a newly connected extension still holds."""
+
+    held: tuple[str, ...]
+
+
+class Extensions:
+    """Knows the fleet's comings and goings."""
+
+    def __init__(self, tools: Tools, requeueing: Requeueing) -> None:
+        self.tools = tools
+        self.requeueing = requeueing
+
+    def connected(self, hello: Authenticate, socket: Socket) -> Welcome:
+        """The extension is in. It takes up the jobs it lists and still holds; those it has forgotten are given back.
+
+        An extension that lists nothing (the contract's own `authenticate`) keeps what it holds. A socket that it
+        had before is told to close.
+        """
+
+        def work(tx: Transaction) -> Welcome:
+            before = fleet.connect(tx, hello, socket)
+            if before is not None and before.connection_id != socket.connection_id:
+                tx.after_commit(lambda: self._replace(before))
+            held = self._resume(tx, hello, socket)
+            fleet.recount(tx, hello.extension_id)
+            tx.after_commit(self.tools.tasks.assign)
+            return Welcome(tuple(held))
+
+        return self.tools.database.write(work)
+
+    def heard(self, holder: Holder, beat: Heartbeat) -> None:
+        """A heartbeat: the extension lives, takes work or not, and works on what it says it works on."""
+
+        def work(tx: Transaction) -> None:
+            fleet.heard(tx, holder.connection_id, beat.available)
+            held = [job for job in jobs.held_by(tx.connection, holder.extension_id) if job.handed_over]
+            if beat.active_request_ids is not None:
+                forgotten = [job for job in held if job.id not in beat.active_request_ids]
+                self._give_back(tx, forgotten)
+                self._renew(tx, [job for job in held if job.id in beat.active_request_ids])
+            elif beat.active_requests >= len(held):
+                self._renew(tx, held)
+            if beat.available:
+                tx.after_commit(self.tools.tasks.assign)
+
+        self.tools.database.write(work)
+
+    def disconnected(self, connection_id: str) -> None:
+        """The socket is gone: what it held is kept for RECONNECT_GRACE_MS."""
+
+        def work(tx: Transaction) -> None:
+            if fleet.disconnect(tx, connection_id):
+                jobs.shorten_leases(tx, connection_id, tx.now + self.tools.settings.reconnect_grace_ms)
+
+        self.tools.database.write(work)
+
+    def hub_lives(self, hub_id: str) -> None:
+        """This web process is there."""
+        self.tools.database.write(lambda tx: fleet.hub_seen(tx, hub_id))
+
+    def count(self) -> int:
+        """How many extensions are connected, over all web processes."""
+        return self.tools.database.read(lambda c: fleet.count_connected(c, self.tools.settings.hub_timeout_ms))
+
+    def _resume(self, tx: Transaction, hello: Authenticate, socket: Socket) -> Iterable[str]:
+        held = jobs.held_by(tx.connection, hello.extension_id)
+        kept = held
+        if hello.active_request_ids is not None:
+            kept = [job for job in held if job.id in hello.active_request_ids]
+            self._give_back(tx, [job for job in held if job.id not in hello.active_request_ids])
+        return [job.id for job in kept if self._take_up(tx, job, socket)]
+
+    def _take_up(self, tx: Transaction, job: Job, socket: Socket) -> bool:
+        until = tx.now + self.tools.settings.request_timeout_ms
+        moved = steps.take(
+            self.tools,
+            tx,
+            Step.PROGRESS,
+            job.id,
+            table.c.lease == job.lease,
+            connection_id=socket.connection_id,
+            handed_over=True,
+            lease_until=case((table.c.attempt_until < until, table.c.attempt_until), else_=until),
+        )
+        return moved is not None
+
+    def _renew(self, tx: Transaction, held: Iterable[Job]) -> None:
+        for job in held:
+            until = min(tx.now + self.tools.settings.request_timeout_ms, job.attempt_until or 0)
+            steps.take(self.tools, tx, Step.PROGRESS, job.id, table.c.lease == job.lease, lease_until=until)
+
+    def _give_back(self, tx: Transaction, forgotten: Iterable[Job]) -> None:
+        for job in forgotten:
+            reason = "The extension no longer works on the request."
+            self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, strike=True)
+
+    def _replace(self, before: Socket) -> None:
+        self.tools.bus.to_hub(before.hub_id, {"do": "replace", "connection": before.connection_id})

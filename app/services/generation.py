@@ -1,0 +1,182 @@
+"""What an extension reports about the jobs it holds. Whoever lost the lease changes nothing and is told so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import case
+
+from app.db import fleet, images, jobs
+from app.db.engine import Transaction
+from app.db.jobs import Condition, Job
+from app.db.tables import jobs as table
+from app.domain import policy
+from app.domain.blame import Blame, Verdict, judge
+from app.domain.clock import wire_time
+from app.domain.errors import LeaseLost
+from app.domain.events import ImageDownloadStartedEvent
+from app.domain.messages import (
+    ImageGenerated,
+    ImageGenerationConfirmed,
+    ImageGenerationFailed,
+    ImageGenerationProgress,
+    Message,
+    Report,
+)
+from app.domain.states import Status, Step
+from app.services import steps
+from app.services.requeueing import Requeueing
+from app.services.tools import Tools
+
+IMAGES_PATH = "/generated-images/"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who speaks: the extension, and the very connection it speaks over."""
+
+    extension_id: str
+    connection_id: str
+
+
+class Generation:
+    """Takes the reports of extensions; each answers with what the extension is to be told, or None."""
+
+    def __init__(self, tools: Tools, requeueing: Requeueing) -> None:
+        self.tools = tools
+        self.requeueing = requeueing
+
+    def report(self, holder: Holder, report: Report) -> Message | None:
+        """Take one report. Raises LeaseLost where the extension does not hold the job."""
+        if isinstance(report, ImageGenerated):
+            return self.generated(holder, report)
+        if isinstance(report, ImageGenerationFailed):
+            self.failed(holder, report)
+        else:
+            self.progressed(holder, report)
+        return None
+
+    def generated(self, holder: Holder, report: ImageGenerated) -> Message | None:
+        """The pictures are made: fetch them. A result that is stored already is confirmed again."""
+
+        def work(tx: Transaction) -> Message | None:
+            job = _found(tx, report)
+            moved = steps.take(
+                self.tools,
+                tx,
+                Step.GENERATED,
+                job.id,
+                *_held(holder, report),
+                event=ImageDownloadStartedEvent(holder.extension_id, job.attempt, len(report.image_urls)),
+                was_held_by=holder.extension_id,
+                sources=list(report.image_urls),
+                source_metadata=dict(report.metadata),
+                generated_at=tx.now,
+                due_at=tx.now,
+                lease=None,
+                lease_until=None,
+                attempt_until=None,
+            )
+            if moved is None:
+                return self._late_result(tx, holder, job)
+            fleet.succeeded(tx, holder.extension_id)
+            tx.after_commit(lambda: self.tools.tasks.download(job.id))
+            tx.after_commit(self.tools.tasks.assign)
+            return None
+
+        return self.tools.database.write(work)
+
+    def failed(self, holder: Holder, report: ImageGenerationFailed) -> None:
+        """The extension could not: another tries, or the request fails, as the failure's blame says."""
+
+        def work(tx: Transaction) -> None:
+            job = _found(tx, report)
+            verdict = judge(report)
+            error, reason = report.error, report.reason
+            if verdict.retry:
+                told = f"{error}: {reason}" if reason else error
+                strike = verdict.blame is not Blame.NOBODY
+                moved = self.requeueing.give_back(tx, job, verdict.code, told, *_held(holder, report), strike=strike)
+            else:
+                moved = self.requeueing.fail(tx, job, verdict.code, error, *_held(holder, report), reason=reason)
+            if moved is None:
+                raise LeaseLost
+            if verdict.blame in {Blame.EXTENSION, Blame.SITE}:
+                self._cool_down(tx, holder.extension_id, verdict, error)
+
+        self.tools.database.write(work)
+
+    def progressed(self, holder: Holder, report: ImageGenerationProgress) -> None:
+        """The extension is at work: progress only rises, and the lease is renewed."""
+
+        def work(tx: Transaction) -> None:
+            risen = case((table.c.progress < report.progress, report.progress), else_=table.c.progress)
+            moved = steps.take(
+                self.tools,
+                tx,
+                Step.PROGRESS,
+                report.request_id,
+                *_held(holder, report),
+                progress=risen,
+                progress_note=report.status,
+                **self._renewal(tx),
+            )
+            if moved is None:
+                raise LeaseLost
+
+        self.tools.database.write(work)
+
+    def handed_over(self, request_id: str, lease: str) -> None:
+        """The extension has the offer in hand: its lease now lasts as long as it may be silent."""
+
+        def work(tx: Transaction) -> None:
+            this_offer = (table.c.lease == lease, ~table.c.handed_over)
+            steps.take(self.tools, tx, Step.PROGRESS, request_id, *this_offer, **self._renewal(tx))
+
+        self.tools.database.write(work)
+
+    def _renewal(self, tx: Transaction) -> dict[str, Any]:
+        until = tx.now + self.tools.settings.request_timeout_ms
+        capped = case((table.c.attempt_until < until, table.c.attempt_until), else_=until)
+        return {"lease_until": capped, "handed_over": True}
+
+    def _cool_down(self, tx: Transaction, extension_id: str, verdict: Verdict, error: str) -> None:
+        failures = fleet.failures(tx.connection, extension_id) + 1
+        pause = verdict.pause_ms
+        if pause is None:
+            pause = policy.backoff_ms(failures, self.tools.chance.jitter(), base_ms=2_000, cap_ms=600_000)
+        fleet.cool_down(tx, extension_id, pause, error)
+
+    @staticmethod
+    def _late_result(tx: Transaction, holder: Holder, job: Job) -> Message | None:
+        if job.holder != holder.extension_id or job.status not in {Status.DOWNLOADING, Status.COMPLETED}:
+            raise LeaseLost
+        return confirmation(tx, job) if job.status is Status.COMPLETED else None
+
+
+def confirmation(tx: Transaction, job: Job) -> Message:
+    """What tells an extension that its pictures are stored."""
+    first = images.of_job(tx.connection, job.id)[0]
+    path = IMAGES_PATH + first.file
+    return ImageGenerationConfirmed(job.id, path, job.correlation_id, wire_time(job.updated_at))
+
+
+def _found(tx: Transaction, report: Report) -> Job:
+    job = jobs.find(tx.connection, report.request_id)
+    if job is None:
+        raise LeaseLost
+    return job
+
+
+def _held(holder: Holder, report: Report) -> tuple[Condition, ...]:
+    """The lease, as a condition: this extension on this connection, and its token and correlation id where it sent them."""
+    conditions: list[Condition] = [
+        table.c.holder == holder.extension_id,
+        table.c.connection_id == holder.connection_id,
+    ]
+    if report.lease is not None:
+        conditions.append(table.c.lease == report.lease)
+    if report.correlation_id is not None:
+        conditions.append(table.c.correlation_id == report.correlation_id)
+    return tuple(conditions)
