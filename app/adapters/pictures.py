@@ -28,7 +28,7 @@ def memory_needed(limits: ImageLimits) -> int:
 def check_and_store_as_png(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
     """Write the picture in `source` into the empty, readable `target` as a PNG without anything but the picture.
 
-    A sound PNG keeps its pixels as they are packed; everything else is decoded, turned upright and packed anew.
+    Everything is decoded. A sound PNG keeps its pixels as they are packed; the rest is turned upright and packed anew.
     Raises BadImage where the bytes are not a whole, still picture within `limits`; an OSError is the disk's.
     """
     try:
@@ -47,6 +47,7 @@ def _store(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> tuple[int
         target.seek(0)
         target.truncate()
         return _repack(source, target, kind, limits)
+    _check_decodes(target, width, height)
     return width, height
 
 
@@ -69,6 +70,14 @@ def _measure(source: BinaryIO, limits: ImageLimits) -> tuple[Kind, int, int]:
             width, height = image.size
     check_pixels(width, height, limits)
     return kind, width, height
+
+
+def _check_decodes(target: BinaryIO, width: int, height: int) -> None:
+    """A second reader, that of those who will look at the picture, must see the same in the copy as the first did."""
+    with _opened(target, "png") as image, _judged("png"):
+        image.load()
+        if image.size != (width, height):
+            raise BadImage("The PNG is damaged or cut off.")
 
 
 def _is_upright(source: BinaryIO) -> bool:
@@ -99,11 +108,8 @@ def _opened(source: BinaryIO, kind: Kind) -> Iterator[Image.Image]:
     source.seek(0)
     with _judged(kind):
         image = Image.open(source, formats=[kind.upper()])
-    try:
+    with image:  # not close(): that would close `source`, which is not ours
         yield image
-    finally:
-        with contextlib.suppress(*BROKEN):
-            image.close()
 
 
 @contextlib.contextmanager

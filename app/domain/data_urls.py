@@ -31,6 +31,8 @@ def content(url: str, max_bytes: int) -> bytes:
         raise BadDataUrl("The data: URL's content is not valid base64.") from None
     if not data:
         raise BadDataUrl("The data: URL carries nothing.")
+    if len(url) - head.end() != 4 * -(-len(data) // 3):  # Python 3.11 passes over surplus padding
+        raise BadDataUrl("The data: URL's content is not valid base64.")
     if len(data) > max_bytes:
         raise BadDataUrl(f"The data: URL carries more than {max_bytes} bytes.")
     return data

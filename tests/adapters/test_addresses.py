@@ -1,0 +1,171 @@
+"""Which addresses may be fetched from."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from app.adapters.addresses import AddressRules, is_public
+from app.adapters.fetch_errors import AddressRefused, FetchTimeout, HostUnreachable
+from app.config import Allowlist
+
+NOT_PUBLIC = [
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.0.0.1",
+    "100.64.0.1",
+    "100.100.100.200",
+    "127.0.0.1",
+    "127.255.255.254",
+    "168.63.129.16",
+    "169.254.169.254",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.8",
+    "192.0.0.192",
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.1.1",
+    "198.18.0.1",
+    "198.19.255.255",
+    "198.51.100.1",
+    "203.0.113.1",
+    "224.0.0.1",
+    "239.255.255.250",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::8.8.8.8",
+    "::ffff:127.0.0.1",
+    "::ffff:8.8.8.8",
+    "64:ff9b::7f00:1",
+    "64:ff9b::808:808",
+    "64:ff9b:1::1",
+    "100::1",
+    "2001::1",
+    "2001:2::1",
+    "2001:10::1",
+    "2001:db8::1",
+    "2002:7f00:1::",
+    "2002:808:808::1",
+    "3fff::1",
+    "5f00::1",
+    "fc00::1",
+    "fd00:ec2::254",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fec0::1",
+    "ff02::1",
+    "ff0e::1",
+]
+PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00:1450:4001::1"]
+
+
+@pytest.mark.parametrize("text", NOT_PUBLIC)
+def test_an_address_that_is_not_public_is_told(text: str) -> None:
+    assert not is_public(ipaddress.ip_address(text))
+
+
+@pytest.mark.parametrize("text", PUBLIC)
+def test_a_public_address_is_told(text: str) -> None:
+    assert is_public(ipaddress.ip_address(text))
+
+
+def rules(*answers: str, hosts: Sequence[str] = (), networks: Sequence[str] = ()) -> AddressRules:
+    allowlist = Allowlist(frozenset(hosts), tuple(ipaddress.ip_network(network) for network in networks))
+    return AddressRules(allowlist, lambda host, port: answers)
+
+
+def test_a_host_gives_all_of_its_addresses_once() -> None:
+    admitted = rules("8.8.8.8", "2606:4700::1111", "8.8.8.8").admit("images.example", 443, 1)
+    assert [str(address) for address in admitted] == ["8.8.8.8", "2606:4700::1111"]
+
+
+@pytest.mark.parametrize("private", ["10.0.0.1", "::1", "169.254.169.254", "fe80::1%eth0"])
+def test_one_private_answer_among_public_ones_spoils_the_host(private: str) -> None:
+    with pytest.raises(AddressRefused, match="not at a public address"):
+        rules("8.8.8.8", private, "1.1.1.1").admit("images.example", 443, 1)
+
+
+def test_an_address_is_not_looked_up() -> None:
+    asked: list[str] = []
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return []
+
+    assert [str(found) for found in AddressRules(Allowlist(), resolve).admit("8.8.8.8", 80, 1)] == ["8.8.8.8"]
+    assert asked == []
+
+
+def test_an_allowed_host_may_be_anywhere_on_any_port() -> None:
+    assert rules("10.0.0.1", "127.0.0.1", hosts=["images.internal"]).admit("images.internal", 81, 1)
+    assert rules("10.0.0.1", hosts=["images.internal."]).admit("images.internal", 81, 1)
+    with pytest.raises(AddressRefused):
+        rules("10.0.0.1", hosts=["images.internal"]).admit("sub.images.internal", 80, 1)
+
+
+def test_an_allowed_network_counts_as_public_and_opens_nothing_else() -> None:
+    assert rules("10.1.2.3", "8.8.8.8", networks=["10.1.0.0/16"]).admit("images.example", 80, 1)
+    assert rules(networks=["127.0.0.0/8"]).admit("127.0.0.1", 81, 1)
+    with pytest.raises(AddressRefused):
+        rules("10.1.2.3", "10.2.0.1", networks=["10.1.0.0/16"]).admit("images.example", 80, 1)
+
+
+@pytest.mark.parametrize("port", [22, 25, 53, 81, 587, 1023])
+def test_a_port_of_another_service_is_refused(port: int) -> None:
+    with pytest.raises(AddressRefused, match=f"Port {port}"):
+        rules("8.8.8.8").admit("images.example", port, 1)
+
+
+@pytest.mark.parametrize("port", [80, 443, 1024, 3000, 8080, 65535])
+def test_a_port_for_http_is_admitted(port: int) -> None:
+    assert rules("8.8.8.8").admit("images.example", port, 1)
+
+
+def raising(error: Exception) -> AddressRules:
+    def resolve(host: str, port: int) -> list[str]:
+        raise error
+
+    return AddressRules(Allowlist(), resolve)
+
+
+def test_a_name_that_does_not_exist_is_final() -> None:
+    with pytest.raises(AddressRefused, match="no host named") as caught:
+        raising(socket.gaierror(socket.EAI_NONAME, "unknown")).admit("images.example", 80, 1)
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("error", [socket.gaierror(socket.EAI_AGAIN, "later"), OSError("broken"), UnicodeError("odd")])
+def test_a_resolver_in_trouble_may_be_asked_again(error: Exception) -> None:
+    with pytest.raises(HostUnreachable) as caught:
+        raising(error).admit("images.example", 80, 1)
+    assert caught.value.retryable
+
+
+def test_a_resolver_without_an_answer_is_no_host() -> None:
+    with pytest.raises(HostUnreachable, match="no address"):
+        rules().admit("images.example", 80, 1)
+
+
+def test_an_answer_that_is_no_address_is_refused() -> None:
+    with pytest.raises(AddressRefused):
+        rules("8.8.8.8", "not an address").admit("images.example", 80, 1)
+
+
+def test_a_resolver_that_never_answers_is_left_behind() -> None:
+    over = threading.Event()
+
+    def resolve(host: str, port: int) -> list[str]:
+        over.wait()
+        return []
+
+    with pytest.raises(FetchTimeout, match=r"Looking up images\.example"):
+        AddressRules(Allowlist(), resolve).admit("images.example", 80, 0.05)
+    over.set()

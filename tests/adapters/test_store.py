@@ -1,0 +1,236 @@
+"""Files of pictures: there whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from app.adapters.store import STAGING, BadName, LocalStore, StoreError
+
+REQUEST = "550e8400-e29b-41d4-a716-446655440000"
+NAME = f"{REQUEST}_1705238520000.png"
+HOSTILE_NAMES = [
+    "",
+    ".",
+    "..",
+    "../secret.png",
+    f"../{NAME}",
+    f"{STAGING}/{NAME}",
+    f"{NAME}\0",
+    f"{NAME}/..",
+    "/etc/passwd",
+    "secret.png",
+    "a" * 5_000,
+]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "deep" / "images")
+
+
+def publish(store: LocalStore, content: bytes = b"picture", name: str = NAME) -> None:
+    with store.stage() as staged:
+        staged.file.write(content)
+        store.publish(staged, name)
+
+
+def write_half(store: LocalStore, and_then: Exception) -> None:
+    with store.stage() as staged:
+        staged.file.write(b"half")
+        raise and_then
+
+
+def staged_files(store: LocalStore) -> list[str]:
+    return sorted(path.name for path in (store.root / STAGING).iterdir())
+
+
+def content_of(store: LocalStore, name: str = NAME) -> bytes | None:
+    file = store.open(name)
+    if file is None:
+        return None
+    with file:
+        return file.read()
+
+
+def test_a_published_picture_can_be_read(store: LocalStore) -> None:
+    publish(store)
+    assert content_of(store) == b"picture"
+    found = store.stat(NAME)
+    assert found is not None
+    assert found.bytes == 7
+    assert found.modified_ms == (store.root / NAME).stat().st_mtime_ns // 1_000_000
+    assert staged_files(store) == []
+
+
+def test_a_picture_is_not_there_before_it_is_published(store: LocalStore) -> None:
+    with store.stage() as staged:
+        staged.file.write(b"half")
+        assert content_of(store) is None
+        assert len(staged_files(store)) == 1
+    assert content_of(store) is None
+
+
+def test_a_file_that_is_not_published_leaves_nothing(store: LocalStore) -> None:
+    with pytest.raises(ZeroDivisionError):
+        write_half(store, ZeroDivisionError())
+    assert staged_files(store) == []
+
+
+def test_publishing_again_takes_the_place_of_what_was_there(store: LocalStore) -> None:
+    publish(store, b"first")
+    publish(store, b"second")
+    assert content_of(store) == b"second"
+
+
+def test_a_reader_keeps_what_it_opened(store: LocalStore) -> None:
+    publish(store, b"first")
+    file = store.open(NAME)
+    assert file is not None
+    publish(store, b"second")
+    store.delete(NAME)
+    with file:
+        assert file.read() == b"first"
+
+
+def test_deleting_what_is_not_there_is_no_error(store: LocalStore) -> None:
+    publish(store)
+    store.delete(NAME)
+    store.delete(NAME)
+    assert store.open(NAME) is None
+    assert store.stat(NAME) is None
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_hostile_name_names_nothing(store: LocalStore, name: str) -> None:
+    (store.root.parent / "secret.png").write_bytes(b"secret")
+    assert store.open(name) is None
+    assert store.stat(name) is None
+    with pytest.raises(BadName) as caught:
+        store.delete(name)
+    assert not caught.value.retryable
+    with pytest.raises(BadName), store.stage() as staged:
+        store.publish(staged, name)
+    assert (store.root.parent / "secret.png").exists()
+
+
+def test_a_link_among_the_pictures_is_not_followed(store: LocalStore) -> None:
+    (store.root.parent / "secret.png").write_bytes(b"secret")
+    (store.root / NAME).symlink_to(store.root.parent / "secret.png")
+    with pytest.raises(StoreError):
+        store.open(NAME)
+    publish(store)
+    assert content_of(store) == b"picture"
+    assert (store.root.parent / "secret.png").read_bytes() == b"secret"
+
+
+def test_a_linked_directory_is_taken_as_it_is(store: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(store.root)
+    linked = LocalStore(tmp_path / "link")
+    publish(linked)
+    assert content_of(store) == b"picture"
+
+
+def test_a_staging_area_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / STAGING).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="must be a directory"):
+        LocalStore(tmp_path / "images")
+
+
+def test_a_root_that_cannot_be_a_directory_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for root in (tmp_path / "file", tmp_path / "file" / "images"):
+        with pytest.raises(StoreError, match="The directory for pictures cannot be made"):
+            LocalStore(root)
+
+
+def test_uploads_wait_until_they_are_discarded(store: LocalStore) -> None:
+    with store.stage() as staged:
+        staged.file.write(b"uploaded")
+        store.keep_upload(staged, REQUEST, 2, 0)
+    for _ in range(2):
+        file = store.open_upload(REQUEST, 2, 0)
+        assert file is not None
+        with file:
+            assert file.read() == b"uploaded"
+    assert store.open_upload(REQUEST, 1, 0) is None
+    assert store.open_upload(REQUEST, 2, 1) is None
+    assert content_of(store) is None
+    store.discard_upload(REQUEST, 2, 0)
+    store.discard_upload(REQUEST, 2, 0)
+    assert store.open_upload(REQUEST, 2, 0) is None
+    assert staged_files(store) == []
+
+
+@pytest.mark.parametrize("request_id", ["", "..", "../../etc/passwd", REQUEST.upper(), f"{REQUEST}\n", f"{REQUEST}/x"])
+def test_an_upload_belongs_to_the_id_of_a_request(store: LocalStore, request_id: str) -> None:
+    with pytest.raises(BadName):
+        store.open_upload(request_id, 1, 0)
+    with pytest.raises(BadName), store.stage() as staged:
+        store.keep_upload(staged, request_id, 1, 0)
+
+
+def test_sweeping_removes_what_a_crash_left_and_nothing_else(store: LocalStore) -> None:
+    publish(store)
+    for name, age_s in (("old.part", 100), ("new.part", 1), (f"{REQUEST}.1.0.upload", 100)):
+        path = store.root / STAGING / name
+        path.write_bytes(b"x")
+        os.utime(path, (1_000_000 - age_s, 1_000_000 - age_s))
+    (store.root / STAGING / "directory").mkdir()
+    assert store.sweep_staging((1_000_000 - 50) * 1000) == 2
+    assert staged_files(store) == ["directory", "new.part"]
+    assert content_of(store) == b"picture"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_what_the_disk_refuses_is_said_and_leaves_nothing(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, number: int, step: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path if step == "replace" else os, step, refuse)
+    with pytest.raises(StoreError, match=os.strerror(number)) as caught:
+        publish(store)
+    assert caught.value.retryable
+    assert content_of(store) is None
+    assert staged_files(store) == []
+
+
+def test_a_full_disk_met_while_writing_is_said_and_leaves_nothing(store: LocalStore) -> None:
+    with pytest.raises(StoreError, match="No space left on device") as caught:
+        write_half(store, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert caught.value.retryable
+    assert staged_files(store) == []
+
+
+def test_a_directory_that_went_away_is_said_and_not_made_anew(store: LocalStore) -> None:
+    (store.root / STAGING).rmdir()
+    store.root.rmdir()
+    with pytest.raises(StoreError, match="No such file or directory"):
+        publish(store)
+    with pytest.raises(StoreError):
+        store.sweep_staging(0)
+    assert store.open(NAME) is None
+    assert not store.root.exists()
+
+
+def test_a_published_picture_is_on_the_disk_with_its_name(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    sync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").resolve())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    with store.stage() as staged:
+        staged.file.write(b"picture")
+        store.publish(staged, NAME)
+        assert synced == [staged.path.resolve(), store.root.resolve()]

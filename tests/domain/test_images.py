@@ -1,0 +1,68 @@
+"""File names, formats and sizes of pictures."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.images import BadImage, ImageLimits, check_pixels, file_name, is_file_name, kind_of
+
+REQUEST = "550e8400-e29b-41d4-a716-446655440000"
+
+
+def test_a_picture_is_called_after_its_request_and_time() -> None:
+    assert file_name(REQUEST, 1705238520000) == f"{REQUEST}_1705238520000.png"
+    assert is_file_name(file_name(REQUEST, 1705238520000))
+
+
+@pytest.mark.parametrize(
+    ("request_id", "stamp"), [("../../etc/passwd", 1), (REQUEST, -1), (REQUEST.upper(), 1), ("", 1)]
+)
+def test_no_other_name_is_made(request_id: str, stamp: int) -> None:
+    with pytest.raises(ValueError, match="not a name that pictures have"):
+        file_name(request_id, stamp)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        f"../{REQUEST}_1.png",
+        f"/{REQUEST}_1.png",
+        f"{REQUEST}_1.png/",
+        f"{REQUEST}_1.png\n",
+        f"{REQUEST}_1.png\0",
+        f"{REQUEST}_1.PNG",
+        f"{REQUEST}_1.png.part",
+        f"{REQUEST}_.png",
+        f"{REQUEST}_١.png",
+        f"{REQUEST}_12345678901234567.png",
+        f"{REQUEST}_1%2epng",
+        ".staging",
+    ],
+)
+def test_what_is_no_file_name_is_told_apart(name: str) -> None:
+    assert not is_file_name(name)
+
+
+def test_formats_are_told_by_their_first_bytes() -> None:
+    assert kind_of(b"\x89PNG\r\n\x1a\n") == "png"
+    assert kind_of(b"\xff\xd8\xff\xdb") == "jpeg"
+    assert kind_of(b"RIFF\x01\x02\x03\x04WEBPVP8 ") == "webp"
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"GIF89a", b"<svg", b"RIFF\x01\x02\x03\x04WAVE", b"\x89PNG\n", b"BM", b"\xff\xd8"]
+)
+def test_other_formats_are_refused(head: bytes) -> None:
+    with pytest.raises(BadImage, match="not a PNG, JPEG or WEBP"):
+        kind_of(head)
+
+
+def test_a_picture_may_have_as_many_pixels_as_allowed_and_not_one_more() -> None:
+    limits = ImageLimits(max_bytes=1, max_pixels=100)
+    check_pixels(10, 10, limits)
+    for width, height in ((101, 1), (0, 5), (5, 0)):
+        with pytest.raises(BadImage):
+            check_pixels(width, height, limits)

@@ -1,0 +1,93 @@
+"""Copying the picture out of a PNG without decoding it."""
+
+from __future__ import annotations
+
+import io
+import random
+import zlib
+
+import pytest
+
+from app.domain.images import BadImage
+from app.domain.png import copy_critical_chunks, read_header
+from tests.support.hostile_images import END, chunks_of, from_chunks, idat, ihdr, png
+
+
+def copied(data: bytes) -> bytes:
+    target = io.BytesIO()
+    copy_critical_chunks(io.BytesIO(data), target)
+    return target.getvalue()
+
+
+def test_a_bare_picture_is_copied_byte_by_byte() -> None:
+    assert copied(png(20, 10)) == png(20, 10)
+
+
+def test_everything_around_the_picture_is_left_behind() -> None:
+    decorated = png(20, 10, (b"tEXt", b"k\0v"), (b"gAMA", bytes(4)), (b"prVt", b"x")) + b"trailing"
+    assert copied(decorated) == png(20, 10)
+
+
+def test_transparency_is_part_of_the_picture() -> None:
+    palette = from_chunks(ihdr(4, 4, 2, 3), (b"PLTE", bytes(12)), (b"tRNS", b"\0\xff"), (b"IDAT", _rows(2, 4)), END)
+    assert [kind for kind, _ in chunks_of(copied(palette))] == [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"]
+
+
+def test_pixels_may_come_in_many_pieces_and_empty_ones() -> None:
+    packed = idat(8, 8)[1]
+    pieces = [(b"IDAT", b""), *((b"IDAT", packed[at : at + 1]) for at in range(len(packed))), (b"IDAT", b"")]
+    assert copied(from_chunks(ihdr(8, 8), *pieces, END)) == from_chunks(ihdr(8, 8), *pieces, END)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 5), (4, 1), (5, 8), (8, 8), (9, 17)])
+@pytest.mark.parametrize(("depth", "colour"), [(1, 0), (8, 2), (16, 6), (4, 3)])
+def test_interlaced_pictures_have_rows_for_seven_passes(size: tuple[int, int], depth: int, colour: int) -> None:
+    header = read_header(io.BytesIO(from_chunks(ihdr(*size, depth, colour, 1))))
+    raw = b"".join(bytes(stride) * rows for stride, rows in header.passes)
+    whole = from_chunks(ihdr(*size, depth, colour, 1), (b"PLTE", bytes(6)), (b"IDAT", zlib.compress(raw)), END)
+    if colour == 0:
+        whole = from_chunks(ihdr(*size, depth, colour, 1), (b"IDAT", zlib.compress(raw)), END)
+    assert copied(whole) == whole
+    cut = from_chunks(ihdr(*size, depth, colour, 1), (b"PLTE", bytes(6)), (b"IDAT", zlib.compress(raw[:-1])), END)
+    with pytest.raises(BadImage):
+        copied(cut)
+
+
+def test_that_exif_was_left_out_is_said() -> None:
+    assert copy_critical_chunks(io.BytesIO(png(8, 8, (b"eXIf", b"MM"))), io.BytesIO())
+    assert not copy_critical_chunks(io.BytesIO(png(8, 8)), io.BytesIO())
+
+
+def test_no_change_of_any_byte_passes_unseen() -> None:
+    sound = png(6, 4)
+    for at in range(len(sound)):
+        for bit in (1, 0x20, 0x80):
+            changed = bytearray(sound)
+            changed[at] ^= bit
+            with pytest.raises(BadImage):
+                _read_whole(bytes(changed))
+
+
+def test_no_cut_passes_unseen() -> None:
+    sound = png(6, 4, (b"tEXt", b"k\0v"))
+    for length in range(8, len(sound)):
+        with pytest.raises(BadImage):
+            copied(sound[:length])
+
+
+def test_random_bytes_never_raise_anything_but_bad_image() -> None:
+    chance = random.Random(7)
+    for _ in range(300):
+        with pytest.raises(BadImage):
+            copied(png()[: chance.randrange(8, 40)] + chance.randbytes(60))
+
+
+def _read_whole(data: bytes) -> None:
+    """The signature is looked at by whoever chooses the reader."""
+    if data[:8] != png()[:8]:
+        raise BadImage("signature")
+    copied(data)
+
+
+def _rows(stride: int, rows: int) -> bytes:
+    return zlib.compress(bytes(stride) * rows)
