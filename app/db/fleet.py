@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, case, delete, func, select, update
@@ -11,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from app.db.engine import Transaction, now_ms
 from app.db.tables import extensions, hubs, jobs
 from app.domain.messages import Authenticate
-from app.domain.policy import Candidate
+from app.domain.policy import Candidate, Member
 from app.domain.states import Status
 
 
@@ -47,13 +46,14 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket) -> Socket | No
     return Socket(before.hub_id, before.connection_id) if before and before.connected else None
 
 
-def heard(tx: Transaction, connection_id: str, available: bool) -> None:
-    """A heartbeat came over this connection."""
-    tx.connection.execute(
+def heard(tx: Transaction, connection_id: str, available: bool) -> bool:
+    """A heartbeat came over this connection; False where the extension is not connected through it (any more)."""
+    current = tx.connection.execute(
         update(extensions)
-        .where(extensions.c.connection_id == connection_id)
+        .where(extensions.c.connection_id == connection_id, extensions.c.connected)
         .values(heard_at=tx.now, available=available)
     )
+    return current.rowcount == 1
 
 
 def disconnect(tx: Transaction, connection_id: str) -> bool:
@@ -64,12 +64,6 @@ def disconnect(tx: Transaction, connection_id: str) -> bool:
         .values(connected=False, disconnected_at=tx.now)
     )
     return gone.rowcount == 1
-
-
-def is_current(connection: Connection, extension_id: str, connection_id: str) -> bool:
-    """True where this connection is the one that the extension is connected through."""
-    query = select(extensions.c.id).where(extensions.c.id == extension_id, extensions.c.connection_id == connection_id)
-    return connection.execute(query).first() is not None
 
 
 def socket_of(connection: Connection, extension_id: str) -> Socket | None:
@@ -164,24 +158,11 @@ def cool_down(tx: Transaction, extension_id: str, pause_ms: int, reason: str) ->
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """What is known of a connected extension when somebody asks why a job waits."""
-
-    extension_id: str
-    capabilities: Sequence[str]
-    available: bool
-    held: int
-    max_concurrent: int
-    cooldown_until: int
-    cooldown_reason: str | None
-
-
 def connected(connection: Connection, limit: int = 10_000) -> list[Member]:
     """The extensions that are connected now."""
     names = ("id", "capabilities", "available", "held", "max_concurrent", "cooldown_until", "cooldown_reason")
     query = select(*(extensions.c[name] for name in names)).where(extensions.c.connected).limit(limit)
-    return [Member(*row) for row in connection.execute(query)]
+    return [Member(row.id, tuple(row.capabilities), *row[2:]) for row in connection.execute(query)]
 
 
 def count_connected(connection: Connection, hub_timeout_ms: int) -> int:
@@ -191,13 +172,12 @@ def count_connected(connection: Connection, hub_timeout_ms: int) -> int:
     return connection.execute(query).scalar_one()
 
 
-def hub_seen(tx: Transaction, hub_id: str) -> None:
-    """The web process lives."""
-    tx.connection.execute(
-        tx.upsert(hubs)
-        .values(id=hub_id, seen_at=tx.now)
-        .on_conflict_do_update(index_elements=["id"], set_={"seen_at": tx.now})
-    )
+def hub_seen(tx: Transaction, hub_id: str) -> bool:
+    """The web process lives; False where it was not known, because it is new or had been given up."""
+    known = tx.connection.execute(update(hubs).where(hubs.c.id == hub_id).values(seen_at=tx.now))
+    if known.rowcount == 0:
+        tx.connection.execute(tx.upsert(hubs).values(id=hub_id, seen_at=tx.now).on_conflict_do_nothing())
+    return known.rowcount == 1
 
 
 def hubs_lost(connection: Connection, hub_timeout_ms: int) -> list[str]:

@@ -102,10 +102,9 @@ def find(connection: Connection, job_id: str) -> Job | None:
     return _first(connection, select(*_COLUMNS).where(jobs.c.id == job_id))
 
 
-def versions(connection: Connection, job_ids: Iterable[str]) -> dict[str, int]:
-    """The version of each job that exists: what a watcher compares to see whether it missed something."""
-    rows = connection.execute(select(jobs.c.id, jobs.c.version).where(jobs.c.id.in_(list(job_ids))))
-    return {row.id: row.version for row in rows}
+def find_all(connection: Connection, job_ids: Iterable[str]) -> list[Job]:
+    """Those of these jobs that exist."""
+    return _all(connection, select(*_COLUMNS).where(jobs.c.id.in_(list(job_ids))))
 
 
 def of_user(connection: Connection, user_id: str, status: Status | None, before: str | None, limit: int) -> list[Job]:

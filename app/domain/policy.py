@@ -27,6 +27,45 @@ class Candidate:
         return self.held / self.max_concurrent
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What is known of a connected extension when somebody asks why a job waits. `cooldown_until` in ms, 0 for never."""
+
+    extension_id: str
+    capabilities: tuple[str, ...]
+    available: bool
+    held: int
+    max_concurrent: int
+    cooldown_until: int
+    cooldown_reason: str | None
+
+
+def why_waiting(members: Iterable[Member], model: str, now_ms: int) -> str:
+    """A sentence that tells a client why its job for `model` is not being done yet, given who is connected."""
+    fleet = list(members)
+    able = [m for m in fleet if can_do(m.capabilities, model)]
+    willing = [m for m in able if m.available]
+    rested = [m for m in willing if m.cooldown_until <= now_ms]
+    if not fleet:
+        return "No extension is connected."
+    if not able:
+        return f"No connected extension makes pictures with {model}."
+    if not willing:
+        return "The connected extensions that could do it take no work at the moment."
+    if not rested:
+        soonest = min(willing, key=lambda m: m.cooldown_until)
+        seconds = -(-(soonest.cooldown_until - now_ms) // 1000)
+        return f"The extensions that could do it rest for {seconds} s more after a failure: {soonest.cooldown_reason}"
+    if all(m.held >= m.max_concurrent for m in rested):
+        busy = (
+            "The extension that can do it is"
+            if len(rested) == 1
+            else f"All {len(rested)} extensions that can do it are"
+        )
+        return f"{busy} busy with other requests."
+    return "It is about to be handed over."
+
+
 def served_models(capabilities: Iterable[str]) -> frozenset[str] | None:
     """The models that these capabilities name; None means every model.
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from app.db import fleet, jobs
+from app.db import jobs
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.domain import messages
-from app.domain.clock import wire_time
 from app.domain.errors import AlreadyFinished, NotFound
 from app.domain.events import ImageGenerationCancelledEvent
 from app.domain.states import Status, Step
 from app.services import steps
+from app.services.holders import tell_to_stop
 from app.services.requeueing import NOBODY_HOLDS
 from app.services.tools import Tools
 
@@ -43,7 +42,7 @@ class Cancellation:
         if done is None:
             return self._final(job)
         if holder is not None:
-            self._tell(tx, job)
+            tell_to_stop(self.tools, tx, job)
             tx.after_commit(self.tools.tasks.assign)
         return done
 
@@ -52,11 +51,3 @@ class Cancellation:
         if job.status is Status.CANCELLED:
             return job
         raise AlreadyFinished(f"The request has already {job.status.value}: it can no longer be cancelled.")
-
-    def _tell(self, tx: Transaction, job: Job) -> None:
-        socket = fleet.socket_of(tx.connection, job.holder or "")
-        if socket is None:
-            return
-        stop = messages.CancelGeneration(job.id, job.correlation_id, wire_time(tx.now))
-        word = {"do": "send", "connection": socket.connection_id, "message": messages.wire(stop)}
-        tx.after_commit(lambda: self.tools.bus.to_hub(socket.hub_id, word))

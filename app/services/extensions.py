@@ -53,11 +53,15 @@ class Extensions:
 
         return self.tools.database.write(work)
 
-    def heard(self, holder: Holder, beat: Heartbeat) -> None:
-        """A heartbeat: the extension lives, takes work or not, and works on what it says it works on."""
+    def heard(self, holder: Holder, beat: Heartbeat) -> bool:
+        """A heartbeat: the extension lives, takes work or not, and works on what it says it works on.
 
-        def work(tx: Transaction) -> None:
-            fleet.heard(tx, holder.connection_id, beat.available)
+        False where the extension is not connected through this socket any more: the socket is to be closed.
+        """
+
+        def work(tx: Transaction) -> bool:
+            if not fleet.heard(tx, holder.connection_id, beat.available):
+                return False
             held = [job for job in jobs.held_by(tx.connection, holder.extension_id) if job.handed_over]
             if beat.active_request_ids is not None:
                 forgotten = [job for job in held if job.id not in beat.active_request_ids]
@@ -65,10 +69,11 @@ class Extensions:
                 self._renew(tx, [job for job in held if job.id in beat.active_request_ids])
             elif beat.active_requests >= len(held):
                 self._renew(tx, held)
-            if beat.available:
+            if beat.available and jobs.anyone_waiting(tx.connection):
                 tx.after_commit(self.tools.tasks.assign)
+            return True
 
-        self.tools.database.write(work)
+        return self.tools.database.write(work)
 
     def disconnected(self, connection_id: str) -> None:
         """The socket is gone: what it held is kept for RECONNECT_GRACE_MS."""
@@ -79,9 +84,18 @@ class Extensions:
 
         self.tools.database.write(work)
 
-    def hub_lives(self, hub_id: str) -> None:
-        """This web process is there."""
-        self.tools.database.write(lambda tx: fleet.hub_seen(tx, hub_id))
+    def hub_lives(self, hub_id: str) -> bool:
+        """This web process is there; False where it was not known, because it is new or had been given up."""
+        return self.tools.database.write(lambda tx: fleet.hub_seen(tx, hub_id))
+
+    def hub_leaves(self, hub_id: str) -> None:
+        """This web process ends: its sockets are gone, what came over them is kept for a short absence."""
+
+        def work(tx: Transaction) -> None:
+            for connection_id in fleet.forget_hub(tx, hub_id):
+                jobs.shorten_leases(tx, connection_id, tx.now + self.tools.settings.reconnect_grace_ms)
+
+        self.tools.database.write(work)
 
     def count(self) -> int:
         """How many extensions are connected, over all web processes."""
@@ -89,10 +103,8 @@ class Extensions:
 
     def _resume(self, tx: Transaction, hello: Authenticate, socket: Socket) -> Iterable[str]:
         held = jobs.held_by(tx.connection, hello.extension_id)
-        kept = held
-        if hello.active_request_ids is not None:
-            kept = [job for job in held if job.id in hello.active_request_ids]
-            self._give_back(tx, [job for job in held if job.id not in hello.active_request_ids])
+        kept = [job for job in held if _still_works_on(hello, job)]
+        self._give_back(tx, [job for job in held if job not in kept])
         return [job.id for job in kept if self._take_up(tx, job, socket)]
 
     def _take_up(self, tx: Transaction, job: Job, socket: Socket) -> bool:
@@ -117,7 +129,13 @@ class Extensions:
     def _give_back(self, tx: Transaction, forgotten: Iterable[Job]) -> None:
         for job in forgotten:
             reason = "The extension no longer works on the request."
-            self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, strike=True)
+            # an offer that never reached it is nobody's fault
+            self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, strike=job.handed_over)
 
     def _replace(self, before: Socket) -> None:
         self.tools.bus.to_hub(before.hub_id, {"do": "replace", "connection": before.connection_id})
+
+
+def _still_works_on(hello: Authenticate, job: Job) -> bool:
+    """What the extension says, where it says so; else it has what it was known to have in hand."""
+    return job.handed_over if hello.active_request_ids is None else job.id in hello.active_request_ids

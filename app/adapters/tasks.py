@@ -1,0 +1,35 @@
+"""Waking workers through Celery. Tasks are sent by name; a message is a hint and carries no state but an id."""
+
+from __future__ import annotations
+
+from celery import Celery
+
+from app.adapters.background import Background
+from app.logs import correlation_id
+
+ASSIGN = "dispatch.assign"
+DOWNLOAD = "download.run"
+CORRELATION_HEADER = "correlation_id"
+
+
+class CeleryTasks:
+    """Sends soon and never fails: the sweeps find what was not sent."""
+
+    def __init__(self, celery: Celery, background: Background) -> None:
+        self._celery = celery
+        self._background = background
+
+    def assign(self) -> None:
+        """Somebody waits, or somebody is free: look who can be given to whom."""
+        # A look that is late is worth nothing: the next one sees the same line.
+        self._send(ASSIGN, ASSIGN, expires=60)
+
+    def download(self, request_id: str) -> None:
+        """The pictures of this request are to be fetched."""
+        self._send(f"{DOWNLOAD}:{request_id}", DOWNLOAD, request_id)
+
+    def _send(self, key: str, name: str, *args: str, expires: float | None = None) -> None:
+        headers = {CORRELATION_HEADER: correlation_id.get()}
+        self._background.soon(
+            key, lambda: self._celery.send_task(name, args=args, headers=headers, expires=expires, retry=False)
+        )

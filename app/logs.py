@@ -1,0 +1,66 @@
+"""Logs: one JSON object a line on standard error, each with what happened (`action`) and the correlation id."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+
+correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
+
+
+def well_formed(text: str | None) -> bool:
+    """True for a correlation id that is honoured: 8 to 128 letters, digits and . _ -"""
+    return text is not None and CORRELATION_ID.fullmatch(text) is not None
+
+
+def configure(level: str) -> None:
+    """Send every log of this process, our own and those of libraries, through one formatter. `level` as in LOG_LEVEL."""
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        _with_correlation_id,
+    ]
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.EventRenamer("message"),
+                structlog.processors.JSONRenderer(ensure_ascii=True),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("kombu", "amqp", "urllib3", "alembic", "celery.utils.functional"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a file; call it as `log.info("a sentence", action="assign", request_id=…)`."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def _with_correlation_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    known = correlation_id.get()
+    if known is not None:
+        event.setdefault("correlation_id", known)
+    return event

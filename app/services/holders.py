@@ -1,0 +1,23 @@
+"""Speaking to the extension that holds, or held, a job, over the web process that holds its socket."""
+
+from __future__ import annotations
+
+from app.db import fleet
+from app.db.engine import Transaction
+from app.db.jobs import Job
+from app.domain import messages
+from app.domain.clock import wire_time
+from app.services.tools import Tools
+
+
+def tell(tools: Tools, tx: Transaction, extension_id: str | None, message: messages.Message) -> None:
+    """Send the extension `message` after the commit, where it is connected; a message that is lost does no harm."""
+    socket = None if extension_id is None else fleet.socket_of(tx.connection, extension_id)
+    if socket is not None:
+        word = {"do": "send", "connection": socket.connection_id, "message": messages.wire(message)}
+        tx.after_commit(lambda: tools.bus.to_hub(socket.hub_id, word))
+
+
+def tell_to_stop(tools: Tools, tx: Transaction, job: Job) -> None:
+    """Whoever holds the job, as `job` shows it, need not go on."""
+    tell(tools, tx, job.holder, messages.CancelGeneration(job.id, job.correlation_id, wire_time(tx.now)))

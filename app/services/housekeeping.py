@@ -1,0 +1,126 @@
+"""Putting the wheels back on the road: finds what a crash, a lost message or the passing of time left behind.
+
+Every sweep may run at any moment, any number of times and in several processes at once; each finds its rows by an index.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from app.db import fleet, jobs, notes
+from app.db.engine import Transaction
+from app.db.jobs import Job
+from app.db.tables import jobs as table
+from app.domain import policy
+from app.domain.errors import GENERATION_FAILED, NO_EXTENSION, TIMEOUT
+from app.services.extensions import Extensions
+from app.services.holders import tell_to_stop
+from app.services.requeueing import Requeueing
+from app.services.tools import Tools
+
+BATCH = 200
+SWEEP = "sweep"
+UNWATCHED_MS = 15_000  # a pause between sweeps longer than this was ours, and nobody else's silence
+
+
+class Housekeeping:
+    """The sweeps."""
+
+    def __init__(self, tools: Tools, requeueing: Requeueing, extensions: Extensions) -> None:
+        self.tools = tools
+        self.requeueing = requeueing
+        self.extensions = extensions
+
+    def sweep(self) -> None:
+        """Everything once."""
+        self.note_pause()
+        self.give_up_lost_hubs()
+        self.end_leases()
+        self.fail_overdue()
+        self.fail_unserved()
+        self.wake()
+
+    def note_pause(self) -> None:
+        """Where nobody has swept for long, time stood still for us: what runs out by it is put off by as much."""
+
+        def work(tx: Transaction) -> None:
+            before = notes.last_sweep(tx, SWEEP)
+            if before is not None and tx.now - before > UNWATCHED_MS:
+                jobs.move_clock(tx, tx.now - before)
+                for model in jobs.models_waited_for(tx.connection):
+                    notes.served(tx, model, now=True)
+
+        self.tools.database.write(work)
+
+    def give_up_lost_hubs(self) -> None:
+        """Sockets of a web process that is not seen any more are gone; what came over them is kept for a short absence."""
+        timeout_ms = self.tools.settings.hub_timeout_ms
+        for hub_id in self.tools.database.read(lambda c: fleet.hubs_lost(c, timeout_ms)):
+            self.extensions.hub_leaves(hub_id)
+
+    def end_leases(self) -> None:
+        """Jobs whose holder has been silent for too long go back to the line."""
+        for job in self.tools.database.read(lambda c: jobs.leases_over(c, BATCH)):
+            self.tools.database.write(partial(self._end_lease, job))
+
+    def fail_overdue(self) -> None:
+        """Jobs that waited longer than they may, or than their client does, have failed."""
+        for job in self.tools.database.read(lambda c: jobs.overdue(c, BATCH)):
+            self.tools.database.write(partial(self._fail_overdue, job))
+
+    def fail_unserved(self) -> None:
+        """Jobs for models that no connected extension has been able to do for NO_EXTENSION_TIMEOUT_MS have failed."""
+        members = self.tools.database.read(fleet.connected)
+        for model in self.tools.database.read(jobs.models_waited_for):
+            able = any(policy.can_do(member.capabilities, model) for member in members)
+            served_at = self.tools.database.write(partial(notes.served, model=model, now=able))
+            if not able:
+                self._fail_unserved(model, served_at)
+
+    def wake(self) -> None:
+        """Send again what should have been sent: the message may be lost, or its sender may have died before."""
+        for job_id in self.tools.database.read(lambda c: jobs.downloads_due(c, BATCH)):
+            self.tools.tasks.download(job_id)
+        if self.tools.database.read(jobs.anyone_waiting):
+            self.tools.tasks.assign()
+
+    def _end_lease(self, job: Job, tx: Transaction) -> None:
+        code, reason, strike = self._why_over(tx, job)
+        over = (table.c.lease_until == job.lease_until, table.c.handed_over == job.handed_over)
+        moved = self.requeueing.give_back(tx, job, code, reason, *over, strike=strike)
+        if moved is not None:
+            tell_to_stop(self.tools, tx, job)
+
+    def _why_over(self, tx: Transaction, job: Job) -> tuple[str, str, bool]:
+        """Code, sentence, and whether somebody is to blame."""
+        if not job.handed_over:
+            return NO_EXTENSION, "The extension did not take the request.", False
+        socket = fleet.socket_of(tx.connection, job.holder or "")
+        if socket is None or socket.connection_id != job.connection_id:
+            return GENERATION_FAILED, "The extension was lost and did not come back in time.", True
+        settings = self.tools.settings
+        if job.attempt_until is not None and job.attempt_until <= tx.now:
+            return TIMEOUT, f"The extension did not finish within {settings.request_max_ms} ms.", True
+        return TIMEOUT, f"The extension said nothing for {settings.request_timeout_ms} ms.", True
+
+    def _fail_overdue(self, job: Job, tx: Transaction) -> None:
+        if job.deadline_at is not None and job.deadline_at <= tx.now:
+            error = "The request was not done by its deadlineMs."
+            failed = self.requeueing.fail(tx, job, TIMEOUT, error, table.c.attempt == job.attempt)
+        else:
+            error = "The request waited in the line for as long as it may."
+            failed = self.requeueing.fail(tx, job, TIMEOUT, error, table.c.status == "accepted")
+        if failed is not None:
+            tell_to_stop(self.tools, tx, job)
+
+    def _fail_unserved(self, model: str, served_at: int) -> None:
+        timeout_ms = self.tools.settings.no_extension_timeout_ms
+        error = f"No extension that makes pictures with {model} was connected for {timeout_ms} ms."
+
+        def work(tx: Transaction) -> None:
+            if served_at > tx.now - timeout_ms:
+                return
+            for job in jobs.waiting_since(tx.connection, model, tx.now - timeout_ms, BATCH):
+                self.requeueing.fail(tx, job, NO_EXTENSION, error, table.c.status == "accepted")
+
+        self.tools.database.write(work)

@@ -1,0 +1,114 @@
+"""What clients ask: how a request stands, what came of it, which requests there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from app.db import events, fleet, images, jobs
+from app.db.engine import now_ms
+from app.db.events import Logged
+from app.db.images import StoredImage
+from app.db.jobs import Job
+from app.domain import policy
+from app.domain.errors import NotFound
+from app.domain.states import FINAL, Status
+from app.services.tools import Tools
+from app.services.watching import Watching
+
+COUNTED_AHEAD = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Where a waiting job stands (1 is next; counted up to 1,001), and a sentence that says why it waits."""
+
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A request as it stands, with what explains it: why it waits, or the pictures it led to."""
+
+    job: Job
+    waiting: Waiting | None = None
+    images: Sequence[StoredImage] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some requests, newest first; `cursor` continues the list and is None at its end."""
+
+    views: Sequence[View]
+    cursor: str | None
+
+
+class Lookup:
+    """Answers questions; changes nothing."""
+
+    def __init__(self, tools: Tools, watching: Watching) -> None:
+        self.tools = tools
+        self.watching = watching
+
+    def view(self, request_id: str, wait_s: float = 0.0, since: int | None = None) -> View:
+        """The request as it stands. Raises NotFound.
+
+        With `wait_s` it answers as soon as there is something newer than version `since` (by default: newer than what is
+        there now), or the request is final, or `wait_s` seconds are over.
+        """
+        if wait_s > 0:
+            self._await_news(request_id, wait_s, since)
+        return self.tools.database.read(lambda c: _view(c, _found(c, request_id)))
+
+    def events_after(self, request_id: str, seq: int) -> tuple[Job, list[Logged]]:
+        """The request, and what happened to it after the event numbered `seq`. Raises NotFound."""
+        return self.tools.database.read(lambda c: (_found(c, request_id), events.after(c, request_id, seq)))
+
+    def page(self, user_id: str, status: Status | None, cursor: str | None, limit: int) -> Page:
+        """A user's requests, newest first, from where `cursor` says."""
+
+        def work(connection: Connection) -> Page:
+            found = jobs.of_user(connection, user_id, status, cursor, limit + 1)
+            shown = found[:limit]
+            more = shown[-1].id if len(found) > limit else None
+            return Page([_view(connection, job) for job in shown], more)
+
+        return self.tools.database.read(work)
+
+    def picture(self, file: str) -> StoredImage | None:
+        """What is known of the picture that is served under this file name."""
+        return self.tools.database.read(lambda c: images.of_file(c, file))
+
+    def _await_news(self, request_id: str, wait_s: float, since: int | None) -> None:
+        ends = time.monotonic() + wait_s
+        with self.watching.watch(request_id) as watch:
+            job = self.tools.database.read(lambda c: _found(c, request_id))
+            watch.version = max(watch.version, job.version if since is None else since)
+            if job.status in FINAL or job.version > watch.version:
+                return
+            watch.wait(ends - time.monotonic())
+
+
+def _found(connection: Connection, request_id: str) -> Job:
+    job = jobs.find(connection, request_id)
+    if job is None:
+        raise NotFound(f"No request has the id {request_id}.")
+    return job
+
+
+def _view(connection: Connection, job: Job) -> View:
+    if job.status is Status.COMPLETED:
+        return View(job, images=images.of_job(connection, job.id))
+    if job.status is Status.ACCEPTED:
+        return View(job, waiting=_waiting(connection, job))
+    return View(job)
+
+
+def _waiting(connection: Connection, job: Job) -> Waiting:
+    now = connection.execute(select(now_ms())).scalar_one()
+    position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
+    return Waiting(position, policy.why_waiting(fleet.connected(connection), job.model, now))
