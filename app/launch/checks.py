@@ -1,0 +1,73 @@
+"""What can be known to fail before anything is started, each said in one line. Needs nothing but the standard library."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from app.config import Settings
+
+
+class NotReady(Exception):
+    """Something outside of the program must be changed first; the text says what, in one line."""
+
+
+def check_ports(settings: Settings) -> None:
+    """Raises NotReady where PORT or WS_PORT cannot be listened on."""
+    for variable, port in (("PORT", settings.port), ("WS_PORT", settings.ws_port)):
+        if port:
+            _check_port(settings.host, port, variable)
+
+
+def check_folders(settings: Settings) -> None:
+    """Make the folders of pictures and of the SQLite file where they are missing. Raises NotReady."""
+    writable_folder(settings.storage_path, "IMAGE_STORAGE_PATH")
+    if settings.is_sqlite:
+        writable_folder(_sqlite_file(settings.database_url).parent, "DATABASE_URL")
+
+
+def writable_folder(folder: Path, variable: str) -> None:
+    """Make it where it is missing (its parent must be there). Raises NotReady, naming the variable to change."""
+    try:
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        raise NotReady(f"{variable}: the folder {folder} cannot be used: {_why(problem, folder)}.") from None
+
+
+def _why(problem: OSError, folder: Path) -> str:
+    if isinstance(problem, FileNotFoundError) and not folder.parent.exists():
+        return f"{folder.parent} does not exist"
+    return os.strerror(problem.errno or 0)
+
+
+def _sqlite_file(url: str) -> Path:
+    return Path(url.partition("://")[2].partition("?")[0].removeprefix("/")).resolve()
+
+
+def _check_port(host: str, port: int, variable: str) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as problem:
+        raise NotReady(f"HOST={host}: there is no such address ({problem.strerror}).") from None
+    with socket.socket(family, kind, protocol) as probe:
+        # As the server does it: what a connection of yesterday left behind does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as problem:
+            raise NotReady(_no_port(host, port, variable, problem)) from None
+
+
+def _no_port(host: str, port: int, variable: str, problem: OSError) -> str:
+    if problem.errno == errno.EADDRINUSE:
+        return (
+            f"{variable}={port}: port {port} of {host} is in use; stop what listens there or set {variable} to another."
+        )
+    if problem.errno == errno.EACCES:
+        return f"{variable}={port}: this user may not listen on port {port}; set {variable} to one above 1023."
+    return f"HOST={host}: it cannot be listened on ({os.strerror(problem.errno or 0)})."

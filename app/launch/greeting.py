@@ -1,0 +1,34 @@
+"""What to do first, said once everything runs."""
+
+from __future__ import annotations
+
+from app.config import Settings
+from app.launch.health import local_authority
+
+TRY = """\
+Imagefleet is ready.
+
+  HTTP      {http}
+  sockets   ws://{sockets}{path}
+  pictures  {pictures}
+{extension}
+Ask for a picture, then look at it with the requestId from the answer:
+
+  curl -s {http}/api/images/generate -H 'Content-Type: application/json' -d '{{"prompt": "A beautiful sunset", "model": "dall-e-3", "userId": "me"}}'
+  curl -s {http}/api/images/REQUEST_ID
+
+Ctrl-C stops everything."""
+
+WITH_DEMO = "\nA reference extension is started too; it draws test pictures. DEMO=off leaves it out.\n"
+WITHOUT_DEMO = "\nNo extension is started here (DEMO=off); requests wait until one connects.\n"
+
+
+def greeting(settings: Settings, *, demo: bool) -> str:
+    """Where everything is and a request to try."""
+    return TRY.format(
+        http=f"http://{local_authority(settings, settings.port)}",
+        sockets=local_authority(settings, settings.socket_port),
+        path=settings.ws_path,
+        pictures=settings.storage_path,
+        extension=WITH_DEMO if demo else WITHOUT_DEMO,
+    )

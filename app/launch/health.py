@@ -1,0 +1,36 @@
+"""Does the web process answer? Asked over plain HTTP, where it says it listens."""
+
+from __future__ import annotations
+
+import asyncio
+
+from app.config import Settings
+
+ANSWER_S = 2.0
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - told apart, not bound
+
+
+def local_host(settings: Settings) -> str:
+    """The address under which this machine reaches what listens on HOST."""
+    return EVERYWHERE.get(settings.host, settings.host)
+
+
+def local_authority(settings: Settings, port: int) -> str:
+    """The same with a port, as it stands in a URL."""
+    host = local_host(settings)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def is_healthy(settings: Settings) -> bool:
+    """True where GET /health is answered with 200 within `ANSWER_S` seconds."""
+    request = f"GET /health HTTP/1.1\r\nHost: {local_authority(settings, settings.port)}\r\nConnection: close\r\n\r\n"
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            reader, writer = await asyncio.open_connection(local_host(settings), settings.port)
+            try:
+                writer.write(request.encode())
+                return (await reader.readline()).split()[1:2] == [b"200"]
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False

@@ -1,0 +1,41 @@
+"""The Procfile: a line for each process, `name: command`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from app.launch.checks import NotReady
+
+LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
+
+
+def read_procfile(path: Path) -> dict[str, tuple[str, ...]]:
+    """Its processes in its order, each command as words: no shell stands between us and the process.
+
+    Raises NotReady with the line that cannot be read.
+    """
+    processes: dict[str, tuple[str, ...]] = {}
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = LINE.fullmatch(line.strip())
+        if not found or found[1] in processes:
+            raise NotReady(f"{path.name}, line {number}: {line!r} is not `name: command` with a new name.")
+        processes[found[1]] = _words(found[2], f"{path.name}, line {number}")
+    return processes
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as problem:
+        raise NotReady(f"{path} cannot be read ({problem.strerror}).") from None
+
+
+def _words(command: str, place: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as problem:
+        raise NotReady(f"{place}: {command!r} cannot be read ({problem}).") from None
