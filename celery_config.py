@@ -1,0 +1,93 @@
+"""The Celery application: `celery -A celery_config …`. `python -m worker` runs its workers, the Procfile its beat.
+
+A message is only a hint that something is to be done; what is to be done stands in the database. The settings are those
+under which no fault tried so far (Redis killed, frozen, cut off; workers killed, frozen) stopped a worker for good.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+from celery import Celery
+from celery.signals import setup_logging
+
+from app import logs
+from app.config import BadSetting, Settings
+
+DISPATCH = "dispatch"
+DOWNLOAD = "download"
+MOST_IMAGES = 10  # of one request: each may take the whole DOWNLOAD_TIMEOUT_MS
+CHATTY = ("celery.app.trace", "celery.beat", "celery.worker.strategy")  # several lines a task, and a tick is a task
+
+
+def broker_url(redis_url: str) -> str:
+    """REDIS_URL in the broker library's spelling, which differs for unix sockets."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
+
+
+def configured(settings: Settings) -> Celery:
+    """The application for these settings."""
+    longest_task_s = MOST_IMAGES * settings.download_timeout_ms // 1000 + 60
+    sweep_s = settings.sweep_interval_ms / 1000
+    app = Celery("imagefleet", broker=broker_url(settings.redis_url))
+    app.conf.update(
+        include=["worker.pool", "worker.dispatch", "worker.download", "worker.housekeeping"],
+        # What goes where: a slow image host holds up downloads, never the hand-off of requests.
+        task_default_queue=DISPATCH,
+        task_routes={"dispatch.*": DISPATCH, "housekeeping.*": DISPATCH, "download.*": DOWNLOAD},
+        # JSON alone: a message can name a task and an id, and nothing that is executed.
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        timezone="UTC",
+        # A message is kept until its task has ended, also where the process that ran it was killed.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        task_time_limit=longest_task_s,
+        worker_soft_shutdown_timeout=20,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # With remote control on, a Redis killed while a task runs ends the worker.
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        # Try for ever: Redis may be away for as long as it likes.
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": 2 * longest_task_s + 60,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 5,  # without it a connection that was cut off silently is waited on for ever
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 5,
+        },
+        worker_redirect_stdouts=False,
+        # In memory: a schedule of one entry needs no file that can be lost, broken or held by another beat.
+        beat_scheduler="celery.beat:Scheduler",
+        beat_schedule={
+            # A tick that was not taken by the time of the next one is worth nothing.
+            "sweep": {"task": "housekeeping.sweep", "schedule": sweep_s, "options": {"expires": sweep_s}},
+        },
+    )
+    return app
+
+
+@setup_logging.connect
+def _log_as_the_application_does(loglevel: int, **_: object) -> None:
+    """Workers and beat log as the web does; `loglevel` is that of their command line."""
+    logs.configure(logging.getLevelName(loglevel))
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(loglevel if loglevel <= logging.DEBUG else logging.WARNING)
+
+
+try:
+    celery = configured(Settings.from_env())
+except BadSetting as problem:
+    sys.exit(str(problem))
