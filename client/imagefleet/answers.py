@@ -1,0 +1,209 @@
+"""The server's answers as frozen data. Fields that the server may leave out are None where it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from imagefleet.wire import Fields
+
+COMPLETED = "completed"
+FINAL = frozenset({COMPLETED, "failed", "cancelled"})
+FINAL_FACTS = frozenset({"ImageGeneratedEvent", "ImageGenerationFailedEvent", "ImageGenerationCancelledEvent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The server took the request."""
+
+    request_id: str
+    status: str
+    message: str | None = None
+    correlation_id: str | None = None
+    timestamp: datetime | None = None
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From an answer to POST /api/images/generate."""
+        return cls(**_outline(fields))
+
+
+class Cancelled(Accepted):
+    """The server called the request off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Where a request stands that nobody works on yet: 1 is next. `reason` says in a sentence why it waits."""
+
+    position: int | None
+    reason: str | None
+
+    @classmethod
+    def read(cls, fields: Fields | None) -> Self | None:
+        """From the `queue` of a status, if there is one."""
+        return None if fields is None else cls(fields.whole("position"), fields.optional_text("reason"))
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStatus:
+    """How far a request is. `progress` is in percent; `version` rises with every change; `message` is the extension's.
+
+    `code`, `error`, `reason` and `retryable` say why a request failed.
+    """
+
+    request_id: str
+    status: str
+    progress: int = 0
+    message: str | None = None
+    correlation_id: str | None = None
+    timestamp: datetime | None = None
+    version: int | None = None
+    queue: Queue | None = None
+    code: str | None = None
+    error: str | None = None
+    reason: str | None = None
+    retryable: bool | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """True once nothing about it will change."""
+        return self.status in FINAL
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From an answer to GET /api/images/{id}/status."""
+        return cls(**_outline(fields), **_state(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What the picture was made of. Sizes in px."""
+
+    model: str | None = None
+    prompt: str | None = None
+    width: int | None = None
+    height: int | None = None
+    generated_at: datetime | None = None
+
+    @classmethod
+    def read(cls, fields: Fields | None) -> Self:
+        """From the `metadata` of a result; empty where there is none."""
+        if fields is None:
+            return cls()
+        return cls(
+            model=fields.optional_text("model"),
+            prompt=fields.optional_text("prompt"),
+            width=fields.whole("width"),
+            height=fields.whole("height"),
+            generated_at=fields.time("generated_at"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """One picture that the server keeps at `image_path`. Sizes in px; `bytes` is the size of the file."""
+
+    image_path: str
+    image_url: str | None = None
+    width: int | None = None
+    height: int | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From an item of `images`."""
+        return cls(
+            image_path=fields.text("image_path"),
+            image_url=fields.optional_text("image_url"),
+            width=fields.whole("width"),
+            height=fields.whole("height"),
+            bytes=fields.whole("bytes"),
+            sha256=fields.optional_text("sha256"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedImage(ImageStatus):
+    """A request with all that is known of it: its status and, once completed, its pictures."""
+
+    image_url: str | None = None
+    image_path: str | None = None
+    images: tuple[StoredImage, ...] = ()
+    metadata: Metadata = Metadata()
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """From an answer to GET /api/images/{id}. A server that names one picture only has a list of one."""
+        metadata = Metadata.read(fields.part("metadata"))
+        url, path = fields.optional_text("image_url"), fields.optional_text("image_path")
+        images = tuple(StoredImage.read(each) for each in fields.parts("images"))
+        if path and not images:
+            images = (StoredImage(path, url, metadata.width, metadata.height),)
+        return cls(
+            **_outline(fields), **_state(fields), image_url=url, image_path=path, images=images, metadata=metadata
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a request: a stored fact with its number `seq`, or progress, which has none.
+
+    `data` is the fact's own data, with the names that the API gives them.
+    """
+
+    type: str
+    request_id: str
+    status: str | None = None
+    seq: int | None = None
+    progress: int | None = None
+    message: str | None = None
+    timestamp: datetime | None = None
+    data: Mapping[str, Any] | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """True for the last fact of a request."""
+        return self.type in FINAL_FACTS
+
+    @classmethod
+    def read(cls, kind: str, fields: Fields) -> Self:
+        """From the data of one server-sent event of the type `kind`."""
+        data = fields.part("data")
+        return cls(
+            type=kind,
+            request_id=fields.text("request_id"),
+            status=fields.optional_text("status"),
+            seq=fields.whole("seq"),
+            progress=fields.whole("progress"),
+            message=fields.optional_text("message"),
+            timestamp=fields.time("timestamp"),
+            data=None if data is None else data.body,
+        )
+
+
+def _outline(fields: Fields) -> dict[str, Any]:
+    """What every answer about a request has."""
+    return {
+        "request_id": fields.text("request_id"),
+        "status": fields.text("status"),
+        "message": fields.optional_text("message"),
+        "correlation_id": fields.optional_text("correlation_id"),
+        "timestamp": fields.time("timestamp"),
+    }
+
+
+def _state(fields: Fields) -> dict[str, Any]:
+    progress = fields.whole("progress")
+    return {
+        "progress": (100 if fields.body.get("status") == COMPLETED else 0) if progress is None else progress,
+        "version": fields.whole("version"),
+        "queue": Queue.read(fields.part("queue")),
+        "code": fields.optional_text("code"),
+        "error": fields.optional_text("error"),
+        "reason": fields.optional_text("reason"),
+        "retryable": fields.flag("retryable"),
+    }

@@ -1,0 +1,120 @@
+"""Between the API's JSON (camelCase) and the names here (snake_case): the one place that knows both."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from imagefleet.errors import BadAnswer
+
+
+def camel(name: str) -> str:
+    """The name on the wire: `request_id` is `requestId`."""
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def timestamp(moment: datetime) -> str:
+    """The API's form of a time: UTC, to the millisecond, with a Z."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wire(value: Any) -> Any:
+    """An answer as the API writes it: dataclasses become objects with camelCase names; what is None is left out."""
+    if dataclasses.is_dataclass(value):
+        pairs = ((each.name, getattr(value, each.name)) for each in dataclasses.fields(value))
+        return {camel(name): wire(item) for name, item in pairs if item is not None}
+    if isinstance(value, datetime):
+        return timestamp(value)
+    return [wire(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def encode(body: Mapping[str, Any]) -> str:
+    """JSON without needless spaces."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def decode(text: str | bytes) -> Fields:
+    """A JSON object. Raises BadAnswer."""
+    try:
+        return Fields(json.loads(text))
+    except (ValueError, RecursionError):
+        raise BadAnswer("The server sent something that is not JSON.") from None
+
+
+class Fields:
+    """Reads the fields of one object by the names used here. Raises BadAnswer, which names the field on the wire."""
+
+    def __init__(self, body: object, where: str = "answer") -> None:
+        if not isinstance(body, dict):
+            raise BadAnswer(f"The server sent something unexpected: {where} must be an object.")
+        self.body: dict[str, Any] = body
+        self._where = where
+
+    def text(self, name: str) -> str:
+        """A string that must be there."""
+        value = self.optional_text(name)
+        if value is None:
+            raise self._refusal(name, "a string")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        """A string, if it is there."""
+        value = self.body.get(camel(name))
+        if value is not None and not isinstance(value, str):
+            raise self._refusal(name, "a string")
+        return value
+
+    def whole(self, name: str) -> int | None:
+        """A whole number, if it is there."""
+        value = self.body.get(camel(name))
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise self._refusal(name, "a whole number")
+        return value
+
+    def flag(self, name: str) -> bool | None:
+        """True or false, if it is there."""
+        value = self.body.get(camel(name))
+        if value is not None and not isinstance(value, bool):
+            raise self._refusal(name, "true or false")
+        return value
+
+    def time(self, name: str) -> datetime | None:
+        """A moment, if it is there; one that names no zone is UTC."""
+        value = self.optional_text(name)
+        if value is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise self._refusal(name, "a time such as 2024-01-14T12:00:00.000Z") from None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def part(self, name: str) -> Fields | None:
+        """An object, if it is there."""
+        value = self.body.get(camel(name))
+        return None if value is None else Fields(value, f"{self._where}.{camel(name)}")
+
+    def parts(self, name: str) -> tuple[Fields, ...]:
+        """A list of objects; none where there is no such field."""
+        value = self.body.get(camel(name))
+        if value is not None and not isinstance(value, list):
+            raise self._refusal(name, "a list")
+        return tuple(Fields(item, f"{self._where}.{camel(name)}[]") for item in value or ())
+
+    def texts(self, name: str) -> tuple[str, ...] | None:
+        """A list of strings, if it is there."""
+        value = self.body.get(camel(name))
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self._refusal(name, "a list of strings")
+        return tuple(value)
+
+    def _refusal(self, name: str, wanted: str) -> BadAnswer:
+        return BadAnswer(f"The server sent something unexpected: {self._where}.{camel(name)} must be {wanted}.")

@@ -1,0 +1,22 @@
+"""A scripted server of each test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from imagefleet.client import Imagefleet
+from tests.support.scripted_server import ScriptedServer
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def fleet(scripted: ScriptedServer) -> Iterator[Imagefleet]:
+    with Imagefleet(scripted.url, patience_s=5.0) as fleet:
+        yield fleet

@@ -1,0 +1,192 @@
+"""The library's questions and answers, against a server that says what a test tells it to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from imagefleet.client import Imagefleet
+from imagefleet.errors import BadAnswer, ConnectionLost, Refused, Unreachable
+from tests.support.ports import free_port
+from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
+from tests.support.wire_answers import GENERATE, ID, IMAGE, NOW, STATUS, accepted, image, result, status
+
+NOON = datetime(2024, 1, 14, 12, tzinfo=UTC)
+
+
+def test_a_request_travels_in_the_contracts_words(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, accepted())
+    answer = fleet.generate(
+        "A fox",
+        model="dall-e-3",
+        width=640,
+        number_of_images=2,
+        parameters={"seed": 7, "width": 1},
+        user_id="u",
+        deadline_ms=5000,
+    )
+    assert (answer.request_id, answer.status, answer.correlation_id, answer.timestamp) == (ID, "accepted", "c1", NOON)
+    assert scripted.asked("POST", GENERATE)[0].json == {
+        "prompt": "A fox",
+        "model": "dall-e-3",
+        "parameters": {"seed": 7, "width": 640, "numberOfImages": 2},
+        "userId": "u",
+        "deadlineMs": 5000,
+    }
+
+
+def test_what_is_left_out_is_left_to_the_server(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, accepted())
+    fleet.generate("Ein Fuchs im März")
+    assert scripted.asked("POST", GENERATE)[0].json == {"prompt": "Ein Fuchs im März"}
+
+
+@pytest.mark.parametrize("reply", [refusal(429, "ERR_RATE_LIMIT", "Slow."), refusal(503, "ERR_UNAVAILABLE", "Later.")])
+def test_a_submission_that_was_not_taken_is_sent_again(
+    fleet: Imagefleet, scripted: ScriptedServer, reply: Reply
+) -> None:
+    scripted.on("POST", GENERATE, reply, accepted())
+    assert fleet.generate("A fox").request_id == ID
+    assert len(scripted.asked("POST", GENERATE)) == 2
+
+
+@pytest.mark.parametrize("reply", [CUT, Reply(b"<h1>Bad gateway</h1>", 502), refusal(500, "ERR_INTERNAL", "Oh.")])
+def test_a_submission_whose_fate_is_unknown_is_not_sent_again(scripted: ScriptedServer, reply: Reply) -> None:
+    scripted.on("POST", GENERATE, reply, accepted())
+    with pytest.raises((ConnectionLost, BadAnswer, Refused)), Imagefleet(scripted.url) as fleet:
+        fleet.generate("A fox")
+    assert len(scripted.asked("POST", GENERATE)) == 1
+
+
+def test_the_servers_wish_to_wait_is_honoured(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    times: list[float] = []
+
+    def note(_: object) -> Reply:
+        times.append(datetime.now(UTC).timestamp())
+        return accepted() if len(times) > 1 else refusal(429, "ERR_RATE_LIMIT", "Slow.", Retry_After="1")
+
+    scripted.on("POST", GENERATE, note)
+    fleet.generate("A fox")
+    assert times[1] - times[0] >= 0.99
+
+
+def test_a_wish_to_wait_beyond_all_patience_is_passed_on(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, refusal(429, "ERR_RATE_LIMIT", "Ten a minute.", Retry_After="43"))
+    with pytest.raises(Refused) as caught:
+        fleet.generate("A fox")
+    assert (caught.value.code, caught.value.status, caught.value.retry_after_s) == ("ERR_RATE_LIMIT", 429, 43.0)
+    assert len(scripted.asked("POST", GENERATE)) == 1
+
+
+def test_a_refusal_carries_all_that_the_server_says(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, refusal(400, "ERR_INVALID_PROMPT", "prompt must not be empty."))
+    with pytest.raises(Refused) as caught:
+        fleet.generate("")
+    error = caught.value
+    assert (error.detail, error.code, error.status) == ("prompt must not be empty.", "ERR_INVALID_PROMPT", 400)
+    assert error.correlation_id == "corr-0001"
+
+
+def test_a_question_is_asked_again_after_a_fault(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("GET", STATUS, CUT, Reply(b"<h1>Bad gateway</h1>", 502), status("processing", 3, progress=40))
+    answer = fleet.status(ID)
+    assert (answer.status, answer.progress, answer.version, answer.is_final) == ("processing", 40, 3, False)
+
+
+def test_a_server_that_is_not_there_is_named(scripted: ScriptedServer) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with Imagefleet(url, patience_s=0.2) as fleet, pytest.raises(Unreachable, match=f"{url}: connection refused"):
+        fleet.generate("A fox")
+
+
+def test_a_status_has_the_queue_and_the_failure(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    queue = {"position": 3, "reason": "All extensions are busy."}
+    scripted.on(
+        "GET", STATUS, status("accepted", 1, queue=queue), status("failed", 2, code="ERR_TIMEOUT", error="Late.")
+    )
+    waiting, failed = fleet.status(ID), fleet.status(ID, wait=5, since=1)
+    assert waiting.queue is not None
+    assert (waiting.queue.position, waiting.queue.reason) == (3, "All extensions are busy.")
+    assert (failed.code, failed.error, failed.is_final) == ("ERR_TIMEOUT", "Late.", True)
+    assert scripted.asked("GET", STATUS)[1].query == {"wait": "5", "since": "1"}
+
+
+def test_a_result_has_its_pictures(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("GET", IMAGE, result(images=[image("/generated-images/a.png"), image("/generated-images/b.png")]))
+    found = fleet.get(ID)
+    assert [each.image_path for each in found.images] == ["/generated-images/a.png", "/generated-images/b.png"]
+    assert (found.progress, found.metadata.model) == (100, "m")
+    assert fleet.image_url(found.images[0]) == f"{scripted.url}/generated-images/a.png"
+
+
+def test_a_server_that_knows_the_bare_contract_is_understood(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    metadata = {"model": "dall-e-3", "prompt": "p", "width": 1024, "height": 768, "generatedAt": NOW}
+    scripted.on(
+        "GET",
+        IMAGE,
+        result(imageUrl="https://example.com/a.png", imagePath="/generated-images/a.png", metadata=metadata),
+    )
+    (only,) = fleet.get(ID).images
+    assert (only.image_path, only.width, only.height, only.bytes) == ("/generated-images/a.png", 1024, 768, None)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(b"<html>Welcome to the wireless network</html>"),
+        Reply(b"[]"),
+        Reply(b"[" * 100_000),
+        Reply({"status": "accepted"}),
+        Reply({"requestId": ID, "status": "accepted", "progress": "much"}),
+        Reply({"requestId": ID, "status": "accepted", "timestamp": "yesterday"}),
+        Reply({"requestId": ID, "status": "accepted", "queue": []}),
+        Reply(status=302, headers={"Location": STATUS}),
+    ],
+)
+def test_an_answer_that_the_api_does_not_provide_for_is_called_so(
+    fleet: Imagefleet, scripted: ScriptedServer, reply: Reply
+) -> None:
+    scripted.on("GET", STATUS, reply)
+    with pytest.raises(BadAnswer):
+        fleet.status(ID)
+
+
+def test_an_id_cannot_lead_to_another_path(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    for strange in ("", "..", "."):
+        with pytest.raises(Refused):
+            fleet.get(strange)
+    with pytest.raises(Refused):
+        fleet.cancel("../../health?x=1#y")
+    assert [each.path for each in scripted.questions] == ["/api/images/../../health?x=1#y"]
+
+
+def test_cancelling_says_what_became_of_it(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    gone = Reply({"requestId": ID, "status": "cancelled", "message": "cancelled", "timestamp": NOW})
+    scripted.on("DELETE", IMAGE, CUT, gone, refusal(409, "ERR_ALREADY_FINISHED", "It has already ended."))
+    assert fleet.cancel(ID).status == "cancelled"
+    with pytest.raises(Refused, match="already ended"):
+        fleet.cancel(ID)
+
+
+def test_the_list_goes_from_page_to_page_as_it_is_read(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    page = {"requestId": ID, "status": "accepted"}
+    scripted.on("GET", "/api/images", Reply({"images": [page, page], "nextCursor": "n"}), Reply({"images": [page]}))
+    listed = fleet.list(user_id="u", status="accepted", page_size=2)
+    assert scripted.questions == []
+    next(listed)
+    assert [each.query for each in scripted.questions] == [{"userId": "u", "status": "accepted", "limit": "2"}]
+    assert len(list(listed)) == 2
+    assert scripted.questions[1].query["cursor"] == "n"
+
+
+def test_a_list_without_end_is_not_followed(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("GET", "/api/images", Reply({"images": [], "nextCursor": "n"}))
+    with pytest.raises(BadAnswer, match="again and again"):
+        list(fleet.list())
+
+
+@pytest.mark.parametrize("address", ["localhost:3000", "ftp://localhost", "http://", "http://localhost:99999", ""])
+def test_an_address_that_cannot_be_one_is_refused_at_once(address: str) -> None:
+    with pytest.raises(ValueError, match=r"address|Port"):
+        Imagefleet(address)

@@ -1,0 +1,64 @@
+"""Pictures on the local disk: whole and checked, or not there."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from imagefleet.answers import StoredImage
+from imagefleet.client import Imagefleet
+from imagefleet.errors import ConnectionLost, Refused
+from tests.support.scripted_server import CUT, Reply, ScriptedServer
+
+PATH = "/generated-images/a b.png"
+CONTENT = bytes(range(256)) * 1000
+IMAGE = StoredImage(PATH, bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
+SHORT = Reply(CONTENT[:1000], headers={"Content-Length": str(len(CONTENT))}, cut=True)
+
+
+def test_a_picture_is_saved_where_it_is_wanted(fleet: Imagefleet, scripted: ScriptedServer, tmp_path: Path) -> None:
+    scripted.on("GET", PATH, Reply(CONTENT))
+    assert fleet.download(IMAGE, tmp_path / "mine.png").read_bytes() == CONTENT
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.png"]
+
+
+def test_an_older_file_is_replaced(fleet: Imagefleet, scripted: ScriptedServer, tmp_path: Path) -> None:
+    (tmp_path / "mine.png").write_bytes(b"older")
+    scripted.on("GET", PATH, Reply(CONTENT))
+    assert fleet.download(StoredImage(PATH), str(tmp_path / "mine.png")).read_bytes() == CONTENT
+
+
+def test_a_fault_on_the_way_is_borne(fleet: Imagefleet, scripted: ScriptedServer, tmp_path: Path) -> None:
+    scripted.on("GET", PATH, CUT, SHORT, Reply(CONTENT[::-1]), Reply(CONTENT))
+    assert fleet.download(IMAGE, tmp_path / "mine.png").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("reply", [SHORT, Reply(CONTENT + b"more"), Reply(CONTENT[::-1])])
+def test_what_is_not_the_picture_leaves_no_trace(scripted: ScriptedServer, tmp_path: Path, reply: Reply) -> None:
+    (tmp_path / "mine.png").write_bytes(b"older")
+    scripted.on("GET", PATH, reply)
+    with Imagefleet(scripted.url, patience_s=0.1) as fleet, pytest.raises(ConnectionLost):
+        fleet.download(IMAGE, tmp_path / "mine.png")
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"older"]
+
+
+def test_a_picture_of_unknown_size_that_is_cut_off_is_no_picture(scripted: ScriptedServer, tmp_path: Path) -> None:
+    scripted.on("GET", PATH, SHORT)
+    with Imagefleet(scripted.url, patience_s=0.1) as fleet, pytest.raises(ConnectionLost):
+        fleet.download(StoredImage(PATH), tmp_path / "mine.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_is_not_there_is_refused_by_the_server(fleet: Imagefleet, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="nothing here"):
+        fleet.download(IMAGE, tmp_path / "mine.png")
+
+
+def test_a_disk_that_refuses_is_said_to_be_the_disk(
+    fleet: Imagefleet, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    scripted.on("GET", PATH, Reply(CONTENT))
+    with pytest.raises(FileNotFoundError):
+        fleet.download(IMAGE, tmp_path / "no such folder" / "mine.png")

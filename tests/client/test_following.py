@@ -1,0 +1,162 @@
+"""Waiting for a request, and listening to what happens to it, across faults."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from imagefleet.answers import ImageStatus
+from imagefleet.client import Imagefleet
+from imagefleet.errors import BadAnswer, Refused, TimedOut, Unreachable
+from tests.support.ports import free_port
+from tests.support.scripted_server import CUT, Question, Reply, ScriptedServer, refusal
+from tests.support.waiting import until
+from tests.support.wire_answers import EVENTS, ID, IMAGE, STATUS, event, result, status
+
+
+def test_waiting_tells_each_state_once_and_asks_for_what_is_newer(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    steps = [
+        status("accepted", 1),
+        status("processing", 2, progress=30),
+        status("processing", 2, progress=30),
+        status("completed", 5, progress=100),
+    ]
+    scripted.on("GET", STATUS, *steps)
+    scripted.on("GET", IMAGE, result())
+    told: list[ImageStatus] = []
+    assert fleet.wait(ID, told.append).status == "completed"
+    assert [(each.status, each.progress) for each in told] == [("accepted", 0), ("processing", 30), ("completed", 100)]
+    queries = [each.query for each in scripted.asked("GET", STATUS)]
+    assert queries == [{"wait": "0"}, {"wait": "30", "since": "1"}, *[{"wait": "30", "since": "2"}] * 2]
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_waiting_ends_with_every_end(fleet: Imagefleet, scripted: ScriptedServer, end: str) -> None:
+    scripted.on("GET", STATUS, status(end, 2))
+    scripted.on("GET", IMAGE, result(end, code="ERR_TIMEOUT"))
+    found = fleet.wait(ID)
+    assert (found.status, found.code, found.images) == (end, "ERR_TIMEOUT", ())
+
+
+def test_waiting_survives_faults_on_the_way(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on(
+        "GET", STATUS, status("accepted", 1), CUT, refusal(503, "ERR_UNAVAILABLE", "Later."), status("completed", 2)
+    )
+    scripted.on("GET", IMAGE, CUT, result())
+    assert fleet.wait(ID, timeout_s=20).status == "completed"
+
+
+def test_waiting_survives_a_restart_of_the_server() -> None:
+    port = free_port()
+    found: list[str] = []
+    with Imagefleet(f"http://127.0.0.1:{port}") as fleet:
+        waiting = threading.Thread(target=lambda: found.append(fleet.wait(ID, timeout_s=30).status))
+        with ScriptedServer(port) as first:
+            first.on("GET", STATUS, status("accepted", 1), CUT)
+            waiting.start()
+            until(lambda: len(first.asked("GET", STATUS)) > 1)
+        with ScriptedServer(port) as second:
+            second.on("GET", STATUS, status("completed", 2))
+            second.on("GET", IMAGE, result())
+            waiting.join(30)
+    assert found == ["completed"]
+
+
+def test_waiting_ends_when_its_time_is_over(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("GET", STATUS, status("accepted", 1))
+    began = time.monotonic()
+    with pytest.raises(TimedOut, match="it goes on"):
+        fleet.wait(ID, timeout_s=1.2)
+    assert 1.1 <= time.monotonic() - began < 4
+
+
+def test_waiting_for_a_server_that_is_gone_ends_with_the_time_too() -> None:
+    with Imagefleet(f"http://127.0.0.1:{free_port()}") as fleet, pytest.raises(Unreachable):
+        fleet.wait(ID, timeout_s=0.6)
+
+
+def test_a_server_that_hangs_does_not_outlast_the_time(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    def hang(_: Question) -> Reply:
+        scripted.closing.wait(30)
+        return CUT
+
+    scripted.on("GET", STATUS, hang)
+    began = time.monotonic()
+    with pytest.raises(Unreachable):
+        fleet.wait(ID, timeout_s=0.5)
+    assert time.monotonic() - began < 5
+
+
+def test_waiting_for_an_unknown_request_ends_at_once(fleet: Imagefleet) -> None:
+    with pytest.raises(Refused) as caught:
+        fleet.wait(ID)
+    assert caught.value.status == 404
+
+
+@pytest.mark.parametrize("version", [1, None])
+def test_a_server_that_does_not_hold_its_answer_is_not_asked_without_pause(
+    fleet: Imagefleet, scripted: ScriptedServer, version: int | None
+) -> None:
+    scripted.on("GET", STATUS, status("processing", version))
+    with pytest.raises(TimedOut):
+        fleet.wait(ID, timeout_s=2.5)
+    assert len(scripted.asked("GET", STATUS)) <= 6
+
+
+def test_events_come_in_order_until_the_last(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    progress = f'event: progress\ndata: {{"requestId":"{ID}","status":"processing","progress":40,"message":"Ink"}}\n\n'
+    stream = [
+        event("ImageGenerationRequestedEvent", 1, "accepted"),
+        b": keep-alive\n\n",
+        progress.encode(),
+        event("ImageGeneratedEvent", 2, "completed"),
+        event("NeverReadEvent", 3),
+    ]
+    scripted.on("GET", EVENTS, Reply(stream))
+    first, inked, last = fleet.events(ID)
+    assert (first.type, first.seq, first.data) == ("ImageGenerationRequestedEvent", 1, {"n": 1})
+    assert (inked.type, inked.seq, inked.progress, inked.message) == ("progress", None, 40, "Ink")
+    assert (last.seq, last.is_final, last.status) == (2, True, "completed")
+    assert scripted.questions[0].headers["accept"] == "text/event-stream"
+
+
+def test_events_go_on_after_a_fault_with_what_was_not_seen(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    one, two, three = (event(f"{name}Event", seq) for seq, name in enumerate(("One", "Two", "ImageGenerated"), 1))
+    scripted.on("GET", EVENTS, Reply([one, two, three[:20]], cut=True), Reply([one]), CUT, Reply([two, three]))
+    assert [each.seq for each in fleet.events(ID)] == [1, 2, 3]
+    assert [each.headers.get("last-event-id") for each in scripted.questions] == [None, "2", "2", "2"]
+
+
+def test_events_of_what_has_ended_are_none(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("GET", EVENTS, Reply(status=204))
+    assert list(fleet.events(ID, last_event_id=9)) == []
+    assert scripted.questions[0].headers["last-event-id"] == "9"
+
+
+def test_events_of_an_unknown_request_are_refused(fleet: Imagefleet) -> None:
+    with pytest.raises(Refused, match="nothing here"):
+        next(fleet.events(ID))
+
+
+def test_events_that_are_none_are_called_so(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("GET", EVENTS, Reply([b"event: x\ndata: nonsense\n\n"]))
+    with pytest.raises(BadAnswer):
+        next(fleet.events(ID))
+
+
+def test_events_come_as_they_happen(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    more = threading.Event()
+
+    def stream() -> Iterator[bytes]:
+        yield event("OneEvent", 1)
+        more.wait(10)
+        yield event("ImageGeneratedEvent", 2)
+
+    scripted.on("GET", EVENTS, Reply(stream()))
+    events = fleet.events(ID)
+    assert next(events).seq == 1
+    more.set()
+    assert next(events).seq == 2

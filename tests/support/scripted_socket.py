@@ -1,0 +1,112 @@
+"""The server's end of WebSockets, driven by a test.
+
+peer = server.sockets.next()
+peer.send("authentication_required")
+assert peer.receive("authenticate")["extensionId"] == "e1"
+peer.close(1001)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from typing import Any
+
+from simple_websocket import ConnectionClosed, Server  # type: ignore[import-untyped] # it ships no types
+
+from tests.support.waiting import until
+
+NOW = "2024-01-14T12:00:00.000Z"
+
+
+class Peer:
+    """One connection of an extension, seen from the server."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self._wire = Server.accept(environ)
+        self._raw: socket.socket = environ["werkzeug.socket"]
+        self.heard: list[dict[str, Any]] = []
+        self.closed = threading.Event()
+        self._taken = 0
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """One message of the protocol; field names as on the wire."""
+        self.send_text(json.dumps({"type": kind, "timestamp": NOW, **fields}))
+
+    def send_text(self, text: str | bytes) -> None:
+        """Anything at all."""
+        self._wire.send(text)
+
+    def receive(self, kind: str, timeout_s: float = 10.0) -> dict[str, Any]:
+        """The next message of this type; those of other types before it are passed over."""
+        return until(lambda: self._take(kind), timeout_s, what=f"a message of the type {kind}") or {}
+
+    def of_type(self, kind: str) -> list[dict[str, Any]]:
+        """All of this type so far, passed over or not."""
+        return [message for message in list(self.heard) if message["type"] == kind]
+
+    def welcome(self, **fields: Any) -> dict[str, Any]:
+        """Let the extension in; returns how it introduced itself."""
+        self.send("authentication_required")
+        introduction = self.receive("authenticate")
+        self.send("authentication_success", extensionId=introduction["extensionId"], **fields)
+        return introduction
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close as the protocol provides."""
+        with contextlib.suppress(ConnectionClosed, OSError):
+            self._wire.close(code, reason)
+
+    def cut(self) -> None:
+        """Break the connection without a word."""
+        with contextlib.suppress(OSError):
+            self._raw.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def close_code(self) -> int:
+        """The code with which the extension closed."""
+        return int(self._wire.close_reason)
+
+    def listen(self) -> None:
+        """Note what comes until the connection ends."""
+        try:
+            while True:
+                self.heard.append(json.loads(self._wire.receive()))
+        except (ConnectionClosed, OSError):
+            pass
+        finally:
+            self.closed.set()
+
+    def _take(self, kind: str) -> dict[str, Any] | None:
+        while self._taken < len(self.heard):
+            self._taken += 1
+            if self.heard[self._taken - 1]["type"] == kind:
+                return self.heard[self._taken - 1]
+        return None
+
+
+class Sockets:
+    """The connections that a server got, in order."""
+
+    def __init__(self) -> None:
+        self.peers: list[Peer] = []
+        self._taken = 0
+
+    def serve(self, environ: dict[str, Any]) -> None:
+        """Attend to one connection until it ends."""
+        peer = Peer(environ)
+        self.peers.append(peer)
+        peer.listen()
+
+    def next(self, timeout_s: float = 10.0) -> Peer:
+        """The next connection that no test has looked at."""
+        until(lambda: len(self.peers) > self._taken, timeout_s, what="another connection")
+        self._taken += 1
+        return self.peers[self._taken - 1]
+
+    def close(self) -> None:
+        """End all of them."""
+        for peer in self.peers:
+            peer.cut()
