@@ -37,6 +37,7 @@ class Supervisor:
     """Runs services inside an `async with` of the main thread; leaving it stops them all, the last one first.
 
     The first SIGINT, SIGTERM or SIGHUP ends the block quietly wherever it waits; a second one ends everybody's grace.
+    After the block these signals are ignored: it is the last thing that a process does.
     `say(name, line)` tells what happens. `output(name, line)` gets what the services print; without it they print where
     we do. `stop_together` stops them at once instead of one after the other.
     """
@@ -67,6 +68,7 @@ class Supervisor:
         await self._stop()
         for number in STOPPING:
             asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)  # one more Ctrl-C changes nothing about a stop that is done
         if block is None or self._requested_at is None or kind is not asyncio.CancelledError:
             return False
         block.uncancel()

@@ -1,0 +1,95 @@
+"""Processes that tests start: what they print, whom they started, how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from tests.support.waiting import until
+
+MARK = "IMAGEFLEET_TEST_MARK"
+
+
+class Started:
+    """A process whose output goes to a file, and which is known, with all that come from it, by a mark."""
+
+    def __init__(self, process: subprocess.Popen[bytes], mark: str, log: Path) -> None:
+        self.process = process
+        self._mark = mark
+        self._log = log
+
+    @property
+    def output(self) -> str:
+        """What it, and those it started, have printed so far."""
+        return self._log.read_text(errors="replace")
+
+    def until_it_says(self, text: str, timeout_s: float = 20.0) -> None:
+        """Wait for `text` in its output."""
+        try:
+            until(lambda: text in self.output, timeout_s, text)
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}\nIt said:\n{self.output}") from None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal: to it alone, as `kill` does."""
+        self.process.send_signal(number)
+
+    def ends(self, timeout_s: float = 30.0) -> int:
+        """Wait for its end; returns its exit status (negative for a signal)."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it still runs after {timeout_s:g} s; it said:\n{self.output}") from None
+
+    def family(self) -> list[psutil.Process]:
+        """Every living process that carries its mark, whoever is its parent by now."""
+        return [process for process in psutil.process_iter() if _mark_of(process) == self._mark]
+
+    def leaves_nothing(self, timeout_s: float = 10.0) -> None:
+        """Wait until the whole family has ended."""
+        until(lambda: not self.family(), timeout_s, f"the end of {self.family()}")
+
+    def end(self) -> None:
+        """Kill whatever is left of the family."""
+        while left := self.family():
+            for process in left:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(left, 5)
+        self.process.wait(5)
+
+
+@contextmanager
+def started(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Started]:
+    """Run `command` in `cwd` with `env` added to our environment; nothing of it survives the block."""
+    mark = uuid.uuid4().hex
+    with tempfile.NamedTemporaryFile(prefix="imagefleet-test-", suffix=".log") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **(env or {}), MARK: mark},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        run = Started(process, mark, Path(log.name))
+        try:
+            yield run
+        finally:
+            run.end()
+
+
+def _mark_of(process: psutil.Process) -> str | None:
+    try:
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return None if ended else process.environ().get(MARK)
+    except psutil.Error:
+        return None
