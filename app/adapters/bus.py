@@ -53,6 +53,13 @@ class RedisBus:
         key = f"changed:{change['requestId']}"
         self._background.soon(key, lambda: self._client.publish(CHANGES, json.dumps(change)))
 
+    def answers(self) -> bool:
+        """True where Redis answers at the moment."""
+        try:
+            return bool(self._client.ping())
+        except redis.RedisError:
+            return False
+
 
 class Listener:
     """The hearing side: one a process, on a thread of its own, for as long as the process lives.

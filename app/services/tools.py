@@ -31,6 +31,9 @@ class Bus(Protocol):
     def changed(self, change: Mapping[str, Any]) -> None:
         """Tell everybody who watches that a job changed."""
 
+    def answers(self) -> bool:
+        """True where the bus works at the moment."""
+
 
 class Fetch(Protocol):
     """Fetches a file from a URL that a stranger gave."""
@@ -62,6 +65,9 @@ class Store(Protocol):
 
     def discard_upload(self, request_id: str, attempt: int, position: int) -> None:
         """Forget what was put aside."""
+
+    def open(self, name: str) -> BinaryIO | None:
+        """The picture, to read; None where there is none."""
 
     def delete(self, name: str) -> None:
         """Remove the picture."""

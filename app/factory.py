@@ -1,0 +1,33 @@
+"""The web application: HTTP and the socket path, joined to the services."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app import logs
+from app.config import Settings
+from app.hub import routes
+from app.hub.hub import Hub
+from app.web import errors, files, guard, images, pages, status
+from app.web.api import Api
+from app.wiring import House, build, real_tools
+
+
+def create_app(settings: Settings | None = None, house: House | None = None) -> Flask:
+    """The application; its hub is `app.extensions["hub"]`, which whoever serves starts and closes."""
+    settings = settings or (house.settings if house else Settings.from_env())
+    house = house or build(real_tools(settings))
+    logs.configure(settings.log_level)
+    app = Flask("app", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=settings.max_body_bytes, PUBLIC_URL=settings.public_url)
+    app.extensions["house"] = house
+    app.extensions["hub"] = hub = Hub(house)
+    guard.install(app)
+    errors.install(app)
+    routes.install(app, hub, settings)
+    api = Api()
+    for room in (images, files, status):
+        room.operations(api, house)
+    api.install(app)
+    pages.install(app, api, settings)
+    return app

@@ -1,0 +1,122 @@
+"""The sockets of one web process, and its ear on the bus."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from simple_websocket import Server
+
+from app import logs
+from app.adapters.background import Background
+from app.adapters.bus import CHANGES, Listener, hub_channel
+from app.domain.errors import Unavailable
+from app.hub.connection import GOING_AWAY, REPLACED, RESTARTING, SERVER_ERROR, Connection, Offer
+from app.hub.session import Session
+from app.wiring import House
+
+log = logs.get(__name__)
+
+
+class Hub:
+    """Holds this process's connections, passes on to them what the bus says, and tells the others that it lives."""
+
+    def __init__(self, house: House) -> None:
+        self.id = str(uuid.uuid4())
+        self.house = house
+        self._connections: dict[str, Connection] = {}
+        self._closing = threading.Event()
+        self._aside = Background("hub")
+        self._listener = Listener(
+            house.settings.redis_url, [CHANGES, hub_channel(self.id)], self._hear, self._after_gap
+        )
+        self._presence = threading.Thread(target=self._be_present, name="hub-presence", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen and to be seen. Once, in the process that serves."""
+        self._listener.start()
+        self._presence.start()
+
+    def serve(self, ws: Server, base_url: str) -> None:
+        """Serve one socket until it closes."""
+        connection = Connection(ws, base_url)
+        if self._closing.is_set():
+            connection.close(GOING_AWAY, "the server goes away")
+        self._connections[connection.id] = connection
+        try:
+            Session(connection, self.house, self.id).run()
+        except Exception:
+            log.exception("A session broke", action="session.broken", extension_id=connection.extension_id)
+            connection.close(SERVER_ERROR, "the server made a mistake")
+            connection.part()
+        finally:
+            del self._connections[connection.id]
+
+    def shutdown(self) -> None:
+        """Ask every extension to go elsewhere; new ones are sent away at once."""
+        self._closing.set()
+        for connection in list(self._connections.values()):
+            connection.close(GOING_AWAY, "the server goes away")
+
+    def close(self) -> None:
+        """The process ends: stop listening, and be gone for the others."""
+        self.shutdown()
+        self._listener.close()
+        try:
+            self.house.extensions.hub_leaves(self.id)
+        except Unavailable:  # then the others find out by its silence
+            log.warning("The end of a web process was not noted", action="hub.unnoted")
+
+    def _hear(self, channel: str, message: dict[str, Any]) -> None:
+        if channel == CHANGES:
+            self.house.watching.tell(message)
+            return
+        match message["do"]:
+            case "offer":
+                self._offer(message)
+            case "send":
+                self._send(message)
+            case "replace":
+                self._replace(message)
+
+    def _offer(self, message: Mapping[str, Any]) -> None:
+        connection = self._connections.get(message["connection"])
+        request_id, lease = message["requestId"], message["lease"]
+        if connection is None or connection.closing:
+            self._aside.soon(lease, lambda: self.house.dispatch.not_delivered(request_id, lease))
+        else:
+            connection.offer(Offer(request_id, lease), message["message"])
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        if connection := self._connections.get(message["connection"]):
+            connection.pass_on(message["message"])
+
+    def _replace(self, message: Mapping[str, Any]) -> None:
+        if connection := self._connections.get(message["connection"]):
+            connection.close(REPLACED, "replaced by a newer connection")
+
+    def _after_gap(self) -> None:
+        self._aside.soon("catch-up", self.house.watching.catch_up)
+
+    def _be_present(self) -> None:
+        known_before = False
+        while not self._closing.is_set():
+            try:
+                known = self.house.extensions.hub_lives(self.id)
+                if known_before and not known:
+                    self._start_afresh()
+                known_before = True
+                # Heard again it shows that the bus works; missed for long it has the listener connect anew.
+                self.house.tools.bus.to_hub(self.id, {"do": "echo"})
+                self.house.watching.catch_up()
+            except Unavailable as problem:
+                log.warning("The database does not hear of us", action="hub.unseen", problem=str(problem))
+            self._closing.wait(self.house.settings.hub_timeout_ms / 4000)
+
+    def _start_afresh(self) -> None:
+        """We were given up, and so were our sockets: their extensions must introduce themselves again."""
+        log.warning("This web process had been given up", action="hub.given_up", connections=len(self._connections))
+        for connection in list(self._connections.values()):
+            connection.close(RESTARTING, "please connect again")

@@ -1,0 +1,50 @@
+"""The socket's door: what is no WebSocket handshake is refused before a socket is taken."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from flask import Flask, request
+from flask_sock import Sock
+from simple_websocket import Server
+
+from app.config import Settings
+from app.domain.errors import InvalidRequest
+from app.hub.hub import Hub
+from app.hub.wire_socket import WireSocket
+
+# Where the servers that the WebSocket library knows put the connection's socket.
+SOCKETS = ("gunicorn.socket", "werkzeug.socket")
+
+
+def install(app: Flask, hub: Hub, settings: Settings) -> None:
+    """Serve the socket path of `settings` on `app`."""
+    # Frames are small, and compression would cost 90 KiB a socket and admit bombs: it is never agreed to.
+    app.config["SOCK_SERVER_OPTIONS"] = {"max_message_size": settings.max_message_bytes}
+    sock = Sock(app)
+
+    @app.before_request
+    def _prepare() -> None:
+        if request.path == settings.ws_path and request.headers.get("Upgrade", "").lower() == "websocket":
+            _check_handshake()
+            request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+            for name in SOCKETS:
+                if name in request.environ:
+                    request.environ[name] = WireSocket(request.environ[name])
+
+    @sock.route(settings.ws_path)  # type: ignore[untyped-decorator]
+    def _socket(ws: Server) -> None:
+        hub.serve(ws, settings.public_url or request.host_url.rstrip("/"))
+
+
+def _check_handshake() -> None:
+    """RFC 6455, section 4.2.1: a key of 16 bytes in base64, and version 13."""
+    try:
+        key = base64.b64decode(request.headers.get("Sec-WebSocket-Key", ""), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 16:
+        raise InvalidRequest("Sec-WebSocket-Key must be 16 bytes in base64.")
+    if request.headers.get("Sec-WebSocket-Version") != "13":
+        raise InvalidRequest("Sec-WebSocket-Version must be 13.")

@@ -1,0 +1,165 @@
+"""One connection's life: it authenticates, reports, is told; every refusal is answered and harms nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from simple_websocket import ConnectionClosed
+
+from app import logs
+from app.adapters import clock
+from app.db.fleet import Socket
+from app.domain import messages
+from app.domain.errors import MalformedMessage, Refusal, Unavailable
+from app.domain.messages import Authenticate, Heartbeat, Incoming, Report
+from app.hub.connection import NOT_AUTHENTICATED, REPLACED, SILENT, Connection
+from app.services.generation import Holder
+from app.wiring import House
+
+TURN_S = 1.0
+PING_AFTER_S = 15.0
+UNAVAILABLE_TRIES = 10
+UNAVAILABLE_PAUSE_S = 1.0
+
+log = logs.get(__name__)
+
+
+class Session:
+    """Speaks with one extension until its socket closes."""
+
+    def __init__(self, connection: Connection, house: House, hub_id: str) -> None:
+        self.connection = connection
+        self.house = house
+        self.settings = house.settings
+        self.hub_id = hub_id
+        self._pause = threading.Event()
+
+    def run(self) -> None:
+        """The whole life. Returns when the socket is closed."""
+        try:
+            self.connection.send(messages.AuthenticationRequired(clock.now()))
+            hello = self._hear_hello()
+            if hello is not None:
+                self._serve(hello)
+        except ConnectionClosed:
+            pass
+        finally:
+            self.connection.part()
+
+    # -- before authentication: nothing but `authenticate` is heard
+
+    def _hear_hello(self) -> Authenticate | None:
+        ends = time.monotonic() + self.settings.authentication_timeout_ms / 1000
+        while (left := ends - time.monotonic()) > 0:
+            received = self.connection.receive(left)
+            if received is None:
+                break
+            try:
+                message = _parse(received)
+            except MalformedMessage as refusal:
+                self._refuse(refusal)
+                continue
+            if isinstance(message, Authenticate):
+                return message
+            self._refuse(Refusal("Send authenticate first: nothing else is heard before it."))
+        self._refuse(Refusal(f"No authenticate came within {self.settings.authentication_timeout_ms} ms."))
+        self.connection.close(NOT_AUTHENTICATED, "not authenticated in time")
+        return None
+
+    # -- after it
+
+    def _serve(self, hello: Authenticate) -> None:
+        connection = self.connection
+        connection.extension_id = hello.extension_id
+        holder = Holder(hello.extension_id, connection.id)
+        try:
+            self._welcome(hello)
+            while True:
+                received = connection.receive(TURN_S)
+                self._note_proofs()
+                if received is not None:
+                    self._take(holder, received)
+                else:
+                    self._mind_silence()
+        finally:
+            self._goodbye()
+
+    def _welcome(self, hello: Authenticate) -> None:
+        welcome = self.house.extensions.connected(hello, Socket(self.hub_id, self.connection.id))
+        held = None if hello.active_request_ids is None else welcome.held
+        self.connection.send(messages.AuthenticationSuccess(hello.extension_id, clock.now(), held))
+        log.info("An extension connected", action="extension.connected", extension_id=hello.extension_id)
+
+    def _goodbye(self) -> None:
+        extension_id = self.connection.extension_id
+        log.info("An extension is gone", action="extension.disconnected", extension_id=extension_id)
+        try:
+            self.house.extensions.disconnected(self.connection.id)
+        except Unavailable:  # then the sweep finds it: no lease outlives its silence
+            log.warning("A disconnect was not noted", action="extension.unnoted", extension_id=extension_id)
+
+    def _take(self, holder: Holder, received: str | bytes) -> None:
+        request_id = correlation_id = None
+        try:
+            message = _parse(received)
+            if isinstance(message, Report):
+                request_id, correlation_id = message.request_id, message.correlation_id
+            token = logs.correlation_id.set(correlation_id)
+            try:
+                self._act_once_possible(holder, message)
+            finally:
+                logs.correlation_id.reset(token)
+        except Refusal as refusal:
+            self._refuse(refusal, request_id)
+
+    def _act_once_possible(self, holder: Holder, message: Incoming) -> None:
+        """A result is not lost to a database that is away for a moment: it is kept here meanwhile, and nothing more read."""
+        for tries_left in reversed(range(UNAVAILABLE_TRIES)):
+            try:
+                return self._act(holder, message)
+            except Unavailable:
+                if not tries_left:
+                    raise
+                self._pause.wait(UNAVAILABLE_PAUSE_S)
+        return None
+
+    def _act(self, holder: Holder, message: Incoming) -> None:
+        if isinstance(message, Heartbeat):
+            self._beat(holder, message)
+        elif isinstance(message, Authenticate):
+            raise Refusal("You are authenticated already.")
+        else:
+            log.info("An extension reports", action=message.type, request_id=message.request_id)
+            answer = self.house.generation.report(holder, message)
+            if answer is not None:
+                self.connection.send(answer)
+
+    def _beat(self, holder: Holder, beat: Heartbeat) -> None:
+        if beat.extension_id != holder.extension_id:
+            raise Refusal("heartbeat.extensionId must be the one that you authenticated with.")
+        if self.house.extensions.heard(holder, beat):
+            self.connection.send(messages.HeartbeatResponse(clock.now()))
+        else:
+            self.connection.close(REPLACED, "replaced by a newer connection")
+
+    def _note_proofs(self) -> None:
+        for offer in self.connection.proven():
+            self.house.generation.handed_over(offer.request_id, offer.lease)
+
+    def _mind_silence(self) -> None:
+        silence_s = self.connection.silence_s
+        if silence_s * 1000 > self.settings.heartbeat_timeout_ms:
+            self.connection.close(SILENT, "nothing was heard for too long")
+        elif silence_s > min(PING_AFTER_S, self.settings.heartbeat_timeout_ms / 3000):
+            self.connection.ping()
+
+    def _refuse(self, refusal: Refusal, request_id: str | None = None) -> None:
+        log.info("A message was refused", action="message.refused", code=refusal.code, detail=refusal.detail)
+        self.connection.send(messages.Error(refusal.detail, clock.now(), refusal.code, request_id))
+
+
+def _parse(received: str | bytes) -> Incoming:
+    if isinstance(received, bytes):
+        raise MalformedMessage("Invalid message format: send text frames; binary ones are not understood.")
+    return messages.parse(received)

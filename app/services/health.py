@@ -1,0 +1,37 @@
+"""Whether the parts that this process depends on answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from app.db.engine import now_ms
+from app.domain.errors import Unavailable
+from app.services.tools import Tools
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Without the database nothing is accepted; without Redis what is accepted waits until it is back."""
+
+    database: bool
+    redis: bool
+
+
+class Health:
+    """Asks the parts, each for a short while."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+
+    def check(self) -> Parts:
+        """Which parts answer at the moment."""
+        return Parts(self._database(), self.tools.bus.answers())
+
+    def _database(self) -> bool:
+        try:
+            self.tools.database.read(lambda c: c.execute(select(now_ms())).scalar_one())
+        except Unavailable:
+            return False
+        return True

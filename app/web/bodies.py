@@ -1,0 +1,72 @@
+"""Reading what clients send: strictly, once, with the field named in every refusal."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ValidationError
+
+from app.domain.errors import InvalidJson, InvalidPrompt, InvalidRequest, UnsupportedMediaType
+
+Model = TypeVar("Model", bound=BaseModel)
+
+LONGEST_NAME = 60
+
+
+def json_body(model: type[Model]) -> Model:
+    """The request's body as `model`. Raises UnsupportedMediaType, InvalidJson, InvalidRequest, InvalidPrompt."""
+    if not request.is_json:
+        raise UnsupportedMediaType("The body must be JSON: send it with Content-Type: application/json.")
+    return _fit(model, _decoded(request.get_data(cache=False)), "The body")
+
+
+def query(model: type[Model]) -> Model:
+    """The URL's query as `model`; of a name given twice the first counts. Raises InvalidRequest."""
+    return _fit(model, request.args.to_dict(), "The query")
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+    except UnicodeDecodeError:
+        raise InvalidJson("The body is not JSON in UTF-8.") from None
+    except (ValueError, RecursionError) as error:
+        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise InvalidJson(f"The body is not JSON that can be read{where}.") from None
+    if not isinstance(body, dict):
+        raise InvalidRequest('The body must be a JSON object, such as {"prompt": "a red fox"}.')
+    return body
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _refusal(error, where) from None
+
+
+def _refusal(error: ValidationError, where: str) -> InvalidRequest | InvalidPrompt:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    name = ".".join(str(part) for part in first["loc"])
+    shown = name if name.isprintable() and len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]!a}…"
+    if name == "prompt":
+        return InvalidPrompt("prompt is missing: send the text of the picture as a string.")
+    if first["type"] == "missing":
+        return InvalidRequest(f"{shown} is missing.")
+    if first["type"] == "extra_forbidden":
+        return InvalidRequest(f"{where} has a field that is not known: {shown}.")
+    return InvalidRequest(f"{shown} cannot be used: {first['msg'][:1].lower()}{first['msg'][1:]}.")

@@ -1,0 +1,80 @@
+"""Pictures out, and pictures in that have no public address."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, cast
+
+from flask import Response, request
+from werkzeug.wsgi import wrap_file
+
+from app.domain.errors import Forbidden, NotFound, PayloadTooLarge
+from app.services.generation import IMAGES_PATH
+from app.web import shapes
+from app.web.api import Answer, Api
+from app.web.schemas import UploadQuery, UploadReceipt
+from app.wiring import House
+
+TAG = "Files"
+HEADERS = {
+    # A file never changes and its name is never used again.
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def operations(api: Api, house: House) -> None:
+    """Declare them."""
+
+    @api.operation(
+        "GET",
+        f"{IMAGES_PATH}<file>",
+        tag=TAG,
+        summary="A picture",
+        headers={"Range": "Part of the file, as RFC 9110 has it.", "If-None-Match": "The ETag you have."},
+        answers=(
+            Answer("The picture", content_type="image/png"),
+            Answer("The part of it that Range asked for", content_type="image/png", status=206),
+            Answer("You have it already", status=304),
+        ),
+        refusals=(NotFound,),
+    )
+    def get_picture(file: str) -> Response:
+        """A stored picture. It can be kept for ever: a file never changes."""
+        image = house.lookup.picture(file)
+        content = None if image is None else house.tools.store.open(file)
+        if image is None or content is None:
+            raise NotFound("There is no picture of that name.")
+        response = Response(wrap_file(request.environ, content), content_type="image/png", direct_passthrough=True)
+        response.content_length = image.bytes
+        response.headers.update(HEADERS)
+        response.set_etag(image.sha256)
+        response.call_on_close(content.close)
+        response.make_conditional(request, accept_ranges=True, complete_length=image.bytes)
+        return response
+
+    @api.operation(
+        "PUT",
+        "/api/uploads/<request_id>",
+        tag=TAG,
+        summary="Hand over a picture",
+        query=UploadQuery,
+        takes="application/octet-stream",
+        answers=(Answer("The bytes are here", UploadReceipt),),
+        refusals=(Forbidden, NotFound, PayloadTooLarge),
+    )
+    def upload_picture(request_id: str, query: UploadQuery) -> UploadReceipt:
+        """For extensions whose pictures have no public address: `upload.url` of `generate_image` is this address, signed
+        for one attempt; each `position` takes one picture. Report the answered `imageUrl` in `image_generated`."""
+        request.max_content_length = house.settings.max_image_bytes
+        receipt = house.uploads.receive(
+            request_id,
+            query.attempt,
+            query.expires,
+            query.signature,
+            query.position,
+            cast("BinaryIO", request.stream),
+            request.content_length,
+        )
+        return UploadReceipt(image_url=shapes.public_url(receipt.path), sha256=receipt.sha256, bytes=receipt.bytes)

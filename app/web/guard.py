@@ -1,0 +1,42 @@
+"""What holds for every request: a correlation id, a line in the log, headers that browsers obey."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from flask import Flask, Response, g, request
+
+from app import logs
+
+HEADER = "X-Correlation-Id"
+
+log = logs.get(__name__)
+
+
+def install(app: Flask) -> None:
+    """Guard every request of `app`. Install it before anything that may refuse."""
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def _begin() -> None:
+    given = request.headers.get(HEADER)
+    g.correlation_id = given if logs.well_formed(given) else str(uuid.uuid4())
+    g.began = time.monotonic()
+    logs.correlation_id.set(g.correlation_id)
+
+
+def _end(response: Response) -> Response:
+    response.headers[HEADER] = g.correlation_id
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
+    log.info(
+        "Request",
+        action="http",
+        method=request.method,
+        path=request.path[:200],
+        status=response.status_code,
+        ms=round((time.monotonic() - g.began) * 1000),
+    )
+    return response

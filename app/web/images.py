@@ -1,0 +1,126 @@
+"""Requests for pictures: submit, ask, list, call off, follow."""
+
+from __future__ import annotations
+
+from flask import Response, g, request
+
+from app.adapters import clock
+from app.domain.errors import AlreadyFinished, NotFound
+from app.domain.ids import is_request_id
+from app.domain.orders import Order
+from app.web import shapes, streams
+from app.web.api import Answer, Api
+from app.web.schemas import (
+    Accepted,
+    Cancelled,
+    EventsQuery,
+    GenerateRequest,
+    ListQuery,
+    RequestPage,
+    RequestResult,
+    RequestStatus,
+    WaitQuery,
+)
+from app.wiring import House
+
+TAG = "Images"
+ONE = "/api/images/<request_id>"
+
+
+def operations(api: Api, house: House) -> None:
+    """Declare them."""
+
+    @api.operation(
+        "POST",
+        "/api/images/generate",
+        tag=TAG,
+        summary="Submit a request",
+        body=GenerateRequest,
+        answers=(Answer("The request is kept and will be done", Accepted),),
+    )
+    def generate_image(body: GenerateRequest) -> Accepted:
+        """Accept a request for pictures. Once this is answered the request is in the database and is not lost any more;
+        follow it by its `requestId`."""
+        order = Order(body.prompt, body.model, body.user_id, body.parameters, body.deadline_ms)
+        job = house.submission.submit(order, g.correlation_id)
+        return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=shapes.time(job.created_at))
+
+    @api.operation(
+        "GET",
+        f"{ONE}/status",
+        tag=TAG,
+        summary="How a request stands",
+        query=WaitQuery,
+        answers=(Answer("Its status", RequestStatus),),
+        refusals=(NotFound,),
+    )
+    def get_image_status(request_id: str, query: WaitQuery) -> RequestStatus:
+        """Status, progress, and why it waits or has failed. With `wait` the answer comes as soon as there is something
+        newer than `since`, or the request is final, or the time is over."""
+        return shapes.status(house.lookup.view(_id(request_id), query.wait, query.since))
+
+    @api.operation(
+        "GET",
+        ONE,
+        tag=TAG,
+        summary="What came of a request",
+        query=WaitQuery,
+        answers=(Answer("The request, with its pictures once it is completed", RequestResult),),
+        refusals=(NotFound,),
+    )
+    def get_image(request_id: str, query: WaitQuery) -> RequestResult:
+        """The request and, once it is completed, its pictures. `wait` and `since` work as for the status."""
+        return shapes.result(house.lookup.view(_id(request_id), query.wait, query.since))
+
+    @api.operation(
+        "GET",
+        "/api/images",
+        tag=TAG,
+        summary="Your requests",
+        query=ListQuery,
+        answers=(Answer("A page of them, newest first", RequestPage),),
+    )
+    def list_images(query: ListQuery) -> RequestPage:
+        """A user's requests, newest first. Send `nextCursor` of a page as `cursor` to get the next."""
+        page = house.lookup.page(query.user_id, query.status, query.cursor, query.limit)
+        return RequestPage(
+            images=[shapes.result(view) for view in page.views], next_cursor=page.cursor, timestamp=clock.now()
+        )
+
+    @api.operation(
+        "DELETE",
+        ONE,
+        tag=TAG,
+        summary="Call a request off",
+        answers=(Answer("It is called off", Cancelled),),
+        refusals=(NotFound, AlreadyFinished),
+    )
+    def cancel_image(request_id: str) -> Cancelled:
+        """End a request that is not final yet; its extension is told to stop. Doing it twice is no error."""
+        job = house.cancellation.cancel(_id(request_id))
+        return Cancelled(request_id=job.id, correlation_id=job.correlation_id, timestamp=clock.now())
+
+    @api.operation(
+        "GET",
+        f"{ONE}/events",
+        tag=TAG,
+        summary="Follow a request",
+        query=EventsQuery,
+        headers={"Last-Event-ID": "The number of the last event you have; the stream goes on after it."},
+        answers=(
+            Answer("Server-Sent Events, until the request is final", content_type="text/event-stream"),
+            Answer("There is nothing more to come: do not connect again", status=204),
+        ),
+        refusals=(NotFound,),
+    )
+    def follow_image(request_id: str, query: EventsQuery) -> Response:
+        """What has happened to the request and what happens to it, as Server-Sent Events: facts carry their number as
+        `id` and their type as `event`; `progress` events carry no id. Comments keep the connection alive."""
+        return streams.follow(house, _id(request_id), streams.last_seen(request, query.last_event_id))
+
+
+def _id(text: str) -> str:
+    """The id as we write it. Raises NotFound for what cannot be one."""
+    if not is_request_id(text.lower()):
+        raise NotFound("No request has that id: ids are UUIDs, as POST /api/images/generate answers them.")
+    return text.lower()

@@ -1,0 +1,78 @@
+"""What the services found, in the form in which it is told."""
+
+from __future__ import annotations
+
+from flask import current_app, request
+
+from app.adapters import clock
+from app.db.images import StoredImage
+from app.db.jobs import Job
+from app.domain.clock import wire_time
+from app.services.generation import IMAGES_PATH
+from app.services.lookup import View
+from app.web.schemas import PictureMetadata, QueuePlace, RequestResult, RequestStatus, StoredPicture
+
+time = wire_time
+
+
+def status(view: View) -> RequestStatus:
+    """How a request stands."""
+    job = view.job
+    queue = None if view.waiting is None else QueuePlace(position=view.waiting.position, reason=view.waiting.reason)
+    return RequestStatus(
+        request_id=job.id,
+        status=job.status,
+        progress=job.progress,
+        message=job.progress_note,
+        queue=queue,
+        code=job.error_code,
+        error=job.error,
+        reason=job.reason,
+        version=job.version,
+        correlation_id=job.correlation_id,
+        created_at=time(job.created_at),
+        updated_at=time(job.updated_at),
+        timestamp=clock.now(),
+    )
+
+
+def result(view: View) -> RequestResult:
+    """A request with what came of it."""
+    pictures = [_picture(each) for each in view.images]
+    first = pictures[0] if pictures else None
+    return RequestResult(
+        **status(view).model_dump(),
+        image_url=first.image_url if first else None,
+        image_path=first.image_path if first else None,
+        images=pictures or None,
+        metadata=_metadata(view.job, first),
+        user_id=view.job.user_id,
+    )
+
+
+def _picture(image: StoredImage) -> StoredPicture:
+    path = IMAGES_PATH + image.file
+    return StoredPicture(
+        image_url=image.source_url or public_url(path),
+        image_path=path,
+        width=image.width,
+        height=image.height,
+        bytes=image.bytes,
+        sha256=image.sha256,
+    )
+
+
+def _metadata(job: Job, first: StoredPicture | None) -> PictureMetadata:
+    return PictureMetadata(
+        model=job.model,
+        prompt=job.prompt,
+        width=first.width if first else None,
+        height=first.height if first else None,
+        generated_at=None if job.generated_at is None else time(job.generated_at),
+    )
+
+
+def public_url(path: str) -> str:
+    """The address of one of our own paths: under PUBLIC_URL where it is set, else as the caller reached us."""
+    base: str = current_app.config["PUBLIC_URL"] or request.host_url.rstrip("/")
+    return base + path

@@ -1,0 +1,97 @@
+"""The one place where adapters and services are joined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gevent import get_hub
+from gevent.monkey import is_module_patched
+
+from app.adapters.background import Background
+from app.adapters.bus import RedisBus
+from app.adapters.chance import SystemChance
+from app.adapters.http import Fetcher
+from app.adapters.redis_clients import redis_client
+from app.adapters.store import LocalStore
+from app.adapters.studio import PictureStudio
+from app.adapters.tasks import CeleryTasks
+from app.config import Settings
+from app.db.engine import Database, Runner, inline
+from app.services.cancellation import Cancellation
+from app.services.dispatch import Dispatch
+from app.services.download import Download
+from app.services.extensions import Extensions
+from app.services.generation import Generation
+from app.services.health import Health
+from app.services.housekeeping import Housekeeping
+from app.services.lookup import Lookup
+from app.services.requeueing import Requeueing
+from app.services.submission import Submission
+from app.services.tidying import Tidying
+from app.services.tools import Tools
+from app.services.uploads import Uploads
+from app.services.watching import Watching
+from celery_config import configured
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Every service of one process."""
+
+    settings: Settings
+    tools: Tools
+    submission: Submission
+    lookup: Lookup
+    watching: Watching
+    cancellation: Cancellation
+    dispatch: Dispatch
+    generation: Generation
+    extensions: Extensions
+    download: Download
+    uploads: Uploads
+    housekeeping: Housekeeping
+    tidying: Tidying
+    health: Health
+
+
+def real_tools(settings: Settings) -> Tools:
+    """The adapters that touch the world."""
+    background = Background("hints")
+    return Tools(
+        settings=settings,
+        database=Database(settings.database_url, _runner()),
+        tasks=CeleryTasks(configured(settings), background),
+        bus=RedisBus(redis_client(settings.redis_url), background),
+        store=LocalStore(settings.storage_path),
+        fetch=Fetcher(settings.image_source_allowlist),
+        studio=PictureStudio(),
+        chance=SystemChance(),
+    )
+
+
+def build(tools: Tools) -> House:
+    """The services, joined."""
+    requeueing = Requeueing(tools)
+    extensions = Extensions(tools, requeueing)
+    watching = Watching(tools)
+    return House(
+        settings=tools.settings,
+        tools=tools,
+        submission=Submission(tools),
+        lookup=Lookup(tools, watching),
+        watching=watching,
+        cancellation=Cancellation(tools),
+        dispatch=Dispatch(tools, requeueing),
+        generation=Generation(tools, requeueing),
+        extensions=extensions,
+        download=Download(tools),
+        uploads=Uploads(tools),
+        housekeeping=Housekeeping(tools, requeueing, extensions),
+        tidying=Tidying(tools),
+        health=Health(tools),
+    )
+
+
+def _runner() -> Runner:
+    """Under gevent a database that waits for a lock inside C code would hold up every connection: it gets threads."""
+    return get_hub().threadpool.apply if is_module_patched("socket") else inline

@@ -1,0 +1,33 @@
+"""The services, once for each process of the pool; the correlation id of a message, for the logs of its task."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from celery import Task
+from celery.signals import task_postrun, task_prerun
+
+from app import logs
+from app.adapters.tasks import CORRELATION_HEADER
+from app.config import Settings
+from app.wiring import House, build, real_tools
+
+
+@cache
+def house() -> House:
+    """This process's services. Made at the first task, so that no connection is shared with the process forked from."""
+    settings = Settings.from_env()
+    logs.configure(settings.log_level)
+    return build(real_tools(settings))
+
+
+@task_prerun.connect
+def _take_correlation_id(task: Task[Any, Any], **_: object) -> None:
+    given = getattr(task.request, CORRELATION_HEADER, None)
+    logs.correlation_id.set(given if logs.well_formed(given) else None)
+
+
+@task_postrun.connect
+def _drop_correlation_id(**_: object) -> None:
+    logs.correlation_id.set(None)
