@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from app.domain.images import PictureError
 
-class FetchError(Exception):
+
+class FetchError(PictureError):
     """`retry_after_ms` is how long the host asked us to stay away, None where it did not say."""
-
-    retryable = False
 
     def __init__(self, sentence: str, *, retry_after_ms: int | None = None) -> None:
         super().__init__(sentence)

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from app.domain.images import is_file_name
+from app.domain.images import PictureError, is_file_name
 
 STAGING = ".staging"
+UPLOAD = ".upload"
+UPLOADS_STAY_MS = 86_400_000
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class StoreError(Exception):
+class StoreError(PictureError):
     """The disk did not do what it should; trying again may help once somebody has looked at it."""
 
     retryable = True
@@ -107,10 +109,16 @@ class LocalStore:
         _unlink(self._picture(name))
 
     def sweep_staging(self, before_ms: int) -> int:
-        """Remove unfinished files and uploads last changed before then (ms since the epoch); returns how many."""
+        """Remove unfinished files last changed before then (ms since the epoch); returns how many.
+
+        Uploads are forgotten by whoever knows their jobs; only those that nobody came for within a day more are removed.
+        """
         with _sentences("Unfinished pictures cannot be listed"):
             files = [entry for entry in os.scandir(self._staging) if entry.is_file(follow_symlinks=False)]
-        return sum(_unlink_if_older(Path(entry.path), before_ms) for entry in files)
+        return sum(
+            _unlink_if_older(Path(entry.path), before_ms - (UPLOADS_STAY_MS if entry.name.endswith(UPLOAD) else 0))
+            for entry in files
+        )
 
     def _picture(self, name: str) -> Path:
         if not is_file_name(name):
@@ -120,7 +128,7 @@ class LocalStore:
     def _upload(self, request_id: str, attempt: int, position: int) -> Path:
         if not _REQUEST_ID.fullmatch(request_id):
             raise BadName(f"{request_id[:100]!r} is not the id of a request.")
-        return self._staging / f"{request_id}.{int(attempt)}.{int(position)}.upload"
+        return self._staging / f"{request_id}.{int(attempt)}.{int(position)}{UPLOAD}"
 
     def _settle(self, staged: Staged, path: Path) -> None:
         with _sentences("The picture cannot be stored"):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, Select, and_, delete, exists, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.db.engine import Transaction
 from app.db.tables import files, images, jobs, uploads
+from app.domain.tokens import UploadPlace
+
+GIVEN_UP = 0  # the `created_at` of a file that is about to be removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,21 @@ def intend(tx: Transaction, job_id: str, names: Sequence[str]) -> None:
     tx.connection.execute(insert(files), [{"name": name, "job_id": job_id, "created_at": tx.now} for name in names])
 
 
-def intended_before(connection: Connection, before_ms: int, limit: int) -> list[str]:
-    """Names of files that were begun before `before_ms` and belong to no completed request."""
-    query = select(files.c.name).where(files.c.created_at < before_ms).order_by(files.c.created_at).limit(limit)
-    return list(connection.execute(query).scalars())
+def hold_intended(tx: Transaction, names: Sequence[str]) -> bool:
+    """True where all of these files are still meant to be kept, which nobody can change before the commit."""
+    query = select(files.c.name).where(files.c.name.in_(names), files.c.created_at > GIVEN_UP).with_for_update()
+    return len(tx.connection.execute(query).all()) == len(names)
+
+
+def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
+    """Names of files begun before `before_ms` that no completed request owns; from now on none can come to own them.
+
+    Remove the files after the commit, then forget their names; until then they are found here again.
+    """
+    kept = exists().where(images.c.file == files.c.name)
+    some = select(files.c.name).where(files.c.created_at < before_ms, ~kept).order_by(files.c.created_at).limit(limit)
+    given_up = update(files).where(files.c.name.in_(some), files.c.created_at < before_ms).values(created_at=GIVEN_UP)
+    return list(tx.connection.execute(given_up.returning(files.c.name)).scalars())
 
 
 def forget_intended(tx: Transaction, names: Iterable[str]) -> None:
@@ -75,45 +90,63 @@ def forget_intended(tx: Transaction, names: Iterable[str]) -> None:
     tx.connection.execute(delete(files).where(files.c.name.in_(list(names))))
 
 
-def is_kept(connection: Connection, name: str) -> bool:
-    """True where a completed request owns the file."""
-    return bool(connection.execute(select(exists().where(images.c.file == name))).scalar_one())
+def reserve_upload(tx: Transaction, place: UploadPlace, stale_before_ms: int) -> bool:
+    """Take the place for this picture; False where it is taken.
 
-
-def reserve_upload(tx: Transaction, job_id: str, attempt: int, position: int) -> bool:
-    """Take the one place for this picture; False where it is taken already."""
+    A place that was taken before `stale_before_ms` and holds nothing yet is free again: its taker has crashed.
+    """
+    stale = uploads.c.sha256.is_(None) & (uploads.c.created_at < stale_before_ms)
     taken = tx.connection.execute(
         tx.upsert(uploads)
-        .values(job_id=job_id, attempt=attempt, position=position, created_at=tx.now)
-        .on_conflict_do_nothing()
+        .values(job_id=place.request_id, attempt=place.attempt, position=place.position, created_at=tx.now)
+        .on_conflict_do_update(
+            index_elements=["job_id", "attempt", "position"], set_={"created_at": tx.now}, where=stale
+        )
     )
     return taken.rowcount == 1
 
 
-def complete_upload(tx: Transaction, job_id: str, attempt: int, position: int, sha256: str, size: int) -> None:
-    """The bytes are staged: note what they are."""
-    this = _this_upload(job_id, attempt, position)
-    tx.connection.execute(update(uploads).where(this).values(sha256=sha256, bytes=size))
+def complete_upload(tx: Transaction, place: UploadPlace, sha256: str, size: int) -> bool:
+    """The bytes (`size` of them) are put aside: note what they are; False where the place is no longer taken."""
+    completed = tx.connection.execute(update(uploads).where(_at(place)).values(sha256=sha256, bytes=size))
+    return completed.rowcount == 1
 
 
-def release_upload(tx: Transaction, job_id: str, attempt: int, position: int) -> None:
+def release_upload(tx: Transaction, place: UploadPlace) -> None:
     """The bytes did not arrive whole: the place may be taken again."""
-    this = _this_upload(job_id, attempt, position)
-    tx.connection.execute(delete(uploads).where(this, uploads.c.sha256.is_(None)))
+    tx.connection.execute(delete(uploads).where(_at(place), uploads.c.sha256.is_(None)))
 
 
-def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[tuple[str, int, int]]:
-    """Uploads begun before `before_ms` whose job has ended or is gone: (job id, attempt, position)."""
-    still_open = exists().where(jobs.c.id == uploads.c.job_id, jobs.c.status.in_(("processing", "downloading")))
-    query = select(uploads.c.job_id, uploads.c.attempt, uploads.c.position)
-    query = query.where(uploads.c.created_at < before_ms, ~still_open).order_by(uploads.c.created_at).limit(limit)
-    return [(row.job_id, row.attempt, row.position) for row in connection.execute(query)]
+def has_upload(connection: Connection, place: UploadPlace) -> bool:
+    """True where all bytes of the upload have arrived."""
+    return bool(connection.execute(select(exists().where(_at(place), uploads.c.sha256.is_not(None)))).scalar_one())
 
 
-def forget_upload(tx: Transaction, job_id: str, attempt: int, position: int) -> None:
-    """The staged bytes are gone, and so is their record."""
-    tx.connection.execute(delete(uploads).where(_this_upload(job_id, attempt, position)))
+def uploads_of(connection: Connection, job_id: str) -> list[UploadPlace]:
+    """Every upload for this job, complete or not."""
+    return _places(connection, select(uploads).where(uploads.c.job_id == job_id))
 
 
-def _this_upload(job_id: str, attempt: int, position: int) -> ColumnElement[bool]:
-    return and_(uploads.c.job_id == job_id, uploads.c.attempt == attempt, uploads.c.position == position)
+def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[UploadPlace]:
+    """Uploads begun before `before_ms` whose job has ended, went back to the line or is gone."""
+    in_use = exists().where(jobs.c.id == uploads.c.job_id, jobs.c.status.in_(("processing", "downloading")))
+    query = select(uploads).where(uploads.c.created_at < before_ms, ~in_use)
+    return _places(connection, query.order_by(uploads.c.created_at).limit(limit))
+
+
+def forget_uploads(tx: Transaction, places: Iterable[UploadPlace]) -> None:
+    """The bytes that were put aside are gone, and so are their records."""
+    for place in places:
+        tx.connection.execute(delete(uploads).where(_at(place)))
+
+
+def _at(place: UploadPlace) -> ColumnElement[bool]:
+    return and_(
+        uploads.c.job_id == place.request_id,
+        uploads.c.attempt == place.attempt,
+        uploads.c.position == place.position,
+    )
+
+
+def _places(connection: Connection, query: Select[Any]) -> list[UploadPlace]:
+    return [UploadPlace(row.job_id, row.attempt, row.position) for row in connection.execute(query)]

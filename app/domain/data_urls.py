@@ -6,10 +6,12 @@ import base64
 import binascii
 import re
 
+from app.domain.images import PictureError
+
 _HEAD = re.compile(r"data:image/(?:png|jpeg|webp);base64,")
 
 
-class BadDataUrl(ValueError):
+class BadDataUrl(PictureError):
     """The data: URL cannot be used; the text says why."""
 
 

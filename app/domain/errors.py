@@ -67,6 +67,13 @@ class AlreadyFinished(Refusal):
     status = 409
 
 
+class AlreadyUploaded(Refusal):
+    """There is a picture at this position already; give the next one another position."""
+
+    code = "ERR_ALREADY_UPLOADED"
+    status = 409
+
+
 class PayloadTooLarge(Refusal):
     """The body is larger than allowed."""
 

@@ -12,10 +12,18 @@ HEAD_BYTES = 32
 _FILE_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}_[0-9]{1,16}\.png")
 
 
-class BadImage(Exception):
-    """The bytes are not a picture that is kept; the text is a sentence that says why. Trying again does not help."""
+class PictureError(Exception):
+    """A picture could not be had or kept; the text is a sentence fit for the client.
+
+    `retryable` says whether trying again may help, `retry_after_ms` how long to wait before it where somebody said so.
+    """
 
     retryable = False
+    retry_after_ms: int | None = None
+
+
+class BadImage(PictureError):
+    """The bytes are not a picture that is kept."""
 
 
 @dataclass(frozen=True, slots=True)

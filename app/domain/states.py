@@ -31,6 +31,7 @@ class Step(StrEnum):
     PROGRESS = "progress"
     REQUEUE = "requeue"
     GENERATED = "generated"
+    FETCH = "fetch"
     STORE = "store"
     FAIL = "fail"
     CANCEL = "cancel"
@@ -89,6 +90,7 @@ TABLE: dict[Step, Transition] = dict(
             "hub",
             "the lease matches",
         ),
+        _arrow(Step.FETCH, DOWNLOADING, Status.DOWNLOADING, None, "worker", "it is due; one worker at a time"),
         _arrow(
             Step.STORE,
             DOWNLOADING,

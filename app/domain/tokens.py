@@ -1,12 +1,18 @@
-"""Signed addresses for uploads: who may put which picture where, until when."""
+"""Uploads: who may put which picture where, until when, and by which URL it is then named."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.domain.errors import Forbidden
+
+_UPLOAD_URL = re.compile(
+    r"https?://[^/?#]+(?:/[^?#]*)?/api/uploads/([0-9a-f-]{36})/([0-9]{1,9})/([0-9]{1,2})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +38,22 @@ class UploadGrant:
             raise Forbidden("signature is not valid for this upload: use the upload.url of generate_image as it is.")
         if now_ms > self.expires_at:
             raise Forbidden("This upload address has expired.")
+
+
+class UploadPlace(NamedTuple):
+    """Where an upload lies: its job, the attempt it was made in, and which picture of it it is, from 0."""
+
+    request_id: str
+    attempt: int
+    position: int
+
+    @property
+    def path(self) -> str:
+        """What an extension names the upload by, behind this service's public URL."""
+        return f"/api/uploads/{self.request_id}/{self.attempt}/{self.position}"
+
+    @classmethod
+    def named_by(cls, url: str) -> UploadPlace | None:
+        """The upload that a URL ending in `path` names; None for any other URL. Whether it is there is not asked."""
+        found = _UPLOAD_URL.fullmatch(url)
+        return None if found is None else cls(found[1], int(found[2]), int(found[3]))

@@ -177,13 +177,14 @@ def test_an_upload_belongs_to_the_id_of_a_request(store: LocalStore, request_id:
 
 def test_sweeping_removes_what_a_crash_left_and_nothing_else(store: LocalStore) -> None:
     publish(store)
-    for name, age_s in (("old.part", 100), ("new.part", 1), (f"{REQUEST}.1.0.upload", 100)):
+    ages = {"old.part": 100, "new.part": 1, f"{REQUEST}.1.0.upload": 86_500, f"{REQUEST}.2.0.upload": 86_400}
+    for name, age_s in ages.items():
         path = store.root / STAGING / name
         path.write_bytes(b"x")
         os.utime(path, (1_000_000 - age_s, 1_000_000 - age_s))
     (store.root / STAGING / "directory").mkdir()
     assert store.sweep_staging((1_000_000 - 50) * 1000) == 2
-    assert staged_files(store) == ["directory", "new.part"]
+    assert staged_files(store) == [f"{REQUEST}.2.0.upload", "directory", "new.part"]
     assert content_of(store) == b"picture"
 
 
