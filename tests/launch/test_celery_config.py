@@ -1,0 +1,46 @@
+"""The Celery application that workers, beat and nobody else use."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.config import Settings
+from celery_config import DISPATCH, DOWNLOAD, broker_url, configured
+from worker.__main__ import GRACE_S, worker
+
+
+@pytest.mark.parametrize(
+    ("redis_url", "broker"),
+    [
+        ("redis://:pw@host:6379/3", "redis://:pw@host:6379/3"),
+        ("rediss://host/0", "rediss://host/0"),
+        ("unix:///run/redis.sock?db=2", "redis+socket:///run/redis.sock?virtual_host=2"),
+        ("unix:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
+    ],
+)
+def test_redis_urls_become_the_broker_librarys(redis_url: str, broker: str) -> None:
+    assert broker_url(redis_url) == broker
+
+
+def test_downloads_have_a_queue_of_their_own() -> None:
+    routes = configured(Settings.from_env({})).amqp.router
+    queues = {
+        name: routes.route({}, name)["queue"].name for name in ("dispatch.assign", "housekeeping.sweep", "download.run")
+    }
+    assert queues == {"dispatch.assign": DISPATCH, "housekeeping.sweep": DISPATCH, "download.run": DOWNLOAD}
+
+
+def test_a_message_comes_back_only_after_its_task_must_have_ended() -> None:
+    conf = configured(Settings.from_env({"DOWNLOAD_TIMEOUT_MS": "600000"})).conf
+    assert conf.task_time_limit >= 10 * 600
+    assert conf.broker_transport_options["visibility_timeout"] > 2 * conf.task_time_limit
+
+
+def test_the_sweep_comes_as_often_as_the_setting_says_and_does_not_pile_up() -> None:
+    sweep = configured(Settings.from_env({"SWEEP_INTERVAL_MS": "500"})).conf.beat_schedule["sweep"]
+    assert (sweep["task"], sweep["schedule"], sweep["options"]) == ("housekeeping.sweep", 0.5, {"expires": 0.5})
+
+
+def test_a_worker_is_given_longer_to_end_than_it_gives_its_tasks() -> None:
+    assert configured(Settings.from_env({})).conf.worker_soft_shutdown_timeout < GRACE_S
+    assert worker(DOWNLOAD, 3, "info").grace_s == GRACE_S

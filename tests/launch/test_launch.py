@@ -1,0 +1,205 @@
+"""The launcher with stand-ins for web, worker and beat, and a real embedded Redis."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.ports import free_port, free_ports
+from tests.support.processes import Started
+from tests.support.stand_ins import Start, furnish, stand_in
+from tests.support.waiting import until
+
+READY = "Imagefleet is ready."
+
+
+def write_procfile(house: Path, **deeds: str) -> None:
+    lines = [f"{name}: {' '.join(stand_in(*text.split()))}" for name, text in deeds.items()]
+    (house / "Procfile").write_text("\n".join(["# stand-ins", "", *lines]))
+
+
+@pytest.fixture
+def house(house: Path) -> Path:
+    write_procfile(house, worker="work tell", web="serve", beat="tick")
+    return house
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as client:
+        client.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        return client.recv(100).startswith(b"HTTP/1.0 200")
+    return False
+
+
+def launch(start: Start, **env: str) -> Started:
+    return start("-m", "app.launch", **{"PORT": str(free_port()), "DEMO": "off", **env})
+
+
+def refusal(run: Started, status: int = 1) -> str:
+    """The one line that a launcher says which starts nothing."""
+    assert run.ends() == status, run.output
+    assert run.output.count("\n") == 1, run.output
+    return run.output.strip()
+
+
+def ask_redis(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, decode_responses=True)
+
+
+def redis_url_of(run: Started) -> str:
+    return run.output.partition("REDIS_URL=")[2].split()[0]
+
+
+def test_a_port_in_use_is_one_line_that_names_the_port_and_the_variable(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken, free = listener.getsockname()[1], free_port()
+        line = refusal(launch(start, PORT=str(taken)))
+        assert line.startswith(f"PORT={taken}: port {taken} of 127.0.0.1 is in use")
+        line = refusal(launch(start, PORT=str(free), WS_PORT=str(taken)))
+        assert line.startswith(f"WS_PORT={taken}: port {taken} of 127.0.0.1 is in use")
+
+
+@pytest.mark.parametrize(("variable", "value"), [("PORT", "http"), ("DATABASE_URL", "mysql://x"), ("DEMO", "maybe")])
+def test_a_bad_setting_is_one_line_and_status_2(start: Start, variable: str, value: str) -> None:
+    assert refusal(launch(start, **{variable: value}), status=2).startswith(f"{variable}={value!r} cannot be used:")
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(start: Start, tmp_path: Path) -> None:
+    line = refusal(launch(start, IMAGE_STORAGE_PATH=str(tmp_path / "no" / "pictures")))
+    assert (
+        line == f"IMAGE_STORAGE_PATH: the folder {tmp_path}/no/pictures cannot be used: {tmp_path}/no does not exist."
+    )
+
+
+def test_a_data_folder_that_cannot_be_used_is_one_line(start: Start, house: Path) -> None:
+    (house / "data").write_text("a file")
+    line = refusal(launch(start))
+    assert line == f"DATABASE_URL: the folder {house}/data cannot be used: File exists."
+
+
+def test_a_procfile_that_cannot_be_read_is_one_line(start: Start, house: Path) -> None:
+    (house / "Procfile").write_text("web serve")
+    assert refusal(launch(start)) == "Procfile, line 1: 'web serve' is not `name: command` with a new name."
+
+
+def test_a_database_that_cannot_be_reached_ends_the_start(start: Start) -> None:
+    run = launch(start, REDIS_URL="redis://127.0.0.1:1/0", DATABASE_URL=f"postgresql://127.0.0.1:{free_port()}/x")
+    assert refusal(run).startswith("DATABASE_URL: the database cannot be used (connection failed:")
+
+
+def test_it_starts_everything_and_says_what_to_try(start: Start, house: Path) -> None:
+    port, sockets = free_ports(2)
+    run = launch(start, PORT=str(port), WS_PORT=str(sockets))
+    run.until_it_says("Ctrl-C stops everything.")
+    assert (
+        f"curl -s http://127.0.0.1:{port}/api/images/generate -H 'Content-Type: application/json' -d '{{" in run.output
+    )
+    assert f"ws://127.0.0.1:{sockets}/ws" in run.output
+    run.until_it_says(f"DATABASE_URL=sqlite:///data/imagefleet.db WS_PORT={sockets}")
+    assert ask_redis(redis_url_of(run)).ping()
+    assert (house / "data" / "imagefleet.db").stat().st_size > 0
+    for line in ("worker     | here I am work tell", "web        | here I am serve", "beat       | here I am tick"):
+        run.until_it_says(line)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_to_stop_stops_everything_in_order(start: Start, number: signal.Signals) -> None:
+    run = launch(start)
+    run.until_it_says("beat       | here I am")
+    run.until_it_says(READY)
+    run.send(number)
+    assert run.ends() == 0
+    run.leaves_nothing()
+    ends = [line.partition(" ")[0] for line in run.output.splitlines() if "leaves" in line or "bye bye" in line]
+    assert ends == ["beat", "web", "worker", "redis"]
+
+
+def test_the_second_start_finds_what_the_first_one_queued(start: Start) -> None:
+    run = launch(start)
+    run.until_it_says(READY)
+    ask_redis(redis_url_of(run)).rpush("dispatch", "from yesterday")
+    run.send(signal.SIGTERM)
+    assert run.ends() == 0
+    again = launch(start)
+    again.until_it_says(READY)
+    assert ask_redis(redis_url_of(again)).lrange("dispatch", 0, -1) == ["from yesterday"]
+
+
+def test_a_launcher_that_is_killed_leaves_nothing_and_the_next_one_starts(start: Start) -> None:
+    run = launch(start)
+    run.until_it_says(READY)
+    run.process.kill()
+    run.leaves_nothing()
+    launch(start).until_it_says(READY)
+
+
+def test_a_second_launcher_in_the_same_folder_is_refused(start: Start, house: Path) -> None:
+    launch(start).until_it_says(READY)
+    assert refusal(launch(start)) == f"Another `make run` works in {house}/data: stop it, or set REDIS_URL."
+
+
+def test_with_both_urls_set_no_server_is_started_and_no_data_folder_made(
+    start: Start, house: Path, tmp_path: Path, redis_url: str
+) -> None:
+    run = launch(start, REDIS_URL=redis_url, DATABASE_URL=f"sqlite:///{tmp_path}/own.db")
+    run.until_it_says(READY)
+    assert redis_url_of(run) == redis_url
+    assert not any("redis-server" in process.name() for process in run.family())
+    assert not (house / "data").exists()
+
+
+def test_in_a_folder_with_a_long_path_the_socket_lies_elsewhere_and_goes_with_the_launcher(
+    start: Start, house: Path
+) -> None:
+    deep = furnish(house / ("deep" * 25))
+    write_procfile(deep, worker="work tell", web="serve")
+    run = start("-c", "import os, runpy, sys; os.chdir(sys.argv[1]); sys.path[0] = sys.argv[1]; "
+                "runpy.run_module('app.launch', run_name='__main__')", str(deep), PORT=str(free_port()), DEMO="off")  # fmt: skip
+    run.until_it_says(READY)
+    socket_path = Path(redis_url_of(run).removeprefix("unix://").partition("?")[0])
+    assert socket_path.is_socket()
+    assert socket_path.is_relative_to(tempfile.gettempdir())
+    assert socket_path.parent.stat().st_mode & 0o077 == 0
+    assert (deep / "data" / "redis" / "appendonly.aof").exists()
+    run.send(signal.SIGTERM)
+    assert run.ends() == 0
+    assert not socket_path.parent.exists()
+
+
+def test_what_never_starts_ends_the_start_in_good_order(start: Start, house: Path) -> None:
+    write_procfile(house, worker="work", web="end")
+    run = launch(start)
+    assert run.ends() == 1
+    assert run.output.endswith("web does not start; what it said stands above.\n")
+    run.leaves_nothing()
+
+
+def test_a_stop_during_the_start_is_a_stop(start: Start, house: Path) -> None:
+    write_procfile(house, web="silent")
+    run = launch(start)
+    run.until_it_says("here I am silent")
+    run.send(signal.SIGINT)
+    assert run.ends() == 0
+    run.leaves_nothing()
+
+
+def test_a_reader_of_its_output_that_goes_away_stops_nothing(house: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "app.launch"]
+    env = {**os.environ, "PORT": str(port), "DEMO": "off"}
+    with subprocess.Popen(command, cwd=house, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        until(lambda: answers(port))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
