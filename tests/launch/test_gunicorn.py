@@ -1,0 +1,140 @@
+"""gunicorn under our configuration, with a small application in the place of the real one."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.support.ports import free_port, free_ports
+from tests.support.processes import Started
+from tests.support.stand_ins import ROOT, Start
+from tests.support.waiting import until
+
+APPLICATION = """
+import os, gevent
+from flask import Flask
+
+class Hub:
+    def shutdown(self):
+        print("the hub takes leave", flush=True)
+        gevent.sleep(float(os.environ.get("LEAVE_S", "0")))
+        if "BROKEN" in os.environ:
+            raise RuntimeError("broken hub")
+        print("the hub has taken leave", flush=True)
+    def close(self):
+        print("the hub is closed", flush=True)
+
+app = Flask(__name__)
+if "NO_HUB" not in os.environ:
+    app.extensions["hub"] = Hub()
+
+@app.get("/")
+def front():
+    return "here"
+
+@app.get("/slow")
+def slow():
+    print("slow request", flush=True)
+    gevent.sleep(1)
+    return "done"
+"""
+
+
+@pytest.fixture
+def house(house: Path) -> Path:
+    (house / "gunicorn.conf.py").symlink_to(ROOT / "gunicorn.conf.py")
+    (house / "wsgi.py").write_text(APPLICATION)
+    return house
+
+
+def serve(start: Start, **env: str) -> Started:
+    return start("-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app", **env)
+
+
+def get(port: int, path: str = "/") -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def answers(port: int) -> bool:
+    try:
+        return get(port) == "here"
+    except OSError:
+        return False
+
+
+def serving(start: Start, **env: str) -> tuple[Started, int]:
+    port = free_port()
+    run = serve(start, PORT=str(port), **env)
+    until(lambda: answers(port))
+    return run, port
+
+
+def test_port_alone_serves_on_that_one_port(start: Start) -> None:
+    run, port = serving(start)
+    listening = {
+        connection.laddr.port
+        for process in run.family()
+        for connection in process.net_connections()
+        if connection.status == "LISTEN"
+    }
+    assert listening == {port}
+
+
+def test_with_ws_port_it_serves_on_both(start: Start) -> None:
+    port, sockets = free_ports(2)
+    serve(start, PORT=str(port), WS_PORT=str(sockets))
+    until(lambda: answers(port) and answers(sockets))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_the_hub_takes_leave_before_a_worker_stops(start: Start, number: signal.Signals) -> None:
+    run, _ = serving(start)
+    run.send(number)
+    assert run.ends() == 0
+    assert run.output == "the hub takes leave\nthe hub has taken leave\nthe hub is closed\n"
+
+
+def test_requests_under_way_are_answered_before_a_worker_stops(start: Start) -> None:
+    run, port = serving(start)
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        run.until_it_says("slow request")
+        run.send(signal.SIGTERM)
+        assert b"".join(iter(lambda: client.recv(4096), b"")).endswith(b"done")
+    assert run.ends() == 0
+
+
+@pytest.mark.parametrize("trouble", [{"LEAVE_S": "600"}, {"BROKEN": "1"}, {"NO_HUB": "1"}])
+def test_a_hub_that_hangs_or_breaks_or_is_not_there_holds_nobody_up(start: Start, trouble: dict[str, str]) -> None:
+    run, _ = serving(start, **trouble)
+    run.send(signal.SIGTERM)
+    assert run.ends(timeout_s=10) == 0
+
+
+def test_a_port_in_use_is_one_line(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        run = serve(start, PORT=str(port))
+        assert run.ends() == 1
+    assert (
+        run.output
+        == f"PORT={port}: port {port} of 127.0.0.1 is in use; stop what listens there or set PORT to another.\n"
+    )
+
+
+def test_a_bad_setting_is_one_line(start: Start) -> None:
+    run = serve(start, PORT="http")
+    assert run.ends() == 1
+    assert run.output == "PORT='http' cannot be used: it must be a whole number of at least 1 and at most 65535.\n"
+
+
+def test_workers_of_a_master_that_was_killed_end_with_it(start: Start) -> None:
+    run, _ = serving(start, WEB_PROCESSES="2")
+    until(lambda: len(run.family()) == 3)
+    run.process.kill()
+    run.leaves_nothing()
