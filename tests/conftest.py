@@ -13,6 +13,7 @@ from app.db.engine import Database
 from app.db.migrate import upgrade
 from tests.support.postgres import TEMPLATE, PostgresServer, shared_server
 from tests.support.redis import running_redis
+from tests.support.service import Service, running_service
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +63,24 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
+    """The whole service as real processes, on SQLite: two web processes, two workers, beat. Tests share it."""
+    folder = tmp_path_factory.mktemp("service")
+    database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
+    with running_service(folder, f"sqlite:///{database}", redis_url, IMAGE_SOURCE_ALLOWLIST="127.0.0.1") as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def service_on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Service]:
+    """The same on PostgreSQL, with a Redis of its own."""
+    folder = tmp_path_factory.mktemp("service")
+    with (
+        tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as redis_folder,
+        running_redis(Path(redis_folder)) as redis,
+        running_service(folder, postgres.create(TEMPLATE), redis.url, IMAGE_SOURCE_ALLOWLIST="127.0.0.1") as service,
+    ):
+        yield service

@@ -1,0 +1,136 @@
+"""The main job end to end, on real parts: two web processes, two workers, SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import threading
+import urllib.request
+from base64 import b64encode
+
+import pytest
+from PIL import Image
+
+from tests.support.service import Service
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("service", marks=pytest.mark.xdist_group("service")),
+        pytest.param("service_on_postgres", marks=pytest.mark.xdist_group("service_on_postgres")),
+    ]
+)
+def house(request: pytest.FixtureRequest) -> Service:
+    service: Service = request.getfixturevalue(request.param)
+    return service
+
+
+def picture(colour: str = "red", size: tuple[int, int] = (8, 8), kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, kind)
+    return file.getvalue()
+
+
+def data_url(data: bytes) -> str:
+    return "data:image/png;base64," + b64encode(data).decode()
+
+
+def test_a_request_becomes_a_picture_on_disk(house: Service) -> None:
+    request_id = house.submit(
+        "A beautiful sunset over mountains", parameters={"width": 16, "height": 16, "quality": "hd", "sky": ["wide"]}
+    )
+    with house.extension("painter-1", "image-generation", web=1) as extension:
+        job = extension.next_job()
+        assert job["requestId"] == request_id
+        assert job["prompt"] == "A beautiful sunset over mountains"
+        assert job["model"] == "dall-e-3"
+        assert job["userId"] == "cli-user"
+        assert job["parameters"] == {"width": 16, "height": 16, "quality": "hd", "sky": ["wide"]}
+        extension.progress(job, 50)
+        extension.done(job, data_url(picture()))
+        confirmed = extension.hear("image_generation_confirmed")
+    result = house.final(request_id)
+    assert result["status"] == "completed"
+    assert confirmed["requestId"] == request_id
+    assert confirmed["imagePath"] == result["imagePath"]
+    assert result["metadata"]["width"] == 8
+    file = house.folder / "pictures" / result["imagePath"].removeprefix("/generated-images/")
+    assert file.name.startswith(f"{request_id}_")
+    assert Image.open(file).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_a_waiting_job_goes_out_the_moment_a_slot_is_free(house: Service) -> None:
+    with house.extension("single", "slow-model", web=0) as extension:
+        first, second = house.submit(model="slow-model"), house.submit(model="slow-model", web=1)
+        job = extension.next_job()
+        assert job["requestId"] == first
+        waiting = house.status(second)
+        assert waiting["queue"] == {
+            "position": 1,
+            "reason": "The extension that can do it is busy with other requests.",
+        }
+        extension.done(job, data_url(picture()))
+        assert extension.next_job()["requestId"] == second
+        house.delete(f"/api/images/{second}")
+
+
+def test_several_pictures_are_handed_over_by_upload(house: Service) -> None:
+    request_id = house.submit("two foxes", model="twins", parameters={"numberOfImages": 2})
+    pictures = [picture("red"), picture("blue")]
+    with house.extension("uploader", "twins", web=1) as extension:
+        job = extension.next_job()
+        receipts = [extension.upload(job, data, position) for position, data in enumerate(pictures)]
+        assert [r["sha256"] for r in receipts] == [hashlib.sha256(data).hexdigest() for data in pictures]
+        urls = [r["imageUrl"] for r in receipts]
+        extension.done(job, urls[0], imageUrls=urls)
+        extension.hear("image_generation_confirmed")
+    result = house.final(request_id)
+    assert len(result["images"]) == 2
+    assert result["imagePath"] == result["images"][0]["imagePath"]
+    served = house.get(result["images"][1]["imagePath"], web=1)
+    assert served.headers["content-type"] == "image/png"
+    assert Image.open(io.BytesIO(served.content)).getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_events_stream_live_and_can_be_taken_up_again(house: Service) -> None:
+    request_id = house.submit(model="streamed")
+    heard: list[str] = []
+
+    def follow() -> None:
+        with urllib.request.urlopen(house.url(f"/api/images/{request_id}/events", web=1), timeout=60) as stream:
+            heard.extend(line.decode().rstrip("\n") for line in stream)
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    with house.extension("streamer", "streamed") as extension:
+        job = extension.next_job()
+        extension.progress(job, 40)
+        extension.hear("heartbeat_response") if extension.beat(active=1) else None
+        extension.done(job, data_url(picture()))
+        extension.hear("image_generation_confirmed")
+    follower.join(30)
+    facts = [json.loads(line.removeprefix("data: ")) for line in heard if line.startswith("data: ")]
+    assert [fact["type"] for fact in facts if "seq" in fact] == [
+        "ImageGenerationRequestedEvent",
+        "ImageGenerationAssignedEvent",
+        "ImageDownloadStartedEvent",
+        "ImageGeneratedEvent",
+    ]
+    resumed = house.get(f"/api/images/{request_id}/events", Last_Event_ID="2").content.decode()
+    assert [line for line in resumed.splitlines() if line.startswith("id: ")] == ["id: 3", "id: 4"]
+    assert house.get(f"/api/images/{request_id}/events", Last_Event_ID="4").status == 204
+
+
+def test_a_lost_extension_gives_its_job_back(house: Service) -> None:
+    request_id = house.submit(model="fragile")
+    with house.extension("dying", "fragile") as dying:
+        job = dying.next_job()
+        dying.progress(job, 10)
+        dying.beat(active=1)
+        dying.hear("heartbeat_response")
+    with house.extension("heir", "fragile", web=1) as heir:
+        again = heir.next_job()
+        assert again["requestId"] == request_id
+        heir.done(again, data_url(picture()))
+        assert house.final(request_id)["status"] == "completed"

@@ -1,0 +1,135 @@
+"""A scripted extension that follows the contract's page to the letter, and says whatever else a test wants said."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import websocket
+
+from tests.support.waiting import until
+
+Json = dict[str, Any]
+
+
+class Extension:
+    """One socket. Everything that arrives is kept in `heard`, in order; nothing is answered by itself."""
+
+    def __init__(self, url: str, extension_id: str, *capabilities: str, **options: Any) -> None:
+        self.id = extension_id
+        self.hello: Json = {
+            "type": "authenticate",
+            "extensionId": extension_id,
+            "metadata": {"version": "1.0.0", "capabilities": list(capabilities)},
+        }
+        self.hello["metadata"].update(options.pop("metadata", {}))
+        self.hello.update(options)
+        self.heard: list[Json] = []
+        self.close_code: int | None = None
+        self._news = threading.Condition()
+        self._socket = websocket.create_connection(url, timeout=30)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        self.authenticate()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.vanish()
+
+    def authenticate(self) -> Json:
+        """Introduce ourselves and wait until we are in."""
+        self.say(self.hello)
+        return self.hear("authentication_success")
+
+    def say(self, message: Json | str) -> None:
+        """Send a message, or any text."""
+        self._socket.send(message if isinstance(message, str) else json.dumps(message))
+
+    def say_bytes(self, data: bytes) -> None:
+        """Send a binary frame."""
+        self._socket.send_binary(data)
+
+    def hear(self, kind: str, where: Callable[[Json], bool] = lambda message: True, timeout_s: float = 20.0) -> Json:
+        """Take the next message of that type for which `where` holds; those before it stay in `heard`."""
+
+        def find() -> Json | None:
+            return next((m for m in self.heard if m["type"] == kind and where(m)), None)
+
+        with self._news:
+            found = self._news.wait_for(find, timeout_s)
+            assert found, f"{self.id} waited in vain for {kind}; it heard {self.heard}, close code {self.close_code}"
+            self.heard.remove(found)
+            return found
+
+    def next_job(self, timeout_s: float = 20.0) -> Json:
+        """The next request it is given."""
+        return self.hear("generate_image", timeout_s=timeout_s)
+
+    def done(self, job: Json, image_url: str, **more: Any) -> None:
+        """Report the picture as the contract shows."""
+        self.say(
+            {
+                "type": "image_generated",
+                "requestId": job["requestId"],
+                "imageUrl": image_url,
+                "metadata": {"model": job["model"], "prompt": job["prompt"], "width": 8, "height": 8},
+                "correlationId": job["correlationId"],
+                **more,
+            }
+        )
+
+    def failed(self, job: Json, error: str, **more: Any) -> None:
+        """Report a failure as the contract shows."""
+        base = {"type": "image_generation_failed", "requestId": job["requestId"], "error": error}
+        self.say({**base, "correlationId": job["correlationId"], **more})
+
+    def progress(self, job: Json, percent: int, status: str = "Generating image...") -> None:
+        """Report progress as the contract shows."""
+        base = {"type": "image_generation_progress", "requestId": job["requestId"], "progress": percent}
+        self.say({**base, "status": status, "correlationId": job["correlationId"]})
+
+    def beat(self, *, available: bool = True, active: int = 0, **more: Any) -> None:
+        """Send a heartbeat as the contract shows."""
+        status = {"available": available, "queueSize": 0, "activeRequests": active}
+        self.say({"type": "heartbeat", "extensionId": self.id, "status": status, **more})
+
+    def upload(self, job: Json, data: bytes, position: int = 0) -> Json:
+        """Hand a picture over; returns what the server answered. Raises urllib.error.HTTPError."""
+        target = job["upload"]
+        request = urllib.request.Request(
+            f"{target['url']}&position={position}", data, target["headers"], method=target["method"]
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            result: Json = json.load(answer)
+            return result
+
+    def closed(self, timeout_s: float = 20.0) -> int | None:
+        """Wait until the server has closed the socket; its close code."""
+        until(lambda: not self._reader.is_alive(), timeout_s, f"the server to close the socket of {self.id}")
+        return self.close_code
+
+    def vanish(self) -> None:
+        """Be gone, without a word."""
+        self._socket.shutdown()
+        self._reader.join(5)
+
+    def _read(self) -> None:
+        while True:
+            try:
+                opcode, data = self._socket.recv_data()
+            except (websocket.WebSocketException, OSError, ValueError):
+                break
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                self.close_code = int.from_bytes(data[:2], "big") if len(data) >= 2 else None
+                break
+            with self._news:
+                self.heard.append(json.loads(data))
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()

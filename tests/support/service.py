@@ -1,0 +1,203 @@
+"""The whole service as real processes: gunicorn, Celery workers, beat, on a real Redis and a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from app.launch.parent import end_with_parent
+from tests.support.extension import Extension
+from tests.support.ports import free_ports
+from tests.support.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(sys.executable).parent
+
+# Short enough that a test need not wait for long, long enough for two busy cores.
+QUICK = {
+    "OFFER_TIMEOUT_MS": "2000",
+    "RECONNECT_GRACE_MS": "1500",
+    "SWEEP_INTERVAL_MS": "500",
+    "HUB_TIMEOUT_MS": "4000",
+    "DOWNLOAD_TIMEOUT_MS": "5000",
+    "MAX_DOWNLOAD_ATTEMPTS": "2",
+    "WORKER_PROCESSES": "2",
+    "LOG_LEVEL": "info",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request over HTTP led to; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.content)
+
+
+def call(method: str, url: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
+    """One request over HTTP; a body that is not bytes goes out as JSON."""
+    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    sent = {"Content-Type": "application/json"} if data is not None else {}
+    request = urllib.request.Request(url, data, {**sent, **(headers or {})}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=90) as answer:
+            return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
+
+
+@dataclass
+class Service:
+    """A running service. `ports` has one for each web process; each serves HTTP and sockets."""
+
+    folder: Path
+    ports: list[int]
+    env: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def url(self, path: str = "", web: int = 0) -> str:
+        """An address at one of the web processes."""
+        return f"http://127.0.0.1:{self.ports[web]}{path}"
+
+    def get(self, path: str, web: int = 0, **headers: str) -> Answer:
+        """GET; header names with _ for -."""
+        return call("GET", self.url(path, web), None, {k.replace("_", "-"): v for k, v in headers.items()})
+
+    def post(self, path: str, body: object, web: int = 0, **headers: str) -> Answer:
+        """POST of JSON, or of bytes as they are."""
+        return call("POST", self.url(path, web), body, {k.replace("_", "-"): v for k, v in headers.items()})
+
+    def delete(self, path: str, web: int = 0) -> Answer:
+        """DELETE."""
+        return call("DELETE", self.url(path, web))
+
+    def submit(self, prompt: str = "a red fox", web: int = 0, **body: Any) -> str:
+        """Ask for a picture; the request's id."""
+        answer = self.post("/api/images/generate", {"prompt": prompt, **body}, web)
+        assert answer.status == 200, answer.content
+        request_id: str = answer.json["requestId"]
+        return request_id
+
+    def status(self, request_id: str, web: int = 0) -> Any:
+        """How the request stands."""
+        return self.get(f"/api/images/{request_id}/status", web).json
+
+    def final(self, request_id: str, timeout_s: float = 30.0) -> Any:
+        """The request, once it is final."""
+
+        def ended() -> Any:
+            result = self.get(f"/api/images/{request_id}?wait=5").json
+            return result if result["status"] in {"completed", "failed", "cancelled"} else None
+
+        return until(ended, timeout_s, f"{request_id} to end")
+
+    def extension(self, extension_id: str, *capabilities: str, web: int = 0, **options: Any) -> Extension:
+        """An extension's socket at one of the web processes; use it in a `with` to have it authenticated."""
+        return Extension(f"ws://127.0.0.1:{self.ports[web]}/ws", extension_id, *capabilities, **options)
+
+    @property
+    def pictures(self) -> list[str]:
+        """The names of the files that are stored."""
+        return sorted(path.name for path in (self.folder / "pictures").glob("*.png"))
+
+    def log(self, name: str) -> str:
+        """What a process has printed."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def start(self, name: str) -> None:
+        """Start one of the processes: web0, web1, …, worker0, …, beat."""
+        env = {**self.env, "PORT": str(self.ports[int(name[3:])])} if name.startswith("web") else self.env
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                _command(name),
+                cwd=ROOT,
+                env={**os.environ, **env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - two system calls, and no lock
+            )
+
+    def stop(self, name: str, number: int = signal.SIGTERM, timeout_s: float = 40.0) -> int:
+        """End one of the processes; its exit status."""
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        return process.wait(timeout_s)
+
+    def ready(self) -> None:
+        """Wait until every web process answers and every worker has connected."""
+        for index in range(len(self.ports)):
+            until(partial(self._answers, index), 60, f"web{index} to answer; it said: {self.log(f'web{index}')}")
+        for name in self.processes:
+            if name.startswith("worker"):
+                until(partial(self._works, name), 60, f"{name} to be ready")
+
+    def _answers(self, index: int) -> bool:
+        try:
+            return self.get("/health", index).status == 200
+        except OSError:
+            return False
+
+    def _works(self, name: str) -> bool:
+        return self.log(name).count(" ready.") >= 2
+
+
+def _command(name: str) -> list[str]:
+    if name.startswith("web"):
+        return [str(PROGRAMS / "gunicorn"), "-c", "gunicorn.conf.py", "wsgi:app"]
+    if name.startswith("worker"):
+        return [sys.executable, "-m", "worker"]
+    return [str(PROGRAMS / "celery"), "-A", "celery_config", "--quiet", "beat", "--loglevel", "warning"]
+
+
+@contextmanager
+def running_service(
+    folder: Path, database_url: str, redis_url: str, webs: int = 2, workers: int = 2, **env: str
+) -> Iterator[Service]:
+    """Everything, ready to be used; whatever is still running in the end is ended."""
+    settings = {
+        **QUICK,
+        "WS_PORT": "",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "IMAGE_STORAGE_PATH": str(folder / "pictures"),
+        **env,
+    }
+    service = Service(folder, free_ports(webs), settings)
+    with ExitStack() as stack:
+        for name in [*(f"web{n}" for n in range(webs)), *(f"worker{n}" for n in range(workers)), "beat"]:
+            service.start(name)
+        stack.callback(_end, service)
+        service.ready()
+        yield service
+
+
+def _end(service: Service) -> None:
+    for process in service.processes.values():
+        process.terminate()
+    for name, process in service.processes.items():
+        try:
+            process.wait(40)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"{name} did not end: {service.log(name)[-2000:]}") from None
