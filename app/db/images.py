@@ -102,8 +102,9 @@ def reserve_upload(tx: Transaction, place: UploadPlace, stale_before_ms: int) ->
         .on_conflict_do_update(
             index_elements=["job_id", "attempt", "position"], set_={"created_at": tx.now}, where=stale
         )
+        .returning(uploads.c.position)
     )
-    return taken.rowcount == 1
+    return taken.first() is not None
 
 
 def complete_upload(tx: Transaction, place: UploadPlace, sha256: str, size: int) -> bool:

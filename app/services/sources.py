@@ -1,0 +1,60 @@
+"""Where the pictures that an extension reported come from: their own URL, an upload to this service, or somewhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from app.db import images
+from app.db.jobs import Job
+from app.domain import data_urls
+from app.domain.images import PictureError
+from app.domain.tokens import UploadPlace
+from app.services.tools import Tools
+
+
+class UploadMissing(PictureError):
+    """The upload that the extension named as its picture has not arrived whole in this attempt."""
+
+
+class Sources:
+    """Opens what reports name."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+
+    @contextlib.contextmanager
+    def opened(self, job: Job, url: str) -> Iterator[BinaryIO]:
+        """The bytes behind `url`, to read from the beginning. Raises PictureError, and OSError where the disk fails."""
+        upload = UploadPlace.named_by(url)
+        with contextlib.ExitStack() as files:
+            if data_urls.is_data_url(url):
+                yield io.BytesIO(data_urls.content(url, self.tools.settings.max_image_bytes))
+            elif upload is not None and upload.request_id == job.id:
+                yield files.enter_context(self._uploaded(job, upload))
+            else:
+                yield files.enter_context(self._fetched(url))
+
+    def public_url(self, url: str) -> str | None:
+        """What clients may be shown of where a picture was: None for pictures that came with the report itself."""
+        return None if data_urls.is_data_url(url) or UploadPlace.named_by(url) is not None else url
+
+    def _uploaded(self, job: Job, place: UploadPlace) -> BinaryIO:
+        # what arrived in another attempt may be of another extension
+        if place.attempt == job.attempt and self.tools.database.read(lambda c: images.has_upload(c, place)):
+            file = self.tools.store.open_upload(*place)
+            if file is not None:
+                return file
+        raise UploadMissing(UploadMissing.__doc__)
+
+    @contextlib.contextmanager
+    def _fetched(self, url: str) -> Iterator[BinaryIO]:
+        settings = self.tools.settings
+        with self.tools.store.stage() as staged:
+            file: BinaryIO = staged.file
+            self.tools.fetch.fetch(
+                url, into=file, max_bytes=settings.max_image_bytes, timeout_ms=settings.download_timeout_ms
+            )
+            yield file

@@ -1,0 +1,145 @@
+"""Extensions hand their pictures over themselves, where the picture's own URL is of no use to anybody else."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from app.db import images, jobs
+from app.db.engine import Transaction
+from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFound, PayloadTooLarge, Unavailable
+from app.domain.images import PictureError
+from app.domain.messages import IMAGES
+from app.domain.states import Status
+from app.domain.tokens import UploadGrant, UploadPlace
+from app.services.dispatch import upload_key
+from app.services.tools import Tools
+
+PIECE_BYTES = 65_536
+STALE_MS = 300_000  # a body that has not arrived by then never will: its process is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What arrived: `bytes` bytes with this SHA-256 (hex); `path` is what the report names it by."""
+
+    position: int
+    sha256: str
+    bytes: int
+    path: str
+
+
+class Uploads:
+    """Takes uploads."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+
+    def receive(
+        self,
+        request_id: str,
+        attempt: int,
+        expires_at: int,
+        signature: str,
+        position: int,
+        stream: BinaryIO,
+        length: int | None,
+    ) -> Receipt:
+        """Put the picture in `stream` (`length` bytes where the sender said so) aside for its download.
+
+        Raises Forbidden, NotFound, InvalidRequest, AlreadyUploaded, PayloadTooLarge, Unavailable. `expires_at` in ms.
+        """
+        grant = UploadGrant(request_id, attempt, expires_at)
+        place = UploadPlace(request_id, attempt, position)
+        self.tools.database.write(lambda tx: self._admit(tx, grant, signature, place, length))
+        with self._released_unless_kept(place):
+            sha256, size = self._put_aside(stream, length, place)
+        self.tools.database.write(lambda tx: self._complete(tx, place, sha256, size))
+        return Receipt(position, sha256, size, place.path)
+
+    def _admit(
+        self, tx: Transaction, grant: UploadGrant, signature: str, place: UploadPlace, length: int | None
+    ) -> None:
+        grant.check(upload_key(self.tools, tx), signature, tx.now)
+        if not 0 <= place.position < IMAGES:
+            raise InvalidRequest(f"position must be a whole number from 0 to {IMAGES - 1}.")
+        if length is not None and length > self.tools.settings.max_image_bytes:
+            raise self._too_large()
+        _check_held(tx, place)
+        if not images.reserve_upload(tx, place, tx.now - STALE_MS):
+            raise AlreadyUploaded(f"Picture {place.position} of this attempt is there already, or on its way.")
+
+    def _complete(self, tx: Transaction, place: UploadPlace, sha256: str, size: int) -> None:
+        # The job may have gone on while the bytes came in; what was put aside is then left to the sweep.
+        _check_held(tx, place)
+        if not images.complete_upload(tx, place, sha256, size):
+            raise Unavailable("The upload took too long and its place is gone; send it again.", retry_after_s=1)
+
+    @contextlib.contextmanager
+    def _released_unless_kept(self, place: UploadPlace) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.tools.database.write(lambda tx: images.release_upload(tx, place))
+            raise
+
+    def _put_aside(self, stream: BinaryIO, length: int | None, place: UploadPlace) -> tuple[str, int]:
+        try:
+            with self.tools.store.stage() as staged:
+                sha256, size = self._copy(stream, staged.file)
+                if length is not None and size != length:
+                    raise InvalidRequest(f"The body broke off after {size} of its {length} bytes.")
+                if not size:
+                    raise InvalidRequest("The body is empty: it must be the picture's bytes.")
+                self.tools.store.keep_upload(staged, *place)
+                return sha256, size
+        except PictureError as error:
+            raise Unavailable(str(error), retry_after_s=5) from error
+
+    def _copy(self, stream: BinaryIO, file: BinaryIO) -> tuple[str, int]:
+        digest = hashlib.sha256()
+        size = 0
+        for piece in _pieces(stream):
+            size += len(piece)
+            if size > self.tools.settings.max_image_bytes:
+                raise self._too_large()
+            digest.update(piece)
+            file.write(piece)
+        return digest.hexdigest(), size
+
+    def _too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(f"The picture has more than the {self.tools.settings.max_image_bytes} bytes allowed.")
+
+
+def discard(tools: Tools, places: Iterable[UploadPlace]) -> int:
+    """Forget these uploads, bytes first; returns how many. One that cannot be removed now is left to the next sweep."""
+    gone = []
+    for place in places:
+        with contextlib.suppress(PictureError):
+            tools.store.discard_upload(*place)
+            gone.append(place)
+    if gone:
+        tools.database.write(lambda tx: images.forget_uploads(tx, gone))
+    return len(gone)
+
+
+def _check_held(tx: Transaction, place: UploadPlace) -> None:
+    job = jobs.find(tx.connection, place.request_id)
+    if job is None:
+        raise NotFound(f"No request has the id {place.request_id}.")
+    if job.status is not Status.PROCESSING or job.attempt != place.attempt:
+        raise Forbidden("The request is no longer in the attempt that this upload was granted for.")
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    while True:
+        try:
+            piece = stream.read(PIECE_BYTES)
+        except OSError as error:
+            raise InvalidRequest("The body broke off.") from error
+        if not piece:
+            return
+        yield piece

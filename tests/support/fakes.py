@@ -1,0 +1,145 @@
+"""Complete stand-ins for the ports of `app.services.tools`, which remember what they were told; and a way to join them.
+
+The database and the store are real ones wherever a test has them: they are quick, and no fake is as strict.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.adapters.fetch_errors import HostUnreachable
+from app.adapters.pictures import check_and_store_as_png
+from app.adapters.store import LocalStore
+from app.config import Settings
+from app.db.engine import Database
+from app.services.tools import Tools
+
+Answer = bytes | Exception | Callable[[], bytes]
+
+
+class FakeTasks:
+    """Notes the wakes."""
+
+    def __init__(self) -> None:
+        self.assigns = 0
+        self.downloads: list[str] = []
+
+    def assign(self) -> None:
+        """One wake more."""
+        self.assigns += 1
+
+    def download(self, request_id: str) -> None:
+        """One wake more."""
+        self.downloads.append(request_id)
+
+
+class FakeBus:
+    """Notes what was said. `deaf` names the hubs that do not hear."""
+
+    def __init__(self) -> None:
+        self.to_hubs: list[tuple[str, dict[str, Any]]] = []
+        self.changes: list[dict[str, Any]] = []
+        self.deaf: set[str] = set()
+
+    def to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
+        """Heard, unless the hub is deaf."""
+        self.to_hubs.append((hub_id, dict(message)))
+        return hub_id not in self.deaf
+
+    def changed(self, change: Mapping[str, Any]) -> None:
+        """Heard."""
+        self.changes.append(dict(change))
+
+    def answers(self) -> bool:
+        """Always."""
+        return True
+
+    def sent(self, kind: str) -> list[dict[str, Any]]:
+        """The messages of this type that were to go to extensions."""
+        messages = [word["message"] for _, word in self.to_hubs if "message" in word]
+        return [message for message in messages if message["type"] == kind]
+
+
+class FakeFetch:
+    """A web of its own: `answers` holds the bytes of each URL, or what is raised, or what is called for them."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[str] = []
+        self._lock = threading.Lock()
+
+    def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> object:
+        """Write what is there; HostUnreachable where nothing is."""
+        with self._lock:
+            self.asked.append(url)
+        answer = self.answers.get(url, HostUnreachable("Nobody is there."))
+        if isinstance(answer, Exception):
+            raise answer
+        return into.write(answer if isinstance(answer, bytes) else answer())
+
+
+class FakeChance:
+    """Tokens and bytes that count upwards; the jitter is what `jitter_is` says."""
+
+    def __init__(self) -> None:
+        self.jitter_is = 1.0
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def token(self) -> str:
+        """token-1, token-2 …"""
+        return f"token-{self._next()}"
+
+    def bytes(self, size: int) -> bytes:
+        """The count, in so many bytes."""
+        return self._next().to_bytes(size, "big")
+
+    def jitter(self) -> float:
+        """As told."""
+        return self.jitter_is
+
+    def _next(self) -> int:
+        with self._lock:
+            self._count += 1
+            return self._count
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Tools for a service under test, and the fakes among them under their own types."""
+
+    tools: Tools
+    store: LocalStore
+    tasks: FakeTasks
+    bus: FakeBus
+    fetch: FakeFetch
+    chance: FakeChance
+
+    @property
+    def database(self) -> Database:
+        """The database among the tools."""
+        return self.tools.database
+
+    def with_tools(self, **changes: Any) -> Bench:
+        """The same with other tools."""
+        return dataclasses.replace(self, tools=dataclasses.replace(self.tools, **changes))
+
+    def with_settings(self, **changes: Any) -> Bench:
+        """The same with other settings."""
+        return self.with_tools(settings=dataclasses.replace(self.tools.settings, **changes))
+
+    def files(self) -> list[str]:
+        """Every file that the store holds, unfinished ones and uploads too."""
+        return sorted(path.name for path in self.store.root.rglob("*") if path.is_file())
+
+
+def bench(database: Database, folder: Path) -> Bench:
+    """Tools on this database; pictures lie in `folder`, are judged for real, and come from the fake web."""
+    store, tasks, bus, fetch, chance = LocalStore(folder), FakeTasks(), FakeBus(), FakeFetch(), FakeChance()
+    settings = dataclasses.replace(Settings.from_env({}), storage_path=folder)
+    tools = Tools(settings, database, tasks, bus, store, fetch, check_and_store_as_png, chance)
+    return Bench(tools, store, tasks, bus, fetch, chance)

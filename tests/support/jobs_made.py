@@ -1,0 +1,93 @@
+"""Jobs as they stand at one point of their life, made through the same doors that the service uses."""
+
+from __future__ import annotations
+
+from app.db import fleet, jobs
+from app.db.engine import Database, Transaction
+from app.db.fleet import Socket
+from app.db.jobs import Job
+from app.db.tables import jobs as table
+from app.domain.events import ImageDownloadStartedEvent, ImageGenerationAssignedEvent
+from app.domain.ids import time_ordered_id
+from app.domain.messages import Authenticate
+from app.domain.states import Step
+from app.services import steps
+from tests.support.fakes import Bench
+
+EXTENSION = "chrome-extension-1"
+SOCKET = Socket("hub-1", "connection-1")
+
+
+def connected(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOCKET) -> None:
+    """The extension is there."""
+    bench.database.write(lambda tx: fleet.connect(tx, Authenticate(extension_id), socket))
+
+
+def processing(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOCKET) -> Job:
+    """A job that the extension has taken."""
+
+    def work(tx: Transaction) -> Job:
+        order = {"correlation_id": "correlation-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox"}
+        more = {"parameters": {}, "number_of_images": 1, "place": tx.now, "queue_until": tx.now + 60_000}
+        job = jobs.add(tx, time_ordered_id(tx.now, bench.chance.bytes(10)), {**order, **more})
+        taken = steps.take(
+            bench.tools,
+            tx,
+            Step.ASSIGN,
+            job.id,
+            event=ImageGenerationAssignedEvent(extension_id, 1),
+            was_held_by=extension_id,
+            holder=extension_id,
+            connection_id=socket.connection_id,
+            lease=bench.chance.token(),
+            lease_until=tx.now + 60_000,
+            attempt=1,
+            attempt_until=tx.now + 60_000,
+            handed_over=True,
+        )
+        assert taken is not None
+        return taken
+
+    return bench.database.write(work)
+
+
+def generated(bench: Bench, job: Job, *urls: str) -> Job:
+    """The same job once its extension has reported its pictures at these URLs."""
+
+    def work(tx: Transaction) -> Job:
+        moved = steps.take(
+            bench.tools,
+            tx,
+            Step.GENERATED,
+            job.id,
+            event=ImageDownloadStartedEvent(job.holder, job.attempt, len(urls)),
+            was_held_by=job.holder,
+            sources=list(urls),
+            generated_at=tx.now,
+            due_at=tx.now,
+            lease=None,
+            lease_until=None,
+            attempt_until=None,
+        )
+        assert moved is not None
+        return moved
+
+    return bench.database.write(work)
+
+
+def downloading(bench: Bench, *urls: str) -> Job:
+    """A job whose pictures are to be fetched from these URLs."""
+    return generated(bench, processing(bench), *urls)
+
+
+def found(database: Database, job: Job) -> Job:
+    """The job as it stands now."""
+    now = database.read(lambda c: jobs.find(c, job.id))
+    assert now is not None
+    return now
+
+
+def set_values(database: Database, job: Job, **values: object) -> None:
+    """Write into the job's row what only the passing of time would write."""
+    statement = table.update().where(table.c.id == job.id).values(**values)
+    database.write(lambda tx: tx.connection.execute(statement))
