@@ -14,7 +14,7 @@ import socket
 import threading
 from typing import Any
 
-from simple_websocket import ConnectionClosed, Server  # type: ignore[import-untyped] # it ships no types
+from simple_websocket import ConnectionClosed, Server
 
 from tests.support.waiting import until
 

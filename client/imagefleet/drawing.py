@@ -1,0 +1,201 @@
+"""Pictures out of nothing but their prompt: a sky, a sun, drifting discs, and hills one behind the other.
+
+The same prompt, size and index give the same picture. A row is three planes of bytes (red, green, blue);
+what lies over it is blended in by looking bytes up in tables, so that no pixel is touched by Python code of its own.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+import math
+import random
+from bisect import insort
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from imagefleet.png import encode_png
+
+MAX_SIDE_PX = 8192
+HILLS = 4
+DISCS = 7
+Colour = tuple[int, int, int]
+Span = tuple[int, int]
+Watch = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What to draw. Sizes in px; `index` tells the pictures of one request apart."""
+
+    prompt: str
+    width: int
+    height: int
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A shape in one translucent colour: the spans that it covers of each row, and how it changes each channel."""
+
+    spans: Callable[[int], list[Span]]
+    tables: tuple[bytes, bytes, bytes]
+
+
+def draw(picture: Picture, watch: Watch = lambda _: None) -> bytes:
+    """The picture as PNG. `watch` hears now and then which share of it is drawn, 0 to 1; it may raise to end the work."""
+    scene = _Scene(picture)
+    return encode_png(picture.width, picture.height, _watched(scene.rows(), picture.height, watch))
+
+
+def _watched(rows: Iterator[bytes], height: int, watch: Watch) -> Iterator[bytes]:
+    for number, row in enumerate(rows):
+        if number % 32 == 0:
+            watch(number / height)
+        yield row
+
+
+class _Scene:
+    """Everything that chance decides, decided; then row after row."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.width, self.height = picture.width, picture.height
+        seed = hashlib.sha256(f"{picture.index}\0{picture.prompt}".encode("utf-8", "surrogatepass")).digest()
+        self.chance = random.Random(seed)
+        self.hue = self.chance.random()
+        self.slant = self.chance.uniform(-0.4, 0.4) * self.width / self.height
+        self.sky = self._sky()
+        self.layers = [*self._sun(), *self._discs(), *self._hills()]
+
+    def rows(self) -> Iterator[bytes]:
+        """The rows from the top, three bytes a pixel."""
+        pixels = bytearray(3 * self.width)
+        for y in range(self.height):
+            planes = self._sky_row(y)
+            for layer in self.layers:
+                for start, end in layer.spans(y):
+                    for plane, table in zip(planes, layer.tables, strict=True):
+                        plane[start:end] = plane[start:end].translate(table)
+            for channel, plane in enumerate(planes):
+                pixels[channel::3] = plane
+            yield bytes(pixels)
+
+    def colour(self, turn: float, saturation: float, lightness: float) -> Colour:
+        """A colour `turn` turns of the wheel away from the scene's own."""
+        red, green, blue = colorsys.hls_to_rgb((self.hue + turn) % 1.0, lightness, saturation)
+        return round(red * 255), round(green * 255), round(blue * 255)
+
+    def _sky(self) -> tuple[bytes, bytes, bytes]:
+        """Each channel of one long gradient; the rows are windows into it that move on from row to row."""
+        turn = self.chance.choice((0.08, -0.08, 0.14, -0.14))
+        top, middle = self.colour(0.0, 0.55, 0.24), self.colour(turn, 0.6, 0.52)
+        bottom = self.colour(2 * turn, 0.85, 0.82)
+        length = self.height + int(abs(self.slant) * self.height) + self.width
+        half = length // 2
+        channels = [
+            _ramp(top[channel], middle[channel], half) + _ramp(middle[channel], bottom[channel], length - half)
+            for channel in range(3)
+        ]
+        return channels[0], channels[1], channels[2]
+
+    def _sky_row(self, y: int) -> list[bytearray]:
+        start = y + int(abs(self.slant) * y)
+        window = slice(start, start + self.width)
+        planes = [bytearray(channel[window]) for channel in self.sky]
+        if self.slant < 0:
+            for plane in planes:
+                plane.reverse()
+        return planes
+
+    def _sun(self) -> Iterator[Layer]:
+        x, y = self.chance.uniform(0.2, 0.8) * self.width, self.chance.uniform(0.18, 0.45) * self.height
+        radius = self.chance.uniform(0.07, 0.12) * min(self.width, self.height)
+        glow, light = self.colour(0.5, 0.9, 0.85), self.colour(0.5, 0.95, 0.93)
+        for wider in (4.2, 3.3, 2.6, 2.0, 1.5):
+            yield _layer(_disc(x, y, radius * wider, self.width), glow, 0.09)
+        yield from _soft_disc(x, y, radius, self.width, light, 0.92)
+
+    def _discs(self) -> Iterator[Layer]:
+        for _ in range(DISCS):
+            x, y = self.chance.uniform(0, 1) * self.width, self.chance.uniform(0, 0.8) * self.height
+            radius = self.chance.uniform(0.015, 0.09) * min(self.width, self.height)
+            colour = self.colour(self.chance.uniform(-0.2, 0.2), 0.7, self.chance.uniform(0.55, 0.9))
+            yield from _soft_disc(x, y, radius, self.width, colour, self.chance.uniform(0.12, 0.35))
+
+    def _hills(self) -> Iterator[Layer]:
+        for number in range(HILLS):
+            depth = number / (HILLS - 1)
+            ridge = self._ridge(0.56 + 0.3 * depth, 0.09 - 0.02 * depth)
+            colour = self.colour(0.55 + 0.06 * number, 0.42, 0.42 - 0.3 * depth)
+            yield _layer(_below(ridge, self.width, self.height), colour, 0.72 + 0.25 * depth)
+
+    def _ridge(self, level: float, swing: float) -> list[int]:
+        """The row at which a hill begins, for each column."""
+        waves = [
+            (2 * math.pi * n * self.chance.uniform(0.6, 1.2), self.chance.uniform(0, 7), 1 / n) for n in (1, 2, 5, 11)
+        ]
+        ridge = []
+        for x in range(self.width):
+            at = x / self.width
+            rise = sum(share * math.sin(turns * at + phase) for turns, phase, share in waves)
+            ridge.append(max(0, min(self.height, round((level + swing * rise) * self.height))))
+        return ridge
+
+
+def _ramp(start: int, end: int, length: int) -> bytes:
+    return bytes(start + (end - start) * at // max(1, length) for at in range(length))
+
+
+def _layer(spans: Callable[[int], list[Span]], colour: Colour, cover: float) -> Layer:
+    """`cover` is 0 for invisible to 1 for opaque."""
+    red, green, blue = (_blending(channel, cover) for channel in colour)
+    return Layer(spans, (red, green, blue))
+
+
+def _blending(channel: int, cover: float) -> bytes:
+    return bytes(round(below + (channel - below) * cover) for below in range(256))
+
+
+def _soft_disc(x: float, y: float, radius: float, width: int, colour: Colour, cover: float) -> Iterator[Layer]:
+    """Two discs, one over the other: their edges make a step of half the contrast, which the eye takes for smooth."""
+    part = 1 - math.sqrt(1 - cover)
+    yield _layer(_disc(x, y, radius + 0.6, width), colour, part)
+    yield _layer(_disc(x, y, radius, width), colour, part)
+
+
+def _disc(x: float, y: float, radius: float, width: int) -> Callable[[int], list[Span]]:
+    def spans(row: int) -> list[Span]:
+        rest = radius * radius - (row + 0.5 - y) ** 2
+        if rest <= 0:
+            return []
+        reach = math.sqrt(rest)
+        start, end = max(0, round(x - reach)), min(width, round(x + reach))
+        return [(start, end)] if start < end else []
+
+    return spans
+
+
+def _below(ridge: list[int], width: int, height: int) -> Callable[[int], list[Span]]:
+    """Everything under a ridge. Where a row enters and leaves the hill is kept from row to row, not searched anew."""
+    starts: list[list[int]] = [[] for _ in range(height + 1)]
+    for x, top in enumerate(ridge):
+        starts[top].append(x)
+    covered: list[Span] = []
+
+    def spans(row: int) -> list[Span]:
+        for x in starts[row]:
+            insort(covered, (x, x + 1))
+        covered[:] = _joined(covered)
+        return list(covered)
+
+    return spans
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    joined: list[Span] = []
+    for start, end in spans:
+        if joined and joined[-1][1] >= start:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined

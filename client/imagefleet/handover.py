@@ -1,0 +1,36 @@
+"""Getting a picture's bytes to the server: by the upload it offers, or inside a data: URL."""
+
+from __future__ import annotations
+
+import base64
+
+from imagefleet.errors import ImagefleetError
+from imagefleet.jobs import BadJob, Upload
+from imagefleet.transport import Call, Transport
+
+UPLOAD_PATIENCE_S = 8.0
+
+
+def hand_over(transport: Transport, upload: Upload | None, position: int, content: bytes) -> str:
+    """The URL under which the server finds the picture: what the upload answers, or where there is none, a data: URL."""
+    if upload is None:
+        return _data_url(content)
+    if upload.max_bytes is not None and len(content) > upload.max_bytes:
+        raise BadJob(f"The picture has {len(content)} bytes; at most {upload.max_bytes} are taken.")
+    try:
+        return _put(transport, upload, position, content)
+    except ImagefleetError:
+        return _data_url(content)
+
+
+def _put(transport: Transport, upload: Upload, position: int, content: bytes) -> str:
+    url = upload.url
+    if position:
+        url += f"{'&' if '?' in url else '?'}position={position}"
+    headers = {"Content-Type": "image/png", **upload.headers}
+    call = Call("PUT", url, headers=headers, body=content)
+    return transport.ask(call, patience_s=UPLOAD_PATIENCE_S).text("image_url")
+
+
+def _data_url(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"

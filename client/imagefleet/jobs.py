@@ -1,0 +1,169 @@
+"""The requests that an extension works on, or holds results of that the server has not confirmed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from imagefleet.drawing import MAX_SIDE_PX
+from imagefleet.errors import BadAnswer
+from imagefleet.wire import Fields, camel
+
+DEFAULT_SIDE_PX = 1024
+MAX_IMAGES = 10
+# A server that confirms nothing, as the bare contract allows, must not fill the memory.
+MAX_HELD = 64
+Message = dict[str, Any]
+
+
+class BadJob(Exception):
+    """The server asks for something that this extension cannot draw; the text says what."""
+
+
+class Stopped(Exception):
+    """The work on a job is no longer wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Where the pictures' bytes may be put. Sizes in bytes."""
+
+    url: str
+    headers: Mapping[str, str]
+    max_bytes: int | None
+
+    @classmethod
+    def read(cls, fields: Fields | None) -> Upload | None:
+        """From the `upload` of a message, if there is one."""
+        if fields is None:
+            return None
+        headers = fields.part("headers")
+        named = {} if headers is None else {name: str(value) for name, value in headers.body.items()}
+        return cls(fields.text("url"), named, fields.whole("max_bytes"))
+
+
+@dataclass(eq=False)
+class Job:
+    """One request as `generate_image` brought it. `report` is its result, once there is one."""
+
+    request_id: str
+    prompt: str
+    model: str | None
+    parameters: dict[str, Any]
+    correlation_id: str | None
+    lease: str | None
+    upload: Upload | None
+    stopped: threading.Event = field(default_factory=threading.Event)
+    report: Message | None = None
+
+    @classmethod
+    def read(cls, fields: Fields) -> Job:
+        """From the message. Raises BadAnswer."""
+        parameters = fields.part("parameters")
+        return cls(
+            request_id=fields.text("request_id"),
+            prompt=fields.text("prompt"),
+            model=fields.optional_text("model"),
+            parameters={} if parameters is None else parameters.body,
+            correlation_id=fields.optional_text("correlation_id"),
+            lease=fields.optional_text("lease"),
+            upload=Upload.read(fields.part("upload")),
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in px. Raises BadJob."""
+        return self._whole("width", DEFAULT_SIDE_PX, MAX_SIDE_PX), self._whole("height", DEFAULT_SIDE_PX, MAX_SIDE_PX)
+
+    @property
+    def count(self) -> int:
+        """How many pictures are wanted. Raises BadJob."""
+        return self._whole("number_of_images", 1, MAX_IMAGES)
+
+    def message(self, kind: str, **fields: Any) -> Message:
+        """A report on this job."""
+        named = {"correlationId": self.correlation_id, "lease": self.lease}
+        return {"type": kind, "requestId": self.request_id, **_given(named), **fields}
+
+    def failure(self, error: str, reason: str, *, retryable: bool) -> Message:
+        """The report that nothing came of it."""
+        fields = {"error": error, "reason": reason, "code": "ERR_GENERATION_FAILED", "retryable": retryable}
+        return self.message("image_generation_failed", **fields)
+
+    def _whole(self, name: str, default: int, most: int) -> int:
+        """A parameter that counts something, from 1 to `most`. Raises BadJob."""
+        try:
+            value = Fields(self.parameters, "parameters").whole(name)
+        except BadAnswer:
+            value = 0
+        if value is None:
+            return default
+        if not 1 <= value <= most:
+            raise BadJob(f"{camel(name)} must be a whole number from 1 to {most}.")
+        return value
+
+
+class Jobs:
+    """The jobs by their request; every method may be called by any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: dict[str, Job] = {}
+
+    def ids(self) -> list[str]:
+        """The requests, oldest first."""
+        with self._lock:
+            return list(self._jobs)
+
+    def working(self) -> int:
+        """How many have no result yet."""
+        with self._lock:
+            return sum(job.report is None for job in self._jobs.values())
+
+    def reported(self) -> list[Job]:
+        """Those that have a result."""
+        with self._lock:
+            return [job for job in self._jobs.values() if job.report is not None]
+
+    def add(self, job: Job) -> Job | None:
+        """Take a job, in place of an older one under another lease. Returns the one that is there already, if it is."""
+        with self._lock:
+            known = self._jobs.get(job.request_id)
+            if known is not None and known.lease == job.lease:
+                return known
+            if known is not None:
+                known.stopped.set()
+            self._jobs[job.request_id] = job
+            return None
+
+    def report(self, job: Job, message: Message) -> bool:
+        """Note a result. False where the job is no longer wanted."""
+        with self._lock:
+            if self._jobs.get(job.request_id) is not job:
+                return False
+            job.report = message
+            for old in [each for each in self._jobs.values() if each.report is not None][:-MAX_HELD]:
+                del self._jobs[old.request_id]
+            return True
+
+    def drop(self, request_id: str) -> Job | None:
+        """Forget a job and stop the work on it. Returns it, if it was there."""
+        with self._lock:
+            job = self._jobs.pop(request_id, None)
+            if job is not None:
+                job.stopped.set()
+            return job
+
+    def keep_only(self, request_ids: Iterable[str]) -> list[str]:
+        """Drop all others; returns them."""
+        wanted = set(request_ids)
+        dropped = [request_id for request_id in self.ids() if request_id not in wanted]
+        for request_id in dropped:
+            self.drop(request_id)
+        return dropped
+
+
+def _given(fields: Mapping[str, Any]) -> Message:
+    return {name: value for name, value in fields.items() if value is not None}

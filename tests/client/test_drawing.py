@@ -1,0 +1,63 @@
+"""What the reference extension draws, and the PNG it is written as."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+from PIL import Image
+
+from imagefleet.drawing import Picture, draw
+from imagefleet.png import encode_png
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (640, 480), (480, 640), (2000, 3), (3, 2000)])
+def test_every_size_is_a_picture_of_that_size(size: tuple[int, int]) -> None:
+    picture = opened(draw(Picture("A fox", *size)))
+    assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", size)
+
+
+def test_the_same_order_gives_the_same_picture() -> None:
+    assert draw(Picture("A fox", 64, 64)) == draw(Picture("A fox", 64, 64))
+
+
+def test_prompts_and_positions_give_pictures_of_their_own() -> None:
+    pictures = {
+        draw(Picture(prompt, 64, 64, index)) for prompt in ("A fox", "a fox", "", "狐", "\ud800") for index in (0, 1)
+    }
+    assert len(pictures) == 10
+
+
+def test_a_picture_has_many_colours() -> None:
+    colours = opened(draw(Picture("A beautiful sunset over mountains", 256, 256))).getcolors(65_536)
+    assert colours is not None
+    assert len(colours) > 500
+
+
+def test_a_large_picture_takes_well_under_a_second_of_the_processor() -> None:
+    began = time.process_time()
+    draw(Picture("A beautiful sunset over mountains", 1024, 1024))
+    assert time.process_time() - began < 0.8
+
+
+def test_the_watcher_hears_how_far_it_is_and_may_end_it() -> None:
+    shares: list[float] = []
+    draw(Picture("A fox", 100, 100), shares.append)
+    assert shares == sorted(shares)
+    assert (shares[0], len(shares) > 2, shares[-1] < 1) == (0.0, True, True)
+    with pytest.raises(StopIteration):
+        draw(Picture("A fox", 100, 100), lambda _: next(iter(())))
+
+
+def test_pixels_are_written_where_they_belong() -> None:
+    rows = [b"\xff\0\0\0\xff\0", b"\0\0\xff\xff\xff\xff"]
+    picture = opened(encode_png(2, 2, rows))
+    pixels = [picture.getpixel((x, y)) for y in range(2) for x in range(2)]
+    assert pixels == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]

@@ -1,0 +1,212 @@
+"""The reference extension does a job as the contract has it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from imagefleet.drawing import Picture
+from tests.support.reference_extension import JOB, Colleague, running_extension, send_job
+from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
+from tests.support.scripted_socket import Peer
+from tests.support.waiting import until
+
+UPLOAD = f"/api/uploads/{JOB}"
+
+
+@pytest.fixture
+def colleague(scripted: ScriptedServer) -> Iterator[Colleague]:
+    with running_extension(scripted, concurrent=2) as colleague:
+        yield colleague
+
+
+@pytest.fixture
+def peer(scripted: ScriptedServer, colleague: Colleague) -> Peer:
+    peer = scripted.sockets.next()
+    peer.welcome()
+    return peer
+
+
+def upload(scripted: ScriptedServer, **fields: Any) -> dict[str, Any]:
+    url = f"{scripted.url}{UPLOAD}?attempt=1&expires=9&signature=s"
+    return {"url": url, "method": "PUT", "headers": {"X-Own": "1"}, "maxBytes": 10_000_000, **fields}
+
+
+def test_it_introduces_itself_only_once_asked(scripted: ScriptedServer, colleague: Colleague) -> None:
+    peer = scripted.sockets.next()
+    assert peer.welcome() == {
+        "type": "authenticate",
+        "extensionId": "e1",
+        "metadata": {"version": "0.1.0", "capabilities": ["image-generation"], "maxConcurrent": 2},
+        "activeRequestIds": [],
+    }
+    assert peer.heard[0]["type"] == "authenticate"
+
+
+def test_it_names_its_models_and_shows_its_token(scripted: ScriptedServer) -> None:
+    with running_extension(scripted, models=("sdxl",), token="t") as _:
+        introduction = scripted.sockets.next().welcome()
+    assert introduction["metadata"]["capabilities"] == ["image-generation", "sdxl"]
+    assert introduction["token"] == "t"
+
+
+def test_it_finds_the_socket_by_asking_the_server(scripted: ScriptedServer) -> None:
+    scripted.on(
+        "GET", "/api/websocket/info", refusal(503, "ERR_UNAVAILABLE", "Later."), Reply({"url": scripted.ws_url})
+    )
+    with running_extension(scripted, websocket_url=None) as colleague:
+        scripted.sockets.next().welcome()
+        until(lambda: colleague.has_said(f"connected to {scripted.ws_url} as e1"))
+
+
+def test_a_job_ends_in_a_picture_inside_a_data_url_where_there_is_no_upload(peer: Peer, colleague: Colleague) -> None:
+    send_job(peer, lease="l1")
+    report = peer.receive("image_generated")
+    assert (report["requestId"], report["correlationId"], report["lease"]) == (JOB, "c1", "l1")
+    assert {**report["metadata"], "generatedAt": ""} == {
+        "model": "dall-e-3",
+        "prompt": "A fox",
+        "width": 64,
+        "height": 48,
+        "generatedAt": "",
+    }
+    assert Image.open(io.BytesIO(_content(report["imageUrl"]))).size == (16, 16)
+    assert colleague.easel.drawn == [Picture("A fox", 64, 48, 0)]
+
+
+def test_progress_is_told_several_times_and_only_rises(peer: Peer) -> None:
+    send_job(peer, parameters={"numberOfImages": 3})
+    peer.receive("image_generated")
+    reports = peer.of_type("image_generation_progress")
+    percents = [report["progress"] for report in reports]
+    assert percents == sorted(percents)
+    assert len(percents) > 5
+    assert all(0 <= percent < 100 for percent in percents)
+    assert {report["status"] for report in reports} >= {"Drawing picture 1 of 3", "Picture 3 of 3 is drawn"}
+    assert {(report["requestId"], report["correlationId"]) for report in reports} == {(JOB, "c1")}
+
+
+def test_pictures_are_put_where_the_server_wants_them(peer: Peer, scripted: ScriptedServer) -> None:
+    scripted.on("PUT", UPLOAD, Reply({"imageUrl": "http://s/0"}), CUT, Reply({"imageUrl": "http://s/1"}))
+    send_job(peer, parameters={"numberOfImages": 2}, upload=upload(scripted))
+    report = peer.receive("image_generated")
+    assert (report["imageUrl"], report["imageUrls"]) == ("http://s/0", ["http://s/0", "http://s/1"])
+    puts = scripted.asked("PUT", UPLOAD)
+    assert [put.query.get("position") for put in puts] == [None, "1", "1"]
+    assert {(put.query["signature"], put.headers["x-own"], put.headers["content-type"]) for put in puts} == {
+        ("s", "1", "image/png")
+    }
+    assert puts[0].body != puts[1].body == puts[2].body
+
+
+@pytest.mark.parametrize("reply", [refusal(403, "ERR_FORBIDDEN", "Too late."), Reply(b"<html>"), Reply({"x": 1})])
+def test_an_upload_that_is_refused_is_made_up_for_by_a_data_url(
+    peer: Peer, scripted: ScriptedServer, reply: Reply
+) -> None:
+    scripted.on("PUT", UPLOAD, reply)
+    send_job(peer, upload=upload(scripted))
+    assert _content(peer.receive("image_generated")["imageUrl"]) == scripted.asked("PUT", UPLOAD)[0].body
+
+
+def test_a_picture_too_large_for_a_message_is_not_forced_into_one(peer: Peer, colleague: Colleague) -> None:
+    colleague.easel.content = bytes(1_000_000)
+    send_job(peer)
+    report = peer.receive("image_generation_failed")
+    assert (report["requestId"], report["correlationId"], report["retryable"]) == (JOB, "c1", True)
+    assert "too large for a message" in report["reason"]
+
+
+def test_a_picture_larger_than_the_server_takes_is_not_sent(peer: Peer, scripted: ScriptedServer) -> None:
+    send_job(peer, upload=upload(scripted, maxBytes=10))
+    report = peer.receive("image_generation_failed")
+    assert (report["retryable"], scripted.asked("PUT", UPLOAD)) == (False, [])
+
+
+@pytest.mark.parametrize("parameters", [{"width": 0}, {"height": "tall"}, {"numberOfImages": 11}, {"width": 9000.5}])
+def test_what_cannot_be_drawn_is_refused_by_name(peer: Peer, parameters: dict[str, Any]) -> None:
+    send_job(peer, parameters=parameters)
+    report = peer.receive("image_generation_failed")
+    assert next(iter(parameters)) in report["reason"]
+    assert report["retryable"] is False
+
+
+def test_a_drawing_that_breaks_costs_only_its_own_job(peer: Peer, colleague: Colleague) -> None:
+    colleague.easel.content = "no bytes"  # type: ignore[assignment]
+    send_job(peer)
+    assert "TypeError" in peer.receive("image_generation_failed")["reason"]
+    colleague.easel.content = None
+    send_job(peer)
+    peer.receive("image_generated")
+
+
+def test_several_jobs_are_done_at_once_and_the_rest_in_turn(peer: Peer, colleague: Colleague) -> None:
+    colleague.easel.hold()
+    for name in ("one", "two", "three"):
+        send_job(peer, name, prompt=name)
+    until(lambda: len(colleague.easel.drawn) == 2)
+    assert {each.prompt for each in colleague.easel.drawn} == {"one", "two"}
+    colleague.easel.let_go()
+    assert {peer.receive("image_generated")["requestId"] for _ in range(3)} == {"one", "two", "three"}
+
+
+def test_a_job_that_is_called_off_ends_without_a_result(peer: Peer, colleague: Colleague) -> None:
+    colleague.easel.hold()
+    send_job(peer, "one")
+    until(lambda: colleague.easel.drawn)
+    peer.send("cancel_generation", requestId="one", correlationId="c1")
+    until(lambda: colleague.has_said("one was called off"))
+    colleague.easel.let_go()
+    send_job(peer, "two")
+    assert peer.receive("image_generated")["requestId"] == "two"
+    assert peer.of_type("image_generation_failed") == []
+
+
+def test_a_job_whose_lease_is_lost_is_given_up(peer: Peer, colleague: Colleague) -> None:
+    colleague.easel.hold()
+    send_job(peer, "one", lease="l1")
+    until(lambda: colleague.easel.drawn)
+    peer.send("error", error="You do not hold this request.", code="ERR_LEASE_LOST", requestId="one")
+    until(lambda: colleague.has_said("the server says: You do not hold this request."))
+    colleague.easel.let_go()
+    send_job(peer, "two")
+    assert peer.receive("image_generated")["requestId"] == "two"
+
+
+def test_a_job_that_comes_again_under_a_new_lease_is_done_for_that(peer: Peer, colleague: Colleague) -> None:
+    colleague.easel.hold()
+    send_job(peer, lease="l1")
+    until(lambda: colleague.easel.drawn)
+    send_job(peer, lease="l2")
+    until(lambda: len(colleague.easel.drawn) == 2)
+    colleague.easel.let_go()
+    assert peer.receive("image_generated")["lease"] == "l2"
+    assert len(peer.of_type("image_generated")) == 1
+
+
+def test_a_message_that_comes_twice_is_done_once_and_answered_twice(peer: Peer, colleague: Colleague) -> None:
+    send_job(peer, lease="l1")
+    first = peer.receive("image_generated")
+    send_job(peer, lease="l1")
+    assert peer.receive("image_generated") == first
+    assert len(colleague.easel.drawn) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", "[]", '{"type":7}', "[" * 50_000, '{"type":"generate_image"}', b"\xff"]
+)
+def test_rubbish_from_the_server_changes_nothing(peer: Peer, text: str | bytes) -> None:
+    peer.send_text(text)
+    peer.send("unheard_of")
+    send_job(peer)
+    peer.receive("image_generated")
+
+
+def _content(url: str) -> bytes:
+    head, _, text = url.partition(",")
+    assert head == "data:image/png;base64"
+    return base64.b64decode(text, validate=True)

@@ -1,0 +1,81 @@
+"""The reference extension with a drawing that tests hold in their hands, running in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from imagefleet.drawing import Picture, Watch, draw
+from imagefleet.extension import Extension, Settings
+from tests.support.scripted_server import ScriptedServer
+from tests.support.scripted_socket import Peer
+
+JOB = "550e8400-e29b-41d4-a716-446655440000"
+
+
+class Easel:
+    """Draws tiny pictures; while `hold` is set, no drawing is finished until `let_go`."""
+
+    def __init__(self) -> None:
+        self.drawn: list[Picture] = []
+        self.content: bytes | None = None
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self) -> None:
+        self._free.clear()
+
+    def let_go(self) -> None:
+        self._free.set()
+
+    def draw(self, picture: Picture, watch: Watch) -> bytes:
+        """In ten steps, or as long as it is held."""
+        self.drawn.append(picture)
+        for tenth in range(10):
+            watch(tenth / 10)
+        while not self._free.wait(0.01):
+            watch(0.95)
+        return self.content or draw(Picture(picture.prompt, 16, 16, picture.index))
+
+
+class Colleague:
+    """A running extension: its drawing, and what it said."""
+
+    def __init__(self, scripted: ScriptedServer, **settings: Any) -> None:
+        self.easel = Easel()
+        self.said: list[str] = []
+        chosen = {"websocket_url": scripted.ws_url, "step_s": 0.0, "first_pause_s": 0.02, "most_pause_s": 0.1}
+        self.extension = Extension(
+            Settings(scripted.url, "e1", **{**chosen, **settings}), self.said.append, self.easel.draw
+        )
+        self.thread = threading.Thread(target=self.extension.run, name="extension", daemon=True)
+        self.thread.start()
+
+    def has_said(self, words: str) -> bool:
+        return any(words in line for line in list(self.said))
+
+
+@contextlib.contextmanager
+def running_extension(scripted: ScriptedServer, **settings: Any) -> Iterator[Colleague]:
+    """Runs until the end of the `with`."""
+    colleague = Colleague(scripted, **settings)
+    try:
+        yield colleague
+    finally:
+        colleague.extension.stop()
+        colleague.thread.join(5)
+
+
+def send_job(peer: Peer, request_id: str = JOB, **fields: Any) -> None:
+    """Ask for one picture of 64 x 48 px; the fields are those of the wire."""
+    chosen = {
+        "prompt": "A fox",
+        "model": "dall-e-3",
+        "parameters": {"width": 64, "height": 48, "quality": "hd"},
+        "userId": "cli-user",
+        "correlationId": "c1",
+        **fields,
+    }
+    peer.send("generate_image", requestId=request_id, **chosen)
