@@ -1,0 +1,118 @@
+"""Hosts and pictures that mean harm, met by the real fetcher and the real studio."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+import pytest
+
+from app.adapters.http import Fetcher
+from app.adapters.studio import PictureStudio
+from app.config import Allowlist
+from app.db.jobs import Job
+from app.domain.errors import DOWNLOAD_FAILED
+from app.domain.states import Status
+from app.services.download import Download
+from tests.support.fakes import Bench
+from tests.support.hostile_host import HostileHost
+from tests.support.hostile_images import REFUSED
+from tests.support.jobs_made import downloading, found, set_values
+
+LOCAL = Allowlist(networks=(ipaddress.ip_network("127.0.0.0/8"),))
+HASTY_MS = 300
+
+FINAL = [
+    "redirect-loop",
+    "redirect-for-ever",
+    "redirect-nowhere",
+    "redirect?file:///etc/passwd",
+    "redirect?http://169.254.169.254/latest/meta-data/",
+    "redirect?http://[::ffff:10.0.0.1]/",
+    "endless-body",
+    "endless-chunked",
+    "gzip",
+    "double-gzip",
+    "negative-length",
+    "double-length",
+    "length-and-chunked",
+    "not-found-with-image",
+    "partial",
+    "no-content",
+    "empty",
+    "not-http",
+]
+MAY_HEAL = ["drip-body", "drip-headers", "stall-before-headers", "short", "chunked-cut", "reset-in-body", "fail-always"]
+PICTURES = [
+    "a html page",
+    "an svg",
+    "a png without its last 20 bytes",
+    "a png that claims 100,000 x 100,000",
+    "a png of 400 megapixels in 50 kB",
+    "a png that unpacks to 100 MB",
+    "a jpeg cut in half",
+    "a webp cut in half",
+    "an animated webp",
+    "a gif",
+]
+
+
+@pytest.fixture
+def host() -> Iterator[HostileHost]:
+    with HostileHost() as hostile:
+        yield hostile
+
+
+@pytest.fixture
+def hostile(bench: Bench) -> Bench:
+    """The real adapters, one attempt, and no patience."""
+    real = bench.with_tools(fetch=Fetcher(LOCAL), studio=PictureStudio())
+    return real.with_settings(download_timeout_ms=HASTY_MS, max_download_attempts=1, max_image_bytes=200_000)
+
+
+def run(bench: Bench, *urls: str) -> Job:
+    job = downloading(bench, *urls)
+    Download(bench.tools).run(job.id)
+    return found(bench.database, job)
+
+
+@pytest.mark.parametrize("name", [*FINAL, *MAY_HEAL])
+def test_a_hostile_host_fails_the_job_and_leaves_no_file(hostile: Bench, host: HostileHost, name: str) -> None:
+    job = run(hostile, host.url("ok"), host.url(name))
+    assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
+    assert job.error
+    assert hostile.files() == []
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_hostile_picture_fails_the_job_and_leaves_no_file(hostile: Bench, host: HostileHost, name: str) -> None:
+    job = run(hostile, host.serve("/a.png", REFUSED[name](), "image/png"))
+    assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
+    assert hostile.files() == []
+
+
+@pytest.mark.parametrize("name", MAY_HEAL)
+def test_what_may_heal_is_not_final_at_once(hostile: Bench, host: HostileHost, name: str) -> None:
+    assert run(hostile.with_settings(max_download_attempts=2), host.url(name)).status is Status.DOWNLOADING
+    assert hostile.files() == []
+
+
+@pytest.mark.parametrize("name", FINAL)
+def test_what_cannot_heal_is_asked_for_only_once(hostile: Bench, host: HostileHost, name: str) -> None:
+    assert run(hostile.with_settings(max_download_attempts=4), host.url(name)).status is Status.FAILED
+
+
+def test_a_private_address_is_refused_and_named(hostile: Bench, host: HostileHost) -> None:
+    guarded = hostile.with_tools(fetch=Fetcher(Allowlist()))
+    job = run(guarded, host.url("ok"))
+    assert job.error == "127.0.0.1 is not at a public address, so nothing is fetched from it."
+    assert host.requests == []
+
+
+def test_a_host_that_recovers_is_fetched_from_after_all(hostile: Bench, host: HostileHost) -> None:
+    patient = hostile.with_settings(max_download_attempts=2)
+    job = run(patient, host.url("fail-once"))
+    assert job.status is Status.DOWNLOADING
+    set_values(hostile.database, job, due_at=0)
+    Download(patient.tools).run(job.id)
+    assert found(hostile.database, job).status is Status.COMPLETED
