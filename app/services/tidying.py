@@ -1,0 +1,62 @@
+"""Removing files that nobody will come for: of downloads and uploads that a crash, a failure or a cancellation ended.
+
+What is removed is found by rows, never by looking which files there are, so nobody else's file is ever touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from sqlalchemy import select
+
+from app.db import images
+from app.db.engine import Transaction, now_ms
+from app.domain.images import PictureError
+from app.services.tools import Tools
+from app.services.uploads import discard
+
+BATCH = 200
+ABANDONED_MS = 600_000  # a download writes a name down only when its pictures are ready to be put there
+STAGING_MS = 3_600_000
+
+
+class Tidying:
+    """Keeps the folder of pictures free of what belongs to no completed request."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.tools = tools
+
+    def sweep(self, now: int | None = None) -> int:
+        """Remove what was left behind, some hundred of each kind at most; returns how many files that were.
+
+        Safe at any time and in several processes at once. `now` is in ms since the epoch, the database's by default.
+        """
+        if now is None:
+            now = self.tools.database.read(lambda c: c.execute(select(now_ms())).scalar_one())
+        return self._pictures(now - ABANDONED_MS) + self._uploads(now - ABANDONED_MS) + self._staging(now - STAGING_MS)
+
+    def _pictures(self, before_ms: int) -> int:
+        # Given up first, in a commit of its own: a download that is late finds that out before it completes its job.
+        names = self.tools.database.write(lambda tx: images.give_up_intended(tx, before_ms, BATCH))
+        removed = [name for name in names if self._removed(name)]
+
+        def forget(tx: Transaction) -> None:
+            images.forget_intended(tx, removed)
+
+        if removed:
+            self.tools.database.write(forget)
+        return len(removed)
+
+    def _removed(self, name: str) -> bool:
+        with contextlib.suppress(PictureError):
+            self.tools.store.delete(name)
+            return True
+        return False
+
+    def _uploads(self, before_ms: int) -> int:
+        return discard(self.tools, self.tools.database.read(lambda c: images.uploads_left_behind(c, before_ms, BATCH)))
+
+    def _staging(self, before_ms: int) -> int:
+        with contextlib.suppress(PictureError):
+            return self.tools.store.sweep_staging(before_ms)
+        return 0

@@ -1,0 +1,153 @@
+"""What nobody will come for is removed, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.adapters.store import LocalStore, StoreError
+from app.db import images
+from app.db.jobs import Job
+from app.domain.images import file_name
+from app.domain.tokens import UploadPlace
+from app.services.cancellation import Cancellation
+from app.services.download import Download
+from app.services.tidying import ABANDONED_MS, STAGING_MS, Tidying
+from tests.support.fakes import Bench
+from tests.support.hostile_images import png
+from tests.support.jobs_made import downloading, found, processing
+
+URL = "https://images.example/a.png"
+
+
+def abandoned(bench: Bench, job: Job, count: int = 1, *, on_disk: bool = True) -> list[str]:
+    """Files as a download leaves them whose worker was killed."""
+    names = [file_name(job.id, n) for n in range(count)]
+    bench.database.write(lambda tx: images.intend(tx, job.id, names))
+    for name in names if on_disk else ():
+        with bench.store.stage() as staged:
+            staged.file.write(b"picture")
+            bench.store.publish(staged, name)
+    return names
+
+
+def put_aside(bench: Bench, job: Job, *, complete: bool = True) -> UploadPlace:
+    place = UploadPlace(job.id, 1, 0)
+    bench.database.write(lambda tx: images.reserve_upload(tx, place, 0))
+    if complete:
+        with bench.store.stage() as staged:
+            staged.file.write(b"picture")
+            bench.store.keep_upload(staged, *place)
+        bench.database.write(lambda tx: images.complete_upload(tx, place, "0" * 64, 7))
+    return place
+
+
+def later(job: Job, by_ms: int = ABANDONED_MS + 60_000) -> int:
+    return job.created_at + by_ms
+
+
+def test_files_of_a_download_that_never_came_to_its_end_are_removed(bench: Bench) -> None:
+    job = downloading(bench, URL)
+    abandoned(bench, job, 3)
+    assert Tidying(bench.tools).sweep() == 0
+    assert len(bench.files()) == 3
+    assert Tidying(bench.tools).sweep(later(job)) == 3
+    assert bench.files() == []
+    assert Tidying(bench.tools).sweep(later(job)) == 0
+
+
+def test_files_that_were_never_made_are_forgotten_too(bench: Bench) -> None:
+    job = downloading(bench, URL)
+    names = abandoned(bench, job, on_disk=False)
+    assert Tidying(bench.tools).sweep(later(job)) == 1
+    assert not bench.database.write(lambda tx: images.hold_intended(tx, names))
+
+
+def test_pictures_of_a_completed_request_stay(bench: Bench) -> None:
+    bench.fetch.answers[URL] = png(8, 8)
+    job = downloading(bench, URL)
+    Download(bench.tools).run(job.id)
+    kept = bench.files()
+    # not even a row that is left over can make a sweep take them
+    bench.database.write(lambda tx: images.intend(tx, job.id, kept))
+    assert Tidying(bench.tools).sweep(later(job)) == 0
+    assert bench.files() == kept
+    assert len(kept) == 1
+
+
+def test_uploads_stay_while_their_job_may_come_for_them(bench: Bench) -> None:
+    job = processing(bench)
+    put_aside(bench, job)
+    assert Tidying(bench.tools).sweep(later(job)) == 0
+    Cancellation(bench.tools).cancel(job.id)
+    assert Tidying(bench.tools).sweep() == 0
+    assert len(bench.files()) == 1
+    assert Tidying(bench.tools).sweep(later(job)) == 1
+    assert bench.files() == []
+    assert bench.database.read(lambda c: images.uploads_of(c, job.id)) == []
+
+
+def test_the_place_of_an_upload_that_never_arrived_is_forgotten_with_its_job(bench: Bench) -> None:
+    job = processing(bench)
+    put_aside(bench, job, complete=False)
+    Cancellation(bench.tools).cancel(job.id)
+    Tidying(bench.tools).sweep(later(job))
+    assert bench.database.read(lambda c: images.uploads_of(c, job.id)) == []
+
+
+def test_unfinished_files_are_removed_after_an_hour(bench: Bench) -> None:
+    now = int(time.time() * 1000)
+    for name, age_ms in (("old.part", STAGING_MS + 60_000), ("new.part", STAGING_MS - 60_000)):
+        path = bench.store.root / ".staging" / name
+        path.write_bytes(b"half")
+        os.utime(path, ((now - age_ms) / 1000,) * 2)
+    assert Tidying(bench.tools).sweep() == 1
+    assert bench.files() == ["new.part"]
+
+
+def test_a_sweep_is_bounded_and_the_next_goes_on(bench: Bench) -> None:
+    job = downloading(bench, URL)
+    abandoned(bench, job, 250, on_disk=False)
+    sweeps = [Tidying(bench.tools).sweep(later(job)) for _ in range(3)]
+    assert sweeps == [200, 50, 0]
+
+
+def test_two_at_once_do_no_harm(bench: Bench) -> None:
+    job = downloading(bench, URL)
+    abandoned(bench, job, 20)
+    ended = processing(bench)
+    put_aside(bench, ended)
+    Cancellation(bench.tools).cancel(ended.id)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: Tidying(bench.tools).sweep(later(job)), range(8)))
+    assert bench.files() == []
+
+
+class StubbornStore(LocalStore):
+    """Removes nothing."""
+
+    def delete(self, *_: object) -> None:
+        raise StoreError("The picture cannot be removed: Permission denied.")
+
+    def discard_upload(self, *_: object) -> None:
+        raise StoreError("The picture cannot be removed: Permission denied.")
+
+    def sweep_staging(self, before_ms: int) -> int:
+        raise StoreError("Unfinished pictures cannot be listed: Permission denied.")
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_cannot_be_removed_now_is_removed_later(bench: Bench, complete: bool) -> None:
+    job = processing(bench)
+    abandoned(bench, job, 2)
+    put_aside(bench, job, complete=complete)
+    Cancellation(bench.tools).cancel(job.id)
+    stubborn = bench.with_tools(store=StubbornStore(bench.store.root))
+    before = bench.files()
+    assert Tidying(stubborn.tools).sweep(later(found(bench.database, job))) == 0
+    assert bench.files() == before
+    Tidying(bench.tools).sweep(later(job))
+    assert bench.files() == []
