@@ -1,0 +1,23 @@
+"""What a WSGI server serves: `gunicorn -c gunicorn.conf.py wsgi:app`.
+
+gunicorn's gevent worker makes the standard library co-operative before it imports this.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from app.config import BadSetting, Settings
+from app.factory import create_app
+from app.launch.checks import NotReady, check_folders
+from app.launch.schema import have_schema
+
+try:
+    settings = Settings.from_env()
+    check_folders(settings)
+    have_schema(settings)
+except (BadSetting, NotReady) as problem:
+    sys.exit(str(problem))
+
+app = create_app(settings)
+app.extensions["hub"].start()
