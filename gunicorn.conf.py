@@ -7,7 +7,6 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -20,9 +19,10 @@ from app.launch.checks import NotReady, check_ports
 from app.launch.parent import end_with_parent
 
 if TYPE_CHECKING:
-    from flask import Flask
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
+
+    from app.hub.hub import Hub
 
 try:
     settings = Settings.from_env()
@@ -81,14 +81,14 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Before a worker stops for a signal, it takes leave of those who are connected: gunicorn sends no close frames."""
+    """Before a worker stops for a signal its hub takes leave of those who are connected: gunicorn sends no close frames."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, partial(_take_leave, worker, signal.getsignal(number)))
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
-    """What the hub holds open outside of its sockets is closed at the end."""
-    with suppress(AttributeError, KeyError):
+    """The hub ends; there is none in a worker that could not begin."""
+    if worker.booted:
         worker.wsgi.extensions["hub"].close()
 
 
@@ -96,12 +96,12 @@ def _take_leave(
     worker: Worker, stop: Callable[[int, FrameType | None], None], number: int, frame: FrameType | None
 ) -> None:
     # In a greenlet of its own: a signal may come while the loop itself runs, where nothing may wait.
-    gevent.spawn(_leave, worker.wsgi, partial(stop, number, frame))
+    gevent.spawn(_leave, worker.wsgi.extensions["hub"], partial(stop, number, frame))
 
 
-def _leave(app: Flask, stop: Callable[[], None]) -> None:
+def _leave(hub: Hub, stop: Callable[[], None]) -> None:
     try:
-        with suppress(KeyError), gevent.Timeout(LEAVE_S, False):
-            app.extensions["hub"].shutdown()
+        with gevent.Timeout(LEAVE_S, False):
+            hub.shutdown()
     finally:
         stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from celery.signals import worker_init, worker_process_init
 
@@ -13,6 +14,9 @@ from app.launch.parent import end_with_parent
 from app.launch.schema import have_schema
 
 WORKER = os.getpid()  # imported before the pool is forked, so this is the worker's id in its children too
+
+# It warns root of messages that are programs (pickle). Ours are JSON.
+warnings.filterwarnings("ignore", "You're running the worker with superuser privileges")
 
 
 @worker_init.connect
