@@ -1,22 +1,28 @@
-# Two commands do all the set-up: `make test` now, `make run` once there is a service to run.
+# Each command does the set-up that it needs: `make run` what a server needs, `make test` what tests need as well.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+SERVER := .venv/.installed
 STAMP := .venv/.installed-dev
+CODE := app worker tests migrations celery_config.py gunicorn.conf.py wsgi.py
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
 
-.PHONY: test check format lock clean
+.PHONY: run test check format lock clean
+
+run: $(SERVER)
+	@$(BIN)/python -m app.launch
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 check: $(STAMP)
-	$(BIN)/ruff format --check app tests migrations
-	$(BIN)/ruff check app tests migrations
-	$(BIN)/mypy app
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy app worker celery_config.py wsgi.py
 	PYTHONPATH=client $(BIN)/lint-imports
 
 format: $(STAMP)
-	$(BIN)/ruff format app tests migrations
-	$(BIN)/ruff check --fix app tests migrations
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
 
 lock: $(STAMP)
 	$(BIN)/python -m pip install -q uv
@@ -26,9 +32,14 @@ lock: $(STAMP)
 clean:
 	rm -rf .venv
 
-$(STAMP): requirements.txt requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: set PYTHON to it, as in: make PYTHON=/path/to/python3.11 test"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	touch $@
+$(SERVER): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: set PYTHON to it, as in: make PYTHON=/path/to/python3.11 run"; exit 1; }
+	@$(BIN)/python -c 'import pip' 2>&- || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Installing what a server needs into .venv ..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(STAMP): $(SERVER) requirements-dev.txt
+	@echo "Installing what tests and checks need into .venv ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
