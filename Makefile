@@ -34,7 +34,7 @@ clean:
 
 $(SERVER): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: set PYTHON to it, as in: make PYTHON=/path/to/python3.11 run"; exit 1; }
-	@$(BIN)/python -c 'import pip' 2>&- || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "Installing what a server needs into .venv ..."
 	@$(PIP) -r requirements.txt
 	@touch $@
