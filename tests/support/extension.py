@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -116,8 +118,10 @@ class Extension:
 
     def vanish(self) -> None:
         """Be gone, without a word."""
-        self._socket.shutdown()
+        with contextlib.suppress(OSError):  # the server was faster
+            self._socket.sock.shutdown(socket.SHUT_RDWR)
         self._reader.join(5)
+        self._socket.shutdown()
 
     def _read(self) -> None:
         while True:
