@@ -3,58 +3,25 @@
 from __future__ import annotations
 
 import io
-import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from app.adapters.fetch_errors import (
-    AddressRefused,
     BadAnswer,
     BadCertificate,
     FetchError,
     FetchTimeout,
     HostBusy,
     HostUnreachable,
-    RedirectRefused,
     TooLarge,
-    UrlRefused,
 )
 from app.adapters.http import Fetched, Fetcher
-from app.config import Allowlist
-from tests.support.exchange import Behaviour
+from tests.support.fetching import HASTY_MS, LOCAL, PATIENT_MS, fetch, resolving
 from tests.support.hostile_host import HostileHost, trusting_context
 from tests.support.misbehaviours import IMAGE
-
-LOCAL = Allowlist(networks=(ipaddress.ip_network("127.0.0.0/8"),))
-JUST_BEFORE = 1705233600.0  # 2024-01-14T12:00:00Z
-PATIENT_MS = 60_000  # never meant to be reached: a hang would meet the test's own time limit
-HASTY_MS = 300
-
-
-@pytest.fixture
-def host() -> Iterator[HostileHost]:
-    with HostileHost() as hostile:
-        yield hostile
-
-
-@pytest.fixture
-def tls_host() -> Iterator[HostileHost]:
-    with HostileHost(tls=True) as hostile:
-        yield hostile
-
-
-def fetch(
-    url: str, *, allow: Allowlist = LOCAL, max_bytes: int = 1_000_000, timeout_ms: int = PATIENT_MS, **options: Any
-) -> tuple[Fetched, bytes]:
-    into = io.BytesIO()
-    fetched = Fetcher(allow, now=lambda: JUST_BEFORE, **options).fetch(
-        url, into=into, max_bytes=max_bytes, timeout_ms=timeout_ms
-    )
-    return fetched, into.getvalue()
 
 
 def said_by(url: str) -> str:
@@ -62,14 +29,6 @@ def said_by(url: str) -> str:
         return fetch(url)[0].content_type
     except FetchError as error:
         return str(error)
-
-
-def redirecting(to: str) -> Behaviour:
-    return lambda exchange: exchange.redirect(to)
-
-
-def resolving(*answers: str) -> Callable[[str, int], list[str]]:
-    return lambda host, port: list(answers)
 
 
 @pytest.mark.parametrize("name", ["ok", "ok-without-length", "ok-chunked", "long"])
@@ -119,12 +78,6 @@ def test_a_slow_host_is_cut_off_inside_tls_too(tls_host: HostileHost, name: str)
 def test_a_host_that_never_shakes_hands_is_cut_off() -> None:
     with HostileHost(silent=True) as host, pytest.raises(FetchTimeout):
         fetch(host.url("ok").replace("http:", "https:"), timeout_ms=HASTY_MS)
-
-
-def test_the_time_is_one_for_all_redirects_together(host: HostileHost) -> None:
-    host.behave("/first", redirecting("/drip-headers"))
-    with pytest.raises(FetchTimeout):
-        fetch(host.url("first"), timeout_ms=HASTY_MS)
 
 
 @pytest.mark.parametrize(
@@ -227,140 +180,6 @@ def test_a_host_that_failed_once_may_deliver_the_second_time(host: HostileHost) 
     assert fetch(host.url("fail-once"))[1] == IMAGE
 
 
-@pytest.mark.parametrize("name", ["redirect-to-ok", "redirect-endless-body"])
-def test_a_redirect_is_followed_without_reading_what_comes_with_it(host: HostileHost, name: str) -> None:
-    fetched, content = fetch(host.url(name))
-    assert content == IMAGE
-    assert fetched.final_url.startswith(host.url("ok"))
-
-
-def test_five_redirects_are_followed_and_no_sixth(host: HostileHost) -> None:
-    for hop in range(6):
-        host.behave(f"/hop{hop}", redirecting(f"/hop{hop + 1}"))
-    host.serve("/hop6", IMAGE)
-    assert fetch(host.url("hop1"))[1] == IMAGE
-    with pytest.raises(RedirectRefused, match="more than 5 times"):
-        fetch(host.url("hop0"))
-    with pytest.raises(RedirectRefused, match="more than 5 times"):
-        fetch(host.url("redirect-for-ever"))
-
-
-def test_redirects_in_a_circle_are_refused(host: HostileHost) -> None:
-    with pytest.raises(RedirectRefused, match="circle") as caught:
-        fetch(host.url("redirect-loop"))
-    assert not caught.value.retryable
-    assert len(host.requests) == 2
-
-
-@pytest.mark.parametrize(
-    "location",
-    [
-        "file:///etc/passwd",
-        "ftp://images.example/",
-        "gopher://127.0.0.1:6379/_FLUSHALL",
-        "javascript:alert(1)",
-        "data:image/png;base64,AAAA",
-        "http://user@127.0.0.1/",
-        "http://0x7f000001/",
-        "http://127.1/",
-        "http://[fe80::1%25eth0]/",
-        "http://",
-        "http://[::1",
-    ],
-)
-def test_a_redirect_to_what_is_no_web_url_is_refused(host: HostileHost, location: str) -> None:
-    with pytest.raises(RedirectRefused):
-        fetch(host.url(f"redirect?{location}"))
-    with pytest.raises(RedirectRefused):
-        fetch(host.url("redirect-nowhere"))
-
-
-@pytest.mark.parametrize(
-    "location",
-    [
-        "http://169.254.169.254/latest/meta-data/",
-        "http://10.0.0.1/",
-        "http://[::1]/",
-        "http://[::ffff:127.0.0.1]/",
-        "http://[64:ff9b::a9fe:a9fe]/",
-        "http://0.0.0.0/",
-        "//100.100.100.200/",
-    ],
-)
-def test_a_redirect_to_an_address_that_is_not_public_is_refused(host: HostileHost, location: str) -> None:
-    with pytest.raises(AddressRefused) as caught:
-        fetch(host.url(f"redirect?{location}"))
-    assert not caught.value.retryable
-
-
-def test_a_redirect_from_https_to_http_is_refused(host: HostileHost, tls_host: HostileHost) -> None:
-    with pytest.raises(RedirectRefused, match="from https to http"):
-        fetch(tls_host.url(f"redirect?{host.url('ok')}"), tls=trusting_context())
-    assert fetch(host.url(f"redirect?{tls_host.url('ok')}"), tls=trusting_context())[1] == IMAGE
-    assert host.times_asked("ok") == 0
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "ftp://images.example/",
-        "http://user@images.example/",
-        "http://127.1/",
-        "http://images.example/" + "a" * 9_000,
-    ],
-)
-def test_a_url_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(UrlRefused) as caught:
-        fetch(url)
-    assert not caught.value.retryable
-
-
-def test_without_an_exception_this_machine_is_out_of_reach(host: HostileHost) -> None:
-    with pytest.raises(AddressRefused):
-        fetch(host.url("ok"), allow=Allowlist())
-    with pytest.raises(AddressRefused):
-        fetch(host.url("ok", host="localhost"), allow=Allowlist())
-    assert host.requests == []
-
-
-def test_an_allowed_host_is_fetched_from_wherever_it_is(host: HostileHost) -> None:
-    allow = Allowlist(hosts=frozenset({"images.internal"}))
-    _, content = fetch(host.url("ok", host="images.internal"), allow=allow, resolve=resolving("127.0.0.1"))
-    assert content == IMAGE
-    assert host.requests[0].headers["host"] == f"images.internal:{host.port}"
-
-
-def test_one_bad_address_among_good_ones_is_enough_to_refuse(host: HostileHost) -> None:
-    with pytest.raises(AddressRefused):
-        fetch(host.url("ok", host="images.example"), resolve=resolving("127.0.0.1", "10.0.0.1"))
-    assert host.requests == []
-
-
-def test_a_name_is_asked_for_once_so_it_cannot_be_bound_anew(host: HostileHost) -> None:
-    answers = iter([["127.0.0.1"], ["10.0.0.1"]])
-    asked = []
-
-    def rebinding(name: str, port: int) -> list[str]:
-        asked.append(name)
-        return next(answers)
-
-    assert fetch(host.url("ok", host="images.example"), resolve=rebinding)[1] == IMAGE
-    assert asked == ["images.example"]
-
-
-def test_a_name_is_asked_for_anew_at_each_hop(host: HostileHost) -> None:
-    answers = iter([["127.0.0.1"], ["10.0.0.1"]])
-    with pytest.raises(AddressRefused):
-        fetch(host.url("redirect-to-ok", host="images.example"), resolve=lambda name, port: next(answers))
-    assert host.times_asked("ok") == 0
-
-
-def test_the_next_address_is_tried_where_the_first_is_dead(host: HostileHost) -> None:
-    _, content = fetch(host.url("ok", host="images.example"), resolve=resolving("127.0.0.2", "127.0.0.1"))
-    assert content == IMAGE
-
-
 def test_the_certificate_must_be_for_the_name_and_not_for_the_address(tls_host: HostileHost) -> None:
     options: dict[str, Any] = {"resolve": resolving("127.0.0.1"), "tls": trusting_context()}
     assert fetch(tls_host.url("ok", host="images.test"), **options)[1] == IMAGE
@@ -379,12 +198,6 @@ def test_a_certificate_nobody_vouches_for_is_refused(tls_host: HostileHost) -> N
 def test_a_host_that_speaks_no_tls_is_refused(host: HostileHost) -> None:
     with pytest.raises(FetchError):
         fetch(host.url("ok").replace("http:", "https:"))
-
-
-def test_proxies_of_the_environment_are_not_used(host: HostileHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9/")
-    assert fetch(host.url("ok"))[1] == IMAGE
 
 
 def test_what_the_disk_raises_passes_through(host: HostileHost) -> None:

@@ -1,0 +1,81 @@
+"""Where a fetch may go, whatever the URL and its name say."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.adapters.fetch_errors import (
+    AddressRefused,
+    UrlRefused,
+)
+from app.config import Allowlist
+from tests.support.fetching import fetch, resolving
+from tests.support.hostile_host import HostileHost
+from tests.support.misbehaviours import IMAGE
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ftp://images.example/",
+        "http://user@images.example/",
+        "http://127.1/",
+        "http://images.example/" + "a" * 9_000,
+    ],
+)
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(UrlRefused) as caught:
+        fetch(url)
+    assert not caught.value.retryable
+
+
+def test_without_an_exception_this_machine_is_out_of_reach(host: HostileHost) -> None:
+    with pytest.raises(AddressRefused):
+        fetch(host.url("ok"), allow=Allowlist())
+    with pytest.raises(AddressRefused):
+        fetch(host.url("ok", host="localhost"), allow=Allowlist())
+    assert host.requests == []
+
+
+def test_an_allowed_host_is_fetched_from_wherever_it_is(host: HostileHost) -> None:
+    allow = Allowlist(hosts=frozenset({"images.internal"}))
+    _, content = fetch(host.url("ok", host="images.internal"), allow=allow, resolve=resolving("127.0.0.1"))
+    assert content == IMAGE
+    assert host.requests[0].headers["host"] == f"images.internal:{host.port}"
+
+
+def test_one_bad_address_among_good_ones_is_enough_to_refuse(host: HostileHost) -> None:
+    with pytest.raises(AddressRefused):
+        fetch(host.url("ok", host="images.example"), resolve=resolving("127.0.0.1", "10.0.0.1"))
+    assert host.requests == []
+
+
+def test_a_name_is_asked_for_once_so_it_cannot_be_bound_anew(host: HostileHost) -> None:
+    answers = iter([["127.0.0.1"], ["10.0.0.1"]])
+    asked = []
+
+    def rebinding(name: str, port: int) -> list[str]:
+        asked.append(name)
+        return next(answers)
+
+    assert fetch(host.url("ok", host="images.example"), resolve=rebinding)[1] == IMAGE
+    assert asked == ["images.example"]
+
+
+def test_a_name_is_asked_for_anew_at_each_hop(host: HostileHost) -> None:
+    answers = iter([["127.0.0.1"], ["10.0.0.1"]])
+    with pytest.raises(AddressRefused):
+        fetch(host.url("redirect-to-ok", host="images.example"), resolve=lambda name, port: next(answers))
+    assert host.times_asked("ok") == 0
+
+
+def test_the_next_address_is_tried_where_the_first_is_dead(host: HostileHost) -> None:
+    _, content = fetch(host.url("ok", host="images.example"), resolve=resolving("127.0.0.2", "127.0.0.1"))
+    assert content == IMAGE
+
+
+def test_proxies_of_the_environment_are_not_used(host: HostileHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/")
+    assert fetch(host.url("ok"))[1] == IMAGE

@@ -1,0 +1,132 @@
+"""What goes wrong on the way is tried again or ends the job, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.adapters.fetch_errors import AddressRefused, BadAnswer, HostBusy, HostUnreachable
+from app.adapters.store import LocalStore, StoreError
+from app.domain.errors import DOWNLOAD_FAILED
+from app.domain.states import Status
+from app.services.tidying import ABANDONED_MS, Tidying
+from tests.support.downloads import OTHER, PNG, URL, Killed, facts, make_due, run, stored, upload, uploads
+from tests.support.fakes import Bench
+from tests.support.jobs_made import connected, downloading, generated, processing, set_values
+
+
+@pytest.mark.parametrize(
+    ("error", "pause_ms"),
+    [
+        (HostUnreachable("gone"), 1_000),
+        (HostBusy("busy", retry_after_ms=7_000), 7_000),
+        (HostBusy("busy", retry_after_ms=0), 1_000),
+        (StoreError("full"), 1_000),
+        (OSError(28, "No space left on device"), 1_000),
+    ],
+)
+def test_what_may_heal_is_tried_again_after_a_pause(bench: Bench, error: Exception, pause_ms: int) -> None:
+    bench.fetch.answers[URL] = error
+    job = downloading(bench, URL)
+    set_values(bench.database, job, progress_note="Almost there")
+    job = run(bench, job)
+    assert (job.status, job.lease, job.download_attempt) == (Status.DOWNLOADING, None, 1)
+    assert job.progress_note == "Almost there"
+    assert job.due_at - job.updated_at == pytest.approx(pause_ms, abs=999)
+    assert run(bench, job) == job
+    make_due(bench, job)
+    bench.fetch.answers[URL] = PNG
+    assert run(bench, job).status is Status.COMPLETED
+
+
+def test_after_as_many_attempts_as_allowed_the_job_fails(bench: Bench) -> None:
+    bench.fetch.answers[URL] = HostUnreachable("images.example could not be reached.")
+    job = downloading(bench, URL)
+    for _ in range(bench.tools.settings.max_download_attempts):
+        make_due(bench, job)
+        job = run(bench, job)
+    assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
+    assert job.error == "images.example could not be reached."
+    assert job.finished_at is not None
+    assert len(bench.fetch.asked) == 4
+    assert facts(bench, job)[-1] == "ImageGenerationFailedEvent"
+
+
+@pytest.mark.parametrize("error", [AddressRefused("private"), BadAnswer("rubbish")])
+def test_what_cannot_heal_fails_at_once_and_the_extension_may_let_go(bench: Bench, error: Exception) -> None:
+    connected(bench)
+    bench.fetch.answers[URL] = error
+    job = run(bench, downloading(bench, URL))
+    assert (job.status, job.error, job.holder) == (Status.FAILED, str(error), None)
+    assert [message["requestId"] for message in bench.bus.sent("cancel_generation")] == [job.id]
+
+
+def test_a_failed_job_keeps_no_upload(bench: Bench) -> None:
+    job = processing(bench)
+    url = upload(bench, job, content=b"rubbish")
+    job = run(bench, generated(bench, job, url))
+    assert job.status is Status.FAILED
+    assert uploads(bench, job) == []
+    assert bench.files() == []
+
+
+def test_a_job_without_sources_ends_too(bench: Bench) -> None:
+    job = downloading(bench)
+    assert run(bench, job).error_code == DOWNLOAD_FAILED
+
+
+class BreakingStore(LocalStore):
+    """Publishes `whole` files, then raises `error` behind the publishing of one more."""
+
+    def __init__(self, bench: Bench, whole: int, error: BaseException) -> None:
+        super().__init__(bench.store.root)
+        self.whole = whole
+        self.error = error
+
+    def publish(self, staged: Any, name: str) -> None:
+        super().publish(staged, name)
+        self.whole -= 1
+        if self.whole < 0:
+            raise self.error
+
+
+def test_a_disk_that_fails_halfway_leaves_nothing(bench: Bench) -> None:
+    bench.fetch.answers = {URL: PNG, OTHER: PNG}
+    broken = bench.with_tools(store=BreakingStore(bench, 1, StoreError("The disk is full.")))
+    job = run(broken, downloading(bench, URL, OTHER))
+    assert job.status is Status.DOWNLOADING
+    assert bench.files() == []
+    make_due(bench, job)
+    assert run(bench, job).status is Status.COMPLETED
+    assert len(bench.files()) == 2
+
+
+def test_a_worker_that_is_killed_leaves_files_that_are_found_and_a_job_that_is_done_anew(bench: Bench) -> None:
+    bench.fetch.answers = {URL: PNG, OTHER: PNG}
+    job = downloading(bench, URL, OTHER)
+    with pytest.raises(Killed):
+        run(bench.with_tools(store=BreakingStore(bench, 1, Killed())), job)
+    left = bench.files()
+    assert len(left) == 2
+    assert run(bench, job).status is Status.DOWNLOADING  # its lease is not over
+    make_due(bench, job)
+    job = run(bench, job)
+    assert job.status is Status.COMPLETED
+    kept = sorted(image.file for image in stored(bench, job))
+    assert bench.files() == sorted([*left, *kept])
+    assert Tidying(bench.tools).sweep(job.updated_at + ABANDONED_MS + 1) == 2
+    assert bench.files() == kept
+
+
+def test_a_job_that_kills_its_worker_each_time_fails_in_the_end(bench: Bench) -> None:
+    bench.fetch.answers[URL] = lambda: (_ for _ in ()).throw(Killed())
+    job = downloading(bench, URL)
+    for _ in range(bench.tools.settings.max_download_attempts):
+        make_due(bench, job)
+        with pytest.raises(Killed):
+            run(bench, job)
+    make_due(bench, job)
+    job = run(bench, job)
+    assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
+    assert job.error == "The download was begun 4 times and never came to an end."

@@ -1,0 +1,106 @@
+"""Others meddle with a job while its pictures come."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from app.adapters.fetch_errors import HostUnreachable
+from app.adapters.store import LocalStore
+from app.db import images
+from app.db.jobs import Job
+from app.domain.states import Status
+from app.services.cancellation import Cancellation
+from app.services.download import Download
+from app.services.tidying import ABANDONED_MS, Tidying
+from tests.support.downloads import PNG, URL, facts, make_due, run, stored
+from tests.support.fakes import Bench
+from tests.support.jobs_made import downloading, found
+
+
+def test_of_many_workers_one_downloads(bench: Bench) -> None:
+    bench.fetch.answers[URL] = PNG
+    job = downloading(bench, URL)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: Download(bench.tools).run(job.id), range(12)))
+    assert bench.fetch.asked == [URL]
+    assert found(bench.database, job).status is Status.COMPLETED
+    assert facts(bench, job).count("ImageGeneratedEvent") == 1
+    assert len(bench.files()) == 1
+
+
+def test_a_download_that_is_overtaken_leaves_only_the_files_of_the_other(bench: Bench) -> None:
+    def overtaken() -> bytes:
+        bench.fetch.answers[URL] = PNG
+        make_due(bench, job)
+        Download(bench.tools).run(job.id)
+        return PNG
+
+    bench.fetch.answers[URL] = overtaken
+    job = downloading(bench, URL)
+    job = run(bench, job)
+    assert job.status is Status.COMPLETED
+    assert facts(bench, job).count("ImageGeneratedEvent") == 1
+    assert bench.files() == [image.file for image in stored(bench, job)]
+    assert bench.database.write(lambda tx: images.give_up_intended(tx, 2**53, 10)) == []
+
+
+@pytest.mark.parametrize("answer", [PNG, b"rubbish", HostUnreachable("gone")])
+def test_whoever_lost_the_lease_changes_nothing(bench: Bench, answer: Any) -> None:
+    after_the_other: list[Job] = []
+
+    def overtaken() -> bytes:
+        bench.fetch.answers[URL] = HostUnreachable("gone")
+        make_due(bench, job)
+        after_the_other.append(run(bench, job))
+        if isinstance(answer, Exception):
+            raise answer
+        return bytes(answer)
+
+    bench.fetch.answers[URL] = overtaken
+    job = downloading(bench, URL)
+    job = run(bench, job)
+    assert (job.status, job.download_attempt) == (Status.DOWNLOADING, 2)
+    assert [job] == after_the_other
+    assert bench.files() == []
+
+
+@pytest.mark.parametrize("answer", [PNG, b"rubbish", HostUnreachable("gone")])
+def test_a_job_that_is_cancelled_while_its_picture_comes_stays_cancelled(bench: Bench, answer: Any) -> None:
+    def cancelled() -> bytes:
+        Cancellation(bench.tools).cancel(job.id)
+        if isinstance(answer, Exception):
+            raise answer
+        return bytes(answer)
+
+    bench.fetch.answers[URL] = cancelled
+    job = downloading(bench, URL)
+    job = run(bench, job)
+    assert job.status is Status.CANCELLED
+    assert bench.files() == []
+    assert bench.bus.sent("image_generation_confirmed") == []
+
+
+class SweepingStore(LocalStore):
+    """Is so slow to publish that a sweep comes first."""
+
+    def __init__(self, bench: Bench, job: Job) -> None:
+        super().__init__(bench.store.root)
+        self.bench = bench
+        self.job = job
+
+    def publish(self, staged: Any, name: str) -> None:
+        assert Tidying(self.bench.tools).sweep(self.job.updated_at + ABANDONED_MS + 60_000) == 1
+        super().publish(staged, name)
+
+
+def test_a_download_whose_files_were_swept_meanwhile_completes_nothing_and_leaves_nothing(bench: Bench) -> None:
+    bench.fetch.answers[URL] = PNG
+    job = downloading(bench, URL)
+    job = run(bench.with_tools(store=SweepingStore(bench, job)), job)
+    assert job.status is Status.DOWNLOADING
+    assert bench.files() == []
+    make_due(bench, job)
+    assert run(bench, job).status is Status.COMPLETED

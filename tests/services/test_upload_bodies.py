@@ -1,0 +1,142 @@
+"""Bodies of uploads that are too large, break off or come too late."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO
+
+import pytest
+
+from app.adapters.store import LocalStore, StoreError
+from app.db.jobs import Job
+from app.db.tables import uploads as table
+from app.domain.errors import (
+    AlreadyUploaded,
+    InvalidRequest,
+    PayloadTooLarge,
+    Refusal,
+    Unavailable,
+)
+from app.services.cancellation import Cancellation
+from app.services.uploads import STALE_MS
+from tests.support.fakes import Bench
+from tests.support.jobs_made import processing
+from tests.support.uploads import PNG, send
+
+
+@pytest.mark.parametrize("length", [None, 101])
+def test_more_bytes_than_allowed_are_refused_and_another_may_be_sent(bench: Bench, length: int | None) -> None:
+    small = bench.with_settings(max_image_bytes=100)
+    job = processing(bench)
+    with pytest.raises(PayloadTooLarge, match="100 bytes"):
+        send(small, job, b"x" * 101, length=length)
+    assert bench.files() == []
+    assert send(small, job, b"x" * 100).bytes == 100
+
+
+def test_no_more_is_read_than_may_be_kept(bench: Bench) -> None:
+    job = processing(bench)
+    stream = io.BytesIO(b"x" * 1_000_000)
+    with pytest.raises(PayloadTooLarge):
+        send(bench.with_settings(max_image_bytes=100), job, stream)
+    assert stream.tell() <= 65_536
+
+
+class Breaking(io.BytesIO):
+    """A body whose connection breaks."""
+
+    def __init__(self, content: bytes, error: BaseException) -> None:
+        super().__init__(content)
+        self.error = error
+
+    def read(self, size: int | None = -1) -> bytes:
+        piece = super().read(size)
+        if not piece:
+            raise self.error
+        return piece
+
+
+class Killed(BaseException):
+    """As when a process ends: nothing catches it."""
+
+
+@pytest.mark.parametrize(
+    ("stream", "length", "refusal"),
+    [
+        (Breaking(PNG[:20], ConnectionResetError()), len(PNG), InvalidRequest),
+        (io.BytesIO(PNG[:20]), len(PNG), InvalidRequest),
+        (io.BytesIO(PNG + b"x"), len(PNG), InvalidRequest),
+        (io.BytesIO(b""), None, InvalidRequest),
+        (Breaking(PNG[:20], Killed()), None, Killed),
+    ],
+    ids=["reset", "short", "long", "empty", "killed"],
+)
+def test_a_body_that_breaks_off_leaves_nothing_and_may_be_sent_again(
+    bench: Bench, stream: BinaryIO, length: int | None, refusal: type[BaseException]
+) -> None:
+    stream.seek(0)
+    job = processing(bench)
+    with pytest.raises(refusal):
+        send(bench, job, stream, length=length)
+    assert bench.files() == []
+    assert send(bench, job).bytes == len(PNG)
+
+
+def test_a_place_whose_taker_crashed_is_free_again_in_time(bench: Bench) -> None:
+    job = processing(bench)
+    place = {"job_id": job.id, "attempt": 1, "position": 0}
+    bench.database.write(lambda tx: tx.connection.execute(table.insert().values(created_at=tx.now - 1_000, **place)))
+    with pytest.raises(AlreadyUploaded):
+        send(bench, job)
+    bench.database.write(lambda tx: tx.connection.execute(table.update().values(created_at=tx.now - STALE_MS - 1)))
+    assert send(bench, job).bytes == len(PNG)
+    with pytest.raises(AlreadyUploaded):
+        send(bench, job)
+
+
+class FullStore(LocalStore):
+    """A disk without room."""
+
+    def keep_upload(self, *_: object) -> None:
+        raise StoreError("The picture cannot be stored: No space left on device.")
+
+
+def test_a_full_disk_is_said_and_it_may_be_sent_again(bench: Bench) -> None:
+    job = processing(bench)
+    with pytest.raises(Unavailable, match="No space left on device"):
+        send(bench.with_tools(store=FullStore(bench.store.root)), job)
+    assert send(bench, job).bytes == len(PNG)
+
+
+class Meanwhile(io.BytesIO):
+    """A body during which something else happens."""
+
+    def __init__(self, happens: Any) -> None:
+        super().__init__(PNG)
+        self.happens = happens
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.happens()
+        return super().read(size)
+
+
+def test_a_request_that_is_cancelled_while_its_picture_comes_is_refused_it(bench: Bench) -> None:
+    job = processing(bench)
+
+    def cancel() -> None:
+        Cancellation(bench.tools).cancel(job.id)
+
+    with pytest.raises(Refusal, match="no longer in the attempt"):
+        send(bench, job, Meanwhile(cancel))
+
+
+def test_while_a_body_comes_no_transaction_is_open(bench: Bench) -> None:
+    others: list[Job] = []
+
+    def write() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            others.append(pool.submit(lambda: processing(bench)).result(10))
+
+    send(bench, processing(bench), Meanwhile(write))
+    assert others
