@@ -71,11 +71,13 @@ def clean_user(value: object) -> str:
     return _name("userId", value, USER, "letters, digits and . _ : @ + | = -")
 
 
-def clean_parameters(value: Mapping[str, Any]) -> dict[str, Any]:
+def clean_parameters(value: object) -> dict[str, Any]:
     """The parameters with the known ones checked; unknown ones are kept as they are. Raises InvalidRequest.
 
     width, height: 16 to 8,192 px. numberOfImages: 1 to 10. quality, style: short names.
     """
+    if not isinstance(value, Mapping):
+        raise InvalidRequest("parameters must be a JSON object.")
     if len(value) > EXTRA_PARAMETERS:
         raise InvalidRequest(f"parameters has {len(value)} fields: at most {EXTRA_PARAMETERS} are allowed.")
     for name, bounds in (("width", SIDE_PX), ("height", SIDE_PX), ("numberOfImages", IMAGES)):
@@ -108,6 +110,8 @@ def forbidden_character(text: str) -> str | None:
 
 def _whole(field_name: str, value: object, bounds: tuple[int, int]) -> int:
     least, most = bounds
+    if isinstance(value, float) and value.is_integer():  # to JSON, 64.0 is a whole number
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidRequest(f"{field_name} must be a whole number from {least:,} to {most:,}.")
     return value

@@ -8,6 +8,7 @@ from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
 from app.domain.errors import Forbidden, NotFound, PayloadTooLarge
+from app.domain.images import is_file_name
 from app.services.generation import IMAGES_PATH
 from app.web import shapes
 from app.web.api import Answer, Api
@@ -42,7 +43,7 @@ def operations(api: Api, house: House) -> None:
     )
     def get_picture(file: str) -> Response:
         """A stored picture. It can be kept for ever: a file never changes."""
-        image = house.lookup.picture(file)
+        image = house.lookup.picture(file) if is_file_name(file) else None
         content = None if image is None else house.tools.store.open(file)
         if image is None or content is None:
             raise NotFound("There is no picture of that name.")

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
+
+from app.wiring import House
+
+
+def test_an_address_that_is_not_there_is_a_problem(client: FlaskClient) -> None:
+    answer = client.get("/nowhere")
+    assert (answer.status_code, answer.json["code"]) == (404, "ERR_NOT_FOUND")
+    assert answer.content_type == "application/problem+json"
+
+
+def test_a_method_that_is_not_taken_is_a_problem_that_names_those_that_are(client: FlaskClient) -> None:
+    answer = client.put("/api/images/generate")
+    assert (answer.status_code, answer.json["code"]) == (405, "ERR_METHOD_NOT_ALLOWED")
+    assert "POST" in answer.headers["Allow"]
+    assert "POST" in answer.json["detail"]
+
+
+def test_a_body_that_is_too_large_is_a_problem(client: FlaskClient, house: House) -> None:
+    size = house.settings.max_body_bytes + 1
+    answer = client.post("/api/images/generate", data=b"x" * size, content_type="application/json")
+    assert (answer.status_code, answer.json["code"]) == (413, "ERR_PAYLOAD_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+def test_a_body_that_is_not_json_is_a_problem(client: FlaskClient, content_type: str | None) -> None:
+    answer = client.post("/api/images/generate", data='{"prompt":"a"}', content_type=content_type)
+    assert (answer.status_code, answer.json["code"]) == (415, "ERR_UNSUPPORTED_MEDIA_TYPE")
+    assert "application/json" in answer.json["detail"]
+
+
+def test_a_mistake_of_ours_is_a_problem_without_a_traceback(
+    client: FlaskClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(type(house.submission), "submit", broken)
+    answer = client.post("/api/images/generate", json={"prompt": "a"})
+    assert (answer.status_code, answer.json["code"]) == (500, "ERR_INTERNAL")
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_a_database_that_is_away_is_a_problem_that_says_when_to_come_back(
+    client: FlaskClient, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    monkeypatch.setattr(house.tools.database.engine.pool, "connect", away)
+    answer = client.post("/api/images/generate", json={"prompt": "a"})
+    assert (answer.status_code, answer.json["code"]) == (503, "ERR_UNAVAILABLE")
+    assert int(answer.headers["Retry-After"]) > 0
+    health = client.get("/health")
+    assert (health.status_code, health.json["status"]) == (503, "unhealthy")
+
+
+def test_a_well_formed_correlation_id_is_honoured(client: FlaskClient, house: House) -> None:
+    given = "my-own.id_2024"
+    answer = client.post("/api/images/generate", json={"prompt": "a"}, headers={"X-Correlation-Id": given})
+    assert answer.headers["X-Correlation-Id"] == given
+    assert answer.json["correlationId"] == given
+    assert house.lookup.view(answer.json["requestId"]).job.correlation_id == given
+
+
+@pytest.mark.parametrize("given", ["short", "x" * 129, "has blanks here", "semi;colon;here", "ünïcödé-id"])
+def test_an_ill_formed_correlation_id_is_replaced(client: FlaskClient, given: str) -> None:
+    answer = client.get("/health", headers={"X-Correlation-Id": given})
+    assert answer.headers["X-Correlation-Id"] != given
+    assert len(answer.headers["X-Correlation-Id"]) == 36

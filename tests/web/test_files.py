@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import hashlib
+import io
+from base64 import b64encode
+
+import pytest
+from flask.testing import FlaskClient
+from PIL import Image
+
+from app.wiring import House
+from tests.support import jobs_made
+from tests.support.fakes import Bench
+
+
+def png() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4), "green").save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def path(bench: Bench, house: House) -> str:
+    """Where the picture of a completed request is served."""
+    jobs_made.connected(bench)
+    job = jobs_made.processing(bench)
+    jobs_made.generated(bench, job, "data:image/png;base64," + b64encode(png()).decode())
+    house.download.run(job.id)
+    [image] = house.lookup.view(job.id).images
+    return f"/generated-images/{image.file}"
+
+
+def test_a_picture_is_served_as_what_it_is_and_for_ever(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    assert Image.open(io.BytesIO(answer.data)).size == (4, 4)
+    assert answer.content_type == "image/png"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["ETag"] == f'"{hashlib.sha256(answer.data).hexdigest()}"'
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Accept-Ranges"] == "bytes"
+
+
+def test_what_the_client_has_already_is_not_sent_again(client: FlaskClient, path: str) -> None:
+    etag = client.get(path).headers["ETag"]
+    answer = client.get(path, headers={"If-None-Match": etag})
+    assert (answer.status_code, answer.data) == (304, b"")
+
+
+def test_a_part_of_a_picture_can_be_asked_for(client: FlaskClient, path: str) -> None:
+    whole = client.get(path).data
+    part = client.get(path, headers={"Range": "bytes=2-5"})
+    assert (part.status_code, part.data) == (206, whole[2:6])
+    assert part.headers["Content-Range"] == f"bytes 2-5/{len(whole)}"
+    tail = client.get(path, headers={"Range": "bytes=-3"})
+    assert tail.data == whole[-3:]
+    beyond = client.get(path, headers={"Range": f"bytes={len(whole)}-"})
+    assert (beyond.status_code, beyond.json["code"]) == (416, "ERR_RANGE_NOT_SATISFIABLE")
+
+
+def test_only_the_head_of_a_picture_can_be_asked_for(client: FlaskClient, path: str) -> None:
+    head = client.head(path)
+    assert head.status_code == 200
+    assert head.data == b""
+    assert int(head.headers["Content-Length"]) == len(client.get(path).data)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "550e8400-e29b-41d4-a716-446655440000_1.png",
+        "..%2f..%2fetc%2fpasswd",
+        "../imagefleet.db",
+        ".staging",
+        "%00",
+        "x.png",
+    ],
+)
+def test_what_is_no_picture_of_ours_is_not_found(client: FlaskClient, path: str, name: str) -> None:
+    assert path
+    answer = client.get(f"/generated-images/{name}")
+    assert answer.status_code == 404
+    assert b"root:" not in answer.data
+
+
+def test_a_file_that_no_request_owns_is_not_served(client: FlaskClient, bench: Bench) -> None:
+    name = "550e8400-e29b-41d4-a716-446655440000_1.png"
+    (bench.store.root / name).write_bytes(png())
+    assert client.get(f"/generated-images/{name}").status_code == 404

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import wiring
+from app.db.fleet import Socket
+from app.domain.messages import Authenticate
+from app.factory import create_app
+from app.wiring import House
+from tests.support.fakes import Bench
+
+
+def test_health_has_the_contracts_fields(client: FlaskClient) -> None:
+    answer = client.get("/health")
+    health = answer.json
+    assert answer.status_code == 200
+    assert health["status"] == "healthy"
+    assert health["environment"] == "production"
+    assert isinstance(health["uptime"], int)
+    assert health["memory"]["rss"] > health["memory"]["heapUsed"] > 0
+    assert health["memory"]["heapTotal"] > 0
+
+
+def test_the_socket_info_counts_connected_extensions(client: FlaskClient, house: House) -> None:
+    assert client.get("/api/websocket/info").json["activeConnections"] == 0
+    house.extensions.hub_lives("hub-1")
+    for name in ("a", "b"):
+        house.extensions.connected(Authenticate(name), Socket("hub-1", f"connection-{name}"))
+    house.extensions.connected(Authenticate("c"), Socket("hub-unknown", "connection-c"))
+    info = client.get("/api/websocket/info").json
+    assert info["activeConnections"] == 2
+    assert info["protocol"] == "websocket"
+
+
+@pytest.mark.parametrize(
+    ("base", "settings", "expected"),
+    [
+        ("http://localhost:3000", {"port": 3000, "ws_port": 3001}, "ws://localhost:3001/ws"),
+        ("http://localhost:5000", {"port": 5000, "ws_port": None}, "ws://localhost:5000/ws"),
+        ("http://[::1]:3000", {"port": 3000, "ws_port": 3001}, "ws://[::1]:3001/ws"),
+        ("http://inside:3000", {"ws_port": 3001, "public_url": "https://img.example"}, "wss://img.example/ws"),
+        (
+            "http://inside:3000",
+            {"ws_path": "/hub", "public_url": "http://img.example:80/a"},
+            "ws://img.example:80/a/hub",
+        ),
+    ],
+)
+def test_extensions_are_sent_to_where_they_reach_us(
+    bench: Bench, base: str, settings: dict[str, object], expected: str
+) -> None:
+    house = wiring.build(bench.with_settings(**settings).tools)
+    client = create_app(house.settings, house).test_client()
+    assert client.get("/api/websocket/info", base_url=base).json["url"] == expected
+
+
+def test_the_environment_is_named_as_the_operator_named_it(bench: Bench) -> None:
+    tools = dataclasses.replace(bench.tools, settings=dataclasses.replace(bench.tools.settings, environment="staging"))
+    client = create_app(house=wiring.build(tools)).test_client()
+    assert client.get("/health").json["environment"] == "staging"
