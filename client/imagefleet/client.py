@@ -19,6 +19,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from imagefleet.answers import Accepted, Cancelled, Event, GeneratedImage, ImageStatus, StoredImage
+from imagefleet.defaults import DEFAULT_URL
 from imagefleet.downloads import save
 from imagefleet.endurance import Endurance
 from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, Refused, TimedOut
@@ -27,7 +28,6 @@ from imagefleet.sse import messages
 from imagefleet.transport import PATIENCE_S, READ_S, Call, Transport
 from imagefleet.wire import Fields, decode, encode
 
-DEFAULT_URL = "http://localhost:3000"
 EVENTS_READ_S = 60.0
 FAULTS_S = 120.0
 PAGE_SIZE = 50

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from imagefleet.client import Imagefleet
 from imagefleet.connection import Closed, Connection
+from imagefleet.defaults import VERSION
 from imagefleet.drawing import draw
 from imagefleet.endurance import pauses
 from imagefleet.errors import BadAnswer, ImagefleetError
@@ -23,7 +24,6 @@ from imagefleet.transport import Transport
 from imagefleet.wire import Fields, decode
 from imagefleet.workshop import Say, Workshop
 
-VERSION = "0.1.0"
 REPLACED = 4000
 
 

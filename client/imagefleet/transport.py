@@ -21,6 +21,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from imagefleet.defaults import VERSION
 from imagefleet.endurance import Endurance
 from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, Refused, Unreachable
 from imagefleet.wire import Fields, decode
@@ -116,7 +117,7 @@ class Transport:
             call.method,
             self.url(call.path) + (f"?{urlencode(query)}" if query else ""),
             body=call.body,
-            headers={"Accept": "application/json", "User-Agent": "imagefleet/0.1.0", **call.headers},
+            headers={"Accept": "application/json", "User-Agent": f"imagefleet/{VERSION}", **call.headers},
             timeout=urllib3.Timeout(connect=CONNECT_S, read=call.read_s),
             retries=_REDIRECTS,
             preload_content=preload,

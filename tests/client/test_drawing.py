@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from imagefleet.drawing import Picture, draw
+from imagefleet.jobs import Stopped
 from imagefleet.png import encode_png
 
 
@@ -52,8 +53,12 @@ def test_the_watcher_hears_how_far_it_is_and_may_end_it() -> None:
     draw(Picture("A fox", 100, 100), shares.append)
     assert shares == sorted(shares)
     assert (shares[0], len(shares) > 2, shares[-1] < 1) == (0.0, True, True)
-    with pytest.raises(StopIteration):
-        draw(Picture("A fox", 100, 100), lambda _: next(iter(())))
+    with pytest.raises(Stopped):
+        draw(Picture("A fox", 100, 100), _stop)
+
+
+def _stop(_: float) -> None:
+    raise Stopped
 
 
 def test_pixels_are_written_where_they_belong() -> None:

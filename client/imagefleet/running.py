@@ -1,0 +1,54 @@
+"""Running the reference extension as a program: names, lines on stdout, and an end on SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import signal
+import socket
+import threading
+from datetime import datetime
+
+import click
+
+from imagefleet.extension import Extension
+from imagefleet.terminal import plain
+
+END_S = 1.0
+
+
+def default_id() -> str:
+    """A name that says where the extension runs and that no other has."""
+    host = re.sub(r"[^A-Za-z0-9-]+", "-", socket.gethostname()).strip("-")[:60] or "host"
+    return f"reference-{host}-{secrets.token_hex(3)}"
+
+
+def run_until_signal(extension: Extension) -> None:
+    """Work until SIGTERM or Ctrl-C; a second one ends it at once."""
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, _interrupt)
+    threading.Thread(target=_run, args=(extension, ended), name="extension", daemon=True).start()
+    with contextlib.suppress(KeyboardInterrupt):
+        while not ended.wait(1.0):
+            pass
+    extension.stop()
+    ended.wait(END_S)
+    say("ended")
+
+
+def say(line: str) -> None:
+    """One line with the local time; that nobody reads it is no reason to stop working."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(f"{datetime.now().astimezone():%H:%M:%S} {plain(line)}")
+
+
+def _run(extension: Extension, ended: threading.Event) -> None:
+    try:
+        extension.run()
+    finally:
+        ended.set()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,58 @@
+"""What a person sees: words for a status, and progress on stderr."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from imagefleet.answers import ImageStatus
+
+# What others wrote must not move the cursor or change the colours of a terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+Progress = Callable[[ImageStatus], None]
+
+
+def plain(text: str) -> str:
+    """One line of text without control characters."""
+    return _CONTROL.sub(" ", text)
+
+
+def words(status: ImageStatus) -> str:
+    """The status in one line."""
+    if status.queue is not None:
+        place = f", number {status.queue.position} in the queue" if status.queue.position else ""
+        return plain(f"{status.status}{place}{f': {status.queue.reason}' if status.queue.reason else ''}")
+    if status.error:
+        reason = f" {status.reason}" if status.reason else ""
+        return plain(f"{status.status}: {status.error}{reason}{f' ({status.code})' if status.code else ''}")
+    share = "" if status.is_final else f" {status.progress} %"
+    return plain(f"{status.status}{share}{f' {status.message}' if status.message else ''}")
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """Shows each state on stderr: a bar on a terminal, a line each otherwise."""
+    if sys.stderr.isatty():
+        from imagefleet.bar import bar  # noqa: PLC0415 - rich takes long to load and only a terminal needs it
+
+        with bar() as show:
+            yield show
+    else:
+        yield _Lines().show
+
+
+class _Lines:
+    """Says nothing twice in a row."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def show(self, status: ImageStatus) -> None:
+        line = words(status)
+        if line != self._last:
+            click.echo(line, err=True)
+        self._last = line

@@ -1,0 +1,240 @@
+"""The command: results on stdout, progress on stderr, one sentence and a documented exit code for every end."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from imagefleet.cli import main
+from imagefleet.defaults import VERSION
+from tests.support.ports import free_port
+from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
+from tests.support.wire_answers import EVENTS, GENERATE, ID, IMAGE, STATUS, accepted, event, image, result, status
+
+PYPROJECT = Path(__file__).parents[2] / "client" / "pyproject.toml"
+FILE = f"/generated-images/{ID}_1.png"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(scripted: ScriptedServer) -> Run:
+    def invoke(*words: str, server: str = scripted.url) -> Result:
+        return CliRunner().invoke(main, list(words), env={"IMAGEFLEET_URL": server})
+
+    return invoke
+
+
+def test_a_submission_prints_the_id_alone(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, accepted())
+    ended = run("generate", "a", "red", "fox")
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, f"{ID}\n", "")
+    assert scripted.questions[0].json == {"prompt": "a red fox"}
+
+
+def test_every_option_finds_its_field(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, accepted())
+    named = [
+        "--model",
+        "m",
+        "--width",
+        "64",
+        "--height",
+        "32",
+        "--quality",
+        "hd",
+        "--style",
+        "vivid",
+        "--number",
+        "2",
+        "--user",
+        "u",
+    ]
+    run("generate", "fox", *named, "--param", "seed=7", "--param", "mood=dark blue", "--param", "x=NaN", "--json")
+    assert scripted.questions[0].json == {
+        "prompt": "fox",
+        "model": "m",
+        "userId": "u",
+        "parameters": {
+            "width": 64,
+            "height": 32,
+            "quality": "hd",
+            "style": "vivid",
+            "numberOfImages": 2,
+            "seed": 7,
+            "mood": "dark blue",
+            "x": "NaN",
+        },
+    }
+
+
+def test_waiting_tells_progress_on_stderr_and_prints_where_the_picture_is(run: Run, scripted: ScriptedServer) -> None:
+    queue = {"position": 2, "reason": "All are busy."}
+    scripted.on("POST", GENERATE, accepted())
+    scripted.on(
+        "GET",
+        STATUS,
+        status("accepted", 1, queue=queue),
+        status("processing", 2, progress=40, message="Ink"),
+        status("completed", 3),
+    )
+    scripted.on("GET", IMAGE, result(images=[image(FILE)]))
+    ended = run("generate", "fox", "--wait")
+    assert (ended.exit_code, ended.stdout) == (0, f"{scripted.url}{FILE}\n")
+    assert ended.stderr.splitlines() == [
+        f"Request {ID}",
+        "accepted, number 2 in the queue: All are busy.",
+        "processing 40 % Ink",
+        "completed",
+    ]
+
+
+def test_pictures_are_saved_under_harmless_names(run: Run, scripted: ScriptedServer, tmp_path: Path) -> None:
+    hostile = "/generated-images/.."
+    scripted.on("POST", GENERATE, accepted())
+    scripted.on("GET", STATUS, status("completed", 3))
+    scripted.on("GET", IMAGE, result(images=[image(FILE, b"one"), image("/a/.profile", b"two"), image(hostile, b"3")]))
+    for path, content in ((FILE, b"one"), ("/a/.profile", b"two"), ("/", b"3")):
+        scripted.on("GET", path, Reply(content))
+    folder = tmp_path / "new" / "folder"
+    ended = run("generate", "fox", "--output", str(folder))
+    names = [f"{ID}_1.png", "image_2.png", "image_3.png"]
+    assert (ended.exit_code, ended.stdout.split()) == (0, [str(folder / name) for name in names])
+    assert [(folder / name).read_bytes() for name in names] == [b"one", b"two", b"3"]
+
+
+def test_json_is_the_apis_own(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("GET", IMAGE, result(version=4, images=[image(FILE, b"one", width=8, sha256="x")]))
+    printed = json.loads(run("get", ID, "--json").stdout)
+    assert printed["requestId"] == ID
+    assert printed["images"] == [
+        {"imagePath": FILE, "imageUrl": f"https://images.example{FILE}", "width": 8, "bytes": 3, "sha256": "x"}
+    ]
+    assert (printed["timestamp"], printed["version"], printed["metadata"]) == (
+        "2024-01-14T12:00:00.000Z",
+        4,
+        {"model": "m", "prompt": "p"},
+    )
+
+
+def test_a_failed_request_is_a_failure_of_the_command(run: Run, scripted: ScriptedServer) -> None:
+    why = {"code": "ERR_TIMEOUT", "error": "Nobody answered.", "reason": "Three tried."}
+    scripted.on("GET", IMAGE, result("failed", **why))
+    scripted.on("GET", STATUS, status("failed", 3, **why))
+    ended = run("get", ID)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert ended.stderr == f"imagefleet: Request {ID} failed: Nobody answered. Three tried. (ERR_TIMEOUT)\n"
+    asked = run("status", ID)
+    assert (asked.exit_code, asked.stdout) == (0, "failed: Nobody answered. Three tried. (ERR_TIMEOUT)\n")
+
+
+def test_a_request_that_is_not_finished_has_its_own_exit_code(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("GET", IMAGE, result("processing", progress=40))
+    scripted.on("GET", STATUS, status("processing", 3))
+    assert (run("get", ID).exit_code, run("get", ID, "--timeout", "0.1").exit_code) == (4, 4)
+    assert "add --wait" in run("get", ID).stderr
+
+
+def test_a_refusal_is_one_sentence_with_what_the_operator_needs(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, refusal(429, "ERR_RATE_LIMIT", "At most 10 a minute.", Retry_After="43"))
+    ended = run("generate", "fox")
+    assert ended.exit_code == 1
+    assert ended.stderr == (
+        "imagefleet: At most 10 a minute. Try again in 43 s. (ERR_RATE_LIMIT, correlation id corr-0001)\n"
+    )
+
+
+def test_a_server_that_is_not_there_is_a_sentence_too(run: Run) -> None:
+    ended = run("list", server=f"http://127.0.0.1:{free_port()}")
+    assert (ended.exit_code, ended.stdout) == (3, "")
+    assert ended.stderr.count("\n") == 1
+    assert "connection refused. Start the server, or name another" in ended.stderr
+
+
+def test_a_submission_of_unknown_fate_says_where_to_look(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, CUT)
+    ended = run("generate", "fox")
+    assert ended.exit_code == 3
+    assert "look with `imagefleet list` before you try again" in ended.stderr
+
+
+def test_a_server_of_another_kind_is_recognised(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("GET", STATUS, Reply(b"<html>"))
+    ended = run("status", ID)
+    assert ended.exit_code == 5
+    assert "Check that --server or IMAGEFLEET_URL" in ended.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(run: Run, scripted: ScriptedServer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    scripted.on("GET", IMAGE, result(images=[image(FILE)]))
+    ended = run("get", ID, "--output", str(tmp_path / "file" / "folder"))
+    assert ended.exit_code == 6
+    assert "Not a directory. Choose another --output" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate"],
+        ["generate", "fox", "--param", "novalue"],
+        ["generate", "fox", "--width", "wide"],
+        ["status", "x", "--server", "localhost:3000"],
+        ["extension", "--server", "nonsense"],
+        ["extension", "--concurrent", "0"],
+        ["paint"],
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(run: Run, words: list[str]) -> None:
+    ended = run(*words)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert "Error: " in ended.stderr
+
+
+def test_the_server_may_be_named_before_or_after_the_command(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("GET", STATUS, status("accepted", 1))
+    before = run("--server", scripted.url, "status", ID, server="http://127.0.0.1:1")
+    after = run("status", ID, "--server", scripted.url + "/", server="http://127.0.0.1:1")
+    assert (before.stdout, after.stdout) == ("accepted 0 %\n", "accepted 0 %\n")
+
+
+def test_a_list_has_a_line_for_each_request_up_to_its_limit(run: Run, scripted: ScriptedServer) -> None:
+    page = {"requestId": ID, "status": "processing", "progress": 7, "metadata": {"prompt": "a\x1b[31mfox"}}
+    scripted.on("GET", "/api/images", Reply({"images": [page, page, page], "nextCursor": "n"}))
+    ended = run("list", "--limit", "2", "--user", "u", "--status", "processing")
+    assert ended.stdout == f"{ID}  processing    7 %  a [31mfox\n" * 2
+    assert [each.query for each in scripted.questions] == [{"userId": "u", "status": "processing", "limit": "2"}]
+    assert len([json.loads(line) for line in run("list", "--limit", "2", "--json").stdout.splitlines()]) == 2
+
+
+def test_cancelling_says_so(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("DELETE", IMAGE, Reply({"requestId": ID, "status": "cancelled", "message": "It is called off."}))
+    assert run("cancel", ID).stdout == "It is called off.\n"
+
+
+def test_events_are_lines(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("GET", EVENTS, Reply([event("OneEvent", 1), event("ImageGeneratedEvent", 2, "completed")]))
+    assert run("events", ID).stdout.split("\n") == [
+        "    1  OneEvent  processing",
+        "    2  ImageGeneratedEvent  completed",
+        "",
+    ]
+    assert json.loads(run("events", ID, "--json", "--after", "0").stdout.splitlines()[1])["seq"] == 2
+
+
+def test_every_command_explains_itself() -> None:
+    for name, command in main.commands.items():
+        explained = CliRunner().invoke(main, [name, "--help"]).stdout
+        options = [each for each in command.params if isinstance(each, click.Option)]
+        assert all(each.help for each in options), name
+        assert str(command.help).split("\n")[0][:40] in explained
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert tomllib.loads(PYPROJECT.read_text())["project"]["version"] == VERSION
+    assert VERSION in CliRunner().invoke(main, ["--version"]).stdout

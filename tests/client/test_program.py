@@ -1,0 +1,135 @@
+"""The command as a process: how fast it helps, how it ends, and what it imports."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.reference_extension import JOB, send_job
+from tests.support.scripted_server import Reply, ScriptedServer
+from tests.support.waiting import until
+from tests.support.wire_answers import ID, STATUS, status
+
+CLIENT = Path(__file__).parents[2] / "client"
+
+
+class Process:
+    """`python -m imagefleet` with its output as it comes."""
+
+    def __init__(self, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "imagefleet", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(CLIENT)},
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def has_said(self, words: str) -> bool:
+        return any(words in line for line in list(self.lines))
+
+    def end(self, number: signal.Signals) -> tuple[int, float]:
+        """Send the signal; the exit code and the seconds it took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(10)
+        self._reader.join(5)
+        return code, time.monotonic() - began
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+        self.process.stdout.close()
+
+
+@contextmanager
+def running(*words: str) -> Iterator[Process]:
+    started = Process(*words)
+    try:
+        yield started
+    finally:
+        started.process.kill()
+        started.process.wait(10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_extension_works_until_it_is_told_to_end(scripted: ScriptedServer, number: signal.Signals) -> None:
+    scripted.on("GET", "/api/websocket/info", Reply({"url": scripted.ws_url}))
+    options = ["--server", scripted.url, "--models", "sdxl, dall-e-3", "--concurrent", "2", "--step-ms", "0"]
+    with running("extension", *options) as program:
+        peer = scripted.sockets.next()
+        introduction = peer.welcome()
+        assert introduction["extensionId"].startswith("reference-")
+        assert introduction["metadata"]["capabilities"] == ["image-generation", "sdxl", "dall-e-3"]
+        send_job(peer)
+        peer.receive("image_generated")
+        peer.send("image_generation_confirmed", requestId=JOB, imagePath="/a.png", correlationId="c1")
+        until(lambda: program.has_said(f"job {JOB} is stored as /a.png"))
+        code, took_s = program.end(number)
+    assert (code, took_s < 2, peer.close_code) == (0, True, 1001)
+    assert program.has_said("ended")
+    assert not program.has_said("Traceback")
+
+
+def test_the_extension_ends_while_it_has_no_server() -> None:
+    with running("extension", "--ws", "ws://127.0.0.1:1/ws") as program:
+        until(lambda: program.has_said("trying again"))
+        code, took_s = program.end(signal.SIGTERM)
+    assert (code, took_s < 2.5) == (0, True)
+
+
+def test_ctrl_c_while_waiting_says_how_to_go_on(scripted: ScriptedServer) -> None:
+    def hold(_: object) -> Reply:
+        if len(scripted.questions) > 1:
+            scripted.closing.wait(20)
+        return status("processing", 1, progress=30)
+
+    scripted.on("GET", STATUS, hold)
+    with running("get", ID, "--wait", "--server", scripted.url) as program:
+        until(lambda: program.has_said("processing 30 %"))
+        code, _ = program.end(signal.SIGINT)
+    assert code == 130
+    assert program.has_said(f"`imagefleet get {ID} --wait` follows it")
+    assert not program.has_said("Traceback")
+
+
+def test_a_reader_that_goes_away_is_no_error_of_the_program(scripted: ScriptedServer) -> None:
+    scripted.on("GET", STATUS, status("processing", 1))
+    command = f"{sys.executable} -m imagefleet status {ID} --server {scripted.url} | true"
+    ended = subprocess.run(
+        ["bash", "-c", command],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(CLIENT)},
+    )
+    assert ended.stderr == ""
+
+
+def test_help_loads_neither_http_nor_sockets_nor_rich() -> None:
+    code = (
+        "import sys\nfrom imagefleet.cli import main\n"
+        "main(['generate', '--help'], standalone_mode=False)\n"
+        "print(sorted({'rich', 'urllib3', 'websocket'} & set(sys.modules)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(CLIENT)},
+    )
+    assert ended.stdout.splitlines()[-1] == "[]"
