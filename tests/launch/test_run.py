@@ -1,0 +1,85 @@
+"""`make run` as a whole: the real Procfile, started in a folder of its own, from the first request to Ctrl-C."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.support.ports import free_ports
+from tests.support.processes import Started
+from tests.support.stand_ins import ROOT, Start
+from tests.support.waiting import until
+
+START_S = 60.0
+FINAL = {"completed", "failed", "cancelled"}
+
+
+@pytest.fixture
+def house(house: Path) -> Path:
+    """What the launcher needs of a checkout."""
+    for name in ("Procfile", "celery_config.py", "gunicorn.conf.py", "wsgi.py"):
+        (house / name).symlink_to(ROOT / name)
+    return house
+
+
+def launch(start: Start, ports: list[int]) -> Started:
+    run = start("-m", "app.launch", PORT=str(ports[0]), WS_PORT=str(ports[1]))
+    run.until_it_says("Ctrl-C stops everything.", START_S)
+    return run
+
+
+def stop(run: Started) -> None:
+    run.send(signal.SIGINT)
+    assert run.ends(START_S) == 0
+    run.leaves_nothing()
+
+
+def suggestions(run: Started) -> list[list[str]]:
+    """The commands that the launcher tells people to try."""
+    return [shlex.split(line) for line in run.output.splitlines() if line.startswith("  curl ")]
+
+
+def answer_to(command: list[str]) -> Any:
+    return json.loads(subprocess.run(command, check=True, capture_output=True, timeout=30).stdout)
+
+
+def final(command: list[str], request_id: str) -> Any:
+    command = [part.replace("REQUEST_ID", request_id) for part in command]
+
+    def ended() -> Any:
+        answer = answer_to(command)
+        return answer if answer["status"] in FINAL else None
+
+    return until(ended, START_S, f"{request_id} to end")
+
+
+def test_what_it_tells_to_try_ends_in_a_picture_and_the_next_start_finds_it(start: Start, house: Path) -> None:
+    ports = free_ports(2)
+    run = launch(start, ports)
+    ask, look = suggestions(run)
+    result = final(look, answer_to(ask)["requestId"])
+    assert result["status"] == "completed", run.output
+    [picture] = (house / "generated-images").glob("*.png")
+    assert result["imagePath"] == f"/generated-images/{picture.name}"
+    assert Image.open(io.BytesIO(picture.read_bytes())).format == "PNG"
+    stop(run)
+    again = launch(start, ports)
+    found = final(look, result["requestId"])
+    assert {**found, "timestamp": result["timestamp"]} == result
+    stop(again)
+
+
+def test_a_launcher_that_is_killed_leaves_nothing_of_the_service(start: Start) -> None:
+    run = launch(start, free_ports(2))
+    until(lambda: run.output.count(" ready.") >= 2, START_S, "both workers to be ready")
+    assert len(run.family()) >= 9  # launcher, Redis, the worker's supervisor, 2 Celery workers with children, web, beat
+    run.process.kill()
+    run.leaves_nothing()
