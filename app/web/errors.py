@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestedRangeNotSatisfiable
+from werkzeug.routing import WebsocketMismatch
 from werkzeug.wrappers import Response as AnyResponse
 
 from app import logs
@@ -64,6 +65,8 @@ def _http(error: HTTPException) -> AnyResponse:
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         detail = f"{request.method} is not allowed here: use {allowed}."
+    if isinstance(error, WebsocketMismatch):
+        detail = "This address is a WebSocket: connect to it with ws:// or wss://."
     response = problem(status, code, detail)
     if isinstance(error, MethodNotAllowed | RequestedRangeNotSatisfiable):
         response.headers.extend(

@@ -7,7 +7,7 @@ from typing import BinaryIO, cast
 from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
-from app.domain.errors import Forbidden, NotFound, PayloadTooLarge
+from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFound, PayloadTooLarge
 from app.domain.images import is_file_name
 from app.services.generation import IMAGES_PATH
 from app.web import shapes
@@ -63,7 +63,7 @@ def operations(api: Api, house: House) -> None:
         query=UploadQuery,
         takes="application/octet-stream",
         answers=(Answer("The bytes are here", UploadReceipt),),
-        refusals=(Forbidden, NotFound, PayloadTooLarge),
+        refusals=(Forbidden, NotFound, AlreadyUploaded, InvalidRequest, PayloadTooLarge),
     )
     def upload_picture(request_id: str, query: UploadQuery) -> UploadReceipt:
         """For extensions whose pictures have no public address: `upload.url` of `generate_image` is this address, signed

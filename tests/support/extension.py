@@ -119,9 +119,10 @@ class Extension:
     def vanish(self) -> None:
         """Be gone, without a word."""
         with contextlib.suppress(OSError):  # the server was faster
+            assert self._socket.sock is not None
             self._socket.sock.shutdown(socket.SHUT_RDWR)
         self._reader.join(5)
-        self._socket.shutdown()
+        self._socket.shutdown()  # type: ignore[no-untyped-call]
 
     def _read(self) -> None:
         while True:

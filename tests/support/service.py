@@ -16,6 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from app.db import jobs
+from app.db.engine import Database
+from app.db.jobs import Job
 from app.launch.parent import end_with_parent
 from tests.support.extension import Extension
 from tests.support.ports import free_ports
@@ -30,6 +33,7 @@ QUICK = {
     "RECONNECT_GRACE_MS": "1500",
     "SWEEP_INTERVAL_MS": "500",
     "HUB_TIMEOUT_MS": "4000",
+    "AUTHENTICATION_TIMEOUT_MS": "2000",
     "DOWNLOAD_TIMEOUT_MS": "5000",
     "MAX_DOWNLOAD_ATTEMPTS": "2",
     "WORKER_PROCESSES": "2",
@@ -112,6 +116,16 @@ class Service:
     def extension(self, extension_id: str, *capabilities: str, web: int = 0, **options: Any) -> Extension:
         """An extension's socket at one of the web processes; use it in a `with` to have it authenticated."""
         return Extension(f"ws://127.0.0.1:{self.ports[web]}/ws", extension_id, *capabilities, **options)
+
+    def row(self, request_id: str) -> Job:
+        """The request as it stands in the database."""
+        database = Database(self.env["DATABASE_URL"])
+        try:
+            job = database.read(lambda c: jobs.find(c, request_id))
+        finally:
+            database.close()
+        assert job is not None
+        return job
 
     @property
     def pictures(self) -> list[str]:

@@ -33,7 +33,7 @@ def test_the_contracts_own_request_is_accepted_as_it_shows(client: FlaskClient, 
     }
     answer = client.post("/api/images/generate", json=body)
     assert answer.status_code == 200
-    told = answer.json
+    told: Any = answer.json
     assert set(told) == {"requestId", "status", "message", "correlationId", "timestamp"}
     assert UUID.fullmatch(told["requestId"])
     assert told["status"] == "accepted"
@@ -213,7 +213,7 @@ def test_a_list_holds_ones_own_newest_first_in_pages(client: FlaskClient) -> Non
     seen: list[str] = []
     cursor = ""
     while True:
-        page = client.get(f"/api/images?userId=ann&limit=2{cursor}").json
+        page: Any = client.get(f"/api/images?userId=ann&limit=2{cursor}").json
         seen += [each["requestId"] for each in page["images"]]
         if "nextCursor" not in page:
             break

@@ -1,0 +1,298 @@
+"""The socket's protocol on real parts: gunicorn, Redis, sockets."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import urllib.error
+from contextlib import closing
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+import websocket
+
+from tests.support.extension import Extension
+from tests.support.service import Service, call
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.xdist_group("service")
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+FOREIGN = "550e8400-e29b-41d4-a716-446655440000"
+
+
+def data_url() -> str:
+    return (
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+        "rkJggg=="
+    )
+
+
+def test_a_greeting_is_the_contracts_own(service: Service) -> None:
+    extension = service.extension("polite", "nothing")
+    first = extension.hear("authentication_required")
+    assert set(first) == {"type", "timestamp"}
+    assert TIME.fullmatch(first["timestamp"])
+    welcome = extension.authenticate()
+    assert set(welcome) == {"type", "extensionId", "timestamp"}
+    assert welcome["extensionId"] == "polite"
+    extension.vanish()
+
+
+def test_an_offer_is_the_contracts_own_with_documented_additions(service: Service) -> None:
+    request_id = service.submit(model="shown", userId="ann", parameters={"width": 32})
+    with service.extension("shown", "shown") as extension:
+        job = extension.next_job()
+        assert TIME.fullmatch(job.pop("timestamp"))
+        upload = job.pop("upload")
+        assert upload["url"].startswith(f"{service.url()}/api/uploads/{request_id}?")
+        assert (upload["method"], upload["maxBytes"]) == ("PUT", 10_485_760)
+        assert job.pop("lease")
+        assert len(job.pop("correlationId")) == 36
+        assert job == {
+            "type": "generate_image",
+            "requestId": request_id,
+            "prompt": "a red fox",
+            "model": "shown",
+            "parameters": {"width": 32},
+            "userId": "ann",
+        }
+        service.delete(f"/api/images/{request_id}")
+        stop = extension.hear("cancel_generation")
+        assert stop["requestId"] == request_id
+
+
+def test_nothing_but_authenticate_is_heard_before_it(service: Service) -> None:
+    extension = service.extension("hasty", "nothing")
+    for early in ({"type": "heartbeat", "extensionId": "hasty"}, {"type": "image_generated"}, {"type": "error"}):
+        extension.say(early)
+        assert extension.hear("error")["error"]
+    extension.authenticate()
+    extension.vanish()
+
+
+def test_who_does_not_authenticate_in_time_is_sent_away(service: Service) -> None:
+    extension = service.extension("mute")
+    assert extension.closed() == 4001
+    assert "authenticate" in extension.hear("error")["error"]
+
+
+MALFORMED: list[tuple[Any, str]] = [
+    ("", "not JSON"),
+    ("{", "not JSON"),
+    ("nonsense", "not JSON"),
+    ("[1]", "object"),
+    ("null", "object"),
+    ('{"type": NaN}', "not JSON"),
+    ("[" * 50_000, "not JSON"),
+    ('{"type":"heartbeat","x":' + "[" * 40 + "]" * 40 + "}", "deeper"),
+    ({}, "type"),
+    ({"type": None}, "type"),
+    ({"type": ["heartbeat"]}, "type"),
+    ({"type": "unknown"}, "type"),
+    ({"type": "generate_image", "requestId": FOREIGN}, "type"),
+    ({"type": "authenticate"}, "extensionId"),
+    ({"type": "authenticate", "extensionId": "a b"}, "extensionId"),
+    ({"type": "authenticate", "extensionId": "a", "metadata": 5}, "metadata"),
+    ({"type": "authenticate", "extensionId": "a", "metadata": {"capabilities": "all"}}, "capabilities"),
+    ({"type": "authenticate", "extensionId": "a", "metadata": {"maxConcurrent": 10**9}}, "maxConcurrent"),
+    ({"type": "authenticate", "extensionId": "a", "activeRequestIds": "x"}, "activeRequestIds"),
+    ({"type": "heartbeat"}, "extensionId"),
+    ({"type": "heartbeat", "extensionId": "other"}, "extensionId"),
+    ({"type": "heartbeat", "extensionId": "odd", "status": []}, "status"),
+    ({"type": "heartbeat", "extensionId": "odd", "status": {"available": "yes"}}, "available"),
+    ({"type": "heartbeat", "extensionId": "odd", "status": {"activeRequests": -1}}, "activeRequests"),
+    ({"type": "image_generated"}, "imageUrl"),
+    ({"type": "image_generated", "requestId": FOREIGN}, "imageUrl"),
+    ({"type": "image_generated", "requestId": FOREIGN, "imageUrl": "javascript:alert(1)"}, "imageUrl"),
+    ({"type": "image_generated", "requestId": FOREIGN, "imageUrl": "file:///etc/passwd"}, "imageUrl"),
+    ({"type": "image_generated", "requestId": FOREIGN, "imageUrl": "http://a/" + "x" * 9000}, "imageUrl"),
+    ({"type": "image_generated", "requestId": FOREIGN, "imageUrls": []}, "imageUrls"),
+    ({"type": "image_generated", "requestId": FOREIGN, "imageUrls": ["http://a/"] * 11}, "imageUrls"),
+    ({"type": "image_generated", "requestId": {"a": 1}, "imageUrl": "http://a/"}, "requestId"),
+    ({"type": "image_generation_failed", "requestId": FOREIGN}, "error"),
+    ({"type": "image_generation_failed", "requestId": FOREIGN, "error": "x", "retryAfterMs": -5}, "retryAfterMs"),
+    ({"type": "image_generation_progress", "requestId": FOREIGN}, "progress"),
+    ({"type": "image_generation_progress", "requestId": FOREIGN, "progress": 101}, "progress"),
+    ({"type": "image_generation_progress", "requestId": FOREIGN, "progress": -1}, "progress"),
+    ({"type": "image_generation_progress", "requestId": FOREIGN, "progress": "50"}, "progress"),
+    ({"type": "image_generation_progress", "requestId": FOREIGN, "progress": True}, "progress"),
+]
+
+
+def test_malformed_messages_are_answered_and_do_no_harm(service: Service) -> None:
+    with service.extension("odd", "nothing") as extension:
+        for message, name in MALFORMED:
+            extension.say(message)
+            error = extension.hear("error")
+            assert name in error["error"], (message, error)
+            assert TIME.fullmatch(error["timestamp"])
+        extension.say_bytes(b"\x00\x01")
+        assert "text" in extension.hear("error")["error"]
+        extension.beat()
+        assert set(extension.hear("heartbeat_response")) == {"type", "timestamp"}
+
+
+def test_an_extension_acts_only_on_jobs_that_it_holds(service: Service) -> None:
+    request_id = service.submit(model="guarded")
+    with service.extension("holder", "guarded") as holder, service.extension("thief", "nothing", web=1) as thief:
+        job = holder.next_job()
+        for report in (thief.done, thief.failed):
+            report(job, "https://images.example/stolen.png")
+            error = thief.hear("error")
+            assert (error["code"], error["requestId"]) == ("ERR_LEASE_LOST", request_id)
+        thief.progress(job, 99)
+        assert thief.hear("error")["code"] == "ERR_LEASE_LOST"
+        unknown = {**job, "requestId": FOREIGN}
+        thief.done(unknown, data_url())
+        assert thief.hear("error")["code"] == "ERR_LEASE_LOST"
+        status = service.status(request_id)
+        assert (status["status"], status["progress"]) == ("processing", 0)
+        holder.done(job, data_url())
+        holder.hear("image_generation_confirmed")
+        holder.failed(job, "changed my mind")
+        assert holder.hear("error")["code"] == "ERR_LEASE_LOST"
+    assert service.final(request_id)["status"] == "completed"
+
+
+def test_a_newer_socket_of_the_same_extension_replaces_the_older(service: Service) -> None:
+    request_id = service.submit(model="moving")
+    with service.extension("mover", "moving") as older:
+        job = older.next_job()
+        older.progress(job, 30)
+        newer = service.extension("mover", "moving", web=1, activeRequestIds=[request_id, FOREIGN])
+        assert newer.authenticate()["activeRequestIds"] == [request_id]
+        assert older.closed() == 4000
+        newer.done(job, data_url())
+        newer.hear("image_generation_confirmed")
+        newer.vanish()
+    assert service.final(request_id)["status"] == "completed"
+
+
+def test_the_whole_fleet_is_counted_over_all_web_processes(service: Service) -> None:
+    def counted(web: int) -> int:
+        count: int = service.get("/api/websocket/info", web).json["activeConnections"]
+        return count
+
+    until(lambda: counted(0) == 0, what="extensions of other tests to be gone")
+    with service.extension("one", "nothing"), service.extension("two", "nothing", web=1):
+        assert [counted(0), counted(1)] == [2, 2]
+    until(lambda: counted(1) == 0, what="both to be gone")
+
+
+def test_an_extension_that_answers_only_pings_keeps_the_job_it_was_offered(service: Service) -> None:
+    request_id = service.submit(model="silent")
+    with service.extension("silent", "silent") as extension:
+        job = extension.next_job()
+        until(lambda: service.row(request_id).handed_over, what="the pong behind the offer to be noted")
+        extension.done(job, data_url())
+        extension.hear("image_generation_confirmed")
+    assert service.final(request_id)["status"] == "completed"
+
+
+def test_a_message_beyond_the_limit_closes_the_socket_and_nothing_else(service: Service) -> None:
+    with service.extension("loud", "nothing") as loud, service.extension("calm", "nothing") as calm:
+        loud.say("x" * (1_048_576 + 1))
+        assert loud.closed() == 1009
+        calm.beat()
+        calm.hear("heartbeat_response")
+
+
+def test_a_slow_reader_gets_every_message_whole(service: Service) -> None:
+    """The library below sends a part of a frame and calls it sent; nobody may notice."""
+    count = 40
+    filler = ["x" * 1000] * 100
+    small = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),)
+    slow = websocket.create_connection(f"ws://127.0.0.1:{service.ports[0]}/ws", timeout=30, sockopt=small)
+    hello = {"type": "authenticate", "extensionId": "slow", "metadata": {"maxConcurrent": 64, "capabilities": ["big"]}}
+    slow.send(json.dumps(hello))
+    ids = {service.submit(model="big", parameters={"filler": filler}) for _ in range(count)}
+    until(lambda: all(service.status(i)["status"] == "processing" for i in ids), 30, "all to be offered")
+    got: set[str] = set()
+    while got != ids:
+        message = json.loads(slow.recv())
+        if message["type"] == "generate_image":
+            assert message["parameters"]["filler"] == filler
+            got.add(message["requestId"])
+    slow.close()
+    for request_id in ids:
+        service.delete(f"/api/images/{request_id}")
+
+
+def test_a_flood_holds_up_nobody_else(service: Service) -> None:
+    flood = service.extension("flood", "nothing")
+    flood.authenticate()
+    beat = json.dumps({"type": "heartbeat", "extensionId": "flood", "status": {"available": True}})
+    with service.extension("steady", "nothing") as steady:
+        for _ in range(50):
+            for _ in range(40):
+                flood.say(beat)
+            steady.beat()
+            steady.hear("heartbeat_response", timeout_s=10)
+    flood.vanish()
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({"Sec-WebSocket-Version": "13"}, "Sec-WebSocket-Key"),
+        ({"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x"}, "Sec-WebSocket-Key"),
+        ({"Sec-WebSocket-Version": "8", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}, "Sec-WebSocket-Version"),
+        ({"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}, "Sec-WebSocket-Version"),
+    ],
+)
+def test_a_handshake_that_is_none_is_refused(service: Service, headers: dict[str, str], name: str) -> None:
+    with closing(HTTPConnection("127.0.0.1", service.ports[0], timeout=10)) as http:
+        http.request("GET", "/ws", headers={"Upgrade": "websocket", "Connection": "Upgrade", **headers})
+        answer = http.getresponse()
+        assert answer.status == 400
+        assert name in json.load(answer)["detail"]
+
+
+def test_the_socket_path_without_a_handshake_says_what_it_is(service: Service) -> None:
+    answer = call("GET", service.url("/ws"))
+    assert answer.status == 400
+    assert "WebSocket" in answer.json["detail"]
+
+
+def test_compression_is_not_agreed_to(service: Service) -> None:
+    offer = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
+    ws = websocket.create_connection(f"ws://127.0.0.1:{service.ports[0]}/ws", timeout=10, header=offer)
+    assert "sec-websocket-extensions" not in (ws.getheaders() or {})
+    ws.close()
+
+
+def test_uploads_are_for_whom_they_were_granted_and_once(service: Service) -> None:
+    request_id = service.submit(model="granted")
+    with service.extension("granted", "granted") as extension:
+        job = extension.next_job()
+        for spoilt in (
+            {**job, "upload": {**job["upload"], "url": job["upload"]["url"].replace("signature=", "signature=0")}},
+            {**job, "upload": {**job["upload"], "url": job["upload"]["url"].replace(request_id, FOREIGN)}},
+            {**job, "upload": {**job["upload"], "url": job["upload"]["url"].replace("attempt=1", "attempt=2")}},
+        ):
+            assert _refused(extension, spoilt, b"x") == 403
+        extension.upload(job, b"first")
+        assert _refused(extension, job, b"second") == 409
+        assert _announced(service, job, 10_485_761) == 413
+        service.delete(f"/api/images/{request_id}")
+        assert _refused(extension, job, b"late", position=2) == 403
+
+
+def _refused(extension: Extension, job: dict[str, Any], data: bytes, position: int = 0) -> int:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        extension.upload(job, data, position)
+    with caught.value:
+        assert json.load(caught.value)["code"].startswith("ERR_")
+    return caught.value.code
+
+
+def _announced(service: Service, job: dict[str, Any], size: int) -> int:
+    """The answer to a body of that size before any of it is sent."""
+    with closing(HTTPConnection("127.0.0.1", service.ports[0], timeout=10)) as http:
+        http.putrequest("PUT", job["upload"]["url"].removeprefix(service.url()) + "&position=1")
+        http.putheader("Content-Length", str(size))
+        http.endheaders()
+        return http.getresponse().status
