@@ -237,4 +237,4 @@ def _show_result(fleet: Imagefleet, result: GeneratedImage, output: Path | None,
 
 
 def _pretty(answer: object) -> str:
-    return json.dumps(wire(answer), ensure_ascii=False, indent=2)
+    return json.dumps(wire(answer), indent=2)

@@ -37,7 +37,7 @@ class Connection:
             self._wire.settimeout(CONNECT_S)
             self._wire.connect(url, suppress_origin=True)  # type: ignore[no-untyped-call] # theirs has no types
             self._wire.settimeout(silence_s)
-        except (websocket.WebSocketException, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's handshake makes the library raise means the same
             raise Closed(f"cannot connect to {url}: {_why(error)}") from None
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -93,6 +93,7 @@ class Connection:
             self.abort()
             raise Closed("the server has been silent for too long") from None
         except (websocket.WebSocketException, OSError, AttributeError) as error:
+            # AttributeError: the library itself stumbles where another thread has just closed the socket
             self.abort()
             raise Closed(f"the connection broke: {_why(error)}") from None
 

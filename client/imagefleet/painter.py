@@ -74,7 +74,7 @@ def _generated(job: Job, urls: list[str], size: dict[str, Any]) -> Message:
     made = {"model": job.model, "prompt": job.prompt, **size, "generatedAt": timestamp(datetime.now(UTC))}
     more = {"imageUrls": urls} if len(urls) > 1 else {}
     report = job.message("image_generated", imageUrl=urls[0], **more, metadata=made)
-    if len(encode(report).encode("utf-8", "replace")) > MAX_MESSAGE_BYTES:
+    if len(encode(report)) > MAX_MESSAGE_BYTES:
         words = "The pictures are too large for a message, and the upload did not take them."
         return job.failure("The extension cannot hand its pictures over", words, retryable=True)
     return report

@@ -33,8 +33,8 @@ def wire(value: Any) -> Any:
 
 
 def encode(body: Mapping[str, Any]) -> str:
-    """JSON without needless spaces."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    """JSON without needless spaces, in ASCII: a prompt may hold what no encoding takes, and must not break anything."""
+    return json.dumps(body, separators=(",", ":"))
 
 
 def decode(text: str | bytes) -> Fields:

@@ -17,9 +17,9 @@ import pytest
 from tests.support.reference_extension import JOB, send_job
 from tests.support.scripted_server import Reply, ScriptedServer
 from tests.support.waiting import until
-from tests.support.wire_answers import ID, STATUS, status
+from tests.support.wire_answers import ID, IMAGE, STATUS, image, result, status
 
-CLIENT = Path(__file__).parents[2] / "client"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "client")}
 
 
 class Process:
@@ -31,7 +31,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(CLIENT)},
+            env=ENVIRONMENT,
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -106,6 +106,23 @@ def test_ctrl_c_while_waiting_says_how_to_go_on(scripted: ScriptedServer) -> Non
     assert not program.has_said("Traceback")
 
 
+def test_a_terminal_gets_a_bar_and_the_pipe_only_the_result(scripted: ScriptedServer) -> None:
+    inked = status("processing", 1, progress=30, message="[bold]Ink")
+    scripted.on("GET", STATUS, inked, inked, inked, status("completed", 2))
+    scripted.on("GET", IMAGE, result(images=[image("/generated-images/a.png")]))
+    terminal, stderr = os.openpty()
+    words = [sys.executable, "-m", "imagefleet", "get", ID, "--wait", "--server", scripted.url]
+    ended = subprocess.run(
+        words, check=True, stdout=subprocess.PIPE, stderr=stderr, text=True, env={**ENVIRONMENT, "TERM": "xterm"}
+    )
+    os.close(stderr)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    assert ended.stdout == f"{scripted.url}/generated-images/a.png\n"
+    assert "━" in shown
+    assert "processing 30 % [bold]Ink" in shown
+
+
 def test_a_reader_that_goes_away_is_no_error_of_the_program(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("processing", 1))
     command = f"{sys.executable} -m imagefleet status {ID} --server {scripted.url} | true"
@@ -114,7 +131,7 @@ def test_a_reader_that_goes_away_is_no_error_of_the_program(scripted: ScriptedSe
         check=False,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(CLIENT)},
+        env=ENVIRONMENT,
     )
     assert ended.stderr == ""
 
@@ -130,6 +147,6 @@ def test_help_loads_neither_http_nor_sockets_nor_rich() -> None:
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(CLIENT)},
+        env=ENVIRONMENT,
     )
     assert ended.stdout.splitlines()[-1] == "[]"

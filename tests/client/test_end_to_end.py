@@ -1,0 +1,85 @@
+"""Library, command and reference extension against the real service."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from imagefleet.answers import ImageStatus
+from imagefleet.cli import main
+from imagefleet.client import Imagefleet
+from imagefleet.errors import Refused
+from imagefleet.extension import Extension, Settings
+from tests.support.service import Service
+
+pytestmark = pytest.mark.xdist_group("service")
+
+
+@contextmanager
+def painting(service: Service, model: str, *, step_s: float = 0.0) -> Iterator[list[str]]:
+    """A reference extension that draws for one model; what it says."""
+    said: list[str] = []
+    extension = Extension(Settings(service.url(), f"reference-{model}", models=(model,), step_s=step_s), said.append)
+    running = threading.Thread(target=extension.run, daemon=True)
+    running.start()
+    try:
+        yield said
+    finally:
+        extension.stop()
+        running.join(5)
+
+
+def test_pictures_come_all_the_way(service: Service, tmp_path: Path) -> None:
+    told: list[ImageStatus] = []
+    with painting(service, "ref-a", step_s=0.02) as said, Imagefleet(service.url(web=1)) as fleet:
+        accepted = fleet.generate("A lighthouse", model="ref-a", width=640, height=480, number_of_images=2)
+        result = fleet.wait(accepted.request_id, told.append, timeout_s=60)
+        assert (result.status, len(result.images), result.metadata.prompt) == ("completed", 2, "A lighthouse")
+        files = [fleet.download(image, tmp_path / f"{n}.png") for n, image in enumerate(result.images)]
+        assert [Image.open(io.BytesIO(file.read_bytes())).size for file in files] == [(640, 480)] * 2
+        assert files[0].read_bytes() != files[1].read_bytes()
+        assert result.images[0].sha256
+        facts = list(fleet.events(accepted.request_id))
+        assert (facts[0].type, facts[-1].type) == ("ImageGenerationRequestedEvent", "ImageGeneratedEvent")
+        assert list(fleet.events(accepted.request_id, last_event_id=facts[-1].seq)) == []
+    progress = [status.progress for status in told]
+    assert progress == sorted(progress)
+    assert any(f"{accepted.request_id} is stored as {result.image_path}" in line for line in said)
+
+
+def test_the_command_saves_what_it_asked_for(service: Service, tmp_path: Path) -> None:
+    order = ["generate", "a", "red", "fox", "--model", "ref-b", "--width", "64", "--height", "64", "--user", "someone"]
+    with painting(service, "ref-b"):
+        ended = CliRunner().invoke(
+            main, ["--server", service.url(), *order, "--timeout", "60", "--output", str(tmp_path)]
+        )
+    assert (ended.exit_code, ended.stdout.split()) == (0, [str(next(tmp_path.iterdir()))]), ended.stderr
+    listed = CliRunner().invoke(main, ["list", "--user", "someone", "--server", service.url()]).stdout
+    assert "a red fox" in listed
+
+
+def test_a_request_that_is_called_off_is_dropped_by_the_extension(service: Service) -> None:
+    with painting(service, "ref-c", step_s=30.0) as said, Imagefleet(service.url()) as fleet:
+        request_id = fleet.generate("Slow", model="ref-c").request_id
+        moving = threading.Event()
+        waiting = threading.Thread(target=lambda: fleet.wait(request_id, lambda s: moving.set() if s.message else None))
+        waiting.start()
+        assert moving.wait(30)
+        assert fleet.cancel(request_id).status == "cancelled"
+        waiting.join(30)
+        assert fleet.get(request_id).status == "cancelled"
+    assert any("was called off" in line for line in said)
+
+
+def test_refusals_carry_their_code(service: Service) -> None:
+    with Imagefleet(service.url()) as fleet, pytest.raises(Refused) as caught:
+        fleet.generate("  ")
+    assert (caught.value.code, caught.value.status) == ("ERR_INVALID_PROMPT", 400)
+    assert caught.value.correlation_id
