@@ -19,6 +19,8 @@ from app.config import BadSetting, Settings
 DISPATCH = "dispatch"
 DOWNLOAD = "download"
 MOST_IMAGES = 10  # of one request: each may take the whole DOWNLOAD_TIMEOUT_MS
+JUDGING_S = 10  # and to be decoded and packed
+TIDY_S = 60.0
 CHATTY = ("celery.app.trace", "celery.beat", "celery.worker.strategy")  # several lines a task, and a tick is a task
 
 
@@ -33,7 +35,7 @@ def broker_url(redis_url: str) -> str:
 
 def configured(settings: Settings) -> Celery:
     """The application for these settings."""
-    longest_task_s = MOST_IMAGES * settings.download_timeout_ms // 1000 + 60
+    longest_task_s = MOST_IMAGES * (settings.download_timeout_ms // 1000 + JUDGING_S) + 60
     sweep_s = settings.sweep_interval_ms / 1000
     app = Celery("imagefleet", broker=broker_url(settings.redis_url))
     app.conf.update(
@@ -74,6 +76,7 @@ def configured(settings: Settings) -> Celery:
         beat_schedule={
             # A tick that was not taken by the time of the next one is worth nothing.
             "sweep": {"task": "housekeeping.sweep", "schedule": sweep_s, "options": {"expires": sweep_s}},
+            "tidy": {"task": "housekeeping.tidy", "schedule": TIDY_S, "options": {"expires": TIDY_S}},
         },
     )
     return app

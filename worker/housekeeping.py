@@ -1,4 +1,4 @@
-"""What beat wakes every few seconds."""
+"""What beat wakes again and again."""
 
 from __future__ import annotations
 
@@ -10,4 +10,9 @@ from worker.house import house
 def sweep() -> None:
     """Find what a crash, a lost message or the passing of time left behind."""
     house().housekeeping.sweep()
+
+
+@celery.task(name="housekeeping.tidy")
+def tidy() -> None:
+    """Remove files that nobody will come for."""
     house().tidying.sweep()
