@@ -64,6 +64,8 @@ class Settings:
     sweep_interval_ms: int
     max_message_bytes: int
     max_body_bytes: int
+    max_waiting: int
+    min_free_disk_bytes: int
     web_processes: int
     worker_processes: int
     auto_migrate: bool
@@ -119,6 +121,8 @@ class Settings:
             sweep_interval_ms=read.whole("SWEEP_INTERVAL_MS", 2_000, 100, 60_000),
             max_message_bytes=read.whole("MAX_MESSAGE_BYTES", 1_048_576, 16_384),
             max_body_bytes=read.whole("MAX_BODY_BYTES", 131_072, 1_024),
+            max_waiting=read.whole("MAX_WAITING", 100_000, 1),
+            min_free_disk_bytes=read.whole("MIN_FREE_DISK", 104_857_600, 0),
             web_processes=read.whole("WEB_PROCESSES", 1, 1, 256),
             worker_processes=read.whole("WORKER_PROCESSES", 2, 1, 256),
             auto_migrate=read.choice("AUTO_MIGRATE", "on", {"on", "off"}) == "on",

@@ -17,6 +17,7 @@ from app.adapters.studio import PictureStudio
 from app.adapters.tasks import CeleryTasks
 from app.config import Settings
 from app.db.engine import Database, Runner, inline
+from app.services.admission import Admission
 from app.services.cancellation import Cancellation
 from app.services.dispatch import Dispatch
 from app.services.download import Download
@@ -77,7 +78,7 @@ def build(tools: Tools) -> House:
     return House(
         settings=tools.settings,
         tools=tools,
-        submission=Submission(tools),
+        submission=Submission(tools, Admission(tools)),
         lookup=Lookup(tools, watching),
         watching=watching,
         cancellation=Cancellation(tools),

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,11 @@ class LocalStore:
     def delete(self, name: str) -> None:
         """Remove the picture `name`; it is no error that there is none. Raises BadName, StoreError."""
         _unlink(self._picture(name))
+
+    def free_bytes(self) -> int:
+        """How much room the disk has for us. Raises StoreError."""
+        with _sentences("The room for pictures cannot be found out"):
+            return shutil.disk_usage(self.root).free
 
     def sweep_staging(self, before_ms: int) -> int:
         """Remove unfinished files last changed before then (ms since the epoch); returns how many.

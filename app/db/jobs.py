@@ -197,6 +197,12 @@ def waiting_since(connection: Connection, model: str, before_ms: int, limit: int
     )
 
 
+def more_wait_than(connection: Connection, count: int) -> bool:
+    """True where more than `count` jobs wait."""
+    line = select(literal(1)).where(jobs.c.status == Status.ACCEPTED.value).order_by(jobs.c.place, jobs.c.id)
+    return connection.execute(line.offset(count).limit(1)).first() is not None
+
+
 def anyone_waiting(connection: Connection) -> bool:
     """True where at least one job waits and is due."""
     query = select(literal(1)).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.due_at <= now_ms()).limit(1)

@@ -10,17 +10,21 @@ from app.domain.ids import time_ordered_id
 from app.domain.orders import Order
 from app.domain.policy import place_in_line
 from app.services import steps
+from app.services.admission import Admission
 from app.services.tools import Tools
 
 
 class Submission:
     """Takes orders."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, admission: Admission) -> None:
         self.tools = tools
+        self.admission = admission
 
     def submit(self, order: Order, correlation_id: str) -> Job:
         """Accept the order; when this returns, it is in the database for good. Raises Unavailable."""
+
+        self.admission.check()
 
         def work(tx: Transaction) -> Job:
             job = self._insert(tx, order, correlation_id)

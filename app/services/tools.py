@@ -72,6 +72,9 @@ class Store(Protocol):
     def delete(self, name: str) -> None:
         """Remove the picture."""
 
+    def free_bytes(self) -> int:
+        """How much room there is."""
+
     def sweep_staging(self, before_ms: int) -> int:
         """Remove what was left unfinished before then."""
 
