@@ -69,7 +69,7 @@ def answers(port: int) -> bool:
 def serving(start: Start, **env: str) -> tuple[Started, int]:
     port = free_port()
     run = serve(start, PORT=str(port), **env)
-    until(lambda: answers(port))
+    until(lambda: answers(port), 30)
     return run, port
 
 
@@ -87,7 +87,7 @@ def test_port_alone_serves_on_that_one_port(start: Start) -> None:
 def test_with_ws_port_it_serves_on_both(start: Start) -> None:
     port, sockets = free_ports(2)
     serve(start, PORT=str(port), WS_PORT=str(sockets))
-    until(lambda: answers(port) and answers(sockets))
+    until(lambda: answers(port) and answers(sockets), 30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
@@ -112,7 +112,7 @@ def test_requests_under_way_are_answered_before_a_worker_stops(start: Start) -> 
 def test_a_hub_that_hangs_or_breaks_holds_nobody_up(start: Start, trouble: dict[str, str]) -> None:
     run, _ = serving(start, **trouble)
     run.send(signal.SIGTERM)
-    assert run.ends(timeout_s=10) == 0
+    assert run.ends(timeout_s=15) == 0
 
 
 def test_a_port_in_use_is_one_line(start: Start) -> None:
@@ -134,6 +134,6 @@ def test_a_bad_setting_is_one_line(start: Start) -> None:
 
 def test_workers_of_a_master_that_was_killed_end_with_it(start: Start) -> None:
     run, _ = serving(start, WEB_PROCESSES="2")
-    until(lambda: len(run.family()) == 3)
+    until(lambda: len(run.family()) == 3, 30)
     run.process.kill()
     run.leaves_nothing()

@@ -200,6 +200,6 @@ def test_a_reader_of_its_output_that_goes_away_stops_nothing(house: Path) -> Non
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()
-        until(lambda: answers(port))
+        until(lambda: answers(port), 30)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import signal
 import subprocess
+import sys
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from app.launch.procfile import read_procfile
 from tests.support.ports import free_ports
 from tests.support.processes import Started
 from tests.support.stand_ins import ROOT, Start
@@ -20,6 +25,7 @@ from tests.support.waiting import until
 
 START_S = 60.0
 FINAL = {"completed", "failed", "cancelled"}
+RUN = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 @pytest.fixture
@@ -34,6 +40,12 @@ def launch(start: Start, ports: list[int]) -> Started:
     run = start("-m", "app.launch", PORT=str(ports[0]), WS_PORT=str(ports[1]))
     run.until_it_says("Ctrl-C stops everything.", START_S)
     return run
+
+
+def healthy(port: int) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+        return bool(answer.status == 200)
+    return False
 
 
 def stop(run: Started) -> None:
@@ -51,28 +63,31 @@ def answer_to(command: list[str]) -> Any:
     return json.loads(subprocess.run(command, check=True, capture_output=True, timeout=30).stdout)
 
 
-def final(command: list[str], request_id: str) -> Any:
+def final(run: Started, command: list[str], request_id: str) -> Any:
     command = [part.replace("REQUEST_ID", request_id) for part in command]
 
     def ended() -> Any:
         answer = answer_to(command)
         return answer if answer["status"] in FINAL else None
 
-    return until(ended, START_S, f"{request_id} to end")
+    try:
+        return until(ended, START_S, f"{request_id} to end")
+    except AssertionError as problem:
+        raise AssertionError(f"{problem}\nThe service said:\n{run.output}") from None
 
 
 def test_what_it_tells_to_try_ends_in_a_picture_and_the_next_start_finds_it(start: Start, house: Path) -> None:
     ports = free_ports(2)
     run = launch(start, ports)
     ask, look = suggestions(run)
-    result = final(look, answer_to(ask)["requestId"])
+    result = final(run, look, answer_to(ask)["requestId"])
     assert result["status"] == "completed", run.output
     [picture] = (house / "generated-images").glob("*.png")
     assert result["imagePath"] == f"/generated-images/{picture.name}"
     assert Image.open(io.BytesIO(picture.read_bytes())).format == "PNG"
     stop(run)
     again = launch(start, ports)
-    found = final(look, result["requestId"])
+    found = final(again, look, result["requestId"])
     assert {**found, "timestamp": result["timestamp"]} == result
     stop(again)
 
@@ -83,3 +98,19 @@ def test_a_launcher_that_is_killed_leaves_nothing_of_the_service(start: Start) -
     assert len(run.family()) >= 9  # launcher, Redis, the worker's supervisor, 2 Celery workers with children, web, beat
     run.process.kill()
     run.leaves_nothing()
+
+
+def test_any_runner_of_procfiles_may_start_all_three_at_once_with_port_alone(
+    start: Start, house: Path, redis_url: str
+) -> None:
+    [port] = free_ports(1)
+    env = {"PORT": str(port), "REDIS_URL": redis_url, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    runs = {name: start("-c", RUN, *words, **env) for name, words in read_procfile(house / "Procfile").items()}
+    until(lambda: healthy(port), START_S, f"the web to answer; it said: {runs['web'].output}")
+    until(lambda: runs["worker"].output.count(" ready.") == 2, START_S, "both workers to be ready")
+    info = json.loads(urllib.request.urlopen(f"http://127.0.0.1:{port}/api/websocket/info", timeout=10).read())
+    assert info["url"] == f"ws://127.0.0.1:{port}/ws"
+    for run in runs.values():
+        run.send(signal.SIGTERM)
+    assert {name: run.ends(START_S) for name, run in runs.items()} == {"worker": 0, "web": 0, "beat": 0}
+    assert "Traceback" not in "".join(run.output for run in runs.values())

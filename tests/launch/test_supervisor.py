@@ -49,7 +49,7 @@ def said(run: Started) -> list[tuple[str, str]]:
 
 def test_what_ends_is_started_again_after_longer_and_longer_pauses(start: Start) -> None:
     run = supervise(start, short=stand_in("end"))
-    until(lambda: run.output.count("again in 0.2 s") >= 2)
+    until(lambda: run.output.count("again in 0.2 s") >= 2, 30)
     pauses = re.findall(r"short +\| ended with status 7; it is started again in (\S+) s", run.output)
     assert pauses[:4] == ["0.05", "0.1", "0.2", "0.2"]
 
@@ -64,7 +64,7 @@ def test_one_that_was_killed_is_started_again(start: Start) -> None:
     [first] = [process for process in run.family() if "alone" in process.cmdline()]
     first.kill()
     run.until_it_says("ended with status 137")
-    until(lambda: run.output.count("here I am alone") == 2)
+    until(lambda: run.output.count("here I am alone") == 2, 30)
 
 
 def test_a_program_that_is_not_there_is_said_and_tried_again(start: Start) -> None:
@@ -92,7 +92,7 @@ def test_a_stop_that_was_asked_for_ends_with_status_0_and_leaves_nothing(start: 
 
 def test_a_stop_reaches_one_that_waits_to_be_started_again(start: Start) -> None:
     run = supervise(start, short=stand_in("end"))
-    until(lambda: run.output.count("again in 0.2 s") >= 2)
+    until(lambda: run.output.count("again in 0.2 s") >= 2, 30)
     run.send(signal.SIGTERM)
     assert run.ends() == 0
 
@@ -112,7 +112,7 @@ def test_a_second_request_ends_all_grace(start: Start) -> None:
         run.send(signal.SIGINT)
         return run.process.poll() is not None
 
-    until(asked_again)
+    until(asked_again, 30)
     assert run.process.returncode == 0
     run.leaves_nothing()
 
@@ -140,7 +140,7 @@ def test_a_supervisor_that_is_killed_leaves_nothing_running(start: Start) -> Non
 
 def test_what_a_service_leaves_behind_ends_with_it(start: Start) -> None:
     run = supervise(start, short=stand_in("parent", "end"))
-    until(lambda: run.output.count("here I am parent") >= 3)
+    until(lambda: run.output.count("here I am parent") >= 3, 30)
     run.send(signal.SIGTERM)
     assert run.ends() == 0
     assert run.output.count("ended with status 7") >= 2  # its child holds the pipe open, and nobody waits for that

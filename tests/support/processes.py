@@ -31,7 +31,7 @@ class Started:
         """What it, and those it started, have printed so far."""
         return self._log.read_text(errors="replace")
 
-    def until_it_says(self, text: str, timeout_s: float = 20.0) -> None:
+    def until_it_says(self, text: str, timeout_s: float = 60.0) -> None:
         """Wait for `text` in its output."""
         try:
             until(lambda: text in self.output, timeout_s, text)
@@ -42,7 +42,7 @@ class Started:
         """Send it a signal: to it alone, as `kill` does."""
         self.process.send_signal(number)
 
-    def ends(self, timeout_s: float = 30.0) -> int:
+    def ends(self, timeout_s: float = 60.0) -> int:
         """Wait for its end; returns its exit status (negative for a signal)."""
         try:
             return self.process.wait(timeout_s)
@@ -53,7 +53,7 @@ class Started:
         """Every living process that carries its mark, whoever is its parent by now."""
         return [process for process in psutil.process_iter() if _mark_of(process) == self._mark]
 
-    def leaves_nothing(self, timeout_s: float = 10.0) -> None:
+    def leaves_nothing(self, timeout_s: float = 30.0) -> None:
         """Wait until the whole family has ended."""
         until(lambda: not self.family(), timeout_s, f"the end of {self.family()}")
 
