@@ -8,6 +8,7 @@ import pytest
 
 from app.db.engine import Database
 from tests.support import fakes
+from tests.support.crew import Crew
 from tests.support.fakes import Bench
 
 
@@ -15,3 +16,9 @@ from tests.support.fakes import Bench
 def bench(database: Database, tmp_path: Path) -> Bench:
     """Tools with a real database and a real store; the rest are fakes."""
     return fakes.bench(database, tmp_path / "generated-images")
+
+
+@pytest.fixture
+def crew(bench: Bench) -> Crew:
+    """Every service on those tools, and short ways to use them."""
+    return Crew.of(bench)

@@ -1,0 +1,177 @@
+"""The single door: the table's arrows and no others, each with its event, in one transaction."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from app.db import jobs
+from app.db.engine import Database, Transaction
+from app.db.jobs import Job
+from app.db.tables import jobs as table
+from app.domain import events
+from app.domain.states import TABLE, Status, Step
+from app.services import steps
+from tests.support.crew import Crew
+
+FACTS: dict[Step, events.Event] = {
+    Step.SUBMIT: events.ImageGenerationRequestedEvent("dall-e-3", "ann"),
+    Step.ASSIGN: events.ImageGenerationAssignedEvent("e1", 1),
+    Step.REQUEUE: events.ImageGenerationRequeuedEvent("e1", 1, "ERR_TIMEOUT", "too slow"),
+    Step.GENERATED: events.ImageDownloadStartedEvent("e1", 1, 1),
+    Step.STORE: events.ImageGeneratedEvent(("/generated-images/a.png",)),
+    Step.FAIL: events.ImageGenerationFailedEvent("ERR_TIMEOUT", "too slow"),
+    Step.CANCEL: events.ImageGenerationCancelledEvent(),
+}
+IN_THE_TABLE = [(status, step) for status in Status for step in Step if status in TABLE[step].sources]
+
+
+def standing(crew: Crew, status: Status) -> Job:
+    """A job of that status."""
+    job = crew.order()
+    crew.pass_time(job, status=status.value)
+    crew.bench.bus.changes.clear()
+    return crew.now(job)
+
+
+def take(crew: Crew, job: Job, step: Step, *conditions: Any, **values: Any) -> Job | None:
+    fact = FACTS.get(step)
+    return crew.bench.database.write(
+        lambda tx: steps.take(crew.bench.tools, tx, step, job.id, *conditions, event=fact, **values)
+    )
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_step_that_the_table_does_not_have_changes_nothing(crew: Crew, status: Status) -> None:
+    job = standing(crew, status)
+    before = crew.facts(job)
+    absent = [step for step in Step if status not in TABLE[step].sources]
+    assert absent
+    for step in absent:
+        assert take(crew, job, step, progress=99) is None, step
+    assert crew.now(job) == job
+    assert crew.facts(job) == before
+    assert crew.bench.bus.changes == []
+
+
+@pytest.mark.parametrize(("status", "step"), IN_THE_TABLE)
+def test_a_step_leads_where_the_table_says_and_leaves_its_event(crew: Crew, status: Status, step: Step) -> None:
+    job = standing(crew, status)
+    moved = take(crew, job, step)
+    assert moved is not None
+    assert moved == crew.now(job)
+    assert (moved.status, moved.version) == (TABLE[step].target, job.version + 1)
+    named = TABLE[step].event
+    wanted = ["ImageGenerationRequestedEvent"] + ([] if named is None else [named.__name__])
+    assert [(fact.seq, fact.type) for fact in crew.facts(job)] == list(enumerate(wanted, 1))
+    last = crew.facts(job)[-1]
+    assert named is None or (last.status, last.at) == (moved.status, moved.updated_at)
+    assert crew.bench.bus.changes == [steps.change(moved)]
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_a_step_is_refused_with_any_event_but_its_own(crew: Crew, step: Step) -> None:
+    job = crew.order()
+    for fact in [None, *FACTS.values()]:
+        if fact == FACTS.get(step):
+            continue
+        with pytest.raises(TypeError, match=str(step)):
+            crew.bench.database.write(
+                lambda tx, fact=fact: steps.take(crew.bench.tools, tx, step, job.id, event=fact)  # type: ignore[misc]
+            )
+    assert crew.now(job) == job
+
+
+def test_events_are_numbered_without_holes_however_many_steps_leave_none(crew: Crew) -> None:
+    holder, job = crew.at_work()
+    for percent in (10, 20, 30):
+        crew.progress(holder, job, percent)
+    crew.give_up(holder, job)
+    crew.set_extension(cooldown_until=0)
+    crew.hand_out()
+    crew.deliver(holder, job)
+    facts = crew.facts(job)
+    assert [fact.seq for fact in facts] == list(range(1, len(facts) + 1))
+    assert crew.now(job).last_event == len(facts)
+    assert crew.types(job) == [
+        "ImageGenerationRequestedEvent",
+        "ImageGenerationAssignedEvent",
+        "ImageGenerationRequeuedEvent",
+        "ImageGenerationAssignedEvent",
+        "ImageDownloadStartedEvent",
+    ]
+
+
+def test_steps_taken_at_the_same_time_number_their_events_without_holes(crew: Crew) -> None:
+    job = crew.order()
+
+    def there_and_back(n: int) -> None:
+        take(crew, job, Step.ASSIGN, holder=f"e{n}", attempt=n)
+        take(crew, job, Step.REQUEUE, table.c.attempt == n)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(there_and_back, range(1, 25)))
+    seqs = [fact.seq for fact in crew.facts(job)]
+    assert seqs == list(range(1, crew.now(job).last_event + 1))
+
+
+def test_a_change_and_its_event_are_undone_together_and_nobody_is_told(crew: Crew) -> None:
+    job = crew.order()
+    crew.bench.bus.changes.clear()
+    before = crew.facts(job)
+
+    def work(tx: Transaction) -> None:
+        steps.take(crew.bench.tools, tx, Step.CANCEL, job.id, event=FACTS[Step.CANCEL])
+        raise RuntimeError("the process dies")
+
+    with pytest.raises(RuntimeError):
+        crew.bench.database.write(work)
+    assert crew.now(job) == job
+    assert crew.facts(job) == before
+    assert crew.bench.bus.changes == []
+
+
+class LookingTasks:
+    """Looks, when it is woken, at what another connection can see."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.seen: list[Status] = []
+
+    def assign(self) -> None:
+        with ThreadPoolExecutor(1) as another:
+            line = another.submit(self.database.read, lambda c: jobs.waiting(c, None, 10)).result()
+        self.seen += [job.status for job in line]
+
+    def download(self, request_id: str) -> None:
+        with ThreadPoolExecutor(1) as another:
+            job = another.submit(self.database.read, lambda c: jobs.find(c, request_id)).result()
+        assert job is not None
+        self.seen.append(job.status)
+
+
+def test_wakes_leave_only_after_the_commit(crew: Crew) -> None:
+    holder = crew.join()
+    tasks = LookingTasks(crew.bench.database)
+    awake = Crew.of(crew.bench.with_tools(tasks=tasks))
+    job = awake.order()
+    assert tasks.seen == [Status.ACCEPTED]
+    awake.hand_out()
+    awake.deliver(holder, job)
+    assert tasks.seen == [Status.ACCEPTED, Status.DOWNLOADING]
+
+
+def test_watchers_are_told_enough_to_show_the_status(crew: Crew) -> None:
+    holder, job = crew.at_work()
+    crew.progress(holder, job, 40, status="Painting")
+    told = crew.bench.bus.changes[-1]
+    job = crew.now(job)
+    assert {name: told[name] for name in ("requestId", "status", "progress", "message")} == {
+        "requestId": job.id,
+        "status": "processing",
+        "progress": 40,
+        "message": "Painting",
+    }
+    assert (told["version"], told["lastEvent"]) == (job.version, 2)

@@ -1,0 +1,71 @@
+"""Orders become requests."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from app.domain.ids import is_request_id
+from app.domain.orders import Order
+from app.domain.states import Status
+from tests.support.crew import Crew
+
+
+def test_an_order_is_one_row_and_its_first_event(crew: Crew) -> None:
+    order = Order("a fox", "flux", "ann", {"width": 64, "numberOfImages": 2, "seed": [1]}, deadline_ms=5_000)
+    job = crew.house.submission.submit(order, "correlation-9")
+    assert job == crew.now(job)
+    assert is_request_id(job.id)
+    assert (job.status, job.version, job.last_event, job.progress) == (Status.ACCEPTED, 1, 1, 0)
+    assert (job.prompt, job.model, job.user_id) == ("a fox", "flux", "ann")
+    assert (job.parameters, job.number_of_images) == ({"width": 64, "numberOfImages": 2, "seed": [1]}, 2)
+    assert job.correlation_id == "correlation-9"
+    assert job.deadline_at == job.created_at + 5_000
+    assert job.queue_until == job.created_at + crew.house.settings.queue_timeout_ms
+    (fact,) = crew.facts(job)
+    assert (fact.seq, fact.type, fact.status) == (1, "ImageGenerationRequestedEvent", "accepted")
+    assert fact.data == {"model": "flux", "user_id": "ann"}
+
+
+def test_a_worker_and_the_watchers_are_told_of_an_order(crew: Crew) -> None:
+    job = crew.order()
+    assert crew.bench.tasks.assigns == 1
+    assert [change["requestId"] for change in crew.bench.bus.changes] == [job.id]
+
+
+def test_orders_that_come_at_once_are_all_kept(crew: Crew) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda n: crew.order(f"user-{n % 3}"), range(40)))
+    assert len({job.id for job in made}) == 40
+    assert all(crew.types(job) == ["ImageGenerationRequestedEvent"] for job in made)
+
+
+def test_a_batch_of_one_user_does_not_make_another_wait_for_all_of_it(crew: Crew) -> None:
+    batch = [crew.order("ann") for _ in range(60)]
+    late = crew.order("bob")
+    line = [crew.house.lookup.view(job.id).waiting for job in (late, batch[-1])]
+    assert line[0] is not None
+    assert line[1] is not None
+    assert line[0].position <= 3
+    assert line[1].position == 61
+
+
+def served(crew: Crew, count: int) -> list[str]:
+    """The ids of requests in the order in which one extension is given them."""
+    holder = crew.join()
+    ids: list[str] = []
+    for _ in range(count):
+        assert crew.hand_out() == 1
+        ids.append(crew.bench.bus.sent("generate_image")[-1]["requestId"])
+        crew.deliver(holder, crew.house.lookup.view(ids[-1]).job)
+    return ids
+
+
+def test_two_batches_are_served_in_turn(crew: Crew) -> None:
+    users = {job.id: job.user_id for user in ("ann", "bob") for job in [crew.order(user) for _ in range(20)]}
+    turns = [users[request_id] for request_id in served(crew, 40)]
+    assert all(abs(turns[:n].count("ann") - n / 2) <= 3 for n in range(1, 40))
+
+
+def test_a_users_own_order_is_kept(crew: Crew) -> None:
+    made = [crew.order("ann").id for _ in range(12)]
+    assert served(crew, 12) == made

@@ -1,0 +1,163 @@
+"""A house under test with its fleet: orders come in, extensions join, take requests and speak, all through the services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from app.db import events
+from app.db.events import Logged
+from app.db.fleet import Socket
+from app.db.jobs import Job
+from app.db.tables import extensions, hubs, sweeps
+from app.domain.messages import Authenticate, Heartbeat, ImageGenerated, ImageGenerationFailed, ImageGenerationProgress
+from app.domain.orders import Order
+from app.services.extensions import Welcome
+from app.services.generation import Holder
+from app.wiring import House, build
+from tests.support.fakes import Bench
+from tests.support.jobs_made import found, set_values
+
+HUB = "hub-1"
+PICTURE = "https://images.example/a.png"
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Short ways to say who does what."""
+
+    bench: Bench
+    house: House
+
+    @classmethod
+    def of(cls, bench: Bench) -> Crew:
+        """A crew that works with these tools."""
+        return cls(bench, build(bench.tools))
+
+    def with_settings(self, **changes: Any) -> Crew:
+        """The same people under other settings."""
+        return Crew.of(self.bench.with_settings(**changes))
+
+    # -- clients
+
+    def order(self, user: str = "ann", model: str = "dall-e-3", **more: Any) -> Job:
+        """A client's request is accepted."""
+        return self.house.submission.submit(Order("a fox", model, user, **more), "correlation-1")
+
+    def now(self, job: Job) -> Job:
+        """The job as it stands."""
+        return found(self.bench.database, job)
+
+    def facts(self, job: Job) -> list[Logged]:
+        """What happened to the job."""
+        return self.bench.database.read(lambda c: events.after(c, job.id, 0))
+
+    def types(self, job: Job) -> list[str]:
+        """The same, as the types of the events."""
+        return [fact.type for fact in self.facts(job)]
+
+    # -- extensions
+
+    def join(
+        self,
+        extension_id: str = "e1",
+        *capabilities: str,
+        max_concurrent: int = 1,
+        hub: str = HUB,
+        again: int = 1,
+        active: tuple[str, ...] | None = None,
+    ) -> Holder:
+        """The extension connects for the `again`th time."""
+        return self.joined(
+            extension_id, *capabilities, max_concurrent=max_concurrent, hub=hub, again=again, active=active
+        )[0]
+
+    def joined(
+        self,
+        extension_id: str,
+        *capabilities: str,
+        max_concurrent: int = 1,
+        hub: str = HUB,
+        again: int = 1,
+        active: tuple[str, ...] | None = None,
+    ) -> tuple[Holder, Welcome]:
+        """The same, and what the extension is told."""
+        holder = Holder(extension_id, f"{extension_id}-socket-{again}")
+        hello = Authenticate(
+            extension_id, capabilities or ("*",), max_concurrent=max_concurrent, active_request_ids=active
+        )
+        self.house.extensions.hub_lives(hub)
+        return holder, self.house.extensions.connected(hello, Socket(hub, holder.connection_id))
+
+    def hand_out(self) -> int:
+        """A worker looks who can be given to whom."""
+        return self.house.dispatch.assign_waiting()
+
+    def offered(self, **order: Any) -> Job:
+        """A request that was put before a free extension, which has not shown yet that it has it."""
+        job = self.order(**order)
+        assert self.hand_out() == 1
+        return self.now(job)
+
+    def taken(self, **order: Any) -> Job:
+        """A request that a free extension has in hand."""
+        job = self.offered(**order)
+        self.house.generation.handed_over(job.id, job.lease or "")
+        return self.now(job)
+
+    def at_work(self, extension_id: str = "e1", **order: Any) -> tuple[Holder, Job]:
+        """An extension that has a request in hand."""
+        holder = self.join(extension_id)
+        return holder, self.taken(**order)
+
+    def progress(self, holder: Holder, job: Job, percent: int = 50, **more: Any) -> None:
+        """The extension says how far it is."""
+        self.house.generation.report(holder, ImageGenerationProgress(job.id, percent, **more))
+
+    def deliver(self, holder: Holder, job: Job, **more: Any) -> Any:
+        """The extension reports its picture; what it is told."""
+        return self.house.generation.report(holder, ImageGenerated(job.id, (PICTURE,), **more))
+
+    def give_up(self, holder: Holder, job: Job, error: str = "The tab crashed", **more: Any) -> None:
+        """The extension reports a failure."""
+        self.house.generation.report(holder, ImageGenerationFailed(job.id, error, **more))
+
+    def beat(self, holder: Holder, **status: Any) -> bool:
+        """The extension's heartbeat."""
+        return self.house.extensions.heard(holder, Heartbeat(holder.extension_id, **status))
+
+    def extension(self, extension_id: str = "e1") -> Any:
+        """The extension's row."""
+        return self.bench.database.read(
+            lambda c: c.execute(select(extensions).where(extensions.c.id == extension_id)).one()
+        )
+
+    # -- the passing of time
+
+    def pass_time(self, job: Job, **values: object) -> None:
+        """Write into the job's row what only the passing of time would write."""
+        set_values(self.bench.database, job, **values)
+
+    def lease_ends(self, job: Job) -> None:
+        """The holder has been silent for long enough."""
+        self.pass_time(job, lease_until=1)
+
+    def set_extension(self, extension_id: str = "e1", **values: object) -> None:
+        """The same for an extension's row."""
+        statement = extensions.update().where(extensions.c.id == extension_id).values(**values)
+        self.bench.database.write(lambda tx: tx.connection.execute(statement))
+
+    def hub_falls_silent(self, hub: str = HUB) -> None:
+        """The web process has not been seen for long."""
+        statement = hubs.update().where(hubs.c.id == hub).values(seen_at=1)
+        self.bench.database.write(lambda tx: tx.connection.execute(statement))
+
+    def last_sweep_was(self, ms_ago: int) -> None:
+        """Nobody has swept for that long."""
+        self.bench.database.write(lambda tx: tx.connection.execute(sweeps.update().values(at=tx.now - ms_ago)))
+
+    def clock(self) -> int:
+        """The database's time in ms."""
+        return self.bench.database.write(lambda tx: tx.now)
