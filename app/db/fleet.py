@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
@@ -73,14 +74,15 @@ def socket_of(connection: Connection, extension_id: str) -> Socket | None:
     return None if row is None else Socket(row.hub_id, row.connection_id)
 
 
-def free(connection: Connection, limit: int) -> list[Candidate]:
+def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]:
     """Connected extensions that take work now and have a free slot, least busy first."""
     names = ("id", "connection_id", "hub_id", "capabilities", "held", "max_concurrent", "last_success_at")
     query = (
         select(*(extensions.c[name] for name in names))
         .where(_takes_work())
-        .order_by(extensions.c.held, extensions.c.last_success_at.desc())
+        .order_by(extensions.c.held, extensions.c.last_success_at.desc(), extensions.c.id)
         .limit(limit)
+        .offset(offset)
     )
     return [
         Candidate(
@@ -120,7 +122,11 @@ def held(connection: Connection, extension_id: str) -> int:
 
 
 def recount(tx: Transaction, extension_id: str) -> None:
-    """Write down how many jobs the extension holds; counted anew each time, so it cannot drift."""
+    """Write down how many jobs the extension holds; counted anew each time, so it cannot drift.
+
+    Its row is held before it is counted: counts made at the same time would miss each other's changes.
+    """
+    tx.connection.execute(select(extensions.c.id).where(extensions.c.id == extension_id).with_for_update())
     count = select(func.count()).where(jobs.c.holder == extension_id, jobs.c.status == Status.PROCESSING.value)
     tx.connection.execute(
         update(extensions).where(extensions.c.id == extension_id).values(held=count.scalar_subquery())
@@ -147,14 +153,14 @@ def cool_down(tx: Transaction, extension_id: str, pause_ms: int, reason: str) ->
     tx.connection.execute(
         update(extensions)
         .where(extensions.c.id == extension_id)
-        .values(
-            failures=extensions.c.failures + 1,
-            cooldown_until=case(
-                (extensions.c.cooldown_until > tx.now + pause_ms, extensions.c.cooldown_until),
-                else_=tx.now + pause_ms,
-            ),
-            cooldown_reason=reason[:400],
-        )
+        .values(failures=extensions.c.failures + 1, **_pause(tx, pause_ms, reason))
+    )
+
+
+def rest(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str) -> None:
+    """Whoever is connected over this connection gets no work before the pause is over; that is no failure."""
+    tx.connection.execute(
+        update(extensions).where(extensions.c.connection_id == connection_id).values(**_pause(tx, pause_ms, reason))
     )
 
 
@@ -196,6 +202,12 @@ def forget_hub(tx: Transaction, hub_id: str) -> list[str]:
     )
     tx.connection.execute(delete(hubs).where(hubs.c.id == hub_id))
     return lost
+
+
+def _pause(tx: Transaction, pause_ms: int, reason: str) -> dict[str, Any]:
+    until = tx.now + pause_ms
+    later = case((extensions.c.cooldown_until > until, extensions.c.cooldown_until), else_=until)
+    return {"cooldown_until": later, "cooldown_reason": reason[:400]}
 
 
 def _takes_work() -> ColumnElement[bool]:

@@ -102,6 +102,11 @@ def find(connection: Connection, job_id: str) -> Job | None:
     return _first(connection, select(*_COLUMNS).where(jobs.c.id == job_id))
 
 
+def find_to_change(tx: Transaction, job_id: str) -> Job | None:
+    """The job of that id; nobody else changes it before this transaction ends."""
+    return _first(tx.connection, select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update())
+
+
 def find_all(connection: Connection, job_ids: Iterable[str]) -> list[Job]:
     """Those of these jobs that exist."""
     return _all(connection, select(*_COLUMNS).where(jobs.c.id.in_(list(job_ids))))

@@ -33,28 +33,31 @@ class Dispatch:
 
     def assign_waiting(self) -> int:
         """Assign until nobody waits or nobody is free; returns how many jobs were given out."""
-        total = 0
-        while given := self._assign_some():
+        total = passed_over = 0
+        while free := self._free(passed_over):
+            given = self._assign_to(free)
             total += given
+            # where none of these can do what waits, those behind them perhaps can
+            passed_over = 0 if given else passed_over + BATCH
         return total
 
     def not_delivered(self, request_id: str, lease: str) -> None:
         """The offer reached nobody: back to the line at once, and nobody is to blame."""
 
         def work(tx: Transaction) -> None:
-            job = jobs.find(tx.connection, request_id)
+            job = jobs.find_to_change(tx, request_id)
             if job is not None and job.lease == lease and not job.handed_over:
                 reason = "The extension could not be reached."
-                self.requeueing.give_back(
-                    tx, job, NO_EXTENSION, reason, ~table.c.handed_over, strike=False, delay_ms=UNREACHABLE_MS
-                )
+                if self.requeueing.give_back(tx, job, NO_EXTENSION, reason, strike=False) is not None:
+                    fleet.rest(tx, job.connection_id, UNREACHABLE_MS, reason)
 
         self.tools.database.write(work)
 
-    def _assign_some(self) -> int:
-        free = self.tools.database.read(lambda c: fleet.free(c, BATCH))
-        if not free:
-            return 0
+    def _free(self, passed_over: int) -> list[Candidate]:
+        """The next of the free extensions, where anybody waits."""
+        return self.tools.database.read(lambda c: fleet.free(c, BATCH, passed_over) if jobs.anyone_waiting(c) else [])
+
+    def _assign_to(self, free: list[Candidate]) -> int:
         models = self._models(free)
         waiting = self.tools.database.read(lambda c: jobs.waiting(c, models, BATCH))
         given = 0

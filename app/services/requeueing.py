@@ -27,7 +27,7 @@ class Requeueing:
         self.tools = tools
 
     def give_back(
-        self, tx: Transaction, job: Job, code: str, reason: str, *conditions: Condition, strike: bool, delay_ms: int = 0
+        self, tx: Transaction, job: Job, code: str, reason: str, *conditions: Condition, strike: bool
     ) -> Job | None:
         """Take the job from its holder: back to the line, or failed with `code` once `MAX_ATTEMPTS` strikes are full.
 
@@ -49,7 +49,7 @@ class Requeueing:
             avoid=job.holder,
             progress=0,
             progress_note=None,
-            due_at=tx.now + delay_ms,
+            due_at=tx.now,
             **NOBODY_HOLDS,
         )
         if back is not None:

@@ -1,0 +1,274 @@
+"""Who is given what."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from app.db import jobs
+from app.domain.states import Status
+from app.domain.tokens import UploadGrant
+from app.services import dispatch
+from app.services.dispatch import upload_key
+from tests.support.crew import Crew
+
+
+def holders(crew: Crew) -> dict[str, int]:
+    """How many requests each extension was put before."""
+    offers = [word for _, word in crew.bench.bus.to_hubs if word["do"] == "offer"]
+    names = [word["connection"].rsplit("-socket-", 1)[0] for word in offers]
+    return {name: names.count(name) for name in set(names)}
+
+
+def test_a_waiting_request_is_put_before_a_free_extension(crew: Crew) -> None:
+    holder = crew.join()
+    job = crew.offered()
+    assert (job.status, job.holder, job.connection_id) == (Status.PROCESSING, "e1", holder.connection_id)
+    assert (job.attempt, job.handed_over, job.strikes) == (1, False, 0)
+    settings = crew.house.settings
+    assert job.lease_until == (job.started_at or 0) + settings.offer_timeout_ms
+    assert job.attempt_until == (job.started_at or 0) + settings.request_max_ms
+    assert crew.extension().held == 1
+    assert crew.facts(job)[-1].data == {"extension_id": "e1", "attempt": 1}
+
+
+def test_the_offer_travels_over_the_hub_that_holds_the_socket(crew: Crew) -> None:
+    holder = crew.join(hub="hub-7")
+    job = crew.offered(parameters={"width": 64, "seed": 7})
+    ((hub, word),) = crew.bench.bus.to_hubs
+    assert (hub, word["do"], word["connection"]) == ("hub-7", "offer", holder.connection_id)
+    assert (word["requestId"], word["lease"]) == (job.id, job.lease)
+    message = dict(word["message"])
+    del message["upload"], message["timestamp"]
+    assert message == {
+        "type": "generate_image",
+        "requestId": job.id,
+        "prompt": "a fox",
+        "model": "dall-e-3",
+        "parameters": {"width": 64, "seed": 7},
+        "userId": "ann",
+        "correlationId": "correlation-1",
+        "lease": job.lease,
+    }
+
+
+@pytest.mark.parametrize("secret", [None, "s" * 32])
+def test_the_offer_grants_uploads_for_this_attempt(crew: Crew, secret: str | None) -> None:
+    crew = crew.with_settings(secret_key=secret, public_url="https://pictures.example")
+    crew.join()
+    job = crew.offered()
+    upload = crew.bench.bus.sent("generate_image")[0]["upload"]
+    address, _, query = upload["url"].partition("?")
+    assert address == f"https://pictures.example/api/uploads/{job.id}"
+    assert (upload["method"], upload["maxBytes"]) == ("PUT", crew.house.settings.max_image_bytes)
+    granted = dict(part.split("=") for part in query.split("&"))
+    key = crew.bench.database.write(lambda tx: upload_key(crew.bench.tools, tx))
+    UploadGrant(job.id, job.attempt, int(granted["expires"])).check(key, granted["signature"], job.updated_at)
+    assert int(granted["expires"]) == job.attempt_until
+
+
+def test_nobody_is_free_and_nothing_happens(crew: Crew) -> None:
+    job = crew.order()
+    assert crew.hand_out() == 0
+    assert crew.now(job) == job
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("available", False), ("connected", False), ("cooldown_until", 2**53), ("held", 1)]
+)
+def test_who_takes_no_work_gets_none(crew: Crew, column: str, value: int | str) -> None:
+    crew.join()
+    changed: dict[str, Any] = {column: value}
+    crew.set_extension(**changed)
+    job = crew.order()
+    assert crew.hand_out() == 0
+    assert crew.now(job).status is Status.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "able"),
+    [
+        (("*",), True),
+        (("image-generation",), True),
+        (("image-generation", "flux"), True),
+        (("flux",), True),
+        (("image-generation", "dall-e-3"), False),
+        (("dall-e-3",), False),
+    ],
+)
+def test_only_the_capable_are_asked(crew: Crew, capabilities: tuple[str, ...], able: bool) -> None:
+    crew.join("e1", *capabilities)
+    crew.order(model="flux")
+    assert crew.hand_out() == int(able)
+
+
+def test_the_least_busy_is_asked_first_then_who_succeeded_last(crew: Crew) -> None:
+    crew.join("busy", max_concurrent=4)
+    crew.taken()
+    for name, success in (("cold", 10), ("warm", 20)):
+        crew.join(name, max_concurrent=4)
+        crew.set_extension(name, last_success_at=success)
+    assert crew.offered().holder == "warm"
+
+
+def test_load_counts_in_shares_not_in_requests(crew: Crew) -> None:
+    crew.join("small", max_concurrent=2)
+    crew.taken()
+    crew.join("large", max_concurrent=10)
+    for _ in range(4):
+        assert crew.taken().holder == "large"
+
+
+def test_who_failed_it_last_is_asked_again_only_where_nobody_else_is_free(crew: Crew) -> None:
+    first, job = crew.at_work("first")
+    crew.join("second")
+    crew.give_up(first, job)
+    crew.set_extension("first", cooldown_until=0, failures=0)
+    crew.hand_out()
+    assert crew.now(job).holder == "second"
+    crew.give_up(crew.join("second", again=1, active=(job.id,)), job)
+    crew.set_extension("second", available=False)
+    crew.set_extension("first", available=False)
+    crew.hand_out()
+    assert crew.now(job).status is Status.ACCEPTED
+    crew.set_extension("second", available=True, cooldown_until=0, failures=0)
+    crew.hand_out()
+    assert (crew.now(job).holder, crew.now(job).attempt) == ("second", 3)
+
+
+def test_one_request_at_a_time_shows_whether_an_extension_is_well_again(crew: Crew) -> None:
+    holder = crew.join(max_concurrent=4)
+    crew.set_extension(failures=1)
+    jobs = [crew.order() for _ in range(3)]
+    assert crew.hand_out() == 1
+    crew.deliver(holder, jobs[0])
+    assert crew.hand_out() == 2
+
+
+def test_work_is_spread_over_the_fleet(crew: Crew) -> None:
+    for n in range(4):
+        crew.join(f"e{n}", max_concurrent=2)
+    for _ in range(8):
+        crew.order()
+    assert crew.hand_out() == 8
+    assert holders(crew) == {f"e{n}": 2 for n in range(4)}
+
+
+def test_no_extension_is_given_more_than_it_takes_by_workers_that_assign_at_once(crew: Crew) -> None:
+    for n in range(3):
+        crew.join(f"e{n}", max_concurrent=n + 1)
+    made = [crew.order(f"user-{n}") for n in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        given = sum(pool.map(lambda _: crew.hand_out(), range(16)))
+    assert given == 6
+    assert holders(crew) == {"e0": 1, "e1": 2, "e2": 3}
+    assert [crew.extension(f"e{n}").held for n in range(3)] == [1, 2, 3]
+    assert sum(crew.now(job).status is Status.PROCESSING for job in made) == 6
+
+
+def test_slots_that_are_freed_at_once_are_all_free(crew: Crew) -> None:
+    holder = crew.join(max_concurrent=8)
+    for _ in range(4):
+        made = [crew.taken() for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda job: crew.deliver(holder, job), made))
+        assert crew.extension().held == 0
+
+
+def test_a_hub_that_does_not_hear_gives_the_request_back_at_once_and_nobody_is_to_blame(crew: Crew) -> None:
+    crew.bench.bus.deaf.add("hub-1")
+    crew.join()
+    job = crew.offered()
+    assert (job.status, job.holder, job.lease, job.strikes) == (Status.ACCEPTED, None, None, 0)
+    assert crew.extension().held == 0
+    assert crew.extension().failures == 0
+    assert crew.facts(job)[-1].data["reason"] == "The extension could not be reached."
+
+
+def test_another_extension_gets_at_once_what_did_not_reach_the_first(crew: Crew) -> None:
+    crew.bench.bus.deaf.add("hub-2")
+    crew.join("near", hub="hub-1")
+    crew.join("far", hub="hub-2")
+    crew.set_extension("far", last_success_at=9)
+    job = crew.order()
+    crew.hand_out()
+    assert (crew.now(job).holder, crew.now(job).attempt) == ("near", 2)
+
+
+def test_a_hub_that_does_not_hear_is_not_asked_for_every_request_that_waits(crew: Crew) -> None:
+    crew.bench.bus.deaf.add("hub-1")
+    crew.join()
+    made = [crew.order() for _ in range(10)]
+    crew.hand_out()
+    assert len(crew.bench.bus.to_hubs) == 1
+    assert all(crew.now(job).status is Status.ACCEPTED for job in made)
+    crew.bench.bus.deaf.clear()
+    crew.set_extension(cooldown_until=0)
+    assert crew.hand_out() == 1
+
+
+def test_an_extension_that_came_back_is_not_made_to_rest_for_its_old_socket(crew: Crew) -> None:
+    crew.join()
+    job = crew.offered()
+    crew.join(again=2, active=(job.id,))
+    crew.house.dispatch.not_delivered(job.id, job.lease or "")
+    assert crew.extension().cooldown_until == 0
+    assert crew.now(job).status is Status.PROCESSING
+
+
+def test_an_offer_that_arrived_after_all_is_not_taken_back(crew: Crew) -> None:
+    crew.join()
+    job = crew.taken()
+    crew.house.dispatch.not_delivered(job.id, job.lease or "")
+    assert crew.now(job) == job
+
+
+def test_an_offer_of_an_older_attempt_takes_nothing_back(crew: Crew) -> None:
+    crew.join()
+    job = crew.offered()
+    crew.house.dispatch.not_delivered(job.id, "token-of-another-attempt")
+    assert crew.now(job) == job
+
+
+def test_a_request_that_is_not_due_waits(crew: Crew) -> None:
+    crew.join()
+    job = crew.order()
+    crew.pass_time(job, due_at=2**53)
+    assert crew.hand_out() == 0
+
+
+def test_idle_extensions_for_other_models_do_not_hide_the_one_that_can(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "BATCH", 2)
+    for n in range(5):
+        crew.join(f"other-{n}", "dall-e-3")
+    crew.join("able", "flux")
+    crew.set_extension("able", last_success_at=0, held=0)
+    for n in range(5):
+        crew.set_extension(f"other-{n}", last_success_at=9)
+    job = crew.order(model="flux")
+    assert crew.hand_out() == 1
+    assert crew.now(job).holder == "able"
+
+
+def test_requests_that_nobody_can_do_do_not_hide_those_behind_them(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "BATCH", 2)
+    for _ in range(5):
+        crew.order(model="nobody-knows-it")
+    crew.join("able", "flux")
+    job = crew.order(model="flux")
+    assert crew.hand_out() == 1
+    assert crew.now(job).holder == "able"
+
+
+def test_what_was_cancelled_meanwhile_is_not_given_out(crew: Crew) -> None:
+    crew.join()
+    job = crew.order()
+    line = crew.bench.database.read(lambda c: jobs.waiting(c, None, 10))
+    crew.house.cancellation.cancel(job.id)
+    assert line[0].id == job.id
+    assert crew.hand_out() == 0
+    assert crew.extension().held == 0
