@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SERVER := .venv/.installed
 STAMP := .venv/.installed-dev
-CODE := app worker tests migrations celery_config.py gunicorn.conf.py wsgi.py
+CODE := app worker client tests migrations celery_config.py gunicorn.conf.py wsgi.py
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
 
 .PHONY: run test check format lock clean
@@ -17,7 +17,7 @@ test: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/mypy app worker celery_config.py wsgi.py
+	$(BIN)/mypy
 	PYTHONPATH=client $(BIN)/lint-imports
 
 format: $(STAMP)
