@@ -20,6 +20,7 @@ IMAGES = (1, 10)
 OPTION_CHARS = 64
 EXTRA_PARAMETERS = 50
 DEADLINE_MS = (1_000, 604_800_000)
+LARGEST_NUMBER = 2**63 - 1
 
 MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+ -]{0,127}")
 USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+|=-]{0,127}")
@@ -140,5 +141,5 @@ def _check_text(value: object, where: str, depth: int) -> None:
     elif isinstance(value, list):
         for item in value:
             _check_text(item, where, depth + 1)
-    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**63 - 1:
+    elif isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
         raise InvalidRequest(f"{where} is a number too large to pass on: at most 2^63 - 1.")

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask, Response
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
+from werkzeug.routing import BaseConverter
 
 from app.domain.errors import Refusal
 from app.web import bodies
@@ -18,19 +19,33 @@ View = Callable[..., Any]
 JSON = "application/json"
 
 
+class RequestId(BaseConverter):
+    """The part of an address that names a request, `<id:request_id>`. `generate` stands at the same place and is none:
+    GET on it is a method that it does not take, not a request that is not found."""
+
+    regex = "(?!generate$)[^/]+"
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a good answer is: a model as JSON, or bytes of another content type, or nothing."""
+    """What a good answer is: a model as JSON, or bytes of another content type, or nothing.
+
+    `headers` are those that it carries beside the ones that every answer has; `responses.HEADERS` explains them.
+    """
 
     description: str
     model: type[BaseModel] | None = None
     content_type: str | None = None
     status: int = 200
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one address. `takes` is the content type of a body that is not JSON."""
+    """One method of one address. `takes` is the content type of a body that is not JSON.
+
+    `refusals` are the domain's that it may answer with; `errors` the HTTP statuses that Flask itself refuses with.
+    """
 
     method: str
     rule: str
@@ -44,6 +59,7 @@ class Operation:
     takes: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     refusals: tuple[type[Refusal], ...] = ()
+    errors: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -72,6 +88,7 @@ class Api:
 
     def install(self, app: Flask) -> None:
         """Serve every operation on `app`."""
+        app.url_map.converters["id"] = RequestId
         for operation in self.operations:
             app.add_url_rule(operation.rule, operation.name, _served(operation), methods=[operation.method])
 

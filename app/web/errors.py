@@ -16,7 +16,7 @@ from app.web.schemas import Problem
 
 PROBLEM = "application/problem+json"
 
-# The refusals that come from Flask itself: a code and a sentence for each.
+# The refusals that come from Flask or from a mistake of ours: a code and a sentence for each.
 KNOWN = {
     400: ("ERR_INVALID_REQUEST", "The request cannot be understood."),
     404: ("ERR_NOT_FOUND", "There is nothing at this address."),
@@ -24,6 +24,7 @@ KNOWN = {
     413: ("ERR_PAYLOAD_TOO_LARGE", "The body is larger than this address takes."),
     415: ("ERR_UNSUPPORTED_MEDIA_TYPE", "The body's content type is not one that this address takes."),
     416: ("ERR_RANGE_NOT_SATISFIABLE", "The range asked for lies outside the file."),
+    500: ("ERR_INTERNAL", "The server made a mistake; it is logged under the correlationId."),
 }
 
 log = logs.get(__name__)
@@ -77,4 +78,4 @@ def _http(error: HTTPException) -> AnyResponse:
 
 def _broken(error: Exception) -> Response:
     log.error("A request met a mistake of ours", action="http.broken", path=request.path[:200], exc_info=error)
-    return problem(500, "ERR_INTERNAL", "The server made a mistake; it is logged under the correlationId.")
+    return problem(500, *KNOWN[500])

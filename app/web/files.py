@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO, cast
 
 from flask import Response, request
+from werkzeug.http import parse_range_header
 from werkzeug.wsgi import wrap_file
 
 from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFound, PayloadTooLarge
@@ -24,6 +25,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+KEPT = ("ETag", "Cache-Control", "Accept-Ranges")
+
 
 def operations(api: Api, house: House) -> None:
     """Declare them."""
@@ -35,11 +38,17 @@ def operations(api: Api, house: House) -> None:
         summary="A picture",
         headers={"Range": "Part of the file, as RFC 9110 has it.", "If-None-Match": "The ETag you have."},
         answers=(
-            Answer("The picture", content_type="image/png"),
-            Answer("The part of it that Range asked for", content_type="image/png", status=206),
-            Answer("You have it already", status=304),
+            Answer("The picture", content_type="image/png", headers=KEPT),
+            Answer(
+                "The part of it that Range asked for",
+                content_type="image/png",
+                status=206,
+                headers=(*KEPT, "Content-Range"),
+            ),
+            Answer("You have it already", status=304, headers=("ETag", "Cache-Control")),
         ),
         refusals=(NotFound,),
+        errors=(416,),
     )
     def get_picture(file: str) -> Response:
         """A stored picture. It can be kept for ever: a file never changes."""
@@ -52,6 +61,7 @@ def operations(api: Api, house: House) -> None:
         response.headers.update(HEADERS)
         response.set_etag(image.sha256)
         response.call_on_close(content.close)
+        _pass_over_strange_range()
         response.make_conditional(request, accept_ranges=True, complete_length=image.bytes)
         return response
 
@@ -79,3 +89,10 @@ def operations(api: Api, house: House) -> None:
             request.content_length,
         )
         return UploadReceipt(image_url=shapes.public_url(receipt.path), sha256=receipt.sha256, bytes=receipt.bytes)
+
+
+def _pass_over_strange_range() -> None:
+    """A Range that is not understood counts as none (RFC 9110, section 14.2), and so does one of several parts."""
+    asked = parse_range_header(request.headers.get("Range"))
+    if asked is None or asked.units != "bytes" or len(asked.ranges) > 1:
+        request.environ.pop("HTTP_RANGE", None)

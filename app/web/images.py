@@ -24,7 +24,7 @@ from app.web.schemas import (
 from app.wiring import House
 
 TAG = "Images"
-ONE = "/api/images/<request_id>"
+ONE = "/api/images/<id:request_id>"
 
 
 def operations(api: Api, house: House) -> None:

@@ -10,65 +10,85 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
-from app.domain.errors import InvalidRequest, PayloadTooLarge, Refusal, Unavailable, UnsupportedMediaType
-from app.web.api import JSON, Answer, Operation
-from app.web.errors import PROBLEM
+from app.web import examples, responses
+from app.web.api import JSON, Operation
+from app.web.errors import KNOWN
 from app.web.guard import HEADER
-from app.web.schemas import Problem
+from app.web.responses import REF
+from app.web.schemas import PARAMETER_VALUE, PARAMETER_VALUE_SCHEMA, Problem
 
 VERSION = "0.1.0"
-REF = "#/components/schemas/{model}"
+LICENSE = {"name": "MIT", "identifier": "MIT"}
 TITLE = "Imagefleet"
 ABOUT = (
-    "Requests for pictures come in over HTTP, are kept in a database, and are done by a fleet of browser extensions. "
-    "Every refusal is a problem (RFC 9457) with a `code` for programs and a sentence for people. "
-    f"`{HEADER}` of a request is honoured where it has 8 to 128 letters, digits and . _ -, and is sent back."
+    "Requests for pictures come in over HTTP, are kept in a database, and are done by a fleet of browser extensions "
+    "that connect over a WebSocket (see `/asyncapi.json`).\n\n"
+    "Every refusal is a problem (RFC 9457) with a `code` for programs and a sentence for people, also where an address "
+    "is unknown (404, `ERR_NOT_FOUND`) or does not take a method (405, `ERR_METHOD_NOT_ALLOWED`, with `Allow`).\n\n"
+    f"Every answer carries `{HEADER}`: the one you sent, where it has 8 to 128 letters, digits and . _ -, or a new one. "
+    "Times are UTC, as in `2024-01-14T12:00:00.000Z`."
 )
+TAGS = {
+    "Images": "Submit requests for pictures, follow them, call them off.",
+    "Files": "Pictures out; and in, from extensions whose pictures have no public address.",
+    "Service": "How the service is, and where extensions connect.",
+}
+PART = re.compile(r"<(?:\w+:)?(\w+)>")
+
+Schema = dict[str, Any]
 
 
-def document(operations: Iterable[Operation]) -> dict[str, Any]:
+def document(operations: Iterable[Operation]) -> Schema:
     """The whole document."""
     served = list(operations)
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, Schema] = {}
     for operation in served:
-        paths.setdefault(_path(operation.rule), {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(path(operation.rule), {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": TITLE, "version": VERSION, "description": ABOUT},
+        "info": {"title": TITLE, "version": VERSION, "description": ABOUT, "license": LICENSE},
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
-        "components": {"schemas": _schemas(served)},
+        "components": {
+            "schemas": _schemas(served),
+            "headers": {name: {"required": True, **header} for name, header in responses.HEADERS.items()},
+            "responses": {responses.NOT_ALLOWED: responses.problems(405, dict([KNOWN[405]]))},
+        },
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
-    said: dict[str, Any] = {
+def path(rule: str) -> str:
+    """Flask's `/a/<id:request_id>` as `/a/{requestId}`."""
+    return PART.sub(lambda found: "{" + to_camel(found[1]) + "}", rule)
+
+
+def _operation(operation: Operation) -> Schema:
+    said: Schema = {
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
         "parameters": [*_path_parameters(operation), *_query_parameters(operation), *_headers(operation)],
-        "responses": {
-            **{str(answer.status): _answer(answer) for answer in operation.answers},
-            **_problems(operation),
-        },
+        "responses": responses.of(operation),
     }
-    if operation.body is not None:
-        content = {JSON: {"schema": {"$ref": REF.format(model=operation.body.__name__)}}}
-        said["requestBody"] = {"required": True, "content": content}
-    elif operation.takes is not None:
-        content = {operation.takes: {"schema": {"type": "string", "format": "binary"}}}
-        said["requestBody"] = {"required": True, "content": content}
+    if body := _body(operation):
+        said["requestBody"] = {"required": True, "content": body}
     return said
 
 
-def _path(rule: str) -> str:
-    return re.sub(r"<(\w+)>", lambda found: "{" + to_camel(found[1]) + "}", rule)
+def _body(operation: Operation) -> Schema:
+    if operation.body is not None:
+        schema = {"$ref": REF.format(model=operation.body.__name__)}
+        return {JSON: {"schema": schema, "example": examples.ASKED_WITH[operation.body]}}
+    if operation.takes is not None:
+        return {operation.takes: {"schema": {"type": "string", "format": "binary"}}}
+    return {}
 
 
-def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
+def _path_parameters(operation: Operation) -> list[Schema]:
     return [
-        {"name": to_camel(name), "in": "path", "required": True, "schema": _part(name)}
-        for name in re.findall(r"<(\w+)>", operation.rule)
+        _parameter(to_camel(name), "path", required=True, schema=_part(name)) for name in PART.findall(operation.rule)
     ]
 
 
@@ -76,60 +96,35 @@ def _part(name: str) -> dict[str, str]:
     return {"type": "string", "format": "uuid"} if name == "request_id" else {"type": "string"}
 
 
-def _query_parameters(operation: Operation) -> list[dict[str, Any]]:
+def _query_parameters(operation: Operation) -> list[Schema]:
     if operation.query is None:
         return []
-    schema = operation.query.model_json_schema(ref_template=REF)
+    schema = _tidied(operation.query.model_json_schema(ref_template=REF))
     required = schema.get("required", [])
     return [
-        {"name": name, "in": "query", "required": name in required, "schema": _without_null(field)}
+        _parameter(name, "query", required=name in required, schema=field)
         for name, field in schema["properties"].items()
     ]
 
 
-def _without_null(field: dict[str, Any]) -> dict[str, Any]:
-    """A query has no null: what may be left out is simply not required."""
-    kinds = [kind for kind in field.get("anyOf", []) if kind.get("type") != "null"]
-    rest = {name: value for name, value in field.items() if name not in {"anyOf", "title"} and value is not None}
-    return {**rest, **kinds[0]} if kinds else rest
-
-
-def _headers(operation: Operation) -> list[dict[str, Any]]:
+def _headers(operation: Operation) -> list[Schema]:
     return [
-        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+        _parameter(name, "header", required=False, schema={"type": "string", "description": text})
         for name, text in operation.headers.items()
     ]
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
-    said: dict[str, Any] = {"description": answer.description}
-    if answer.model is not None:
-        said["content"] = {JSON: {"schema": {"$ref": REF.format(model=answer.model.__name__)}}}
-    elif answer.content_type is not None:
-        said["content"] = {answer.content_type: {"schema": {"type": "string"}}}
+def _parameter(name: str, place: str, *, required: bool, schema: Schema) -> Schema:
+    said: Schema = {"name": name, "in": place, "required": required}
+    if "description" in schema:
+        said["description"] = schema["description"]
+    said["schema"] = {key: value for key, value in schema.items() if key != "description"}
+    if name in examples.PARAMETER and place != "header":
+        said["example"] = examples.PARAMETER[name]
     return said
 
 
-def _problems(operation: Operation) -> dict[str, Any]:
-    refusals: list[type[Refusal]] = [*operation.refusals, Unavailable]
-    if operation.query is not None or operation.body is not None:
-        refusals.append(InvalidRequest)
-    if operation.body is not None:
-        refusals += [PayloadTooLarge, UnsupportedMediaType]
-    said = {str(refusal.status): _problem(refusal) for refusal in sorted(refusals, key=lambda r: r.status)}
-    taken = {str(answer.status) for answer in operation.answers}
-    mistake = {"description": "The server made a mistake.", "content": _PROBLEM}
-    return {**{status: body for status, body in said.items() if status not in taken}, "500": mistake}
-
-
-_PROBLEM = {PROBLEM: {"schema": {"$ref": REF.format(model=Problem.__name__)}}}
-
-
-def _problem(refusal: type[Refusal]) -> dict[str, Any]:
-    return {"description": (refusal.__doc__ or "").strip(), "content": _PROBLEM}
-
-
-def _schemas(operations: list[Operation]) -> dict[str, Any]:
+def _schemas(operations: list[Operation]) -> Schema:
     asked = {op.body for op in operations if op.body is not None}
     told = {answer.model for op in operations for answer in op.answers if answer.model is not None} | {Problem}
     models: list[tuple[type[BaseModel], Any]] = [
@@ -137,9 +132,23 @@ def _schemas(operations: list[Operation]) -> dict[str, Any]:
         *((model, "serialization") for model in sorted(told, key=_name)),
     ]
     _, definitions = models_json_schema(models, ref_template=REF)
-    schemas: dict[str, Any] = definitions["$defs"]
-    return schemas
+    return {**_tidied(definitions["$defs"]), PARAMETER_VALUE: PARAMETER_VALUE_SCHEMA}
 
 
 def _name(model: type[BaseModel]) -> str:
     return model.__name__
+
+
+def _tidied(schema: Any) -> Any:
+    """Without the titles that only repeat a field's name, and without null: what is None is left out on the wire."""
+    if isinstance(schema, list):
+        return [_tidied(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {
+        key: _tidied(value)
+        for key, value in schema.items()
+        if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)
+    }
+    kinds = [kind for kind in kept.get("anyOf", ()) if kind != {"type": "null"}]
+    return {**{key: value for key, value in kept.items() if key != "anyOf"}, **kinds[0]} if len(kinds) == 1 else kept

@@ -47,12 +47,23 @@ class Told(BaseModel):
 
 _SIDE = {"type": "integer", "minimum": orders.SIDE_PX[0], "maximum": orders.SIDE_PX[1]}
 _OPTION = {"type": "string", "pattern": rf"^{orders.OPTION.pattern}$"}
+_TEXT = r"^[^\x00]*$"
+PARAMETER_VALUE = "ParameterValue"
+_ANYTHING = {"$ref": f"#/components/schemas/{PARAMETER_VALUE}"}
+# Refers to itself, so it stands among the document's schemas, not inside the field that uses it.
+PARAMETER_VALUE_SCHEMA = {
+    "description": "A value that travels to the extension as it is; at most 8 levels deep, no lone surrogates.",
+    "anyOf": [
+        {"type": ["null", "boolean"]},
+        {"type": "number", "minimum": -orders.LARGEST_NUMBER, "maximum": orders.LARGEST_NUMBER},
+        {"type": "string", "pattern": _TEXT},
+        {"type": "array", "items": _ANYTHING},
+        {"type": "object", "propertyNames": {"pattern": _TEXT}, "additionalProperties": _ANYTHING},
+    ],
+}
 _PARAMETERS = {
     "type": "object",
-    "description": (
-        "What the picture is to be like. The named fields have the bounds shown; any others travel to the extension as "
-        "they are (nested at most 8 levels deep, no NUL, no lone surrogates, no whole number beyond 2^63 - 1)."
-    ),
+    "description": "What the picture is to be like. Fields beside the named ones travel to the extension as they are.",
     "properties": {
         "width": {**_SIDE, "description": "px"},
         "height": {**_SIDE, "description": "px"},
@@ -60,7 +71,8 @@ _PARAMETERS = {
         "quality": _OPTION,
         "style": _OPTION,
     },
-    "additionalProperties": True,
+    "propertyNames": {"pattern": _TEXT},
+    "additionalProperties": _ANYTHING,
     "maxProperties": orders.EXTRA_PARAMETERS,
 }
 
@@ -95,7 +107,7 @@ class GenerateRequest(Asked):
         int | None,
         _checked(
             orders.clean_deadline,
-            type="integer",
+            type=["integer", "null"],
             minimum=orders.DEADLINE_MS[0],
             maximum=orders.DEADLINE_MS[1],
             description="How long you will wait, in ms from acceptance; then the request fails with ERR_TIMEOUT.",

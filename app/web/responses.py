@@ -1,0 +1,118 @@
+"""What operations answer with, as the OpenAPI document has it: good answers, problems, headers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from typing import Any
+
+from app import logs
+from app.domain.errors import (
+    InvalidJson,
+    InvalidPrompt,
+    InvalidRequest,
+    PayloadTooLarge,
+    Refusal,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from app.web import examples, stream_schema
+from app.web.api import JSON, Answer, Operation
+from app.web.errors import KNOWN, PROBLEM
+from app.web.guard import HEADER
+from app.web.schemas import Problem
+
+REF = "#/components/schemas/{model}"
+
+HEADERS: dict[str, dict[str, Any]] = {
+    HEADER: {
+        "description": "The id under which the request is logged: the one you sent, or a new one.",
+        "schema": {"type": "string", "pattern": f"^{logs.CORRELATION_ID.pattern}$"},
+        "example": examples.CORRELATION_ID,
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before you try again.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 2,
+    },
+    "Allow": {"description": "The methods that the address takes.", "schema": {"type": "string"}, "example": "POST"},
+    "ETag": {
+        "description": "The SHA-256 of the picture, in quotes.",
+        "schema": {"type": "string", "pattern": '^"[0-9a-f]{64}"$'},
+        "example": f'"{examples.SHA256}"',
+    },
+    "Cache-Control": {"description": "A picture can be kept for ever.", "schema": {"type": "string"}},
+    "Accept-Ranges": {"description": "Parts can be asked for.", "schema": {"const": "bytes"}},
+    "Content-Range": {
+        "description": "Which part this is, and how large the whole; for 416 the size alone.",
+        "schema": {"type": "string", "pattern": r"^bytes ([0-9]+-[0-9]+|\*)/[0-9]+$"},
+        "example": "bytes 0-1023/1482113",
+    },
+}
+_CARRIED = {405: ("Allow",), 416: ("Content-Range",), 503: ("Retry-After",)}
+
+NOT_ALLOWED = "MethodNotAllowed"
+
+
+def of(operation: Operation) -> dict[str, Any]:
+    """Every answer that the operation may give, by status."""
+    good = {str(answer.status): _answer(answer) for answer in operation.answers}
+    refused = {str(status): problems(status, said) for status, said in sorted(_refusals(operation).items())}
+    return good | {status: body for status, body in refused.items() if status not in good}
+
+
+def problems(status: int, said: dict[str, str]) -> dict[str, Any]:
+    """The problems with this status; `said` has a sentence for each code."""
+    title = HTTPStatus(status).phrase
+    schema = {
+        "allOf": [{"$ref": REF.format(model=Problem.__name__)}],
+        "properties": {"code": {"enum": list(said)}, "status": {"const": status}},
+    }
+    shown = {code: {"value": examples.problem(title, status, code, text)} for code, text in said.items()}
+    return {
+        "description": "\n\n".join(f"`{code}`: {text}" for code, text in said.items()),
+        "headers": _headers(_CARRIED.get(status, ())),
+        "content": {PROBLEM: {"schema": schema, "examples": shown}},
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    said: dict[str, Any] = {"description": answer.description, "headers": _headers(answer.headers)}
+    if answer.model is not None:
+        shown = examples.told(examples.ANSWERED[answer.model])
+        schema = {"$ref": REF.format(model=answer.model.__name__)}
+        said["content"] = {JSON: {"schema": schema, "example": shown}}
+    elif answer.content_type is not None:
+        said["content"] = {answer.content_type: _raw(answer.content_type)}
+    return said
+
+
+def _raw(content_type: str) -> dict[str, Any]:
+    if content_type.startswith("text/"):
+        return {"schema": stream_schema.event(), "example": examples.EVENTS}
+    return {"schema": {"type": "string", "contentMediaType": content_type}}
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (HEADER, *names)}
+
+
+def _refusals(operation: Operation) -> dict[int, dict[str, str]]:
+    """Sentences by code, by status."""
+    said: dict[int, dict[str, str]] = defaultdict(dict)
+    for refusal in _refused_with(operation):
+        said[refusal.status][refusal.code] = (refusal.__doc__ or "").strip()
+    for status in (*operation.errors, 500):
+        code, text = KNOWN[status]
+        said[status][code] = text
+    return said
+
+
+def _refused_with(operation: Operation) -> Iterator[type[Refusal]]:
+    yield from operation.refusals
+    yield Unavailable
+    if operation.query is not None or operation.body is not None:
+        yield InvalidRequest
+    if operation.body is not None:
+        yield from (InvalidJson, InvalidPrompt, PayloadTooLarge, UnsupportedMediaType)

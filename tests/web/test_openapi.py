@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+from openapi_spec_validator import validate
+from sqlalchemy.exc import OperationalError
+
+from app.web.openapi import TAGS, path
+from app.wiring import House
+from tests.support import jobs_made
+from tests.support.downloads import URL
+from tests.support.fakes import Bench
+from tests.support.hostile_images import png
+
+REQUEST = "/api/images/550e8400-e29b-41d4-a716-446655440000"
+
+# Served, but not operations of the API: the documents about it, and the socket, which asyncapi.json describes.
+ABOUT_THE_API = {"/", "/openapi.json", "/asyncapi.json", "/docs", "/docs/style.css", "/docs/icon.svg", "/ws"}
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> Any:
+    """The document as it is served."""
+    return client.get("/openapi.json").json
+
+
+def _operations(document: Any) -> Iterator[tuple[str, Any]]:
+    for address, item in document["paths"].items():
+        for method, operation in item.items():
+            yield f"{method} {address}", operation
+
+
+def _fits(document: Any, schema: Any, value: Any) -> bool:
+    return Draft202012Validator({**schema, "components": document["components"]}).is_valid(value)
+
+
+def test_the_document_is_valid(document: Any) -> None:
+    validate(document)
+    assert document["openapi"] == "3.1.0"
+    assert document["info"]["license"]["identifier"] == "MIT"
+    assert document["servers"] == [{"url": "/"}]
+
+
+def test_every_address_that_is_served_is_documented(client: FlaskClient, document: Any) -> None:
+    served = {
+        f"{method.lower()} {path(rule.rule)}"
+        for rule in client.application.url_map.iter_rules()
+        if rule.rule not in ABOUT_THE_API
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert served == {name for name, _ in _operations(document)}
+
+
+def test_every_operation_has_a_tag_that_is_explained(document: Any) -> None:
+    assert {tag["name"] for tag in document["tags"]} == set(TAGS)
+    assert {tag for _, operation in _operations(document) for tag in operation["tags"]} == set(TAGS)
+
+
+def test_every_example_is_one_of_what_it_shows(document: Any) -> None:
+    shown = 0
+    for name, operation in _operations(document):
+        bodies = [*operation["responses"].values(), operation.get("requestBody", {})]
+        for media in (media for body in bodies for media in body.get("content", {}).values()):
+            examples = [each["value"] for each in media.get("examples", {}).values()]
+            if "example" in media and not isinstance(media["example"], str):
+                examples.append(media["example"])
+            for example in examples:
+                shown += 1
+                assert _fits(document, media["schema"], example), (name, example)
+        for parameter in operation["parameters"]:
+            if "example" in parameter:
+                shown += 1
+                assert _fits(document, parameter["schema"], parameter["example"]), (name, parameter)
+    assert shown > 50
+
+
+def test_the_contracts_own_example_is_shown_and_works(client: FlaskClient, document: Any) -> None:
+    operation = document["paths"]["/api/images/generate"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]["example"]
+    assert body == {
+        "prompt": "A beautiful sunset over mountains",
+        "model": "dall-e-3",
+        "parameters": {"width": 1024, "height": 1024, "quality": "hd", "style": "natural", "numberOfImages": 1},
+        "userId": "cli-user-123",
+    }
+    assert operation["responses"]["200"]["content"]["application/json"]["example"] == {
+        "requestId": "550e8400-e29b-41d4-a716-446655440000",
+        "status": "accepted",
+        "message": "Image generation request submitted",
+        "correlationId": "660e8400-e29b-41d4-a716-446655440001",
+        "timestamp": "2024-01-14T12:00:00.000Z",
+    }
+    assert client.post("/api/images/generate", json=body).status_code == 200
+
+
+def test_every_answer_names_the_correlation_id(document: Any) -> None:
+    for name, operation in _operations(document):
+        for status, answer in operation["responses"].items():
+            assert "X-Correlation-Id" in answer["headers"], (name, status)
+
+
+def test_a_method_that_is_not_taken_is_answered_as_documented(client: FlaskClient, document: Any) -> None:
+    answer = client.patch(REQUEST)
+    described = document["components"]["responses"]["MethodNotAllowed"]
+    assert answer.status_code == 405
+    assert set(described["headers"]) <= set(answer.headers.keys())
+    assert _fits(document, described["content"][answer.content_type]["schema"], answer.json)
+
+
+def test_generate_is_not_the_id_of_a_request(client: FlaskClient) -> None:
+    for method in ("GET", "DELETE"):
+        answer = client.open("/api/images/generate", method=method)
+        assert answer.status_code == 405
+        assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+
+
+def test_a_service_that_cannot_answers_as_documented(
+    client: FlaskClient, house: House, document: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    monkeypatch.setattr(house.tools.database.engine.pool, "connect", away)
+    answer = client.get(REQUEST)
+    described = document["paths"]["/api/images/{requestId}"]["get"]["responses"]["503"]
+    assert answer.status_code == 503
+    assert set(described["headers"]) <= set(answer.headers.keys())
+    assert _fits(document, described["content"][answer.content_type]["schema"], answer.json)
+
+
+def test_the_events_of_a_stream_are_as_documented(
+    client: FlaskClient, house: House, bench: Bench, document: Any
+) -> None:
+    jobs_made.connected(bench)
+    job = jobs_made.processing(bench)
+    house.cancellation.cancel(job.id)
+    stream = client.get(f"/api/images/{job.id}/events")
+    schema = document["paths"]["/api/images/{requestId}/events"]["get"]["responses"]["200"]["content"][
+        "text/event-stream"
+    ]["schema"]
+    _check_events(document, schema, stream.text, ["ImageGenerationAssignedEvent", "ImageGenerationCancelledEvent"])
+
+
+def test_the_stream_that_is_shown_is_as_documented(document: Any) -> None:
+    [media] = document["paths"]["/api/images/{requestId}/events"]["get"]["responses"]["200"]["content"].values()
+    _check_events(document, media["schema"], media["example"], ["ImageGenerationAssignedEvent", "progress"])
+
+
+def _check_events(document: Any, schema: Any, text: str, names: list[str]) -> None:
+    blocks = [block for block in text.strip().split("\n\n") if not block.startswith("retry:")]
+    events = [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks]
+    assert [event["event"] for event in events] == names
+    for event in events:
+        assert _fits(document, schema, event), event
+        [said] = [kind for kind in schema["oneOf"] if kind["title"] == event["event"]]
+        data = said["properties"]["data"]["contentSchema"]
+        assert _fits(document, data, json.loads(event["data"])), event
+
+
+@pytest.mark.parametrize("asked", ["", "items=0-5", "bytes=x", "bytes=0-1,3-4"])
+def test_a_range_that_is_not_understood_counts_as_none(client: FlaskClient, picture: str, asked: str) -> None:
+    answer = client.get(picture, headers={"Range": asked})
+    assert answer.status_code == 200
+    assert len(answer.data) == int(answer.headers["Content-Length"])
+
+
+def test_the_answers_about_a_picture_carry_the_headers_that_are_documented(
+    client: FlaskClient, picture: str, document: Any
+) -> None:
+    described = document["paths"]["/generated-images/{file}"]["get"]["responses"]
+    etag = client.get(picture).headers["ETag"]
+    for status, headers in {
+        "200": {},
+        "206": {"Range": "bytes=0-3"},
+        "304": {"If-None-Match": etag},
+        "416": {"Range": "bytes=99999-"},
+    }.items():
+        answer = client.get(picture, headers=headers)
+        assert str(answer.status_code) == status
+        for name in described[status]["headers"]:
+            schema = document["components"]["headers"][name]["schema"]
+            assert _fits(document, schema, answer.headers[name]), (status, name)
+
+
+@pytest.fixture
+def picture(bench: Bench, house: House) -> str:
+    """Where a picture is served."""
+    jobs_made.connected(bench)
+    job = jobs_made.generated(bench, jobs_made.processing(bench), URL)
+    bench.fetch.answers[URL] = png(8, 8)
+    house.download.run(job.id)
+    [image] = house.lookup.view(job.id).images
+    return f"/generated-images/{image.file}"

@@ -1,0 +1,138 @@
+"""The whole application against its own document: whatever the document allows, and much that it does not."""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import settings
+from schemathesis import Case
+from schemathesis.config import SchemathesisConfig
+
+from app import wiring
+from app.db.engine import Database
+from app.domain.tokens import UploadGrant
+from app.factory import create_app
+from app.services.dispatch import upload_key
+from app.web import files, images, openapi, status
+from app.web.api import Api
+from app.wiring import House
+from tests.support import fakes, jobs_made
+from tests.support.downloads import URL
+from tests.support.fakes import Bench
+from tests.support.hostile_images import png
+
+MAX_EXAMPLES = 15
+
+CONFIG = {
+    "checks": {
+        "positive_data_acceptance": {
+            # What the document cannot know: signatures that are ours (403), which names there are (404) and how they
+            # stand (409), how large a file is that a part is asked of (416).
+            "expected-statuses": ["2xx", "3xx", "403", "404", "409", "416"],
+        }
+    },
+}
+
+
+class Door:
+    """Stands for the application, which is made once its database is: the document is wanted when tests are collected."""
+
+    app: Flask | None = None
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        assert self.app is not None
+        return self.app(environ, start_response)
+
+
+def described() -> dict[str, Any]:
+    """The document as it is served; test_openapi.py compares them."""
+    api = Api()
+    for room in (images, files, status):
+        room.operations(api, cast("House", None))
+    return openapi.document(api.operations)
+
+
+door = Door()
+schema = schemathesis.openapi.from_dict(described(), config=SchemathesisConfig.from_dict(CONFIG))
+schema.app = door
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bench(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path) -> Iterator[Bench]:
+    """The application behind the door: one fresh database for all examples."""
+    folder = tmp_path_factory.mktemp("schemathesis")
+    database = Database(f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}")
+    bench = fakes.bench(database, folder / "generated-images")
+    house = wiring.build(bench.tools)
+    door.app = create_app(house.settings, house)
+    yield bench
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def house(bench: Bench) -> House:
+    """The application's services."""
+    assert door.app is not None
+    return cast("House", door.app.extensions["house"])
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is there to be asked for: requests that are final, so that no stream and no wait is endless, a picture, and
+    an upload that an extension was granted."""
+
+    requests: tuple[str, ...]
+    file: str
+    upload: str
+    grant: Mapping[str, Any]
+
+
+@pytest.fixture(scope="module")
+def known(bench: Bench, house: House) -> Known:
+    """One request completed, one failed, one called off, one in the hands of an extension."""
+    jobs_made.connected(bench)
+    completed, failed, cancelled, held = (jobs_made.processing(bench) for _ in range(4))
+    bench.fetch.answers[URL] = png(8, 8)
+    jobs_made.generated(bench, completed, URL)
+    jobs_made.generated(bench, failed, "data:image/png;base64,AAAA")
+    house.download.run(completed.id)
+    house.download.run(failed.id)
+    house.cancellation.cancel(cancelled.id)
+    views = [house.lookup.view(job.id) for job in (completed, failed, cancelled)]
+    assert [view.job.status for view in views] == ["completed", "failed", "cancelled"]
+    expires = held.updated_at + 3_600_000
+    signature = bench.database.write(
+        lambda tx: UploadGrant(held.id, held.attempt, expires).signature(upload_key(bench.tools, tx))
+    )
+    grant = {"attempt": held.attempt, "expires": expires, "signature": signature}
+    return Known(tuple(view.job.id for view in views), views[0].images[0].file, held.id, grant)
+
+
+@schema.parametrize()
+@settings(max_examples=MAX_EXAMPLES, deadline=None)
+def test_the_service_does_what_its_document_says(case: Case, known: Known) -> None:
+    ask_for_what_is_there(case, known)
+    case.call_and_validate()
+
+
+def ask_for_what_is_there(case: Case, known: Known) -> None:
+    """Most made-up names lead nowhere: put real ones in the place of some, the same ones each time."""
+    parts = case.path_parameters or {}
+    chance = zlib.crc32(repr(parts).encode())
+    if chance % 4 == 3 or case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    if "file" in parts:
+        parts["file"] = known.file
+    elif case.operation.method == "put":
+        parts["requestId"] = known.upload
+        case.query.update(known.grant)
+    elif "requestId" in parts:
+        parts["requestId"] = known.requests[chance % 4]
