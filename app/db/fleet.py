@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import Connection, case, delete, func, select, union, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.db.engine import Transaction, now_ms
@@ -186,9 +186,19 @@ def hub_seen(tx: Transaction, hub_id: str) -> bool:
     return known.rowcount == 1
 
 
+def all_hubs_seen(tx: Transaction) -> None:
+    """Every web process counts as seen this moment: one that does not live will be missed soon enough."""
+    tx.connection.execute(update(hubs).where(hubs.c.seen_at < tx.now).values(seen_at=tx.now))
+
+
 def hubs_lost(connection: Connection, hub_timeout_ms: int) -> list[str]:
-    """Web processes that have not been seen for longer than they may."""
-    return list(connection.execute(select(hubs.c.id).where(hubs.c.seen_at <= now_ms() - hub_timeout_ms)).scalars())
+    """Web processes that have not been seen for longer than they may, or died before they were seen at all."""
+    long_ago = now_ms() - hub_timeout_ms
+    silent = select(hubs.c.id).where(hubs.c.seen_at <= long_ago)
+    never_seen = select(extensions.c.hub_id).where(
+        extensions.c.connected, extensions.c.connected_at <= long_ago, extensions.c.hub_id.not_in(select(hubs.c.id))
+    )
+    return list(connection.execute(union(silent, never_seen)).scalars())
 
 
 def forget_hub(tx: Transaction, hub_id: str) -> list[str]:

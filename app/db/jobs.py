@@ -58,7 +58,7 @@ class Job:
     finished_at: int | None
 
 
-_COLUMNS = [jobs.c[each.name] for each in fields(Job)]
+COLUMNS = [jobs.c[each.name] for each in fields(Job)]
 
 
 def _job(row: Row[Any]) -> Job:
@@ -71,7 +71,7 @@ def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     row = tx.connection.execute(
         insert(jobs)
         .values(id=job_id, status=Status.ACCEPTED, created_at=tx.now, updated_at=tx.now, due_at=tx.now, **values)
-        .returning(*_COLUMNS)
+        .returning(*COLUMNS)
     ).one()
     return _job(row)
 
@@ -92,45 +92,45 @@ def move(tx: Transaction, job_id: str, step: Step, *conditions: Condition, **val
             updated_at=now_ms(),
             **values,
         )
-        .returning(*_COLUMNS)
+        .returning(*COLUMNS)
     ).one_or_none()
     return None if row is None else _job(row)
 
 
 def find(connection: Connection, job_id: str) -> Job | None:
     """The job of that id, or None."""
-    return _first(connection, select(*_COLUMNS).where(jobs.c.id == job_id))
+    return _first(connection, select(*COLUMNS).where(jobs.c.id == job_id))
 
 
 def find_to_change(tx: Transaction, job_id: str) -> Job | None:
     """The job of that id; nobody else changes it before this transaction ends."""
-    return _first(tx.connection, select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update())
+    return _first(tx.connection, select(*COLUMNS).where(jobs.c.id == job_id).with_for_update())
 
 
 def find_all(connection: Connection, job_ids: Iterable[str]) -> list[Job]:
     """Those of these jobs that exist."""
-    return _all(connection, select(*_COLUMNS).where(jobs.c.id.in_(list(job_ids))))
+    return listed(connection, select(*COLUMNS).where(jobs.c.id.in_(list(job_ids))))
 
 
 def of_user(connection: Connection, user_id: str, status: Status | None, before: str | None, limit: int) -> list[Job]:
     """A user's jobs, newest first; `before` is the id where the last page ended (ids grow with time)."""
-    query = select(*_COLUMNS).where(jobs.c.user_id == user_id).order_by(jobs.c.id.desc()).limit(limit)
+    query = select(*COLUMNS).where(jobs.c.user_id == user_id).order_by(jobs.c.id.desc()).limit(limit)
     if status is not None:
         query = query.where(jobs.c.status == status)
     if before is not None:
         query = query.where(jobs.c.id < before)
-    return _all(connection, query)
+    return listed(connection, query)
 
 
 def waiting(connection: Connection, models: frozenset[str] | None, limit: int) -> list[Job]:
     """The first jobs in the line that are due, for these models (None: for any)."""
-    line = select(*_COLUMNS).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.due_at <= now_ms())
+    line = select(*COLUMNS).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.due_at <= now_ms())
     if models is None:
-        return _all(connection, line.order_by(jobs.c.place, jobs.c.id).limit(limit))
+        return listed(connection, line.order_by(jobs.c.place, jobs.c.id).limit(limit))
     found = [
         job
         for model in sorted(models)
-        for job in _all(connection, line.where(jobs.c.model == model).order_by(jobs.c.place, jobs.c.id).limit(limit))
+        for job in listed(connection, line.where(jobs.c.model == model).order_by(jobs.c.place, jobs.c.id).limit(limit))
     ]
     return sorted(found, key=lambda job: (job.place, job.id))[:limit]
 
@@ -149,20 +149,6 @@ def ahead_of(connection: Connection, job: Job, most: int) -> int:
     return connection.execute(select(func.count()).select_from(some.limit(most).subquery())).scalar_one()
 
 
-def held_by(connection: Connection, extension_id: str) -> list[Job]:
-    """The jobs that this extension holds at the moment."""
-    return _all(
-        connection,
-        select(*_COLUMNS).where(jobs.c.holder == extension_id, jobs.c.status == Status.PROCESSING.value),
-    )
-
-
-def leases_over(connection: Connection, limit: int) -> list[Job]:
-    """Jobs whose holder's lease is over."""
-    query = select(*_COLUMNS).where(jobs.c.status == Status.PROCESSING.value, jobs.c.lease_until <= now_ms())
-    return _all(connection, query.order_by(jobs.c.lease_until).limit(limit))
-
-
 def downloads_due(connection: Connection, limit: int) -> list[str]:
     """Ids of the jobs whose pictures nobody is fetching, though it is time."""
     query = select(jobs.c.id).where(jobs.c.status == Status.DOWNLOADING.value, jobs.c.due_at <= now_ms())
@@ -178,7 +164,7 @@ def overdue(connection: Connection, limit: int) -> list[Job]:
         jobs.c.deadline_at <= now_ms(),
     )
     either = union_all(waited.limit(limit).subquery().select(), late.limit(limit).subquery().select())
-    return _all(connection, select(*_COLUMNS).where(jobs.c.id.in_(either)).limit(limit))
+    return listed(connection, select(*COLUMNS).where(jobs.c.id.in_(either)).limit(limit))
 
 
 def models_waited_for(connection: Connection) -> list[str]:
@@ -194,9 +180,9 @@ def models_waited_for(connection: Connection) -> list[str]:
 
 def waiting_since(connection: Connection, model: str, before_ms: int, limit: int) -> list[Job]:
     """Jobs for `model` that have waited since `before_ms` or longer."""
-    return _all(
+    return listed(
         connection,
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(jobs.c.status == Status.ACCEPTED.value, jobs.c.model == model, jobs.c.created_at <= before_ms)
         .limit(limit),
     )
@@ -214,29 +200,8 @@ def anyone_waiting(connection: Connection) -> bool:
     return connection.execute(query).first() is not None
 
 
-def shorten_leases(tx: Transaction, connection_id: str, until_ms: int) -> None:
-    """A connection broke: what it holds is kept for it until `until_ms`, and not longer."""
-    tx.connection.execute(
-        update(jobs)
-        .where(
-            jobs.c.connection_id == connection_id,
-            jobs.c.status == Status.PROCESSING.value,
-            jobs.c.lease_until > until_ms,
-        )
-        .values(lease_until=until_ms)
-    )
-
-
-def move_clock(tx: Transaction, by_ms: int) -> None:
-    """Shift what waits for time to pass by `by_ms`: nobody was watching, so that time does not count."""
-    tx.connection.execute(
-        update(jobs)
-        .where(jobs.c.status == Status.PROCESSING.value)
-        .values(lease_until=jobs.c.lease_until + by_ms, attempt_until=jobs.c.attempt_until + by_ms)
-    )
-
-
-def _all(connection: Connection, query: Select[Any]) -> list[Job]:
+def listed(connection: Connection, query: Select[Any]) -> list[Job]:
+    """The jobs that a query for `COLUMNS` finds."""
     return [_job(row) for row in connection.execute(query)]
 
 

@@ -25,7 +25,7 @@ class Cancellation:
         return self.tools.database.write(lambda tx: self._cancel(tx, request_id))
 
     def _cancel(self, tx: Transaction, request_id: str) -> Job:
-        job = jobs.find(tx.connection, request_id)
+        job = jobs.find_to_change(tx, request_id)
         if job is None:
             raise NotFound(f"No request has the id {request_id}.")
         holder = job.holder if job.status is Status.PROCESSING else None

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import case
-
-from app.db import fleet, jobs
+from app.db import fleet, jobs, leases
 from app.db.engine import Transaction
 from app.db.fleet import Socket
 from app.db.jobs import Job
-from app.db.tables import jobs as table
 from app.domain.errors import GENERATION_FAILED
 from app.domain.messages import Authenticate, Heartbeat
-from app.domain.states import Step
-from app.services import steps
 from app.services.generation import Holder
 from app.services.requeueing import Requeueing
 from app.services.tools import Tools
@@ -62,7 +57,7 @@ class Extensions:
         def work(tx: Transaction) -> bool:
             if not fleet.heard(tx, holder.connection_id, beat.available):
                 return False
-            held = [job for job in jobs.held_by(tx.connection, holder.extension_id) if job.handed_over]
+            held = [job for job in leases.held_by(tx.connection, holder.extension_id) if job.handed_over]
             if beat.active_request_ids is not None:
                 forgotten = [job for job in held if job.id not in beat.active_request_ids]
                 self._give_back(tx, forgotten)
@@ -80,7 +75,7 @@ class Extensions:
 
         def work(tx: Transaction) -> None:
             if fleet.disconnect(tx, connection_id):
-                jobs.shorten_leases(tx, connection_id, tx.now + self.tools.settings.reconnect_grace_ms)
+                leases.shorten(tx, [connection_id], tx.now + self.tools.settings.reconnect_grace_ms)
 
         self.tools.database.write(work)
 
@@ -92,8 +87,8 @@ class Extensions:
         """This web process ends: its sockets are gone, what came over them is kept for a short absence."""
 
         def work(tx: Transaction) -> None:
-            for connection_id in fleet.forget_hub(tx, hub_id):
-                jobs.shorten_leases(tx, connection_id, tx.now + self.tools.settings.reconnect_grace_ms)
+            lost = fleet.forget_hub(tx, hub_id)
+            leases.shorten(tx, lost, tx.now + self.tools.settings.reconnect_grace_ms)
 
         self.tools.database.write(work)
 
@@ -101,30 +96,15 @@ class Extensions:
         """How many extensions are connected, over all web processes."""
         return self.tools.database.read(lambda c: fleet.count_connected(c, self.tools.settings.hub_timeout_ms))
 
-    def _resume(self, tx: Transaction, hello: Authenticate, socket: Socket) -> Iterable[str]:
-        held = jobs.held_by(tx.connection, hello.extension_id)
+    def _resume(self, tx: Transaction, hello: Authenticate, socket: Socket) -> list[str]:
+        held = leases.held_by(tx.connection, hello.extension_id)
         kept = [job for job in held if _still_works_on(hello, job)]
         self._give_back(tx, [job for job in held if job not in kept])
-        return [job.id for job in kept if self._take_up(tx, job, socket)]
+        return self._renew(tx, kept, connection_id=socket.connection_id)
 
-    def _take_up(self, tx: Transaction, job: Job, socket: Socket) -> bool:
+    def _renew(self, tx: Transaction, held: Iterable[Job], **values: str) -> list[str]:
         until = tx.now + self.tools.settings.request_timeout_ms
-        moved = steps.take(
-            self.tools,
-            tx,
-            Step.PROGRESS,
-            job.id,
-            table.c.lease == job.lease,
-            connection_id=socket.connection_id,
-            handed_over=True,
-            lease_until=case((table.c.attempt_until < until, table.c.attempt_until), else_=until),
-        )
-        return moved is not None
-
-    def _renew(self, tx: Transaction, held: Iterable[Job]) -> None:
-        for job in held:
-            until = min(tx.now + self.tools.settings.request_timeout_ms, job.attempt_until or 0)
-            steps.take(self.tools, tx, Step.PROGRESS, job.id, table.c.lease == job.lease, lease_until=until)
+        return leases.renew(tx, {job.id: job.lease for job in held}, until, **values)
 
     def _give_back(self, tx: Transaction, forgotten: Iterable[Job]) -> None:
         for job in forgotten:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import case
 
-from app.db import fleet, images, jobs
+from app.db import fleet, images, jobs, leases
 from app.db.engine import Transaction
 from app.db.jobs import Condition, Job
 from app.db.tables import jobs as table
@@ -96,13 +95,12 @@ class Generation:
             error, reason = report.error, report.reason
             if verdict.retry:
                 told = f"{error}: {reason}" if reason else error
-                strike = verdict.blame is not Blame.NOBODY
-                moved = self.requeueing.give_back(tx, job, verdict.code, told, *_held(holder, report), strike=strike)
+                moved = self.requeueing.give_back(tx, job, verdict.code, told, *_held(holder, report), strike=True)
             else:
                 moved = self.requeueing.fail(tx, job, verdict.code, error, *_held(holder, report), reason=reason)
             if moved is None:
                 raise LeaseLost
-            if verdict.blame in {Blame.EXTENSION, Blame.SITE}:
+            if verdict.blame is not Blame.JOB:
                 self._cool_down(tx, holder.extension_id, verdict, error)
 
         self.tools.database.write(work)
@@ -120,7 +118,8 @@ class Generation:
                 *_held(holder, report),
                 progress=risen,
                 progress_note=report.status,
-                **self._renewal(tx),
+                lease_until=leases.until(self._silent_until(tx)),
+                handed_over=True,
             )
             if moved is None:
                 raise LeaseLost
@@ -130,16 +129,10 @@ class Generation:
     def handed_over(self, request_id: str, lease: str) -> None:
         """The extension has the offer in hand: its lease now lasts as long as it may be silent."""
 
-        def work(tx: Transaction) -> None:
-            this_offer = (table.c.lease == lease, ~table.c.handed_over)
-            steps.take(self.tools, tx, Step.PROGRESS, request_id, *this_offer, **self._renewal(tx))
+        self.tools.database.write(lambda tx: leases.renew(tx, {request_id: lease}, self._silent_until(tx)))
 
-        self.tools.database.write(work)
-
-    def _renewal(self, tx: Transaction) -> dict[str, Any]:
-        until = tx.now + self.tools.settings.request_timeout_ms
-        capped = case((table.c.attempt_until < until, table.c.attempt_until), else_=until)
-        return {"lease_until": capped, "handed_over": True}
+    def _silent_until(self, tx: Transaction) -> int:
+        return tx.now + self.tools.settings.request_timeout_ms
 
     def _cool_down(self, tx: Transaction, extension_id: str, verdict: Verdict, error: str) -> None:
         failures = fleet.failures(tx.connection, extension_id) + 1
@@ -163,7 +156,7 @@ def confirmation(tx: Transaction, job: Job) -> Message:
 
 
 def _found(tx: Transaction, report: Report) -> Job:
-    job = jobs.find(tx.connection, report.request_id)
+    job = jobs.find_to_change(tx, report.request_id)
     if job is None:
         raise LeaseLost
     return job
@@ -172,6 +165,7 @@ def _found(tx: Transaction, report: Report) -> Job:
 def _held(holder: Holder, report: Report) -> tuple[Condition, ...]:
     """The lease, as a condition: this extension on this connection, and its token and correlation id where it sent them."""
     conditions: list[Condition] = [
+        table.c.status == Status.PROCESSING.value,
         table.c.holder == holder.extension_id,
         table.c.connection_id == holder.connection_id,
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from app.db import fleet, jobs, notes
+from app.db import fleet, jobs, leases, notes
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.db.tables import jobs as table
@@ -21,6 +21,7 @@ from app.services.tools import Tools
 BATCH = 200
 SWEEP = "sweep"
 UNWATCHED_MS = 15_000  # a pause between sweeps longer than this was ours, and nobody else's silence
+UNWATCHED_SWEEPS = 4  # the same, where sweeps are rare
 
 
 class Housekeeping:
@@ -45,10 +46,9 @@ class Housekeeping:
 
         def work(tx: Transaction) -> None:
             before = notes.last_sweep(tx, SWEEP)
-            if before is not None and tx.now - before > UNWATCHED_MS:
-                jobs.move_clock(tx, tx.now - before)
-                for model in jobs.models_waited_for(tx.connection):
-                    notes.served(tx, model, now=True)
+            pause_ms = 0 if before is None else tx.now - before
+            if pause_ms > max(UNWATCHED_MS, UNWATCHED_SWEEPS * self.tools.settings.sweep_interval_ms):
+                self._put_off(tx, pause_ms)
 
         self.tools.database.write(work)
 
@@ -60,7 +60,7 @@ class Housekeeping:
 
     def end_leases(self) -> None:
         """Jobs whose holder has been silent for too long go back to the line."""
-        for job in self.tools.database.read(lambda c: jobs.leases_over(c, BATCH)):
+        for job in self.tools.database.read(lambda c: leases.over(c, BATCH)):
             self.tools.database.write(partial(self._end_lease, job))
 
     def fail_overdue(self) -> None:
@@ -83,6 +83,19 @@ class Housekeeping:
             self.tools.tasks.download(job_id)
         if self.tools.database.read(jobs.anyone_waiting):
             self.tools.tasks.assign()
+
+    def _put_off(self, tx: Transaction, pause_ms: int) -> None:
+        settings = self.tools.settings
+        leases.put_off(
+            tx,
+            pause_ms,
+            lease_ms=settings.request_timeout_ms,
+            offer_ms=settings.offer_timeout_ms,
+            attempt_ms=settings.request_max_ms,
+        )
+        fleet.all_hubs_seen(tx)
+        for model in jobs.models_waited_for(tx.connection):
+            notes.served(tx, model, now=True)
 
     def _end_lease(self, job: Job, tx: Transaction) -> None:
         code, reason, strike = self._why_over(tx, job)

@@ -1,0 +1,65 @@
+"""Leases: for how long extensions hold their jobs. They fence reports; their passing is no news to who watches a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, select, update
+
+from app.db import jobs
+from app.db.engine import Transaction, now_ms
+from app.db.jobs import Job
+from app.db.tables import jobs as table
+from app.domain.states import Status
+
+_PROCESSING = table.c.status == Status.PROCESSING.value
+
+
+def until(moment_ms: int) -> ColumnElement[int]:
+    """That moment, or the end of the attempt where that is earlier."""
+    return _earlier(table.c.attempt_until, moment_ms)
+
+
+def held_by(connection: Connection, extension_id: str) -> list[Job]:
+    """The jobs that this extension holds at the moment."""
+    return jobs.listed(connection, select(*jobs.COLUMNS).where(table.c.holder == extension_id, _PROCESSING))
+
+
+def over(connection: Connection, limit: int) -> list[Job]:
+    """Jobs whose holder's lease is over."""
+    query = select(*jobs.COLUMNS).where(_PROCESSING, table.c.lease_until <= now_ms())
+    return jobs.listed(connection, query.order_by(table.c.lease_until).limit(limit))
+
+
+def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **values: Any) -> list[str]:
+    """Whoever holds these jobs, each under the lease beside its id, has them in hand: its leases last until then.
+
+    Returns the ids of those that it still holds.
+    """
+    mine = (table.c.id.in_(list(held)), table.c.lease.in_(list(held.values())), _PROCESSING)
+    renewed = update(table).where(*mine).values(lease_until=until(moment_ms), handed_over=True, **values)
+    return list(tx.connection.execute(renewed.returning(table.c.id)).scalars())
+
+
+def shorten(tx: Transaction, connection_ids: Sequence[str], moment_ms: int) -> None:
+    """Connections broke: what they hold is kept for their extensions until then, and not longer."""
+    theirs = (table.c.connection_id.in_(connection_ids), _PROCESSING, table.c.lease_until > moment_ms)
+    tx.connection.execute(update(table).where(*theirs).values(lease_until=moment_ms))
+
+
+def put_off(tx: Transaction, by_ms: int, *, lease_ms: int, offer_ms: int, attempt_ms: int) -> None:
+    """Nobody watched for `by_ms`, so that time does not count; but nothing lasts longer than if it began now."""
+    fresh = case((table.c.handed_over, tx.now + lease_ms), else_=tx.now + offer_ms)
+    tx.connection.execute(
+        update(table)
+        .where(_PROCESSING)
+        .values(
+            lease_until=_earlier(table.c.lease_until + by_ms, fresh),
+            attempt_until=_earlier(table.c.attempt_until + by_ms, tx.now + attempt_ms),
+        )
+    )
+
+
+def _earlier(one: ColumnElement[Any], other: ColumnElement[int] | int) -> ColumnElement[int]:
+    return case((one < other, one), else_=other)
