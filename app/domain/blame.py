@@ -20,7 +20,6 @@ class Blame(StrEnum):
     JOB = "job"
     EXTENSION = "extension"
     SITE = "site"
-    NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +34,11 @@ class Verdict:
 
 
 _REFUSED = re.compile(
-    r"content.?policy|policy violation|moderation|safety system|nsfw|not allowed|prohibited|refused|unsupported|"
-    r"invalid (prompt|size|parameter)|too large",
+    r"content.?policy|policy violation|moderation|safety system|nsfw|not allowed|prohibited|"
+    r"(?<!connection.)refused|unsupported|invalid.(prompt|size|parameter)|too large",
     re.IGNORECASE,
 )
 _LIMITED = re.compile(r"rate.?limit|too many requests|quota|429|slow down|try again later", re.IGNORECASE)
-_UNFIT = re.compile(r"captcha|log(ged)?.?(out|in)|sign.?in|unauthori[sz]ed|crash|closed|timed? ?out", re.IGNORECASE)
 
 
 def judge(failure: ImageGenerationFailed) -> Verdict:

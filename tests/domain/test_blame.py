@@ -1,0 +1,74 @@
+"""Reading failures."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.blame import Blame, judge
+from app.domain.messages import ImageGenerationFailed
+
+REFUSED = [
+    "This request violates our content policy",
+    "content_policy_violation",
+    "Policy violation",
+    "Blocked by moderation",
+    "Your request was rejected by our safety system",
+    "NSFW",
+    "The site refused the prompt",
+    "Unsupported size",
+    "Invalid prompt",
+    "ERR_INVALID_PROMPT",
+    "The picture would be too large",
+]
+LIMITED = [
+    "Rate limit exceeded",
+    "ERR_RATE_LIMIT",
+    "rate_limited",
+    "Too many requests in the last hour",
+    "HTTP 429",
+    "You have used up your quota",
+    "Please slow down",
+    "Try again later",
+]
+UNFIT = [
+    "The tab crashed",
+    "Please log in",
+    "net::ERR_CONNECTION_REFUSED",
+    "Connection refused",
+    "Timed out",
+    "?",
+]
+
+
+@pytest.mark.parametrize("error", REFUSED)
+def test_what_is_wrong_with_the_request_is_not_tried_again(error: str) -> None:
+    verdict = judge(ImageGenerationFailed("r", error))
+    assert (verdict.blame, verdict.code, verdict.retry) == (Blame.JOB, "ERR_GENERATION_FAILED", False)
+
+
+@pytest.mark.parametrize("error", LIMITED)
+def test_a_site_that_is_asked_too_often_is_a_matter_of_time(error: str) -> None:
+    verdict = judge(ImageGenerationFailed("r", error))
+    assert (verdict.blame, verdict.code, verdict.retry) == (Blame.SITE, "ERR_RATE_LIMIT", True)
+
+
+@pytest.mark.parametrize("error", UNFIT)
+def test_what_is_wrong_with_the_extension_is_tried_by_another(error: str) -> None:
+    verdict = judge(ImageGenerationFailed("r", error))
+    assert (verdict.blame, verdict.code, verdict.retry) == (Blame.EXTENSION, "ERR_GENERATION_FAILED", True)
+
+
+@pytest.mark.parametrize("words", [{"reason": "NSFW"}, {"code": "content_policy_violation"}])
+def test_reason_and_code_are_read_too(words: dict[str, str]) -> None:
+    assert judge(ImageGenerationFailed("r", "It failed", **words)).blame is Blame.JOB  # type: ignore[arg-type]
+
+
+def test_a_pause_that_is_asked_for_is_a_matter_of_time_whatever_the_words() -> None:
+    verdict = judge(ImageGenerationFailed("r", "It failed", retry_after_ms=0))
+    assert (verdict.blame, verdict.pause_ms) == (Blame.SITE, 0)
+
+
+def test_the_extensions_word_on_another_try_goes_before_ours() -> None:
+    assert judge(ImageGenerationFailed("r", "NSFW", retryable=True)).retry
+    assert not judge(ImageGenerationFailed("r", "It failed", retryable=False)).retry
+    assert judge(ImageGenerationFailed("r", "It failed", retryable=False)).blame is Blame.JOB
