@@ -27,18 +27,25 @@ class Closed(Exception):
 
 
 class Connection:
-    """Connects at once. It counts as dead when nothing at all comes for `silence_s` seconds. Raises Closed."""
+    """Connects at once. It counts as dead when nothing at all comes for `silence_s` seconds. Raises Closed.
+
+    Until it is `settled`, the server is expected to answer at once.
+    """
 
     def __init__(self, url: str, silence_s: float) -> None:
         self.url = url
+        self._silence_s = silence_s
         self._ended = threading.Event()
         self._wire = websocket.WebSocket(enable_multithread=True)
         try:
-            self._wire.settimeout(CONNECT_S)
+            self._wire.settimeout(min(CONNECT_S, silence_s))
             self._wire.connect(url, suppress_origin=True)  # type: ignore[no-untyped-call] # theirs has no types
-            self._wire.settimeout(silence_s)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's handshake makes the library raise means the same
             raise Closed(f"cannot connect to {url}: {_why(error)}") from None
+
+    def settled(self) -> None:
+        """The introductions are over: from now on there may be silence."""
+        self._wire.settimeout(self._silence_s)
 
     def send(self, message: Mapping[str, Any]) -> None:
         """One message. Raises Closed; what had begun to go out may or may not have arrived."""

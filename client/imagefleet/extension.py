@@ -128,6 +128,7 @@ class Extension:
         _expect(connection, "authentication_required")
         connection.send(self._introduction())
         answer = _expect(connection, "authentication_success")
+        connection.settled()
         still_held = answer.texts("active_request_ids")
         if still_held is not None:
             self._workshop.keep_only(still_held)

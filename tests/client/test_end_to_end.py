@@ -56,11 +56,12 @@ def test_pictures_come_all_the_way(service: Service, tmp_path: Path) -> None:
 
 def test_the_command_saves_what_it_asked_for(service: Service, tmp_path: Path) -> None:
     order = ["generate", "a", "red", "fox", "--model", "ref-b", "--width", "64", "--height", "64", "--user", "someone"]
-    with painting(service, "ref-b"):
+    with painting(service, "ref-b") as said:
         ended = CliRunner().invoke(
             main, ["--server", service.url(), *order, "--timeout", "60", "--output", str(tmp_path)]
         )
-    assert (ended.exit_code, ended.stdout.split()) == (0, [str(next(tmp_path.iterdir()))]), ended.stderr
+    assert ended.exit_code == 0, (ended.stderr, said)
+    assert ended.stdout.split() == [str(each) for each in tmp_path.iterdir()]
     listed = CliRunner().invoke(main, ["list", "--user", "someone", "--server", service.url()]).stdout
     assert "a red fox" in listed
 
