@@ -6,13 +6,17 @@ STAMP := .venv/.installed-dev
 CODE := app worker client tests migrations celery_config.py gunicorn.conf.py wsgi.py
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
 
-.PHONY: run test check format lock clean
+.PHONY: run test chaos check format lock clean
 
 run: $(SERVER)
 	@$(BIN)/python -m app.launch
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+# A seeded run of faults against a real service: make chaos SEED=7 JOBS=300 SECONDS=90 DATABASE=postgresql
+chaos: $(STAMP)
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
 
 check: $(STAMP)
 	$(BIN)/ruff format --check $(CODE)

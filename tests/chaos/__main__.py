@@ -1,0 +1,72 @@
+"""`python -m tests.chaos`: break a real service in every way that a seed thinks of, and see whether it keeps its promises."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from tests.chaos.plan import draw
+from tests.chaos.run import Result, carry_out
+
+SHOWN = 40
+
+
+def main() -> int:
+    """Returns the exit status: 0 where every promise was kept."""
+    options = _options()
+    plan = draw(options.seed, options.jobs, options.seconds, postgresql=options.database == "postgresql")
+    print(f"seed {plan.seed}: {options.jobs} requests in {plan.seconds:g} s on {options.database}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="imagefleet-chaos-"))
+    result = carry_out(plan, options.database, folder, options.patience, lambda line: print(line, flush=True))
+    print("\n".join(_told(result)))
+    for violation in result.violations[:SHOWN]:
+        print(f"VIOLATION {violation}")
+    if result.violations or options.keep:
+        print(f"logs and database are in {folder}")
+    else:
+        shutil.rmtree(folder)
+    return 1 if result.violations else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--jobs", type=int, default=300)
+    parser.add_argument("--seconds", type=float, default=90.0, help="in which requests come and things break")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--patience", type=float, default=90.0, help="seconds to come to rest after it")
+    parser.add_argument("--keep", action="store_true", help="keep logs and database")
+    return parser.parse_args()
+
+
+def _told(result: Result) -> list[str]:
+    history = result.history
+    rows = history.ending.rows.values()
+    outcomes = Counter(row.status if row.error_code is None else f"{row.status} {row.error_code}" for row in rows)
+    requeues = sum(fact.type.endswith("RequeuedEvent") for log in history.ending.log.values() for fact in log)
+    late = sum(report.refused is not None for report in history.records.reported)
+    records = history.records
+    unknown = Counter(f"unanswered ({each.split()[-1]})" for each in records.unknown)
+    return [
+        f"faults survived: {_counted(result.survived)}",
+        f"processes started again: {_counted(result.restarts)}",
+        f"requests: {len(rows)} ({len(records.acknowledged)} acknowledged); {_counted(outcomes)}",
+        f"requeues: {requeues}; reports: {len(records.reported)}, refused: {late}; offers: {len(records.offered)}",
+        f"clients: {len(records.statuses)} answers, {len(records.events)} events; {_counted(unknown)}",
+        f"refused requests: {len(records.refusals)} {records.refusals[:3]}",
+        f"duration {result.duration_s:.0f} s; at rest {result.quiet_after_s:.1f} s after the last fault",
+        f"violations: {len(result.violations)}",
+    ]
+
+
+def _counted(counter: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counter.items())) or "none"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""Clients that do what sensible ones do: send again, ask elsewhere, go on from where they were cut off.
+
+What nobody answered is unknown to them, never failed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.domain.states import FINAL
+from tests.chaos.history import Acknowledged, EventSeen, Records, StatusSeen, StreamEnded
+from tests.chaos.plan import Follow, Order
+from tests.chaos.witness import Witness
+from tests.support.service import Answer
+
+TIMEOUT_S = 8.0
+POLL_S = 0.7
+AGAIN_S = 0.4
+WAIT_S = 5
+
+_streams = itertools.count(1)
+
+
+class Client(threading.Thread):
+    """One client with one request. It ends once its request is final, or when it is stopped."""
+
+    def __init__(self, order: Order, webs: Sequence[str], records: Records, witness: Witness) -> None:
+        super().__init__(name=f"client-{order.number}", daemon=True)
+        self.order = order
+        self._webs = itertools.cycle([*webs[order.number % len(webs) :], *webs[: order.number % len(webs)]])
+        self._web = next(self._webs)
+        self._records = records
+        self._witness = witness
+        self._stopping = threading.Event()
+        self.request_id: str | None = None
+        self._version = 0
+        self._cancel_at: float | None = None
+
+    def run(self) -> None:
+        """Submit at the time of the order, then follow."""
+        self._stopping.wait(self.order.at_s)
+        self.request_id = request_id = self._submit()
+        if request_id is None:
+            return
+        if self.order.cancel_after_s is not None:
+            self._cancel_at = time.monotonic() + self.order.cancel_after_s
+        if self.order.follow is Follow.STREAM and self._cancel_at is None:
+            self._stream(request_id)
+        while not self._stopping.is_set() and not self._status(request_id):
+            self._stopping.wait(0.05 if self.order.follow is Follow.WAIT else POLL_S)
+            self._cancel_when_due(request_id)
+
+    def stop(self) -> None:
+        """End soon, whatever has come of the request."""
+        self._stopping.set()
+
+    def _submit(self) -> str | None:
+        body: dict[str, Any] = {
+            "prompt": f"chaos {self.order.number}",
+            "model": self.order.model,
+            "parameters": {"numberOfImages": self.order.images},
+            "userId": f"user-{self.order.number % 7}",
+        }
+        if self.order.deadline_ms is not None:
+            body["deadlineMs"] = self.order.deadline_ms
+        while not self._stopping.is_set():
+            answer = self._ask("POST", "/api/images/generate", body)
+            if answer is not None and answer.status == 200:
+                request_id: str = answer.json["requestId"]
+                there = self._witness.has_job(request_id)
+                self._records.acknowledged.append(Acknowledged(time.time(), self.order.number, request_id, there))
+                return request_id
+            self._stopping.wait(AGAIN_S)
+        return None
+
+    def _status(self, request_id: str) -> bool:
+        """Ask once; True once the request is final."""
+        waiting = f"?wait={WAIT_S}&since={self._version}" if self.order.follow is Follow.WAIT else ""
+        asked_at = time.time()
+        answer = self._ask("GET", f"/api/images/{request_id}/status{waiting}")
+        if answer is None or answer.status != 200:
+            return False
+        told = answer.json
+        self._version = told["version"]
+        seen = StatusSeen(
+            asked_at, time.time(), self.order.number, request_id, told["status"], told["progress"], told["version"]
+        )
+        self._records.statuses.append(seen)
+        return seen.status in FINAL
+
+    def _cancel_when_due(self, request_id: str) -> None:
+        if self._cancel_at is not None and time.monotonic() >= self._cancel_at:
+            answer = self._ask("DELETE", f"/api/images/{request_id}", expected=(200, 409))
+            if answer is not None and answer.status in {200, 409}:
+                self._cancel_at = None
+
+    def _stream(self, request_id: str) -> None:
+        """Follow the request's events to their end, over as many connections as it takes."""
+        last = 0
+        while not self._stopping.is_set():
+            try:
+                last, ended = self._read_stream(request_id, last)
+            except (OSError, http.client.HTTPException):
+                ended = False
+                self._web = next(self._webs)
+            if ended:
+                return
+            self._stopping.wait(AGAIN_S)
+
+    def _read_stream(self, request_id: str, after: int) -> tuple[int, bool]:
+        """Read one connection; the last event of it, and whether all is said. Raises OSError, HTTPException."""
+        stream, last = next(_streams), after
+        request = urllib.request.Request(
+            f"{self._web}/api/images/{request_id}/events", headers={"Last-Event-ID": str(after)}
+        )
+        try:
+            # longer than the time between two signs of life
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                for fact in _facts(answer):
+                    there = self._witness.has_event(request_id, fact["seq"])
+                    seen = EventSeen(self.order.number, request_id, stream, after, fact["seq"], fact["type"], there)
+                    self._records.events.append(seen)
+                    last = fact["seq"]
+                    if fact["status"] in FINAL:
+                        self._records.streams.append(StreamEnded(self.order.number, request_id, last))
+                        return last, True
+                return last, answer.status == 204
+        except urllib.error.HTTPError as error:
+            with error:
+                raise OSError(error.code) from None
+        except (OSError, http.client.HTTPException):
+            # what was read is read: the next connection goes on after it
+            if last == after:
+                raise
+            return last, False
+
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, expected: Sequence[int] = (200,)
+    ) -> Answer | None:
+        """One request; None where nobody answered: what came of it is unknown."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {} if data is None else {"Content-Type": "application/json"}
+        request = urllib.request.Request(self._web + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+                return Answer(answer.status, {}, answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                refused = Answer(error.code, {}, error.read())
+            if refused.status not in {*expected, 503}:
+                self._records.refusals.append(f"{method} {path}: {refused.status} {refused.content[:200]!r}")
+            if refused.status >= 500:
+                self._web = next(self._webs)
+            return refused
+        except (OSError, http.client.HTTPException) as problem:
+            self._records.unknown.append(f"{method} {path}: {type(problem).__name__}")
+            self._web = next(self._webs)
+            self._stopping.wait(AGAIN_S)
+            return None
+
+
+def _facts(lines: Any) -> Any:
+    """The numbered events of a stream; progress has no number."""
+    for line in lines:
+        if line.startswith(b"data: ") and line.endswith(b"\n"):
+            body = json.loads(line[6:])
+            if "seq" in body:
+                yield body

@@ -1,0 +1,50 @@
+"""Reads what database and disk hold."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from app.db.engine import Database
+from app.db.tables import events, images, jobs
+from app.domain.states import FINAL
+from tests.chaos import pictures
+from tests.chaos.history import Ending, Fact, FileSeen, Row, StoredPicture
+
+
+def rows(database: Database) -> dict[str, Row]:
+    """Every request, as it stands."""
+    names = ("id", "prompt", "status", "version", "last_event", "attempt", "strikes", "holder", "error_code", "error")
+    query = select(*(jobs.c[name] for name in names))
+    found = database.read(lambda c: list(c.execute(query)))
+    return {row.id: Row(row.id, int(row.prompt.split()[-1]), *row[2:]) for row in found}
+
+
+def still_open(database: Database) -> int:
+    """How many requests have not ended."""
+    return sum(row.status not in FINAL for row in rows(database).values())
+
+
+def ending(database: Database, folder: Path) -> Ending:
+    """Everything, on one view of the database."""
+
+    def read(connection: Connection) -> Ending:
+        found = Ending()
+        query = select(events.c.job_id, events.c.seq, events.c.type, events.c.status, events.c.at, events.c.data)
+        for job_id, *rest in connection.execute(query.order_by(events.c.job_id, events.c.id)):
+            found.log[job_id].append(Fact(*rest))
+        stored = select(images.c.job_id, images.c.position, images.c.file, images.c.sha256)
+        found.pictures = [StoredPicture(*row) for row in connection.execute(stored)]
+        return found
+
+    found = database.read(read)
+    found.rows = rows(database)
+    found.files = {str(path.relative_to(folder)): _seen(path) for path in folder.rglob("*") if path.is_file()}
+    return found
+
+
+def _seen(path: Path) -> FileSeen:
+    data = path.read_bytes()
+    return FileSeen(hashlib.sha256(data).hexdigest(), pictures.read(data))

