@@ -1,0 +1,172 @@
+"""The schemas of what extensions send agree with `messages.parse` on what is taken and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator, ValidationError, validators  # type: ignore[import-untyped]  # it ships no types
+
+from app.domain import messages
+from app.domain.errors import MalformedMessage
+from app.domain.messages import Message
+from app.web.examples import HEARD
+from app.web.message_schemas import FROM_EXTENSION
+
+Path = tuple[str, ...]
+ABSENT = object()
+
+
+def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+    """As JavaScript has it: to Python, `$` also matches before a line break at the end."""
+    if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
+        yield ValidationError(f"{instance!r} does not match {pattern}")
+
+
+VALIDATOR = validators.extend(Draft7Validator, {"pattern": _pattern})
+SCHEMAS = {kind: VALIDATOR(schema) for kind, schema in FROM_EXTENSION.items()}
+
+LENGTHS = [64, 128, 200, 2_000, 4_096]
+NUMBERS = [0, 1, -1, 50, 64, 65, 100, 101, 1_000_000, 1_000_001, 86_400_000, 86_400_001, 2**70]
+TEXTS = [
+    "",
+    " ",
+    "\t\n",
+    "\x00",
+    "\x00 \x85",
+    "a",
+    "a\n",
+    "-a",
+    "a b",
+    "a.b:c@d",
+    "é",
+    "😀",
+    "a\tb",
+    "a\x07b",
+    "\u2028",
+]
+URLS = [
+    "http://a/b",
+    "HTTPS://a/b?c#d",
+    "http://",
+    "http:/a",
+    "http://a b",
+    "http://a\n",
+    "http://a\x7f",
+    "http://a/é",
+    "ftp://a/b",
+    "data:image/png;base64,AA==",
+    "data:image/",
+    "data:image/é",
+    "data:image/png;base64,AA\n",
+    "DATA:image/png;base64,AA",
+    "data:text/html,a",
+    "javascript:alert(1)",
+    "http://" + "a" * (messages.URL_CHARS - 7),
+    "http://" + "a" * (messages.URL_CHARS - 6),
+]
+SINGLE: list[Any] = [
+    None,
+    True,
+    False,
+    *NUMBERS,
+    *(float(number) for number in NUMBERS),
+    0.5,
+    99.9,
+    100.1,
+    -0.0,
+    1e300,
+    *TEXTS,
+    *("a" * (length + more) for length in LENGTHS for more in (0, 1)),
+    *URLS,
+    {},
+    {"a": 1},
+]
+LISTS: list[Any] = [
+    [],
+    *([each] for each in SINGLE),
+    *(["a"] * size for size in (2, 64, 65, 256, 257)),
+    *([URLS[0]] * size for size in (2, 10, 11)),
+    ["a", 1],
+    [URLS[0], "a"],
+]
+VALUES = [ABSENT, *SINGLE, *LISTS]
+
+WHOLE: dict[type[Message], dict[str, Any]] = {kind: copy.deepcopy(example) for kind, example in HEARD.items()}
+WHOLE[messages.Authenticate] |= {"token": "t", "activeRequestIds": ["a"]}
+WHOLE[messages.Authenticate]["metadata"]["maxConcurrent"] = 2
+WHOLE[messages.ImageGenerated] |= {"lease": "l", "imageUrls": [URLS[0]]}
+WHOLE[messages.ImageGenerationFailed] |= {"lease": "l", "code": "c", "retryable": True, "retryAfterMs": 5}
+WHOLE[messages.ImageGenerationProgress] |= {"lease": "l"}
+WHOLE[messages.Heartbeat] |= {"activeRequestIds": ["a"]}
+KINDS = sorted(FROM_EXTENSION, key=attrgetter("type"))
+
+
+def fields_of(kind: type[Message]) -> list[Path]:
+    """Every field of the message, those inside of others too; `type` aside, and one that nobody knows."""
+    return [*(path for path in _paths(FROM_EXTENSION[kind]) if path != ("type",)), ("unknown",)]
+
+
+def _paths(schema: Any, above: Path = ()) -> Iterator[Path]:
+    for name, each in schema.get("properties", {}).items():
+        yield (*above, name)
+        yield from _paths(each, (*above, name))
+
+
+def changed(kind: type[Message], *changes: tuple[Path, Any]) -> dict[str, Any]:
+    """A good message of this kind with these fields changed."""
+    message = copy.deepcopy(WHOLE[kind])
+    for (*above, name), value in changes:
+        place: Any = message
+        for step in above:
+            place = place[step] if isinstance(place.get(step), dict) else {}
+        if value is ABSENT:
+            place.pop(name, None)
+        else:
+            place[name] = value
+    return message
+
+
+def disagrees(kind: type[Message], message: dict[str, Any]) -> bool:
+    """True where one takes the message and the other does not."""
+    try:
+        messages.parse(json.dumps(message))
+    except MalformedMessage:
+        return bool(SCHEMAS[kind].is_valid(message))
+    return not SCHEMAS[kind].is_valid(message)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=attrgetter("type"))
+def test_every_value_of_every_field_is_judged_alike(kind: type[Message]) -> None:
+    tried = [(path, value) for path in fields_of(kind) for value in VALUES]
+    assert [change for change in tried if disagrees(kind, changed(kind, change))] == []
+
+
+def test_one_address_and_many_are_judged_alike_together() -> None:
+    kind = messages.ImageGenerated
+    one = [ABSENT, None, 1, "a", URLS[0], URLS[8]]
+    for first, several in itertools.product(one, VALUES):
+        message = changed(kind, (("imageUrl",), first), (("imageUrls",), several))
+        assert not disagrees(kind, message), message
+
+
+@given(data=st.data(), kind=st.sampled_from(KINDS))
+@settings(max_examples=300, deadline=None)
+def test_several_changes_at_once_are_judged_alike(data: st.DataObject, kind: type[Message]) -> None:
+    change = st.tuples(st.sampled_from(fields_of(kind)), st.sampled_from(VALUES))
+    message = changed(kind, *data.draw(st.lists(change, min_size=2, max_size=4)))
+    assert not disagrees(kind, message)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=attrgetter("type"))
+def test_a_message_of_another_type_is_not_taken_for_this_one(kind: type[Message]) -> None:
+    assert not SCHEMAS[kind].is_valid({**WHOLE[kind], "type": "surprise"})
+    assert SCHEMAS[kind].is_valid(WHOLE[kind])
