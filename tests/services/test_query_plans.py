@@ -1,0 +1,91 @@
+"""Questions that are asked every few seconds, or at every request, are answered by an index however long the history is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from app.db.tables import jobs as table
+from app.domain.states import Status
+from tests.support.crew import Crew
+
+# indexes of jobs that are not final yet: to walk through one is no matter of the history
+OPEN_ONLY = {index.name for index in table.indexes if index.dialect_options["sqlite"]["where"] is not None}
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@contextmanager
+def noted(crew: Crew) -> Iterator[list[tuple[str, Any]]]:
+    """The statements about jobs that are sent to the database inside, with their values."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_c: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+        if "jobs" in statement and not statement.startswith(("INSERT", "EXPLAIN")):
+            statements.append((statement, values))
+
+    event.listen(crew.bench.database.engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(crew.bench.database.engine, "before_cursor_execute", note)
+
+
+def plans(crew: Crew, statements: list[tuple[str, Any]]) -> dict[str, list[str]]:
+    """How SQLite goes about each of them."""
+
+    def explain(statement: str, values: Any) -> list[str]:
+        return crew.bench.database.read(
+            lambda c: [row[3] for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+        )
+
+    return {statement: explain(statement, values) for statement, values in dict.fromkeys(statements)}
+
+
+def busy(crew: Crew) -> None:
+    """Something of everything that the sweeps look for."""
+    holder = crew.join("e1", max_concurrent=9)
+    crew.join("e2", max_concurrent=9, hub="hub-2")
+    given_back, failed, delivered = crew.taken(), crew.taken(), crew.taken()
+    crew.deliver(holder if delivered.holder == "e1" else crew.join("e2", again=2, hub="hub-2"), delivered)
+    crew.lease_ends(given_back)
+    crew.pass_time(failed, deadline_at=1)
+    for values in ({"queue_until": 1}, {"due_at": 2**53}):
+        crew.pass_time(crew.order(), **values)
+    crew.pass_time(crew.order(model="nobody-knows-it"), created_at=1)
+    crew.hub_falls_silent("hub-2")
+    crew.bench.database.write(lambda tx: tx.connection.exec_driver_sql("UPDATE sweeps SET at = 1"))
+
+
+def caught_up(crew: Crew) -> None:
+    with crew.house.watching.watch(crew.order().id):
+        crew.house.watching.catch_up()
+
+
+ASKED: dict[str, Callable[[Crew], object]] = {
+    "the sweep": lambda crew: crew.house.housekeeping.sweep(),
+    "the hand-off": lambda crew: crew.hand_out(),
+    "an order": lambda crew: crew.order(),
+    "a connection": lambda crew: crew.join("e1", again=3),
+    "a heartbeat": lambda crew: crew.beat(crew.join("e1", again=4), active_requests=9),
+    "a broken socket": lambda crew: crew.house.extensions.disconnected(crew.join("e1", again=5).connection_id),
+    "a user's list": lambda crew: crew.house.lookup.page("ann", None, None, 20),
+    "a user's list of one status": lambda crew: crew.house.lookup.page("ann", Status.ACCEPTED, None, 20),
+    "catching up": caught_up,
+}
+
+
+@pytest.mark.parametrize("question", list(ASKED))
+def test_no_question_reads_all_jobs(crew: Crew, question: str) -> None:
+    crew.house.housekeeping.sweep()
+    busy(crew)
+    with noted(crew) as statements:
+        ASKED[question](crew)
+    assert statements
+    for statement, plan in plans(crew, statements).items():
+        scans = [step for step in plan if step.startswith("SCAN") and "jobs" in step]
+        assert [step for step in scans if step.rpartition(" ")[2] not in OPEN_ONLY] == [], f"{statement}\n{plan}"
