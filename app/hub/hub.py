@@ -103,15 +103,15 @@ class Hub:
     def _be_present(self) -> None:
         known_before = False
         while not self._closing.is_set():
+            # Heard again it shows that the bus works; missed for long it has the listener connect anew.
+            self.house.tools.bus.to_hub(self.id, {"do": "echo"})
             try:
                 known = self.house.extensions.hub_lives(self.id)
                 if known_before and not known:
                     self._start_afresh()
                 known_before = True
-                # Heard again it shows that the bus works; missed for long it has the listener connect anew.
-                self.house.tools.bus.to_hub(self.id, {"do": "echo"})
                 self.house.watching.catch_up()
-            except Unavailable as problem:
+            except Exception as problem:  # noqa: BLE001 - whatever it was: who falls silent here loses all its sockets
                 log.warning("The database does not hear of us", action="hub.unseen", problem=str(problem))
             self._closing.wait(self.house.settings.hub_timeout_ms / 4000)
 
