@@ -11,8 +11,8 @@ class SystemChance:
     """The real thing, where tests have numbers that they know."""
 
     def token(self) -> str:
-        """A fresh secret of 144 bits, as 24 characters that are safe in a URL."""
-        return secrets.token_urlsafe(18)
+        """A fresh secret of 128 bits in hex: letters and digits only, which every part of the wire takes."""
+        return secrets.token_hex(16)
 
     def bytes(self, size: int) -> bytes:
         """Fresh random bytes."""
