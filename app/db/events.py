@@ -39,8 +39,10 @@ def append(tx: Transaction, job: Job, fact: Event) -> None:
     )
 
 
-def after(connection: Connection, job_id: str, seq: int) -> list[Logged]:
-    """What happened to the job after the event numbered `seq`, in order."""
+def after(connection: Connection, job_id: str, seq: int, last: int | None = None) -> list[Logged]:
+    """What happened to the job after the event numbered `seq`, in order; no further than `last` where that is given."""
     columns = (events.c.seq, events.c.type, events.c.status, events.c.at, events.c.data)
     query = select(*columns).where(events.c.job_id == job_id, events.c.seq > seq).order_by(events.c.seq)
+    if last is not None:
+        query = query.where(events.c.seq <= last)
     return [Logged(*row) for row in connection.execute(query)]

@@ -165,9 +165,17 @@ def rest(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str)
 
 
 def connected(connection: Connection, limit: int = 10_000) -> list[Member]:
-    """The extensions that are connected now."""
-    names = ("id", "capabilities", "available", "held", "max_concurrent", "cooldown_until", "cooldown_reason")
-    query = select(*(extensions.c[name] for name in names)).where(extensions.c.connected).limit(limit)
+    """The extensions that are connected now, each with as many slots as it has at the moment."""
+    columns = (
+        extensions.c.id,
+        extensions.c.capabilities,
+        extensions.c.available,
+        extensions.c.held,
+        case((extensions.c.failures > 0, 1), else_=extensions.c.max_concurrent),
+        extensions.c.cooldown_until,
+        extensions.c.cooldown_reason,
+    )
+    query = select(*columns).where(extensions.c.connected).limit(limit)
     return [Member(row.id, tuple(row.capabilities), *row[2:]) for row in connection.execute(query)]
 
 

@@ -15,6 +15,7 @@ from app.db.images import StoredImage
 from app.db.jobs import Job
 from app.domain import policy
 from app.domain.errors import NotFound
+from app.domain.policy import Member
 from app.domain.states import FINAL, Status
 from app.services.tools import Tools
 from app.services.watching import Watching
@@ -62,11 +63,17 @@ class Lookup:
         """
         if wait_s > 0:
             self._await_news(request_id, wait_s, since)
-        return self.tools.database.read(lambda c: _view(c, _found(c, request_id)))
+        return self.tools.database.read(lambda c: _views(c, [_found(c, request_id)])[0])
 
     def events_after(self, request_id: str, seq: int) -> tuple[Job, list[Logged]]:
         """The request, and what happened to it after the event numbered `seq`. Raises NotFound."""
-        return self.tools.database.read(lambda c: (_found(c, request_id), events.after(c, request_id, seq)))
+
+        def work(connection: Connection) -> tuple[Job, list[Logged]]:
+            job = _found(connection, request_id)
+            # events that came since are for the next look, which finds the job as they left it
+            return job, events.after(connection, request_id, seq, job.last_event)
+
+        return self.tools.database.read(work)
 
     def page(self, user_id: str, status: Status | None, cursor: str | None, limit: int) -> Page:
         """A user's requests, newest first, from where `cursor` says."""
@@ -75,7 +82,7 @@ class Lookup:
             found = jobs.of_user(connection, user_id, status, cursor, limit + 1)
             shown = found[:limit]
             more = shown[-1].id if len(found) > limit else None
-            return Page([_view(connection, job) for job in shown], more)
+            return Page(_views(connection, shown), more)
 
         return self.tools.database.read(work)
 
@@ -87,10 +94,10 @@ class Lookup:
         ends = time.monotonic() + wait_s
         with self.watching.watch(request_id) as watch:
             job = self.tools.database.read(lambda c: _found(c, request_id))
-            watch.version = max(watch.version, job.version if since is None else since)
-            if job.status in FINAL or job.version > watch.version:
-                return
-            watch.wait(ends - time.monotonic())
+            known = job.version if since is None else since
+            if job.status not in FINAL and job.version <= known:
+                watch.pass_over(known)
+                watch.wait(ends - time.monotonic())
 
 
 def _found(connection: Connection, request_id: str) -> Job:
@@ -100,15 +107,21 @@ def _found(connection: Connection, request_id: str) -> Job:
     return job
 
 
-def _view(connection: Connection, job: Job) -> View:
+def _views(connection: Connection, some: Sequence[Job]) -> list[View]:
+    waits = any(job.status is Status.ACCEPTED for job in some)
+    members = fleet.connected(connection) if waits else []
+    return [_view(connection, job, members) for job in some]
+
+
+def _view(connection: Connection, job: Job, members: Sequence[Member]) -> View:
     if job.status is Status.COMPLETED:
         return View(job, images=images.of_job(connection, job.id))
     if job.status is Status.ACCEPTED:
-        return View(job, waiting=_waiting(connection, job))
+        return View(job, waiting=_waiting(connection, job, members))
     return View(job)
 
 
-def _waiting(connection: Connection, job: Job) -> Waiting:
+def _waiting(connection: Connection, job: Job, members: Sequence[Member]) -> Waiting:
     now = connection.execute(select(now_ms())).scalar_one()
     position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
-    return Waiting(position, policy.why_waiting(fleet.connected(connection), job.model, now))
+    return Waiting(position, policy.why_waiting(members, job.model, now))

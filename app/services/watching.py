@@ -32,6 +32,13 @@ class Watch:
                 self._change = change
                 self._changed.notify()
 
+    def pass_over(self, version: int) -> None:
+        """The watcher knows `version` already: what is no newer is not told, also where it was on its way."""
+        with self._changed:
+            self.version = max(self.version, version)
+            if self._change is not None and self._change["version"] <= version:
+                self._change = None
+
     def wait(self, timeout_s: float) -> Mapping[str, Any] | None:
         """The newest change (see `steps.change`) once there is one; None after `timeout_s` without any."""
         with self._changed:
@@ -51,7 +58,8 @@ class Watching:
     @property
     def count(self) -> int:
         """How many watch in this process."""
-        return sum(len(watches) for watches in self._watches.values())
+        with self._lock:
+            return sum(len(watches) for watches in self._watches.values())
 
     @contextmanager
     def watch(self, job_id: str, version: int = 0) -> Iterator[Watch]:

@@ -1,0 +1,286 @@
+"""What clients ask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import event
+
+from app.domain.errors import NotFound
+from app.domain.states import Status
+from app.services import steps
+from app.services.lookup import View
+from tests.support.crew import PICTURE, Crew
+from tests.support.downloads import PNG
+from tests.support.waiting import until
+
+NOBODY = "550e8400-e29b-41d4-a716-446655440000"
+
+
+def told(crew: Crew, since_change: int = 0) -> None:
+    """The bus brings what was said."""
+    for change in crew.bench.bus.changes[since_change:]:
+        crew.house.watching.tell(change)
+
+
+# -- one request
+
+
+def test_a_request_that_waits_shows_its_place_and_why(crew: Crew) -> None:
+    first, second = crew.order(), crew.order("bob")
+    crew.order(model="flux")
+    views = [crew.house.lookup.view(job.id).waiting for job in (first, second)]
+    assert [(each.position, each.reason) for each in views if each] == [
+        (1, "No extension is connected."),
+        (2, "No extension is connected."),
+    ]
+
+
+def test_a_request_that_is_done_shows_its_pictures(crew: Crew) -> None:
+    holder, job = crew.at_work()
+    crew.deliver(holder, job)
+    assert crew.house.lookup.view(job.id) == View(crew.now(job))
+    crew.bench.fetch.answers[PICTURE] = PNG
+    crew.house.download.run(job.id)
+    view = crew.house.lookup.view(job.id)
+    assert (view.job.status, len(view.images), view.waiting) == (Status.COMPLETED, 1, None)
+    assert crew.house.lookup.picture(view.images[0].file) == view.images[0]
+    assert crew.house.lookup.picture("no-such-file.png") is None
+
+
+@pytest.mark.parametrize("wait_s", [0, 1])
+def test_a_request_that_does_not_exist_is_not_waited_for(crew: Crew, wait_s: float) -> None:
+    with pytest.raises(NotFound):
+        crew.house.lookup.view(NOBODY, wait_s)
+    with pytest.raises(NotFound):
+        crew.house.lookup.events_after(NOBODY, 0)
+
+
+def test_events_are_given_from_where_the_client_left_off(crew: Crew) -> None:
+    _, job = crew.at_work()
+    assert [fact.seq for fact in crew.house.lookup.events_after(job.id, 0)[1]] == [1, 2]
+    assert [fact.seq for fact in crew.house.lookup.events_after(job.id, 1)[1]] == [2]
+    assert crew.house.lookup.events_after(job.id, 2)[1] == []
+
+
+def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(crew: Crew) -> None:
+    """Or a stream would pass the last event by and wait for it for ever."""
+    job = crew.order()
+    done: list[str] = []
+
+    def cancel_in_between(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM jobs" in statement and not done:
+            done.append(statement)
+            with ThreadPoolExecutor(1) as another:
+                another.submit(crew.house.cancellation.cancel, job.id).result()
+
+    event.listen(crew.bench.database.engine, "after_cursor_execute", cancel_in_between)
+    shown, facts = crew.house.lookup.events_after(job.id, 0)
+    assert done
+    assert (shown.status, [fact.seq for fact in facts]) == (Status.ACCEPTED, [1])
+    shown, facts = crew.house.lookup.events_after(job.id, 1)
+    assert (shown.status, [fact.seq for fact in facts]) == (Status.CANCELLED, [2])
+
+
+# -- waiting for news
+
+
+def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | None = None) -> View:
+    """What a client is told that begins to wait, and then something happens."""
+    with ThreadPoolExecutor(1) as pool:
+        answer: Future[View] = pool.submit(crew.house.lookup.view, request_id, 20.0, since)
+        until(lambda: crew.house.watching.count == 1 or answer.done(), what="the client to wait")
+        then()
+        return answer.result(10)
+
+
+def test_where_there_is_something_newer_the_answer_comes_at_once(crew: Crew) -> None:
+    _, job = crew.at_work()
+    assert crew.house.lookup.view(job.id, 20.0, since=1).job.version == job.version
+
+
+def test_where_the_request_has_ended_the_answer_comes_at_once(crew: Crew) -> None:
+    job = crew.house.cancellation.cancel(crew.order().id)
+    for since in (None, job.version, 99):
+        assert crew.house.lookup.view(job.id, 20.0, since).job == job
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_the_answer_comes_with_the_next_change(crew: Crew, named: bool) -> None:
+    holder, job = crew.at_work()
+    before = len(crew.bench.bus.changes)
+
+    def move_on() -> None:
+        crew.progress(holder, job, 40)
+        told(crew, before)
+
+    view = waits(crew, move_on, job.id, job.version if named else None)
+    assert view.job.progress == 40
+
+
+def test_a_change_that_comes_late_over_the_bus_is_no_news(crew: Crew) -> None:
+    holder, job = crew.at_work()
+    older = crew.bench.bus.changes[:]
+
+    def late_then_new() -> None:
+        for change in older:
+            crew.house.watching.tell(change)
+        crew.progress(holder, job, 40)
+        crew.house.watching.tell(steps.change(crew.now(job)))
+
+    assert waits(crew, late_then_new, job.id).job.progress == 40
+
+
+def test_a_change_told_before_the_request_was_read_is_no_news(crew: Crew) -> None:
+    _, job = crew.at_work()
+
+    def tell_what_is_known(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM jobs" in statement:
+            told(crew)
+
+    event.listen(crew.bench.database.engine, "before_cursor_execute", tell_what_is_known)
+    began = time.monotonic()
+    crew.house.lookup.view(job.id, 0.3)
+    assert time.monotonic() - began >= 0.3
+
+
+def test_versions_that_the_client_knows_of_are_waited_through(crew: Crew) -> None:
+    holder, job = crew.at_work()
+    began = time.monotonic()
+
+    def move_on() -> None:
+        crew.progress(holder, job, 40)
+        told(crew)
+        assert time.monotonic() - began < 5
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(crew.house.lookup.view, job.id, 0.5, job.version + 1)
+        until(lambda: crew.house.watching.count == 1)
+        move_on()
+        assert answer.result(10).job.progress == 40
+    assert time.monotonic() - began >= 0.5
+
+
+def test_when_the_time_is_over_the_answer_is_what_there_is(crew: Crew) -> None:
+    job = crew.order()
+    began = time.monotonic()
+    assert crew.house.lookup.view(job.id, 0.1).job == job
+    assert 0.1 <= time.monotonic() - began < 5
+    assert crew.house.watching.count == 0
+
+
+# -- lists
+
+
+def a_moment_passes(crew: Crew) -> None:
+    """Requests are told apart in time by the millisecond."""
+    now = crew.clock()
+    until(lambda: crew.clock() > now)
+
+
+def test_a_users_requests_come_newest_first_page_by_page(crew: Crew) -> None:
+    made = []
+    for _ in range(7):
+        made.append(crew.order().id)
+        a_moment_passes(crew)
+    crew.order("bob")
+    seen, cursor, sizes = [], None, []
+    while True:
+        page = crew.house.lookup.page("ann", None, cursor, 3)
+        seen += [view.job.id for view in page.views]
+        sizes.append(len(page.views))
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert (seen, sizes) == (made[::-1], [3, 3, 1])
+
+
+def test_a_page_that_is_just_full_has_no_next(crew: Crew) -> None:
+    for _ in range(3):
+        crew.order()
+    assert crew.house.lookup.page("ann", None, None, 3).cursor is None
+
+
+def test_a_list_may_be_of_one_status(crew: Crew) -> None:
+    _, job = crew.at_work()
+    waiting = crew.order()
+    for status, ids in ((Status.PROCESSING, [job.id]), (Status.ACCEPTED, [waiting.id]), (Status.FAILED, [])):
+        assert [view.job.id for view in crew.house.lookup.page("ann", status, None, 9).views] == ids
+
+
+def test_a_stranger_has_no_requests(crew: Crew) -> None:
+    crew.order()
+    page = crew.house.lookup.page("bob", None, None, 9)
+    assert (list(page.views), page.cursor) == ([], None)
+
+
+def test_a_list_asks_once_who_is_connected(crew: Crew) -> None:
+    crew.join("e1", "flux")
+    for _ in range(5):
+        crew.order()
+    asked: list[str] = []
+    event.listen(
+        crew.bench.database.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement)
+    )
+    page = crew.house.lookup.page("ann", None, None, 9)
+    assert {view.waiting.reason for view in page.views if view.waiting} == {
+        "No connected extension makes pictures with dall-e-3."
+    }
+    assert len([statement for statement in asked if "FROM extensions" in statement]) == 1
+
+
+# -- why a request waits
+
+
+def why(crew: Crew) -> str:
+    waiting = crew.house.lookup.view(crew.order().id).waiting
+    assert waiting is not None
+    return waiting.reason
+
+
+def test_it_waits_for_want_of_an_extension(crew: Crew) -> None:
+    assert why(crew) == "No extension is connected."
+
+
+def test_it_waits_for_want_of_an_able_one(crew: Crew) -> None:
+    crew.join("e1", "flux")
+    assert why(crew) == "No connected extension makes pictures with dall-e-3."
+
+
+def test_it_waits_for_want_of_a_willing_one(crew: Crew) -> None:
+    crew.beat(crew.join(), available=False)
+    assert why(crew) == "The connected extensions that could do it take no work at the moment."
+
+
+def test_it_waits_for_one_that_rests(crew: Crew) -> None:
+    holder, job = crew.at_work()
+    crew.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
+    assert why(crew).endswith("s more after a failure: Too many requests")
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"),
+    [
+        (1, "The extension that can do it is busy with other requests."),
+        (2, "All 2 extensions that can do it are busy with other requests."),
+    ],
+)
+def test_it_waits_for_busy_ones(crew: Crew, count: int, reason: str) -> None:
+    for n in range(count):
+        crew.at_work(f"e{n}")
+    assert why(crew) == reason
+
+
+def test_it_waits_for_one_that_shows_with_another_whether_it_is_well_again(crew: Crew) -> None:
+    crew.join(max_concurrent=4)
+    crew.set_extension(failures=1)
+    crew.taken()
+    assert why(crew) == "The extension that can do it is busy with other requests."
+
+
+def test_it_waits_for_nothing(crew: Crew) -> None:
+    crew.join()
+    assert why(crew) == "It is about to be handed over."

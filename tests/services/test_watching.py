@@ -1,0 +1,139 @@
+"""Hearing of changes."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import event
+
+from app.services import steps
+from app.services.watching import Watch
+from tests.support.crew import Crew
+from tests.support.waiting import until
+
+
+def change(request_id: str, version: int) -> dict[str, Any]:
+    return {"requestId": request_id, "version": version}
+
+
+def test_a_change_told_before_anybody_waits_is_not_lost(crew: Crew) -> None:
+    with crew.house.watching.watch("r") as watch:
+        crew.house.watching.tell(change("r", 2))
+        assert watch.wait(0) == change("r", 2)
+
+
+def test_a_change_wakes_whoever_waits(crew: Crew) -> None:
+    with crew.house.watching.watch("r") as watch, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(watch.wait, 10)
+        crew.house.watching.tell(change("r", 2))
+        assert waiting.result(5) == change("r", 2)
+
+
+def test_without_a_change_the_time_runs_out(crew: Crew) -> None:
+    with crew.house.watching.watch("r") as watch:
+        assert watch.wait(0.01) is None
+        assert watch.wait(-1) is None
+
+
+def test_of_several_changes_the_newest_is_told_once(crew: Crew) -> None:
+    with crew.house.watching.watch("r") as watch:
+        for version in (2, 4, 3):
+            crew.house.watching.tell(change("r", version))
+        assert watch.wait(0) == change("r", 4)
+        assert watch.wait(0) is None
+
+
+def test_what_is_no_newer_than_what_the_watcher_knows_is_passed_over() -> None:
+    watch = Watch(5)
+    watch.tell(change("r", 4))
+    watch.tell(change("r", 5))
+    assert watch.wait(0) is None
+
+
+def test_what_turns_out_to_be_known_already_is_passed_over() -> None:
+    watch = Watch(0)
+    watch.tell(change("r", 5))
+    watch.pass_over(5)
+    assert watch.wait(0) is None
+    watch.tell(change("r", 6))
+    watch.pass_over(5)
+    assert watch.wait(0) == change("r", 6)
+
+
+def test_every_watcher_of_a_request_is_told_and_nobody_else(crew: Crew) -> None:
+    watching = crew.house.watching
+    with watching.watch("r") as one, watching.watch("r", version=1) as two, watching.watch("other") as three:
+        assert watching.count == 3
+        watching.tell(change("r", 2))
+        assert (one.wait(0), two.wait(0), three.wait(0)) == (change("r", 2), change("r", 2), None)
+    assert watching.count == 0
+
+
+def test_a_watcher_that_breaks_off_leaves_nothing_behind(crew: Crew) -> None:
+    try:
+        with crew.house.watching.watch("r"):
+            raise RuntimeError("the client went away")
+    except RuntimeError:
+        pass
+    assert crew.house.watching.count == 0
+    crew.house.watching.tell(change("r", 2))
+
+
+def test_catching_up_tells_what_the_bus_lost(crew: Crew) -> None:
+    holder, job = crew.at_work()
+    with crew.house.watching.watch(job.id, job.version) as watch:
+        crew.progress(holder, job, 40)
+        assert watch.wait(0) is None
+        crew.house.watching.catch_up()
+        assert watch.wait(0) == steps.change(crew.now(job))
+        crew.house.watching.catch_up()
+        assert watch.wait(0) is None
+
+
+def test_catching_up_asks_once_for_many_watchers(crew: Crew) -> None:
+    asked: list[str] = []
+    event.listen(
+        crew.bench.database.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement)
+    )
+    made = [crew.order() for _ in range(5)]
+    asked.clear()
+    watches = [crew.house.watching.watch(job.id) for job in made for _ in range(20)]
+    entered = [watch.__enter__() for watch in watches]
+    crew.house.watching.catch_up()
+    assert len([statement for statement in asked if "FROM jobs" in statement]) == 1
+    assert all(watch.wait(0) is not None for watch in entered)
+
+
+def test_where_nobody_watches_nobody_is_asked(crew: Crew) -> None:
+    crew.order()
+    asked: list[str] = []
+    event.listen(
+        crew.bench.database.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement)
+    )
+    crew.house.watching.catch_up()
+    assert asked == []
+
+
+def test_watchers_come_and_go_while_changes_are_told(crew: Crew) -> None:
+    watching, stop = crew.house.watching, threading.Event()
+
+    def tell() -> None:
+        while not stop.is_set():
+            for n in range(10):
+                watching.tell(change(f"r{n}", 1))
+            assert watching.count >= 0
+
+    def look(n: int) -> None:
+        for _ in range(50):
+            with watching.watch(f"r{n % 10}") as watch:
+                assert watch.wait(5) is not None
+
+    with ThreadPoolExecutor(9) as pool:
+        telling = pool.submit(tell)
+        for looking in [pool.submit(look, n) for n in range(8)]:
+            looking.result()
+        stop.set()
+        telling.result()
+    until(lambda: watching.count == 0)
