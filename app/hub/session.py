@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from simple_websocket import ConnectionClosed
 
@@ -13,7 +16,7 @@ from app.db.fleet import Socket
 from app.domain import messages
 from app.domain.errors import MalformedMessage, Refusal, Unavailable
 from app.domain.messages import Authenticate, Heartbeat, Incoming, Report
-from app.hub.connection import NOT_AUTHENTICATED, REPLACED, SILENT, Connection
+from app.hub.connection import NOT_AUTHENTICATED, REPLACED, RESTARTING, SILENT, Connection, Offer
 from app.services.generation import Holder
 from app.wiring import House
 
@@ -21,6 +24,8 @@ TURN_S = 1.0
 PING_AFTER_S = 15.0
 UNAVAILABLE_TRIES = 10
 UNAVAILABLE_PAUSE_S = 1.0
+
+T = TypeVar("T")
 
 log = logs.get(__name__)
 
@@ -34,6 +39,7 @@ class Session:
         self.settings = house.settings
         self.hub_id = hub_id
         self._pause = threading.Event()
+        self._proofs: list[Offer] = []  # that are not noted yet
 
     def run(self) -> None:
         """The whole life. Returns when the socket is closed."""
@@ -44,6 +50,8 @@ class Session:
                 self._serve(hello)
         except ConnectionClosed:
             pass
+        except Unavailable:
+            self.connection.close(RESTARTING, "the database is away; please connect again")
         finally:
             self.connection.part()
 
@@ -74,7 +82,7 @@ class Session:
         connection.extension_id = hello.extension_id
         holder = Holder(hello.extension_id, connection.id)
         try:
-            self._welcome(hello)
+            self._once_possible(partial(self._welcome, hello))
             while True:
                 received = connection.receive(TURN_S)
                 self._note_proofs()
@@ -107,22 +115,20 @@ class Session:
                 request_id, correlation_id = message.request_id, message.correlation_id
             token = logs.correlation_id.set(correlation_id)
             try:
-                self._act_once_possible(holder, message)
+                self._once_possible(partial(self._act, holder, message))
             finally:
                 logs.correlation_id.reset(token)
         except Refusal as refusal:
             self._refuse(refusal, request_id)
 
-    def _act_once_possible(self, holder: Holder, message: Incoming) -> None:
+    def _once_possible(self, action: Callable[[], T]) -> T:
         """A result is not lost to a database that is away for a moment: it is kept here meanwhile, and nothing more read."""
-        for tries_left in reversed(range(UNAVAILABLE_TRIES)):
+        for _ in range(UNAVAILABLE_TRIES - 1):
             try:
-                return self._act(holder, message)
+                return action()
             except Unavailable:
-                if not tries_left:
-                    raise
                 self._pause.wait(UNAVAILABLE_PAUSE_S)
-        return None
+        return action()
 
     def _act(self, holder: Holder, message: Incoming) -> None:
         if isinstance(message, Heartbeat):
@@ -144,8 +150,14 @@ class Session:
             self.connection.close(REPLACED, "replaced by a newer connection")
 
     def _note_proofs(self) -> None:
-        for offer in self.connection.proven():
-            self.house.generation.handed_over(offer.request_id, offer.lease)
+        """What cannot be noted now is noted at the next turn; meanwhile a report proves as much."""
+        self._proofs += self.connection.proven()
+        try:
+            while self._proofs:
+                self.house.generation.handed_over(self._proofs[0].request_id, self._proofs[0].lease)
+                del self._proofs[0]
+        except Unavailable:
+            log.warning("Proofs of receipt could not be noted", action="offer.unnoted", offers=len(self._proofs))
 
     def _mind_silence(self) -> None:
         silence_s = self.connection.silence_s

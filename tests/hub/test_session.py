@@ -1,0 +1,113 @@
+"""A session while the database is away for a moment: nothing that the extension said is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from simple_websocket import ConnectionClosed
+
+from app.config import Settings
+from app.domain.errors import Unavailable
+from app.domain.messages import Message
+from app.hub import session
+from app.hub.connection import RESTARTING, Connection, Offer
+from app.hub.session import Session
+from app.wiring import House
+
+HELLO = json.dumps({"type": "authenticate", "extensionId": "painter", "metadata": {"capabilities": []}})
+FAILURE = json.dumps({"type": "image_generation_failed", "requestId": "one", "error": "It crashed"})
+
+
+class FakeConnection:
+    """Says what it was given to say, proves one offer, and keeps what is sent."""
+
+    id = "connection-1"
+    silence_s = 0.0
+
+    def __init__(self, *said: str) -> None:
+        self.said = list(said)
+        self.sent: list[str] = []
+        self.offers = [Offer("one", "lease-1")]
+        self.closed: int | None = None
+
+    def receive(self, timeout_s: float) -> str:
+        if not self.said:
+            raise ConnectionClosed
+        return self.said.pop(0)
+
+    def proven(self) -> list[Offer]:
+        proven, self.offers = self.offers, []
+        return proven
+
+    def send(self, message: Message) -> None:
+        self.sent.append(message.type)
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = code
+
+    def part(self) -> None:
+        """Nothing is to be waited for."""
+
+
+class Flaky:
+    """A database that cannot be reached the first `times` times."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+        self.done: list[str] = []
+
+    def note(self, what: str) -> None:
+        if self.left:
+            self.left -= 1
+            raise Unavailable
+        self.done.append(what)
+
+
+def live(connection: FakeConnection, *, coming: Flaky, proofs: Flaky, reports: Flaky) -> None:
+    def connected(hello: Any, socket: Any) -> Any:
+        coming.note(hello.extension_id)
+        return SimpleNamespace(held=())
+
+    house = SimpleNamespace(
+        settings=dataclasses.replace(Settings.from_env({}), heartbeat_timeout_ms=60_000),
+        extensions=SimpleNamespace(connected=connected, disconnected=lambda connection_id: None),
+        generation=SimpleNamespace(
+            handed_over=lambda request_id, lease: proofs.note(lease),
+            report=lambda holder, report: reports.note(report.error),
+        ),
+    )
+    Session(cast(Connection, connection), cast(House, house), "hub-1").run()
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "UNAVAILABLE_PAUSE_S", 0.0)
+
+
+def test_a_report_outlives_a_proof_that_could_not_be_noted() -> None:
+    proofs, reports = Flaky(1), Flaky(0)
+    live(FakeConnection(HELLO, FAILURE, FAILURE), coming=Flaky(0), proofs=proofs, reports=reports)
+    assert reports.done == ["It crashed", "It crashed"]
+    assert proofs.done == ["lease-1"]
+
+
+def test_a_report_waits_for_the_database() -> None:
+    reports = Flaky(3)
+    live(FakeConnection(HELLO, FAILURE), coming=Flaky(0), proofs=Flaky(0), reports=reports)
+    assert reports.done == ["It crashed"]
+
+
+def test_an_extension_that_comes_waits_for_the_database() -> None:
+    connection = FakeConnection(HELLO)
+    live(connection, coming=Flaky(3), proofs=Flaky(0), reports=Flaky(0))
+    assert "authentication_success" in connection.sent
+
+
+def test_an_extension_that_cannot_be_let_in_is_asked_to_come_again() -> None:
+    connection = FakeConnection(HELLO)
+    live(connection, coming=Flaky(1000), proofs=Flaky(0), reports=Flaky(0))
+    assert connection.closed == RESTARTING
