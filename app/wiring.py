@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from gevent import get_hub
 from gevent.monkey import is_module_patched
@@ -95,4 +97,19 @@ def build(tools: Tools) -> House:
 
 def _runner() -> Runner:
     """Under gevent a database that waits for a lock inside C code would hold up every connection: it gets threads."""
-    return get_hub().threadpool.apply if is_module_patched("socket") else inline
+    return _off_the_loop if is_module_patched("socket") else inline
+
+
+def _off_the_loop(work: Callable[[], Any]) -> Any:
+    result, error = get_hub().threadpool.apply(_outcome, (work,))
+    if error is not None:
+        raise error
+    return result
+
+
+def _outcome(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """What came of the work. gevent prints whatever a thread of its pool raises, and a refusal is no accident."""
+    try:
+        return work(), None
+    except Exception as error:  # noqa: BLE001 - it is raised where the work was asked for
+        return None, error
