@@ -105,3 +105,14 @@ TABLE: dict[Step, Transition] = dict(
         _arrow(Step.CANCEL, OPEN, Status.CANCELLED, events.ImageGenerationCancelledEvent, "its owner", "not final yet"),
     )
 )
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram."""
+    arrows = [
+        f"{source} --> {transition.target}: {transition.step}"
+        for transition in TABLE.values()
+        for source in [status for status in Status if status in transition.sources] or ["[*]"]
+    ]
+    ends = [f"{status} --> [*]" for status in Status if status in FINAL]
+    return "\n".join(["stateDiagram-v2", *(f"    {line}" for line in arrows + ends)])
