@@ -55,8 +55,9 @@ class Hub:
             del self._connections[connection.id]
 
     def shutdown(self) -> None:
-        """Ask every extension to go elsewhere; new ones are sent away at once."""
+        """Ask every extension to go elsewhere, and keep no client waiting; new extensions are sent away at once."""
         self._closing.set()
+        self.house.watching.end()
         for connection in list(self._connections.values()):
             connection.close(GOING_AWAY, "the server goes away")
 

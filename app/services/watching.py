@@ -17,10 +17,14 @@ ASKED_AT_ONCE = 500
 
 
 class Watch:
-    """One watcher's place: it is told the newest change of its job; older ones that it did not take are dropped."""
+    """One watcher's place: it is told the newest change of its job; older ones that it did not take are dropped.
+
+    Once it is `over`, nothing more is told: this process ends.
+    """
 
     def __init__(self, version: int) -> None:
         self.version = version
+        self.over = False
         self._changed = threading.Condition()
         self._change: Mapping[str, Any] | None = None
 
@@ -40,11 +44,17 @@ class Watch:
                 self._change = None
 
     def wait(self, timeout_s: float) -> Mapping[str, Any] | None:
-        """The newest change (see `steps.change`) once there is one; None after `timeout_s` without any."""
+        """The newest change (see `steps.change`) once there is one; None after `timeout_s` without any, or when over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._change is not None, timeout_s)
+            self._changed.wait_for(lambda: self._change is not None or self.over, timeout_s)
             change, self._change = self._change, None
             return change
+
+    def end(self) -> None:
+        """Let go whoever waits."""
+        with self._changed:
+            self.over = True
+            self._changed.notify()
 
 
 class Watching:
@@ -54,6 +64,7 @@ class Watching:
         self.tools = tools
         self._watches: dict[str, set[Watch]] = defaultdict(set)
         self._lock = threading.Lock()
+        self._ended = False
 
     @property
     def count(self) -> int:
@@ -67,6 +78,7 @@ class Watching:
         watch = Watch(version)
         with self._lock:
             self._watches[job_id].add(watch)
+            watch.over = self._ended
         try:
             yield watch
         finally:
@@ -81,6 +93,14 @@ class Watching:
             watches = list(self._watches.get(change["requestId"], ()))
         for watch in watches:
             watch.tell(change)
+
+    def end(self) -> None:
+        """This process ends: nobody is kept waiting here, so that all can ask elsewhere at once."""
+        with self._lock:
+            self._ended = True
+            watches = [watch for some in self._watches.values() for watch in some]
+        for watch in watches:
+            watch.end()
 
     def catch_up(self) -> None:
         """Look at every watched job once: one query for some hundred jobs, however many watch them."""

@@ -45,14 +45,14 @@ def _stream(house: House, request_id: str, seq: int) -> Iterator[str]:
             for fact in facts:
                 yield _fact(request_id, fact)
                 seq = fact.seq
-            if job.status in FINAL:
+            if job.status in FINAL or watch.over:  # where we end, the client goes on elsewhere after its last event
                 return
             yield from _until_next_fact(watch, seq)
 
 
 def _until_next_fact(watch: Watch, seq: int) -> Iterator[str]:
-    """Progress and signs of life; it asks nobody and ends when there is a new fact to be read."""
-    while True:
+    """Progress and signs of life; it asks nobody and ends when there is a new fact to be read, or nothing more to come."""
+    while not watch.over:
         change = watch.wait(KEEP_ALIVE_S)
         if change is None:
             yield ": keep-alive\n\n"

@@ -137,3 +137,14 @@ def test_watchers_come_and_go_while_changes_are_told(crew: Crew) -> None:
         stop.set()
         telling.result()
     until(lambda: watching.count == 0)
+
+
+def test_at_the_end_nobody_is_kept_waiting(crew: Crew) -> None:
+    watching = crew.house.watching
+    with ThreadPoolExecutor(1) as pool, watching.watch("r") as early:
+        waiting = pool.submit(early.wait, 60)
+        watching.end()
+        assert waiting.result(5) is None
+        assert early.over
+        with watching.watch("r") as late:
+            assert late.wait(60) is None

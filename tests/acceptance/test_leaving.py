@@ -1,0 +1,38 @@
+"""A web process that is asked to stop lets everybody go at once, whatever they wait for."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.service import running_service
+
+
+@pytest.mark.xdist_group("leaving")
+def test_streams_and_held_answers_and_sockets_end_with_their_process(
+    tmp_path: Path, migrated_sqlite_file: Path, redis_url: str
+) -> None:
+    database = shutil.copyfile(migrated_sqlite_file, tmp_path / "imagefleet.db")
+    with (
+        running_service(tmp_path, f"sqlite:///{database}", redis_url, webs=2, workers=0) as service,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        request_id = service.submit(model="nobody-makes-it")
+        stream = urllib.request.urlopen(service.url(f"/api/images/{request_id}/events"), timeout=60)
+        assert stream.readline() == b"retry: 2000\n"
+        told = pool.submit(stream.read)
+        held = pool.submit(service.get, f"/api/images/{request_id}/status?wait=60")
+        with service.extension("leaving", "something-else") as extension:
+            time.sleep(0.5)  # until the held answer is certainly waited for
+            began = time.monotonic()
+            assert service.stop("web0") == 0
+            assert time.monotonic() - began < 10
+            assert extension.closed() == 1001
+        assert b"ImageGenerationRequestedEvent" in told.result(5)
+        assert held.result(5).json["status"] == "accepted"
+        assert service.status(request_id, web=1)["status"] == "accepted"
