@@ -7,6 +7,7 @@ not know are our documented additions, and every one of them is optional for an 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 from app.domain.errors import MalformedMessage
 from app.domain.orders import forbidden_character
 
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 CAPABILITIES = 64
 CAPABILITY_CHARS = 128
 MAX_CONCURRENT = 64
@@ -212,7 +213,7 @@ def parse(text: str) -> Incoming:
 
 def _decode(text: str) -> dict[str, Any]:
     try:
-        body = json.loads(text, parse_constant=_no_constant)
+        body = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise MalformedMessage("Invalid message format: the message is not JSON.") from None
     if not isinstance(body, dict):
@@ -224,6 +225,13 @@ def _decode(text: str) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # 1e999 is JSON, but what we would pass on is not
+        raise ValueError(text)
+    return number
 
 
 def _depth_exceeds(value: object, left: int) -> bool:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app import logs
 from app.domain import messages
 from app.domain.errors import MalformedMessage
 
@@ -42,6 +43,7 @@ MALFORMED = [
     ("{", "not JSON"),
     ("[]", "JSON object"),
     ('{"type": "authenticate", "x": NaN}', "not JSON"),
+    ('{"type": "image_generated", "requestId": "r", "imageUrl": "http://a/b", "metadata": {"a": 1e999}}', "not JSON"),
     ('{"a":' * 5_000 + "1" + "}" * 5_000, "JSON|nested"),
     ('{"type": "surprise"}', "type must be one of"),
     ('{"type": "authenticate"}', "authenticate.extensionId"),
@@ -55,6 +57,117 @@ MALFORMED = [
     ('{"type": "image_generation_failed", "requestId": "r", "error": " "}', "error must be"),
     ('{"type": "heartbeat", "extensionId": "e", "status": {"activeRequests": -1}}', "status.activeRequests"),
 ]
+
+
+ADDITIONS = [
+    (
+        {
+            "type": "authenticate",
+            "extensionId": "e",
+            "metadata": {"maxConcurrent": 64},
+            "activeRequestIds": ["r-1", "r-2"],
+            "token": "secret",
+        },
+        messages.Authenticate("e", max_concurrent=64, token="secret", active_request_ids=("r-1", "r-2")),
+    ),
+    (
+        {
+            "type": "image_generation_failed",
+            "requestId": "r",
+            "error": "slow",
+            "code": "limit",
+            "retryable": False,
+            "retryAfterMs": 5.0,
+        },
+        messages.ImageGenerationFailed("r", "slow", code="limit", retryable=False, retry_after_ms=5),
+    ),
+    (
+        {
+            "type": "image_generated",
+            "requestId": "r",
+            "imageUrl": "https://example.com/first.png",
+            "imageUrls": ["https://example.com/a.png", "data:image/png;base64,AA=="],
+            "metadata": {"seed": [1, {"a": None}]},
+        },
+        messages.ImageGenerated(
+            "r", ("https://example.com/a.png", "data:image/png;base64,AA=="), {"seed": [1, {"a": None}]}
+        ),
+    ),
+    (
+        {"type": "image_generation_progress", "requestId": "r", "progress": 99.9, "status": "line\u0000 \ud800break"},
+        messages.ImageGenerationProgress("r", 99, "line   break"),
+    ),
+    (
+        {"type": "heartbeat", "extensionId": "e", "status": {"available": False}, "activeRequestIds": []},
+        messages.Heartbeat("e", available=False, active_request_ids=()),
+    ),
+]
+
+SAID = [
+    (
+        messages.AuthenticationRequired("2024-01-14T12:00:00.000Z"),
+        {"type": "authentication_required", "timestamp": "2024-01-14T12:00:00.000Z"},
+    ),
+    (
+        messages.GenerateImage("r", "a fox", "m", {"width": 64}, "ann", "c-1", "t", "lease-1", {"maxBytes": 9}),
+        {
+            "type": "generate_image",
+            "requestId": "r",
+            "prompt": "a fox",
+            "model": "m",
+            "parameters": {"width": 64},
+            "userId": "ann",
+            "correlationId": "c-1",
+            "timestamp": "t",
+            "lease": "lease-1",
+            "upload": {"maxBytes": 9},
+        },
+    ),
+    (
+        messages.ImageGenerationConfirmed("r", "/generated-images/a.png", "c-1", "t"),
+        {
+            "type": "image_generation_confirmed",
+            "requestId": "r",
+            "imagePath": "/generated-images/a.png",
+            "correlationId": "c-1",
+            "timestamp": "t",
+        },
+    ),
+    (
+        messages.CancelGeneration("r", "c-1", "t"),
+        {"type": "cancel_generation", "requestId": "r", "correlationId": "c-1", "timestamp": "t"},
+    ),
+    (messages.HeartbeatResponse("t"), {"type": "heartbeat_response", "timestamp": "t"}),
+    (
+        messages.Error("No.", "t", "ERR_LEASE_LOST", "r"),
+        {"type": "error", "error": "No.", "timestamp": "t", "code": "ERR_LEASE_LOST", "requestId": "r"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("wire", "meant"), ADDITIONS)
+def test_what_extensions_may_add_is_understood(wire: dict[str, object], meant: messages.Message) -> None:
+    assert messages.parse(json.dumps(wire)) == meant
+
+
+@pytest.mark.parametrize(("message", "wire"), SAID)
+def test_what_the_server_says_is_the_contracts_own(message: messages.Message, wire: dict[str, object]) -> None:
+    assert json.loads(messages.encode(message)) == wire
+
+
+@pytest.mark.parametrize("kind", ["image_generated", "image_generation_progress", "image_generation_failed"])
+@pytest.mark.parametrize("name", ["-_.correlation.id._-", "12345678", "a" * 128])
+def test_every_correlation_id_that_clients_may_give_can_be_sent_back(kind: str, name: str) -> None:
+    assert logs.well_formed(name)
+    wire = {"type": kind, "requestId": "r", "imageUrl": "http://a/b", "progress": 1, "error": "no"}
+    report = messages.parse(json.dumps({**wire, "correlationId": name, "lease": name}))
+    assert isinstance(report, messages.Report)
+    assert (report.correlation_id, report.lease) == (name, name)
+
+
+def test_a_message_without_what_is_optional_leaves_all_of_it_unknown() -> None:
+    assert messages.parse('{"type": "heartbeat", "extensionId": "e"}') == messages.Heartbeat("e")
+    assert messages.parse('{"type": "authenticate", "extensionId": "e"}') == messages.Authenticate("e")
 
 
 @pytest.mark.parametrize(("wire", "meant"), CONTRACT)
