@@ -112,7 +112,7 @@ def diagram() -> str:
     arrows = [
         f"{source} --> {transition.target}: {transition.step}"
         for transition in TABLE.values()
-        for source in [status for status in Status if status in transition.sources] or ["[*]"]
+        for source in [str(status) for status in Status if status in transition.sources] or ["[*]"]
     ]
     ends = [f"{status} --> [*]" for status in Status if status in FINAL]
     return "\n".join(["stateDiagram-v2", *(f"    {line}" for line in arrows + ends)])

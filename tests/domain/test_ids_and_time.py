@@ -1,0 +1,52 @@
+"""Identifiers and time stamps."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+
+from app.adapters import clock
+from app.domain.clock import wire_time
+from app.domain.ids import is_request_id, time_ordered_id
+
+
+@pytest.mark.parametrize("randomness", [b"\x00" * 10, b"\xff" * 10, os.urandom(10)])
+@pytest.mark.parametrize("now_ms", [0, 1_705_233_600_000, 2**48 - 1])
+def test_an_id_is_a_uuid_of_version_7(now_ms: int, randomness: bytes) -> None:
+    made = uuid.UUID(time_ordered_id(now_ms, randomness))
+    assert (made.version, made.variant) == (7, uuid.RFC_4122)
+    assert made.int >> 80 == now_ms
+    assert is_request_id(str(made))
+
+
+def test_ids_sort_by_the_time_they_were_made() -> None:
+    later = [time_ordered_id(now_ms, os.urandom(10)) for now_ms in range(1_000, 1_100)]
+    assert later == sorted(later)
+
+
+@pytest.mark.parametrize("text", ["", "x", str(uuid.uuid4()).upper(), f"{{{uuid.uuid4()}}}", f"{uuid.uuid4()}\n"])
+def test_other_texts_are_no_ids(text: str) -> None:
+    assert not is_request_id(text)
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "shown"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_705_233_600_000, "2024-01-14T12:00:00.000Z"),
+        (1_705_233_600_007, "2024-01-14T12:00:00.007Z"),
+        (1_705_233_599_999, "2024-01-14T11:59:59.999Z"),
+    ],
+)
+def test_time_is_shown_in_the_contracts_form(at_ms: int, shown: str) -> None:
+    assert wire_time(at_ms) == shown
+
+
+def test_the_process_tells_the_time_in_that_form() -> None:
+    now = clock.now()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", now)
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(now)).total_seconds()) < 60

@@ -1,0 +1,109 @@
+"""What a client may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.domain import orders
+from app.domain.errors import InvalidPrompt, InvalidRequest, Refusal
+
+deep: dict[str, Any] = {}
+for _ in range(9):
+    deep = {"a": deep}
+
+
+@pytest.mark.parametrize("prompt", ["a fox", "two\nlines\tand\r\na tab", "狐 🦊", "x" * 8_000, "\u200bmark"])
+def test_a_prompt_is_taken_as_it_is(prompt: str) -> None:
+    assert orders.clean_prompt(prompt) == prompt
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        (None, "prompt is missing"),
+        (5, "must be a string"),
+        (["a fox"], "must be a string"),
+        ("", "is empty"),
+        (" \n\t ", "is empty"),
+        ("x" * 8_001, "8,001 characters long: at most 8,000"),
+        ("a\x00b", r"U\+0000"),
+        ("a\x1b[31m", r"U\+001B"),
+        ("a\x85b", r"U\+0085"),
+        ("a\ud800b", "lone surrogate"),
+    ],
+)
+def test_a_prompt_that_cannot_be_used_is_refused_with_the_reason(prompt: object, said: str) -> None:
+    with pytest.raises(InvalidPrompt, match=said) as refusal:
+        orders.clean_prompt(prompt)
+    assert (refusal.value.code, refusal.value.status) == ("ERR_INVALID_PROMPT", 400)
+
+
+@pytest.mark.parametrize("model", ["dall-e-3", "org/model:v1.2@x+y", "Stable Diffusion XL", "5"])
+def test_a_models_name_is_taken(model: str) -> None:
+    assert orders.clean_model(model) == model
+
+
+@pytest.mark.parametrize("user", ["cli-user", "ann@example.com", "auth0|5f=", "5"])
+def test_a_users_id_is_taken(user: str) -> None:
+    assert orders.clean_user(user) == user
+
+
+@pytest.mark.parametrize("value", [None, 5, "", " x", "-x", "a\nb", "x" * 129, "<b>", "a\x00"])
+@pytest.mark.parametrize(("clean", "name"), [(orders.clean_model, "model"), (orders.clean_user, "userId")])
+def test_other_names_are_refused_by_the_fields_name(clean: Callable[[object], str], name: str, value: object) -> None:
+    with pytest.raises(InvalidRequest, match=f"^{name} must be a string"):
+        clean(value)
+
+
+def test_parameters_that_nobody_here_knows_travel_unharmed() -> None:
+    value = {"width": 64, "height": 64.0, "quality": "hd", "style": "natural", "numberOfImages": 10}
+    more = {"seed": [1, 2.5, {"a": None}], "negative prompt": "blur\n", "flag": True, "big": 2**63 - 1}
+    assert orders.clean_parameters({**value, **more}) == {**value, **more}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "parameters must be a JSON object"),
+        ([], "parameters must be a JSON object"),
+        ({str(n): n for n in range(51)}, "51 fields"),
+        ({"width": 15}, "parameters.width must be a whole number from 16 to 8,192"),
+        ({"height": 8_193}, "parameters.height"),
+        ({"width": True}, "parameters.width"),
+        ({"width": "64"}, "parameters.width"),
+        ({"width": 64.5}, "parameters.width"),
+        ({"numberOfImages": 0}, "parameters.numberOfImages"),
+        ({"numberOfImages": 11}, "parameters.numberOfImages"),
+        ({"numberOfImages": None}, "parameters.numberOfImages"),
+        ({"quality": "x" * 65}, "parameters.quality"),
+        ({"style": 5}, "parameters.style"),
+        ({"style": "a\nb"}, "parameters.style"),
+        ({"a": {"b": ["\x00"]}}, "NUL or a lone surrogate"),
+        ({"a\ud800": 1}, "NUL or a lone surrogate"),
+        ({"a": 2**63}, "too large"),
+        ({"a": float("inf")}, "too large"),
+        (deep, "nested too deeply"),
+    ],
+)
+def test_parameters_that_cannot_be_used_are_refused_by_name(value: object, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        orders.clean_parameters(value)
+
+
+@pytest.mark.parametrize("value", [None, 1_000, 604_800_000, 5_000.0])
+def test_a_deadline_is_taken(value: object) -> None:
+    assert orders.clean_deadline(value) == value
+
+
+@pytest.mark.parametrize("value", [999, 604_800_001, "5000", True, -1, 1_000.5])
+def test_another_deadline_is_refused(value: object) -> None:
+    with pytest.raises(Refusal, match=r"^deadlineMs must be a whole number from 1,000 to 604,800,000\.$"):
+        orders.clean_deadline(value)
+
+
+@pytest.mark.parametrize(("parameters", "count"), [({}, 1), ({"numberOfImages": 4}, 4), ({"numberOfImages": 4.0}, 4)])
+def test_one_picture_is_asked_for_unless_said_otherwise(parameters: dict[str, object], count: int) -> None:
+    assert orders.Order("a fox", parameters=parameters).number_of_images == count
