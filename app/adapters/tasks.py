@@ -9,6 +9,7 @@ from app.logs import correlation_id
 
 ASSIGN = "dispatch.assign"
 DOWNLOAD = "download.run"
+STALE_S = 60.0  # a wake that was not taken by then has been sent again by a sweep; it must not pile up
 CORRELATION_HEADER = "correlation_id"
 
 
@@ -21,15 +22,14 @@ class CeleryTasks:
 
     def assign(self) -> None:
         """Somebody waits, or somebody is free: look who can be given to whom."""
-        # A look that is late is worth nothing: the next one sees the same line.
-        self._send(ASSIGN, ASSIGN, expires=60)
+        self._send(ASSIGN, ASSIGN)
 
     def download(self, request_id: str) -> None:
         """The pictures of this request are to be fetched."""
         self._send(f"{DOWNLOAD}:{request_id}", DOWNLOAD, request_id)
 
-    def _send(self, key: str, name: str, *args: str, expires: float | None = None) -> None:
+    def _send(self, key: str, name: str, *args: str) -> None:
         headers = {CORRELATION_HEADER: correlation_id.get()}
         self._background.soon(
-            key, lambda: self._celery.send_task(name, args=args, headers=headers, expires=expires, retry=False)
+            key, lambda: self._celery.send_task(name, args=args, headers=headers, expires=STALE_S, retry=False)
         )

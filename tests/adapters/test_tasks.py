@@ -1,0 +1,86 @@
+"""Waking workers, over a real Redis."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from app.adapters.background import Background
+from app.adapters.redis_clients import redis_client
+from app.adapters.tasks import ASSIGN, CORRELATION_HEADER, DOWNLOAD, CeleryTasks
+from app.config import Settings
+from app.logs import correlation_id
+from celery_config import DISPATCH, configured
+from celery_config import DOWNLOAD as DOWNLOAD_QUEUE
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    client = redis_client(redis_url)
+    client.delete(DISPATCH, DOWNLOAD_QUEUE)
+    yield client
+    client.delete(DISPATCH, DOWNLOAD_QUEUE)
+
+
+@pytest.fixture
+def background() -> Background:
+    return Background("test")
+
+
+@pytest.fixture
+def tasks(redis_url: str, background: Background, client: redis.Redis) -> CeleryTasks:
+    settings = dataclasses.replace(Settings.from_env({}), redis_url=redis_url)
+    return CeleryTasks(configured(settings), background)
+
+
+def sent(client: redis.Redis, queue: str) -> list[tuple[dict[str, Any], list[Any]]]:
+    """Headers and arguments of the messages in a queue, oldest first."""
+    raw: Any = client.lrange(queue, 0, -1)
+    messages = [json.loads(each) for each in reversed(raw)]
+    return [(each["headers"], json.loads(base64.b64decode(each["body"]))[0]) for each in messages]
+
+
+def test_a_wake_names_its_task_and_goes_to_its_queue(
+    tasks: CeleryTasks, background: Background, client: redis.Redis
+) -> None:
+    token = correlation_id.set("correlation-1")
+    tasks.assign()
+    tasks.download("request-1")
+    correlation_id.reset(token)
+    background.close(10)
+    ((headers, args),) = sent(client, DISPATCH)
+    assert (headers["task"], args, headers[CORRELATION_HEADER]) == (ASSIGN, [], "correlation-1")
+    ((headers, args),) = sent(client, DOWNLOAD_QUEUE)
+    assert (headers["task"], args, headers[CORRELATION_HEADER]) == (DOWNLOAD, ["request-1"], "correlation-1")
+
+
+def test_a_wake_that_was_not_taken_for_long_is_worth_nothing(
+    tasks: CeleryTasks, background: Background, client: redis.Redis
+) -> None:
+    tasks.assign()
+    tasks.download("request-1")
+    background.close(10)
+    for queue in (DISPATCH, DOWNLOAD_QUEUE):
+        ((headers, _),) = sent(client, queue)
+        assert headers["expires"] is not None
+
+
+def test_the_tasks_that_are_sent_by_name_are_there() -> None:
+    from worker import dispatch, download  # noqa: PLC0415 - the worker's room, which this one never imports
+
+    assert (dispatch.assign.name, download.run.name) == (ASSIGN, DOWNLOAD)
+
+
+def test_nobody_fails_or_waits_where_redis_is_away(background: Background) -> None:
+    settings = dataclasses.replace(Settings.from_env({}), redis_url="redis://127.0.0.1:1/0")
+    tasks = CeleryTasks(configured(settings), background)
+    for n in range(20):
+        tasks.assign()
+        tasks.download(f"request-{n}")
+    background.close(0)
