@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -36,13 +37,13 @@ def configure(level: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 structlog.processors.EventRenamer("message"),
-                structlog.processors.JSONRenderer(ensure_ascii=True),
+                structlog.processors.JSONRenderer(serializer=_as_json),
             ],
         )
     )
@@ -57,6 +58,33 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a file; call it as `log.info("a sentence", action="assign", request_id=…)`."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        if record.args:
+            try:
+                record.getMessage()
+            except Exception:  # noqa: BLE001 - logging would complain in lines of its own, which are no JSON
+                record.msg, record.args = f"{_shown(record.msg)} {_shown(record.args)}", None
+        return super().format(record)
+
+
+def _as_json(event: EventDict, **_: object) -> str:
+    """ASCII on one line, whatever was said; what JSON does not have is shown as Python would."""
+    try:
+        return json.dumps(event, allow_nan=False, default=repr)
+    except Exception:  # noqa: BLE001 - reprs are other people's code
+        return json.dumps({str(name): _shown(value) for name, value in event.items()}, allow_nan=False)
+
+
+def _shown(value: object) -> str | int | None:
+    if value is None or isinstance(value, str | int):
+        return value
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - as above
+        return f"<{type(value).__name__}>"
 
 
 def _with_correlation_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,0 +1,157 @@
+"""Logs: one JSON object a line, whatever is said."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from app import logs
+
+
+@contextlib.contextmanager
+def logged(level: str = "info") -> Iterator[list[dict[str, Any]]]:
+    """Log as a process does while inside; filled afterwards with the objects that were written, one a line."""
+    root = logging.getLogger()
+    handlers, before = root.handlers[:], root.level
+    lines: list[dict[str, Any]] = []
+    structlog.reset_defaults()
+    with contextlib.redirect_stderr(io.StringIO()) as written:
+        logs.configure(level)
+        yield lines
+    root.handlers[:] = handlers
+    root.setLevel(before)
+    structlog.reset_defaults()
+    lines += [json.loads(line, parse_constant=refuse) for line in written.getvalue().splitlines()]
+
+
+def refuse(name: str) -> None:
+    raise AssertionError(f"{name} is no JSON")
+
+
+def test_a_line_says_what_happened_where_and_when() -> None:
+    with logged() as lines:
+        logs.get("app.somewhere").info("An extension connected", action="extension.connected", extension_id="e1")
+    (line,) = lines
+    at = line.pop("timestamp")
+    assert at.endswith("Z")
+    assert line == {
+        "message": "An extension connected",
+        "action": "extension.connected",
+        "extension_id": "e1",
+        "level": "info",
+        "logger": "app.somewhere",
+    }
+
+
+HOSTILE = [
+    "two\nlines",
+    "carriage\rreturn",
+    '"}\n{"message": "forged"}',
+    "\x00\x1b[31m\x7f\x85",
+    "\u2028\u2029",
+    "\ud800 alone",
+    b"bytes \xff",
+    float("nan"),
+    float("inf"),
+    2**100,
+    {"a": {"b": [float("nan"), {1, 2}]}},
+    {(1, 2): "a key that JSON does not have"},
+    object(),
+    ValueError("no"),
+    None,
+]
+
+
+@pytest.mark.parametrize("said", HOSTILE, ids=range(len(HOSTILE)))
+def test_whatever_is_said_is_one_object_on_one_line(said: object) -> None:
+    with logged() as lines:
+        logs.get("app").info(str(said), action="test", value=said)
+        logging.getLogger("library").warning("They say: %s", said, extra={"value": said})
+    ours, theirs = lines
+    assert (ours["message"], ours["level"]) == (str(said), "info")
+    assert (theirs["message"], theirs["level"]) == (f"They say: {said}", "warning")
+    assert "value" in ours
+    assert "value" in theirs
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_what_cannot_be_shown_at_all_is_still_one_line() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with logged() as lines:
+        logs.get("app").info("It happened", value=Unspeakable(), count=5)
+        logs.get("app").info("It happened", value=endless)
+        logging.getLogger("library").warning("They say: %s", Unspeakable())
+    assert [line["message"] for line in lines[:2]] == ["It happened", "It happened"]
+    assert (lines[0]["value"], lines[0]["count"]) == ("<Unspeakable>", 5)
+    assert lines[2]["message"].startswith("They say: %s")
+
+
+def test_a_library_that_misuses_its_logger_makes_one_line_too() -> None:
+    with logged() as lines:
+        logging.getLogger("library").warning("%d pieces", "many")
+    (line,) = lines
+    assert (line["message"], line["level"]) == ("%d pieces ('many',)", "warning")
+
+
+def test_an_exception_is_part_of_its_line() -> None:
+    with logged() as lines:
+        try:
+            raise ValueError("two\nlines")
+        except ValueError:
+            logs.get("app").exception("It broke", action="test.broken")
+            logging.getLogger("library").exception("It broke")
+    assert len(lines) == 2
+    for line in lines:
+        assert (line["message"], line["level"]) == ("It broke", "error")
+        assert "ValueError: two\nlines" in line["exception"]
+
+
+def test_the_correlation_id_stands_on_every_line() -> None:
+    with logged() as lines:
+        token = logs.correlation_id.set("correlation-1")
+        logs.get("app").info("ours")
+        logging.getLogger("library").warning("theirs")
+        logs.correlation_id.reset(token)
+        logs.get("app").info("after it")
+    assert [line.get("correlation_id") for line in lines] == ["correlation-1", "correlation-1", None]
+
+
+def test_a_line_may_name_another_correlation_id() -> None:
+    with logged() as lines:
+        token = logs.correlation_id.set("correlation-1")
+        logs.get("app").info("of another", correlation_id="correlation-2")
+        logs.correlation_id.reset(token)
+    assert [line["correlation_id"] for line in lines] == ["correlation-2"]
+
+
+@pytest.mark.parametrize(("level", "written"), [("info", []), ("debug", ["ours", "theirs"])])
+def test_what_is_below_the_level_is_not_written(level: str, written: list[str]) -> None:
+    with logged(level) as lines:
+        logs.get("app").debug("ours")
+        logging.getLogger("library").debug("theirs")
+        logging.getLogger("kombu").info("chatter")
+    assert [line["message"] for line in lines] == written
+
+
+@pytest.mark.parametrize("text", ["12345678", "a" * 128, "A.b_c-9" * 2, "-._-._-._"])
+def test_a_correlation_id_is_honoured(text: str) -> None:
+    assert logs.well_formed(text)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "1234567", "a" * 129, "with space", "line\nbreak", "12345678\n", "ümlaut-id"]
+)
+def test_another_is_not(text: str | None) -> None:
+    assert not logs.well_formed(text)
