@@ -10,12 +10,12 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
-from app.web import examples, responses
+from app.web import examples, parameter_schema, responses
 from app.web.api import JSON, Operation
 from app.web.errors import KNOWN
 from app.web.guard import HEADER
 from app.web.responses import REF
-from app.web.schemas import PARAMETER_VALUE, PARAMETER_VALUE_SCHEMA, Problem
+from app.web.schemas import Problem
 
 VERSION = "0.1.0"
 LICENSE = {"name": "MIT", "identifier": "MIT"}
@@ -25,7 +25,7 @@ ABOUT = (
     "that connect over a WebSocket (see `/asyncapi.json`).\n\n"
     "Every refusal is a problem (RFC 9457) with a `code` for programs and a sentence for people, also where an address "
     "is unknown (404, `ERR_NOT_FOUND`) or does not take a method (405, `ERR_METHOD_NOT_ALLOWED`, with `Allow`).\n\n"
-    f"Every answer carries `{HEADER}`: the one you sent, where it has 8 to 128 letters, digits and . _ -, or a new one. "
+    f"Every answer carries `{HEADER}`: the one you sent, where it has 8 to 128 letters, digits and `. _ -`, or a new one. "
     "Times are UTC, as in `2024-01-14T12:00:00.000Z`."
 )
 TAGS = {
@@ -132,11 +132,20 @@ def _schemas(operations: list[Operation]) -> Schema:
         *((model, "serialization") for model in sorted(told, key=_name)),
     ]
     _, definitions = models_json_schema(models, ref_template=REF)
-    return {**_tidied(definitions["$defs"]), PARAMETER_VALUE: PARAMETER_VALUE_SCHEMA}
+    schemas: Schema = _tidied(definitions["$defs"])
+    for model in told:
+        _always_there(schemas[_name(model)])
+    return {**schemas, parameter_schema.VALUE: parameter_schema.VALUE_SCHEMA}
 
 
 def _name(model: type[BaseModel]) -> str:
     return model.__name__
+
+
+def _always_there(schema: Schema) -> None:
+    """What has a value of its own where nothing else is said is in every answer."""
+    names = [name for name, field in schema["properties"].items() if field.pop("default", None) is not None]
+    schema["required"] = [name for name in schema["properties"] if name in {*names, *schema.get("required", ())}]
 
 
 def _tidied(schema: Any) -> Any:

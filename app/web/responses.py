@@ -80,9 +80,10 @@ def problems(status: int, said: dict[str, str]) -> dict[str, Any]:
 def _answer(answer: Answer) -> dict[str, Any]:
     said: dict[str, Any] = {"description": answer.description, "headers": _headers(answer.headers)}
     if answer.model is not None:
-        shown = examples.told(examples.ANSWERED[answer.model])
-        schema = {"$ref": REF.format(model=answer.model.__name__)}
-        said["content"] = {JSON: {"schema": schema, "example": shown}}
+        media: dict[str, Any] = {"schema": {"$ref": REF.format(model=answer.model.__name__)}}
+        if answer.status < 400:
+            media["example"] = examples.told(examples.ANSWERED[answer.model])
+        said["content"] = {JSON: media}
     elif answer.content_type is not None:
         said["content"] = {answer.content_type: _raw(answer.content_type)}
     return said

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from app.domain import orders
 from app.domain.states import Status
+from app.web.parameter_schema import PARAMETERS
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
@@ -45,36 +46,9 @@ class Told(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
 
-_SIDE = {"type": "integer", "minimum": orders.SIDE_PX[0], "maximum": orders.SIDE_PX[1]}
-_OPTION = {"type": "string", "pattern": rf"^{orders.OPTION.pattern}$"}
-_TEXT = r"^[^\x00]*$"
-PARAMETER_VALUE = "ParameterValue"
-_ANYTHING = {"$ref": f"#/components/schemas/{PARAMETER_VALUE}"}
-# Refers to itself, so it stands among the document's schemas, not inside the field that uses it.
-PARAMETER_VALUE_SCHEMA = {
-    "description": "A value that travels to the extension as it is; at most 8 levels deep, no lone surrogates.",
-    "anyOf": [
-        {"type": ["null", "boolean"]},
-        {"type": "number", "minimum": -orders.LARGEST_NUMBER, "maximum": orders.LARGEST_NUMBER},
-        {"type": "string", "pattern": _TEXT},
-        {"type": "array", "items": _ANYTHING},
-        {"type": "object", "propertyNames": {"pattern": _TEXT}, "additionalProperties": _ANYTHING},
-    ],
-}
-_PARAMETERS = {
-    "type": "object",
-    "description": "What the picture is to be like. Fields beside the named ones travel to the extension as they are.",
-    "properties": {
-        "width": {**_SIDE, "description": "px"},
-        "height": {**_SIDE, "description": "px"},
-        "numberOfImages": {"type": "integer", "minimum": orders.IMAGES[0], "maximum": orders.IMAGES[1], "default": 1},
-        "quality": _OPTION,
-        "style": _OPTION,
-    },
-    "propertyNames": {"pattern": _TEXT},
-    "additionalProperties": _ANYTHING,
-    "maxProperties": orders.EXTRA_PARAMETERS,
-}
+_User = Annotated[
+    str, _checked(orders.clean_user, type="string", pattern=rf"^{orders.USER.pattern}$", default=orders.DEFAULT_USER)
+]
 
 
 class GenerateRequest(Asked):
@@ -96,13 +70,8 @@ class GenerateRequest(Asked):
         str,
         _checked(orders.clean_model, type="string", pattern=rf"^{orders.MODEL.pattern}$", default=orders.DEFAULT_MODEL),
     ] = orders.DEFAULT_MODEL
-    parameters: Annotated[dict[str, Any], _checked(orders.clean_parameters, **_PARAMETERS)] = Field(
-        default_factory=dict
-    )
-    user_id: Annotated[
-        str,
-        _checked(orders.clean_user, type="string", pattern=rf"^{orders.USER.pattern}$", default=orders.DEFAULT_USER),
-    ] = orders.DEFAULT_USER
+    parameters: Annotated[dict[str, Any], _checked(orders.clean_parameters, **PARAMETERS)] = Field(default_factory=dict)
+    user_id: _User = orders.DEFAULT_USER
     deadline_ms: Annotated[
         int | None,
         _checked(
@@ -133,10 +102,7 @@ class WaitQuery(Query):
 class ListQuery(Query):
     """Which requests to list."""
 
-    user_id: Annotated[
-        str,
-        _checked(orders.clean_user, type="string", pattern=rf"^{orders.USER.pattern}$", default=orders.DEFAULT_USER),
-    ] = orders.DEFAULT_USER
+    user_id: _User = orders.DEFAULT_USER
     status: Status | None = None
     limit: int = Field(20, ge=1, le=100)
     cursor: Annotated[str | None, Field(pattern=r"^[0-9a-f-]{36}$", description="`nextCursor` of the page before.")] = (
@@ -180,7 +146,7 @@ class RequestStatus(Told):
     """How a request stands."""
 
     request_id: Uuid
-    status: Status
+    status: Status = Field(description="where it stands; the last three are final")
     progress: int = Field(ge=0, le=100, description="percent")
     message: str | None = Field(None, description="the extension's own words about its progress")
     queue: QueuePlace | None = Field(None, description="while it waits")
@@ -228,7 +194,7 @@ class RequestResult(RequestStatus):
 class RequestPage(Told):
     """Requests, newest first."""
 
-    images: list[RequestResult]
+    images: list[RequestResult] = Field(description="each as `GET /api/images/{requestId}` answers it")
     next_cursor: str | None = Field(None, description="send it as `cursor` for the next page; absent on the last one")
     timestamp: Time
 

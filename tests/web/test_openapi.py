@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,12 @@ REQUEST = "/api/images/550e8400-e29b-41d4-a716-446655440000"
 
 # Served, but not operations of the API: the documents about it, and the socket, which asyncapi.json describes.
 ABOUT_THE_API = {"/", "/openapi.json", "/asyncapi.json", "/docs", "/docs/style.css", "/docs/icon.svg", "/ws"}
+
+
+@pytest.fixture
+def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+    """One kind of database is enough for what is told about the service."""
+    return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
 @pytest.fixture

@@ -1,0 +1,39 @@
+"""What `parameters` of a request may hold, in the words of JSON Schema; `orders.clean_parameters` checks it."""
+
+from __future__ import annotations
+
+from app.domain import orders
+
+_SIDE = {"type": "integer", "minimum": orders.SIDE_PX[0], "maximum": orders.SIDE_PX[1]}
+_OPTION = {"type": "string", "pattern": rf"^{orders.OPTION.pattern}$"}
+_TEXT = r"^[^\x00]*$"
+VALUE = "ParameterValue"
+_ANYTHING = {"$ref": f"#/components/schemas/{VALUE}"}
+# Refers to itself, so it stands among the document's schemas, not inside the field that uses it.
+VALUE_SCHEMA = {
+    "description": "A value that travels to the extension as it is; at most 8 levels deep, no lone surrogates.",
+    "anyOf": [
+        {"type": ["null", "boolean"]},
+        {"type": "number", "minimum": -orders.LARGEST_NUMBER, "maximum": orders.LARGEST_NUMBER},
+        {"type": "string", "pattern": _TEXT},
+        {"type": "array", "items": _ANYTHING},
+        {"type": "object", "propertyNames": {"pattern": _TEXT}, "additionalProperties": _ANYTHING},
+    ],
+}
+PARAMETERS = {
+    "type": "object",
+    "description": (
+        "What the picture is to be like. Fields beside the named ones travel to the extension as they are, if they have "
+        "at most 8 levels, no NUL in texts and names, and no number beyond 2^63 - 1."
+    ),
+    "properties": {
+        "width": {**_SIDE, "description": "px"},
+        "height": {**_SIDE, "description": "px"},
+        "numberOfImages": {"type": "integer", "minimum": orders.IMAGES[0], "maximum": orders.IMAGES[1], "default": 1},
+        "quality": _OPTION,
+        "style": _OPTION,
+    },
+    "propertyNames": {"pattern": _TEXT},
+    "additionalProperties": _ANYTHING,
+    "maxProperties": orders.EXTRA_PARAMETERS,
+}
