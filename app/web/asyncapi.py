@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
+
+from pydantic.alias_generators import to_camel
 
 from app.config import Settings
 from app.domain import messages
@@ -81,10 +84,18 @@ def _message(kind: type[Message]) -> Schema:
     return {
         "name": kind.type,
         "title": kind.type.replace("_", " ").capitalize(),
-        "summary": " ".join((kind.__doc__ or "").split()),
+        "summary": _summary(kind),
         "payload": FROM_EXTENSION.get(kind) or TO_EXTENSION[kind],
         "examples": [{"payload": example(kind)}],
     }
+
+
+def _summary(kind: type[Message]) -> str:
+    """The class's own words, with its fields called as they are on the wire."""
+    text = " ".join((kind.__doc__ or "").split())
+    for each in fields(kind):
+        text = text.replace(f"`{each.name}`", f"`{to_camel(each.name)}`")
+    return text
 
 
 def example(kind: type[Message]) -> dict[str, Any]:

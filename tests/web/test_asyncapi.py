@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import fields
 from operator import attrgetter
@@ -37,6 +38,12 @@ KINDS: set[type[Message]] = {
     for kind in vars(messages).values()
     if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
 }
+
+
+@pytest.fixture
+def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+    """One kind of database is enough for what is told about the service."""
+    return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
 def check(message: dict[str, Any]) -> None:
