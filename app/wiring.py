@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gevent import get_hub
 from gevent.monkey import is_module_patched
+from gevent.threadpool import ThreadPool
 
 from app.adapters.background import Background
 from app.adapters.bus import RedisBus
@@ -62,7 +62,7 @@ def real_tools(settings: Settings) -> Tools:
     background = Background("hints")
     return Tools(
         settings=settings,
-        database=Database(settings.database_url, _runner()),
+        database=Database(settings.database_url, _runner(), _runner()),
         tasks=CeleryTasks(configured(settings), background),
         bus=RedisBus(redis_client(settings.redis_url), background),
         store=LocalStore(settings.storage_path),
@@ -96,15 +96,18 @@ def build(tools: Tools) -> House:
 
 
 def _runner() -> Runner:
-    """Under gevent a database that waits for a lock inside C code would hold up every connection: it gets threads."""
-    return _off_the_loop if is_module_patched("socket") else inline
+    """Under gevent a database that waits for a lock inside C code would hold up every connection: it gets a thread."""
+    if not is_module_patched("socket"):
+        return inline
+    thread = ThreadPool(1)
 
+    def off_the_loop(work: Callable[[], Any]) -> Any:
+        result, error = thread.apply(_outcome, (work,))
+        if error is not None:
+            raise error
+        return result
 
-def _off_the_loop(work: Callable[[], Any]) -> Any:
-    result, error = get_hub().threadpool.apply(_outcome, (work,))
-    if error is not None:
-        raise error
-    return result
+    return off_the_loop
 
 
 def _outcome(work: Callable[[], Any]) -> tuple[Any, Exception | None]:

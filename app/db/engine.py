@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.pool import SingletonThreadPool
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.domain.errors import Unavailable
@@ -76,12 +76,18 @@ def inline(work: Callable[[], T]) -> T:
 
 
 class Database:
-    """Reads and writes. `runner` moves the work off an event loop that it would hold up (SQLite under gevent)."""
+    """Reads and writes.
 
-    def __init__(self, url: str, runner: Runner = inline) -> None:
+    `reader` and `writer` move SQLite's work off an event loop that it would hold up, to a thread each. With one writer a
+    process is also fair: SQLite lets whoever is lucky write next, and who has waited longest may go on waiting. Each has
+    connections of its own, so that no two threads meet at a lock that an event loop has made its own.
+    """
+
+    def __init__(self, url: str, reader: Runner = inline, writer: Runner = inline) -> None:
         self.engine = make_engine(url)
-        self.runner = runner if self.engine.dialect.name == "sqlite" else inline
-        self._writer = self.engine.execution_options(write=True)
+        self._writing = make_engine(url).execution_options(write=True)
+        aside = self.engine.dialect.name == "sqlite"
+        self._reader, self._writer = (reader, writer) if aside else (inline, inline)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent view of the database. Raises Unavailable where it cannot be reached."""
@@ -90,7 +96,7 @@ class Database:
             with self.engine.begin() as connection:
                 return work(connection)
 
-        return self._available(run)
+        return self._available(self._reader, run)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` as one transaction, then what it left for after the commit.
@@ -99,23 +105,24 @@ class Database:
         """
 
         def run() -> tuple[Transaction, T]:
-            with self._writer.begin() as connection:
+            with self._writing.begin() as connection:
                 transaction = Transaction(connection)
                 result = work(transaction)
             return transaction, result
 
-        transaction, result = self._available(run)
+        transaction, result = self._available(self._writer, run)
         transaction.committed()
         return result
 
     def close(self) -> None:
         """Close every connection of this process."""
         self.engine.dispose()
+        self._writing.dispose()
 
-    def _available(self, run: Callable[[], T]) -> T:
+    def _available(self, runner: Runner, run: Callable[[], T]) -> T:
         for tries_left in reversed(range(DEADLOCK_TRIES)):
             try:
-                result: T = self.runner(run)
+                result: T = runner(run)
             except (OperationalError, InterfaceError, PoolTimeout) as error:
                 if _is_deadlock(error) and tries_left:
                     continue
@@ -144,7 +151,7 @@ def make_engine(url: str) -> Engine:
         )
     Path(parsed.database or "").resolve().parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-        parsed, poolclass=SingletonThreadPool, pool_size=32, connect_args={"check_same_thread": False}
+        parsed, poolclass=QueuePool, pool_size=2, max_overflow=30, connect_args={"check_same_thread": False}
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
