@@ -64,6 +64,7 @@ class Connection:
         self._out: queue.Queue[_Out] = queue.Queue(QUEUED)
         self._unproven: list[Offer] = []
         self._asked: list[Offer] | None = None  # offers that the ping under way is to prove; None where none is
+        self._before_pong: int | None = None  # messages still to be taken that may have come before the pong
         self._writer = threading.Thread(target=self._write, name="socket-writer", daemon=True)
         self._writer.start()
 
@@ -75,6 +76,8 @@ class Connection:
     def receive(self, timeout_s: float) -> str | bytes | None:
         """The next message, None where none came in time. Raises ConnectionClosed."""
         received: str | bytes | None = self._ws.receive(timeout=timeout_s)
+        if received is not None and self._before_pong:
+            self._before_pong -= 1
         self._wire.room()
         return received
 
@@ -96,10 +99,18 @@ class Connection:
             self._put(_Out())
 
     def proven(self) -> list[Offer]:
-        """Offers that the extension's side has certainly received since this was last asked."""
+        """Offers that the extension's side has certainly received since this was last asked.
+
+        They are told once all that came before their proof was taken: a heartbeat that was sent before the offer was read
+        does not mention it, and must not count as leaving it out. Ask when the message taken last has been dealt with.
+        """
         if self._asked is None or not self._ws.pong_received:
             return []
-        received, self._asked = self._asked, None
+        if self._before_pong is None:
+            self._before_pong = len(self._ws.input_buffer)
+        if self._before_pong:
+            return []
+        received, self._asked, self._before_pong = self._asked, None, None
         if self._unproven:
             self.ping()
         return received

@@ -85,11 +85,11 @@ class Session:
             self._once_possible(partial(self._welcome, hello))
             while True:
                 received = connection.receive(TURN_S)
-                self._note_proofs()
                 if received is not None:
                     self._take(holder, received)
                 else:
                     self._mind_silence()
+                self._note_proofs()
         finally:
             self._goodbye()
 

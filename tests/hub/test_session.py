@@ -95,6 +95,12 @@ def test_a_report_outlives_a_proof_that_could_not_be_noted() -> None:
     assert proofs.done == ["lease-1"]
 
 
+def test_what_was_heard_is_dealt_with_before_a_proof_counts() -> None:
+    both = Flaky(0)
+    live(FakeConnection(HELLO, FAILURE), coming=Flaky(0), proofs=both, reports=both)
+    assert both.done == ["It crashed", "lease-1"]
+
+
 def test_a_report_waits_for_the_database() -> None:
     reports = Flaky(3)
     live(FakeConnection(HELLO, FAILURE), coming=Flaky(0), proofs=Flaky(0), reports=reports)
