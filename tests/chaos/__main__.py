@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import sys
@@ -27,7 +28,8 @@ def main() -> int:
     for violation in result.violations[:SHOWN]:
         print(f"VIOLATION {violation}")
     if result.violations or options.keep:
-        print(f"logs and database are in {folder}")
+        _write_down(result, folder / "events.jsonl")
+        print(f"what the processes said, and all events, are in {folder}")
     else:
         shutil.rmtree(folder)
     return 1 if result.violations else 0
@@ -62,6 +64,15 @@ def _told(result: Result) -> list[str]:
         f"duration {result.duration_s:.0f} s; at rest {result.quiet_after_s:.1f} s after the last fault",
         f"violations: {len(result.violations)}",
     ]
+
+
+def _write_down(result: Result, path: Path) -> None:
+    """Every event of every request, in the order of time."""
+    facts = [(fact.at, job_id, fact) for job_id, log in result.history.ending.log.items() for fact in log]
+    with path.open("w") as file:
+        for at, job_id, fact in sorted(facts, key=lambda each: (each[0], each[1], each[2].seq)):
+            number = result.history.ending.rows[job_id].number
+            print(json.dumps([fact.type, at, number, fact.seq, job_id, fact.data]), file=file)
 
 
 def _counted(counter: Counter[str]) -> str:

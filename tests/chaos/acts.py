@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.chaos import pictures
+from tests.chaos.history import Uploaded
 from tests.chaos.pictures import Stamp
 from tests.chaos.plan import Act, Source
 
@@ -111,7 +112,7 @@ def _progress(extension: Simulated, task: Task, percent: int) -> None:
 def _fail(extension: Simulated, task: Task, act: Act) -> None:
     error, more = FAILURES[act]
     if not task.delivered:
-        extension.tasks.pop(task.job["requestId"], None)
+        extension.forget(task.job["requestId"])
     body = {k: v for k, v in more.items() if k == "reason" or not extension.member.literal}
     extension.report(task, "image_generation_failed", {"error": error, **body})
 
@@ -125,9 +126,9 @@ def _be_late(extension: Simulated, task: Task) -> None:
 
 
 def _crash(extension: Simulated, task: Task) -> None:
-    for each in extension.tasks.values():
+    for request_id, each in list(extension.tasks.items()):
         each.over = True
-    extension.tasks.clear()
+        extension.forget(request_id)
     extension.vanish(WITHIN_GRACE_S)
 
 
@@ -140,7 +141,7 @@ def _freeze(extension: Simulated, task: Task) -> None:
 
 
 def _let_go(extension: Simulated, task: Task) -> None:
-    task.let_go = True
+    extension.let_go(task)
     extension.beat()
 
 
@@ -162,13 +163,13 @@ def _stamp(extension: Simulated, task: Task, position: int) -> Stamp:
 def _handed_over(extension: Simulated, task: Task, stamp: Stamp, tries_left: int) -> str:
     source = task.turn.source
     if source is Source.UPLOAD and tries_left:
-        return _upload(task, stamp)
+        return _upload(extension, task, stamp)
     if source in {Source.DATA, Source.UPLOAD}:
         return "data:image/png;base64," + b64encode(pictures.draw(stamp)).decode()
     return extension.host.url(stamp, source)
 
 
-def _upload(task: Task, stamp: Stamp) -> str:
+def _upload(extension: Simulated, task: Task, stamp: Stamp) -> str:
     """Hand the picture over; where that is refused, what it names will be refused as well. Raises OSError."""
     target = task.job["upload"]
     url = f"{target['url']}&position={stamp.position}"
@@ -177,7 +178,8 @@ def _upload(task: Task, stamp: Stamp) -> str:
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             image_url: str = json.load(answer)["imageUrl"]
-            return image_url
+        extension.records.uploaded.append(Uploaded(task.job["requestId"], task.attempt, stamp.position))
+        return image_url
     except urllib.error.HTTPError as refusal:
         with refusal:
             if refusal.code >= 500:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.chaos import acts
 from tests.chaos.agenda import Agenda
-from tests.chaos.history import Confirmed, Offered, Records, Reported
+from tests.chaos.history import Confirmed, LetGo, Offered, Records, Reported
 from tests.chaos.host import ImageHost
 from tests.chaos.plan import Member, Turn
 from tests.chaos.wire import Gone, Json, Wire
@@ -111,6 +111,17 @@ class Simulated(threading.Thread):
         self._said.append(None)
         self.say(message)
 
+    def forget(self, request_id: str) -> None:
+        """The request is in hand no more."""
+        task = self.tasks.pop(request_id, None)
+        if task is not None and not task.let_go:
+            self.let_go(task)
+
+    def let_go(self, task: Task) -> None:
+        """The request is not mentioned any more."""
+        task.let_go = True
+        self.records.let_go.append(LetGo(time.time(), self.member.name, task.job["requestId"], task.attempt))
+
     def vanish(self, away_s: float) -> None:
         """Drop the connection without a word, and stay away."""
         self.away_until = time.monotonic() + away_s
@@ -180,7 +191,7 @@ class Simulated(threading.Thread):
                 self._drop(message["requestId"])
             case "image_generation_confirmed":
                 self.records.confirmed.append(Confirmed(time.time(), self.member.name, message["requestId"]))
-                self.tasks.pop(message["requestId"], None)
+                self.forget(message["requestId"])
 
     def _begin(self, job: Json) -> None:
         self._offers += 1
@@ -189,6 +200,7 @@ class Simulated(threading.Thread):
         self.records.offered.append(
             Offered(time.time(), self.member.name, self._connection, request_id, attempt, self._offers)
         )
+        self.forget(request_id)
         task = Task(job, order, self._offers, attempt, self._turn_of(request_id, order))
         self.tasks[request_id] = task
         acts.begin(self, task)
@@ -202,7 +214,7 @@ class Simulated(threading.Thread):
             if entry.heard_at is None:
                 entry.heard_at = time.time()
                 if self.member.literal and entry.kind == "image_generated":
-                    self.tasks.pop(entry.request_id, None)  # its contract knows no confirmation
+                    self.forget(entry.request_id)  # its contract knows no confirmation
 
     def _refused(self, message: Json) -> None:
         """An error that names a request is about the first report on it that has no answer yet."""
@@ -221,4 +233,4 @@ class Simulated(threading.Thread):
         task = self.tasks.get(request_id)
         if task is not None and not task.stubborn:
             task.over = True
-            del self.tasks[request_id]
+            self.forget(request_id)

@@ -99,6 +99,25 @@ class Confirmed:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """From now on the extension works on this attempt no more, or says so."""
+
+    at: float
+    extension: str
+    request_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """An extension handed a picture over and was answered that it arrived."""
+
+    request_id: str
+    attempt: int
+    position: int
+
+
 @dataclass
 class Records:
     """Filled by many threads: appending to a list is one step."""
@@ -110,6 +129,8 @@ class Records:
     offered: list[Offered] = field(default_factory=list)
     reported: list[Reported] = field(default_factory=list)
     confirmed: list[Confirmed] = field(default_factory=list)
+    let_go: list[LetGo] = field(default_factory=list)
+    uploaded: list[Uploaded] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)  # of clients' requests, beyond 503: each is a surprise
     unknown: list[str] = field(default_factory=list)  # requests of clients that nobody answered
 

@@ -180,7 +180,7 @@ def _turns(chance: random.Random, number: int) -> tuple[Turn, ...]:
         return tuple(Turn(Act.CRASH, 0.2) for _ in range(12))
     if number % 25 == 3:
         return (Turn(Act.NORMAL, 0.2, Source.HEAVY),) * TURNS
-    return tuple(_turn(chance, odd) for odd in (0.45, 0.3, 0.0))
+    return tuple(_turn(chance, odd) for odd in (0.4, 0.3, 0.0))
 
 
 def _turn(chance: random.Random, odd: float) -> Turn:
@@ -194,7 +194,7 @@ def _turn(chance: random.Random, odd: float) -> Turn:
 def _members(chance: random.Random) -> Sequence[Member]:
     kinds = [(True, False), (True, False), (True, True), (False, False), (False, True), (False, True), (False, True)]
     members = []
-    for index, (literal, echoes) in enumerate([*kinds, *kinds[:3]]):
+    for index, (literal, echoes) in enumerate([*kinds, *kinds]):
         abilities = chance.choice(((ANY_MODEL,), (ANY_MODEL, *MODELS), (ANY_MODEL, MODELS[index % 2]), ()))
         slots = 1 if literal and not echoes else chance.randrange(1, 5)
         members.append(Member(index, literal, echoes, slots, abilities))

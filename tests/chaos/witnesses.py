@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from app.domain.events import ImageGenerationRequeuedEvent
 from app.domain.states import FINAL, Status
+from app.services.sources import UploadMissing
 from tests.chaos.checker import FAILED, STARTED, Check, Found, Hold, holds
 from tests.chaos.history import EventSeen, Fact, History, Reported, StatusSeen
 
@@ -15,6 +16,7 @@ REQUEUED = ImageGenerationRequeuedEvent.__name__
 SLOP_S = 0.05  # between the moment that a row notes and the commit that makes it true
 UNAVAILABLE = "ERR_UNAVAILABLE"
 LEASE_LOST = "ERR_LEASE_LOST"
+FORGOTTEN = "The extension no longer works on the request."
 
 
 def nothing_acknowledged_is_forgotten(history: History) -> Found:
@@ -90,6 +92,20 @@ def only_holders_are_heard(history: History) -> Found:
             yield report.request_id, f"refused with another word: {report}"
 
 
+def nobody_loses_what_it_works_on(history: History) -> Found:
+    """A request is taken from an extension as forgotten only where the extension has left it out."""
+    offered = {(o.extension, o.request_id, o.attempt): o for o in history.records.offered}
+    left_out = {(g.extension, g.request_id, g.attempt): g.at for g in history.records.let_go}
+    for request_id, log in history.ending.log.items():
+        for fact in log:
+            if fact.type != REQUEUED or fact.data["reason"] != FORGOTTEN:
+                continue
+            attempt = (fact.data["extension_id"], request_id, fact.data["attempt"])
+            offer, left_at = offered.get(attempt), left_out.get(attempt)
+            if offer and offer.at * 1000 < fact.at and (left_at is None or left_at * 1000 > fact.at):
+                yield request_id, f"{offer} was worked on; at {fact.at} it was taken away, let go at {left_at}"
+
+
 def holders_are_heard(history: History) -> Found:
     """A holder's result is not refused on the connection on which it was given the request."""
     given = {(o.request_id, o.attempt): o.connection for o in history.records.offered}
@@ -100,6 +116,37 @@ def holders_are_heard(history: History) -> Found:
         same = given.get((report.request_id, report.attempt)) == report.connection
         if same and hold is not None and hold.extension == report.extension and _covers(hold, report):
             yield report.request_id, f"refused though it was held: {report}"
+
+
+def result_of_its_attempt(history: History) -> Found:
+    """Where an extension names leases, the picture that is stored was made under the lease that was taken."""
+    attempts = {(offer.extension, offer.serial): offer.attempt for offer in history.records.offered}
+    naming = {report.extension for report in history.records.reported if report.lease}
+    for picture in history.ending.pictures:
+        started = next((f for f in history.ending.log[picture.request_id] if f.type == STARTED), None)
+        file = history.ending.files.get(picture.file)
+        if started is None or file is None or file.stamp is None or started.data["extension_id"] not in naming:
+            continue
+        made_in = attempts.get((started.data["extension_id"], file.stamp.offer))
+        if made_in != started.data["attempt"]:
+            yield (
+                picture.request_id,
+                f"attempt {started.data['attempt']} was taken, its picture is of attempt {made_in}",
+            )
+
+
+def uploads_are_kept(history: History) -> Found:
+    """A picture that was handed over for an attempt is there when that attempt's result is fetched."""
+    uploaded: dict[tuple[str, int], set[int]] = defaultdict(set)
+    for upload in history.records.uploaded:
+        uploaded[upload.request_id, upload.attempt].add(upload.position)
+    for row in history.ending.rows.values():
+        started = next((fact for fact in history.ending.log[row.id] if fact.type == STARTED), None)
+        if started is None or row.error != UploadMissing.__doc__:
+            continue
+        there = uploaded[row.id, started.data["attempt"]]
+        if there == set(range(started.data["images"])):
+            yield row.id, f"every picture of attempt {started.data['attempt']} was handed over; it failed: {row.error}"
 
 
 def confirmed_is_stored(history: History) -> Found:
@@ -126,10 +173,10 @@ def _who(log: Iterable[Fact]) -> Sequence[tuple[str, int, int, int | None]]:
 def _might_change(log: Sequence[Fact], report: Reported) -> bool:
     """True where the report is of somebody who held the request then, or says again what was taken already."""
     mine = [hold for hold in holds(log) if hold.extension == report.extension]
+    if report.kind == "image_generated":  # told twice is no error, also where it is told of an earlier attempt
+        return any(hold.ended_by and hold.ended_by.type == STARTED for hold in mine)
     if report.lease:
         mine = [hold for hold in mine if hold.attempt == report.attempt]
-    if report.kind == "image_generated":  # told twice is no error
-        return any(hold.ended_by and hold.ended_by.type == STARTED for hold in mine)
     if report.kind == "image_generation_failed":
         return any(hold.ended_by and hold.ended_by.type in {REQUEUED, FAILED} for hold in mine)
     sent, heard = (report.sent_at - SLOP_S) * 1000, ((report.heard_at or report.sent_at) + SLOP_S) * 1000
@@ -148,6 +195,9 @@ WITNESS_CHECKS: tuple[Check, ...] = (
     streams_are_in_order,
     each_attempt_is_handed_out_once,
     only_holders_are_heard,
+    nobody_loses_what_it_works_on,
     holders_are_heard,
+    result_of_its_attempt,
+    uploads_are_kept,
     confirmed_is_stored,
 )
