@@ -12,7 +12,7 @@ run: $(SERVER)
 	@$(BIN)/python -m app.launch
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 # A seeded run of faults against a real service: make chaos SEED=7 JOBS=300 SECONDS=90 DATABASE=postgresql
 chaos: $(STAMP)

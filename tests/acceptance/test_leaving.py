@@ -8,12 +8,9 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 from tests.support.service import running_service
 
 
-@pytest.mark.xdist_group("leaving")
 def test_streams_and_held_answers_and_sockets_end_with_their_process(
     tmp_path: Path, migrated_sqlite_file: Path, redis_url: str
 ) -> None:

@@ -15,12 +15,7 @@ from PIL import Image
 from tests.support.service import Service
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("service", marks=pytest.mark.xdist_group("service")),
-        pytest.param("service_on_postgres", marks=pytest.mark.xdist_group("service_on_postgres")),
-    ]
-)
+@pytest.fixture(params=["service", "service_on_postgres"])
 def house(request: pytest.FixtureRequest) -> Service:
     service: Service = request.getfixturevalue(request.param)
     return service

@@ -19,8 +19,6 @@ from imagefleet.errors import Refused
 from imagefleet.extension import Extension, Settings
 from tests.support.service import Service
 
-pytestmark = pytest.mark.xdist_group("service")
-
 
 @contextmanager
 def painting(service: Service, model: str, *, step_s: float = 0.0) -> Iterator[list[str]]:

@@ -17,8 +17,6 @@ from tests.support.extension import Extension
 from tests.support.service import Service, call
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.xdist_group("service")
-
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 FOREIGN = "550e8400-e29b-41d4-a716-446655440000"
 
