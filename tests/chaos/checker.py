@@ -186,10 +186,10 @@ def exactly_its_files(history: History) -> Found:
 def pictures_of_its_holder(history: History) -> Found:
     """A stored picture is the one that the holder made for this request, at its place, brought by the last fetch."""
     for picture in history.ending.pictures:
-        row, log = history.ending.rows[picture.request_id], history.ending.log[picture.request_id]
+        row, log = history.ending.rows.get(picture.request_id), history.ending.log[picture.request_id]
         file = history.ending.files.get(picture.file)
         started = next((fact for fact in log if fact.type == STARTED), None)
-        if file is None or file.stamp is None or started is None:
+        if row is None or file is None or file.stamp is None or started is None:
             continue
         stamp = file.stamp
         if (stamp.order, f"extension-{stamp.extension}") != (row.number, started.data["extension_id"]):

@@ -1,0 +1,26 @@
+"""A short run on real processes with a fixed seed. `make chaos` does longer ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.plan import draw
+from tests.chaos.run import carry_out
+
+SEED = 32
+JOBS = 40
+SECONDS = 15.0
+FAULTS = 6
+
+
+@pytest.mark.xdist_group("chaos")
+@pytest.mark.timeout(240)
+def test_no_promise_is_broken_while_everything_around_breaks(tmp_path: Path) -> None:
+    said: list[str] = []
+    plan = draw(SEED, JOBS, SECONDS, faults=FAULTS)
+    result = carry_out(plan, "sqlite", tmp_path, patience_s=90, say=said.append)
+    assert not result.violations, "\n".join([f"seed {SEED}", *said, *map(str, result.violations)])
+    assert sum(result.survived.values()) == FAULTS
+    assert len(result.history.records.acknowledged) == JOBS

@@ -1,0 +1,172 @@
+"""The checker finds each way in which a promise can be broken, and nothing where none was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.chaos.checker import CHECKS, violations
+from tests.chaos.history import Confirmed, FileSeen, History, Offered, StreamEnded
+from tests.chaos.pictures import Stamp
+from tests.chaos.story import FILE, FIRST, ID, SECOND, fact, happy, log, reported, row, seen, status
+from tests.chaos.witnesses import FORGOTTEN, WITNESS_CHECKS
+
+Break = Callable[[History], object]
+EVERY = (*CHECKS, *WITNESS_CHECKS)
+
+
+def change_log(history: History, seq: int, **values: object) -> None:
+    facts = history.ending.log[ID]
+    facts[seq - 1] = replace(facts[seq - 1], **values)  # type: ignore[arg-type]
+
+
+def change_data(history: History, seq: int, **data: object) -> None:
+    change_log(history, seq, data={**history.ending.log[ID][seq - 1].data, **data})
+
+
+def end(history: History, **values: object) -> None:
+    history.ending.rows[ID] = history.earlier[ID] = row(**values)
+
+
+def stay_open(history: History) -> None:
+    del history.ending.log[ID][5:]
+    end(history, status="downloading", last_event=5)
+
+
+def end_twice(history: History) -> None:
+    history.ending.log[ID].append(fact(7, "ImageGenerationFailedEvent", "failed", 9_000, code="ERR_TIMEOUT"))
+    end(history, last_event=7, status="failed")
+
+
+def hold_twice(history: History) -> None:
+    change_log(history, 3, type="ImageGenerationAssignedEvent", status="processing")
+
+
+def hold_too_many(history: History) -> None:
+    history.ending.log["other"] = [
+        replace(each, at=each.at + 500, data={**each.data, "extension_id": FIRST, "attempt": 1}) for each in log()[:2]
+    ]
+
+
+def fail_with_a_file(history: History) -> None:
+    failed = fact(6, "ImageGenerationFailedEvent", "failed", 8_000, code="ERR_DOWNLOAD_FAILED")
+    history.ending.log[ID][5] = failed
+    end(history, status="failed", error_code="ERR_DOWNLOAD_FAILED")
+
+
+def fail_by_a_late_report(history: History) -> None:
+    failed = fact(6, "ImageGenerationFailedEvent", "failed", 8_000, code="ERR_GENERATION_FAILED")
+    history.ending.log[ID][5] = failed
+    end(history, status="failed", error_code="ERR_GENERATION_FAILED")
+
+
+def lose_an_upload(history: History) -> None:
+    fail_with_a_file(history)
+    error = "The upload that the extension named as its picture has not arrived whole in this attempt."
+    end(history, status="failed", error_code="ERR_DOWNLOAD_FAILED", error=error)
+
+
+def give_out_again(history: History) -> None:
+    history.records.offered.append(Offered(5.2, SECOND, 0, ID, 2, 3))
+
+
+def take_away(history: History) -> None:
+    change_data(history, 3, reason=FORGOTTEN)
+
+
+def unheard(history: History) -> None:
+    history.records.reported.append(reported(SECOND, 5.5, "image_generated", 2, refused="ERR_LEASE_LOST"))
+
+
+def store_another(history: History, stamp: Stamp) -> None:
+    history.ending.files[FILE] = FileSeen("sha", stamp)
+
+
+BROKEN: list[tuple[str, Break]] = [
+    ("one_final_state", stay_open),
+    ("final_rows_stay", lambda h: h.ending.rows.update({ID: row(version=12)})),
+    ("log_is_whole", lambda h: h.ending.log[ID].pop(2)),
+    ("log_is_whole", end_twice),
+    ("log_is_whole", lambda h: end(h, status="failed")),
+    ("log_follows_the_table", lambda h: change_log(h, 4, status="completed")),
+    ("no_two_leases", hold_twice),
+    ("no_two_leases", lambda h: change_log(h, 4, at=3_000)),
+    ("no_two_leases", lambda h: change_data(h, 4, attempt=3)),
+    ("ended_by_its_holder", lambda h: change_data(h, 5, extension_id=FIRST)),
+    ("ended_by_its_holder", lambda h: change_data(h, 5, attempt=1)),
+    ("ended_by_its_holder", fail_by_a_late_report),
+    ("within_capacity", hold_too_many),
+    ("strikes_are_bounded", lambda h: end(h, strikes=4)),
+    ("exactly_its_files", lambda h: h.ending.files.clear()),
+    ("exactly_its_files", lambda h: h.ending.files.update({FILE: FileSeen("other", Stamp(9, 2, 2, 0, 1))})),
+    ("exactly_its_files", lambda h: h.ending.files.update({FILE: FileSeen("sha", None)})),
+    ("exactly_its_files", lambda h: h.ending.files.update({"orphan.png": FileSeen("sha", None)})),
+    ("exactly_its_files", lambda h: h.ending.pictures.clear()),
+    ("exactly_its_files", fail_with_a_file),
+    ("pictures_of_its_holder", lambda h: store_another(h, Stamp(8, 2, 2, 0, 1))),
+    ("pictures_of_its_holder", lambda h: store_another(h, Stamp(9, 1, 1, 0, 1))),
+    ("pictures_of_its_holder", lambda h: store_another(h, Stamp(9, 2, 2, 1, 0))),
+    ("pictures_of_its_holder", lambda h: h.fetches.update({(9, 2, 2, 0): 2})),
+    ("nothing_acknowledged_is_forgotten", lambda h: h.ending.rows.clear()),
+    (
+        "nothing_acknowledged_is_forgotten",
+        lambda h: h.records.acknowledged.append(replace(h.records.acknowledged[0], in_database=False)),
+    ),
+    ("clients_see_no_way_back", lambda h: h.records.statuses.append(status(9.5, "processing", 100, 12))),
+    ("clients_see_no_way_back", lambda h: h.records.statuses.append(status(9.5, "completed", 100, 10))),
+    ("clients_see_no_way_back", lambda h: h.records.statuses.insert(2, status(2.6, "processing", 20, 3))),
+    ("clients_see_no_way_back", lambda h: end(h, version=12)),
+    ("streams_are_in_order", lambda h: h.records.events.pop(1)),
+    ("streams_are_in_order", lambda h: h.records.events.append(seen(3, 5, 2))),
+    ("streams_are_in_order", lambda h: h.records.events.append(replace(seen(3, 1, 0), in_database=False))),
+    ("streams_are_in_order", lambda h: h.records.events.append(replace(seen(3, 1, 0), type="Another"))),
+    ("streams_are_in_order", lambda h: h.records.streams.append(StreamEnded(9, ID, 5))),
+    ("each_attempt_is_handed_out_once", give_out_again),
+    ("each_attempt_is_handed_out_once", lambda h: h.records.offered.append(Offered(1.5, FIRST, 0, ID, 7, 3))),
+    ("only_holders_are_heard", lambda h: h.records.reported.append(reported(FIRST, 5.5, "image_generated", 1))),
+    (
+        "only_holders_are_heard",
+        lambda h: h.records.reported.append(reported(SECOND, 7.5, "image_generation_failed", 2)),
+    ),
+    (
+        "only_holders_are_heard",
+        lambda h: h.records.reported.append(reported(FIRST, 5.5, "image_generation_progress", 1, lease=False)),
+    ),
+    ("only_holders_are_heard", lambda h: h.records.reported.append(reported(FIRST, 5.5, "x", 1, refused="ERR_X"))),
+    ("nobody_loses_what_it_works_on", take_away),
+    ("holders_are_heard", unheard),
+    ("result_of_its_attempt", lambda h: store_another(h, Stamp(9, 2, 1, 0, 0))),
+    ("uploads_are_kept", lose_an_upload),
+    ("confirmed_is_stored", lambda h: h.records.confirmed.append(Confirmed(8.1, SECOND, "other"))),
+]
+
+
+def test_nothing_is_found_where_everything_went_well() -> None:
+    assert violations(happy(), EVERY) == []
+
+
+@pytest.mark.parametrize(("promise", "broken"), BROKEN, ids=[f"{n}-{promise}" for n, (promise, _) in enumerate(BROKEN)])
+def test_a_broken_promise_is_found(promise: str, broken: Break) -> None:
+    history = happy()
+    broken(history)
+    assert promise in {violation.promise for violation in violations(history, EVERY)}
+
+
+def test_every_promise_is_broken_by_some_story() -> None:
+    assert {check.__name__ for check in EVERY} == {promise for promise, _ in BROKEN}
+
+
+def test_a_report_that_nobody_answered_proves_nothing() -> None:
+    history = happy()
+    history.records.reported.append(reported(FIRST, 5.5, "image_generated", 1, heard_at=None))
+    assert violations(history, EVERY) == []
+
+
+def test_progress_may_fall_when_the_request_was_given_back_in_between() -> None:
+    history = happy()
+    history.records.statuses.insert(2, status(3.9, "processing", 60, 3))
+    history.records.statuses.insert(3, status(5.2, "processing", 10, 5))
+    del history.records.statuses[4]
+    assert violations(history, EVERY) == []
