@@ -14,6 +14,9 @@ from app.domain.messages import Authenticate
 from app.domain.policy import Candidate, Member
 from app.domain.states import Status
 
+# after a failure, one job at a time shows whether it is well again
+_slots = case((extensions.c.failures > 0, 1), else_=extensions.c.max_concurrent)
+
 
 @dataclass(frozen=True, slots=True)
 class Socket:
@@ -76,9 +79,9 @@ def socket_of(connection: Connection, extension_id: str) -> Socket | None:
 
 def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]:
     """Connected extensions that take work now and have a free slot, least busy first."""
-    names = ("id", "connection_id", "hub_id", "capabilities", "held", "max_concurrent", "last_success_at")
+    names = ("id", "connection_id", "hub_id", "capabilities", "held", "last_success_at")
     query = (
-        select(*(extensions.c[name] for name in names))
+        select(*(extensions.c[name] for name in names), _slots.label("slots"))
         .where(_takes_work())
         .order_by(extensions.c.held, extensions.c.last_success_at.desc(), extensions.c.id)
         .limit(limit)
@@ -91,7 +94,7 @@ def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]
             hub_id=row.hub_id,
             capabilities=tuple(row.capabilities),
             held=row.held,
-            max_concurrent=row.max_concurrent,
+            max_concurrent=row.slots,
             last_success_at=row.last_success_at,
         )
         for row in connection.execute(query)
@@ -171,7 +174,7 @@ def connected(connection: Connection, limit: int = 10_000) -> list[Member]:
         extensions.c.capabilities,
         extensions.c.available,
         extensions.c.held,
-        case((extensions.c.failures > 0, 1), else_=extensions.c.max_concurrent),
+        _slots,
         extensions.c.cooldown_until,
         extensions.c.cooldown_reason,
     )
@@ -234,6 +237,5 @@ def _takes_work() -> ColumnElement[bool]:
         & extensions.c.available
         & (extensions.c.held < extensions.c.max_concurrent)
         & (extensions.c.cooldown_until <= now_ms())
-        # after a pause, one job at a time shows whether it is well again
-        & ((extensions.c.failures == 0) | (extensions.c.held == 0))
+        & (extensions.c.held < _slots)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ANYTHING = "*"
 GENERIC = "image-generation"
@@ -25,6 +25,15 @@ class Candidate:
     def load(self) -> float:
         """The share of its slots in use, 0 to 1."""
         return self.held / self.max_concurrent
+
+    @property
+    def slots(self) -> int:
+        """How many jobs more it takes."""
+        return self.max_concurrent - self.held
+
+    def with_one_more(self) -> Candidate:
+        """The same once it holds another job."""
+        return replace(self, held=self.held + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,7 @@ def by_preference(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def choose(candidates: Iterable[Candidate], model: str, avoid: str | None = None) -> Candidate | None:
     """The extension that gets a job for `model`; `avoid` (who failed it last) only where nobody else is free."""
-    able = [c for c in by_preference(candidates) if can_do(c.capabilities, model)]
+    able = [c for c in by_preference(candidates) if c.slots > 0 and can_do(c.capabilities, model)]
     others = [c for c in able if c.extension_id != avoid]
     return next(iter(others or able), None)
 

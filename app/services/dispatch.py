@@ -59,7 +59,8 @@ class Dispatch:
 
     def _assign_to(self, free: list[Candidate]) -> int:
         models = self._models(free)
-        waiting = self.tools.database.read(lambda c: jobs.waiting(c, models, BATCH))
+        slots = min(BATCH, sum(candidate.slots for candidate in free))
+        waiting = self.tools.database.read(lambda c: jobs.waiting(c, models, slots))
         given = 0
         for job in waiting:
             chosen = policy.choose(free, job.model, job.avoid)
@@ -68,6 +69,7 @@ class Dispatch:
             free.remove(chosen)
             if self.tools.database.write(partial(self._assign, job, chosen)):
                 given += 1
+                free.append(chosen.with_one_more())
         return given
 
     @staticmethod

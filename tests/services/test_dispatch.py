@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from app.db import jobs
 from app.domain.states import Status
@@ -272,3 +273,15 @@ def test_what_was_cancelled_meanwhile_is_not_given_out(crew: Crew) -> None:
     assert line[0].id == job.id
     assert crew.hand_out() == 0
     assert crew.extension().held == 0
+
+
+def test_an_extension_with_many_slots_is_filled_in_one_look_at_the_line(crew: Crew) -> None:
+    crew.join(max_concurrent=8)
+    for n in range(12):
+        crew.order(f"user-{n}")
+    asked: list[str] = []
+    event.listen(
+        crew.bench.database.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement)
+    )
+    assert crew.hand_out() == 8
+    assert len([statement for statement in asked if "prompt" in statement and statement.startswith("SELECT")]) == 1
