@@ -178,61 +178,6 @@ def test_slots_that_are_freed_at_once_are_all_free(crew: Crew) -> None:
         assert crew.extension().held == 0
 
 
-def test_a_hub_that_does_not_hear_gives_the_request_back_at_once_and_nobody_is_to_blame(crew: Crew) -> None:
-    crew.bench.bus.deaf.add("hub-1")
-    crew.join()
-    job = crew.offered()
-    assert (job.status, job.holder, job.lease, job.strikes) == (Status.ACCEPTED, None, None, 0)
-    assert crew.extension().held == 0
-    assert crew.extension().failures == 0
-    assert crew.facts(job)[-1].data["reason"] == "The extension could not be reached."
-
-
-def test_another_extension_gets_at_once_what_did_not_reach_the_first(crew: Crew) -> None:
-    crew.bench.bus.deaf.add("hub-2")
-    crew.join("near", hub="hub-1")
-    crew.join("far", hub="hub-2")
-    crew.set_extension("far", last_success_at=9)
-    job = crew.order()
-    crew.hand_out()
-    assert (crew.now(job).holder, crew.now(job).attempt) == ("near", 2)
-
-
-def test_a_hub_that_does_not_hear_is_not_asked_for_every_request_that_waits(crew: Crew) -> None:
-    crew.bench.bus.deaf.add("hub-1")
-    crew.join()
-    made = [crew.order() for _ in range(10)]
-    crew.hand_out()
-    assert len(crew.bench.bus.to_hubs) == 1
-    assert all(crew.now(job).status is Status.ACCEPTED for job in made)
-    crew.bench.bus.deaf.clear()
-    crew.set_extension(cooldown_until=0)
-    assert crew.hand_out() == 1
-
-
-def test_an_extension_that_came_back_is_not_made_to_rest_for_its_old_socket(crew: Crew) -> None:
-    crew.join()
-    job = crew.offered()
-    crew.join(again=2, active=(job.id,))
-    crew.house.dispatch.not_delivered(job.id, job.lease or "")
-    assert crew.extension().cooldown_until == 0
-    assert crew.now(job).status is Status.PROCESSING
-
-
-def test_an_offer_that_arrived_after_all_is_not_taken_back(crew: Crew) -> None:
-    crew.join()
-    job = crew.taken()
-    crew.house.dispatch.not_delivered(job.id, job.lease or "")
-    assert crew.now(job) == job
-
-
-def test_an_offer_of_an_older_attempt_takes_nothing_back(crew: Crew) -> None:
-    crew.join()
-    job = crew.offered()
-    crew.house.dispatch.not_delivered(job.id, "token-of-another-attempt")
-    assert crew.now(job) == job
-
-
 def test_a_request_that_is_not_due_waits(crew: Crew) -> None:
     crew.join()
     job = crew.order()

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import event
 
 from app.domain.errors import NotFound
 from app.domain.states import Status
-from app.services import steps
 from app.services.lookup import View
 from tests.support.crew import PICTURE, Crew
 from tests.support.downloads import PNG
 from tests.support.waiting import until
 
 NOBODY = "550e8400-e29b-41d4-a716-446655440000"
-
-
-def told(crew: Crew, since_change: int = 0) -> None:
-    """The bus brings what was said."""
-    for change in crew.bench.bus.changes[since_change:]:
-        crew.house.watching.tell(change)
 
 
 # -- one request
@@ -83,93 +74,6 @@ def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(crew: Crew)
     assert (shown.status, [fact.seq for fact in facts]) == (Status.ACCEPTED, [1])
     shown, facts = crew.house.lookup.events_after(job.id, 1)
     assert (shown.status, [fact.seq for fact in facts]) == (Status.CANCELLED, [2])
-
-
-# -- waiting for news
-
-
-def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | None = None) -> View:
-    """What a client is told that begins to wait, and then something happens."""
-    with ThreadPoolExecutor(1) as pool:
-        answer: Future[View] = pool.submit(crew.house.lookup.view, request_id, 20.0, since)
-        until(lambda: crew.house.watching.count == 1 or answer.done(), what="the client to wait")
-        then()
-        return answer.result(10)
-
-
-def test_where_there_is_something_newer_the_answer_comes_at_once(crew: Crew) -> None:
-    _, job = crew.at_work()
-    assert crew.house.lookup.view(job.id, 20.0, since=1).job.version == job.version
-
-
-def test_where_the_request_has_ended_the_answer_comes_at_once(crew: Crew) -> None:
-    job = crew.house.cancellation.cancel(crew.order().id)
-    for since in (None, job.version, 99):
-        assert crew.house.lookup.view(job.id, 20.0, since).job == job
-
-
-@pytest.mark.parametrize("named", [True, False])
-def test_the_answer_comes_with_the_next_change(crew: Crew, named: bool) -> None:
-    holder, job = crew.at_work()
-    before = len(crew.bench.bus.changes)
-
-    def move_on() -> None:
-        crew.progress(holder, job, 40)
-        told(crew, before)
-
-    view = waits(crew, move_on, job.id, job.version if named else None)
-    assert view.job.progress == 40
-
-
-def test_a_change_that_comes_late_over_the_bus_is_no_news(crew: Crew) -> None:
-    holder, job = crew.at_work()
-    older = crew.bench.bus.changes[:]
-
-    def late_then_new() -> None:
-        for change in older:
-            crew.house.watching.tell(change)
-        crew.progress(holder, job, 40)
-        crew.house.watching.tell(steps.change(crew.now(job)))
-
-    assert waits(crew, late_then_new, job.id).job.progress == 40
-
-
-def test_a_change_told_before_the_request_was_read_is_no_news(crew: Crew) -> None:
-    _, job = crew.at_work()
-
-    def tell_what_is_known(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        if "FROM jobs" in statement:
-            told(crew)
-
-    event.listen(crew.bench.database.engine, "before_cursor_execute", tell_what_is_known)
-    began = time.monotonic()
-    crew.house.lookup.view(job.id, 0.3)
-    assert time.monotonic() - began >= 0.3
-
-
-def test_versions_that_the_client_knows_of_are_waited_through(crew: Crew) -> None:
-    holder, job = crew.at_work()
-    began = time.monotonic()
-
-    def move_on() -> None:
-        crew.progress(holder, job, 40)
-        told(crew)
-        assert time.monotonic() - began < 5
-
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(crew.house.lookup.view, job.id, 0.5, job.version + 1)
-        until(lambda: crew.house.watching.count == 1)
-        move_on()
-        assert answer.result(10).job.progress == 40
-    assert time.monotonic() - began >= 0.5
-
-
-def test_when_the_time_is_over_the_answer_is_what_there_is(crew: Crew) -> None:
-    job = crew.order()
-    began = time.monotonic()
-    assert crew.house.lookup.view(job.id, 0.1).job == job
-    assert 0.1 <= time.monotonic() - began < 5
-    assert crew.house.watching.count == 0
 
 
 # -- lists

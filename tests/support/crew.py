@@ -11,7 +11,7 @@ from app.db import events
 from app.db.events import Logged
 from app.db.fleet import Socket
 from app.db.jobs import Job
-from app.db.tables import extensions, hubs, sweeps
+from app.db.tables import extensions, hubs, models_served, sweeps
 from app.domain.messages import Authenticate, Heartbeat, ImageGenerated, ImageGenerationFailed, ImageGenerationProgress
 from app.domain.orders import Order
 from app.services.extensions import Welcome
@@ -21,6 +21,7 @@ from tests.support.fakes import Bench
 from tests.support.jobs_made import found, set_values
 
 HUB = "hub-1"
+HOUR = 3_600_000
 PICTURE = "https://images.example/a.png"
 
 
@@ -153,6 +154,16 @@ class Crew:
         """The web process has not been seen for long."""
         statement = hubs.update().where(hubs.c.id == hub).values(seen_at=1)
         self.bench.database.write(lambda tx: tx.connection.execute(statement))
+
+    def long_unserved(self, job: Job) -> None:
+        """No extension has been there for any model for an hour, and the request is as old."""
+        statement = models_served.update().values(served_at=models_served.c.served_at - HOUR)
+        self.bench.database.write(lambda tx: tx.connection.execute(statement))
+        self.pass_time(job, created_at=self.clock() - HOUR)
+
+    def sweep(self) -> None:
+        """Beat wakes the sweeps, as it does every few seconds."""
+        self.house.housekeeping.sweep()
 
     def last_sweep_was(self, ms_ago: int) -> None:
         """Nobody has swept for that long."""

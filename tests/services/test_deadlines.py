@@ -1,0 +1,90 @@
+"""Requests that wait for too long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.domain.states import Status
+from tests.support.crew import Crew
+
+HOUR = 3_600_000
+
+
+def test_a_request_does_not_wait_in_the_line_for_ever(crew: Crew) -> None:
+    job = crew.order()
+    crew.pass_time(job, queue_until=1)
+    crew.sweep()
+    job = crew.now(job)
+    assert (job.status, job.error_code) == (Status.FAILED, "ERR_TIMEOUT")
+    assert job.error == "The request waited in the line for as long as it may."
+
+
+def test_a_request_that_is_being_done_is_not_ended_for_its_time_in_the_line(crew: Crew) -> None:
+    _, job = crew.at_work()
+    crew.pass_time(job, queue_until=1)
+    before = crew.now(job)
+    crew.sweep()
+    assert crew.now(job) == before
+
+
+@pytest.mark.parametrize("stage", ["accepted", "processing", "downloading"])
+def test_a_clients_deadline_ends_its_request_wherever_it_stands(crew: Crew, stage: str) -> None:
+    job = crew.order(deadline_ms=1_000)
+    if stage != "accepted":
+        holder = crew.join()
+        crew.hand_out()
+    if stage == "downloading":
+        crew.deliver(holder, job)
+    crew.pass_time(job, deadline_at=1)
+    crew.sweep()
+    job = crew.now(job)
+    assert (job.status, job.error_code) == (Status.FAILED, "ERR_TIMEOUT")
+    assert job.error == "The request was not done by its deadlineMs."
+    assert len(crew.bench.bus.sent("cancel_generation")) == int(stage != "accepted")
+
+
+def test_a_request_that_nobody_can_do_fails_in_the_end(crew: Crew) -> None:
+    crew.join("e1", "dall-e-3")
+    job = crew.order(model="flux")
+    crew.sweep()
+    assert crew.now(job).status is Status.ACCEPTED
+    crew.long_unserved(job)
+    crew.sweep()
+    job = crew.now(job)
+    assert (job.status, job.error_code) == (Status.FAILED, "ERR_NO_EXTENSION")
+    assert job.error == "No extension that makes pictures with flux was connected for 300000 ms."
+
+
+@pytest.mark.parametrize(
+    "state", [{"available": False}, {"cooldown_until": 2**53, "failures": 9}, {"held": 1}], ids=str
+)
+def test_while_an_able_extension_is_merely_busy_requests_wait(crew: Crew, state: dict[str, Any]) -> None:
+    crew.join()
+    crew.set_extension(**state)
+    job = crew.order()
+    crew.sweep()
+    crew.long_unserved(job)
+    crew.sweep()
+    assert crew.now(job).status is Status.ACCEPTED
+
+
+def test_when_the_last_able_extension_leaves_the_wait_begins_anew(crew: Crew) -> None:
+    holder = crew.join()
+    job = crew.order()
+    crew.set_extension(available=False)
+    crew.sweep()
+    crew.pass_time(job, created_at=1)
+    crew.house.extensions.disconnected(holder.connection_id)
+    crew.sweep()
+    assert crew.now(job).status is Status.ACCEPTED
+
+
+def test_a_new_request_for_a_model_long_unserved_has_its_full_wait(crew: Crew) -> None:
+    job = crew.order(model="flux")
+    crew.sweep()
+    crew.long_unserved(job)
+    fresh = crew.order(model="flux")
+    crew.sweep()
+    assert [crew.now(each).status for each in (job, fresh)] == [Status.FAILED, Status.ACCEPTED]
