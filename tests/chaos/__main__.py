@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 from tests.chaos.plan import draw
@@ -28,7 +29,7 @@ def main() -> int:
     for violation in result.violations[:SHOWN]:
         print(f"VIOLATION {violation}")
     if result.violations or options.keep:
-        _write_down(result, folder / "events.jsonl")
+        _write_down(result, folder)
         print(f"what the processes said, and all events, are in {folder}")
     else:
         shutil.rmtree(folder)
@@ -66,13 +67,17 @@ def _told(result: Result) -> list[str]:
     ]
 
 
-def _write_down(result: Result, path: Path) -> None:
-    """Every event of every request, in the order of time."""
+def _write_down(result: Result, folder: Path) -> None:
+    """Every event of every request, and what clients and extensions saw, each in the order of time."""
     facts = [(fact.at, job_id, fact) for job_id, log in result.history.ending.log.items() for fact in log]
-    with path.open("w") as file:
+    with (folder / "events.jsonl").open("w") as file:
         for at, job_id, fact in sorted(facts, key=lambda each: (each[0], each[1], each[2].seq)):
             number = result.history.ending.rows[job_id].number
             print(json.dumps([fact.type, at, number, fact.seq, job_id, fact.data]), file=file)
+    with (folder / "seen.jsonl").open("w") as file:
+        for kind, seen in vars(result.history.records).items():
+            for each in seen:
+                print(json.dumps([kind, each if isinstance(each, str) else asdict(each)]), file=file)
 
 
 def _counted(counter: Counter[str]) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.chaos import acts
 from tests.chaos.agenda import Agenda
-from tests.chaos.history import Confirmed, LetGo, Offered, Records, Reported
+from tests.chaos.history import Confirmed, LetGo, Moment, Offered, Records, Reported
 from tests.chaos.host import ImageHost
 from tests.chaos.plan import Member, Turn
 from tests.chaos.wire import Gone, Json, Wire
@@ -127,9 +127,14 @@ class Simulated(threading.Thread):
         self.away_until = time.monotonic() + away_s
         raise Gone
 
+    def note(self, what: str) -> None:
+        """Write down what happens, for whoever reads it."""
+        self.records.moments.append(Moment(time.time(), self.member.name, self._connection, what))
+
     # -- one connection
 
     def _live(self, url: str) -> None:
+        self.note(f"opens {url}")
         self._wire = Wire(url)
         self._said = []
         try:
@@ -147,6 +152,7 @@ class Simulated(threading.Thread):
                 if heard is not None:
                     self._take(heard)
         finally:
+            self.note("is cut off")
             self._wire.cut()
 
     def _thaw(self) -> None:
@@ -160,6 +166,7 @@ class Simulated(threading.Thread):
         hello: Json = {"type": "authenticate", "extensionId": self.member.name, "metadata": metadata}
         if not self.member.literal:
             hello["activeRequestIds"] = [task.job["requestId"] for task in self.tasks.values() if not task.let_go]
+        self.note(f"introduces itself with {hello.get('activeRequestIds')}")
         self.say(hello)
         ends = time.monotonic() + 8
         while time.monotonic() < ends:
@@ -170,6 +177,7 @@ class Simulated(threading.Thread):
         raise Gone
 
     def _welcomed(self, message: Json) -> None:
+        self.note(f"is in with {message.get('activeRequestIds')}")
         if "activeRequestIds" in message:
             for request_id in set(self.tasks) - set(message["activeRequestIds"]):
                 self._drop(request_id)

@@ -100,6 +100,16 @@ class Confirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """Something in the life of an extension's connection, for whoever reads what happened."""
+
+    at: float
+    extension: str
+    connection: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class LetGo:
     """From now on the extension works on this attempt no more, or says so."""
 
@@ -129,6 +139,7 @@ class Records:
     offered: list[Offered] = field(default_factory=list)
     reported: list[Reported] = field(default_factory=list)
     confirmed: list[Confirmed] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
     let_go: list[LetGo] = field(default_factory=list)
     uploaded: list[Uploaded] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)  # of clients' requests, beyond 503: each is a surprise
@@ -192,11 +203,13 @@ class Ending:
 
 @dataclass
 class History:
-    """All of it. `earlier` are the rows as they stood a moment before the end; `fetches` counts those of a picture's URL
-    by request, extension, offer and position."""
+    """All of it. `slots` is how many requests each extension takes, `literal` are those that never say what they work on.
+    `earlier` are the rows as they stood a moment before the end; `fetches` counts those of a picture's URL by request,
+    extension, offer and position."""
 
     slots: dict[str, int]
     max_attempts: int
+    literal: frozenset[str] = frozenset()
     records: Records = field(default_factory=Records)
     ending: Ending = field(default_factory=Ending)
     earlier: dict[str, Row] = field(default_factory=dict)

@@ -48,7 +48,8 @@ class Result:
 
 def carry_out(plan: Plan, database: str, folder: Path, patience_s: float, say: Say) -> Result:
     """Do what the plan says; `patience_s` is how long the service may take to come to rest after it."""
-    result = Result(History({m.name: m.slots for m in plan.members}, int(SETTINGS["MAX_ATTEMPTS"])))
+    literal = frozenset(member.name for member in plan.members if member.literal)
+    result = Result(History({m.name: m.slots for m in plan.members}, int(SETTINGS["MAX_ATTEMPTS"]), literal))
     began = time.monotonic()
     with stage(folder, database) as made, closing(Database(made.database_url)) as reader:
         say(f"everything runs after {time.monotonic() - began:.1f} s")

@@ -164,6 +164,13 @@ def test_a_report_that_nobody_answered_proves_nothing() -> None:
     assert violations(history, EVERY) == []
 
 
+def test_an_extension_that_says_nothing_may_lose_an_offer_when_it_connects_again() -> None:
+    history = happy()
+    take_away(history)
+    history.literal = frozenset({FIRST})
+    assert violations(history, EVERY) == []
+
+
 def test_progress_may_fall_when_the_request_was_given_back_in_between() -> None:
     history = happy()
     history.records.statuses.insert(2, status(3.9, "processing", 60, 3))

@@ -93,7 +93,10 @@ def only_holders_are_heard(history: History) -> Found:
 
 
 def nobody_loses_what_it_works_on(history: History) -> Found:
-    """A request is taken from an extension as forgotten only where the extension has left it out."""
+    """A request is taken from an extension as forgotten only where the extension has left it out.
+
+    One that never says what it works on loses, when it connects again, what it was not known to have received.
+    """
     offered = {(o.extension, o.request_id, o.attempt): o for o in history.records.offered}
     left_out = {(g.extension, g.request_id, g.attempt): g.at for g in history.records.let_go}
     for request_id, log in history.ending.log.items():
@@ -101,6 +104,8 @@ def nobody_loses_what_it_works_on(history: History) -> Found:
             if fact.type != REQUEUED or fact.data["reason"] != FORGOTTEN:
                 continue
             attempt = (fact.data["extension_id"], request_id, fact.data["attempt"])
+            if attempt[0] in history.literal:
+                continue
             offer, left_at = offered.get(attempt), left_out.get(attempt)
             if offer and offer.at * 1000 < fact.at and (left_at is None or left_at * 1000 > fact.at):
                 yield request_id, f"{offer} was worked on; at {fact.at} it was taken away, let go at {left_at}"
