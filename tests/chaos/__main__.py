@@ -21,7 +21,8 @@ SHOWN = 40
 def main() -> int:
     """Returns the exit status: 0 where every promise was kept."""
     options = _options()
-    plan = draw(options.seed, options.jobs, options.seconds, postgresql=options.database == "postgresql")
+    postgresql = options.database == "postgresql"
+    plan = draw(options.seed, options.jobs, options.seconds, postgresql=postgresql, faults=options.faults)
     print(f"seed {plan.seed}: {options.jobs} requests in {plan.seconds:g} s on {options.database}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="imagefleet-chaos-"))
     result = carry_out(plan, options.database, folder, options.patience, lambda line: print(line, flush=True))
@@ -42,6 +43,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=90.0, help="in which requests come and things break")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--faults", type=int, help="how many; one for every four seconds by default")
     parser.add_argument("--patience", type=float, default=90.0, help="seconds to come to rest after it")
     parser.add_argument("--keep", action="store_true", help="keep logs and database")
     return parser.parse_args()

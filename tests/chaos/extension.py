@@ -19,6 +19,7 @@ from tests.chaos.plan import Member, Turn
 from tests.chaos.wire import Gone, Json, Wire
 
 BEAT_S = 1.5
+WELCOME_S = 3.0  # shorter than a process may be frozen: it finds the greeting when nobody waits for an answer any more
 UNAVAILABLE = "ERR_UNAVAILABLE"
 
 
@@ -168,7 +169,7 @@ class Simulated(threading.Thread):
             hello["activeRequestIds"] = [task.job["requestId"] for task in self.tasks.values() if not task.let_go]
         self.note(f"introduces itself with {hello.get('activeRequestIds')}")
         self.say(hello)
-        ends = time.monotonic() + 8
+        ends = time.monotonic() + WELCOME_S
         while time.monotonic() < ends:
             heard = self._wire.hear(0.2) if self._wire else None
             if heard is not None and heard["type"] == "authentication_success":

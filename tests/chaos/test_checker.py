@@ -80,6 +80,11 @@ def unheard(history: History) -> None:
     history.records.reported.append(reported(SECOND, 5.5, "image_generated", 2, refused="ERR_LEASE_LOST"))
 
 
+def lose_progress(history: History) -> None:
+    history.records.statuses.insert(2, status(2.6, "processing", 20, 3))
+    del history.ending.log[ID][2]
+
+
 def store_another(history: History, stamp: Stamp) -> None:
     history.ending.files[FILE] = FileSeen("sha", stamp)
 
@@ -116,7 +121,7 @@ BROKEN: list[tuple[str, Break]] = [
     ),
     ("clients_see_no_way_back", lambda h: h.records.statuses.append(status(9.5, "processing", 100, 12))),
     ("clients_see_no_way_back", lambda h: h.records.statuses.append(status(9.5, "completed", 100, 10))),
-    ("clients_see_no_way_back", lambda h: h.records.statuses.insert(2, status(2.6, "processing", 20, 3))),
+    ("clients_see_no_way_back", lose_progress),
     ("clients_see_no_way_back", lambda h: end(h, version=12)),
     ("streams_are_in_order", lambda h: h.records.events.pop(1)),
     ("streams_are_in_order", lambda h: h.records.events.append(seen(3, 5, 2))),
