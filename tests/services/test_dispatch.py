@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from app.db import jobs
 from app.domain.states import Status
@@ -14,6 +13,7 @@ from app.domain.tokens import UploadGrant
 from app.services import dispatch
 from app.services.dispatch import upload_key
 from tests.support.crew import Crew
+from tests.support.statements import noted
 
 
 def holders(crew: Crew) -> dict[str, int]:
@@ -224,9 +224,6 @@ def test_an_extension_with_many_slots_is_filled_in_one_look_at_the_line(crew: Cr
     crew.join(max_concurrent=8)
     for n in range(12):
         crew.order(f"user-{n}")
-    asked: list[str] = []
-    event.listen(
-        crew.bench.database.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement)
-    )
-    assert crew.hand_out() == 8
-    assert len([statement for statement in asked if "prompt" in statement and statement.startswith("SELECT")]) == 1
+    with noted("prompt") as asked:
+        assert crew.hand_out() == 8
+    assert len([statement for statement, _ in asked if statement.startswith("SELECT")]) == 1

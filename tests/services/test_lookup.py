@@ -12,6 +12,7 @@ from app.domain.states import Status
 from app.services.lookup import View
 from tests.support.crew import PICTURE, Crew
 from tests.support.downloads import PNG
+from tests.support.statements import noted
 from tests.support.waiting import until
 
 NOBODY = "550e8400-e29b-41d4-a716-446655440000"
@@ -125,15 +126,12 @@ def test_a_list_asks_once_who_is_connected(crew: Crew) -> None:
     crew.join("e1", "flux")
     for _ in range(5):
         crew.order()
-    asked: list[str] = []
-    event.listen(
-        crew.bench.database.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement)
-    )
-    page = crew.house.lookup.page("ann", None, None, 9)
+    with noted("FROM extensions") as asked:
+        page = crew.house.lookup.page("ann", None, None, 9)
     assert {view.waiting.reason for view in page.views if view.waiting} == {
         "No connected extension makes pictures with dall-e-3."
     }
-    assert len([statement for statement in asked if "FROM extensions" in statement]) == 1
+    assert len(asked) == 1
 
 
 # -- why a request waits

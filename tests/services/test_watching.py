@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
-
-from sqlalchemy import event
 
 from app.services import steps
 from app.services.watching import Watch
 from tests.support.crew import Crew
+from tests.support.statements import noted
 from tests.support.waiting import until
 
 
@@ -93,26 +93,19 @@ def test_catching_up_tells_what_the_bus_lost(crew: Crew) -> None:
 
 
 def test_catching_up_asks_once_for_many_watchers(crew: Crew) -> None:
-    asked: list[str] = []
-    event.listen(
-        crew.bench.database.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement)
-    )
     made = [crew.order() for _ in range(5)]
-    asked.clear()
-    watches = [crew.house.watching.watch(job.id) for job in made for _ in range(20)]
-    entered = [watch.__enter__() for watch in watches]
-    crew.house.watching.catch_up()
-    assert len([statement for statement in asked if "FROM jobs" in statement]) == 1
-    assert all(watch.wait(0) is not None for watch in entered)
+    with ExitStack() as watching:
+        watches = [watching.enter_context(crew.house.watching.watch(job.id)) for job in made for _ in range(20)]
+        with noted("FROM jobs") as asked:
+            crew.house.watching.catch_up()
+        assert len(asked) == 1
+        assert all(watch.wait(0) is not None for watch in watches)
 
 
 def test_where_nobody_watches_nobody_is_asked(crew: Crew) -> None:
     crew.order()
-    asked: list[str] = []
-    event.listen(
-        crew.bench.database.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_: asked.append(statement)
-    )
-    crew.house.watching.catch_up()
+    with noted() as asked:
+        crew.house.watching.catch_up()
     assert asked == []
 
 
