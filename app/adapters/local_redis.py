@@ -33,6 +33,11 @@ class LocalRedis:
         return f"unix://{self.socket}?db=0"
 
     @property
+    def log(self) -> Path:
+        """Where it says what it has to say."""
+        return self.folder / "redis.log"
+
+    @property
     def command(self) -> list[str]:
         """The command that runs it in the foreground until SIGTERM."""
         options = {
@@ -45,6 +50,7 @@ class LocalRedis:
             "save": "",
             "maxmemory-policy": "noeviction",  # a full queue refuses; it does not forget
             "loglevel": "warning",
+            "logfile": str(self.log),
         }
         return [str(self.binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
 

@@ -61,12 +61,14 @@ def extension(settings: Settings) -> Service:
     return Service("extension", command, env={"PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1"})
 
 
-async def answering(supervisor: Supervisor, name: str, condition: Callable[[], Awaitable[bool]]) -> None:
+async def answering(
+    supervisor: Supervisor, name: str, condition: Callable[[], Awaitable[bool]], said: str = "what it said stands above"
+) -> None:
     """Wait until a service answers. Raises NotReady where it ends again and again, or where it takes too long."""
     deadline = time.monotonic() + START_S
     while not await condition():
         if supervisor.short_lives[name] >= FUTILE_STARTS or time.monotonic() >= deadline:
-            raise NotReady(f"{name} does not start; what it said stands above.")
+            raise NotReady(f"{name} does not start; {said}.")
         await asyncio.sleep(POLL_S)
 
 
@@ -78,7 +80,8 @@ async def redis_url(supervisor: Supervisor, until_exit: ExitStack) -> str:
         writable_folder(folder, "REDIS_URL")
     server = until_exit.enter_context(embedded_redis(DATA / "redis"))
     supervisor.start(Service("redis", tuple(server.command)))
-    await answering(supervisor, "redis", lambda: asyncio.to_thread(server.answers))
+    said = f"what it said is in {server.log}"
+    await answering(supervisor, "redis", lambda: asyncio.to_thread(server.answers), said)
     return server.url
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app import logs
 from app.db import events, fleet, jobs
 from app.db.engine import Transaction
 from app.db.jobs import Condition, Job
@@ -11,6 +12,8 @@ from app.domain.clock import wire_time
 from app.domain.events import Event
 from app.domain.states import TABLE, Step
 from app.services.tools import Tools
+
+log = logs.get(__name__)
 
 
 def take(
@@ -39,7 +42,22 @@ def take(
     if was_held_by is not None:
         fleet.recount(tx, was_held_by)
     tx.after_commit(lambda: tools.bus.changed(change(job)))
+    if event is not None:
+        tx.after_commit(lambda: _tell_the_log(step, job))
     return job
+
+
+def _tell_the_log(step: Step, job: Job) -> None:
+    log.info(
+        "A request changed",
+        action=step.value,
+        request_id=job.id,
+        correlation_id=job.correlation_id,
+        status=job.status.value,
+        extension_id=job.holder,
+        code=job.error_code,
+        error=job.error,
+    )
 
 
 def change(job: Job) -> dict[str, Any]:

@@ -7,7 +7,11 @@ import io
 import json
 import threading
 import urllib.request
+import uuid
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from PIL import Image
@@ -29,6 +33,26 @@ def picture(colour: str = "red", size: tuple[int, int] = (8, 8), kind: str = "PN
 
 def data_url(data: bytes) -> str:
     return "data:image/png;base64," + b64encode(data).decode()
+
+
+@contextmanager
+def serving(content: bytes) -> Iterator[str]:
+    """The URL under which a web server on this machine serves the bytes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/picture"
+        server.shutdown()
 
 
 def test_a_request_becomes_a_picture_on_disk(house: Service) -> None:
@@ -86,6 +110,40 @@ def test_several_pictures_are_handed_over_by_upload(house: Service) -> None:
     served = house.get(result["images"][1]["imagePath"], web=1)
     assert served.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(served.content)).getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_a_picture_is_fetched_from_where_the_extension_says_it_is(house: Service) -> None:
+    request_id = house.submit(model="fetched")
+    with serving(picture("blue", kind="JPEG")) as url, house.extension("remote", "fetched") as extension:
+        job = extension.next_job()
+        extension.done(job, url)
+        extension.hear("image_generation_confirmed")
+        result = house.final(request_id)
+    assert result["imageUrl"] == url
+    assert Image.open(io.BytesIO(house.get(result["imagePath"]).content)).format == "PNG"
+
+
+def test_a_picture_at_a_private_address_is_never_fetched(house: Service) -> None:
+    request_id = house.submit(model="private")
+    with house.extension("careless", "private") as extension:
+        extension.done(extension.next_job(), "http://10.0.0.1/picture.png")
+        result = house.final(request_id)
+    assert (result["status"], result["code"]) == ("failed", "ERR_DOWNLOAD_FAILED")
+    assert not [name for name in house.pictures if name.startswith(request_id)]
+
+
+def test_a_correlation_id_is_found_wherever_the_request_went(house: Service) -> None:
+    given = f"trace-{uuid.uuid4()}"
+    answer = house.post("/api/images/generate", {"prompt": "a fox", "model": "traced"}, X_Correlation_Id=given)
+    with house.extension("tracer", "traced") as extension:
+        job = extension.next_job()
+        assert job["correlationId"] == given
+        extension.done(job, data_url(picture()))
+        assert extension.hear("image_generation_confirmed")["correlationId"] == given
+    request_id = answer.json["requestId"]
+    assert house.final(request_id)["correlationId"] == given
+    lines = [json.loads(line) for n in (0, 1) for line in house.log(f"worker{n}").splitlines() if given in line]
+    assert {line["action"] for line in lines} >= {"assign", "store"}
 
 
 def test_events_stream_live_and_can_be_taken_up_again(house: Service) -> None:
