@@ -65,6 +65,7 @@ class Connection:
         self._unproven: list[Offer] = []
         self._asked: list[Offer] | None = None  # offers that the ping under way is to prove; None where none is
         self._before_pong: int | None = None  # messages still to be taken that may have come before the pong
+        self._pause = threading.Event()
         self._writer = threading.Thread(target=self._write, name="socket-writer", daemon=True)
         self._writer.start()
 
@@ -97,6 +98,21 @@ class Connection:
         """Ask for a sign of life, unless one is asked for already."""
         if self._asked is None:
             self._put(_Out())
+
+    def check_open(self) -> None:
+        """Raises ConnectionClosed where the socket is known to be gone."""
+        if not self._ws.connected:
+            raise ConnectionClosed
+
+    def await_answer(self, timeout_s: float) -> None:
+        """Wait for the pong to a ping, for `timeout_s` at most. Raises ConnectionClosed where the socket is gone."""
+        ends, pause_s = time.monotonic() + timeout_s, 0.001
+        self.ping()
+        while (self._asked is None or not self._ws.pong_received) and time.monotonic() < ends:
+            self.check_open()
+            self._pause.wait(pause_s)
+            pause_s = min(2 * pause_s, 0.05)
+        self.check_open()
 
     def proven(self) -> list[Offer]:
         """Offers that the extension's side has certainly received since this was last asked.

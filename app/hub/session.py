@@ -22,6 +22,7 @@ from app.wiring import House
 
 TURN_S = 1.0
 PING_AFTER_S = 15.0
+ANSWER_S = 1.0  # whoever is there answers a ping sooner, or does not read just now
 UNAVAILABLE_TRIES = 10
 UNAVAILABLE_PAUSE_S = 1.0
 
@@ -94,7 +95,11 @@ class Session:
             self._goodbye()
 
     def _welcome(self, hello: Authenticate) -> None:
-        welcome = self.house.extensions.connected(hello, Socket(self.hub_id, self.connection.id))
+        """A process that was frozen or slow finds greetings whose senders have long gone elsewhere: they change nothing."""
+        connection = self.connection
+        connection.await_answer(ANSWER_S)
+        socket = Socket(self.hub_id, connection.id)
+        welcome = self.house.extensions.connected(hello, socket, connection.check_open)
         held = None if hello.active_request_ids is None else welcome.held
         self.connection.send(messages.AuthenticationSuccess(hello.extension_id, clock.now(), held))
         log.info("An extension connected", action="extension.connected", extension_id=hello.extension_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from app.db import fleet, jobs, leases
@@ -30,15 +30,17 @@ class Extensions:
         self.tools = tools
         self.requeueing = requeueing
 
-    def connected(self, hello: Authenticate, socket: Socket) -> Welcome:
+    def connected(self, hello: Authenticate, socket: Socket, check: Callable[[], object] | None = None) -> Welcome:
         """The extension is in. It takes up the jobs it lists and still holds; those it has forgotten are given back.
 
         An extension that lists nothing (the contract's own `authenticate`) keeps what it holds. A socket that it
-        had before is told to close.
+        had before is told to close. `check` is called once nobody else can change the extension; what it raises undoes all.
         """
 
         def work(tx: Transaction) -> Welcome:
             before = fleet.connect(tx, hello, socket)
+            if check is not None:
+                check()
             if before is not None and before.connection_id != socket.connection_id:
                 tx.after_commit(lambda: self._replace(before))
             held = self._resume(tx, hello, socket)

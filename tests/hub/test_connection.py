@@ -6,7 +6,8 @@ import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
-from simple_websocket import Server
+import pytest
+from simple_websocket import ConnectionClosed, Server
 
 from app.hub.connection import Connection, Offer
 from tests.support.waiting import until
@@ -70,3 +71,21 @@ def test_what_comes_after_the_pong_does_not_put_the_proof_off() -> None:
     server.input_buffer.append("after")
     connection.receive(1)
     assert connection.proven() == [OFFER]
+
+
+def test_whoever_answers_a_ping_is_there() -> None:
+    server, connection = offered()
+    server.pong_received = True
+    connection.await_answer(60)
+
+
+def test_whoever_does_not_read_just_now_is_not_waited_for_long() -> None:
+    _, connection = offered()
+    connection.await_answer(0.05)
+
+
+def test_whoever_is_gone_is_not_waited_for() -> None:
+    server, connection = offered()
+    server.connected = False
+    with pytest.raises(ConnectionClosed):
+        connection.await_answer(60)

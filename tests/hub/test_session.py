@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -33,11 +34,20 @@ class FakeConnection:
         self.sent: list[str] = []
         self.offers = [Offer("one", "lease-1")]
         self.closed: int | None = None
+        self.gone = self.leaves = False
 
     def receive(self, timeout_s: float) -> str:
         if not self.said:
             raise ConnectionClosed
         return self.said.pop(0)
+
+    def await_answer(self, timeout_s: float) -> None:
+        if self.gone:
+            raise ConnectionClosed
+
+    def check_open(self) -> None:
+        if self.leaves:
+            raise ConnectionClosed
 
     def proven(self) -> list[Offer]:
         proven, self.offers = self.offers, []
@@ -68,7 +78,8 @@ class Flaky:
 
 
 def live(connection: FakeConnection, *, coming: Flaky, proofs: Flaky, reports: Flaky) -> None:
-    def connected(hello: Any, socket: Any) -> Any:
+    def connected(hello: Any, socket: Any, check: Callable[[], object]) -> Any:
+        check()
         coming.note(hello.extension_id)
         return SimpleNamespace(held=())
 
@@ -117,3 +128,18 @@ def test_an_extension_that_cannot_be_let_in_is_asked_to_come_again() -> None:
     connection = FakeConnection(HELLO)
     live(connection, coming=Flaky(1000), proofs=Flaky(0), reports=Flaky(0))
     assert connection.closed == RESTARTING
+
+
+def test_a_greeting_whose_sender_is_gone_changes_nothing() -> None:
+    connection, coming = FakeConnection(HELLO), Flaky(0)
+    connection.gone = True
+    live(connection, coming=coming, proofs=Flaky(0), reports=Flaky(0))
+    assert coming.done == []
+
+
+def test_a_greeting_whose_sender_leaves_while_the_database_is_busy_changes_nothing() -> None:
+    connection, coming = FakeConnection(HELLO), Flaky(0)
+    connection.leaves = True
+    live(connection, coming=coming, proofs=Flaky(0), reports=Flaky(0))
+    assert coming.done == []
+    assert "authentication_success" not in connection.sent

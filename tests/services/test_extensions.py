@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.messages import Heartbeat
+from app.db.fleet import Socket
+from app.domain.messages import Authenticate, Heartbeat
 from app.domain.states import Status
 from app.services.generation import Holder
 from tests.support.crew import Crew
@@ -234,3 +235,16 @@ def test_a_heartbeat_over_an_older_socket_is_not_taken(crew: Crew) -> None:
 
 def test_a_heartbeat_of_nobody_is_not_taken(crew: Crew) -> None:
     assert crew.house.extensions.heard(Holder("e9", "no-socket"), Heartbeat("e9")) is False
+
+
+def test_a_greeting_from_a_socket_that_is_gone_takes_nothing_over(crew: Crew) -> None:
+    holder, job = crew.at_work()
+
+    def gone() -> None:
+        raise ConnectionError
+
+    late = Socket("hub-2", "an-older-socket")
+    with pytest.raises(ConnectionError):
+        crew.house.extensions.connected(Authenticate(holder.extension_id, active_request_ids=()), late, gone)
+    assert crew.now(job).status is Status.PROCESSING
+    assert crew.extension().connection_id == holder.connection_id
