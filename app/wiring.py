@@ -59,12 +59,12 @@ class House:
 
 def real_tools(settings: Settings) -> Tools:
     """The adapters that touch the world."""
-    background = Background("hints")
+    background, client = Background("hints"), redis_client(settings.redis_url)
     return Tools(
         settings=settings,
         database=Database(settings.database_url, _runner(), _runner()),
-        tasks=CeleryTasks(configured(settings), background),
-        bus=RedisBus(redis_client(settings.redis_url), background),
+        tasks=CeleryTasks(configured(settings), background, client),
+        bus=RedisBus(client, background),
         store=LocalStore(settings.storage_path),
         fetch=Fetcher(settings.image_source_allowlist),
         studio=PictureStudio(),

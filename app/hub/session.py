@@ -13,7 +13,7 @@ from simple_websocket import ConnectionClosed
 from app import logs
 from app.adapters import clock
 from app.db.fleet import Socket
-from app.domain import messages
+from app.domain import messages, parsing
 from app.domain.errors import MalformedMessage, Refusal, Unavailable
 from app.domain.messages import Authenticate, Heartbeat, Incoming, Report
 from app.hub.connection import NOT_AUTHENTICATED, REPLACED, RESTARTING, SILENT, Connection, Offer
@@ -179,4 +179,4 @@ class Session:
 def _parse(received: str | bytes) -> Incoming:
     if isinstance(received, bytes):
         raise MalformedMessage("Invalid message format: send text frames; binary ones are not understood.")
-    return messages.parse(received)
+    return parsing.parse(received)

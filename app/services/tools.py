@@ -21,6 +21,9 @@ class Tasks(Protocol):
     def download(self, request_id: str) -> None:
         """The pictures of this request are to be fetched."""
 
+    def downloads_waiting(self) -> int:
+        """How many wakes for downloads nobody has taken yet; 0 where that cannot be seen."""
+
 
 class Bus(Protocol):
     """Tells other processes. At most once: what is lost is found again in the database."""

@@ -1,4 +1,4 @@
-"""JSON Schemas of the socket's messages: what `messages.parse` takes, and what `messages.encode` makes."""
+"""JSON Schemas of the socket's messages: what `parsing.parse` takes, and what `messages.encode` makes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ Schema = dict[str, Any]
 def _or_null(schema: Schema) -> Schema:
     """An extension may send null for what it leaves out."""
     return {**schema, "type": [schema["type"], "null"]}
+
+
+def _words(kept: int, description: str) -> Schema:
+    return _or_null({"type": "string", "description": f"{description}; the first {kept:,} characters are kept."})
 
 
 def _text(most: int, description: str = "") -> Schema:
@@ -98,11 +102,10 @@ _FAILED = {
     **_ON_A_REQUEST,
     "error": {
         "type": "string",
-        "maxLength": messages.TEXT_CHARS,
         "pattern": r"[^\s\x00-\x1f\x7f-\x9f]",
-        "description": "Why, in a sentence.",
+        "description": f"Why, in a sentence; its first {messages.TEXT_CHARS:,} characters are kept.",
     },
-    "reason": _text(messages.TEXT_CHARS, "More about it."),
+    "reason": _words(messages.TEXT_CHARS, "More about it"),
     "code": _text(64, "Why, for programs, such as `ERR_RATE_LIMIT`."),
     "retryable": {"type": ["boolean", "null"], "description": "Whether trying again may help."},
     "retryAfterMs": {
@@ -116,7 +119,7 @@ _FAILED = {
 _PROGRESS = {
     **_ON_A_REQUEST,
     "progress": {"type": "number", "minimum": 0, "maximum": 100, "description": "Percent; it only rises."},
-    "status": _text(200, "What it does, in words that the client is shown."),
+    "status": _words(messages.NOTE_CHARS, "What it does, in words that the client is shown"),
 }
 
 _GENERATED = {

@@ -36,7 +36,7 @@ def background() -> Background:
 @pytest.fixture
 def tasks(redis_url: str, background: Background, client: redis.Redis) -> CeleryTasks:
     settings = dataclasses.replace(Settings.from_env({}), redis_url=redis_url)
-    return CeleryTasks(configured(settings), background)
+    return CeleryTasks(configured(settings), background, client)
 
 
 def sent(client: redis.Redis, queue: str) -> list[tuple[dict[str, Any], list[Any]]]:

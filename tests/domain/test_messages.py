@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app import logs
-from app.domain import messages
+from app.domain import messages, parsing
 from app.domain.errors import MalformedMessage
 
 CONTRACT = [
@@ -147,7 +147,7 @@ SAID = [
 
 @pytest.mark.parametrize(("wire", "meant"), ADDITIONS)
 def test_what_extensions_may_add_is_understood(wire: dict[str, object], meant: messages.Message) -> None:
-    assert messages.parse(json.dumps(wire)) == meant
+    assert parsing.parse(json.dumps(wire)) == meant
 
 
 @pytest.mark.parametrize(("message", "wire"), SAID)
@@ -160,27 +160,38 @@ def test_what_the_server_says_is_the_contracts_own(message: messages.Message, wi
 def test_every_correlation_id_that_clients_may_give_can_be_sent_back(kind: str, name: str) -> None:
     assert logs.well_formed(name)
     wire = {"type": kind, "requestId": "r", "imageUrl": "http://a/b", "progress": 1, "error": "no"}
-    report = messages.parse(json.dumps({**wire, "correlationId": name, "lease": name}))
+    report = parsing.parse(json.dumps({**wire, "correlationId": name, "lease": name}))
     assert isinstance(report, messages.Report)
     assert (report.correlation_id, report.lease) == (name, name)
 
 
 def test_a_message_without_what_is_optional_leaves_all_of_it_unknown() -> None:
-    assert messages.parse('{"type": "heartbeat", "extensionId": "e"}') == messages.Heartbeat("e")
-    assert messages.parse('{"type": "authenticate", "extensionId": "e"}') == messages.Authenticate("e")
+    assert parsing.parse('{"type": "heartbeat", "extensionId": "e"}') == messages.Heartbeat("e")
+    assert parsing.parse('{"type": "authenticate", "extensionId": "e"}') == messages.Authenticate("e")
 
 
 @pytest.mark.parametrize(("wire", "meant"), CONTRACT)
 def test_the_contracts_messages_are_understood(wire: dict[str, object], meant: messages.Message) -> None:
-    assert messages.parse(json.dumps(wire)) == meant
+    assert parsing.parse(json.dumps(wire)) == meant
 
 
 @pytest.mark.parametrize(("text", "named"), MALFORMED)
 def test_a_malformed_message_is_refused_by_name(text: str, named: str) -> None:
     with pytest.raises(MalformedMessage, match=named):
-        messages.parse(text)
+        parsing.parse(text)
 
 
 def test_what_is_unknown_is_left_out_on_the_wire() -> None:
     wire = json.loads(messages.encode(messages.AuthenticationSuccess("e", "2024-01-14T12:00:00.000Z")))
     assert wire == {"type": "authentication_success", "extensionId": "e", "timestamp": "2024-01-14T12:00:00.000Z"}
+
+
+def test_many_words_are_cut_and_not_refused() -> None:
+    failed = {"type": "image_generation_failed", "requestId": "a", "error": "x" * 5000, "reason": "y" * 5000}
+    report = parsing.parse(json.dumps(failed))
+    assert isinstance(report, messages.ImageGenerationFailed)
+    assert (report.error, report.reason) == ("x" * 2000, "y" * 2000)
+    progress = {"type": "image_generation_progress", "requestId": "a", "progress": 1, "status": "z" * 5000}
+    told = parsing.parse(json.dumps(progress))
+    assert isinstance(told, messages.ImageGenerationProgress)
+    assert told.status == "z" * 200

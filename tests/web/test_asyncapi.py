@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 from app import wiring
 from app.config import Settings
 from app.db.fleet import Socket
-from app.domain import messages
+from app.domain import messages, parsing
 from app.domain.clock import wire_time
 from app.domain.messages import Authenticate, Incoming, Message
 from app.factory import create_app
@@ -107,7 +107,7 @@ def test_what_is_shown_is_such_a_message(kind: type[Message]) -> None:
     [example] = DOCUMENT["components"]["messages"][kind.type]["examples"]
     check(example["payload"])
     if kind in FROM_EXTENSION:
-        assert type(messages.parse(json.dumps(example["payload"]))) is kind
+        assert type(parsing.parse(json.dumps(example["payload"]))) is kind
 
 
 def test_every_code_that_the_hub_closes_with_is_told() -> None:

@@ -1,4 +1,4 @@
-"""The schemas of what extensions send agree with `messages.parse` on what is taken and what is refused."""
+"""The schemas of what extensions send agree with `parsing.parse` on what is taken and what is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, ValidationError, validators  # type: ignore[import-untyped]  # it ships no types
 
-from app.domain import messages
+from app.domain import messages, parsing
 from app.domain.errors import MalformedMessage
 from app.domain.messages import Message
 from app.web.examples import HEARD
@@ -138,7 +138,7 @@ def changed(kind: type[Message], *changes: tuple[Path, Any]) -> dict[str, Any]:
 def disagrees(kind: type[Message], message: dict[str, Any]) -> bool:
     """True where one takes the message and the other does not."""
     try:
-        messages.parse(json.dumps(message))
+        parsing.parse(json.dumps(message))
     except MalformedMessage:
         return bool(SCHEMAS[kind].is_valid(message))
     return not SCHEMAS[kind].is_valid(message)
