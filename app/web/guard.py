@@ -18,6 +18,7 @@ def install(app: Flask) -> None:
     """Guard every request of `app`. Install it before anything that may refuse."""
     app.before_request(_begin)
     app.after_request(_end)
+    app.teardown_request(_forget)
 
 
 def _begin() -> None:
@@ -40,3 +41,8 @@ def _end(response: Response) -> Response:
         ms=round((time.monotonic() - g.began) * 1000),
     )
     return response
+
+
+def _forget(_error: BaseException | None) -> None:
+    """What this greenlet does next is no longer about the request."""
+    logs.correlation_id.set(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,10 +23,17 @@ def told(crew: Crew, since_change: int = 0) -> None:
 
 
 def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | None = None) -> View:
-    """What a client is told that begins to wait, and then something happens."""
+    """What a client is told that has seen how its request stands and waits, and then something happens."""
+    seen = threading.Event()
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM jobs" in statement:
+            seen.set()
+
+    event.listen(crew.bench.database.engine, "after_cursor_execute", note)
     with ThreadPoolExecutor(1) as pool:
         answer: Future[View] = pool.submit(crew.house.lookup.view, request_id, 20.0, since)
-        until(lambda: crew.house.watching.count == 1 or answer.done(), what="the client to wait")
+        assert seen.wait(10)
         then()
         return answer.result(10)
 
