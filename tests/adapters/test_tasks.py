@@ -79,8 +79,20 @@ def test_the_tasks_that_are_sent_by_name_are_there() -> None:
 
 def test_nobody_fails_or_waits_where_redis_is_away(background: Background) -> None:
     settings = dataclasses.replace(Settings.from_env({}), redis_url="redis://127.0.0.1:1/0")
-    tasks = CeleryTasks(configured(settings), background)
+    tasks = CeleryTasks(configured(settings), background, redis_client(settings.redis_url))
     for n in range(20):
         tasks.assign()
         tasks.download(f"request-{n}")
     background.close(0)
+    assert tasks.downloads_waiting() == 0
+
+
+def test_wakes_that_nobody_has_taken_are_counted(
+    tasks: CeleryTasks, background: Background, client: redis.Redis
+) -> None:
+    assert tasks.downloads_waiting() == 0
+    tasks.download("request-1")
+    tasks.download("request-2")
+    tasks.assign()
+    background.close(10)
+    assert tasks.downloads_waiting() == 2

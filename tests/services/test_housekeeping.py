@@ -141,3 +141,15 @@ def test_where_there_is_nothing_to_do_nobody_is_woken(crew: Crew) -> None:
     crew.bench.tasks.assigns = 0
     crew.sweep()
     assert (crew.bench.tasks.downloads, crew.bench.tasks.assigns) == ([], 0)
+
+
+def test_a_download_is_not_woken_again_while_its_wake_waits_to_be_taken(crew: Crew) -> None:
+    holder, job = crew.at_work()
+    crew.deliver(holder, job)
+    crew.bench.tasks.downloads.clear()
+    crew.bench.tasks.waiting = 1
+    crew.house.housekeeping.wake()
+    assert crew.bench.tasks.downloads == []
+    crew.bench.tasks.waiting = 0
+    crew.house.housekeeping.wake()
+    assert crew.bench.tasks.downloads == [job.id]

@@ -27,6 +27,7 @@ class FakeTasks:
     def __init__(self) -> None:
         self.assigns = 0
         self.downloads: list[str] = []
+        self.waiting = 0
 
     def assign(self) -> None:
         """One wake more."""
@@ -35,6 +36,10 @@ class FakeTasks:
     def download(self, request_id: str) -> None:
         """One wake more."""
         self.downloads.append(request_id)
+
+    def downloads_waiting(self) -> int:
+        """As many as the test says."""
+        return self.waiting
 
 
 class FakeBus:
