@@ -16,6 +16,9 @@ from app.services.requeueing import Requeueing
 from app.services.tools import Tools
 
 
+SETTLED_MS = 5_000  # an extension's script may hear of an offer later than its browser answered the ping behind it
+
+
 @dataclass(frozen=True, slots=True)
 class Welcome:
     """What a newly connected extension still holds."""
@@ -60,12 +63,8 @@ class Extensions:
             if not fleet.heard(tx, holder.connection_id, beat.available):
                 return False
             held = [job for job in leases.held_by(tx.connection, holder.extension_id) if job.handed_over]
-            if beat.active_request_ids is not None:
-                forgotten = [job for job in held if job.id not in beat.active_request_ids]
-                self._give_back(tx, forgotten)
-                self._renew(tx, [job for job in held if job.id in beat.active_request_ids])
-            elif beat.active_requests >= len(held):
-                self._renew(tx, held)
+            self._renew(tx, [job for job in held if _mentions(beat, job, len(held))])
+            self._give_back(tx, [job for job in held if _leaves_out(beat, job, tx.now)])
             if beat.available and jobs.anyone_waiting(tx.connection):
                 tx.after_commit(self.tools.tasks.assign)
             return True
@@ -121,3 +120,18 @@ class Extensions:
 def _still_works_on(hello: Authenticate, job: Job) -> bool:
     """What the extension says, where it says so; else it has what it was known to have in hand."""
     return job.handed_over if hello.active_request_ids is None else job.id in hello.active_request_ids
+
+
+def _mentions(beat: Heartbeat, job: Job, held: int) -> bool:
+    """The extension says that it works on the job: by name, or by a number that covers all it holds."""
+    if beat.active_request_ids is not None:
+        return job.id in beat.active_request_ids
+    return beat.active_requests + beat.queue_size >= held
+
+
+def _leaves_out(beat: Heartbeat, job: Job, now_ms: int) -> bool:
+    """The extension no longer knows of the job: it does not name it, or it has nothing at all to do."""
+    if beat.active_request_ids is not None:
+        return job.id not in beat.active_request_ids
+    idle = beat.active_requests + beat.queue_size == 0
+    return idle and (job.started_at or 0) <= now_ms - SETTLED_MS

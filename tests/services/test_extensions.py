@@ -206,6 +206,22 @@ def test_a_heartbeat_that_counts_fewer_than_are_held_renews_nothing(crew: Crew) 
     assert crew.now(job) == job
 
 
+def test_a_heartbeat_that_counts_nothing_gives_back_what_was_taken_a_while_ago(crew: Crew) -> None:
+    holder, job = crew.at_work()
+    crew.pass_time(job, started_at=crew.clock() - 5_000)
+    crew.beat(holder, active_requests=0, queue_size=1)
+    assert crew.now(job).status is Status.PROCESSING
+    crew.beat(holder, active_requests=0)
+    assert (crew.now(job).status, crew.now(job).strikes) == (Status.ACCEPTED, 1)
+
+
+def test_a_heartbeat_may_count_what_it_holds_as_queued(crew: Crew) -> None:
+    holder, job = crew.at_work()
+    crew.pass_time(job, lease_until=crew.clock() + 1_000)
+    crew.beat(holder, active_requests=0, queue_size=1)
+    assert (crew.now(job).lease_until or 0) > crew.clock() + 1_000
+
+
 def test_an_extension_that_takes_no_work_for_a_while_is_given_none(crew: Crew) -> None:
     holder = crew.join()
     crew.order()
