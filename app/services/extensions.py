@@ -15,7 +15,6 @@ from app.services.generation import Holder
 from app.services.requeueing import Requeueing
 from app.services.tools import Tools
 
-
 SETTLED_MS = 5_000  # an extension's script may hear of an offer later than its browser answered the ping behind it
 
 
