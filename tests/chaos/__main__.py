@@ -12,7 +12,8 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.chaos.plan import draw
+from app.domain.states import Status
+from tests.chaos.plan import TURNS, Act, Order, Plan, Source, draw
 from tests.chaos.run import Result, carry_out
 
 SHOWN = 40
@@ -26,7 +27,7 @@ def main() -> int:
     print(f"seed {plan.seed}: {options.jobs} requests in {plan.seconds:g} s on {options.database}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="imagefleet-chaos-"))
     result = carry_out(plan, options.database, folder, options.patience, lambda line: print(line, flush=True))
-    print("\n".join(_told(result)))
+    print("\n".join(_told(plan, result)))
     for violation in result.violations[:SHOWN]:
         print(f"VIOLATION {violation}")
     if result.violations or options.keep:
@@ -49,7 +50,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _told(result: Result) -> list[str]:
+def _told(plan: Plan, result: Result) -> list[str]:
     history = result.history
     rows = history.ending.rows.values()
     outcomes = Counter(row.status if row.error_code is None else f"{row.status} {row.error_code}" for row in rows)
@@ -61,12 +62,24 @@ def _told(result: Result) -> list[str]:
         f"faults survived: {_counted(result.survived)}",
         f"processes started again: {_counted(result.restarts)}",
         f"requests: {len(rows)} ({len(records.acknowledged)} acknowledged); {_counted(outcomes)}",
+        f"failed though neither refused nor bound to fail: {_needless(plan, result)}",
         f"requeues: {requeues}; reports: {len(records.reported)}, refused: {late}; offers: {len(records.offered)}",
         f"clients: {len(records.statuses)} answers, {len(records.events)} events; {_counted(unknown)}",
         f"refused requests: {len(records.refusals)} {records.refusals[:3]}",
         f"duration {result.duration_s:.0f} s; at rest {result.quiet_after_s:.1f} s after the last fault",
         f"violations: {len(result.violations)}",
     ]
+
+
+def _needless(plan: Plan, result: Result) -> int:
+    """How many requests failed that nothing in the plan made fail: they had more than their share of bad luck."""
+    failed = [row.number for row in result.history.ending.rows.values() if row.status == Status.FAILED]
+    return sum(not _bound_to_fail(plan.orders[number]) for number in failed)
+
+
+def _bound_to_fail(order: Order) -> bool:
+    hopeless = any(turn.act is Act.REFUSED or turn.source is Source.GONE for turn in order.turns)
+    return hopeless or order.deadline_ms is not None or len(order.turns) > TURNS
 
 
 def _write_down(result: Result, folder: Path) -> None:

@@ -10,7 +10,6 @@ from itertools import pairwise
 from app.domain.errors import DOWNLOAD_FAILED, TIMEOUT
 from app.domain.events import (
     ImageDownloadStartedEvent,
-    ImageGeneratedEvent,
     ImageGenerationAssignedEvent,
     ImageGenerationFailedEvent,
 )
@@ -19,7 +18,6 @@ from tests.chaos.history import Fact, History
 
 ASSIGNED = ImageGenerationAssignedEvent.__name__
 STARTED = ImageDownloadStartedEvent.__name__
-GENERATED = ImageGeneratedEvent.__name__
 FAILED = ImageGenerationFailedEvent.__name__
 
 

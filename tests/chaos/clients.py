@@ -41,12 +41,17 @@ class Client(threading.Thread):
         self._witness = witness
         self._stopping = threading.Event()
         self.request_id: str | None = None
+        self.finished = False
         self._version = 0
         self._cancel_at: float | None = None
 
     def run(self) -> None:
         """Submit at the time of the order, then follow."""
         self._stopping.wait(self.order.at_s)
+        self._carry_out()
+        self.finished = True
+
+    def _carry_out(self) -> None:
         self.request_id = request_id = self._submit()
         if request_id is None:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,6 +24,7 @@ from tests.chaos.stage import Stage, pg_ctl
 
 Undo = Callable[[], object]
 """Mends it; False where it is too early for that."""
+CANNOT = (OSError, psutil.Error, psycopg.Error, sqlite3.Error, subprocess.SubprocessError)
 WEBS = ("web0", "web1")
 WORKERS = ("worker0", "worker1")
 SECOND_BEAT = "beat-too"

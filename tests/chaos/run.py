@@ -55,7 +55,7 @@ def carry_out(plan: Plan, database: str, folder: Path, patience_s: float, say: S
         say(f"everything runs after {time.monotonic() - began:.1f} s")
         _Run(plan, made, reader, result, say).carry_out(patience_s)
         result.restarts = made.restarts
-    result.violations = violations(result.history, (*CHECKS, *WITNESS_CHECKS))
+    result.violations += violations(result.history, (*CHECKS, *WITNESS_CHECKS))
     result.duration_s = time.monotonic() - began
     return result
 
@@ -87,8 +87,8 @@ class _Run:
             client.stop()
         for client in clients:
             client.join(30)
-        for name in fleet.broken:
-            self._result.violations.append(Violation("the harness", None, f"{name} has ended"))
+        for name in [*fleet.broken, *(client.name for client in clients if not client.finished)]:
+            self._result.violations.append(Violation("the harness itself", None, f"{name} has broken"))
         self._read()
         fleet.stop()
 
@@ -105,7 +105,11 @@ class _Run:
 
     def _break(self, fault: Fault) -> None:
         self._say(f"{time.monotonic() - self._began:6.1f} s  {fault.kind} ({fault.which}, {fault.seconds:.1f} s)")
-        undo = faults.apply(self._stage, fault)
+        try:
+            undo = faults.apply(self._stage, fault)
+        except faults.CANNOT as problem:  # what it is about is down already
+            self._say(f"          {fault.kind} cannot be done now: {problem}")
+            return
         if undo is None:
             self._result.survived[fault.kind] += 1
         else:

@@ -44,6 +44,7 @@ SETTINGS = {
 }
 NAMES = ("web0", "web1", "worker0", "worker1", "beat")
 AGAIN_S = 0.5
+END_S = 40.0
 
 
 class Stage:
@@ -105,20 +106,25 @@ class Stage:
         return all(process.poll() is None for process in self.service.processes.values())
 
     def end(self) -> None:
-        """Stop everything."""
-        names = [name for name in self.service.processes if name != "redis"]
-        for name in names:
+        """Stop everything, Redis last."""
+        others = [name for name in self.service.processes if name != "redis"]
+        for name in others:
             for process in self.tree(name):
                 with suppress(psutil.NoSuchProcess):
                     process.resume()
-            self.service.processes[name].terminate()
-        for name in [*names, "redis"]:
-            try:
-                self.service.processes[name].wait(30)
-            except subprocess.TimeoutExpired:
-                self.service.processes[name].kill()
-            if name != "redis" and not any(n != "redis" and self.service.processes[n].poll() is None for n in names):
-                self.service.processes["redis"].terminate()
+        for names in (others, ["redis"]):
+            for name in names:
+                self.service.processes[name].terminate()
+            for name in names:
+                self._ended(self.service.processes[name])
+
+    @staticmethod
+    def _ended(process: subprocess.Popen[bytes]) -> None:
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def _start_redis(self) -> None:
         """With nothing in it: whatever it held is lost."""
