@@ -9,7 +9,8 @@ from worker.house import house
 @celery.task(name="housekeeping.sweep")
 def sweep() -> None:
     """Find what a crash, a lost message or the passing of time left behind."""
-    house().housekeeping.sweep()
+    if house().housekeeping.is_due():
+        house().housekeeping.sweep()
 
 
 @celery.task(name="housekeeping.tidy")

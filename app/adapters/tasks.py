@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import redis
 from celery import Celery
 
@@ -10,7 +12,7 @@ from app.logs import correlation_id
 
 ASSIGN = "dispatch.assign"
 DOWNLOAD = "download.run"
-STALE_S = 60.0  # a wake that was not taken by then has been sent again by a sweep; it must not pile up
+ENOUGH = 20  # so many wakes in a queue that nobody has taken see everything that is there to be seen
 CORRELATION_HEADER = "correlation_id"
 
 
@@ -23,23 +25,32 @@ class CeleryTasks:
         self._client = client
 
     def assign(self) -> None:
-        """Somebody waits, or somebody is free: look who can be given to whom."""
-        self._send(ASSIGN, ASSIGN)
+        """Somebody waits, or somebody is free: look who can be given to whom.
+
+        Wakes do not pile up while no worker takes them, and none goes stale by a clock: clocks differ.
+        """
+        self._background.soon(ASSIGN, self._sender(ASSIGN, unless_beyond=ENOUGH))
 
     def download(self, request_id: str) -> None:
         """The pictures of this request are to be fetched."""
-        self._send(f"{DOWNLOAD}:{request_id}", DOWNLOAD, request_id)
+        self._background.soon(f"{DOWNLOAD}:{request_id}", self._sender(DOWNLOAD, request_id))
 
     def downloads_waiting(self) -> int:
         """How many wakes for downloads nobody has taken yet; 0 where that cannot be seen."""
-        queue = self._celery.amqp.router.route({}, DOWNLOAD)["queue"].name
+        return self._untaken(DOWNLOAD)
+
+    def _sender(self, name: str, *args: str, unless_beyond: int | None = None) -> Callable[[], None]:
+        headers = {CORRELATION_HEADER: correlation_id.get()}
+
+        def send() -> None:
+            if unless_beyond is None or self._untaken(name) < unless_beyond:
+                self._celery.send_task(name, args=args, headers=headers, retry=False)
+
+        return send
+
+    def _untaken(self, name: str) -> int:
+        queue = self._celery.amqp.router.route({}, name)["queue"].name
         try:
             return int(self._client.llen(queue))  # the list that Celery keeps a queue in has its name
         except redis.RedisError:
             return 0
-
-    def _send(self, key: str, name: str, *args: str) -> None:
-        headers = {CORRELATION_HEADER: correlation_id.get()}
-        self._background.soon(
-            key, lambda: self._celery.send_task(name, args=args, headers=headers, expires=STALE_S, retry=False)
-        )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from app.db.engine import Transaction
+from app.db.engine import Transaction, now_ms
 from app.db.tables import models_served, secrets, sweeps
 
 
@@ -12,6 +12,12 @@ def secret(tx: Transaction, name: str, fresh: bytes) -> bytes:
     """The secret of that name; `fresh` becomes it where there is none yet."""
     tx.connection.execute(tx.upsert(secrets).values(name=name, value=fresh, created_at=tx.now).on_conflict_do_nothing())
     return bytes(tx.connection.execute(select(secrets.c.value).where(secrets.c.name == name)).scalar_one())
+
+
+def swept_within(connection: Connection, name: str, ms: int) -> bool:
+    """True where the sweep of that name ran within the last `ms`."""
+    recent = select(sweeps.c.name).where(sweeps.c.name == name, sweeps.c.at > now_ms() - ms)
+    return connection.execute(recent).first() is not None
 
 
 def last_sweep(tx: Transaction, name: str) -> int | None:

@@ -32,6 +32,11 @@ class Housekeeping:
         self.requeueing = requeueing
         self.extensions = extensions
 
+    def is_due(self) -> bool:
+        """False where a sweep has just run: ticks that piled up while no worker took them are worth one."""
+        half_ms = self.tools.settings.sweep_interval_ms // 2
+        return not self.tools.database.read(lambda c: notes.swept_within(c, SWEEP, half_ms))
+
     def sweep(self) -> None:
         """Everything once."""
         self.note_pause()

@@ -8,7 +8,6 @@ import json
 import threading
 import urllib.request
 import uuid
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
+from tests.support.pictures import data_url, plain
 from tests.support.service import Service
 
 
@@ -23,16 +23,6 @@ from tests.support.service import Service
 def house(request: pytest.FixtureRequest) -> Service:
     service: Service = request.getfixturevalue(request.param)
     return service
-
-
-def picture(colour: str = "red", size: tuple[int, int] = (8, 8), kind: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, kind)
-    return file.getvalue()
-
-
-def data_url(data: bytes) -> str:
-    return "data:image/png;base64," + b64encode(data).decode()
 
 
 @contextmanager
@@ -67,7 +57,7 @@ def test_a_request_becomes_a_picture_on_disk(house: Service) -> None:
         assert job["userId"] == "cli-user"
         assert job["parameters"] == {"width": 16, "height": 16, "quality": "hd", "sky": ["wide"]}
         extension.progress(job, 50)
-        extension.done(job, data_url(picture()))
+        extension.done(job, data_url(plain()))
         confirmed = extension.hear("image_generation_confirmed")
     result = house.final(request_id)
     assert result["status"] == "completed"
@@ -89,14 +79,14 @@ def test_a_waiting_job_goes_out_the_moment_a_slot_is_free(house: Service) -> Non
             "position": 1,
             "reason": "The extension that can do it is busy with other requests.",
         }
-        extension.done(job, data_url(picture()))
+        extension.done(job, data_url(plain()))
         assert extension.next_job()["requestId"] == second
         house.delete(f"/api/images/{second}")
 
 
 def test_several_pictures_are_handed_over_by_upload(house: Service) -> None:
     request_id = house.submit("two foxes", model="twins", parameters={"numberOfImages": 2})
-    pictures = [picture("red"), picture("blue")]
+    pictures = [plain("red"), plain("blue")]
     with house.extension("uploader", "twins", web=1) as extension:
         job = extension.next_job()
         receipts = [extension.upload(job, data, position) for position, data in enumerate(pictures)]
@@ -114,7 +104,7 @@ def test_several_pictures_are_handed_over_by_upload(house: Service) -> None:
 
 def test_a_picture_is_fetched_from_where_the_extension_says_it_is(house: Service) -> None:
     request_id = house.submit(model="fetched")
-    with serving(picture("blue", kind="JPEG")) as url, house.extension("remote", "fetched") as extension:
+    with serving(plain("blue", kind="JPEG")) as url, house.extension("remote", "fetched") as extension:
         job = extension.next_job()
         extension.done(job, url)
         extension.hear("image_generation_confirmed")
@@ -138,7 +128,7 @@ def test_a_correlation_id_is_found_wherever_the_request_went(house: Service) -> 
     with house.extension("tracer", "traced") as extension:
         job = extension.next_job()
         assert job["correlationId"] == given
-        extension.done(job, data_url(picture()))
+        extension.done(job, data_url(plain()))
         assert extension.hear("image_generation_confirmed")["correlationId"] == given
     request_id = answer.json["requestId"]
     assert house.final(request_id)["correlationId"] == given
@@ -161,7 +151,7 @@ def test_events_stream_live_and_can_be_taken_up_again(house: Service) -> None:
         extension.progress(job, 40)
         extension.beat(active=1)
         extension.hear("heartbeat_response")
-        extension.done(job, data_url(picture()))
+        extension.done(job, data_url(plain()))
         extension.hear("image_generation_confirmed")
     follower.join(30)
     facts = [json.loads(line.removeprefix("data: ")) for line in heard if line.startswith("data: ")]
@@ -186,5 +176,5 @@ def test_a_lost_extension_gives_its_job_back(house: Service) -> None:
     with house.extension("heir", "fragile", web=1) as heir:
         again = heir.next_job()
         assert again["requestId"] == request_id
-        heir.done(again, data_url(picture()))
+        heir.done(again, data_url(plain()))
         assert house.final(request_id)["status"] == "completed"

@@ -13,7 +13,7 @@ import redis
 
 from app.adapters.background import Background
 from app.adapters.redis_clients import redis_client
-from app.adapters.tasks import ASSIGN, CORRELATION_HEADER, DOWNLOAD, CeleryTasks
+from app.adapters.tasks import ASSIGN, CORRELATION_HEADER, DOWNLOAD, ENOUGH, CeleryTasks
 from app.config import Settings
 from app.logs import correlation_id
 from celery_config import DISPATCH, configured
@@ -60,15 +60,16 @@ def test_a_wake_names_its_task_and_goes_to_its_queue(
     assert (headers["task"], args, headers[CORRELATION_HEADER]) == (DOWNLOAD, ["request-1"], "correlation-1")
 
 
-def test_a_wake_that_was_not_taken_for_long_is_worth_nothing(
-    tasks: CeleryTasks, background: Background, client: redis.Redis
+def test_wakes_that_nobody_takes_do_not_pile_up_and_go_stale_by_no_clock(
+    tasks: CeleryTasks, client: redis.Redis
 ) -> None:
-    tasks.assign()
-    tasks.download("request-1")
-    background.close(10)
-    for queue in (DISPATCH, DOWNLOAD_QUEUE):
-        ((headers, _),) = sent(client, queue)
-        assert headers["expires"] is not None
+    for _ in range(ENOUGH + 5):
+        background = Background("test")
+        CeleryTasks(tasks._celery, background, client).assign()
+        background.close(10)
+    messages = sent(client, DISPATCH)
+    assert len(messages) == ENOUGH
+    assert all(headers["expires"] is None for headers, _ in messages)
 
 
 def test_the_tasks_that_are_sent_by_name_are_there() -> None:

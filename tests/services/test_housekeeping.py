@@ -153,3 +153,11 @@ def test_a_download_is_not_woken_again_while_its_wake_waits_to_be_taken(crew: Cr
     crew.bench.tasks.waiting = 0
     crew.house.housekeeping.wake()
     assert crew.bench.tasks.downloads == [job.id]
+
+
+def test_a_sweep_is_due_once_an_interval(crew: Crew) -> None:
+    assert crew.house.housekeeping.is_due()
+    crew.sweep()
+    assert not crew.house.housekeeping.is_due()
+    crew.last_sweep_was(crew.house.settings.sweep_interval_ms)
+    assert crew.house.housekeeping.is_due()

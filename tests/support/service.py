@@ -136,9 +136,10 @@ class Service:
         """What a process has printed."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def start(self, name: str) -> None:
-        """Start one of the processes: web0, web1, …, worker0, …, beat."""
-        env = {**self.env, "PORT": str(self.ports[int(name[3:])])} if name.startswith("web") else self.env
+    def start(self, name: str, **more: str) -> None:
+        """Start one of the processes: web0, web1, …, worker0, …, beat; `more` is added to its environment."""
+        port = {"PORT": str(self.ports[int(name[3:])])} if name.startswith("web") else {}
+        env = {**self.env, **port, **more}
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 _command(name),

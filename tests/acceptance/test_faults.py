@@ -1,0 +1,105 @@
+"""Faults that the harness of random ones leaves out: a full disk, clocks that are wrong, clients that never finish."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.extension import Extension
+from tests.support.pictures import data_url, noise
+from tests.support.postgres import TEMPLATE, PostgresServer
+from tests.support.redis import running_redis
+from tests.support.service import Service, running_service
+from tests.support.waiting import until
+
+SLOW_CLIENTS = 100
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A disk of that size in place of the folder."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def grow(folder: Path, size: str) -> None:
+    """Make room."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="LOUD: only root can mount the small disk that this test fills")
+def test_a_full_disk_delays_a_picture_and_leaves_nothing_half_done(
+    tmp_path: Path, migrated_sqlite_file: Path, redis_url: str
+) -> None:
+    database = tmp_path / "imagefleet.db"
+    database.write_bytes(migrated_sqlite_file.read_bytes())
+    pictures = tmp_path / "pictures"
+    settings = {"MIN_FREE_DISK": "0", "MAX_DOWNLOAD_ATTEMPTS": "50"}
+    with (
+        small_disk(pictures, "256k"),
+        running_service(tmp_path, f"sqlite:///{database}", redis_url, webs=1, workers=1, **settings) as service,
+        service.extension("painter", "large") as extension,
+    ):
+        request_id = service.submit(model="large")
+        extension.done(extension.next_job(), data_url(noise(400, 400)))
+        until(lambda: service.row(request_id).download_attempt >= 2, 40, "a second attempt to store the picture")
+        assert service.pictures == []
+        grow(pictures, "8m")
+        assert service.final(request_id, 60)["status"] == "completed"
+        assert len(service.pictures) == 1
+
+
+def fake_time() -> str | None:
+    """The library that lies to a process about the time."""
+    return next((str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+
+
+@pytest.mark.skipif(fake_time() is None, reason="LOUD: libfaketime is not installed; .ci/run installs it")
+@pytest.mark.parametrize("wrong", ["+2h", "-2h"])
+def test_a_process_whose_clock_is_wrong_decides_nothing_by_it(
+    tmp_path: Path, postgres: PostgresServer, wrong: str
+) -> None:
+    lie = {"LD_PRELOAD": fake_time() or "", "FAKETIME": wrong, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imagefleet-redis-"))
+        redis = stack.enter_context(running_redis(Path(folder)))
+        service = stack.enter_context(
+            running_service(tmp_path, postgres.create(TEMPLATE), redis.url, webs=1, workers=1)
+        )
+        for name in ("worker0", "beat"):
+            service.stop(name)
+            service.start(name, **lie)
+        extension = stack.enter_context(service.extension("steady", "timely"))
+        _does_three_requests(service, extension)
+
+
+def _does_three_requests(service: Service, extension: Extension) -> None:
+    for _ in range(3):
+        request_id = service.submit(model="timely")
+        job = extension.next_job(40)
+        extension.progress(job, 50)
+        extension.done(job, data_url(noise(16, 16)))
+        extension.hear("image_generation_confirmed", timeout_s=40)
+        assert service.final(request_id)["status"] == "completed"
+        assert service.row(request_id).attempt == 1
+
+
+def test_clients_that_never_finish_hold_up_nobody_else(service: Service) -> None:
+    head = "POST /api/images/generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+    with ExitStack() as stack:
+        for number in range(SLOW_CLIENTS):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", service.ports[0]), 10))
+            slow.sendall((head + "\r\n{" if number % 2 else head).encode())
+        request_id = service.submit()
+        assert service.delete(f"/api/images/{request_id}").status == 200
