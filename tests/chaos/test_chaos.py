@@ -11,7 +11,7 @@ from tests.chaos.run import carry_out
 
 SEED = 32
 JOBS = 40
-SECONDS = 15.0
+SECONDS = 12.0
 FAULTS = 6
 
 
