@@ -8,6 +8,7 @@ import uuid
 from flask import Flask, Response, g, request
 
 from app import logs
+from app.domain.access import Caller
 
 HEADER = "X-Correlation-Id"
 
@@ -26,6 +27,7 @@ def _begin() -> None:
     g.correlation_id = given if logs.well_formed(given) else str(uuid.uuid4())
     g.began = time.monotonic()
     logs.correlation_id.set(g.correlation_id)
+    g.caller = Caller(request.remote_addr or "")
 
 
 def _end(response: Response) -> Response:
