@@ -7,7 +7,6 @@ DOWNLOAD_TIMEOUT_MS, NODE_ENV) are the contract's.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -16,20 +15,18 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+from app import edges
+from app.edges import Allowlist, IPNetwork, Origins, TlsFiles
+
 T = TypeVar("T")
+
+# http only on this machine: whoever can change what is fetched can sign what they like
+JWKS = (r"https://[^\s]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/[^\s]*", "an address that begins with https://")
+CLAMAV = (r"unix:///.+|tcp://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}", "tcp://host:port or unix:///path")
 
 
 class BadSetting(Exception):
     """A variable of the environment holds something that cannot be used; the text names it and says what would do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Allowlist:
-    """Exceptions to the rule that images come from public addresses alone: host names and networks (CIDR)."""
-
-    hosts: frozenset[str] = frozenset()
-    networks: tuple[IPNetwork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +67,26 @@ class Settings:
     worker_processes: int
     auto_migrate: bool
     log_level: str
+    auth_required: bool
+    jwt_secret: str | None
+    jwks_url: str | None
+    jwt_issuer: str
+    jwt_audience: str
+    token_lifetime_ms: int
+    allowed_origins: Origins
+    trusted_proxies: tuple[IPNetwork, ...]
+    tls: TlsFiles | None
+    clamav_url: str | None
 
     @property
     def is_sqlite(self) -> bool:
         """True where the database is one SQLite file on this machine."""
         return self.database_url.startswith("sqlite")
+
+    @property
+    def open_to_all(self) -> bool:
+        """True where others than this machine are served without showing who they are."""
+        return not self.auth_required and not edges.is_loopback(self.host)
 
     @property
     def socket_port(self) -> int:
@@ -127,6 +139,16 @@ class Settings:
             worker_processes=read.whole("WORKER_PROCESSES", 2, 1, 256),
             auto_migrate=read.choice("AUTO_MIGRATE", "on", {"on", "off"}) == "on",
             log_level=read.choice("LOG_LEVEL", "info", {"debug", "info", "warning", "error"}),
+            auth_required=read.choice("AUTH_MODE", read.safe_auth_mode(), {"open", "required"}) == "required",
+            jwt_secret=read.secret("JWT_SECRET"),
+            jwks_url=read.matching("JWKS_URL", "", *JWKS) or None,
+            jwt_issuer=read.text("JWT_ISSUER", "imagefleet"),
+            jwt_audience=read.text("JWT_AUDIENCE", "imagefleet"),
+            token_lifetime_ms=read.whole("TOKEN_LIFETIME_MS", 3_600_000, 1_000),
+            allowed_origins=read.origins("ALLOWED_ORIGINS"),
+            trusted_proxies=read.networks("TRUSTED_PROXIES"),
+            tls=read.tls("TLS_CERT", "TLS_KEY"),
+            clamav_url=read.matching("CLAMAV_URL", "", *CLAMAV) or None,
         )
 
 
@@ -203,23 +225,35 @@ class _Reader:
 
         return self.parsed(name, default, parse, "postgresql://user:password@host/name or sqlite:///path/to/file.db")
 
+    def safe_auth_mode(self) -> str:
+        """open only where nobody but this machine is served, as far as can be seen from HOST and PUBLIC_URL."""
+        public = urlsplit(self.text("PUBLIC_URL", "")).hostname or "localhost"
+        return "open" if all(map(edges.is_loopback, (self.text("HOST", "127.0.0.1"), public))) else "required"
+
     def secret(self, name: str) -> str | None:
         value = self.env.get(name, "").strip()
         if value and len(value.encode()) < 32:
             raise BadSetting(f"{name} cannot be used: it must be at least 32 bytes long.")
         return value or None
 
-    def allowlist(self, name: str) -> Allowlist:
-        def parse(raw: str) -> Allowlist:
-            hosts: set[str] = set()
-            networks: list[IPNetwork] = []
-            for item in filter(None, (part.strip().lower() for part in raw.split(","))):
-                if re.fullmatch(r"[0-9a-f.:]+(/[0-9]+)?", item) and ("." in item or ":" in item):
-                    networks.append(ipaddress.ip_network(item, strict=False))
-                elif re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", item):
-                    hosts.add(item)
-                else:
-                    raise ValueError
-            return Allowlist(frozenset(hosts), tuple(networks))
+    def origins(self, name: str) -> Origins:
+        return self.parsed(
+            name,
+            Origins(),
+            Origins.parse,
+            f"exact origins such as https://images.example, {edges.ANY_EXTENSION} or none",
+        )
 
-        return self.parsed(name, Allowlist(), parse, "host names and networks, such as images.example,10.1.0.0/16")
+    def networks(self, name: str) -> tuple[IPNetwork, ...]:
+        return self.parsed(name, (), edges.networks, "addresses and networks, such as 127.0.0.1,10.1.0.0/16")
+
+    def tls(self, certificate: str, key: str) -> TlsFiles | None:
+        files = self.text(certificate, ""), self.text(key, "")
+        for name, other, value in ((certificate, key, files[1]), (key, certificate, files[0])):
+            if value and not self.given(name):
+                raise BadSetting(f"{name} is missing: {other} is of no use without it.")
+        return TlsFiles(Path(files[0]).resolve(), Path(files[1]).resolve()) if all(files) else None
+
+    def allowlist(self, name: str) -> Allowlist:
+        wanted = "host names and networks, such as images.example,10.1.0.0/16"
+        return self.parsed(name, Allowlist(), Allowlist.parse, wanted)

@@ -8,8 +8,9 @@ from app import logs
 from app.config import Settings
 from app.hub import routes
 from app.hub.hub import Hub
-from app.web import errors, files, guard, images, pages, status
+from app.web import cors, errors, files, guard, headers, hosts, images, pages, status
 from app.web.api import Api
+from app.web.proxies import TrustedProxies
 from app.wiring import House, build, real_tools
 
 
@@ -24,10 +25,14 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     app.extensions["hub"] = hub = Hub(house)
     guard.install(app)
     errors.install(app)
+    headers.install(app)
+    hosts.install(app, settings)
+    cors.install(app, settings.allowed_origins)
     routes.install(app, hub, settings)
     api = Api()
     for room in (images, files, status):
         room.operations(api, house)
     api.install(app)
     pages.install(app, api, settings)
+    app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return app

@@ -10,7 +10,8 @@ from flask_sock import Sock
 from simple_websocket import Server
 
 from app.config import Settings
-from app.domain.errors import InvalidRequest
+from app.domain.errors import Forbidden, InvalidRequest
+from app.edges import Origins
 from app.hub.hub import Hub
 from app.hub.wire_socket import WireSocket
 
@@ -28,6 +29,7 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
     def _prepare() -> None:
         if request.path == settings.ws_path and request.headers.get("Upgrade", "").lower() == "websocket":
             _check_handshake()
+            _check_origin(settings.allowed_origins)
             request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
             for name in SOCKETS:
                 if name in request.environ:
@@ -35,7 +37,7 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
 
     @sock.route(settings.ws_path)  # type: ignore[untyped-decorator]
     def _socket(ws: Server) -> None:
-        hub.serve(ws, settings.public_url or request.host_url.rstrip("/"))
+        hub.serve(ws, settings.public_url or request.url_root.rstrip("/"))
 
 
 def _check_handshake() -> None:
@@ -48,3 +50,10 @@ def _check_handshake() -> None:
         raise InvalidRequest("Sec-WebSocket-Key must be 16 bytes in base64.")
     if request.headers.get("Sec-WebSocket-Version") != "13":
         raise InvalidRequest("Sec-WebSocket-Version must be 13.")
+
+
+def _check_origin(origins: Origins) -> None:
+    """RFC 6455, section 10.2: browsers say which page asks. Whoever is no browser says nothing, or our own origin."""
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != f"{request.scheme}://{request.host}" and not origins.allow(origin):
+        raise Forbidden("Pages of this origin may not open a socket; the operator sets ALLOWED_ORIGINS.")

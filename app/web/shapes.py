@@ -74,5 +74,5 @@ def _metadata(job: Job, first: StoredPicture | None) -> PictureMetadata:
 
 def public_url(path: str) -> str:
     """The address of one of our own paths: under PUBLIC_URL where it is set, else as the caller reached us."""
-    base: str = current_app.config["PUBLIC_URL"] or request.host_url.rstrip("/")
+    base: str = current_app.config["PUBLIC_URL"] or request.url_root.rstrip("/")
     return base + path

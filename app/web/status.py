@@ -13,6 +13,7 @@ from app.adapters.memory import process_memory
 from app.config import Settings
 from app.services.health import Parts
 from app.web.api import Answer, Api, as_json
+from app.web.proxies import FORWARDED
 from app.web.schemas import HealthReport, Memory, SocketInfo
 from app.wiring import House
 
@@ -63,9 +64,10 @@ def operations(api: Api, house: House) -> None:
 
 def socket_url(settings: Settings) -> str:
     """The address for sockets: that of PUBLIC_URL where it is set, else the host that the caller used, with WS_PORT."""
-    base = urlsplit(settings.public_url or request.host_url)
+    base = urlsplit(settings.public_url or request.url_root)
     scheme = "wss" if base.scheme == "https" else "ws"
-    served_here = settings.public_url is None and settings.ws_port is not None and scheme == "ws"
+    direct = settings.public_url is None and not request.environ.get(FORWARDED)
+    served_here = direct and settings.ws_port is not None and scheme == "ws"
     host = f"[{base.hostname}]" if ":" in (base.hostname or "") else base.hostname
     netloc = f"{host}:{settings.ws_port}" if served_here else base.netloc
     return f"{scheme}://{netloc}{base.path.rstrip('/')}{settings.ws_path}"

@@ -9,10 +9,10 @@ import pytest
 
 from app.adapters.http import Fetcher
 from app.adapters.studio import PictureStudio
-from app.config import Allowlist
 from app.db.jobs import Job
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
+from app.edges import Allowlist
 from app.services.download import Download
 from tests.support.fakes import Bench
 from tests.support.hostile_host import HostileHost

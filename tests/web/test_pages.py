@@ -160,8 +160,8 @@ def test_the_examples_send_what_the_service_understands(client: FlaskClient, doc
 
 
 def test_the_examples_go_to_where_the_reader_reached_the_page(client: FlaskClient) -> None:
-    text = client.get("/docs", base_url="https://img.example:8443").text
-    assert "https://img.example:8443/api/images/generate" in text
+    text = client.get("/docs", base_url="https://img:8443").text
+    assert "https://img:8443/api/images/generate" in text
 
 
 def test_a_host_that_nobody_has_cannot_write_into_the_page(client: FlaskClient) -> None:

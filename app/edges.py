@@ -1,0 +1,92 @@
+"""What is believed of others: which origins pages may have, which proxies may speak for clients, whence pictures come."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+ANY_EXTENSION = "chrome-extension://*"
+_EXTENSION = re.compile(r"chrome-extension://[a-p]{32}")
+# Scheme, host and port as browsers write them (RFC 6454, section 6.2): lower case, no path, no default port.
+_WEB = re.compile(r"https?://(?:[a-z0-9_]([a-z0-9._-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Origins whose pages may use the service: each exactly, and all extensions of Chromium where `any_extension`."""
+
+    exact: frozenset[str] = frozenset()
+    any_extension: bool = True
+
+    @classmethod
+    def parse(cls, text: str) -> Origins:
+        """A comma list of origins; `chrome-extension://*` is every extension, `none` nobody. Raises ValueError."""
+        items = {item.strip() for item in text.split(",") if item.strip()}
+        if items == {"none"}:
+            return cls(any_extension=False)
+        exact = items - {ANY_EXTENSION}
+        if not items or not all(_is_origin(item) for item in exact):
+            raise ValueError
+        return cls(frozenset(exact), ANY_EXTENSION in items)
+
+    def allow(self, origin: str) -> bool:
+        """True for an `Origin` header that names one of these. `null` never does."""
+        return origin in self.exact or (self.any_extension and _EXTENSION.fullmatch(origin) is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowlist:
+    """Exceptions to the rule that images come from public addresses alone: host names and networks (CIDR)."""
+
+    hosts: frozenset[str] = frozenset()
+    networks: tuple[IPNetwork, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Allowlist:
+        """A comma list of both. Raises ValueError."""
+        hosts: set[str] = set()
+        found: list[IPNetwork] = []
+        for item in filter(None, (part.strip().lower() for part in text.split(","))):
+            if re.fullmatch(r"[0-9a-f.:]+(/[0-9]+)?", item) and ("." in item or ":" in item):
+                found.append(ipaddress.ip_network(item, strict=False))
+            elif re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", item):
+                hosts.add(item)
+            else:
+                raise ValueError
+        return cls(frozenset(hosts), tuple(found))
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """A certificate with its chain and its private key, both PEM."""
+
+    certificate: Path
+    key: Path
+
+
+def is_loopback(host: str) -> bool:
+    """True for a name or an address under which a machine reaches none but itself."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def networks(text: str) -> tuple[IPNetwork, ...]:
+    """A comma list of addresses and networks (CIDR). Raises ValueError."""
+    return tuple(ipaddress.ip_network(item.strip(), strict=False) for item in text.split(",") if item.strip())
+
+
+def _is_origin(text: str) -> bool:
+    if _EXTENSION.fullmatch(text):
+        return True
+    if not _WEB.fullmatch(text):
+        return False
+    parts = urlsplit(text)
+    return parts.port is None or (0 < parts.port < 65536 and parts.port != _DEFAULT_PORTS[parts.scheme])

@@ -1,0 +1,57 @@
+"""The name that a client calls us by ends up in addresses, so it must be a name, and where only this machine can reach
+us it must be one of this machine: a page elsewhere can have its own name point here (DNS rebinding), and would then
+count as one of our own."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from flask import Flask, request
+
+from app.config import Settings
+from app.domain.errors import InvalidRequest, Refusal
+from app.edges import is_loopback
+
+_HOST = re.compile(
+    r"(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
+)
+
+
+class UnknownHost(Refusal):
+    """This service is not known by that name: set PUBLIC_URL to its address, or TRUSTED_PROXIES to the proxy's."""
+
+    code = "ERR_UNKNOWN_HOST"
+    status = 421
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Refuse every request that calls us by what is no name of ours (RFC 9112, section 3.2)."""
+    public_name = (urlsplit(settings.public_url or "").hostname or "").lower()
+    near = is_loopback(settings.host) and not settings.trusted_proxies
+
+    @app.before_request
+    def _check_host() -> None:
+        name = host_name(request.headers.get("Host", request.host))
+        if name is None:
+            raise InvalidRequest("The Host header is not the name of a host.")
+        if near and name != public_name and not is_near(name):
+            raise UnknownHost
+
+
+def host_name(header: str) -> str | None:
+    """The name in a Host header, in lower case and without the port; None where it is none."""
+    found = _HOST.fullmatch(header)
+    return None if found is None else found["name"].lower().strip("[]").removesuffix(".")
+
+
+def is_near(name: str) -> bool:
+    """True for names that nobody else can have point here: addresses, localhost, names without a dot."""
+    if "." not in name or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""What browsers are told: which pages may read, what else an answer may not be used for, and under which names."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import edges, wiring
+from app.factory import create_app
+from app.web.headers import HEADERS
+from tests.support.fakes import Bench
+
+EXTENSION = "chrome-extension://" + "abcdefghijklmnop" * 2
+ASKED = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+EVIL = ["https://evil.example", "null", "*", EXTENSION + ".evil.example", "http://localhost", ""]
+
+
+@pytest.mark.parametrize("path", ["/api/images/generate", "/api/uploads/x", "/health", "/nowhere"])
+def test_a_page_that_is_allowed_may_ask_beforehand(client: FlaskClient, path: str) -> None:
+    answer = client.options(path, headers={"Origin": EXTENSION, **ASKED})
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == EXTENSION
+    assert "PUT" in answer.headers["Access-Control-Allow-Methods"]
+    assert "Authorization" in answer.headers["Access-Control-Allow-Headers"]
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+    assert "Origin" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize("origin", EVIL)
+def test_another_page_is_refused_beforehand_and_told_nothing(client: FlaskClient, origin: str) -> None:
+    answer = client.options("/api/images/generate", headers={"Origin": origin, **ASKED})
+    assert (answer.status_code, answer.json["code"]) == (403, "ERR_FORBIDDEN")
+    assert not [name for name in dict(answer.headers) if name.startswith("Access-Control-")]
+
+
+@pytest.mark.parametrize("path", ["/health", "/nowhere", "/api/images/generate"])
+def test_an_allowed_page_may_read_every_answer_and_its_headers(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, headers={"Origin": EXTENSION})
+    assert answer.headers["Access-Control-Allow-Origin"] == EXTENSION
+    exposed = answer.headers["Access-Control-Expose-Headers"]
+    assert all(name in exposed for name in ("X-Correlation-Id", "X-RateLimit-Limit", "Retry-After", "ETag"))
+
+
+@pytest.mark.parametrize("origin", EVIL)
+def test_another_page_may_read_none(client: FlaskClient, origin: str) -> None:
+    answer = client.get("/health", headers={"Origin": origin})
+    assert not [name for name in dict(answer.headers) if name.startswith("Access-Control-")]
+    assert "Origin" in answer.headers["Vary"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/docs", "/docs/style.css", "/openapi.json", "/nowhere", "/", "/ws"])
+def test_every_answer_carries_the_headers_that_bind_browsers(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert not [name for name in HEADERS if name not in answer.headers]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_over_https_browsers_are_told_to_stay_there(client: FlaskClient) -> None:
+    assert (
+        client.get("/health", base_url="https://localhost").headers["Strict-Transport-Security"] == "max-age=31536000"
+    )
+
+
+@pytest.mark.parametrize(
+    "host", ["a b", 'x"><b>', "img.example/evil", "user@localhost", "a,b", "localhost:port", "[::1", "..", "", "é"]
+)
+def test_a_host_that_is_no_name_is_refused(client: FlaskClient, host: str) -> None:
+    answer = client.get("/api/websocket/info", headers={"Host": host})
+    assert answer.status_code == 400
+    assert host == "" or host not in answer.text
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:3000", "127.0.0.1", "[::1]:3000", "inside", "a.localhost"])
+def test_where_only_this_machine_can_come_its_own_names_are_known(client: FlaskClient, host: str) -> None:
+    assert client.get("/health", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:3000", "evil.example."]
+)
+def test_a_name_that_a_stranger_had_point_here_is_not(client: FlaskClient, host: str) -> None:
+    answer = client.get("/health", headers={"Host": host})
+    assert (answer.status_code, answer.json["code"]) == (421, "ERR_UNKNOWN_HOST")
+
+
+PROXIES = edges.networks("10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"host": "0.0.0.0"}, {"public_url": "https://img.example"}, {"trusted_proxies": PROXIES}]
+)
+def test_where_others_can_come_other_names_are_known(bench: Bench, changes: dict[str, object]) -> None:
+    house = wiring.build(bench.with_settings(**changes).tools)
+    client = create_app(house.settings, house).test_client()
+    assert client.get("/health", headers={"Host": "img.example"}).status_code == 200
