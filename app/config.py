@@ -17,11 +17,15 @@ from urllib.parse import urlsplit
 
 from app import edges
 from app.edges import Allowlist, IPNetwork, Origins, TlsFiles
+from app.limits import Limits
 
 T = TypeVar("T")
 
 # http only on this machine: whoever can change what is fetched can sign what they like
-JWKS = (r"https://[^\s]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/[^\s]*", "an address that begins with https://")
+JWKS = (
+    r"https://[^\s]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/[^\s]*",
+    "an address that begins with https://",
+)
 CLAMAV = (r"unix:///.+|tcp://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}", "tcp://host:port or unix:///path")
 
 
@@ -73,6 +77,7 @@ class Settings:
     jwt_issuer: str
     jwt_audience: str
     token_lifetime_ms: int
+    limits: Limits
     allowed_origins: Origins
     trusted_proxies: tuple[IPNetwork, ...]
     tls: TlsFiles | None
@@ -145,6 +150,7 @@ class Settings:
             jwt_issuer=read.text("JWT_ISSUER", "imagefleet"),
             jwt_audience=read.text("JWT_AUDIENCE", "imagefleet"),
             token_lifetime_ms=read.whole("TOKEN_LIFETIME_MS", 3_600_000, 1_000),
+            limits=Limits.read(read),
             allowed_origins=read.origins("ALLOWED_ORIGINS"),
             trusted_proxies=read.networks("TRUSTED_PROXIES"),
             tls=read.tls("TLS_CERT", "TLS_KEY"),

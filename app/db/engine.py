@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Engine, Table, create_engine, event, make_url, select
+from sqlalchemy import BigInteger, Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -59,6 +59,15 @@ class Transaction:
         """An INSERT into `table` that can be told what to do on a conflict."""
         dialect = postgresql if self.connection.dialect.name == "postgresql" else sqlite
         return dialect.insert(table)
+
+    def one_at_a_time(self, room: str, name: str) -> None:
+        """Wait for every other transaction that is at this place (`name` in `room`); those that come later wait for us.
+
+        SQLite needs nothing: its writers follow one another anyway.
+        """
+        if self.connection.dialect.name == "postgresql":
+            keys = (func.hashtext(room), func.hashtext(name))
+            self.connection.execute(select(func.pg_advisory_xact_lock(*keys)))
 
     def after_commit(self, action: Callable[[], object]) -> None:
         """Have `action` done after the commit, in the order given, and not at all where the transaction fails."""

@@ -95,6 +95,27 @@ class Unavailable(Refusal):
     status = 503
 
 
+class RateLimited(Refusal):
+    """You submit requests faster than you may; come again when `Retry-After` says so."""
+
+    code = RATE_LIMIT
+    status = 429
+
+
+class QuotaExceeded(Refusal):
+    """You have as much here as you may have."""
+
+    code = "ERR_QUOTA_EXCEEDED"
+    status = 429
+
+
+class TooManySockets(Refusal):
+    """Your address has as many sockets open as it may have."""
+
+    code = "ERR_TOO_MANY_SOCKETS"
+    status = 429
+
+
 class MalformedMessage(Refusal):
     """Invalid message format"""
 

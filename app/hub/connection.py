@@ -15,12 +15,18 @@ from wsproto.events import Ping
 
 from app import logs
 from app.domain import messages
+from app.domain.buckets import Flow
 from app.domain.messages import Message
+from app.hub.seats import Seat
 from app.hub.wire_socket import WireSocket
 
 QUEUED = 128
 UNREAD = 32
 PARTING_S = 1.0
+MESSAGES_BURST_S = 4.0
+# Who says more than may be said is slowed down; who goes on for so long without a pause is sent away.
+MESSAGES_OVER_S = 10.0
+BYTES_OVER_S = 60.0
 
 GOING_AWAY = 1001
 SERVER_ERROR = 1011
@@ -28,6 +34,7 @@ RESTARTING = 1012
 REPLACED = 4000
 NOT_AUTHENTICATED = 4001
 TOO_SLOW = 4002
+FLOODING = 4003
 SILENT = 4004
 
 log = logs.get(__name__)
@@ -50,14 +57,22 @@ class _Out:
     close: tuple[int, str] | None = None
 
 
-class Connection:
-    """A WebSocket of this process. `base_url` is the http(s) address under which its extension reached us."""
+class Abuse(Exception):
+    """Whoever speaks here says too much, or nonsense: the socket is to be closed."""
 
-    def __init__(self, ws: Server, base_url: str) -> None:
+
+class Connection:
+    """A WebSocket of this process. `base_url` is the http(s) address under which its extension reached us.
+
+    `messages_per_s` is how many messages are taken a second, beyond some at once; 0 for any number.
+    """
+
+    def __init__(self, ws: Server, base_url: str, messages_per_s: int = 0, seat: Seat | None = None) -> None:
         self.id = str(uuid.uuid4())
         self.base_url = base_url
         self.extension_id: str | None = None
         self.closing = False
+        self._seat = seat
         self._ws = ws
         self._wire: WireSocket = ws.sock
         self._wire.hold_while(lambda: ws.connected and len(ws.input_buffer) >= UNREAD)
@@ -66,6 +81,7 @@ class Connection:
         self._asked: list[Offer] | None = None  # offers that the ping under way is to prove; None where none is
         self._before_pong: int | None = None  # messages still to be taken that may have come before the pong
         self._pause = threading.Event()
+        self._messages = Flow(messages_per_s, MESSAGES_BURST_S, time.monotonic())
         self._writer = threading.Thread(target=self._write, name="socket-writer", daemon=True)
         self._writer.start()
 
@@ -75,12 +91,31 @@ class Connection:
         return time.monotonic() - self._wire.heard_at
 
     def receive(self, timeout_s: float) -> str | bytes | None:
-        """The next message, None where none came in time. Raises ConnectionClosed."""
+        """The next message, None where none came in time. Raises ConnectionClosed, and Abuse where too much comes."""
+        self._slow_down()
         received: str | bytes | None = self._ws.receive(timeout=timeout_s)
         if received is not None and self._before_pong:
             self._before_pong -= 1
+        if received is not None:
+            self._messages.spend(1, time.monotonic())
         self._wire.room()
         return received
+
+    def _slow_down(self) -> None:
+        """Wait until the next message may be taken: what is not read holds its sender up."""
+        now = time.monotonic()
+        wait_s = self._messages.wait_s(now)
+        if self._messages.over_for_s(now) > MESSAGES_OVER_S:
+            raise Abuse("You send more messages than are taken here.")
+        if self._wire.over_for_s > BYTES_OVER_S:
+            raise Abuse("You send more bytes than are taken here.")
+        if wait_s:
+            self._pause.wait(wait_s)
+
+    def let_in(self) -> None:
+        """The other side has authenticated."""
+        if self._seat is not None:
+            self._seat.authenticated()
 
     def send(self, message: Message) -> None:
         """Have the message sent."""

@@ -14,6 +14,7 @@ from app.adapters.background import Background
 from app.adapters.bus import CHANGES, Listener, hub_channel
 from app.domain.errors import Unavailable
 from app.hub.connection import GOING_AWAY, REPLACED, RESTARTING, SERVER_ERROR, Connection, Offer
+from app.hub.seats import Seat, Seats
 from app.hub.session import Session
 from app.wiring import House
 
@@ -26,6 +27,7 @@ class Hub:
     def __init__(self, house: House) -> None:
         self.id = str(uuid.uuid4())
         self.house = house
+        self.seats = Seats(house.settings.limits)
         self._connections: dict[str, Connection] = {}
         self._closing = threading.Event()
         self._aside = Background("hub")
@@ -39,9 +41,9 @@ class Hub:
         self._listener.start()
         self._presence.start()
 
-    def serve(self, ws: Server, base_url: str) -> None:
+    def serve(self, ws: Server, base_url: str, seat: Seat) -> None:
         """Serve one socket until it closes."""
-        connection = Connection(ws, base_url)
+        connection = Connection(ws, base_url, self.house.settings.limits.socket_messages_per_s, seat)
         if self._closing.is_set():
             connection.close(GOING_AWAY, "the server goes away")
         self._connections[connection.id] = connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from flask import Flask, request
+from flask import Flask, g, request
 from flask_sock import Sock
 from simple_websocket import Server
 
@@ -30,14 +30,22 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
         if request.path == settings.ws_path and request.headers.get("Upgrade", "").lower() == "websocket":
             _check_handshake()
             _check_origin(settings.allowed_origins)
+            g.seat = hub.seats.take(g.caller.address)
             request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
             for name in SOCKETS:
                 if name in request.environ:
-                    request.environ[name] = WireSocket(request.environ[name])
+                    request.environ[name] = WireSocket(
+                        request.environ[name], bytes_per_s=settings.limits.socket_bytes_per_s
+                    )
+
+    @app.teardown_request
+    def _leave(_error: BaseException | None) -> None:
+        if (seat := g.pop("seat", None)) is not None:
+            seat.leave()
 
     @sock.route(settings.ws_path)  # type: ignore[untyped-decorator]
     def _socket(ws: Server) -> None:
-        hub.serve(ws, settings.public_url or request.url_root.rstrip("/"))
+        hub.serve(ws, settings.public_url or request.url_root.rstrip("/"), g.seat)
 
 
 def _check_handshake() -> None:

@@ -16,7 +16,7 @@ from app.db.fleet import Socket
 from app.domain import messages, parsing
 from app.domain.errors import MalformedMessage, Refusal, Unavailable
 from app.domain.messages import Authenticate, Heartbeat, Incoming, Report
-from app.hub.connection import NOT_AUTHENTICATED, REPLACED, RESTARTING, SILENT, Connection, Offer
+from app.hub.connection import FLOODING, NOT_AUTHENTICATED, REPLACED, RESTARTING, SILENT, Abuse, Connection, Offer
 from app.services.generation import Holder
 from app.wiring import House
 
@@ -41,6 +41,7 @@ class Session:
         self.hub_id = hub_id
         self._pause = threading.Event()
         self._proofs: list[Offer] = []  # that are not noted yet
+        self._bad = 0  # messages in a row that nobody can understand
 
     def run(self) -> None:
         """The whole life. Returns when the socket is closed."""
@@ -51,6 +52,9 @@ class Session:
                 self._serve(hello)
         except ConnectionClosed:
             pass
+        except Abuse as abuse:
+            self._refuse(Refusal(str(abuse)))
+            self.connection.close(FLOODING, "too much, or nonsense")
         except Unavailable:
             self.connection.close(RESTARTING, "the database is away; please connect again")
         finally:
@@ -68,10 +72,12 @@ class Session:
                 message = _parse(received)
             except MalformedMessage as refusal:
                 self._refuse(refusal)
+                self._understood(False)
                 continue
             if isinstance(message, Authenticate):
                 return message
             self._refuse(Refusal("Send authenticate first: nothing else is heard before it."))
+            self._understood(False)
         self._refuse(Refusal(f"No authenticate came within {self.settings.authentication_timeout_ms} ms."))
         self.connection.close(NOT_AUTHENTICATED, "not authenticated in time")
         return None
@@ -100,6 +106,7 @@ class Session:
         connection.await_answer(ANSWER_S)
         socket = Socket(self.hub_id, connection.id)
         welcome = self.house.extensions.connected(hello, socket, connection.check_open)
+        connection.let_in()
         held = None if hello.active_request_ids is None else welcome.held
         self.connection.send(messages.AuthenticationSuccess(hello.extension_id, clock.now(), held))
         log.info("An extension connected", action="extension.connected", extension_id=hello.extension_id)
@@ -116,6 +123,7 @@ class Session:
         request_id = correlation_id = None
         try:
             message = _parse(received)
+            self._understood(True)
             if isinstance(message, Report):
                 request_id, correlation_id = message.request_id, message.correlation_id
             token = logs.correlation_id.set(correlation_id)
@@ -125,6 +133,14 @@ class Session:
                 logs.correlation_id.reset(token)
         except Refusal as refusal:
             self._refuse(refusal, request_id)
+            if isinstance(refusal, MalformedMessage):
+                self._understood(False)
+
+    def _understood(self, it_was: bool) -> None:
+        """Raises Abuse once too many messages in a row were not."""
+        self._bad = 0 if it_was else self._bad + 1
+        if self._bad and self._bad == self.settings.limits.max_bad_messages:
+            raise Abuse(f"{self._bad} messages in a row could not be understood.")
 
     def _once_possible(self, action: Callable[[], T]) -> T:
         """A result is not lost to a database that is away for a moment: it is kept here meanwhile, and nothing more read."""

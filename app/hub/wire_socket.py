@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from app.domain.buckets import Flow
+
 SEND_TIMEOUT_S = 10.0
 BYTES_PER_S = 2 * 2**20
-BURST_BYTES = 4 * 2**20
+BURST_S = 2.0
 
 
 class WireSocket:
@@ -22,14 +24,17 @@ class WireSocket:
     def __init__(self, raw: Any, send_timeout_s: float = SEND_TIMEOUT_S, bytes_per_s: int = BYTES_PER_S) -> None:
         self._raw = raw
         self._send_timeout_s = send_timeout_s
-        self._bytes_per_s = bytes_per_s
+        self._flow = Flow(bytes_per_s, BURST_S, time.monotonic())
         self._sending = threading.Lock()
-        self._tokens = float(BURST_BYTES)
-        self._filled_at = time.monotonic()
         self._room = threading.Event()
         self._is_full: Callable[[], bool] = bool
         self.heard_at = time.monotonic()
         self.too_slow = False
+
+    @property
+    def over_for_s(self) -> float:
+        """For how long more has come than may, without a pause, in seconds."""
+        return self._flow.over_for_s(time.monotonic())
 
     def hold_while(self, is_full: Callable[[], bool]) -> None:
         """Read no more while `is_full` says so; `room` tells that it may have changed."""
@@ -62,7 +67,7 @@ class WireSocket:
         self._wait_for_tokens()
         data: bytes = self._raw.recv(size)
         self.heard_at = time.monotonic()
-        self._tokens -= len(data)
+        self._flow.spend(len(data), self.heard_at)
         time.sleep(0)  # under gevent a peer that always has something to say would not let others speak
         return data
 
@@ -82,8 +87,5 @@ class WireSocket:
                 self._room.wait()
 
     def _wait_for_tokens(self) -> None:
-        now = time.monotonic()
-        self._tokens = min(float(BURST_BYTES), self._tokens + (now - self._filled_at) * self._bytes_per_s)
-        self._filled_at = now
-        if self._tokens < 0:
-            time.sleep(-self._tokens / self._bytes_per_s)
+        if wait_s := self._flow.wait_s(time.monotonic()):
+            time.sleep(wait_s)

@@ -11,6 +11,7 @@ from app.domain.orders import Order
 from app.domain.policy import place_in_line
 from app.services import steps
 from app.services.admission import Admission
+from app.services.quotas import Quotas
 from app.services.tools import Tools
 
 
@@ -20,13 +21,17 @@ class Submission:
     def __init__(self, tools: Tools, admission: Admission) -> None:
         self.tools = tools
         self.admission = admission
+        self.quotas = Quotas(tools)
 
     def submit(self, order: Order, correlation_id: str) -> Job:
-        """Accept the order; when this returns, it is in the database for good. Raises Unavailable."""
+        """Accept the order; when this returns, it is in the database for good.
 
+        Raises Unavailable, and QuotaExceeded where the user has as much as a user may have.
+        """
         self.admission.check()
 
         def work(tx: Transaction) -> Job:
+            self.quotas.check(tx, order.user_id)
             job = self._insert(tx, order, correlation_id)
             events.append(tx, job, ImageGenerationRequestedEvent(order.model, order.user_id))
             tx.after_commit(lambda: self.tools.bus.changed(steps.change(job)))

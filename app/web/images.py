@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Response, g, request
 
 from app.adapters import clock
-from app.domain.errors import AlreadyFinished, NotFound
+from app.domain.errors import AlreadyFinished, NotFound, QuotaExceeded, RateLimited
 from app.domain.ids import is_request_id
 from app.domain.orders import Order
-from app.web import shapes, streams
+from app.web import limits, shapes, streams
 from app.web.api import Answer, Api
 from app.web.schemas import (
     Accepted,
@@ -36,11 +36,13 @@ def operations(api: Api, house: House) -> None:
         tag=TAG,
         summary="Submit a request",
         body=GenerateRequest,
-        answers=(Answer("The request is kept and will be done", Accepted),),
+        answers=(Answer("The request is kept and will be done", Accepted, headers=limits.HEADERS),),
+        refusals=(RateLimited, QuotaExceeded),
     )
     def generate_image(body: GenerateRequest) -> Accepted:
         """Accept a request for pictures. Once this is answered the request is in the database and is not lost any more;
-        follow it by its `requestId`."""
+        follow it by its `requestId`. Each request that is valid costs one token of the rate limit."""
+        limits.charge(body.user_id)
         order = Order(body.prompt, body.model, body.user_id, body.parameters, body.deadline_ms)
         job = house.submission.submit(order, g.correlation_id)
         return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=shapes.time(job.created_at))

@@ -17,7 +17,7 @@ from app.domain.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from app.web import examples, stream_schema
+from app.web import examples, limits, stream_schema
 from app.web.api import JSON, Answer, Operation
 from app.web.errors import KNOWN, PROBLEM
 from app.web.guard import HEADER
@@ -49,8 +49,27 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "pattern": r"^bytes ([0-9]+-[0-9]+|\*)/[0-9]+$"},
         "example": "bytes 0-1023/1482113",
     },
+    limits.LIMIT: {
+        "description": "How many requests you may submit at once: of the limit that leaves you least. Absent where the "
+        "operator has switched limits off.",
+        "schema": {"type": "integer", "minimum": 1},
+        "example": 20,
+        "required": False,
+    },
+    limits.REMAINING: {
+        "description": "How many of them you may still submit now.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 19,
+        "required": False,
+    },
+    limits.RESET: {
+        "description": "When all of them are there again, in seconds since the epoch; they come back one by one.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 1705233606,
+        "required": False,
+    },
 }
-_CARRIED = {405: ("Allow",), 416: ("Content-Range",), 503: ("Retry-After",)}
+_CARRIED = {405: ("Allow",), 416: ("Content-Range",), 429: ("Retry-After", *limits.HEADERS), 503: ("Retry-After",)}
 
 NOT_ALLOWED = "MethodNotAllowed"
 

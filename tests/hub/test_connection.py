@@ -25,7 +25,11 @@ class FakeServer:
         self.sent: list[Any] = []
         self.thread = threading.Thread()
         self.sock = SimpleNamespace(
-            hold_while=lambda full: None, room=lambda: None, send=self.sent.append, close=lambda: None
+            hold_while=lambda full: None,
+            room=lambda: None,
+            send=self.sent.append,
+            close=lambda: None,
+            over_for_s=0.0,
         )
         self.ws = SimpleNamespace(send=lambda event: type(event).__name__)
 

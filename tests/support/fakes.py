@@ -18,6 +18,9 @@ from app.config import Settings
 from app.db.engine import Database
 from app.services.tools import Tools
 
+# Tests submit as much as they like; those about limits set them.
+UNLIMITED = {"RATE_LIMIT_MAX_REQUESTS": "0", "RATE_LIMIT_GLOBAL": "0"}
+
 Answer = bytes | Exception | Callable[[], bytes]
 
 
@@ -145,6 +148,6 @@ class Bench:
 def bench(database: Database, folder: Path) -> Bench:
     """Tools on this database; pictures lie in `folder`, are judged for real, and come from the fake web."""
     store, tasks, bus, fetch, chance = LocalStore(folder), FakeTasks(), FakeBus(), FakeFetch(), FakeChance()
-    settings = dataclasses.replace(Settings.from_env({}), storage_path=folder)
+    settings = dataclasses.replace(Settings.from_env(UNLIMITED), storage_path=folder)
     tools = Tools(settings, database, tasks, bus, store, fetch, check_and_store_as_png, chance)
     return Bench(tools, store, tasks, bus, fetch, chance)

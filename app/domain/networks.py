@@ -1,0 +1,19 @@
+"""Whose an address is."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def network(address: str) -> str:
+    """What one client holds for certain: an IPv4 address, or of IPv6 a network of 64 bits, which is given out whole.
+
+    What is no address, such as the name of a unix socket, stands for itself.
+    """
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))

@@ -1,0 +1,67 @@
+"""How much one user may have here: requests that wait, requests a day, bytes of pictures. Asked as requests come in."""
+
+from __future__ import annotations
+
+import math
+
+from app.db import holdings
+from app.db.engine import Transaction
+from app.domain.errors import QuotaExceeded
+from app.services.tools import Tools
+
+DAY_MS = 86_400_000
+SOON_S = 30
+LATER_S = 3_600
+
+
+class Quotas:
+    """Refuses what would exceed a quota. What is accepted already is always finished."""
+
+    def __init__(self, tools: Tools) -> None:
+        self.limits = tools.settings.limits
+
+    def check(self, tx: Transaction, user_id: str) -> None:
+        """Raises QuotaExceeded where the user may not have one request more.
+
+        It is asked in the transaction that adds the request, and nobody else adds one of that user before its end.
+        """
+        limits = self.limits
+        if not (limits.quota_waiting or limits.quota_per_day or limits.quota_stored_bytes):
+            return
+        tx.one_at_a_time("quota", user_id)
+        if limits.quota_waiting:
+            self._waiting(tx, user_id)
+        if limits.quota_per_day:
+            self._day(tx, user_id)
+        if limits.quota_stored_bytes:
+            self._stored(tx, user_id)
+
+    def _waiting(self, tx: Transaction, user_id: str) -> None:
+        most = self.limits.quota_waiting
+        if holdings.waits_for(tx.connection, user_id, most):
+            raise QuotaExceeded(
+                f"You have {most} requests that wait, and may not have more (QUOTA_WAITING). "
+                "There is room as soon as one of them is begun or called off.",
+                retry_after_s=SOON_S,
+            )
+
+    def _day(self, tx: Transaction, user_id: str) -> None:
+        most = self.limits.quota_per_day
+        first = holdings.accepted_since(tx.connection, user_id, tx.now - DAY_MS, most)
+        if first is not None:
+            wait_s = max(1, math.ceil((first + DAY_MS - tx.now) / 1000))
+            raise QuotaExceeded(
+                f"You have submitted {most} requests in the last 24 hours, and may not submit more (QUOTA_PER_DAY). "
+                f"The next one is possible in {wait_s} s.",
+                retry_after_s=wait_s,
+            )
+
+    def _stored(self, tx: Transaction, user_id: str) -> None:
+        most = self.limits.quota_stored_bytes
+        stored = holdings.bytes_stored(tx.connection, user_id)
+        if stored >= most:
+            raise QuotaExceeded(
+                f"Your pictures take {stored} of {most} bytes (QUOTA_STORED_BYTES). "
+                "There is room once the operator has removed some of them or allows more.",
+                retry_after_s=LATER_S,
+            )

@@ -1,0 +1,170 @@
+"""How often one may submit requests: token buckets for each user, each address and everybody, through Flask-Limiter."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import cast
+
+import redis
+from flask import Flask, Response, current_app, g
+from flask_limiter import Limiter, RateLimitExceeded
+from limits import RateLimitItem
+from limits.storage import RedisStorage, Storage
+from limits.strategies import STRATEGIES, RateLimiter
+from limits.util import WindowStats
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.adapters.buckets import TIMEOUT_S, Buckets, Taken
+from app.config import Settings
+from app.domain.access import Caller
+from app.domain.buckets import SECOND_US, Bucket
+from app.domain.errors import RateLimited
+from app.domain.networks import network
+from app.limits import Limits
+
+STRATEGY = "token-bucket"
+EXTENSION = "rate_limits"
+EVERYBODY = "everybody"
+LIMIT, REMAINING, RESET = HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+
+_WORDS = {
+    "user": "You may submit {tokens} requests in {seconds} s, and {most} at once",
+    "address": "Your address may submit {tokens} requests in {seconds} s, and {most} at once",
+    EVERYBODY: "The service takes {tokens} requests in {seconds} s from everybody together",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of the limits: of whom, how many requests in a window, how many at once."""
+
+    whose: str
+    tokens: int
+    window_ms: int
+    most: int
+
+    @property
+    def bucket(self) -> Bucket:
+        """The same as a bucket."""
+        return Bucket.of(self.tokens, self.window_ms, self.most)
+
+    def refusal(self, wait_us: int) -> RateLimited:
+        """What is said where it holds somebody up."""
+        wait_s = max(1, math.ceil(wait_us / SECOND_US))
+        said = _WORDS[self.whose].format(tokens=self.tokens, seconds=f"{self.window_ms / 1000:g}", most=self.most)
+        return RateLimited(f"{said}. Come again in {wait_s} s.", retry_after_s=wait_s)
+
+
+class TokenBucket(RateLimiter):
+    """Flask-Limiter's strategy of that name. A hit takes from all buckets that the request counts against, or from none."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(storage)
+        self._buckets = Buckets(cast(redis.Redis, cast(RedisStorage, storage).get_connection()))
+
+    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        """Take `cost` tokens; `g.taken` has what came of it."""
+        g.taken = self._buckets.take({name: kind.bucket for name, kind in g.counted.items()}, cost)
+        return bool(g.taken.given)
+
+    def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
+        """Nothing asks without taking."""
+        raise NotImplementedError
+
+    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
+        """When the narrowest bucket is full again (s since the epoch), and how many tokens it has."""
+        kind, debt_us = _narrowest(g.counted, g.taken)
+        return WindowStats(time.time() + debt_us / SECOND_US, kind.bucket.left(debt_us))
+
+
+class RateLimits:
+    """Counts the submissions of one application."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self.limits = settings.limits
+        cast(dict[str, type[RateLimiter]], STRATEGIES)[STRATEGY] = TokenBucket
+        self._limiter = Limiter(
+            lambda: next(iter(g.counted)),
+            strategy=STRATEGY,
+            storage_uri=settings.redis_url.replace("unix://", "redis+unix://", 1),
+            storage_options=cast(dict[str, str | int], _PATIENCE),
+            headers_enabled=False,
+        )
+        self._limiter.init_app(app)
+        self._hit = self._limiter.shared_limit(_as_text(self.limits), scope="generate")(_nothing)
+
+    def charge(self, caller: Caller, claimed_user: str) -> None:
+        """One submission more. Raises RateLimited, with the time to come back."""
+        g.counted = dict(counted(self.limits, caller, claimed_user))
+        if not g.counted:
+            return
+        try:
+            self._hit()
+        except RateLimitExceeded:
+            kind, debt_us = _narrowest(g.counted, g.taken)
+            raise kind.refusal(kind.bucket.wait_us(debt_us)) from None
+
+
+_PATIENCE = {
+    "socket_connect_timeout": TIMEOUT_S,
+    "socket_timeout": TIMEOUT_S,
+    "retry": Retry(NoBackoff(), 0),
+    "max_connections": 200,
+}
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Count the submissions to `app`, and tell how many are left. Install it after what finds out who asks."""
+    app.extensions[EXTENSION] = RateLimits(app, settings)
+    app.after_request(_tell)
+
+
+def charge(claimed_user: str) -> None:
+    """The request that is being served submits something. Raises RateLimited."""
+    cast(RateLimits, current_app.extensions[EXTENSION]).charge(g.caller, claimed_user)
+
+
+def counted(limits: Limits, caller: Caller, claimed_user: str) -> Mapping[str, Kind]:
+    """The buckets that a submission is taken from, by name: the user's, everybody's; and the address's where nobody
+    has to prove who they are, for there one may call oneself many names."""
+    kinds: dict[str, Kind] = {}
+    window_ms, burst = limits.rate_window_ms, limits.rate_burst
+    if limits.rate_requests:
+        kinds[caller.limit_key(claimed_user)] = Kind("user", limits.rate_requests, window_ms, burst)
+    if limits.rate_per_address and not caller.known:
+        most = math.ceil(limits.rate_per_address * burst / (limits.rate_requests or burst))
+        kinds[f"address:{network(caller.address)}"] = Kind("address", limits.rate_per_address, window_ms, most)
+    if limits.rate_global:
+        kinds[EVERYBODY] = Kind(EVERYBODY, limits.rate_global, window_ms, limits.rate_global)
+    return kinds
+
+
+def _narrowest(counted: Mapping[str, Kind], taken: Taken) -> tuple[Kind, int]:
+    """The limit that holds up longest, or else leaves least, and its debt in µs."""
+    pairs = list(zip(counted.values(), taken.debts_us, strict=True))
+    return max(pairs, key=lambda pair: (pair[0].bucket.wait_us(pair[1]), -pair[0].bucket.left(pair[1])))
+
+
+def _tell(response: Response) -> Response:
+    taken: Taken | None = g.get("taken")
+    if taken is not None and response.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
+        kind, debt_us = _narrowest(g.counted, taken)
+        response.headers[LIMIT] = str(kind.most)
+        response.headers[REMAINING] = str(kind.bucket.left(debt_us))
+        response.headers[RESET] = str(math.ceil(time.time() + debt_us / SECOND_US))
+    return response
+
+
+def _as_text(limits: Limits) -> str:
+    """For Flask-Limiter, which wants it in its own words and leaves the counting to the strategy."""
+    most = max(1, limits.rate_requests or limits.rate_per_address or limits.rate_global)
+    return f"{most} per {max(1, math.ceil(limits.rate_window_ms / 1000))} seconds"
+
+
+def _nothing() -> None:
+    """What Flask-Limiter guards: it counts when this is called, so that what is refused as invalid costs nothing."""
