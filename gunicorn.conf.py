@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 
 from app.config import BadSetting, Settings
-from app.launch.checks import NotReady, check_ports
+from app.launch.checks import NotReady, check_ports, check_tls
 from app.launch.parent import end_with_parent
 
 if TYPE_CHECKING:
+    import ssl
+
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
@@ -31,6 +34,7 @@ except BadSetting as problem:
 
 HOST = f"[{settings.host}]" if ":" in settings.host else settings.host
 LEAVE_S = 2.0
+HANDSHAKE_S = 10.0
 MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - where Linux keeps files in memory
 
 bind = [f"{HOST}:{port}" for port in (settings.port, settings.ws_port) if port]
@@ -52,6 +56,11 @@ limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 8190
 
+# Nobody is believed here about whom he speaks for: app/web/proxies.py does that, for TRUSTED_PROXIES.
+forwarded_allow_ips = ""
+
+certfile, keyfile = (str(settings.tls.certificate), str(settings.tls.key)) if settings.tls else (None, None)
+
 # Requests are logged by the application, as JSON with the correlation id.
 accesslog = None
 loglevel = "warning" if settings.log_level == "info" else settings.log_level
@@ -68,11 +77,29 @@ def on_starting(server: Arbiter) -> None:
     if not (server.master_pid or "LISTEN_FDS" in os.environ):  # listeners handed over are bound already
         try:
             check_ports(settings)
+            check_tls(settings)
         except NotReady as problem:
             sys.exit(str(problem))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * worker_connections
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+
+
+def ssl_context(_config: object, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """TLS 1.2 or later; whoever does not shake hands, or not in time, is gone without a trace in the log."""
+    context = make()
+    wrap = context.wrap_socket
+
+    def shake_hands(sock: socket.socket, **options: Any) -> ssl.SSLSocket:
+        try:
+            with gevent.Timeout(HANDSHAKE_S, TimeoutError):
+                return wrap(sock, **options)
+        except OSError:
+            sock.close()
+            raise gevent.GreenletExit from None
+
+    context.wrap_socket = shake_hands
+    return context
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:

@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from app.config import BadSetting, Settings
-from app.launch.checks import NotReady, check_folders, check_ports, writable_folder
+from app.launch.checks import NotReady, check_folders, check_ports, check_tls, writable_folder
 from app.launch.console import complain, say, tell
 from app.launch.embedded import embedded_redis
 from app.launch.greeting import greeting
-from app.launch.health import is_healthy, local_authority
+from app.launch.health import is_healthy, local_authority, scheme
 from app.launch.procfile import read_procfile
 from app.launch.schema import migrate
 from app.launch.service import Service
@@ -54,8 +54,12 @@ def environment(settings: Settings, redis_url: str) -> dict[str, str]:
 
 
 def extension(settings: Settings) -> Service:
-    """The reference extension, so that the first request is done without a browser."""
-    server = f"http://{local_authority(settings, settings.port)}"
+    """The reference extension, so that the first request is done without a browser.
+
+    Over TLS it asks for the name that the certificate is for; SSL_CERT_FILE names who vouches for one of your own.
+    """
+    local = f"{scheme(settings)}://{local_authority(settings, settings.port)}"
+    server = (settings.tls and settings.public_url) or local
     python_path = os.pathsep.join(filter(None, ["client", given("PYTHONPATH")]))
     command = (sys.executable, "-m", "imagefleet", "extension", "--server", server)
     return Service("extension", command, env={"PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1"})
@@ -97,6 +101,7 @@ async def launch(settings: Settings, *, demo: bool) -> None:
     """Start everything in order and keep it running until somebody asks us to stop. Raises NotReady."""
     processes = read_procfile(PROCFILE)
     check_ports(settings)
+    check_tls(settings)
     check_folders(settings)
     with ExitStack() as until_exit:
         async with Supervisor(say, say) as supervisor:

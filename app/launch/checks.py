@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,27 @@ def check_ports(settings: Settings) -> None:
     for variable, port in (("PORT", settings.port), ("WS_PORT", settings.ws_port)):
         if port:
             _check_port(settings.host, port, variable)
+
+
+def check_tls(settings: Settings) -> None:
+    """Raises NotReady where TLS_CERT and TLS_KEY are given and cannot be used together."""
+    if settings.tls is None:
+        return
+    files = {"TLS_CERT": settings.tls.certificate, "TLS_KEY": settings.tls.key}
+    for variable, path in files.items():
+        try:
+            path.open("rb").close()
+        except OSError as problem:
+            raise NotReady(f"{variable}={path}: the file cannot be read ({os.strerror(problem.errno or 0)}).") from None
+    try:
+        # a key with a pass phrase would have the server ask for it at a terminal
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            settings.tls.certificate, settings.tls.key, password=lambda: ""
+        )
+    except (ssl.SSLError, ValueError):
+        raise NotReady(
+            f"TLS_CERT={settings.tls.certificate}: it must be a certificate in PEM that TLS_KEY, without a pass phrase, is for."
+        ) from None
 
 
 def check_folders(settings: Settings) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from app.config import Settings
-from app.launch.health import local_authority
+from app.launch.health import local_authority, scheme
 
 TRY = """\
 Imagefleet is ready.
 
   HTTP      {http}
-  sockets   ws://{sockets}{path}
+  sockets   {sockets}{path}
   pictures  {pictures}
 {extension}
 Ask for a picture, then look at it with the requestId from the answer:
@@ -26,8 +26,8 @@ WITHOUT_DEMO = "\nNo extension is started here (DEMO=off); requests wait until o
 def greeting(settings: Settings, *, demo: bool) -> str:
     """Where everything is and a request to try."""
     return TRY.format(
-        http=f"http://{local_authority(settings, settings.port)}",
-        sockets=local_authority(settings, settings.socket_port),
+        http=f"{scheme(settings)}://{local_authority(settings, settings.port)}",
+        sockets=f"{scheme(settings, 'ws')}://{local_authority(settings, settings.socket_port)}",
         path=settings.ws_path,
         pictures=settings.storage_path,
         extension=WITH_DEMO if demo else WITHOUT_DEMO,

@@ -1,8 +1,9 @@
-"""Does the web process answer? Asked over plain HTTP, where it says it listens."""
+"""Does the web process answer? Asked where it says it listens, over TLS where it serves that."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 from app.config import Settings
 
@@ -21,12 +22,26 @@ def local_authority(settings: Settings, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def scheme(settings: Settings, plain: str = "http") -> str:
+    """What addresses begin with: `plain`, or with an s where TLS_CERT is served."""
+    return plain if settings.tls is None else f"{plain}s"
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """Whether our own process on this machine lives is no matter of what its certificate says."""
+    if settings.tls is None:
+        return None
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 async def is_healthy(settings: Settings) -> bool:
     """True where GET /health is answered with 200 within `ANSWER_S` seconds."""
     request = f"GET /health HTTP/1.1\r\nHost: {local_authority(settings, settings.port)}\r\nConnection: close\r\n\r\n"
     try:
         async with asyncio.timeout(ANSWER_S):
-            reader, writer = await asyncio.open_connection(local_host(settings), settings.port)
+            reader, writer = await asyncio.open_connection(local_host(settings), settings.port, ssl=_tls(settings))
             try:
                 writer.write(request.encode())
                 return (await reader.readline()).split()[1:2] == [b"200"]

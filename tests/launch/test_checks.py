@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from app.launch.checks import NotReady, check_folders, check_ports, writable_folder
+from app.launch.checks import NotReady, check_folders, check_ports, check_tls, writable_folder
+from tests.support.certificates import self_signed
 from tests.support.ports import free_port
 
 
@@ -78,3 +79,28 @@ def test_a_folder_that_cannot_be_used_says_why(
     with pytest.raises(NotReady) as refused:
         writable_folder(Path(folder), "IMAGE_STORAGE_PATH")
     assert str(refused.value) == f"IMAGE_STORAGE_PATH: the folder {folder} cannot be used: {why}."
+
+
+def refusal_of_tls(certificate: Path, key: Path) -> str:
+    with pytest.raises(NotReady) as refused:
+        check_tls(settings(TLS_CERT=str(certificate), TLS_KEY=str(key)))
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_a_certificate_with_its_key_can_be_served(tmp_path: Path) -> None:
+    made = self_signed(tmp_path)
+    check_tls(settings(TLS_CERT=str(made.file), TLS_KEY=str(made.key)))
+    check_tls(settings())
+
+
+def test_a_certificate_that_cannot_be_served_is_named(tmp_path: Path) -> None:
+    made, other = self_signed(tmp_path), self_signed(tmp_path, "other")
+    locked = self_signed(tmp_path, "locked", passphrase="a pass phrase")
+    missing = tmp_path / "missing.pem"
+    assert (
+        refusal_of_tls(missing, made.key) == f"TLS_CERT={missing}: the file cannot be read (No such file or directory)."
+    )
+    assert refusal_of_tls(made.file, missing).startswith(f"TLS_KEY={missing}: ")
+    for certificate, key in ((made.file, other.key), (made.key, made.file), (locked.file, locked.key)):
+        assert refusal_of_tls(certificate, key).startswith(f"TLS_CERT={certificate}: it must be a certificate in PEM")
