@@ -8,7 +8,7 @@ from app import logs
 from app.config import Settings
 from app.hub import routes
 from app.hub.hub import Hub
-from app.web import cors, errors, files, guard, headers, hosts, images, limits, pages, status
+from app.web import access, accounts, cors, errors, files, guard, headers, hosts, images, limits, pages, status
 from app.web.api import Api
 from app.web.proxies import TrustedProxies
 from app.wiring import House, build, real_tools
@@ -28,10 +28,11 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     headers.install(app)
     hosts.install(app, settings)
     cors.install(app, settings.allowed_origins)
+    api = Api()
+    access.install(app, api, house)
     limits.install(app, settings)
     routes.install(app, hub, settings)
-    api = Api()
-    for room in (images, files, status):
+    for room in (images, files, accounts, status):
         room.operations(api, house)
     api.install(app)
     pages.install(app, api, settings)

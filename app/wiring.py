@@ -17,8 +17,11 @@ from app.adapters.redis_clients import redis_client
 from app.adapters.store import LocalStore
 from app.adapters.studio import PictureStudio
 from app.adapters.tasks import CeleryTasks
+from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
 from app.db.engine import Database, Runner, inline
+from app.services.access import Access
+from app.services.accounts import Accounts
 from app.services.admission import Admission
 from app.services.cancellation import Cancellation
 from app.services.dispatch import Dispatch
@@ -43,6 +46,8 @@ class House:
 
     settings: Settings
     tools: Tools
+    access: Access
+    accounts: Accounts
     submission: Submission
     lookup: Lookup
     watching: Watching
@@ -69,6 +74,7 @@ def real_tools(settings: Settings) -> Tools:
         fetch=Fetcher(settings.image_source_allowlist),
         studio=PictureStudio(),
         chance=SystemChance(),
+        tokens=JsonWebTokens(settings),
     )
 
 
@@ -77,9 +83,12 @@ def build(tools: Tools) -> House:
     requeueing = Requeueing(tools)
     extensions = Extensions(tools, requeueing)
     watching = Watching(tools)
+    access = Access(tools)
     return House(
         settings=tools.settings,
         tools=tools,
+        access=access,
+        accounts=Accounts(tools, access),
         submission=Submission(tools, Admission(tools)),
         lookup=Lookup(tools, watching),
         watching=watching,

@@ -6,7 +6,7 @@ from alembic import context
 
 from app.config import Settings
 from app.db.engine import make_engine
-from app.db.tables import metadata
+from app.db.people_tables import metadata
 
 
 def run(connection: object) -> None:

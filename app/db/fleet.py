@@ -10,6 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from app.db.engine import Transaction, now_ms
 from app.db.tables import extensions, hubs, jobs
+from app.domain.errors import Unauthorized
 from app.domain.messages import Authenticate
 from app.domain.policy import Candidate, Member
 from app.domain.states import Status
@@ -26,13 +27,19 @@ class Socket:
     connection_id: str
 
 
-def connect(tx: Transaction, hello: Authenticate, socket: Socket) -> Socket | None:
-    """The extension is connected through `socket`; returns the socket it had until now, where it still had one."""
-    query = select(extensions.c.connected, extensions.c.hub_id, extensions.c.connection_id)
+def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str | None = None) -> Socket | None:
+    """The extension is connected through `socket`; returns the socket it had until now, where it still had one.
+
+    Raises Unauthorized where that one came in with another token than `token_id`.
+    """
+    query = select(extensions.c.connected, extensions.c.hub_id, extensions.c.connection_id, extensions.c.token_id)
     before = tx.connection.execute(query.where(extensions.c.id == hello.extension_id).with_for_update()).first()
+    if before and before.connected and before.token_id not in (None, token_id):
+        raise Unauthorized("This extension is connected with another token; it is not pushed out.")
     values = {
         "hub_id": socket.hub_id,
         "connection_id": socket.connection_id,
+        "token_id": token_id,
         "connected": True,
         "available": True,
         "capabilities": list(hello.capabilities),

@@ -155,6 +155,7 @@ extensions = Table(
     Column("capabilities", JSON, nullable=False),
     Column("max_concurrent", Integer, nullable=False),
     Column("version", String(64)),
+    Column("token_id", String(128)),
     Column("held", Integer, nullable=False, server_default="0"),
     Column("connected_at", Ms, nullable=False),
     Column("heard_at", Ms, nullable=False),

@@ -46,11 +46,41 @@ class InvalidJson(Refusal):
     code = "ERR_INVALID_JSON"
 
 
+class Unauthorized(Refusal):
+    """This needs a key or a token that is good: send Authorization: Bearer with it."""
+
+    code = "ERR_UNAUTHORIZED"
+    status = 401
+
+    def __init__(self, detail: str | None = None, *, shown: bool = False) -> None:
+        super().__init__(detail)
+        self.shown = shown
+
+    @property
+    def challenge(self) -> str:
+        """What WWW-Authenticate says (RFC 6750, section 3); an error only where something was shown."""
+        error = f', error="invalid_token", error_description="{self.detail}"' if self.shown else ""
+        return f'Bearer realm="imagefleet"{error}'
+
+
 class Forbidden(Refusal):
     """You may not do this."""
 
     code = "ERR_FORBIDDEN"
     status = 403
+
+
+class MissingScope(Forbidden):
+    """Your key or token is not for this."""
+
+    def __init__(self, detail: str | None = None, *, scope: str = "") -> None:
+        super().__init__(detail)
+        self.scope = scope
+
+    @property
+    def challenge(self) -> str:
+        """What WWW-Authenticate says (RFC 6750, section 3.1)."""
+        return f'Bearer realm="imagefleet", error="insufficient_scope", scope="{self.scope}"'
 
 
 class NotFound(Refusal):

@@ -18,6 +18,7 @@ from app.domain.messages import (
     MAX_CONCURRENT,
     NOTE_CHARS,
     TEXT_CHARS,
+    TOKEN_CHARS,
     URL_CHARS,
     Authenticate,
     Heartbeat,
@@ -160,7 +161,7 @@ def _authenticate(read: _Fields) -> Authenticate:
         capabilities=tuple(capabilities),
         version=metadata.text("version", 64),
         max_concurrent=metadata.whole("maxConcurrent", 1, 1, MAX_CONCURRENT),
-        token=read.text("token", 4_096),
+        token=read.text("token", TOKEN_CHARS),
         active_request_ids=read.ids("activeRequestIds"),
     )
 

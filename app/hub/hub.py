@@ -41,14 +41,14 @@ class Hub:
         self._listener.start()
         self._presence.start()
 
-    def serve(self, ws: Server, base_url: str, seat: Seat) -> None:
-        """Serve one socket until it closes."""
+    def serve(self, ws: Server, base_url: str, seat: Seat, shown: str | None = None) -> None:
+        """Serve one socket until it closes; `shown` is the token that came with its handshake."""
         connection = Connection(ws, base_url, self.house.settings.limits.socket_messages_per_s, seat)
         if self._closing.is_set():
             connection.close(GOING_AWAY, "the server goes away")
         self._connections[connection.id] = connection
         try:
-            Session(connection, self.house, self.id).run()
+            Session(connection, self.house, self.id, shown).run()
         except Exception:
             log.exception("A session broke", action="session.broken", extension_id=connection.extension_id)
             connection.close(SERVER_ERROR, "the server made a mistake")

@@ -10,19 +10,25 @@ from flask_sock import Sock
 from simple_websocket import Server
 
 from app.config import Settings
+from app.domain.access import bearer_of
 from app.domain.errors import Forbidden, InvalidRequest
 from app.edges import Origins
 from app.hub.hub import Hub
 from app.hub.wire_socket import WireSocket
 
 # Where the servers that the WebSocket library knows put the connection's socket.
+PROTOCOL = "imagefleet"
+TOKEN = "token."  # noqa: S105 - what stands before one
 SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 
 
 def install(app: Flask, hub: Hub, settings: Settings) -> None:
     """Serve the socket path of `settings` on `app`."""
     # Frames are small, and compression would cost 90 KiB a socket and admit bombs: it is never agreed to.
-    app.config["SOCK_SERVER_OPTIONS"] = {"max_message_size": settings.max_message_bytes}
+    app.config["SOCK_SERVER_OPTIONS"] = {
+        "max_message_size": settings.max_message_bytes,
+        "subprotocols": [PROTOCOL],
+    }
     sock = Sock(app)
 
     @app.before_request
@@ -45,7 +51,15 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
 
     @sock.route(settings.ws_path)  # type: ignore[untyped-decorator]
     def _socket(ws: Server) -> None:
-        hub.serve(ws, settings.public_url or request.url_root.rstrip("/"), g.seat)
+        hub.serve(ws, settings.public_url or request.url_root.rstrip("/"), g.seat, _shown())
+
+
+def _shown() -> str | None:
+    """The token that came with the handshake; browsers cannot send it but as a sub-protocol beside our own."""
+    if (bearer := bearer_of(request.headers.get("Authorization", ""))) is not None:
+        return bearer
+    offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    return next((name.removeprefix(TOKEN) for name in offered if name.startswith(TOKEN)), None)
 
 
 def _check_handshake() -> None:

@@ -14,9 +14,10 @@ from app import logs
 from app.adapters import clock
 from app.db.fleet import Socket
 from app.domain import messages, parsing
-from app.domain.errors import MalformedMessage, Refusal, Unavailable
+from app.domain.errors import MalformedMessage, Refusal, Unauthorized, Unavailable
 from app.domain.messages import Authenticate, Heartbeat, Incoming, Report
 from app.hub.connection import FLOODING, NOT_AUTHENTICATED, REPLACED, RESTARTING, SILENT, Abuse, Connection, Offer
+from app.hub.entry import Entry
 from app.services.generation import Holder
 from app.wiring import House
 
@@ -34,11 +35,12 @@ log = logs.get(__name__)
 class Session:
     """Speaks with one extension until its socket closes."""
 
-    def __init__(self, connection: Connection, house: House, hub_id: str) -> None:
+    def __init__(self, connection: Connection, house: House, hub_id: str, shown: str | None = None) -> None:
         self.connection = connection
         self.house = house
         self.settings = house.settings
         self.hub_id = hub_id
+        self._entry = Entry(house.access, shown)
         self._pause = threading.Event()
         self._proofs: list[Offer] = []  # that are not noted yet
         self._bad = 0  # messages in a row that nobody can understand
@@ -55,6 +57,9 @@ class Session:
         except Abuse as abuse:
             self._refuse(Refusal(str(abuse)))
             self.connection.close(FLOODING, "too much, or nonsense")
+        except Unauthorized as refusal:
+            self._refuse(refusal)
+            self.connection.close(NOT_AUTHENTICATED, "no token that is good")
         except Unavailable:
             self.connection.close(RESTARTING, "the database is away; please connect again")
         finally:
@@ -91,6 +96,7 @@ class Session:
         try:
             self._once_possible(partial(self._welcome, hello))
             while True:
+                self._entry.check()
                 received = connection.receive(TURN_S)
                 if received is not None:
                     self._take(holder, received)
@@ -103,9 +109,10 @@ class Session:
     def _welcome(self, hello: Authenticate) -> None:
         """A process that was frozen or slow finds greetings whose senders have long gone elsewhere: they change nothing."""
         connection = self.connection
+        self._entry.admit(hello)
         connection.await_answer(ANSWER_S)
         socket = Socket(self.hub_id, connection.id)
-        welcome = self.house.extensions.connected(hello, socket, connection.check_open)
+        welcome = self.house.extensions.connected(hello, socket, connection.check_open, self._entry.token_id)
         connection.let_in()
         held = None if hello.active_request_ids is None else welcome.held
         self.connection.send(messages.AuthenticationSuccess(hello.extension_id, clock.now(), held))

@@ -20,13 +20,16 @@ class Cancellation:
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
 
-    def cancel(self, request_id: str) -> Job:
-        """End the request as cancelled; one that is cancelled already stays so. Raises NotFound, AlreadyFinished."""
-        return self.tools.database.write(lambda tx: self._cancel(tx, request_id))
+    def cancel(self, request_id: str, owner: str | None = None) -> Job:
+        """End the request as cancelled; one that is cancelled already stays so. Raises NotFound, AlreadyFinished.
 
-    def _cancel(self, tx: Transaction, request_id: str) -> Job:
+        Where an `owner` is given, nobody else's is found.
+        """
+        return self.tools.database.write(lambda tx: self._cancel(tx, request_id, owner))
+
+    def _cancel(self, tx: Transaction, request_id: str, owner: str | None) -> Job:
         job = jobs.find_to_change(tx, request_id)
-        if job is None:
+        if job is None or owner not in (None, job.user_id):
             raise NotFound(f"No request has the id {request_id}.")
         holder = job.holder if job.status is Status.PROCESSING else None
         done = steps.take(

@@ -32,15 +32,22 @@ class Extensions:
         self.tools = tools
         self.requeueing = requeueing
 
-    def connected(self, hello: Authenticate, socket: Socket, check: Callable[[], object] | None = None) -> Welcome:
+    def connected(
+        self,
+        hello: Authenticate,
+        socket: Socket,
+        check: Callable[[], object] | None = None,
+        token_id: str | None = None,
+    ) -> Welcome:
         """The extension is in. It takes up the jobs it lists and still holds; those it has forgotten are given back.
 
         An extension that lists nothing (the contract's own `authenticate`) keeps what it holds. A socket that it
         had before is told to close. `check` is called once nobody else can change the extension; what it raises undoes all.
+        `token_id` is what it came in with. Raises Unauthorized where it is connected with another token.
         """
 
         def work(tx: Transaction) -> Welcome:
-            before = fleet.connect(tx, hello, socket)
+            before = fleet.connect(tx, hello, socket, token_id)
             if check is not None:
                 check()
             if before is not None and before.connection_id != socket.connection_id:

@@ -55,21 +55,21 @@ class Lookup:
         self.tools = tools
         self.watching = watching
 
-    def view(self, request_id: str, wait_s: float = 0.0, since: int | None = None) -> View:
-        """The request as it stands. Raises NotFound.
+    def view(self, request_id: str, wait_s: float = 0.0, since: int | None = None, owner: str | None = None) -> View:
+        """The request as it stands; where an `owner` is given, nobody else's is found. Raises NotFound.
 
         With `wait_s` it answers as soon as there is something newer than version `since` (by default: newer than what is
         there now), or the request is final, or `wait_s` seconds are over.
         """
         if wait_s > 0:
-            self._await_news(request_id, wait_s, since)
-        return self.tools.database.read(lambda c: _views(c, [_found(c, request_id)])[0])
+            self._await_news(request_id, wait_s, since, owner)
+        return self.tools.database.read(lambda c: _views(c, [_found(c, request_id, owner)])[0])
 
-    def events_after(self, request_id: str, seq: int) -> tuple[Job, list[Logged]]:
+    def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[Logged]]:
         """The request, and what happened to it after the event numbered `seq`. Raises NotFound."""
 
         def work(connection: Connection) -> tuple[Job, list[Logged]]:
-            job = _found(connection, request_id)
+            job = _found(connection, request_id, owner)
             # events that came since are for the next look, which finds the job as they left it
             return job, events.after(connection, request_id, seq, job.last_event)
 
@@ -90,19 +90,19 @@ class Lookup:
         """What is known of the picture that is served under this file name."""
         return self.tools.database.read(lambda c: images.of_file(c, file))
 
-    def _await_news(self, request_id: str, wait_s: float, since: int | None) -> None:
+    def _await_news(self, request_id: str, wait_s: float, since: int | None, owner: str | None) -> None:
         ends = time.monotonic() + wait_s
         with self.watching.watch(request_id) as watch:
-            job = self.tools.database.read(lambda c: _found(c, request_id))
+            job = self.tools.database.read(lambda c: _found(c, request_id, owner))
             known = job.version if since is None else since
             if job.status not in FINAL and job.version <= known:
                 watch.pass_over(known)
                 watch.wait(ends - time.monotonic())
 
 
-def _found(connection: Connection, request_id: str) -> Job:
+def _found(connection: Connection, request_id: str, owner: str | None) -> Job:
     job = jobs.find(connection, request_id)
-    if job is None:
+    if job is None or owner not in (None, job.user_id):
         raise NotFound(f"No request has the id {request_id}.")
     return job
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from app.config import Settings
 from app.db.engine import Database
+from app.domain.access import Proof
 from app.domain.images import ImageLimits, Picture
 
 
@@ -89,6 +90,16 @@ class Studio(Protocol):
         """Write the picture in `source` into `target` as a clean PNG. Raises BadImage."""
 
 
+class Tokens(Protocol):
+    """Makes and reads tokens that are signed."""
+
+    def issue(self, proof: Proof, scope: str, now_s: int, key: bytes) -> str:
+        """A token that says what the proof says, signed with `key`."""
+
+    def read(self, token: str, key: bytes) -> Proof:
+        """What the token says. Raises Unauthorized where it is not good."""
+
+
 class Chance(Protocol):
     """Randomness."""
 
@@ -114,3 +125,4 @@ class Tools:
     fetch: Fetch
     studio: Studio
     chance: Chance
+    tokens: Tokens

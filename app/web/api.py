@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from werkzeug.routing import BaseConverter
 
+from app.domain.access import Need
 from app.domain.errors import Refusal
 from app.web import bodies
 
@@ -44,6 +45,7 @@ class Answer:
 class Operation:
     """One method of one address. `takes` is the content type of a body that is not JSON.
 
+    `need` is what its caller must come with, where not everybody is let in (see `app.web.access`).
     `refusals` are the domain's that it may answer with; `errors` the HTTP statuses that Flask itself refuses with.
     """
 
@@ -60,6 +62,7 @@ class Operation:
     headers: Mapping[str, str] = field(default_factory=dict)
     refusals: tuple[type[Refusal], ...] = ()
     errors: tuple[int, ...] = ()
+    need: Need = Need.READ
 
     @property
     def name(self) -> str:

@@ -25,8 +25,9 @@ CLOSE_CODES = {
     1011: "The server made a mistake: connect again after a pause.",
     1012: "The server starts afresh: connect again after a short random pause.",
     4000: "Replaced by a newer socket of the same `extensionId`: do not connect again.",
-    4001: "Not authenticated in time.",
+    4001: "Not authenticated in time, or without a token that is good, or it is no longer good.",
     4002: "It read too slowly. Where nothing more can be written to a socket, it just ends.",
+    4003: "It sent too much, or nonsense, for too long.",
     4004: "Nothing was heard for too long.",
 }
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app import logs
 from app.adapters import clock
-from app.domain.errors import Refusal
+from app.domain.errors import MissingScope, Refusal, Unauthorized
 from app.web.schemas import Problem
 
 PROBLEM = "application/problem+json"
@@ -53,6 +53,8 @@ def problem(status: int, code: str, detail: str) -> Response:
 
 def _refused(refusal: Refusal) -> Response:
     response = problem(refusal.status, refusal.code, refusal.detail)
+    if isinstance(refusal, Unauthorized | MissingScope):
+        response.headers["WWW-Authenticate"] = refusal.challenge
     if refusal.retry_after_s is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_s)
     return response

@@ -22,6 +22,7 @@ IMAGE_URL = "https://example.com/generated-image.png"
 FILE = f"{REQUEST_ID}_1705238520000.png"
 SIGNATURE = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
 LEASE = "Q3b0YxqkT1u7d0Jm9bqV2g"
+TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"  # noqa: S105 - an example
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 PARAMETERS = {"width": 1024, "height": 1024, "quality": "hd", "style": "natural", "numberOfImages": 1}
 CREATED, ASKED, MADE, STORED, TOLD = (
@@ -73,6 +74,7 @@ ANSWERED: dict[type[BaseModel], BaseModel] = {
         _RESULT,
         schemas.RequestPage(images=[_RESULT], next_cursor=REQUEST_ID, timestamp=TOLD),
         schemas.Cancelled(request_id=REQUEST_ID, correlation_id=CORRELATION_ID, timestamp=ASKED),
+        schemas.TokenIssued(token=TOKEN, expires_in=3600, scope="read write"),
         schemas.UploadReceipt(
             image_url=f"http://localhost:3000/api/uploads/{REQUEST_ID}/1/0",
             sha256=SHA256,

@@ -8,6 +8,7 @@ from flask import Response, request
 from werkzeug.http import parse_range_header
 from werkzeug.wsgi import wrap_file
 
+from app.domain.access import Need
 from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFound, PayloadTooLarge
 from app.domain.images import is_file_name
 from app.services.generation import IMAGES_PATH
@@ -36,6 +37,7 @@ def operations(api: Api, house: House) -> None:
         f"{IMAGES_PATH}<file>",
         tag=TAG,
         summary="A picture",
+        need=Need.NOTHING,
         headers={"Range": "Part of the file, as RFC 9110 has it.", "If-None-Match": "The ETag you have."},
         answers=(
             Answer("The picture", content_type="image/png", headers=KEPT),
@@ -70,6 +72,7 @@ def operations(api: Api, house: House) -> None:
         "/api/uploads/<request_id>",
         tag=TAG,
         summary="Hand over a picture",
+        need=Need.NOTHING,
         query=UploadQuery,
         takes="application/octet-stream",
         answers=(Answer("The bytes are here", UploadReceipt),),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Response, g, request
 
 from app.adapters import clock
-from app.domain.errors import AlreadyFinished, NotFound, QuotaExceeded, RateLimited
+from app.domain.access import Need
+from app.domain.errors import AlreadyFinished, Forbidden, NotFound, QuotaExceeded, RateLimited
 from app.domain.ids import is_request_id
-from app.domain.orders import Order
+from app.domain.orders import DEFAULT_USER, Order
 from app.web import limits, shapes, streams
 from app.web.api import Answer, Api
 from app.web.schemas import (
@@ -36,14 +37,16 @@ def operations(api: Api, house: House) -> None:
         tag=TAG,
         summary="Submit a request",
         body=GenerateRequest,
+        need=Need.WRITE,
         answers=(Answer("The request is kept and will be done", Accepted, headers=limits.HEADERS),),
-        refusals=(RateLimited, QuotaExceeded),
+        refusals=(Forbidden, RateLimited, QuotaExceeded),
     )
     def generate_image(body: GenerateRequest) -> Accepted:
         """Accept a request for pictures. Once this is answered the request is in the database and is not lost any more;
         follow it by its `requestId`. Each request that is valid costs one token of the rate limit."""
-        limits.charge(body.user_id)
-        order = Order(body.prompt, body.model, body.user_id, body.parameters, body.deadline_ms)
+        user_id = _user(body)
+        limits.charge(user_id)
+        order = Order(body.prompt, body.model, user_id, body.parameters, body.deadline_ms)
         job = house.submission.submit(order, g.correlation_id)
         return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=shapes.time(job.created_at))
 
@@ -59,7 +62,7 @@ def operations(api: Api, house: House) -> None:
     def get_image_status(request_id: str, query: WaitQuery) -> RequestStatus:
         """Status, progress, and why it waits or has failed. With `wait` the answer comes as soon as there is something
         newer than `since`, or the request is final, or the time is over."""
-        return shapes.status(house.lookup.view(_id(request_id), query.wait, query.since))
+        return shapes.status(house.lookup.view(_id(request_id), query.wait, query.since, g.caller.sees_only))
 
     @api.operation(
         "GET",
@@ -72,7 +75,7 @@ def operations(api: Api, house: House) -> None:
     )
     def get_image(request_id: str, query: WaitQuery) -> RequestResult:
         """The request and, once it is completed, its pictures. `wait` and `since` work as for the status."""
-        return shapes.result(house.lookup.view(_id(request_id), query.wait, query.since))
+        return shapes.result(house.lookup.view(_id(request_id), query.wait, query.since, g.caller.sees_only))
 
     @api.operation(
         "GET",
@@ -81,10 +84,11 @@ def operations(api: Api, house: House) -> None:
         summary="Your requests",
         query=ListQuery,
         answers=(Answer("A page of them, newest first", RequestPage),),
+        refusals=(Forbidden,),
     )
     def list_images(query: ListQuery) -> RequestPage:
         """A user's requests, newest first. Send `nextCursor` of a page as `cursor` to get the next."""
-        page = house.lookup.page(query.user_id, query.status, query.cursor, query.limit)
+        page = house.lookup.page(_user(query), query.status, query.cursor, query.limit)
         return RequestPage(
             images=[shapes.result(view) for view in page.views], next_cursor=page.cursor, timestamp=clock.now()
         )
@@ -94,12 +98,13 @@ def operations(api: Api, house: House) -> None:
         ONE,
         tag=TAG,
         summary="Call a request off",
+        need=Need.WRITE,
         answers=(Answer("It is called off", Cancelled),),
         refusals=(NotFound, AlreadyFinished),
     )
     def cancel_image(request_id: str) -> Cancelled:
         """End a request that is not final yet; its extension is told to stop. Doing it twice is no error."""
-        job = house.cancellation.cancel(_id(request_id))
+        job = house.cancellation.cancel(_id(request_id), g.caller.sees_only)
         return Cancelled(request_id=job.id, correlation_id=job.correlation_id, timestamp=clock.now())
 
     @api.operation(
@@ -118,7 +123,15 @@ def operations(api: Api, house: House) -> None:
     def follow_image(request_id: str, query: EventsQuery) -> Response:
         """What has happened to the request and what happens to it, as Server-Sent Events: facts carry their number as
         `id` and their type as `event`; `progress` events carry no id. Comments keep the connection alive."""
-        return streams.follow(house, _id(request_id), streams.last_seen(request, query.last_event_id))
+        return streams.follow(
+            house, _id(request_id), streams.last_seen(request, query.last_event_id), g.caller.sees_only
+        )
+
+
+def _user(said: GenerateRequest | ListQuery) -> str:
+    """Whom it is about: whoever it names, or else whoever asks. Raises Forbidden."""
+    claimed = said.user_id if "user_id" in said.model_fields_set else None
+    return g.caller.speaks_for(claimed) or DEFAULT_USER
 
 
 def _id(text: str) -> str:

@@ -75,7 +75,12 @@ _AUTHENTICATE = {
             ),
         },
     },
-    "token": _text(4_096, "Not looked at yet."),
+    "token": _text(
+        messages.TOKEN_CHARS,
+        "What the operator gave this extension. It may also come with the handshake: `Authorization: Bearer`, or "
+        "`Sec-WebSocket-Protocol: imagefleet, token.…`. Needed where only those are let in who show one, and for an "
+        "extensionId that has one.",
+    ),
     "activeRequestIds": {
         **_IDS,
         "description": "The requests that it still works on or holds a result of; others that it held are given back.",

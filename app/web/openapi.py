@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
+from app.domain.access import Need
 from app.web import examples, parameter_schema, responses
 from app.web.api import JSON, Operation
 from app.web.errors import KNOWN
@@ -25,25 +26,39 @@ ABOUT = (
     "that connect over a WebSocket (see `/asyncapi.json`).\n\n"
     "Every refusal is a problem (RFC 9457) with a `code` for programs and a sentence for people, also where an address "
     "is unknown (404, `ERR_NOT_FOUND`) or does not take a method (405, `ERR_METHOD_NOT_ALLOWED`, with `Allow`).\n\n"
+    "Where the operator lets in only those who show who they are (`AUTH_MODE=required`), send `Authorization: Bearer` with "
+    "an API key or a token. It is a user's: requests are then the user's own, and those of others are not found. "
+    "Otherwise it may be left out, and `userId` is believed. Pictures and signed uploads need none: their addresses cannot "
+    "be guessed.\n\n"
     f"Every answer carries `{HEADER}`: the one you sent, where it has 8 to 128 letters, digits and `. _ -`, or a new one. "
     "Times are UTC, as in `2024-01-14T12:00:00.000Z`."
 )
 TAGS = {
     "Images": "Submit requests for pictures, follow them, call them off.",
     "Files": "Pictures out; and in, from extensions whose pictures have no public address.",
+    "Access": "Tokens that are made from keys.",
     "Service": "How the service is, and where extensions connect.",
+}
+BEARER = "bearer"
+SCHEMES = {
+    BEARER: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`Authorization: Bearer` with an API key (`imgk_…`, also as `sk-imgk_…`), or with a token: one that "
+        "`POST /api/auth/token` made from a key, or one of an issuer that the operator trusts.",
+    }
 }
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 Schema = dict[str, Any]
 
 
-def document(operations: Iterable[Operation]) -> Schema:
-    """The whole document."""
+def document(operations: Iterable[Operation], *, required: bool = False) -> Schema:
+    """The whole document; `required` says whether everybody must show who they are."""
     served = list(operations)
     paths: dict[str, Schema] = {}
     for operation in served:
-        paths.setdefault(path(operation.rule), {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(path(operation.rule), {})[operation.method.lower()] = _operation(operation, required)
     return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": VERSION, "description": ABOUT, "license": LICENSE},
@@ -52,6 +67,7 @@ def document(operations: Iterable[Operation]) -> Schema:
         "paths": paths,
         "components": {
             "schemas": _schemas(served),
+            "securitySchemes": SCHEMES,
             "headers": {name: {"required": True, **header} for name, header in responses.HEADERS.items()},
             "responses": {responses.NOT_ALLOWED: responses.problems(405, dict([KNOWN[405]]))},
         },
@@ -63,7 +79,7 @@ def path(rule: str) -> str:
     return PART.sub(lambda found: "{" + to_camel(found[1]) + "}", rule)
 
 
-def _operation(operation: Operation) -> Schema:
+def _operation(operation: Operation, required: bool) -> Schema:
     said: Schema = {
         "operationId": operation.name,
         "tags": [operation.tag],
@@ -71,10 +87,18 @@ def _operation(operation: Operation) -> Schema:
         "description": operation.description,
         "parameters": [*_path_parameters(operation), *_query_parameters(operation), *_headers(operation)],
         "responses": responses.of(operation),
+        "security": _security(operation.need, required),
     }
     if body := _body(operation):
         said["requestBody"] = {"required": True, "content": body}
     return said
+
+
+def _security(need: Need, required: bool) -> list[Schema]:
+    """No need, a need, or something that is looked at where it is sent."""
+    if need is Need.NOTHING:
+        return []
+    return [{BEARER: []}] if required or need is Need.PROOF else [{}, {BEARER: []}]
 
 
 def _body(operation: Operation) -> Schema:

@@ -26,7 +26,7 @@ STATIC = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 def install(app: Flask, api: Api, settings: Settings) -> None:
     """Serve them on `app`."""
-    document = openapi.document(api.operations)
+    document = openapi.document(api.operations, required=settings.auth_required)
     described = json.dumps(document, ensure_ascii=False)
     page = _templates().get_template("docs.html")
 

@@ -21,6 +21,7 @@ FAILURES = {
     errors.DOWNLOAD_FAILED: "Failed to download generated image",
     errors.TIMEOUT: "Request timed out",
 }
+BEARER = '-H "Authorization: Bearer $IMAGEFLEET_API_KEY"'
 SHOWN_IN_CURL = {"wait"}
 CURL_FOR = {"text/event-stream": "--no-buffer", "image/png": "--remote-name"}
 
@@ -169,13 +170,14 @@ def _curl(method: str, path: str, operation: Schema, base: str) -> str:
             path = path.replace("{" + each["name"] + "}", str(each["example"]))
         elif each["in"] == "query" and (each["required"] or each["name"] in SHOWN_IN_CURL):
             query[each["name"]] = each["example"]
+    shown = "" if {} in operation["security"] or not operation["security"] else BEARER
     url = base + path + (f"?{urlencode(query)}" if query else "")
     how = {"GET": ""}.get(method, f"-X {method} ")
-    return " \\\n  ".join([f"curl {how}{shlex.quote(url)}", *_options(operation)])
+    return " \\\n  ".join([f"curl {how}{shlex.quote(url)}", *filter(None, [shown]), *_options(operation)])
 
 
 def _options(operation: Schema) -> Iterator[str]:
-    answered, _ = _only(operation["responses"]["200"]["content"])
+    answered, _ = _only(operation["responses"].get("200", {}).get("content", {}))
     if answered in CURL_FOR:
         yield CURL_FOR[answered]
     for content_type, media in operation.get("requestBody", {}).get("content", {}).items():

@@ -8,12 +8,15 @@ from http import HTTPStatus
 from typing import Any
 
 from app import logs
+from app.domain.access import Need
 from app.domain.errors import (
     InvalidJson,
     InvalidPrompt,
     InvalidRequest,
+    MissingScope,
     PayloadTooLarge,
     Refusal,
+    Unauthorized,
     Unavailable,
     UnsupportedMediaType,
 )
@@ -35,6 +38,11 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "Seconds to wait before you try again.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 2,
+    },
+    "WWW-Authenticate": {
+        "description": "What is to be shown, and what was wrong with what was (RFC 6750).",
+        "schema": {"type": "string", "pattern": "^Bearer "},
+        "example": 'Bearer realm="imagefleet"',
     },
     "Allow": {"description": "The methods that the address takes.", "schema": {"type": "string"}, "example": "POST"},
     "ETag": {
@@ -69,7 +77,13 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": False,
     },
 }
-_CARRIED = {405: ("Allow",), 416: ("Content-Range",), 429: ("Retry-After", *limits.HEADERS), 503: ("Retry-After",)}
+_CARRIED = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    416: ("Content-Range",),
+    429: ("Retry-After", *limits.HEADERS),
+    503: ("Retry-After",),
+}
 
 NOT_ALLOWED = "MethodNotAllowed"
 
@@ -122,7 +136,7 @@ def _refusals(operation: Operation) -> dict[int, dict[str, str]]:
     """Sentences by code, by status."""
     said: dict[int, dict[str, str]] = defaultdict(dict)
     for refusal in _refused_with(operation):
-        said[refusal.status][refusal.code] = (refusal.__doc__ or "").strip()
+        said[refusal.status].setdefault(refusal.code, (refusal.__doc__ or "").strip())
     for status in (*operation.errors, 500):
         code, text = KNOWN[status]
         said[status][code] = text
@@ -132,6 +146,10 @@ def _refusals(operation: Operation) -> dict[int, dict[str, str]]:
 def _refused_with(operation: Operation) -> Iterator[type[Refusal]]:
     yield from operation.refusals
     yield Unavailable
+    if operation.need is not Need.NOTHING:
+        yield Unauthorized
+    if operation.need.scope is not None:
+        yield MissingScope
     if operation.query is not None or operation.body is not None:
         yield InvalidRequest
     if operation.body is not None:

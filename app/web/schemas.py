@@ -209,6 +209,15 @@ class Cancelled(Told):
     timestamp: Time
 
 
+class TokenIssued(Told):
+    """A token in place of a key."""
+
+    token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a kind of token, not one
+    expires_in: int = Field(description="seconds")
+    scope: str = Field(description="what it may be used for, separated by spaces")
+
+
 class UploadReceipt(Told):
     """The bytes are here; `imageUrl` is what to report in `image_generated`."""
 

@@ -11,6 +11,7 @@ from flask import Response, request
 from app.adapters import clock
 from app.adapters.memory import process_memory
 from app.config import Settings
+from app.domain.access import Need
 from app.services.health import Parts
 from app.web.api import Answer, Api, as_json
 from app.web.proxies import FORWARDED
@@ -29,6 +30,7 @@ def operations(api: Api, house: House) -> None:
         "/health",
         tag=TAG,
         summary="How the service is",
+        need=Need.NOTHING,
         answers=(
             Answer("It works, if degraded without Redis", HealthReport),
             Answer("The database cannot be reached", HealthReport, status=503),
@@ -53,6 +55,7 @@ def operations(api: Api, house: House) -> None:
         "/api/websocket/info",
         tag=TAG,
         summary="Where extensions connect",
+        need=Need.CALLER,
         answers=(Answer("The address, and how many are connected", SocketInfo),),
     )
     def get_socket_info() -> SocketInfo:

@@ -25,9 +25,9 @@ def last_seen(request: Request, query: int) -> int:
     return int(header) if header.isascii() and header.isdigit() and len(header) < 10 else query
 
 
-def follow(house: House, request_id: str, seq: int) -> Response:
-    """Everything after event `seq`, as it comes. Raises NotFound."""
-    job, _ = house.lookup.events_after(request_id, seq)
+def follow(house: House, request_id: str, seq: int, owner: str | None = None) -> Response:
+    """Everything after event `seq`, as it comes; of nobody's request but the `owner`'s, if given. Raises NotFound."""
+    job, _ = house.lookup.events_after(request_id, seq, owner)
     if job.status in FINAL and seq >= job.last_event:
         return Response(status=204)
     return Response(

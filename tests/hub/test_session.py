@@ -81,13 +81,14 @@ class Flaky:
 
 
 def live(connection: FakeConnection, *, coming: Flaky, proofs: Flaky, reports: Flaky) -> None:
-    def connected(hello: Any, socket: Any, check: Callable[[], object]) -> Any:
+    def connected(hello: Any, socket: Any, check: Callable[[], object], token_id: str | None) -> Any:
         check()
         coming.note(hello.extension_id)
         return SimpleNamespace(held=())
 
     house = SimpleNamespace(
         settings=dataclasses.replace(Settings.from_env({}), heartbeat_timeout_ms=60_000),
+        access=SimpleNamespace(admit_extension=lambda extension_id, shown: None),
         extensions=SimpleNamespace(connected=connected, disconnected=lambda connection_id: None),
         generation=SimpleNamespace(
             handed_over=lambda request_id, lease: proofs.note(lease),

@@ -34,7 +34,7 @@ def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[Validatio
 VALIDATOR = validators.extend(Draft7Validator, {"pattern": _pattern})
 SCHEMAS = {kind: VALIDATOR(schema) for kind, schema in FROM_EXTENSION.items()}
 
-LENGTHS = [64, 128, 200, 2_000, 4_096]
+LENGTHS = [64, 128, 200, 2_000, 8_192]
 NUMBERS = [0, 1, -1, 50, 64, 65, 100, 101, 1_000_000, 1_000_001, 86_400_000, 86_400_001, 2**70]
 TEXTS = [
     "",

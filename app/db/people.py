@@ -1,0 +1,143 @@
+"""Those who may come in: users and their keys, the tokens of extensions, and tokens that were revoked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Label, Table, delete, insert, literal, or_, select, update
+
+from app.db.engine import Transaction, now_ms
+from app.db.people_tables import api_keys, extension_tokens, revoked_tokens, users
+from app.domain.access import Role, Scope, scope_text, scopes_of
+
+USED_EVERY_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A user's key as it is kept. Times in ms since the epoch."""
+
+    id: str
+    user_id: str
+    role: Role
+    name: str | None
+    hash: str
+    scopes: frozenset[Scope]
+    created_at: int
+    expires_at: int | None
+    revoked_at: int | None
+    last_used_at: int | None
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionToken:
+    """An extension's token as it is kept."""
+
+    id: str
+    extension_id: str
+    hash: str
+    expires_at: int | None
+    live: bool
+
+
+def add_user(tx: Transaction, user_id: str, role: Role) -> bool:
+    """Let the user be known; False where there is one of that name."""
+    row = tx.upsert(users).values(id=user_id, role=role.value, created_at=tx.now).on_conflict_do_nothing()
+    return tx.connection.execute(row).rowcount == 1
+
+
+def role_of(connection: Connection, user_id: str) -> Role | None:
+    """The user's role; None where there is no such user."""
+    role = connection.execute(select(users.c.role).where(users.c.id == user_id)).scalar()
+    return None if role is None else Role(role)
+
+
+def add_key(
+    tx: Transaction,
+    key_id: str,
+    digest: str,
+    user_id: str,
+    scopes: frozenset[Scope],
+    name: str | None,
+    expires_at: int | None,
+) -> None:
+    """Keep a new key of the user."""
+    values = {"id": key_id, "hash": digest, "user_id": user_id, "scope": scope_text(scopes), "name": name}
+    tx.connection.execute(insert(api_keys).values(**values, created_at=tx.now, expires_at=expires_at))
+
+
+def keys(connection: Connection, *, key_id: str | None = None, user_id: str | None = None) -> list[Key]:
+    """The key of that id, or all of a user, or all; oldest first."""
+    query = select(api_keys, users.c.role, _live(api_keys)).join(users).order_by(api_keys.c.created_at, api_keys.c.id)
+    if key_id is not None:
+        query = query.where(api_keys.c.id == key_id)
+    if user_id is not None:
+        query = query.where(api_keys.c.user_id == user_id)
+    return [
+        Key(
+            row.id,
+            row.user_id,
+            Role(row.role),
+            row.name,
+            row.hash,
+            scopes_of(row.scope),
+            row.created_at,
+            row.expires_at,
+            row.revoked_at,
+            row.last_used_at,
+            bool(row.live),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def add_extension_token(tx: Transaction, token_id: str, digest: str, extension_id: str, expires_at: int | None) -> None:
+    """Keep a new token of the extension."""
+    values = {"id": token_id, "hash": digest, "extension_id": extension_id, "expires_at": expires_at}
+    tx.connection.execute(insert(extension_tokens).values(**values, created_at=tx.now))
+
+
+def extension_token(connection: Connection, token_id: str) -> ExtensionToken | None:
+    """The extension's token of that id."""
+    names = ("id", "extension_id", "hash", "expires_at")
+    query = select(*(extension_tokens.c[name] for name in names), _live(extension_tokens))
+    row = connection.execute(query.where(extension_tokens.c.id == token_id)).first()
+    return None if row is None else ExtensionToken(row.id, row.extension_id, row.hash, row.expires_at, bool(row.live))
+
+
+def is_claimed(connection: Connection, extension_id: str) -> bool:
+    """True where a token was made for this extension and not revoked: nobody else goes by its name."""
+    mine = (extension_tokens.c.extension_id == extension_id, extension_tokens.c.revoked_at.is_(None))
+    return connection.execute(select(literal(1)).where(*mine).limit(1)).first() is not None
+
+
+def used(tx: Transaction, table: Table, row_id: str) -> None:
+    """A key or a token was used; noted once a minute."""
+    long_ago = or_(table.c.last_used_at.is_(None), table.c.last_used_at <= tx.now - USED_EVERY_MS)
+    tx.connection.execute(update(table).where(table.c.id == row_id, long_ago).values(last_used_at=tx.now))
+
+
+def revoke(tx: Transaction, table: Table, row_id: str) -> bool:
+    """End a key or a token for good; False where there is none of that id. Twice is no error."""
+    tx.connection.execute(
+        update(table).where(table.c.id == row_id, table.c.revoked_at.is_(None)).values(revoked_at=tx.now)
+    )
+    return tx.connection.execute(select(literal(1)).where(table.c.id == row_id)).first() is not None
+
+
+def revoke_token(tx: Transaction, jti: str, expires_at: int) -> None:
+    """A token is no longer good. Those that have ended by themselves need not be remembered."""
+    tx.connection.execute(delete(revoked_tokens).where(revoked_tokens.c.expires_at < tx.now - USED_EVERY_MS))
+    row = tx.upsert(revoked_tokens).values(jti=jti, expires_at=expires_at, revoked_at=tx.now)
+    tx.connection.execute(row.on_conflict_do_nothing())
+
+
+def is_revoked(connection: Connection, jti: str) -> bool:
+    """True for a token that was revoked."""
+    return connection.execute(select(literal(1)).where(revoked_tokens.c.jti == jti)).first() is not None
+
+
+def _live(table: Table) -> Label[bool]:
+    running = or_(table.c.expires_at.is_(None), table.c.expires_at > now_ms())
+    return (table.c.revoked_at.is_(None) & running).label("live")

@@ -1,0 +1,50 @@
+"""The tables of those who may come in. Of secrets only their SHA-256 is kept; times are ms since the epoch."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, String, Table
+
+from app.db.tables import Ms, metadata
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("created_at", Ms, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("user_id", String(128), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", String(128)),
+    Column("hash", String(64), nullable=False),
+    Column("scope", String(64), nullable=False),
+    Column("created_at", Ms, nullable=False),
+    Column("expires_at", Ms),
+    Column("revoked_at", Ms),
+    Column("last_used_at", Ms),
+)
+
+extension_tokens = Table(
+    "extension_tokens",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("extension_id", String(128), nullable=False, index=True),
+    Column("hash", String(64), nullable=False),
+    Column("created_at", Ms, nullable=False),
+    Column("expires_at", Ms),
+    Column("revoked_at", Ms),
+    Column("last_used_at", Ms),
+)
+
+# Tokens that ended before their time; a row goes once its token would have ended anyway.
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("jti", String(128), primary_key=True),
+    Column("expires_at", Ms, nullable=False, index=True),
+    Column("revoked_at", Ms, nullable=False),
+)

@@ -1,0 +1,199 @@
+"""Who may come in: what callers show is held against what is kept, and against the clock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Table
+
+from app import logs
+from app.db import notes, people
+from app.db.people import ExtensionToken, Key
+from app.db.people_tables import api_keys, extension_tokens
+from app.domain.access import Kind, Proof, Role, Secret, scope_text
+from app.domain.errors import Forbidden, Unauthorized, Unavailable
+from app.services.tools import Tools
+
+REMEMBERED_S = 1.0
+REMEMBERED = 10_000
+
+log = logs.get(__name__)
+
+
+class Access:
+    """Decides who is let in."""
+
+    def __init__(self, tools: Tools, remembered_s: float = REMEMBERED_S) -> None:
+        self.tools = tools
+        self._memory = _Memory(remembered_s)
+        self._signing_key: bytes | None = None
+
+    @property
+    def required(self) -> bool:
+        """True where everybody has to show who they are."""
+        return self.tools.settings.auth_required
+
+    def authenticate(self, bearer: str) -> Proof:
+        """Whose key or token this is, where it is good. Raises Unauthorized, Unavailable.
+
+        What was revoked in this process is refused at once, what was revoked elsewhere within a second.
+        """
+        secret = Secret.read(bearer)
+        if secret is None:
+            proof = self.tools.tokens.read(bearer, self.signing_key())
+            self._check_not_revoked(proof)
+            return proof
+        return self._key(secret) if secret.prefix == Secret.KEY else self._extension_token(secret)
+
+    def admit_extension(self, extension_id: str, bearer: str | None) -> Proof | None:
+        """What the extension of this id comes in with; None where it needs nothing. Raises Unauthorized, Unavailable."""
+        if bearer:
+            proof = self.authenticate(bearer)
+            if proof.role is not Role.EXTENSION or proof.subject != extension_id:
+                raise Unauthorized("The token is not one of the extension of this extensionId.", shown=True)
+            return proof
+        if self.required:
+            raise Unauthorized("authenticate.token is missing: the operator makes one for each extension.")
+        if self.tools.database.read(lambda c: people.is_claimed(c, extension_id)):
+            raise Unauthorized("This extensionId has a token: send it as authenticate.token.")
+        return None
+
+    def check_still_good(self, proof: Proof) -> None:
+        """Raises Unauthorized where what somebody came in with has expired or was revoked since."""
+        if proof.expires_at is not None and proof.expires_at <= time.time() * 1000:
+            raise Unauthorized("The token has expired.", shown=True)
+        if proof.kind is Kind.EXTENSION_TOKEN:
+            found: ExtensionToken | None = self._memory.find(
+                ("x", proof.id), lambda: self._read_extension_token(proof.id)
+            )
+            if found is None or not found.live:
+                raise Unauthorized("The token was revoked, or has expired.", shown=True)
+        else:
+            self._check_not_revoked(proof)
+
+    def exchange(self, proof: Proof) -> tuple[str, int, str]:
+        """A token for a key: the token, its seconds, its scope. Raises Forbidden where it is no key that was shown."""
+        if proof.kind is not Kind.KEY:
+            raise Forbidden("Only an API key can be exchanged for a token.")
+        return self.issue(proof.subject, proof.role, scope_text(proof.scopes), key=proof)
+
+    def issue(
+        self, subject: str, role: Role, scope: str, *, lifetime_ms: int | None = None, key: Proof | None = None
+    ) -> tuple[str, int, str]:
+        """A new token: it, its seconds, its scope. One that is made for a key ends no later than that key does."""
+        signing = self.signing_key()
+        now = self.tools.database.write(lambda tx: tx.now)
+        ends = now + (lifetime_ms or self.tools.settings.token_lifetime_ms)
+        if key is not None and key.expires_at is not None:
+            ends = min(ends, key.expires_at)
+        jti, key_id = self.tools.chance.token(), key.id if key is not None else None
+        proof = Proof(Kind.TOKEN, jti, subject, role, frozenset(), ends, key_id)
+        return self.tools.tokens.issue(proof, scope, now // 1000, signing), max(1, (ends - now) // 1000), scope
+
+    def revoke(self, proof: Proof) -> None:
+        """The token that was shown is no longer good. Raises Forbidden for what is none."""
+        if proof.kind is not Kind.TOKEN:
+            raise Forbidden("Only a token can be revoked here; keys are revoked by the operator.")
+        self.revoke_token(proof.id, proof.expires_at or 0)
+
+    def revoke_token(self, jti: str, expires_at: int) -> None:
+        """The token of that `jti` is no longer good; `expires_at` (ms) says how long that must be remembered."""
+        self.tools.database.write(lambda tx: people.revoke_token(tx, jti, expires_at))
+        self._memory.forget(("t", jti))
+
+    def signing_key(self) -> bytes:
+        """What our tokens are signed with: JWT_SECRET, or a key that was made once and is kept in the database."""
+        if self.tools.settings.jwt_secret:
+            return self.tools.settings.jwt_secret.encode()
+        if self._signing_key is None:
+            fresh = self.tools.chance.bytes(32)
+            self._signing_key = self.tools.database.write(lambda tx: notes.secret(tx, "tokens", fresh))
+        return self._signing_key
+
+    def _key(self, secret: Secret) -> Proof:
+        key = self._memory.find(("k", secret.id), lambda: self._read_key(secret.id))
+        if key is None or not secret.matches(key.hash) or not key.live:
+            raise Unauthorized("The key is not one that is good here.", shown=True)
+        self._note_use(api_keys, "k", secret.id)
+        return Proof(Kind.KEY, key.id, key.user_id, key.role, key.scopes, key.expires_at)
+
+    def _extension_token(self, secret: Secret) -> Proof:
+        token = self._memory.find(("x", secret.id), lambda: self._read_extension_token(secret.id))
+        if token is None or not secret.matches(token.hash) or not token.live:
+            raise Unauthorized("The token is not one that is good here.", shown=True)
+        self._note_use(extension_tokens, "x", secret.id)
+        proof = (token.id, token.extension_id, Role.EXTENSION, frozenset[Any](), token.expires_at)
+        return Proof(Kind.EXTENSION_TOKEN, *proof)
+
+    def _check_not_revoked(self, proof: Proof) -> None:
+        if self._memory.find(("t", proof.id), lambda: self._is_revoked(proof.id)):
+            raise Unauthorized("The token was revoked.", shown=True)
+        key_id = proof.key_id
+        if key_id is None:
+            return
+        key = self._memory.find(("k", key_id), lambda: self._read_key(key_id))
+        if key is None or not key.live:
+            raise Unauthorized("The key that the token was made from was revoked, or has expired.", shown=True)
+
+    def _note_use(self, table: Table, kind: str, row_id: str) -> None:
+        """When it was used last, once a minute a process; nobody is kept out where that cannot be written down."""
+        if not self._memory.first_use((kind, row_id)):
+            return
+        try:
+            self.tools.database.write(lambda tx: people.used(tx, table, row_id))
+        except Unavailable:
+            log.warning("The use of a key was not noted", action="access.unnoted", key_id=row_id)
+
+    def _read_key(self, key_id: str) -> Key | None:
+        found = self.tools.database.read(lambda c: people.keys(c, key_id=key_id))
+        return found[0] if found else None
+
+    def _read_extension_token(self, token_id: str) -> ExtensionToken | None:
+        return self.tools.database.read(lambda c: people.extension_token(c, token_id))
+
+    def _is_revoked(self, jti: str) -> bool:
+        return self.tools.database.read(lambda c: people.is_revoked(c, jti))
+
+
+class _Memory:
+    """What the database said a moment ago. Bounded: it is emptied when it is full; what was not found is not kept."""
+
+    def __init__(self, kept_s: float) -> None:
+        self._kept_s = kept_s
+        self._found: dict[tuple[str, str], tuple[float, Any]] = {}
+        self._used: dict[tuple[str, str], float] = {}
+        self._lock = threading.Lock()
+
+    def find(self, name: tuple[str, str], look: Callable[[], Any]) -> Any:
+        """What `look` found within the last moment, or finds now."""
+        at, found = self._found.get(name, (float("-inf"), None))
+        if time.monotonic() - at < self._kept_s:
+            return found
+        began, found = time.monotonic(), look()
+        if found is not None:
+            with self._lock:
+                self._keep(self._found, name, (began, found))
+        return found
+
+    def first_use(self, name: tuple[str, str]) -> bool:
+        """True once a minute for each name."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._used.get(name, float("-inf")) < people.USED_EVERY_MS / 1000:
+                return False
+            self._keep(self._used, name, now)
+            return True
+
+    def forget(self, name: tuple[str, str]) -> None:
+        """Ask the database the next time."""
+        with self._lock:
+            self._found.pop(name, None)
+
+    @staticmethod
+    def _keep(where: dict[tuple[str, str], Any], name: tuple[str, str], value: Any) -> None:
+        if len(where) >= REMEMBERED:
+            where.clear()
+        where[name] = value

@@ -1,0 +1,112 @@
+"""What an operator does about those who may come in: users, keys, tokens of extensions. Secrets are told once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Table
+
+from app.db import people
+from app.db.engine import Transaction
+from app.db.people import Key
+from app.db.people_tables import api_keys, extension_tokens
+from app.domain import messages, orders
+from app.domain.access import Role, Scope, Secret, scope_text
+from app.domain.errors import InvalidRequest, NotFound
+from app.services.access import Access
+from app.services.tools import Tools
+
+ID_BYTES = 8
+SECRET_BYTES = 32
+NAME_CHARS = 128
+
+
+class Accounts:
+    """Makes and ends what others come in with."""
+
+    def __init__(self, tools: Tools, access: Access) -> None:
+        self.tools = tools
+        self.access = access
+
+    def create_user(self, user_id: str, role: Role) -> None:
+        """Let there be this user. Raises InvalidRequest."""
+        if role is Role.EXTENSION or not orders.USER.fullmatch(user_id):
+            raise InvalidRequest(
+                "A user has 1 to 128 letters, digits and . _ : @ + | = - and is a user or an operator."
+            )
+        if not self.tools.database.write(lambda tx: people.add_user(tx, user_id, role)):
+            raise InvalidRequest(f"There is a user {user_id} already.")
+
+    def create_key(
+        self, user_id: str, scopes: Iterable[Scope], name: str | None = None, lifetime_ms: int | None = None
+    ) -> Secret:
+        """A new key of the user; it cannot be read again. Raises InvalidRequest, NotFound."""
+        wanted = frozenset(scopes)
+        if not wanted:
+            raise InvalidRequest("A key needs at least one scope.")
+        if name is not None and (len(name) > NAME_CHARS or not name.isprintable()):
+            raise InvalidRequest(f"A key's name has at most {NAME_CHARS} characters that can be printed.")
+        secret = self._fresh(Secret.KEY)
+
+        def work(tx: Transaction) -> None:
+            role = people.role_of(tx.connection, user_id)
+            if role is None:
+                raise NotFound(f"There is no user {user_id}: make it first.")
+            if Scope.ADMIN in wanted and role is not Role.OPERATOR:
+                raise InvalidRequest(f"{user_id} is no operator: the scope admin is for operators.")
+            people.add_key(tx, secret.id, secret.digest, user_id, wanted, name, _end(tx, lifetime_ms))
+
+        self.tools.database.write(work)
+        return secret
+
+    def list_keys(self, user_id: str | None = None) -> list[Key]:
+        """The keys of a user, or all; oldest first."""
+        return self.tools.database.read(lambda c: people.keys(c, user_id=user_id))
+
+    def revoke_key(self, key_id: str) -> None:
+        """End the key, and every token that was made from it. Raises NotFound."""
+        self._revoke(api_keys, key_id, "key")
+
+    def create_extension_token(self, extension_id: str, lifetime_ms: int | None = None) -> Secret:
+        """A new token of the extension; it cannot be read again. Raises InvalidRequest."""
+        if not messages.ID.fullmatch(extension_id):
+            raise InvalidRequest("An extensionId has 1 to 128 letters, digits and . _ : @ -.")
+        secret = self._fresh(Secret.EXTENSION)
+        self.tools.database.write(
+            lambda tx: people.add_extension_token(tx, secret.id, secret.digest, extension_id, _end(tx, lifetime_ms))
+        )
+        return secret
+
+    def revoke_extension_token(self, token_id: str) -> None:
+        """End the token; a socket that came in with it is closed within seconds. Raises NotFound."""
+        self._revoke(extension_tokens, token_id, "extension token")
+
+    def issue_token(
+        self, subject: str, role: Role | None, scopes: Iterable[Scope], lifetime_ms: int | None = None
+    ) -> tuple[str, int, str]:
+        """A token for a user, or with the role extension for an extension: it, its seconds, its scope.
+
+        Without a role it is the user's own. Raises InvalidRequest, NotFound.
+        """
+        known = self.tools.database.read(lambda c: people.role_of(c, subject))
+        if role is None and known is None:
+            raise NotFound(f"There is no user {subject}: make it first.")
+        role = role or known or Role.USER
+        pattern = messages.ID if role is Role.EXTENSION else orders.USER
+        if not pattern.fullmatch(subject):
+            raise InvalidRequest("The subject of a token has 1 to 128 letters, digits and . _ : @ -.")
+        if role is Role.OPERATOR and known is not Role.OPERATOR:
+            raise InvalidRequest(f"{subject} is no operator.")
+        scope = "" if role is Role.EXTENSION else scope_text(frozenset(scopes))
+        return self.access.issue(subject, role, scope, lifetime_ms=lifetime_ms)
+
+    def _fresh(self, prefix: str) -> Secret:
+        return Secret(prefix, self.tools.chance.bytes(ID_BYTES).hex(), self.tools.chance.bytes(SECRET_BYTES).hex())
+
+    def _revoke(self, table: Table, row_id: str, what: str) -> None:
+        if not self.tools.database.write(lambda tx: people.revoke(tx, table, row_id)):
+            raise NotFound(f"There is no {what} of the id {row_id}.")
+
+
+def _end(tx: Transaction, lifetime_ms: int | None) -> int | None:
+    return None if lifetime_ms is None else tx.now + lifetime_ms

@@ -1,0 +1,42 @@
+"""Who asks over HTTP: what `Authorization` says is looked at before anything else is done for the request."""
+
+from __future__ import annotations
+
+from flask import Flask, g, request
+
+from app.domain.access import Caller, Need, Proof, bearer_of
+from app.domain.errors import Unauthorized
+from app.web.api import Api
+from app.wiring import House
+
+# Beside the operations: the pages about the API. Whatever else is served needs a caller that is let in.
+PAGES = frozenset({"/", "/openapi.json", "/asyncapi.json", "/docs", "/docs/style.css", "/docs/icon.svg"})
+
+
+def install(app: Flask, api: Api, house: House) -> None:
+    """Find out who asks, and refuse those who may not, before any view of `app`. Install it before what counts callers."""
+
+    @app.before_request
+    def _admit() -> None:
+        need = _need(api, house.settings.ws_path)
+        if need is not Need.NOTHING:
+            g.proof = _proof(house, need)
+            if g.proof is not None:
+                g.caller = Caller.proven(g.caller.address, g.proof)
+            g.caller.check(need)
+
+
+def _need(api: Api, ws_path: str) -> Need:
+    """What the request asks for. Nothing is served where nothing is found, and to preflights; the socket asks itself."""
+    if request.endpoint is None or request.method == "OPTIONS" or request.path in PAGES or request.path == ws_path:
+        return Need.NOTHING
+    return next((each.need for each in api.operations if each.name == request.endpoint), Need.CALLER)
+
+
+def _proof(house: House, need: Need) -> Proof | None:
+    bearer = bearer_of(request.headers.get("Authorization", ""))
+    if bearer is not None:
+        return house.access.authenticate(bearer)
+    if house.access.required or need is Need.PROOF:
+        raise Unauthorized
+    return None
