@@ -14,6 +14,7 @@ from app.adapters.bus import RedisBus
 from app.adapters.chance import SystemChance
 from app.adapters.http import Fetcher
 from app.adapters.redis_clients import redis_client
+from app.adapters.scanner import ClamdScanner, NoScanner
 from app.adapters.store import LocalStore
 from app.adapters.studio import PictureStudio
 from app.adapters.tasks import CeleryTasks
@@ -72,6 +73,7 @@ def real_tools(settings: Settings) -> Tools:
         bus=RedisBus(client, background),
         store=LocalStore(settings.storage_path),
         fetch=Fetcher(settings.image_source_allowlist),
+        scanner=ClamdScanner(settings.clamav_url) if settings.clamav_url else NoScanner(),
         studio=PictureStudio(),
         chance=SystemChance(),
         tokens=JsonWebTokens(settings),

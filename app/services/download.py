@@ -32,6 +32,8 @@ from app.services.uploads import discard
 
 JUDGING_MS = 10_000  # a picture of 40 million pixels takes 2 s to decode and pack where nothing else runs
 
+SCANNING_MS = 20_000  # where there is a scanner: more than it may take
+
 log = logs.get(__name__)
 
 
@@ -77,7 +79,8 @@ class Download:
         job = jobs.find(tx.connection, request_id)
         if job is None:
             return None
-        each_ms = self.tools.settings.download_timeout_ms + JUDGING_MS
+        settings = self.tools.settings
+        each_ms = settings.download_timeout_ms + JUDGING_MS + (SCANNING_MS if settings.clamav_url else 0)
         return steps.take(
             self.tools,
             tx,
@@ -100,6 +103,7 @@ class Download:
         settings = self.tools.settings
         staged = files.enter_context(self.tools.store.stage())
         with self.sources.opened(job, url) as source:
+            self.tools.scanner.scan(source)  # before any decoder sees it
             limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
             return Made(url, staged, self.tools.studio(source, staged.file, limits))
 

@@ -83,6 +83,13 @@ class Store(Protocol):
         """Remove what was left unfinished before then."""
 
 
+class Scanner(Protocol):
+    """Looks for what would harm those who open a file."""
+
+    def scan(self, source: BinaryIO) -> None:
+        """Returns where nothing was found. Raises PictureError where something was, or where nobody could look."""
+
+
 class Studio(Protocol):
     """Judges pictures."""
 
@@ -123,6 +130,7 @@ class Tools:
     bus: Bus
     store: Store
     fetch: Fetch
+    scanner: Scanner
     studio: Studio
     chance: Chance
     tokens: Tokens

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from app.adapters.fetch_errors import HostUnreachable
 from app.adapters.pictures import check_and_store_as_png
+from app.adapters.scanner import NoScanner
 from app.adapters.store import LocalStore
 from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
@@ -150,5 +151,16 @@ def bench(database: Database, folder: Path) -> Bench:
     """Tools on this database; pictures lie in `folder`, are judged for real, and come from the fake web."""
     store, tasks, bus, fetch, chance = LocalStore(folder), FakeTasks(), FakeBus(), FakeFetch(), FakeChance()
     settings = dataclasses.replace(Settings.from_env(UNLIMITED), storage_path=folder)
-    tools = Tools(settings, database, tasks, bus, store, fetch, check_and_store_as_png, chance, JsonWebTokens(settings))
+    tools = Tools(
+        settings,
+        database,
+        tasks,
+        bus,
+        store,
+        fetch,
+        NoScanner(),
+        check_and_store_as_png,
+        chance,
+        JsonWebTokens(settings),
+    )
     return Bench(tools, store, tasks, bus, fetch, chance)

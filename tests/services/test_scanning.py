@@ -1,0 +1,66 @@
+"""Originals are scanned before they are decoded; what was found, or not looked at, is not stored."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import pytest
+
+from app.adapters.scanner import Harmful, NotScanned
+from app.domain.errors import DOWNLOAD_FAILED
+from app.domain.images import PictureError
+from app.domain.states import Status
+from tests.support.downloads import PNG, URL, make_due, run, upload, uploads
+from tests.support.fakes import Bench
+from tests.support.jobs_made import downloading, set_values
+
+
+class FakeScanner:
+    """Says what it is told to, and notes what it saw."""
+
+    def __init__(self, *words: PictureError | None) -> None:
+        self.words = list(words)
+        self.seen: list[bytes] = []
+
+    def scan(self, source: BinaryIO) -> None:
+        """As told."""
+        source.seek(0)
+        self.seen.append(source.read())
+        if self.words and (word := self.words.pop(0)):
+            raise word
+
+
+def test_the_original_is_what_is_scanned(bench: Bench) -> None:
+    scanner = FakeScanner()
+    bench = bench.with_tools(scanner=scanner)
+    original = PNG + b"what hangs on behind"
+    bench.fetch.answers[URL] = original
+    assert run(bench, downloading(bench, URL)).status is Status.COMPLETED
+    assert scanner.seen == [original]
+
+
+def test_a_harmful_original_fails_the_request_at_once_and_leaves_nothing(bench: Bench) -> None:
+    bench = bench.with_tools(scanner=FakeScanner(Harmful(Harmful.__doc__)))
+    job = downloading(bench, URL)
+    set_values(bench.database, job, sources=[upload(bench, job)])
+    job = run(bench, job)
+    assert (job.status, job.error_code, job.download_attempt) == (Status.FAILED, DOWNLOAD_FAILED, 1)
+    assert job.error == "The scanner found something harmful in the picture's file."
+    assert bench.files() == []
+    assert uploads(bench, job) == []
+
+
+@pytest.mark.parametrize("tries", [1, 4])
+def test_without_a_scanner_that_answers_it_is_tried_again_and_never_passed(bench: Bench, tries: int) -> None:
+    bench = bench.with_tools(scanner=FakeScanner(*[NotScanned(NotScanned.__doc__) for _ in range(tries)]))
+    bench.fetch.answers[URL] = PNG
+    job = downloading(bench, URL)
+    for _ in range(tries):
+        make_due(bench, job)
+        job = run(bench, job)
+        assert bench.files() == []
+    if tries == bench.tools.settings.max_download_attempts:
+        assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
+    else:
+        make_due(bench, job)
+        assert run(bench, job).status is Status.COMPLETED
