@@ -1,0 +1,100 @@
+"""How much one user may have here, on both databases, and with many requests at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from app.db.jobs import Job
+from app.domain.errors import QuotaExceeded
+from tests.support.crew import Crew
+from tests.support.downloads import URL
+from tests.support.hostile_images import png
+
+DAY_MS = 86_400_000
+
+
+def limited(crew: Crew, **limits: Any) -> Crew:
+    return crew.with_settings(limits=dataclasses.replace(crew.house.settings.limits, **limits))
+
+
+def taken(order: Callable[[], Job]) -> bool:
+    try:
+        order()
+    except QuotaExceeded:
+        return False
+    return True
+
+
+def test_a_user_may_have_so_many_requests_waiting(crew: Crew) -> None:
+    crew = limited(crew, quota_waiting=3)
+    jobs = [crew.order("ann") for _ in range(3)]
+    with pytest.raises(QuotaExceeded, match="QUOTA_WAITING") as caught:
+        crew.order("ann")
+    assert (caught.value.status, caught.value.code) == (429, "ERR_QUOTA_EXCEEDED")
+    assert caught.value.retry_after_s
+    crew.order("bob")
+    crew.house.cancellation.cancel(jobs[0].id)
+    crew.order("ann")
+
+
+def test_a_request_that_is_begun_makes_room(crew: Crew) -> None:
+    crew = limited(crew, quota_waiting=1)
+    crew.join()
+    crew.taken(user="ann")
+    crew.order("ann")
+    assert not taken(lambda: crew.order("ann"))
+
+
+@pytest.mark.parametrize("quota", ["quota_waiting", "quota_per_day"])
+def test_requests_that_come_at_once_do_not_exceed_it_together(crew: Crew, quota: str) -> None:
+    crew = limited(crew, **{quota: 5})
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda n: taken(lambda: crew.order(f"user-{n % 2}")), range(40)))
+    assert results.count(True) == 10
+
+
+def test_a_user_may_submit_so_many_a_day(crew: Crew) -> None:
+    crew = limited(crew, quota_per_day=2)
+    first = crew.order("ann")
+    crew.house.cancellation.cancel(first.id)
+    crew.order("ann")
+    with pytest.raises(QuotaExceeded, match="QUOTA_PER_DAY") as caught:
+        crew.order("ann")
+    assert caught.value.retry_after_s == pytest.approx(DAY_MS / 1000, abs=60)
+    crew.order("bob")
+
+
+def test_a_day_later_there_is_room_again(crew: Crew) -> None:
+    crew = limited(crew, quota_per_day=1)
+    yesterday = dataclasses.replace(crew.order("ann"))
+    from_then = f"{yesterday.created_at - DAY_MS:012x}"
+    old_id = f"{from_then[:8]}-{from_then[8:]}{yesterday.id[13:]}"
+    statement = "UPDATE jobs SET id = '{}', created_at = created_at - {} WHERE id = '{}'"
+    crew.bench.database.write(lambda tx: tx.connection.exec_driver_sql("DELETE FROM events"))
+    crew.bench.database.write(lambda tx: tx.connection.exec_driver_sql(statement.format(old_id, DAY_MS, yesterday.id)))
+    crew.order("ann")
+
+
+def test_a_user_may_store_so_many_bytes(crew: Crew) -> None:
+    crew.bench.fetch.answers[URL] = png(8, 8)
+    holder = crew.join()
+    job = crew.taken(user="ann")
+    crew.bench.fetch.answers["https://images.example/a.png"] = png(8, 8)
+    crew.deliver(holder, job)
+    crew.house.download.run(job.id)
+    stored = sum(image.bytes for image in crew.house.lookup.view(job.id).images)
+    assert stored > 0
+    limited(crew, quota_stored_bytes=stored + 1).order("ann")
+    with pytest.raises(QuotaExceeded, match=f"{stored} of {stored} bytes"):
+        limited(crew, quota_stored_bytes=stored).order("ann")
+    limited(crew, quota_stored_bytes=stored).order("bob")
+
+
+def test_no_quota_holds_nobody_up(crew: Crew) -> None:
+    crew = limited(crew, quota_waiting=0, quota_per_day=0, quota_stored_bytes=0)
+    assert all(taken(lambda: crew.order("ann")) for _ in range(5))

@@ -1,0 +1,190 @@
+"""Limits as HTTP tells them; what is counted lies in a real Redis, empty at the beginning of each test."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from flask.testing import FlaskClient
+
+from app import wiring
+from app.adapters.buckets import PREFIX
+from app.adapters.redis_clients import redis_client
+from app.config import Settings
+from app.domain.access import Caller
+from app.factory import create_app
+from app.limits import Limits
+from app.web.limits import counted
+from tests.support.fakes import Bench
+
+DEFAULTS = Settings.from_env({}).limits
+GENERATE = "/api/images/generate"
+Make = Callable[..., FlaskClient]
+
+
+@pytest.fixture
+def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+    """One kind of database is enough: nothing of this is kept there."""
+    return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
+
+
+@pytest.fixture
+def store(redis_url: str) -> redis.Redis:
+    """Where tokens are counted; nobody has taken any."""
+    client = redis_client(redis_url)
+    for key in client.scan_iter(f"{PREFIX}*"):
+        client.delete(key)
+    return client
+
+
+@pytest.fixture
+def make(bench: Bench, redis_url: str, store: redis.Redis) -> Make:
+    """An application with these limits, and defaults for the rest."""
+
+    def made(**limits: int) -> FlaskClient:
+        changed = bench.with_settings(limits=dataclasses.replace(DEFAULTS, **limits), redis_url=redis_url)
+        return create_app(house=wiring.build(changed.tools)).test_client()
+
+    return made
+
+
+def submit(client: FlaskClient, user: str = "ann", address: str = "203.0.113.7", **body: Any) -> Any:
+    said = {"prompt": "a fox", "userId": user, **body}
+    return client.post(GENERATE, json=said, environ_overrides={"REMOTE_ADDR": address})
+
+
+def taken(client: FlaskClient, times: int, **said: Any) -> int:
+    return sum(submit(client, **said).status_code == 200 for _ in range(times))
+
+
+def test_the_contracts_defaults_hold(make: Make) -> None:
+    client = make()
+    assert [submit(client).status_code for _ in range(22)] == [200] * 20 + [429] * 2
+
+
+def test_each_answer_tells_what_is_left(make: Make) -> None:
+    client, before = make(), time.time()
+    first, second = submit(client), submit(client)
+    assert (first.headers["X-RateLimit-Limit"], first.headers["X-RateLimit-Remaining"]) == ("20", "19")
+    assert second.headers["X-RateLimit-Remaining"] == "18"
+    assert before + 11 < int(second.headers["X-RateLimit-Reset"]) < time.time() + 14
+    assert "Retry-After" not in second.headers
+
+
+def test_a_refusal_says_when_to_come_back(make: Make) -> None:
+    client = make(rate_burst=1)
+    submit(client)
+    refused = submit(client)
+    assert (refused.status_code, refused.content_type) == (429, "application/problem+json")
+    assert refused.json["code"] == "ERR_RATE_LIMIT"
+    assert refused.headers["X-RateLimit-Remaining"] == "0"
+    wait_s = int(refused.headers["Retry-After"])
+    assert 5 <= wait_s <= 6
+    assert f"in {wait_s} s" in refused.json["detail"]
+
+
+def test_whoever_comes_back_then_is_served(make: Make, store: redis.Redis) -> None:
+    client = make(rate_burst=1, rate_per_address=0)
+    submit(client)
+    wait_s = int(submit(client).headers["Retry-After"])
+    key = f"{PREFIX}address:203.0.113.7:ann"
+    store.set(key, int(str(store.get(key))) - wait_s * 1_000_000)
+    assert submit(client).status_code == 200
+
+
+def test_what_is_not_valid_costs_nothing(make: Make) -> None:
+    client = make(rate_burst=1)
+    for body in ({"prompt": ""}, {"prompt": "a", "unknown": 1}, {"prompt": "a", "userId": "a b"}):
+        refused = client.post(GENERATE, json=body)
+        assert refused.status_code == 400
+        assert "X-RateLimit-Remaining" not in refused.headers
+    assert taken(client, 2) == 1
+
+
+def test_users_do_not_share_a_limit(make: Make) -> None:
+    client = make(rate_burst=2)
+    assert taken(client, 3, user="ann") == 2
+    assert taken(client, 3, user="bob") == 2
+
+
+def test_inventing_users_multiplies_nothing(make: Make) -> None:
+    client = make(rate_burst=2)
+    assert sum(submit(client, f"invented-{n}").status_code == 200 for n in range(30)) == 10
+    refused = submit(client, "one-more")
+    assert "Your address" in refused.json["detail"]
+    assert refused.headers["X-RateLimit-Limit"] == "10"
+    assert taken(client, 1, user="ann", address="198.51.100.9") == 1
+
+
+def test_neither_do_the_addresses_of_one_network(make: Make) -> None:
+    client = make(rate_burst=2)
+    served = [submit(client, f"user-{n}", f"2001:db8:1:2::{n:x}").status_code for n in range(1, 31)]
+    assert served.count(200) == 10
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP"])
+def test_nor_does_saying_to_be_somewhere_else(make: Make, header: str) -> None:
+    client = make(rate_burst=2)
+    sent = [
+        client.post(GENERATE, json={"prompt": "a", "userId": "ann"}, headers={header: f"198.51.100.{n}"})
+        for n in range(5)
+    ]
+    assert [answer.status_code for answer in sent].count(200) == 2
+
+
+def test_a_refused_request_takes_nothing_from_others(make: Make) -> None:
+    client = make(rate_burst=2, rate_global=4)
+    assert taken(client, 50, user="greedy") == 2
+    assert taken(client, 2, user="ann", address="198.51.100.9") == 2
+
+
+def test_everybody_together_has_a_limit(make: Make) -> None:
+    client = make(rate_global=3)
+    served = [submit(client, "ann", f"198.51.100.{n}").status_code for n in range(5)]
+    assert served == [200, 200, 200, 429, 429]
+    assert "everybody" in submit(client).json["detail"]
+
+
+def test_zero_switches_all_of_it_off(make: Make) -> None:
+    client = make(rate_requests=0, rate_per_address=0, rate_global=0)
+    assert taken(client, 30) == 30
+    assert "X-RateLimit-Limit" not in submit(client).headers
+
+
+def test_nothing_else_is_limited(make: Make) -> None:
+    client = make(rate_burst=1)
+    request_id = submit(client).json["requestId"]
+    for _ in range(5):
+        answer = client.get(f"/api/images/{request_id}/status")
+        assert answer.status_code == 200
+        assert "X-RateLimit-Limit" not in answer.headers
+
+
+def test_without_redis_a_limit_holds_all_the_same(bench: Bench) -> None:
+    changed = bench.with_settings(limits=DEFAULTS, redis_url="unix:///nonexistent/redis.sock")
+    client = create_app(house=wiring.build(changed.tools)).test_client()
+    assert taken(client, 25) == 20
+    assert submit(client).headers["X-RateLimit-Remaining"] == "0"
+
+
+def test_whoever_has_proven_who_they_are_counts_as_that_and_not_as_an_address() -> None:
+    known = Caller("203.0.113.7", "ann")
+    assert list(counted(DEFAULTS, known, "bob")) == ["user:ann", "everybody"]
+    assert list(counted(DEFAULTS, Caller("203.0.113.7"), "bob")) == [
+        "address:203.0.113.7:bob",
+        "address:203.0.113.7",
+        "everybody",
+    ]
+
+
+def test_an_address_may_send_what_five_users_may() -> None:
+    limits = Settings.from_env({"RATE_LIMIT_MAX_REQUESTS": "30", "RATE_LIMIT_BURST": "60"}).limits
+    assert isinstance(limits, Limits)
+    kinds = counted(limits, Caller("203.0.113.7"), "ann")
+    assert (kinds["address:203.0.113.7"].tokens, kinds["address:203.0.113.7"].most) == (150, 300)
