@@ -44,7 +44,7 @@ class ExtensionToken:
 def add_user(tx: Transaction, user_id: str, role: Role) -> bool:
     """Let the user be known; False where there is one of that name."""
     row = tx.upsert(users).values(id=user_id, role=role.value, created_at=tx.now).on_conflict_do_nothing()
-    return tx.connection.execute(row).rowcount == 1
+    return tx.connection.execute(row.returning(users.c.id)).first() is not None
 
 
 def role_of(connection: Connection, user_id: str) -> Role | None:

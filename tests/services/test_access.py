@@ -1,0 +1,250 @@
+"""Keys, tokens and extensions: who is let in, until when, and what is kept of what they show."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.db.fleet import Socket
+from app.db.people_tables import api_keys, extension_tokens, revoked_tokens
+from app.domain.access import Kind, Proof, Role, Scope, Secret
+from app.domain.errors import Forbidden, InvalidRequest, NotFound, Unauthorized
+from app.domain.messages import Authenticate
+from app.services.access import Access
+from tests.support.crew import Crew
+
+BOTH = (Scope.READ, Scope.WRITE)
+
+
+@pytest.fixture
+def secrets(crew: Crew) -> Crew:
+    """With a user, ann, and an operator, olga."""
+    crew.house.accounts.create_user("ann", Role.USER)
+    crew.house.accounts.create_user("olga", Role.OPERATOR)
+    return crew
+
+
+def elsewhere(crew: Crew) -> Access:
+    """Another process's, which remembers nothing."""
+    return Access(crew.bench.tools, remembered_s=0)
+
+
+def test_a_key_lets_its_user_in_with_its_scopes(secrets: Crew) -> None:
+    key = secrets.house.accounts.create_key("ann", [Scope.READ])
+    proof = secrets.house.access.authenticate(str(key))
+    assert proof == Proof(Kind.KEY, key.id, "ann", Role.USER, frozenset({Scope.READ}))
+    assert secrets.house.access.authenticate(f"sk-{key}") == proof
+
+
+def test_a_key_that_is_wrong_in_any_part_is_refused(secrets: Crew) -> None:
+    key = secrets.house.accounts.create_key("ann", BOTH)
+    other = secrets.house.accounts.create_key("ann", BOTH)
+    for wrong in (
+        f"imgk_{key.id}_{other.secret}",
+        f"imgk_{'0' * 16}_{key.secret}",
+        f"imgx_{key.id}_{key.secret}",
+        f"imgk_{key.id}_{key.secret[:-1]}",
+        f"imgk_{key.id}_{key.secret}0",
+        f"imgk_{key.id}_{key.digest}",
+        f"IMGK_{key.id}_{key.secret}",
+        f"imgk_{key.id}_",
+    ):
+        with pytest.raises(Unauthorized):
+            secrets.house.access.authenticate(wrong)
+
+
+def test_a_key_that_has_expired_is_refused_and_its_tokens_end_with_it(secrets: Crew) -> None:
+    access = elsewhere(secrets)
+    key = secrets.house.accounts.create_key("ann", BOTH, lifetime_ms=60_000)
+    token, seconds, scope = access.exchange(access.authenticate(str(key)))
+    assert (0 < seconds <= 60, scope) == (True, "read write")
+    secrets.bench.database.write(lambda tx: tx.connection.execute(api_keys.update().values(expires_at=1)))
+    for shown in (str(key), token):
+        with pytest.raises(Unauthorized):
+            access.authenticate(shown)
+
+
+def test_a_revoked_key_ends_at_once_elsewhere_too_with_every_token_made_from_it(secrets: Crew) -> None:
+    here, there = secrets.house.access, elsewhere(secrets)
+    key = secrets.house.accounts.create_key("ann", BOTH)
+    token, _, _ = here.exchange(here.authenticate(str(key)))
+    assert there.authenticate(token).subject == "ann"
+    secrets.house.accounts.revoke_key(key.id)
+    for shown in (str(key), token):
+        with pytest.raises(Unauthorized):
+            there.authenticate(shown)
+    time.sleep(1.1)
+    for shown in (str(key), token):
+        with pytest.raises(Unauthorized):
+            here.authenticate(shown)
+
+
+def test_a_revoked_token_ends_alone(secrets: Crew) -> None:
+    access = secrets.house.access
+    key = secrets.house.accounts.create_key("ann", BOTH)
+    first, second = (access.exchange(access.authenticate(str(key)))[0] for _ in range(2))
+    access.revoke(access.authenticate(first))
+    for place in (access, elsewhere(secrets)):
+        with pytest.raises(Unauthorized):
+            place.authenticate(first)
+        assert place.authenticate(second).subject == "ann"
+
+
+def test_what_need_not_be_remembered_is_forgotten(secrets: Crew) -> None:
+    secrets.house.access.revoke_token("long-ago", 1)
+    secrets.house.access.revoke_token("now", secrets.clock() + 60_000)
+    secrets.house.access.revoke_token("now", secrets.clock() + 60_000)
+    kept = secrets.bench.database.read(lambda c: list(c.execute(select(revoked_tokens.c.jti)).scalars()))
+    assert kept == ["now"]
+
+
+def test_a_token_is_made_from_a_key_and_from_nothing_else(secrets: Crew) -> None:
+    access = secrets.house.access
+    key = secrets.house.accounts.create_key("ann", BOTH)
+    token = access.authenticate(access.exchange(access.authenticate(str(key)))[0])
+    with pytest.raises(Forbidden):
+        access.exchange(token)
+    with pytest.raises(Forbidden):
+        access.revoke(access.authenticate(str(key)))
+
+
+def test_our_signing_key_is_made_once_whoever_asks_and_is_no_default(secrets: Crew) -> None:
+    here, there = secrets.house.access, elsewhere(secrets)
+    assert here.signing_key() == there.signing_key()
+    assert len(here.signing_key()) == 32
+    named = secrets.with_settings(jwt_secret="s" * 32)
+    assert named.house.access.signing_key() == b"s" * 32
+    key = secrets.house.accounts.create_key("ann", BOTH)
+    with pytest.raises(Unauthorized):
+        here.authenticate(named.house.access.exchange(here.authenticate(str(key)))[0])
+
+
+def test_the_last_use_is_noted_once_a_minute(secrets: Crew) -> None:
+    key = secrets.house.accounts.create_key("ann", BOTH)
+    assert secrets.house.accounts.list_keys()[0].last_used_at is None
+    secrets.house.access.authenticate(str(key))
+    [kept] = secrets.house.accounts.list_keys("ann")
+    assert kept.last_used_at is not None
+    secrets.bench.database.write(lambda tx: tx.connection.execute(api_keys.update().values(last_used_at=1)))
+    secrets.house.access.authenticate(str(key))
+    assert secrets.house.accounts.list_keys("ann")[0].last_used_at == 1
+    elsewhere(secrets).authenticate(str(key))
+    assert (secrets.house.accounts.list_keys("ann")[0].last_used_at or 0) > 1
+
+
+def test_secrets_are_kept_as_hashes_alone(secrets: Crew, tmp_path: Path) -> None:
+    key = secrets.house.accounts.create_key("ann", BOTH)
+    token = secrets.house.accounts.create_extension_token("painter")
+    for table, made in ((api_keys, key), (extension_tokens, token)):
+        [row] = secrets.bench.database.read(lambda c, table=table: list(c.execute(select(table))))
+        assert made.secret not in repr(row)
+        assert row.hash == made.digest
+    for file in tmp_path.glob("imagefleet.db*"):
+        copy = shutil.copyfile(file, tmp_path / f"copy-of-{file.name}").read_bytes()
+        assert key.secret.encode() not in copy
+        assert token.secret.encode() not in copy
+    assert key.secret not in repr(key)
+
+
+@pytest.mark.parametrize(
+    ("user", "scopes", "error"),
+    [
+        ("nobody", BOTH, NotFound),
+        ("ann", (), InvalidRequest),
+        ("ann", (Scope.ADMIN,), InvalidRequest),
+    ],
+)
+def test_a_key_that_makes_no_sense_is_not_made(secrets: Crew, user: str, scopes: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        secrets.house.accounts.create_key(user, scopes)
+    assert secrets.house.accounts.list_keys() == []
+
+
+def test_a_user_is_made_once(secrets: Crew) -> None:
+    with pytest.raises(InvalidRequest, match="already"):
+        secrets.house.accounts.create_user("ann", Role.OPERATOR)
+    with pytest.raises(InvalidRequest):
+        secrets.house.accounts.create_user("a b", Role.USER)
+
+
+def test_a_token_is_issued_to_those_it_fits(secrets: Crew) -> None:
+    accounts, access = secrets.house.accounts, secrets.house.access
+    assert access.authenticate(accounts.issue_token("olga", None, [Scope.ADMIN])[0]).role is Role.OPERATOR
+    proof = access.authenticate(accounts.issue_token("painter", Role.EXTENSION, BOTH)[0])
+    assert (proof.role, proof.scopes) == (Role.EXTENSION, frozenset())
+    with pytest.raises(NotFound):
+        accounts.issue_token("nobody", None, BOTH)
+    with pytest.raises(InvalidRequest):
+        accounts.issue_token("ann", Role.OPERATOR, BOTH)
+
+
+# -- extensions
+
+
+def test_an_extension_comes_in_with_its_own_token_alone(secrets: Crew) -> None:
+    accounts = secrets.house.accounts
+    painter = accounts.create_extension_token("painter")
+    others = [
+        str(accounts.create_extension_token("sculptor")),
+        str(accounts.create_key("olga", list(Scope))),
+        accounts.issue_token("olga", None, list(Scope))[0],
+        accounts.issue_token("sculptor", Role.EXTENSION, ())[0],
+        "nonsense",
+        f"imgx_{painter.id}_{'0' * 64}",
+    ]
+    for required in (True, False):
+        access = secrets.with_settings(auth_required=required).house.access
+        for shown in (str(painter), accounts.issue_token("painter", Role.EXTENSION, ())[0]):
+            assert access.admit_extension("painter", shown) is not None
+        for wrong in (*others, None, ""):
+            with pytest.raises(Unauthorized):
+                access.admit_extension("painter", wrong)
+
+
+def test_an_extension_that_nobody_made_a_token_for_comes_in_where_it_is_open(secrets: Crew) -> None:
+    assert secrets.house.access.admit_extension("stranger", None) is None
+    with pytest.raises(Unauthorized):
+        secrets.with_settings(auth_required=True).house.access.admit_extension("stranger", None)
+
+
+def test_an_extension_whose_token_ended_is_no_longer_welcome(secrets: Crew) -> None:
+    accounts, access = secrets.house.accounts, elsewhere(secrets)
+    token = accounts.create_extension_token("painter")
+    signed = accounts.issue_token("painter", Role.EXTENSION, ())[0]
+    kept, made = (access.admit_extension("painter", each) for each in (str(token), signed))
+    assert kept is not None
+    assert made is not None
+    access.check_still_good(kept)
+    access.check_still_good(made)
+    accounts.revoke_extension_token(token.id)
+    access.revoke(made)
+    for proof in (kept, made, Proof(Kind.TOKEN, "x", "painter", Role.EXTENSION, frozenset(), 1)):
+        with pytest.raises(Unauthorized):
+            access.check_still_good(proof)
+    assert access.admit_extension("painter", None) is None  # its name is free again
+
+
+def test_a_connected_extension_is_pushed_out_by_its_own_token_alone(secrets: Crew) -> None:
+    def join(again: int, token_id: str | None) -> None:
+        from_socket = Socket("hub-1", f"socket-{again}")
+        secrets.house.extensions.connected(Authenticate("painter", ("*",)), from_socket, token_id=token_id)
+
+    join(1, None)
+    join(2, "one")
+    join(3, "one")
+    for other in ("two", None):
+        with pytest.raises(Unauthorized):
+            join(4, other)
+    assert secrets.extension("painter").connection_id == "socket-3"
+    secrets.house.extensions.disconnected("socket-3")
+    join(5, "two")
+
+
+@pytest.mark.parametrize("text", ["imgk", "imgk__", f"imgz_{'0' * 16}_{'0' * 64}", f"imgk_{'٠' * 16}_{'0' * 64}"])
+def test_what_is_no_secret_of_ours_is_read_as_none(text: str) -> None:
+    assert Secret.read(text) is None
