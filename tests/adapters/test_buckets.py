@@ -75,7 +75,7 @@ def test_whatever_the_clock_did_a_bucket_is_never_worse_than_empty(client: redis
 def frail() -> Iterator[tuple[str, int]]:
     """A Redis of the test's own: its address and its process."""
     with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, running_redis(Path(folder)) as server:
-        pid = int(redis_client(server.url).info("server")["process_id"])  # type: ignore[index]
+        pid = int(redis_client(server.url).info("server")["process_id"])
         yield server.url, pid
         os.kill(pid, signal.SIGCONT)
 
