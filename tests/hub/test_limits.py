@@ -104,7 +104,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path,
     """One web process with little room and little patience."""
     folder = tmp_path_factory.mktemp("narrow")
     database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
-    limits = {
+    limits: dict[str, Any] = {
         "MAX_SOCKETS": "8",
         "MAX_SOCKETS_PER_ADDRESS": "6",
         "MAX_UNAUTHENTICATED_SOCKETS": "8",
@@ -156,6 +156,7 @@ def test_idle_strangers_do_not_keep_others_out_for_longer_than_their_time(narrow
     assert body["code"] == "ERR_TOO_MANY_SOCKETS"
     until(lambda: handshake(narrow)[0] == 101, 20, "the strangers' time to be over")
     for ws in idle:
+        assert ws is not None
         ws.close()
 
 
@@ -163,8 +164,7 @@ def test_an_address_with_all_its_sockets_is_refused_before_a_socket_is_taken(nar
     empty(narrow)
     with ExitStack() as stack:
         for n in range(6):
-            extension = until(lambda n=n: _extension(narrow, f"many-{n}"), 20, "a seat")  # type: ignore[misc]
-            stack.enter_context(extension)
+            stack.enter_context(seated(narrow, f"many-{n}"))
         status, _, body = handshake(narrow)
         assert (status, body["status"]) == (429, 429)
         assert "6 sockets" in body["detail"]
@@ -174,7 +174,7 @@ def test_an_address_with_all_its_sockets_is_refused_before_a_socket_is_taken(nar
 
 def test_nonsense_in_a_row_closes_the_socket_and_sense_in_between_does_not(narrow: Service) -> None:
     empty(narrow)
-    with until(lambda: _extension(narrow, "babbler"), 20, "a seat") as extension:
+    with seated(narrow, "babbler") as extension:
         for _ in range(3):
             for _ in range(4):
                 extension.say("{")
@@ -187,7 +187,7 @@ def test_nonsense_in_a_row_closes_the_socket_and_sense_in_between_does_not(narro
 
 def test_nonsense_before_authentication_closes_it_too(narrow: Service) -> None:
     empty(narrow)
-    extension = until(lambda: _extension(narrow, "stranger"), 20, "a seat")
+    extension = seated(narrow, "stranger")
     for _ in range(5):
         extension.say({"type": "heartbeat", "extensionId": "stranger"})
     assert extension.closed() == FLOODING
@@ -195,7 +195,7 @@ def test_nonsense_before_authentication_closes_it_too(narrow: Service) -> None:
 
 def test_a_flood_is_slowed_down_and_then_cut_off(narrow: Service) -> None:
     empty(narrow)
-    with until(lambda: _extension(narrow, "flood"), 20, "a seat") as extension:
+    with seated(narrow, "flood") as extension:
         beat = json.dumps({"type": "heartbeat", "extensionId": "flood", "status": {"available": True}})
         ended = threading.Event()
 
@@ -225,6 +225,13 @@ def _open(service: Service) -> websocket.WebSocket | None:
         return websocket.create_connection(f"{service.url()}/ws".replace("http", "ws"), timeout=10)
     except websocket.WebSocketBadStatusException:
         return None
+
+
+def seated(service: Service, name: str) -> Extension:
+    """An extension's socket, once there is room for it."""
+    found = until(lambda: _extension(service, name), 20, "a seat")
+    assert found is not None
+    return found
 
 
 def _extension(service: Service, name: str) -> Extension | None:

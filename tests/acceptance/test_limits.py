@@ -1,0 +1,161 @@
+"""Limits over two real web processes, with a Redis that is frozen, killed and started again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.adapters.buckets import PREFIX
+from app.adapters.local_redis import LocalRedis
+from app.adapters.redis_clients import redis_client
+from app.launch.parent import end_with_parent
+from tests.support.redis import running_redis
+from tests.support.service import Answer, Service, running_service
+from tests.support.waiting import until
+
+BURST = 20
+ADDRESS_BURST = 100
+EVERYBODY = 150
+HOUR = "3600000"  # of ten tokens: none comes back while a test runs
+
+
+class Frail:
+    """The Redis of these tests, which can be stopped and started."""
+
+    def __init__(self, server: LocalRedis) -> None:
+        self.server = server
+        self._again: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process, while it answers."""
+        return int(redis_client(self.server.url).info("server")["process_id"])
+
+    def fresh(self) -> None:
+        """Nobody has taken a token."""
+        client = redis_client(self.server.url)
+        for key in client.scan_iter(f"{PREFIX}*"):
+            client.delete(key)
+
+    def start(self) -> None:
+        """Start it once more, with what it had written down."""
+        self._again = subprocess.Popen(
+            self.server.command,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - two system calls, and no lock
+        )
+        until(self.server.answers, what="Redis to answer again")
+
+    def end(self) -> None:
+        """End what `start` started."""
+        if self._again is not None:
+            self._again.terminate()
+            self._again.wait(10)
+
+
+@pytest.fixture(scope="module")
+def frail() -> Iterator[Frail]:
+    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, running_redis(Path(folder)) as server:
+        frail = Frail(server)
+        yield frail
+        frail.end()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, frail: Frail) -> Iterator[Service]:
+    """Two web processes with the contract's burst, of which nothing comes back for minutes."""
+    folder = tmp_path_factory.mktemp("two")
+    database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
+    limits: dict[str, Any] = {
+        "RATE_LIMIT_MAX_REQUESTS": "10",
+        "RATE_LIMIT_BURST": str(BURST),
+        "RATE_LIMIT_WINDOW_MS": HOUR,
+        "RATE_LIMIT_GLOBAL": str(EVERYBODY),
+    }
+    with running_service(folder, f"sqlite:///{database}", frail.server.url, workers=0, **limits) as service:
+        yield service
+
+
+@pytest.fixture(autouse=True)
+def _shared_again(two: Service, frail: Frail) -> None:
+    """Each test begins with both processes counting in Redis, and nothing counted."""
+
+    def shared() -> bool:
+        frail.fresh()
+        return all(submit(two, f"warm-{uuid.uuid4().hex}", web).status == 200 and _keys(frail) for web in (0, 1))
+
+    until(shared, 20, "both processes to count in Redis")
+    frail.fresh()
+
+
+def _keys(frail: Frail) -> bool:
+    client = redis_client(frail.server.url)
+    found = list(client.scan_iter(f"{PREFIX}*"))
+    frail.fresh()
+    return bool(found)
+
+
+def submit(service: Service, user: str, web: int) -> Answer:
+    return service.post("/api/images/generate", {"prompt": "a fox", "model": "limits", "userId": user}, web)
+
+
+def at_once(service: Service, users: list[str]) -> list[int]:
+    with ThreadPoolExecutor(16) as pool:
+        return [answer.status for answer in pool.map(lambda n: submit(service, users[n], n % 2), range(len(users)))]
+
+
+def test_one_user_at_two_processes_gets_exactly_one_burst(two: Service) -> None:
+    statuses = at_once(two, ["ann"] * 80)
+    assert (statuses.count(200), statuses.count(429)) == (BURST, 60)
+
+
+def test_inventing_users_gets_exactly_what_an_address_may(two: Service) -> None:
+    statuses = at_once(two, [f"invented-{n}" for n in range(140)])
+    assert (statuses.count(200), statuses.count(429)) == (ADDRESS_BURST, 40)
+
+
+def test_frozen_redis_holds_nobody_up_and_what_was_counted_goes_on_counting(two: Service, frail: Frail) -> None:
+    assert at_once(two, ["ann"] * 22).count(200) == BURST
+    for web in (0, 1):
+        assert submit(two, "ann", web).status == 429
+    pid = frail.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(10):
+            for web in (0, 1):
+                began = time.monotonic()
+                refused = submit(two, "ann", web)
+                assert time.monotonic() - began < 0.5
+                assert refused.status == 429
+                assert int(refused.headers["retry-after"]) > 0
+        served = [submit(two, "bob", 0).status for _ in range(30)]
+        assert served.count(200) == BURST
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_redis_that_is_killed_leaves_a_limit_and_is_used_when_it_is_back(two: Service, frail: Frail) -> None:
+    os.kill(frail.pid, signal.SIGKILL)
+    try:
+        began = time.monotonic()
+        assert submit(two, "cat", 0).status == 200
+        assert time.monotonic() - began < 2
+        assert [submit(two, "cat", 0).status for _ in range(30)].count(200) == BURST - 1
+    finally:
+        frail.end()
+        frail.start()
+    until(
+        lambda: submit(two, f"dog-{uuid.uuid4().hex}", 0).status == 200 and _keys(frail), 10, "Redis to be used again"
+    )
