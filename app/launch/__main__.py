@@ -120,7 +120,9 @@ async def launch(settings: Settings, *, demo: bool) -> None:
 def main() -> int:
     """Returns the exit status: 0 after a stop that was asked for, 1 where something is in the way, 2 for a bad setting."""
     try:
-        asyncio.run(launch(Settings.from_env(), demo=wants_demo()))
+        settings = Settings.from_env()
+        # the reference extension has no token, and a name that nobody could have made one for
+        asyncio.run(launch(settings, demo=wants_demo() and not settings.auth_required))
     except (BadSetting, NotReady) as problem:
         complain(problem)
         return 2 if isinstance(problem, BadSetting) else 1

@@ -23,6 +23,16 @@ WITH_DEMO = "\nA reference extension is started too; it draws test pictures. DEM
 WITHOUT_DEMO = "\nNo extension is started here (DEMO=off); requests wait until one connects.\n"
 
 
+GUARDED = """
+No extension is started here: who may come in must show a token (AUTH_MODE=required). Make one, and a key for yourself:
+
+  .venv/bin/python -m app.manage create-extension-token my-extension
+  .venv/bin/python -m app.manage create-user me && .venv/bin/python -m app.manage create-key me
+
+and send the key along:  -H "Authorization: Bearer $IMAGEFLEET_API_KEY", without a userId.
+"""
+
+
 def greeting(settings: Settings, *, demo: bool) -> str:
     """Where everything is and a request to try."""
     return TRY.format(
@@ -30,5 +40,5 @@ def greeting(settings: Settings, *, demo: bool) -> str:
         sockets=f"{scheme(settings, 'ws')}://{local_authority(settings, settings.socket_port)}",
         path=settings.ws_path,
         pictures=settings.storage_path,
-        extension=WITH_DEMO if demo else WITHOUT_DEMO,
+        extension=GUARDED if settings.auth_required else WITH_DEMO if demo else WITHOUT_DEMO,
     )

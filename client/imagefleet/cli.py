@@ -14,7 +14,7 @@ import click
 from imagefleet.answers import COMPLETED, GeneratedImage
 from imagefleet.defaults import DEFAULT_URL, VERSION
 from imagefleet.exits import CODES, NOT_FINISHED, fail, told_in_a_sentence
-from imagefleet.options import ID, JSON, OUTPUT, SERVER, TIMEOUT, WAIT, parameters
+from imagefleet.options import ID, JSON, KEY_OF_ALL, OUTPUT, SERVER, TIMEOUT, WAIT, key_of, parameters
 from imagefleet.terminal import plain, shown_progress, words
 from imagefleet.wire import encode, wire
 
@@ -37,6 +37,7 @@ class Program(click.Group):
 @click.group(cls=Program, epilog=CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION)
 @click.option("--server", envvar="IMAGEFLEET_URL", default=DEFAULT_URL, show_default=True, help="The server's address.")
+@KEY_OF_ALL
 @click.pass_context
 def main(ctx: click.Context, server: str) -> None:
     """Ask an Imagefleet server for pictures.
@@ -196,7 +197,7 @@ def _fleet(server: str) -> Iterator[Imagefleet]:
     from imagefleet.client import Imagefleet  # noqa: PLC0415 - the HTTP library takes long to load
 
     with _valid_address():
-        fleet = Imagefleet(server, patience_s=PATIENCE_S)
+        fleet = Imagefleet(server, key=key_of(click.get_current_context()), patience_s=PATIENCE_S)
     with fleet:
         yield fleet
 

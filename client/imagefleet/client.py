@@ -37,11 +37,12 @@ Progress = Callable[[ImageStatus], None]
 class Imagefleet:
     """A server and how to ask it. `patience_s` is how many seconds a single question bears faults, where that is safe.
 
+    `key` is an API key or a token, where the server lets in only those who show one.
     Connections are kept and shared between threads; `close` them, or use this in a `with`.
     """
 
-    def __init__(self, base_url: str = DEFAULT_URL, *, patience_s: float = PATIENCE_S) -> None:
-        self._transport = Transport(base_url)
+    def __init__(self, base_url: str = DEFAULT_URL, *, key: str | None = None, patience_s: float = PATIENCE_S) -> None:
+        self._transport = Transport(base_url, key)
         self._patience_s = patience_s
 
     def __enter__(self) -> Self:

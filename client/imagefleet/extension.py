@@ -120,7 +120,7 @@ class Extension:
     def _url(self) -> str:
         if self._settings.websocket_url:
             return self._settings.websocket_url
-        with Imagefleet(self._settings.server, patience_s=0.0) as server:
+        with Imagefleet(self._settings.server, key=self._settings.token, patience_s=0.0) as server:
             return server.websocket_url()
 
     def _greet(self, connection: Connection) -> None:

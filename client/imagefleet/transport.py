@@ -55,14 +55,17 @@ class Call:
 class Transport:
     """Exchanges with the server at `base_url`; connections are kept and may be used by several threads.
 
+    `key` says who asks, and is shown to this server alone.
+
     Raises ValueError where the address is not one of http or https.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, key: str | None = None) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError(f"{base_url!r} is not an address like http://localhost:3000")
         self.base_url = base_url.rstrip("/")
+        self._shown = {"Authorization": f"Bearer {key}"} if key else {}
         self._pool = urllib3.PoolManager(maxsize=8)
 
     def close(self) -> None:
@@ -113,15 +116,25 @@ class Transport:
 
     def _send(self, call: Call, *, preload: bool) -> urllib3.BaseHTTPResponse:
         query = {name: value for name, value in call.query.items() if value is not None}
+        url = self.url(call.path)
         return self._pool.request(
             call.method,
-            self.url(call.path) + (f"?{urlencode(query)}" if query else ""),
+            url + (f"?{urlencode(query)}" if query else ""),
             body=call.body,
-            headers={"Accept": "application/json", "User-Agent": f"imagefleet/{VERSION}", **call.headers},
+            headers={
+                "Accept": "application/json",
+                "User-Agent": f"imagefleet/{VERSION}",
+                **self._showing(url),
+                **call.headers,
+            },
             timeout=urllib3.Timeout(connect=CONNECT_S, read=call.read_s),
             retries=_REDIRECTS,
             preload_content=preload,
         )
+
+    def _showing(self, url: str) -> Mapping[str, str]:
+        """Who asks, where it is our server that is asked: pictures may be told to lie elsewhere."""
+        return self._shown if url.startswith(f"{self.base_url}/") else {}
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:

@@ -238,3 +238,19 @@ def test_every_command_explains_itself() -> None:
 def test_the_version_is_that_of_the_package() -> None:
     assert tomllib.loads(PYPROJECT.read_text())["project"]["version"] == VERSION
     assert VERSION in CliRunner().invoke(main, ["--version"]).stdout
+
+
+@pytest.mark.parametrize("words", [["--key", "imgk_a_b", "status", ID], ["status", ID, "--key", "imgk_a_b"]])
+def test_a_key_goes_along_and_is_not_printed(run: Run, scripted: ScriptedServer, words: list[str]) -> None:
+    scripted.on("GET", STATUS, refusal(401, "ERR_UNAUTHORIZED", "The key is not one that is good here."))
+    ended = run(*words)
+    assert scripted.questions[0].headers["authorization"] == "Bearer imgk_a_b"
+    assert ended.exit_code == 1
+    assert "imgk_a_b" not in ended.output
+
+
+def test_a_key_is_taken_from_the_environment(scripted: ScriptedServer) -> None:
+    scripted.on("GET", STATUS, status("completed", 2))
+    env = {"IMAGEFLEET_URL": scripted.url, "IMAGEFLEET_API_KEY": "imgk_c_d"}
+    assert CliRunner().invoke(main, ["status", ID], env=env).exit_code == 0
+    assert scripted.questions[0].headers["authorization"] == "Bearer imgk_c_d"

@@ -8,6 +8,7 @@ import pytest
 
 from imagefleet.client import Imagefleet
 from imagefleet.errors import BadAnswer, ConnectionLost, Refused, Unreachable
+from imagefleet.transport import Call, Transport
 from tests.support.ports import free_port
 from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
 from tests.support.wire_answers import GENERATE, ID, IMAGE, NOW, STATUS, accepted, image, result, status
@@ -190,3 +191,14 @@ def test_a_list_without_end_is_not_followed(fleet: Imagefleet, scripted: Scripte
 def test_an_address_that_cannot_be_one_is_refused_at_once(address: str) -> None:
     with pytest.raises(ValueError, match=r"address|Port"):
         Imagefleet(address)
+
+
+def test_a_key_is_shown_to_the_server_and_to_nobody_else(scripted: ScriptedServer) -> None:
+    scripted.on("GET", STATUS, status("completed", 2))
+    with Imagefleet(scripted.url, key="imgk_a_b") as fleet:
+        fleet.status(ID)
+    assert scripted.questions[0].headers["authorization"] == "Bearer imgk_a_b"
+    with ScriptedServer() as elsewhere:
+        elsewhere.on("PUT", "/upload", Reply({"imageUrl": "x"}))
+        Transport(scripted.url, "imgk_a_b").ask(Call("PUT", f"{elsewhere.url}/upload", body=b"x"))
+        assert "authorization" not in elsewhere.questions[0].headers

@@ -141,7 +141,8 @@ def test_secrets_are_kept_as_hashes_alone(secrets: Crew, tmp_path: Path) -> None
     key = secrets.house.accounts.create_key("ann", BOTH)
     token = secrets.house.accounts.create_extension_token("painter")
     for table, made in ((api_keys, key), (extension_tokens, token)):
-        [row] = secrets.bench.database.read(lambda c, table=table: list(c.execute(select(table))))
+        query = select(table)
+        [row] = secrets.bench.database.read(lambda c, query=query: c.execute(query).all())  # type: ignore[misc]
         assert made.secret not in repr(row)
         assert row.hash == made.digest
     for file in tmp_path.glob("imagefleet.db*"):
