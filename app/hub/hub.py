@@ -16,6 +16,7 @@ from app.domain.errors import Unavailable
 from app.hub.connection import GOING_AWAY, REPLACED, RESTARTING, SERVER_ERROR, Connection, Offer
 from app.hub.seats import Seat, Seats
 from app.hub.session import Session
+from app.hub.wire_socket import count_frames
 from app.wiring import House
 
 log = logs.get(__name__)
@@ -43,6 +44,7 @@ class Hub:
 
     def serve(self, ws: Server, base_url: str, seat: Seat, shown: str | None = None) -> None:
         """Serve one socket until it closes; `shown` is the token that came with its handshake."""
+        count_frames(ws)
         connection = Connection(ws, base_url, self.house.settings.limits.socket_messages_per_s, seat)
         if self._closing.is_set():
             connection.close(GOING_AWAY, "the server goes away")

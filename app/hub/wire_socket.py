@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from app.domain.buckets import Flow
@@ -16,6 +16,7 @@ from app.domain.buckets import Flow
 SEND_TIMEOUT_S = 10.0
 BYTES_PER_S = 2 * 2**20
 BURST_S = 2.0
+LEAST_BYTES = 512  # that a frame counts for: pings and fragments of some bytes cost as much time as large ones
 
 
 class WireSocket:
@@ -35,6 +36,10 @@ class WireSocket:
     def over_for_s(self) -> float:
         """For how long more has come than may, without a pause, in seconds."""
         return self._flow.over_for_s(time.monotonic())
+
+    def count(self, size: int) -> None:
+        """So many bytes more than were read count."""
+        self._flow.spend(size, time.monotonic())
 
     def hold_while(self, is_full: Callable[[], bool]) -> None:
         """Read no more while `is_full` says so; `room` tells that it may have changed."""
@@ -89,3 +94,15 @@ class WireSocket:
     def _wait_for_tokens(self) -> None:
         if wait_s := self._flow.wait_s(time.monotonic()):
             time.sleep(wait_s)
+
+
+def count_frames(ws: Any) -> None:
+    """Have every frame that the WebSocket `ws` reads count for `LEAST_BYTES` more: 4,000 a second with the defaults."""
+    events, wire = ws.ws.events, ws.sock
+
+    def counted() -> Iterator[Any]:
+        for event in events():
+            wire.count(LEAST_BYTES)
+            yield event
+
+    ws.ws.events = counted

@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,24 @@ def test_nonsense_before_authentication_closes_it_too(narrow: Service) -> None:
     for _ in range(5):
         extension.say({"type": "heartbeat", "extensionId": "stranger"})
     assert extension.closed() == FLOODING
+
+
+def test_a_flood_of_pings_is_slowed_down_too(narrow: Service) -> None:
+    empty(narrow)
+    with seated(narrow, "pinger"):
+        ws = until(lambda: _open(narrow), what="a seat")
+        assert ws is not None
+        assert ws.sock is not None
+        ws.recv()
+        ws.sock.sendall(b"\x89\x80\x00\x00\x00\x00" * 30_000)
+        ws.sock.settimeout(0.1)
+        pongs, began = 0, time.monotonic()
+        while (took_s := time.monotonic() - began) < 1.0:
+            with suppress(TimeoutError):
+                pongs += len(ws.sock.recv(65536)) // 2
+        assert 100 < pongs < 4096 * (2 + took_s) + 1000  # two seconds' worth at once
+        assert narrow.get("/health").status == 200
+        ws.close()
 
 
 def test_a_flood_is_slowed_down_and_then_cut_off(narrow: Service) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -49,10 +50,17 @@ def caught_up(crew: Crew) -> None:
         crew.house.watching.catch_up()
 
 
+def under_quotas(crew: Crew) -> None:
+    every = {"quota_waiting": 1000, "quota_per_day": 1000, "quota_stored_bytes": 10**9}
+    limits = dataclasses.replace(crew.house.settings.limits, **every)
+    crew.with_settings(limits=limits).order()
+
+
 ASKED: dict[str, Callable[[Crew], object]] = {
     "the sweep": lambda crew: crew.house.housekeeping.sweep(),
     "the hand-off": lambda crew: crew.hand_out(),
     "an order": lambda crew: crew.order(),
+    "an order under every quota": under_quotas,
     "a connection": lambda crew: crew.join("e1", again=3),
     "a heartbeat": lambda crew: crew.beat(crew.join("e1", again=4), active_requests=9),
     "a broken socket": lambda crew: crew.house.extensions.disconnected(crew.join("e1", again=5).connection_id),
