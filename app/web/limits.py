@@ -32,6 +32,12 @@ EXTENSION = "rate_limits"
 EVERYBODY = "everybody"
 LIMIT, REMAINING, RESET = HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
+_PATIENCE = {
+    "socket_connect_timeout": TIMEOUT_S,
+    "socket_timeout": TIMEOUT_S,
+    "retry": Retry(NoBackoff(), 0),
+    "max_connections": 200,
+}
 _WORDS = {
     "user": "You may submit {tokens} requests in {seconds} s, and {most} at once",
     "address": "Your address may submit {tokens} requests in {seconds} s, and {most} at once",
@@ -108,14 +114,6 @@ class RateLimits:
         except RateLimitExceeded:
             kind, debt_us = _narrowest(g.counted, g.taken)
             raise kind.refusal(kind.bucket.wait_us(debt_us)) from None
-
-
-_PATIENCE = {
-    "socket_connect_timeout": TIMEOUT_S,
-    "socket_timeout": TIMEOUT_S,
-    "retry": Retry(NoBackoff(), 0),
-    "max_connections": 200,
-}
 
 
 def install(app: Flask, settings: Settings) -> None:
