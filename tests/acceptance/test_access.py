@@ -1,0 +1,152 @@
+"""Where everybody must show who they are, end to end on real processes: users, extensions, the command, the client."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websocket
+
+from imagefleet.client import Imagefleet
+from imagefleet.errors import Refused
+from tests.support.extension import Extension
+from tests.support.pictures import data_url, plain
+from tests.support.service import ROOT, Service, running_service
+from tests.support.waiting import until
+
+OTHER = "another"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
+    """A service of its own, with AUTH_MODE=required."""
+    folder = tmp_path_factory.mktemp("guarded")
+    database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
+    with running_service(folder, f"sqlite:///{database}", redis_url, workers=1, AUTH_MODE="required") as service:
+        yield service
+
+
+def manage(service: Service, *words: str) -> str:
+    """What the operator's command prints."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "app.manage", *words],
+        cwd=ROOT,
+        env={**os.environ, **service.env},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return ended.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def keys(guarded: Service) -> dict[str, str]:
+    """The keys of two users."""
+    for user in ("ann", "bob"):
+        manage(guarded, "create-user", user)
+    return {user: manage(guarded, "create-key", user) for user in ("ann", "bob")}
+
+
+def extension(service: Service, name: str, token: str | None, **options: Any) -> Extension:
+    return service.extension(name, "*", **({"token": token} if token else {}), **options)
+
+
+@contextmanager
+def refused(service: Service, name: str, token: str | None) -> Iterator[Extension]:
+    """One that introduces itself and is sent away."""
+    stranger = extension(service, name, token)
+    stranger.say(stranger.hello)
+    error = stranger.hear("error")
+    assert error["code"] == "ERR_UNAUTHORIZED"
+    yield stranger
+    assert stranger.closed() == 4001
+    stranger.vanish()
+
+
+def test_a_picture_is_made_for_whom_asked_by_who_may(guarded: Service, keys: Mapping[str, str]) -> None:
+    token = manage(guarded, "create-extension-token", "painter")
+    assert guarded.post("/api/images/generate", {"prompt": "a"}).status == 401
+    with Imagefleet(guarded.url(), key=keys["ann"]) as ann, Imagefleet(guarded.url(web=1), key=keys["bob"]) as bob:
+        request_id = ann.generate("a fox").request_id
+        with extension(guarded, "painter", token, web=1) as painter:
+            job = painter.next_job()
+            assert (job["requestId"], job["userId"]) == (request_id, "ann")
+            painter.done(job, data_url(plain()))
+            painter.hear("image_generation_confirmed")
+        result = ann.wait(request_id, timeout_s=30)
+        with pytest.raises(Refused) as refusal:
+            bob.get(request_id)
+        assert refusal.value.status == 404
+        assert guarded.get(result.images[0].image_path).status == 200
+
+
+def test_extensions_without_their_own_token_are_sent_away(guarded: Service, keys: Mapping[str, str]) -> None:
+    token = manage(guarded, "create-extension-token", OTHER)
+    for name, shown in (("thief", None), ("thief", token), (OTHER, keys["ann"]), (OTHER, "nonsense"), (OTHER, None)):
+        with refused(guarded, name, shown):
+            pass
+    assert guarded.get("/api/websocket/info", Authorization=f"Bearer {token}").json["activeConnections"] == 0
+
+
+@pytest.mark.parametrize("how", ["header", "protocol"])
+def test_a_token_may_come_with_the_handshake(guarded: Service, how: str) -> None:
+    token = manage(guarded, "create-extension-token", f"by-{how}")
+    shown: dict[str, Any] = (
+        {"header": {"Authorization": f"Bearer {token}"}}
+        if how == "header"
+        else {"subprotocols": ["imagefleet", f"token.{token}"]}
+    )
+    ws = websocket.create_connection(f"ws://127.0.0.1:{guarded.ports[0]}/ws", timeout=20, **shown)
+    assert ws.getsubprotocol() == ("imagefleet" if how == "protocol" else None)
+    ws.send(f'{{"type": "authenticate", "extensionId": "by-{how}"}}')
+    heard = [ws.recv(), ws.recv()]
+    assert "authentication_success" in str(heard[-1])
+    ws.close()
+
+
+def test_only_the_same_token_takes_over_a_socket(guarded: Service) -> None:
+    token, newer = (manage(guarded, "create-extension-token", "double") for _ in range(2))
+    with extension(guarded, "double", token) as first:
+        with refused(guarded, "double", newer):
+            pass
+        first.beat()
+        first.hear("heartbeat_response")
+        with extension(guarded, "double", token, web=1):
+            assert first.closed() == 4000
+
+
+def test_a_socket_is_closed_when_its_token_is_revoked_or_expires(guarded: Service) -> None:
+    token = manage(guarded, "create-extension-token", "short-lived")
+    with extension(guarded, "short-lived", token) as painter:
+        manage(guarded, "revoke-extension-token", token.split("_")[1])
+        assert painter.closed() == 4001
+    with refused(guarded, "short-lived", token):
+        pass
+
+
+def test_a_revoked_key_is_refused_by_every_process_within_a_moment(guarded: Service) -> None:
+    manage(guarded, "create-user", "carl")
+    key = manage(guarded, "create-key", "carl")
+    token = guarded.post("/api/auth/token", {}, Authorization=f"Bearer {key}").json["token"]
+    for web in (0, 1):
+        for shown in (key, token):
+            assert guarded.get("/api/images", web, Authorization=f"Bearer {shown}").status == 200
+    manage(guarded, "revoke-key", key.split("_")[1])
+    for web in (0, 1):
+        for shown in (key, token):
+            until(lambda w=web, s=shown: guarded.get("/api/images", w, Authorization=f"Bearer {s}").status == 401, 5)
+
+
+def test_no_secret_is_in_any_log_or_in_the_database(guarded: Service, keys: Mapping[str, str]) -> None:
+    guarded.get("/api/images", Authorization=f"Bearer {keys['ann']}")
+    secret = keys["ann"].split("_")[2].encode()
+    for file in guarded.folder.iterdir():
+        if file.is_file():
+            assert secret not in file.read_bytes(), file.name
