@@ -188,3 +188,21 @@ def test_an_address_may_send_what_five_users_may() -> None:
     assert isinstance(limits, Limits)
     kinds = counted(limits, Caller("203.0.113.7"), "ann")
     assert (kinds["address:203.0.113.7"].tokens, kinds["address:203.0.113.7"].most) == (150, 300)
+
+
+def test_a_quota_is_refused_as_a_problem_that_names_it(make: Make) -> None:
+    client = make(quota_waiting=2)
+    assert taken(client, 2) == 2
+    refused = submit(client)
+    assert (refused.status_code, refused.json["code"]) == (429, "ERR_QUOTA_EXCEEDED")
+    assert "QUOTA_WAITING" in refused.json["detail"]
+    assert int(refused.headers["Retry-After"]) > 0
+    assert refused.headers["X-RateLimit-Remaining"] == "17"  # it cost a token
+
+
+def test_the_refusals_are_documented(make: Make) -> None:
+    described = make().get("/openapi.json").json["paths"]["/api/images/generate"]["post"]["responses"]
+    assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= set(described["200"]["headers"])
+    assert "Retry-After" in described["429"]["headers"]
+    assert "ERR_RATE_LIMIT" in described["429"]["description"]
+    assert "ERR_QUOTA_EXCEEDED" in described["429"]["description"]
