@@ -6,7 +6,7 @@ STAMP := .venv/.installed-dev
 CODE := app worker client tests migrations celery_config.py gunicorn.conf.py wsgi.py
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
 
-.PHONY: run test chaos check format lock clean
+.PHONY: run test chaos check format lock audit clean
 
 run: $(SERVER)
 	@$(BIN)/python -m app.launch
@@ -32,6 +32,10 @@ lock: $(STAMP)
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q requirements.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements.txt
 	$(BIN)/uv pip compile -q requirements-dev.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements-dev.txt
+
+# Known holes in what is pinned, as far as somebody who knows can be asked.
+audit: $(SERVER)
+	$(BIN)/python .ci/audit.py requirements.txt requirements-dev.txt
 
 clean:
 	rm -rf .venv

@@ -1,0 +1,150 @@
+"""Sockets that break the protocol, stop half way or never stop, against a real gunicorn: nobody else notices."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support.raw import BINARY, CLOSE, PING, PONG, TEXT, connected, frame, get, shake_hands, until_closed
+from tests.support.service import Service
+
+HELLO = json.dumps(
+    {"type": "authenticate", "extensionId": "abuser", "metadata": {"capabilities": ["nothing"]}}
+).encode()
+ANSWER_S = 5.0
+
+BROKEN = {
+    "a frame that is never finished": frame(TEXT, b"x" * 10, claims=1000),
+    "a head without its length": frame(TEXT, b"", claims=70_000)[:4],
+    "a message that never ends": frame(TEXT, b"{", fin=False) + frame(0, b"x", fin=False) * 200,
+    "a frame that claims 2^62 bytes": frame(TEXT, b"x" * 100, claims=2**62),
+    "a length with its top bit set": frame(TEXT, b"x", claims=2**63),
+    "a frame without a mask": frame(TEXT, HELLO, masked=False),
+    "text that is not UTF-8": frame(TEXT, b'{"type": "\xff\xfe"}'),
+    "UTF-8 that breaks off": frame(TEXT, "é".encode()[:1]),
+    "a close with a code that nobody has": frame(CLOSE, (999).to_bytes(2, "big")),
+    "a close with a code that is never sent": frame(CLOSE, (1006).to_bytes(2, "big")),
+    "a close with half a code": frame(CLOSE, b"\x03"),
+    "a close whose reason is not UTF-8": frame(CLOSE, (1000).to_bytes(2, "big") + b"\xff"),
+    "a ping that is too long": frame(PING, b"x" * 126),
+    "a ping in pieces": frame(PING, b"x", fin=False),
+    "an opcode that does not exist": frame(3, b"x"),
+    "reserved bits": bytes([0x80 | 0x70 | TEXT]) + frame(TEXT, b"x")[1:],
+    "a continuation of nothing": frame(0, b"x"),
+    "a message inside of another": frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"),
+    "a flood of pings": frame(PING, b"flood") * 20_000,
+    "a flood of pongs": frame(PONG, b"flood") * 20_000,
+    "binary rubbish": frame(BINARY, bytes(range(256))),
+    "HTTP again": get("/health"),
+}
+
+
+def well(service: Service) -> None:
+    """Others are served as ever: HTTP, and an extension that says hello."""
+    began = time.monotonic()
+    assert service.get("/health").status == 200
+    with service.extension("honest", "nothing") as honest:
+        honest.beat()
+        honest.hear("heartbeat_response")
+    assert time.monotonic() - began < ANSWER_S
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_who_breaks_the_protocol_is_sent_away_and_nobody_else(service: Service, name: str) -> None:
+    with connected(service.ports[0]) as sock:
+        assert b" 101 " in shake_hands(sock)
+        sock.sendall(BROKEN[name])
+        well(service)
+        until_closed(sock)  # at the latest when the time for authentication is over
+    well(service)
+
+
+def test_a_message_in_pieces_without_end_is_cut_off_at_the_limit(service: Service) -> None:
+    with connected(service.ports[0]) as sock:
+        shake_hands(sock)
+        sock.sendall(frame(TEXT, HELLO) + frame(TEXT, b"{", fin=False))
+        try:
+            for _ in range(64):
+                sock.sendall(frame(0, b"x" * 65_536, fin=False))
+        except ConnectionError:
+            return  # it has hung up already
+        assert (1009).to_bytes(2, "big") in until_closed(sock)
+    well(service)
+
+
+def half_a_request(sock: socket.socket) -> None:
+    sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+
+
+def half_a_handshake(sock: socket.socket) -> None:
+    sock.sendall(get("/ws", "Upgrade: websocket")[:-2])
+
+
+def half_a_body(sock: socket.socket) -> None:
+    head = "POST /api/images/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5000"
+    sock.sendall(head.encode() + b'\r\n\r\n{"prompt": "')
+
+
+def nothing(sock: socket.socket) -> None:
+    """A connection that says nothing at all."""
+
+
+def half_closed(sock: socket.socket) -> None:
+    shake_hands(sock)
+    sock.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("begin", [half_a_request, half_a_handshake, half_a_body, nothing, half_closed])
+def test_two_hundred_that_stop_half_way_hold_up_nobody(
+    service: Service, begin: Callable[[socket.socket], None]
+) -> None:
+    with ExitStack() as stack:
+        slow = [stack.enter_context(connected(service.ports[0])) for _ in range(200)]
+        for sock in slow:
+            begin(sock)
+        well(service)
+        if begin is not half_a_body:
+            until_closed(slow[0])
+    well(service)
+
+
+@pytest.fixture
+def dripping(service: Service) -> Iterator[socket.socket]:
+    with connected(service.ports[0]) as sock:
+        yield sock
+
+
+def test_a_head_that_drips_is_cut_off_although_it_never_pauses(dripping: socket.socket) -> None:
+    dripping.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+    dripping.settimeout(0.2)
+    ends = time.monotonic() + 30
+    while time.monotonic() < ends:
+        try:
+            dripping.sendall(b"x")
+            if not dripping.recv(1):
+                return
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            return
+    pytest.fail("a head could drip for 30 s")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "chrome-extension://short", "http://localhost.evil.example", "file://", ""],
+)
+def test_a_page_from_elsewhere_gets_no_socket(service: Service, origin: str) -> None:
+    with connected(service.ports[0]) as sock:
+        assert b" 403 " in shake_hands(sock, f"Origin: {origin}").split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("origin", ["chrome-extension://" + "abcdefghijklmnop" * 2, "http://localhost", None])
+def test_an_extension_and_whoever_is_no_browser_get_one(service: Service, origin: str | None) -> None:
+    with connected(service.ports[0]) as sock:
+        assert b" 101 " in shake_hands(sock, *([f"Origin: {origin}"] if origin else []))

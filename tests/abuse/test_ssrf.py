@@ -1,0 +1,138 @@
+"""Addresses that lead inside, named as pictures: the whole way of a download, and a server inside that must hear nothing.
+
+The parts have tests of their own: tests/adapters/test_addresses.py, test_reach.py, test_redirects.py, test_urls.py.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.adapters.http import Fetcher
+from app.domain.errors import DOWNLOAD_FAILED
+from app.domain.states import Status
+from app.edges import Allowlist
+from tests.support.downloads import make_due, run
+from tests.support.fakes import Bench
+from tests.support.hostile_host import HostileHost
+from tests.support.jobs_made import downloading
+
+
+class Inside:
+    """A server on this machine that counts who came."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("", 0))
+        self.port = self.listener.getsockname()[1]
+        self.visitors = 0
+        threading.Thread(target=self._count, daemon=True).start()
+
+    def _count(self) -> None:
+        while True:
+            try:
+                visitor, _ = self.listener.accept()
+            except OSError:
+                return
+            self.visitors += 1
+            visitor.close()
+
+
+@pytest.fixture
+def inside() -> Iterator[Inside]:
+    server = Inside()
+    yield server
+    server.listener.shutdown(socket.SHUT_RDWR)
+    server.listener.close()
+
+
+@pytest.fixture
+def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+    """One kind of database is enough for what is about addresses."""
+    return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
+
+
+SPELLINGS = [
+    "http://127.0.0.1:{port}/",
+    "http://localhost:{port}/",
+    "http://LOCALHOST.:{port}/",
+    "http://127.1:{port}/",
+    "http://2130706433:{port}/",
+    "http://0x7f000001:{port}/",
+    "http://0x7f.0.0.1:{port}/",
+    "http://0177.0.0.1:{port}/",
+    "http://127.0.0.1.:{port}/",
+    "http://0:{port}/",
+    "http://0.0.0.0:{port}/",
+    "http://[::1]:{port}/",
+    "http://[::]:{port}/",
+    "http://[::ffff:127.0.0.1]:{port}/",
+    "http://[::ffff:7f00:1]:{port}/",
+    "http://[::127.0.0.1]:{port}/",
+    "http://[64:ff9b::7f00:1]:{port}/",
+    "http://[2002:7f00:1::]:{port}/",
+    "http://[fe80::1%25lo]:{port}/",
+    "http://１２７.０.０.１:{port}/",
+    "http://127。0。0。1:{port}/",
+    "http://①②⑦.0.0.1:{port}/",
+    "http://images.example@127.0.0.1:{port}/",
+    "http://images.example:80@127.0.0.1:{port}/",
+    "http://127.0.0.1:{port}#@images.example/",
+    "http://127.0.0.1:{port}\\@images.example/",
+    "http://%31%32%37.0.0.1:{port}/",
+    "http://10.0.0.1/",
+    "http://172.16.0.1/",
+    "http://192.168.0.1/",
+    "http://100.64.0.1/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://[fd00:ec2::254]/",
+    "http://198.18.0.1/",
+    "http://224.0.0.1/",
+    "http://255.255.255.255/",
+    "file:///etc/passwd",
+    "gopher://127.0.0.1:{port}/",
+    "ftp://127.0.0.1:{port}/",
+    "unix:///run/redis.sock",
+]
+
+
+@pytest.mark.parametrize("url", SPELLINGS)
+def test_no_spelling_leads_inside(bench: Bench, inside: Inside, url: str) -> None:
+    bench = bench.with_tools(fetch=Fetcher(Allowlist()))
+    job = run(bench, downloading(bench, url.format(port=inside.port)))
+    assert (job.status, job.error_code, job.download_attempt) == (Status.FAILED, DOWNLOAD_FAILED, 1)
+    assert inside.visitors == 0
+    assert bench.files() == []
+
+
+@pytest.fixture
+def outside() -> Iterator[HostileHost]:
+    with HostileHost() as host:
+        yield host
+
+
+@pytest.mark.parametrize("code", ["redirect"])
+def test_no_redirect_leads_inside(bench: Bench, inside: Inside, outside: HostileHost, code: str) -> None:
+    """`outside` may be fetched from by its name, and by that alone: it stands for a host out there."""
+    fetcher = Fetcher(Allowlist(hosts=frozenset({"outside.example"})), resolve=lambda host, port: ["127.0.0.1"])
+    bench = bench.with_tools(fetch=fetcher)
+    target = f"http://inside.example:{inside.port}/"
+    url = f"http://outside.example:{outside.port}/{code}?{target}"
+    job = run(bench, downloading(bench, url))
+    assert job.status is Status.FAILED
+    assert inside.visitors == 0
+
+
+def test_a_name_that_is_bound_anew_between_attempts_leads_nowhere(bench: Bench, inside: Inside) -> None:
+    answers = [["203.0.113.7", "127.0.0.1"], ["127.0.0.1"], ["::1"], ["::ffff:127.0.0.1"]]
+    bench = bench.with_tools(fetch=Fetcher(Allowlist(), resolve=lambda host, port: answers.pop(0)))
+    for _ in range(len(answers)):
+        job = downloading(bench, f"http://rebound.example:{inside.port}/")
+        make_due(bench, job)
+        assert run(bench, job).status is Status.FAILED
+    assert answers == []
+    assert inside.visitors == 0
