@@ -81,7 +81,7 @@ def on_starting(server: Arbiter) -> None:
         except NotReady as problem:
             sys.exit(str(problem))
     if settings.open_to_all:
-        server.log.warning("AUTH_MODE=open: everybody who reaches %s may use this service as anybody.", settings.host)
+        server.log.warning("AUTH_MODE=open: everybody who reaches this service may use it as anybody.")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * worker_connections
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))

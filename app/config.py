@@ -91,7 +91,8 @@ class Settings:
     @property
     def open_to_all(self) -> bool:
         """True where others than this machine are served without showing who they are."""
-        return not self.auth_required and not edges.is_loopback(self.host)
+        public = urlsplit(self.public_url or "").hostname or "localhost"
+        return not self.auth_required and not (edges.is_loopback(self.host) and edges.is_loopback(public))
 
     @property
     def socket_port(self) -> int:

@@ -29,9 +29,39 @@ def test_port_alone_serves_both() -> None:
         ("REDIS_URL", "localhost"),
         ("IMAGE_SOURCE_ALLOWLIST", "a host"),
         ("SECRET_KEY", "short"),
+        ("JWT_SECRET", "x" * 31),
+        ("JWKS_URL", "http://id.example/keys"),
+        ("JWKS_URL", "file:///etc/passwd"),
+        ("AUTH_MODE", "off"),
+        ("TOKEN_LIFETIME_MS", "0"),
         ("LOG_LEVEL", "loud"),
     ],
 )
 def test_a_bad_setting_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(BadSetting, match=f"^{name}"):
         Settings.from_env({name: value})
+
+
+@pytest.mark.parametrize(
+    ("env", "required"),
+    [
+        ({}, False),
+        ({"HOST": "127.0.0.1"}, False),
+        ({"HOST": "::1"}, False),
+        ({"HOST": "localhost"}, False),
+        ({"HOST": "0.0.0.0"}, True),
+        ({"HOST": "::"}, True),
+        ({"HOST": "10.0.0.1"}, True),
+        ({"HOST": "127.0.0.1.example"}, True),
+        ({"PUBLIC_URL": "http://localhost:3000"}, False),
+        ({"PUBLIC_URL": "https://images.example"}, True),
+        ({"HOST": "0.0.0.0", "AUTH_MODE": "open"}, False),
+        ({"AUTH_MODE": "required"}, True),
+    ],
+)
+def test_it_is_open_only_while_it_serves_this_machine_alone_or_where_that_is_said(
+    env: dict[str, str], required: bool
+) -> None:
+    settings = Settings.from_env(env)
+    assert settings.auth_required is required
+    assert settings.open_to_all is ("AUTH_MODE" in env and not required)

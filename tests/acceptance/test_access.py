@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,14 @@ def keys(guarded: Service) -> dict[str, str]:
     return {user: manage(guarded, "create-key", user) for user in ("ann", "bob")}
 
 
+def is_refused(service: Service, web: int, shown: str) -> bool:
+    return service.get("/api/images", web, Authorization=f"Bearer {shown}").status == 401
+
+
 def extension(service: Service, name: str, token: str | None, **options: Any) -> Extension:
-    return service.extension(name, "*", **({"token": token} if token else {}), **options)
+    if token is not None:
+        options["token"] = token
+    return service.extension(name, "*", **options)
 
 
 @contextmanager
@@ -141,7 +148,7 @@ def test_a_revoked_key_is_refused_by_every_process_within_a_moment(guarded: Serv
     manage(guarded, "revoke-key", key.split("_")[1])
     for web in (0, 1):
         for shown in (key, token):
-            until(lambda w=web, s=shown: guarded.get("/api/images", w, Authorization=f"Bearer {s}").status == 401, 5)
+            until(partial(is_refused, guarded, web, shown), 5, "the key to be refused")
 
 
 def test_no_secret_is_in_any_log_or_in_the_database(guarded: Service, keys: Mapping[str, str]) -> None:

@@ -203,7 +203,8 @@ def test_a_key_is_exchanged_for_a_token_which_is_revoked(door: FlaskClient, key:
 def test_the_document_says_what_is_needed(client: FlaskClient, door: FlaskClient) -> None:
     left_open, needed = (each.get("/openapi.json").json for each in (client, door))
     assert left_open["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
-    for document, generating in ((left_open, [{}, {"bearer": []}]), (needed, [{"bearer": []}])):
+    expected: list[tuple[Any, Any]] = [(left_open, [{}, {"bearer": []}]), (needed, [{"bearer": []}])]
+    for document, generating in expected:
         assert document["paths"][GENERATE]["post"]["security"] == generating
         assert document["paths"]["/health"]["get"]["security"] == []
         assert document["paths"]["/api/auth/token"]["post"]["security"] == [{"bearer": []}]

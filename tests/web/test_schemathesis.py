@@ -21,7 +21,7 @@ from app.db.engine import Database
 from app.domain.tokens import UploadGrant
 from app.factory import create_app
 from app.services.dispatch import upload_key
-from app.web import files, images, openapi, status
+from app.web import accounts, files, images, openapi, status
 from app.web.api import Api
 from app.wiring import House
 from tests.support import fakes, jobs_made
@@ -34,9 +34,9 @@ MAX_EXAMPLES = 15
 CONFIG = {
     "checks": {
         "positive_data_acceptance": {
-            # What the document cannot know: signatures that are ours (403), which names there are (404) and how they
+            # What the document cannot know: keys (401) and signatures that are ours (403), which names there are (404) and how they
             # stand (409), how large a file is that a part is asked of (416).
-            "expected-statuses": ["2xx", "3xx", "403", "404", "409", "416"],
+            "expected-statuses": ["2xx", "3xx", "401", "403", "404", "409", "416"],
         }
     },
 }
@@ -55,7 +55,7 @@ class Door:
 def described() -> dict[str, Any]:
     """The document as it is served; test_openapi.py compares them."""
     api = Api()
-    for room in (images, files, status):
+    for room in (images, files, accounts, status):
         room.operations(api, cast("House", None))
     return openapi.document(api.operations)
 
