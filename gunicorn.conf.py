@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gunicorn.glogging import Logger
 
 from app.config import BadSetting, Settings
 from app.launch.checks import NotReady, check_ports, check_tls
@@ -63,7 +64,18 @@ certfile, keyfile = (str(settings.tls.certificate), str(settings.tls.key)) if se
 
 # Requests are logged by the application, as JSON with the correlation id.
 accesslog = None
-loglevel = "warning" if settings.log_level == "info" else settings.log_level
+loglevel = {"info": "warning", "debug": "info"}.get(settings.log_level, settings.log_level)
+
+
+class Discreet(Logger):
+    """gunicorn repeats what it could not read, and that may hold a token: that it came is enough."""
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """As ever, but for what begins as an invalid request."""
+        super().warning(msg.partition(": ")[0] if msg.startswith("Invalid request") else msg, *args, **kwargs)
+
+
+logger_class = Discreet
 
 # The control socket has one path for every gunicorn of a user: a second one would take over the first one's.
 control_socket_disable = True
