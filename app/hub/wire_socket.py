@@ -29,7 +29,6 @@ class WireSocket:
         self._room = threading.Event()
         self._is_full: Callable[[], bool] = bool
         self.heard_at = time.monotonic()
-        self.too_slow = False
 
     def hold_while(self, is_full: Callable[[], bool]) -> None:
         """Read no more while `is_full` says so; `room` tells that it may have changed."""
@@ -51,7 +50,6 @@ class WireSocket:
                 while rest:
                     rest = rest[self._raw.send(rest, 0, max(0.001, ends - time.monotonic())) :]
             except TimeoutError:
-                self.too_slow = True
                 self.close()
                 raise
         return len(data)
