@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -66,21 +67,27 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path) -> Iterator[Service]:
     """The whole service as real processes, on SQLite: two web processes, two workers, beat. Tests share it."""
     folder = tmp_path_factory.mktemp("service")
     database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
-    with running_service(folder, f"sqlite:///{database}", redis_url, IMAGE_SOURCE_ALLOWLIST="127.0.0.1") as service:
+    with _service(folder, f"sqlite:///{database}") as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def service_on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Service]:
-    """The same on PostgreSQL, with a Redis of its own."""
-    folder = tmp_path_factory.mktemp("service")
+    """The same on PostgreSQL."""
+    with _service(tmp_path_factory.mktemp("service"), postgres.create(TEMPLATE)) as service:
+        yield service
+
+
+@contextmanager
+def _service(folder: Path, database_url: str) -> Iterator[Service]:
+    """A service with a Redis of its own: two in one would take each other's wakes."""
     with (
         tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as redis_folder,
         running_redis(Path(redis_folder)) as redis,
-        running_service(folder, postgres.create(TEMPLATE), redis.url, IMAGE_SOURCE_ALLOWLIST="127.0.0.1") as service,
+        running_service(folder, database_url, redis.url, IMAGE_SOURCE_ALLOWLIST="127.0.0.1") as service,
     ):
         yield service

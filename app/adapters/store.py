@@ -40,14 +40,6 @@ class Staged:
     file: BinaryIO
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """What the disk knows of a picture: size in bytes, time of the last change in ms since the epoch."""
-
-    bytes: int
-    modified_ms: int
-
-
 class LocalStore:
     """Pictures lie in `root`; files in the making and uploads in `root/.staging`, so that renaming moves them.
 
@@ -93,17 +85,6 @@ class LocalStore:
     def open(self, name: str) -> BinaryIO | None:
         """The picture `name`, to read; None where there is none. The name may be anything a stranger typed."""
         return _open(self._picture(name)) if is_file_name(name) else None
-
-    def stat(self, name: str) -> StoredFile | None:
-        """Size and time of the picture `name`; None where there is none. The name may be anything a stranger typed."""
-        if not is_file_name(name):
-            return None
-        with _sentences("The picture cannot be looked at"):
-            try:
-                found = self._picture(name).lstat()
-            except FileNotFoundError:
-                return None
-        return StoredFile(found.st_size, found.st_mtime_ns // 1_000_000)
 
     def delete(self, name: str) -> None:
         """Remove the picture `name`; it is no error that there is none. Raises BadName, StoreError."""

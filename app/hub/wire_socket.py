@@ -30,7 +30,6 @@ class WireSocket:
         self._room = threading.Event()
         self._is_full: Callable[[], bool] = bool
         self.heard_at = time.monotonic()
-        self.too_slow = False
 
     @property
     def over_for_s(self) -> float:
@@ -61,7 +60,6 @@ class WireSocket:
                 while rest:
                     rest = rest[self._raw.send(rest, 0, max(0.001, ends - time.monotonic())) :]
             except TimeoutError:
-                self.too_slow = True
                 self.close()
                 raise
         return len(data)

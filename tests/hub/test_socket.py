@@ -200,13 +200,12 @@ def test_a_message_beyond_the_limit_closes_the_socket_and_nothing_else(service: 
 
 def test_a_slow_reader_gets_every_message_whole(service: Service) -> None:
     """The library below sends a part of a frame and calls it sent; nobody may notice."""
-    count = 40
     filler = ["x" * 1000] * 100
+    ids = {service.submit(model="big", parameters={"filler": filler}) for _ in range(40)}
     small = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),)
     slow = websocket.create_connection(f"ws://127.0.0.1:{service.ports[0]}/ws", timeout=30, sockopt=small)
     hello = {"type": "authenticate", "extensionId": "slow", "metadata": {"maxConcurrent": 64, "capabilities": ["big"]}}
     slow.send(json.dumps(hello))
-    ids = {service.submit(model="big", parameters={"filler": filler}) for _ in range(count)}
     until(lambda: all(service.status(i)["status"] == "processing" for i in ids), 30, "all to be offered")
     got: set[str] = set()
     while got != ids:

@@ -112,15 +112,17 @@ def test_it_starts_everything_and_says_what_to_try(start: Start, house: Path) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_request_to_stop_stops_everything_in_order(start: Start, number: signal.Signals) -> None:
+def test_a_request_to_stop_stops_everything_in_order(start: Start, house: Path, number: signal.Signals) -> None:
     run = launch(start)
-    run.until_it_says("beat       | here I am")
+    for name in ("worker", "web", "beat"):
+        run.until_it_says(f"{name:<10} | here I am")
     run.until_it_says(READY)
     run.send(number)
     assert run.ends() == 0
     run.leaves_nothing()
-    ends = [line.partition(" ")[0] for line in run.output.splitlines() if "leaves" in line or "bye bye" in line]
-    assert ends == ["beat", "web", "worker", "redis"]
+    ends = [line.partition(" ")[0] for line in run.output.splitlines() if "leaves" in line]
+    assert ends == ["beat", "web", "worker"]
+    assert "bye bye" in (house / "data" / "redis" / "redis.log").read_text()
 
 
 def test_the_second_start_finds_what_the_first_one_queued(start: Start) -> None:
