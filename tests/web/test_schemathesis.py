@@ -18,6 +18,7 @@ from schemathesis.config import SchemathesisConfig
 
 from app import wiring
 from app.db.engine import Database
+from app.domain.access import Role, Scope
 from app.domain.tokens import UploadGrant
 from app.factory import create_app
 from app.services.dispatch import upload_key
@@ -46,6 +47,7 @@ class Door:
     """Stands for the application, which is made once its database is: the document is wanted when tests are collected."""
 
     app: Flask | None = None
+    key: str | None = None  # of an operator, where everybody has to show one
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         assert self.app is not None
@@ -65,16 +67,24 @@ schema = schemathesis.openapi.from_dict(described(), config=SchemathesisConfig.f
 schema.app = door
 
 
-@pytest.fixture(scope="module", autouse=True)
-def bench(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path) -> Iterator[Bench]:
-    """The application behind the door: one fresh database for all examples."""
+@pytest.fixture(scope="module", autouse=True, params=["open", "required"])
+def bench(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
+) -> Iterator[Bench]:
+    """The application behind the door, in both modes of access: one fresh database for all examples."""
     folder = tmp_path_factory.mktemp("schemathesis")
     database = Database(f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}")
-    bench = fakes.bench(database, folder / "generated-images")
+    bench = fakes.bench(database, folder / "generated-images").with_settings(auth_required=request.param == "required")
     house = wiring.build(bench.tools)
     door.app = create_app(house.settings, house)
+    door.key = _operators_key(house) if house.settings.auth_required else None
     yield bench
     database.close()
+
+
+def _operators_key(house: House) -> str:
+    house.accounts.create_user("olga", Role.OPERATOR)
+    return str(house.accounts.create_key("olga", (Scope.READ, Scope.WRITE, Scope.ADMIN)))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +130,7 @@ def known(bench: Bench, house: House) -> Known:
 @settings(max_examples=MAX_EXAMPLES, deadline=None, derandomize=True)  # the same examples for everybody
 def test_the_service_does_what_its_document_says(case: Case, known: Known) -> None:
     ask_for_what_is_there(case, known)
-    case.call_and_validate()
+    case.call_and_validate(headers={"Authorization": f"Bearer {door.key}"} if door.key else None)
 
 
 def ask_for_what_is_there(case: Case, known: Known) -> None:
