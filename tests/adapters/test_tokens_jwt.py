@@ -28,13 +28,14 @@ KEY = b"a secret that nobody knows, 32 bytes and more"
 RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP256R1())
 PUBLIC_PEM = RSA.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-NOW = int(time.time())
+NOW = int(time.time())  # when tests are collected, perhaps many minutes before they run
+DAY = 86_400
 GOOD: dict[str, Any] = {
     "iss": "imagefleet",
     "aud": "imagefleet",
     "sub": "ann",
     "iat": NOW,
-    "exp": NOW + 600,
+    "exp": NOW + DAY,
     "jti": "one",
     "scope": "read write",
 }
@@ -77,16 +78,16 @@ HOSTILE = {
     "RS256 where none is known": jwt.encode(GOOD, RSA, "RS256", {"kid": "rsa"}),
     "algorithm as a list": signed(GOOD, {"alg": ["HS256"]}),
     "expired": signed({**GOOD, "exp": NOW - 11}),
-    "not yet": signed({**GOOD, "nbf": NOW + 60}),
-    "made later": signed({**GOOD, "iat": NOW + 60}),
-    "exp as text": signed({**GOOD, "exp": str(NOW + 600)}),
+    "not yet": signed({**GOOD, "nbf": NOW + DAY}),
+    "made later": signed({**GOOD, "iat": NOW + DAY}),
+    "exp as text": signed({**GOOD, "exp": str(NOW + DAY)}),
     "exp as text, huge": signed({**GOOD, "exp": "9999999999"}),
     "exp huge": signed({**GOOD, "exp": 2**70}),
     "exp infinite": signed(json.dumps({**GOOD, "exp": float("inf")}).encode()),
     "exp not a number": signed(json.dumps({**GOOD, "exp": float("nan")}).encode()),
     "exp true": signed({**GOOD, "exp": True}),
     "exp null": signed({**GOOD, "exp": None}),
-    "exp a list": signed({**GOOD, "exp": [NOW + 600]}),
+    "exp a list": signed({**GOOD, "exp": [NOW + DAY]}),
     "iat as text": signed({**GOOD, "iat": str(NOW)}),
     "nbf as text": signed({**GOOD, "nbf": str(NOW)}),
     "iat negative": signed({**GOOD, "iat": -1}),
@@ -145,7 +146,8 @@ def test_a_kid_of_our_own_tokens_means_nothing() -> None:
 
 
 def test_a_clock_may_be_a_little_wrong() -> None:
-    assert reader().read(signed({**GOOD, "exp": NOW - 3, "nbf": NOW + 3}), KEY).subject == "ann"
+    now = int(time.time())
+    assert reader().read(signed({**GOOD, "exp": now - 3, "nbf": now + 3}), KEY).subject == "ann"
 
 
 @pytest.mark.parametrize(("key", "algorithm", "kid"), [(RSA, "RS256", "rsa"), (EC, "ES256", "ec")])
