@@ -79,8 +79,8 @@ class TokenBucket(RateLimiter):
         return bool(g.taken.given)
 
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """Nothing asks without taking."""
-        raise NotImplementedError
+        """The base class wants it; nothing asks without taking. Raises TypeError."""
+        raise TypeError("These buckets are asked by taking from them.")
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
         """When the narrowest bucket is full again (s since the epoch), and how many tokens it has."""

@@ -8,41 +8,19 @@ import json
 import threading
 import urllib.request
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from PIL import Image
 
 from tests.support.pictures import data_url, plain
 from tests.support.service import Service
+from tests.support.serving import serving
 
 
 @pytest.fixture(params=["service", "service_on_postgres"])
 def house(request: pytest.FixtureRequest) -> Service:
     service: Service = request.getfixturevalue(request.param)
     return service
-
-
-@contextmanager
-def serving(content: bytes) -> Iterator[str]:
-    """The URL under which a web server on this machine serves the bytes."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/picture"
-        server.shutdown()
 
 
 def test_a_request_becomes_a_picture_on_disk(house: Service) -> None:

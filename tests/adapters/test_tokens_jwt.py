@@ -7,11 +7,8 @@ import dataclasses
 import hashlib
 import hmac
 import json
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
@@ -23,6 +20,7 @@ from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
 from app.domain.access import Kind, Role, Scope
 from app.domain.errors import Unauthorized, Unavailable
+from tests.support.serving import serving
 
 KEY = b"a secret that nobody knows, 32 bytes and more"
 RSA = rsa.generate_private_key(65537, 2048)
@@ -211,22 +209,3 @@ def jwks(asked: list[str]) -> Iterator[str]:
     ]
     with serving(json.dumps({"keys": keys}).encode(), asked) as url:
         yield url
-
-
-@contextmanager
-def serving(content: bytes, asked: list[str]) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/keys"
-        server.shutdown()
