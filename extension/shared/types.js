@@ -98,6 +98,8 @@
  * @property {string} about  one sentence
  * @property {Field[]} fields  what its settings are, for the options page
  * @property {(settings: Record<string, any>) => string[]} origins  match patterns of the hosts it needs to reach
+ * @property {(settings: Record<string, any>) => string[]} [permissions]  optional permissions it needs besides, as the
+ *   manifest names them
  * @property {(settings: Record<string, any>, signal: AbortSignal) => Promise<string>} check  says in a sentence that it can be used; rejects with a Failure
  * @property {(order: Order, help: Help) => Promise<Blob>} generate
  */
@@ -133,7 +135,8 @@
 /**
  * What the extension is doing; kept in `chrome.storage.session` under `status`, so pages hear of each change.
  *
- * `unset`: no server is set. `connecting`, `connected`. `waiting`: the server cannot be reached; tried again at `retryAt`.
+ * `unset`: no server is set. `connecting`, `connected`. `waiting`: the server cannot be reached; tried again at
+ * `retryAt`.
  * `refused`: the server does not let this extension in, or another browser goes by its name.
  *
  * @typedef {object} Status
@@ -146,15 +149,23 @@
  * @property {ShownJob[]} jobs
  * @property {number} unsent  results that wait to be delivered or confirmed
  * @property {{date: string, done: number, failed: number}} today  local date as YYYY-MM-DD
+ * @property {{providerId: string, progress: number, words: string}} [trial]  the test picture that is being made
  */
 
 /**
- * What pages ask of the worker, by `chrome.runtime.sendMessage`; each is answered with `{ok: true, ...}` or `{ok: false, error}`.
+ * What pages ask of the worker, by `chrome.runtime.sendMessage`; each is answered with `{ok: true, ...}` or
+ * `{ok: false, error}`.
  *
  * @typedef {{ask: "connect"}
  *   | {ask: "pause", paused: boolean}
  *   | {ask: "test", providerId: string, prompt: string}
  *   | {ask: "check", providerId: string}} Ask
+ */
+
+/**
+ * How an Ask is answered. `words` is a sentence for the user; `picture` a data: URL, for sendMessage carries JSON alone.
+ *
+ * @typedef {{ok: true, words?: string, picture?: string} | {ok: false, error: string}} Answer
  */
 
 export {};
