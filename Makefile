@@ -3,10 +3,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SERVER := .venv/.installed
 STAMP := .venv/.installed-dev
+MODULES := extension/node_modules/.installed
 CODE := app worker client tests migrations celery_config.py gunicorn.conf.py wsgi.py
+# Node comes with what tests need, as a Python package; npm finds it by PATH.
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix extension --silent
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
 
-.PHONY: run test chaos check format lock audit clean
+.PHONY: run test chaos check check-server check-extension format lock audit clean
 
 run: $(SERVER)
 	@$(BIN)/python -m app.launch
@@ -18,15 +21,22 @@ test: $(STAMP)
 chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
 
-check: $(STAMP)
+check: check-server check-extension
+
+check-server: $(STAMP)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	PYTHONPATH=client $(BIN)/lint-imports
 
-format: $(STAMP)
+check-extension: $(MODULES)
+	@$(NPM) run lint
+	@$(NPM) run types
+
+format: $(STAMP) $(MODULES)
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
+	$(NPM) run lint -- --fix
 
 lock: $(STAMP)
 	$(BIN)/python -m pip install -q uv
@@ -38,7 +48,7 @@ audit: $(SERVER)
 	$(BIN)/python .ci/audit.py requirements.txt requirements-dev.txt
 
 clean:
-	rm -rf .venv
+	rm -rf .venv extension/node_modules
 
 $(SERVER): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: set PYTHON to it, as in: make PYTHON=/path/to/python3.11 run"; exit 1; }
@@ -50,4 +60,9 @@ $(SERVER): requirements.txt
 $(STAMP): $(SERVER) requirements-dev.txt
 	@echo "Installing what tests and checks need into .venv ..."
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(MODULES): extension/package.json extension/package-lock.json | $(STAMP)
+	@echo "Installing what checks of the extension need into extension/node_modules ..."
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund || { echo "npm could not install extension/package-lock.json: can its registry be reached? (make check-server needs none of it)"; exit 1; }
 	@touch $@
