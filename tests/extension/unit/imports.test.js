@@ -6,7 +6,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { test } from "node:test";
 
 const ROOT = resolve(import.meta.dirname, "../../../extension");
-const IMPORT = /^\s*(?:import|export)\b[^"';]*?["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm;
+const IMPORT = /^\s*(?:import|export)\b[^"';=()]*?\bfrom\s*"([^"]+)"|^\s*import\s*"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
 const COMMENT = /\/\*[^]*?\*\/|^\s*\/\/.*$/gm;
 
 /** Which rooms a room may import from, besides itself; a name with a slash is one file. */
@@ -31,7 +31,7 @@ function scripts(room) {
 
 function importsOf(file) {
   const text = readFileSync(join(ROOT, file), "utf8").replaceAll(COMMENT, "");
-  return [...text.matchAll(IMPORT)].map(([, always, later]) => always ?? later);
+  return [...text.matchAll(IMPORT)].map(([, ...named]) => named.find(Boolean));
 }
 
 const imports = files.flatMap((file) => importsOf(file).map((named) => ({ file, named })));
