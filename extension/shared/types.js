@@ -100,6 +100,8 @@
  * @property {(settings: Record<string, any>) => string[]} origins  match patterns of the hosts it needs to reach
  * @property {(settings: Record<string, any>) => string[]} [permissions]  optional permissions it needs besides, as the
  *   manifest names them
+ * @property {(settings: Record<string, any>) => Record<string, string>} [problems]  what is wrong with them beyond what
+ *   the fields say of themselves: a sentence by the name of the field
  * @property {(settings: Record<string, any>, signal: AbortSignal) => Promise<string>} check  says in a sentence that it can be used; rejects with a Failure
  * @property {(order: Order, help: Help) => Promise<Blob>} generate
  */
@@ -115,6 +117,7 @@
  * @property {unknown} [initial]
  * @property {boolean} [required]
  * @property {string[]} [choices]
+ * @property {(server: string) => unknown} [demonstration]  a value to try it out with, at the address of our server
  * @property {number} [min]
  * @property {number} [max]
  */
