@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from app.domain import json_text
 from app.domain.errors import MalformedMessage
 from app.domain.messages import (
     ACTIVE_REQUESTS,
@@ -41,7 +40,9 @@ def parse(text: str) -> Incoming:
 
 def _decode(text: str) -> dict[str, Any]:
     try:
-        body = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        body = json_text.decoded(text)
+    except json_text.RepeatedName as repeated:
+        raise MalformedMessage(f"Invalid message format: {repeated.name} is there twice.") from None
     except (ValueError, RecursionError):
         raise MalformedMessage("Invalid message format: the message is not JSON.") from None
     if not isinstance(body, dict):
@@ -49,17 +50,6 @@ def _decode(text: str) -> dict[str, Any]:
     if _depth_exceeds(body, DEPTH):
         raise MalformedMessage(f"Invalid message format: nested deeper than {DEPTH} levels.")
     return body
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):  # 1e999 is JSON, but what we would pass on is not
-        raise ValueError(text)
-    return number
 
 
 def _depth_exceeds(value: object, left: int) -> bool:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
 
+from app.domain import json_text
 from app.domain.errors import InvalidJson, InvalidPrompt, InvalidRequest, UnsupportedMediaType
 
 Model = TypeVar("Model", bound=BaseModel)
-
-LONGEST_NAME = 60
 
 
 def json_body(model: type[Model]) -> Model:
@@ -30,26 +28,17 @@ def query(model: type[Model]) -> Model:
 
 def _decoded(data: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+        body = json_text.decoded(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise InvalidJson("The body is not JSON in UTF-8.") from None
+    except json_text.RepeatedName as repeated:
+        raise InvalidJson(f"The body has a field twice: {repeated.name}.") from None
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         raise InvalidJson(f"The body is not JSON that can be read{where}.") from None
     if not isinstance(body, dict):
         raise InvalidRequest('The body must be a JSON object, such as {"prompt": "a red fox"}.')
     return body
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
 
 
 def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:
@@ -62,7 +51,7 @@ def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:
 def _refusal(error: ValidationError, where: str) -> InvalidRequest | InvalidPrompt:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     name = ".".join(str(part) for part in first["loc"])
-    shown = name if name.isprintable() and len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]!a}…"
+    shown = json_text.shown(name)
     if name == "prompt":
         return InvalidPrompt("prompt is missing: send the text of the picture as a string.")
     if first["type"] == "missing":

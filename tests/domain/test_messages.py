@@ -46,6 +46,8 @@ MALFORMED = [
     ('{"type": "image_generated", "requestId": "r", "imageUrl": "http://a/b", "metadata": {"a": 1e999}}', "not JSON"),
     ('{"a":' * 5_000 + "1" + "}" * 5_000, "JSON|nested"),
     ('{"type": "surprise"}', "type must be one of"),
+    ('{"type": "heartbeat", "extensionId": "e", "extensionId": "f"}', "extensionId is there twice"),
+    ('{"type": "heartbeat", "extensionId": "e", "status": {"available": true, "\\u0061vailable": false}}', "available"),
     ('{"type": "authenticate"}', "authenticate.extensionId"),
     ('{"type": "authenticate", "extensionId": "e", "metadata": {"maxConcurrent": 1e9}}', "metadata.maxConcurrent"),
     ('{"type": "authenticate", "extensionId": "e", "metadata": {"capabilities": "all"}}', "metadata.capabilities"),

@@ -133,6 +133,24 @@ def test_what_is_no_json_object_is_refused_in_a_sentence(client: FlaskClient, te
     assert len(answer.json["detail"]) < 300
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('{"prompt": "a", "prompt": "b"}', "prompt"),
+        ('{"prompt": "a", "\\u0070rompt": "b"}', "prompt"),
+        ('{"prompt": "a", "parameters": {"deep": [{"width": 1, "height": 1, "width": 1}]}}', "width"),
+        ('{"prompt": "a", "\\ud800": 1, "\\ud800": 1}', "\\ud800"),
+        (f'{{"{"n" * 500}": 1, "{"n" * 500}": 1}}', "n" * 60),
+    ],
+)
+def test_a_field_that_is_there_twice_is_refused_by_name(client: FlaskClient, text: str, name: str) -> None:
+    answer = client.post("/api/images/generate", data=text, content_type="application/json")
+    assert (answer.status_code, answer.json["code"]) == (400, "ERR_INVALID_JSON")
+    assert name in answer.json["detail"]
+    assert len(answer.json["detail"]) < 200
+    assert client.get("/api/images").json["images"] == []
+
+
 def test_bytes_that_are_not_utf_8_are_refused(client: FlaskClient) -> None:
     text = json.dumps({"prompt": "a"}).encode("utf-16")
     answer = client.post("/api/images/generate", data=text, content_type="application/json")
@@ -220,6 +238,12 @@ def test_a_list_holds_ones_own_newest_first_in_pages(client: FlaskClient) -> Non
         cursor = f"&cursor={page['nextCursor']}"
     assert sorted(seen) == sorted(mine)
     assert seen == sorted(seen, reverse=True)
+
+
+def test_where_everybody_is_let_in_a_list_holds_everybodys(client: FlaskClient) -> None:
+    made = {submit(client, userId=user)["requestId"] for user in ("ann", "bob")} | {submit(client)["requestId"]}
+    assert {each["requestId"] for each in client.get("/api/images").json["images"]} == made
+    assert len(client.get("/api/images?userId=cli-user").json["images"]) == 1
 
 
 def test_a_list_is_filtered_by_status(client: FlaskClient, house: House) -> None:

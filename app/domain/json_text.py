@@ -1,0 +1,54 @@
+"""JSON as strangers send it: numbers that are finite, and each name once in an object, so that nobody reads it otherwise."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+LONGEST_NAME = 60
+
+
+class RepeatedName(ValueError):
+    """An object has the same name twice; `name` is it, as it can be shown."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = shown(name)
+
+
+def decoded(text: str) -> Any:
+    """What the text says. Raises RepeatedName, or ValueError or RecursionError for what is no JSON."""
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object)
+
+
+def shown(name: str) -> str:
+    """A name that a stranger chose, as it may stand in a sentence."""
+    return name if name.isprintable() and len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]!a}…"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise RepeatedName(_first_repeated([name for name, _ in pairs]))
+    return made
+
+
+def _first_repeated(names: list[str]) -> str:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            break
+        seen.add(name)
+    return name
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # 1e999 is JSON, but what we would pass on is not
+        raise ValueError(text)
+    return number
