@@ -1,0 +1,163 @@
+"""What the extension's built-in renderer draws, computed here once more, to hold its pictures against pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Colour = tuple[int, int, int]
+Chance = Callable[[int], int]
+TURN = 1024
+HALF = TURN // 2
+WHEEL = 1536
+HILLS = 5
+DISCS = 9
+
+
+@dataclass(frozen=True)
+class Disc:
+    """A translucent disc; `cover` up to 256."""
+
+    x: int
+    y: int
+    radius: int
+    colour: Colour
+    cover: int
+
+
+@dataclass(frozen=True)
+class Hill:
+    """Where it begins in each column, in 1/256 px, and its colours there and far below."""
+
+    ridge: list[int]
+    top: Colour
+    foot: Colour
+
+
+def canvas_picture(
+    prompt: str, model: str, width: int, height: int, position: int = 0, seed: int | None = None
+) -> bytes:
+    """The picture's pixels, row by row, three bytes each: red, green, blue."""
+    named = [prompt, model, f"{width}x{height}", str(position), "" if seed is None else str(seed)]
+    chance = _dice("\0".join(named))
+    rows = _sky_and_lights(chance, width, height)
+    return b"".join(bytes(channel for pixel in row for channel in pixel) for row in rows)
+
+
+def _sky_and_lights(chance: Chance, width: int, height: int) -> list[list[Colour]]:
+    hue = chance(WHEEL)
+    turn = (1 if chance(2) else -1) * (90 + chance(170))
+    less = min(width, height)
+    sky = [_tint(hue, 150, 58), _tint(hue + turn, 165, 128), _tint(hue + 2 * turn, 225, 205)]
+    slant = chance(401) - 200
+    radius = less * (60 + chance(50)) // 1024 + 2
+    x, y = width * (220 + chance(585)) // 1024, height * (180 + chance(260)) // 1024
+    sun = Disc(x, y, radius, _tint(hue + 2 * turn, 240, 238), 240)
+    discs = [_disc(chance, hue + turn, width, height, less) for _ in range(DISCS)]
+    hills = [_hill(chance, number, hue + turn, width, height) for number in range(HILLS)]
+
+    rows = [[_sky(sky, slant, x, y, width, height) for x in range(width)] for y in range(height)]
+    _paint_glow(rows, sun, radius * 5)
+    for disc in [sun, *discs]:
+        _paint_disc(rows, disc)
+    for hill in hills:
+        _paint_hill(rows, hill)
+    return rows
+
+
+def _disc(chance: Chance, hue: int, width: int, height: int, less: int) -> Disc:
+    x, y = chance(width), height * chance(800) // 1024
+    radius = less * (12 + chance(80)) // 1024 + 1
+    colour = _tint(hue + chance(401) - 200, 180, 150 + chance(80))
+    return Disc(x, y, radius, colour, 24 + chance(56))
+
+
+def _hill(chance: Chance, number: int, hue: int, width: int, height: int) -> Hill:
+    level, swing = 520 + number * 88 + chance(50), 92 - number * 9
+    waves = []
+    for times in (1, 2, 5, 11):
+        turns = TURN * times * (48 + chance(60)) // 100
+        waves.append((turns, chance(TURN), swing // times))
+    ridge = []
+    for x in range(width):
+        rises = (2 * tall * _sine((turns * x // width + phase) % TURN) for turns, phase, tall in waves)
+        ridge.append((level * 256 + sum(rises)) * height // 1024)
+    light = 150 - number * 28
+    return Hill(ridge, _tint(hue + number * 26, 120, light), _tint(hue + 60 + number * 26, 130, light - 26))
+
+
+def _sky(sky: list[Colour], slant: int, x: int, y: int, width: int, height: int) -> Colour:
+    down = min(1023, max(0, y * 1400 // height + slant * x // width))
+    start, end = (sky[0], sky[1]) if down < 512 else (sky[1], sky[2])
+    return _mixed(start, end, down % 512 // 2)
+
+
+def _paint_glow(rows: list[list[Colour]], sun: Disc, glow: int) -> None:
+    reach = glow * glow
+    for y, row in enumerate(rows):
+        for x, below in enumerate(row):
+            rest = reach - (y - sun.y) ** 2 - (x - sun.x) ** 2
+            if rest > 0:
+                row[x] = _mixed(below, sun.colour, (rest * 256 // reach) ** 2 // 450)
+
+
+def _paint_disc(rows: list[list[Colour]], disc: Disc) -> None:
+    for y, row in enumerate(rows):
+        for x, below in enumerate(row):
+            inside = disc.radius**2 - (y - disc.y) ** 2 - (x - disc.x) ** 2
+            edge = inside * 128 // disc.radius + 128
+            if edge > 0:
+                row[x] = _mixed(below, disc.colour, min(256, edge) * disc.cover // 256)
+
+
+def _paint_hill(rows: list[list[Colour]], hill: Hill) -> None:
+    for y, row in enumerate(rows):
+        for x, below in enumerate(row):
+            depth = y * 256 + 256 - hill.ridge[x]
+            if depth > 0:
+                colour = _mixed(hill.top, hill.foot, min(256, depth * 3 // len(rows)))
+                row[x] = _mixed(below, colour, min(256, depth))
+
+
+def _mixed(start: Colour, end: Colour, share: int) -> Colour:
+    red, green, blue = (a + (b - a) * share // 256 for a, b in zip(start, end, strict=True))
+    return red, green, blue
+
+
+def _tint(hue: int, saturation: int, lightness: int) -> Colour:
+    at = hue % WHEEL
+    strong = (255 - abs(2 * lightness - 255)) * saturation // 255
+    between = strong * (256 - abs(at % 512 - 256)) // 256
+    low = lightness - strong // 2
+    red, green, blue = (
+        (strong, between, 0),
+        (between, strong, 0),
+        (0, strong, between),
+        (0, between, strong),
+        (between, 0, strong),
+        (strong, 0, between),
+    )[at // 256]
+    return low + red, low + green, low + blue
+
+
+def _sine(angle: int) -> int:
+    part = angle % HALF * (HALF - angle % HALF)
+    size = 128 * 16 * part // (5 * HALF * HALF - 4 * part)
+    return size if angle < HALF else -size
+
+
+def _dice(seed: str) -> Chance:
+    """FNV-1a makes the state of the dice, xorshift rolls them."""
+    state = 0x811C9DC5
+    for byte in seed.encode():
+        state = (state ^ byte) * 0x01000193 & 0xFFFFFFFF
+    state = state or 1
+
+    def chance(below: int) -> int:
+        nonlocal state
+        state ^= state << 13 & 0xFFFFFFFF
+        state ^= state >> 17
+        state ^= state << 5 & 0xFFFFFFFF
+        return state % below
+
+    return chance
