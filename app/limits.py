@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+
+from app.environment import Environment
 
 ADDRESS_SHARE = 5  # how many users' worth of requests one address may send where nobody says who they are
-
-
-class Reader(Protocol):
-    """Reads variables of the environment."""
-
-    def whole(self, name: str, default: int, least: int, most: int = ...) -> int:
-        """A whole number from `least` to `most`. Raises BadSetting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +29,7 @@ class Limits:
     max_bad_messages: int
 
     @classmethod
-    def read(cls, read: Reader) -> Limits:
+    def read(cls, read: Environment) -> Limits:
         """As the environment has them. Raises BadSetting."""
         requests = read.whole("RATE_LIMIT_MAX_REQUESTS", 10, 0, 1_000_000)
         return cls(

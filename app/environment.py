@@ -1,0 +1,159 @@
+"""The variables of the environment, each read as what it is to be; what cannot be used is refused by its variable's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from app import edges
+from app.edges import Allowlist, IPNetwork, Origins, TlsFiles
+
+T = TypeVar("T")
+
+# http only on this machine: whoever can change what is fetched can sign what they like
+JWKS = (
+    r"https://[^\s]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/[^\s]*",
+    "an address that begins with https://",
+)
+CLAMAV = (r"unix:///.+|tcp://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}", "tcp://host:port or unix:///path")
+
+
+class BadSetting(Exception):
+    """A variable of the environment holds something that cannot be used; the text names it and says what would do."""
+
+
+class Environment:
+    """Reads one variable at a time; an empty value counts as absent. What cannot be used raises BadSetting."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.env = env
+
+    def given(self, name: str) -> bool:
+        """True where it says anything."""
+        return bool(self.env.get(name, "").strip())
+
+    def text(self, name: str, default: str) -> str:
+        """Whatever it says."""
+        return self.env.get(name, "").strip() or default
+
+    def parsed(self, name: str, default: T, parse: Callable[[str], T], wanted: str) -> T:
+        """What `parse` makes of it; its ValueError is a refusal that says what is `wanted`."""
+        if not self.given(name):
+            return default
+        raw = self.env[name].strip()
+        try:
+            return parse(raw)
+        except ValueError:
+            raise BadSetting(f"{name}={raw!r} cannot be used: it must be {wanted}.") from None
+
+    def whole(self, name: str, default: int, least: int, most: int = 2**53) -> int:
+        """A whole number from `least` to `most`."""
+
+        def parse(raw: str) -> int:
+            if not re.fullmatch(r"[0-9]{1,16}", raw) or not least <= int(raw) <= most:
+                raise ValueError
+            return int(raw)
+
+        top = "" if most == 2**53 else f" and at most {most}"
+        return self.parsed(name, default, parse, f"a whole number of at least {least}{top}")
+
+    def optional_port(self, name: str, default: int | None) -> int | None:
+        """A port, or none."""
+        return self.whole(name, default or 0, 1, 65535) or None
+
+    def matching(self, name: str, default: str, pattern: str, wanted: str) -> str:
+        """A text that is of the pattern as a whole."""
+
+        def parse(raw: str) -> str:
+            if not re.fullmatch(pattern, raw):
+                raise ValueError
+            return raw
+
+        return self.parsed(name, default, parse, wanted)
+
+    def choice(self, name: str, default: str, choices: set[str]) -> str:
+        """One of the choices, in lower case."""
+
+        def parse(raw: str) -> str:
+            if raw.lower() not in choices:
+                raise ValueError
+            return raw.lower()
+
+        return self.parsed(name, default, parse, "one of " + ", ".join(sorted(choices)))
+
+    def url(self, name: str, schemes: set[str]) -> str | None:
+        """A URL of one of the schemes, without a slash at its end."""
+
+        def parse(raw: str) -> str | None:
+            parts = urlsplit(raw)
+            if parts.scheme not in schemes or not (parts.netloc or parts.path):
+                raise ValueError
+            return raw.rstrip("/")
+
+        return self.parsed(
+            name, None, parse, "a URL that begins with " + " or ".join(f"{s}://" for s in sorted(schemes))
+        )
+
+    def database_url(self, name: str, default: str) -> str:
+        """The URL of a database as SQLAlchemy wants it."""
+
+        def parse(raw: str) -> str:
+            scheme, found, rest = raw.partition("://")
+            if not found or not rest:
+                raise ValueError
+            if scheme in {"postgres", "postgresql", "postgresql+psycopg"}:
+                return f"postgresql+psycopg://{rest}"
+            if scheme == "sqlite" and rest.strip("/") not in {"", ":memory:"}:
+                return raw
+            raise ValueError
+
+        return self.parsed(name, default, parse, "postgresql://user:password@host/name or sqlite:///path/to/file.db")
+
+    def safe_auth_mode(self) -> str:
+        """open only where nobody but this machine is served, as far as can be seen from HOST and PUBLIC_URL."""
+        public = urlsplit(self.text("PUBLIC_URL", "")).hostname or "localhost"
+        return "open" if all(map(edges.is_loopback, (self.text("HOST", "127.0.0.1"), public))) else "required"
+
+    def secret(self, name: str) -> str | None:
+        """A secret; the refusal does not repeat it."""
+        value = self.env.get(name, "").strip()
+        if value and len(value.encode()) < 32:
+            raise BadSetting(f"{name} cannot be used: it must be at least 32 bytes long.")
+        return value or None
+
+    def jwks_url(self, name: str) -> str | None:
+        """Where public keys are."""
+        return self.matching(name, "", *JWKS) or None
+
+    def clamav_url(self, name: str) -> str | None:
+        """Where a scanner listens."""
+        return self.matching(name, "", *CLAMAV) or None
+
+    def origins(self, name: str) -> Origins:
+        """Origins of pages."""
+        return self.parsed(
+            name,
+            Origins(),
+            Origins.parse,
+            f"exact origins such as https://images.example, {edges.ANY_EXTENSION} or none",
+        )
+
+    def networks(self, name: str) -> tuple[IPNetwork, ...]:
+        """Networks of proxies."""
+        return self.parsed(name, (), edges.networks, "addresses and networks, such as 127.0.0.1,10.1.0.0/16")
+
+    def tls(self, certificate: str, key: str) -> TlsFiles | None:
+        """Both files, or neither."""
+        files = self.text(certificate, ""), self.text(key, "")
+        for name, other, value in ((certificate, key, files[1]), (key, certificate, files[0])):
+            if value and not self.given(name):
+                raise BadSetting(f"{name} is missing: {other} is of no use without it.")
+        return TlsFiles(Path(files[0]).resolve(), Path(files[1]).resolve()) if all(files) else None
+
+    def allowlist(self, name: str) -> Allowlist:
+        """Where pictures may come from although it is not public."""
+        wanted = "host names and networks, such as images.example,10.1.0.0/16"
+        return self.parsed(name, Allowlist(), Allowlist.parse, wanted)
