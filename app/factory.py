@@ -8,7 +8,7 @@ from app import logs
 from app.config import Settings
 from app.hub import routes
 from app.hub.hub import Hub
-from app.web import access, accounts, cors, errors, files, guard, headers, hosts, images, limits, pages, status
+from app.web import access, accounts, cors, errors, files, fleet, guard, headers, hosts, images, limits, pages, status
 from app.web.api import Api
 from app.web.proxies import TrustedProxies
 from app.wiring import House, build, real_tools
@@ -32,7 +32,7 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     access.install(app, api, house)
     limits.install(app, settings)
     routes.install(app, hub, settings)
-    for room in (images, files, accounts, status):
+    for room in (images, files, fleet, accounts, status):
         room.operations(api, house)
     api.install(app)
     pages.install(app, api, settings)

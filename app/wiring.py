@@ -28,6 +28,7 @@ from app.services.cancellation import Cancellation
 from app.services.dispatch import Dispatch
 from app.services.download import Download
 from app.services.extensions import Extensions
+from app.services.fleet import Fleet
 from app.services.generation import Generation
 from app.services.health import Health
 from app.services.housekeeping import Housekeeping
@@ -56,6 +57,7 @@ class House:
     dispatch: Dispatch
     generation: Generation
     extensions: Extensions
+    fleet: Fleet
     download: Download
     uploads: Uploads
     housekeeping: Housekeeping
@@ -98,6 +100,7 @@ def build(tools: Tools) -> House:
         dispatch=Dispatch(tools, requeueing),
         generation=Generation(tools, requeueing),
         extensions=extensions,
+        fleet=Fleet(tools),
         download=Download(tools),
         uploads=Uploads(tools),
         housekeeping=Housekeeping(tools, requeueing, extensions),

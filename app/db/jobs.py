@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from app.db.engine import Transaction, now_ms
 from app.db.tables import jobs
-from app.domain.states import TABLE, Status, Step
+from app.domain.states import FINAL, TABLE, Status, Step
 
 Condition = ColumnElement[bool]
 
@@ -58,10 +58,13 @@ class Job:
     finished_at: int | None
 
 
-# written out in the statement, as it is in the index: SQLite uses that index for nothing else
-_open = jobs.c.status.in_(
-    bindparam("open", ("accepted", "processing", "downloading"), expanding=True, literal_execute=True)
-)
+def _one_of(name: str, *statuses: str) -> Condition:
+    """Written out in the statement, as it is in the index: SQLite uses that index for nothing else."""
+    return jobs.c.status.in_(bindparam(name, statuses, expanding=True, literal_execute=True))
+
+
+_open = _one_of("open", "accepted", "processing", "downloading")
+_ended = _one_of("ended", "completed", "failed", "cancelled")
 COLUMNS = [jobs.c[each.name] for each in fields(Job)]
 
 
@@ -118,12 +121,16 @@ def find_all(connection: Connection, job_ids: Iterable[str]) -> list[Job]:
 
 def of_user(connection: Connection, user_id: str, status: Status | None, before: str | None, limit: int) -> list[Job]:
     """A user's jobs, newest first; `before` is the id where the last page ended (ids grow with time)."""
-    query = select(*COLUMNS).where(jobs.c.user_id == user_id).order_by(jobs.c.id.desc()).limit(limit)
+    query = select(*COLUMNS).where(jobs.c.user_id == user_id)
+    return _newest(connection, query if status is None else query.where(jobs.c.status == status), before, limit)
+
+
+def of_everybody(connection: Connection, status: Status | None, before: str | None, limit: int) -> list[Job]:
+    """The same of all users together."""
+    query = select(*COLUMNS)
     if status is not None:
-        query = query.where(jobs.c.status == status)
-    if before is not None:
-        query = query.where(jobs.c.id < before)
-    return listed(connection, query)
+        query = query.where(_ended if status in FINAL else _open, jobs.c.status == status)
+    return _newest(connection, query, before, limit)
 
 
 def waiting(connection: Connection, models: frozenset[str] | None, limit: int) -> list[Job]:
@@ -207,6 +214,12 @@ def anyone_waiting(connection: Connection) -> bool:
 def listed(connection: Connection, query: Select[Any]) -> list[Job]:
     """The jobs that a query for `COLUMNS` finds."""
     return [_job(row) for row in connection.execute(query)]
+
+
+def _newest(connection: Connection, query: Select[Any], before: str | None, limit: int) -> list[Job]:
+    if before is not None:
+        query = query.where(jobs.c.id < before)
+    return listed(connection, query.order_by(jobs.c.id.desc()).limit(limit))
 
 
 def _first(connection: Connection, query: Select[Any]) -> Job | None:

@@ -12,6 +12,7 @@ users = Table(
     Column("id", String(128), primary_key=True),
     Column("role", String(16), nullable=False),
     Column("created_at", Ms, nullable=False),
+    Column("disabled_at", Ms),
 )
 
 api_keys = Table(

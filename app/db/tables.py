@@ -79,6 +79,7 @@ _waiting = jobs.c.status == "accepted"
 _processing = jobs.c.status == "processing"
 _downloading = jobs.c.status == "downloading"
 _open = jobs.c.status.in_(("accepted", "processing", "downloading"))
+_ended = jobs.c.status.in_(("completed", "failed", "cancelled"))
 
 
 def _partial(name: str, *columns: Column[object], where: object) -> None:
@@ -94,6 +95,8 @@ _partial("ix_jobs_held", jobs.c.holder, where=_processing)
 _partial("ix_jobs_lease_until", jobs.c.lease_until, where=_processing)
 _partial("ix_jobs_download_due", jobs.c.due_at, where=_downloading)
 _partial("ix_jobs_deadline", jobs.c.deadline_at, where=_open & jobs.c.deadline_at.is_not(None))
+_partial("ix_jobs_open", jobs.c.id, jobs.c.status, where=_open)
+_partial("ix_jobs_ended", jobs.c.status, jobs.c.id, where=_ended)
 Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
 Index("ix_jobs_user_status", jobs.c.user_id, jobs.c.status, jobs.c.id)
 
@@ -167,6 +170,7 @@ extensions = Table(
     Column("cooldown_reason", String(400)),
 )
 Index("ix_extensions_hub", extensions.c.hub_id, extensions.c.connected)
+_partial("ix_extensions_connected", extensions.c.id, where=extensions.c.connected)
 _partial(
     "ix_extensions_free",
     extensions.c.held,

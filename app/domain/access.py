@@ -37,11 +37,12 @@ class Need(Enum):
     READ = auto()
     WRITE = auto()
     PROOF = auto()  # a key or a token, also where everybody is let in
+    OPERATE = auto()  # an operator's key or token of the scope admin; nothing where everybody is let in, who see all
 
     @property
     def scope(self) -> Scope | None:
         """The scope that it takes."""
-        return {Need.READ: Scope.READ, Need.WRITE: Scope.WRITE}.get(self)
+        return {Need.READ: Scope.READ, Need.WRITE: Scope.WRITE, Need.OPERATE: Scope.ADMIN}.get(self)
 
 
 class Kind(StrEnum):
@@ -100,9 +101,11 @@ class Caller:
         return None if self.operates else self.user_id
 
     def check(self, need: Need) -> None:
-        """Raises MissingScope where the caller may not do what needs this."""
+        """Raises MissingScope, or Forbidden, where the caller may not do what needs this."""
         if self.known and need.scope is not None and need.scope not in self.scopes:
             raise MissingScope(f"This needs a key or a token with the scope {need.scope}.", scope=need.scope)
+        if self.known and need is Need.OPERATE and not self.operates:
+            raise Forbidden("This is for operators.")
 
     def speaks_for(self, claimed: str | None) -> str | None:
         """The user whom the request is about: the claimed one, where the caller may say that. Raises Forbidden."""
@@ -111,6 +114,10 @@ class Caller:
         if claimed == self.user_id or self.operates:
             return claimed
         raise Forbidden("userId is not yours: leave it out, or send the one that your key or token is for.")
+
+    def asks_about(self, claimed: str | None) -> str | None:
+        """The user whose requests it asks for; None for everybody's, where it sees all. Raises Forbidden."""
+        return self.sees_only if claimed is None else self.speaks_for(claimed)
 
     def limit_key(self, claimed_user: str) -> str:
         """Whose rate limit a request counts against: one who invents user ids is still at one address."""
@@ -147,6 +154,7 @@ class Secret:
         return hmac.compare_digest(self.digest, digest)
 
 
+JTI = re.compile(r"[\x21-\x7e]{1,128}")
 _SECRET = re.compile(r"(?:sk-)?(imgk|imgx)_([0-9a-f]{16})_([0-9a-f]{64})", re.ASCII)
 
 

@@ -75,11 +75,14 @@ class Lookup:
 
         return self.tools.database.read(work)
 
-    def page(self, user_id: str, status: Status | None, cursor: str | None, limit: int) -> Page:
-        """A user's requests, newest first, from where `cursor` says."""
+    def page(self, user_id: str | None, status: Status | None, cursor: str | None, limit: int) -> Page:
+        """A user's requests, or everybody's (None), newest first, from where `cursor` says."""
 
         def work(connection: Connection) -> Page:
-            found = jobs.of_user(connection, user_id, status, cursor, limit + 1)
+            if user_id is None:
+                found = jobs.of_everybody(connection, status, cursor, limit + 1)
+            else:
+                found = jobs.of_user(connection, user_id, status, cursor, limit + 1)
             shown = found[:limit]
             more = shown[-1].id if len(found) > limit else None
             return Page(_views(connection, shown), more)

@@ -7,14 +7,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.domain import errors, messages
+from app.domain.fleet import Standing
 from app.domain.messages import Message
 from app.domain.states import Status
 from app.services.generation import IMAGES_PATH
-from app.web import schemas
+from app.web import fleet_schemas, question_schemas, schemas
 
 REQUEST_ID = "550e8400-e29b-41d4-a716-446655440000"
 CORRELATION_ID = "660e8400-e29b-41d4-a716-446655440001"
 EXTENSION_ID = "chrome-extension-123"
+WEB_PROCESS = "770e8400-e29b-41d4-a716-446655440002"
 PROMPT = "A beautiful sunset over mountains"
 MODEL = "dall-e-3"
 USER_ID = "cli-user-123"
@@ -62,8 +64,26 @@ _RESULT = schemas.RequestResult(
     user_id=USER_ID,
 )
 
+_EXTENSION = fleet_schemas.ExtensionState(
+    extension_id=EXTENSION_ID,
+    connected=True,
+    standing=Standing.PAUSED,
+    since=CREATED,
+    last_seen_at=TOLD,
+    last_success_at=STORED,
+    version="1.0.0",
+    capabilities=["image-generation", MODEL],
+    available=True,
+    max_concurrent=2,
+    active=1,
+    request_ids=[REQUEST_ID],
+    failures=1,
+    pause=fleet_schemas.Pause(until=EXPIRES_AT, reason="Too many requests in the last hour"),
+    web_process=WEB_PROCESS,
+)
+
 ASKED_WITH: dict[type[BaseModel], dict[str, Any]] = {
-    schemas.GenerateRequest: {"prompt": PROMPT, "model": MODEL, "parameters": PARAMETERS, "userId": USER_ID},
+    question_schemas.GenerateRequest: {"prompt": PROMPT, "model": MODEL, "parameters": PARAMETERS, "userId": USER_ID},
 }
 
 ANSWERED: dict[type[BaseModel], BaseModel] = {
@@ -75,6 +95,7 @@ ANSWERED: dict[type[BaseModel], BaseModel] = {
         schemas.RequestPage(images=[_RESULT], next_cursor=REQUEST_ID, timestamp=TOLD),
         schemas.Cancelled(request_id=REQUEST_ID, correlation_id=CORRELATION_ID, timestamp=ASKED),
         schemas.TokenIssued(token=TOKEN, expires_in=3600, scope="read write"),
+        fleet_schemas.FleetPage(extensions=[_EXTENSION], next_cursor=EXTENSION_ID, timestamp=TOLD),
         schemas.UploadReceipt(
             image_url=f"http://localhost:3000/api/uploads/{REQUEST_ID}/1/0",
             sha256=SHA256,
@@ -101,6 +122,7 @@ PARAMETER: dict[str, Any] = {
     "since": 4,
     "userId": USER_ID,
     "status": "completed",
+    "connected": True,
     "limit": 20,
     "cursor": REQUEST_ID,
     "attempt": 1,

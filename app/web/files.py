@@ -14,7 +14,8 @@ from app.domain.images import is_file_name
 from app.services.generation import IMAGES_PATH
 from app.web import shapes
 from app.web.api import Answer, Api
-from app.web.schemas import UploadQuery, UploadReceipt
+from app.web.question_schemas import UploadQuery
+from app.web.schemas import UploadReceipt
 from app.wiring import House
 
 TAG = "Files"

@@ -11,17 +11,8 @@ from app.domain.ids import is_request_id
 from app.domain.orders import DEFAULT_USER, Order
 from app.web import limits, shapes, streams
 from app.web.api import Answer, Api
-from app.web.schemas import (
-    Accepted,
-    Cancelled,
-    EventsQuery,
-    GenerateRequest,
-    ListQuery,
-    RequestPage,
-    RequestResult,
-    RequestStatus,
-    WaitQuery,
-)
+from app.web.question_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
+from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
 from app.wiring import House
 
 TAG = "Images"
@@ -81,14 +72,16 @@ def operations(api: Api, house: House) -> None:
         "GET",
         "/api/images",
         tag=TAG,
-        summary="Your requests",
+        summary="Your requests, or everybody's",
         query=ListQuery,
         answers=(Answer("A page of them, newest first", RequestPage),),
         refusals=(Forbidden,),
     )
     def list_images(query: ListQuery) -> RequestPage:
-        """A user's requests, newest first. Send `nextCursor` of a page as `cursor` to get the next."""
-        page = house.lookup.page(_user(query), query.status, query.cursor, query.limit)
+        """Requests, newest first: a user's own; for operators, and where everybody is let in, those of `userId` or
+        everybody's. Send `nextCursor` of a page as `cursor` to get the next."""
+        whose = g.caller.asks_about(query.user_id)
+        page = house.lookup.page(whose, query.status, query.cursor, query.limit)
         return RequestPage(
             images=[shapes.result(view) for view in page.views], next_cursor=page.cursor, timestamp=clock.now()
         )
@@ -128,7 +121,7 @@ def operations(api: Api, house: House) -> None:
         )
 
 
-def _user(said: GenerateRequest | ListQuery) -> str:
+def _user(said: GenerateRequest) -> str:
     """Whom it is about: whoever it names, or else whoever asks. Raises Forbidden."""
     claimed = said.user_id if "user_id" in said.model_fields_set else None
     return g.caller.speaks_for(claimed) or DEFAULT_USER

@@ -36,6 +36,7 @@ ABOUT = (
 TAGS = {
     "Images": "Submit requests for pictures, follow them, call them off.",
     "Files": "Pictures out; and in, from extensions whose pictures have no public address.",
+    "Fleet": "Extensions, for operators.",
     "Access": "Tokens that are made from keys.",
     "Service": "How the service is, and where extensions connect.",
 }

@@ -1,128 +1,16 @@
-"""What travels over HTTP: bodies and queries that are asked with, answers that are told. camelCase lives here.
+"""Answers: what is told over HTTP. Questions are in question_schemas.py, answers about the fleet in fleet_schemas.py.
 
 The classes are the documentation too: `/openapi.json` is made from them. Times are UTC, `2024-01-14T12:00:00.000Z`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
-from app.domain import orders
 from app.domain.states import Status
-from app.web.parameter_schema import PARAMETERS
-
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
-
-_CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-_VISIBLE = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
-MAX_WAIT_S = 60
-
-
-def _checked(check: Callable[..., object], **schema: Any) -> Any:
-    """A field that the domain checks; `schema` says the same in the words of JSON Schema."""
-    return PlainValidator(check, json_schema_input_type=Annotated[Any, WithJsonSchema(schema)])
-
-
-class Asked(BaseModel):
-    """Something a client sends; what is not known is refused by name."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
-
-
-class Query(BaseModel):
-    """The query of a URL; what is not known is passed over."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
-
-
-class Told(BaseModel):
-    """Something the server answers; fields that are None are left out."""
-
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
-
-
-_User = Annotated[
-    str, _checked(orders.clean_user, type="string", pattern=rf"^{orders.USER.pattern}$", default=orders.DEFAULT_USER)
-]
-
-
-class GenerateRequest(Asked):
-    """A request for pictures."""
-
-    prompt: Annotated[
-        str,
-        _checked(
-            orders.clean_prompt,
-            type="string",
-            minLength=1,
-            maxLength=orders.PROMPT_CHARS,
-            pattern=_VISIBLE,
-            description="What the picture shows.",
-            examples=["A beautiful sunset over mountains"],
-        ),
-    ]
-    model: Annotated[
-        str,
-        _checked(orders.clean_model, type="string", pattern=rf"^{orders.MODEL.pattern}$", default=orders.DEFAULT_MODEL),
-    ] = orders.DEFAULT_MODEL
-    parameters: Annotated[dict[str, Any], _checked(orders.clean_parameters, **PARAMETERS)] = Field(default_factory=dict)
-    user_id: _User = orders.DEFAULT_USER
-    deadline_ms: Annotated[
-        int | None,
-        _checked(
-            orders.clean_deadline,
-            type=["integer", "null"],
-            minimum=orders.DEADLINE_MS[0],
-            maximum=orders.DEADLINE_MS[1],
-            description="How long you will wait, in ms from acceptance; then the request fails with ERR_TIMEOUT.",
-        ),
-    ] = None
-
-
-class WaitQuery(Query):
-    """Waiting for news instead of asking again and again."""
-
-    wait: float = Field(
-        0,
-        ge=0,
-        le=MAX_WAIT_S,
-        allow_inf_nan=False,
-        description="Seconds to hold the answer until there is something new.",
-    )
-    since: int | None = Field(
-        None, ge=0, le=2**31 - 1, description="The version you know; news is what is newer. Default: what is there now."
-    )
-
-
-class ListQuery(Query):
-    """Which requests to list."""
-
-    user_id: _User = orders.DEFAULT_USER
-    status: Status | None = None
-    limit: int = Field(20, ge=1, le=100)
-    cursor: Annotated[str | None, Field(pattern=r"^[0-9a-f-]{36}$", description="`nextCursor` of the page before.")] = (
-        None
-    )
-
-
-class UploadQuery(Query):
-    """The signed part of an upload's address, and which of several pictures this is."""
-
-    attempt: int = Field(ge=1, le=2**31 - 1)
-    expires: int = Field(ge=0, le=2**53, description="ms since the epoch")
-    signature: str = Field(max_length=128)
-    position: int = Field(0, ge=0, le=orders.IMAGES[1] - 1, description="0 for the first picture")
-
-
-class EventsQuery(Query):
-    """Where to take a stream up again, for clients that cannot send the Last-Event-ID header."""
-
-    last_event_id: int = Field(0, ge=0, le=2**31 - 1)
+from app.web.schema_base import Time, Told, Uuid
 
 
 class Accepted(Told):

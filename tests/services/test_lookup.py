@@ -116,6 +116,37 @@ def test_a_list_may_be_of_one_status(crew: Crew) -> None:
         assert [view.job.id for view in crew.house.lookup.page("ann", status, None, 9).views] == ids
 
 
+@pytest.mark.parametrize("status", [None, Status.ACCEPTED, Status.CANCELLED])
+def test_everybodys_requests_come_newest_first_page_by_page(crew: Crew, status: Status | None) -> None:
+    made = []
+    for user in ("ann", "bob", "ann", "eve", "bob"):
+        made.append(crew.order(user).id)
+        a_moment_passes(crew)
+    if status is Status.CANCELLED:
+        for each in made:
+            crew.house.cancellation.cancel(each)
+    if status is Status.ACCEPTED:
+        crew.house.cancellation.cancel(crew.order("zoe").id)
+    seen, cursor = [], None
+    for size in (2, 2, 1):
+        page = crew.house.lookup.page(None, status, cursor, 2)
+        assert len(page.views) == size
+        seen += [view.job.id for view in page.views]
+        cursor = page.cursor
+    assert (seen, cursor) == (made[::-1], None)
+
+
+def test_everybodys_requests_may_be_of_any_one_status(crew: Crew) -> None:
+    made = {Status.ACCEPTED: crew.order("bob").id}
+    for status in Status:
+        if status is not Status.ACCEPTED:
+            made[status] = crew.order("ann").id
+            crew.pass_time(crew.house.lookup.view(made[status]).job, status=status.value)
+    for status, request_id in made.items():
+        assert [view.job.id for view in crew.house.lookup.page(None, status, None, 9).views] == [request_id]
+    assert len(crew.house.lookup.page(None, None, None, 9).views) == len(Status)
+
+
 def test_a_stranger_has_no_requests(crew: Crew) -> None:
     crew.order()
     page = crew.house.lookup.page("bob", None, None, 9)

@@ -81,3 +81,32 @@ def test_no_question_reads_all_jobs(crew: Crew, question: str) -> None:
     for statement, plan in plans(crew, statements).items():
         scans = [step for step in plan if step.startswith("SCAN") and "jobs" in step]
         assert [step for step in scans if step.rpartition(" ")[2] not in OPEN_ONLY] == [], f"{statement}\n{plan}"
+
+
+@pytest.mark.parametrize("status", [None, *Status])
+@pytest.mark.parametrize("cursor", [None, "f" * 36])
+def test_everybodys_requests_are_read_in_the_order_of_an_index(
+    crew: Crew, status: Status | None, cursor: str | None
+) -> None:
+    busy(crew)
+    with noted("FROM jobs") as statements:
+        crew.house.lookup.page(None, status, cursor, 20)
+    in_order(crew, statements[0])
+
+
+@pytest.mark.parametrize("connected", [None, True, False])
+@pytest.mark.parametrize("cursor", [None, "e"])
+def test_extensions_are_read_in_the_order_of_an_index(crew: Crew, connected: bool | None, cursor: str | None) -> None:
+    busy(crew)
+    with noted("FROM extensions") as statements:
+        crew.house.fleet.page(connected, cursor, 20)
+    in_order(crew, statements[0])
+
+
+def in_order(crew: Crew, statement: tuple[str, Any]) -> None:
+    """Whoever walks through an index stops at the limit: nothing is read to be sorted."""
+    [plan] = plans(crew, [statement]).values()
+    walks = [step for step in plan if step.startswith("SCAN")]
+    assert "LIMIT" in statement[0]
+    assert all(" USING INDEX " in step for step in walks), plan
+    assert not walks or not [step for step in plan if "TEMP B-TREE" in step], plan

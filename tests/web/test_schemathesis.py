@@ -22,7 +22,7 @@ from app.domain.access import Role, Scope
 from app.domain.tokens import UploadGrant
 from app.factory import create_app
 from app.services.dispatch import upload_key
-from app.web import accounts, files, images, openapi, status
+from app.web import accounts, files, fleet, images, openapi, status
 from app.web.api import Api
 from app.wiring import House
 from tests.support import fakes, jobs_made
@@ -57,7 +57,7 @@ class Door:
 def described() -> dict[str, Any]:
     """The document as it is served; test_openapi.py compares them."""
     api = Api()
-    for room in (images, files, accounts, status):
+    for room in (images, files, fleet, accounts, status):
         room.operations(api, cast("House", None))
     return openapi.document(api.operations)
 

@@ -1,0 +1,104 @@
+"""The fleet as operators look at it: every extension that is known, connected or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from app.db.engine import now_ms
+from app.db.tables import extensions, hubs, jobs
+from app.domain.fleet import Standing, slots, standing
+from app.domain.states import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Until when (ms) an extension is given no work, and why."""
+
+    until: int
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An extension. Times in ms since the epoch; `since` is when it came, or went; `failures` are in a row.
+
+    `held` is how many jobs it holds, `job_ids` which; `hub_id` the web process that it is connected through.
+    """
+
+    id: str
+    connected: bool
+    standing: Standing
+    since: int
+    heard_at: int
+    version: str | None
+    capabilities: tuple[str, ...]
+    available: bool
+    max_concurrent: int
+    held: int
+    failures: int
+    last_success_at: int | None
+    pause: Pause | None
+    hub_id: str | None
+    job_ids: tuple[str, ...]
+
+
+def page(
+    connection: Connection, hub_timeout_ms: int, connected: bool | None, after: str | None, limit: int
+) -> list[Entry]:
+    """Extensions in the order of their ids, behind the id `after`: all, those that are connected, or those that are not.
+
+    What a web process holds that is not seen any more is not connected, though nobody has noted that yet.
+    """
+    alive = select(hubs.c.id).where(hubs.c.seen_at > now_ms() - hub_timeout_ms)
+    here = extensions.c.connected & extensions.c.hub_id.in_(alive)
+    query = select(extensions, here.label("here"), now_ms().label("now")).order_by(extensions.c.id).limit(limit)
+    if connected is not None:
+        query = query.where(here if connected else ~here)
+    if after is not None:
+        query = query.where(extensions.c.id > after)
+    rows = connection.execute(query).all()
+    held = _held(connection, [row.id for row in rows if row.held])
+    return [_entry(row, held.get(row.id, ())) for row in rows]
+
+
+def _held(connection: Connection, extension_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    if not extension_ids:
+        return {}
+    mine = (jobs.c.holder.in_(extension_ids), jobs.c.status == Status.PROCESSING.value)
+    found: dict[str, tuple[str, ...]] = {}
+    for row in connection.execute(select(jobs.c.holder, jobs.c.id).where(*mine).order_by(jobs.c.id)):
+        found[row.holder] = (*found.get(row.holder, ()), row.id)
+    return found
+
+
+def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> Entry:
+    pause = Pause(row.cooldown_until, row.cooldown_reason) if row.cooldown_until > row.now else None
+    state = standing(
+        connected=bool(row.here),
+        available=row.available,
+        paused=pause is not None,
+        held=row.held,
+        slots=slots(row.max_concurrent, row.failures),
+    )
+    gone = None if row.here else row.disconnected_at or row.heard_at
+    return Entry(
+        id=row.id,
+        connected=bool(row.here),
+        standing=state,
+        since=row.connected_at if gone is None else gone,
+        heard_at=row.heard_at,
+        version=row.version,
+        capabilities=tuple(row.capabilities),
+        available=row.available,
+        max_concurrent=row.max_concurrent,
+        held=row.held,
+        failures=row.failures,
+        last_success_at=row.last_success_at or None,
+        pause=pause,
+        hub_id=row.hub_id if row.here else None,
+        job_ids=job_ids,
+    )

@@ -1,0 +1,31 @@
+"""How an extension stands, in one word."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Standing(StrEnum):
+    """Whether an extension takes work at the moment, and why it does not."""
+
+    FREE = "free"
+    BUSY = "busy"
+    PAUSED = "paused"  # after a failure, or because it asked for it
+    UNAVAILABLE = "unavailable"  # its heartbeats say that it takes no work
+    AWAY = "away"  # not connected
+
+
+def slots(max_concurrent: int, failures: int) -> int:
+    """How many jobs it is given at once: after a failure, one at a time shows whether it is well again."""
+    return 1 if failures else max_concurrent
+
+
+def standing(*, connected: bool, available: bool, paused: bool, held: int, slots: int) -> Standing:
+    """The first that holds."""
+    if not connected:
+        return Standing.AWAY
+    if not available:
+        return Standing.UNAVAILABLE
+    if paused:
+        return Standing.PAUSED
+    return Standing.BUSY if held >= slots else Standing.FREE

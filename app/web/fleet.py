@@ -1,0 +1,55 @@
+"""The fleet, for operators."""
+
+from __future__ import annotations
+
+from app.adapters import clock
+from app.db.roster import Entry
+from app.domain.access import Need
+from app.domain.clock import wire_time
+from app.domain.errors import Forbidden
+from app.web.api import Answer, Api
+from app.web.fleet_schemas import MOST_HELD, ExtensionState, FleetPage, FleetQuery, Pause
+from app.wiring import House
+
+TAG = "Fleet"
+
+
+def operations(api: Api, house: House) -> None:
+    """Declare them."""
+
+    @api.operation(
+        "GET",
+        "/api/extensions",
+        tag=TAG,
+        summary="The extensions",
+        query=FleetQuery,
+        need=Need.OPERATE,
+        answers=(Answer("A page of them, in the order of their ids", FleetPage),),
+        refusals=(Forbidden,),
+    )
+    def list_extensions(query: FleetQuery) -> FleetPage:
+        """Every extension that was ever connected: whether it is now, whether it takes work, what it holds. Where
+        everybody must show who they are, this is for operators, with a key or a token of the scope `admin`."""
+        page = house.fleet.page(query.connected, query.cursor, query.limit)
+        return FleetPage(extensions=list(map(_state, page.entries)), next_cursor=page.cursor, timestamp=clock.now())
+
+
+def _state(entry: Entry) -> ExtensionState:
+    pause = None if entry.pause is None else Pause(until=wire_time(entry.pause.until), reason=entry.pause.reason)
+    return ExtensionState(
+        extension_id=entry.id,
+        connected=entry.connected,
+        standing=entry.standing,
+        since=wire_time(entry.since),
+        last_seen_at=wire_time(entry.heard_at),
+        last_success_at=None if entry.last_success_at is None else wire_time(entry.last_success_at),
+        version=entry.version,
+        capabilities=list(entry.capabilities),
+        available=entry.available,
+        max_concurrent=entry.max_concurrent,
+        active=entry.held,
+        request_ids=list(entry.job_ids[:MOST_HELD]),
+        failures=entry.failures,
+        pause=pause,
+        web_process=entry.hub_id,
+    )

@@ -1,0 +1,96 @@
+"""Bodies and queries: what is asked with. What they say is checked by the domain, and told in the words of JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from app.domain import orders
+from app.domain.states import Status
+from app.web.parameter_schema import PARAMETERS
+from app.web.schema_base import Asked, Query, checked
+
+_CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_VISIBLE = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
+MAX_WAIT_S = 60
+
+
+def _user(**schema: str) -> Any:
+    return checked(orders.clean_user, type="string", pattern=rf"^{orders.USER.pattern}$", **schema)
+
+
+class GenerateRequest(Asked):
+    """A request for pictures."""
+
+    prompt: Annotated[
+        str,
+        checked(
+            orders.clean_prompt,
+            type="string",
+            minLength=1,
+            maxLength=orders.PROMPT_CHARS,
+            pattern=_VISIBLE,
+            description="What the picture shows.",
+            examples=["A beautiful sunset over mountains"],
+        ),
+    ]
+    model: Annotated[
+        str,
+        checked(orders.clean_model, type="string", pattern=rf"^{orders.MODEL.pattern}$", default=orders.DEFAULT_MODEL),
+    ] = orders.DEFAULT_MODEL
+    parameters: Annotated[dict[str, Any], checked(orders.clean_parameters, **PARAMETERS)] = Field(default_factory=dict)
+    user_id: Annotated[str, _user(default=orders.DEFAULT_USER)] = orders.DEFAULT_USER
+    deadline_ms: Annotated[
+        int | None,
+        checked(
+            orders.clean_deadline,
+            type=["integer", "null"],
+            minimum=orders.DEADLINE_MS[0],
+            maximum=orders.DEADLINE_MS[1],
+            description="How long you will wait, in ms from acceptance; then the request fails with ERR_TIMEOUT.",
+        ),
+    ] = None
+
+
+class WaitQuery(Query):
+    """Waiting for news instead of asking again and again."""
+
+    wait: float = Field(
+        0,
+        ge=0,
+        le=MAX_WAIT_S,
+        allow_inf_nan=False,
+        description="Seconds to hold the answer until there is something new.",
+    )
+    since: int | None = Field(
+        None, ge=0, le=2**31 - 1, description="The version you know; news is what is newer. Default: what is there now."
+    )
+
+
+class ListQuery(Query):
+    """Which requests to list."""
+
+    user_id: Annotated[
+        str | None, _user(description="Whose; by default your own, or everybody's for those who see them all.")
+    ] = None
+    status: Status | None = None
+    limit: int = Field(20, ge=1, le=100)
+    cursor: Annotated[str | None, Field(pattern=r"^[0-9a-f-]{36}$", description="`nextCursor` of the page before.")] = (
+        None
+    )
+
+
+class UploadQuery(Query):
+    """The signed part of an upload's address, and which of several pictures this is."""
+
+    attempt: int = Field(ge=1, le=2**31 - 1)
+    expires: int = Field(ge=0, le=2**53, description="ms since the epoch")
+    signature: str = Field(max_length=128)
+    position: int = Field(0, ge=0, le=orders.IMAGES[1] - 1, description="0 for the first picture")
+
+
+class EventsQuery(Query):
+    """Where to take a stream up again, for clients that cannot send the Last-Event-ID header."""
+
+    last_event_id: int = Field(0, ge=0, le=2**31 - 1)

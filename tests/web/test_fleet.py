@@ -1,0 +1,126 @@
+"""The fleet over HTTP: who may look at it, and what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import wiring
+from app.domain.access import Role, Scope
+from app.factory import create_app
+from app.wiring import House
+from tests.support.crew import Crew
+from tests.support.fakes import Bench
+
+PATH = "/api/extensions"
+BOTH = (Scope.READ, Scope.WRITE)
+Shown = dict[str, str]
+
+
+@pytest.fixture
+def crew(bench: Bench, house: House) -> Crew:
+    """Extensions that come and go."""
+    return Crew(bench, house)
+
+
+@pytest.fixture
+def guarded(bench: Bench) -> House:
+    """The services where everybody must show who they are."""
+    return wiring.build(bench.with_settings(auth_required=True).tools)
+
+
+@pytest.fixture
+def door(guarded: House) -> FlaskClient:
+    """Speaks HTTP to them."""
+    return create_app(guarded.settings, guarded).test_client()
+
+
+@pytest.fixture
+def key(guarded: House) -> Callable[..., Shown]:
+    """Makes a user with a key; the header that shows it."""
+
+    def make(user: str, role: Role, *scopes: Scope) -> Shown:
+        guarded.accounts.create_user(user, role)
+        return {"Authorization": f"Bearer {guarded.accounts.create_key(user, scopes)}"}
+
+    return make
+
+
+def test_an_extension_is_told_with_all_that_is_known_of_it(client: FlaskClient, crew: Crew) -> None:
+    crew.join("e1", "dall-e-3", max_concurrent=2)
+    job = crew.taken()
+    page: Any = client.get(PATH).json
+    [told] = page["extensions"]
+    times = {told.pop("since"), told.pop("lastSeenAt")}
+    assert all(each.endswith("Z") for each in times)
+    assert told == {
+        "extensionId": "e1",
+        "connected": True,
+        "standing": "free",
+        "capabilities": ["dall-e-3"],
+        "available": True,
+        "maxConcurrent": 2,
+        "active": 1,
+        "requestIds": [job.id],
+        "failures": 0,
+        "webProcess": "hub-1",
+    }
+    assert "nextCursor" not in page
+
+
+def test_one_that_rests_says_why(client: FlaskClient, crew: Crew) -> None:
+    holder, job = crew.at_work()
+    crew.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
+    [told] = client.get(PATH).json["extensions"]
+    assert (told["standing"], told["failures"]) == ("paused", 1)
+    assert told["pause"]["reason"] == "Too many requests"
+    assert told["pause"]["until"] > told["lastSeenAt"]
+
+
+def test_extensions_are_listed_in_pages_and_by_whether_they_are_connected(client: FlaskClient, crew: Crew) -> None:
+    for name in ("a:1", "b", "c"):
+        crew.join(name)
+    crew.house.extensions.disconnected("b-socket-1")
+
+    def names(query: str) -> list[str]:
+        return [each["extensionId"] for each in client.get(f"{PATH}?{query}").json["extensions"]]
+
+    assert names("") == ["a:1", "b", "c"]
+    assert names("connected=true") == ["a:1", "c"]
+    assert names("connected=false") == ["b"]
+    first: Any = client.get(f"{PATH}?limit=1").json
+    assert names(f"limit=9&cursor={first['nextCursor']}") == ["b", "c"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "connected=perhaps", "cursor=a%20b", f"cursor={'x' * 129}"])
+def test_a_list_that_cannot_be_is_refused(client: FlaskClient, query: str) -> None:
+    answer = client.get(f"{PATH}?{query}")
+    assert answer.status_code == 400
+    assert query.partition("=")[0] in answer.json["detail"]
+
+
+def test_operators_alone_see_the_fleet(door: FlaskClient, guarded: House, key: Callable[..., Shown]) -> None:
+    assert door.get(PATH).status_code == 401
+    assert door.get(PATH, headers=key("olga", Role.OPERATOR, Scope.ADMIN)).status_code == 200
+    painter = {"Authorization": f"Bearer {guarded.accounts.create_extension_token('painter')}"}
+    for shown in (key("otto", Role.OPERATOR, Scope.READ, Scope.WRITE), key("ann", Role.USER, *BOTH), painter):
+        answer = door.get(PATH, headers=shown)
+        assert (answer.status_code, answer.json["code"]) == (403, "ERR_FORBIDDEN")
+        assert 'error="insufficient_scope", scope="admin"' in answer.headers["WWW-Authenticate"]
+
+
+def test_the_scope_alone_makes_no_operator(door: FlaskClient, guarded: House) -> None:
+    """Another issuer may give a user any scope."""
+    token, _, _ = guarded.access.issue("ann", Role.USER, "read write admin")
+    answer = door.get(PATH, headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json["code"]) == (403, "ERR_FORBIDDEN")
+
+
+def test_where_it_is_open_a_users_key_still_narrows(client: FlaskClient, house: House) -> None:
+    house.accounts.create_user("ann", Role.USER)
+    shown = {"Authorization": f"Bearer {house.accounts.create_key('ann', BOTH)}"}
+    assert client.get(PATH).status_code == 200
+    assert client.get(PATH, headers=shown).status_code == 403
