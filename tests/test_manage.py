@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from app.manage import main
+from app import wiring
+from app.db.engine import Database
+from app.domain.errors import Unauthorized
+from app.manage.__main__ import main
+from tests.support import fakes
+from tests.support.crew import Crew
 
 Run = Callable[..., Result]
 KEY = re.compile(r"imgk_[0-9a-f]{16}_[0-9a-f]{64}\n")
@@ -47,6 +52,66 @@ def test_tokens_are_made_for_users_and_extensions(run: Run) -> None:
     assert run("revoke-extension-token", token.split("_")[1]).exit_code == 0
 
 
+def test_users_are_disabled_enabled_and_listed(run: Run) -> None:
+    run("create-user", "olga", "--operator")
+    run("create-user", "ann")
+    run("create-key", "ann")
+    assert run("disable-user", "ann").stdout == "ann is disabled.\n"
+    ann, olga = run("list-users").stdout.splitlines()
+    assert re.fullmatch(r"ann  user  disabled 20\S+Z  1 key", ann)
+    assert olga == "olga  operator  active  0 keys"
+    assert "  disabled  " in run("list-keys").stdout
+    assert run("enable-user", "ann").stdout == "ann is enabled.\n"
+    assert run("list-users").stdout.splitlines()[0] == "ann  user  active  1 key"
+
+
+def test_a_signed_token_is_revoked_by_its_text(run: Run, database: Database, tmp_path: Path) -> None:
+    run("create-user", "ann")
+    token = run("issue-token", "ann").stdout.strip()
+    assert re.fullmatch(r"The token \S+ is revoked.\n", run("revoke-token", token).stdout)
+    with pytest.raises(Unauthorized, match="revoked"):
+        wiring.build(fakes.bench(database, tmp_path).tools).access.authenticate(token)
+
+
+def test_tokens_of_extensions_are_listed(run: Run) -> None:
+    kept, gone = (run("create-extension-token", name).stdout.split("_")[1] for name in ("painter", "sculptor"))
+    run("revoke-extension-token", gone)
+    assert run("list-extension-tokens").stdout.splitlines() == [
+        f"{kept}  painter  live  never used",
+        f"{gone}  sculptor  revoked  never used",
+    ]
+    assert run("list-extension-tokens", "--extension", "painter").stdout.count("\n") == 1
+
+
+def test_the_fleet_is_a_table(run: Run, database: Database, tmp_path: Path) -> None:
+    nobody = run("list-extensions")
+    assert (nobody.stdout, nobody.stderr) == ("", "No extension has ever been here.\n")
+    crew = Crew.of(fakes.bench(database, tmp_path))
+    for name in ("a-longer-name", "b"):
+        crew.join(name, "dall-e-3", max_concurrent=2)
+    crew.house.extensions.disconnected("b-socket-1")
+    crew.set_extension("a-longer-name", cooldown_until=2**42, cooldown_reason="\x1b[31mred", failures=2)
+    head, first, second = run("list-extensions").stdout.splitlines()
+    assert head.split() == [
+        "EXTENSION",
+        "STANDING",
+        "SINCE",
+        "LAST",
+        "SEEN",
+        "HOLDS",
+        "VERSION",
+        "CAPABILITIES",
+        "NOTE",
+    ]
+    assert re.fullmatch(
+        r"a-longer-name  paused    20\S+Z  20\S+Z  0/2    -        dall-e-3      "
+        r"paused until 2109\S+Z: \?\[31mred; failures in a row: 2",
+        first,
+    )
+    assert re.fullmatch(r"b              away      20\S+Z  20\S+Z  0/2    -        dall-e-3", second)
+    assert "\nb " not in run("list-extensions", "--connected").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -55,6 +120,10 @@ def test_tokens_are_made_for_users_and_extensions(run: Run) -> None:
         (["create-extension-token", "a b"], "An extensionId has"),
         (["issue-token", "nobody"], "There is no user nobody"),
         (["revoke-key", "none"], "There is no key"),
+        (["disable-user", "nobody"], "There is no user nobody"),
+        (["enable-user", "nobody"], "There is no user nobody"),
+        (["revoke-token", "a b"], "That is neither a token"),
+        (["revoke-token", f"imgk_{'0' * 16}_{'0' * 64}"], "That is a key"),
         (["revoke-extension-token", "none"], "There is no extension token"),
     ],
 )

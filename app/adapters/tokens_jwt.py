@@ -7,7 +7,6 @@ RS256, nor a public key for HS256. Nothing that a token says about where its key
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ from jwt.exceptions import PyJWKClientConnectionError, PyJWTError
 
 from app.config import Settings
 from app.domain import messages, orders
-from app.domain.access import Kind, Proof, Role, scopes_of
+from app.domain.access import JTI, Kind, Proof, Role, scopes_of
 from app.domain.errors import Unauthorized, Unavailable
 
 LARGEST = 8_192
@@ -29,7 +28,6 @@ OURS = "HS256"
 THEIRS = ("RS256", "ES256")
 REQUIRED = ["exp", "iat", "sub", "iss", "aud", "jti"]
 KEYS_OF_THEIR_OWN = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
-JTI = re.compile(r"[\x21-\x7e]{1,128}")
 WRONG = (PyJWTError, ValueError, TypeError, OverflowError, RecursionError, KeyError, AttributeError)
 
 
@@ -74,6 +72,14 @@ class JsonWebTokens:
             raise Unauthorized("The token has expired.", shown=True) from None
         except WRONG:
             raise Unauthorized("The token is not one that is good here.", shown=True) from None
+
+    def name(self, token: str) -> str | None:
+        """The `jti` that a token gives itself, whether it is good or not; None for what is no token."""
+        try:
+            jti = jwt.decode(token, options={"verify_signature": False}).get("jti") if len(token) <= LARGEST else None
+        except WRONG:
+            return None
+        return jti if isinstance(jti, str) and JTI.fullmatch(jti) else None
 
     def _claims(self, token: str, key: bytes) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Label, Table, delete, insert, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Label,
+    Select,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from app.db.engine import Transaction, now_ms
 from app.db.people_tables import api_keys, extension_tokens, revoked_tokens, users
@@ -14,8 +27,19 @@ USED_EVERY_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """A user as it is kept. Times in ms since the epoch; `keys` are those that are good, were the user let in."""
+
+    id: str
+    role: Role
+    created_at: int
+    disabled_at: int | None
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
-    """A user's key as it is kept. Times in ms since the epoch."""
+    """A user's key as it is kept. Times in ms since the epoch; `disabled` says that its user is, whatever `live` says."""
 
     id: str
     user_id: str
@@ -28,16 +52,19 @@ class Key:
     revoked_at: int | None
     last_used_at: int | None
     live: bool
+    disabled: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ExtensionToken:
-    """An extension's token as it is kept."""
+    """An extension's token as it is kept. Times in ms since the epoch."""
 
     id: str
     extension_id: str
     hash: str
     expires_at: int | None
+    revoked_at: int | None
+    last_used_at: int | None
     live: bool
 
 
@@ -51,6 +78,35 @@ def role_of(connection: Connection, user_id: str) -> Role | None:
     """The user's role; None where there is no such user."""
     role = connection.execute(select(users.c.role).where(users.c.id == user_id)).scalar()
     return None if role is None else Role(role)
+
+
+def all_users(connection: Connection) -> list[User]:
+    """Every user, in the order of their ids."""
+    mine = (api_keys.c.user_id == users.c.id, _live(api_keys))
+    live = select(func.count()).where(*mine).scalar_subquery()
+    query = select(users, live.label("keys")).order_by(users.c.id)
+    return [
+        User(row.id, Role(row.role), row.created_at, row.disabled_at, row.keys) for row in connection.execute(query)
+    ]
+
+
+def disable(tx: Transaction, user_id: str) -> None:
+    """Let the user in no more; one that others named becomes known by that. Twice is no error."""
+    row = tx.upsert(users).values(id=user_id, role=Role.USER.value, created_at=tx.now, disabled_at=tx.now)
+    again = func.coalesce(users.c.disabled_at, tx.now)
+    tx.connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"disabled_at": again}))
+
+
+def enable(tx: Transaction, user_id: str) -> bool:
+    """Let the user in again; False where there is none of that name. Twice is no error."""
+    known = tx.connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=None))
+    return known.rowcount == 1
+
+
+def is_disabled(connection: Connection, user_id: str) -> bool:
+    """True for a user who is known and not let in."""
+    query = select(literal(1)).where(users.c.id == user_id, users.c.disabled_at.is_not(None))
+    return connection.execute(query).first() is not None
 
 
 def add_key(
@@ -69,7 +125,8 @@ def add_key(
 
 def keys(connection: Connection, *, key_id: str | None = None, user_id: str | None = None) -> list[Key]:
     """The key of that id, or all of a user, or all; oldest first."""
-    query = select(api_keys, users.c.role, _live(api_keys)).join(users).order_by(api_keys.c.created_at, api_keys.c.id)
+    columns = (api_keys, users.c.role, users.c.disabled_at.is_not(None).label("disabled"))
+    query = select(*columns, _live(api_keys)).join(users).order_by(api_keys.c.created_at, api_keys.c.id)
     if key_id is not None:
         query = query.where(api_keys.c.id == key_id)
     if user_id is not None:
@@ -87,6 +144,7 @@ def keys(connection: Connection, *, key_id: str | None = None, user_id: str | No
             row.revoked_at,
             row.last_used_at,
             bool(row.live),
+            bool(row.disabled),
         )
         for row in connection.execute(query)
     ]
@@ -100,10 +158,16 @@ def add_extension_token(tx: Transaction, token_id: str, digest: str, extension_i
 
 def extension_token(connection: Connection, token_id: str) -> ExtensionToken | None:
     """The extension's token of that id."""
-    names = ("id", "extension_id", "hash", "expires_at")
-    query = select(*(extension_tokens.c[name] for name in names), _live(extension_tokens))
-    row = connection.execute(query.where(extension_tokens.c.id == token_id)).first()
-    return None if row is None else ExtensionToken(row.id, row.extension_id, row.hash, row.expires_at, bool(row.live))
+    found = _extension_tokens(connection, select(*_TOKEN).where(extension_tokens.c.id == token_id))
+    return found[0] if found else None
+
+
+def tokens_of(connection: Connection, extension_id: str | None) -> list[ExtensionToken]:
+    """The tokens of an extension, or all; oldest first."""
+    query = select(*_TOKEN).order_by(extension_tokens.c.created_at, extension_tokens.c.id)
+    if extension_id is not None:
+        query = query.where(extension_tokens.c.extension_id == extension_id)
+    return _extension_tokens(connection, query)
 
 
 def is_claimed(connection: Connection, extension_id: str) -> bool:
@@ -138,6 +202,19 @@ def is_revoked(connection: Connection, jti: str) -> bool:
     return connection.execute(select(literal(1)).where(revoked_tokens.c.jti == jti)).first() is not None
 
 
+def _extension_tokens(connection: Connection, query: Select[Any]) -> list[ExtensionToken]:
+    return [
+        ExtensionToken(
+            row.id, row.extension_id, row.hash, row.expires_at, row.revoked_at, row.last_used_at, bool(row.live)
+        )
+        for row in connection.execute(query)
+    ]
+
+
 def _live(table: Table) -> Label[bool]:
     running = or_(table.c.expires_at.is_(None), table.c.expires_at > now_ms())
     return (table.c.revoked_at.is_(None) & running).label("live")
+
+
+_NAMES = ("id", "extension_id", "hash", "expires_at", "revoked_at", "last_used_at")
+_TOKEN = (*(extension_tokens.c[name] for name in _NAMES), _live(extension_tokens))

@@ -39,14 +39,17 @@ class Access:
     def authenticate(self, bearer: str) -> Proof:
         """Whose key or token this is, where it is good. Raises Unauthorized, Unavailable.
 
-        What was revoked in this process is refused at once, what was revoked elsewhere within a second.
+        What was revoked in this process is refused at once, what was revoked elsewhere within a second; so is whoever
+        was disabled.
         """
         secret = Secret.read(bearer)
         if secret is None:
             proof = self.tools.tokens.read(bearer, self.signing_key())
             self._check_not_revoked(proof)
-            return proof
-        return self._key(secret) if secret.prefix == Secret.KEY else self._extension_token(secret)
+        else:
+            proof = self._key(secret) if secret.prefix == Secret.KEY else self._extension_token(secret)
+        self._check_user(proof)
+        return proof
 
     def admit_extension(self, extension_id: str, bearer: str | None) -> Proof | None:
         """What the extension of this id comes in with; None where it needs nothing. Raises Unauthorized, Unavailable."""
@@ -73,6 +76,7 @@ class Access:
                 raise Unauthorized("The token was revoked, or has expired.", shown=True)
         else:
             self._check_not_revoked(proof)
+            self._check_user(proof)
 
     def exchange(self, proof: Proof) -> tuple[str, int, str]:
         """A token for a key: the token, its seconds, its scope. Raises Forbidden where it is no key that was shown."""
@@ -103,6 +107,10 @@ class Access:
         """The token of that `jti` is no longer good; `expires_at` (ms) says how long that must be remembered."""
         self.tools.database.write(lambda tx: people.revoke_token(tx, jti, expires_at))
         self._memory.forget(("t", jti))
+
+    def forget_user(self, user_id: str) -> None:
+        """Whether the user is let in has changed: look at once."""
+        self._memory.forget(("u", user_id))
 
     def signing_key(self) -> bytes:
         """What our tokens are signed with: JWT_SECRET, or a key that was made once and is kept in the database."""
@@ -138,6 +146,14 @@ class Access:
         if key is None or not key.live:
             raise Unauthorized("The key that the token was made from was revoked, or has expired.", shown=True)
 
+    def _check_user(self, proof: Proof) -> None:
+        """A disabled user is kept out with whatever is good otherwise, whoever has signed it."""
+        user_id = proof.subject
+        if proof.role is Role.EXTENSION:
+            return
+        if self._memory.find(("u", user_id), lambda: self._is_disabled(user_id)):
+            raise Unauthorized("The user is disabled.", shown=True)
+
     def _note_use(self, table: Table, kind: str, row_id: str) -> None:
         """When it was used last, once a minute a process; nobody is kept out where that cannot be written down."""
         if not self._memory.first_use((kind, row_id)):
@@ -153,6 +169,9 @@ class Access:
 
     def _read_extension_token(self, token_id: str) -> ExtensionToken | None:
         return self.tools.database.read(lambda c: people.extension_token(c, token_id))
+
+    def _is_disabled(self, user_id: str) -> bool:
+        return self.tools.database.read(lambda c: people.is_disabled(c, user_id))
 
     def _is_revoked(self, jti: str) -> bool:
         return self.tools.database.read(lambda c: people.is_revoked(c, jti))

@@ -8,17 +8,18 @@ from sqlalchemy import Table
 
 from app.db import people
 from app.db.engine import Transaction
-from app.db.people import Key
+from app.db.people import ExtensionToken, Key, User
 from app.db.people_tables import api_keys, extension_tokens
 from app.domain import messages, orders
-from app.domain.access import Role, Scope, Secret, scope_text
-from app.domain.errors import InvalidRequest, NotFound
+from app.domain.access import JTI, Role, Scope, Secret, scope_text
+from app.domain.errors import InvalidRequest, NotFound, Unauthorized, Unavailable
 from app.services.access import Access
 from app.services.tools import Tools
 
 ID_BYTES = 8
 SECRET_BYTES = 32
 NAME_CHARS = 128
+FOR_EVER = 2**53
 
 
 class Accounts:
@@ -36,6 +37,31 @@ class Accounts:
             )
         if not self.tools.database.write(lambda tx: people.add_user(tx, user_id, role)):
             raise InvalidRequest(f"There is a user {user_id} already.")
+
+    def list_users(self) -> list[User]:
+        """Every user, in the order of their ids."""
+        return self.tools.database.read(people.all_users)
+
+    def disable_user(self, user_id: str) -> None:
+        """Refuse the user's keys and tokens, also those that others sign; requests that run go on. Raises NotFound.
+
+        A user whom nobody made is known as soon as others may sign tokens: JWKS_URL.
+        """
+
+        def work(tx: Transaction) -> None:
+            known = people.role_of(tx.connection, user_id) is not None
+            if not known and (self.tools.settings.jwks_url is None or not orders.USER.fullmatch(user_id)):
+                raise NotFound(f"There is no user {user_id}.")
+            people.disable(tx, user_id)
+
+        self.tools.database.write(work)
+        self.access.forget_user(user_id)
+
+    def enable_user(self, user_id: str) -> None:
+        """Let the user in again with what is still good. Raises NotFound."""
+        if not self.tools.database.write(lambda tx: people.enable(tx, user_id)):
+            raise NotFound(f"There is no user {user_id}.")
+        self.access.forget_user(user_id)
 
     def create_key(
         self, user_id: str, scopes: Iterable[Scope], name: str | None = None, lifetime_ms: int | None = None
@@ -77,6 +103,10 @@ class Accounts:
         )
         return secret
 
+    def list_extension_tokens(self, extension_id: str | None = None) -> list[ExtensionToken]:
+        """The tokens of an extension, or all; oldest first."""
+        return self.tools.database.read(lambda c: people.tokens_of(c, extension_id))
+
     def revoke_extension_token(self, token_id: str) -> None:
         """End the token; a socket that came in with it is closed within seconds. Raises NotFound."""
         self._revoke(extension_tokens, token_id, "extension token")
@@ -99,6 +129,26 @@ class Accounts:
             raise InvalidRequest(f"{subject} is no operator.")
         scope = "" if role is Role.EXTENSION else scope_text(frozenset(scopes))
         return self.access.issue(subject, role, scope, lifetime_ms=lifetime_ms)
+
+    def revoke_token(self, shown: str) -> str:
+        """End a signed token, given whole or by its `jti`, which is returned. Raises InvalidRequest, Unavailable.
+
+        It is remembered until the token would have ended; where nobody says when that is (of a `jti` alone, and of a
+        token that cannot be held against a key), for ever.
+        """
+        if Secret.read(shown) is not None:
+            raise InvalidRequest("That is a key, or an extension's token: they are revoked by the id in their middle.")
+        jti = self.tools.tokens.name(shown) or shown
+        if not JTI.fullmatch(jti):
+            raise InvalidRequest("That is neither a token nor the jti of one.")
+        self.access.revoke_token(jti, self._end_of(shown) or FOR_EVER)
+        return jti
+
+    def _end_of(self, token: str) -> int | None:
+        try:
+            return self.tools.tokens.read(token, self.access.signing_key()).expires_at
+        except (Unauthorized, Unavailable):
+            return None
 
     def _fresh(self, prefix: str) -> Secret:
         return Secret(prefix, self.tools.chance.bytes(ID_BYTES).hex(), self.tools.chance.bytes(SECRET_BYTES).hex())

@@ -156,6 +156,40 @@ def test_an_operator_sees_all_and_speaks_for_anybody(door: FlaskClient, key: Cal
     assert door.get(f"/api/images/{submit(door, olga, userId='ann')}", headers=olga).json["userId"] == "ann"
 
 
+def test_an_operator_lists_everybodys_requests_and_users_their_own(
+    door: FlaskClient, key: Callable[..., Shown]
+) -> None:
+    olga, ann, bob = key("olga", *Scope, operator=True), key("ann"), key("bob")
+    made = [submit(door, shown) for shown in (ann, bob, olga, bob)]
+
+    def listed(shown: Shown, query: str = "") -> set[str]:
+        return {each["requestId"] for each in door.get(f"/api/images{query}", headers=shown).json["images"]}
+
+    assert listed(olga) == set(made)
+    assert listed(olga, "?userId=olga") == {made[2]}
+    assert listed(bob) == {made[1], made[3]}
+    door.delete(f"/api/images/{made[1]}", headers=bob)
+    assert listed(olga, "?status=cancelled") == {made[1]}
+    first = door.get("/api/images?limit=3", headers=olga).json
+    assert len(first["images"]) == 3
+    assert len(listed(olga, f"?cursor={first['nextCursor']}")) == 1
+
+
+def test_a_disabled_user_is_refused_with_every_key_and_token(
+    door: FlaskClient, guarded: House, key: Callable[..., Shown]
+) -> None:
+    ann = key("ann")
+    token = bearer(door.post("/api/auth/token", headers=ann).json["token"])
+    request_id = submit(door, ann)
+    guarded.accounts.disable_user("ann")
+    for shown in (ann, token):
+        answer = door.get(f"/api/images/{request_id}", headers=shown)
+        assert (answer.status_code, answer.json["code"]) == (401, "ERR_UNAUTHORIZED")
+        assert 'error_description="The user is disabled."' in answer.headers["WWW-Authenticate"]
+    guarded.accounts.enable_user("ann")
+    assert door.get(f"/api/images/{request_id}", headers=token).status_code == 200
+
+
 def test_an_operator_without_the_scope_is_a_user(door: FlaskClient, key: Callable[..., Shown]) -> None:
     olga, theirs = key("olga", Scope.READ, operator=True), submit(door, key("bob"))
     assert door.get(f"/api/images/{theirs}", headers=olga).status_code == 404
