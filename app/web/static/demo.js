@@ -15,15 +15,15 @@ const NOTICES = {
   "rate-limited": "Too many pictures for now. Try again in 45 seconds.",
 };
 
-/** @type {<T extends Element = HTMLElement>(id: string) => T} */
-const element = (id) => /** @type {any} */ (document.getElementById(id));
+/** @type {(id: string) => HTMLElement} */
+const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const form = /** @type {HTMLFormElement} */ (element("order"));
 const make = /** @type {HTMLButtonElement} */ (element("make"));
 const canvas = /** @type {HTMLCanvasElement} */ (element("canvas"));
 let address = "";
 
-if (state === "logged-out") closed("login");
-else if (state === "captcha") closed("captcha");
+if (state === "logged-out") shut("login");
+else if (state === "captcha") shut("captcha");
 else form.addEventListener("submit", onSubmit);
 form.addEventListener("input", ready);
 ready();
@@ -34,7 +34,7 @@ function ready() {
 }
 
 /** @param {string} gate */
-function closed(gate) {
+function shut(gate) {
   element("studio").hidden = true;
   element(gate).hidden = false;
 }
