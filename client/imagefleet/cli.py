@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagefleet import fleet_command
 from imagefleet.answers import COMPLETED, GeneratedImage
+from imagefleet.asking import fleet_at, valid_address
 from imagefleet.defaults import DEFAULT_URL, VERSION
 from imagefleet.exits import CODES, NOT_FINISHED, fail, told_in_a_sentence
-from imagefleet.options import ID, JSON, KEY_OF_ALL, OUTPUT, SERVER, TIMEOUT, WAIT, key_of, parameters
+from imagefleet.options import ID, JSON, KEY_OF_ALL, OUTPUT, SERVER, TIMEOUT, WAIT, parameters
 from imagefleet.terminal import plain, shown_progress, words
 from imagefleet.wire import encode, wire
 
 if TYPE_CHECKING:
     from imagefleet.client import Imagefleet
-
-# The command is told within seconds that there is no server; the library has more patience.
-PATIENCE_S = 3.0
 
 
 class Program(click.Group):
@@ -79,7 +76,7 @@ def generate(
     server: str,
 ) -> None:
     """Submit a request; its words need no quotes. Prints its ID, or with --wait or --output its pictures."""
-    with _fleet(server) as fleet:
+    with fleet_at(server) as fleet:
         accepted = fleet.generate(
             " ".join(prompt),
             model=model,
@@ -104,7 +101,7 @@ def generate(
 @SERVER
 def status(request_id: str, as_json: bool, server: str) -> None:
     """Tell how far a request is."""
-    with _fleet(server) as fleet:
+    with fleet_at(server) as fleet:
         found = fleet.status(request_id)
         click.echo(_pretty(found) if as_json else words(found))
 
@@ -118,7 +115,7 @@ def status(request_id: str, as_json: bool, server: str) -> None:
 @SERVER
 def get(request_id: str, wait: bool, timeout: float | None, output: Path | None, as_json: bool, server: str) -> None:
     """Print where the pictures of a request are, or save them."""
-    with _fleet(server) as fleet:
+    with fleet_at(server) as fleet:
         waits = wait or timeout is not None
         found = _followed(fleet, request_id, timeout) if waits else fleet.get(request_id)
         _show_result(fleet, found, output, as_json)
@@ -131,8 +128,8 @@ def get(request_id: str, wait: bool, timeout: float | None, output: Path | None,
 @JSON
 @SERVER
 def list_requests(user: str | None, state: str | None, limit: int, as_json: bool, server: str) -> None:
-    """List requests, newest first; with --json one object a line."""
-    with _fleet(server) as fleet:
+    """List your requests, or everybody's if you see them all, newest first; with --json one object a line."""
+    with fleet_at(server) as fleet:
         for each in itertools.islice(fleet.list(user_id=user, status=state, page_size=min(limit, 100)), limit):
             line = f"{each.request_id}  {each.status:<11} {each.progress:>3} %  {each.metadata.prompt or ''}"
             click.echo(encode(wire(each)) if as_json else plain(line)[:160])
@@ -144,7 +141,7 @@ def list_requests(user: str | None, state: str | None, limit: int, as_json: bool
 @SERVER
 def cancel(request_id: str, as_json: bool, server: str) -> None:
     """Call a request off."""
-    with _fleet(server) as fleet:
+    with fleet_at(server) as fleet:
         answer = fleet.cancel(request_id)
         click.echo(_pretty(answer) if as_json else plain(answer.message or answer.status))
 
@@ -156,7 +153,7 @@ def cancel(request_id: str, as_json: bool, server: str) -> None:
 @SERVER
 def events(request_id: str, after: int | None, as_json: bool, server: str) -> None:
     """Print what happens to a request, as it happens; with --json one object a line."""
-    with _fleet(server) as fleet:
+    with fleet_at(server) as fleet:
         for each in fleet.events(request_id, last_event_id=after):
             share = "" if each.progress is None else f" {each.progress} %"
             number = "" if each.seq is None else each.seq
@@ -187,27 +184,12 @@ def extension(
 
     named = tuple(name.strip() for name in models.split(",") if name.strip())
     chosen = Settings(server, extension_id or default_id(), websocket_url, named, concurrent, token, step_ms / 1000)
-    with _valid_address():
+    with valid_address():
         working = Extension(chosen, say)
     run_until_signal(working)
 
 
-@contextmanager
-def _fleet(server: str) -> Iterator[Imagefleet]:
-    from imagefleet.client import Imagefleet  # noqa: PLC0415 - the HTTP library takes long to load
-
-    with _valid_address():
-        fleet = Imagefleet(server, key=key_of(click.get_current_context()), patience_s=PATIENCE_S)
-    with fleet:
-        yield fleet
-
-
-@contextmanager
-def _valid_address() -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise click.UsageError(f"{error}: change --server or IMAGEFLEET_URL.") from None
+main.add_command(fleet_command.fleet)
 
 
 def _followed(fleet: Imagefleet, request_id: str, timeout_s: float | None) -> GeneratedImage:

@@ -23,6 +23,7 @@ from imagefleet.defaults import DEFAULT_URL
 from imagefleet.downloads import save
 from imagefleet.endurance import Endurance
 from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, Refused, TimedOut
+from imagefleet.fleet_answers import ExtensionState
 from imagefleet.following import Follower
 from imagefleet.sse import messages
 from imagefleet.transport import PATIENCE_S, READ_S, Call, Transport
@@ -127,17 +128,13 @@ class Imagefleet:
         self, *, user_id: str | None = None, status: str | None = None, page_size: int = PAGE_SIZE
     ) -> Iterator[GeneratedImage]:
         """The requests, newest first; each page of up to `page_size` (1..100) is asked for when it is needed."""
-        cursor: str | None = None
-        while True:
-            query = {"userId": user_id, "status": status, "limit": page_size, "cursor": cursor}
-            page = self._ask(Call("GET", "/api/images", query))
-            yield from [GeneratedImage.read(each) for each in page.parts("images")]
-            following = page.optional_text("next_cursor")
-            if not following:
-                return
-            if following == cursor:
-                raise BadAnswer("The server names the same page again and again.")
-            cursor = following
+        query = {"userId": user_id, "status": status, "limit": page_size}
+        return map(GeneratedImage.read, self._listed("/api/images", query, "images"))
+
+    def extensions(self, *, connected: bool | None = None, page_size: int = PAGE_SIZE) -> Iterator[ExtensionState]:
+        """The fleet, in the order of the extensions' ids; for operators, where the server wants a key."""
+        query = {"connected": None if connected is None else str(connected).lower(), "limit": page_size}
+        return map(ExtensionState.read, self._listed("/api/extensions", query, "extensions"))
 
     def events(self, request_id: str, *, last_event_id: int | None = None) -> Iterator[Event]:
         """What happens to the request, as it happens, each fact once, until its last; faults on the way are borne.
@@ -179,6 +176,19 @@ class Imagefleet:
 
     def _ask(self, call: Call) -> Fields:
         return self._transport.ask(call, patience_s=self._patience_s)
+
+    def _listed(self, path: str, query: Mapping[str, Any], name: str) -> Iterator[Fields]:
+        """What the pages of a list have under `name`; each page is asked for when it is needed."""
+        cursor: str | None = None
+        while True:
+            page = self._ask(Call("GET", path, {**query, "cursor": cursor}))
+            yield from page.parts(name)
+            following = page.optional_text("next_cursor")
+            if not following:
+                return
+            if following == cursor:
+                raise BadAnswer("The server names the same page again and again.")
+            cursor = following
 
     def _follow(self, request_id: str, follower: Follower, left_s: float) -> bool:
         """Ask once for news, for about `left_s` seconds at most. True where the request has ended."""

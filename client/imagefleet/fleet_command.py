@@ -1,0 +1,33 @@
+"""`imagefleet fleet`: the extensions, for operators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from imagefleet.asking import fleet_at
+from imagefleet.options import JSON, SERVER
+from imagefleet.terminal import plain
+from imagefleet.wire import encode, wire
+
+if TYPE_CHECKING:
+    from imagefleet.fleet_answers import ExtensionState
+
+
+@click.command()
+@click.option("--connected", is_flag=True, help="Only those that are connected now.")
+@JSON
+@SERVER
+def fleet(connected: bool, as_json: bool, server: str) -> None:
+    """List the server's extensions, as its operator sees them; with --json one object a line."""
+    with fleet_at(server) as asked:
+        for each in asked.extensions(connected=True if connected else None):
+            click.echo(encode(wire(each)) if as_json else plain(_line(each)))
+
+
+def _line(state: ExtensionState) -> str:
+    since = "" if state.since is None else f"  since {state.since:%Y-%m-%d %H:%M:%S}"
+    holds = f"  {state.active or 0}/{state.max_concurrent or 0}"
+    reason = f"  {state.pause.reason or ''}" if state.pause else ""
+    return f"{state.standing:<11}{since}{holds}  {state.extension_id}  {','.join(state.capabilities)}{reason}".rstrip()

@@ -1,0 +1,72 @@
+"""The fleet as operators ask for it, by the library and by the command."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from click.testing import CliRunner, Result
+
+from imagefleet.cli import main
+from imagefleet.client import Imagefleet
+from imagefleet.fleet_answers import ExtensionState, Pause
+from tests.support.scripted_server import Reply, ScriptedServer, refusal
+from tests.support.wire_answers import ID, NOW
+
+PATH = "/api/extensions"
+NOON = datetime(2024, 1, 14, 12, tzinfo=UTC)
+PAINTER = {
+    "extensionId": "painter",
+    "connected": True,
+    "standing": "paused",
+    "since": NOW,
+    "lastSeenAt": NOW,
+    "capabilities": ["dall-e-3", "flux"],
+    "available": True,
+    "maxConcurrent": 2,
+    "active": 1,
+    "requestIds": [ID],
+    "failures": 1,
+    "pause": {"until": NOW, "reason": "Too \x1b[31mmany"},
+}
+SCULPTOR = {"extensionId": "sculptor", "standing": "away"}
+
+
+def run(scripted: ScriptedServer, *words: str) -> Result:
+    return CliRunner().invoke(main, ["fleet", *words], env={"IMAGEFLEET_URL": scripted.url})
+
+
+def test_extensions_are_read_page_by_page(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on(
+        "GET", PATH, Reply({"extensions": [PAINTER], "nextCursor": "painter"}), Reply({"extensions": [SCULPTOR]})
+    )
+    first, second = fleet.extensions(connected=False, page_size=1)
+    assert (first.extension_id, first.standing, first.since) == ("painter", "paused", NOON)
+    assert (first.active, first.max_concurrent, first.request_ids) == (1, 2, (ID,))
+    assert first.pause == Pause(NOON, "Too \x1b[31mmany")
+    assert second == ExtensionState("sculptor", "away")
+    asked = [each.query for each in scripted.questions]
+    assert asked == [{"connected": "false", "limit": "1"}, {"connected": "false", "limit": "1", "cursor": "painter"}]
+
+
+def test_the_command_prints_a_line_each(scripted: ScriptedServer) -> None:
+    scripted.on("GET", PATH, Reply({"extensions": [PAINTER, SCULPTOR]}))
+    ended = run(scripted, "--connected")
+    assert ended.exit_code == 0
+    assert ended.stdout.splitlines() == [
+        "paused       since 2024-01-14 12:00:00  1/2  painter  dall-e-3,flux  Too  [31mmany",
+        "away         0/0  sculptor",
+    ]
+    assert scripted.questions[0].query["connected"] == "true"
+
+
+def test_the_command_prints_objects(scripted: ScriptedServer) -> None:
+    scripted.on("GET", PATH, Reply({"extensions": [PAINTER]}))
+    assert json.loads(run(scripted, "--json").stdout)["extensionId"] == "painter"
+
+
+def test_whoever_is_no_operator_is_told_so(scripted: ScriptedServer) -> None:
+    scripted.on("GET", PATH, refusal(403, "ERR_FORBIDDEN", "This is for operators."))
+    ended = run(scripted)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "This is for operators." in ended.stderr
