@@ -8,7 +8,22 @@ from app import logs
 from app.config import Settings
 from app.hub import routes
 from app.hub.hub import Hub
-from app.web import access, accounts, cors, errors, files, fleet, guard, headers, hosts, images, limits, pages, status
+from app.web import (
+    access,
+    accounts,
+    cors,
+    errors,
+    extension,
+    files,
+    fleet,
+    guard,
+    headers,
+    hosts,
+    images,
+    limits,
+    pages,
+    status,
+)
 from app.web.api import Api
 from app.web.proxies import TrustedProxies
 from app.wiring import House, build, real_tools
@@ -36,5 +51,6 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
         room.operations(api, house)
     api.install(app)
     pages.install(app, api, settings)
+    extension.install(app, settings)
     app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return app

@@ -11,6 +11,7 @@ Imagefleet is ready.
   HTTP      {http}
   sockets   {sockets}{path}
   pictures  {pictures}
+  browsers  {http}/extension  (the extension for your own)
 {extension}
 Ask for a picture, then look at it with the requestId from the answer:
 

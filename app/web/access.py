@@ -9,8 +9,24 @@ from app.domain.errors import Unauthorized
 from app.web.api import Api
 from app.wiring import House
 
-# Beside the operations: the pages about the API. Whatever else is served needs a caller that is let in.
-PAGES = frozenset({"/", "/openapi.json", "/asyncapi.json", "/docs", "/docs/style.css", "/docs/icon.svg"})
+# Beside the operations: pages, and the extension, which holds no secret. Whatever else is served needs a caller that is
+# let in.
+PAGES = frozenset(
+    {
+        "/",
+        "/openapi.json",
+        "/asyncapi.json",
+        "/docs",
+        "/docs/style.css",
+        "/docs/icon.svg",
+        "/extension",
+        "/extension/style.css",
+        "/extension/imagefleet-extension.zip",
+        "/extension/demo",
+        "/extension/demo.css",
+        "/extension/demo.js",
+    }
+)
 
 
 def install(app: Flask, api: Api, house: House) -> None:

@@ -17,6 +17,8 @@ from tests.support.fakes import Bench
 GENERATE = "/api/images/generate"
 UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 PUBLIC = ["/", "/health", "/docs", "/docs/style.css", "/docs/icon.svg", "/openapi.json", "/asyncapi.json"]
+PUBLIC += ["/extension", "/extension/style.css", "/extension/imagefleet-extension.zip"]
+PUBLIC += ["/extension/demo", "/extension/demo.css", "/extension/demo.js"]
 Shown = dict[str, str]
 
 

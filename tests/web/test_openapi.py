@@ -21,8 +21,11 @@ from tests.support.hostile_images import png
 
 REQUEST = "/api/images/550e8400-e29b-41d4-a716-446655440000"
 
-# Served, but not operations of the API: the documents about it, and the socket, which asyncapi.json describes.
+# Served, but not operations of the API: documents about it, pages about the extension, and the socket, which asyncapi.json
+# describes.
 ABOUT_THE_API = {"/", "/openapi.json", "/asyncapi.json", "/docs", "/docs/style.css", "/docs/icon.svg", "/ws"}
+ABOUT_THE_API |= {f"/extension{rest}" for rest in ("", "/style.css", "/imagefleet-extension.zip")}
+ABOUT_THE_API |= {f"/extension/demo{rest}" for rest in ("", ".css", ".js")}
 
 
 @pytest.fixture
