@@ -1,12 +1,14 @@
 /** Which generators there are, and which of the user's own entries makes the pictures of a model. */
 
+import { automatic1111 } from "./automatic1111.js";
 import { canvas } from "./canvas.js";
+import { openai } from "./openai.js";
 
 /** @typedef {import("../shared/types.js").Provider} Provider */
 /** @typedef {import("../shared/types.js").ProviderEntry} ProviderEntry */
 
 /** @type {ReadonlyMap<string, Provider>} by kind, in the order in which the options page offers them */
-export const providers = new Map([canvas].map((each) => [each.kind, each]));
+export const providers = new Map([canvas, openai, automatic1111].map((each) => [each.kind, each]));
 
 const EVERY_MODEL = "*";
 const GENERIC = "image-generation";
