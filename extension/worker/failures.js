@@ -28,6 +28,12 @@ export class Failure extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 
+  /** As it is kept and told. */
+  get fields() {
+    const { error, reason, code, retryable, retryAfterMs } = this;
+    return { error, reason, code, retryable, retryAfterMs };
+  }
+
   /**
    * Whatever was thrown, as a Failure: what nobody expected may go better the next time.
    *

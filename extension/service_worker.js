@@ -1,0 +1,17 @@
+/** Where Chrome starts the worker. Listeners stand here, so that they are there before Chrome looks for them. */
+
+import { subscribe } from "./shared/settings.js";
+import { Worker } from "./worker/worker.js";
+
+const worker = new Worker();
+const wake = () => void worker.wake();
+
+chrome.runtime.onInstalled.addListener(wake);
+chrome.runtime.onStartup.addListener(wake);
+chrome.alarms.onAlarm.addListener(wake);
+subscribe((settings) => void worker.change(settings));
+chrome.runtime.onMessage.addListener((question, _sender, respond) => {
+  void worker.answer(question).then(respond);
+  return true;
+});
+wake();

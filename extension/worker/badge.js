@@ -1,0 +1,55 @@
+/** The state in a word at the extension's icon, and in a sentence where the pointer rests on it. */
+
+/** @typedef {import("../shared/types.js").Status} Status */
+
+/** @typedef {{text: string, colour: string, title: string}} Badge */
+
+const GREEN = "#1a7f37";
+const BLUE = "#0969da";
+const AMBER = "#9a6700";
+const RED = "#cf222e";
+const GREY = "#59636e";
+
+/** @type {Record<Exclude<Status["notTaking"], "">, string>} */
+const NOT_TAKING = {
+  paused: "Paused: no new work is taken.",
+  hours: "Outside working hours: no new work is taken.",
+  providers: "No generator is switched on: no work is taken.",
+};
+
+/** @param {Status} status  @returns {Badge} */
+export function badgeFor(status) {
+  switch (status.state) {
+    case "unset": return { text: "set", colour: GREY, title: "Not set up yet: open the options." };
+    case "refused": return { text: "!", colour: RED, title: status.why };
+    case "waiting": return { text: "…", colour: AMBER, title: `${status.why} Trying again.` };
+    case "connecting": return { text: "…", colour: AMBER, title: status.why || "Connecting." };
+    default: return connectedBadge(status);
+  }
+}
+
+/** @param {Status} status  @returns {Badge} */
+function connectedBadge({ jobs, notTaking }) {
+  if (jobs.length > 0) return { text: String(jobs.length), colour: BLUE, title: `Working on ${many(jobs.length)}.` };
+  if (notTaking) return { text: "off", colour: GREY, title: NOT_TAKING[notTaking] };
+  return { text: "on", colour: GREEN, title: "Connected, and ready for work." };
+}
+
+/** @param {number} jobs */
+function many(jobs) {
+  return jobs === 1 ? "a picture" : `${jobs} requests`;
+}
+
+let last = "";
+
+/** @param {Status} status */
+export function showBadge(status) {
+  const badge = badgeFor(status);
+  const key = JSON.stringify(badge);
+  if (key === last) return;
+  last = key;
+  void chrome.action.setBadgeText({ text: badge.text });
+  void chrome.action.setBadgeBackgroundColor({ color: badge.colour });
+  void chrome.action.setBadgeTextColor({ color: "#ffffff" });
+  void chrome.action.setTitle({ title: `Imagefleet – ${badge.title}` });
+}
