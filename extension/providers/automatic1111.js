@@ -123,14 +123,14 @@ function isOthers(state, work) {
 
 /** @type {(order: Order, settings: Record<string, any>) => Record<string, unknown>} */
 function sent(order, settings) {
-  const { negativePrompt, steps, cfgScale } = order.parameters;
   return {
     prompt: order.prompt,
-    negative_prompt: typeof negativePrompt === "string" ? negativePrompt : settings.negative ?? "",
+    negative_prompt: settings.negative ?? "",
     width: inEights(order.width),
     height: inEights(order.height),
-    steps: whole(steps, 1, 150) ?? settings.steps ?? 25,
-    cfg_scale: typeof cfgScale === "number" && cfgScale >= 1 && cfgScale <= 30 ? cfgScale : settings.cfgScale ?? 7,
+    steps: settings.steps ?? 25,
+    cfg_scale: settings.cfgScale ?? 7,
+    ...fromJob(order.parameters),
     seed: seedOf(order),
     batch_size: 1,
     n_iter: 1,
@@ -138,6 +138,15 @@ function sent(order, settings) {
     ...(settings.sampler ? { sampler_name: settings.sampler } : {}),
     ...(settings.checkpoint ? { override_settings: { sd_model_checkpoint: settings.checkpoint } } : {}),
     ...(isObject(settings.extra) ? settings.extra : {}),
+  };
+}
+
+/** What a job may decide, where it does so sensibly. @type {(parameters: Order["parameters"]) => object} */
+function fromJob({ negativePrompt, steps, cfgScale }) {
+  return {
+    ...(typeof negativePrompt === "string" ? { negative_prompt: negativePrompt } : {}),
+    ...(whole(steps, 1, 150) ? { steps } : {}),
+    ...(typeof cfgScale === "number" && cfgScale >= 1 && cfgScale <= 30 ? { cfg_scale: cfgScale } : {}),
   };
 }
 
