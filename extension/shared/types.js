@@ -152,6 +152,8 @@
  * @property {ShownJob[]} jobs
  * @property {number} unsent  results that wait to be delivered or confirmed
  * @property {{date: string, done: number, failed: number}} today  local date as YYYY-MM-DD
+ * @property {{model: string, reason: string, at: number}} [failure]  the last job that nothing came of, in a sentence;
+ *   gone with the next that is done
  * @property {{providerId: string, progress: number, words: string}} [trial]  the test picture that is being made
  */
 
