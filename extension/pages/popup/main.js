@@ -40,7 +40,17 @@ function showStatus(now) {
   showRetry();
   byId("jobs", HTMLElement).hidden = now.jobs.length === 0;
   showJobs(jobList, now.jobs);
+  showFailure(now);
   showNumbers(now);
+}
+
+/** @param {Status} now */
+function showFailure({ failure }) {
+  byId("failure", HTMLElement).hidden = !failure;
+  if (!failure) return;
+  say(byId("failure-model", HTMLElement), `Failed: ${failure.model}`);
+  say(byId("failure-when", HTMLElement), new Date(failure.at).toLocaleTimeString([], { timeStyle: "short" }));
+  say(byId("failure-reason", HTMLElement), failure.reason);
 }
 
 function showRetry() {
