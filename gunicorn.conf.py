@@ -14,7 +14,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import gevent
-from gunicorn.glogging import Logger
 
 from app.config import BadSetting, Settings
 from app.launch.checks import NotReady, check_ports, check_tls
@@ -43,13 +42,14 @@ workers = settings.web_processes
 
 # Each connection is a greenlet, each open socket holds one for as long as it lives. Beyond the limit of a process new
 # connections wait unanswered, so it lies above what one core can serve, and open files are allowed to match.
-worker_class = "gevent"
+worker_class = "app.serving.worker.Worker"
 worker_connections = 20_000
 
 # A worker that says nothing for `timeout` seconds is stuck and is replaced. At SIGTERM requests under way have
 # `graceful_timeout` seconds. A silent connection is kept for `keepalive` seconds, before its first request too.
 timeout = 60
 graceful_timeout = 20
+# A head has to come within `keepalive`, too, and a body at a pace (app/serving/bodies.py).
 keepalive = 5
 
 # The application's own limits are narrower; these stop what never reaches it.
@@ -65,17 +65,6 @@ certfile, keyfile = (str(settings.tls.certificate), str(settings.tls.key)) if se
 # Requests are logged by the application, as JSON with the correlation id.
 accesslog = None
 loglevel = {"info": "warning", "debug": "info"}.get(settings.log_level, settings.log_level)
-
-
-class Discreet(Logger):
-    """gunicorn repeats what it could not read, and that may hold a token: that it came is enough."""
-
-    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """As ever, but for what begins as an invalid request."""
-        super().warning(msg.partition(": ")[0] if msg.startswith("Invalid request") else msg, *args, **kwargs)
-
-
-logger_class = Discreet
 
 # The control socket has one path for every gunicorn of a user: a second one would take over the first one's.
 control_socket_disable = True

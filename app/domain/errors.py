@@ -111,6 +111,13 @@ class PayloadTooLarge(Refusal):
     status = 413
 
 
+class BodyTooSlow(Refusal):
+    """The body came too slowly; send it again, at once or over a better connection."""
+
+    code = "ERR_BODY_TOO_SLOW"
+    status = 408
+
+
 class UnsupportedMediaType(Refusal):
     """The body's content type is not one that this address takes."""
 

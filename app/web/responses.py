@@ -10,6 +10,7 @@ from typing import Any
 from app import logs
 from app.domain.access import Need
 from app.domain.errors import (
+    BodyTooSlow,
     InvalidJson,
     InvalidPrompt,
     InvalidRequest,
@@ -152,5 +153,7 @@ def _refused_with(operation: Operation) -> Iterator[type[Refusal]]:
         yield MissingScope
     if operation.query is not None or operation.body is not None:
         yield InvalidRequest
+    if operation.body is not None or operation.takes is not None:
+        yield BodyTooSlow
     if operation.body is not None:
         yield from (InvalidJson, InvalidPrompt, PayloadTooLarge, UnsupportedMediaType)

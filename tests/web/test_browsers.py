@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from app import edges, wiring
 from app.factory import create_app
-from app.web.headers import HEADERS
+from app.web.browsers import HEADERS
 from tests.support.fakes import Bench
 
 EXTENSION = "chrome-extension://" + "abcdefghijklmnop" * 2

@@ -1,0 +1,84 @@
+"""Bodies have to come at a pace. The clock is the wall's: what is compared is what happens, not how soon."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+from gunicorn.http.errors import InvalidChunkSize
+
+from app.domain.errors import BodyTooSlow, InvalidRequest
+from app.serving.bodies import LEAST_BYTES_PER_S, PIECE_BYTES, PacedBody
+
+PATIENCE_S = 0.2
+
+
+class Dripping:
+    """A body whose sender pauses before each piece."""
+
+    def __init__(self, pause_s: float, *pieces: bytes | Exception) -> None:
+        self.pause_s = pause_s
+        self.pieces = list(pieces)
+        self.asked: list[int] = []
+
+    def read(self, size: int) -> bytes:
+        self.asked.append(size)
+        gevent.sleep(self.pause_s)
+        piece = self.pieces.pop(0) if self.pieces else b""
+        if isinstance(piece, Exception):
+            raise piece
+        if piece[size:]:
+            self.pieces.insert(0, piece[size:])
+        return piece[:size]
+
+
+def paced(source: Dripping) -> tuple[PacedBody, list[str]]:
+    given_up: list[str] = []
+    return PacedBody(source, lambda: given_up.append("given up"), PATIENCE_S), given_up
+
+
+def test_what_comes_at_once_is_read_whole() -> None:
+    body, given_up = paced(Dripping(0, b"a" * PIECE_BYTES, b"b"))
+    assert body.read() == b"a" * PIECE_BYTES + b"b"
+    assert given_up == []
+
+
+def test_whoever_drips_is_refused_although_there_is_never_a_long_pause() -> None:
+    body, given_up = paced(Dripping(PATIENCE_S / 5, *[b"x"] * 1000))
+    with pytest.raises(BodyTooSlow):
+        body.read()
+    assert given_up == ["given up"]
+
+
+def test_whoever_stops_is_refused_in_the_midst_of_a_read() -> None:
+    source = Dripping(60, b"x")
+    with pytest.raises(BodyTooSlow):
+        paced(source)[0].read(10)
+    assert source.pieces == [b"x"]
+
+
+def test_what_has_come_earns_time() -> None:
+    pause_s = PATIENCE_S / 2
+    assert pause_s < PIECE_BYTES / LEAST_BYTES_PER_S
+    body, _ = paced(Dripping(pause_s, *[b"x" * PIECE_BYTES] * 6))
+    assert [len(body.read(PIECE_BYTES)) for _ in range(7)] == [PIECE_BYTES] * 6 + [0]
+
+
+def test_time_that_passes_between_two_reads_is_not_the_senders() -> None:
+    body, _ = paced(Dripping(0, b"a", b"b"))
+    assert body.read(1) == b"a"
+    gevent.sleep(2 * PATIENCE_S)
+    assert body.read(1) == b"b"
+
+
+def test_never_much_is_asked_for_at_a_time() -> None:
+    source = Dripping(0, b"x")
+    paced(source)[0].read(10_000_000)
+    assert max(source.asked) == PIECE_BYTES
+
+
+def test_chunks_that_cannot_be_read_are_the_senders_mistake() -> None:
+    body, given_up = paced(Dripping(0, b"x", InvalidChunkSize(b"canary")))
+    with pytest.raises(InvalidRequest, match="chunks") as refused:
+        body.read()
+    assert "canary" not in str(refused.value)
+    assert given_up == ["given up"]
