@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -50,6 +52,46 @@ def test_tokens_are_made_for_users_and_extensions(run: Run) -> None:
     token = run("create-extension-token", "painter").stdout.strip()
     assert token.startswith("imgx_")
     assert run("revoke-extension-token", token.split("_")[1]).exit_code == 0
+
+
+def test_a_pairing_code_says_all_that_an_extension_must_be_told(run: Run) -> None:
+    made = run("create-extension-token", "ann-laptop", "--pairing", PUBLIC_URL="https://images.example/fleet/")
+    assert made.stderr.startswith("The pairing code of the extension ann-laptop (token ")
+    told = paired(made)
+    assert told == {"server": "https://images.example/fleet", "extensionId": "ann-laptop", "token": told["token"]}
+    assert re.fullmatch(r"imgx_[0-9a-f]{16}_[0-9a-f]{64}", told["token"])
+    assert told["token"].split("_")[1] in run("list-extension-tokens").stdout
+
+
+@pytest.mark.parametrize(
+    ("env", "server"),
+    [
+        ({}, "http://localhost:3000"),
+        ({"HOST": "0.0.0.0", "PORT": "8080"}, "http://localhost:8080"),
+        ({"HOST": "192.0.2.7"}, "http://192.0.2.7:3000"),
+        ({"HOST": "2001:db8::7"}, "http://[2001:db8::7]:3000"),
+    ],
+)
+def test_a_pairing_code_leads_to_the_service(run: Run, env: dict[str, str], server: str) -> None:
+    made = run("create-extension-token", "painter", "--pairing", **env)
+    assert paired(made)["server"] == server
+    assert server in made.stderr
+
+
+def test_a_pairing_code_leads_where_it_is_told_to(run: Run) -> None:
+    made = run("create-extension-token", "painter", "--pairing", "--server", "https://images.example/")
+    assert paired(made)["server"] == "https://images.example"
+    for words in (["--server", "https://images.example"], ["--pairing", "--server", "images.example"]):
+        refused = run("create-extension-token", "painter", *words)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+def paired(made: Result) -> dict[str, str]:
+    assert made.exit_code == 0, made.stderr
+    prefix, _, code = made.stdout.strip().partition(":")
+    assert prefix == "imagefleet"
+    told: dict[str, str] = json.loads(urlsafe_b64decode(code + "=="))
+    return told
 
 
 def test_users_are_disabled_enabled_and_listed(run: Run) -> None:

