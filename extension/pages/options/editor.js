@@ -4,8 +4,8 @@ import { providers } from "../../providers/registry.js";
 import { save, Unfit } from "../../shared/settings.js";
 import { byId, fill, make, say } from "../dom.js";
 import { request } from "./access.js";
-import { makeField } from "./fields.js";
-import { mark, markAll, sentenceOf } from "./form.js";
+import { arranged, makeField } from "./fields.js";
+import { mark, passes, sentenceOf } from "./form.js";
 import { modelsText, modelWords, readModels } from "./models.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
@@ -85,8 +85,8 @@ function open(one, now, verb) {
   nameInput.value = one.name;
   modelsInput.value = modelsText(one.models);
   fields = (provider?.fields ?? []).map((field) => makeField(field, one.settings[field.name], now.server));
-  fill(fieldsPlace, ...fields.map(({ element }) => element));
-  markAll(controls(), {});
+  fill(fieldsPlace, ...arranged(fields));
+  passes(controls(), {});
   showModels();
   dialog.showModal();
   nameInput.focus();
@@ -133,7 +133,7 @@ function leave() {
 async function submit(event) {
   event.preventDefault();
   const typed = read();
-  if (!markAll(controls(), problems(typed))) return;
+  if (!passes(controls(), problems(typed))) return;
   // Asked for in the very click; an answer may never come, and what it is can be seen in the list.
   if (typed.enabled) request(typed).catch(() => undefined);
   try {
@@ -169,6 +169,6 @@ function problems(typed) {
 function refuse(problem) {
   const own = problem instanceof Unfit ? problem.problems : {};
   const of = (/** @type {string} */ name) => own[`providers.${entry.id}.${name}`];
-  const shown = !markAll(controls(), { name: of("name"), models: of("models") });
+  const shown = !passes(controls(), { name: of("name"), models: of("models") });
   if (!shown) say(byId("editor-problem", HTMLElement), sentenceOf(problem));
 }

@@ -37,6 +37,24 @@ export function makeField(field, value, server) {
   };
 }
 
+const FEW = 4;
+
+/**
+ * The elements of all fields. Where there are many, those that may stay as they are lie folded away.
+ *
+ * @param {Made[]} made
+ * @returns {HTMLElement[]}
+ */
+export function arranged(made) {
+  const needed = made.filter(({ field: { required, type } }) => required || type === "secret");
+  const rest = made.filter((each) => !needed.includes(each));
+  const all = [...needed, ...rest].map(({ element }) => element);
+  if (made.length <= FEW || needed.length === 0) return all;
+  const more = make("details", { class: "more" }, make("summary", {}, "More settings"),
+    make("div", { class: "fields" }, ...rest.map(({ element }) => element)));
+  return [...needed.map(({ element }) => element), more];
+}
+
 /** @param {Made["control"]} control */
 function typedInto(control) {
   return control instanceof HTMLInputElement && control.type === "checkbox" ? control.checked : control.value;
@@ -48,10 +66,16 @@ function makeControl(field, value) {
   switch (field.type) {
     case "boolean": return make("input", { type: "checkbox", role: "switch", checked: value === true });
     case "choice": return makeChoice(field, text);
-    case "json": return make("textarea", { rows: 14, spellcheck: false, wrap: "off", class: "mono", value: text });
+    case "json": return makeText(text);
     case "number": return makeNumber(field, text);
     default: return makeLine(field, text);
   }
+}
+
+/** As high as what is in it, within what one can overlook. @param {string} value */
+function makeText(value) {
+  const rows = Math.min(18, Math.max(4, value.split("\n").length));
+  return make("textarea", { rows, spellcheck: false, wrap: "off", class: "mono", value });
 }
 
 /** @param {Field} field @param {string} value */
@@ -65,8 +89,8 @@ function bound(value) {
 }
 
 /** @param {Field} field @param {string} value */
-function makeChoice({ choices = [], required }, value) {
-  const offered = required || choices.includes("") ? choices : ["", ...choices];
+function makeChoice({ choices = [], required, initial }, value) {
+  const offered = required || initial !== undefined ? choices : ["", ...choices];
   const select = make("select", {}, ...offered.map((choice) => make("option", { value: choice }, choice || "–")));
   select.value = value;
   return select;

@@ -18,16 +18,34 @@ export function mark(control, sentence) {
 }
 
 /**
- * The same for a whole form; the first field that is wrong gets the focus. Whether all is well.
+ * The same for a whole form. Whether all is well.
  *
  * @param {Controls} controls
  * @param {Record<string, string>} problems
  */
 export function markAll(controls, problems) {
   for (const [name, control] of Object.entries(controls)) mark(control, problems[name] ?? "");
+  return !Object.keys(controls).some((name) => problems[name]);
+}
+
+/**
+ * The same for a form that was sent off: the first field that is wrong gets the focus, too.
+ *
+ * @param {Controls} controls
+ * @param {Record<string, string>} problems
+ */
+export function passes(controls, problems) {
   const first = Object.keys(controls).find((name) => problems[name]);
-  if (first) inputs(controls[first])[0]?.focus();
+  markAll(controls, problems);
+  if (first) focusOn(inputs(controls[first])[0]);
   return first === undefined;
+}
+
+/** @param {HTMLElement} control */
+function focusOn(control) {
+  const folded = control.closest("details");
+  if (folded) folded.open = true;
+  control.focus();
 }
 
 /** @param {HTMLElement} control @returns {HTMLElement[]} */

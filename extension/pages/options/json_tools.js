@@ -9,6 +9,7 @@ import { download, pickFile } from "./files.js";
 export function jsonTools(field, area, server) {
   const put = (/** @type {string} */ text) => {
     area.value = text;
+    area.rows = Math.min(18, Math.max(area.rows, text.split("\n").length));
     area.dispatchEvent(new Event("input", { bubbles: true }));
   };
   const { demonstration } = field;

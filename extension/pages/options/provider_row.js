@@ -45,8 +45,8 @@ function toggle({ entry, kind }, act) {
     "aria-label": `Use ${entry.name}`,
   });
   input.addEventListener("change", () => act("switch", entry));
-  return make("label", { class: "switch" }, input,
-    make("span", {}, entry.name, " ", kind !== entry.name && make("span", { class: "entry-kind" }, kind)));
+  const more = kind !== entry.name && make("span", { class: "entry-kind" }, kind);
+  return make("label", { class: "switch" }, input, make("span", {}, entry.name, more));
 }
 
 /** @param {Row} row @param {Act} act */

@@ -4,7 +4,7 @@ import { ask } from "../../shared/asks.js";
 import { readPairing, save, travelsInTheOpen, Unfit } from "../../shared/settings.js";
 import { byId, say } from "../dom.js";
 import { retryWords, saying } from "../words.js";
-import { mark, markAll, sentenceOf } from "./form.js";
+import { mark, passes, sentenceOf } from "./form.js";
 import { reveals } from "./reveal.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
@@ -97,7 +97,7 @@ async function submit(event) {
     takePairing(true);
     if (pairing.value) return pairing.focus();
   }
-  if (!markAll(controls, empty())) return undefined;
+  if (!passes(controls, empty())) return undefined;
   connect.disabled = true;
   try {
     const { server, token, extensionId } = controls;
@@ -120,6 +120,6 @@ function empty() {
 
 /** @param {unknown} problem */
 function refuse(problem) {
-  if (problem instanceof Unfit && !markAll(controls, problem.problems)) return;
+  if (problem instanceof Unfit && !passes(controls, problem.problems)) return;
   say(byId("sentence", HTMLElement), sentenceOf(problem));
 }

@@ -20,10 +20,11 @@ export function showJobs(list, jobs) {
 function newItem({ requestId, model, prompt }) {
   const name = `job-${requestId}`;
   return make("li", { "class": "job", "data-job": requestId },
-    make("div", { class: "job-head" }, make("span", { title: model }, model), make("span", { "data-part": "percent" })),
     make("p", { id: name, class: "job-prompt", title: prompt }, prompt),
     make("progress", { "max": 100, "aria-labelledby": name }),
-    make("p", { "class": "job-words", "data-part": "words" }));
+    make("p", { class: "job-foot" },
+      make("span", {}, make("span", { class: "job-model" }, model), make("span", { "data-part": "words" })),
+      make("span", { "data-part": "percent" })));
 }
 
 /** @param {Element} item @param {ShownJob} job */
@@ -32,7 +33,7 @@ function update(item, { progress, words, stage }) {
   const bar = item.querySelector("progress");
   if (bar) bar.value = percent;
   part(item, "percent", `${percent} %`);
-  part(item, "words", stage === "sending" ? "Sending the pictures" : words || "Working");
+  part(item, "words", stage === "sending" ? "Sending the pictures" : words);
 }
 
 /** @param {Element} item @param {string} name @param {string} text */

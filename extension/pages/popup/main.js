@@ -23,7 +23,7 @@ let status;
 function showSettings(settings) {
   paused.checked = settings.paused;
   const { server, extensionId } = settings;
-  say(byId("server", HTMLElement), server && `${server} knows this browser as ${extensionId}`);
+  say(byId("server", HTMLElement), server && `${extensionId} at ${server}`);
   serverPage.hidden = !server;
   if (server) serverPage.href = `${server}/`;
 }
