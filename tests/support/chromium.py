@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -151,6 +152,7 @@ class Chromium:
         self._program = chromium_or_skip()
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Pipe | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> None:
         """Start it; the extension is loaded the first time, and is there by itself after that."""
@@ -243,11 +245,13 @@ class Chromium:
             os.close(201)
             end_with_parent(parent)
 
+        # It puts a socket there, whose path may have 107 characters, and leaves it behind.
+        self._scratch = tempfile.TemporaryDirectory(prefix="imagefleet-", ignore_cleanup_errors=True)
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         with (self.folder / "chromium.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, *FLAGS, *sandbox, f"--user-data-dir={profile}", "about:blank"],
-                env={**os.environ, "TMPDIR": str(self.folder)},
+                env={**os.environ, "TMPDIR": self._scratch.name},
                 preexec_fn=arrange,  # noqa: PLW1509 - a few system calls, and no lock
                 close_fds=False,
                 start_new_session=True,
@@ -266,7 +270,9 @@ class Chromium:
             self._process.wait(20)
         if self._pipe is not None:
             self._pipe.close()
-        self._process = self._pipe = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+        self._process = self._pipe = self._scratch = None
 
 
 @contextmanager
