@@ -173,7 +173,14 @@ class Chromium:
         target = self.pipe.call("Target.createTarget", {"url": url})["targetId"]
         session = self.pipe.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         page = Page(self.pipe, target, session)
-        page.until(f"location.href.startsWith({json.dumps(url.split('?')[0])}) && document.readyState === 'complete'")
+        there = f"location.href.startsWith({json.dumps(url.split('?')[0])}) && document.readyState === 'complete'"
+
+        def is_there() -> bool:
+            with suppress(AssertionError):  # between two documents there is none to ask
+                return bool(page.evaluate(there))
+            return False
+
+        until(is_there, 20, url)
         return page
 
     def evaluate(self, script: str) -> Any:
