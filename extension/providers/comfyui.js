@@ -3,9 +3,10 @@
 import { Failure } from "../worker/failures.js";
 import { access, cancel, enqueue, finished, firstCheckpoint, pictureOf } from "./comfyui_api.js";
 import { listen } from "./comfyui_socket.js";
-import { DEFAULT_WORKFLOW, filled, hasPlace, workflowProblem } from "./comfyui_workflow.js";
+import { DEFAULT_WORKFLOW, workflowProblem } from "./comfyui_workflow.js";
 import { originsOf, seedOf } from "./fields.js";
 import { setOriginRule } from "./origin_rule.js";
+import { filled, hasPlace } from "./places.js";
 
 const ADDRESS = "http://127.0.0.1:8188";
 

@@ -1,6 +1,7 @@
 /** Workflows of ComfyUI in its API format, with places for what an order says. */
 
 import { isObject } from "./fields.js";
+import { hasPlace } from "./places.js";
 
 /** @typedef {Record<string, {class_type: string, inputs: Record<string, any>}>} Workflow */
 
@@ -20,46 +21,6 @@ export const DEFAULT_WORKFLOW = {
   8: { class_type: "VAEDecode", inputs: { samples: ["3", 0], vae: ["4", 2] } },
   9: { class_type: "SaveImage", inputs: { filename_prefix: "imagefleet", images: ["8", 0] } },
 };
-
-const PLACE = /%([a-z]+)%/g;
-
-/**
- * The workflow with everything in its place. A text that is one place alone becomes the value itself, number or text;
- * within a longer text it is written out. What is not among the values stays as it stands.
- *
- * @template T
- * @param {T} template
- * @param {Record<string, string | number>} values
- * @returns {T}
- */
-export function filled(template, values) {
-  return /** @type {T} */ (fill(template, values));
-}
-
-/** @type {(part: unknown, values: Record<string, string | number>) => unknown} */
-function fill(part, values) {
-  if (typeof part === "string") return fillText(part, values);
-  if (Array.isArray(part)) return part.map((each) => fill(each, values));
-  if (!isObject(part)) return part;
-  return Object.fromEntries(Object.entries(part).map(([name, each]) => [name, fill(each, values)]));
-}
-
-/** @type {(text: string, values: Record<string, string | number>) => string | number} */
-function fillText(text, values) {
-  const alone = text.match(/^%([a-z]+)%$/)?.[1];
-  if (alone && Object.hasOwn(values, alone)) return values[alone];
-  return text.replace(PLACE, (place, name) => (Object.hasOwn(values, name) ? String(values[name]) : place));
-}
-
-/**
- * Whether there is such a place in it.
- *
- * @param {unknown} template
- * @param {string} name
- */
-export function hasPlace(template, name) {
-  return JSON.stringify(template).includes(`%${name}%`);
-}
 
 /**
  * What is wrong with a workflow that somebody pasted: a sentence, or nothing.

@@ -17,6 +17,7 @@ export const PICTURE_JSON_BYTES = 48 * MIB;
  * @property {unknown} [json]  what is sent
  * @property {number} [timeoutMs]
  * @property {number} [maxBytes]  of the answer
+ * @property {RequestCredentials} [credentials]  cookies are the user's own business with a site, and stay out of it
  */
 
 /**
@@ -35,7 +36,8 @@ export const PICTURE_JSON_BYTES = 48 * MIB;
  * @param {Question} question
  * @returns {Promise<Answer>}
  */
-export async function ask(url, { signal, method = "GET", headers = {}, json, timeoutMs = 30_000, maxBytes = MIB }) {
+export async function ask(url, question) {
+  const { signal, method = "GET", headers, json, timeoutMs = 30_000, maxBytes = MIB, credentials = "omit" } = question;
   signal.throwIfAborted();
   const { host } = new URL(url);
   const patience = AbortSignal.timeout(timeoutMs);
@@ -46,8 +48,7 @@ export async function ask(url, { signal, method = "GET", headers = {}, json, tim
       method,
       headers: { Accept: "application/json, image/*;q=0.9, */*;q=0.1", ...sent, ...headers },
       body: json === undefined ? undefined : JSON.stringify(json),
-      // The key in the settings is what lets in; cookies are the user's own business with that site.
-      credentials: "omit",
+      credentials,
       cache: "no-store",
       signal: AbortSignal.any([signal, patience]),
     });

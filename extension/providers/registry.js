@@ -4,12 +4,13 @@ import { automatic1111 } from "./automatic1111.js";
 import { canvas } from "./canvas.js";
 import { comfyui } from "./comfyui.js";
 import { openai } from "./openai.js";
+import { page } from "./page.js";
 
 /** @typedef {import("../shared/types.js").Provider} Provider */
 /** @typedef {import("../shared/types.js").ProviderEntry} ProviderEntry */
 
 /** @type {ReadonlyMap<string, Provider>} by kind, in the order in which the options page offers them */
-export const providers = new Map([canvas, openai, automatic1111, comfyui].map((each) => [each.kind, each]));
+export const providers = new Map([canvas, openai, automatic1111, comfyui, page].map((each) => [each.kind, each]));
 
 const EVERY_MODEL = "*";
 const GENERIC = "image-generation";
