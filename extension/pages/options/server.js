@@ -101,8 +101,9 @@ async function submit(event) {
   connect.disabled = true;
   try {
     const { server, token, extensionId } = controls;
-    await save({ server: server.value, token: token.value, extensionId: extensionId.value });
+    const saved = await save({ server: server.value, token: token.value, extensionId: extensionId.value });
     typing = false;
+    showSettings(saved);
     say(byId("pairing-said", HTMLElement), "");
     await ask({ ask: "connect" });
   } catch (problem) {

@@ -1,0 +1,325 @@
+"""The page of settings, used by a person in a real browser, with the real service."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.chromium import Chromium, running_chromium
+from tests.support.person import Person, person_at
+from tests.support.ports import free_ports
+from tests.support.service import ROOT, Service, running_service
+from tests.support.waiting import until
+
+OPTIONS = "pages/options.html"
+EVERYWHERE = ["http://*/*", "https://*/*"]
+CANVAS = {"id": "canvas", "kind": "canvas", "name": "Drawn", "enabled": True, "models": ["*"], "settings": {}}
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chromium]:
+    """A browser whose extension nobody has set up, and may reach every host."""
+    with running_chromium(tmp_path / "browser", "", host_permissions=EVERYWHERE) as browser:
+        yield browser
+
+
+@pytest.fixture
+def person(browser: Chromium) -> Iterator[Person]:
+    """Somebody who has opened its settings."""
+    with person_at(browser, OPTIONS) as person:
+        yield person
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
+    """A service that wants a token."""
+    folder = tmp_path_factory.mktemp("guarded")
+    database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
+    with running_service(folder, f"sqlite:///{database}", redis_url, 1, 1, AUTH_MODE="required") as service:
+        yield service
+
+
+def manage(service: Service, *words: str) -> str:
+    """What the operator's command prints."""
+    env = {**os.environ, **service.env}
+    command = [sys.executable, "-m", "app.manage", *words]
+    return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def saved(browser: Chromium) -> Any:
+    return browser.evaluate("await (await import('/shared/settings.js')).load()")
+
+
+def stands_at(person: Person) -> str:
+    """What has the focus."""
+    return str(person.see("document.activeElement.id || document.activeElement.dataset.act"))
+
+
+def described(person: Person, element: str) -> str:
+    """What is said of a field to whoever cannot see it."""
+    script = "(e => e.getAttribute('aria-describedby').split(' ').map(i => document.getElementById(i).innerText))"
+    return " ".join(person.see(f"{script}(document.getElementById('{element}'))")).strip()
+
+
+def test_an_address_is_typed_and_the_first_job_is_done(browser: Chromium, person: Person, service: Service) -> None:
+    assert stands_at(person) == "pairing"
+    assert "Not set up" in person.until_says("#state", "Not set up")
+
+    person.type("#address", service.url().removeprefix("http://") + "/")
+    person.press("Enter")
+    person.until_says("#state", "Connected")
+
+    assert saved(browser)["server"] == service.url()
+    assert person.see("document.querySelector('#address').value") == service.url()
+    result = service.final(service.submit("a lighthouse", model="of-the-options"))
+    assert result["status"] == "completed"
+    browser.until_status("status.today.done === 1 && status.unsent === 0")
+
+
+def test_an_address_where_nobody_answers_is_told_and_tried_again(person: Person) -> None:
+    address = f"http://127.0.0.1:{free_ports(1)[0]}"
+    person.type("#address", address)
+    person.click("#connect")
+
+    assert person.until_says("#sentence", "cannot be reached") == f"The server at {address} cannot be reached."
+    assert person.text("#header-state") == "Not connected"
+    person.until_says("#retry", "Trying again in")
+
+
+def test_a_wrong_token_is_told_and_a_pairing_code_puts_all_right(
+    browser: Chromium, person: Person, guarded: Service
+) -> None:
+    code = manage(guarded, "create-extension-token", "ann-desk", "--pairing", "--server", guarded.url())
+    person.type("#address", guarded.url())
+    person.type("#token", "guessed")
+    person.click("#connect")
+    person.until_says("#state", "Refused")
+    assert "token" in person.text("#sentence")
+
+    person.type("#pairing", code)
+    person.until_says("#pairing-said", "filled in")
+    assert person.see("document.querySelector('#pairing').value") == ""
+    person.click("#connect")
+    person.until_says("#state", "Connected")
+
+    settings = saved(browser)
+    assert (settings["server"], settings["extensionId"]) == (guarded.url(), "ann-desk")
+    assert len(settings["token"]) > 20
+
+
+def test_what_is_no_pairing_code_is_told_once_it_is_left(person: Person) -> None:
+    person.type("#pairing", "imagefleet:rubbish")
+    assert person.text("#pairing-problem") == ""
+    person.press("Tab")
+    assert "damaged" in person.until_says("#pairing-problem", "pairing code")
+    assert "damaged" in described(person, "pairing")
+
+
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [
+        ("http://localhost:3000", False),
+        ("http://127.0.0.1", False),
+        ("https://pictures.example", False),
+        ("http://pictures.example", True),
+        ("ws://192.168.1.7", True),
+    ],
+)
+def test_an_address_that_others_can_listen_to_is_warned_of(person: Person, address: str, warned: bool) -> None:
+    person.type("#address", address)
+    assert person.see("!document.querySelector('#address-warning').hidden") is warned
+
+
+def test_wrong_fields_are_told_beside_them_and_the_first_has_the_focus(browser: Chromium, person: Person) -> None:
+    person.click("#connect")
+    assert stands_at(person) == "address"
+    assert "Enter the address" in described(person, "address")
+
+    person.type("#address", "ftp://pictures.example")
+    person.type("#extension-id", "")
+    person.click("#connect")
+    person.until_says("#address-problem", "http://")
+    assert stands_at(person) == "address"
+    assert person.see("[...document.querySelectorAll('[aria-invalid]')].map(e => e.id)") == ["address", "extension-id"]
+    assert "1 to 128" in described(person, "extension-id")
+    assert saved(browser)["server"] == ""
+
+    person.type("#address", "https://pictures.example")
+    assert person.text("#address-problem") == ""
+
+
+def test_a_token_is_shown_when_asked_for(person: Person) -> None:
+    person.type("#token", "secret")
+    assert person.see("document.querySelector('#token').type") == "password"
+    person.click("#token-show")
+    assert person.see("document.querySelector('#token').type") == "text"
+    assert person.see("document.querySelector('#token-show').ariaPressed") == "true"
+
+
+def test_work_is_saved_as_it_is_changed_and_what_is_wrong_is_not(browser: Chromium, person: Person) -> None:
+    person.type("#concurrency", "9")
+    person.press("Tab")
+    person.until_says("#concurrency-problem", "from 1 to 8")
+    assert saved(browser)["concurrency"] == 1
+    person.type("#concurrency", "3")
+    person.press("Tab")
+    person.until_says("#work-said", "Saved.")
+    assert person.text("#concurrency-problem") == ""
+
+    person.click("#hours-enabled")
+    person.wait("!document.querySelector('#hours-more').hidden")
+    person.click("[name=day][value='6']")
+    person.until_says("#hours-words", "Monday to Saturday")
+    person.wait("(await chrome.storage.local.get('settings')).settings.hours.days.length === 6")
+    assert saved(browser)["hours"] == {"enabled": True, "days": [1, 2, 3, 4, 5, 6], "from": "09:00", "to": "18:00"}
+    assert saved(browser)["concurrency"] == 3
+
+
+def test_a_change_from_elsewhere_is_shown_but_wipes_nothing_away(browser: Chromium, person: Person) -> None:
+    person.type("#address", "https://half.typed")
+    browser.save(paused=True, server="https://elsewhere.example")
+    person.wait("document.querySelector('#paused').checked")
+    assert person.see("document.querySelector('#address').value") == "https://half.typed"
+
+
+def test_a_picture_is_made_to_try_a_provider_out(browser: Chromium, person: Person) -> None:
+    person.type("#trial-prompt", "")
+    person.click("#trial-start")
+    assert stands_at(person) == "trial-prompt"
+    assert "Say what" in described(person, "trial-prompt")
+
+    browser.save(providers=[{**CANVAS, "settings": {"delayMs": 60}}])
+    person.type("#trial-prompt", "a red fox")
+    person.press("Enter")
+    person.wait("document.querySelector('#trial-progress').value > 0")
+    assert person.see("document.querySelector('#trial-start').disabled")
+    person.until_says("#trial-said", "Done.")
+    shown = person.see("(({alt, naturalWidth}) => [alt, naturalWidth])(document.querySelector('#trial-picture'))")
+    assert shown == ["a red fox", 512]
+    assert person.text("#trial-caption").startswith("512 × 512 px, ")
+    assert person.see("document.querySelector('#trial-progress').hidden")
+
+
+def test_that_a_picture_failed_is_told_in_words(browser: Chromium, person: Person) -> None:
+    address = f"http://127.0.0.1:{free_ports(1)[0]}"
+    broken = {**CANVAS, "id": "a", "kind": "automatic1111", "name": "Forge", "settings": {"address": address}}
+    browser.save(providers=[broken])
+    person.wait("document.querySelector('#trial-provider').value === 'a'")
+    person.click("#trial-start")
+    person.wait("document.querySelector('#trial-said').dataset.tone === 'bad'")
+    assert "127.0.0.1" in person.text("#trial-said")
+    assert person.see("document.querySelector('#trial-result').hidden")
+
+    person.click("[data-entry=a] [data-act=check]")
+    person.wait("document.querySelector('[data-entry=a] .said').dataset.tone === 'bad'")
+
+
+def test_a_provider_is_added_moved_switched_off_removed_and_put_back(browser: Chromium, person: Person) -> None:
+    person.click("[data-kind=openai]")
+    assert stands_at(person) == "entry-name"
+    person.type("#entry-name", "My own key")
+    person.type("#entry-models", "dall-e-3, gpt-image-1 ,dall-e-3")
+    assert person.see("[...document.querySelectorAll('#entry-models-chips li')].map(e => e.innerText)") == [
+        "dall-e-3",
+        "gpt-image-1",
+    ]
+    person.type("#setting-address", "api.example")
+    person.type("#setting-key", "sk-secret")
+    person.press("Enter")
+    assert stands_at(person) == "setting-address"
+    assert "http" in described(person, "setting-address")
+    person.type("#setting-address", "http://127.0.0.1:9/v1")
+    person.press("Enter")
+    person.until_says("#providers-said", "My own key is saved.")
+
+    first, second = saved(browser)["providers"]
+    assert (first["name"], first["models"], second["id"]) == ("My own key", ["dall-e-3", "gpt-image-1"], "canvas")
+    assert (first["settings"]["address"], first["settings"]["key"]) == ("http://127.0.0.1:9/v1", "sk-secret")
+    assert stands_at(person) == "edit"
+
+    own = f"[data-entry='{first['id']}']"
+    person.click(f"{own} [data-act=down]")
+    person.until_says("#providers-said", "number 2")
+    assert stands_at(person) == "up", "the button that cannot be used any more has lost the focus"
+    person.click(f"{own} [data-act=switch]")
+    person.until_says("#providers-said", "off")
+    assert [(each["id"], each["enabled"]) for each in saved(browser)["providers"]] == [
+        ("canvas", True),
+        (first["id"], False),
+    ]
+
+    person.click("[data-entry=canvas] [data-act=remove]")
+    person.until_says("#providers-said", "removed")
+    assert stands_at(person) == "undo"
+    person.press("Enter")
+    person.until_says("#providers-said", "back")
+    assert [each["id"] for each in saved(browser)["providers"]] == ["canvas", first["id"]]
+
+
+def test_a_form_that_was_typed_into_is_not_lost_by_one_key(person: Person) -> None:
+    person.click("[data-entry=canvas] [data-act=edit]")
+    person.type("#entry-name", "Renamed")
+    person.press("Escape")
+    person.until_says("#editor-said", "not saved")
+    assert person.see("document.querySelector('#editor').open")
+    person.press("Escape")
+    person.wait("!document.querySelector('#editor').open")
+    assert "Renamed" not in person.text("#provider-list")
+
+
+def test_a_provider_that_the_browser_keeps_from_its_host_says_so(tmp_path: Path) -> None:
+    with running_chromium(tmp_path / "browser", "") as browser:
+        browser.save(providers=[{**CANVAS, "kind": "openai", "settings": {"address": "https://api.example/v1"}}])
+        with person_at(browser, OPTIONS) as person:
+            assert "https://api.example" in person.until_says("[data-entry=canvas] .note", "not allowed")
+            assert person.names("button").count("Allow Drawn") == 1
+
+
+def test_a_provider_that_gets_no_jobs_says_so(browser: Chromium, person: Person) -> None:
+    browser.save(providers=[CANVAS, {**CANVAS, "id": "second", "name": "Second"}])
+    assert "Drawn" in person.until_says("[data-entry=second] .note", "gets no jobs")
+
+
+def test_settings_go_into_a_file_without_secrets_and_come_back(browser: Chromium, person: Person, tmp_path: Path) -> None:
+    keyed = {**CANVAS, "id": "o", "kind": "openai", "settings": {"address": "http://127.0.0.1:9", "key": "sk-secret"}}
+    browser.save(server="https://pictures.example", token="t-secret", concurrency=5, providers=[keyed])
+    browser.pipe.call("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    file = tmp_path / "imagefleet-settings.json"
+    person.click("#export")
+    person.until_says("#backup-said", "downloads")
+    text = wait_for(file)
+    assert "secret" not in text
+
+    browser.save(concurrency=1, providers=[CANVAS])
+    give(person, file)
+    person.until_says("#backup-said", "Imported")
+    settings = saved(browser)
+    assert (settings["concurrency"], settings["token"]) == (5, "t-secret")
+    assert settings["providers"] == [{**keyed, "settings": {"address": "http://127.0.0.1:9"}}]
+
+    file.write_text("{}")
+    give(person, file)
+    person.until_says("#backup-said", "does not hold settings")
+
+
+def wait_for(file: Path) -> str:
+    until(lambda: file.exists() and file.read_text().endswith("}\n"), what="the file")
+    return file.read_text()
+
+
+def give(person: Person, file: Path) -> None:
+    """Pick a file, as in the window that the browser shows for it."""
+    person.see("HTMLInputElement.prototype.click = function () { this.id = 'picked'; document.body.append(this); }; 0")
+    person.click("#import")
+    person.wait("!!document.querySelector('#picked')")
+    root = person.page.call("DOM.getDocument")["root"]["nodeId"]
+    node = person.page.call("DOM.querySelector", nodeId=root, selector="#picked")["nodeId"]
+    person.page.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
+    person.see("document.querySelector('#picked').remove()")

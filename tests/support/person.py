@@ -1,0 +1,165 @@
+"""Somebody at a page of the extension: sees it, types, clicks and presses keys as people do, and notes what goes wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.support.chromium import Chromium, Page
+
+# Whatever a page complains of: errors, refused by its policy, files that are not there.
+NOTING = """
+globalThis.complaints = [];
+const note = (kind, what) => globalThis.complaints.push(`${kind}: ${what}`);
+addEventListener("error", (event) => note("error", event.message ?? event.target.src ?? event.target.href), true);
+addEventListener("unhandledrejection", (event) => note("rejected", event.reason?.stack ?? event.reason));
+addEventListener("securitypolicyviolation", (event) => note("policy", `${event.violatedDirective} ${event.blockedURI}`));
+for (const kind of ["error", "warn"]) console[kind] = (...words) => note(kind, words.join(" "));
+"""
+KEYS: dict[str, dict[str, Any]] = {
+    "Tab": {"windowsVirtualKeyCode": 9},
+    "Enter": {"windowsVirtualKeyCode": 13, "text": "\r"},
+    "Escape": {"windowsVirtualKeyCode": 27},
+    "Space": {"windowsVirtualKeyCode": 32, "text": " ", "key": " "},
+}
+SHIFT = 8
+MUST_BE_NAMED = frozenset(
+    {"button", "link", "textbox", "checkbox", "switch", "combobox", "spinbutton", "dialog", "progressbar", "image"}
+    | {"region", "navigation", "DisclosureTriangle", "InputTime"}
+)
+
+
+class Person:
+    """One that uses one page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def see(self, script: str) -> Any:
+        """What a script comes to."""
+        return self.page.evaluate(script)
+
+    def wait(self, script: str, timeout_s: float = 20.0) -> Any:
+        """Wait until a script gives something truthy."""
+        return self.page.until(script, timeout_s)
+
+    def text(self, selector: str) -> str:
+        """What an element says to whoever sees it."""
+        return str(self.see(f"{_find(selector)}.innerText"))
+
+    def until_says(self, selector: str, words: str) -> str:
+        """Wait until an element says something with these words in it; all that it says."""
+        self.wait(f"{_find(selector)}?.innerText.includes({json.dumps(words)})")
+        return self.text(selector)
+
+    def click(self, selector: str) -> None:
+        """With the mouse, in its middle."""
+        where = self.see(
+            f"(element => {{ element.scrollIntoView({{block: 'center', behavior: 'instant'}});"
+            f" const {{left, top, width, height}} = element.getBoundingClientRect();"
+            f" return {{x: left + width / 2, y: top + height / 2}}; }})({_find(selector)})"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.page.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)
+
+    def type(self, selector: str, text: str) -> None:
+        """In place of what stands there."""
+        self.see(f"{_find(selector)}.focus(); {_find(selector)}.select()")
+        if text:
+            self.page.call("Input.insertText", text=text)
+        else:
+            self.see("document.execCommand('delete')")
+
+    def choose(self, selector: str, value: str) -> None:
+        """One of a list, as if by its menu, which is none of the page's."""
+        found = _find(selector)
+        self.see(f"{found}.value = {json.dumps(value)}; {found}.dispatchEvent(new Event('change', {{bubbles: true}}))")
+
+    def press(self, key: str, modifiers: int = 0) -> None:
+        """A key, down and up."""
+        for kind in ("keyDown", "keyUp"):
+            held = {"key": key, "code": key, **KEYS[key], "modifiers": modifiers}
+            self.page.call("Input.dispatchKeyEvent", type=kind, **held)
+
+    def walk(self, *, backwards: bool = False) -> list[dict[str, Any]]:
+        """Everything that the Tab key comes to, from the beginning to where it starts over."""
+        self.see("document.activeElement.blur(); window.walked = new Set()")
+        steps: list[dict[str, Any]] = []
+        while len(steps) < 300:
+            self.press("Tab", SHIFT if backwards else 0)
+            step = self.see(STEP)
+            if step is None:
+                return steps
+            steps.append(step)
+        raise AssertionError("the Tab key never comes round")
+
+    def unnamed(self) -> list[str]:
+        """What somebody who cannot see is told no name of."""
+        self.page.call("Accessibility.enable")
+        nodes = self.page.call("Accessibility.getFullAXTree")["nodes"]
+        bad = [node for node in nodes if not node.get("ignored") and _role(node) in MUST_BE_NAMED and not _name(node)]
+        return [f"{_role(node)} {node.get('properties')}" for node in bad]
+
+    def names(self, role: str) -> list[str]:
+        """The names of all that have this role."""
+        self.page.call("Accessibility.enable")
+        nodes = self.page.call("Accessibility.getFullAXTree")["nodes"]
+        return [_name(node) for node in nodes if not node.get("ignored") and _role(node) == role]
+
+    def prefers(self, **features: str) -> None:
+        """Tell the page what its user likes, as in color_scheme="dark"."""
+        named = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
+        self.page.call("Emulation.setEmulatedMedia", features=named)
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Another size of the window."""
+        self.page.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the page complained of so far."""
+        found: list[str] = self.see("complaints")
+        return found
+
+
+# The element that has the focus, or null where it was there before or is none.
+STEP = """(element => {
+  if (element === document.body || window.walked.has(element)) return null;
+  window.walked.add(element);
+  const shown = element.closest("label.day")?.querySelector("span") ?? element;
+  const {outlineStyle, outlineWidth} = getComputedStyle(shown);
+  return {
+    id: element.id || element.dataset.act || element.dataset.kind || element.getAttribute("href") || element.value || element.innerText,
+    row: element.closest("[data-entry]")?.dataset.entry ?? "",
+    seen: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2,
+  };
+})(document.activeElement)"""
+
+
+def _find(selector: str) -> str:
+    return f"document.querySelector({json.dumps(selector)})"
+
+
+def _role(node: dict[str, Any]) -> str:
+    return str(node.get("role", {}).get("value", ""))
+
+
+def _name(node: dict[str, Any]) -> str:
+    return str(node.get("name", {}).get("value", "")).strip()
+
+
+@contextmanager
+def person_at(browser: Chromium, path: str) -> Iterator[Person]:
+    """Somebody opens a page of the extension; in the end it has complained of nothing."""
+    with browser.open("pages/popup.html") as page:
+        page.call("Page.enable")
+        page.call("Page.addScriptToEvaluateOnNewDocument", source=NOTING)
+        page.call("Page.navigate", url=f"chrome-extension://{browser.extension_id}/{path}")
+        person = Person(page)
+        person.wait("globalThis.complaints && document.body && 'ready' in document.body.dataset")
+        yield person
+        assert person.complaints == []
