@@ -4,12 +4,12 @@ BIN := .venv/bin
 SERVER := .venv/.installed
 STAMP := .venv/.installed-dev
 MODULES := extension/node_modules/.installed
-CODE := app worker client tests migrations celery_config.py gunicorn.conf.py wsgi.py
+CODE := app worker client tests bench migrations celery_config.py gunicorn.conf.py wsgi.py
 # Node comes with what tests need, as a Python package; npm finds it by PATH.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix extension --silent
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
 
-.PHONY: run test chaos check check-server check-extension format lock audit clean
+.PHONY: run test chaos bench check check-server check-extension format lock audit clean
 
 run: $(SERVER)
 	@$(BIN)/python -m app.launch
@@ -20,6 +20,10 @@ test: $(STAMP)
 # A seeded run of faults against a real service: make chaos SEED=7 JOBS=300 SECONDS=90 DATABASE=postgresql
 chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
+
+# Measures this service on this machine: make bench ONLY=submit,handoff QUICK=1 DATABASE=postgresql GROWTH=full
+bench: $(STAMP)
+	$(BIN)/python -m bench run $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick) $(if $(DATABASE),--database $(DATABASE)) $(if $(GROWTH),--growth $(GROWTH))
 
 check: check-server check-extension
 

@@ -1,0 +1,79 @@
+"""Many requests in a database, put there by SQL alone: some that wait for a model that nobody has, some that are finished."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import Connection, text
+
+from app.db.engine import make_engine
+from bench.house import USER
+
+SECOND_MODEL = "model-of-nobody"
+DAY_MS = 86_400_000
+SERIES = {
+    "postgresql": "generate_series(1, :count) AS s(n)",
+    "sqlite": "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :count) SELECT n FROM s) AS s",
+}
+# Ids grow with time, and these are older than whatever is submitted later. {} sets the two kinds apart.
+ID = {
+    "postgresql": "'01900000-0000-700{}-8000-' || lpad(to_hex(n), 12, '0')",
+    "sqlite": "printf('01900000-0000-700{}-8000-%012x', n)",
+}
+WAITING, FINISHED = 1, 0
+
+JOBS = """
+INSERT INTO jobs (id, correlation_id, user_id, model, prompt, parameters, number_of_images, status, progress, last_event,
+                  place, due_at, queue_until, created_at, updated_at, finished_at)
+SELECT {id}, {id}, CASE WHEN n % 10 = 0 THEN '{user}' ELSE 'user-' || (n % 1000) END, '{model}',
+       'A futuristic cityscape at night, seen from the river', '{{}}', 1, '{status}', {progress}, 1,
+       :now - :count + n, :now - :count + n, :now + {day}, :now - :count + n, :now - :count + n, {finished}
+FROM {series}
+"""
+EVENTS = """
+INSERT INTO events (job_id, seq, type, status, at, data) SELECT {id}, 1, '{type}', '{status}', :now, '{{}}' FROM {series}
+"""
+IMAGES = """
+INSERT INTO images (job_id, position, file, width, height, bytes, sha256, created_at)
+SELECT {id}, 0, {id} || '-0.png', 1024, 1024, 1000000, 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', :now
+FROM {series}
+"""
+
+
+def fill(url: str, waiting: int, finished: int) -> None:
+    """Put so many there; a tenth of each is the user's who is measured."""
+    engine = make_engine(url).execution_options(write=True)
+    try:
+        with engine.begin() as connection:
+            _add(connection, waiting, WAITING, "accepted", "ImageGenerationRequestedEvent")
+            _add(connection, finished, FINISHED, "completed", "ImageGeneratedEvent")
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE" if engine.dialect.name == "postgresql" else "SELECT 1")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ANALYZE")
+    finally:
+        engine.dispose()
+
+
+def id_of(kind: int, number: int) -> str:
+    """The id of one of them."""
+    return f"01900000-0000-700{kind}-8000-{number:012x}"
+
+
+def _add(connection: Connection, count: int, kind: int, status: str, event: str) -> None:
+    dialect = connection.dialect.name
+    done = kind == FINISHED
+    words = {
+        "id": ID[dialect].format(kind),
+        "series": SERIES[dialect],
+        "user": USER,
+        "model": SECOND_MODEL,
+        "status": status,
+        "type": event,
+        "progress": 100 if done else 0,
+        "finished": ":now" if done else "NULL",
+        "day": DAY_MS,
+    }
+    given = {"count": count, "now": int(time.time() * 1000)}
+    for statement in (JOBS, EVENTS, *([IMAGES] if done else [])):
+        connection.execute(text(statement.format(**words)), given)

@@ -1,0 +1,47 @@
+"""The floor of a hand-off, standing: a Redis, a Celery worker with two processes, flask-sock, and one socket."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from bench import meter
+from bench.house import child, floor_web, own_redis, scratch
+from bench.loading import Load, loading
+from tests.support.waiting import until
+
+
+@dataclass(frozen=True)
+class HandoffFloor:
+    """Ask `load`; `groups` are the processes that serve."""
+
+    load: Load
+    web_port: int
+    web_pid: int
+    worker_pid: int
+    redis_pid: int
+
+    def groups(self) -> dict[str, list[int]]:
+        """By what they do."""
+        return {"web": meter.tree(self.web_pid), "worker": meter.tree(self.worker_pid), "redis": [self.redis_pid]}
+
+
+@contextmanager
+def handoff_floor() -> Iterator[HandoffFloor]:
+    """Until the end of the block."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        url, redis_pid = stack.enter_context(own_redis())
+        env = {"FLOOR_REDIS_URL": url}
+        port, web_pid = stack.enter_context(floor_web("sockets", **env))
+        command = [sys.executable, "-m", "celery", "-A", "bench.floors.tasks", "worker", "--loglevel=info"]
+        options = ["--concurrency=2", "--without-gossip", "--without-mingle"]
+        with (folder / "worker.log").open("wb") as log:
+            worker = stack.enter_context(child([*command, *options], env, stdout=log, stderr=log))
+        until(lambda: " ready." in (folder / "worker.log").read_text(), 60, "the floor's worker to be ready")
+        load = stack.enter_context(loading("bench.load.floor", env))
+        load.ask("connect", port=port, path="/ws")
+        load.ask("handoff", rate=20, seconds=0.5)  # whatever is made at the first task is made
+        yield HandoffFloor(load, port, web_pid, worker.pid, redis_pid)

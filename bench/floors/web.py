@@ -1,0 +1,65 @@
+"""The least that a submission can be: the same server and validation, and one insert of Core with its commit.
+
+Nothing is asked of the database, nobody is counted or let in, and nobody is woken. Durability is that of the service:
+the engine is its own. `/cached` is the least that an answer can be.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+
+from flask import Flask, Response, request
+from sqlalchemy import JSON, BigInteger, Column, MetaData, String, Table, Text, insert
+
+from app.db.engine import make_engine
+from app.web.question_schemas import GenerateRequest
+
+metadata = MetaData()
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", String(128), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+ANSWER = b'{"requestId": "%s", "status": "accepted", "message": "Image generation request submitted"}'
+CACHED = ANSWER % str(uuid.uuid4()).encode()
+
+app = Flask(__name__, static_folder=None)
+if url := os.environ.get("FLOOR_DATABASE_URL"):
+    engine = make_engine(url).execution_options(write=True)
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+
+
+@app.post("/api/images/generate")
+def submit() -> Response:
+    """Check, insert, commit, answer."""
+    body = GenerateRequest.model_validate_json(request.get_data())
+    request_id = str(uuid.uuid4())
+    with engine.begin() as connection:
+        connection.execute(
+            insert(requests),
+            {
+                "id": request_id,
+                "user_id": body.user_id or "cli-user",
+                "model": body.model,
+                "prompt": body.prompt,
+                "parameters": body.parameters,
+                "status": "accepted",
+                "created_at": time.time_ns() // 1_000_000,
+            },
+        )
+    return Response(ANSWER % request_id.encode(), content_type="application/json")
+
+
+@app.get("/cached")
+def cached() -> Response:
+    """What is known already."""
+    return Response(CACHED, content_type="application/json")

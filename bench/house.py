@@ -1,0 +1,250 @@
+"""What a measure stands on: servers, databases and keys, on this machine, all of which end with their block."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import redis
+from sqlalchemy import make_url
+
+from app.config import Settings
+from app.db.migrate import upgrade
+from app.domain.access import Role, Scope
+from app.launch.parent import end_with_parent
+from app.wiring import build, real_tools
+from bench import meter
+from bench.load.http import request_text
+from bench.loading import Load, loading
+from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer
+from tests.support.redis import running_redis
+from tests.support.service import PROGRAMS, QUICK, ROOT, Service, call, running_service
+from tests.support.waiting import until
+
+USER = "bench"
+MODEL = "bench-model"
+MANY = str(10**9)
+# As it comes, with everything on; what is counted is counted, and high enough to refuse nobody.
+ENVIRONMENT = {
+    **dict.fromkeys(QUICK, ""),
+    "AUTH_MODE": "required",
+    "RATE_LIMIT_MAX_REQUESTS": "1000000",
+    "RATE_LIMIT_BURST": "1000000",
+    "RATE_LIMIT_GLOBAL": "10000000",
+    "QUOTA_WAITING": MANY,
+    "MAX_WAITING": MANY,
+    "MAX_SOCKETS": "20000",
+    "MAX_SOCKET_MESSAGES_PER_S": "1000000",
+    "MAX_SOCKET_BYTES_PER_S": MANY,
+    "NO_EXTENSION_TIMEOUT_MS": MANY,
+    "IMAGE_SOURCE_ALLOWLIST": "127.0.0.1",
+    "SECRET_KEY": "",
+    "JWT_SECRET": "",
+}
+
+
+@dataclass(frozen=True)
+class Stand:
+    """The service, running, and who may use it."""
+
+    service: Service
+    redis_pid: int
+    key: str
+    tokens: list[str]
+
+    @property
+    def port(self) -> int:
+        """Of its one web process; HTTP and sockets."""
+        return self.service.ports[0]
+
+    @property
+    def web_pid(self) -> int:
+        """The process that serves, not the one that watches over it."""
+        return meter.tree(self.service.processes["web0"].pid)[-1]
+
+    def groups(self) -> dict[str, list[int]]:
+        """Its processes by what they do."""
+        processes = self.service.processes
+        workers = meter.tree(processes["worker0"].pid)
+        return {
+            "web": meter.tree(processes["web0"].pid),
+            "dispatch": [pid for pid in workers if _serves(pid, "dispatch")],
+            "download": [pid for pid in workers if _serves(pid, "download")],
+            "beat": meter.tree(processes["beat"].pid),
+            "redis": [self.redis_pid],
+            **postgres_group(self.service.env["DATABASE_URL"]),
+        }
+
+    def post_text(self, prompt: str = "A futuristic cityscape at night, seen from the river") -> str:
+        """A submission as it goes over the wire."""
+        return submission(prompt, self.key)
+
+
+def submission(prompt: str, key: str | None = None) -> str:
+    """A submission as it goes over the wire; `key` where one is asked for."""
+    body = f'{{"prompt": "{prompt}", "model": "{MODEL}", "parameters": {{"width": 1024, "height": 1024}}}}'
+    return request_text("POST", "/api/images/generate", body, key).decode()
+
+
+@contextmanager
+def serving(database: str, extensions: int = 0, url: str | None = None, **env: str) -> Iterator[Stand]:
+    """The service on a database of its own (or on `url`), with a user and tokens for `extensions` extensions."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        url = url or stack.enter_context(fresh(database, folder))
+        redis_url, redis_pid = stack.enter_context(own_redis())
+        settings = {**ENVIRONMENT, **env, "IMAGE_STORAGE_PATH": str(folder / "pictures")}
+        key, tokens = let_in({**settings, "DATABASE_URL": url, "REDIS_URL": redis_url}, extensions)
+        service = stack.enter_context(running_service(folder, url, redis_url, webs=1, workers=1, **settings))
+        yield Stand(service, redis_pid, key, tokens)
+
+
+def let_in(env: Mapping[str, str], extensions: int) -> tuple[str, list[str]]:
+    """A key of the user, and a token for each extension, named e0, e1 and so on."""
+    settings = Settings.from_env(env)
+    house = build(real_tools(settings))
+    try:
+        house.accounts.create_user(USER, Role.USER)
+        key = house.accounts.create_key(USER, [Scope.READ, Scope.WRITE])
+        week_ms = 7 * 86_400_000
+        tokens = [house.accounts.issue_token(f"e{n}", Role.EXTENSION, (), week_ms)[0] for n in range(extensions)]
+    finally:
+        house.tools.database.close()
+    return str(key), tokens
+
+
+@contextmanager
+def fleet(stand: Stand, slots: int = 1) -> Iterator[tuple[Load, dict[str, Any]]]:
+    """Every extension that the stand has a token for, connected, and a client that submits; and how connecting went.
+
+    Raises RuntimeError where not all of them came in.
+    """
+    with loading("bench.load.fleet") as load:
+        post = stand.post_text("PROMPT")
+        done = load.ask("connect", port=stand.port, tokens=stand.tokens, model=MODEL, post=post, slots=slots)
+        if done["count"] != len(stand.tokens):
+            raise RuntimeError(f"of {len(stand.tokens)} extensions {done['count']} came in")
+        yield load, done
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for files that are thrown away."""
+    with tempfile.TemporaryDirectory(prefix="imagefleet-bench-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def fresh(database: str, folder: Path) -> Iterator[str]:
+    """The URL of a new database with the schema."""
+    if database == "sqlite":
+        url = f"sqlite:///{folder / (uuid.uuid4().hex + '.db')}"
+        upgrade(url)
+        yield url
+        return
+    server = postgres_server()
+    url = server.create()
+    upgrade(url)
+    yield url
+    server.drop(url)
+
+
+@contextmanager
+def own_redis() -> Iterator[tuple[str, int]]:
+    """The URL of a Redis, and its process."""
+    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, running_redis(Path(folder)) as server:
+        client = redis.Redis.from_url(server.url)
+        pid = int(client.info("server")["process_id"])
+        client.close()
+        yield server.url, pid
+
+
+@cache
+def postgres_server() -> PostgresServer:
+    """One for the whole run, started when it is first asked for; it ends with this process."""
+    guard = subprocess.Popen(
+        [sys.executable, "-m", "bench.postgres_guard", str(os.getpid())],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for the run; the guard ends after it
+    )
+    assert guard.stdout is not None
+    url = guard.stdout.readline().strip()
+    if not url:
+        raise RuntimeError("PostgreSQL did not start; what it said is above")
+    return PostgresServer(url)
+
+
+@cache
+def _postmaster(url: str) -> int:
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(psutil.Process(row[0]).ppid())
+
+
+def postgres_group(url: str) -> dict[str, list[int]]:
+    """The server's processes, where the database is one."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return {}
+    return {"postgresql": meter.tree(_postmaster(url))}
+
+
+@contextmanager
+def floor_web(application: str, **env: str) -> Iterator[tuple[int, int]]:
+    """An application of `bench.floors` under the same kind of server; its port, and its process."""
+    port = free_port()
+    command = [str(PROGRAMS / "gunicorn"), "-c", "python:bench.floors.server", "-b", f"127.0.0.1:{port}"]
+    with child([*command, f"bench.floors.{application}:app"], env) as process:
+        until(lambda: _answers(port), 60, f"the floor {application} to answer")
+        yield port, process.pid
+
+
+@contextmanager
+def child(command: list[str], env: Mapping[str, str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended with the block."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - two system calls, and no lock
+        **options,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return call("GET", f"http://127.0.0.1:{port}/cached").status == 200
+    except OSError:
+        return False
+
+
+def _serves(pid: int, queue: str) -> bool:
+    try:
+        return f"--queues={queue}" in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False

@@ -1,0 +1,31 @@
+"""`python -m bench.load.painter`: Pillow alone, doing what cannot be done with less. It is the floor of `pictures`."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from app.adapters.pictures import COMPRESS_LEVEL
+from bench import meter
+from bench.load.loop import Loop, obey
+
+
+def paint(path: str) -> dict[str, Any]:
+    """Decode the file; encode it as PNG, as the service packs it, where it is none. CPU in s, memory in bytes."""
+    data = Path(path).read_bytes()
+    before = meter.forget_peak(os.getpid())
+    begun = time.process_time()
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        if image.format != "PNG":
+            image.save(io.BytesIO(), "PNG", compress_level=COMPRESS_LEVEL)
+    return {"cpu": time.process_time() - begun, "memory": meter.peak_resident(os.getpid()) - before}
+
+
+if __name__ == "__main__":
+    obey(Loop(), {"paint": paint})

@@ -1,0 +1,27 @@
+"""`python -m bench.load.sweeper`: the sweep that beat wakes, again and again, in a process of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from app.config import Settings
+from app.wiring import build, real_tools
+from bench.load.loop import Loop, obey
+
+
+def main() -> None:
+    """Until stdin ends."""
+    house = build(real_tools(Settings.from_env()))
+
+    def sweep(count: int) -> dict[str, Any]:
+        cpu, begun = time.process_time(), time.perf_counter()
+        for _ in range(count):
+            house.housekeeping.sweep()
+        return {"cpu": time.process_time() - cpu, "seconds": time.perf_counter() - begun, "count": count}
+
+    obey(Loop(), {"sweep": sweep})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Whether anything becomes slower where many requests wait and many more are finished: the same with 1,000 of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from bench.fill import FINISHED, WAITING, fill, id_of
+from bench.house import Stand, fleet, fresh, postgres_group, scratch, serving
+from bench.load.http import request_text
+from bench.loading import Load, loading
+from bench.measures.handoff import handing_off
+from bench.measures.submit import posting
+from bench.measures.turns import Turn, cpu, in_turns, values
+from bench.meter import Meter
+from bench.plan import Plan
+from bench.results import Measure, Row
+
+FEW = 1_000
+REACH = 1.2
+CLIENTS = 8
+HANDOFFS_A_SECOND = 10.0
+
+SAYS = (
+    "The floor is the same service on a database with 1,000 waiting and 1,000 finished requests, each with an event and, "
+    "where finished, a picture. CPU is that of the web process and of PostgreSQL together. What waits is for a model that "
+    "nobody has, so that a hand-off has to find its request among them."
+)
+
+
+def measure(plan: Plan) -> Measure:
+    """Submit, hand-off, status, list and sweep."""
+    result = Measure("growth", "Growth", SAYS)
+    for database in plan.databases:
+        with ExitStack() as stack:
+            _on(database, plan, result, stack)
+    return result
+
+
+class Grown:
+    """The service on a database of some size, and everybody who asks it something."""
+
+    def __init__(self, database: str, waiting: int, finished: int, stack: ExitStack) -> None:
+        url = stack.enter_context(fresh(database, stack.enter_context(scratch())))
+        fill(url, waiting, finished)
+        self.stand: Stand = stack.enter_context(serving(database, 4, url, NO_EXTENSION_TIMEOUT_MS="1000000000"))
+        self.clients: Load = stack.enter_context(loading("bench.load.http"))
+        self.fleet, _ = stack.enter_context(fleet(self.stand))
+        self.sweeper: Load = stack.enter_context(loading("bench.load.sweeper", self.stand.service.env))
+        self.url = url
+        self._last = waiting // 10 * 10, finished // 10 * 10
+
+    def turns(self, plan: Plan) -> dict[str, Callable[[], Turn]]:
+        """What is measured."""
+        waiting, finished = self._last
+        seconds = plan.pick(1.5, 0.7)
+
+        def asking(request: str) -> Callable[[], Turn]:
+            return posting(self.clients, self.stand.port, request, CLIENTS, seconds, self._serving)
+
+        def get(path: str) -> Callable[[], Turn]:
+            return asking(request_text("GET", path, key=self.stand.key).decode())
+
+        return {
+            "submit": asking(self.stand.post_text()),
+            "status of one that waits": get(f"/api/images/{id_of(WAITING, waiting)}/status"),
+            "status of one that is finished": get(f"/api/images/{id_of(FINISHED, finished // 20 * 10)}/status"),
+            "list": get("/api/images?status=completed"),
+            "list, far down": get(f"/api/images?cursor={id_of(FINISHED, finished // 2)}"),
+            "hand-off": handing_off(self.fleet, HANDOFFS_A_SECOND, plan.pick(5.0, 2.0), self.stand.groups),
+            "sweep": lambda: self._swept(plan.pick(20, 5)),
+        }
+
+    def _serving(self) -> dict[str, list[int]]:
+        return {"web": self.stand.groups()["web"], **postgres_group(self.url)}
+
+    def _swept(self, count: int) -> Turn:
+        counter = Meter(lambda: postgres_group(self.url))
+        counter.start()
+        done = self.sweeper.ask("sweep", count=count)
+        used = {**counter.used(), "worker": done["cpu"]}
+        return Turn({"p50": 1e3 * done["seconds"] / count}, {name: 1e6 * each / count for name, each in used.items()})
+
+
+def _on(database: str, plan: Plan, result: Measure, stack: ExitStack) -> None:
+    waiting, finished = plan.rows(database)
+    many = Grown(database, waiting, finished, stack).turns(plan)
+    few = Grown(database, FEW, FEW, stack).turns(plan)
+    result.notes.append(f"{database}: {waiting:,} waiting and {finished:,} finished requests are many.")
+    for name, turn in many.items():
+        subject, floor = in_turns(plan.repeats, turn, few[name])
+        result.rows += [
+            Row(f"{database}, {name}: CPU", "µs", cpu(subject), cpu(floor), REACH),
+            Row(f"{database}, {name}: time, p50", "ms", values(subject, "p50"), values(floor, "p50"), REACH),
+        ]

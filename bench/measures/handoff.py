@@ -1,0 +1,87 @@
+"""How long a submission takes to reach an extension, against a Celery task's start and one publish to a socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from bench.floor_handoff import HandoffFloor, handoff_floor
+from bench.house import Stand, fleet, serving
+from bench.loading import Load
+from bench.measures.turns import Turn, average, cpu, in_turns, values
+from bench.meter import Groups, Meter
+from bench.plan import Plan
+from bench.results import Bar, Measure, Row
+
+IDLE_A_SECOND = 20.0
+EXTENSIONS = 16
+P50_REACH, P99_REACH = 1.5, 3.0
+SETTLE_S = 0.3
+
+SAYS = (
+    "From the POST's leaving the client to the request's arrival at an extension's socket: validated, committed, a worker "
+    "woken, an extension chosen by compare-and-set, told over Redis. The floor: from a send_task of Celery, over the start "
+    "of a task that does nothing, one publish, to one socket of flask-sock. Idle is 20 a second; half load is half of what "
+    "the service can hand off, and the floor is given the same. Each request is refused by its extension at once."
+)
+
+
+def measure(plan: Plan) -> Measure:
+    """p50 and p99 of the way, idle and at half load, and its CPU."""
+    result = Measure("handoff", "From the POST to the extension's socket", SAYS, bars_unit="CPU µs a request")
+    with ExitStack() as stack:
+        stand = stack.enter_context(serving(plan.one_database, EXTENSIONS))
+        load, _ = stack.enter_context(fleet(stand))
+        floor = stack.enter_context(handoff_floor())
+        load.ask("begin", window=2 * EXTENSIONS, whole=False)
+        most = load.ask("watch", seconds=plan.pick(5.0, 3.0))
+        load.ask("stop")
+        rate = most["count"] / most["seconds"]
+        result.rows.append(Row("hand-offs as fast as they go", "/s", [rate], more_is_better=True))
+        for label, at in (("idle", IDLE_A_SECOND), ("half load", max(rate / 2, 1.0))):
+            time.sleep(1.0)
+            _report(result, f"{label} ({at:.0f}/s)", *_at(at, plan, stand, load, floor))
+    return result
+
+
+def _at(rate: float, plan: Plan, stand: Stand, load: Load, floor: HandoffFloor) -> tuple[list[Turn], list[Turn]]:
+    seconds = plan.pick(8.0, 2.0)
+    return in_turns(
+        plan.pick(3, 3),
+        handing_off(load, rate, seconds, stand.groups),
+        handing_off(floor.load, rate, seconds, floor.groups),
+    )
+
+
+def handing_off(load: Load, rate: float, seconds: float, groups: Callable[[], Groups]) -> Callable[[], Turn]:
+    """One turn at a steady rate."""
+
+    def turn() -> Turn:
+        counter = Meter(groups)
+        counter.start()
+        done = load.ask("handoff", rate=rate, seconds=seconds)
+        time.sleep(SETTLE_S)
+        return turned(done, counter.used())
+
+    return turn
+
+
+def turned(done: dict[str, float], used: dict[str, float]) -> Turn:
+    """What a load generator and the meter say, as a turn. Raises RuntimeError where nothing arrived."""
+    if not done["count"]:
+        raise RuntimeError(f"nothing arrived: {done}")
+    spent = {**used, **({"sending": done["sending"]} if "sending" in done else {"load generator": done["cpu"]})}
+    return Turn(
+        {name: done[name] for name in ("p50", "p99", "count", "seconds")},
+        {name: 1e6 * each / done["count"] for name, each in spent.items()},
+    )
+
+
+def _report(result: Measure, label: str, subject: list[Turn], floor: list[Turn]) -> None:
+    result.rows += [
+        Row(f"{label}: p50", "ms", values(subject, "p50"), values(floor, "p50"), P50_REACH),
+        Row(f"{label}: p99", "ms", values(subject, "p99"), values(floor, "p99"), P99_REACH),
+        Row(f"{label}: CPU of all processes", "µs", cpu(subject), cpu(floor)),
+    ]
+    result.bars += [Bar(label, average(subject)), Bar(f"{label}, floor", average(floor))]

@@ -1,0 +1,124 @@
+"""Asking how a request stands, again and again or by a stream, against an answer that is known already."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+import psycopg
+from sqlalchemy import make_url
+
+from bench import meter
+from bench.house import Stand, fleet, floor_web, serving
+from bench.load.http import request_text
+from bench.loading import Load, loading
+from bench.measures.submit import posting
+from bench.measures.turns import average, cpu, in_turns, values
+from bench.meter import Meter
+from bench.plan import Plan
+from bench.results import Bar, Measure, Row
+
+CLIENTS = 16
+REACH = 1.5
+EXTENSIONS, SLOTS = 10, 10
+IDLE_REACH = 1.0  # transactions of an idle stream in an hour that are none
+
+SAYS = (
+    "Polls: GET status of a request that an extension has in hand, with a key, by 16 clients; the floor is a constant answer "
+    "of Flask. Streams: Server-Sent Events of 100 requests in hand, on PostgreSQL, which counts its transactions: idle, and "
+    "while every extension reports progress; the time is from the first report to each stream."
+)
+
+
+def measure(plan: Plan) -> Measure:
+    """Polls, and streams."""
+    result = Measure("status", "Status and live streams", SAYS, bars_unit="CPU µs a poll")
+    with ExitStack() as stack:
+        _polls(plan, result, stack)
+    with ExitStack() as stack:
+        _streams(plan, result, stack)
+    return result
+
+
+def _polls(plan: Plan, result: Measure, stack: ExitStack) -> None:
+    stand = stack.enter_context(serving(plan.one_database, 1))
+    port, pid = stack.enter_context(floor_web("web"))
+    extensions, _ = stack.enter_context(fleet(stand))
+    (request_id,) = extensions.ask("hold", count=1)["ids"]
+    load = stack.enter_context(loading("bench.load.http"))
+    path = f"/api/images/{request_id}/status"
+    asked = request_text("GET", path, key=stand.key).decode()
+    known = request_text("GET", "/cached", key=stand.key).decode()
+    subject, floor = in_turns(
+        plan.repeats,
+        posting(load, stand.port, asked, CLIENTS, plan.seconds, stand.groups),
+        posting(load, port, known, CLIENTS, plan.seconds, lambda: {"web": meter.tree(pid)}),
+    )
+    result.rows += [
+        Row("poll: CPU of the web process", "µs", cpu(subject, "web"), cpu(floor, "web"), REACH),
+        Row("poll: rate", "/s", values(subject, "rate"), values(floor, "rate"), more_is_better=True),
+        Row("poll: time, p99", "ms", values(subject, "p99"), values(floor, "p99")),
+    ]
+    result.bars += [Bar("poll", average(subject)), Bar("poll, floor", average(floor))]
+
+
+def _streams(plan: Plan, result: Measure, stack: ExitStack) -> None:
+    count, seconds = plan.pick(1_000, 200), plan.pick(17.0, 5.0)
+    stand = stack.enter_context(serving("postgresql", EXTENSIONS))
+    extensions, _ = stack.enter_context(fleet(stand, SLOTS))
+    ids = extensions.ask("hold", count=plan.pick(EXTENSIONS * SLOTS, 20))["ids"]
+    streams = stack.enter_context(loading("bench.load.streams"))
+    without = _transactions(stand, streams, seconds)
+    web = stand.web_pid
+    before = meter.resident([web])
+    opened = streams.ask("open", port=stand.port, ids=ids, count=count, key=stand.key)
+    memory = (meter.resident([web]) - before) / count / 1024
+    if opened["count"] < count:
+        raise RuntimeError(f"of {count} streams {opened['count']} began")
+    counter = Meter(lambda: {"web": [web]})
+    counter.start()
+    idle = _transactions(stand, streams, seconds)
+    idle_us = 1e6 * counter.used()["web"] / seconds / count
+    told = [_told(extensions, streams, number) for number in range(plan.repeats)]
+    an_hour = max(0.0, (idle - without) / count * 3600)
+    result.rows += [
+        Row(f"{count:,} streams: begun", "/s", [count / opened["seconds"]], more_is_better=True),
+        Row(f"{count:,} streams: memory of each", "KiB", [memory]),
+        Row(f"{count:,} streams: CPU of the web process for an idle one", "µs/s", [idle_us]),
+        Row(f"{count:,} streams: progress of {len(ids)} requests to all, p50", "ms", [each["p50"] for each in told]),
+        Row(f"{count:,} streams: progress of {len(ids)} requests to all, p99", "ms", [each["p99"] for each in told]),
+        Row("transactions a second without streams", "/s", [without]),
+        Row(f"transactions a second with {count:,} idle streams", "/s", [idle]),
+    ]
+    verdict = "None" if an_hour < IDLE_REACH * 20 else f"About {an_hour:.0f} transactions"
+    result.notes.append(
+        f"Database work of an idle stream in an hour: {verdict} "
+        f"({without:.2f} transactions a second without streams, {idle:.2f} with {count:,} of them)."
+    )
+
+
+def _told(extensions: Load, streams: Load, number: int) -> dict[str, float]:
+    note = f"step {number} of all"
+    streams.ask("expect", text=note)
+    begun = time.perf_counter()  # the same clock in every process of this machine
+    extensions.ask("progress", text=note)
+    return streams.ask("told", begun=begun)
+
+
+def _transactions(stand: Stand, streams: Load, seconds: float) -> float:
+    """A second, of the service's database, while nobody asks for anything."""
+    time.sleep(1.5)  # servers tell what they counted after a second
+    before = _count(stand)
+    streams.ask("idle", seconds=seconds)
+    time.sleep(1.5)
+    return (_count(stand) - before) / (seconds + 1.5)
+
+
+def _count(stand: Stand) -> int:
+    url = make_url(stand.service.env["DATABASE_URL"])
+    maintenance = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(maintenance) as connection:
+        query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = %s"
+        row = connection.execute(query, [url.database]).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,87 @@
+"""What a submission costs, with everything on, against the least that it can be (`bench.floors.web`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from bench import meter
+from bench.house import floor_web, fresh, postgres_group, scratch, serving, submission
+from bench.loading import Load, loading
+from bench.measures.turns import Turn, average, cpu, in_turns, values
+from bench.meter import Meter
+from bench.plan import Plan
+from bench.results import Bar, Measure, Row
+
+CLIENTS = (1, 16, 64)
+REACH = 1.5
+SETTLE_S = 0.3  # what was put off until after the answer belongs to it
+
+SAYS = (
+    "One POST with authentication, three limits, quota, validation, the row and its event committed, and the wake sent. "
+    "The floor: the same Flask, server, validation and durability with one insert and commit of SQLAlchemy Core. "
+    "CPU is that of the web process; the bars show the others, which also do the work that the wakes bring."
+)
+
+
+def measure(plan: Plan) -> Measure:
+    """Requests a second and CPU a request, by database and number of clients."""
+    result = Measure("submit", "Submitting a request", SAYS)
+    for database in plan.databases:
+        _on(database, plan, result)
+    return result
+
+
+def _on(database: str, plan: Plan, result: Measure) -> None:
+    with ExitStack() as stack:
+        stand = stack.enter_context(serving(database))
+        floor_url = stack.enter_context(fresh(database, stack.enter_context(scratch())))
+        port, pid = stack.enter_context(floor_web("web", FLOOR_DATABASE_URL=floor_url))
+        load = stack.enter_context(loading("bench.load.http"))
+
+        def floor_groups() -> dict[str, list[int]]:
+            return {"web": meter.tree(pid), **postgres_group(floor_url)}
+
+        for clients in CLIENTS:
+            subject, floor = in_turns(
+                plan.repeats,
+                posting(load, stand.port, stand.post_text(), clients, plan.seconds, stand.groups),
+                posting(load, port, submission("A futuristic cityscape at night"), clients, plan.seconds, floor_groups),
+            )
+            _report(result, f"{database}, {clients} client{'s' if clients > 1 else ''}", subject, floor)
+
+
+def posting(
+    load: Load, port: int, request: str, clients: int, seconds: float, groups: Callable[[], meter.Groups]
+) -> Callable[[], Turn]:
+    """One turn of asking again and again."""
+
+    def turn() -> Turn:
+        load.ask("open", port=port, clients=clients, request=request)
+        counter = Meter(groups)
+        counter.start()
+        done = load.ask("run", seconds=seconds)
+        time.sleep(SETTLE_S)
+        used = counter.used()
+        load.ask("close")
+        if done["refused"] or not done["count"]:
+            raise RuntimeError(f"what was to be measured was refused: {done}")
+        each_us = {name: 1e6 * each / done["count"] for name, each in used.items()}
+        return Turn(
+            {"rate": done["count"] / done["seconds"], "p50": done["p50"], "p99": done["p99"]},
+            {**each_us, "load generator": 1e6 * done["cpu"] / done["count"]},
+        )
+
+    return turn
+
+
+def _report(result: Measure, label: str, subject: list[Turn], floor: list[Turn]) -> None:
+    result.rows += [
+        Row(f"{label}: CPU of the web process", "µs", cpu(subject, "web"), cpu(floor, "web"), REACH),
+        Row(f"{label}: CPU of all processes", "µs", cpu(subject), cpu(floor)),
+        Row(f"{label}: rate", "/s", values(subject, "rate"), values(floor, "rate"), more_is_better=True),
+        Row(f"{label}: time, p50", "ms", values(subject, "p50"), values(floor, "p50")),
+        Row(f"{label}: time, p99", "ms", values(subject, "p99"), values(floor, "p99")),
+    ]
+    result.bars += [Bar(label, average(subject)), Bar(f"{label}, floor", average(floor))]

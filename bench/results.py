@@ -1,0 +1,107 @@
+"""What a run found out, as plain data that goes to JSON and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.figures import Spread, ratios
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity: what each repeat said of the service, and of the floor beside it where there is one.
+
+    `reach` is the ratio that is to be held, None where the figure is only shown.
+    """
+
+    label: str
+    unit: str
+    subject: list[float]
+    floor: list[float] | None = None
+    reach: float | None = None
+    more_is_better: bool = False
+
+    @property
+    def spread(self) -> Spread:
+        """Of the service."""
+        return Spread.of(self.subject)
+
+    @property
+    def floor_spread(self) -> Spread | None:
+        """Of the floor."""
+        return None if self.floor is None else Spread.of(self.floor)
+
+    @property
+    def ratio(self) -> Spread | None:
+        """Of the one to the other, pair by pair."""
+        if self.floor is None:
+            return None
+        return Spread.of(ratios(self.subject, self.floor, more_is_better=self.more_is_better))
+
+    @property
+    def held(self) -> bool | None:
+        """Whether the reach is held; None where there is none."""
+        ratio = self.ratio
+        return None if self.reach is None or ratio is None else ratio.median <= self.reach
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What one operation costs in each process."""
+
+    label: str
+    parts: dict[str, float]
+
+
+@dataclass
+class Measure:
+    """One of the questions that a run answers. `says` explains what was compared with what."""
+
+    name: str
+    title: str
+    says: str
+    rows: list[Row] = field(default_factory=list)
+    bars: list[Bar] = field(default_factory=list)
+    bars_unit: str = "CPU µs an operation"
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass
+class Result:
+    """A whole run on one machine."""
+
+    machine: dict[str, Any]
+    settings: dict[str, Any]
+    measures: list[Measure] = field(default_factory=list)
+    schema: int = SCHEMA
+
+    def save(self, path: Path) -> None:
+        """As JSON, with the medians and ratios beside what they were made from."""
+        body = dataclasses.asdict(self)
+        for measure, told in zip(self.measures, body["measures"], strict=True):
+            for row, said in zip(measure.rows, told["rows"], strict=True):
+                said["median"] = row.spread.median
+                said["ratio"] = None if row.ratio is None else dataclasses.asdict(row.ratio)
+                said["held"] = row.held
+        path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Result:
+        """What `save` wrote. Raises ValueError for what another release wrote."""
+        body = json.loads(path.read_text())
+        if body.get("schema") != SCHEMA:
+            raise ValueError(f"{path} is no result of this release's bench.")
+        measures = [_measure(each) for each in body["measures"]]
+        return cls(body["machine"], body["settings"], measures)
+
+
+def _measure(said: dict[str, Any]) -> Measure:
+    rows = [Row(**{each.name: row[each.name] for each in dataclasses.fields(Row)}) for row in said["rows"]]
+    return Measure(**{**said, "rows": rows, "bars": [Bar(**bar) for bar in said["bars"]]})

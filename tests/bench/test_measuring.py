@@ -1,0 +1,68 @@
+"""One measure from end to end, as short as it can be: real servers, real load, a result and its page."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from bench import __main__ as bench
+from bench import meter
+from bench.measures import submit
+from bench.meter import Meter
+from bench.plan import Plan
+from bench.results import Result
+
+
+@dataclasses.dataclass(frozen=True)
+class Shortest(Plan):
+    """Once, for a moment."""
+
+    @property
+    def repeats(self) -> int:
+        return 1
+
+    @property
+    def seconds(self) -> float:
+        return 0.3
+
+
+def test_a_measure_leads_to_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submit, "CLIENTS", (2,))
+    out = tmp_path / "result.json"
+    assert bench.run(Shortest(quick=True, database="sqlite"), ("submit",), out) == 0
+    (measure,) = Result.load(out).measures
+    rows = {row.label: row for row in measure.rows}
+    cpu = rows["sqlite, 2 clients: CPU of the web process"]
+    assert cpu.floor is not None
+    assert cpu.subject[0] > cpu.floor[0] > 50  # a request cannot cost less than that, nor less than its floor
+    assert rows["sqlite, 2 clients: rate"].subject[0] > 0
+    assert {"web", "redis", "load generator"} <= measure.bars[0].parts.keys()
+    assert "Submitting a request" in out.with_suffix(".html").read_text()
+
+
+def test_a_meter_counts_what_is_used_and_no_more() -> None:
+    counter = Meter(lambda: {"us": [os.getpid()], "nobody": [2**22 - 3]})
+    counter.start()
+    before = time.process_time()
+    while time.process_time() < before + 0.05:
+        pass
+    time.sleep(0.05)
+    assert counter.used() == {"us": pytest.approx(0.05, abs=0.03)}
+
+
+def test_memory_of_this_process_can_be_seen() -> None:
+    assert 2**20 < meter.resident([os.getpid()]) < 2**34
+    now = meter.forget_peak(os.getpid())
+    held = bytearray(64 * 2**20)
+    held[::4096] = b"x" * len(held[::4096])
+    assert meter.peak_resident(os.getpid()) - now > 50 * 2**20
+
+
+def test_an_unknown_measure_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bench.main(["run", "--only", "submit,nonsense"])
+    assert "nonsense: there are submit" in capsys.readouterr().err
