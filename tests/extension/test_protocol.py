@@ -66,6 +66,11 @@ def ask(peer: Peer, request_id: str = JOB, **fields: Any) -> None:
     peer.send("generate_image", requestId=request_id, **{**job, **fields})
 
 
+def progress(peer: Peer) -> list[int]:
+    """What the extension said of how far it is."""
+    return [message["progress"] for message in peer.of_type("image_generation_progress")]
+
+
 def pixels(data_url: str) -> bytes:
     head, _, body = data_url.partition(",")
     assert head == "data:image/png;base64"
@@ -158,6 +163,24 @@ def test_work_goes_on_over_a_broken_connection(browser: Chromium, server: Script
     peer = server.sockets.next()
     peer.welcome(activeRequestIds=[JOB])
     assert peer.receive("image_generated")["requestId"] == JOB
+
+
+def test_pictures_that_were_finished_before_the_worker_was_ended_are_not_made_again(
+    browser: Chromium, server: ScriptedServer
+) -> None:
+    peer = connect(browser, server, providers=[canvas(["*"], delayMs=100)])
+    peer.welcome()
+    ask(peer, parameters={**SMALL, "numberOfImages": 3})
+    until(lambda: max(progress(peer), default=0) > 40, 20, "the second picture")
+    browser.kill_worker()
+    browser.evaluate("await chrome.runtime.sendMessage({ ask: 'connect' }); 0")
+
+    peer = server.sockets.next()
+    peer.welcome(activeRequestIds=[JOB])
+    report = peer.receive("image_generated")
+
+    assert 33 <= min(progress(peer)) < 40
+    assert [pixels(url) for url in report["imageUrls"]] == [canvas_picture("a fox", "m", 32, 16, at) for at in range(3)]
 
 
 def test_a_lost_lease_ends_the_work(browser: Chromium, server: ScriptedServer) -> None:
