@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
-from app import logs
 from app.domain.access import Proof
-from app.domain.errors import Unavailable
 from app.domain.messages import Authenticate
 from app.services.access import Access
-
-CHECKED_EVERY_S = 2.0
-
-log = logs.get(__name__)
+from app.services.standing import ANYBODY, Standing
 
 
 class Entry:
@@ -22,7 +15,7 @@ class Entry:
         self._access = access
         self._shown = shown
         self._proof: Proof | None = None
-        self._checked_at = float("-inf")
+        self._standing = ANYBODY
 
     @property
     def token_id(self) -> str | None:
@@ -32,13 +25,8 @@ class Entry:
     def admit(self, hello: Authenticate) -> None:
         """Let the extension in. Raises Unauthorized, Unavailable."""
         self._proof = self._access.admit_extension(hello.extension_id, hello.token or self._shown)
+        self._standing = Standing(self._access, self._proof)
 
     def check(self) -> None:
-        """Raises Unauthorized once the token has expired or was revoked; it is looked at every other second."""
-        if self._proof is None or time.monotonic() - self._checked_at < CHECKED_EVERY_S:
-            return
-        self._checked_at = time.monotonic()
-        try:
-            self._access.check_still_good(self._proof)
-        except Unavailable:
-            log.warning("A token could not be checked", action="access.unchecked", token_id=self.token_id)
+        """Raises Unauthorized once the token has expired or was revoked."""
+        self._standing.check()

@@ -76,6 +76,7 @@ class Access:
                 raise Unauthorized("The token was revoked, or has expired.", shown=True)
         else:
             self._check_not_revoked(proof)
+            self._check_key(proof.id if proof.kind is Kind.KEY else None)
             self._check_user(proof)
 
     def exchange(self, proof: Proof) -> tuple[str, int, str]:
@@ -139,12 +140,17 @@ class Access:
     def _check_not_revoked(self, proof: Proof) -> None:
         if self._memory.find(("t", proof.id), lambda: self._is_revoked(proof.id)):
             raise Unauthorized("The token was revoked.", shown=True)
-        key_id = proof.key_id
+        self._check_key(proof.key_id)
+
+    def _check_key(self, key_id: str | None) -> None:
+        """The key that was shown, or that a token was made from, if there was one."""
         if key_id is None:
             return
         key = self._memory.find(("k", key_id), lambda: self._read_key(key_id))
         if key is None or not key.live:
-            raise Unauthorized("The key that the token was made from was revoked, or has expired.", shown=True)
+            raise Unauthorized(
+                "The key, or the one that the token was made from, was revoked or has expired.", shown=True
+            )
 
     def _check_user(self, proof: Proof) -> None:
         """A disabled user is kept out with whatever is good otherwise, whoever has signed it."""

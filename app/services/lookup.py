@@ -17,6 +17,7 @@ from app.domain import policy
 from app.domain.errors import NotFound
 from app.domain.policy import Member
 from app.domain.states import FINAL, Status
+from app.services.standing import ANYBODY, Standing
 from app.services.tools import Tools
 from app.services.watching import Watching
 
@@ -55,14 +56,22 @@ class Lookup:
         self.tools = tools
         self.watching = watching
 
-    def view(self, request_id: str, wait_s: float = 0.0, since: int | None = None, owner: str | None = None) -> View:
+    def view(
+        self,
+        request_id: str,
+        wait_s: float = 0.0,
+        since: int | None = None,
+        owner: str | None = None,
+        standing: Standing = ANYBODY,
+    ) -> View:
         """The request as it stands; where an `owner` is given, nobody else's is found. Raises NotFound.
 
         With `wait_s` it answers as soon as there is something newer than version `since` (by default: newer than what is
-        there now), or the request is final, or `wait_s` seconds are over.
+        there now), or the request is final, or `wait_s` seconds are over. Raises Unauthorized where what the caller came
+        in with is no longer good before that.
         """
         if wait_s > 0:
-            self._await_news(request_id, wait_s, since, owner)
+            self._await_news(request_id, wait_s, since, owner, standing)
         return self.tools.database.read(lambda c: _views(c, [_found(c, request_id, owner)])[0])
 
     def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[Logged]]:
@@ -93,14 +102,16 @@ class Lookup:
         """What is known of the picture that is served under this file name."""
         return self.tools.database.read(lambda c: images.of_file(c, file))
 
-    def _await_news(self, request_id: str, wait_s: float, since: int | None, owner: str | None) -> None:
+    def _await_news(
+        self, request_id: str, wait_s: float, since: int | None, owner: str | None, standing: Standing
+    ) -> None:
         ends = time.monotonic() + wait_s
         with self.watching.watch(request_id) as watch:
             job = self.tools.database.read(lambda c: _found(c, request_id, owner))
             known = job.version if since is None else since
             if job.status not in FINAL and job.version <= known:
                 watch.pass_over(known)
-                watch.wait(ends - time.monotonic())
+                standing.wait(watch, ends - time.monotonic())
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:

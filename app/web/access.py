@@ -6,6 +6,7 @@ from flask import Flask, g, request
 
 from app.domain.access import Caller, Need, Proof, bearer_of
 from app.domain.errors import Unauthorized
+from app.services.standing import Standing
 from app.web.api import Api
 from app.wiring import House
 
@@ -39,6 +40,7 @@ def install(app: Flask, api: Api, house: House) -> None:
             g.proof = _proof(house, need)
             if g.proof is not None:
                 g.caller = Caller.proven(g.caller.address, g.proof)
+            g.standing = Standing(house.access, g.proof)
             g.caller.check(need)
 
 

@@ -53,7 +53,9 @@ def operations(api: Api, house: House) -> None:
     def get_image_status(request_id: str, query: WaitQuery) -> RequestStatus:
         """Status, progress, and why it waits or has failed. With `wait` the answer comes as soon as there is something
         newer than `since`, or the request is final, or the time is over."""
-        return shapes.status(house.lookup.view(_id(request_id), query.wait, query.since, g.caller.sees_only))
+        return shapes.status(
+            house.lookup.view(_id(request_id), query.wait, query.since, g.caller.sees_only, g.standing)
+        )
 
     @api.operation(
         "GET",
@@ -66,7 +68,9 @@ def operations(api: Api, house: House) -> None:
     )
     def get_image(request_id: str, query: WaitQuery) -> RequestResult:
         """The request and, once it is completed, its pictures. `wait` and `since` work as for the status."""
-        return shapes.result(house.lookup.view(_id(request_id), query.wait, query.since, g.caller.sees_only))
+        return shapes.result(
+            house.lookup.view(_id(request_id), query.wait, query.since, g.caller.sees_only, g.standing)
+        )
 
     @api.operation(
         "GET",
@@ -117,7 +121,11 @@ def operations(api: Api, house: House) -> None:
         """What has happened to the request and what happens to it, as Server-Sent Events: facts carry their number as
         `id` and their type as `event`; `progress` events carry no id. Comments keep the connection alive."""
         return streams.follow(
-            house, _id(request_id), streams.last_seen(request, query.last_event_id), g.caller.sees_only
+            house,
+            _id(request_id),
+            streams.last_seen(request, query.last_event_id),
+            g.caller.sees_only,
+            g.standing,
         )
 
 

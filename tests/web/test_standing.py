@@ -1,0 +1,125 @@
+"""A stream, and an answer that is held, go on for no longer than what opened them is good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app import wiring
+from app.domain.access import Role, Scope
+from app.domain.errors import Unavailable
+from app.factory import create_app
+from app.wiring import House
+from tests.support.fakes import Bench
+from tests.support.waiting import until
+
+ENDS_S = 30.0  # far more than it takes, far less than the request would last
+
+
+@pytest.fixture
+def guarded(bench: Bench) -> House:
+    """The services where everybody must show who they are; ann is one of them."""
+    house = wiring.build(bench.with_settings(auth_required=True).tools)
+    house.accounts.create_user("ann", Role.USER)
+    return house
+
+
+@pytest.fixture
+def door(guarded: House) -> FlaskClient:
+    """Speaks HTTP to them."""
+    return create_app(guarded.settings, guarded).test_client()
+
+
+@pytest.fixture
+def aside(guarded: House) -> Iterator[ThreadPoolExecutor]:
+    """Where something waits while the test goes on; nothing of it outlives the test."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+        guarded.watching.end()
+
+
+def by_a_key(house: House) -> tuple[str, Callable[[], object]]:
+    """A key, and how it ends."""
+    key = house.accounts.create_key("ann", [Scope.READ, Scope.WRITE])
+    return str(key), lambda: house.accounts.revoke_key(key.id)
+
+
+def by_a_token(house: House) -> tuple[str, Callable[[], object]]:
+    """A token, and how it ends before its time."""
+    token, _, _ = house.access.issue("ann", Role.USER, "read write")
+    return token, lambda: house.access.revoke(house.access.authenticate(token))
+
+
+def by_a_short_token(house: House) -> tuple[str, Callable[[], object]]:
+    """A token that ends by itself."""
+    return house.access.issue("ann", Role.USER, "read write", lifetime_ms=4_000)[0], lambda: None
+
+
+OPENED = pytest.mark.parametrize("opened", [by_a_key, by_a_token, by_a_short_token])
+
+
+def watched(
+    door: FlaskClient, house: House, path: str, shown: dict[str, str], aside: ThreadPoolExecutor
+) -> Future[TestResponse]:
+    """Ask for `path` of a new request, and read all that is answered; returns once somebody watches."""
+    request_id = door.post("/api/images/generate", json={"prompt": "a fox"}, headers=shown).json["requestId"]
+
+    def ask() -> TestResponse:
+        return door.application.test_client().get(f"/api/images/{request_id}{path}", headers=shown, buffered=True)
+
+    answer = aside.submit(ask)
+    until(lambda: house.watching.count == 1, 10, "somebody to watch")
+    return answer
+
+
+@OPENED
+def test_a_stream_ends_with_it(door: FlaskClient, guarded: House, aside: ThreadPoolExecutor, opened: Callable) -> None:
+    shown, end = opened(guarded)
+    answer = watched(door, guarded, "/events", {"Authorization": f"Bearer {shown}"}, aside)
+    end()
+    told = answer.result(ENDS_S)
+    assert told.status_code == 200
+    assert "ImageGenerationRequestedEvent" in told.text
+    assert guarded.watching.count == 0
+
+
+@OPENED
+@pytest.mark.parametrize("path", ["", "/status"])
+def test_an_answer_that_is_held_becomes_a_refusal(
+    door: FlaskClient, guarded: House, aside: ThreadPoolExecutor, opened: Callable, path: str
+) -> None:
+    shown, end = opened(guarded)
+    answer = watched(door, guarded, f"{path}?wait=60", {"Authorization": f"Bearer {shown}"}, aside)
+    end()
+    refused = answer.result(ENDS_S)
+    assert (refused.status_code, refused.json["code"]) == (401, "ERR_UNAUTHORIZED")
+
+
+def test_what_is_still_good_is_left_alone(
+    door: FlaskClient, guarded: House, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.standing.CHECKED_EVERY_S", 0.1)
+    shown, _ = by_a_key(guarded)
+    answer = watched(door, guarded, "/status?wait=1", {"Authorization": f"Bearer {shown}"}, aside)
+    assert answer.result(ENDS_S).json["status"] == "accepted"
+
+
+def test_where_nobody_can_be_asked_it_goes_on(
+    door: FlaskClient, guarded: House, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.standing.CHECKED_EVERY_S", 0.1)
+    shown, _ = by_a_key(guarded)
+    asked: list[str] = []
+
+    def away(proof: object) -> None:
+        asked.append("asked")
+        raise Unavailable
+
+    monkeypatch.setattr(guarded.access, "check_still_good", away)
+    answer = watched(door, guarded, "/status?wait=1", {"Authorization": f"Bearer {shown}"}, aside)
+    assert answer.result(ENDS_S).status_code == 200
+    assert asked
