@@ -19,6 +19,7 @@ import { handOver } from "./upload.js";
  * @property {() => Settings} settings
  * @property {() => void} changed  something that the user may see is different
  * @property {(what: "done" | "failed") => void} count
+ * @property {(model: string, reason: string) => void} failed  nothing came of a job, and the server knows
  */
 
 export class Desk {
@@ -205,8 +206,8 @@ export class Desk {
     task.delivering = true;
     const signal = AbortSignal.any([task.signal, this.#offline.signal]);
     try {
-      const { message, isFailure } = await stayAwake(this.#report(task, task.record.outcome, signal));
-      if (this.#has(task) && link.send(message)) await this.#told(task, link, isFailure);
+      const { message, failure } = await stayAwake(this.#report(task, task.record.outcome, signal));
+      if (this.#has(task) && link.send(message)) await this.#told(task, link, failure);
     } catch (problem) {
       if (!signal.aborted) throw problem;
     } finally {
@@ -217,20 +218,28 @@ export class Desk {
 
   /** @param {Task} task @param {Outcome} outcome @param {AbortSignal} signal */
   async #report({ record: { job } }, outcome, signal) {
-    if ("failure" in outcome) return { message: failed(job, outcome.failure), isFailure: true };
+    if ("failure" in outcome) return { message: failed(job, outcome.failure), failure: outcome.failure };
     try {
       const urls = await handOver(job, this.#ledger, signal);
-      return { message: generated(job, urls, outcome.made), isFailure: false };
+      return { message: generated(job, urls, outcome.made) };
     } catch (problem) {
       signal.throwIfAborted();
-      return { message: failed(job, Failure.from(problem).fields), isFailure: true };
+      const failure = Failure.from(problem).fields;
+      return { message: failed(job, failure), failure };
     }
   }
 
-  /** Failures are not confirmed: told is done. @param {Task} task @param {Link} link @param {boolean} isFailure */
-  async #told(task, link, isFailure) {
-    if (isFailure) {
+  /**
+   * Failures are not confirmed: told is done.
+   *
+   * @param {Task} task
+   * @param {Link} link
+   * @param {Record<string, unknown>} [failure]
+   */
+  async #told(task, link, failure) {
+    if (failure) {
       this.#events.count("failed");
+      this.#events.failed(task.record.job.model, String(failure.reason ?? failure.error));
       await this.#letGo(task);
     } else {
       task.record.sentOver = link.id;

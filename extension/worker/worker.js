@@ -28,7 +28,8 @@ export class Worker {
   #desk = new Desk(new Ledger(), {
     settings: () => this.#settings,
     changed: () => this.#show(),
-    count: (what) => void this.#tally.count(what).then(() => this.#show()),
+    count: (what) => this.#count(what),
+    failed: (model, reason) => this.#board.set({ failure: { model, reason, at: Date.now() } }),
   });
   #connection = new Connection({
     settings: () => this.#settings,
@@ -85,6 +86,12 @@ export class Worker {
     this.#notTaking = whyNotTaking(this.#settings, new Date());
     this.#board.set({ trial: undefined });
     this.#show();
+  }
+
+  /** @param {"done" | "failed"} what */
+  #count(what) {
+    if (what === "done") this.#board.set({ failure: undefined });
+    void this.#tally.count(what).then(() => this.#show());
   }
 
   /** New work is taken, or not any more: the server hears of it at once. */

@@ -263,6 +263,36 @@ def test_a_provider_is_added_moved_switched_off_removed_and_put_back(browser: Ch
     assert [each["id"] for each in saved(browser)["providers"]] == ["canvas", first["id"]]
 
 
+def test_the_demonstration_recipe_is_loaded_and_makes_a_picture(tmp_path: Path, service: Service) -> None:
+    granted: dict[str, Any] = {"permissions": ["storage", "alarms", "scripting"], "host_permissions": EVERYWHERE}
+    with running_chromium(tmp_path / "browser", service.url(), **granted) as browser, person_at(browser, OPTIONS) as person:
+        person.click("[data-kind=page]")
+        person.type("#entry-name", "The studio")
+        person.click("#editor-save")
+        assert stands_at(person) == "setting-recipe"
+        assert "needed" in described(person, "setting-recipe")
+        person.type("#setting-recipe", '{\n  "url": "x",\n}')
+        person.click("#editor-save")
+        assert "line 3" in person.until_says("#setting-recipe-problem", "JSON")
+        person.type("#setting-recipe", '{"url": "https://pictures.example"}')
+        person.click("#editor-save")
+        person.wait("!/JSON/.test(document.querySelector('#setting-recipe-problem').innerText)")
+        assert person.see("document.querySelector('#editor').open")
+
+        person.click("#editor-fields .field-actions button:last-child")
+        assert "/extension/demo" in person.see("document.querySelector('#setting-recipe').value")
+        person.click("#editor-save")
+        person.until_says("#providers-said", "saved")
+        recipe = saved(browser)["providers"][0]["settings"]["recipe"]
+        assert recipe["url"] == service.url("/extension/demo")
+
+        person.choose("#trial-provider", saved(browser)["providers"][0]["id"])
+        person.click("#trial-start")
+        person.wait("document.querySelector('#trial-said').dataset.tone", 60)
+        assert person.text("#trial-said") == "Done."
+        assert person.see("document.querySelector('#trial-picture').naturalWidth") == 512
+
+
 def test_a_form_that_was_typed_into_is_not_lost_by_one_key(person: Person) -> None:
     person.click("[data-entry=canvas] [data-act=edit]")
     person.type("#entry-name", "Renamed")

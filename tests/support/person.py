@@ -84,16 +84,22 @@ class Person:
             self.page.call("Input.dispatchKeyEvent", type=kind, **held)
 
     def walk(self, *, backwards: bool = False) -> list[dict[str, Any]]:
-        """Everything that the Tab key comes to, from the beginning to where it starts over."""
-        self.see("document.activeElement.blur(); window.walked = new Set()")
-        steps: list[dict[str, Any]] = []
-        while len(steps) < 300:
+        """Everything that the Tab key comes to, in the order of the page, until it starts over."""
+        steps: list[dict[str, Any] | None] = []
+        for _ in range(300):
             self.press("Tab", SHIFT if backwards else 0)
             step = self.see(STEP)
-            if step is None:
-                return steps
-            steps.append(step)
-        raise AssertionError("the Tab key never comes round")
+            if step is None or step["number"] not in [known["number"] for known in steps if known]:
+                steps.append(step)
+            elif steps[-1] is None or step["number"] != steps[-1]["number"]:
+                break
+            else:  # a field with stops of its own, as one for a time is
+                steps[-1]["seen"] |= step["seen"]
+        else:
+            raise AssertionError("the Tab key never comes round")
+        # It began wherever the focus was; between the last and the first it leaves the page.
+        out = steps.index(None)
+        return [step for step in steps[out:] + steps[:out] if step is not None]
 
     def unnamed(self) -> list[str]:
         """What somebody who cannot see is told no name of."""
@@ -126,15 +132,14 @@ class Person:
         return found
 
 
-# The element that has the focus, or null where it was there before or is none.
+# The element that has the focus, or null where none has. Each is told from any other by its number.
 STEP = """(element => {
-  if (element === document.body || window.walked.has(element)) return null;
-  window.walked.add(element);
+  if (element === document.body || element instanceof HTMLDialogElement) return null;
   const shown = element.closest("label.day")?.querySelector("span") ?? element;
   const {outlineStyle, outlineWidth} = getComputedStyle(shown);
   return {
-    id: element.id || element.dataset.act || element.dataset.kind || element.getAttribute("href") || element.value || element.innerText,
-    row: element.closest("[data-entry]")?.dataset.entry ?? "",
+    number: [...document.querySelectorAll("*")].indexOf(element),
+    name: element.id || element.getAttribute("aria-label") || element.innerText,
     seen: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2,
   };
 })(document.activeElement)"""

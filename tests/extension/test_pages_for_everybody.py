@@ -1,0 +1,165 @@
+"""The pages for those who use no mouse, do not see well or at all, or have little room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.chromium import Chromium, running_chromium
+from tests.support.person import Person, person_at
+
+PAGES = ("pages/options.html", "pages/popup.html")
+LEAST_CONTRAST = 4.5
+
+
+def entry(kind: str, number: int, **settings: Any) -> dict[str, Any]:
+    return {
+        "id": f"entry-{number}",
+        "kind": kind,
+        "name": f"Number {number} with quite a long name of its own",
+        "enabled": number != 2,
+        "models": ["*", "a-model-with-a-name-that-does-not-end-before-it-has-become-very-long-indeed"],
+        "settings": settings,
+    }
+
+
+ENTRIES = [entry("canvas", 1), entry("openai", 2, address="https://api.example/v1"), entry("canvas", 3)]
+JOB = {
+    "requestId": "r",
+    "model": "a-model",
+    "prompt": "word " * 24,
+    "progress": 40,
+    "words": "Step 3",
+    "stage": "working",
+    "startedAt": 0,
+}
+STATUS = {
+    "state": "waiting",
+    "why": "The server at http://pictures.example cannot be reached.",
+    "since": 0,
+    "retryAt": 4e12,
+    "taking": True,
+    "notTaking": "",
+    "jobs": [JOB, {**JOB, "requestId": "s", "stage": "sending", "progress": 100}],
+    "unsent": 1,
+    "today": {"date": "2000-01-01", "done": 1, "failed": 1},
+    "failure": {"model": "a-model", "reason": "The page asks to log in.", "at": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A browser whose extension has a lot to show. It does nothing: the worker would write a status of its own."""
+    folder = tmp_path_factory.mktemp("browser")
+    with running_chromium(folder, "", background=None) as browser:
+        browser.save(server="http://pictures.example", providers=ENTRIES, hours={"enabled": True, "days": [1, 3], "from": "22:00", "to": "06:00"})
+        browser.evaluate(f"await chrome.storage.session.set({{status: {STATUS!r}}}); 0".replace("True", "true"))
+        yield browser
+
+
+@pytest.fixture(params=PAGES)
+def person(request: pytest.FixtureRequest, browser: Chromium) -> Iterator[Person]:
+    """Somebody at each of the pages."""
+    with person_at(browser, request.param) as person:
+        yield person
+
+
+CONTROLS = """[...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
+  .filter((e) => !e.disabled && !e.closest("dialog:not([open])") && !e.closest("details:not([open]) > :not(summary)"))
+  .filter((e) => e.checkVisibility()).length"""
+
+
+def test_the_tab_key_comes_to_every_control_both_ways_and_shows_where_it_is(person: Person) -> None:
+    there = person.walk()
+    assert len(there) == person.see(CONTROLS)
+    assert [step for step in there if not step["seen"]] == []
+    back = person.walk(backwards=True)
+    assert back == there[::-1]
+
+
+def test_everything_that_can_be_used_has_a_name(person: Person) -> None:
+    assert person.unnamed() == []
+
+
+def test_every_provider_s_form_is_named_and_used_by_keys_alone(browser: Chromium) -> None:
+    with person_at(browser, PAGES[0]) as person:
+        kinds = person.see("[...document.querySelectorAll('[data-kind]')].map((e) => e.dataset.kind)")
+        for kind in kinds:
+            person.see(f"document.querySelector('[data-kind={kind}]').focus()")
+            person.press("Enter")
+            person.wait("document.querySelector('#editor').open")
+            person.see("document.querySelectorAll('#editor details').forEach((e) => { e.open = true; })")
+            assert person.unnamed() == [], kind
+            walked = person.walk()
+            assert len(walked) == person.see(CONTROLS.replace("[...document", "[...document.querySelector('#editor')"))
+            assert [step for step in walked if not step["seen"]] == []
+            person.press("Escape")
+            person.wait("!document.querySelector('#editor').open")
+            assert person.see("document.activeElement.dataset.kind") == kind
+
+
+def test_labels_name_what_they_are_beside(browser: Chromium) -> None:
+    with person_at(browser, PAGES[0]) as person:
+        assert {"Pairing code", "Address", "Token", "Name of this browser", "Prompt"} <= set(person.names("textbox"))
+        assert {"Pause", "Work in certain hours only", f"Use {ENTRIES[0]['name']}"} <= set(person.names("switch"))
+        assert set(person.names("checkbox")) == {
+            "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("contrast", ["no-preference", "more"])
+def test_every_word_stands_out_from_its_ground(person: Person, scheme: str, contrast: str) -> None:
+    person.prefers(color_scheme=scheme, contrast=contrast, reduced_motion="reduce")
+    person.see("document.querySelector('[data-kind=openai]')?.click()")
+    faint = person.see(FAINT)
+    assert faint == []
+
+
+@pytest.mark.parametrize("width", [320, 480, 800, 1280])
+def test_nothing_reaches_beyond_the_window(browser: Chromium, width: int) -> None:
+    with person_at(browser, PAGES[0]) as person:
+        person.resize(width)
+        assert person.see("document.documentElement.scrollWidth") <= width
+        person.see("document.querySelector('[data-kind=openai]').click()")
+        assert person.see("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('#editor'))")
+
+
+def test_the_popup_is_no_higher_than_a_popup_can_be(browser: Chromium) -> None:
+    with person_at(browser, PAGES[1]) as person:
+        person.resize(352, 600)
+        assert person.see("document.documentElement.scrollWidth") <= 352
+
+
+def test_nothing_moves_for_those_who_want_it_still(person: Person) -> None:
+    person.prefers(reduced_motion="reduce")
+    assert person.see("document.getAnimations().length") == 0
+
+
+# The texts whose colour is too near to that of what lies under them, as WCAG reckons it.
+FAINT = """(() => {
+  const luminance = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const [r, g, b, a = 1] = parts(getComputedStyle(at).backgroundColor);
+      if (a > 0.99) return [r, g, b];
+    }
+    return [255, 255, 255];
+  };
+  const contrast = (a, b) => { const [x, y] = [luminance(a), luminance(b)].sort((m, n) => n - m); return (x + 0.05) / (y + 0.05); };
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const faint = [];
+  for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+    const element = node.parentElement;
+    if (!node.data.trim() || !element.checkVisibility() || element.closest(":disabled")) continue;
+    const found = contrast(parts(getComputedStyle(element).color), ground(element));
+    if (found < 4.5) faint.push(`${node.data.trim()}: ${found.toFixed(2)}`);
+  }
+  return faint;
+})()"""

@@ -1,0 +1,114 @@
+"""The popup, in a real browser: it shows what the extension does as it does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.chromium import Chromium, running_chromium
+from tests.support.person import Person, person_at
+from tests.support.ports import free_ports
+from tests.support.service import Service
+
+POPUP = "pages/popup.html"
+MODEL = "of-the-popup"
+SLOW = {"id": "canvas", "kind": "canvas", "name": "Slow", "enabled": True, "models": [MODEL], "settings": {"delayMs": 150}}
+
+
+@pytest.fixture
+def browser(tmp_path: Path, service: Service) -> Iterator[Chromium]:
+    """A browser whose extension came from the service."""
+    with running_chromium(tmp_path / "browser", service.url()) as browser:
+        browser.until_status("status.state === 'connected'")
+        yield browser
+
+
+@pytest.fixture
+def person(browser: Chromium) -> Iterator[Person]:
+    """Somebody who has opened the popup."""
+    with person_at(browser, POPUP) as person:
+        yield person
+
+
+def number(person: Person, name: str) -> int:
+    return int(person.text(f"#{name}"))
+
+
+def test_a_job_is_shown_with_its_progress_and_counted_when_it_is_done(
+    browser: Chromium, person: Person, service: Service
+) -> None:
+    browser.save(providers=[SLOW])
+    request_id = service.submit("a red fox <b>at</b> dusk", model=MODEL, parameters={"width": 64, "height": 64})
+    person.wait("document.querySelector('.job progress')?.value > 0")
+    assert person.names("progressbar") == ["a red fox <b>at</b> dusk"]
+    assert person.text("#sentence") == "Working on one job."
+    shown = person.text(".job")
+    assert MODEL in shown
+    assert "%" in shown
+    before = person.see("document.querySelector('.job progress').value")
+    person.wait(f"document.querySelector('.job progress').value > {before}")
+
+    assert service.final(request_id)["status"] == "completed"
+    person.until_says("#sentence", "Ready for work.")
+    person.wait("document.querySelector('#done').innerText === '1'")
+    person.wait("document.querySelector('#unsent').innerText === '0'")
+    assert person.see("document.querySelector('#jobs').hidden")
+    assert number(person, "failed") == 0
+
+
+def test_the_switch_pauses_and_goes_on(browser: Chromium, person: Person, service: Service) -> None:
+    browser.save(providers=[{**SLOW, "settings": {}}])
+    browser.until_status("status.state === 'connected'")
+    person.click("#paused")
+    person.until_says("#state", "Paused")
+    browser.until_status("status.notTaking === 'paused'")
+    request_id = service.submit(model=MODEL)
+    assert person.see("document.querySelector('#jobs').hidden")
+    assert service.status(request_id)["status"] == "accepted"
+
+    person.click("#paused")
+    assert service.final(request_id)["status"] == "completed"
+    person.until_says("#state", "Connected")
+
+
+def test_it_says_why_it_is_not_connected_and_tries_at_once_when_told(
+    browser: Chromium, person: Person, service: Service
+) -> None:
+    browser.save(server=f"http://127.0.0.1:{free_ports(1)[0]}")
+    person.until_says("#state", "Not connected")
+    assert "cannot be reached" in person.text("#sentence")
+    person.until_says("#retry", "Trying again in")
+    since = person.see("(await chrome.storage.session.get('status')).status.retryAt")
+    person.click("#again")
+    person.wait(f"(await chrome.storage.session.get('status')).status.retryAt > {since}")
+
+    browser.save(server=service.url())
+    person.until_says("#state", "Connected")
+    assert person.see("document.querySelector('#again-row').hidden")
+
+
+def test_one_that_is_not_set_up_leads_to_its_settings(tmp_path: Path) -> None:
+    with running_chromium(tmp_path / "browser", "") as browser, person_at(browser, POPUP) as person:
+        person.until_says("#state", "Not set up")
+        assert person.see("document.querySelector('#server-page').hidden")
+        person.see("globalThis.close = () => 0")
+        person.click("#set-up")
+        targets = "(await chrome.tabs.query({})).length"
+        person.wait(f"{targets} > 2")
+
+
+def test_it_leads_to_the_page_of_the_server(person: Person, service: Service) -> None:
+    assert person.see("document.querySelector('#server-page').href") == service.url("/")
+    assert person.see("document.querySelector('#server').innerText").endswith(f" at {service.url()}")
+
+
+def test_why_the_last_job_failed_is_shown(browser: Chromium, person: Person, service: Service) -> None:
+    forge = {"address": f"http://127.0.0.1:{free_ports(1)[0]}"}
+    browser.save(providers=[{**SLOW, "kind": "automatic1111", "settings": forge}])
+    service.submit(model=MODEL)
+    person.wait("document.querySelector('#failed').innerText > 0")
+    person.wait("!document.querySelector('#failure').hidden")
+    assert MODEL in person.text("#failure-model")
+    assert "127.0.0.1" in person.text("#failure-reason")
