@@ -1,19 +1,26 @@
-"""From the server's page to a first picture, as a person does it: download, unzip, load."""
+"""From the server's page to a first picture, as a person does it: download, unzip, load, pair."""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.chromium import Chromium, Page, running_chromium
-from tests.support.service import Service
+from tests.support.service import ROOT, Service, call, running_service
 from tests.support.waiting import until
 
 ZIP = "imagefleet-extension.zip"
 WIDTHS = (320, 480, 800, 1280)
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -21,6 +28,41 @@ def visitor(tmp_path: Path) -> Iterator[Chromium]:
     """A browser to look at the server's pages with."""
     with running_chromium(tmp_path / "visitor") as browser:
         yield browser
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
+    """A service that lets in those alone who show a key or a token."""
+    database = shutil.copyfile(migrated_sqlite_file, tmp_path / "imagefleet.db")
+    with running_service(
+        tmp_path, f"sqlite:///{database}", redis_url, webs=1, workers=1, AUTH_MODE="required"
+    ) as service:
+        yield service
+
+
+@contextmanager
+def loaded(extension: Path, folder: Path) -> Iterator[Chromium]:
+    """A new browser, with the extension that lies there."""
+    folder.mkdir()
+    browser = Chromium(folder, extension)
+    try:
+        browser.start()
+        yield browser
+    finally:
+        browser.close()
+
+
+def unzipped(archive: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)
+    return folder
+
+
+def manage(service: Service, *words: str) -> str:
+    """What the operator's command prints."""
+    command = [sys.executable, "-m", "app.manage", *words]
+    env = {**os.environ, **service.env}
+    return subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def fits(page: Page, width: int) -> bool:
@@ -39,25 +81,38 @@ def test_the_page_is_styled_and_fits_every_screen(service: Service, visitor: Chr
 def test_what_the_page_gives_away_is_loaded_and_works_at_once(
     service: Service, visitor: Chromium, tmp_path: Path
 ) -> None:
-    downloads, folder = tmp_path / "downloads", tmp_path / "imagefleet-extension"
+    downloads = tmp_path / "downloads"
     visitor.pipe.call("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)})
     with visitor.open(service.url("/extension")) as page:
         said = page.evaluate("document.body.innerText")
         page.evaluate("document.querySelector('a[download]').click()")
-        until((downloads / ZIP).exists, 20, "the download")
-    with zipfile.ZipFile(downloads / ZIP) as packed:
-        packed.extractall(folder)
+        until((downloads / ZIP).exists, PATIENCE_S, "the download")
 
-    browser = Chromium(tmp_path / "browser", folder)
-    (tmp_path / "browser").mkdir()
-    try:
-        browser.start()
+    with loaded(unzipped(downloads / ZIP, tmp_path / "imagefleet-extension"), tmp_path / "browser") as browser:
         assert browser.extension_id in said
-        browser.until_status("status.state === 'connected'")
-        result = service.final(
-            service.submit("a lighthouse", model="from-the-zip", parameters={"width": 96, "height": 64})
-        )
+        browser.until_status("status.state === 'connected'", PATIENCE_S)
+        asked = service.submit("a lighthouse", model="from-the-zip", parameters={"width": 96, "height": 64})
+        result = service.final(asked, PATIENCE_S)
         assert (result["status"], result["images"][0]["width"], result["images"][0]["height"]) == ("completed", 96, 64)
-        browser.until_status("status.today.done === 1 && status.unsent === 0")
-    finally:
-        browser.close()
+        browser.until_status("status.today.done === 1 && status.unsent === 0", PATIENCE_S)
+
+
+def test_where_a_token_is_needed_the_pairing_code_is_all_that_is_pasted(guarded: Service, tmp_path: Path) -> None:
+    manage(guarded, "create-user", "ann")
+    key = {"Authorization": f"Bearer {manage(guarded, 'create-key', 'ann')}"}
+    code = manage(guarded, "create-extension-token", "ann-laptop", "--pairing", "--server", guarded.url())
+    (tmp_path / ZIP).write_bytes(guarded.get(f"/extension/{ZIP}").content)
+
+    with loaded(unzipped(tmp_path / ZIP, tmp_path / "imagefleet-extension"), tmp_path / "browser") as browser:
+        browser.until_status("status.state === 'refused'", PATIENCE_S)
+        with browser.open("pages/options.html") as page:
+            page.evaluate(f"""
+                const field = document.querySelector("#pairing");
+                field.value = {json.dumps(code)};
+                field.dispatchEvent(new Event("input", {{bubbles: true}}));
+                document.querySelector("#connect").click();
+            """)
+            browser.until_status("status.state === 'connected'", PATIENCE_S)
+        asked = call("POST", guarded.url("/api/images/generate"), {"prompt": "a lighthouse"}, key).json["requestId"]
+        browser.until_status("status.today.done === 1 && status.unsent === 0", PATIENCE_S)
+        assert call("GET", guarded.url(f"/api/images/{asked}"), headers=key).json["status"] == "completed"
