@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import compare, page
+from bench.figures import shown
 from bench.machine import described
 from bench.plan import DATABASES, Plan
 from bench.results import Measure, Result, Row
@@ -61,12 +62,12 @@ def run(plan: Plan, names: tuple[str, ...], out: Path | None = None) -> int:
 
 def told(row: Row) -> str:
     """One line about one quantity."""
-    text = f"{row.label:<58} {row.spread.median:>10.4g} {row.unit}"
+    text = f"{row.label:<58} {shown(row.spread.median):>10} {row.unit}"
     if row.floor_spread is None or row.ratio is None:
-        return f"{text}  ({row.spread.low:.4g} to {row.spread.high:.4g})"
+        return f"{text}  ({shown(row.spread.low)} to {shown(row.spread.high)})"
     ratio = f"{row.ratio.median:.2f} × ({row.ratio.low:.2f} to {row.ratio.high:.2f})"
     verdict = {None: "", True: f"  within {row.reach} ×", False: f"  BEYOND {row.reach} ×"}[row.held]
-    return f"{text}  floor {row.floor_spread.median:.4g}  {ratio}{verdict}"
+    return f"{text}  floor {shown(row.floor_spread.median)}  {ratio}{verdict}"
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.figures import Spread
+from bench.figures import Spread, shown
 from bench.results import Result, Row
 
 
@@ -52,6 +52,6 @@ def table(before: Result, after: Result) -> str:
     """The changes as lines of text."""
     lines = [f"{'measure':<10} {'quantity':<52} {'before':>10} {'after':>10} {'factor':>7}  verdict"]
     for each in changes(before, after):
-        figures = f"{each.before.median:>10.4g} {each.after.median:>10.4g} {each.factor:>7.2f}"
+        figures = f"{shown(each.before.median):>10} {shown(each.after.median):>10} {each.factor:>7.2f}"
         lines.append(f"{each.measure:<10} {each.label[:52]:<52} {figures}  {each.verdict} ({each.unit})")
     return "\n".join(lines)

@@ -43,3 +43,11 @@ def ratios(subject: Sequence[float], floor: Sequence[float], *, more_is_better: 
     """
     pairs = zip(subject, floor, strict=True)
     return [(b / a if more_is_better else a / b) if a and b else math.inf for a, b in pairs]
+
+
+def shown(value: float) -> str:
+    """The value as people read it: three or four digits, thousands set apart, no exponents."""
+    size = abs(value)
+    if size >= 100 or not math.isfinite(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if size >= 10 else f"{value:.2f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from bench.figures import Spread
+from bench.figures import Spread, shown
 from bench.plots import PROCESSES, cost_plot, ratio_plot
 from bench.results import Measure, Result, Row
 
@@ -99,9 +99,9 @@ def _table_row(row: Row) -> str:
     kind = {None: "", True: "held", False: "beyond"}[row.held]
     cells = [
         escape(row.unit),
-        f"{row.spread.median:,.4g}",
+        shown(row.spread.median),
         _ends(row.spread),
-        "" if floor is None else f"{floor.median:,.4g}",
+        "" if floor is None else shown(floor.median),
         "" if ratio is None else f"{ratio.median:.2f} ×",
         "" if ratio is None else _ends(ratio),
         "" if row.reach is None else f"≤ {row.reach:g} ×",
@@ -111,7 +111,7 @@ def _table_row(row: Row) -> str:
 
 
 def _ends(spread: Spread) -> str:
-    return f"{spread.low:,.3g} – {spread.high:,.3g}"
+    return f"{shown(spread.low)} – {shown(spread.high)}"
 
 
 def _packages(result: Result) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from bench.figures import Spread
+from bench.figures import Spread, shown
 from bench.results import Bar, Row
 
 WIDTH, LABEL, LINE, TOP = 860, 330, 26, 30
@@ -82,12 +82,12 @@ def cost_plot(bars: Sequence[Bar], unit: str) -> str:
         parts.append(_text(LABEL - 12, y + 17, bar.label, "label"))
         for name in sorted(bar.parts, key=_order):
             wide = bar.parts[name] * scale
-            said = f"<title>{escape(bar.label)}, {escape(name)}: {bar.parts[name]:.4g}</title>"
+            said = f"<title>{escape(bar.label)}, {escape(name)}: {shown(bar.parts[name])}</title>"
             parts.append(
                 f'<rect class="{_class(name)}" x="{x:.1f}" y="{y + 4}" width="{wide:.1f}" height="17">{said}</rect>'
             )
             x += wide
-        parts.append(_text(x + 6, y + 17, f"{sum(bar.parts.values()):,.0f}", "total"))
+        parts.append(_text(x + 6, y + 17, shown(sum(bar.parts.values())), "total"))
     return _svg(parts, TOP + LINE * len(bars), unit) + _legend(bars)
 
 

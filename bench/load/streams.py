@@ -12,7 +12,7 @@ from bench.load.http import request_text
 from bench.load.loop import Loop, obey
 
 PATIENCE_S = 60.0
-AT_ONCE = 50
+AT_ONCE = 10
 
 
 class Streams:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from PIL import Image, ImageFilter
@@ -25,7 +26,7 @@ MOST_BYTES = str(200 * 2**20)
 SAYS = (
     "From image_generated on the socket to image_generation_confirmed: fetched over HTTP from this machine, judged, decoded, "
     "stored as PNG, committed. CPU is that of all processes of the service, memory the peak of the download process above "
-    "what it has at rest. The floor: Pillow's decode of the same bytes in memory, and its encode as PNG, packed as hard as "
+    "what it has after a tiny picture. The floor: Pillow's decode of the same bytes in memory, and its encode as PNG, packed as hard as "
     "the service packs, where they are not PNG."
 )
 
@@ -39,11 +40,12 @@ def measure(plan: Plan) -> Measure:
         stand = stack.enter_context(serving(plan.one_database, 1, **env))
         load, _ = stack.enter_context(fleet(stand))
         painter = stack.enter_context(loading("bench.load.painter"))
+        pair = Pair(stand, load, painter, drawn(folder, "PNG", 16))
         for side in SIDES:
             for kind in KINDS:
                 path = drawn(folder, kind, side)
                 with hosting(path.read_bytes()) as url:
-                    turns = in_turns(plan.repeats, lambda: _stored(stand, load, url), lambda: _painted(painter, path))  # noqa: B023 - called here
+                    turns = in_turns(plan.repeats, partial(pair.stored, url), partial(pair.painted, path))
                 _report(result, f"{side} × {side} {kind} of {path.stat().st_size / 2**20:.1f} MiB", *turns)
     return result
 
@@ -64,26 +66,38 @@ def drawn(folder: Path, kind: str, side: int) -> Path:
     return path
 
 
-def _stored(stand: Stand, load: Load, url: str) -> Turn:
-    (request_id,) = load.ask("hold", count=1)["ids"]
-    worker = stand.groups()["download"][-1]
-    before = meter.forget_peak(worker)
-    counter = Meter(stand.groups)
-    counter.start()
-    done = load.ask("report", request_id=request_id, url=url)
-    used = counter.used()
-    if not done["confirmed"]:
-        raise RuntimeError(f"the picture was not stored: {stand.service.log('worker0')[-500:]}")
-    memory = (meter.peak_resident(worker) - before) / 2**20
-    return Turn(
-        {"cpu": 1e3 * sum(used.values()), "memory": memory, "time": 1e3 * done["seconds"]},
-        {name: 1e3 * each for name, each in used.items()},
-    )
+class Pair:
+    """The service's download process and Pillow alone; what each has in memory after a tiny picture is its rest."""
 
+    def __init__(self, stand: Stand, load: Load, painter: Load, tiny: Path) -> None:
+        self._stand, self._load, self._painter = stand, load, painter
+        self._rest = self._paint_rest = 0.0
+        with hosting(tiny.read_bytes()) as url:
+            self._rest = self.stored(url).figures["memory"]
+        self._paint_rest = self.painted(tiny).figures["memory"]
 
-def _painted(painter: Load, path: Path) -> Turn:
-    done = painter.ask("paint", path=str(path))
-    return Turn({"cpu": 1e3 * done["cpu"], "memory": done["memory"] / 2**20}, {"Pillow": 1e3 * done["cpu"]})
+    def stored(self, url: str) -> Turn:
+        """One picture, from reported to stored."""
+        (request_id,) = self._load.ask("hold", count=1)["ids"]
+        worker = self._stand.groups()["download"][-1]
+        meter.forget_peak(worker)
+        counter = Meter(self._stand.groups)
+        counter.start()
+        done = self._load.ask("report", request_id=request_id, url=url)
+        used = counter.used()
+        if not done["confirmed"]:
+            raise RuntimeError(f"the picture was not stored: {self._stand.service.log('worker0')[-500:]}")
+        memory = meter.peak_resident(worker) / 2**20 - self._rest
+        return Turn(
+            {"cpu": 1e3 * sum(used.values()), "memory": memory, "time": 1e3 * done["seconds"]},
+            {name: 1e3 * each for name, each in used.items()},
+        )
+
+    def painted(self, path: Path) -> Turn:
+        """The floor of it."""
+        done = self._painter.ask("paint", path=str(path))
+        memory = done["memory"] / 2**20 - self._paint_rest
+        return Turn({"cpu": 1e3 * done["cpu"], "memory": memory}, {"Pillow": 1e3 * done["cpu"]})
 
 
 def _report(result: Measure, label: str, subject: list[Turn], floor: list[Turn]) -> None:
