@@ -168,7 +168,8 @@
  */
 
 /**
- * How an Ask is answered. `words` is a sentence for the user; `picture` a data: URL, for sendMessage carries JSON alone.
+ * How an Ask is answered. `words` is a sentence for the user; `picture` a data: URL, for sendMessage carries JSON
+ * alone.
  *
  * @typedef {{ok: true, words?: string, picture?: string} | {ok: false, error: string}} Answer
  */
