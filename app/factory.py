@@ -5,9 +5,12 @@ from __future__ import annotations
 from flask import Flask
 
 from app import logs
+from app.adapters.buckets import TIMEOUT_S, Buckets
+from app.adapters.redis_clients import redis_client
 from app.config import Settings
 from app.hub import routes
 from app.hub.hub import Hub
+from app.services.gate import Gate
 from app.web import (
     access,
     accounts,
@@ -37,14 +40,15 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     app = Flask("app", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=settings.max_body_bytes, PUBLIC_URL=settings.public_url)
     app.extensions["house"] = house
-    app.extensions["hub"] = hub = Hub(house)
+    gate = Gate(house.access, Buckets(redis_client(settings.redis_url, TIMEOUT_S)), settings.limits.auth_failures)
+    app.extensions["hub"] = hub = Hub(house, gate)
     guard.install(app)
     errors.install(app)
     headers.install(app)
     hosts.install(app, settings)
     cors.install(app, settings.allowed_origins)
     api = Api()
-    access.install(app, api, house)
+    access.install(app, api, house, gate)
     limits.install(app, settings)
     routes.install(app, hub, settings)
     for room in (images, files, fleet, accounts, status):

@@ -21,6 +21,7 @@ class Limits:
     quota_waiting: int
     quota_per_day: int
     quota_stored_bytes: int
+    auth_failures: int
     max_sockets: int
     max_sockets_per_address: int
     max_unauthenticated_sockets: int
@@ -41,6 +42,7 @@ class Limits:
             quota_waiting=read.whole("QUOTA_WAITING", 1_000, 0),
             quota_per_day=read.whole("QUOTA_PER_DAY", 0, 0),
             quota_stored_bytes=read.whole("QUOTA_STORED_BYTES", 0, 0),
+            auth_failures=read.whole("MAX_AUTH_FAILURES", 20, 0, 1_000_000),
             max_sockets=read.whole("MAX_SOCKETS", 10_000, 0),
             max_sockets_per_address=read.whole("MAX_SOCKETS_PER_ADDRESS", 1_000, 0),
             max_unauthenticated_sockets=read.whole("MAX_UNAUTHENTICATED_SOCKETS", 500, 0),

@@ -139,6 +139,13 @@ class RateLimited(Refusal):
     status = 429
 
 
+class TooManyFailures(Refusal):
+    """Too many keys and tokens that are no good came from your address; come again when `Retry-After` says so."""
+
+    code = "ERR_TOO_MANY_FAILURES"
+    status = 429
+
+
 class QuotaExceeded(Refusal):
     """You have as much here as you may have."""
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from app.domain.access import Proof
 from app.domain.messages import Authenticate
-from app.services.access import Access
+from app.services.gate import Gate
 from app.services.standing import ANYBODY, Standing
 
 
 class Entry:
     """The token of one connection. `shown` came with the handshake; what `authenticate` says goes before it."""
 
-    def __init__(self, access: Access, shown: str | None) -> None:
-        self._access = access
+    def __init__(self, gate: Gate, address: str, shown: str | None = None) -> None:
+        self._gate = gate
+        self._address = address
         self._shown = shown
         self._proof: Proof | None = None
         self._standing = ANYBODY
@@ -23,9 +24,9 @@ class Entry:
         return None if self._proof is None else self._proof.id
 
     def admit(self, hello: Authenticate) -> None:
-        """Let the extension in. Raises Unauthorized, Unavailable."""
-        self._proof = self._access.admit_extension(hello.extension_id, hello.token or self._shown)
-        self._standing = Standing(self._access, self._proof)
+        """Let the extension in. Raises Unauthorized, TooManyFailures, Unavailable."""
+        self._proof = self._gate.admit_extension(self._address, hello.extension_id, hello.token or self._shown)
+        self._standing = Standing(self._gate.access, self._proof)
 
     def check(self) -> None:
         """Raises Unauthorized once the token has expired or was revoked."""

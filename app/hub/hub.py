@@ -14,9 +14,11 @@ from app.adapters.background import Background
 from app.adapters.bus import CHANGES, Listener, hub_channel
 from app.domain.errors import Unavailable
 from app.hub.connection import GOING_AWAY, REPLACED, RESTARTING, SERVER_ERROR, Connection, Offer
+from app.hub.entry import Entry
 from app.hub.seats import Seat, Seats
 from app.hub.session import Session
 from app.hub.wire_socket import count_frames
+from app.services.gate import Gate
 from app.wiring import House
 
 log = logs.get(__name__)
@@ -25,9 +27,10 @@ log = logs.get(__name__)
 class Hub:
     """Holds this process's connections, passes on to them what the bus says, and tells the others that it lives."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, gate: Gate) -> None:
         self.id = str(uuid.uuid4())
         self.house = house
+        self.gate = gate
         self.seats = Seats(house.settings.limits)
         self._connections: dict[str, Connection] = {}
         self._closing = threading.Event()
@@ -50,7 +53,7 @@ class Hub:
             connection.close(GOING_AWAY, "the server goes away")
         self._connections[connection.id] = connection
         try:
-            Session(connection, self.house, self.id, shown).run()
+            Session(connection, self.house, self.id, Entry(self.gate, seat.whose, shown)).run()
         except Exception:
             log.exception("A session broke", action="session.broken", extension_id=connection.extension_id)
             connection.close(SERVER_ERROR, "the server made a mistake")

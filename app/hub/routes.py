@@ -36,6 +36,8 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
         if request.path == settings.ws_path and request.headers.get("Upgrade", "").lower() == "websocket":
             _check_handshake()
             _check_origin(settings.allowed_origins)
+            if (shown := _shown()) is not None:
+                hub.gate.check(g.caller.address, shown)
             g.seat = hub.seats.take(g.caller.address)
             request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
             for name in SOCKETS:

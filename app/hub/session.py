@@ -14,9 +14,19 @@ from app import logs
 from app.adapters import clock
 from app.db.fleet import Socket
 from app.domain import messages, parsing
-from app.domain.errors import MalformedMessage, Refusal, Unauthorized, Unavailable
+from app.domain.errors import MalformedMessage, Refusal, TooManyFailures, Unauthorized, Unavailable
 from app.domain.messages import Authenticate, Heartbeat, Incoming, Report
-from app.hub.connection import FLOODING, NOT_AUTHENTICATED, REPLACED, RESTARTING, SILENT, Abuse, Connection, Offer
+from app.hub.connection import (
+    FLOODING,
+    LATER,
+    NOT_AUTHENTICATED,
+    REPLACED,
+    RESTARTING,
+    SILENT,
+    Abuse,
+    Connection,
+    Offer,
+)
 from app.hub.entry import Entry
 from app.services.generation import Holder
 from app.wiring import House
@@ -35,12 +45,12 @@ log = logs.get(__name__)
 class Session:
     """Speaks with one extension until its socket closes."""
 
-    def __init__(self, connection: Connection, house: House, hub_id: str, shown: str | None = None) -> None:
+    def __init__(self, connection: Connection, house: House, hub_id: str, entry: Entry) -> None:
         self.connection = connection
         self.house = house
         self.settings = house.settings
         self.hub_id = hub_id
-        self._entry = Entry(house.access, shown)
+        self._entry = entry
         self._pause = threading.Event()
         self._proofs: list[Offer] = []  # that are not noted yet
         self._bad = 0  # messages in a row that nobody can understand
@@ -60,6 +70,9 @@ class Session:
         except Unauthorized as refusal:
             self._refuse(refusal)
             self.connection.close(NOT_AUTHENTICATED, "no token that is good")
+        except TooManyFailures as refusal:
+            self._refuse(refusal)
+            self.connection.close(LATER, "too much that is no good came from there")
         except Unavailable:
             self.connection.close(RESTARTING, "the database is away; please connect again")
         finally:

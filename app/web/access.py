@@ -6,6 +6,7 @@ from flask import Flask, g, request
 
 from app.domain.access import Caller, Need, Proof, bearer_of
 from app.domain.errors import Unauthorized
+from app.services.gate import Gate
 from app.services.standing import Standing
 from app.web.api import Api
 from app.wiring import House
@@ -30,14 +31,14 @@ PAGES = frozenset(
 )
 
 
-def install(app: Flask, api: Api, house: House) -> None:
+def install(app: Flask, api: Api, house: House, gate: Gate) -> None:
     """Find out who asks, and refuse those who may not, before any view of `app`. Install it before what counts callers."""
 
     @app.before_request
     def _admit() -> None:
         need = _need(api, house.settings.ws_path)
         if need is not Need.NOTHING:
-            g.proof = _proof(house, need)
+            g.proof = _proof(gate, need)
             if g.proof is not None:
                 g.caller = Caller.proven(g.caller.address, g.proof)
             g.standing = Standing(house.access, g.proof)
@@ -51,10 +52,10 @@ def _need(api: Api, ws_path: str) -> Need:
     return next((each.need for each in api.operations if each.name == request.endpoint), Need.CALLER)
 
 
-def _proof(house: House, need: Need) -> Proof | None:
+def _proof(gate: Gate, need: Need) -> Proof | None:
     bearer = bearer_of(request.headers.get("Authorization", ""))
     if bearer is not None:
-        return house.access.authenticate(bearer)
-    if house.access.required or need is Need.PROOF:
+        return gate.authenticate(g.caller.address, bearer)
+    if gate.access.required or need is Need.PROOF:
         raise Unauthorized
     return None

@@ -24,6 +24,7 @@ CLOSE_CODES = {
     1009: "A message was too big.",
     1011: "The server made a mistake: connect again after a pause.",
     1012: "The server starts afresh: connect again after a short random pause.",
+    1013: "Too many tokens that are no good came from this address: connect again in some seconds.",
     4000: "Replaced by a newer socket of the same `extensionId`: do not connect again.",
     4001: "Not authenticated in time, or without a token that is good, or it is no longer good.",
     4002: "It read too slowly. Where nothing more can be written to a socket, it just ends.",

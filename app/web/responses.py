@@ -17,6 +17,7 @@ from app.domain.errors import (
     MissingScope,
     PayloadTooLarge,
     Refusal,
+    TooManyFailures,
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
@@ -148,7 +149,7 @@ def _refused_with(operation: Operation) -> Iterator[type[Refusal]]:
     yield from operation.refusals
     yield Unavailable
     if operation.need is not Need.NOTHING:
-        yield Unauthorized
+        yield from (Unauthorized, TooManyFailures)
     if operation.need.scope is not None:
         yield MissingScope
     if operation.query is not None or operation.body is not None:

@@ -16,7 +16,9 @@ from app.domain.errors import Unavailable
 from app.domain.messages import Message
 from app.hub import session
 from app.hub.connection import RESTARTING, Connection, Offer
+from app.hub.entry import Entry
 from app.hub.session import Session
+from app.services.gate import Gate
 from app.wiring import House
 
 HELLO = json.dumps({"type": "authenticate", "extensionId": "painter", "metadata": {"capabilities": []}})
@@ -86,16 +88,16 @@ def live(connection: FakeConnection, *, coming: Flaky, proofs: Flaky, reports: F
         coming.note(hello.extension_id)
         return SimpleNamespace(held=())
 
+    gate = SimpleNamespace(admit_extension=lambda address, extension_id, shown: None, access=None)
     house = SimpleNamespace(
         settings=dataclasses.replace(Settings.from_env({}), heartbeat_timeout_ms=60_000),
-        access=SimpleNamespace(admit_extension=lambda extension_id, shown: None),
         extensions=SimpleNamespace(connected=connected, disconnected=lambda connection_id: None),
         generation=SimpleNamespace(
             handed_over=lambda request_id, lease: proofs.note(lease),
             report=lambda holder, report: reports.note(report.error),
         ),
     )
-    Session(cast(Connection, connection), cast(House, house), "hub-1").run()
+    Session(cast(Connection, connection), cast(House, house), "hub-1", Entry(cast(Gate, gate), "203.0.113.7")).run()
 
 
 @pytest.fixture(autouse=True)

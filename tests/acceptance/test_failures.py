@@ -1,0 +1,67 @@
+"""Wrong tokens over real sockets of two web processes: with the handshake, and in `authenticate`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.raw import connected, shake_hands
+from tests.support.service import ROOT, Service, running_service
+
+WRONG = "imgx_" + "0" * 16 + "_" + "0" * 64
+TRIES = 60
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
+    """A service that looks at a few wrong ones a minute."""
+    folder = tmp_path_factory.mktemp("strict")
+    database = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}"
+    with running_service(
+        folder, database, redis_url, workers=0, AUTH_MODE="required", MAX_AUTH_FAILURES="5"
+    ) as service:
+        yield service
+
+
+def extension_token(service: Service, name: str) -> str:
+    made = subprocess.run(
+        [sys.executable, "-m", "app.manage", "create-extension-token", name],
+        cwd=ROOT,
+        env={**os.environ, **service.env},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return made.stdout.strip()
+
+
+def test_who_authenticates_wrongly_too_often_is_told_to_come_later_and_nobody_else(strict: Service) -> None:
+    token = extension_token(strict, "good")
+    with strict.extension("good", "*", token=token):
+        pass
+    codes: list[str] = []
+    while "ERR_TOO_MANY_FAILURES" not in codes and len(codes) < TRIES:
+        stranger = strict.extension("good", "*", web=len(codes) % 2, token=WRONG)
+        stranger.say(stranger.hello)
+        codes.append(stranger.hear("error")["code"])
+        closed = stranger.closed()
+        stranger.vanish()
+    assert set(codes[:-1]) == {"ERR_UNAUTHORIZED"}
+    assert (codes[-1], closed) == ("ERR_TOO_MANY_FAILURES", 1013)
+
+    heads: list[bytes] = []
+    while not (heads and b" 429 " in heads[-1]) and len(heads) < TRIES:
+        with connected(strict.ports[0]) as sock:
+            heads.append(shake_hands(sock, f"Authorization: Bearer {WRONG}"))
+    assert heads[-1].startswith(b"HTTP/1.1 429 ")
+    assert b"retry-after: " in heads[-1].lower()
+
+    with strict.extension("good", "*", token=token) as still:
+        still.beat()
+        still.hear("heartbeat_response")
