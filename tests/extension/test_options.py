@@ -265,7 +265,10 @@ def test_a_provider_is_added_moved_switched_off_removed_and_put_back(browser: Ch
 
 def test_the_demonstration_recipe_is_loaded_and_makes_a_picture(tmp_path: Path, service: Service) -> None:
     granted: dict[str, Any] = {"permissions": ["storage", "alarms", "scripting"], "host_permissions": EVERYWHERE}
-    with running_chromium(tmp_path / "browser", service.url(), **granted) as browser, person_at(browser, OPTIONS) as person:
+    with (
+        running_chromium(tmp_path / "browser", service.url(), **granted) as browser,
+        person_at(browser, OPTIONS) as person,
+    ):
         person.click("[data-kind=page]")
         person.type("#entry-name", "The studio")
         person.click("#editor-save")
@@ -317,7 +320,9 @@ def test_a_provider_that_gets_no_jobs_says_so(browser: Chromium, person: Person)
     assert "Drawn" in person.until_says("[data-entry=second] .note", "gets no jobs")
 
 
-def test_settings_go_into_a_file_without_secrets_and_come_back(browser: Chromium, person: Person, tmp_path: Path) -> None:
+def test_settings_go_into_a_file_without_secrets_and_come_back(
+    browser: Chromium, person: Person, tmp_path: Path
+) -> None:
     keyed = {**CANVAS, "id": "o", "kind": "openai", "settings": {"address": "http://127.0.0.1:9", "key": "sk-secret"}}
     browser.save(server="https://pictures.example", token="t-secret", concurrency=5, providers=[keyed])
     browser.pipe.call("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,13 +50,21 @@ STATUS = {
 }
 
 
+def show(browser: Chromium, status: dict[str, Any]) -> None:
+    browser.evaluate(f"await chrome.storage.session.set({{status: {json.dumps(status)}}}); 0")
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     """A browser whose extension has a lot to show. It does nothing: the worker would write a status of its own."""
     folder = tmp_path_factory.mktemp("browser")
     with running_chromium(folder, "", background=None) as browser:
-        browser.save(server="http://pictures.example", providers=ENTRIES, hours={"enabled": True, "days": [1, 3], "from": "22:00", "to": "06:00"})
-        browser.evaluate(f"await chrome.storage.session.set({{status: {STATUS!r}}}); 0".replace("True", "true"))
+        browser.save(
+            server="http://pictures.example",
+            providers=ENTRIES,
+            hours={"enabled": True, "days": [1, 3], "from": "22:00", "to": "06:00"},
+        )
+        show(browser, STATUS)
         yield browser
 
 
@@ -128,15 +136,22 @@ def test_nothing_reaches_beyond_the_window(browser: Chromium, width: int) -> Non
         assert person.see("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('#editor'))")
 
 
-def test_the_popup_is_no_higher_than_a_popup_can_be(browser: Chromium) -> None:
+def test_the_popup_scrolls_between_its_head_and_its_links(browser: Chromium) -> None:
     with person_at(browser, PAGES[1]) as person:
-        person.resize(352, 600)
+        person.resize(352, 400)
         assert person.see("document.documentElement.scrollWidth") <= 352
+        assert person.see("document.documentElement.scrollHeight") > 400
+        assert person.see("document.querySelector('footer').getBoundingClientRect().bottom") <= 400
+        person.see("scrollTo(0, 1000)")
+        assert person.see("document.querySelector('header').getBoundingClientRect().top") == 0
 
 
-def test_nothing_moves_for_those_who_want_it_still(person: Person) -> None:
+def test_nothing_moves_for_those_who_want_it_still(browser: Chromium, person: Person) -> None:
+    show(browser, {**STATUS, "state": "connecting"})
+    person.wait("document.getAnimations().length > 0")
     person.prefers(reduced_motion="reduce")
     assert person.see("document.getAnimations().length") == 0
+    show(browser, STATUS)
 
 
 # The texts whose colour is too near to that of what lies under them, as WCAG reckons it.

@@ -14,7 +14,14 @@ from tests.support.service import Service
 
 POPUP = "pages/popup.html"
 MODEL = "of-the-popup"
-SLOW = {"id": "canvas", "kind": "canvas", "name": "Slow", "enabled": True, "models": [MODEL], "settings": {"delayMs": 150}}
+SLOW = {
+    "id": "canvas",
+    "kind": "canvas",
+    "name": "Slow",
+    "enabled": True,
+    "models": [MODEL],
+    "settings": {"delayMs": 150},
+}
 
 
 @pytest.fixture
