@@ -36,8 +36,10 @@ FLAGS = (
     "--disable-sync",
     "--password-store=basic",
 )
-# Without it an extension that was loaded unpacked is gone when the browser comes back.
+# Without it an extension that was loaded unpacked is switched off when the browser comes back.
 PREFERENCES = {"extensions": {"ui": {"developer_mode": True}}}
+# In a profile, the mark of extensions that DevTools loaded: the next start of the browser forgets them.
+UNTIL_THE_END = 0x8000
 ANSWER_S = 60.0
 
 
@@ -143,12 +145,13 @@ class Page:
 
 
 class Chromium:
-    """One browser with a profile in `folder`, which it keeps over restarts."""
+    """One browser with a profile in `folder`, which it keeps over restarts; so it does with the extension once `install`ed."""
 
     def __init__(self, folder: Path, extension: Path) -> None:
         self.folder = folder
         self.extension = extension
         self.extension_id = ""
+        self._preferences = folder / "profile" / "Default" / "Preferences"
         self._program = chromium_or_skip()
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Pipe | None = None
@@ -156,10 +159,17 @@ class Chromium:
 
     def start(self) -> None:
         """Start it; the extension is loaded the first time, and is there by itself after that."""
-        is_new = not (self.folder / "profile").exists()
         self._launch()
-        if is_new:
+        if not self.extension_id:
             self.extension_id = self.pipe.call("Extensions.loadUnpacked", {"path": str(self.extension)})["id"]
+
+    def install(self) -> None:
+        """Have the extension stay, as one that a person has loaded. It takes a restart of the browser."""
+        self.close()
+        profile = json.loads(self._preferences.read_text())
+        profile["extensions"]["settings"][self.extension_id]["creation_flags"] &= ~UNTIL_THE_END
+        self._preferences.write_text(json.dumps(profile))
+        self.start()
 
     @property
     def pipe(self) -> Pipe:
@@ -233,11 +243,9 @@ class Chromium:
         self._end(signal.SIGKILL)
 
     def _launch(self) -> None:
-        profile = self.folder / "profile"
-        (profile / "Default").mkdir(parents=True, exist_ok=True)
-        preferences = profile / "Default" / "Preferences"
-        if not preferences.exists():
-            preferences.write_text(json.dumps(PREFERENCES))
+        if not self._preferences.exists():
+            self._preferences.parent.mkdir(parents=True)
+            self._preferences.write_text(json.dumps(PREFERENCES))
         to_read, to_write = os.pipe()
         from_read, from_write = os.pipe()
         parent = os.getpid()
@@ -257,7 +265,7 @@ class Chromium:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         with (self.folder / "chromium.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, *FLAGS, *sandbox, f"--user-data-dir={profile}", "about:blank"],
+                [self._program, *FLAGS, *sandbox, f"--user-data-dir={self._preferences.parents[1]}", "about:blank"],
                 env={**os.environ, "TMPDIR": self._scratch.name},
                 preexec_fn=arrange,  # noqa: PLW1509 - a few system calls, and no lock
                 close_fds=False,
