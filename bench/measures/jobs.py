@@ -33,6 +33,7 @@ from bench.plan import Plan
 from bench.results import Bar, Measure, Row
 
 EXTENSIONS = (16, 256)
+REPEATS = 3
 REACH = 2.0
 WINDOW = 2  # submissions under way, for each extension
 MOST_UNDER_WAY = 300
@@ -55,7 +56,7 @@ def _with(extensions: int, plan: Plan, result: Measure, stack: ExitStack) -> Non
     floor = JobFloor(plan, stack)
     window = min(WINDOW * extensions, MOST_UNDER_WAY)
     subject, floors = [], []
-    for _ in range(plan.pick(3, 3)):
+    for _ in range(REPEATS):
         subject.append(_jobs(load, window, plan.pick(8.0, 3.0), stand.groups))
         floors.append(floor.turn())
     label = f"{extensions} extensions"

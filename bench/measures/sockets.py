@@ -13,6 +13,7 @@ from bench.meter import Meter
 from bench.plan import Plan
 from bench.results import Bar, Measure, Row
 
+REPEATS = 3
 REACH_KIB, REACH_P99 = 45.0, 2.0
 
 SAYS = (
@@ -51,7 +52,7 @@ def _with(count: int, plan: Plan, result: Measure, stack: ExitStack) -> None:
     used = counter.used()
     each = (meter.resident([web]) - before) / count / 1024
     trips = plan.pick(1_500, 200)
-    subject, floor = in_turns(plan.pick(3, 3), lambda: _trips(load, trips), lambda: _trips(echo, trips))
+    subject, floor = in_turns(REPEATS, lambda: _trips(load, trips), lambda: _trips(echo, trips))
     result.rows += [
         Row("memory of a socket", "KiB", [each], [REACH_KIB], 1.0),
         Row("connects", "/s", [count / done["seconds"]], more_is_better=True),
