@@ -7,9 +7,8 @@ import time
 from sqlalchemy import Connection, text
 
 from app.db.engine import make_engine
-from bench.house import USER
+from bench.house import UNSERVED, USER
 
-SECOND_MODEL = "model-of-nobody"
 DAY_MS = 86_400_000
 SERIES = {
     "postgresql": "generate_series(1, :count) AS s(n)",
@@ -25,8 +24,8 @@ WAITING, FINISHED = 1, 0
 JOBS = """
 INSERT INTO jobs (id, correlation_id, user_id, model, prompt, parameters, number_of_images, status, progress, last_event,
                   place, due_at, queue_until, created_at, updated_at, finished_at)
-SELECT {id}, {id}, CASE WHEN n % 10 = 0 THEN '{user}' ELSE 'user-' || (n % 1000) END, '{model}',
-       'A futuristic cityscape at night, seen from the river', '{{}}', 1, '{status}', {progress}, 1,
+SELECT {id}, {id}, CASE WHEN n % {each} = 0 THEN '{user}' ELSE 'user-' || (n % 1000) END, '{model}',
+       'A house by the sea', '{{}}', 1, '{status}', {progress}, 1,
        :now - :count + n, :now - :count + n, :now + {day}, :now - :count + n, :now - :count + n, {finished}
 FROM {series}
 """
@@ -41,7 +40,7 @@ FROM {series}
 
 
 def fill(url: str, waiting: int, finished: int) -> None:
-    """Put so many there; a tenth of each is the user's who is measured."""
+    """Put so many there. Of those that wait a hundred are the user's who is measured, of the others a tenth."""
     engine = make_engine(url).execution_options(write=True)
     try:
         with engine.begin() as connection:
@@ -60,14 +59,20 @@ def id_of(kind: int, number: int) -> str:
     return f"01900000-0000-700{kind}-8000-{number:012x}"
 
 
+def owned_each(kind: int, count: int) -> int:
+    """How far apart those of the user stand."""
+    return max(1, count // 100) if kind == WAITING else 10
+
+
 def _add(connection: Connection, count: int, kind: int, status: str, event: str) -> None:
     dialect = connection.dialect.name
     done = kind == FINISHED
     words = {
+        "each": owned_each(kind, count),
         "id": ID[dialect].format(kind),
         "series": SERIES[dialect],
         "user": USER,
-        "model": SECOND_MODEL,
+        "model": UNSERVED,
         "status": status,
         "type": event,
         "progress": 100 if done else 0,

@@ -17,9 +17,10 @@ from typing import Any
 import psutil
 import psycopg
 import redis
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from app.config import Settings
+from app.db.engine import make_engine
 from app.db.migrate import upgrade
 from app.domain.access import Role, Scope
 from app.launch.parent import end_with_parent
@@ -35,6 +36,9 @@ from tests.support.waiting import until
 
 USER = "bench"
 MODEL = "bench-model"
+UNSERVED = "model-of-nobody"
+PROMPT = "A futuristic cityscape at night, seen from the river"
+FORGET = "DELETE FROM jobs WHERE user_id = :user AND status = 'accepted' AND prompt = :prompt"
 MANY = str(10**9)
 # As it comes, with everything on; what is counted is counted, and high enough to refuse nobody.
 ENVIRONMENT = {
@@ -43,8 +47,7 @@ ENVIRONMENT = {
     "RATE_LIMIT_MAX_REQUESTS": "1000000",
     "RATE_LIMIT_BURST": "1000000",
     "RATE_LIMIT_GLOBAL": "10000000",
-    "QUOTA_WAITING": MANY,
-    "MAX_WAITING": MANY,
+    "QUOTA_WAITING": "20000",  # what waits is removed after each turn: a user has about as much as by default
     "MAX_SOCKETS": "20000",
     "MAX_SOCKET_MESSAGES_PER_S": "1000000",
     "MAX_SOCKET_BYTES_PER_S": MANY,
@@ -87,14 +90,21 @@ class Stand:
             **postgres_group(self.service.env["DATABASE_URL"]),
         }
 
-    def post_text(self, prompt: str = "A futuristic cityscape at night, seen from the river") -> str:
+    def post_text(self, prompt: str = PROMPT, model: str = MODEL) -> str:
         """A submission as it goes over the wire."""
-        return submission(prompt, self.key)
+        return submission(prompt, self.key, model)
+
+    def forget_submissions(self) -> None:
+        """Remove what a turn left waiting: the next one finds as little as this one did."""
+        engine = make_engine(self.service.env["DATABASE_URL"]).execution_options(write=True)
+        with engine.begin() as connection:
+            connection.execute(text(FORGET), {"user": USER, "prompt": PROMPT})
+        engine.dispose()
 
 
-def submission(prompt: str, key: str | None = None) -> str:
+def submission(prompt: str = PROMPT, key: str | None = None, model: str = MODEL) -> str:
     """A submission as it goes over the wire; `key` where one is asked for."""
-    body = f'{{"prompt": "{prompt}", "model": "{MODEL}", "parameters": {{"width": 1024, "height": 1024}}}}'
+    body = f'{{"prompt": "{prompt}", "model": "{model}", "parameters": {{"width": 1024, "height": 1024}}}}'
     return request_text("POST", "/api/images/generate", body, key).decode()
 
 

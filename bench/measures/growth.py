@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from bench.fill import FINISHED, WAITING, fill, id_of
-from bench.house import Stand, fleet, fresh, postgres_group, scratch, serving
+from bench.fill import FINISHED, WAITING, fill, id_of, owned_each
+from bench.house import UNSERVED, Stand, fleet, fresh, postgres_group, scratch, serving
 from bench.load.http import request_text
 from bench.loading import Load, loading
 from bench.measures.handoff import handing_off
@@ -23,8 +23,8 @@ HANDOFFS_A_SECOND = 10.0
 
 SAYS = (
     "The floor is the same service on a database with 1,000 waiting and 1,000 finished requests, each with an event and, "
-    "where finished, a picture. CPU is that of the web process and of PostgreSQL together. What waits is for a model that "
-    "nobody has, so that a hand-off has to find its request among them."
+    "where finished, a picture. The user who is measured has a hundred of those that wait. CPU is that of the web process "
+    "and of PostgreSQL together. What waits is for a model that nobody has: a hand-off has to find its request among them."
 )
 
 
@@ -43,26 +43,26 @@ class Grown:
     def __init__(self, database: str, waiting: int, finished: int, stack: ExitStack) -> None:
         url = stack.enter_context(fresh(database, stack.enter_context(scratch())))
         fill(url, waiting, finished)
-        self.stand: Stand = stack.enter_context(serving(database, 4, url, NO_EXTENSION_TIMEOUT_MS="1000000000"))
+        self.stand: Stand = stack.enter_context(serving(database, 4, url, MAX_WAITING="2000000"))
         self.clients: Load = stack.enter_context(loading("bench.load.http"))
         self.fleet, _ = stack.enter_context(fleet(self.stand))
         self.sweeper: Load = stack.enter_context(loading("bench.load.sweeper", self.stand.service.env))
         self.url = url
-        self._last = waiting // 10 * 10, finished // 10 * 10
+        self._last = 100 * owned_each(WAITING, waiting), finished // 10 * 10
 
     def turns(self, plan: Plan) -> dict[str, Callable[[], Turn]]:
         """What is measured."""
         waiting, finished = self._last
         seconds = plan.pick(1.5, 0.7)
 
-        def asking(request: str) -> Callable[[], Turn]:
-            return posting(self.clients, self.stand.port, request, CLIENTS, seconds, self._serving)
+        def asking(request: str, afterwards: Callable[[], None] = lambda: None) -> Callable[[], Turn]:
+            return posting(self.clients, self.stand.port, request, CLIENTS, seconds, self._serving, afterwards)
 
         def get(path: str) -> Callable[[], Turn]:
             return asking(request_text("GET", path, key=self.stand.key).decode())
 
         return {
-            "submit": asking(self.stand.post_text()),
+            "submit": asking(self.stand.post_text(model=UNSERVED), self.stand.forget_submissions),
             "status of one that waits": get(f"/api/images/{id_of(WAITING, waiting)}/status"),
             "status of one that is finished": get(f"/api/images/{id_of(FINISHED, finished // 20 * 10)}/status"),
             "list": get("/api/images?status=completed"),

@@ -24,7 +24,8 @@ SAYS = (
     "From the POST's leaving the client to the request's arrival at an extension's socket: validated, committed, a worker "
     "woken, an extension chosen by compare-and-set, told over Redis. The floor: from a send_task of Celery, over the start "
     "of a task that does nothing, one publish, to one socket of flask-sock. Idle is 20 a second, or a quarter of what the service can hand off where that is less; half load is half of what "
-    "the service can hand off, and the floor is given the same. Each request is refused by its extension at once."
+    "the service can hand off, and the floor is given the same. Each request is refused by its extension at once. "
+    "At a low rate CPU is mostly what is spent while nothing happens."
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from bench import meter
-from bench.house import floor_web, fresh, postgres_group, scratch, serving, submission
+from bench.house import UNSERVED, floor_web, fresh, postgres_group, scratch, serving, submission
 from bench.loading import Load, loading
 from bench.measures.turns import Turn, average, cpu, in_turns, values
 from bench.meter import Meter
@@ -43,19 +43,27 @@ def _on(database: str, plan: Plan, result: Measure) -> None:
         def floor_groups() -> dict[str, list[int]]:
             return {"web": meter.tree(pid), **postgres_group(floor_url)}
 
+        asked, forget = stand.post_text(model=UNSERVED), stand.forget_submissions
         for clients in CLIENTS:
+            ours = posting(load, stand.port, asked, clients, plan.seconds, stand.groups, forget)
             subject, floor = in_turns(
                 plan.repeats,
-                posting(load, stand.port, stand.post_text(), clients, plan.seconds, stand.groups),
-                posting(load, port, submission("A futuristic cityscape at night"), clients, plan.seconds, floor_groups),
+                ours,
+                posting(load, port, submission(), clients, plan.seconds, floor_groups),
             )
             _report(result, f"{database}, {clients} client{'s' if clients > 1 else ''}", subject, floor)
 
 
 def posting(
-    load: Load, port: int, request: str, clients: int, seconds: float, groups: Callable[[], meter.Groups]
+    load: Load,
+    port: int,
+    request: str,
+    clients: int,
+    seconds: float,
+    groups: Callable[[], meter.Groups],
+    afterwards: Callable[[], None] = lambda: None,
 ) -> Callable[[], Turn]:
-    """One turn of asking again and again."""
+    """One turn of asking again and again, and `afterwards`, which is not counted."""
 
     def turn() -> Turn:
         load.ask("open", port=port, clients=clients, request=request)
@@ -65,6 +73,7 @@ def posting(
         time.sleep(SETTLE_S)
         used = counter.used()
         load.ask("close")
+        afterwards()
         if done["refused"] or not done["count"]:
             raise RuntimeError(f"what was to be measured was refused: {done}")
         each_us = {name: 1e6 * each / done["count"] for name, each in used.items()}
