@@ -16,7 +16,7 @@ const CONNECTED = {
   "": { label: "Connected", tone: "good", sentence: "Ready for work." },
   "paused": { label: "Paused", tone: "warn", sentence: "Connected, but new work is refused until you go on." },
   "hours": { label: "Off hours", tone: "warn", sentence: "Connected. Work is taken again in the working hours." },
-  "providers": { label: "No provider", tone: "bad", sentence: "Connected, but no provider is switched on." },
+  "providers": { label: "No generator", tone: "bad", sentence: "Connected, but no generator is switched on." },
 };
 
 /**

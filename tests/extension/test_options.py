@@ -167,6 +167,8 @@ def test_work_is_saved_as_it_is_changed_and_what_is_wrong_is_not(browser: Chromi
     person.type("#concurrency", "9")
     person.press("Tab")
     person.until_says("#concurrency-problem", "from 1 to 8")
+    assert "Not saved" in person.text("#work-said")
+    assert stands_at(person) != "concurrency", "one is not held where one wants to leave"
     assert saved(browser)["concurrency"] == 1
     person.type("#concurrency", "3")
     person.press("Tab")

@@ -85,21 +85,24 @@ class Person:
 
     def walk(self, *, backwards: bool = False) -> list[dict[str, Any]]:
         """Everything that the Tab key comes to, in the order of the page, until it starts over."""
-        steps: list[dict[str, Any] | None] = []
+        steps: list[dict[str, Any]] = []
         for _ in range(300):
             self.press("Tab", SHIFT if backwards else 0)
             step = self.see(STEP)
-            if step is None or step["number"] not in [known["number"] for known in steps if known]:
+            if step is None:
+                continue  # outside of the page, or in a dialog at the dialog itself
+            if step["number"] not in [known["number"] for known in steps]:
                 steps.append(step)
-            elif steps[-1] is None or step["number"] != steps[-1]["number"]:
+            elif step["number"] == steps[-1]["number"]:
+                steps[-1]["seen"] |= step["seen"]  # a field with stops of its own, as one for a time is
+            else:
                 break
-            else:  # a field with stops of its own, as one for a time is
-                steps[-1]["seen"] |= step["seen"]
         else:
             raise AssertionError("the Tab key never comes round")
-        # It began wherever the focus was; between the last and the first it leaves the page.
-        out = steps.index(None)
-        return [step for step in steps[out:] + steps[:out] if step is not None]
+        # It began wherever the focus was.
+        first = max(steps, key=_number) if backwards else min(steps, key=_number)
+        at = steps.index(first)
+        return steps[at:] + steps[:at]
 
     def unnamed(self) -> list[str]:
         """What somebody who cannot see is told no name of."""
@@ -147,6 +150,10 @@ STEP = """(element => {
 
 def _find(selector: str) -> str:
     return f"document.querySelector({json.dumps(selector)})"
+
+
+def _number(step: dict[str, Any]) -> int:
+    return int(step["number"])
 
 
 def _role(node: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ async function importAll() {
     if (text === null) return;
     const changes = read(text, await load(), secrets);
     await save(changes);
-    say(said, `Imported, with ${changes.providers?.length} providers. Keys are to be typed in again.`, "good");
+    say(said, "Imported. Keys that are not here yet are to be typed in.", "good");
   } catch (problem) {
     say(said, sentenceOf(problem), "bad");
   }

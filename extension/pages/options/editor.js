@@ -56,12 +56,12 @@ export function editNew(kind, now) {
     id: crypto.randomUUID(), kind, name: freeName(provider?.title ?? kind, now), enabled: true, models: ["*"],
     settings: Object.fromEntries(initial),
   };
-  return open(made, { ...now, providers: [made, ...now.providers] }, "Add");
+  return open(made, { ...now, providers: [made, ...now.providers] }, `New generator: ${provider?.title ?? kind}`);
 }
 
 /** @param {ProviderEntry} one @param {Settings} now */
 export function edit(one, now) {
-  return open(one, now, "Edit");
+  return open(one, now, `Edit ${one.name}`);
 }
 
 /** @param {string} title @param {Settings} now */
@@ -72,13 +72,13 @@ function freeName(title, { providers: entries }) {
   return name;
 }
 
-/** @param {ProviderEntry} one @param {Settings} now @param {string} verb @returns {Promise<Edited | null>} */
-function open(one, now, verb) {
+/** @param {ProviderEntry} one @param {Settings} now @param {string} title @returns {Promise<Edited | null>} */
+function open(one, now, title) {
   const provider = providers.get(one.kind);
   entry = one;
   settings = now;
   changed = false;
-  say(byId("editor-title", HTMLElement), `${verb} ${provider?.title ?? one.kind}`);
+  say(byId("editor-title", HTMLElement), title);
   say(byId("editor-about", HTMLElement), provider?.about ?? "");
   say(byId("editor-problem", HTMLElement), "");
   say(footSaid, "");

@@ -72,7 +72,7 @@ function show() {
 function lackWords(entry) {
   const where = hosts(entry);
   return where ? `The browser has not allowed the extension to reach ${where} yet.`
-    : "The browser has not allowed the extension everything this provider needs yet.";
+    : "The browser has not allowed the extension everything this generator needs yet.";
 }
 
 /** Why an entry that is switched on is never used, if so. @param {ProviderEntry} entry */

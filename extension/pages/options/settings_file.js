@@ -34,7 +34,7 @@ export function read(text, now, secrets) {
   const { concurrency, hours, providers } = file;
   const server = String(file.server ?? "");
   if (!Array.isArray(providers) || !providers.every(isEntry)) {
-    throw new Error("The providers in this file cannot be read.");
+    throw new Error("The generators in this file cannot be read.");
   }
   return {
     server,

@@ -75,6 +75,7 @@ async function keep() {
     markAll(controls, {});
     say(said, "Saved.", "good");
   } catch (problem) {
-    if (!(problem instanceof Unfit) || markAll(controls, problem.problems)) say(said, sentenceOf(problem), "bad");
+    const shown = problem instanceof Unfit && !markAll(controls, problem.problems);
+    say(said, shown ? "Not saved: something above is not right." : sentenceOf(problem), "bad");
   }
 }

@@ -15,7 +15,7 @@ test("a connection says that it is there, and what is worked on", () => {
 });
 
 test("one that takes no work says why, even while it finishes some", () => {
-  for (const [notTaking, label] of [["paused", "Paused"], ["hours", "Off hours"], ["providers", "No provider"]]) {
+  for (const [notTaking, label] of [["paused", "Paused"], ["hours", "Off hours"], ["providers", "No generator"]]) {
     const said = saying(status({ taking: false, notTaking, jobs: [job] }));
     assert.equal(said.label, label);
     assert.match(said.sentence, /^Connected/);
