@@ -30,6 +30,7 @@ class Shortest(Plan):
         return 0.3
 
 
+@pytest.mark.timeout(300)  # it starts seven processes, and builds two databases
 def test_a_measure_leads_to_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submit, "CLIENTS", (2,))
     out = tmp_path / "result.json"
