@@ -65,10 +65,14 @@ async function run(base, workflow, { signal, progress, settings }) {
   let id = crypto.randomUUID();
   const patience = AbortSignal.timeout((Number(settings.timeoutS) || 600) * 1000);
   const either = AbortSignal.any([signal, patience]);
-  const socket = listen(base, id, teller(workflow, progress));
+  const { hear, again } = teller(workflow, progress);
+  const socket = listen(base, id, hear);
   try {
     id = await enqueue(base, workflow, id, either);
-    const outputs = await finished(base, id, socket, progress, either);
+    const outputs = await finished(base, id, socket, (before) => {
+      if (before > 0) progress(0, `Waiting: ${before} before it`);
+      else again();
+    }, either);
     progress(99, "Fetching the picture");
     const blob = await pictureOf(base, outputs, either);
     progress(100, "Done");
@@ -92,12 +96,17 @@ async function run(base, workflow, { signal, progress, settings }) {
  */
 function teller(workflow, progress) {
   let most = 0;
+  let words = "Working";
+  const again = () => progress(most, words);
   /** @type {(share: number | undefined, node: string | undefined) => void} */
-  return (share, node) => {
-    most = Math.max(most, Math.floor(95 * (share ?? 0)));
+  const hear = (share, node) => {
     const name = node && workflow[node]?.class_type;
-    if (name) progress(most, `Running ${name}`);
+    if (!name) return;
+    most = Math.max(most, Math.floor(95 * (share ?? 0)));
+    words = `Running ${name}`;
+    again();
   };
+  return { hear, again };
 }
 
 /** @type {(base: string, order: Order, help: Help) => Promise<Workflow>} */

@@ -10,11 +10,10 @@ import { brief } from "./words.js";
 
 const POLL_MS = 1000;
 // Where its socket tells of the end, asking is only for what the socket lost.
-const SLOW_POLL_MS = 5000;
+const SLOW_POLL_MS = 2000;
 const SHORT_MS = 5000;
 const HISTORY_BYTES = 16 * 1024 * 1024;
 
-/** @typedef {import("../shared/types.js").Help} Help */
 /** @typedef {import("./comfyui_workflow.js").Workflow} Workflow */
 /** @typedef {{filename: string, subfolder?: string, type?: string}} Output */
 
@@ -68,18 +67,18 @@ export async function enqueue(base, workflow, id, signal) {
  * @param {string} base
  * @param {string} id
  * @param {import("./comfyui_socket.js").Heard} socket
- * @param {Help["progress"]} progress
+ * @param {(before: number) => void} tell  hears again and again how many stand before it, 0 where it runs
  * @param {AbortSignal} signal
  * @returns {Promise<Output[]>}
  */
-export async function finished(base, id, socket, progress, signal) {
+export async function finished(base, id, socket, tell, signal) {
   for (let missed = 0; missed < 3;) {
     const next = socket.next();
     const entry = await historyOf(base, id, signal);
     if (entry) return outputsOf(entry);
     const before = await placeOf(base, id, signal);
     missed = before === undefined ? missed + 1 : 0;
-    if (before) progress(0, `Waiting: ${before} before it`);
+    if (before !== undefined) tell(before);
     const wait = pause(socket.open && before !== undefined ? SLOW_POLL_MS : POLL_MS, signal);
     await unlessAborted(Promise.race([next, wait]), signal);
   }

@@ -14,7 +14,8 @@ const POLL_MS = 300;
 const ACT_MS = 15_000;
 const WAIT_MS = 120_000;
 const OPEN_MS = 45_000;
-/** Of the whole, what is left for fetching the picture. */
+/** Of the whole, in percent: filling in a page that shows its own progress, and what is left for fetching the picture. */
+const FILLING = 10;
 const FETCHING = 5;
 
 /** @typedef {import("../shared/types.js").Help["progress"]} Progress */
@@ -65,8 +66,8 @@ export async function walk(tab, recipe, progress, signal) {
       what: `step ${index + 1} (${word} "${value}")`,
       timeoutMs: step.timeoutMs ?? (waits ? WAIT_MS : ACT_MS),
       hear: ({ percent }) => {
-        const share = percent ?? (100 * index) / steps.length;
-        progress(Math.min(100 - FETCHING, Math.max(0, share)), waits ? "Waiting for the page" : "Filling in the page");
+        const share = shareOf(recipe, index / steps.length, percent);
+        progress(share, waits ? "Waiting for the page" : "Filling in the page");
       },
     });
   }
@@ -86,10 +87,23 @@ export async function takePicture(tab, recipe, progress, signal) {
   const [[kind, selector]] = Object.entries(wanted);
   const { data, url } = await until({
     tab, recipe, task: { picture: wanted }, what: `picture (${kind} "${selector}")`, timeoutMs, signal,
-    hear: ({ percent }) => progress(Math.min(100 - FETCHING, percent ?? 100), "Waiting for the picture"),
+    hear: ({ percent }) => progress(shareOf(recipe, 1, percent), "Waiting for the picture"),
   });
   const { host } = new URL(recipe.url);
   return url ? fetched(url, recipe, signal) : pictureFromText(data, host);
+}
+
+/**
+ * How much of the whole is done, in percent.
+ *
+ * @param {Recipe} recipe
+ * @param {number} walked  which part of its steps, 0 to 1
+ * @param {number} [percent]  as the page shows it
+ */
+function shareOf(recipe, walked, percent) {
+  const steps = recipe.progress ? FILLING : 100 - FETCHING;
+  const shown = Math.min(100, Math.max(0, percent ?? 0)) / 100;
+  return steps * walked + (100 - FETCHING - steps) * shown;
 }
 
 /**
