@@ -203,8 +203,8 @@ def postgres_server() -> PostgresServer:
 def _postmaster(url: str) -> int:
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    assert row is not None
-    return int(psutil.Process(row[0]).ppid())
+        assert row is not None
+        return int(psutil.Process(row[0]).ppid())
 
 
 def postgres_group(url: str) -> dict[str, list[int]]:

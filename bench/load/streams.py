@@ -39,7 +39,8 @@ class Streams:
             stream.sendall(request_text("GET", path, key=key))
             self.loop.until(lambda number=number: len(self._arrived) + AT_ONCE > number, PATIENCE_S)  # type: ignore[misc]
         self.loop.until(lambda: len(self._arrived) >= count, PATIENCE_S)
-        return {"count": len(self._arrived), "seconds": time.perf_counter() - begun}
+        silent = [bytes(said[:300]).decode() for fd, said in self._said.items() if fd not in self._arrived]
+        return {"count": len(self._arrived), "seconds": time.perf_counter() - begun, "silent": silent[:2]}
 
     def expect(self, text: str) -> dict[str, Any]:
         """From now on note when each stream has told this."""

@@ -19,7 +19,7 @@ from bench.results import Measure, Row
 FEW = 1_000
 REACH = 1.2
 CLIENTS = 8
-HANDOFFS_A_SECOND = 10.0
+HANDOFFS_A_SECOND = 5.0
 
 SAYS = (
     "The floor is the same service on a database with 1,000 waiting and 1,000 finished requests, each with an event and, "

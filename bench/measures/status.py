@@ -21,6 +21,7 @@ from bench.results import Bar, Measure, Row
 CLIENTS = 16
 REACH = 1.5
 EXTENSIONS, SLOTS = 10, 10
+TOLD_AFTER_S = 12.0  # a connection of PostgreSQL that rests tells after ten seconds what it has counted
 IDLE_REACH = 1.0  # transactions of an idle stream in an hour that are none
 
 SAYS = (
@@ -63,7 +64,7 @@ def _polls(plan: Plan, result: Measure, stack: ExitStack) -> None:
 
 
 def _streams(plan: Plan, result: Measure, stack: ExitStack) -> None:
-    count, seconds = plan.pick(1_000, 200), plan.pick(17.0, 5.0)
+    count, seconds = plan.pick(1_000, 200), plan.pick(20.0, 12.0)
     stand = stack.enter_context(serving("postgresql", EXTENSIONS))
     extensions, _ = stack.enter_context(fleet(stand, SLOTS))
     ids = extensions.ask("hold", count=plan.pick(EXTENSIONS * SLOTS, 20))["ids"]
@@ -74,11 +75,11 @@ def _streams(plan: Plan, result: Measure, stack: ExitStack) -> None:
     opened = streams.ask("open", port=stand.port, ids=ids, count=count, key=stand.key)
     memory = (meter.resident([web]) - before) / count / 1024
     if opened["count"] < count:
-        raise RuntimeError(f"of {count} streams {opened['count']} began")
+        raise RuntimeError(f"of {count} streams {opened['count']} began: {opened['silent']}")
     counter = Meter(lambda: {"web": [web]})
     counter.start()
     idle = _transactions(stand, streams, seconds)
-    idle_us = 1e6 * counter.used()["web"] / seconds / count
+    idle_us = 1e6 * counter.used()["web"] / (seconds + TOLD_AFTER_S) / count
     told = [_told(extensions, streams, number) for number in range(plan.repeats)]
     an_hour = max(0.0, (idle - without) / count * 3600)
     result.rows += [
@@ -107,11 +108,10 @@ def _told(extensions: Load, streams: Load, number: int) -> dict[str, float]:
 
 def _transactions(stand: Stand, streams: Load, seconds: float) -> float:
     """A second, of the service's database, while nobody asks for anything."""
-    time.sleep(1.5)  # servers tell what they counted after a second
+    time.sleep(TOLD_AFTER_S)
     before = _count(stand)
     streams.ask("idle", seconds=seconds)
-    time.sleep(1.5)
-    return (_count(stand) - before) / (seconds + 1.5)
+    return (_count(stand) - before) / seconds
 
 
 def _count(stand: Stand) -> int:
