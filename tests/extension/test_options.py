@@ -233,6 +233,9 @@ def test_a_provider_is_added_moved_switched_off_removed_and_put_back(browser: Ch
         "gpt-image-1",
     ]
     person.type("#setting-address", "api.example")
+    person.type("#setting-address", "http://api.example")
+    assert "not encrypted" in person.until_says("#editor-fields .note", "others can read")
+    person.type("#setting-address", "api.example")
     person.type("#setting-key", "sk-secret")
     person.press("Enter")
     assert stands_at(person) == "setting-address"
@@ -293,6 +296,7 @@ def test_the_demonstration_recipe_is_loaded_and_makes_a_picture(tmp_path: Path, 
 
         person.choose("#trial-provider", saved(browser)["providers"][0]["id"])
         person.click("#trial-start")
+        person.until_says("#trial-said", "Working")
         person.wait("document.querySelector('#trial-said').dataset.tone", 60)
         assert person.text("#trial-said") == "Done."
         assert person.see("document.querySelector('#trial-picture').naturalWidth") == 512

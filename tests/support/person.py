@@ -56,6 +56,7 @@ class Person:
 
     def click(self, selector: str) -> None:
         """With the mouse, in its middle."""
+        self.page.call("Page.bringToFront")
         where = self.see(
             f"(element => {{ element.scrollIntoView({{block: 'center', behavior: 'instant'}});"
             f" const {{left, top, width, height}} = element.getBoundingClientRect();"

@@ -1,5 +1,6 @@
 /** The controls that a provider's settings are typed into, made from what it says of them. */
 
+import { travelsInTheOpen } from "../../shared/addresses.js";
 import { make } from "../dom.js";
 import { jsonTools } from "./json_tools.js";
 import { reveals } from "./reveal.js";
@@ -38,6 +39,7 @@ export function makeField(field, value, server) {
 }
 
 const FEW = 4;
+const OPEN = "This address is not encrypted: on the way, others can read prompts and keys, and see the pictures.";
 
 /**
  * The elements of all fields. Where there are many, those that may stay as they are lie folded away.
@@ -116,7 +118,19 @@ function around(field, control, server) {
     return make("div", { class: "field" }, label, problem, help);
   }
   return make("div", { class: "field" }, label, extended(field, control), problem, help,
+    field.type === "url" && openness(control),
     field.type === "json" && control instanceof HTMLTextAreaElement && jsonTools(field, control, server));
+}
+
+/** A word of warning where what is sent to an address can be read by others. @param {Made["control"]} control */
+function openness(control) {
+  const note = make("p", { "class": "note", "data-tone": "warn", "role": "status" }, OPEN);
+  const look = () => {
+    note.hidden = !travelsInTheOpen(control.value.trim());
+  };
+  control.addEventListener("input", look);
+  look();
+  return note;
 }
 
 /** @param {Field} field @param {Made["control"]} control */

@@ -117,23 +117,23 @@ async function act(action, entry) {
   try {
     await ACTIONS[action](entry);
   } catch (problem) {
+    show();
     tell(sentenceOf(problem), "bad");
   }
 }
 
-/** @param {ProviderEntry[]} entries @param {string} words */
-async function put(entries, words) {
+/** @param {ProviderEntry[]} entries */
+async function put(entries) {
   settings = await save({ providers: entries });
   undo.hidden = true;
-  tell(words, "good");
   await showSettings(settings);
 }
 
 /** @param {ProviderEntry} entry @param {ProviderEntry} changed */
-function change(entry, changed) {
+async function change(entry, changed) {
   said.delete(entry.id);
-  const words = `${changed.name} is switched ${changed.enabled ? "on" : "off"}.`;
-  return put(settings.providers.map((each) => (each.id === entry.id ? changed : each)), words);
+  await put(settings.providers.map((each) => (each.id === entry.id ? changed : each)));
+  tell(`${changed.name} is switched ${changed.enabled ? "on" : "off"}.`, "good");
 }
 
 /** What the editor saved, if it did. @param {import("./editor.js").Edited | null} edited */
@@ -141,9 +141,9 @@ async function keep(edited) {
   if (!edited) return;
   said.delete(edited.entry.id);
   undo.hidden = true;
-  tell(`${edited.entry.name} is saved.`, "good");
   await showSettings(edited.settings);
   focusOn({ id: edited.entry.id, action: "edit" });
+  tell(`${edited.entry.name} is saved.`, "good");
 }
 
 /** @param {ProviderEntry} entry @param {number} by */
@@ -152,15 +152,17 @@ async function move(entry, by) {
   const from = entries.findIndex(({ id }) => id === entry.id);
   entries.splice(from, 1);
   entries.splice(from + by, 0, entry);
-  await put(entries, `${entry.name} is now number ${from + by + 1}.`);
+  await put(entries);
+  tell(`${entry.name} is now number ${from + by + 1}.`, "good");
 }
 
 /** @param {ProviderEntry} entry */
 async function remove(entry) {
   before = settings.providers;
-  await put(before.filter(({ id }) => id !== entry.id), `${entry.name} is removed.`);
+  await put(before.filter(({ id }) => id !== entry.id));
   undo.hidden = false;
   undo.focus();
+  tell(`${entry.name} is removed.`, "good");
 }
 
 async function putBack() {
@@ -168,8 +170,9 @@ async function putBack() {
   const gone = before.filter(({ id }) => !here.has(id));
   const merged = [...settings.providers];
   for (const entry of gone) merged.splice(before.indexOf(entry), 0, entry);
-  await put(merged, `${gone.map(({ name }) => name).join(", ")} is back.`);
+  await put(merged);
   if (gone[0]) focusOn({ id: gone[0].id, action: "edit" });
+  tell(`${gone.map(({ name }) => name).join(", ")} is back.`, "good");
 }
 
 /** @param {ProviderEntry} entry */
