@@ -7,8 +7,10 @@ import { DEFAULT_WORKFLOW, workflowProblem } from "./comfyui_workflow.js";
 import { originsOf, seedOf } from "./fields.js";
 import { setOriginRule } from "./origin_rule.js";
 import { filled, hasPlace } from "./places.js";
+import { pause } from "./waiting.js";
 
 const ADDRESS = "http://127.0.0.1:8188";
+const SOCKET_MS = 3000;
 
 /** @typedef {import("../shared/types.js").Order} Order */
 /** @typedef {import("../shared/types.js").Help} Help */
@@ -68,6 +70,8 @@ async function run(base, workflow, { signal, progress, settings }) {
   const { hear, again } = teller(workflow, progress);
   const socket = listen(base, id, hear);
   try {
+    // What it says before somebody listens is lost.
+    await Promise.race([socket.settled, pause(SOCKET_MS, either)]);
     id = await enqueue(base, workflow, id, either);
     const outputs = await finished(base, id, socket, (before) => {
       if (before > 0) progress(0, `Waiting: ${before} before it`);

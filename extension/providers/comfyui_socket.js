@@ -8,6 +8,7 @@ import { isObject } from "./fields.js";
 /**
  * @typedef {object} Heard
  * @property {boolean} open  whether it is heard at all
+ * @property {Promise<void>} settled  fulfilled once it is heard, or is known not to be
  * @property {() => Promise<void>} next  fulfilled once something ends: the work, or the socket
  * @property {() => void} close
  */
@@ -24,9 +25,13 @@ const ENDS = new Set(["execution_success", "execution_error", "execution_interru
  */
 export function listen(base, clientId, tell) {
   let wake = () => {};
+  let settle = () => {};
   const socket = new WebSocket(`${base.replace(/^http/, "ws")}/ws?clientId=${encodeURIComponent(clientId)}`);
   const heard = {
     open: false,
+    settled: new Promise((resolve) => {
+      settle = () => resolve(undefined);
+    }),
     next: () => new Promise((resolve) => {
       wake = () => resolve(undefined);
     }),
@@ -35,9 +40,11 @@ export function listen(base, clientId, tell) {
   socket.binaryType = "arraybuffer";
   socket.addEventListener("open", () => {
     heard.open = true;
+    settle();
   });
   socket.addEventListener("close", () => {
     heard.open = false;
+    settle();
     wake();
   });
   socket.addEventListener("message", ({ data }) => {

@@ -14,7 +14,7 @@ const POLL_MS = 300;
 const ACT_MS = 15_000;
 const WAIT_MS = 120_000;
 const OPEN_MS = 45_000;
-/** Of the whole, in percent: filling in a page that shows its own progress, and what is left for fetching the picture. */
+/** Of the whole, in percent: filling in a page that shows its own progress, and fetching the picture. */
 const FILLING = 10;
 const FETCHING = 5;
 

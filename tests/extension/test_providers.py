@@ -282,7 +282,7 @@ def test_a_page_tells_how_far_it_is(browser: Chromium, service: Service) -> None
     request_id = submit(service, model)
 
     # The studio gets stuck in the third of its five steps.
-    until(lambda: service.status(request_id).get("progress") == 44, 60, "progress as the page shows it")
+    until(lambda: service.status(request_id).get("progress") == 42, 60, "progress as the page shows it")
     call_off(browser, service, request_id)
 
 
@@ -354,7 +354,7 @@ def test_a_page_that_may_not_be_looked_at_is_told_from_one_that_is_not_there(
 def test_a_page_that_a_worker_left_open_is_closed_by_the_next(browser: Chromium, service: Service) -> None:
     model = use(browser, "page", recipe=recipe(browser, service, "?state=stuck"))
     request_id = submit(service, model)
-    until(lambda: service.status(request_id).get("progress") == 44, 60, "the page to work")
+    until(lambda: service.status(request_id).get("progress") == 42, 60, "the page to work")
 
     browser.kill_worker()
     assert len(open_studios(browser)) == 1
