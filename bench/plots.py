@@ -9,7 +9,7 @@ from html import escape
 from bench.figures import Spread, shown
 from bench.results import Bar, Row
 
-WIDTH, LABEL, LINE, TOP = 860, 330, 26, 30
+WIDTH, LABEL, LINE, TOP = 920, 420, 26, 30
 MOST_RATIO = 1000.0
 # The same process has the same colour everywhere.
 PROCESSES = (

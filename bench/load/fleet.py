@@ -155,11 +155,12 @@ class Fleet:
         self.loop.until(lambda: self._done >= enough, PATIENCE_S)
         return {"done": self._done}
 
-    def watch(self, seconds: float) -> Json:
-        """How many are done in so long."""
+    def watch(self, seconds: float, least: int = 20) -> Json:
+        """How many are done in so long; on a machine that is slow it goes on until there are at least a few."""
         before, self._times, self._refused = self._done, [], 0
         begun, cpu = time.perf_counter(), time.process_time()
-        self.loop.until(lambda: time.perf_counter() >= begun + seconds, 2 * seconds + 1)
+        ends, enough = begun + seconds, before + least
+        self.loop.until(lambda: time.perf_counter() >= ends and self._done >= enough, seconds + PATIENCE_S)
         said = {"seconds": time.perf_counter() - begun, "cpu": time.process_time() - cpu, "refused": self._refused}
         return {**_said(self._times), **said, "count": self._done - before}
 

@@ -76,7 +76,7 @@ def _jobs(load: Load, window: int, seconds: float, groups: Callable[[], Groups])
     used = counter.used()
     load.ask("stop")
     if not done["count"]:
-        raise RuntimeError(f"no job was done: {done}")
+        raise RuntimeError(f"no job was done with {window} under way: {done}")
     each = {name: 1e6 * spent / done["count"] for name, spent in {**used, "load generator": done["cpu"]}.items()}
     return Turn({"rate": done["count"] / done["seconds"], "refused": done["refused"]}, each)
 
