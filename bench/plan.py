@@ -18,7 +18,7 @@ GROWN = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`database` is None where each measure takes what the issue of it says, and both where it is about databases."""
+    """`database` is None where measures about databases take both, and the others SQLite."""
 
     quick: bool = False
     full_growth: bool = False
