@@ -40,7 +40,6 @@ export function listen(base, clientId, tell) {
   socket.binaryType = "arraybuffer";
   socket.addEventListener("open", () => {
     heard.open = true;
-    settle();
   });
   socket.addEventListener("close", () => {
     heard.open = false;
@@ -48,6 +47,8 @@ export function listen(base, clientId, tell) {
     wake();
   });
   socket.addEventListener("message", ({ data }) => {
+    // It greets with its state, and only from then on tells everything.
+    settle();
     const message = read(data);
     if (isEnd(message)) wake();
     else if (message) tell(shareOf(message), message.data.node);

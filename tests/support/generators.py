@@ -202,9 +202,9 @@ class ComfyUI(Generator):
     def socket(self, wire: Server, question: Question) -> None:
         """Listeners hear of the work that they asked for."""
         client = question.query["clientId"]
+        self.listeners[client] = wire
         with suppress(ConnectionClosed):
             wire.send(json.dumps({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}}}))
-            self.listeners[client] = wire
             while True:
                 wire.receive()
         self.listeners.pop(client, None)
