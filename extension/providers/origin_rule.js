@@ -1,9 +1,10 @@
 /**
  * A rule of this browser session that takes the Origin header from what this extension sends to one address. ComfyUI
  * turns requests away whose Origin is not its own; it is there against foreign web pages, which this rule leaves alone.
+ * No rule reaches the handshake of a socket: it goes unheard, and ComfyUI is asked now and then instead.
  */
 
-const RESOURCES = /** @type {const} */ (["xmlhttprequest", "websocket", "other"]);
+const RESOURCES = /** @type {const} */ (["xmlhttprequest", "other"]);
 const KINDS = 2 ** 30;
 
 /**
