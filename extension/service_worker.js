@@ -10,7 +10,9 @@ chrome.runtime.onInstalled.addListener(wake);
 chrome.runtime.onStartup.addListener(wake);
 chrome.alarms.onAlarm.addListener(wake);
 subscribe((settings) => void worker.change(settings));
-chrome.runtime.onMessage.addListener((question, _sender, respond) => {
+chrome.runtime.onUpdateAvailable.addListener(() => worker.update());
+chrome.runtime.onMessage.addListener((question, sender, respond) => {
+  if (sender.origin !== location.origin) return false; // a web page that a recipe works in asks for nothing
   void worker.answer(question).then(respond);
   return true;
 });

@@ -125,7 +125,7 @@ export class Desk {
     this.#tasks.set(job.requestId, task);
     this.#events.changed();
     if (known && !reusable) await this.#ledger.dropPictures(job.requestId);
-    await this.#ledger.keepJob(record);
+    if (this.#has(task)) await this.#ledger.keepJob(record);
     await this.#tidy();
     this.#pump();
   }

@@ -33,7 +33,7 @@ export async function findSocket({ server, token }, signal) {
       cache: "no-store",
       credentials: "omit",
     });
-    return await socketOf(answer);
+    return encryptedLike(server, await socketOf(answer));
   } catch (problem) {
     if (problem instanceof NoWayIn) throw problem;
     throw new NoWayIn({ state: "waiting", why: `The server at ${server} cannot be reached.` });
@@ -46,6 +46,16 @@ async function socketOf(answer) {
   if (!answer.ok) throw new NoWayIn(ofAnswer(answer.status, wordsOf(body), answer.headers.get("Retry-After")));
   if (/^wss?:\/\//i.test(body?.url) && URL.canParse(body.url)) return body.url;
   throw new NoWayIn({ state: "waiting", why: "What answers at this address is no Imagefleet server." });
+}
+
+/**
+ * A server behind a proxy may not know that it is reached over TLS; the token goes no way that is less safe.
+ *
+ * @param {string} server
+ * @param {string} url
+ */
+function encryptedLike(server, url) {
+  return server.startsWith("https:") ? url.replace(/^ws:/i, "wss:") : url;
 }
 
 /** @param {any} body */

@@ -6,6 +6,7 @@
 
 /** The server takes no larger messages; this counts bytes. */
 export const MOST_MESSAGE_BYTES = 1_000_000;
+const DAY_MS = 86_400_000;
 
 /**
  * @typedef {{type: "authentication_required"}
@@ -93,8 +94,13 @@ export function failed(job, { error, reason, code, retryable, retryAfterMs }) {
     ...given("reason", reason),
     ...given("code", code),
     ...given("retryable", retryable),
-    ...given("retryAfterMs", retryAfterMs),
+    ...given("retryAfterMs", wholeMs(retryAfterMs)),
   };
+}
+
+/** The server takes whole numbers, up to a day. @param {unknown} value */
+function wholeMs(value) {
+  return typeof value === "number" && value >= 0 ? Math.min(DAY_MS, Math.round(value)) : undefined;
 }
 
 /** @param {string} type @param {Job} job */

@@ -45,6 +45,7 @@ export class Worker {
   /** @type {import("../shared/types.js").Status["notTaking"]} */
   #notTaking = "";
   #introducedAsTaking = true;
+  #updateWaits = false;
   #ready = this.#boot();
 
   /** Something happened that may have woken us: see that there is a connection. */
@@ -52,6 +53,13 @@ export class Worker {
     await this.#ready;
     this.#mindTaking();
     this.#connection.ensure();
+    if (this.#updateWaits && this.#desk.ids.length === 0) chrome.runtime.reload();
+  }
+
+  /** There is a newer version: Chrome would wait for ever for a worker that never sleeps. */
+  update() {
+    this.#updateWaits = true;
+    void this.wake();
   }
 
   /** @param {Settings} settings */

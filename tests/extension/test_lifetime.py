@@ -136,6 +136,28 @@ def test_a_result_made_while_the_server_was_away_is_delivered_when_it_is_back(br
     browser.until_status("status.state === 'connected' && status.unsent === 0", BACK_S)
 
 
+def test_a_worker_that_was_ended_while_the_server_was_away_finds_it_when_it_is_back(
+    browser: Chromium, lone: Service
+) -> None:
+    draw(browser, "outage")
+    before = standing(browser, lone)
+    lone.stop("web0", signal.SIGKILL)
+    browser.until_status("status.state === 'waiting'")
+    browser.kill_worker()
+    lone.start("web0")
+    lone.ready()
+
+    name = before["extensionId"]
+
+    def is_back() -> bool:
+        """As the service sees it: a page of the extension would wake the worker."""
+        extensions = lone.get("/api/extensions?connected=true&limit=100").json["extensions"]
+        return any(each["extensionId"] == name and each["since"] > before["since"] for each in extensions)
+
+    until(is_back, BACK_S, "the extension to be back")
+    assert completed(lone, lone.submit("a fox", model="outage", parameters=SMALL))
+
+
 def test_a_server_that_restarts_in_good_order_is_come_back_to(browser: Chromium, lone: Service) -> None:
     draw(browser, "restart")
 

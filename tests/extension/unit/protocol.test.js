@@ -71,6 +71,11 @@ test("a heartbeat says how things are", () => {
   });
 });
 
+test("a pause is told in whole ms, and is no longer than a day", () => {
+  const told = (retryAfterMs) => failed(JOB, { error: "No", retryAfterMs }).retryAfterMs;
+  assert.deepEqual([1.5, 1e12, -1, NaN, "7"].map(told), [2, 86_400_000, undefined, undefined, undefined]);
+});
+
 test("reports carry what the job came with, and nothing that it came without", () => {
   const known = { ...JOB, correlationId: "c", lease: "l" };
   assert.deepEqual(progress(known, 33.9, "Drawing"), {
