@@ -80,7 +80,7 @@ def test_an_address_is_typed_and_the_first_job_is_done(browser: Chromium, person
     assert person.see("document.querySelector('#address').value") == service.url()
     result = service.final(service.submit("a lighthouse", model="of-the-options"))
     assert result["status"] == "completed"
-    browser.until_status("status.today.done === 1 && status.unsent === 0")
+    browser.until_status("status.today.done > 0 && status.unsent === 0")
 
 
 def test_an_address_where_nobody_answers_is_told_and_tried_again(person: Person) -> None:
@@ -296,7 +296,6 @@ def test_the_demonstration_recipe_is_loaded_and_makes_a_picture(tmp_path: Path, 
 
         person.choose("#trial-provider", saved(browser)["providers"][0]["id"])
         person.click("#trial-start")
-        person.until_says("#trial-said", "Working")
         person.wait("document.querySelector('#trial-said').dataset.tone", 60)
         assert person.text("#trial-said") == "Done."
         assert person.see("document.querySelector('#trial-picture').naturalWidth") == 512

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.support.chromium import Chromium, Page
+from tests.support.waiting import until
 
 # Whatever a page complains of: errors, refused by its policy, files that are not there.
 NOTING = """
@@ -57,11 +58,14 @@ class Person:
     def click(self, selector: str) -> None:
         """With the mouse, in its middle."""
         self.page.call("Page.bringToFront")
-        where = self.see(
-            f"(element => {{ element.scrollIntoView({{block: 'center', behavior: 'instant'}});"
-            f" const {{left, top, width, height}} = element.getBoundingClientRect();"
-            f" return {{x: left + width / 2, y: top + height / 2}}; }})({_find(selector)})"
-        )
+        seen: list[Any] = [None]
+
+        def still() -> Any:
+            """Where it is, once it stays there: a page may be scrolling yet."""
+            seen.append(self.see(f"({PLACE})({_find(selector)})"))
+            return seen[-1] if seen[-1] == seen[-2] else None
+
+        where = until(still, what=f"{selector} to be in reach")
         for kind in ("mousePressed", "mouseReleased"):
             self.page.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)
 
@@ -136,6 +140,14 @@ class Person:
         return found
 
 
+# The middle of an element, or null where something else lies over it.
+PLACE = """(element) => {
+  element.scrollIntoView({block: "center", behavior: "instant"});
+  const {left, top, width, height} = element.getBoundingClientRect();
+  const [x, y] = [left + width / 2, top + height / 2];
+  const there = document.elementFromPoint(x, y);
+  return element.contains(there) || element.closest("label")?.contains(there) ? {x, y} : null;
+}"""
 # The element that has the focus, or null where none has. Each is told from any other by its number.
 STEP = """(element => {
   if (element === document.body || element instanceof HTMLDialogElement) return null;
