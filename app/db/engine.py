@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
 
+from app.db.grouping import Groups
 from app.domain.errors import Unavailable
 
 T = TypeVar("T")
@@ -40,6 +42,9 @@ def _now_postgresql(_element: object, _compiler: object, **_: object) -> str:
     return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
+_NOW = select(now_ms())
+
+
 class Transaction:
     """One write: its connection, its time, and what is to be done once it is committed."""
 
@@ -52,8 +57,18 @@ class Transaction:
     def now(self) -> int:
         """The database's time in ms, read once a transaction."""
         if self._now is None:
-            self._now = int(self.connection.execute(select(now_ms())).scalar_one())
+            self._now = self._clock()
         return self._now
+
+    @property
+    def writes_alone(self) -> bool:
+        """True where no other transaction writes before this one ends: SQLite's writers follow one another."""
+        return self.connection.dialect.name == "sqlite"
+
+    def _clock(self) -> int:
+        if self.writes_alone:
+            return time.time_ns() // 1_000_000  # SQLite has no clock of its own: it would ask this one
+        return int(self.connection.execute(_NOW).scalar_one())
 
     def upsert(self, table: Table) -> Any:
         """An INSERT into `table` that can be told what to do on a conflict."""
@@ -61,11 +76,8 @@ class Transaction:
         return dialect.insert(table)
 
     def one_at_a_time(self, room: str, name: str) -> None:
-        """Wait for every other transaction that is at this place (`name` in `room`); those that come later wait for us.
-
-        SQLite needs nothing: its writers follow one another anyway.
-        """
-        if self.connection.dialect.name == "postgresql":
+        """Wait for every other transaction that is at this place (`name` in `room`); those that come later wait for us."""
+        if not self.writes_alone:
             keys = (func.hashtext(room), func.hashtext(name))
             self.connection.execute(select(func.pg_advisory_xact_lock(*keys)))
 
@@ -95,8 +107,9 @@ class Database:
     def __init__(self, url: str, reader: Runner = inline, writer: Runner = inline) -> None:
         self.engine = make_engine(url)
         self._writing = make_engine(url).execution_options(write=True)
-        aside = self.engine.dialect.name == "sqlite"
-        self._reader, self._writer = (reader, writer) if aside else (inline, inline)
+        is_sqlite = self.engine.dialect.name == "sqlite"
+        self._reader = reader if is_sqlite else inline
+        self._groups = Groups(self._writing, writer) if is_sqlite else None
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent view of the database. Raises Unavailable where it cannot be reached."""
@@ -105,7 +118,8 @@ class Database:
             with self.engine.begin() as connection:
                 return work(connection)
 
-        return self._available(self._reader, run)
+        result: T = self._available(lambda: self._reader(run))
+        return result
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` as one transaction, then what it left for after the commit.
@@ -113,13 +127,11 @@ class Database:
         `work` may run more than once where the database broke a deadlock. Raises Unavailable where it cannot be reached.
         """
 
-        def run() -> tuple[Transaction, T]:
-            with self._writing.begin() as connection:
-                transaction = Transaction(connection)
-                result = work(transaction)
-            return transaction, result
+        def run(connection: Connection) -> tuple[Transaction, T]:
+            transaction = Transaction(connection)
+            return transaction, work(transaction)
 
-        transaction, result = self._available(self._writer, run)
+        transaction, result = self._available(lambda: self._commit(run))
         transaction.committed()
         return result
 
@@ -128,17 +140,24 @@ class Database:
         self.engine.dispose()
         self._writing.dispose()
 
-    def _available(self, runner: Runner, run: Callable[[], T]) -> T:
+    def _commit(self, work: Callable[[Connection], T]) -> T:
+        if self._groups is not None:
+            result: T = self._groups.carry_out(work)
+            return result
+        with self._writing.begin() as connection:
+            return work(connection)
+
+    @staticmethod
+    def _available(run: Callable[[], T]) -> T:
         for tries_left in reversed(range(DEADLOCK_TRIES)):
             try:
-                result: T = runner(run)
+                return run()
             except (OperationalError, InterfaceError, PoolTimeout) as error:
                 if _is_deadlock(error) and tries_left:
                     continue
                 raise Unavailable(
                     "The database cannot be reached or is busy; try again shortly.", retry_after_s=2
                 ) from error
-            return result
         raise AssertionError("unreachable")
 
 
