@@ -17,6 +17,7 @@ from app import logs
 from app.config import BadSetting, Settings
 
 DISPATCH = "dispatch"
+HOUSEKEEPING = "housekeeping"
 DOWNLOAD = "download"
 MOST_IMAGES = 10  # of one request: each may take the whole DOWNLOAD_TIMEOUT_MS
 JUDGING_S = 10  # and to be decoded and packed
@@ -40,9 +41,10 @@ def configured(settings: Settings) -> Celery:
     app = Celery("imagefleet", broker=broker_url(settings.redis_url))
     app.conf.update(
         include=["worker.pool", "worker.dispatch", "worker.download", "worker.housekeeping"],
-        # What goes where: a slow image host holds up downloads, never the hand-off of requests.
+        # What goes where: a slow image host holds up downloads, never the hand-off of requests; and what waits for
+        # dispatch is nothing but wakes, of which one is as good as many.
         task_default_queue=DISPATCH,
-        task_routes={"dispatch.*": DISPATCH, "housekeeping.*": DISPATCH, "download.*": DOWNLOAD},
+        task_routes={"dispatch.*": DISPATCH, "housekeeping.*": HOUSEKEEPING, "download.*": DOWNLOAD},
         # JSON alone: a message can name a task and an id, and nothing that is executed.
         task_serializer="json",
         accept_content=["json"],

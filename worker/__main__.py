@@ -1,42 +1,43 @@
-"""`python -m worker`: two Celery workers, one a queue, so that slow image hosts never hold up the hand-off of requests."""
+"""`python -m worker`: two Celery workers, so that slow image hosts never hold up the hand-off of requests."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 
 from app.config import BadSetting, Settings
 from app.launch.console import complain, say
 from app.launch.service import Service
 from app.launch.supervisor import Supervisor
-from celery_config import DISPATCH, DOWNLOAD
+from celery_config import DISPATCH, DOWNLOAD, HOUSEKEEPING
 
 GRACE_S = 25.0  # more than worker_soft_shutdown_timeout, which running tasks are given to end
 DISPATCHERS = 2  # a sweep that takes long does not hold up the hand-off
 
 
-def worker(queue: str, concurrency: int, log_level: str) -> Service:
-    """A Celery worker for one queue."""
+def worker(name: str, queues: Sequence[str], concurrency: int, log_level: str) -> Service:
+    """A Celery worker for some of the queues."""
     command = [sys.executable, "-m", "celery", "-A", "celery_config", "--quiet", "worker"]
     options = [
-        f"--queues={queue}",
+        f"--queues={','.join(queues)}",
         f"--concurrency={concurrency}",
-        f"--hostname={queue}-{os.getpid()}@%h",
+        f"--hostname={name}-{os.getpid()}@%h",
         f"--loglevel={log_level}",
         "--pool=prefork",
         "--without-gossip",
         "--without-mingle",
     ]
     # SIGTERM alone would wait for running tasks for ever; remapped, they have their grace and go back to the queue.
-    return Service(queue, (*command, *options), GRACE_S, {"REMAP_SIGTERM": "SIGQUIT"})
+    return Service(name, (*command, *options), GRACE_S, {"REMAP_SIGTERM": "SIGQUIT"})
 
 
 async def run(settings: Settings) -> None:
     """Keep both running until SIGTERM or SIGINT."""
     async with Supervisor(say, stop_together=True) as supervisor:
-        supervisor.start(worker(DISPATCH, DISPATCHERS, settings.log_level))
-        supervisor.start(worker(DOWNLOAD, settings.worker_processes, settings.log_level))
+        supervisor.start(worker(DISPATCH, (DISPATCH, HOUSEKEEPING), DISPATCHERS, settings.log_level))
+        supervisor.start(worker(DOWNLOAD, (DOWNLOAD,), settings.worker_processes, settings.log_level))
         await supervisor.run()
 
 

@@ -60,12 +60,11 @@ def test_a_wake_names_its_task_and_goes_to_its_queue(
     assert (headers["task"], args, headers[CORRELATION_HEADER]) == (DOWNLOAD, ["request-1"], "correlation-1")
 
 
-def test_wakes_that_nobody_takes_do_not_pile_up_and_go_stale_by_no_clock(
-    tasks: CeleryTasks, client: redis.Redis
-) -> None:
+def test_wakes_that_nobody_takes_do_not_pile_up_and_go_stale_by_no_clock(redis_url: str, client: redis.Redis) -> None:
+    celery = configured(dataclasses.replace(Settings.from_env({}), redis_url=redis_url))
     for _ in range(ENOUGH + 5):
         background = Background("test")
-        CeleryTasks(tasks._celery, background, client).assign()
+        CeleryTasks(celery, background, client).assign()
         background.close(10)
     messages = sent(client, DISPATCH)
     assert len(messages) == ENOUGH

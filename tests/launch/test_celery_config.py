@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.config import Settings
-from celery_config import DISPATCH, DOWNLOAD, broker_url, configured
+from celery_config import DISPATCH, DOWNLOAD, HOUSEKEEPING, broker_url, configured
 from worker.__main__ import GRACE_S, worker
 
 
@@ -27,7 +27,7 @@ def test_downloads_have_a_queue_of_their_own() -> None:
     queues = {
         name: routes.route({}, name)["queue"].name for name in ("dispatch.assign", "housekeeping.sweep", "download.run")
     }
-    assert queues == {"dispatch.assign": DISPATCH, "housekeeping.sweep": DISPATCH, "download.run": DOWNLOAD}
+    assert queues == {"dispatch.assign": DISPATCH, "housekeeping.sweep": HOUSEKEEPING, "download.run": DOWNLOAD}
 
 
 def test_a_message_comes_back_only_after_its_task_must_have_ended() -> None:
@@ -43,4 +43,4 @@ def test_the_sweep_comes_as_often_as_the_setting_says_whatever_the_clocks_say() 
 
 def test_a_worker_is_given_longer_to_end_than_it_gives_its_tasks() -> None:
     assert configured(Settings.from_env({})).conf.worker_soft_shutdown_timeout < GRACE_S
-    assert worker(DOWNLOAD, 3, "info").grace_s == GRACE_S
+    assert worker(DOWNLOAD, (DOWNLOAD,), 3, "info").grace_s == GRACE_S
