@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.errors import GENERATION_FAILED, RATE_LIMIT
+from app.domain.errors import GENERATION_FAILED, INVALID_PROMPT, RATE_LIMIT, TIMEOUT
 from app.domain.messages import ImageGenerationFailed
 
 
@@ -33,6 +33,9 @@ class Verdict:
     pause_ms: int | None = None
 
 
+# Of an extension's own codes those of the contract that say why nothing was made are passed on to the client.
+_TOLD = frozenset({RATE_LIMIT, INVALID_PROMPT, GENERATION_FAILED, TIMEOUT})
+
 _REFUSED = re.compile(
     r"content.?policy|policy violation|moderation|safety system|nsfw|not allowed|prohibited|"
     r"(?<!connection.)refused|unsupported|invalid.(prompt|size|parameter)|too large",
@@ -45,7 +48,8 @@ def judge(failure: ImageGenerationFailed) -> Verdict:
     """What to do about a failure that an extension reported."""
     blame = _blame(failure)
     retry = blame is not Blame.JOB if failure.retryable is None else failure.retryable
-    code = RATE_LIMIT if blame is Blame.SITE else GENERATION_FAILED
+    derived = RATE_LIMIT if blame is Blame.SITE else GENERATION_FAILED
+    code = failure.code if failure.code in _TOLD else derived
     return Verdict(blame, code, retry, failure.retry_after_ms)
 
 

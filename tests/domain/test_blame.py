@@ -72,3 +72,18 @@ def test_the_extensions_word_on_another_try_goes_before_ours() -> None:
     assert judge(ImageGenerationFailed("r", "NSFW", retryable=True)).retry
     assert not judge(ImageGenerationFailed("r", "It failed", retryable=False)).retry
     assert judge(ImageGenerationFailed("r", "It failed", retryable=False)).blame is Blame.JOB
+
+
+def test_a_code_of_the_contract_that_the_extension_sends_is_the_clients() -> None:
+    logged_out = ImageGenerationFailed(
+        "r", "Logged out", code="ERR_GENERATION_FAILED", retryable=True, retry_after_ms=9
+    )
+    assert judge(logged_out).code == "ERR_GENERATION_FAILED"
+    assert judge(logged_out).blame is Blame.SITE
+    assert judge(ImageGenerationFailed("r", "Refused", code="ERR_INVALID_PROMPT")).code == "ERR_INVALID_PROMPT"
+    assert judge(ImageGenerationFailed("r", "Too slow", code="ERR_TIMEOUT")).code == "ERR_TIMEOUT"
+
+
+@pytest.mark.parametrize("code", ["ERR_DOWNLOAD_FAILED", "ERR_UNAUTHORIZED", "content_policy_violation", "<script>"])
+def test_any_other_code_is_read_and_not_passed_on(code: str) -> None:
+    assert judge(ImageGenerationFailed("r", "?", code=code)).code == "ERR_GENERATION_FAILED"
