@@ -19,6 +19,7 @@ from app.services.tools import Tools
 
 REMEMBERED_S = 1.0
 REMEMBERED = 10_000
+NEVER = (float("-inf"), None)
 
 log = logs.get(__name__)
 
@@ -191,17 +192,30 @@ class _Memory:
         self._found: dict[tuple[str, str], tuple[float, Any]] = {}
         self._used: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
+        self._looking: dict[tuple[str, str], threading.Lock] = {}
 
     def find(self, name: tuple[str, str], look: Callable[[], Any]) -> Any:
-        """What `look` found within the last moment, or finds now."""
-        at, found = self._found.get(name, (float("-inf"), None))
+        """What `look` found within the last moment, or finds now. Of many who ask at once, one looks for all."""
+        at, found = self._found.get(name, NEVER)
         if time.monotonic() - at < self._kept_s:
             return found
-        began, found = time.monotonic(), look()
-        if found is not None:
+        with self._lock:
+            one = self._looking.setdefault(name, threading.Lock())
+        with one:
+            at, found = self._found.get(name, NEVER)
+            return found if time.monotonic() - at < self._kept_s else self._look(name, look)
+
+    def _look(self, name: tuple[str, str], look: Callable[[], Any]) -> Any:
+        began = time.monotonic()
+        try:
+            found = look()
+            if found is not None:
+                with self._lock:
+                    self._keep(self._found, name, (began, found))
+            return found
+        finally:
             with self._lock:
-                self._keep(self._found, name, (began, found))
-        return found
+                self._looking.pop(name, None)
 
     def first_use(self, name: tuple[str, str]) -> bool:
         """True once a minute for each name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from app.domain.errors import Forbidden, InvalidRequest, NotFound, Unauthorized
 from app.domain.messages import Authenticate
 from app.services.access import Access
 from tests.support.crew import Crew
+from tests.support.statements import noted
 from tests.support.waiting import until
 
 BOTH = (Scope.READ, Scope.WRITE)
@@ -256,3 +258,12 @@ def _refused(access: Access, shown: str) -> bool:
     except Unauthorized:
         return True
     return False
+
+
+def test_of_many_who_show_the_same_at_once_one_looks_for_all(secrets: Crew) -> None:
+    proof = secrets.house.access.authenticate(str(secrets.house.accounts.create_key("ann", BOTH)))
+    access = Access(secrets.bench.tools, remembered_s=60)
+    with ThreadPoolExecutor(16) as pool, noted("api_keys") as asked:
+        for done in [pool.submit(access.check_still_good, proof) for _ in range(64)]:
+            done.result()
+    assert len(asked) == 1
