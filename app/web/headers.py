@@ -14,8 +14,10 @@ def install(app: Flask) -> None:
 
 def _add(response: Response) -> Response:
     """An answer that says otherwise (the pages, the pictures) keeps what it says."""
+    said = {name.lower() for name, _ in response.headers}
     for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name.lower() not in said:
+            response.headers.add(name, value)  # setdefault looks through all of them again, for each
     if request.is_secure:
         response.headers.setdefault(*HSTS)
     return response

@@ -11,8 +11,8 @@ from typing import cast
 
 import redis
 from flask import Flask, Response, current_app, g
-from flask_limiter import Limiter, RateLimitExceeded
-from limits import RateLimitItem
+from flask_limiter import Limiter
+from limits import RateLimitItem, parse
 from limits.storage import RedisStorage, Storage
 from limits.strategies import STRATEGIES, RateLimiter
 from limits.util import WindowStats
@@ -102,18 +102,15 @@ class RateLimits:
             headers_enabled=False,
         )
         self._limiter.init_app(app)
-        self._hit = self._limiter.shared_limit(_as_text(self.limits), scope="generate")(_nothing)
+        self._item = parse(_as_text(self.limits))
 
     def charge(self, caller: Caller, claimed_user: str) -> None:
         """One submission more. Raises RateLimited, with the time to come back."""
         g.counted = dict(counted(self.limits, caller, claimed_user))
-        if not g.counted:
-            return
-        try:
-            self._hit()
-        except RateLimitExceeded:
+        # The strategy is asked itself: a view's decorator would work out anew which limits there are, at every request.
+        if g.counted and not self._limiter.limiter.hit(self._item):
             kind, debt_us = _narrowest(g.counted, g.taken)
-            raise kind.refusal(kind.bucket.wait_us(debt_us)) from None
+            raise kind.refusal(kind.bucket.wait_us(debt_us))
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -162,7 +159,3 @@ def _as_text(limits: Limits) -> str:
     """For Flask-Limiter, which wants it in its own words and leaves the counting to the strategy."""
     most = max(1, limits.rate_requests or limits.rate_per_address or limits.rate_global)
     return f"{most} per {max(1, math.ceil(limits.rate_window_ms / 1000))} seconds"
-
-
-def _nothing() -> None:
-    """What Flask-Limiter guards: it counts when this is called, so that what is refused as invalid costs nothing."""
