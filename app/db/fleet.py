@@ -1,22 +1,25 @@
-"""The fleet: which extensions there are, which are connected through which web process, and who has a free slot."""
+"""The fleet: which extensions there are, and which are connected through which web process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, select, union, update
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import BigInteger, Connection, bindparam, case, delete, func, select, union, update
 
+from app.db import slots
 from app.db.engine import Transaction, now_ms
-from app.db.tables import extensions, hubs, jobs
+from app.db.tables import extensions, hubs
 from app.domain.errors import Unauthorized
 from app.domain.messages import Authenticate
-from app.domain.policy import Candidate, Member
-from app.domain.states import Status
+from app.domain.policy import Member
 
-# after a failure, one job at a time shows whether it is well again
-_slots = case((extensions.c.failures > 0, 1), else_=extensions.c.max_concurrent)
+# every result asks it, so it is built once
+_SUCCEEDED = (
+    update(extensions)
+    .where(extensions.c.id == bindparam("extension_id"))
+    .values(last_success_at=bindparam("at", type_=BigInteger), failures=0, cooldown_until=0, cooldown_reason=None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,72 +87,9 @@ def socket_of(connection: Connection, extension_id: str) -> Socket | None:
     return None if row is None else Socket(row.hub_id, row.connection_id)
 
 
-def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]:
-    """Connected extensions that take work now and have a free slot, least busy first."""
-    names = ("id", "connection_id", "hub_id", "capabilities", "held", "last_success_at")
-    query = (
-        select(*(extensions.c[name] for name in names), _slots.label("slots"))
-        .where(_takes_work())
-        .order_by(extensions.c.held, extensions.c.last_success_at.desc(), extensions.c.id)
-        .limit(limit)
-        .offset(offset)
-    )
-    return [
-        Candidate(
-            extension_id=row.id,
-            connection_id=row.connection_id,
-            hub_id=row.hub_id,
-            capabilities=tuple(row.capabilities),
-            held=row.held,
-            max_concurrent=row.slots,
-            last_success_at=row.last_success_at,
-        )
-        for row in connection.execute(query)
-    ]
-
-
-def take_slot(tx: Transaction, candidate: Candidate) -> bool:
-    """Hold the extension's row and see that it still has a free slot on the same connection.
-
-    Whoever assigns to the same extension waits here, so that two workers never give it more than it takes.
-    """
-    row = tx.connection.execute(
-        select(extensions.c.max_concurrent)
-        .where(
-            extensions.c.id == candidate.extension_id,
-            extensions.c.connection_id == candidate.connection_id,
-            _takes_work(),
-        )
-        .with_for_update()
-    ).first()
-    return row is not None and held(tx.connection, candidate.extension_id) < row.max_concurrent
-
-
-def held(connection: Connection, extension_id: str) -> int:
-    """How many jobs the extension holds."""
-    query = select(func.count()).where(jobs.c.holder == extension_id, jobs.c.status == Status.PROCESSING.value)
-    return connection.execute(query).scalar_one()
-
-
-def recount(tx: Transaction, extension_id: str) -> None:
-    """Write down how many jobs the extension holds; counted anew each time, so it cannot drift.
-
-    Its row is held before it is counted: counts made at the same time would miss each other's changes.
-    """
-    tx.connection.execute(select(extensions.c.id).where(extensions.c.id == extension_id).with_for_update())
-    count = select(func.count()).where(jobs.c.holder == extension_id, jobs.c.status == Status.PROCESSING.value)
-    tx.connection.execute(
-        update(extensions).where(extensions.c.id == extension_id).values(held=count.scalar_subquery())
-    )
-
-
 def succeeded(tx: Transaction, extension_id: str) -> None:
     """The extension made its pictures: it is well again."""
-    tx.connection.execute(
-        update(extensions)
-        .where(extensions.c.id == extension_id)
-        .values(last_success_at=tx.now, failures=0, cooldown_until=0, cooldown_reason=None)
-    )
+    tx.connection.execute(_SUCCEEDED, {"extension_id": extension_id, "at": tx.now})
 
 
 def failures(connection: Connection, extension_id: str) -> int:
@@ -181,7 +121,7 @@ def connected(connection: Connection, limit: int = 10_000) -> list[Member]:
         extensions.c.capabilities,
         extensions.c.available,
         extensions.c.held,
-        _slots,
+        slots.AT_ONCE,
         extensions.c.cooldown_until,
         extensions.c.cooldown_reason,
     )
@@ -236,13 +176,3 @@ def _pause(tx: Transaction, pause_ms: int, reason: str) -> dict[str, Any]:
     until = tx.now + pause_ms
     later = case((extensions.c.cooldown_until > until, extensions.c.cooldown_until), else_=until)
     return {"cooldown_until": later, "cooldown_reason": reason[:400]}
-
-
-def _takes_work() -> ColumnElement[bool]:
-    return (
-        extensions.c.connected
-        & extensions.c.available
-        & (extensions.c.held < extensions.c.max_concurrent)
-        & (extensions.c.cooldown_until <= now_ms())
-        & (extensions.c.held < _slots)
-    )

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, literal, select
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Integer, bindparam, exists, func, literal, select
 
 from app.db.tables import images, jobs
 from app.domain.ids import time_ordered_id
 from app.domain.states import Status
 
+# Asked for every request: built once, and one question for both.
+_line = select(jobs.c.place).where(
+    jobs.c.user_id == bindparam("user_id"), jobs.c.status == literal(Status.ACCEPTED.value)
+)
+_LINE = select(
+    _line.order_by(jobs.c.place.desc()).limit(1).scalar_subquery(),
+    exists(_line.order_by(jobs.c.place).offset(bindparam("before", type_=Integer)).limit(1).subquery().select()),
+)
 
-def waits_for(connection: Connection, user_id: str, count: int) -> bool:
-    """True where `count` of the user's jobs wait, or more."""
-    line = select(literal(1)).where(jobs.c.user_id == user_id, jobs.c.status == Status.ACCEPTED.value)
-    return connection.execute(line.order_by(jobs.c.place).offset(count - 1).limit(1)).first() is not None
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A user's requests that wait: the place of the last of them, and whether there are as many as was asked about."""
+
+    last_place: int | None
+    full: bool
+
+
+def line(connection: Connection, user_id: str, count: int) -> Line:
+    """How a user's requests stand in the line; it is full where `count` of them wait, or more."""
+    row = connection.execute(_LINE, {"user_id": user_id, "before": count - 1}).one()
+    return Line(row[0], bool(row[1]))
 
 
 def accepted_since(connection: Connection, user_id: str, since_ms: int, count: int) -> int | None:

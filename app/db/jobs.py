@@ -6,14 +6,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, literal, or_, select, union_all, update
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
+from app.db import moving
 from app.db.engine import Transaction, now_ms
 from app.db.tables import jobs
-from app.domain.states import FINAL, TABLE, Status, Step
-
-Condition = ColumnElement[bool]
+from app.domain.states import FINAL, Status, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,7 @@ class Job:
     finished_at: int | None
 
 
-def _one_of(name: str, *statuses: str) -> Condition:
+def _one_of(name: str, *statuses: str) -> ColumnElement[bool]:
     """Written out in the statement, as it is in the index: SQLite uses that index for nothing else."""
     return jobs.c.status.in_(bindparam(name, statuses, expanding=True, literal_execute=True))
 
@@ -68,6 +80,27 @@ _ended = _one_of("ended", "completed", "failed", "cancelled")
 COLUMNS = [jobs.c[each.name] for each in fields(Job)]
 
 
+# What is asked for every request is built once: building a statement costs more than SQLite takes to carry it out.
+_ADD = insert(jobs).inline()
+_FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
+_FIND_TO_CHANGE = _FIND.with_for_update()
+_due = (jobs.c.status == literal(Status.ACCEPTED.value), jobs.c.due_at <= now_ms())
+_LINE = select(*COLUMNS).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(bindparam("most", type_=Integer))
+_LINE_OF_MODEL = _LINE.where(jobs.c.model == bindparam("model"))
+_ANYONE = select(literal(1)).where(*_due).limit(1)
+# A new row, where nothing else is said: `tables.jobs` says the same to the database.
+_NEW = dict.fromkeys(each.name for each in fields(Job)) | {
+    "status": Status.ACCEPTED,
+    "progress": 0,
+    "version": 1,
+    "last_event": 0,
+    "attempt": 0,
+    "handed_over": False,
+    "strikes": 0,
+    "download_attempt": 0,
+}
+
+
 def _job(row: Row[Any]) -> Job:
     values = row._asdict()
     return Job(**{**values, "status": Status(values["status"])})
@@ -75,43 +108,30 @@ def _job(row: Row[Any]) -> Job:
 
 def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     """Insert a new request with status accepted; its times are the transaction's."""
-    row = tx.connection.execute(
-        insert(jobs)
-        .values(id=job_id, status=Status.ACCEPTED, created_at=tx.now, updated_at=tx.now, due_at=tx.now, **values)
-        .returning(*COLUMNS)
-    ).one()
-    return _job(row)
+    row = {**_NEW, "id": job_id, "created_at": tx.now, "updated_at": tx.now, "due_at": tx.now, **values}
+    tx.connection.execute(_ADD, row)
+    return Job(**row)
 
 
-def move(tx: Transaction, job_id: str, step: Step, *conditions: Condition, **values: Any) -> Job | None:
-    """Take `step` where the job still stands in one of its sources and every condition holds; None where it does not.
+def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
+    """Take `step` where the job still stands in one of its sources and its columns are as `held` says; None where not.
 
     This is the compare-and-set that every change of a job goes through. None is normal: someone was faster.
+    Beside plain values, `held` takes AtMost, and `values` take Raised and Capped (see `moving`).
     """
-    transition = TABLE[step]
-    row = tx.connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.status.in_(transition.sources), *conditions)
-        .values(
-            status=transition.target,
-            version=jobs.c.version + 1,
-            last_event=jobs.c.last_event + (1 if transition.event else 0),
-            updated_at=now_ms(),
-            **values,
-        )
-        .returning(*COLUMNS)
-    ).one_or_none()
+    statement, parameters = moving.statement(step, {} if held is None else held, values)
+    row = tx.connection.execute(statement, {"job_id": job_id, **parameters}).one_or_none()
     return None if row is None else _job(row)
 
 
 def find(connection: Connection, job_id: str) -> Job | None:
     """The job of that id, or None."""
-    return _first(connection, select(*COLUMNS).where(jobs.c.id == job_id))
+    return _first(connection, _FIND, {"job_id": job_id})
 
 
 def find_to_change(tx: Transaction, job_id: str) -> Job | None:
     """The job of that id; nobody else changes it before this transaction ends."""
-    return _first(tx.connection, select(*COLUMNS).where(jobs.c.id == job_id).with_for_update())
+    return _first(tx.connection, _FIND_TO_CHANGE, {"job_id": job_id})
 
 
 def find_all(connection: Connection, job_ids: Iterable[str]) -> list[Job]:
@@ -135,22 +155,12 @@ def of_everybody(connection: Connection, status: Status | None, before: str | No
 
 def waiting(connection: Connection, models: frozenset[str] | None, limit: int) -> list[Job]:
     """The first jobs in the line that are due, for these models (None: for any)."""
-    line = select(*COLUMNS).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.due_at <= now_ms())
     if models is None:
-        return listed(connection, line.order_by(jobs.c.place, jobs.c.id).limit(limit))
+        return _all(connection, _LINE, {"most": limit})
     found = [
-        job
-        for model in sorted(models)
-        for job in listed(connection, line.where(jobs.c.model == model).order_by(jobs.c.place, jobs.c.id).limit(limit))
+        job for model in sorted(models) for job in _all(connection, _LINE_OF_MODEL, {"model": model, "most": limit})
     ]
     return sorted(found, key=lambda job: (job.place, job.id))[:limit]
-
-
-def last_place(connection: Connection, user_id: str) -> int | None:
-    """The place in the line of the user's last waiting job."""
-    query = select(func.max(jobs.c.place)).where(jobs.c.user_id == user_id, jobs.c.status == Status.ACCEPTED.value)
-    place: int | None = connection.execute(query).scalar_one()
-    return place
 
 
 def ahead_of(connection: Connection, job: Job, most: int) -> int:
@@ -207,13 +217,16 @@ def more_wait_than(connection: Connection, count: int) -> bool:
 
 def anyone_waiting(connection: Connection) -> bool:
     """True where at least one job waits and is due."""
-    query = select(literal(1)).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.due_at <= now_ms()).limit(1)
-    return connection.execute(query).first() is not None
+    return connection.execute(_ANYONE).first() is not None
 
 
 def listed(connection: Connection, query: Select[Any]) -> list[Job]:
     """The jobs that a query for `COLUMNS` finds."""
     return [_job(row) for row in connection.execute(query)]
+
+
+def _all(connection: Connection, query: Select[Any], parameters: Mapping[str, Any]) -> list[Job]:
+    return [_job(row) for row in connection.execute(query, parameters)]
 
 
 def _newest(connection: Connection, query: Select[Any], before: str | None, limit: int) -> list[Job]:
@@ -222,6 +235,6 @@ def _newest(connection: Connection, query: Select[Any], before: str | None, limi
     return listed(connection, query.order_by(jobs.c.id.desc()).limit(limit))
 
 
-def _first(connection: Connection, query: Select[Any]) -> Job | None:
-    row = connection.execute(query).first()
+def _first(connection: Connection, query: Select[Any], parameters: Mapping[str, Any]) -> Job | None:
+    row = connection.execute(query, parameters).first()
     return None if row is None else _job(row)

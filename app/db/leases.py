@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, select, update
+from sqlalchemy import Connection, case, select, update
 
-from app.db import jobs
+from app.db import jobs, moving
 from app.db.engine import Transaction, now_ms
 from app.db.jobs import Job
 from app.db.tables import jobs as table
 from app.domain.states import Status
 
 _PROCESSING = table.c.status == Status.PROCESSING.value
-
-
-def until(moment_ms: int) -> ColumnElement[int]:
-    """That moment, or the end of the attempt where that is earlier."""
-    return _earlier(table.c.attempt_until, moment_ms)
 
 
 def held_by(connection: Connection, extension_id: str) -> list[Job]:
@@ -38,7 +33,7 @@ def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **val
     Returns the ids of those that it still holds.
     """
     mine = (table.c.id.in_(list(held)), table.c.lease.in_(list(held.values())), _PROCESSING)
-    renewed = update(table).where(*mine).values(lease_until=until(moment_ms), handed_over=True, **values)
+    renewed = update(table).where(*mine).values(lease_until=moving.capped(moment_ms), handed_over=True, **values)
     return list(tx.connection.execute(renewed.returning(table.c.id)).scalars())
 
 
@@ -55,11 +50,7 @@ def put_off(tx: Transaction, by_ms: int, *, lease_ms: int, offer_ms: int, attemp
         update(table)
         .where(_PROCESSING)
         .values(
-            lease_until=_earlier(table.c.lease_until + by_ms, fresh),
-            attempt_until=_earlier(table.c.attempt_until + by_ms, tx.now + attempt_ms),
+            lease_until=moving.earlier(table.c.lease_until + by_ms, fresh),
+            attempt_until=moving.earlier(table.c.attempt_until + by_ms, tx.now + attempt_ms),
         )
     )
-
-
-def _earlier(one: ColumnElement[Any], other: ColumnElement[int] | int) -> ColumnElement[int]:
-    return case((one < other, one), else_=other)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from app.db import fleet, jobs, notes
+from app.db import fleet, jobs, slots
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.db.tables import jobs as table
 from app.domain import messages, policy
 from app.domain.clock import wire_time
 from app.domain.errors import NO_EXTENSION
@@ -18,10 +17,10 @@ from app.domain.tokens import UploadGrant
 from app.services import steps
 from app.services.requeueing import Requeueing
 from app.services.tools import Tools
+from app.services.upload_key import UploadKey
 
 BATCH = 100
 UNREACHABLE_MS = 1_000  # a hub that does not listen is back within that, or its extensions are not
-UPLOAD_KEY = "upload"
 
 
 class Dispatch:
@@ -30,6 +29,7 @@ class Dispatch:
     def __init__(self, tools: Tools, requeueing: Requeueing) -> None:
         self.tools = tools
         self.requeueing = requeueing
+        self._upload_key = UploadKey(tools)
 
     def assign_waiting(self) -> int:
         """Assign until nobody waits or nobody is free; returns how many jobs were given out."""
@@ -55,12 +55,12 @@ class Dispatch:
 
     def _free(self, passed_over: int) -> list[Candidate]:
         """The next of the free extensions, where anybody waits."""
-        return self.tools.database.read(lambda c: fleet.free(c, BATCH, passed_over) if jobs.anyone_waiting(c) else [])
+        return self.tools.database.read(lambda c: slots.free(c, BATCH, passed_over) if jobs.anyone_waiting(c) else [])
 
     def _assign_to(self, free: list[Candidate]) -> int:
         models = self._models(free)
-        slots = min(BATCH, sum(candidate.slots for candidate in free))
-        waiting = self.tools.database.read(lambda c: jobs.waiting(c, models, slots))
+        most = min(BATCH, sum(candidate.slots for candidate in free))
+        waiting = self.tools.database.read(lambda c: jobs.waiting(c, models, most))
         given = 0
         for job in waiting:
             chosen = policy.choose(free, job.model, job.avoid)
@@ -79,7 +79,7 @@ class Dispatch:
         return frozenset().union(*named) if len(named) == len(served) else None
 
     def _assign(self, job: Job, chosen: Candidate, tx: Transaction) -> bool:
-        if not fleet.take_slot(tx, chosen):
+        if not slots.take(tx, chosen):
             return False
         settings = self.tools.settings
         attempt = job.attempt + 1
@@ -88,7 +88,7 @@ class Dispatch:
             tx,
             Step.ASSIGN,
             job.id,
-            table.c.attempt == job.attempt,
+            {"attempt": job.attempt},
             event=ImageGenerationAssignedEvent(chosen.extension_id, attempt),
             was_held_by=chosen.extension_id,
             holder=chosen.extension_id,
@@ -102,7 +102,7 @@ class Dispatch:
         )
         if taken is None:
             return False
-        key = upload_key(self.tools, tx)
+        key = self._upload_key.value(tx)
         tx.after_commit(lambda: self._hand_over(taken, chosen.hub_id, key))
         return True
 
@@ -146,10 +146,3 @@ class Dispatch:
             "maxBytes": settings.max_image_bytes,
             "expiresAt": wire_time(expires_at),
         }
-
-
-def upload_key(tools: Tools, tx: Transaction) -> bytes:
-    """The key that signs upload addresses: SECRET_KEY, or a random one that the database keeps."""
-    if tools.settings.secret_key:
-        return tools.settings.secret_key.encode()
-    return notes.secret(tx, UPLOAD_KEY, tools.chance.bytes(32))

@@ -16,7 +16,7 @@ from app.db import images, jobs
 from app.db.engine import Transaction
 from app.db.images import StoredImage
 from app.db.jobs import Job
-from app.db.tables import jobs as table
+from app.db.moving import AtMost
 from app.domain import policy
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.events import ImageGeneratedEvent
@@ -86,9 +86,9 @@ class Download:
             tx,
             Step.FETCH,
             job.id,
-            table.c.due_at <= tx.now,
+            {"due_at": AtMost(tx.now), "download_attempt": job.download_attempt},
             lease=self.tools.chance.token(),
-            download_attempt=table.c.download_attempt + 1,
+            download_attempt=job.download_attempt + 1,
             due_at=tx.now + each_ms * len(job.sources or ()),
         )
 
@@ -129,7 +129,7 @@ class Download:
             tx,
             Step.STORE,
             job.id,
-            table.c.lease == job.lease,
+            {"lease": job.lease},
             event=ImageGeneratedEvent(tuple(IMAGES_PATH + name for name in names)),
             progress=100,
             finished_at=tx.now,
@@ -167,12 +167,12 @@ class Download:
 
     def _put_off(self, tx: Transaction, job: Job, wait_ms: int) -> None:
         pause_ms = max(wait_ms, policy.backoff_ms(job.download_attempt, self.tools.chance.jitter()))
-        mine = table.c.lease == job.lease
+        mine = {"lease": job.lease}
         steps.take(self.tools, tx, Step.FETCH, job.id, mine, lease=None, due_at=tx.now + pause_ms)
 
     def _fail(self, job: Job, sentence: str) -> None:
         def work(tx: Transaction) -> bool:
-            mine = table.c.lease == job.lease
+            mine = {"lease": job.lease}
             if self.requeueing.fail(tx, job, DOWNLOAD_FAILED, sentence, mine) is None:
                 return False
             tell_to_stop(self.tools, tx, job)

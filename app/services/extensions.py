@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from app.db import fleet, jobs, leases
+from app.db import fleet, jobs, leases, slots
 from app.db.engine import Transaction
 from app.db.fleet import Socket
 from app.db.jobs import Job
@@ -53,7 +53,7 @@ class Extensions:
             if before is not None and before.connection_id != socket.connection_id:
                 tx.after_commit(lambda: self._replace(before))
             held = self._resume(tx, hello, socket)
-            fleet.recount(tx, hello.extension_id)
+            slots.recount(tx, hello.extension_id)
             tx.after_commit(self.tools.tasks.assign)
             return Welcome(tuple(held))
 

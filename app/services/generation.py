@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from sqlalchemy import case
+from typing import Any
 
 from app.db import fleet, images, jobs, leases
 from app.db.engine import Transaction
-from app.db.jobs import Condition, Job
-from app.db.tables import jobs as table
+from app.db.jobs import Job
+from app.db.moving import Capped, Raised
 from app.domain import policy
 from app.domain.blame import Blame, Verdict, judge
 from app.domain.clock import wire_time
@@ -66,7 +65,7 @@ class Generation:
                 tx,
                 Step.GENERATED,
                 job.id,
-                *_held(holder, report),
+                _held(holder, report),
                 event=ImageDownloadStartedEvent(holder.extension_id, job.attempt, len(report.image_urls)),
                 was_held_by=holder.extension_id,
                 sources=list(report.image_urls),
@@ -95,9 +94,9 @@ class Generation:
             error, reason = report.error, report.reason
             if verdict.retry:
                 told = f"{error}: {reason}" if reason else error
-                moved = self.requeueing.give_back(tx, job, verdict.code, told, *_held(holder, report), strike=True)
+                moved = self.requeueing.give_back(tx, job, verdict.code, told, _held(holder, report), strike=True)
             else:
-                moved = self.requeueing.fail(tx, job, verdict.code, error, *_held(holder, report), reason=reason)
+                moved = self.requeueing.fail(tx, job, verdict.code, error, _held(holder, report), reason=reason)
             if moved is None:
                 raise LeaseLost
             if verdict.blame is not Blame.JOB:
@@ -109,16 +108,15 @@ class Generation:
         """The extension is at work: progress only rises, and the lease is renewed."""
 
         def work(tx: Transaction) -> None:
-            risen = case((table.c.progress < report.progress, report.progress), else_=table.c.progress)
             moved = steps.take(
                 self.tools,
                 tx,
                 Step.PROGRESS,
                 report.request_id,
-                *_held(holder, report),
-                progress=risen,
+                _held(holder, report),
+                progress=Raised(report.progress),
                 progress_note=report.status,
-                lease_until=leases.until(self._silent_until(tx)),
+                lease_until=Capped(self._silent_until(tx)),
                 handed_over=True,
             )
             if moved is None:
@@ -162,15 +160,13 @@ def _found(tx: Transaction, report: Report) -> Job:
     return job
 
 
-def _held(holder: Holder, report: Report) -> tuple[Condition, ...]:
+def _held(holder: Holder, report: Report) -> dict[str, Any]:
     """The lease, as a condition: this extension on this connection, and its token and correlation id where it sent them."""
-    conditions: list[Condition] = [
-        table.c.status == Status.PROCESSING.value,
-        table.c.holder == holder.extension_id,
-        table.c.connection_id == holder.connection_id,
-    ]
-    if report.lease is not None:
-        conditions.append(table.c.lease == report.lease)
-    if report.correlation_id is not None:
-        conditions.append(table.c.correlation_id == report.correlation_id)
-    return tuple(conditions)
+    held = {
+        "status": Status.PROCESSING.value,
+        "holder": holder.extension_id,
+        "connection_id": holder.connection_id,
+        "lease": report.lease,
+        "correlation_id": report.correlation_id,
+    }
+    return {name: value for name, value in held.items() if value is not None}

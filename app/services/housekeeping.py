@@ -10,7 +10,6 @@ from functools import partial
 from app.db import fleet, jobs, leases, notes
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.db.tables import jobs as table
 from app.domain import policy
 from app.domain.errors import GENERATION_FAILED, NO_EXTENSION, TIMEOUT
 from app.services.extensions import Extensions
@@ -107,8 +106,8 @@ class Housekeeping:
 
     def _end_lease(self, job: Job, tx: Transaction) -> None:
         code, reason, strike = self._why_over(tx, job)
-        over = (table.c.lease_until == job.lease_until, table.c.handed_over == job.handed_over)
-        moved = self.requeueing.give_back(tx, job, code, reason, *over, strike=strike)
+        over = {"lease_until": job.lease_until, "handed_over": job.handed_over}
+        moved = self.requeueing.give_back(tx, job, code, reason, over, strike=strike)
         if moved is not None:
             tell_to_stop(self.tools, tx, job)
 
@@ -127,10 +126,10 @@ class Housekeeping:
     def _fail_overdue(self, job: Job, tx: Transaction) -> None:
         if job.deadline_at is not None and job.deadline_at <= tx.now:
             error = "The request was not done by its deadlineMs."
-            failed = self.requeueing.fail(tx, job, TIMEOUT, error, table.c.attempt == job.attempt)
+            failed = self.requeueing.fail(tx, job, TIMEOUT, error, {"attempt": job.attempt})
         else:
             error = "The request waited in the line for as long as it may."
-            failed = self.requeueing.fail(tx, job, TIMEOUT, error, table.c.status == "accepted")
+            failed = self.requeueing.fail(tx, job, TIMEOUT, error, {"status": "accepted"})
         if failed is not None:
             tell_to_stop(self.tools, tx, job)
 
@@ -142,6 +141,6 @@ class Housekeeping:
             if served_at > tx.now - timeout_ms:
                 return
             for job in jobs.waiting_since(tx.connection, model, tx.now - timeout_ms, BATCH):
-                self.requeueing.fail(tx, job, NO_EXTENSION, error, table.c.status == "accepted")
+                self.requeueing.fail(tx, job, NO_EXTENSION, error, {"status": "accepted"})
 
         self.tools.database.write(work)

@@ -12,6 +12,7 @@ from app.services.tools import Tools
 DAY_MS = 86_400_000
 SOON_S = 30
 LATER_S = 3_600
+NO_END = 2**53
 
 
 class Quotas:
@@ -20,30 +21,26 @@ class Quotas:
     def __init__(self, tools: Tools) -> None:
         self.limits = tools.settings.limits
 
-    def check(self, tx: Transaction, user_id: str) -> None:
-        """Raises QuotaExceeded where the user may not have one request more.
+    def check(self, tx: Transaction, user_id: str) -> int | None:
+        """The place of the user's last request that waits. Raises QuotaExceeded where the user may not have one more.
 
         It is asked in the transaction that adds the request, and nobody else adds one of that user before its end.
         """
         limits = self.limits
-        if not (limits.quota_waiting or limits.quota_per_day or limits.quota_stored_bytes):
-            return
-        tx.one_at_a_time("quota", user_id)
-        if limits.quota_waiting:
-            self._waiting(tx, user_id)
+        if limits.quota_waiting or limits.quota_per_day or limits.quota_stored_bytes:
+            tx.one_at_a_time("quota", user_id)
+        line = holdings.line(tx.connection, user_id, limits.quota_waiting or NO_END)
+        if line.full:
+            raise QuotaExceeded(
+                f"You have {limits.quota_waiting} requests that wait, and may not have more (QUOTA_WAITING). "
+                "There is room as soon as one of them is begun or called off.",
+                retry_after_s=SOON_S,
+            )
         if limits.quota_per_day:
             self._day(tx, user_id)
         if limits.quota_stored_bytes:
             self._stored(tx, user_id)
-
-    def _waiting(self, tx: Transaction, user_id: str) -> None:
-        most = self.limits.quota_waiting
-        if holdings.waits_for(tx.connection, user_id, most):
-            raise QuotaExceeded(
-                f"You have {most} requests that wait, and may not have more (QUOTA_WAITING). "
-                "There is room as soon as one of them is begun or called off.",
-                retry_after_s=SOON_S,
-            )
+        return line.last_place
 
     def _day(self, tx: Transaction, user_id: str) -> None:
         most = self.limits.quota_per_day

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from app.db.engine import Transaction
-from app.db.jobs import Condition, Job
-from app.db.tables import jobs as table
+from app.db.jobs import Job
 from app.domain.events import ImageGenerationFailedEvent, ImageGenerationRequeuedEvent
 from app.domain.states import Step
 from app.services import steps
 from app.services.tools import Tools
 
-NOBODY_HOLDS = {
+NOBODY_HOLDS: dict[str, Any] = {
     "holder": None,
     "connection_id": None,
     "lease": None,
@@ -27,22 +29,22 @@ class Requeueing:
         self.tools = tools
 
     def give_back(
-        self, tx: Transaction, job: Job, code: str, reason: str, *conditions: Condition, strike: bool
+        self, tx: Transaction, job: Job, code: str, reason: str, held: Mapping[str, Any] | None = None, *, strike: bool
     ) -> Job | None:
         """Take the job from its holder: back to the line, or failed with `code` once `MAX_ATTEMPTS` strikes are full.
 
         `strike` says whether this attempt counts. None where the job is no longer held under the lease that `job` shows.
         """
         strikes = job.strikes + strike
-        still_held = (table.c.lease == job.lease, *conditions)
+        still_held = {"lease": job.lease, **(held or {})}
         if strikes >= self.tools.settings.max_attempts:
-            return self.fail(tx, job, code, reason, *still_held)
+            return self.fail(tx, job, code, reason, still_held)
         back = steps.take(
             self.tools,
             tx,
             Step.REQUEUE,
             job.id,
-            *still_held,
+            still_held,
             event=ImageGenerationRequeuedEvent(job.holder, job.attempt, code, reason),
             was_held_by=job.holder,
             strikes=strikes,
@@ -57,15 +59,21 @@ class Requeueing:
         return back
 
     def fail(
-        self, tx: Transaction, job: Job, code: str, error: str, *conditions: Condition, reason: str | None = None
+        self,
+        tx: Transaction,
+        job: Job,
+        code: str,
+        error: str,
+        held: Mapping[str, Any] | None = None,
+        reason: str | None = None,
     ) -> Job | None:
-        """End the job as failed; None where it is no longer as `conditions` say."""
+        """End the job as failed; None where it is no longer as `held` says."""
         failed = steps.take(
             self.tools,
             tx,
             Step.FAIL,
             job.id,
-            *conditions,
+            held,
             event=ImageGenerationFailedEvent(code, error, reason, job.holder, job.attempt or None),
             was_held_by=job.holder,
             error_code=code,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from app import logs
-from app.db import events, fleet, jobs
+from app.db import events, jobs, slots
 from app.db.engine import Transaction
-from app.db.jobs import Condition, Job
+from app.db.jobs import Job
 from app.domain.clock import wire_time
 from app.domain.events import Event
 from app.domain.states import TABLE, Step
@@ -21,26 +22,28 @@ def take(
     tx: Transaction,
     step: Step,
     job_id: str,
-    *conditions: Condition,
+    held: Mapping[str, Any] | None = None,
+    *,
     event: Event | None = None,
     was_held_by: str | None = None,
     **values: Any,
 ) -> Job | None:
     """Take `step` if it can be taken now; None where it cannot, because someone was faster or the lease is lost.
 
+    `held` says how its columns still have to be (see `jobs.move`).
     `event` must be of the type that the table names for the step, and is stored in the same transaction.
     `was_held_by` names the extension whose slot the step frees or takes.
     """
     expected = TABLE[step].event
     if (None if event is None else type(event)) is not expected:
         raise TypeError(f"{step} is stored with {expected}, not {type(event)}")
-    job = jobs.move(tx, job_id, step, *conditions, **values)
+    job = jobs.move(tx, job_id, step, held, **values)
     if job is None:
         return None
     if event is not None:
         events.append(tx, job, event)
     if was_held_by is not None:
-        fleet.recount(tx, was_held_by)
+        slots.recount(tx, was_held_by)
     tx.after_commit(lambda: tools.bus.changed(change(job)))
     if event is not None:
         tx.after_commit(lambda: _tell_the_log(step, job))

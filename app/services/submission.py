@@ -9,7 +9,6 @@ from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.ids import time_ordered_id
 from app.domain.orders import Order
 from app.domain.policy import place_in_line
-from app.services import steps
 from app.services.admission import Admission
 from app.services.quotas import Quotas
 from app.services.tools import Tools
@@ -31,16 +30,15 @@ class Submission:
         self.admission.check()
 
         def work(tx: Transaction) -> Job:
-            self.quotas.check(tx, order.user_id)
-            job = self._insert(tx, order, correlation_id)
+            last_place = self.quotas.check(tx, order.user_id)
+            job = self._insert(tx, order, correlation_id, place_in_line(tx.now, last_place))
             events.append(tx, job, ImageGenerationRequestedEvent(order.model, order.user_id))
-            tx.after_commit(lambda: self.tools.bus.changed(steps.change(job)))
-            tx.after_commit(self.tools.tasks.assign)
+            tx.after_commit(self.tools.tasks.assign)  # nobody watches yet: its id is not known to anybody
             return job
 
         return self.tools.database.write(work)
 
-    def _insert(self, tx: Transaction, order: Order, correlation_id: str) -> Job:
+    def _insert(self, tx: Transaction, order: Order, correlation_id: str, place: int) -> Job:
         return jobs.add(
             tx,
             time_ordered_id(tx.now, self.tools.chance.bytes(10)),
@@ -52,7 +50,7 @@ class Submission:
                 "parameters": dict(order.parameters),
                 "number_of_images": order.number_of_images,
                 "last_event": 1,
-                "place": place_in_line(tx.now, jobs.last_place(tx.connection, order.user_id)),
+                "place": place,
                 "queue_until": tx.now + self.tools.settings.queue_timeout_ms,
                 "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
             },

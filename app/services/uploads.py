@@ -15,8 +15,8 @@ from app.domain.images import PictureError
 from app.domain.messages import IMAGES
 from app.domain.states import Status
 from app.domain.tokens import UploadGrant, UploadPlace
-from app.services.dispatch import upload_key
 from app.services.tools import Tools
+from app.services.upload_key import UploadKey
 
 PIECE_BYTES = 65_536
 STALE_MS = 300_000  # a body that has not arrived by then never will: its process is gone
@@ -37,6 +37,7 @@ class Uploads:
 
     def __init__(self, tools: Tools) -> None:
         self.tools = tools
+        self._key = UploadKey(tools)
 
     def receive(
         self,
@@ -63,7 +64,7 @@ class Uploads:
     def _admit(
         self, tx: Transaction, grant: UploadGrant, signature: str, place: UploadPlace, length: int | None
     ) -> None:
-        grant.check(upload_key(self.tools, tx), signature, tx.now)
+        grant.check(self._key.value(tx), signature, tx.now)
         if not 0 <= place.position < IMAGES:
             raise InvalidRequest(f"position must be a whole number from 0 to {IMAGES - 1}.")
         if length is not None and length > self.tools.settings.max_image_bytes:

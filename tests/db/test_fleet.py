@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.db import fleet
+from app.db import fleet, slots
 from app.db.engine import Database
 from app.db.fleet import Socket
 from app.db.tables import extensions
@@ -24,7 +24,7 @@ def change(database: Database, name: str, **values: Any) -> None:
 
 
 def free(database: Database, limit: int = 10, offset: int = 0) -> list[str]:
-    return [each.extension_id for each in database.read(lambda c: fleet.free(c, limit, offset))]
+    return [each.extension_id for each in database.read(lambda c: slots.free(c, limit, offset))]
 
 
 def test_connecting_tells_of_the_socket_that_was_there_before(database: Database) -> None:
@@ -72,18 +72,18 @@ def test_the_free_come_in_order_and_page_by_page(database: Database) -> None:
 )
 def test_who_takes_no_work_is_not_free_and_has_no_slot(database: Database, values: dict[str, Any]) -> None:
     connect(database, "a", max_concurrent=2)
-    (candidate,) = database.read(lambda c: fleet.free(c, 1))
-    assert database.write(lambda tx: fleet.take_slot(tx, candidate)) is True
+    (candidate,) = database.read(lambda c: slots.free(c, 1))
+    assert database.write(lambda tx: slots.take(tx, candidate)) is True
     change(database, "a", **values)
     assert free(database) == []
-    assert database.write(lambda tx: fleet.take_slot(tx, candidate)) is False
+    assert database.write(lambda tx: slots.take(tx, candidate)) is False
 
 
 def test_a_slot_is_one_of_the_connection_that_was_seen(database: Database) -> None:
     connect(database, "a")
-    (candidate,) = database.read(lambda c: fleet.free(c, 1))
+    (candidate,) = database.read(lambda c: slots.free(c, 1))
     connect(database, "a", n=2)
-    assert database.write(lambda tx: fleet.take_slot(tx, candidate)) is False
+    assert database.write(lambda tx: slots.take(tx, candidate)) is False
 
 
 def test_a_rest_is_no_failure_and_ends_no_longer_one(database: Database) -> None:

@@ -9,7 +9,6 @@ from sqlalchemy import text
 from app.db import jobs
 from app.db.engine import Database, Transaction
 from app.db.migrate import is_current, upgrade
-from app.db.tables import jobs as table
 from app.domain.states import Status, Step
 
 
@@ -55,7 +54,7 @@ def test_a_step_from_the_wrong_state_changes_nothing(database: Database) -> None
 def test_a_step_with_the_wrong_lease_changes_nothing(database: Database) -> None:
     job = add(database)
     database.write(lambda tx: jobs.move(tx, job.id, Step.ASSIGN, lease="right"))
-    late = database.write(lambda tx: jobs.move(tx, job.id, Step.GENERATED, table.c.lease == "wrong"))
+    late = database.write(lambda tx: jobs.move(tx, job.id, Step.GENERATED, {"lease": "wrong"}))
     assert late is None
 
 

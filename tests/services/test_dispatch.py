@@ -11,7 +11,7 @@ from app.db import jobs
 from app.domain.states import Status
 from app.domain.tokens import UploadGrant
 from app.services import dispatch
-from app.services.dispatch import upload_key
+from app.services.upload_key import UploadKey
 from tests.support.crew import Crew
 from tests.support.statements import noted
 
@@ -65,7 +65,7 @@ def test_the_offer_grants_uploads_for_this_attempt(crew: Crew, secret: str | Non
     assert address == f"https://pictures.example/api/uploads/{job.id}"
     assert (upload["method"], upload["maxBytes"]) == ("PUT", crew.house.settings.max_image_bytes)
     granted = dict(part.split("=") for part in query.split("&"))
-    key = crew.bench.database.write(lambda tx: upload_key(crew.bench.tools, tx))
+    key = crew.bench.database.write(lambda tx: UploadKey(crew.bench.tools).value(tx))
     UploadGrant(job.id, job.attempt, int(granted["expires"])).check(key, granted["signature"], job.updated_at)
     assert int(granted["expires"]) == job.attempt_until
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 from app.db import jobs
 from app.db.engine import Database, Transaction
 from app.db.jobs import Job
-from app.db.tables import jobs as table
 from app.domain import events
 from app.domain.states import TABLE, Status, Step
 from app.services import steps
@@ -36,10 +36,10 @@ def standing(crew: Crew, status: Status) -> Job:
     return crew.now(job)
 
 
-def take(crew: Crew, job: Job, step: Step, *conditions: Any, **values: Any) -> Job | None:
+def take(crew: Crew, job: Job, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
     fact = FACTS.get(step)
     return crew.bench.database.write(
-        lambda tx: steps.take(crew.bench.tools, tx, step, job.id, *conditions, event=fact, **values)
+        lambda tx: steps.take(crew.bench.tools, tx, step, job.id, held, event=fact, **values)
     )
 
 
@@ -109,7 +109,7 @@ def test_steps_taken_at_the_same_time_number_their_events_without_holes(crew: Cr
 
     def there_and_back(n: int) -> None:
         take(crew, job, Step.ASSIGN, holder=f"e{n}", attempt=n)
-        take(crew, job, Step.REQUEUE, table.c.attempt == n)
+        take(crew, job, Step.REQUEUE, {"attempt": n})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(there_and_back, range(1, 25)))

@@ -21,7 +21,7 @@ from app.db.engine import Database
 from app.domain.access import Role, Scope
 from app.domain.tokens import UploadGrant
 from app.factory import create_app
-from app.services.dispatch import upload_key
+from app.services.upload_key import UploadKey
 from app.web import accounts, files, fleet, images, openapi, status
 from app.web.api import Api
 from app.wiring import House
@@ -120,7 +120,7 @@ def known(bench: Bench, house: House) -> Known:
     assert [view.job.status for view in views] == ["completed", "failed", "cancelled"]
     expires = held.updated_at + 3_600_000
     signature = bench.database.write(
-        lambda tx: UploadGrant(held.id, held.attempt, expires).signature(upload_key(bench.tools, tx))
+        lambda tx: UploadGrant(held.id, held.attempt, expires).signature(UploadKey(bench.tools).value(tx))
     )
     grant = {"attempt": held.attempt, "expires": expires, "signature": signature}
     return Known(tuple(view.job.id for view in views), views[0].images[0].file, held.id, grant)

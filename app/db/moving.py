@@ -1,0 +1,98 @@
+"""The statement of a compare-and-set, built once for each form of it: the same steps are taken millions of times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Update, bindparam, case, update
+
+from app.db.engine import now_ms
+from app.db.tables import jobs
+from app.domain.states import TABLE, Step
+
+FORMS = 256  # some thirty are in use; bounded all the same
+
+Form = tuple[tuple[str, type], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """As a condition: the column is `value` or less."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """As a new value: `value`, or what is there already where that is more."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """As a new value: that moment (ms), or the end of the attempt where that is earlier."""
+
+    value: int
+
+
+def statement(step: Step, held: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Update, dict[str, Any]]:
+    """The UPDATE that takes `step`, with its parameters beside `job_id`; it returns the job's columns."""
+    built = _built(step, _form(held), _form(values))
+    parameters = {f"held_{name}": _plain(value) for name, value in held.items()}
+    return built, parameters | {f"new_{name}": _plain(value) for name, value in values.items()}
+
+
+def capped(moment: ColumnElement[int] | int) -> ColumnElement[int]:
+    """That moment, or the end of the attempt where that is earlier."""
+    return earlier(jobs.c.attempt_until, moment)
+
+
+def earlier(one: ColumnElement[Any], other: ColumnElement[int] | int) -> ColumnElement[int]:
+    """Whichever of the two is less."""
+    return case((one < other, one), else_=other)
+
+
+@lru_cache(FORMS)
+def _built(step: Step, held: Form, values: Form) -> Update:
+    transition = TABLE[step]
+    conditions = [_condition(name, kind) for name, kind in held]
+    return (
+        update(jobs)
+        .where(jobs.c.id == bindparam("job_id"), jobs.c.status.in_(transition.sources), *conditions)
+        .values(
+            status=transition.target,
+            version=jobs.c.version + 1,
+            last_event=jobs.c.last_event + (1 if transition.event else 0),
+            updated_at=now_ms(),
+            **{name: _value(name, kind) for name, kind in values},
+        )
+        .returning(*jobs.c)
+    )
+
+
+def _form(said: Mapping[str, Any]) -> Form:
+    return tuple((name, type(value)) for name, value in said.items())
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, AtMost | Raised | Capped) else value
+
+
+def _condition(name: str, kind: type) -> ColumnElement[bool]:
+    column = jobs.c[name]
+    if kind is type(None):
+        return column.is_(None)
+    told = bindparam(f"held_{name}", type_=column.type)
+    return column <= told if kind is AtMost else column == told
+
+
+def _value(name: str, kind: type) -> ColumnElement[Any]:
+    column = jobs.c[name]
+    told: ColumnElement[Any] = bindparam(f"new_{name}", type_=column.type)
+    if kind is Raised:
+        return case((column < told, told), else_=column)
+    return capped(told) if kind is Capped else told

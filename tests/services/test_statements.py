@@ -1,0 +1,62 @@
+"""What each step of a request asks of the database, counted: times differ from machine to machine, counts do not.
+
+A number here may fall; where one has to rise, what it buys is worth a sentence in the change that raises it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.crew import Crew
+from tests.support.statements import noted
+
+# BEGIN and COMMIT are not counted; PostgreSQL's clock and its lock for the quota are a statement each.
+MOST = {
+    "submit": {"sqlite": 3, "postgresql": 5},
+    "hand over": {"sqlite": 9, "postgresql": 11},
+    "progress": {"sqlite": 1, "postgresql": 2},
+    "result": {"sqlite": 6, "postgresql": 7},
+    "status": {"sqlite": 1, "postgresql": 1},
+}
+
+
+def submit(crew: Crew) -> Callable[[], object]:
+    crew.order()
+    return lambda: crew.order(user="ben")
+
+
+def hand_over(crew: Crew) -> Callable[[], object]:
+    crew.join("e1", max_concurrent=9)
+    crew.taken()
+    crew.order()
+    return crew.hand_out
+
+
+def progress(crew: Crew) -> Callable[[], object]:
+    holder, job = crew.at_work()
+    crew.progress(holder, job, 10)
+    return lambda: crew.progress(holder, job, 20)
+
+
+def result(crew: Crew) -> Callable[[], object]:
+    holder, job = crew.at_work()
+    return lambda: crew.deliver(holder, job)
+
+
+def status(crew: Crew) -> Callable[[], object]:
+    _, job = crew.at_work()
+    return lambda: crew.house.lookup.view(job.id, 0, None, None)
+
+
+STEPS = {"submit": submit, "hand over": hand_over, "progress": progress, "result": result, "status": status}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_asks_no_more_of_the_database_than_it_did(crew: Crew, step: str, database_url: str) -> None:
+    act = STEPS[step](crew)
+    with noted() as statements:
+        act()
+    asked = [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT"))]
+    assert len(asked) <= MOST[step][database_url.partition(":")[0].partition("+")[0]], "\n".join(asked)
