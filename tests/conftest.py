@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,12 @@ from app.db.migrate import upgrade
 from tests.support.postgres import TEMPLATE, PostgresServer, shared_server
 from tests.support.redis import running_redis
 from tests.support.service import Service, running_service
+
+
+def pytest_configure() -> None:
+    """A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C: undo that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

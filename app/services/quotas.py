@@ -12,7 +12,7 @@ from app.services.tools import Tools
 DAY_MS = 86_400_000
 SOON_S = 30
 LATER_S = 3_600
-NO_END = 2**53
+NO_END = 2**31 - 1  # more than wait anywhere
 
 
 class Quotas:

@@ -56,6 +56,7 @@ def ask_redis(url: str) -> redis.Redis:
 
 
 def redis_url_of(run: Started) -> str:
+    run.until_it_says("REDIS_URL=")
     return run.output.partition("REDIS_URL=")[2].split()[0]
 
 
