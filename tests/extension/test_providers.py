@@ -328,7 +328,7 @@ def test_what_keeps_a_page_from_working_sends_the_job_elsewhere(
 
 
 def test_a_step_that_does_not_work_out_is_named(browser: Chromium, service: Service) -> None:
-    steps = [{"fill": "#prompt", "with": "%prompt%"}, {"choose": "#light", "option": "midnight", "timeoutMs": 500}]
+    steps = [{"fill": "#prompt", "with": "%prompt%"}, {"choose": "#light", "option": "midnight", "timeoutMs": 5000}]
     model = use(browser, "page", recipe=recipe(browser, service, steps=steps))
 
     _, words = given_back(service, submit(service, model))
