@@ -1,0 +1,24 @@
+"""The domain imports the standard library, whatever is installed beside it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+DOMAIN = Path(__file__).resolve().parents[1] / "app" / "domain"
+
+
+def imported(path: Path) -> set[str]:
+    """The packages that a file names in its imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in plain | named}
+
+
+def test_the_domain_imports_the_standard_library_and_the_house_alone() -> None:
+    files = list(DOMAIN.glob("*.py"))
+    assert files
+    foreign = {path.name: imported(path) - sys.stdlib_module_names - {"app"} for path in files}
+    assert not any(foreign.values()), foreign
