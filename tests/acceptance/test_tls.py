@@ -25,6 +25,7 @@ import websocket
 from app.db.migrate import upgrade
 from app.launch.parent import end_with_parent
 from tests.support.certificates import Certificate, self_signed
+from tests.support.missing import missing
 from tests.support.pictures import data_url, plain
 from tests.support.ports import free_port
 from tests.support.service import ROOT, Service, running_service
@@ -53,8 +54,7 @@ def nginx_program() -> str:
     """Debian keeps it where not every user looks."""
     program = shutil.which("nginx", path=f"{environ.get('PATH', '')}:/usr/sbin")
     if program is None:
-        warnings.warn("nginx is missing: TLS behind a proxy is NOT tested (apt-get install nginx-light)", stacklevel=2)
-        pytest.skip("nginx is missing: apt-get install nginx-light")
+        missing("nginx is missing: apt-get install nginx-light")
     return program
 
 

@@ -7,17 +7,15 @@ import shutil
 import socket
 import subprocess
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from os import environ, getpid
 from pathlib import Path
 
-import pytest
-
 from app.adapters.scanner import ClamdScanner
 from app.launch.parent import end_with_parent
+from tests.support.missing import missing
 from tests.support.waiting import until
 
 # The test file that every scanner knows, cut in two so that none takes this file for it.
@@ -41,8 +39,7 @@ def real_clamd(folder: Path) -> Iterator[str]:
     """The URL of a clamd that knows EICAR and MARKER; `folder` is a short path."""
     program = shutil.which("clamd", path=f"{environ.get('PATH', '')}:/usr/sbin")
     if program is None:
-        warnings.warn("clamd is missing: scanning is NOT tested (apt-get install clamav-daemon)", stacklevel=2)
-        pytest.skip("clamd is missing: apt-get install clamav-daemon")
+        missing("clamd is missing: apt-get install clamav-daemon")
     signatures = folder / "signatures"
     signatures.mkdir()
     (signatures / "own.ndb").write_text(f"Own.Eicar:0:0:{EICAR.hex()}\nOwn.Marker:0:*:{MARKER.hex()}\n")
