@@ -36,6 +36,8 @@ class Connection:
         self.url = url
         self._silence_s = silence_s
         self._ended = threading.Event()
+        self._speaking = threading.Lock()
+        self._has_left = False
         self._wire = websocket.WebSocket(enable_multithread=True)
         try:
             self._wire.settimeout(min(CONNECT_S, silence_s))
@@ -48,9 +50,11 @@ class Connection:
         self._wire.settimeout(self._silence_s)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """One message. Raises Closed; what had begun to go out may or may not have arrived."""
-        with self._faults():
-            self._wire.send_text(encode(message))
+        """One message; none after the goodbye. Raises Closed; what had begun to go out may or may not have arrived."""
+        with self._speaking:
+            if self._has_left:
+                raise Closed("the extension ends")
+            self._say(message)
 
     def ping(self) -> None:
         """Ask for a sign of life, which any WebSocket server gives. Raises Closed."""
@@ -87,10 +91,16 @@ class Connection:
         self._ended.set()
 
     def _leave(self, last: Mapping[str, Any]) -> None:
-        with contextlib.suppress(Closed):
-            self.send(last)
+        with contextlib.suppress(Closed), self._speaking:
+            # A thread that still draws must not report on a job that the last word gave back.
+            self._has_left = True
+            self._say(last)
             with self._faults():
                 self._wire.send_close(GOING_AWAY, b"the extension ends")
+
+    def _say(self, message: Mapping[str, Any]) -> None:
+        with self._faults():
+            self._wire.send_text(encode(message))
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:

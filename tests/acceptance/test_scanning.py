@@ -70,6 +70,6 @@ def test_clean_pictures_are_stored_harmful_ones_never_and_without_a_scanner_none
     failed = made(service, clean, "said")
     assert (failed["status"], failed["code"]) == ("failed", "ERR_DOWNLOAD_FAILED")
     assert service.pictures == kept
-    assert [path for path in (service.folder / "pictures").rglob("*") if path.is_file()] == [
+    assert sorted(path for path in (service.folder / "pictures").rglob("*") if path.is_file()) == [
         service.folder / "pictures" / name for name in kept
     ]

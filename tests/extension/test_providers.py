@@ -255,6 +255,11 @@ def open_studios(browser: Chromium) -> list[str]:
     return [each["url"] for each in targets if each["type"] == "page" and "/extension/demo" in each["url"]]
 
 
+def until_closed(browser: Chromium) -> None:
+    """Wait until no tab shows it; the browser is done with closing one some moments after it is told to."""
+    until(lambda: not open_studios(browser), 20, "the page to be closed")
+
+
 def test_a_page_makes_the_same_picture_in_whatever_way_it_shows_it(browser: Chromium, service: Service) -> None:
     pictures = []
     for show, selector in {
@@ -269,7 +274,7 @@ def test_a_page_makes_the_same_picture_in_whatever_way_it_shows_it(browser: Chro
     assert [picture.size for picture in pictures] == [SIZE] * 4
     assert len({picture.tobytes() for picture in pictures}) == 1
     assert len(pictures[0].getcolors(SIZE[0] * SIZE[1]) or []) > 500
-    assert open_studios(browser) == []
+    until_closed(browser)
 
 
 def test_a_page_tells_how_far_it_is(browser: Chromium, service: Service) -> None:
@@ -289,7 +294,7 @@ def test_a_page_that_is_at_work_is_closed_where_the_job_is_called_off(browser: C
     until(lambda: open_studios(browser), 60, "the page to open")
     call_off(browser, service, request_id)
 
-    until(lambda: not open_studios(browser), 20, "the page to be closed")
+    until_closed(browser)
 
 
 def test_a_prompt_that_a_page_refuses_is_tried_no_more(browser: Chromium, service: Service) -> None:
@@ -300,7 +305,7 @@ def test_a_prompt_that_a_page_refuses_is_tried_no_more(browser: Chromium, servic
     assert (result["status"], result["error"]) == ("failed", "The prompt was refused")
     assert result["reason"] == "The studio does not paint this: it goes against the rules of the house."
     assert service.row(result["requestId"]).strikes == 0
-    assert open_studios(browser) == []
+    until_closed(browser)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +329,7 @@ def test_what_keeps_a_page_from_working_sends_the_job_elsewhere(
         code,
         words.format(host=service.url().removeprefix("http://")),
     )
-    assert open_studios(browser) == []
+    until_closed(browser)
 
 
 def test_a_step_that_does_not_work_out_is_named(browser: Chromium, service: Service) -> None:
@@ -335,7 +340,7 @@ def test_a_step_that_does_not_work_out_is_named(browser: Chromium, service: Serv
 
     assert words.startswith("The page did not do as the recipe says: ")
     assert words.endswith('step 2 (choose "#light") did not work out, as it has no option "midnight".')
-    assert open_studios(browser) == []
+    until_closed(browser)
 
 
 def test_a_page_that_may_not_be_looked_at_is_told_from_one_that_is_not_there(
@@ -364,4 +369,4 @@ def test_a_page_that_a_worker_left_open_is_closed_by_the_next(browser: Chromium,
     model = use(browser, "page", recipe=recipe(browser, service))
 
     assert service.final(submit(service, model), 90)["status"] == "completed"
-    assert open_studios(browser) == []
+    until_closed(browser)

@@ -1,0 +1,21 @@
+"""The client's end of one WebSocket."""
+
+from __future__ import annotations
+
+import pytest
+
+from imagefleet.connection import Closed, Connection
+from tests.support.scripted_server import ScriptedServer
+
+
+def test_nothing_is_said_after_the_goodbye(scripted: ScriptedServer) -> None:
+    connection = Connection(scripted.ws_url, silence_s=5)
+    peer = scripted.sockets.next()
+
+    connection.goodbye({"type": "heartbeat"})
+    with pytest.raises(Closed, match="the extension ends"):
+        connection.send({"type": "generation_progress"})
+    connection.close()
+
+    assert peer.closed.wait(5)
+    assert [message["type"] for message in peer.heard] == ["heartbeat"]
