@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import redis
 
 from app import logs
+from app.adapters.scripts import Script
 from app.domain.buckets import SECOND_US, Bucket, take
 
 TIMEOUT_S = 0.2
@@ -61,7 +62,7 @@ class Buckets:
     """Takes tokens from named buckets."""
 
     def __init__(self, client: redis.Redis, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._script = client.register_script(SCRIPT)
+        self._script = Script(client, SCRIPT)
         self._now_s = now_s
         self._again_at = float("-inf")
         self._away = False
@@ -86,7 +87,7 @@ class Buckets:
 
     def _shared(self, wanted: Mapping[str, Bucket], cost: int) -> Taken:
         sizes = [size for bucket in wanted.values() for size in (bucket.interval_us, bucket.deepest_us)]
-        given, *debts = self._script(keys=[PREFIX + name for name in wanted], args=[cost, *sizes])
+        given, *debts = self._script([PREFIX + name for name in wanted], [cost, *sizes])
         return Taken(bool(given), tuple(int(debt) for debt in debts))
 
     def _lost(self, problem: redis.RedisError) -> None:

@@ -7,6 +7,7 @@ from celery import Celery
 
 from app.adapters.background import Background
 from app.adapters.envelopes import Envelope
+from app.adapters.scripts import Script
 from app.logs import correlation_id
 
 ASSIGN = "dispatch.assign"
@@ -30,7 +31,7 @@ class CeleryTasks:
         self._client = client
         self._assign = Envelope(celery, ASSIGN)
         self._download = Envelope(celery, DOWNLOAD)
-        self._unless_enough = client.register_script(UNLESS_ENOUGH)
+        self._unless_enough = Script(client, UNLESS_ENOUGH)
 
     def assign(self) -> None:
         """Somebody waits, or somebody is free: look who can be given to whom.
@@ -40,7 +41,7 @@ class CeleryTasks:
         told = self._told()
 
         def send() -> None:
-            self._unless_enough(keys=[self._assign.queue], args=[ENOUGH, self._assign.text((), told)])
+            self._unless_enough([self._assign.queue], [ENOUGH, self._assign.text((), told)])
 
         self._background.soon(ASSIGN, send)
 
