@@ -23,28 +23,32 @@ def well_formed(text: str | None) -> bool:
 
 
 def configure(level: str) -> None:
-    """Send every log of this process, our own and those of libraries, through one formatter. `level` as in LOG_LEVEL."""
+    """Have every log of this process, our own and those of libraries, in one form. `level` as in LOG_LEVEL.
+
+    Ours are written as they are, not through the standard library's loggers: there is one for each request.
+    """
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
         _with_correlation_id,
     ]
+    rendered: list[Any] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(serializer=_as_json),
+    ]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, *rendered],
+        wrapper_class=structlog.make_filtering_bound_logger(level.upper()),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _Formatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.EventRenamer("message"),
-                structlog.processors.JSONRenderer(serializer=_as_json),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
         )
     )
     root = logging.getLogger()
@@ -58,6 +62,19 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a file; call it as `log.info("a sentence", action="assign", request_id=…)`."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+class _Lines:
+    """What writes the lines of the logger of this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @staticmethod
+    def _write(line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+
+    debug = info = warning = error = critical = _write
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 
+@lru_cache(4096)
 def network(address: str) -> str:
     """What one client holds for certain: an IPv4 address, or of IPv6 a network of 64 bits, which is given out whole.
 

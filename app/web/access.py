@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Flask, g, request
 
 from app.domain.access import Caller, Need, Proof, bearer_of
@@ -36,7 +38,7 @@ def install(app: Flask, api: Api, house: House, gate: Gate) -> None:
 
     @app.before_request
     def _admit() -> None:
-        need = _need(api, house.settings.ws_path)
+        need = _need(api.needs, house.settings.ws_path)
         if need is not Need.NOTHING:
             g.proof = _proof(gate, need)
             if g.proof is not None:
@@ -45,11 +47,11 @@ def install(app: Flask, api: Api, house: House, gate: Gate) -> None:
             g.caller.check(need)
 
 
-def _need(api: Api, ws_path: str) -> Need:
+def _need(needs: Mapping[str, Need], ws_path: str) -> Need:
     """What the request asks for. Nothing is served where nothing is found, and to preflights; the socket asks itself."""
     if request.endpoint is None or request.method == "OPTIONS" or request.path in PAGES or request.path == ws_path:
         return Need.NOTHING
-    return next((each.need for each in api.operations if each.name == request.endpoint), Need.CALLER)
+    return needs.get(request.endpoint, Need.CALLER)
 
 
 def _proof(gate: Gate, need: Need) -> Proof | None:

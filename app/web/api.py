@@ -71,10 +71,11 @@ class Operation:
 
 
 class Api:
-    """Collects operations and puts them on an application."""
+    """Collects operations, and by their names what each needs of its caller, and puts them on an application."""
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
+        self.needs: dict[str, Need] = {}
 
     def operation(self, method: str, rule: str, **said: Any) -> Callable[[View], View]:
         """Declare the decorated view as an operation (see Operation). Its docstring is the description.
@@ -84,7 +85,9 @@ class Api:
 
         def decorate(view: View) -> View:
             description = " ".join((view.__doc__ or "").split())
-            self.operations.append(Operation(method, rule, view, description=description, **said))
+            operation = Operation(method, rule, view, description=description, **said)
+            self.operations.append(operation)
+            self.needs[operation.name] = operation.need
             return view
 
         return decorate

@@ -101,6 +101,9 @@ class RateLimits:
             storage_options=cast(dict[str, str | int], _PATIENCE),
             headers_enabled=False,
         )
+        # One that is there already gets no hooks around each request: nothing is counted by view, `charge` is called
+        # where a submission is known to be one.
+        app.extensions.setdefault("limiter", set()).add(self._limiter)
         self._limiter.init_app(app)
         self._item = parse(_as_text(self.limits))
 

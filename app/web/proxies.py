@@ -31,7 +31,7 @@ class TrustedProxies:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         said = _take(environ)
         environ[FORWARDED] = False
-        if self._trusts(environ.get("REMOTE_ADDR", "")):
+        if self.networks and self._trusts(environ.get("REMOTE_ADDR", "")):
             self._follow(environ, said)
         return self.app(environ, start_response)
 
