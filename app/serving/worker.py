@@ -11,6 +11,7 @@ import uuid
 from http import HTTPStatus
 from typing import Any
 
+import gevent
 from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -27,6 +28,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         req.body = PacedBody(body, req.force_close)
         try:
             super().handle_request(listener_name, req, sock, addr)
+            gevent.sleep(0)  # a client whose next request is there already would go on for ever before others
         finally:
             req.body = body  # gunicorn itself passes over what the application left of it, within the time of a head
 
