@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Engine, Table, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
@@ -99,16 +99,17 @@ def inline(work: Callable[[], T]) -> T:
 class Database:
     """Reads and writes.
 
-    `reader` and `writer` move SQLite's work off an event loop that it would hold up, to a thread each. With one writer a
-    process is also fair: SQLite lets whoever is lucky write next, and who has waited longest may go on waiting. Each has
-    connections of its own, so that no two threads meet at a lock that an event loop has made its own.
+    `writer` moves SQLite's writes, which wait for one another and for the disk, off an event loop that they would hold up,
+    to a thread. With one writer a process is also fair: SQLite lets whoever is lucky write next, and who has waited longest
+    may go on waiting. Reads wait for nobody (https://sqlite.org/wal.html, section 2.2) and are over sooner than a thread
+    could be woken, so they are done where they are asked for. Writes have connections of their own, so that no two threads
+    meet at a lock that an event loop has made its own.
     """
 
-    def __init__(self, url: str, reader: Runner = inline, writer: Runner = inline) -> None:
+    def __init__(self, url: str, writer: Runner = inline) -> None:
         self.engine = make_engine(url)
         self._writing = make_engine(url).execution_options(write=True)
         is_sqlite = self.engine.dialect.name == "sqlite"
-        self._reader = reader if is_sqlite else inline
         self._groups = Groups(self._writing, writer) if is_sqlite else None
 
     def read(self, work: Callable[[Connection], T]) -> T:
@@ -118,8 +119,7 @@ class Database:
             with self.engine.begin() as connection:
                 return work(connection)
 
-        result: T = self._available(lambda: self._reader(run))
-        return result
+        return self._available(run)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` as one transaction, then what it left for after the commit.
@@ -169,14 +169,11 @@ def make_engine(url: str) -> Engine:
     """An engine with this house's settings; for SQLite the folder of the file is created."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(
-            parsed,
-            pool_size=5,
-            max_overflow=15,
-            pool_timeout=5,
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": 3},
+        engine = create_engine(
+            parsed, pool_size=5, max_overflow=15, pool_timeout=5, connect_args={"connect_timeout": 3}
         )
+        event.listen(engine, "checkout", _check_still_open)
+        return engine
     Path(parsed.database or "").resolve().parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         parsed, poolclass=QueuePool, pool_size=2, max_overflow=30, connect_args={"check_same_thread": False}
@@ -184,6 +181,18 @@ def make_engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _check_still_open(connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool connect anew where PostgreSQL has hung up: looked up in what has come in, not asked over the network,
+    as `pool_pre_ping` would before each transaction. Twice, for a last word may have come before the end."""
+    from psycopg import OperationalError as HungUp  # noqa: PLC0415 - who uses SQLite need not load it
+
+    try:
+        connection.pgconn.consume_input()
+        connection.pgconn.consume_input()
+    except HungUp as error:
+        raise DisconnectionError from error
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
