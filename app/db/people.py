@@ -6,24 +6,42 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     Label,
     Select,
     Table,
+    bindparam,
     delete,
     func,
     insert,
     literal,
     or_,
     select,
+    union_all,
     update,
 )
 
 from app.db.engine import Transaction, now_ms
 from app.db.people_tables import api_keys, extension_tokens, revoked_tokens, users
-from app.domain.access import Role, Scope, scope_text, scopes_of
+from app.domain.access import Kind, Role, Scope, scope_text, scopes_of
 
 USED_EVERY_MS = 60_000
+USER = "user"
+
+# each process asks it every other second; its clock is read once, not for each row
+_SINCE = select(now_ms() - bindparam("window", type_=BigInteger)).scalar_subquery()
+_ENDED = union_all(
+    *(
+        select(literal(str(kind)).label("kind"), name.label("id")).where(ended_at >= _SINCE)
+        for kind, name, ended_at in (
+            (USER, users.c.id, users.c.disabled_at),
+            (Kind.KEY, api_keys.c.id, api_keys.c.revoked_at),
+            (Kind.TOKEN, revoked_tokens.c.jti, revoked_tokens.c.revoked_at),
+            (Kind.EXTENSION_TOKEN, extension_tokens.c.id, extension_tokens.c.revoked_at),
+        )
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +218,11 @@ def revoke_token(tx: Transaction, jti: str, expires_at: int) -> None:
 def is_revoked(connection: Connection, jti: str) -> bool:
     """True for a token that was revoked."""
     return connection.execute(select(literal(1)).where(revoked_tokens.c.jti == jti)).first() is not None
+
+
+def ended_within(connection: Connection, window_ms: int) -> set[tuple[str, str]]:
+    """What was disabled or revoked in the last `window_ms`: of which kind (`USER`, or a `Kind`), and its id."""
+    return {(row.kind, row.id) for row in connection.execute(_ENDED, {"window": window_ms})}
 
 
 def _extension_tokens(connection: Connection, query: Select[Any]) -> list[ExtensionToken]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 from app.domain.access import Proof
 from app.domain.messages import Authenticate
 from app.services.gate import Gate
@@ -28,6 +31,10 @@ class Entry:
         self._proof = self._gate.admit_extension(self._address, hello.extension_id, hello.token or self._shown)
         self._standing = Standing(self._gate.access, self._proof)
 
+    def lasting(self, end: Callable[[], object]) -> AbstractContextManager[None]:
+        """While inside, `end` is called, once and within seconds, where the token expires or is revoked; then see `check`."""
+        return self._standing.lasting(end)
+
     def check(self) -> None:
-        """Raises Unauthorized once the token has expired or was revoked."""
+        """Raises Unauthorized once the token is known to have ended. It asks nobody."""
         self._standing.check()

@@ -108,14 +108,15 @@ class Session:
         holder = Holder(hello.extension_id, connection.id)
         try:
             self._once_possible(partial(self._welcome, hello))
-            while True:
-                self._entry.check()
-                received = connection.receive(TURN_S)
-                if received is not None:
-                    self._take(holder, received)
-                else:
-                    self._mind_silence()
-                self._note_proofs()
+            with self._entry.lasting(bool):  # each turn looks
+                while True:
+                    self._entry.check()
+                    received = connection.receive(TURN_S)
+                    if received is not None:
+                        self._take(holder, received)
+                    else:
+                        self._mind_silence()
+                    self._note_proofs()
         finally:
             self._goodbye()
 

@@ -15,6 +15,7 @@ from app.db.people import ExtensionToken, Key
 from app.db.people_tables import api_keys, extension_tokens
 from app.domain.access import Kind, Proof, Role, Secret, scope_text
 from app.domain.errors import Forbidden, Unauthorized, Unavailable
+from app.services.endings import Endings
 from app.services.tools import Tools
 
 REMEMBERED_S = 1.0
@@ -30,6 +31,7 @@ class Access:
     def __init__(self, tools: Tools, remembered_s: float = REMEMBERED_S) -> None:
         self.tools = tools
         self._memory = _Memory(remembered_s)
+        self.endings = Endings(tools.database)
         self._signing_key: bytes | None = None
 
     @property
@@ -64,21 +66,6 @@ class Access:
         if self.tools.database.read(lambda c: people.is_claimed(c, extension_id)):
             raise Unauthorized("This extensionId has a token: send it as authenticate.token.")
         return None
-
-    def check_still_good(self, proof: Proof) -> None:
-        """Raises Unauthorized where what somebody came in with has expired or was revoked since."""
-        if proof.expires_at is not None and proof.expires_at <= time.time() * 1000:
-            raise Unauthorized("The token has expired.", shown=True)
-        if proof.kind is Kind.EXTENSION_TOKEN:
-            found: ExtensionToken | None = self._memory.find(
-                ("x", proof.id), lambda: self._read_extension_token(proof.id)
-            )
-            if found is None or not found.live:
-                raise Unauthorized("The token was revoked, or has expired.", shown=True)
-        else:
-            self._check_not_revoked(proof)
-            self._check_key(proof.id if proof.kind is Kind.KEY else None)
-            self._check_user(proof)
 
     def exchange(self, proof: Proof) -> tuple[str, int, str]:
         """A token for a key: the token, its seconds, its scope. Raises Forbidden where it is no key that was shown."""

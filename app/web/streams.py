@@ -54,8 +54,9 @@ def _while_let_in(told: Iterator[str], request_id: str) -> Iterator[str]:
 
 def _stream(house: House, request_id: str, seq: int, standing: Standing) -> Iterator[str]:
     yield f"retry: {RECONNECT_MS}\n\n"
-    with house.watching.watch(request_id) as watch:
+    with house.watching.watch(request_id) as watch, standing.lasting(watch.end):
         while True:
+            standing.check()
             job, facts = house.lookup.events_after(request_id, seq)
             for fact in facts:
                 yield _fact(request_id, fact)
@@ -68,7 +69,8 @@ def _stream(house: House, request_id: str, seq: int, standing: Standing) -> Iter
 def _until_next_fact(watch: Watch, seq: int, standing: Standing) -> Iterator[str]:
     """Progress and signs of life; it asks nobody and ends when there is a new fact to be read, or nothing more to come."""
     while not watch.over:
-        change = standing.wait(watch, KEEP_ALIVE_S)
+        change = watch.wait(KEEP_ALIVE_S)
+        standing.check()
         if change is None:
             yield ": keep-alive\n\n"
         elif change["lastEvent"] > seq:

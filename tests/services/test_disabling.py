@@ -36,13 +36,9 @@ def let_in(access: Access, shown: str) -> bool:
 
 def test_a_disabled_user_is_refused_at_once_here_and_soon_elsewhere(crew: Crew, ann: list[str]) -> None:
     here, there = crew.house.access, Access(crew.bench.tools)
-    proofs = [here.authenticate(shown) for shown in ann]
     assert all(let_in(there, shown) for shown in ann)
     crew.house.accounts.disable_user("ann")
     assert not any(let_in(here, shown) for shown in ann)
-    for proof in proofs:
-        with pytest.raises(Unauthorized, match="disabled"):
-            here.check_still_good(proof)
     until(lambda: not any(let_in(there, shown) for shown in ann), what="the other process to notice")
     crew.house.accounts.enable_user("ann")
     assert all(let_in(here, shown) for shown in ann)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import Connection
 from werkzeug.test import TestResponse
 
 from app import wiring
+from app.db import people
 from app.domain.access import Role, Scope
 from app.domain.errors import Unavailable
 from app.factory import create_app
 from app.wiring import House
 from tests.support.fakes import Bench
+from tests.support.statements import noted
 from tests.support.waiting import until
 
 ENDS_S = 30.0  # far more than it takes, far less than the request would last
+LOOKS = 3
 
 
 @pytest.fixture
@@ -102,7 +107,7 @@ def test_an_answer_that_is_held_becomes_a_refusal(
 def test_what_is_still_good_is_left_alone(
     door: FlaskClient, guarded: House, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.standing.CHECKED_EVERY_S", 0.1)
+    monkeypatch.setattr("app.services.endings.CHECKED_EVERY_S", 0.1)
     shown, _ = by_a_key(guarded)
     answer = watched(door, guarded, "/status?wait=1", {"Authorization": f"Bearer {shown}"}, aside)
     assert answer.result(ENDS_S).json["status"] == "accepted"
@@ -111,15 +116,47 @@ def test_what_is_still_good_is_left_alone(
 def test_where_nobody_can_be_asked_it_goes_on(
     door: FlaskClient, guarded: House, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.standing.CHECKED_EVERY_S", 0.1)
+    monkeypatch.setattr("app.services.endings.CHECKED_EVERY_S", 0.1)
     shown, _ = by_a_key(guarded)
-    asked: list[str] = []
+    asked = threading.Event()
 
-    def away(proof: object) -> None:
-        asked.append("asked")
+    def away(*_: object) -> None:
+        asked.set()
         raise Unavailable
 
-    monkeypatch.setattr(guarded.access, "check_still_good", away)
+    monkeypatch.setattr("app.db.people.ended_within", away)
     answer = watched(door, guarded, "/status?wait=1", {"Authorization": f"Bearer {shown}"}, aside)
     assert answer.result(ENDS_S).status_code == 200
-    assert asked
+    assert asked.is_set()
+
+
+def test_idle_streams_and_held_answers_ask_no_more_than_one_question_for_all(
+    door: FlaskClient, guarded: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.endings.CHECKED_EVERY_S", 0.05)
+    looks, looked = 0, threading.Event()
+    look = people.ended_within
+
+    def counted(connection: Connection, window_ms: int) -> set[tuple[str, str]]:
+        nonlocal looks
+        looks += 1
+        if looks >= LOOKS:
+            looked.set()
+        return look(connection, window_ms)
+
+    tokens = [guarded.access.issue("ann", Role.USER, "read write")[0] for _ in range(50)]
+    with ThreadPoolExecutor(len(tokens)) as pool:
+        for number, token in enumerate(tokens):
+            shown = {"Authorization": f"Bearer {token}"}
+            asked = door.post("/api/images/generate", json={"prompt": "a fox"}, headers=shown).json["requestId"]
+            path = f"/api/images/{asked}{'/events' if number % 2 else '?wait=60'}"
+            pool.submit(door.application.test_client().get, path, headers=shown, buffered=True)
+        until(lambda: guarded.watching.count == len(tokens), 30, "all to watch")
+        guarded.watching.catch_up()  # returns after what each of them reads when it begins
+        with noted() as statements:
+            monkeypatch.setattr(people, "ended_within", counted)
+            assert looked.wait(30)
+            monkeypatch.setattr(people, "ended_within", look)
+        guarded.watching.end()
+    assert len([text for text, _ in statements if "revoked" in text]) <= looks + 2
+    assert [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT")) and "revoked" not in text] == []

@@ -1,0 +1,110 @@
+"""What stopped being good of late: one question every other second, for all who stay on what they once came in with.
+
+It asks as much of the database where one stays as where ten thousand do.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app import logs
+from app.db import people
+from app.db.engine import Database
+from app.domain.access import Kind, Proof, Role
+
+CHECKED_EVERY_S = 2.0
+# What ended is found by the time that is written beside it. That is a little before its commit, and by another's clock.
+MARGIN_S = 60.0
+
+EXPIRED = "The token has expired."
+REASONS = {
+    people.USER: "The user is disabled.",
+    Kind.KEY: "The key, or the one that the token was made from, was revoked or has expired.",
+    Kind.TOKEN: "The token was revoked.",
+    Kind.EXTENSION_TOKEN: "The token was revoked, or has expired.",
+}
+
+log = logs.get(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Stay:
+    """Somebody who stays. At `sure_at` (s since the epoch) the proof was good; `ended` is told, once, why it is not."""
+
+    proof: Proof
+    sure_at: float
+    ended: Callable[[str], object]
+
+
+class Endings:
+    """Tells those who stay. Its thread begins with the first of them and ends after the last."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._stays: set[Stay] = set()
+        self._lock = threading.Lock()
+        self._looking = False
+
+    def add(self, stay: Stay) -> None:
+        """From now on, until it is removed."""
+        with self._lock:
+            self._stays.add(stay)
+            begins, self._looking = not self._looking, True
+        if begins:
+            threading.Thread(target=self._look_again_and_again, name="endings", daemon=True).start()
+
+    def remove(self, stay: Stay) -> None:
+        """Whoever stayed is gone. Twice is no error."""
+        with self._lock:
+            self._stays.discard(stay)
+
+    def look(self) -> None:
+        """Look once. While the database cannot be asked, whoever was let in stays until it expires."""
+        with self._lock:
+            stays = list(self._stays)
+        now = time.time()
+        for stay in stays:
+            if stay.proof.expires_at is not None and stay.proof.expires_at <= now * 1000:
+                self._end(stay, EXPIRED)
+        sure_at = min((stay.sure_at for stay in stays), default=now)
+        window_ms = round(1000 * (max(0.0, now - sure_at) + MARGIN_S))
+        ended = self._database.read(lambda c: people.ended_within(c, window_ms))
+        for stay in stays:
+            stay.sure_at = now
+            for name in _names(stay.proof) if ended else ():
+                if name in ended:
+                    self._end(stay, REASONS[name[0]])
+                    break
+
+    def _end(self, stay: Stay, reason: str) -> None:
+        with self._lock:
+            stayed = stay in self._stays
+            self._stays.discard(stay)
+        if stayed:
+            stay.ended(reason)
+
+    def _look_again_and_again(self) -> None:
+        while self._anybody_after_a_pause():
+            try:
+                self.look()
+            except Exception as problem:  # noqa: BLE001 - whatever it was, who stays is to be looked at again
+                log.warning("What ended could not be seen", action="access.unchecked", problem=str(problem))
+
+    def _anybody_after_a_pause(self) -> bool:
+        time.sleep(CHECKED_EVERY_S)
+        with self._lock:
+            self._looking = bool(self._stays)
+            return self._looking
+
+
+def _names(proof: Proof) -> list[tuple[str, str]]:
+    """Everything whose end is the end of the proof. A disabled user's is, whoever has signed it."""
+    names: list[tuple[str, str]] = [(proof.kind, proof.id)]
+    if proof.key_id is not None:
+        names.append((Kind.KEY, proof.key_id))
+    if proof.role is not Role.EXTENSION:
+        names.append((people.USER, proof.subject))
+    return names

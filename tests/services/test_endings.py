@@ -1,0 +1,128 @@
+"""Whoever stays is told once what they came in with is no longer good; one question is asked for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+from app.db.people_tables import extension_tokens
+from app.domain.access import Kind, Proof, Role, Scope
+from app.domain.errors import Unauthorized, Unavailable
+from app.services import endings
+from app.services.standing import ANYBODY, Standing
+from tests.support.crew import Crew
+from tests.support.statements import noted
+
+
+@pytest.fixture(autouse=True)
+def _nobody_looks_by_himself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests say when."""
+    monkeypatch.setattr(endings.Endings, "_look_again_and_again", lambda self: None)
+
+
+@pytest.fixture
+def ann(crew: Crew) -> Crew:
+    crew.house.accounts.create_user("ann", Role.USER)
+    return crew
+
+
+def key(crew: Crew) -> tuple[Proof, Callable[[], object]]:
+    made = crew.house.accounts.create_key("ann", [Scope.READ])
+    return crew.house.access.authenticate(str(made)), lambda: crew.house.accounts.revoke_key(made.id)
+
+
+def token(crew: Crew) -> tuple[Proof, Callable[[], object]]:
+    proof = crew.house.access.authenticate(crew.house.access.issue("ann", Role.USER, "read")[0])
+    return proof, lambda: crew.house.access.revoke(proof)
+
+
+def token_of_a_key(crew: Crew) -> tuple[Proof, Callable[[], object]]:
+    shown, end = key(crew)
+    return crew.house.access.authenticate(crew.house.access.exchange(shown)[0]), end
+
+
+def extension_token(crew: Crew) -> tuple[Proof, Callable[[], object]]:
+    made = crew.house.accounts.create_extension_token("painter")
+    return crew.house.access.authenticate(str(made)), lambda: crew.house.accounts.revoke_extension_token(made.id)
+
+
+def disabled(crew: Crew) -> tuple[Proof, Callable[[], object]]:
+    return token(crew)[0], lambda: crew.house.accounts.disable_user("ann")
+
+
+@pytest.mark.parametrize("came_in", [key, token, token_of_a_key, extension_token, disabled])
+def test_who_stays_is_told_once_that_it_ended_and_others_are_not(ann: Crew, came_in: Callable) -> None:
+    (proof, end), (other, _) = came_in(ann), extension_token(ann)
+    access, told = ann.house.access, []
+    ending, staying = Standing(access, proof), Standing(access, other)
+    with ending.lasting(lambda: told.append("ending")), staying.lasting(lambda: told.append("staying")):
+        access.endings.look()
+        ending.check()
+        end()
+        access.endings.look()
+        access.endings.look()
+        assert told == ["ending"]
+        with pytest.raises(Unauthorized):
+            ending.check()
+        staying.check()
+
+
+def test_what_expires_ends_also_while_nobody_can_be_asked(ann: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr("app.db.people.ended_within", away)
+    short = Standing(ann.house.access, Proof(Kind.TOKEN, "x", "painter", Role.EXTENSION, frozenset(), 1))
+    long = Standing(ann.house.access, token(ann)[0])
+    with short.lasting(bool), long.lasting(bool):
+        with pytest.raises(Unavailable):
+            ann.house.access.endings.look()
+        long.check()
+        with pytest.raises(Unauthorized, match="expired"):
+            short.check()
+
+
+def test_what_ended_while_nobody_looked_is_found_however_long_that_was(
+    ann: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof, end = extension_token(ann)
+    standing = Standing(ann.house.access, proof)
+    end()
+    hour_ago = extension_tokens.update().values(revoked_at=extension_tokens.c.revoked_at - 3_600_000)
+    ann.bench.database.write(lambda tx: tx.connection.execute(hour_ago))
+    with standing.lasting(bool):
+        ann.house.access.endings.look()
+        standing.check()  # found good an hour after that, as far as it knows
+    monkeypatch.setattr(standing, "_sure_at", standing._sure_at - 3_600)
+    with standing.lasting(bool):
+        ann.house.access.endings.look()
+        with pytest.raises(Unauthorized):
+            standing.check()
+
+
+def test_a_look_is_one_question_however_many_stay(ann: Crew) -> None:
+    access = ann.house.access
+    for many in (1, 60):
+        with ExitStack() as stack:
+            for _ in range(many):
+                stack.enter_context(Standing(access, token(ann)[0]).lasting(bool))
+            with noted() as statements:
+                access.endings.look()
+        asked = [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT"))]
+        assert len(asked) == 1, "\n".join(asked)
+
+
+def test_who_left_is_forgotten(ann: Crew) -> None:
+    told: list[str] = []
+    proof, end = token(ann)
+    with Standing(ann.house.access, proof).lasting(lambda: told.append("told")):
+        end()
+    ann.house.access.endings.look()
+    assert told == []
+
+
+def test_who_had_to_show_nothing_stays_for_ever() -> None:
+    with ANYBODY.lasting(bool):
+        ANYBODY.check()
