@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
@@ -15,6 +17,7 @@ from celery.signals import setup_logging
 
 from app import logs
 from app.config import BadSetting, Settings
+from app.sentinels import Sentinels
 
 DISPATCH = "dispatch"
 HOUSEKEEPING = "housekeeping"
@@ -22,16 +25,31 @@ DOWNLOAD = "download"
 MOST_IMAGES = 10  # of one request: each may take the whole DOWNLOAD_TIMEOUT_MS
 JUDGING_S = 10  # and to be decoded and packed
 TIDY_S = 60.0
+# Without socket_timeout a connection that was cut off silently is waited on for ever.
+PATIENCE = {"socket_timeout": 5, "socket_connect_timeout": 2}
 CHATTY = ("celery.app.trace", "celery.beat", "celery.worker.strategy")  # several lines a task, and a tick is a task
 
 
 def broker_url(redis_url: str) -> str:
-    """REDIS_URL in the broker library's spelling, which differs for unix sockets."""
+    """REDIS_URL in the broker library's spelling, which differs for unix sockets and sentinels; and over TLS it asks for
+    no certificate unless it is told to."""
+    if sentinels := Sentinels.parse(redis_url):
+        return sentinels.broker_url
     parts = urlsplit(redis_url)
+    query = parse_qs(parts.query)
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in query:
+        return f"{redis_url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
     if parts.scheme != "unix":
         return redis_url
-    database = parse_qs(parts.query).get("db", ["0"])[0]
+    database = query.get("db", ["0"])[0]
     return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
+
+
+def sentinel_options(redis_url: str, patience: Mapping[str, float]) -> dict[str, Any]:
+    """What the broker library wants to know beside the URL of sentinels; nothing for other URLs."""
+    if sentinels := Sentinels.parse(redis_url):
+        return {"master_name": sentinels.master, "sentinel_kwargs": {**patience, **sentinels.credentials}}
+    return {}
 
 
 def configured(settings: Settings) -> Celery:
@@ -67,10 +85,10 @@ def configured(settings: Settings) -> Celery:
             "visibility_timeout": 2 * longest_task_s + 60,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            "socket_timeout": 5,  # without it a connection that was cut off silently is waited on for ever
-            "socket_connect_timeout": 2,
+            **PATIENCE,
             "socket_keepalive": True,
             "health_check_interval": 5,
+            **sentinel_options(settings.redis_url, PATIENCE),
         },
         worker_redirect_stdouts=False,
         # In memory: a schedule of one entry needs no file that can be lost, broken or held by another beat.

@@ -106,7 +106,7 @@ class Settings:
             environment=read.text("NODE_ENV", "production"),
             public_url=read.url("PUBLIC_URL", {"http", "https"}),
             database_url=read.database_url("DATABASE_URL", "sqlite:///data/imagefleet.db"),
-            redis_url=read.url("REDIS_URL", {"redis", "rediss", "unix"}) or "redis://127.0.0.1:6379/0",
+            redis_url=read.redis_url("REDIS_URL", "redis://127.0.0.1:6379/0"),
             secret_key=read.secret("SECRET_KEY"),
             storage_path=Path(read.text("IMAGE_STORAGE_PATH", "./generated-images")).resolve(),
             max_image_bytes=read.whole("MAX_IMAGE_SIZE", 10_485_760, 1),

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from app import edges
 from app.edges import Allowlist, IPNetwork, Origins, TlsFiles
+from app.sentinels import Sentinels
 
 T = TypeVar("T")
 
@@ -95,6 +96,24 @@ class Environment:
 
         return self.parsed(
             name, None, parse, "a URL that begins with " + " or ".join(f"{s}://" for s in sorted(schemes))
+        )
+
+    def redis_url(self, name: str, default: str) -> str:
+        """The URL of a Redis, or of sentinels that know where it is."""
+
+        def parse(raw: str) -> str:
+            parts, url = urlsplit(raw), raw.rstrip("/")
+            if Sentinels.parse(url) is None and not (
+                parts.scheme in {"redis", "rediss", "unix"} and (parts.netloc or parts.path)
+            ):
+                raise ValueError
+            return url
+
+        return self.parsed(
+            name,
+            default,
+            parse,
+            "a URL that begins with redis:// or rediss:// or unix://, or redis+sentinel://host:port,host:port/master",
         )
 
     def database_url(self, name: str, default: str) -> str:

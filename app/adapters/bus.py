@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from app import logs
 from app.adapters.background import Background
+from app.adapters.commands import ask
+from app.adapters.redis_clients import patient_client
 
 CHANGES = "imagefleet:changes"
 SILENCE_S = 15.0
@@ -43,7 +43,7 @@ class RedisBus:
         An error proves nothing either way, so it counts as heard: the offer's own short lease decides.
         """
         try:
-            return int(self._client.publish(hub_channel(hub_id), json.dumps(message))) > 0
+            return int(ask(self._client, "PUBLISH", hub_channel(hub_id), json.dumps(message))) > 0
         except redis.RedisError as problem:
             log.warning("Redis did not take a message", action="bus.failed", problem=str(problem))
             return True
@@ -51,7 +51,7 @@ class RedisBus:
     def changed(self, change: Mapping[str, Any]) -> None:
         """Tell everybody who watches; of several changes of one job that wait to be sent, the newest is enough."""
         key = f"changed:{change['requestId']}"
-        self._background.soon(key, lambda: self._client.publish(CHANGES, json.dumps(change)))
+        self._background.soon(key, lambda: ask(self._client, "PUBLISH", CHANGES, json.dumps(change)))
 
     def answers(self) -> bool:
         """True where Redis answers at the moment."""
@@ -71,9 +71,7 @@ class Listener:
 
     def __init__(self, url: str, channels: list[str], hear: Hear, after_gap: Callable[[], None]) -> None:
         # No time-out of its own: each read below has one, and silence is judged here.
-        self._client = redis.Redis.from_url(
-            url, decode_responses=True, socket_connect_timeout=2, socket_timeout=None, retry=Retry(NoBackoff(), 0)
-        )
+        self._client = patient_client(url, connect_s=2.0)
         self._channels = channels
         self._hear = hear
         self._after_gap = after_gap

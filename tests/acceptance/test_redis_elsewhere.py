@@ -1,0 +1,121 @@
+"""A Redis of the operator's: over TLS, and with sentinels that name a new master when the old one is gone."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from app.adapters.redis_clients import redis_client
+from app.config import Settings
+from celery_config import configured
+from tests.support.certificates import self_signed
+from tests.support.pictures import data_url, plain
+from tests.support.redis import running_redis
+from tests.support.sentinels import MASTER, Sentinels, running_sentinels
+from tests.support.service import Service, running_service
+from tests.support.tls_relay import tls_relay
+
+BURST = 50
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A Redis over TLS: where it is, and the file that vouches for it."""
+
+    url: str
+    vouched: str
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path, for sockets."""
+    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def remote(folder: Path) -> Iterator[Remote]:
+    certificate = self_signed(folder)
+    with running_redis(folder) as server, tls_relay(server.socket, certificate) as port:
+        url = f"rediss://127.0.0.1:{port}/0"
+        yield Remote(url, f"{url}?ssl_ca_certs={certificate.file}")
+
+
+def celery(url: str) -> Celery:
+    return configured(Settings.from_env({"REDIS_URL": url}))
+
+
+def connect(app: Celery) -> None:
+    with app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
+
+
+def do_one(service: Service, prompt: str, extension_id: str, web: int = 0) -> None:
+    """One request from its submission to its picture; submitted here, made at the other web process."""
+    with service.extension(extension_id, web=1 - web) as extension:
+        request_id = service.submit(prompt, web=web)
+        extension.done(extension.next_job(60), data_url(plain()))
+        extension.hear("image_generation_confirmed", timeout_s=60)
+    assert service.final(request_id)["status"] == "completed"
+
+
+def test_over_tls_everything_works(remote: Remote, tmp_path: Path, migrated_sqlite_file: Path) -> None:
+    database = tmp_path / "imagefleet.db"
+    database.write_bytes(migrated_sqlite_file.read_bytes())
+    with running_service(tmp_path, f"sqlite:///{database}", remote.vouched) as service:
+        do_one(service, "over TLS", "e1")
+        assert service.get("/health").json["status"] == "healthy"
+
+
+def test_a_redis_that_nobody_vouches_for_is_told_nothing(remote: Remote) -> None:
+    with pytest.raises(redis.ConnectionError):
+        redis_client(remote.url).ping()
+    with pytest.raises(OperationalError):
+        connect(celery(remote.url))
+
+
+def test_whom_one_knows_can_be_taken_at_their_word(remote: Remote) -> None:
+    url = f"{remote.url}?ssl_cert_reqs=none"
+    assert redis_client(url).ping()
+    connect(celery(url))
+
+
+def remaining(service: Service, web: int) -> int:
+    answer = service.post("/api/images/generate", {"prompt": "counted", "userId": "counted"}, web)
+    assert answer.status == 200
+    return int(answer.headers["x-ratelimit-remaining"])
+
+
+@pytest.fixture
+def sentinels(folder: Path) -> Iterator[Sentinels]:
+    with running_sentinels(folder) as made:
+        yield made
+
+
+@pytest.mark.timeout(240)
+def test_work_goes_on_at_the_new_master(sentinels: Sentinels, tmp_path: Path, migrated_sqlite_file: Path) -> None:
+    database = tmp_path / "imagefleet.db"
+    database.write_bytes(migrated_sqlite_file.read_bytes())
+    with running_service(
+        tmp_path,
+        f"sqlite:///{database}",
+        sentinels.url,
+        RATE_LIMIT_MAX_REQUESTS="1",
+        RATE_LIMIT_WINDOW_MS="3600000",
+        RATE_LIMIT_BURST=str(BURST),
+    ) as service:
+        do_one(service, "before", "e1")
+        sentinels.kill("one")
+        sentinels.kill("sentinel-0")  # a host that both were on
+        do_one(service, "after", "e2")
+        do_one(service, "after, from the other side", "e3", web=1)
+        assert sentinels.ask("two", "ROLE")[0] == "master"
+        assert sentinels.ask("sentinel-1", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
+        assert [remaining(service, web) for web in (0, 1, 0)] == [BURST - 1, BURST - 2, BURST - 3]
