@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Engine, Table, create_engine, event, func, make_url, select
+from sqlalchemy import BigInteger, Connection, Engine, Table, bindparam, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -43,6 +44,7 @@ def _now_postgresql(_element: object, _compiler: object, **_: object) -> str:
 
 
 _NOW = select(now_ms())
+_ALONE = select(func.pg_advisory_xact_lock(func.hashtext(bindparam("room")), func.hashtext(bindparam("name"))))
 
 
 class Transaction:
@@ -78,8 +80,7 @@ class Transaction:
     def one_at_a_time(self, room: str, name: str) -> None:
         """Wait for every other transaction that is at this place (`name` in `room`); those that come later wait for us."""
         if not self.writes_alone:
-            keys = (func.hashtext(room), func.hashtext(name))
-            self.connection.execute(select(func.pg_advisory_xact_lock(*keys)))
+            self.connection.execute(_ALONE, {"room": room, "name": name})
 
     def after_commit(self, action: Callable[[], object]) -> None:
         """Have `action` done after the commit, in the order given, and not at all where the transaction fails."""
@@ -176,7 +177,12 @@ def make_engine(url: str) -> Engine:
         return engine
     Path(parsed.database or "").resolve().parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-        parsed, poolclass=QueuePool, pool_size=2, max_overflow=30, connect_args={"check_same_thread": False}
+        parsed,
+        poolclass=QueuePool,
+        pool_size=2,
+        max_overflow=30,
+        pool_reset_on_return=None,  # nothing is left to undo: every transaction has its `begin`
+        connect_args={"check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -210,5 +216,9 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that reads first cannot wait for a writer: it fails at once, or loses an update.
-    write = connection.get_execution_options().get("write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    begin = "BEGIN IMMEDIATE" if connection.get_execution_options().get("write") else "BEGIN"
+    driver: Any = connection.connection.driver_connection  # through SQLAlchemy it would cost more than a short read
+    try:
+        driver.execute(begin)
+    except sqlite3.Error as error:
+        raise OperationalError(begin, None, error) from error

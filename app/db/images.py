@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.db.engine import Transaction
@@ -29,7 +29,21 @@ class StoredImage:
     sha256: str
 
 
-def add(tx: Transaction, job_id: str, pictures: Iterable[StoredImage]) -> None:
+# What every download asks is built once.
+_PICTURE: list[ColumnElement[Any]] = [
+    images.c[name] for name in ("position", "file", "source_url", "width", "height", "bytes", "sha256")
+]
+_ADD = insert(images).inline()
+_OF_JOB = select(*_PICTURE).where(images.c.job_id == bindparam("job_id")).order_by(images.c.position)
+_OF_FILE = select(*_PICTURE).where(images.c.file == bindparam("file"))
+_named = files.c.name.in_(bindparam("names", expanding=True))
+_INTEND = insert(files).inline()
+_INTENDED = select(files.c.name).where(_named, files.c.created_at > GIVEN_UP).with_for_update()
+_FORGET_INTENDED = delete(files).where(_named)
+_UPLOADS_OF = select(uploads).where(uploads.c.job_id == bindparam("job_id"))
+
+
+def add(tx: Transaction, job_id: str, pictures: Sequence[StoredImage]) -> None:
     """Write down the pictures of a job that completes, and that their files are no longer in the making."""
     rows = [
         {
@@ -45,33 +59,29 @@ def add(tx: Transaction, job_id: str, pictures: Iterable[StoredImage]) -> None:
         }
         for p in pictures
     ]
-    tx.connection.execute(insert(images), rows)
-    tx.connection.execute(delete(files).where(files.c.name.in_([row["file"] for row in rows])))
+    tx.connection.execute(_ADD, rows)
+    forget_intended(tx, [p.file for p in pictures])
 
 
 def of_job(connection: Connection, job_id: str) -> list[StoredImage]:
     """The pictures of a completed request, in order."""
-    columns = [images.c[name] for name in ("position", "file", "source_url", "width", "height", "bytes", "sha256")]
-    query = select(*columns).where(images.c.job_id == job_id).order_by(images.c.position)
-    return [StoredImage(*row) for row in connection.execute(query)]
+    return [StoredImage(*row) for row in connection.execute(_OF_JOB, {"job_id": job_id})]
 
 
 def of_file(connection: Connection, file: str) -> StoredImage | None:
     """The picture that is kept under this file name."""
-    columns = [images.c[name] for name in ("position", "file", "source_url", "width", "height", "bytes", "sha256")]
-    row = connection.execute(select(*columns).where(images.c.file == file)).first()
+    row = connection.execute(_OF_FILE, {"file": file}).first()
     return None if row is None else StoredImage(*row)
 
 
 def intend(tx: Transaction, job_id: str, names: Sequence[str]) -> None:
     """Write down the files a download is about to make, so that a crash leaves none that nobody knows of."""
-    tx.connection.execute(insert(files), [{"name": name, "job_id": job_id, "created_at": tx.now} for name in names])
+    tx.connection.execute(_INTEND, [{"name": name, "job_id": job_id, "created_at": tx.now} for name in names])
 
 
 def hold_intended(tx: Transaction, names: Sequence[str]) -> bool:
     """True where all of these files are still meant to be kept, which nobody can change before the commit."""
-    query = select(files.c.name).where(files.c.name.in_(names), files.c.created_at > GIVEN_UP).with_for_update()
-    return len(tx.connection.execute(query).all()) == len(names)
+    return len(tx.connection.execute(_INTENDED, {"names": list(names)}).all()) == len(names)
 
 
 def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
@@ -87,7 +97,7 @@ def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
 
 def forget_intended(tx: Transaction, names: Iterable[str]) -> None:
     """The files of these names are gone."""
-    tx.connection.execute(delete(files).where(files.c.name.in_(list(names))))
+    tx.connection.execute(_FORGET_INTENDED, {"names": list(names)})
 
 
 def reserve_upload(tx: Transaction, place: UploadPlace, stale_before_ms: int) -> bool:
@@ -125,7 +135,7 @@ def has_upload(connection: Connection, place: UploadPlace) -> bool:
 
 def uploads_of(connection: Connection, job_id: str) -> list[UploadPlace]:
     """Every upload for this job, complete or not."""
-    return _places(connection, select(uploads).where(uploads.c.job_id == job_id))
+    return _places(connection, _UPLOADS_OF, {"job_id": job_id})
 
 
 def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[UploadPlace]:
@@ -149,5 +159,7 @@ def _at(place: UploadPlace) -> ColumnElement[bool]:
     )
 
 
-def _places(connection: Connection, query: Select[Any]) -> list[UploadPlace]:
-    return [UploadPlace(row.job_id, row.attempt, row.position) for row in connection.execute(query)]
+def _places(
+    connection: Connection, query: Select[Any], parameters: Mapping[str, Any] | None = None
+) -> list[UploadPlace]:
+    return [UploadPlace(row.job_id, row.attempt, row.position) for row in connection.execute(query, parameters)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, select, update
 
 from app.db import jobs, moving
 from app.db.engine import Transaction, now_ms
@@ -14,6 +14,13 @@ from app.db.tables import jobs as table
 from app.domain.states import Status
 
 _PROCESSING = table.c.status == Status.PROCESSING.value
+
+# Said of each offer: built once.
+_IN_HAND = (
+    update(table)
+    .where(table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"), _PROCESSING)
+    .values(lease_until=moving.capped(bindparam("until", type_=BigInteger)), handed_over=True)
+)
 
 
 def held_by(connection: Connection, extension_id: str) -> list[Job]:
@@ -25,6 +32,11 @@ def over(connection: Connection, limit: int) -> list[Job]:
     """Jobs whose holder's lease is over."""
     query = select(*jobs.COLUMNS).where(_PROCESSING, table.c.lease_until <= now_ms())
     return jobs.listed(connection, query.order_by(table.c.lease_until).limit(limit))
+
+
+def in_hand(tx: Transaction, job_id: str, lease: str, moment_ms: int) -> None:
+    """Whoever holds the job under this lease has it in hand: the lease lasts until then."""
+    tx.connection.execute(_IN_HAND, {"job_id": job_id, "held_lease": lease, "until": moment_ms})
 
 
 def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **values: Any) -> list[str]:

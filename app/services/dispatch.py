@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
+
+from sqlalchemy import Connection
 
 from app.db import fleet, jobs, slots
 from app.db.engine import Transaction
@@ -23,6 +27,15 @@ BATCH = 100
 UNREACHABLE_MS = 1_000  # a hub that does not listen is back within that, or its extensions are not
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Some free extensions, best first, and who waits for one of them; `everything` where there are no more of either."""
+
+    free: Sequence[Candidate] = ()
+    waiting: Sequence[Job] = ()
+    everything: bool = True
+
+
 class Dispatch:
     """Gives waiting jobs to free extensions."""
 
@@ -34,12 +47,14 @@ class Dispatch:
     def assign_waiting(self) -> int:
         """Assign until nobody waits or nobody is free; returns how many jobs were given out."""
         total = passed_over = 0
-        while free := self._free(passed_over):
-            given = self._assign_to(free)
-            total += given
+        while True:
+            seen = self.tools.database.read(partial(_look, passed_over))
+            heard = self._assign(seen)
+            total += len(heard)
+            if not seen.free or (seen.everything and len(heard) == len(seen.waiting) and all(heard)):
+                return total  # whoever comes now, to wait or to work, brings a wake along
             # where none of these can do what waits, those behind them perhaps can
-            passed_over = 0 if given else passed_over + BATCH
-        return total
+            passed_over = 0 if heard else passed_over + BATCH
 
     def not_delivered(self, request_id: str, lease: str) -> None:
         """The offer reached nobody: back to the line at once, and nobody is to blame."""
@@ -53,34 +68,24 @@ class Dispatch:
 
         self.tools.database.write(work)
 
-    def _free(self, passed_over: int) -> list[Candidate]:
-        """The next of the free extensions, where anybody waits."""
-        return self.tools.database.read(lambda c: slots.free(c, BATCH, passed_over) if jobs.anyone_waiting(c) else [])
-
-    def _assign_to(self, free: list[Candidate]) -> int:
-        models = self._models(free)
-        most = min(BATCH, sum(candidate.slots for candidate in free))
-        waiting = self.tools.database.read(lambda c: jobs.waiting(c, models, most))
-        given = 0
-        for job in waiting:
+    def _assign(self, seen: Seen) -> list[bool]:
+        """Of each job that was given out, whether its offer was heard."""
+        free, heard = list(seen.free), []
+        for job in seen.waiting:
             chosen = policy.choose(free, job.model, job.avoid)
             if chosen is None:
                 continue
             free.remove(chosen)
-            if self.tools.database.write(partial(self._assign, job, chosen)):
-                given += 1
+            given = self.tools.database.write(partial(self._assign_one, job, chosen))
+            if given is not None:
                 free.append(chosen.with_one_more())
-        return given
+                heard.append(self._hand_over(*given, chosen.hub_id))
+        return heard
 
-    @staticmethod
-    def _models(free: list[Candidate]) -> frozenset[str] | None:
-        served = [policy.served_models(candidate.capabilities) for candidate in free]
-        named = [models for models in served if models is not None]
-        return frozenset().union(*named) if len(named) == len(served) else None
-
-    def _assign(self, job: Job, chosen: Candidate, tx: Transaction) -> bool:
+    def _assign_one(self, job: Job, chosen: Candidate, tx: Transaction) -> tuple[Job, bytes] | None:
+        """The job as it was given to the extension, and the key to sign its uploads with."""
         if not slots.take(tx, chosen):
-            return False
+            return None
         settings = self.tools.settings
         attempt = job.attempt + 1
         taken = steps.take(
@@ -100,13 +105,9 @@ class Dispatch:
             handed_over=False,
             started_at=tx.now,
         )
-        if taken is None:
-            return False
-        key = self._upload_key.value(tx)
-        tx.after_commit(lambda: self._hand_over(taken, chosen.hub_id, key))
-        return True
+        return None if taken is None else (taken, self._upload_key.value(tx))
 
-    def _hand_over(self, job: Job, hub_id: str, key: bytes) -> None:
+    def _hand_over(self, job: Job, key: bytes, hub_id: str) -> bool:
         heard = self.tools.bus.to_hub(
             hub_id,
             {
@@ -119,6 +120,7 @@ class Dispatch:
         )
         if not heard and job.lease is not None:
             self.not_delivered(job.id, job.lease)
+        return heard
 
     def _offer(self, job: Job, key: bytes) -> messages.GenerateImage:
         return messages.GenerateImage(
@@ -146,3 +148,20 @@ class Dispatch:
             "maxBytes": settings.max_image_bytes,
             "expiresAt": wire_time(expires_at),
         }
+
+
+def _look(passed_over: int, connection: Connection) -> Seen:
+    """The free extensions after the first `passed_over`, and those who wait for any of them."""
+    if not jobs.anyone_waiting(connection):
+        return Seen()
+    free = slots.free(connection, BATCH, passed_over)
+    most = min(BATCH, sum(candidate.slots for candidate in free))
+    waiting = jobs.waiting(connection, _models(free), most) if free else []
+    return Seen(free, waiting, everything=len(free) < BATCH and len(waiting) < most)
+
+
+def _models(free: Iterable[Candidate]) -> frozenset[str] | None:
+    """The models that some of them make; None where one of them makes any."""
+    served = [policy.served_models(candidate.capabilities) for candidate in free]
+    named = [models for models in served if models is not None]
+    return frozenset().union(*named) if len(named) == len(served) else None

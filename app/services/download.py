@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app import logs
+from app.config import Settings
 from app.db import images, jobs
 from app.db.engine import Transaction
 from app.db.images import StoredImage
@@ -22,6 +23,7 @@ from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.events import ImageGeneratedEvent
 from app.domain.images import ImageLimits, Picture, PictureError, file_name
 from app.domain.states import Step
+from app.domain.tokens import UploadPlace
 from app.services import steps
 from app.services.generation import IMAGES_PATH, confirmation
 from app.services.holders import tell, tell_to_stop
@@ -46,6 +48,11 @@ class Made:
     picture: Picture
 
 
+def longest_ms(settings: Settings, count: int) -> int:
+    """How long the download of `count` pictures may take, in ms."""
+    return count * (settings.download_timeout_ms + JUDGING_MS + (SCANNING_MS if settings.clamav_url else 0))
+
+
 class Download:
     """Carries out downloads."""
 
@@ -60,28 +67,28 @@ class Download:
         Safe at any time, any number of times and in parallel. Raises Unavailable where the database cannot be reached;
         the job is then due again by itself.
         """
-        job = self.tools.database.write(lambda tx: self._claim(tx, request_id))
-        if job is None:
+        claimed = self.tools.database.write(lambda tx: self._claim(tx, request_id))
+        if claimed is None:
             return
+        job, names = claimed
         tries = self.tools.settings.max_download_attempts
         if job.download_attempt > tries:  # nobody lived to say what went wrong
             self._fail(job, f"The download was begun {tries} times and never came to an end.")
             return
         try:
-            done = self._carry_out(job)
+            left = self._carry_out(job, names)
         except (PictureError, OSError) as error:
             self._failed(job, error)
         else:
-            if done:
-                self._discard_uploads(job)
+            discard(self.tools, left)
 
-    def _claim(self, tx: Transaction, request_id: str) -> Job | None:
+    def _claim(self, tx: Transaction, request_id: str) -> tuple[Job, list[str]] | None:
+        """Take the download; with it come the names that its files will have, which are written down before any is made."""
         job = jobs.find(tx.connection, request_id)
         if job is None:
             return None
-        settings = self.tools.settings
-        each_ms = settings.download_timeout_ms + JUDGING_MS + (SCANNING_MS if settings.clamav_url else 0)
-        return steps.take(
+        count = len(job.sources or ())
+        claimed = steps.take(
             self.tools,
             tx,
             Step.FETCH,
@@ -89,15 +96,22 @@ class Download:
             {"due_at": AtMost(tx.now), "download_attempt": job.download_attempt},
             lease=self.tools.chance.token(),
             download_attempt=job.download_attempt + 1,
-            due_at=tx.now + each_ms * len(job.sources or ()),
+            due_at=tx.now + longest_ms(self.tools.settings, count),
         )
+        if claimed is None:
+            return None
+        names = [file_name(job.id, tx.now + position) for position in range(count)]
+        if names:
+            images.intend(tx, job.id, names)
+        return claimed, names
 
-    def _carry_out(self, job: Job) -> bool:
+    def _carry_out(self, job: Job, names: Sequence[str]) -> Sequence[UploadPlace]:
+        """Returns the uploads that are of no use any more."""
         if not job.sources:
             raise PictureError("The extension named no picture.")
         with contextlib.ExitStack() as files:
             made = [self._make(job, url, files) for url in job.sources]
-            return self._keep(job, made)
+            return self._keep(job, made, names)
 
     def _make(self, job: Job, url: str, files: contextlib.ExitStack) -> Made:
         settings = self.tools.settings
@@ -107,8 +121,7 @@ class Download:
             limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
             return Made(url, staged, self.tools.studio(source, staged.file, limits))
 
-    def _keep(self, job: Job, made: Sequence[Made]) -> bool:
-        names = self.tools.database.write(lambda tx: _intend(tx, job, len(made)))
+    def _keep(self, job: Job, made: Sequence[Made], names: Sequence[str]) -> Sequence[UploadPlace]:
         try:
             for each, name in zip(made, names, strict=True):
                 self.tools.store.publish(each.staged, name)
@@ -116,14 +129,17 @@ class Download:
             self._remove(names)
             raise
         # What is raised here removes nothing: nobody knows then whether the commit was made.
-        kept = self.tools.database.write(lambda tx: self._complete(tx, job, made, names))
-        if not kept:
+        left = self.tools.database.write(lambda tx: self._complete(tx, job, made, names))
+        if left is None:
             self._remove(names)
-        return kept
+            return ()
+        return left
 
-    def _complete(self, tx: Transaction, job: Job, made: Sequence[Made], names: Sequence[str]) -> bool:
+    def _complete(
+        self, tx: Transaction, job: Job, made: Sequence[Made], names: Sequence[str]
+    ) -> Sequence[UploadPlace] | None:
         if not images.hold_intended(tx, names):
-            return False
+            return None
         completed = steps.take(
             self.tools,
             tx,
@@ -136,10 +152,11 @@ class Download:
             lease=None,
         )
         if completed is None:
-            return False
-        images.add(tx, job.id, self._rows(made, names))
-        tell(self.tools, tx, completed.holder, confirmation(tx, completed))
-        return True
+            return None
+        stored = self._rows(made, names)
+        images.add(tx, job.id, stored)
+        tell(self.tools, tx, completed.holder, confirmation(completed, stored))
+        return images.uploads_of(tx.connection, job.id)
 
     def _rows(self, made: Sequence[Made], names: Sequence[str]) -> list[StoredImage]:
         return [
@@ -179,7 +196,7 @@ class Download:
             return True
 
         if self.tools.database.write(work):
-            self._discard_uploads(job)
+            discard(self.tools, self.tools.database.read(lambda c: images.uploads_of(c, job.id)))
 
     def _remove(self, names: Sequence[str]) -> None:
         """What cannot be removed now stays written down for the next sweep."""
@@ -187,12 +204,3 @@ class Download:
             for name in names:
                 self.tools.store.delete(name)
             self.tools.database.write(lambda tx: images.forget_intended(tx, names))
-
-    def _discard_uploads(self, job: Job) -> None:
-        discard(self.tools, self.tools.database.read(lambda c: images.uploads_of(c, job.id)))
-
-
-def _intend(tx: Transaction, job: Job, count: int) -> list[str]:
-    names = [file_name(job.id, tx.now + position) for position in range(count)]
-    images.intend(tx, job.id, names)
-    return names

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.db import fleet, images, jobs, leases
 from app.db.engine import Transaction
+from app.db.images import StoredImage
 from app.db.jobs import Job
 from app.db.moving import Capped, Raised
 from app.domain import policy
@@ -127,7 +129,7 @@ class Generation:
     def handed_over(self, request_id: str, lease: str) -> None:
         """The extension has the offer in hand: its lease now lasts as long as it may be silent."""
 
-        self.tools.database.write(lambda tx: leases.renew(tx, {request_id: lease}, self._silent_until(tx)))
+        self.tools.database.write(lambda tx: leases.in_hand(tx, request_id, lease, self._silent_until(tx)))
 
     def _silent_until(self, tx: Transaction) -> int:
         return tx.now + self.tools.settings.request_timeout_ms
@@ -143,13 +145,12 @@ class Generation:
     def _late_result(tx: Transaction, holder: Holder, job: Job) -> Message | None:
         if job.holder != holder.extension_id or job.status not in {Status.DOWNLOADING, Status.COMPLETED}:
             raise LeaseLost
-        return confirmation(tx, job) if job.status is Status.COMPLETED else None
+        return confirmation(job, images.of_job(tx.connection, job.id)) if job.status is Status.COMPLETED else None
 
 
-def confirmation(tx: Transaction, job: Job) -> Message:
-    """What tells an extension that its pictures are stored."""
-    first = images.of_job(tx.connection, job.id)[0]
-    path = IMAGES_PATH + first.file
+def confirmation(job: Job, pictures: Sequence[StoredImage]) -> Message:
+    """What tells an extension that its pictures, which are these, are stored."""
+    path = IMAGES_PATH + pictures[0].file
     return ImageGenerationConfirmed(job.id, path, job.correlation_id, wire_time(job.updated_at))
 
 

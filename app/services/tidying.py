@@ -9,15 +9,24 @@ import contextlib
 
 from sqlalchemy import select
 
+from app.config import Settings
 from app.db import images
 from app.db.engine import Transaction, now_ms
 from app.domain.images import PictureError
+from app.domain.orders import IMAGES
+from app.services.download import longest_ms
 from app.services.tools import Tools
 from app.services.uploads import discard
 
 BATCH = 200
-ABANDONED_MS = 600_000  # a download writes a name down only when its pictures are ready to be put there
+MOST_IMAGES = IMAGES[1]
+ABANDONED_MS = 600_000
 STAGING_MS = 3_600_000
+
+
+def abandoned_ms(settings: Settings) -> int:
+    """After how long the files of a download are nobody's, in ms: it writes their names down when it begins."""
+    return longest_ms(settings, MOST_IMAGES) + ABANDONED_MS
 
 
 class Tidying:
@@ -33,7 +42,11 @@ class Tidying:
         """
         if now is None:
             now = self.tools.database.read(lambda c: c.execute(select(now_ms())).scalar_one())
-        return self._pictures(now - ABANDONED_MS) + self._uploads(now - ABANDONED_MS) + self._staging(now - STAGING_MS)
+        return (
+            self._pictures(now - abandoned_ms(self.tools.settings))
+            + self._uploads(now - ABANDONED_MS)
+            + self._staging(now - STAGING_MS)
+        )
 
     def _pictures(self, before_ms: int) -> int:
         # Given up first, in a commit of its own: a download that is late finds that out before it completes its job.

@@ -10,7 +10,7 @@ from app.adapters.fetch_errors import AddressRefused, BadAnswer, HostBusy, HostU
 from app.adapters.store import LocalStore, StoreError
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
-from app.services.tidying import ABANDONED_MS, Tidying
+from app.services.tidying import Tidying, abandoned_ms
 from tests.support.downloads import OTHER, PNG, URL, Killed, facts, make_due, run, stored, upload, uploads
 from tests.support.fakes import Bench
 from tests.support.jobs_made import connected, downloading, generated, processing, set_values
@@ -115,7 +115,7 @@ def test_a_worker_that_is_killed_leaves_files_that_are_found_and_a_job_that_is_d
     assert job.status is Status.COMPLETED
     kept = sorted(image.file for image in stored(bench, job))
     assert bench.files() == sorted([*left, *kept])
-    assert Tidying(bench.tools).sweep(job.updated_at + ABANDONED_MS + 1) == 2
+    assert Tidying(bench.tools).sweep(job.updated_at + abandoned_ms(bench.tools.settings) + 1) == 2
     assert bench.files() == kept
 
 

@@ -14,7 +14,7 @@ from app.db.jobs import Job
 from app.domain.states import Status
 from app.services.cancellation import Cancellation
 from app.services.download import Download
-from app.services.tidying import ABANDONED_MS, Tidying
+from app.services.tidying import Tidying, abandoned_ms
 from tests.support.downloads import PNG, URL, facts, make_due, run, stored
 from tests.support.fakes import Bench
 from tests.support.jobs_made import downloading, found
@@ -92,7 +92,9 @@ class SweepingStore(LocalStore):
         self.job = job
 
     def publish(self, staged: Any, name: str) -> None:
-        assert Tidying(self.bench.tools).sweep(self.job.updated_at + ABANDONED_MS + 60_000) == 1
+        assert (
+            Tidying(self.bench.tools).sweep(self.job.updated_at + abandoned_ms(self.bench.tools.settings) + 60_000) == 1
+        )
         super().publish(staged, name)
 
 

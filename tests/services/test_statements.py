@@ -5,19 +5,23 @@ A number here may fall; where one has to rise, what it buys is worth a sentence 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 
 import pytest
 
+from app.domain.messages import ImageGenerated
 from tests.support.crew import Crew
+from tests.support.hostile_images import png
 from tests.support.statements import noted
 
 # BEGIN and COMMIT are not counted; PostgreSQL's clock and its lock for the quota are a statement each.
 MOST = {
     "submit": {"sqlite": 3, "postgresql": 5},
-    "hand over": {"sqlite": 9, "postgresql": 11},
+    "hand over": {"sqlite": 8, "postgresql": 10},
     "progress": {"sqlite": 1, "postgresql": 2},
-    "result": {"sqlite": 6, "postgresql": 7},
+    "result": {"sqlite": 5, "postgresql": 7},
+    "download": {"sqlite": 10, "postgresql": 12},
     "status": {"sqlite": 1, "postgresql": 1},
 }
 
@@ -45,12 +49,26 @@ def result(crew: Crew) -> Callable[[], object]:
     return lambda: crew.deliver(holder, job)
 
 
+def download(crew: Crew) -> Callable[[], object]:
+    holder, job = crew.at_work()
+    picture = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
+    crew.house.generation.report(holder, ImageGenerated(job.id, (picture,)))
+    return lambda: crew.house.download.run(job.id)
+
+
 def status(crew: Crew) -> Callable[[], object]:
     _, job = crew.at_work()
     return lambda: crew.house.lookup.view(job.id, 0, None, None)
 
 
-STEPS = {"submit": submit, "hand over": hand_over, "progress": progress, "result": result, "status": status}
+STEPS = {
+    "submit": submit,
+    "hand over": hand_over,
+    "progress": progress,
+    "result": result,
+    "download": download,
+    "status": status,
+}
 
 
 @pytest.mark.parametrize("step", STEPS)

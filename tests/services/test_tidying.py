@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.adapters.store import LocalStore, StoreError
+from app.config import Settings
 from app.db import images
 from app.db.jobs import Job
 from app.domain.images import file_name
 from app.domain.tokens import UploadPlace
 from app.services.cancellation import Cancellation
 from app.services.download import Download
-from app.services.tidying import ABANDONED_MS, STAGING_MS, Tidying
+from app.services.tidying import STAGING_MS, Tidying, abandoned_ms
 from tests.support.fakes import Bench
 from tests.support.hostile_images import png
 from tests.support.jobs_made import downloading, found, processing
@@ -45,8 +46,8 @@ def put_aside(bench: Bench, job: Job, *, complete: bool = True) -> UploadPlace:
     return place
 
 
-def later(job: Job, by_ms: int = ABANDONED_MS + 60_000) -> int:
-    return job.created_at + by_ms
+def later(job: Job) -> int:
+    return job.created_at + abandoned_ms(Settings.from_env({})) + 60_000
 
 
 def test_files_of_a_download_that_never_came_to_its_end_are_removed(bench: Bench) -> None:
