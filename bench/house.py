@@ -255,6 +255,6 @@ def _answers(port: int) -> bool:
 
 def _serves(pid: int, queue: str) -> bool:
     try:
-        return f"--queues={queue}" in psutil.Process(pid).cmdline()
+        return any(part.startswith(f"--queues={queue}") for part in psutil.Process(pid).cmdline())
     except psutil.Error:
         return False
