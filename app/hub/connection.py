@@ -1,8 +1,11 @@
-"""One socket: everything that leaves goes through one bounded queue and one writer."""
+"""One socket: everything that leaves goes through one bounded queue and one writer, which is there while something waits.
+
+What comes is read by the session when it wants to hear something; while it acts, nothing is read, which holds the sender up.
+"""
 
 from __future__ import annotations
 
-import queue
+import _thread
 import threading
 import time
 import uuid
@@ -11,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from simple_websocket import ConnectionClosed, Server
+from wsproto.connection import ConnectionState
 from wsproto.events import Ping
+from wsproto.utilities import ProtocolError
 
 from app import logs
 from app.domain import messages
@@ -22,6 +27,7 @@ from app.hub.wire_socket import WireSocket
 
 QUEUED = 128
 UNREAD = 32
+READ_BYTES = 4096
 PARTING_S = 1.0
 MESSAGES_BURST_S = 4.0
 # Who says more than may be said is slowed down; who goes on for so long without a pause is sent away.
@@ -75,15 +81,14 @@ class Connection:
         self._seat = seat
         self._ws = ws
         self._wire: WireSocket = ws.sock
-        self._wire.hold_while(lambda: ws.connected and len(ws.input_buffer) >= UNREAD)
-        self._out: queue.Queue[_Out] = queue.Queue(QUEUED)
+        self._lock = threading.Lock()
+        self._out: list[_Out] = []
+        self._writing = False
+        self._parted = threading.Event()
         self._unproven: list[Offer] = []
         self._asked: list[Offer] | None = None  # offers that the ping under way is to prove; None where none is
         self._before_pong: int | None = None  # messages still to be taken that may have come before the pong
-        self._pause = threading.Event()
         self._messages = Flow(messages_per_s, MESSAGES_BURST_S, time.monotonic())
-        self._writer = threading.Thread(target=self._write, name="socket-writer", daemon=True)
-        self._writer.start()
 
     @property
     def silence_s(self) -> float:
@@ -91,14 +96,22 @@ class Connection:
         return time.monotonic() - self._wire.heard_at
 
     def receive(self, timeout_s: float) -> str | bytes | None:
-        """The next message, None where none came in time. Raises ConnectionClosed, and Abuse where too much comes."""
+        """The next message; None where none came in time, or a sign of life came alone.
+
+        Raises ConnectionClosed, and Abuse where too much comes.
+        """
         self._slow_down()
-        received: str | bytes | None = self._ws.receive(timeout=timeout_s)
-        if received is not None and self._before_pong:
+        read = self._ws.input_buffer
+        if not read:
+            self.check_open()
+            self._hear(timeout_s)
+        if not read:
+            self.check_open()
+            return None
+        if self._before_pong:
             self._before_pong -= 1
-        if received is not None:
-            self._messages.spend(1, time.monotonic())
-        self._wire.room()
+        self._messages.spend(1, time.monotonic())
+        received: str | bytes = read.pop(0)
         return received
 
     def _slow_down(self) -> None:
@@ -110,7 +123,23 @@ class Connection:
         if self._wire.over_for_s > BYTES_OVER_S:
             raise Abuse("You send more bytes than are taken here.")
         if wait_s:
-            self._pause.wait(wait_s)
+            time.sleep(wait_s)
+
+    def _hear(self, timeout_s: float) -> bool:
+        """Take in what comes next, whatever it is; False where nothing does any more, or not within the time."""
+        ws = self._ws
+        try:
+            piece = self._wire.read(READ_BYTES, timeout_s)
+            if piece:
+                # what the library's own reader does
+                ws.ws.receive_data(piece)
+                ws.connected = ws._handle_events() and ws.connected
+            elif piece is not None:
+                ws.connected = False
+        except (OSError, ProtocolError):
+            ws.connected = False
+            return False
+        return bool(piece)
 
     def let_in(self) -> None:
         """The other side has authenticated."""
@@ -135,19 +164,27 @@ class Connection:
             self._put(_Out())
 
     def check_open(self) -> None:
-        """Raises ConnectionClosed where the socket is known to be gone."""
+        """Raises ConnectionClosed where the socket is closed, by us or as far as was read."""
         if not self._ws.connected:
+            raise ConnectionClosed
+
+    def check_there(self) -> None:
+        """Raises ConnectionClosed where the other side is known to be gone, read or not. It may be called by any thread."""
+        self.check_open()
+        if self._wire.is_gone:
             raise ConnectionClosed
 
     def await_answer(self, timeout_s: float) -> None:
         """Wait for the pong to a ping, for `timeout_s` at most. Raises ConnectionClosed where the socket is gone."""
-        ends, pause_s = time.monotonic() + timeout_s, 0.001
+        ends = time.monotonic() + timeout_s
         self.ping()
-        while (self._asked is None or not self._ws.pong_received) and time.monotonic() < ends:
+        while self._asked is None or not self._ws.pong_received:
+            left_s = ends - time.monotonic()
             self.check_open()
-            self._pause.wait(pause_s)
-            pause_s = min(2 * pause_s, 0.05)
-        self.check_open()
+            if left_s <= 0 or len(self._ws.input_buffer) >= UNREAD:
+                return
+            self._hear(left_s)
+        self.proven()  # nothing was offered yet; the next ping is that of the first offer
 
     def proven(self) -> list[Offer]:
         """Offers that the extension's side has certainly received since this was last asked.
@@ -167,42 +204,55 @@ class Connection:
         return received
 
     def close(self, code: int, reason: str) -> None:
-        """Have the socket closed, after what waits to be sent."""
-        if not self.closing:
-            self.closing = True
-            try:
-                self._out.put_nowait(_Out(close=(code, reason)))
-            except queue.Full:
-                self._wire.close()
+        """Have the socket closed, after what waits to be sent, also where the other side does not answer."""
+        self._put(_Out(close=(code, reason)))
 
     def part(self) -> None:
         """The session is over: let the writer finish and the other side answer, for a short while."""
         self.close(1000, "")
-        self._writer.join(PARTING_S)
-        self._ws.thread.join(PARTING_S)
+        ends = time.monotonic() + PARTING_S
+        while self._ws.ws.state is not ConnectionState.CLOSED and (left_s := ends - time.monotonic()) > 0:
+            if not self._hear(left_s):
+                break
+        self._parted.set()
         self._wire.close()
 
     def _put(self, out: _Out) -> None:
-        if self.closing:
-            return
-        try:
-            self._out.put_nowait(out)
-        except queue.Full:
+        with self._lock:
+            if self.closing:
+                return
+            self.closing = out.close is not None
+            slow = len(self._out) >= QUEUED
+            if not slow:
+                self._out.append(out)
+            begins, self._writing = not self._writing, True
+        if slow:
             log.warning("A socket reads too slowly", action="socket.slow", extension_id=self.extension_id)
             self.closing = True
             self._wire.close()
+        elif begins:
+            # a Thread of threading costs 70 µs and waits until it has begun, this 10
+            _thread.start_new_thread(self._write, ())
+
+    def _next(self) -> _Out | None:
+        with self._lock:
+            self._writing = bool(self._out)
+            return self._out.pop(0) if self._out else None
 
     def _write(self) -> None:
         try:
-            while True:
-                out = self._out.get()
+            while (out := self._next()) is not None:
                 if out.close is not None:
                     self._ws.close(*out.close)
+                    self._parted.wait(PARTING_S)
+                    self._wire.close()
                     return
                 if out.text is not None:
                     self._ws.send(out.text)
                 self._prove(out.offer)
-        except (ConnectionClosed, OSError):
+        except ConnectionClosed:
+            self.closing = True  # whoever read that it is closed parts from it
+        except (ProtocolError, OSError):
             self.closing = True
             self._wire.close()
 

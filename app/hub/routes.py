@@ -14,7 +14,7 @@ from app.domain.access import bearer_of
 from app.domain.errors import Forbidden, InvalidRequest
 from app.edges import Origins
 from app.hub.hub import Hub
-from app.hub.wire_socket import WireSocket
+from app.hub.wire_socket import NoReader, WireSocket
 
 # Where the servers that the WebSocket library knows put the connection's socket.
 PROTOCOL = "imagefleet"
@@ -28,6 +28,8 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
     app.config["SOCK_SERVER_OPTIONS"] = {
         "max_message_size": settings.max_message_bytes,
         "subprotocols": [PROTOCOL],
+        "thread_class": NoReader,
+        "event_class": NoReader,
     }
     sock = Sock(app)
 

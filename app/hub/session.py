@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -31,7 +30,7 @@ from app.hub.entry import Entry
 from app.services.generation import Holder
 from app.wiring import House
 
-TURN_S = 1.0
+SHORT_TURN_S = 1.0
 PING_AFTER_S = 15.0
 ANSWER_S = 1.0  # whoever is there answers a ping sooner, or does not read just now
 UNAVAILABLE_TRIES = 10
@@ -51,7 +50,6 @@ class Session:
         self.settings = house.settings
         self.hub_id = hub_id
         self._entry = entry
-        self._pause = threading.Event()
         self._proofs: list[Offer] = []  # that are not noted yet
         self._bad = 0  # messages in a row that nobody can understand
 
@@ -68,8 +66,7 @@ class Session:
             self._refuse(Refusal(str(abuse)))
             self.connection.close(FLOODING, "too much, or nonsense")
         except Unauthorized as refusal:
-            self._refuse(refusal)
-            self.connection.close(NOT_AUTHENTICATED, "no token that is good")
+            self._turn_away(refusal)
         except TooManyFailures as refusal:
             self._refuse(refusal)
             self.connection.close(LATER, "too much that is no good came from there")
@@ -85,7 +82,7 @@ class Session:
         while (left := ends - time.monotonic()) > 0:
             received = self.connection.receive(left)
             if received is None:
-                break
+                continue
             try:
                 message = _parse(received)
             except MalformedMessage as refusal:
@@ -108,10 +105,10 @@ class Session:
         holder = Holder(hello.extension_id, connection.id)
         try:
             self._once_possible(partial(self._welcome, hello))
-            with self._entry.lasting(bool):  # each turn looks
+            with self._entry.lasting(self._token_ended):
                 while True:
                     self._entry.check()
-                    received = connection.receive(TURN_S)
+                    received = connection.receive(self._turn_s())
                     if received is not None:
                         self._take(holder, received)
                     else:
@@ -126,7 +123,7 @@ class Session:
         self._entry.admit(hello)
         connection.await_answer(ANSWER_S)
         socket = Socket(self.hub_id, connection.id)
-        welcome = self.house.extensions.connected(hello, socket, connection.check_open, self._entry.token_id)
+        welcome = self.house.extensions.connected(hello, socket, connection.check_there, self._entry.token_id)
         connection.let_in()
         held = None if hello.active_request_ids is None else welcome.held
         self.connection.send(messages.AuthenticationSuccess(hello.extension_id, clock.now(), held))
@@ -169,7 +166,7 @@ class Session:
             try:
                 return action()
             except Unavailable:
-                self._pause.wait(UNAVAILABLE_PAUSE_S)
+                time.sleep(UNAVAILABLE_PAUSE_S)
         return action()
 
     def _act(self, holder: Holder, message: Incoming) -> None:
@@ -201,12 +198,36 @@ class Session:
         except Unavailable:
             log.warning("Proofs of receipt could not be noted", action="offer.unnoted", offers=len(self._proofs))
 
+    def _turn_s(self) -> float:
+        """How long to listen before there is something else to do: ten thousand that turn each second are a busy core."""
+        if self._proofs:
+            return SHORT_TURN_S
+        silence_s = self.connection.silence_s
+        due_s = self._ping_after_s if silence_s < self._ping_after_s else self.settings.heartbeat_timeout_ms / 1000
+        return max(SHORT_TURN_S, due_s - silence_s)
+
+    @property
+    def _ping_after_s(self) -> float:
+        return min(PING_AFTER_S, self.settings.heartbeat_timeout_ms / 3000)
+
     def _mind_silence(self) -> None:
         silence_s = self.connection.silence_s
         if silence_s * 1000 > self.settings.heartbeat_timeout_ms:
             self.connection.close(SILENT, "nothing was heard for too long")
-        elif silence_s > min(PING_AFTER_S, self.settings.heartbeat_timeout_ms / 3000):
+        elif silence_s >= self._ping_after_s:
             self.connection.ping()
+
+    def _token_ended(self) -> None:
+        """Whoever is listening hears nothing of it: the close that the other side answers ends the session."""
+        try:
+            self._entry.check()
+        except Unauthorized as refusal:
+            self._turn_away(refusal)
+
+    def _turn_away(self, refusal: Unauthorized) -> None:
+        if not self.connection.closing:
+            self._refuse(refusal)
+            self.connection.close(NOT_AUTHENTICATED, "no token that is good")
 
     def _refuse(self, refusal: Refusal, request_id: str | None = None) -> None:
         log.info("A message was refused", action="message.refused", code=refusal.code, detail=refusal.detail)

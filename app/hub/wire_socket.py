@@ -1,11 +1,13 @@
 """The TCP socket below a WebSocket, made safe: whole frames out, a bounded flow in.
 
 The WebSocket library calls `socket.send` once a frame and trusts it, though it may send a part; two senders then mix
-their frames. It also reads as fast as a peer writes and keeps all of it. Both are mended here, below the library.
+their frames. It also has a thread that reads as fast as a peer writes and keeps all of it. The first is mended here, below
+the library; instead of the second, whoever wants to hear something reads.
 """
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from app.domain.buckets import Flow
 SEND_TIMEOUT_S = 10.0
 BYTES_PER_S = 2 * 2**20
 BURST_S = 2.0
+ESTABLISHED = 1  # TCP_ESTABLISHED of Linux
 LEAST_BYTES = 512  # that a frame counts for: pings and fragments of some bytes cost as much time as large ones
 
 
@@ -27,8 +30,6 @@ class WireSocket:
         self._send_timeout_s = send_timeout_s
         self._flow = Flow(bytes_per_s, BURST_S, time.monotonic())
         self._sending = threading.Lock()
-        self._room = threading.Event()
-        self._is_full: Callable[[], bool] = bool
         self.heard_at = time.monotonic()
 
     @property
@@ -40,13 +41,16 @@ class WireSocket:
         """So many bytes more than were read count."""
         self._flow.spend(size, time.monotonic())
 
-    def hold_while(self, is_full: Callable[[], bool]) -> None:
-        """Read no more while `is_full` says so; `room` tells that it may have changed."""
-        self._is_full = is_full
-
-    def room(self) -> None:
-        """Something was taken off the pile."""
-        self._room.set()
+    @property
+    def is_gone(self) -> bool:
+        """True where the system knows that the peer has hung up, read or not. It may be asked from any thread."""
+        if not hasattr(socket, "TCP_INFO"):
+            return False
+        try:
+            state: bytes = self._raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        except OSError:  # it is closed
+            return True
+        return state[0] != ESTABLISHED
 
     def send(self, data: bytes) -> int:
         """Send all of `data` within the deadline, or break the connection: a torn frame would spoil all that follow.
@@ -64,11 +68,18 @@ class WireSocket:
                 raise
         return len(data)
 
-    def recv(self, size: int) -> bytes:
-        """At most `size` bytes, not faster than the limit, and none while nobody takes off what was read before."""
-        self._wait_for_room()
-        self._wait_for_tokens()
-        data: bytes = self._raw.recv(size)
+    def read(self, size: int, timeout_s: float) -> bytes | None:
+        """At most `size` bytes, not faster than the limit; none at the end, and None where nothing came in time.
+
+        Raises OSError where the connection is broken.
+        """
+        if wait_s := self._flow.wait_s(time.monotonic()):
+            time.sleep(wait_s)
+        self._raw.settimeout(max(0.001, timeout_s))
+        try:
+            data: bytes = self._raw.recv(size)
+        except TimeoutError:
+            return None
         self.heard_at = time.monotonic()
         self._flow.spend(len(data), self.heard_at)
         time.sleep(0)  # under gevent a peer that always has something to say would not let others speak
@@ -76,22 +87,29 @@ class WireSocket:
 
     def close(self) -> None:
         """Close the connection, waking whoever reads or writes."""
-        self._room.set()
         self._raw.close()
 
     def fileno(self) -> int:
         """The file descriptor."""
         return int(self._raw.fileno())
 
-    def _wait_for_room(self) -> None:
-        while self._is_full():
-            self._room.clear()
-            if self._is_full():
-                self._room.wait()
 
-    def _wait_for_tokens(self) -> None:
-        if wait_s := self._flow.wait_s(time.monotonic()):
-            time.sleep(wait_s)
+class NoReader:
+    """Given to the library as the thread that would read all the time, and as the event that would wake who waits for it.
+
+    A thread for each socket costs 13 KiB. Whoever has a session reads by itself, when it wants to hear something.
+    """
+
+    name = ""
+
+    def __init__(self, target: Callable[[], object] | None = None) -> None:
+        """Nothing is run."""
+
+    def start(self) -> None:
+        """There is nothing to begin."""
+
+    def set(self) -> None:
+        """Nobody waits."""
 
 
 def count_frames(ws: Any) -> None:

@@ -30,6 +30,7 @@ class FakeConnection:
 
     id = "connection-1"
     silence_s = 0.0
+    closing = False
 
     def __init__(self, *said: str) -> None:
         self.said = list(said)
@@ -50,7 +51,7 @@ class FakeConnection:
     def let_in(self) -> None:
         """Nobody counts."""
 
-    def check_open(self) -> None:
+    def check_there(self) -> None:
         if self.leaves:
             raise ConnectionClosed
 
