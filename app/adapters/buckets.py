@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import redis
 
 from app import logs
-from app.adapters.scripts import Script
+from app.adapters.commands import Script
 from app.domain.buckets import SECOND_US, Bucket, take
 
 TIMEOUT_S = 0.2

@@ -6,8 +6,8 @@ import redis
 from celery import Celery
 
 from app.adapters.background import Background
+from app.adapters.commands import Script, ask
 from app.adapters.envelopes import Envelope
-from app.adapters.scripts import Script
 from app.logs import correlation_id
 
 ASSIGN = "dispatch.assign"
@@ -50,7 +50,7 @@ class CeleryTasks:
         told = self._told()
         self._background.soon(
             f"{DOWNLOAD}:{request_id}",
-            lambda: self._client.lpush(self._download.queue, self._download.text((request_id,), told)),
+            lambda: ask(self._client, "LPUSH", self._download.queue, self._download.text((request_id,), told)),
         )
 
     def downloads_waiting(self) -> int:
