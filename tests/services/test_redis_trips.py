@@ -38,7 +38,7 @@ class Wired:
     def __init__(self, database: Database, folder: Path, redis_url: str) -> None:
         settings = Settings.from_env({"REDIS_URL": redis_url})
         client, background = redis_client(redis_url), AtOnce("hints")
-        self.hub = client.pubsub()
+        self.hub = client.pubsub()  # type: ignore[no-untyped-call]
         self.hub.subscribe(hub_channel(HUB))
         bench = fakes.bench(database, folder).with_tools(
             bus=RedisBus(client, background), tasks=CeleryTasks(configured(settings), background, client)

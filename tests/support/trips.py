@@ -18,7 +18,7 @@ def counted_trips() -> Iterator[list[bytes]]:
 
     def note(connection: AbstractConnection, command: Any, *args: Any, **options: Any) -> None:
         trips.append((command if isinstance(command, bytes) else b"".join(command))[:80])
-        send(connection, command, *args, **options)
+        send(connection, command, *args, **options)  # type: ignore[no-untyped-call]
 
     with patch.object(AbstractConnection, "send_packed_command", note):
         yield trips
