@@ -138,6 +138,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection of this process."""
+        if self._groups is not None:
+            self._groups.close()
         self.engine.dispose()
         self._writing.dispose()
 

@@ -29,6 +29,7 @@ class Groups:
 
     def __init__(self, engine: Engine, runner: Callable[[Callable[[], Any]], Any]) -> None:
         self._engine = engine
+        self._connection: Connection | None = None  # kept: to take it out of the pool costs more than a short write
         self._runner = runner
         self.waiting: deque[Write] = deque()
         self._turn = threading.Lock()
@@ -42,6 +43,11 @@ class Groups:
             raise write.error
         return write.result
 
+    def close(self) -> None:
+        """Give back the connection that is kept."""
+        with self._turn:
+            self._drop()
+
     def _see_to(self, write: Write) -> None:
         with self._turn:
             while not write.done:
@@ -50,14 +56,22 @@ class Groups:
 
     def _commit(self, group: list[Write]) -> None:
         try:
-            with self._engine.begin() as connection:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            with self._connection.begin():
                 for write in group:
-                    self._attempt(connection, write, alone=len(group) == 1)
+                    self._attempt(self._connection, write, alone=len(group) == 1)
         except BaseException as error:  # noqa: BLE001 - it is raised where each of the writes was asked for
+            self._drop()
             for write in group:
                 write.error = write.error or error
         for write in group:
             write.done = True
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     @staticmethod
     def _attempt(connection: Connection, write: Write, *, alone: bool) -> None:
