@@ -21,26 +21,55 @@ class Streams:
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
         self._said: dict[int, bytearray] = {}
-        self._sockets: list[socket.socket] = []
-        self._ended = 0
+        self._sockets: dict[int, socket.socket] = {}
+        self._ends: set[int] = set()
         self._awaited = b"\n\nid: "
         self._arrived: dict[int, float] = {}
 
     def open(self, port: int, ids: list[str], count: int, key: str) -> dict[str, Any]:
-        """So many streams of these requests; each has told what happened so far."""
+        """So many streams of these requests; each has told what happened so far.
+
+        Who is refused, or cut off before that, comes again as clients do; `lost` is what those were told.
+        """
         begun = time.perf_counter()
         self._awaited, self._arrived = b"event: ImageGenerationAssigned", {}
+        asked: dict[int, bytes] = {}
+        lost: list[str] = []
         for number in range(count):
-            path = f"/api/images/{ids[number % len(ids)]}/events"
-            stream = socket.create_connection(("127.0.0.1", port), 20)
-            self._sockets.append(stream)
-            self._said[stream.fileno()] = bytearray()
-            self.loop.add(stream.fileno(), partial(self._hear, stream))
-            stream.sendall(request_text("GET", path, key=key))
+            request = request_text("GET", f"/api/images/{ids[number % len(ids)]}/events", key=key)
+            asked[self._ask(port, request)] = request
             self.loop.until(lambda number=number: len(self._arrived) + AT_ONCE > number, PATIENCE_S)  # type: ignore[misc]
-        self.loop.until(lambda: len(self._arrived) >= count, PATIENCE_S)
-        silent = [bytes(said[:300]).decode() for fd, said in self._said.items() if fd not in self._arrived]
-        return {"count": len(self._arrived), "seconds": time.perf_counter() - begun, "silent": silent[:2]}
+        ends = time.perf_counter() + PATIENCE_S
+        while len(self._arrived) < count and time.perf_counter() < ends:
+            self.loop.until(lambda: len(self._arrived) >= count or bool(self._gone()), ends - time.perf_counter())
+            for fd in self._gone():
+                lost.append(self._text(fd))
+                self._forget(fd)
+                fresh = self._ask(port, asked[fd])
+                asked[fresh] = asked[fd]
+        silent = [self._text(fd) for fd in self._said if fd not in self._arrived]
+        took = time.perf_counter() - begun
+        return {"count": len(self._arrived), "seconds": took, "silent": silent, "lost": lost}
+
+    def _ask(self, port: int, request: bytes) -> int:
+        stream = socket.create_connection(("127.0.0.1", port), 20)
+        fd = stream.fileno()
+        self._sockets[fd] = stream
+        self._said[fd] = bytearray()
+        self.loop.add(fd, partial(self._hear, stream))
+        stream.sendall(request)
+        return fd
+
+    def _gone(self) -> list[int]:
+        return [fd for fd in self._ends if fd not in self._arrived]
+
+    def _forget(self, fd: int) -> None:
+        self._ends.discard(fd)
+        del self._said[fd]
+        self._sockets.pop(fd).close()
+
+    def _text(self, fd: int) -> str:
+        return bytes(self._said[fd][:600]).decode("utf-8", "replace") or "nothing"
 
     def expect(self, text: str) -> dict[str, Any]:
         """From now on note when each stream has told this."""
@@ -51,7 +80,7 @@ class Streams:
 
     def told(self, begun: float) -> dict[str, Any]:
         """Wait until all have; times in ms after `begun`."""
-        self.loop.until(lambda: len(self._arrived) + self._ended >= len(self._said), PATIENCE_S)
+        self.loop.until(lambda: len(self._arrived.keys() | self._ends) >= len(self._said), PATIENCE_S)
         times = [(at - begun) * 1000 for at in self._arrived.values()] or [0.0]
         return {"count": len(self._arrived), "p50": percentile(times, 50), "p99": percentile(times, 99)}
 
@@ -59,7 +88,7 @@ class Streams:
         """Listen."""
         ends = time.perf_counter() + seconds
         self.loop.until(lambda: time.perf_counter() >= ends, seconds + 1)
-        return {"ended": self._ended}
+        return {"ended": len(self._ends)}
 
     def _hear(self, stream: socket.socket) -> None:
         fd = stream.fileno()
@@ -68,7 +97,7 @@ class Streams:
         except OSError:
             piece = b""
         if not piece:
-            self._ended += 1
+            self._ends.add(fd)
             self.loop.remove(fd)
             return
         said = self._said[fd]

@@ -75,7 +75,9 @@ def _streams(plan: Plan, result: Measure, stack: ExitStack) -> None:
     opened = streams.ask("open", port=stand.port, ids=ids, count=count, key=stand.key)
     memory = (meter.resident([web]) - before) / count / 1024
     if opened["count"] < count:
-        raise RuntimeError(f"of {count} streams {opened['count']} began: {opened['silent']}")
+        raise RuntimeError(f"of {count} streams {opened['count']} began: {opened['silent']}, {opened['lost']}")
+    if opened["lost"]:
+        result.notes.append(f"{len(opened['lost'])} streams had to come again; the first was told: {opened['lost'][0]}")
     counter = Meter(lambda: {"web": [web]})
     counter.start()
     idle = _transactions(stand, streams, seconds)
