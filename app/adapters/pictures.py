@@ -28,7 +28,8 @@ def memory_needed(limits: ImageLimits) -> int:
 def check_and_store_as_png(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
     """Write the picture in `source` into the empty, readable `target` as a PNG without anything but the picture.
 
-    Everything is decoded. A sound PNG keeps its pixels as they are packed; the rest is turned upright and packed anew.
+    A PNG that `png` proves to be whole keeps its pixels as they are packed, and Pillow makes no raster of it. The rest
+    is decoded, turned upright and packed anew.
     Raises BadImage where the bytes are not a whole, still picture within `limits`; an OSError is the disk's.
     """
     try:
@@ -43,11 +44,11 @@ def _store(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> tuple[int
     kind, width, height = _measure(source, limits)
     if kind != "png":
         return _repack(source, target, kind, limits)
-    if png.copy_critical_chunks(source, target) and not _is_upright(source):
+    if png.copy_critical_chunks(source, target) and not _is_upright(png.read_exif(source)):
         target.seek(0)
         target.truncate()
         return _repack(source, target, kind, limits)
-    _check_decodes(target, width, height)
+    _check_copy(target, width, height)
     return width, height
 
 
@@ -72,17 +73,19 @@ def _measure(source: BinaryIO, limits: ImageLimits) -> tuple[Kind, int, int]:
     return kind, width, height
 
 
-def _check_decodes(target: BinaryIO, width: int, height: int) -> None:
-    """A second reader, that of those who will look at the picture, must see the same in the copy as the first did."""
+def _check_copy(target: BinaryIO, width: int, height: int) -> None:
+    """A second reader, that of those who will look at the picture, must find in the copy what the first did."""
     with _opened(target, "png") as image, _judged("png"):
-        image.load()
         if image.size != (width, height):
             raise BadImage("The PNG is damaged or cut off.")
+        image.verify()
 
 
-def _is_upright(source: BinaryIO) -> bool:
-    with _opened(source, "png") as image, _judged("png"):
-        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) == 1)
+def _is_upright(exif: bytes) -> bool:
+    found = Image.Exif()
+    with _judged("png"):
+        found.load(b"Exif\0\0" + exif)
+        return bool(found.get(ExifTags.Base.Orientation, 1) == 1)
 
 
 def _repack(source: BinaryIO, target: BinaryIO, kind: Kind, limits: ImageLimits) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """PNG without a decoder: proving that a file is whole, and copying nothing of it but what makes the picture.
 
+All that is packed is unpacked, to the last row and the checksum behind it. What a decoder does after that, undoing the
+rows' filters and looking up the palette, cannot fail whatever the bytes are, so it is left to those who look.
 Metadata, programs' private chunks and whatever hangs on behind the end are left out without being read into.
 Memory stays below a few hundred KiB, whatever the file says. The names are those of the PNG specification.
 """
@@ -16,6 +18,7 @@ from app.domain.images import BadImage
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PIECE_BYTES = 65_536
+UNPACKED_BYTES = 262_144  # what a piece of a usual picture unpacks to fits: a piece is not handed over twice
 MAX_CHUNKS = 50_000
 
 # What makes the picture, in the order it must come in; tRNS is optional to decoders but pictures look wrong without it.
@@ -78,6 +81,14 @@ def copy_critical_chunks(source: BinaryIO, target: BinaryIO) -> bool:
         if chunk.type == b"IEND":
             return copy.has_exif
     raise BadImage(f"The PNG has more than {MAX_CHUNKS} chunks.")
+
+
+def read_exif(source: BinaryIO) -> bytes:
+    """The EXIF data of a PNG that was copied and has some."""
+    source.seek(len(SIGNATURE))
+    while (chunk := _next_chunk(source)).type != b"eXIf":
+        source.seek(chunk.length + 4, 1)
+    return _exactly(source, chunk.length)
 
 
 class _Copy:
@@ -160,7 +171,7 @@ class _Rows:
 
     def _unpack(self, packed: bytes) -> bytes:
         try:
-            return self.inflate.decompress(packed, PIECE_BYTES)
+            return self.inflate.decompress(packed, UNPACKED_BYTES)
         except zlib.error:
             raise BadImage("The PNG's pixels are damaged.") from None
 

@@ -24,8 +24,8 @@ REACH = 1.3
 MOST_BYTES = str(200 * 2**20)
 
 SAYS = (
-    "From image_generated on the socket to image_generation_confirmed: fetched over HTTP from this machine, judged, decoded, "
-    "stored as PNG, committed. CPU is that of all processes of the service, memory the peak of the download process above "
+    "From image_generated on the socket to image_generation_confirmed: fetched over HTTP from this machine, judged, stored "
+    "as PNG, committed. CPU is that of all processes of the service, memory the peak of the download process above "
     "what it has after a tiny picture. The floor: Pillow's decode of the same bytes in memory, and its encode as PNG, packed as hard as "
     "the service packs, where they are not PNG."
 )

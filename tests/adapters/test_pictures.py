@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import random
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -15,6 +18,7 @@ from PIL import Image
 from app.adapters.memory import limited_memory
 from app.adapters.pictures import check_and_store_as_png, memory_needed
 from app.domain.images import BadImage, ImageLimits, Picture
+from app.domain.png import read_header
 from tests.support.hostile_images import (
     CLEANED,
     PALETTE,
@@ -24,6 +28,7 @@ from tests.support.hostile_images import (
     from_chunks,
     idat,
     ihdr,
+    png,
     saved,
     turned,
 )
@@ -32,6 +37,9 @@ from tests.support.hostile_images import END as END_CHUNK
 LIMITS = ImageLimits(max_bytes=2_000_000, max_pixels=1_000_000)
 ROOT = Path(__file__).parents[2]
 CRITICAL = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+WORK = {"unpacked": (zlib, "decompressobj"), "decoded": (Image, "_getdecoder"), "packed": (Image, "_getencoder")}
+UPRIGHT = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0"
 
 
 def judged(data: bytes, limits: ImageLimits = LIMITS) -> tuple[Picture, bytes]:
@@ -106,6 +114,71 @@ def test_the_pixels_of_a_sound_png_are_not_packed_anew(mode: str) -> None:
     assert [chunk for chunk in chunks_of(data) if chunk[0] in CRITICAL] == chunks_of(stored)
 
 
+@pytest.mark.parametrize("interlaced", [0, 1])
+@pytest.mark.parametrize(
+    ("colour", "depth"),
+    [(colour, depth) for colour, depths in DEPTHS.items() for depth in depths],
+)
+def test_a_png_that_is_kept_as_it_is_packed_is_one_that_pillow_decodes(
+    colour: int, depth: int, interlaced: int
+) -> None:
+    chance = random.Random(f"{colour} {depth} {interlaced}")
+    for _ in range(20):
+        data = filtered_at_random(chance, ihdr(chance.randint(1, 40), chance.randint(1, 40), depth, colour, interlaced))
+        _, stored = judged(data)
+        assert stored == data
+        opened(stored)
+
+
+def test_a_png_whose_rows_are_no_rows_is_refused_whatever_else_is_sound() -> None:
+    chance = random.Random(7)
+    for _ in range(200):
+        with pytest.raises(BadImage):
+            judged(filtered_at_random(chance, ihdr(5, 9), filters=range(5, 256)))
+
+
+def filtered_at_random(chance: random.Random, header: tuple[bytes, bytes], filters: range = range(5)) -> bytes:
+    """A PNG whose rows are any bytes, each behind a filter out of `filters`, its IDAT cut anywhere."""
+    rows = b"".join(
+        bytes([chance.choice(filters)]) + chance.randbytes(stride - 1)
+        for stride, height in read_header(io.BytesIO(from_chunks(header))).passes
+        for _ in range(height)
+    )
+    packed = zlib.compress(rows, chance.randrange(10))
+    cut = chance.randrange(len(packed))
+    palette = [(b"PLTE", chance.randbytes(3 * chance.randint(1, 256)))] if header[1][9] == 3 else []
+    return from_chunks(header, *palette, (b"IDAT", packed[:cut]), (b"IDAT", packed[cut:]), END_CHUNK)
+
+
+@pytest.mark.parametrize("between", [(), ((b"eXIf", UPRIGHT),)], ids=["bare", "with EXIF"])
+def test_a_sound_png_is_unpacked_once_and_neither_decoded_nor_packed(
+    monkeypatch: pytest.MonkeyPatch, between: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    work = {step: counted(monkeypatch, *place) for step, place in WORK.items()}
+    assert judged(png(8, 8, *between))[1] == png(8, 8)
+    assert {step: len(calls) for step, calls in work.items()} == {"unpacked": 1, "decoded": 0, "packed": 0}
+
+
+def test_a_jpeg_is_decoded_once_and_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = saved(drawn(), "JPEG")
+    work = {step: counted(monkeypatch, *place) for step, place in WORK.items()}
+    judged(data)
+    assert {step: len(calls) for step, calls in work.items()} == {"unpacked": 0, "decoded": 1, "packed": 1}
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[None]:
+    """One entry for each call of the function, from now on."""
+    calls: list[None] = []
+    function = getattr(owner, name)
+
+    def counting(*args: Any, **options: Any) -> Any:
+        calls.append(None)
+        return function(*args, **options)
+
+    monkeypatch.setattr(owner, name, counting)
+    return calls
+
+
 def test_sixteen_bits_a_colour_are_kept() -> None:
     data = from_chunks(ihdr(8, 8, 16, 2), idat(8, 8, 48), END_CHUNK)
     assert judged(data)[1] == data
@@ -159,12 +232,24 @@ def judged_elsewhere(data: bytes, max_pixels: int, extra_bytes: int) -> tuple[st
     return verdict, int(peak)
 
 
-@pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
+def test_a_png_whose_exif_data_is_none_is_refused() -> None:
+    with pytest.raises(BadImage):
+        judged(png(8, 8, (b"eXIf", b"garbage")))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
 def test_a_bomb_that_passes_for_a_picture_is_refused_before_it_fills_the_memory(form: str) -> None:
     options = {"method": 0} if form == "WEBP" else {}
     data = saved(Image.new("RGB", (6_000, 6_000)), form, **options)
     verdict, peak = judged_elsewhere(data, 10**9, 64 * 2**20)
     assert verdict.startswith("refused")
+    assert peak < 160 * 2**20
+
+
+def test_a_png_is_kept_without_room_for_its_pixels() -> None:
+    data = saved(Image.new("RGB", (6_000, 6_000)), "PNG")
+    verdict, peak = judged_elsewhere(data, 10**9, 64 * 2**20)
+    assert verdict == "kept 6000 x 6000"
     assert peak < 160 * 2**20
 
 
