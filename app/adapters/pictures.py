@@ -99,11 +99,12 @@ def _repack(source: BinaryIO, target: BinaryIO, kind: Kind, limits: ImageLimits)
 
 def _decoded(image: Image.Image) -> Image.Image:
     image.load()
+    image.getexif()  # Pillow remembers it from here on
+    # Turning the picture writes the EXIF data anew where it finds them here, and trips over odd ones; the encoder writes
+    # profiles and the like of its own accord.
+    image.info = {key: value for key, value in image.info.items() if key == "transparency"}
     ImageOps.exif_transpose(image, in_place=True)
-    decoded = image if image.mode in PNG_MODES else image.convert("RGB")
-    # The encoder writes profiles and the like of its own accord where it finds them here.
-    decoded.info = {key: value for key, value in decoded.info.items() if key == "transparency"}
-    return decoded
+    return image if image.mode in PNG_MODES else image.convert("RGB")
 
 
 @contextlib.contextmanager

@@ -39,7 +39,11 @@ ROOT = Path(__file__).parents[2]
 CRITICAL = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 WORK = {"unpacked": (zlib, "decompressobj"), "decoded": (Image, "_getdecoder"), "packed": (Image, "_getencoder")}
+# EXIF data: the orientation alone, and one followed by a resolution that is a text.
 UPRIGHT = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0"
+ON_ITS_SIDE_AND_ODD = (
+    b"MM\0\x2a\0\0\0\x08\0\x02\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\x01\x1a\0\x02\0\0\0\x02a\0\0\0\0\0\0\0"
+)
 
 
 def judged(data: bytes, limits: ImageLimits = LIMITS) -> tuple[Picture, bytes]:
@@ -195,6 +199,13 @@ def test_a_picture_that_lies_on_its_side_is_put_upright(form: str) -> None:
     assert (picture.width, picture.height) == (32, 48)
     red, green, blue = opened(stored).convert("RGB").getpixel((30, 2))  # type: ignore[misc]
     assert (red > 200, green < 80, blue < 80) == (True, True, True)
+    assert {kind for kind, _ in chunks_of(stored)} <= CRITICAL
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
+def test_a_picture_is_put_upright_whatever_else_its_exif_data_says(form: str) -> None:
+    picture, stored = judged(saved(drawn(), form, exif=b"Exif\0\0" + ON_ITS_SIDE_AND_ODD))
+    assert (picture.width, picture.height) == (32, 48)
     assert {kind for kind, _ in chunks_of(stored)} <= CRITICAL
 
 
