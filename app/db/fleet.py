@@ -14,7 +14,13 @@ from app.domain.errors import Unauthorized
 from app.domain.messages import Authenticate
 from app.domain.policy import Member
 
-# every result asks it, so it is built once
+# what every heartbeat and every result asks is built once
+_here = (extensions.c.connection_id == bindparam("over"), extensions.c.connected)
+_HEARD = update(extensions).where(*_here).values(heard_at=bindparam("at"), available=bindparam("takes_work"))
+_GONE = update(extensions).where(*_here).values(connected=False, disconnected_at=bindparam("at"))
+_SOCKET_OF = select(extensions.c.hub_id, extensions.c.connection_id).where(
+    extensions.c.id == bindparam("extension_id"), extensions.c.connected
+)
 _SUCCEEDED = (
     update(extensions)
     .where(extensions.c.id == bindparam("extension_id"))
@@ -62,28 +68,19 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
 
 def heard(tx: Transaction, connection_id: str, available: bool) -> bool:
     """A heartbeat came over this connection; False where the extension is not connected through it (any more)."""
-    current = tx.connection.execute(
-        update(extensions)
-        .where(extensions.c.connection_id == connection_id, extensions.c.connected)
-        .values(heard_at=tx.now, available=available)
-    )
+    current = tx.connection.execute(_HEARD, {"over": connection_id, "at": tx.now, "takes_work": available})
     return current.rowcount == 1
 
 
 def disconnect(tx: Transaction, connection_id: str) -> bool:
     """The connection is gone; False where the extension has another by now."""
-    gone = tx.connection.execute(
-        update(extensions)
-        .where(extensions.c.connection_id == connection_id, extensions.c.connected)
-        .values(connected=False, disconnected_at=tx.now)
-    )
+    gone = tx.connection.execute(_GONE, {"over": connection_id, "at": tx.now})
     return gone.rowcount == 1
 
 
 def socket_of(connection: Connection, extension_id: str) -> Socket | None:
     """Where the extension can be reached; None where it is not connected."""
-    query = select(extensions.c.hub_id, extensions.c.connection_id)
-    row = connection.execute(query.where(extensions.c.id == extension_id, extensions.c.connected)).first()
+    row = connection.execute(_SOCKET_OF, {"extension_id": extension_id}).first()
     return None if row is None else Socket(row.hub_id, row.connection_id)
 
 

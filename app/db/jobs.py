@@ -156,9 +156,9 @@ def of_everybody(connection: Connection, status: Status | None, before: str | No
 def waiting(connection: Connection, models: frozenset[str] | None, limit: int) -> list[Job]:
     """The first jobs in the line that are due, for these models (None: for any)."""
     if models is None:
-        return _all(connection, _LINE, {"most": limit})
+        return listed(connection, _LINE, {"most": limit})
     found = [
-        job for model in sorted(models) for job in _all(connection, _LINE_OF_MODEL, {"model": model, "most": limit})
+        job for model in sorted(models) for job in listed(connection, _LINE_OF_MODEL, {"model": model, "most": limit})
     ]
     return sorted(found, key=lambda job: (job.place, job.id))[:limit]
 
@@ -220,12 +220,8 @@ def anyone_waiting(connection: Connection) -> bool:
     return connection.execute(_ANYONE).first() is not None
 
 
-def listed(connection: Connection, query: Select[Any]) -> list[Job]:
+def listed(connection: Connection, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> list[Job]:
     """The jobs that a query for `COLUMNS` finds."""
-    return [_job(row) for row in connection.execute(query)]
-
-
-def _all(connection: Connection, query: Select[Any], parameters: Mapping[str, Any]) -> list[Job]:
     return [_job(row) for row in connection.execute(query, parameters)]
 
 

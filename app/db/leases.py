@@ -15,7 +15,8 @@ from app.domain.states import Status
 
 _PROCESSING = table.c.status == Status.PROCESSING.value
 
-# Said of each offer: built once.
+# What is asked for each offer and each heartbeat is built once.
+_HELD = select(*jobs.COLUMNS).where(table.c.holder == bindparam("extension_id"), _PROCESSING)
 _IN_HAND = (
     update(table)
     .where(table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"), _PROCESSING)
@@ -25,7 +26,7 @@ _IN_HAND = (
 
 def held_by(connection: Connection, extension_id: str) -> list[Job]:
     """The jobs that this extension holds at the moment."""
-    return jobs.listed(connection, select(*jobs.COLUMNS).where(table.c.holder == extension_id, _PROCESSING))
+    return jobs.listed(connection, _HELD, {"extension_id": extension_id})
 
 
 def over(connection: Connection, limit: int) -> list[Job]:
@@ -44,6 +45,8 @@ def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **val
 
     Returns the ids of those that it still holds.
     """
+    if not held:
+        return []
     mine = (table.c.id.in_(list(held)), table.c.lease.in_(list(held.values())), _PROCESSING)
     renewed = update(table).where(*mine).values(lease_until=moving.capped(moment_ms), handed_over=True, **values)
     return list(tx.connection.execute(renewed.returning(table.c.id)).scalars())

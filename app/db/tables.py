@@ -170,6 +170,7 @@ extensions = Table(
     Column("cooldown_reason", String(400)),
 )
 Index("ix_extensions_hub", extensions.c.hub_id, extensions.c.connected)
+Index("ix_extensions_connection", extensions.c.connection_id)
 _partial("ix_extensions_connected", extensions.c.id, where=extensions.c.connected)
 _partial(
     "ix_extensions_free",

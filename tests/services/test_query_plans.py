@@ -83,6 +83,17 @@ def test_no_question_reads_all_jobs(crew: Crew, question: str) -> None:
         assert [step for step in scans if step.rpartition(" ")[2] not in OPEN_ONLY] == [], f"{statement}\n{plan}"
 
 
+@pytest.mark.parametrize("word", ["a heartbeat", "a broken socket"])
+def test_no_word_of_an_extension_reads_the_whole_fleet(crew: Crew, word: str) -> None:
+    busy(crew)
+    crew.join("e1", again=9)
+    with noted("UPDATE extensions") as statements:
+        ASKED[word](crew)
+    assert statements
+    for statement, plan in plans(crew, statements).items():
+        assert [step for step in plan if step.startswith("SCAN extensions")] == [], f"{statement}\n{plan}"
+
+
 @pytest.mark.parametrize("status", [None, *Status])
 @pytest.mark.parametrize("cursor", [None, "f" * 36])
 def test_everybodys_requests_are_read_in_the_order_of_an_index(

@@ -22,6 +22,7 @@ MOST = {
     "progress": {"sqlite": 1, "postgresql": 2},
     "result": {"sqlite": 5, "postgresql": 7},
     "download": {"sqlite": 10, "postgresql": 12},
+    "idle heartbeat": {"sqlite": 3, "postgresql": 4},
     "status": {"sqlite": 1, "postgresql": 1},
 }
 
@@ -56,6 +57,11 @@ def download(crew: Crew) -> Callable[[], object]:
     return lambda: crew.house.download.run(job.id)
 
 
+def idle_heartbeat(crew: Crew) -> Callable[[], object]:
+    holder = crew.join("e1")
+    return lambda: crew.beat(holder)
+
+
 def status(crew: Crew) -> Callable[[], object]:
     _, job = crew.at_work()
     return lambda: crew.house.lookup.view(job.id, 0, None, None)
@@ -67,6 +73,7 @@ STEPS = {
     "progress": progress,
     "result": result,
     "download": download,
+    "idle heartbeat": idle_heartbeat,
     "status": status,
 }
 
