@@ -9,7 +9,7 @@ CODE := app worker client tests bench migrations celery_config.py gunicorn.conf.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix extension --silent
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
 
-.PHONY: run test chaos bench check check-server check-extension format lock audit clean
+.PHONY: run test chaos hosts bench check check-server check-extension format lock audit clean
 
 run: $(SERVER)
 	@$(BIN)/python -m app.launch
@@ -20,6 +20,11 @@ test: $(STAMP)
 # A seeded run of faults against a real service: make chaos SEED=7 JOBS=300 SECONDS=90 DATABASE=postgresql
 chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
+
+# The service on four hosts of a network made here, which are cut off and come back; needs root and iproute2:
+# make hosts SEED=7 JOBS=300 SECONDS=100 CUT=15 BEATS=2 BARE=1
+hosts: $(STAMP)
+	$(BIN)/python -m tests.hosts $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--cut $(CUT)) $(if $(BEATS),--beats $(BEATS)) $(if $(BARE),--bare)
 
 # Measures this service on this machine: make bench ONLY=submit,handoff QUICK=1 DATABASE=postgresql GROWTH=full
 bench: $(STAMP)

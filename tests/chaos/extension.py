@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import threading
 import time
@@ -39,7 +40,8 @@ class Task:
 
 
 class Simulated(threading.Thread):
-    """Lives until `stop`. `turn_of(request id, order)` says what to do with a request it is given."""
+    """Lives until `stop`. `turn_of(request id, order)` says what to do with a request it is given; a server that says nothing
+    for `silence_s` is left, as one does whose every heartbeat should be answered."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Simulated(threading.Thread):
         host: ImageHost,
         records: Records,
         turn_of: Callable[[str, int], Turn],
+        silence_s: float = math.inf,
     ) -> None:
         super().__init__(name=member.name, daemon=True)
         self.member = member
@@ -58,6 +61,7 @@ class Simulated(threading.Thread):
         self.away_until = self.frozen_until = self.mute_until = 0.0
         self._sockets = sockets
         self._turn_of = turn_of
+        self._silence_s = silence_s
         self._stopping = threading.Event()
         self._connection = self._offers = 0
         self._said: list[Reported | None] = []  # and not answered yet; None for a heartbeat
@@ -140,7 +144,7 @@ class Simulated(threading.Thread):
         self._said = []
         try:
             self._introduce()
-            next_beat = time.monotonic()
+            next_beat = heard_at = time.monotonic()
             while not self._stopping.is_set():
                 self._thaw()
                 now = time.monotonic()
@@ -151,7 +155,10 @@ class Simulated(threading.Thread):
                     self.agenda.do_due()
                 heard = self._wire.hear(max(0.02, self.agenda.wait_s(0.1)))
                 if heard is not None:
+                    heard_at = time.monotonic()
                     self._take(heard)
+                elif time.monotonic() - heard_at > self._silence_s:
+                    raise Gone
         finally:
             self.note("is cut off")
             self._wire.cut()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -15,11 +16,18 @@ from tests.chaos.plan import Plan, Turn
 class Fleet:
     """Starts them, and tells each what the plan has it do with a request that it is given."""
 
-    def __init__(self, plan: Plan, sockets: Sequence[str], host: ImageHost, records: Records) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        sockets: Sequence[str],
+        host: ImageHost,
+        records: Records,
+        silence_s: float = math.inf,
+    ) -> None:
         self._plan = plan
         self._offered: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._members = [Simulated(member, sockets, host, records, self._turn_of) for member in plan.members]
+        self._members = [Simulated(member, sockets, host, records, self._turn_of, silence_s) for member in plan.members]
 
     def start(self) -> None:
         """Have all of them connect."""

@@ -1,4 +1,4 @@
-"""An image host on loopback that stalls, breaks off, fails, is slow, or goes away."""
+"""An image host that stalls, breaks off, fails, is slow, or goes away."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ class ImageHost:
     done once all of it is sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self.fetches: Counter[Key] = Counter()
         self.on_heavy: Callable[[Key, int], Callable[[], None] | None] | None = None
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), self)
+        self._address = address
+        self._server = _Server((address, 0), self)
         self.port = int(self._server.server_address[1])
         self._serve()
 
     def url(self, stamp: Stamp, source: Source) -> str:
         """Where that picture is to be had."""
         path = f"{stamp.order}/{stamp.extension}/{stamp.offer}/{stamp.position}/{source.name}.png"
-        return f"http://127.0.0.1:{self.port}/{path}"
+        return f"http://{self._address}:{self.port}/{path}"
 
     def leave(self) -> None:
         """Nobody listens any more."""
@@ -47,7 +48,7 @@ class ImageHost:
 
     def come_back(self) -> None:
         """Listen again, at the same address."""
-        self._server = _Server(("127.0.0.1", self.port), self)
+        self._server = _Server((self._address, self.port), self)
         self._serve()
 
     def count(self, key: Key) -> int:

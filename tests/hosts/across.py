@@ -1,0 +1,84 @@
+"""One request that is posted at one web host and made at another: its events and its picture are had where it was posted."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass
+
+from tests.chaos import pictures
+from tests.chaos.pictures import Stamp
+from tests.hosts.cluster import Cluster
+from tests.support.extension import Extension
+from tests.support.service import call
+
+MODEL = "made-across"  # one that only its extension makes
+FIRST = 9_000  # beyond the numbers of the other requests
+EXTENSION = 90
+WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """How long it took, in ms: from the POST to the extension's socket, and from a report there to the stream here."""
+
+    posted_at: str
+    made_at: str
+    handed_ms: float
+    told_ms: float
+
+
+def across(cluster: Cluster, posted_at: str, made_at: str, nth: int) -> Across:
+    """Have it done. Raises AssertionError where any of it does not come."""
+    name = f"extension-{EXTENSION + nth}"
+    with Extension(cluster.socket(made_at), name, MODEL) as extension:
+        began = time.monotonic()
+        answer = call(
+            "POST", f"{cluster.url(posted_at)}/api/images/generate", {"prompt": f"across {FIRST + nth}", "model": MODEL}
+        )
+        assert answer.status == 200, answer.content
+        request_id = answer.json["requestId"]
+        job = extension.next_job(WAIT_S)
+        handed_s = time.monotonic() - began
+        heard = _follow(f"{cluster.url(posted_at)}/api/images/{request_id}/events")
+        _until(heard, "processing", 0)
+        began = time.monotonic()
+        extension.progress(job, 50)
+        _until(heard, "processing", 50)
+        told_s = time.monotonic() - began
+        picture = pictures.draw(Stamp(FIRST + nth, EXTENSION + nth, 1, 0))
+        extension.done(job, extension.upload(job, picture)["imageUrl"])
+        _until(heard, "completed", 100)
+        extension.hear("image_generation_confirmed", timeout_s=WAIT_S)
+    path = call("GET", f"{cluster.url(posted_at)}/api/images/{request_id}").json["imagePath"]
+    assert pictures.read(call("GET", cluster.url(posted_at) + path).content) == pictures.read(picture)
+    return Across(posted_at, made_at, 1000 * handed_s, 1000 * told_s)
+
+
+def _until(heard: queue.Queue[dict], status: str, progress: int) -> None:
+    """Take what the stream brings until it has said that."""
+    seen = []
+    while True:
+        try:
+            seen.append(heard.get(timeout=WAIT_S))
+        except queue.Empty:
+            raise AssertionError(f"the stream never said {status}, {progress} %; it said {seen}") from None
+        if seen[-1]["status"] == status and seen[-1].get("progress", progress) >= progress:
+            return
+
+
+def _follow(url: str) -> queue.Queue[dict]:
+    """What a stream brings, as it comes."""
+    heard: queue.Queue[dict] = queue.Queue()
+
+    def read() -> None:
+        with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
+            for line in answer:
+                if line.startswith(b"data: "):
+                    heard.put(json.loads(line[6:]))
+
+    threading.Thread(target=read, name="follows", daemon=True).start()
+    return heard

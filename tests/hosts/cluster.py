@@ -1,0 +1,170 @@
+"""The service on several hosts: two that serve, two that work, one of them with beat, and the servers that they share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import psycopg
+from redis import Redis, RedisError
+
+from app.db.migrate import upgrade
+from app.launch.parent import end_with_parent
+from app.launch.procfile import read_procfile
+from tests.chaos.stage import SETTINGS
+from tests.hosts import servers
+from tests.hosts.network import BRIDGE, Network
+from tests.support.service import ROOT, Answer, call
+from tests.support.waiting import until
+
+WEBS = ("web-a", "web-b")
+WORKERS = ("worker-a", "worker-b")
+PORT = 3000
+AGAIN_S = 0.5
+START_S = 60.0
+END_S = 40.0
+
+
+class Cluster:
+    """Processes by the names of their hosts. Start and tend them from one thread that outlives them."""
+
+    def __init__(self, network: Network, folder: Path, beats: int, *, bare: bool) -> None:
+        self.network = network
+        self.folder = folder
+        self.pictures = folder / "pictures"  # every host sees it, as it would see a mounted file system
+        self.restarts: Counter[str] = Counter()
+        self.database_url = servers.postgresql_url(network.servers)
+        self._bare = bare
+        self.outside = network.outside()
+        self._beats = tuple(f"beat on {host}" for host in WORKERS[:beats])
+        self._commands = read_procfile(ROOT / "Procfile")
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._again_at: dict[str, float] = {}
+        for host in (*WEBS, *WORKERS):
+            network.host(host)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What every process is told."""
+        return {
+            **SETTINGS,
+            "DATABASE_URL": servers.postgresql_url(self.network.servers, bare=self._bare),
+            "REDIS_URL": servers.redis_url(self.network.servers),
+            "IMAGE_STORAGE_PATH": str(self.pictures),
+            "IMAGE_SOURCE_ALLOWLIST": self.network.subnet,
+            "AUTH_MODE": "open",
+            "PORT": str(PORT),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        }
+
+    def url(self, host: str) -> str:
+        """Where a web host answers."""
+        return f"http://{self.network.address(host)}:{PORT}"
+
+    def socket(self, host: str) -> str:
+        """Where extensions connect to it."""
+        return self.url(host).replace("http", "ws") + "/ws"
+
+    def start(self) -> None:
+        """Servers first, then everything; it is ready when this returns."""
+        address = self.network.servers
+        self._run("postgresql", BRIDGE, servers.postgresql(self.folder, address, self.network.subnet))
+        self._run("redis", BRIDGE, servers.redis(self.folder, address))
+        until(self._servers_answer, START_S, "PostgreSQL and Redis to answer")
+        upgrade(self.database_url)
+        for name in (*WEBS, *WORKERS, *self._beats):
+            self._start(name)
+        for host in WEBS:
+            until(partial(self.healthy, host), START_S, f"{host} to be healthy; it said: {self.log(host)[-2000:]}")
+        for host in WORKERS:
+            until(partial(self._works, host), START_S, f"{host} to be ready; it said: {self.log(host)[-2000:]}")
+
+    def tend(self) -> None:
+        """Start again what has ended, a moment after its end, as whatever runs processes on a host does."""
+        now = time.monotonic()
+        for name, process in list(self._processes.items()):
+            if process.poll() is not None and now >= self._again_at.setdefault(name, now + AGAIN_S):
+                del self._again_at[name]
+                self.restarts[name] += 1
+                self._start(name)
+
+    def end(self) -> None:
+        """Stop everything, servers last."""
+        for names in ([n for n in self._processes if n not in {"postgresql", "redis"}], ["redis", "postgresql"]):
+            processes = [self._processes[name] for name in names if name in self._processes]
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                _ended(process)
+
+    def healthy(self, host: str) -> bool:
+        """True where that web host says so."""
+        answer = self.health(host)
+        return answer is not None and answer.status == 200 and answer.json["status"] == "healthy"
+
+    def health(self, host: str) -> Answer | None:
+        """What it says of itself; None where it does not answer."""
+        with suppress(OSError):
+            return call("GET", self.url(host) + "/health")
+        return None
+
+    def log(self, name: str) -> str:
+        """What a process has printed."""
+        return self._log(name).read_text(errors="replace")
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name.replace(' ', '-')}.log"
+
+    def _start(self, name: str) -> None:
+        kind, _, host = name.partition(" on ")
+        host = host or name
+        bound = {"HOST": self.network.address(host)} if host in WEBS else {}
+        self._run(name, host, self._commands[kind.partition("-")[0]], bound)
+
+    def _run(self, name: str, host: str, command: Sequence[str], more: dict[str, str] | None = None) -> None:
+        with self._log(name).open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                self.network.command(host, command),
+                cwd=ROOT,
+                env={**os.environ, **self.env, **(more or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,  # Ctrl-C is for us
+                preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - two system calls, and no lock
+            )
+
+    def _servers_answer(self) -> bool:
+        with suppress(psycopg.Error, RedisError):
+            psycopg.connect(self.database_url.replace("+psycopg", ""), connect_timeout=2).close()
+            return bool(Redis(self.network.servers, servers.REDIS_PORT).ping())
+        return False
+
+    def _works(self, host: str) -> bool:
+        return self.log(host).count(" ready.") >= 2
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def cluster(folder: Path, beats: int, *, bare: bool) -> Iterator[Cluster]:
+    """Everything, ready to be used, on a network of its own. Raises CannotBuild."""
+    with ExitStack() as stack:
+        network = stack.enter_context(Network())
+        made = Cluster(network, folder, beats, bare=bare)
+        stack.callback(made.end)
+        made.start()
+        yield made

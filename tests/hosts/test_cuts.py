@@ -1,0 +1,84 @@
+"""What is told of a cut is what the log says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.history import Fact, History, Moment
+from tests.chaos.story import fact
+from tests.hosts.cuts import Cut, connected_to, in_again_s, slowest_s, told
+
+WEB_A, WEB_B = "ws://198.18.0.2:3000/ws", "ws://198.18.0.3:3000/ws"
+
+
+def request(asked_at: int, extension: str, assigned_at: int, ended_at: int) -> list[Fact]:
+    """One that one extension made; times in ms."""
+    return [
+        fact(1, "ImageGenerationRequestedEvent", "accepted", asked_at),
+        fact(2, "ImageGenerationAssignedEvent", "processing", assigned_at, extension_id=extension, attempt=1),
+        fact(
+            3, "ImageDownloadStartedEvent", "downloading", ended_at - 100, extension_id=extension, attempt=1, images=1
+        ),
+        fact(4, "ImageGeneratedEvent", "completed", ended_at),
+    ]
+
+
+def history(*logs: list[Fact]) -> History:
+    made = History({}, 4)
+    made.ending.log.update({f"request-{n}": log for n, log in enumerate(logs)})
+    return made
+
+
+def cut(at: float, mended: float, *extensions: str) -> Cut:
+    return Cut("web-a", at, mended, 1.0, frozenset(extensions))
+
+
+def test_open_requests_are_those_that_had_begun_and_not_ended() -> None:
+    over = request(1_000, "e1", 1_100, 5_000)
+    under_way = request(8_000, "e1", 8_100, 14_000)
+    not_yet = request(11_000, "e1", 11_100, 12_000)
+    story = told(cut(10.0, 20.0), history(over, under_way, not_yet))
+    assert (story.open, story.ended_s) == (1, 4.0)
+
+
+def test_what_its_extensions_had_in_hand_is_counted() -> None:
+    theirs = request(8_000, "e1", 8_100, 14_000)
+    anothers = request(8_000, "e2", 8_100, 14_000)
+    waiting = request(8_000, "e1", 11_000, 14_000)
+    assert told(cut(10.0, 20.0, "e1"), history(theirs, anothers, waiting)).held == 1
+
+
+def test_the_longest_pause_is_between_two_endings_or_to_the_ends_of_the_cut() -> None:
+    endings = [request(1_000, "e1", 1_100, at) for at in (11_000, 12_000, 15_000)]
+    assert told(cut(10.0, 16.0), history(*endings)).pause_s == 3.0
+    assert told(cut(10.0, 20.0), history(*endings)).pause_s == 5.0
+    assert told(cut(16.0, 20.0), history(*endings)).pause_s == 4.0
+
+
+def test_the_slowest_is_the_one_that_took_longest() -> None:
+    assert slowest_s(history(request(1_000, "e1", 1_100, 2_000), request(4_000, "e1", 4_100, 6_500))) == 2.5
+
+
+def moved(*moments: tuple[float, str, str]) -> History:
+    made = History({}, 4)
+    made.records.moments += [Moment(at, extension, 0, what) for at, extension, what in moments]
+    return made
+
+
+def test_an_extension_is_where_it_was_let_in_last() -> None:
+    seen = moved(
+        (1.0, "e1", f"opens {WEB_A}"),
+        (1.1, "e1", "is in with []"),
+        (1.0, "e2", f"opens {WEB_A}"),
+        (1.1, "e2", "is in with []"),
+        (2.0, "e2", f"opens {WEB_B}"),
+    )
+    assert connected_to(seen, WEB_A) == {"e1"}
+    assert connected_to(seen, WEB_B) == set()
+
+
+def test_the_last_that_is_in_again_is_waited_for() -> None:
+    seen = moved((1.0, "e1", "is in with []"), (12.0, "e1", "is in with []"), (13.5, "e2", "is in with []"))
+    assert in_again_s(seen, {"e1", "e2"}, at=10.0) == 3.5
+    with pytest.raises(ValueError, match="connected again"):
+        in_again_s(seen, {"e1", "e3"}, at=10.0)
