@@ -82,21 +82,21 @@ _open = jobs.c.status.in_(("accepted", "processing", "downloading"))
 _ended = jobs.c.status.in_(("completed", "failed", "cancelled"))
 
 
-def _partial(name: str, *columns: Column[object], where: object) -> None:
+def partial_index(name: str, *columns: Column[object], where: object) -> None:
     Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 # Each question that the house asks often has its index; those of open jobs stay small however long the history is.
-_partial("ix_jobs_line", jobs.c.model, jobs.c.place, jobs.c.id, where=_waiting)
-_partial("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=_waiting)
-_partial("ix_jobs_line_user", jobs.c.user_id, jobs.c.place, where=_waiting)
-_partial("ix_jobs_queue_until", jobs.c.queue_until, where=_waiting)
-_partial("ix_jobs_held", jobs.c.holder, where=_processing)
-_partial("ix_jobs_lease_until", jobs.c.lease_until, where=_processing)
-_partial("ix_jobs_download_due", jobs.c.due_at, where=_downloading)
-_partial("ix_jobs_deadline", jobs.c.deadline_at, where=_open & jobs.c.deadline_at.is_not(None))
-_partial("ix_jobs_open", jobs.c.id, jobs.c.status, where=_open)
-_partial("ix_jobs_ended", jobs.c.status, jobs.c.id, where=_ended)
+partial_index("ix_jobs_line", jobs.c.model, jobs.c.place, jobs.c.id, where=_waiting)
+partial_index("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=_waiting)
+partial_index("ix_jobs_line_user", jobs.c.user_id, jobs.c.place, where=_waiting)
+partial_index("ix_jobs_queue_until", jobs.c.queue_until, where=_waiting)
+partial_index("ix_jobs_held", jobs.c.holder, where=_processing)
+partial_index("ix_jobs_lease_until", jobs.c.lease_until, where=_processing)
+partial_index("ix_jobs_download_due", jobs.c.due_at, where=_downloading)
+partial_index("ix_jobs_deadline", jobs.c.deadline_at, where=_open & jobs.c.deadline_at.is_not(None))
+partial_index("ix_jobs_open", jobs.c.id, jobs.c.status, where=_open)
+partial_index("ix_jobs_ended", jobs.c.status, jobs.c.id, where=_ended)
 Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
 Index("ix_jobs_user_status", jobs.c.user_id, jobs.c.status, jobs.c.id)
 
@@ -171,8 +171,8 @@ extensions = Table(
 )
 Index("ix_extensions_hub", extensions.c.hub_id, extensions.c.connected)
 Index("ix_extensions_connection", extensions.c.connection_id)
-_partial("ix_extensions_connected", extensions.c.id, where=extensions.c.connected)
-_partial(
+partial_index("ix_extensions_connected", extensions.c.id, where=extensions.c.connected)
+partial_index(
     "ix_extensions_free",
     extensions.c.held,
     where=extensions.c.connected & extensions.c.available & (extensions.c.held < extensions.c.max_concurrent),

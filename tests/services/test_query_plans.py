@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.db import people
 from app.db.tables import jobs as table
 from app.domain.states import Status
 from tests.support.crew import Crew
@@ -81,6 +82,15 @@ def test_no_question_reads_all_jobs(crew: Crew, question: str) -> None:
     for statement, plan in plans(crew, statements).items():
         scans = [step for step in plan if step.startswith("SCAN") and "jobs" in step]
         assert [step for step in scans if step.rpartition(" ")[2] not in OPEN_ONLY] == [], f"{statement}\n{plan}"
+
+
+def test_what_ended_of_late_is_found_by_indexes(crew: Crew) -> None:
+    with noted("revoked_tokens") as statements:
+        crew.bench.database.read(lambda c: people.ended_within(c, 60_000))
+    [plan] = plans(crew, statements).values()
+    tables = ("users", "api_keys", "revoked_tokens", "extension_tokens")
+    assert [step for step in plan if step.startswith(tuple(f"SCAN {table}" for table in tables))] == [], plan
+    assert sum(step.startswith("SEARCH") for step in plan) == len(tables), plan
 
 
 @pytest.mark.parametrize("word", ["a heartbeat", "a broken socket"])
