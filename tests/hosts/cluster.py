@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
 import psycopg
 from redis import Redis, RedisError
 
@@ -26,6 +28,7 @@ from tests.support.waiting import until
 
 WEBS = ("web-a", "web-b")
 WORKERS = ("worker-a", "worker-b")
+SERVERS = ("redis", "postgresql")  # which at SIGINT wait for nobody who is still connected
 PORT = 3000
 AGAIN_S = 0.5
 START_S = 60.0
@@ -95,12 +98,20 @@ class Cluster:
                 self.restarts[name] += 1
                 self._start(name)
 
+    def frozen(self, name: str) -> Callable[[], None]:
+        """Stop a host's processes where they stand; what is returned has them go on."""
+        root = psutil.Process(self._processes[name].pid)
+        tree = [root, *root.children(recursive=True)]
+        _each(tree, "suspend")
+        return partial(_each, tree, "resume")
+
     def end(self) -> None:
         """Stop everything, servers last."""
-        for names in ([n for n in self._processes if n not in {"postgresql", "redis"}], ["redis", "postgresql"]):
+        everybody = [name for name in self._processes if name not in SERVERS]
+        for names in (everybody, SERVERS):
             processes = [self._processes[name] for name in names if name in self._processes]
             for process in processes:
-                process.terminate()
+                process.send_signal(signal.SIGTERM if names is everybody else signal.SIGINT)
             for process in processes:
                 _ended(process)
 
@@ -149,6 +160,12 @@ class Cluster:
 
     def _works(self, host: str) -> bool:
         return self.log(host).count(" ready.") >= 2
+
+
+def _each(processes: Sequence[psutil.Process], what: str) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            getattr(process, what)()
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:

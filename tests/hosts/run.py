@@ -35,9 +35,12 @@ from tests.support.waiting import until
 CUT_OFF = ("worker-b", "worker-a", "web-a")  # while worker-a is away, worker-b has come back or nobody works
 SILENCE_S = 5.0
 SETTLED_S = 6.0
-BACK_S = 180.0
-REST_S = 180.0
+PATIENCE_S = 180.0
 TURN_S = 0.1
+HAS_WRITTEN = (
+    "SELECT 1 FROM pg_stat_activity "
+    "WHERE client_addr = %s::inet AND state = 'idle in transaction' AND backend_xid IS NOT NULL"
+)
 AT_WORK = "SELECT max(query_start) > to_timestamp(%s) FROM pg_stat_activity WHERE client_addr = %s::inet"
 
 Say = Callable[[str], None]
@@ -113,9 +116,10 @@ class _Run:
     def _cut_off(self, host: str) -> None:
         history, address = self._result.history, self._cluster.network.address(host)
         its = connected_to(history, self._cluster.socket(host)) if host in WEBS else frozenset[str]()
-        at = time.time()
-        self._cluster.network.cut(host)
-        self._say(f"{self._now()}  {host} is cut off{f', and with it {len(its)} extensions' if its else ''}")
+        at = self._cut_amid_a_transaction(host, address)
+        self._say(
+            f"{self._now()}  {host} is cut off amid a transaction{f', and with it {len(its)} extensions' if its else ''}"
+        )
         self._tend_for(self._cut_s)
         again = None
         if its:
@@ -128,6 +132,21 @@ class _Run:
         self._result.cuts.append(Cut(host, at, mended, time.time() - mended, its, again))
         self._say(f"{self._now()}  {host} is back, {time.time() - mended:.1f} s after its cable")
 
+    def _cut_amid_a_transaction(self, host: str, address: str) -> float:
+        """When it was cut off: at a moment at which it has locks in the database, which nobody else can then give back."""
+        with psycopg.connect(self._plain_url(), autocommit=True) as connection:
+
+            def caught() -> bool:
+                go_on = self._cluster.frozen(host)
+                row = connection.execute(HAS_WRITTEN, (address,)).fetchone()
+                if row is not None:
+                    self._cluster.network.cut(host)
+                go_on()
+                return row is not None
+
+            self._tended(caught, f"{host} to be in the middle of a transaction")
+        return time.time()
+
     def _is_at_work(self, host: str, address: str, since: float) -> bool:
         """True once it has asked the database something since then, and says that it is healthy where it serves."""
         with suppress(psycopg.Error), psycopg.connect(self._plain_url(), connect_timeout=3) as connection:
@@ -139,11 +158,9 @@ class _Run:
         return self._cluster.database_url.replace("+psycopg", "")
 
     def _come_to_rest(self, clients: Sequence[Client]) -> None:
-        asked = max(order.at_s for order in self._plan.orders)
+        self._tended(lambda: all(client.request_id for client in clients), "every request to be taken")
         began = time.monotonic()
-        self._tended(
-            lambda: self._all_over(clients), "every request to end and every client to know it", asked + REST_S
-        )
+        self._tended(lambda: self._all_over(clients), "every request to end and every client to know it")
         self._result.rest_s = time.monotonic() - began
         for client in clients:
             client.join(5)
@@ -169,7 +186,7 @@ class _Run:
             self._cluster.tend()
             time.sleep(TURN_S)
 
-    def _tended(self, condition: Callable[[], bool], what: str, timeout_s: float = BACK_S) -> None:
+    def _tended(self, condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
         def tended() -> bool:
             self._cluster.tend()
             return condition()
