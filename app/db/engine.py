@@ -23,6 +23,16 @@ T = TypeVar("T")
 Runner = Callable[[Callable[[], Any]], Any]
 
 SQLITE_BUSY_MS = 10_000
+IDLE_IN_TRANSACTION_MS = 5_000
+# How long a connection to PostgreSQL that says nothing is believed in, in seconds (the last in ms); DATABASE_URL may say
+# otherwise (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
+_PATIENCE = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 DEADLOCK_TRIES = 3
 
 
@@ -172,9 +182,10 @@ def make_engine(url: str) -> Engine:
     """An engine with this house's settings; for SQLite the folder of the file is created."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        engine = create_engine(
-            parsed, pool_size=5, max_overflow=15, pool_timeout=5, connect_args={"connect_timeout": 3}
-        )
+        patience = {name: value for name, value in _PATIENCE.items() if name not in parsed.query}
+        engine = create_engine(parsed, pool_size=5, max_overflow=15, pool_timeout=5, connect_args=patience)
+        if "options" not in parsed.query:
+            event.listen(engine, "connect", _let_nobody_hold_locks)
         event.listen(engine, "checkout", _check_still_open)
         return engine
     Path(parsed.database or "").resolve().parent.mkdir(parents=True, exist_ok=True)
@@ -189,6 +200,16 @@ def make_engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _let_nobody_hold_locks(connection: Any, _: object) -> None:
+    """A host that is cut off in the middle of a transaction would keep its locks for two hours, by the defaults of Linux.
+
+    Said in the session, not with its start: poolers refuse what they do not know there.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}")
+    connection.commit()
 
 
 def _check_still_open(connection: Any, _record: object, _proxy: object) -> None:

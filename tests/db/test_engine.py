@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from app.db.engine import Database
 
@@ -35,3 +37,38 @@ def test_a_connection_that_postgresql_ended_is_made_anew(on_postgres: Database, 
     other.close()
 
     assert backend(on_postgres) not in (pid, 0)
+
+
+def setting(url: str, name: str) -> str:
+    database = Database(url)
+    try:
+        return str(database.read(lambda connection: connection.exec_driver_sql(f"SHOW {name}").scalar_one()))
+    finally:
+        database.close()
+
+
+def test_nobody_holds_locks_for_long_without_a_word(postgres_url: str) -> None:
+    assert setting(postgres_url, "idle_in_transaction_session_timeout") == "5s"
+
+
+def parameters(database: Database) -> dict[str, str]:
+    """What the connection was made with."""
+
+    def told(connection: Connection) -> dict[str, str]:
+        driver: Any = connection.connection.driver_connection
+        return dict(driver.info.get_parameters())
+
+    return database.read(told)
+
+
+def test_a_connection_that_says_nothing_is_given_up(on_postgres: Database) -> None:
+    told = parameters(on_postgres)
+    assert (told["keepalives_idle"], told["tcp_user_timeout"], told["connect_timeout"]) == ("5", "10000", "3")
+
+
+def test_the_operator_knows_better(postgres_url: str) -> None:
+    url = f"{postgres_url}&options=-c%20idle_in_transaction_session_timeout%3D60s&connect_timeout=9"
+    assert setting(url, "idle_in_transaction_session_timeout") == "1min"
+    database = Database(url)
+    assert parameters(database)["connect_timeout"] == "9"
+    database.close()
