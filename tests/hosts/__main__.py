@@ -53,7 +53,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=100.0, help="in which requests come")
     parser.add_argument("--cut", type=float, default=15.0, help="seconds for which a host is cut off")
     parser.add_argument("--beats", type=int, choices=(1, 2), default=1, help="2: a beat on each worker host")
-    parser.add_argument("--bare", action="store_true", help="leave out of DATABASE_URL what docs/scaling.md adds")
+    parser.add_argument(
+        "--bare", action="store_true", help="have DATABASE_URL switch off the time-outs of silent connections"
+    )
     parser.add_argument("--keep", action="store_true", help="keep logs")
     return parser.parse_args()
 

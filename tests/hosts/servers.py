@@ -11,15 +11,8 @@ from app.adapters.local_redis import find_server
 
 POSTGRESQL_PORT = 5432
 REDIS_PORT = 6379
-# What docs/scaling.md has operators add: PostgreSQL gives up a host that was cut off in the middle of a transaction, with
-# the locks that it holds, and a host gives up a PostgreSQL from which it was cut off.
-PATIENCE = {
-    "options": "-c idle_in_transaction_session_timeout=5s",
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
+# As it was before the service had time-outs of its own for this (app/db/engine.py): whoever is cut off is waited for.
+NO_END = {"options": "-c idle_in_transaction_session_timeout=0", "keepalives": 0, "tcp_user_timeout": 0}
 TRUSTED = "host all all {subnet} trust\n"
 
 
@@ -43,9 +36,9 @@ def postgresql(folder: Path, address: str, subnet: str) -> list[str]:
 
 
 def postgresql_url(address: str, *, bare: bool = False) -> str:
-    """Where the service finds it."""
+    """Where the service finds it; `bare` is without any time-out."""
     url = f"postgresql+psycopg://postgres@{address}:{POSTGRESQL_PORT}/postgres"
-    return url if bare else f"{url}?{urlencode(PATIENCE, quote_via=quote)}"
+    return f"{url}?{urlencode(NO_END, quote_via=quote)}" if bare else url
 
 
 def redis(folder: Path, address: str) -> list[str]:
