@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +26,7 @@ Runner = Callable[[Callable[[], Any]], Any]
 
 SQLITE_BUSY_MS = 10_000
 IDLE_IN_TRANSACTION_MS = 5_000
+TURNS = 1_024  # two names that fall on the same one wait for each other, which does no harm
 # How long a connection to PostgreSQL that says nothing is believed in, in seconds (the last in ms); DATABASE_URL may say
 # otherwise (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
 _PATIENCE = {
@@ -122,6 +125,7 @@ class Database:
         self._writing = make_engine(url).execution_options(write=True)
         is_sqlite = self.engine.dialect.name == "sqlite"
         self._groups = Groups(self._writing, writer) if is_sqlite else None
+        self._turns = [threading.Lock() for _ in range(TURNS)]
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent view of the database. Raises Unavailable where it cannot be reached."""
@@ -145,6 +149,18 @@ class Database:
         transaction, result = self._available(lambda: self._commit(run))
         transaction.committed()
         return result
+
+    @contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """Wait for others of this process who have this name, and have no connection yet while waiting.
+
+        Those who wait for a lock of PostgreSQL with a connection in hand can take all there are.
+        """
+        if self._groups is not None:  # SQLite's writers follow one another, and share their commits where they wait
+            yield
+            return
+        with self._turns[hash(name) % len(self._turns)]:
+            yield
 
     def close(self) -> None:
         """Close every connection of this process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 from app.db import holdings
 from app.db.engine import Transaction
@@ -20,6 +21,13 @@ class Quotas:
 
     def __init__(self, tools: Tools) -> None:
         self.limits = tools.settings.limits
+        self._database = tools.database
+        limits = self.limits
+        self._counts = bool(limits.quota_waiting or limits.quota_per_day or limits.quota_stored_bytes)
+
+    def turn(self, user_id: str) -> AbstractContextManager[None]:
+        """One of a user's requests is counted at a time: be inside before a transaction begins that calls `check`."""
+        return self._database.turn(user_id) if self._counts else nullcontext()
 
     def check(self, tx: Transaction, user_id: str) -> int | None:
         """The place of the user's last request that waits. Raises QuotaExceeded where the user may not have one more.
@@ -27,7 +35,7 @@ class Quotas:
         It is asked in the transaction that adds the request, and nobody else adds one of that user before its end.
         """
         limits = self.limits
-        if limits.quota_waiting or limits.quota_per_day or limits.quota_stored_bytes:
+        if self._counts:
             tx.one_at_a_time("quota", user_id)
         line = holdings.line(tx.connection, user_id, limits.quota_waiting or NO_END)
         if line.full:

@@ -36,7 +36,8 @@ class Submission:
             tx.after_commit(self.tools.tasks.assign)  # nobody watches yet: its id is not known to anybody
             return job
 
-        return self.tools.database.write(work)
+        with self.quotas.turn(order.user_id):
+            return self.tools.database.write(work)
 
     def _insert(self, tx: Transaction, order: Order, correlation_id: str, place: int) -> Job:
         return jobs.add(

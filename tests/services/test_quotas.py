@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from app.db.engine import Database, Transaction
 from app.db.jobs import Job
 from app.domain.errors import QuotaExceeded
 from tests.support.crew import Crew
 from tests.support.downloads import URL
 from tests.support.hostile_images import png
+from tests.support.waiting import until
 
 DAY_MS = 86_400_000
 
@@ -48,6 +52,35 @@ def test_a_request_that_is_begun_makes_room(crew: Crew) -> None:
     crew.taken(user="ann")
     crew.order("ann")
     assert not taken(lambda: crew.order("ann"))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_one_who_sends_many_at_once_leaves_connections_to_others(crew: Crew, database_url: str) -> None:
+    crew = limited(crew, quota_waiting=1000)
+    database = crew.bench.database
+    patient = Database(f"{database_url}&options=-c%20idle_in_transaction_session_timeout%3D0")
+    go_on, counted = threading.Event(), threading.Event()
+
+    def count_for_long(tx: Transaction) -> None:
+        tx.one_at_a_time("quota", "ann")
+        counted.set()
+        go_on.wait(60)
+
+    def waits() -> bool:
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        return bool(database.read(lambda c: c.exec_driver_sql(waiting).scalar_one()))
+
+    with closing(patient), ThreadPoolExecutor(41) as pool:
+        other = pool.submit(patient.write, count_for_long)
+        try:
+            assert counted.wait(30)
+            hers = [pool.submit(crew.order, "ann") for _ in range(40)]
+            until(waits, what="one of ann's requests to wait")
+            assert crew.order("bob").user_id == "bob"
+        finally:
+            go_on.set()
+        other.result(60)
+        assert len({each.result(60).id for each in hers}) == 40
 
 
 @pytest.mark.parametrize("quota", ["quota_waiting", "quota_per_day"])
