@@ -11,15 +11,15 @@ PROGRAM = """
 from gevent import monkey
 monkey.patch_all()
 from app.domain.errors import LeaseLost
-from app.wiring import _runner
+from app.wiring import _writer
 
 def refuse():
     raise LeaseLost
 
 try:
-    _runner()(refuse)
+    _writer()(refuse)
 except LeaseLost:
-    print(_runner()(lambda: "refused"))
+    print(_writer()(lambda: "refused"))
 """
 
 

@@ -27,7 +27,6 @@ from app.hub.wire_socket import WireSocket
 
 QUEUED = 128
 UNREAD = 32
-READ_BYTES = 4096
 PARTING_S = 1.0
 MESSAGES_BURST_S = 4.0
 # Who says more than may be said is slowed down; who goes on for so long without a pause is sent away.
@@ -129,7 +128,7 @@ class Connection:
         """Take in what comes next, whatever it is; False where nothing does any more, or not within the time."""
         ws = self._ws
         try:
-            piece = self._wire.read(READ_BYTES, timeout_s)
+            piece = self._wire.read(timeout_s)
             if piece:
                 # what the library's own reader does
                 ws.ws.receive_data(piece)

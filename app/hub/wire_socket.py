@@ -17,6 +17,7 @@ from app.domain.buckets import Flow
 
 SEND_TIMEOUT_S = 10.0
 BYTES_PER_S = 2 * 2**20
+READ_BYTES = 4096
 BURST_S = 2.0
 ESTABLISHED = 1  # TCP_ESTABLISHED of Linux
 LEAST_BYTES = 512  # that a frame counts for: pings and fragments of some bytes cost as much time as large ones
@@ -68,8 +69,8 @@ class WireSocket:
                 raise
         return len(data)
 
-    def read(self, size: int, timeout_s: float) -> bytes | None:
-        """At most `size` bytes, not faster than the limit; none at the end, and None where nothing came in time.
+    def read(self, timeout_s: float) -> bytes | None:
+        """The next bytes, `READ_BYTES` at most, not faster than the limit; none at the end, None where none came in time.
 
         Raises OSError where the connection is broken.
         """
@@ -77,7 +78,7 @@ class WireSocket:
             time.sleep(wait_s)
         self._raw.settimeout(max(0.001, timeout_s))
         try:
-            data: bytes = self._raw.recv(size)
+            data: bytes = self._raw.recv(READ_BYTES)
         except TimeoutError:
             return None
         self.heard_at = time.monotonic()
