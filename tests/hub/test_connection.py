@@ -34,7 +34,7 @@ class FakeServer:
             send=lambda event: type(event).__name__, receive_data=self.take, state=ConnectionState.OPEN
         )
 
-    def read(self, size: int, timeout_s: float) -> bytes | None:
+    def read(self, timeout_s: float) -> bytes | None:
         """What the other side says next; it says nothing until it is told what, and no pong before a ping."""
         if self.said[:1] == ["pong"]:
             until(lambda: "Ping" in self.sent and not self.pong_received)
