@@ -30,6 +30,7 @@ from bench.load.http import request_text
 from bench.loading import Load, loading
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
+from tests.support.processes import ends_within
 from tests.support.redis import running_redis
 from tests.support.service import PROGRAMS, QUICK, ROOT, Service, call, running_service
 from tests.support.waiting import until
@@ -239,11 +240,7 @@ def child(command: list[str], env: Mapping[str, str], **options: Any) -> Iterato
         yield process
     finally:
         process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        ends_within(process, 20)
 
 
 def _answers(port: int) -> bool:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from app.launch.parent import end_with_parent
+from tests.support.processes import ends_within
 from tests.support.service import ROOT
 
 
@@ -56,8 +57,4 @@ def loading(module: str, env: Mapping[str, str] | None = None) -> Iterator[Load]
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        ends_within(process, 10)

@@ -26,6 +26,7 @@ from app.launch.parent import end_with_parent
 from tests.chaos.host import ImageHost
 from tests.support.ports import free_ports
 from tests.support.postgres import TEMPLATE, shared_server
+from tests.support.processes import ends_within
 from tests.support.service import QUICK, Service
 from tests.support.waiting import until
 
@@ -116,15 +117,7 @@ class Stage:
             for name in names:
                 self.service.processes[name].terminate()
             for name in names:
-                self._ended(self.service.processes[name])
-
-    @staticmethod
-    def _ended(process: subprocess.Popen[bytes]) -> None:
-        try:
-            process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+                ends_within(self.service.processes[name], END_S)
 
     def _start_redis(self) -> None:
         """With nothing in it: whatever it held is lost."""

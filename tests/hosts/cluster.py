@@ -23,6 +23,7 @@ from app.launch.procfile import read_procfile
 from tests.chaos.stage import SETTINGS
 from tests.hosts import servers
 from tests.hosts.network import BRIDGE, Network
+from tests.support.processes import ends_within
 from tests.support.service import ROOT, Answer, call
 from tests.support.waiting import until
 
@@ -113,7 +114,7 @@ class Cluster:
             for process in processes:
                 process.send_signal(signal.SIGTERM if names is everybody else signal.SIGINT)
             for process in processes:
-                _ended(process)
+                ends_within(process, END_S)
 
     def healthy(self, host: str) -> bool:
         """True where that web host says so."""
@@ -166,14 +167,6 @@ def _each(processes: Sequence[psutil.Process], what: str) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             getattr(process, what)()
-
-
-def _ended(process: subprocess.Popen[bytes]) -> None:
-    try:
-        process.wait(END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @contextmanager

@@ -10,12 +10,24 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from tests.support.waiting import until
 
 MARK = "IMAGEFLEET_TEST_MARK"
+
+
+def ends_within(process: subprocess.Popen[Any], seconds: float) -> bool:
+    """Wait for a process that was told to end; where it does not, it is killed, and False is returned."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    return True
 
 
 class Started:

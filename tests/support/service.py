@@ -23,6 +23,7 @@ from app.db.jobs import Job
 from app.launch.parent import end_with_parent
 from tests.support.extension import Extension
 from tests.support.ports import free_ports
+from tests.support.processes import ends_within
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -224,9 +225,4 @@ def _end(service: Service) -> None:
     for process in service.processes.values():
         process.terminate()
     for name, process in service.processes.items():
-        try:
-            process.wait(40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise AssertionError(f"{name} did not end: {service.log(name)[-2000:]}") from None
+        assert ends_within(process, 40), f"{name} did not end: {service.log(name)[-2000:]}"
