@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, bindparam, case, select, update
 
 from app.db import jobs, moving
-from app.db.engine import Transaction, now_ms
+from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.db.tables import jobs as table
 from app.domain.states import Status
@@ -31,7 +31,7 @@ def held_by(connection: Connection, extension_id: str) -> list[Job]:
 
 def over(connection: Connection, limit: int) -> list[Job]:
     """Jobs whose holder's lease is over."""
-    query = select(*jobs.COLUMNS).where(_PROCESSING, table.c.lease_until <= now_ms())
+    query = select(*jobs.COLUMNS).where(_PROCESSING, table.c.lease_until <= jobs.NOW)
     return jobs.listed(connection, query.order_by(table.c.lease_until).limit(limit))
 
 

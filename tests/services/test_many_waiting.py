@@ -1,0 +1,89 @@
+"""What is asked every few seconds, or at every request, looks at no more rows where many requests wait than where few do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert, select
+
+from app.db.tables import jobs
+from tests.support.crew import Crew
+from tests.support.statements import noted
+
+FEW, MANY = 20, 2_000
+UNSERVED = "nobody-knows-it"
+
+
+def wait(crew: Crew, count: int) -> None:
+    """So many requests wait, of as many users, for a model that nobody makes."""
+    first = crew.order(model=UNSERVED)
+
+    def work(connection: Connection) -> None:
+        row = connection.execute(select(jobs).where(jobs.c.id == first.id)).mappings().one()
+        copies = [{**row, "id": f"{n:036}", "user_id": f"u{n}", "place": row["place"] + n} for n in range(1, count)]
+        connection.execute(insert(jobs), copies)
+        connection.exec_driver_sql("ANALYZE jobs")
+
+    crew.bench.database.write(lambda tx: work(tx.connection))
+
+
+def plans_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan of PostgreSQL's and all that are in it."""
+    yield node
+    for part in node.get("Plans", ()):
+        yield from plans_of(part)
+
+
+def rows_looked_at(connection: Connection, statement: str, values: Any) -> int:
+    """How many rows PostgreSQL reads, whether it takes or leaves them."""
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # what is small would be read as a whole
+    explained = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).scalar_one()
+    scans = [plan for plan in plans_of(explained[0]["Plan"]) if plan.get("Relation Name") == "jobs"]
+    return sum(round(scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) for scan in scans)
+
+
+def steps_made(connection: Connection, statement: str, values: Any) -> int:
+    """How many steps SQLite's machine makes, in hundreds."""
+    made = 0
+
+    def step() -> None:
+        nonlocal made
+        made += 1
+
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(step, 100)
+    connection.exec_driver_sql(statement, values).all()
+    driver.set_progress_handler(None, 0)
+    return made
+
+
+def work_for(crew: Crew, asked: Callable[[], object]) -> dict[str, int]:
+    """What each question about jobs costs of those that are asked."""
+    with noted("FROM jobs") as statements:
+        asked()
+    cost = steps_made if crew.bench.database.engine.dialect.name == "sqlite" else rows_looked_at
+    questions = dict(each for each in statements if each[0].startswith("SELECT"))
+
+    def costs(connection: Connection) -> dict[str, int]:
+        return {statement: cost(connection, statement, values) for statement, values in questions.items()}
+
+    return crew.bench.database.read(costs)
+
+
+ASKED: dict[str, Callable[[Crew], object]] = {
+    "the sweep": lambda crew: crew.sweep(),
+    "the hand-off": lambda crew: crew.hand_out(),
+    "an order": lambda crew: crew.order(),
+}
+
+
+@pytest.mark.parametrize("question", list(ASKED))
+def test_no_question_looks_at_all_who_wait(crew: Crew, question: str) -> None:
+    crew.join("e1", "dall-e-3")
+    crew.order()
+    wait(crew, MANY)
+    costs = work_for(crew, lambda: ASKED[question](crew))
+    assert costs
+    assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
