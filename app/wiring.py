@@ -70,7 +70,7 @@ def real_tools(settings: Settings) -> Tools:
     background, client = Background("hints"), redis_client(settings.redis_url)
     return Tools(
         settings=settings,
-        database=Database(settings.database_url, _writer()),
+        database=Database(settings.database_url, _committer()),
         tasks=CeleryTasks(configured(settings), background, client),
         bus=RedisBus(client, background),
         store=LocalStore(settings.storage_path),
@@ -109,8 +109,8 @@ def build(tools: Tools) -> House:
     )
 
 
-def _writer() -> Runner:
-    """Under gevent a write that waits for SQLite's lock inside C code would hold up every connection: it gets a thread."""
+def _committer() -> Runner:
+    """Under gevent a commit that waits for the disk would hold up every connection: it gets a thread."""
     if not is_module_patched("socket"):
         return inline
     thread = ThreadPool(1)

@@ -5,26 +5,101 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAM = """
+GEVENT = """
 from gevent import monkey
 monkey.patch_all()
+import gevent, sqlite3, sys, threading
+from sqlalchemy import event, text
+from app.db.engine import Database
 from app.domain.errors import LeaseLost
-from app.wiring import _writer
+from app.wiring import _committer
 
-def refuse():
-    raise LeaseLost
+def note(n):
+    database.write(lambda tx: tx.connection.execute(text("INSERT INTO seen VALUES (:n)"), {"n": n}))
 
-try:
-    _writer()(refuse)
-except LeaseLost:
-    print(_writer()(lambda: "refused"))
+def seen():
+    return database.read(lambda c: list(c.execute(text("SELECT n FROM seen ORDER BY n")).scalars()))
+
+class SlowDisk:
+    def __init__(self):
+        self.commit_begun, self._lock = threading.Event(), monkey.get_original("_thread", "allocate_lock")()
+        self._watcher = gevent.get_hub().loop.async_()
+        self._watcher.start(self.commit_begun.set)
+        self._lock.acquire()
+        event.listen(database._writing, "commit", self._commit)
+
+    def _commit(self, _):
+        self._watcher.send()
+        with self._lock:
+            pass
+
+    def is_done(self):
+        self._lock.release()
+
+database = Database(f"sqlite:///{sys.argv[1]}", _committer())
+database.write(lambda tx: tx.connection.execute(text("CREATE TABLE seen (n INTEGER)")))
 """
 
 
-def test_a_refusal_in_a_thread_of_the_pool_arrives_and_prints_nothing() -> None:
-    command = [sys.executable, "-c", PROGRAM]
+def ran(program: str, tmp_path: Path) -> tuple[str, str]:
+    """What a process that serves with gevent wrote to its output and to standard error."""
+    command = [sys.executable, "-c", GEVENT + dedent(program), str(tmp_path / "a.db")]
     done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.stdout == "refused\n"
-    assert done.stderr == ""
+    return done.stdout, done.stderr
+
+
+def test_a_refusal_in_a_thread_of_the_pool_arrives_and_prints_nothing(tmp_path: Path) -> None:
+    program = """
+        def refuse():
+            raise LeaseLost
+
+        try:
+            _committer()(refuse)
+        except LeaseLost:
+            print(_committer()(lambda: "refused"))
+    """
+    assert ran(program, tmp_path) == ("refused\n", "")
+
+
+def test_while_another_process_writes_those_who_wait_hold_up_nobody(tmp_path: Path) -> None:
+    program = """
+        other = sqlite3.connect(sys.argv[1], isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        writes = gevent.spawn(note, 1)
+        for _ in range(20):
+            gevent.sleep(0.001)
+        print(seen())
+        other.execute("COMMIT")
+        writes.get(timeout=30)
+        print(seen())
+    """
+    assert ran(program, tmp_path) == ("[]\n[1]\n", "")
+
+
+def test_while_the_disk_is_waited_for_others_are_served(tmp_path: Path) -> None:
+    program = """
+        disk = SlowDisk()
+        writes = gevent.spawn(note, 1)
+        assert disk.commit_begun.wait(30)
+        print(seen())
+        disk.is_done()
+        writes.get(timeout=30)
+        print(seen())
+    """
+    assert ran(program, tmp_path) == ("[]\n[1]\n", "")
+
+
+def test_a_write_that_is_torn_away_from_its_commit_harms_no_later_one(tmp_path: Path) -> None:
+    program = """
+        disk = SlowDisk()
+        torn = gevent.spawn(note, 1)
+        assert disk.commit_begun.wait(30)
+        gevent.spawn_later(0.05, disk.is_done)
+        torn.kill()
+        note(2)
+        print(seen())
+    """
+    assert ran(program, tmp_path) == ("[1, 2]\n", "")

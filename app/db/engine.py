@@ -113,18 +113,17 @@ def inline(work: Callable[[], T]) -> T:
 class Database:
     """Reads and writes.
 
-    `writer` moves SQLite's writes, which wait for one another and for the disk, off an event loop that they would hold up,
-    to a thread. With one writer a process is also fair: SQLite lets whoever is lucky write next, and who has waited longest
-    may go on waiting. Reads wait for nobody (https://sqlite.org/wal.html, section 2.2) and are over sooner than a thread
-    could be woken, so they are done where they are asked for. Writes have connections of their own, so that no two threads
-    meet at a lock that an event loop has made its own.
+    `committer` moves SQLite's commits, which wait for the disk, off an event loop that they would hold up, to a thread.
+    With one write at a time a process is also fair: SQLite lets whoever is lucky write next, and who has waited longest may
+    go on waiting. Reads wait for nobody (https://sqlite.org/wal.html, section 2.2) and are over sooner than a thread could
+    be woken, so they are done where they are asked for.
     """
 
-    def __init__(self, url: str, writer: Runner = inline) -> None:
+    def __init__(self, url: str, committer: Runner = inline) -> None:
         self.engine = make_engine(url)
         self._writing = make_engine(url).execution_options(write=True)
         is_sqlite = self.engine.dialect.name == "sqlite"
-        self._groups = Groups(self._writing, writer) if is_sqlite else None
+        self._groups = Groups(self._writing, committer) if is_sqlite else None
         self._turns = [threading.Lock() for _ in range(TURNS)]
 
     def read(self, work: Callable[[Connection], T]) -> T:

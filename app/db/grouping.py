@@ -1,17 +1,27 @@
 """One commit for all writes that wait at the same moment. SQLite lets one write at a time, and each commit waits for the
-disk: together they wait once. Nobody is answered before that commit."""
+disk: together they wait once. Nobody is answered before that commit.
+
+Under gevent nothing here holds up the loop for long: statements of one who has the lock are over sooner than a thread
+could be woken, the lock of another process is waited for in Python, and the disk in a thread (`committer`).
+"""
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, RootTransaction
+from sqlalchemy.exc import OperationalError
 
 MOST = 50  # so that nobody waits for long behind others
+PATIENCE_S = 10.0
+PAUSES_S = 0.0005, 0.01  # the first and the longest between two looks whether another process is done
+PRIMARY = 0xFF  # the bits of SQLite's codes that say what went wrong, not where (https://sqlite.org/rescode.html)
 
 
 @dataclass(eq=False, slots=True)
@@ -27,10 +37,10 @@ class Write:
 class Groups:
     """Carries out writes of one process, in the order in which they came; `waiting` are those that nobody has begun."""
 
-    def __init__(self, engine: Engine, runner: Callable[[Callable[[], Any]], Any]) -> None:
+    def __init__(self, engine: Engine, committer: Callable[[Callable[[], Any]], Any]) -> None:
         self._engine = engine
         self._connection: Connection | None = None  # kept: to take it out of the pool costs more than a short write
-        self._runner = runner
+        self._committer = committer
         self.waiting: deque[Write] = deque()
         self._turn = threading.Lock()
 
@@ -38,7 +48,7 @@ class Groups:
         """The result of `work` once it is committed; what it raises is undone alone, and raised."""
         write = Write(work)
         self.waiting.append(write)
-        self._runner(lambda: self._see_to(write))
+        self._see_to(write)
         if write.error is not None:
             raise write.error
         return write.result
@@ -56,17 +66,34 @@ class Groups:
 
     def _commit(self, group: list[Write]) -> None:
         try:
-            if self._connection is None:
-                self._connection = self._engine.connect()
-            with self._connection.begin():
-                for write in group:
-                    self._attempt(self._connection, write, alone=len(group) == 1)
+            transaction = self._begin()
+            for write in group:
+                self._attempt(transaction.connection, write, alone=len(group) == 1)
+            self._committer(transaction.commit)
         except BaseException as error:  # noqa: BLE001 - it is raised where each of the writes was asked for
+            self._committer(
+                _nothing
+            )  # where a commit goes on that we were torn away from, it ends before its connection
             self._drop()
             for write in group:
                 write.error = write.error or error
         for write in group:
             write.done = True
+
+    def _begin(self) -> RootTransaction:
+        """Take SQLite's lock. Its own waiting would be in C code, and in steps of up to 100 ms."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+            self._connection.connection.driver_connection.execute("PRAGMA busy_timeout=0")  # type: ignore[union-attr]
+        give_up, pause_s = time.monotonic() + PATIENCE_S, PAUSES_S[0]
+        while True:
+            try:
+                return self._connection.begin()
+            except OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > give_up:
+                    raise
+            time.sleep(pause_s)
+            pause_s = min(1.5 * pause_s, PAUSES_S[1])
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -87,3 +114,11 @@ class Groups:
             write.error = error
             connection.exec_driver_sql("ROLLBACK TO one")  # fails where SQLite has undone all: then all have failed
         sqlite.execute("RELEASE one")
+
+
+def _is_busy(error: OperationalError) -> bool:
+    return getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY == sqlite3.SQLITE_BUSY
+
+
+def _nothing() -> None:
+    """Done when everything before it is."""
