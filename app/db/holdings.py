@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Integer, bindparam, exists, func, literal, select
+from sqlalchemy import Connection, Integer, bindparam, exists, func, select
 
-from app.db.tables import images, jobs
+from app.db.tables import WAITING, images, jobs
 from app.domain.ids import time_ordered_id
-from app.domain.states import Status
 
 # Asked for every request: built once, and one question for both.
-_line = select(jobs.c.place).where(
-    jobs.c.user_id == bindparam("user_id"), jobs.c.status == literal(Status.ACCEPTED.value)
-)
+_line = select(jobs.c.place).where(jobs.c.user_id == bindparam("user_id"), WAITING)
 _LINE = select(
     _line.order_by(jobs.c.place.desc()).limit(1).scalar_subquery(),
     exists(_line.order_by(jobs.c.place).offset(bindparam("before", type_=Integer)).limit(1).subquery().select()),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Integer,
     Row,
@@ -24,7 +23,7 @@ from sqlalchemy import (
 
 from app.db import moving
 from app.db.engine import Transaction, now_ms
-from app.db.tables import jobs
+from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs
 from app.domain.states import FINAL, Status, Step
 
 
@@ -70,16 +69,9 @@ class Job:
     finished_at: int | None
 
 
-def _one_of(name: str, *statuses: str) -> ColumnElement[bool]:
-    """Written out in the statement, as it is in the index: SQLite uses that index for nothing else."""
-    return jobs.c.status.in_(bindparam(name, statuses, expanding=True, literal_execute=True))
-
-
 # The clock, read once a question: PostgreSQL looks up nothing in an index by what may change from row to row, so it would
 # walk through all that wait and ask for the time at each.
 NOW = select(now_ms()).scalar_subquery()
-_open = _one_of("open", "accepted", "processing", "downloading")
-_ended = _one_of("ended", "completed", "failed", "cancelled")
 COLUMNS = [jobs.c[each.name] for each in fields(Job)]
 
 
@@ -87,10 +79,10 @@ COLUMNS = [jobs.c[each.name] for each in fields(Job)]
 _ADD = insert(jobs).inline()
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
-_due = (jobs.c.status == literal(Status.ACCEPTED.value), jobs.c.due_at <= NOW)
+_due = (WAITING, jobs.c.due_at <= NOW)
 _LINE = select(*COLUMNS).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(bindparam("most", type_=Integer))
 _LINE_OF_MODEL = _LINE.where(jobs.c.model == bindparam("model"))
-_ANYONE = select(literal(1)).where(*_due).limit(1)
+_ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(1)
 # A new row, where nothing else is said: `tables.jobs` says the same to the database.
 _NEW = dict.fromkeys(each.name for each in fields(Job)) | {
     "status": Status.ACCEPTED,
@@ -152,7 +144,7 @@ def of_everybody(connection: Connection, status: Status | None, before: str | No
     """The same of all users together."""
     query = select(*COLUMNS)
     if status is not None:
-        query = query.where(_ended if status in FINAL else _open, jobs.c.status == status)
+        query = query.where(ENDED if status in FINAL else OPEN, jobs.c.status == status)
     return _newest(connection, query, before, limit)
 
 
@@ -169,20 +161,20 @@ def waiting(connection: Connection, models: frozenset[str] | None, limit: int) -
 def ahead_of(connection: Connection, job: Job, most: int) -> int:
     """How many waiting jobs for the same model stand before this one; counted up to `most`."""
     before = or_(jobs.c.place < job.place, and_(jobs.c.place == job.place, jobs.c.id < job.id))
-    some = select(literal(1)).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.model == job.model, before)
+    some = select(literal(1)).where(WAITING, jobs.c.model == job.model, before)
     return connection.execute(select(func.count()).select_from(some.limit(most).subquery())).scalar_one()
 
 
 def downloads_due(connection: Connection, limit: int) -> list[str]:
     """Ids of the jobs whose pictures nobody is fetching, though it is time."""
-    query = select(jobs.c.id).where(jobs.c.status == Status.DOWNLOADING.value, jobs.c.due_at <= NOW)
+    query = select(jobs.c.id).where(DOWNLOADING, jobs.c.due_at <= NOW)
     return list(connection.execute(query.order_by(jobs.c.due_at).limit(limit)).scalars())
 
 
 def overdue(connection: Connection, limit: int) -> list[Job]:
     """Jobs that waited longer than they may, and jobs whose client's deadline has passed."""
-    waited = select(jobs.c.id).where(jobs.c.status == Status.ACCEPTED.value, jobs.c.queue_until <= NOW)
-    late = select(jobs.c.id).where(_open, jobs.c.deadline_at.is_not(None), jobs.c.deadline_at <= NOW)
+    waited = select(jobs.c.id).where(WAITING, jobs.c.queue_until <= NOW)
+    late = select(jobs.c.id).where(OPEN, jobs.c.deadline_at.is_not(None), jobs.c.deadline_at <= NOW)
     # in the order of their indexes: where nearly all rows wait, PostgreSQL would rather look at rows until it has enough
     waited, late = waited.order_by(jobs.c.queue_until).limit(limit), late.order_by(jobs.c.deadline_at).limit(limit)
     either = union_all(waited.subquery().select(), late.subquery().select())
@@ -192,7 +184,7 @@ def overdue(connection: Connection, limit: int) -> list[Job]:
 def models_waited_for(connection: Connection) -> list[str]:
     """The models that waiting jobs ask for: one index probe a model, however many jobs wait."""
     found: list[str] = []
-    query = select(func.min(jobs.c.model)).where(jobs.c.status == Status.ACCEPTED.value)
+    query = select(func.min(jobs.c.model)).where(WAITING)
     model = connection.execute(query).scalar_one()
     while model is not None:
         found.append(model)
@@ -204,15 +196,13 @@ def waiting_since(connection: Connection, model: str, before_ms: int, limit: int
     """Jobs for `model` that have waited since `before_ms` or longer."""
     return listed(
         connection,
-        select(*COLUMNS)
-        .where(jobs.c.status == Status.ACCEPTED.value, jobs.c.model == model, jobs.c.created_at <= before_ms)
-        .limit(limit),
+        select(*COLUMNS).where(WAITING, jobs.c.model == model, jobs.c.created_at <= before_ms).limit(limit),
     )
 
 
 def more_wait_than(connection: Connection, count: int) -> bool:
     """True where more than `count` jobs wait."""
-    line = select(literal(1)).where(jobs.c.status == Status.ACCEPTED.value).order_by(jobs.c.place, jobs.c.id)
+    line = select(literal(1)).where(WAITING).order_by(jobs.c.place, jobs.c.id)
     return connection.execute(line.offset(count).limit(1)).first() is not None
 
 

@@ -10,16 +10,14 @@ from sqlalchemy import BigInteger, Connection, bindparam, case, select, update
 from app.db import jobs, moving
 from app.db.engine import Transaction
 from app.db.jobs import Job
+from app.db.tables import PROCESSING
 from app.db.tables import jobs as table
-from app.domain.states import Status
-
-_PROCESSING = table.c.status == Status.PROCESSING.value
 
 # What is asked for each offer and each heartbeat is built once.
-_HELD = select(*jobs.COLUMNS).where(table.c.holder == bindparam("extension_id"), _PROCESSING)
+_HELD = select(*jobs.COLUMNS).where(table.c.holder == bindparam("extension_id"), PROCESSING)
 _IN_HAND = (
     update(table)
-    .where(table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"), _PROCESSING)
+    .where(table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"), PROCESSING)
     .values(lease_until=moving.capped(bindparam("until", type_=BigInteger)), handed_over=True)
 )
 
@@ -31,7 +29,7 @@ def held_by(connection: Connection, extension_id: str) -> list[Job]:
 
 def over(connection: Connection, limit: int) -> list[Job]:
     """Jobs whose holder's lease is over."""
-    query = select(*jobs.COLUMNS).where(_PROCESSING, table.c.lease_until <= jobs.NOW)
+    query = select(*jobs.COLUMNS).where(PROCESSING, table.c.lease_until <= jobs.NOW)
     return jobs.listed(connection, query.order_by(table.c.lease_until).limit(limit))
 
 
@@ -47,14 +45,14 @@ def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **val
     """
     if not held:
         return []
-    mine = (table.c.id.in_(list(held)), table.c.lease.in_(list(held.values())), _PROCESSING)
+    mine = (table.c.id.in_(list(held)), table.c.lease.in_(list(held.values())), PROCESSING)
     renewed = update(table).where(*mine).values(lease_until=moving.capped(moment_ms), handed_over=True, **values)
     return list(tx.connection.execute(renewed.returning(table.c.id)).scalars())
 
 
 def shorten(tx: Transaction, connection_ids: Sequence[str], moment_ms: int) -> None:
     """Connections broke: what they hold is kept for their extensions until then, and not longer."""
-    theirs = (table.c.connection_id.in_(connection_ids), _PROCESSING, table.c.lease_until > moment_ms)
+    theirs = (table.c.connection_id.in_(connection_ids), PROCESSING, table.c.lease_until > moment_ms)
     tx.connection.execute(update(table).where(*theirs).values(lease_until=moment_ms))
 
 
@@ -63,7 +61,7 @@ def put_off(tx: Transaction, by_ms: int, *, lease_ms: int, offer_ms: int, attemp
     fresh = case((table.c.handed_over, tx.now + lease_ms), else_=tx.now + offer_ms)
     tx.connection.execute(
         update(table)
-        .where(_PROCESSING)
+        .where(PROCESSING)
         .values(
             lease_until=moving.earlier(table.c.lease_until + by_ms, fresh),
             attempt_until=moving.earlier(table.c.attempt_until + by_ms, tx.now + attempt_ms),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, Integer, bindparam, case, func, select, update
 
 from app.db.engine import Transaction, now_ms
-from app.db.tables import extensions, jobs
+from app.db.tables import PROCESSING, extensions, jobs
 from app.domain.policy import Candidate
-from app.domain.states import Status
 
 # after a failure, one job at a time shows whether it is well again
 AT_ONCE = case((extensions.c.failures > 0, 1), else_=extensions.c.max_concurrent)
@@ -20,9 +19,7 @@ _takes_work = (
     & (extensions.c.cooldown_until <= now_ms())
     & (extensions.c.held < AT_ONCE)
 )
-_count_held = select(func.count()).where(
-    jobs.c.holder == bindparam("extension_id"), jobs.c.status == Status.PROCESSING.value
-)
+_count_held = select(func.count()).where(jobs.c.holder == bindparam("extension_id"), PROCESSING)
 
 # What every hand-off and every result asks is built once.
 _FREE = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.support.statements import noted
 
 FEW, MANY = 20, 2_000
 UNSERVED = "nobody-knows-it"
+# Indexes of those who wait or are in hand, which stay small however long the history is, and what finds one by its id.
+SMALL = {index.name for index in jobs.indexes if index.dialect_options["postgresql"]["where"] is not None} | {"pk_jobs"}
 
 
 def wait(crew: Crew, count: int) -> None:
@@ -59,12 +62,25 @@ def steps_made(connection: Connection, statement: str, values: Any) -> int:
     return made
 
 
-def work_for(crew: Crew, asked: Callable[[], object]) -> dict[str, int]:
-    """What each question about jobs costs of those that are asked."""
+def questions_of(asked: Callable[[], object]) -> dict[str, Any]:
+    """The questions about jobs that are asked, and with which values."""
     with noted("FROM jobs") as statements:
         asked()
+    return dict(each for each in statements if each[0].startswith("SELECT"))
+
+
+def kept_plan(connection: Connection, statement: str) -> str:
+    """How PostgreSQL goes about it when it does not look at the values; such plans are kept, others made each time."""
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+    numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${1 + names.index(found[1])}", statement)
+    return "\n".join(connection.exec_driver_sql(f"EXPLAIN (GENERIC_PLAN) {numbered}").scalars())
+
+
+def work_for(crew: Crew, asked: Callable[[], object]) -> dict[str, int]:
+    """What each question about jobs costs of those that are asked."""
+    questions = questions_of(asked)
     cost = steps_made if crew.bench.database.engine.dialect.name == "sqlite" else rows_looked_at
-    questions = dict(each for each in statements if each[0].startswith("SELECT"))
 
     def costs(connection: Connection) -> dict[str, int]:
         return {statement: cost(connection, statement, values) for statement, values in questions.items()}
@@ -87,3 +103,14 @@ def test_no_question_looks_at_all_who_wait(crew: Crew, question: str) -> None:
     costs = work_for(crew, lambda: ASKED[question](crew))
     assert costs
     assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("question", list(ASKED))
+def test_postgresql_can_keep_its_plans(crew: Crew, question: str) -> None:
+    crew.join("e1", "dall-e-3")
+    crew.order()
+    questions = questions_of(lambda: ASKED[question](crew))
+    plans = crew.bench.database.read(lambda c: [kept_plan(c, question) for question in questions])
+    assert plans
+    assert [plan for plan in plans if not set(re.findall(r"\w+(?= on jobs)", plan)) <= SMALL] == []
