@@ -193,11 +193,9 @@ def models_waited_for(connection: Connection) -> list[str]:
 
 
 def waiting_since(connection: Connection, model: str, before_ms: int, limit: int) -> list[Job]:
-    """Jobs for `model` that have waited since `before_ms` or longer."""
-    return listed(
-        connection,
-        select(*COLUMNS).where(WAITING, jobs.c.model == model, jobs.c.created_at <= before_ms).limit(limit),
-    )
+    """Jobs for `model` that have waited since `before_ms` or longer, those that have waited longest first."""
+    query = select(*COLUMNS).where(WAITING, jobs.c.model == model, jobs.c.created_at <= before_ms)
+    return listed(connection, query.order_by(jobs.c.created_at).limit(limit))
 
 
 def more_wait_than(connection: Connection, count: int) -> bool:

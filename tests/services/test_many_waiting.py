@@ -20,8 +20,10 @@ SMALL = {index.name for index in jobs.indexes if index.dialect_options["postgres
 
 
 def wait(crew: Crew, count: int) -> None:
-    """So many requests wait, of as many users, for a model that nobody makes."""
+    """So many requests wait, of as many users, for a model that nobody has made for long; all but one are young."""
     first = crew.order(model=UNSERVED)
+    crew.sweep()
+    crew.long_unserved(crew.order(model=UNSERVED))
 
     def work(connection: Connection) -> None:
         row = connection.execute(select(jobs).where(jobs.c.id == first.id)).mappings().one()
