@@ -24,7 +24,13 @@ _SOCKET_OF = select(extensions.c.hub_id, extensions.c.connection_id).where(
 _SUCCEEDED = (
     update(extensions)
     .where(extensions.c.id == bindparam("extension_id"))
-    .values(last_success_at=bindparam("at", type_=BigInteger), failures=0, cooldown_until=0, cooldown_reason=None)
+    .values(
+        held=slots.COUNTED,
+        last_success_at=bindparam("at", type_=BigInteger),
+        failures=0,
+        cooldown_until=0,
+        cooldown_reason=None,
+    )
 )
 
 
@@ -85,7 +91,8 @@ def socket_of(connection: Connection, extension_id: str) -> Socket | None:
 
 
 def succeeded(tx: Transaction, extension_id: str) -> None:
-    """The extension made its pictures: it is well again."""
+    """The extension made its pictures: it is well again, and its slot is free."""
+    slots.hold(tx, extension_id)
     tx.connection.execute(_SUCCEEDED, {"extension_id": extension_id, "at": tx.now})
 
 

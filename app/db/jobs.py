@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Integer,
     Row,
     Select,
     and_,
@@ -80,8 +79,6 @@ _ADD = insert(jobs).inline()
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
 _due = (WAITING, jobs.c.due_at <= NOW)
-_LINE = select(*COLUMNS).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(bindparam("most", type_=Integer))
-_LINE_OF_MODEL = _LINE.where(jobs.c.model == bindparam("model"))
 _ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(1)
 # A new row, where nothing else is said: `tables.jobs` says the same to the database.
 _NEW = dict.fromkeys(each.name for each in fields(Job)) | {
@@ -146,16 +143,6 @@ def of_everybody(connection: Connection, status: Status | None, before: str | No
     if status is not None:
         query = query.where(ENDED if status in FINAL else OPEN, jobs.c.status == status)
     return _newest(connection, query, before, limit)
-
-
-def waiting(connection: Connection, models: frozenset[str] | None, limit: int) -> list[Job]:
-    """The first jobs in the line that are due, for these models (None: for any)."""
-    if models is None:
-        return listed(connection, _LINE, {"most": limit})
-    found = [
-        job for model in sorted(models) for job in listed(connection, _LINE_OF_MODEL, {"model": model, "most": limit})
-    ]
-    return sorted(found, key=lambda job: (job.place, job.id))[:limit]
 
 
 def ahead_of(connection: Connection, job: Job, most: int) -> int:

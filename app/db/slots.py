@@ -19,7 +19,8 @@ _takes_work = (
     & (extensions.c.cooldown_until <= now_ms())
     & (extensions.c.held < AT_ONCE)
 )
-_count_held = select(func.count()).where(jobs.c.holder == bindparam("extension_id"), PROCESSING)
+# how many jobs `extension_id` holds
+COUNTED = select(func.count()).where(jobs.c.holder == bindparam("extension_id"), PROCESSING).scalar_subquery()
 
 # What every hand-off and every result asks is built once.
 _FREE = (
@@ -32,15 +33,13 @@ _FREE = (
     .limit(bindparam("most", type_=Integer))
     .offset(bindparam("passed_over", type_=Integer))
 )
-_MOST = (
-    select(extensions.c.max_concurrent)
-    .where(extensions.c.id == bindparam("extension_id"), extensions.c.connection_id == bindparam("connection_id"))
-    .where(_takes_work)
-    .with_for_update()
-)
 _HOLD = select(extensions.c.id).where(extensions.c.id == bindparam("extension_id")).with_for_update()
-_RECOUNT = (
-    update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=_count_held.scalar_subquery())
+_RECOUNT = update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=COUNTED)
+_TAKE = (
+    update(extensions)
+    .where(extensions.c.id == bindparam("extension_id"), extensions.c.connection_id == bindparam("over"))
+    .where(_takes_work, COUNTED < AT_ONCE)
+    .values(held=COUNTED + 1)
 )
 
 
@@ -61,25 +60,23 @@ def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]
 
 
 def take(tx: Transaction, candidate: Candidate) -> bool:
-    """Hold the extension's row and see that it still has a free slot on the same connection.
+    """Take a slot of the extension; False where it has none free any more, or another connection.
 
-    Whoever assigns to the same extension waits here, so that two workers never give it more than it takes.
+    The job it is taken for has to be moved before the commit, or the slots be counted again. Whoever assigns to the same
+    extension waits here, so that two workers never give it more than it takes.
     """
-    slot = {"extension_id": candidate.extension_id, "connection_id": candidate.connection_id}
-    most = tx.connection.execute(_MOST, slot).scalar()
-    return most is not None and held(tx.connection, candidate.extension_id) < most
-
-
-def held(connection: Connection, extension_id: str) -> int:
-    """How many jobs the extension holds."""
-    return connection.execute(_count_held, {"extension_id": extension_id}).scalar_one()
+    hold(tx, candidate.extension_id)
+    slot = {"extension_id": candidate.extension_id, "over": candidate.connection_id}
+    return tx.connection.execute(_TAKE, slot).rowcount == 1
 
 
 def recount(tx: Transaction, extension_id: str) -> None:
-    """Write down how many jobs the extension holds; counted anew each time, so it cannot drift.
+    """Write down how many jobs the extension holds; counted anew each time, so it cannot drift."""
+    hold(tx, extension_id)
+    tx.connection.execute(_RECOUNT, {"extension_id": extension_id})
 
-    Its row is held before it is counted: counts made at the same time would miss each other's changes.
-    """
+
+def hold(tx: Transaction, extension_id: str) -> None:
+    """Its row is held before its jobs are counted: counts made at the same time would miss each other's changes."""
     if not tx.writes_alone:
         tx.connection.execute(_HOLD, {"extension_id": extension_id})
-    tx.connection.execute(_RECOUNT, {"extension_id": extension_id})

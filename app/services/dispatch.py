@@ -8,9 +8,10 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from app.db import fleet, jobs, slots
+from app.db import fleet, jobs, line, slots
 from app.db.engine import Transaction
 from app.db.jobs import Job
+from app.db.line import Waiting
 from app.domain import messages, policy
 from app.domain.clock import wire_time
 from app.domain.errors import NO_EXTENSION
@@ -24,15 +25,20 @@ from app.services.tools import Tools
 from app.services.upload_key import UploadKey
 
 BATCH = 100
+AHEAD = 10  # of the line that are looked at before anybody knows who is free
+AT_ONCE = 10  # jobs in one transaction: others who write wait for so long
 UNREACHABLE_MS = 1_000  # a hub that does not listen is back within that, or its extensions are not
+
+
+Match = tuple[Waiting, Candidate]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Some free extensions, best first, and who waits for one of them; `everything` where there are no more of either."""
+    """Some free extensions, and who waits for one of them, first come first; `everything` where there are no more of either."""
 
     free: Sequence[Candidate] = ()
-    waiting: Sequence[Job] = ()
+    waiting: Sequence[Waiting] = ()
     everything: bool = True
 
 
@@ -49,7 +55,7 @@ class Dispatch:
         total = passed_over = 0
         while True:
             seen = self.tools.database.read(partial(_look, passed_over))
-            heard = self._assign(seen)
+            heard = self._assign(_matched(seen))
             total += len(heard)
             if not seen.free or (seen.everything and len(heard) == len(seen.waiting) and all(heard)):
                 return total  # whoever comes now, to wait or to work, brings a wake along
@@ -68,34 +74,32 @@ class Dispatch:
 
         self.tools.database.write(work)
 
-    def _assign(self, seen: Seen) -> list[bool]:
+    def _assign(self, matches: Sequence[Match]) -> list[bool]:
         """Of each job that was given out, whether its offer was heard."""
-        free, heard = list(seen.free), []
-        for job in seen.waiting:
-            chosen = policy.choose(free, job.model, job.avoid)
-            if chosen is None:
-                continue
-            free.remove(chosen)
-            given = self.tools.database.write(partial(self._assign_one, job, chosen))
-            if given is not None:
-                free.append(chosen.with_one_more())
-                heard.append(self._hand_over(*given, chosen.hub_id))
+        heard = []
+        for begin in range(0, len(matches), AT_ONCE):
+            some = matches[begin : begin + AT_ONCE]
+            given, key = self.tools.database.write(partial(self._assign_some, some))
+            heard += [self._hand_over(job, key, chosen.hub_id) for job, chosen in given]
         return heard
 
-    def _assign_one(self, job: Job, chosen: Candidate, tx: Transaction) -> tuple[Job, bytes] | None:
-        """The job as it was given to the extension, and the key to sign its uploads with."""
+    def _assign_some(self, matches: Sequence[Match], tx: Transaction) -> tuple[list[tuple[Job, Candidate]], bytes]:
+        """The jobs as they were given out, and to whom; and the key to sign their uploads with. One commit for all."""
+        given = [(self._assign_one(job, chosen, tx), chosen) for job, chosen in matches]
+        return [(job, chosen) for job, chosen in given if job is not None], self._upload_key.value(tx)
+
+    def _assign_one(self, waiting: Waiting, chosen: Candidate, tx: Transaction) -> Job | None:
         if not slots.take(tx, chosen):
             return None
         settings = self.tools.settings
-        attempt = job.attempt + 1
+        attempt = waiting.attempt + 1
         taken = steps.take(
             self.tools,
             tx,
             Step.ASSIGN,
-            job.id,
-            {"attempt": job.attempt},
+            waiting.id,
+            {"attempt": waiting.attempt},
             event=ImageGenerationAssignedEvent(chosen.extension_id, attempt),
-            was_held_by=chosen.extension_id,
             holder=chosen.extension_id,
             connection_id=chosen.connection_id,
             lease=self.tools.chance.token(),
@@ -105,7 +109,9 @@ class Dispatch:
             handed_over=False,
             started_at=tx.now,
         )
-        return None if taken is None else (taken, self._upload_key.value(tx))
+        if taken is None:
+            slots.recount(tx, chosen.extension_id)  # somebody else was faster: its slot is free again
+        return taken
 
     def _hand_over(self, job: Job, key: bytes, hub_id: str) -> bool:
         heard = self.tools.bus.to_hub(
@@ -152,12 +158,28 @@ class Dispatch:
 
 def _look(passed_over: int, connection: Connection) -> Seen:
     """The free extensions after the first `passed_over`, and those who wait for any of them."""
-    if not jobs.anyone_waiting(connection):
+    ahead = line.first(connection, AHEAD)
+    free = slots.free(connection, BATCH, passed_over) if ahead else []
+    if not free:
         return Seen()
-    free = slots.free(connection, BATCH, passed_over)
     most = min(BATCH, sum(candidate.slots for candidate in free))
-    waiting = jobs.waiting(connection, _models(free), most) if free else []
-    return Seen(free, waiting, everything=len(free) < BATCH and len(waiting) < most)
+    models = _models(free)
+    waiting = [each for each in ahead if models is None or each.model in models][:most]
+    if len(waiting) < most and len(ahead) == AHEAD:  # more of them may stand behind these
+        waiting = line.first(connection, most) if models is None else line.first_of(connection, sorted(models), most)
+    # Where all of these are given out, either nobody waits any more for those who are free, or nobody is free any more.
+    return Seen(free, waiting, everything=len(free) < BATCH and len(waiting) < BATCH)
+
+
+def _matched(seen: Seen) -> list[Match]:
+    """Who is to be given to whom. In the order of the extensions, so that two workers do not wait for each other in a ring."""
+    free, matches = list(seen.free), []
+    for waiting in seen.waiting:
+        chosen = policy.choose(free, waiting.model, waiting.avoid)
+        if chosen is not None:
+            free[free.index(chosen)] = chosen.with_one_more()
+            matches.append((waiting, chosen))
+    return sorted(matches, key=lambda match: match[1].extension_id)
 
 
 def _models(free: Iterable[Candidate]) -> frozenset[str] | None:

@@ -61,15 +61,13 @@ class Generation:
         """The pictures are made: fetch them. A result that is stored already is confirmed again."""
 
         def work(tx: Transaction) -> Message | None:
-            job = _found(tx, report)
             moved = steps.take(
                 self.tools,
                 tx,
                 Step.GENERATED,
-                job.id,
+                report.request_id,
                 _held(holder, report),
-                event=ImageDownloadStartedEvent(holder.extension_id, job.attempt, len(report.image_urls)),
-                was_held_by=holder.extension_id,
+                event=lambda job: ImageDownloadStartedEvent(holder.extension_id, job.attempt, len(report.image_urls)),
                 sources=list(report.image_urls),
                 source_metadata=dict(report.metadata),
                 generated_at=tx.now,
@@ -79,9 +77,9 @@ class Generation:
                 attempt_until=None,
             )
             if moved is None:
-                return self._late_result(tx, holder, job)
+                return self._late_result(tx, holder, _found(tx, report))
             fleet.succeeded(tx, holder.extension_id)
-            tx.after_commit(lambda: self.tools.tasks.download(job.id))
+            tx.after_commit(lambda: self.tools.tasks.download(moved.id))
             tx.after_commit(self.tools.tasks.assign)
             return None
 

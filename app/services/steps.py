@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from app import logs
@@ -24,30 +24,40 @@ def take(
     job_id: str,
     held: Mapping[str, Any] | None = None,
     *,
-    event: Event | None = None,
+    event: Event | Callable[[Job], Event] | None = None,
     was_held_by: str | None = None,
     **values: Any,
 ) -> Job | None:
     """Take `step` if it can be taken now; None where it cannot, because someone was faster or the lease is lost.
 
     `held` says how its columns still have to be (see `jobs.move`).
-    `event` must be of the type that the table names for the step, and is stored in the same transaction.
-    `was_held_by` names the extension whose slot the step frees or takes.
+    `event` must be of the type that the table names for the step, and is stored in the same transaction; where it tells
+    what only the row knows, it is made of the job as it is now.
+    `was_held_by` names the extension whose slot the step frees.
     """
-    expected = TABLE[step].event
-    if (None if event is None else type(event)) is not expected:
-        raise TypeError(f"{step} is stored with {expected}, not {type(event)}")
+    if not callable(event):
+        _check(step, event)
     job = jobs.move(tx, job_id, step, held, **values)
     if job is None:
         return None
-    if event is not None:
-        events.append(tx, job, event)
+    fact = event
+    if callable(fact):
+        fact = fact(job)
+        _check(step, fact)
+    if fact is not None:
+        events.append(tx, job, fact)
     if was_held_by is not None:
         slots.recount(tx, was_held_by)
     tx.after_commit(lambda: tools.bus.changed(change(job)))
-    if event is not None:
+    if fact is not None:
         tx.after_commit(lambda: _tell_the_log(step, job))
     return job
+
+
+def _check(step: Step, fact: Event | None) -> None:
+    expected = TABLE[step].event
+    if (None if fact is None else type(fact)) is not expected:
+        raise TypeError(f"{step} is stored with {expected}, not {type(fact)}")
 
 
 def _tell_the_log(step: Step, job: Job) -> None:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
-from app.db import jobs
+from app.db import jobs, line
 from app.db.engine import Database, Transaction
 from app.db.migrate import is_current, upgrade
 from app.domain.states import Status, Step
@@ -28,10 +29,16 @@ def add(database: Database, **values: object) -> jobs.Job:
     return database.write(work)
 
 
+def waiting(database: Database, *models: str, most: int = 10) -> list[str]:
+    """The first in the line, for these models or for any."""
+    asked = partial(line.first_of, models=models, limit=most) if models else partial(line.first, limit=most)
+    return [each.id for each in database.read(asked)]
+
+
 def test_a_new_job_waits_at_its_place(database: Database) -> None:
     job = add(database)
     assert job.status is Status.ACCEPTED
-    assert database.read(lambda c: jobs.waiting(c, None, 10)) == [job]
+    assert waiting(database) == [job.id]
     assert database.read(lambda c: jobs.find(c, job.id)) == job
 
 
@@ -66,9 +73,9 @@ def test_models_are_listed_once_however_many_wait(database: Database) -> None:
 
 def test_the_line_is_served_in_order_for_the_models_asked(database: Database) -> None:
     late, early, other = add(database, place=9), add(database, place=5), add(database, place=1, model="x")
-    found = database.read(lambda c: jobs.waiting(c, frozenset({"dall-e-3"}), 10))
-    assert found == [early, late]
-    assert database.read(lambda c: jobs.waiting(c, None, 10)) == [other, early, late]
+    assert waiting(database, "dall-e-3") == [early.id, late.id]
+    assert waiting(database, "dall-e-3", "x") == waiting(database) == [other.id, early.id, late.id]
+    assert waiting(database, "dall-e-3", "x", most=2) == waiting(database, most=2) == [other.id, early.id]
 
 
 def test_what_waits_for_after_the_commit_is_not_done_when_it_fails(database: Database) -> None:

@@ -18,9 +18,9 @@ from tests.support.statements import noted
 # BEGIN and COMMIT are not counted; PostgreSQL's clock and its lock for the quota are a statement each.
 MOST = {
     "submit": {"sqlite": 3, "postgresql": 5},
-    "hand over": {"sqlite": 8, "postgresql": 10},
+    "hand over": {"sqlite": 5, "postgresql": 7},
     "progress": {"sqlite": 1, "postgresql": 2},
-    "result": {"sqlite": 5, "postgresql": 7},
+    "result": {"sqlite": 3, "postgresql": 5},
     "download": {"sqlite": 10, "postgresql": 12},
     "idle heartbeat": {"sqlite": 3, "postgresql": 4},
     "status": {"sqlite": 1, "postgresql": 1},

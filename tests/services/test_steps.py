@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.db import jobs
+from app.db import jobs, line
 from app.db.engine import Database, Transaction
 from app.db.jobs import Job
 from app.domain import events
@@ -142,8 +142,8 @@ class LookingTasks:
 
     def assign(self) -> None:
         with ThreadPoolExecutor(1) as another:
-            line = another.submit(self.database.read, lambda c: jobs.waiting(c, None, 10)).result()
-        self.seen += [job.status for job in line]
+            waiting = another.submit(self.database.read, lambda c: line.first(c, 10)).result()
+        self.seen += [Status.ACCEPTED for _ in waiting]
 
     def download(self, request_id: str) -> None:
         with ThreadPoolExecutor(1) as another:

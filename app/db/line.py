@@ -1,0 +1,46 @@
+"""The line: who waits for an extension, first come first. Rows of it are slim, for many are looked at and few are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Integer, bindparam, select
+
+from app.db.jobs import NOW
+from app.db.tables import WAITING, jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that waits and is due: what it takes to choose an extension for it, and to take it from the line."""
+
+    id: str
+    model: str
+    attempt: int
+    avoid: str | None
+
+
+# Asked for every hand-off, so built once.
+_LINE = (
+    select(jobs.c.id, jobs.c.model, jobs.c.attempt, jobs.c.avoid)
+    .where(WAITING, jobs.c.due_at <= NOW)
+    .order_by(jobs.c.place, jobs.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_PLACED = _LINE.add_columns(jobs.c.place).where(jobs.c.model == bindparam("model"))
+
+
+def first(connection: Connection, limit: int) -> list[Waiting]:
+    """The first in the line, whatever their models."""
+    return [Waiting(*row) for row in connection.execute(_LINE, {"most": limit})]
+
+
+def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[Waiting]:
+    """The first in the line of those for one of these models."""
+    found = [
+        (place, job_id, Waiting(job_id, *rest))
+        for model in models
+        for job_id, *rest, place in connection.execute(_PLACED, {"model": model, "most": limit})
+    ]
+    return [waiting for _, _, waiting in sorted(found, key=lambda each: each[:2])[:limit]]
