@@ -215,8 +215,8 @@ def test_what_was_cancelled_meanwhile_is_not_given_out(crew: Crew, monkeypatch: 
     job = crew.order()
     seen = crew.bench.database.read(partial(dispatch._look, 0))
     crew.house.cancellation.cancel(job.id)
-    monkeypatch.setattr(dispatch, "_look", lambda *_: looks.pop())
     looks = [dispatch.Seen(), seen]
+    monkeypatch.setattr(dispatch, "_look", lambda *_: looks.pop())
     assert [waiting.id for waiting in seen.waiting] == [job.id]
     assert crew.hand_out() == 0
     assert crew.extension().held == 0
