@@ -46,7 +46,18 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as 
     inherit_cache = True
 
 
+class asked_ms(FunctionElement[int]):  # noqa: N801
+    """The same clock when the question came: right for what rows are compared with.
+
+    It is the same for every row, so PostgreSQL looks it up in an index, and knows beforehand how many rows that leaves.
+    """
+
+    type = BigInteger()
+    inherit_cache = True
+
+
 @compiles(now_ms, "sqlite")
+@compiles(asked_ms, "sqlite")
 def _now_sqlite(_element: object, _compiler: object, **_: object) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)"
 
@@ -54,6 +65,11 @@ def _now_sqlite(_element: object, _compiler: object, **_: object) -> str:
 @compiles(now_ms, "postgresql")
 def _now_postgresql(_element: object, _compiler: object, **_: object) -> str:
     return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+@compiles(asked_ms, "postgresql")
+def _asked_postgresql(_element: object, _compiler: object, **_: object) -> str:
+    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
 
 
 _NOW = select(now_ms())
@@ -120,14 +136,17 @@ class Database:
     """
 
     def __init__(self, url: str, committer: Runner = inline) -> None:
-        self.engine = make_engine(url)
+        self.engine = make_engine(url, asks_only=True)
         self._writing = make_engine(url).execution_options(write=True)
         is_sqlite = self.engine.dialect.name == "sqlite"
         self._groups = Groups(self._writing, committer) if is_sqlite else None
         self._turns = [threading.Lock() for _ in range(TURNS)]
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` on one consistent view of the database. Raises Unavailable where it cannot be reached."""
+        """Run `work`, which changes nothing; PostgreSQL answers each of its questions as things stand then.
+
+        Raises Unavailable where the database cannot be reached.
+        """
 
         def run() -> T:
             with self.engine.begin() as connection:
@@ -193,12 +212,23 @@ def _is_deadlock(error: Exception) -> bool:
     return getattr(getattr(error, "orig", None), "sqlstate", None) in {"40P01", "40001"}
 
 
-def make_engine(url: str) -> Engine:
-    """An engine with this house's settings; for SQLite the folder of the file is created."""
+def make_engine(url: str, *, asks_only: bool = False) -> Engine:
+    """An engine with this house's settings; for SQLite the folder of the file is created.
+
+    With `asks_only` PostgreSQL is told neither BEGIN nor COMMIT, which would be two of three ways there and back of a
+    question, for nothing: at its usual isolation each question in a transaction sees what was committed before it.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         patience = {name: value for name, value in _PATIENCE.items() if name not in parsed.query}
-        engine = create_engine(parsed, pool_size=5, max_overflow=15, pool_timeout=5, connect_args=patience)
+        engine = create_engine(
+            parsed,
+            pool_size=5,
+            max_overflow=15,
+            pool_timeout=5,
+            connect_args=patience,
+            isolation_level="AUTOCOMMIT" if asks_only else None,
+        )
         if "options" not in parsed.query:
             event.listen(engine, "connect", _let_nobody_hold_locks)
         event.listen(engine, "checkout", _check_still_open)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
 
 from app.db.engine import Database
@@ -37,6 +38,16 @@ def test_a_connection_that_postgresql_ended_is_made_anew(on_postgres: Database, 
     other.close()
 
     assert backend(on_postgres) not in (pid, 0)
+
+
+def test_a_question_to_postgresql_is_one_way_there_and_back(on_postgres: Database) -> None:
+    def where_it_stands(connection: Connection) -> TransactionStatus:
+        connection.exec_driver_sql("SELECT 1")
+        driver: Any = connection.connection.driver_connection
+        return TransactionStatus(driver.info.transaction_status)
+
+    assert on_postgres.read(where_it_stands) is TransactionStatus.IDLE
+    assert on_postgres.write(lambda tx: where_it_stands(tx.connection)) is TransactionStatus.INTRANS
 
 
 def setting(url: str, name: str) -> str:
