@@ -15,13 +15,14 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     union_all,
 )
 
 from app.db import moving
-from app.db.engine import Transaction, now_ms
+from app.db.engine import Transaction, asked_ms
 from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs
 from app.domain.states import FINAL, Status, Step
 
@@ -68,9 +69,7 @@ class Job:
     finished_at: int | None
 
 
-# The clock, read once a question: PostgreSQL looks up nothing in an index by what may change from row to row, so it would
-# walk through all that wait and ask for the time at each.
-NOW = select(now_ms()).scalar_subquery()
+NOW = asked_ms()
 COLUMNS = [jobs.c[each.name] for each in fields(Job)]
 
 
@@ -79,7 +78,7 @@ _ADD = insert(jobs).inline()
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
 _due = (WAITING, jobs.c.due_at <= NOW)
-_ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(1)
+_ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(literal_column("1"))
 # A new row, where nothing else is said: `tables.jobs` says the same to the database.
 _NEW = dict.fromkeys(each.name for each in fields(Job)) | {
     "status": Status.ACCEPTED,
@@ -160,12 +159,13 @@ def downloads_due(connection: Connection, limit: int) -> list[str]:
 
 def overdue(connection: Connection, limit: int) -> list[Job]:
     """Jobs that waited longer than they may, and jobs whose client's deadline has passed."""
-    waited = select(jobs.c.id).where(WAITING, jobs.c.queue_until <= NOW)
-    late = select(jobs.c.id).where(OPEN, jobs.c.deadline_at.is_not(None), jobs.c.deadline_at <= NOW)
+    waited = select(*COLUMNS).where(WAITING, jobs.c.queue_until <= NOW)
+    late = select(*COLUMNS).where(OPEN, jobs.c.deadline_at.is_not(None), jobs.c.deadline_at <= NOW)
     # in the order of their indexes: where nearly all rows wait, PostgreSQL would rather look at rows until it has enough
     waited, late = waited.order_by(jobs.c.queue_until).limit(limit), late.order_by(jobs.c.deadline_at).limit(limit)
-    either = union_all(waited.subquery().select(), late.subquery().select())
-    return listed(connection, select(*COLUMNS).where(jobs.c.id.in_(either)).limit(limit))
+    either = union_all(waited.subquery().select(), late.subquery().select()).subquery()
+    found = listed(connection, select(either).limit(limit))
+    return list({job.id: job for job in found}.values())
 
 
 def models_waited_for(connection: Connection) -> list[str]:
