@@ -116,3 +116,18 @@ def test_postgresql_can_keep_its_plans(crew: Crew, question: str) -> None:
     plans = crew.bench.database.read(lambda c: [kept_plan(c, question) for question in questions])
     assert plans
     assert [plan for plan in plans if not set(re.findall(r"\w+(?= on jobs)", plan)) <= SMALL] == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_postgresql_knows_beforehand_that_few_are_overdue(crew: Crew) -> None:
+    """Where it has to guess, it guesses a third of all, and with very many it would rather read the whole table."""
+    wait(crew, MANY)
+    [(question, values)] = [each for each in questions_of(crew.sweep).items() if "queue_until <=" in each[0]]
+
+    def explained(connection: Connection) -> dict[str, Any]:
+        plan: dict[str, Any] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {question}", values).scalar_one()[0]
+        return plan["Plan"]
+
+    expected = [plan["Plan Rows"] for plan in plans_of(crew.bench.database.read(explained)) if "Index Name" in plan]
+    assert expected
+    assert max(expected) < FEW
