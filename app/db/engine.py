@@ -73,7 +73,10 @@ def _asked_postgresql(_element: object, _compiler: object, **_: object) -> str:
 
 
 _NOW = select(now_ms())
-_ALONE = select(func.pg_advisory_xact_lock(func.hashtext(bindparam("room")), func.hashtext(bindparam("name"))))
+# What is selected is worked out in order, so this is the time at which the others had ended.
+_ALONE = select(
+    func.pg_advisory_xact_lock(func.hashtext(bindparam("room")), func.hashtext(bindparam("name"))), now_ms()
+)
 
 
 class Transaction:
@@ -109,7 +112,8 @@ class Transaction:
     def one_at_a_time(self, room: str, name: str) -> None:
         """Wait for every other transaction that is at this place (`name` in `room`); those that come later wait for us."""
         if not self.writes_alone:
-            self.connection.execute(_ALONE, {"room": room, "name": name})
+            _, now = self.connection.execute(_ALONE, {"room": room, "name": name}).one()
+            self._now = self._now or int(now)
 
     def after_commit(self, action: Callable[[], object]) -> None:
         """Have `action` done after the commit, in the order given, and not at all where the transaction fails."""
