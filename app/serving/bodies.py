@@ -55,7 +55,7 @@ class PacedBody(io.RawIOBase):
         left_s = self._patience_s + (self._came + size) / LEAST_BYTES_PER_S - self._waited_s
         began = time.monotonic()
         try:
-            with gevent.Timeout(max(left_s, 0.001), BodyTooSlow()):
+            with gevent.Timeout(max(left_s, 0.001), BodyTooSlow):
                 return self._source.read(size)
         except BodyTooSlow:
             self._give_up()
