@@ -11,6 +11,9 @@ from app.domain.images import PictureError
 from app.services.tools import Tools
 
 LOOK_EVERY_S = 1.0
+# Looking whether the line is too long takes longer the longer it is: it is to take a hundredth of the time, and no more.
+TIMES_AS_LONG = 100
+SELDOM = 10  # but it is put off to so many times LOOK_EVERY_S at most, whatever held it up
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +25,22 @@ class Closed:
 
 
 class Admission:
-    """Decides whether new requests are taken. It looks at most once a second, however many come."""
+    """Decides whether new requests are taken. It looks once a second at most, and less often where that takes long."""
 
     def __init__(self, tools: Tools, look_every_s: float = LOOK_EVERY_S) -> None:
         self.tools = tools
         self._look_every_s = look_every_s
-        self._looked_at = float("-inf")
+        self._look_at = float("-inf")
         self._closed: Closed | None = None
 
     def check(self) -> None:
         """Raises Unavailable, with the time to come back, while the service is beyond its bounds."""
-        if time.monotonic() - self._looked_at >= self._look_every_s:
-            self._looked_at = time.monotonic()
+        begun = time.monotonic()
+        if begun >= self._look_at:
+            self._look_at = begun + self._look_every_s  # whoever comes meanwhile need not look
             self._closed = self._disk() or self._line()
+            took = time.monotonic() - begun
+            self._look_at = max(self._look_at, begun + min(TIMES_AS_LONG * took, SELDOM * self._look_every_s))
         if self._closed is not None:
             raise Unavailable(self._closed.reason, retry_after_s=self._closed.retry_after_s)
 

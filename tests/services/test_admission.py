@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
+from app.db import jobs
 from app.domain.errors import Unavailable
 from app.domain.orders import Order
 from app.services.admission import Admission
@@ -46,3 +48,25 @@ def test_it_does_not_look_for_each_request(bench: Bench) -> None:
     door.submit(Order("a fox"), CORRELATION)
     shutil.rmtree(bench.store.root)
     door.submit(Order("a fox"), CORRELATION)
+
+
+@pytest.mark.parametrize(("takes_s", "looks"), [(0.001, 60), (0.05, 12), (3.0, 6)])
+def test_what_takes_long_is_looked_at_less_often(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, takes_s: float, looks: int
+) -> None:
+    now = 0.0
+    looked: list[float] = []
+
+    def more_wait_than(*_: object) -> bool:
+        nonlocal now
+        looked.append(now)
+        now += takes_s
+        return False
+
+    monkeypatch.setattr("app.services.admission.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(jobs, "more_wait_than", more_wait_than)
+    door = Admission(bench.tools)
+    while now < 60:
+        door.check()
+        now += 0.01
+    assert len(looked) == pytest.approx(looks, abs=1)
