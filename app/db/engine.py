@@ -19,6 +19,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.db.grouping import Groups
+from app.db.kept import Kept
 from app.domain.errors import Unavailable
 
 T = TypeVar("T")
@@ -144,19 +145,15 @@ class Database:
         self._writing = make_engine(url).execution_options(write=True)
         is_sqlite = self.engine.dialect.name == "sqlite"
         self._groups = Groups(self._writing, committer) if is_sqlite else None
+        self._kept = Kept(self.engine) if is_sqlite else None
         self._turns = [threading.Lock() for _ in range(TURNS)]
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work`, which changes nothing; PostgreSQL answers each of its questions as things stand then.
+        """Run `work`, which changes nothing, on one view of SQLite; PostgreSQL answers each question as things stand then.
 
         Raises Unavailable where the database cannot be reached.
         """
-
-        def run() -> T:
-            with self.engine.begin() as connection:
-                return work(connection)
-
-        return self._available(run)
+        return self._available(lambda: self._ask(work))
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` as one transaction, then what it left for after the commit.
@@ -188,8 +185,16 @@ class Database:
         """Close every connection of this process."""
         if self._groups is not None:
             self._groups.close()
+        if self._kept is not None:
+            self._kept.close()
         self.engine.dispose()
         self._writing.dispose()
+
+    def _ask(self, work: Callable[[Connection], T]) -> T:
+        if self._kept is not None:
+            return self._kept.ask(work)
+        with self.engine.begin() as connection:
+            return work(connection)
 
     def _commit(self, work: Callable[[Connection], T]) -> T:
         if self._groups is not None:

@@ -1,0 +1,46 @@
+"""Connections to SQLite that stay with whoever asks: to take one out of the pool and give it back costs as much as a
+question does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+T = TypeVar("T")
+
+
+class Kept:
+    """The connections of one process; there are as many as ever asked at one moment."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._idle: list[Connection] = []
+
+    def ask(self, work: Callable[[Connection], T]) -> T:
+        """The result of `work` on one consistent view. What went wrong with SQLite ends the connection."""
+        connection = self._take()
+        try:
+            with connection.begin():
+                result = work(connection)
+        except SQLAlchemyError:
+            connection.close()
+            raise
+        except BaseException:
+            self._idle.append(connection)
+            raise
+        self._idle.append(connection)
+        return result
+
+    def close(self) -> None:
+        """Give all of them back."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _take(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._engine.connect()
