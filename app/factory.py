@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 
 from app import logs
@@ -32,12 +35,20 @@ from app.web.proxies import TrustedProxies
 from app.wiring import House, build, real_tools
 
 
+class Application(Flask):
+    """Flask, for views and hooks of which none is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """As it is: Flask would look at a dozen of them, at each request."""
+        return func
+
+
 def create_app(settings: Settings | None = None, house: House | None = None) -> Flask:
     """The application; its hub is `app.extensions["hub"]`, which whoever serves starts and closes."""
     settings = settings or (house.settings if house else Settings.from_env())
     house = house or build(real_tools(settings))
     logs.configure(settings.log_level)
-    app = Flask("app", static_folder=None)
+    app = Application("app", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=settings.max_body_bytes, PUBLIC_URL=settings.public_url)
     app.extensions["house"] = house
     gate = Gate(house.access, Buckets(redis_client(settings.redis_url, TIMEOUT_S)), settings.limits.auth_failures)

@@ -8,4 +8,4 @@ from datetime import UTC, datetime
 def wire_time(at_ms: int) -> str:
     """`1705233600000` as `2024-01-14T12:00:00.000Z`, the contract's form."""
     seconds, ms = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()}.{ms:03d}Z"
