@@ -76,17 +76,19 @@ class Dispatch:
 
     def _assign(self, matches: Sequence[Match]) -> list[bool]:
         """Of each job that was given out, whether its offer was heard."""
-        heard = []
+        heard: list[bool] = []
         for begin in range(0, len(matches), AT_ONCE):
-            some = matches[begin : begin + AT_ONCE]
-            given, key = self.tools.database.write(partial(self._assign_some, some))
-            heard += [self._hand_over(job, key, chosen.hub_id) for job, chosen in given]
+            self.tools.database.write(partial(self._assign_some, matches[begin : begin + AT_ONCE], heard))
         return heard
 
-    def _assign_some(self, matches: Sequence[Match], tx: Transaction) -> tuple[list[tuple[Job, Candidate]], bytes]:
-        """The jobs as they were given out, and to whom; and the key to sign their uploads with. One commit for all."""
-        given = [(self._assign_one(job, chosen, tx), chosen) for job, chosen in matches]
-        return [(job, chosen) for job, chosen in given if job is not None], self._upload_key.value(tx)
+    def _assign_some(self, matches: Sequence[Match], heard: list[bool], tx: Transaction) -> None:
+        """Give these out by one commit. Their offers leave right after it, before those who watch are told."""
+        given: list[tuple[Job, str]] = []
+        key = self._upload_key.value(tx)
+        tx.after_commit(lambda: heard.extend(self._hand_over(job, key, hub_id) for job, hub_id in given))
+        for waiting, chosen in matches:
+            if (job := self._assign_one(waiting, chosen, tx)) is not None:
+                given.append((job, chosen.hub_id))
 
     def _assign_one(self, waiting: Waiting, chosen: Candidate, tx: Transaction) -> Job | None:
         if not slots.take(tx, chosen):
