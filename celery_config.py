@@ -68,7 +68,8 @@ def configured(settings: Settings) -> Celery:
         accept_content=["json"],
         task_ignore_result=True,
         timezone="UTC",
-        # A message is kept until its task has ended, also where the process that ran it was killed.
+        # A message comes back where a process of a pool died with it. Where the whole worker died it is lost: to have Redis
+        # keep what is in hand takes two ways there a task, and the next sweep is sooner than the end of any patience.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
@@ -82,9 +83,7 @@ def configured(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
-            "visibility_timeout": 2 * longest_task_s + 60,
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
+            "ack_emulation": False,
             **PATIENCE,
             "socket_keepalive": True,
             "health_check_interval": 5,

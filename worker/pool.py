@@ -1,12 +1,15 @@
-"""What a Celery worker does around its tasks: at its start, and in each process of its pool."""
+"""What a Celery worker does around its tasks: at its start, in each process of its pool, and where it does them itself."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
+from typing import Any
 
-from celery.signals import worker_init, worker_process_init
+from celery import Task
+from celery.signals import task_postrun, task_prerun, worker_init, worker_process_init
 
 from app.config import Settings
 from app.launch.checks import NotReady
@@ -31,4 +34,19 @@ def _find_the_schema(**_: object) -> None:
 @worker_process_init.connect
 def _end_with_the_worker(**_: object) -> None:
     """A worker that is killed takes its children along; without this they wait for work for ever."""
-    end_with_parent(WORKER)
+    if os.getpid() != WORKER:
+        end_with_parent(WORKER)
+
+
+@task_prerun.connect
+def _begin_to_count(task: Task[Any, Any], **_: object) -> None:
+    """A pool ends what takes longer than `task_time_limit`. Where there is none, the kernel ends the worker, whatever it is
+    at; whoever watches over it starts it again."""
+    if os.getpid() == WORKER:
+        signal.setitimer(signal.ITIMER_REAL, task.app.conf.task_time_limit)
+
+
+@task_postrun.connect
+def _count_no_more(**_: object) -> None:
+    if os.getpid() == WORKER:
+        signal.setitimer(signal.ITIMER_REAL, 0)

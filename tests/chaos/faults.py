@@ -83,11 +83,11 @@ def _rolling(stage: Stage, fault: Fault) -> Undo:
 
 
 def _child(stage: Stage, fault: Fault) -> None:
-    """One process of a pool: a child of one of the worker's Celery workers."""
+    """One process that does tasks: a child of one of the worker's Celery workers, or the worker itself that has no pool."""
     main, *_ = stage.tree(_pick("worker", fault)) or [None]
     if main is None:
         return
-    pools = [child for celery in main.children() for child in celery.children()]
+    pools = [process for celery in main.children() for process in celery.children() or [celery]]
     if pools:
         pools[fault.which % len(pools)].kill()
 

@@ -26,6 +26,7 @@ from tests.hosts.network import BRIDGE, Network
 from tests.support.processes import ends_within
 from tests.support.service import ROOT, Answer, call
 from tests.support.waiting import until
+from worker.__main__ import CELERY_WORKERS
 
 WEBS = ("web-a", "web-b")
 WORKERS = ("worker-a", "worker-b")
@@ -160,7 +161,7 @@ class Cluster:
         return False
 
     def _works(self, host: str) -> bool:
-        return self.log(host).count(" ready.") >= 2
+        return self.log(host).count(" ready.") >= CELERY_WORKERS
 
 
 def _each(processes: Sequence[psutil.Process], what: str) -> None:

@@ -25,6 +25,7 @@ from tests.support.extension import Extension
 from tests.support.ports import free_ports
 from tests.support.processes import ends_within
 from tests.support.waiting import until
+from worker.__main__ import CELERY_WORKERS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
@@ -188,7 +189,7 @@ class Service:
             return False
 
     def _works(self, name: str) -> bool:
-        return self.log(name).count(" ready.") >= 2
+        return self.log(name).count(" ready.") >= CELERY_WORKERS
 
 
 def _command(name: str) -> list[str]:
