@@ -71,9 +71,7 @@ class Groups:
                 self._attempt(transaction.connection, write, alone=len(group) == 1)
             self._committer(transaction.commit)
         except BaseException as error:  # noqa: BLE001 - it is raised where each of the writes was asked for
-            self._committer(
-                _nothing
-            )  # where a commit goes on that we were torn away from, it ends before its connection
+            self._committer(_nothing)  # a commit that we were torn away from ends before its connection does
             self._drop()
             for write in group:
                 write.error = write.error or error
