@@ -1,4 +1,4 @@
-"""The database: SQLite and PostgreSQL differ in this file and nowhere else."""
+"""The database: SQLite and PostgreSQL differ here, in its clock (`clock.py`) and in how writes are grouped (`grouping.py`)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Engine, Table, bindparam, create_engine, event, func, make_url, select
+from sqlalchemy import Connection, Engine, Table, bindparam, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.sql.functions import FunctionElement
 
+from app.db.clock import now_ms
 from app.db.grouping import Groups
 from app.db.kept import Kept
 from app.domain.errors import Unavailable
@@ -38,40 +37,6 @@ _PATIENCE = {
     "tcp_user_timeout": 10_000,
 }
 DEADLOCK_TRIES = 3
-
-
-class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as one
-    """The database's clock in ms since the epoch. Every time that decides something comes from here."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-class asked_ms(FunctionElement[int]):  # noqa: N801
-    """The same clock when the question came: right for what rows are compared with.
-
-    It is the same for every row, so PostgreSQL looks it up in an index, and knows beforehand how many rows that leaves.
-    """
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(now_ms, "sqlite")
-@compiles(asked_ms, "sqlite")
-def _now_sqlite(_element: object, _compiler: object, **_: object) -> str:
-    return "CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)"
-
-
-@compiles(now_ms, "postgresql")
-def _now_postgresql(_element: object, _compiler: object, **_: object) -> str:
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-
-
-@compiles(asked_ms, "postgresql")
-def _asked_postgresql(_element: object, _compiler: object, **_: object) -> str:
-    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
-
 
 _NOW = select(now_ms())
 # What is selected is worked out in order, so this is the time at which the others had ended.

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, bindparam, case, delete, func, select, union, update
 
 from app.db import slots
-from app.db.engine import Transaction, now_ms
+from app.db.clock import now_ms
+from app.db.engine import Transaction
 from app.db.tables import extensions, hubs
 from app.domain.errors import Unauthorized
 from app.domain.messages import Authenticate

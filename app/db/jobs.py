@@ -22,7 +22,8 @@ from sqlalchemy import (
 )
 
 from app.db import moving
-from app.db.engine import Transaction, asked_ms
+from app.db.clock import asked_ms
+from app.db.engine import Transaction
 from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs
 from app.domain.states import FINAL, Status, Step
 

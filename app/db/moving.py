@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Update, bindparam, case, update
 
-from app.db.engine import now_ms
+from app.db.clock import now_ms
 from app.db.tables import jobs
 from app.domain.states import TABLE, Step
 

@@ -22,7 +22,8 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.engine import Transaction, now_ms
+from app.db.clock import now_ms
+from app.db.engine import Transaction
 from app.db.people_tables import api_keys, extension_tokens, revoked_tokens, users
 from app.domain.access import Kind, Role, Scope, scope_text, scopes_of
 

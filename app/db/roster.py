@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from app.db.engine import now_ms
+from app.db.clock import now_ms
 from app.db.tables import extensions, hubs, jobs
 from app.domain.fleet import Standing, slots, standing
 from app.domain.states import Status

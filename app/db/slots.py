@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Integer, bindparam, case, func, select, update
 
-from app.db.engine import Transaction, now_ms
+from app.db.clock import now_ms
+from app.db.engine import Transaction
 from app.db.tables import PROCESSING, extensions, jobs
 from app.domain.policy import Candidate
 

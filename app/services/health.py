@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from app.db.engine import now_ms
+from app.db.clock import now_ms
 from app.domain.errors import Unavailable
 from app.services.tools import Tools
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from app.db import events, fleet, images, jobs
-from app.db.engine import now_ms
+from app.db.clock import now_ms
 from app.db.events import Logged
 from app.db.images import StoredImage
 from app.db.jobs import Job

@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from app.config import Settings
 from app.db import images
-from app.db.engine import Transaction, now_ms
+from app.db.clock import now_ms
+from app.db.engine import Transaction
 from app.domain.images import PictureError
 from app.domain.orders import IMAGES
 from app.services.download import longest_ms

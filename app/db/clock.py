@@ -1,0 +1,40 @@
+"""The database's clock, as a part of statements."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as one
+    """The database's clock in ms since the epoch. Every time that decides something comes from here."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+class asked_ms(FunctionElement[int]):  # noqa: N801
+    """The same clock when the question came: right for what rows are compared with.
+
+    It is the same for every row, so PostgreSQL looks it up in an index, and knows beforehand how many rows that leaves.
+    """
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(now_ms, "sqlite")
+@compiles(asked_ms, "sqlite")
+def _now_sqlite(_element: object, _compiler: object, **_: object) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)"
+
+
+@compiles(now_ms, "postgresql")
+def _now_postgresql(_element: object, _compiler: object, **_: object) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+@compiles(asked_ms, "postgresql")
+def _asked_postgresql(_element: object, _compiler: object, **_: object) -> str:
+    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
