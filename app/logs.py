@@ -6,12 +6,15 @@ import json
 import logging
 import re
 import sys
+import time
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+_ENCODER = json.JSONEncoder(allow_nan=False, default=repr)
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
@@ -30,8 +33,7 @@ def configure(level: str) -> None:
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
-        _with_correlation_id,
+        _with_time_and_correlation_id,
     ]
     rendered: list[Any] = [
         structlog.processors.format_exc_info,
@@ -90,7 +92,7 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 def _as_json(event: EventDict, **_: object) -> str:
     """ASCII on one line, whatever was said; what JSON does not have is shown as Python would."""
     try:
-        return json.dumps(event, allow_nan=False, default=repr)
+        return _ENCODER.encode(event)
     except Exception:  # noqa: BLE001 - reprs are other people's code
         return json.dumps({str(name): _shown(value) for name, value in event.items()}, allow_nan=False)
 
@@ -104,7 +106,14 @@ def _shown(value: object) -> str | int | None:
         return f"<{type(value).__name__}>"
 
 
-def _with_correlation_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+@lru_cache(2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def _with_time_and_correlation_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    seconds, us = divmod(time.time_ns() // 1000, 1_000_000)
+    event["timestamp"] = f"{_second(seconds)}.{us:06d}Z"
     known = correlation_id.get()
     if known is not None:
         event.setdefault("correlation_id", known)

@@ -190,7 +190,8 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
     """An engine with this house's settings; for SQLite the folder of the file is created.
 
     With `asks_only` PostgreSQL is told neither BEGIN nor COMMIT, which would be two of three ways there and back of a
-    question, for nothing: at its usual isolation each question in a transaction sees what was committed before it.
+    question, for nothing: at its usual isolation each question in a transaction sees what was committed before it. Nor is
+    SQLite, unless by whoever asks.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
@@ -217,7 +218,8 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
         connect_args={"check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    if not asks_only:  # `Kept` says itself where a view begins and ends
+        event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -28,8 +27,7 @@ from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs
 from app.domain.states import FINAL, Status, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One request as it stood when it was read. Times in ms since the epoch; see `tables.jobs` for the meanings."""
 
     id: str
@@ -71,7 +69,8 @@ class Job:
 
 
 NOW = asked_ms()
-COLUMNS = [jobs.c[each.name] for each in fields(Job)]
+COLUMNS = [jobs.c[name] for name in Job._fields]
+_STATUS = Job._fields.index("status")
 
 
 # What is asked for every request is built once: building a statement costs more than SQLite takes to carry it out.
@@ -79,9 +78,9 @@ _ADD = insert(jobs).inline()
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
 _due = (WAITING, jobs.c.due_at <= NOW)
-_ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(literal_column("1"))
+ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(literal_column("1"))
 # A new row, where nothing else is said: `tables.jobs` says the same to the database.
-_NEW = dict.fromkeys(each.name for each in fields(Job)) | {
+_NEW = dict.fromkeys(Job._fields) | {
     "status": Status.ACCEPTED,
     "progress": 0,
     "version": 1,
@@ -94,8 +93,9 @@ _NEW = dict.fromkeys(each.name for each in fields(Job)) | {
 
 
 def _job(row: Row[Any]) -> Job:
-    values = row._asdict()
-    return Job(**{**values, "status": Status(values["status"])})
+    values = list(row)  # in the order of COLUMNS
+    values[_STATUS] = Status(values[_STATUS])
+    return Job._make(values)
 
 
 def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
@@ -194,7 +194,7 @@ def more_wait_than(connection: Connection, count: int) -> bool:
 
 def anyone_waiting(connection: Connection) -> bool:
     """True where at least one job waits and is due."""
-    return connection.execute(_ANYONE).first() is not None
+    return connection.execute(ANYONE).first() is not None
 
 
 def listed(connection: Connection, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> list[Job]:

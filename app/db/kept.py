@@ -3,8 +3,9 @@ question does."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,9 +24,8 @@ class Kept:
         """The result of `work` on one consistent view. What went wrong with SQLite ends the connection."""
         connection = self._take()
         try:
-            with connection.begin():
-                result = work(connection)
-        except SQLAlchemyError:
+            result = _on_one_view(connection, work)
+        except (SQLAlchemyError, sqlite3.Error):
             connection.close()
             raise
         except BaseException:
@@ -44,3 +44,13 @@ class Kept:
             return self._idle.pop()
         except IndexError:
             return self._engine.connect()
+
+
+def _on_one_view(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """Said to the driver itself: through SQLAlchemy the beginning and the end cost as much as a short question."""
+    sqlite: Any = connection.connection.driver_connection
+    sqlite.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        sqlite.commit()  # nothing was written; and nothing is said where SQLite has ended the view by itself

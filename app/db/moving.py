@@ -70,7 +70,7 @@ def _built(step: Step, held: Form, values: Form) -> Update:
             updated_at=now_ms(),
             **{name: _value(name, kind) for name, kind in values},
         )
-        .returning(*jobs.c)
+        .returning(*jobs.c)  # the columns of a `Job`, in the same order
     )
 
 

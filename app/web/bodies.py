@@ -23,7 +23,7 @@ def json_body(model: type[Model]) -> Model:
 
 def query(model: type[Model]) -> Model:
     """The URL's query as `model`; of a name given twice the first counts. Raises InvalidRequest."""
-    return _fit(model, request.args.to_dict(), "The query")
+    return _fit(model, request.args.to_dict() if request.query_string else {}, "The query")
 
 
 def _decoded(data: bytes) -> dict[str, Any]:

@@ -42,7 +42,10 @@ def install(app: Flask, origins: Origins) -> None:
 
     @app.after_request
     def _name_origin(response: Response) -> Response:
-        response.vary.add("Origin")
+        if "Vary" in response.headers:
+            response.vary.add("Origin")
+        else:
+            response.headers["Vary"] = "Origin"
         origin = request.headers.get("Origin")
         if origin is not None and origins.allow(origin):
             response.headers["Access-Control-Allow-Origin"] = origin

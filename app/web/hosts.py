@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from flask import Flask, request
@@ -17,6 +18,7 @@ from app.edges import is_loopback
 _HOST = re.compile(
     r"(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
+NAMES = 256  # a service has a few; strangers may send any
 
 
 class UnknownHost(Refusal):
@@ -40,12 +42,14 @@ def install(app: Flask, settings: Settings) -> None:
             raise UnknownHost
 
 
+@lru_cache(NAMES)
 def host_name(header: str) -> str | None:
     """The name in a Host header, in lower case and without the port; None where it is none."""
     found = _HOST.fullmatch(header)
     return None if found is None else found["name"].lower().strip("[]").removesuffix(".")
 
 
+@lru_cache(NAMES)
 def is_near(name: str) -> bool:
     """True for names that nobody else can have point here: addresses, localhost, names without a dot."""
     if "." not in name or name.endswith(".localhost"):

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.db import jobs, line
 from app.db.engine import Database, Transaction
 from app.db.migrate import is_current, upgrade
+from app.db.tables import jobs as table
 from app.domain.states import Status, Step
 
 
@@ -40,6 +41,10 @@ def test_a_new_job_waits_at_its_place(database: Database) -> None:
     assert job.status is Status.ACCEPTED
     assert waiting(database) == [job.id]
     assert database.read(lambda c: jobs.find(c, job.id)) == job
+
+
+def test_a_job_has_the_columns_of_its_row_in_their_order() -> None:
+    assert [column.name for column in table.c] == list(jobs.Job._fields)
 
 
 def test_only_one_of_many_takes_the_same_step(database: Database) -> None:

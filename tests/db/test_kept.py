@@ -61,3 +61,19 @@ def test_a_refusal_leaves_the_connection_as_good_as_before(noted: Noted) -> None
         noted.kept.ask(refuse)
     assert noted.kept.ask(one) == 1
     assert len(noted.checkouts) == 1
+
+
+def test_what_is_asked_together_is_answered_from_one_view(noted: Noted) -> None:
+    def seen(connection: Connection) -> int:
+        return int(connection.execute(text("SELECT count(*) FROM seen")).scalar_one())
+
+    with noted.engine.connect() as other:
+        other.execute(text("CREATE TABLE seen (n INTEGER)"))
+
+        def work(connection: Connection) -> tuple[int, int]:
+            before = seen(connection)
+            other.execute(text("INSERT INTO seen VALUES (1)"))
+            return before, seen(connection)
+
+        assert noted.kept.ask(work) == (0, 0)
+        assert noted.kept.ask(seen) == 1
