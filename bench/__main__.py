@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import compare, page
 from bench.figures import shown
+from bench.house import USERS
 from bench.machine import described
 from bench.plan import DATABASES, Plan
 from bench.results import Measure, Result, Row
@@ -34,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(plan: Plan, names: tuple[str, ...], out: Path | None = None) -> int:
     """Measure, one after the other; what was found out is written after each of them."""
-    settings = {"quick": plan.quick, "growth": "full" if plan.full_growth else "smaller", "database": plan.database}
+    growth = "full" if plan.full_growth else "smaller"
+    settings = {"quick": plan.quick, "growth": growth, "database": plan.database, "users": len(USERS)}
     result = Result(described(), settings)
     path = out or RESULTS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,8 +53,8 @@ def table(before: Result, after: Result) -> str:
     lines = []
     if before.settings != after.settings:
         lines.append(f"These were not measured alike: {before.settings} and {after.settings}.")
-    lines += [f"{'measure':<10} {'quantity':<52} {'before':>10} {'after':>10} {'factor':>7}  verdict"]
+    lines += [f"{'measure':<10} {'quantity':<58} {'before':>10} {'after':>10} {'factor':>7}  verdict"]
     for each in changes(before, after):
         figures = f"{shown(each.before.median):>10} {shown(each.after.median):>10} {each.factor:>7.2f}"
-        lines.append(f"{each.measure:<10} {each.label[:52]:<52} {figures}  {each.verdict} ({each.unit})")
+        lines.append(f"{each.measure:<10} {each.label[:58]:<58} {figures}  {each.verdict} ({each.unit})")
     return "\n".join(lines)

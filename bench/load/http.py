@@ -1,10 +1,11 @@
-"""`python -m bench.load.http`: clients that ask one thing again and again, each over a connection that it keeps."""
+"""`python -m bench.load.http`: clients that each ask one thing again and again, over a connection that they keep."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 
 from bench.figures import percentile
@@ -91,17 +92,17 @@ class Crowd:
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._callers: list[Caller] = []
-        self._request = b""
+        self._requests: list[bytes] = []
         self._ends = 0.0
         self._busy = 0
         self._times: list[float] = []
         self._refused: dict[int, int] = {}
 
-    def open(self, port: int, clients: int, request: str) -> dict[str, Any]:
-        """Connect, and ask once each."""
+    def open(self, port: int, clients: int, requests: Sequence[str]) -> dict[str, Any]:
+        """Connect, and ask once each: `requests` are dealt to the clients, over and over where there are fewer."""
         self.close()
-        self._request = request.encode()
         self._callers = [Caller(self._loop, port) for _ in range(clients)]
+        self._requests = [request.encode() for request, _ in zip(cycle(requests), self._callers, strict=False)]
         return self.run(0.0)
 
     def run(self, seconds: float) -> dict[str, Any]:
@@ -111,8 +112,8 @@ class Crowd:
         self._ends = begun + seconds
         self._busy = len(self._callers)
         cpu = time.process_time()
-        for caller in self._callers:
-            self._ask(caller)
+        for caller, request in zip(self._callers, self._requests, strict=True):
+            self._ask(caller, request)
         self._loop.until(lambda: self._busy == 0, seconds + 30)
         took = time.perf_counter() - begun
         return {
@@ -131,7 +132,7 @@ class Crowd:
         self._callers = []
         return {}
 
-    def _ask(self, caller: Caller) -> None:
+    def _ask(self, caller: Caller, request: bytes) -> None:
         asked = time.perf_counter()
 
         def answered(status: int, _: bytes) -> None:
@@ -141,11 +142,11 @@ class Crowd:
             else:
                 self._refused[status] = self._refused.get(status, 0) + 1
             if now < self._ends:
-                self._ask(caller)
+                self._ask(caller, request)
             else:
                 self._busy -= 1
 
-        caller.ask(self._request, answered)
+        caller.ask(request, answered)
 
 
 def main() -> None:

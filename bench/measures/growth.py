@@ -56,7 +56,7 @@ class Grown:
         seconds = plan.pick(1.5, 0.7)
 
         def asking(request: str, afterwards: Callable[[], None] = lambda: None) -> Callable[[], Turn]:
-            return posting(self.clients, self.stand.port, request, CLIENTS, seconds, self._serving, afterwards)
+            return posting(self.clients, self.stand.port, [request], CLIENTS, seconds, self._serving, afterwards)
 
         def get(path: str) -> Callable[[], Turn]:
             return asking(request_text("GET", path, key=self.stand.key).decode())

@@ -95,8 +95,7 @@ class JobFloor:
         def groups() -> Groups:
             return {"web": meter.tree(pid), **postgres_group(url)}
 
-        request = submission()
-        self._submitting = posting(clients, port, request, 16, plan.seconds, groups)
+        self._submitting = posting(clients, port, [submission()], 16, plan.seconds, groups)
         self._handing = stack.enter_context(handoff_floor())
         self._echo = stack.enter_context(loading("bench.load.floor"))
         self._echo.ask("connect", port=self._handing.web_port, path="/echo")

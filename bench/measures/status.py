@@ -52,8 +52,8 @@ def _polls(plan: Plan, result: Measure, stack: ExitStack) -> None:
     known = request_text("GET", "/cached", key=stand.key).decode()
     subject, floor = in_turns(
         plan.repeats,
-        posting(load, stand.port, asked, CLIENTS, plan.seconds, stand.groups),
-        posting(load, port, known, CLIENTS, plan.seconds, lambda: {"web": meter.tree(pid)}),
+        posting(load, stand.port, [asked], CLIENTS, plan.seconds, stand.groups),
+        posting(load, port, [known], CLIENTS, plan.seconds, lambda: {"web": meter.tree(pid)}),
     )
     result.rows += [
         Row("poll: CPU of the web process", "µs", cpu(subject, "web"), cpu(floor, "web"), REACH),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 from bench import meter
-from bench.house import UNSERVED, floor_web, fresh, postgres_group, scratch, serving, submission
+from bench.house import UNSERVED, Stand, floor_web, fresh, postgres_group, scratch, serving, submission
 from bench.loading import Load, loading
 from bench.measures.turns import Turn, average, cpu, in_turns, values
 from bench.meter import Meter
@@ -15,12 +15,15 @@ from bench.plan import Plan
 from bench.results import Bar, Measure, Row
 
 CLIENTS = (1, 16, 64)
+OF_ONE_USER = 16
 REACH = 1.5
 SETTLE_S = 0.3  # what was put off until after the answer belongs to it
 
 SAYS = (
     "One POST with authentication, three limits, quota, validation, the row and its event committed, and the wake sent. "
-    "The floor: the same Flask, server, validation and durability with one insert and commit of SQLAlchemy Core. "
+    "Each client is a user with a key of its own, as clients are. But one who builds a tool may post in parallel with one key: "
+    f"{OF_ONE_USER} clients of one user are told too, whose requests a quota has to count one after the other. "
+    "The floor: the same Flask, server, validation and durability with one insert and commit of SQLAlchemy Core; it knows no users. "
     "CPU is that of the web process; the bars show the others, which also do the work that the wakes bring."
 )
 
@@ -43,30 +46,37 @@ def _on(database: str, plan: Plan, result: Measure) -> None:
         def floor_groups() -> dict[str, list[int]]:
             return {"web": meter.tree(pid), **postgres_group(floor_url)}
 
-        asked, forget = stand.post_text(model=UNSERVED), stand.forget_submissions
-        for clients in CLIENTS:
-            ours = posting(load, stand.port, asked, clients, plan.seconds, stand.groups, forget)
+        forget = stand.forget_submissions
+        for label, clients, requests in _crowds(stand):
             subject, floor = in_turns(
                 plan.repeats,
-                ours,
-                posting(load, port, submission(), clients, plan.seconds, floor_groups),
+                posting(load, stand.port, requests, clients, plan.seconds, stand.groups, forget),
+                posting(load, port, [submission()], clients, plan.seconds, floor_groups),
             )
-            _report(result, f"{database}, {clients} client{'s' if clients > 1 else ''}", subject, floor)
+            _report(result, f"{database}, {label}", subject, floor)
+
+
+def _crowds(stand: Stand) -> Iterator[tuple[str, int, list[str]]]:
+    """Who posts, how many they are, and what: each with a key of its own, and at last all with the same."""
+    for clients in CLIENTS:
+        requests = [stand.post_text(model=UNSERVED, user=number) for number in range(clients)]
+        yield f"{clients} client{'s' if clients > 1 else ''}", clients, requests
+    yield f"{OF_ONE_USER} clients of one user", OF_ONE_USER, [stand.post_text(model=UNSERVED)]
 
 
 def posting(
     load: Load,
     port: int,
-    request: str,
+    requests: Sequence[str],
     clients: int,
     seconds: float,
     groups: Callable[[], meter.Groups],
     afterwards: Callable[[], None] = lambda: None,
 ) -> Callable[[], Turn]:
-    """One turn of asking again and again, and `afterwards`, which is not counted."""
+    """One turn of asking again and again, each client one of `requests`, and `afterwards`, which is not counted."""
 
     def turn() -> Turn:
-        load.ask("open", port=port, clients=clients, request=request)
+        load.ask("open", port=port, clients=clients, requests=requests)
         counter = Meter(groups)
         counter.start()
         done = load.ask("run", seconds=seconds)

@@ -8,9 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from app.db.engine import make_engine
+from app.db.tables import jobs
 from bench import __main__ as bench
 from bench import meter
+from bench.house import USER, USERS, Stand, serving
+from bench.load.http import Crowd
+from bench.load.loop import Loop
 from bench.measures import submit
 from bench.meter import Meter
 from bench.plan import Plan
@@ -33,6 +39,7 @@ class Shortest(Plan):
 @pytest.mark.timeout(300)  # it starts seven processes, and builds two databases
 def test_a_measure_leads_to_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submit, "CLIENTS", (2,))
+    monkeypatch.setattr(submit, "OF_ONE_USER", 3)
     out = tmp_path / "result.json"
     assert bench.run(Shortest(quick=True, database="sqlite"), ("submit",), out) == 0
     (measure,) = Result.load(out).measures
@@ -41,8 +48,30 @@ def test_a_measure_leads_to_a_result_and_a_page(tmp_path: Path, monkeypatch: pyt
     assert cpu.floor is not None
     assert cpu.subject[0] > cpu.floor[0] > 50  # a request cannot cost less than that, nor less than its floor
     assert rows["sqlite, 2 clients: rate"].subject[0] > 0
+    assert rows["sqlite, 3 clients of one user: rate"].subject[0] > 0
     assert {"web", "redis", "load generator"} <= measure.bars[0].parts.keys()
     assert "Submitting a request" in out.with_suffix(".html").read_text()
+
+
+@pytest.mark.timeout(120)  # it starts six processes
+def test_clients_submit_as_users_of_their_own_and_all_of_that_is_forgotten() -> None:
+    with serving("sqlite") as stand:
+        crowd = Crowd(Loop())
+        ours = [stand.post_text(user=number) for number in range(len(USERS))]
+        assert crowd.open(stand.port, len(ours), ours)["count"] == len(USERS)
+        assert crowd.open(stand.port, 1, [stand.post_text("Another one")])["count"] == 1
+        crowd.close()
+        assert sorted(_who_waits(stand)) == sorted([*USERS, USER])
+        stand.forget_submissions()
+        assert _who_waits(stand) == [USER]
+
+
+def _who_waits(stand: Stand) -> list[str]:
+    engine = make_engine(stand.service.env["DATABASE_URL"])
+    with engine.connect() as connection:
+        users = list(connection.execute(select(jobs.c.user_id)).scalars())
+    engine.dispose()
+    return users
 
 
 def test_a_meter_counts_what_is_used_and_no_more() -> None:
