@@ -50,7 +50,7 @@ ENVIRONMENT = {
     "RATE_LIMIT_BURST": "1000000",
     "RATE_LIMIT_GLOBAL": "10000000",
     # What waits is removed after each turn. Where all clients are one user's, that user has all that was submitted in it:
-    # 724 a second were seen, 1,450 in the longest turn of two seconds. 2,000 a second are more than the floor can do (1,300).
+    # 724 a second were seen, which makes 1,450 in the longest turn, of two seconds. The floor would come to about 2,700.
     "QUOTA_WAITING": "4000",
     "MAX_SOCKETS": "20000",
     "MAX_SOCKET_MESSAGES_PER_S": "1000000",
