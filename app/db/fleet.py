@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, delete, func, select, union, update
 
-from app.db import slots
+from app.db import jobs, leases, slots
 from app.db.clock import now_ms
 from app.db.engine import Transaction
 from app.db.tables import extensions, hubs
@@ -17,7 +18,16 @@ from app.domain.policy import Member
 
 # what every heartbeat and every result asks is built once
 _here = (extensions.c.connection_id == bindparam("over"), extensions.c.connected)
+_KNOWN = select(
+    extensions.c.available,
+    leases.HAS_WORK.label("has_work"),
+    # looked up, not asked for by EXISTS, where PostgreSQL would forget the order that keeps it to the index of the line
+    jobs.ANYONE.scalar_subquery().is_not(None).label("anyone_waits"),
+).where(*_here)
 _HEARD = update(extensions).where(*_here).values(heard_at=bindparam("at"), available=bindparam("takes_work"))
+_HEARD_BEFORE = (
+    update(extensions).where(*_here, extensions.c.heard_at < bindparam("at")).values(heard_at=bindparam("at"))
+)
 _GONE = update(extensions).where(*_here).values(connected=False, disconnected_at=bindparam("at"))
 _SOCKET_OF = select(extensions.c.hub_id, extensions.c.connection_id).where(
     extensions.c.id == bindparam("extension_id"), extensions.c.connected
@@ -41,6 +51,15 @@ class Socket:
 
     hub_id: str
     connection_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a heartbeat is held against: what was said before, whether the extension has work in hand, whether anybody waits."""
+
+    available: bool
+    has_work: bool
+    anyone_waits: bool
 
 
 def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str | None = None) -> Socket | None:
@@ -73,10 +92,21 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
     return Socket(before.hub_id, before.connection_id) if before and before.connected else None
 
 
+def known(connection: Connection, extension_id: str, connection_id: str) -> Known | None:
+    """What is known of this extension; None where it is not connected through this connection (any more)."""
+    row = connection.execute(_KNOWN, {"extension_id": extension_id, "over": connection_id}).first()
+    return None if row is None else Known(*row)
+
+
 def heard(tx: Transaction, connection_id: str, available: bool) -> bool:
     """A heartbeat came over this connection; False where the extension is not connected through it (any more)."""
     current = tx.connection.execute(_HEARD, {"over": connection_id, "at": tx.now, "takes_work": available})
     return current.rowcount == 1
+
+
+def were_heard(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
+    """Heartbeats that changed nothing came over these connections, so long ago; what came later is left as it stands."""
+    tx.connection.execute(_HEARD_BEFORE, [{"over": each, "at": tx.now - ago} for each, ago in ms_ago.items()])
 
 
 def disconnect(tx: Transaction, connection_id: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, case, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, exists, select, update
 
 from app.db import jobs, moving
 from app.db.engine import Transaction
@@ -20,6 +20,8 @@ _IN_HAND = (
     .where(table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"), PROCESSING)
     .values(lease_until=moving.capped(bindparam("until", type_=BigInteger)), handed_over=True)
 )
+# whether `extension_id` has any job in hand
+HAS_WORK = exists().where(table.c.holder == bindparam("extension_id"), PROCESSING, table.c.handed_over)
 
 
 def held_by(connection: Connection, extension_id: str) -> list[Job]:

@@ -119,6 +119,8 @@ class Hub:
                     self._start_afresh()
                 known_before = True
                 self.house.watching.catch_up()
+                # aside: ten thousand rows of a slow database would keep us from being seen in time
+                self._aside.soon("heard", self.house.extensions.show_heard)
             except Exception as problem:  # noqa: BLE001 - whatever it was: who falls silent here loses all its sockets
                 log.warning("The database does not hear of us", action="hub.unseen", problem=str(problem))
             self._closing.wait(self.house.settings.hub_timeout_ms / 4000)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from app.db import fleet, jobs, leases, slots
 from app.db.engine import Transaction
@@ -12,10 +14,12 @@ from app.db.jobs import Job
 from app.domain.errors import GENERATION_FAILED
 from app.domain.messages import Authenticate, Heartbeat
 from app.services.generation import Holder
+from app.services.heard import Heard
 from app.services.requeueing import Requeueing
 from app.services.tools import Tools
 
 SETTLED_MS = 5_000  # an extension's script may hear of an offer later than its browser answered the ping behind it
+BATCH = 200  # rows a commit: nobody waits long for any of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Extensions:
     def __init__(self, tools: Tools, requeueing: Requeueing) -> None:
         self.tools = tools
         self.requeueing = requeueing
+        self._heard = Heard()
 
     def connected(
         self,
@@ -62,23 +67,29 @@ class Extensions:
     def heard(self, holder: Holder, beat: Heartbeat) -> bool:
         """A heartbeat: the extension lives, takes work or not, and works on what it says it works on.
 
-        False where the extension is not connected through this socket any more: the socket is to be closed.
+        False where the extension is not connected through this socket any more: the socket is to be closed. Most heartbeats
+        say nothing new; of ten thousand extensions a commit each would be hundreds a second, so they cost a question.
         """
+        extension_id, connection_id = holder.extension_id, holder.connection_id
+        known = self.tools.database.read(lambda c: fleet.known(c, extension_id, connection_id))
+        if known is None:
+            return False
+        if known.has_work or known.available != beat.available:
+            return self._take_news(holder, beat)
+        self._heard.note(connection_id)
+        if beat.available and known.anyone_waits:
+            self.tools.tasks.assign()
+        return True
 
-        def work(tx: Transaction) -> bool:
-            if not fleet.heard(tx, holder.connection_id, beat.available):
-                return False
-            held = [job for job in leases.held_by(tx.connection, holder.extension_id) if job.handed_over]
-            self._renew(tx, [job for job in held if _mentions(beat, job, len(held))])
-            self._give_back(tx, [job for job in held if _leaves_out(beat, job, tx.now)])
-            if beat.available and jobs.anyone_waiting(tx.connection):
-                tx.after_commit(self.tools.tasks.assign)
-            return True
-
-        return self.tools.database.write(work)
+    def show_heard(self) -> None:
+        """Write down when those were heard whose heartbeats said nothing new. What is lost on the way, the next ones say again."""
+        noted = self._heard.take()
+        for begin in range(0, len(noted), BATCH):
+            self.tools.database.write(partial(_were_heard, noted[begin : begin + BATCH]))
 
     def disconnected(self, connection_id: str) -> None:
         """The socket is gone: what it held is kept for RECONNECT_GRACE_MS."""
+        self._heard.forget(connection_id)
 
         def work(tx: Transaction) -> None:
             if fleet.disconnect(tx, connection_id):
@@ -103,6 +114,19 @@ class Extensions:
         """How many extensions are connected, over all web processes."""
         return self.tools.database.read(lambda c: fleet.count_connected(c, self.tools.settings.hub_timeout_ms))
 
+    def _take_news(self, holder: Holder, beat: Heartbeat) -> bool:
+        def work(tx: Transaction) -> bool:
+            if not fleet.heard(tx, holder.connection_id, beat.available):
+                return False
+            held = [job for job in leases.held_by(tx.connection, holder.extension_id) if job.handed_over]
+            self._renew(tx, [job for job in held if _mentions(beat, job, len(held))])
+            self._give_back(tx, [job for job in held if _leaves_out(beat, job, tx.now)])
+            if beat.available and jobs.anyone_waiting(tx.connection):
+                tx.after_commit(self.tools.tasks.assign)
+            return True
+
+        return self.tools.database.write(work)
+
     def _resume(self, tx: Transaction, hello: Authenticate, socket: Socket) -> list[str]:
         held = leases.held_by(tx.connection, hello.extension_id)
         kept = [job for job in held if _still_works_on(hello, job)]
@@ -121,6 +145,11 @@ class Extensions:
 
     def _replace(self, before: Socket) -> None:
         self.tools.bus.to_hub(before.hub_id, {"do": "replace", "connection": before.connection_id})
+
+
+def _were_heard(noted: Sequence[tuple[str, float]], tx: Transaction) -> None:
+    now_s = time.monotonic()
+    fleet.were_heard(tx, {connection_id: round((now_s - at_s) * 1000) for connection_id, at_s in noted})
 
 
 def _still_works_on(hello: Authenticate, job: Job) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select
 
 from app.db import jobs as queries
 from app.db.tables import jobs
+from app.services.generation import Holder
 from tests.support.crew import Crew
 from tests.support.statements import noted
 
@@ -109,6 +110,7 @@ ASKED: dict[str, Callable[[Crew], object]] = {
     "the sweep": lambda crew: crew.sweep(),
     "the hand-off": lambda crew: crew.hand_out(),
     "an order": lambda crew: crew.order(),
+    "a heartbeat": lambda crew: crew.beat(Holder("e1", "e1-socket-1")),
 }
 
 

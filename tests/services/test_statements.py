@@ -22,7 +22,8 @@ MOST = {
     "progress": {"sqlite": 1, "postgresql": 2},
     "result": {"sqlite": 3, "postgresql": 5},
     "download": {"sqlite": 10, "postgresql": 12},
-    "idle heartbeat": {"sqlite": 3, "postgresql": 4},
+    "idle heartbeat": {"sqlite": 1, "postgresql": 1},
+    "heartbeat at work": {"sqlite": 5, "postgresql": 6},
     "status": {"sqlite": 1, "postgresql": 1},
 }
 
@@ -62,6 +63,11 @@ def idle_heartbeat(crew: Crew) -> Callable[[], object]:
     return lambda: crew.beat(holder)
 
 
+def heartbeat_at_work(crew: Crew) -> Callable[[], object]:
+    holder, job = crew.at_work()
+    return lambda: crew.beat(holder, active_request_ids=(job.id,))
+
+
 def status(crew: Crew) -> Callable[[], object]:
     _, job = crew.at_work()
     return lambda: crew.house.lookup.view(job.id, 0, None, None)
@@ -74,6 +80,7 @@ STEPS = {
     "result": result,
     "download": download,
     "idle heartbeat": idle_heartbeat,
+    "heartbeat at work": heartbeat_at_work,
     "status": status,
 }
 

@@ -1,0 +1,82 @@
+"""The presence of a web process: what it says of itself every so often, whatever goes wrong meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from app.config import Settings
+from app.domain.errors import Unavailable
+from app.hub.hub import Hub
+from app.services.gate import Gate
+from app.wiring import House
+from tests.support.fakes import FakeBus
+from tests.support.waiting import until
+
+
+class FakeExtensions:
+    """Notes the signs of life; `away` has what is only shown fail, without `quick` it takes for ever."""
+
+    def __init__(self) -> None:
+        self.signs = self.shown = 0
+        self.away = False
+        self.quick = threading.Event()
+        self.quick.set()
+
+    def hub_lives(self, hub_id: str) -> bool:
+        self.signs += 1
+        return self.signs > 1
+
+    def show_heard(self) -> None:
+        self.shown += 1
+        self.quick.wait(10)
+        if self.away:
+            raise Unavailable
+
+    def hub_leaves(self, hub_id: str) -> None:
+        """Nobody counts."""
+
+
+@pytest.fixture
+def extensions() -> FakeExtensions:
+    return FakeExtensions()
+
+
+@pytest.fixture
+def hub(extensions: FakeExtensions, redis_url: str) -> Iterator[Hub]:
+    watching: Any = SimpleNamespace(tell=lambda change: None, catch_up=lambda: None, end=lambda: None)
+    house = SimpleNamespace(
+        settings=dataclasses.replace(Settings.from_env({}), redis_url=redis_url, hub_timeout_ms=40),
+        tools=SimpleNamespace(bus=FakeBus()),
+        extensions=extensions,
+        watching=watching,
+    )
+    hub = Hub(cast(House, house), cast(Gate, SimpleNamespace()))
+    yield hub
+    hub.close()
+
+
+def test_with_its_sign_of_life_it_has_written_down_who_was_heard(hub: Hub, extensions: FakeExtensions) -> None:
+    hub.start()
+    until(lambda: extensions.shown >= 3, 5, "three signs of life")
+    assert extensions.signs >= 3
+
+
+def test_it_goes_on_where_that_cannot_be_written_down(hub: Hub, extensions: FakeExtensions) -> None:
+    extensions.away = True
+    hub.start()
+    until(lambda: extensions.shown >= 3, 5, "three signs of life")
+    assert extensions.signs >= 3
+
+
+def test_it_is_seen_in_time_however_long_that_takes(hub: Hub, extensions: FakeExtensions) -> None:
+    extensions.quick.clear()
+    hub.start()
+    until(lambda: extensions.signs >= 5, 5, "five signs of life")
+    assert extensions.shown == 1
+    extensions.quick.set()
