@@ -40,7 +40,9 @@ class ExtensionState(Told):
         "after a failure `paused`, holds as much as it may `busy`; else `free`"
     )
     since: Time = Field(description="when it was connected, or lost")
-    last_seen_at: Time = Field(description="its last heartbeat, or when it was connected")
+    last_seen_at: Time = Field(
+        description="its last heartbeat, or when it was connected; told with a delay of some seconds where it has nothing in hand"
+    )
     last_success_at: Time | None = Field(None, description="when it last delivered pictures")
     version: str | None = Field(None, description="of the extension, as it says")
     capabilities: list[str]

@@ -18,7 +18,7 @@ REACH_KIB, REACH_P99 = 45.0, 2.0
 
 SAYS = (
     "Each comes in with a token of its own, which is checked again while it is connected; nine hundred from one address. "
-    "The round trip is a heartbeat and its answer, which is a commit; from anybody in turn, while all are connected. "
+    "The round trip is a heartbeat and its answer, for which the database is asked; from anybody in turn, while all are connected. "
     "The floor: the echo of flask-sock on one socket, without a database. The floor of memory is the reach."
 )
 

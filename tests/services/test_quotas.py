@@ -104,7 +104,7 @@ def test_a_user_may_submit_so_many_a_day(crew: Crew) -> None:
 
 def test_a_day_later_there_is_room_again(crew: Crew) -> None:
     crew = limited(crew, quota_per_day=1)
-    yesterday = dataclasses.replace(crew.order("ann"))
+    yesterday = crew.order("ann")
     from_then = f"{yesterday.created_at - DAY_MS:012x}"
     old_id = f"{from_then[:8]}-{from_then[8:]}{yesterday.id[13:]}"
     statement = "UPDATE jobs SET id = '{}', created_at = created_at - {} WHERE id = '{}'"
