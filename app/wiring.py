@@ -70,7 +70,7 @@ def real_tools(settings: Settings) -> Tools:
     background, client = Background("hints"), redis_client(settings.redis_url)
     return Tools(
         settings=settings,
-        database=Database(settings.database_url, _committer()),
+        database=Database(settings.database_url, _committer(), green=is_module_patched("socket")),
         tasks=CeleryTasks(configured(settings), background, client),
         bus=RedisBus(client, background),
         store=LocalStore(settings.storage_path),

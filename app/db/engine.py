@@ -26,6 +26,7 @@ Runner = Callable[[Callable[[], Any]], Any]
 
 SQLITE_BUSY_MS = 10_000
 IDLE_IN_TRANSACTION_MS = 5_000
+POOLED = 20
 TURNS = 1_024  # two names that fall on the same one wait for each other, which does no harm
 # How long a connection to PostgreSQL that says nothing is believed in, in seconds (the last in ms); DATABASE_URL may say
 # otherwise (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
@@ -105,10 +106,13 @@ class Database:
     be woken, so they are done where they are asked for.
     """
 
-    def __init__(self, url: str, committer: Runner = inline) -> None:
+    def __init__(self, url: str, committer: Runner = inline, *, green: bool = False) -> None:
         self.engine = make_engine(url, asks_only=True)
         self._writing = make_engine(url).execution_options(write=True)
         is_sqlite = self.engine.dialect.name == "sqlite"
+        if green and not is_sqlite:
+            for engine in (self.engine, self._writing):
+                event.listen(engine, "do_connect", _connect_green)
         self._groups = Groups(self._writing, committer) if is_sqlite else None
         self._kept = Kept(self.engine) if is_sqlite else None
         self._turns = [threading.Lock() for _ in range(TURNS)]
@@ -198,8 +202,8 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
         patience = {name: value for name, value in _PATIENCE.items() if name not in parsed.query}
         engine = create_engine(
             parsed,
-            pool_size=5,
-            max_overflow=15,
+            pool_size=POOLED,
+            max_overflow=0,  # what is above the size is closed when it is given back, and made anew for the next
             pool_timeout=5,
             connect_args=patience,
             isolation_level="AUTOCOMMIT" if asks_only else None,
@@ -221,6 +225,12 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
     if not asks_only:  # `Kept` says itself where a view begins and ends
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _connect_green(_dialect: object, _record: object, args: Any, options: Any) -> Any:
+    from app.db.green import GreenConnection  # noqa: PLC0415 - as below
+
+    return GreenConnection.connect(*args, **options)
 
 
 def _let_nobody_hold_locks(connection: Any, _: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, case, delete, func, select, union, update
+from sqlalchemy import BigInteger, Connection, Integer, bindparam, case, delete, func, select, union, update
 
 from app.db import jobs, leases, slots
 from app.db.clock import now_ms
@@ -31,6 +31,19 @@ _HEARD_BEFORE = (
 _GONE = update(extensions).where(*_here).values(connected=False, disconnected_at=bindparam("at"))
 _SOCKET_OF = select(extensions.c.hub_id, extensions.c.connection_id).where(
     extensions.c.id == bindparam("extension_id"), extensions.c.connected
+)
+_MEMBERS = (
+    select(
+        extensions.c.id,
+        extensions.c.capabilities,
+        extensions.c.available,
+        extensions.c.held,
+        slots.AT_ONCE,
+        extensions.c.cooldown_until,
+        extensions.c.cooldown_reason,
+    )
+    .where(extensions.c.connected)
+    .limit(bindparam("most", type_=Integer))
 )
 _SUCCEEDED = (
     update(extensions)
@@ -151,17 +164,8 @@ def rest(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str)
 
 def connected(connection: Connection, limit: int = 10_000) -> list[Member]:
     """The extensions that are connected now, each with as many slots as it has at the moment."""
-    columns = (
-        extensions.c.id,
-        extensions.c.capabilities,
-        extensions.c.available,
-        extensions.c.held,
-        slots.AT_ONCE,
-        extensions.c.cooldown_until,
-        extensions.c.cooldown_reason,
-    )
-    query = select(*columns).where(extensions.c.connected).limit(limit)
-    return [Member(row.id, tuple(row.capabilities), *row[2:]) for row in connection.execute(query)]
+    rows = connection.execute(_MEMBERS, {"most": limit})
+    return [Member(extension_id, tuple(capabilities), *rest) for extension_id, capabilities, *rest in rows]
 
 
 def count_connected(connection: Connection, hub_timeout_ms: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
+    Integer,
     Row,
     Select,
     and_,
@@ -79,6 +80,11 @@ _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
 _due = (WAITING, jobs.c.due_at <= NOW)
 ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(literal_column("1"))
+_before = or_(
+    jobs.c.place < bindparam("place"), and_(jobs.c.place == bindparam("place"), jobs.c.id < bindparam("job_id"))
+)
+_ahead = select(literal(1)).where(WAITING, jobs.c.model == bindparam("model"), _before)
+_AHEAD = select(func.count()).select_from(_ahead.limit(bindparam("most", type_=Integer)).subquery())
 # A new row, where nothing else is said: `tables.jobs` says the same to the database.
 _NEW = dict.fromkeys(Job._fields) | {
     "status": Status.ACCEPTED,
@@ -147,9 +153,9 @@ def of_everybody(connection: Connection, status: Status | None, before: str | No
 
 def ahead_of(connection: Connection, job: Job, most: int) -> int:
     """How many waiting jobs for the same model stand before this one; counted up to `most`."""
-    before = or_(jobs.c.place < job.place, and_(jobs.c.place == job.place, jobs.c.id < job.id))
-    some = select(literal(1)).where(WAITING, jobs.c.model == job.model, before)
-    return connection.execute(select(func.count()).select_from(some.limit(most).subquery())).scalar_one()
+    values = {"model": job.model, "place": job.place, "job_id": job.id, "most": most}
+    count: int = connection.execute(_AHEAD, values).scalar_one()
+    return count
 
 
 def downloads_due(connection: Connection, limit: int) -> list[str]:

@@ -22,6 +22,7 @@ from app.services.tools import Tools
 from app.services.watching import Watching
 
 COUNTED_AHEAD = 1_000
+_NOW = select(now_ms())
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,6 @@ def _view(connection: Connection, job: Job, members: Sequence[Member]) -> View:
 
 
 def _waiting(connection: Connection, job: Job, members: Sequence[Member]) -> Waiting:
-    now = connection.execute(select(now_ms())).scalar_one()
+    now = connection.execute(_NOW).scalar_one()
     position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
     return Waiting(position, policy.why_waiting(members, job.model, now))
