@@ -10,10 +10,12 @@ from sqlalchemy import Connection, insert, select
 
 from app.db.engine import Transaction
 from app.db.jobs import Job
+from app.db.prepared import Prepared
 from app.db.tables import events
 from app.domain.events import Event
 
-_APPEND = insert(events).inline()  # nobody asks which id it got
+# nobody asks which id it got
+_APPEND = Prepared(insert(events).inline(), ("job_id", "seq", "type", "status", "at", "data"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def append(tx: Transaction, job: Job, fact: Event) -> None:
         "at": job.updated_at,
         "data": fact.payload(),
     }
-    tx.connection.execute(_APPEND, row)
+    _APPEND.change(tx.connection, row)
 
 
 def after(connection: Connection, job_id: str, seq: int, last: int | None = None) -> list[Logged]:

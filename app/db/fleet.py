@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Connection, Integer, bindparam, case, delete,
 from app.db import jobs, leases, slots
 from app.db.clock import now_ms
 from app.db.engine import Transaction
+from app.db.prepared import Prepared
 from app.db.tables import extensions, hubs
 from app.domain.errors import Unauthorized
 from app.domain.messages import Authenticate
@@ -18,21 +19,25 @@ from app.domain.policy import Member
 
 # what every heartbeat and every result asks is built once
 _here = (extensions.c.connection_id == bindparam("over"), extensions.c.connected)
-_KNOWN = select(
-    extensions.c.available,
-    leases.HAS_WORK.label("has_work"),
-    # looked up, not asked for by EXISTS, where PostgreSQL would forget the order that keeps it to the index of the line
-    jobs.ANYONE.scalar_subquery().is_not(None).label("anyone_waits"),
-).where(*_here)
-_HEARD = update(extensions).where(*_here).values(heard_at=bindparam("at"), available=bindparam("takes_work"))
+_KNOWN = Prepared(
+    select(
+        extensions.c.available,
+        leases.HAS_WORK.label("has_work"),
+        # looked up, not asked for by EXISTS, where PostgreSQL would forget the order that keeps it to the index of the line
+        jobs.ANYONE.scalar_subquery().is_not(None).label("anyone_waits"),
+    ).where(*_here)
+)
+_HEARD = Prepared(update(extensions).where(*_here).values(heard_at=bindparam("at"), available=bindparam("takes_work")))
 _HEARD_BEFORE = (
     update(extensions).where(*_here, extensions.c.heard_at < bindparam("at")).values(heard_at=bindparam("at"))
 )
-_GONE = update(extensions).where(*_here).values(connected=False, disconnected_at=bindparam("at"))
-_SOCKET_OF = select(extensions.c.hub_id, extensions.c.connection_id).where(
-    extensions.c.id == bindparam("extension_id"), extensions.c.connected
+_GONE = Prepared(update(extensions).where(*_here).values(connected=False, disconnected_at=bindparam("at")))
+_SOCKET_OF = Prepared(
+    select(extensions.c.hub_id, extensions.c.connection_id).where(
+        extensions.c.id == bindparam("extension_id"), extensions.c.connected
+    )
 )
-_MEMBERS = (
+_MEMBERS = Prepared(
     select(
         extensions.c.id,
         extensions.c.capabilities,
@@ -45,7 +50,7 @@ _MEMBERS = (
     .where(extensions.c.connected)
     .limit(bindparam("most", type_=Integer))
 )
-_SUCCEEDED = (
+_SUCCEEDED = Prepared(
     update(extensions)
     .where(extensions.c.id == bindparam("extension_id"))
     .values(
@@ -107,14 +112,13 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
 
 def known(connection: Connection, extension_id: str, connection_id: str) -> Known | None:
     """What is known of this extension; None where it is not connected through this connection (any more)."""
-    row = connection.execute(_KNOWN, {"extension_id": extension_id, "over": connection_id}).first()
+    row = _KNOWN.row(connection, {"extension_id": extension_id, "over": connection_id})
     return None if row is None else Known(*row)
 
 
 def heard(tx: Transaction, connection_id: str, available: bool) -> bool:
     """A heartbeat came over this connection; False where the extension is not connected through it (any more)."""
-    current = tx.connection.execute(_HEARD, {"over": connection_id, "at": tx.now, "takes_work": available})
-    return current.rowcount == 1
+    return _HEARD.change(tx.connection, {"over": connection_id, "at": tx.now, "takes_work": available}) == 1
 
 
 def were_heard(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
@@ -124,20 +128,19 @@ def were_heard(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
 
 def disconnect(tx: Transaction, connection_id: str) -> bool:
     """The connection is gone; False where the extension has another by now."""
-    gone = tx.connection.execute(_GONE, {"over": connection_id, "at": tx.now})
-    return gone.rowcount == 1
+    return _GONE.change(tx.connection, {"over": connection_id, "at": tx.now}) == 1
 
 
 def socket_of(connection: Connection, extension_id: str) -> Socket | None:
     """Where the extension can be reached; None where it is not connected."""
-    row = connection.execute(_SOCKET_OF, {"extension_id": extension_id}).first()
-    return None if row is None else Socket(row.hub_id, row.connection_id)
+    row = _SOCKET_OF.row(connection, {"extension_id": extension_id})
+    return None if row is None else Socket(*row)
 
 
 def succeeded(tx: Transaction, extension_id: str) -> None:
     """The extension made its pictures: it is well again, and its slot is free."""
     slots.hold(tx, extension_id)
-    tx.connection.execute(_SUCCEEDED, {"extension_id": extension_id, "at": tx.now})
+    _SUCCEEDED.change(tx.connection, {"extension_id": extension_id, "at": tx.now})
 
 
 def failures(connection: Connection, extension_id: str) -> int:
@@ -164,7 +167,7 @@ def rest(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str)
 
 def connected(connection: Connection, limit: int = 10_000) -> list[Member]:
     """The extensions that are connected now, each with as many slots as it has at the moment."""
-    rows = connection.execute(_MEMBERS, {"most": limit})
+    rows = _MEMBERS.rows(connection, {"most": limit})
     return [Member(extension_id, tuple(capabilities), *rest) for extension_id, capabilities, *rest in rows]
 
 

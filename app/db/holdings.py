@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, bindparam, exists, func, select
 
+from app.db.prepared import Prepared
 from app.db.tables import WAITING, images, jobs
 from app.domain.ids import time_ordered_id
 
 # Asked for every request: built once, and one question for both.
 _line = select(jobs.c.place).where(jobs.c.user_id == bindparam("user_id"), WAITING)
-_LINE = select(
-    _line.order_by(jobs.c.place.desc()).limit(1).scalar_subquery(),
-    exists(_line.order_by(jobs.c.place).offset(bindparam("before", type_=Integer)).limit(1).subquery().select()),
+_LINE = Prepared(
+    select(
+        _line.order_by(jobs.c.place.desc()).limit(1).scalar_subquery(),
+        exists(_line.order_by(jobs.c.place).offset(bindparam("before", type_=Integer)).limit(1).subquery().select()),
+    )
 )
 
 
@@ -27,8 +30,8 @@ class Line:
 
 def line(connection: Connection, user_id: str, count: int) -> Line:
     """How a user's requests stand in the line; it is full where `count` of them wait, or more."""
-    row = connection.execute(_LINE, {"user_id": user_id, "before": count - 1}).one()
-    return Line(row[0], bool(row[1]))
+    last_place, full = _LINE.row(connection, {"user_id": user_id, "before": count - 1}) or (None, False)
+    return Line(last_place, bool(full))
 
 
 def accepted_since(connection: Connection, user_id: str, since_ms: int, count: int) -> int | None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, inse
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.db.engine import Transaction
+from app.db.prepared import Prepared
 from app.db.tables import files, images, jobs, uploads
 from app.domain.tokens import UploadPlace
 
@@ -34,8 +35,8 @@ _PICTURE: list[ColumnElement[Any]] = [
     images.c[name] for name in ("position", "file", "source_url", "width", "height", "bytes", "sha256")
 ]
 _ADD = insert(images).inline()
-_OF_JOB = select(*_PICTURE).where(images.c.job_id == bindparam("job_id")).order_by(images.c.position)
-_OF_FILE = select(*_PICTURE).where(images.c.file == bindparam("file"))
+_OF_JOB = Prepared(select(*_PICTURE).where(images.c.job_id == bindparam("job_id")).order_by(images.c.position))
+_OF_FILE = Prepared(select(*_PICTURE).where(images.c.file == bindparam("file")))
 _named = files.c.name.in_(bindparam("names", expanding=True))
 _INTEND = insert(files).inline()
 _INTENDED = select(files.c.name).where(_named, files.c.created_at > GIVEN_UP).with_for_update()
@@ -65,12 +66,12 @@ def add(tx: Transaction, job_id: str, pictures: Sequence[StoredImage]) -> None:
 
 def of_job(connection: Connection, job_id: str) -> list[StoredImage]:
     """The pictures of a completed request, in order."""
-    return [StoredImage(*row) for row in connection.execute(_OF_JOB, {"job_id": job_id})]
+    return [StoredImage(*row) for row in _OF_JOB.rows(connection, {"job_id": job_id})]
 
 
 def of_file(connection: Connection, file: str) -> StoredImage | None:
     """The picture that is kept under this file name."""
-    row = connection.execute(_OF_FILE, {"file": file}).first()
+    row = _OF_FILE.row(connection, {"file": file})
     return None if row is None else StoredImage(*row)
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     Connection,
     Integer,
-    Row,
     Select,
     and_,
     bindparam,
@@ -24,6 +23,7 @@ from sqlalchemy import (
 from app.db import moving
 from app.db.clock import asked_ms
 from app.db.engine import Transaction
+from app.db.prepared import Prepared
 from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs
 from app.domain.states import FINAL, Status, Step
 
@@ -75,16 +75,17 @@ _STATUS = Job._fields.index("status")
 
 
 # What is asked for every request is built once: building a statement costs more than SQLite takes to carry it out.
-_ADD = insert(jobs).inline()
-_FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
-_FIND_TO_CHANGE = _FIND.with_for_update()
+_ADD = Prepared(insert(jobs).inline(), Job._fields)
+_find = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
+_FIND, _FIND_TO_CHANGE = Prepared(_find), Prepared(_find.with_for_update())
 _due = (WAITING, jobs.c.due_at <= NOW)
 ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(literal_column("1"))
+_ANYONE = Prepared(ANYONE)
 _before = or_(
     jobs.c.place < bindparam("place"), and_(jobs.c.place == bindparam("place"), jobs.c.id < bindparam("job_id"))
 )
 _ahead = select(literal(1)).where(WAITING, jobs.c.model == bindparam("model"), _before)
-_AHEAD = select(func.count()).select_from(_ahead.limit(bindparam("most", type_=Integer)).subquery())
+_AHEAD = Prepared(select(func.count()).select_from(_ahead.limit(bindparam("most", type_=Integer)).subquery()))
 # A new row, where nothing else is said: `tables.jobs` says the same to the database.
 _NEW = dict.fromkeys(Job._fields) | {
     "status": Status.ACCEPTED,
@@ -98,8 +99,9 @@ _NEW = dict.fromkeys(Job._fields) | {
 }
 
 
-def _job(row: Row[Any]) -> Job:
-    values = list(row)  # in the order of COLUMNS
+def made(row: Sequence[Any]) -> Job:
+    """The job of a row that a statement for `COLUMNS` found."""
+    values = list(row)
     values[_STATUS] = Status(values[_STATUS])
     return Job._make(values)
 
@@ -107,7 +109,7 @@ def _job(row: Row[Any]) -> Job:
 def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     """Insert a new request with status accepted; its times are the transaction's."""
     row = {**_NEW, "id": job_id, "created_at": tx.now, "updated_at": tx.now, "due_at": tx.now, **values}
-    tx.connection.execute(_ADD, row)
+    _ADD.change(tx.connection, row)
     return Job(**row)
 
 
@@ -118,8 +120,8 @@ def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | Non
     Beside plain values, `held` takes AtMost, and `values` take Raised and Capped (see `moving`).
     """
     statement, parameters = moving.statement(step, {} if held is None else held, values)
-    row = tx.connection.execute(statement, {"job_id": job_id, **parameters}).one_or_none()
-    return None if row is None else _job(row)
+    row = statement.row(tx.connection, {"job_id": job_id, **parameters})
+    return None if row is None else made(row)
 
 
 def find(connection: Connection, job_id: str) -> Job | None:
@@ -154,8 +156,8 @@ def of_everybody(connection: Connection, status: Status | None, before: str | No
 def ahead_of(connection: Connection, job: Job, most: int) -> int:
     """How many waiting jobs for the same model stand before this one; counted up to `most`."""
     values = {"model": job.model, "place": job.place, "job_id": job.id, "most": most}
-    count: int = connection.execute(_AHEAD, values).scalar_one()
-    return count
+    (count,) = _AHEAD.row(connection, values) or (0,)
+    return int(count)
 
 
 def downloads_due(connection: Connection, limit: int) -> list[str]:
@@ -200,12 +202,12 @@ def more_wait_than(connection: Connection, count: int) -> bool:
 
 def anyone_waiting(connection: Connection) -> bool:
     """True where at least one job waits and is due."""
-    return connection.execute(ANYONE).first() is not None
+    return _ANYONE.row(connection) is not None
 
 
-def listed(connection: Connection, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> list[Job]:
+def listed(connection: Connection, query: Select[Any]) -> list[Job]:
     """The jobs that a query for `COLUMNS` finds."""
-    return [_job(row) for row in connection.execute(query, parameters)]
+    return [made(row) for row in connection.execute(query)]
 
 
 def _newest(connection: Connection, query: Select[Any], before: str | None, limit: int) -> list[Job]:
@@ -214,6 +216,6 @@ def _newest(connection: Connection, query: Select[Any], before: str | None, limi
     return listed(connection, query.order_by(jobs.c.id.desc()).limit(limit))
 
 
-def _first(connection: Connection, query: Select[Any], parameters: Mapping[str, Any]) -> Job | None:
-    row = connection.execute(query, parameters).first()
-    return None if row is None else _job(row)
+def _first(connection: Connection, query: Prepared, values: Mapping[str, Any]) -> Job | None:
+    row = query.row(connection, values)
+    return None if row is None else made(row)

@@ -10,12 +10,13 @@ from sqlalchemy import BigInteger, Connection, bindparam, case, exists, select, 
 from app.db import jobs, moving
 from app.db.engine import Transaction
 from app.db.jobs import Job
+from app.db.prepared import Prepared
 from app.db.tables import PROCESSING
 from app.db.tables import jobs as table
 
 # What is asked for each offer and each heartbeat is built once.
-_HELD = select(*jobs.COLUMNS).where(table.c.holder == bindparam("extension_id"), PROCESSING)
-_IN_HAND = (
+_HELD = Prepared(select(*jobs.COLUMNS).where(table.c.holder == bindparam("extension_id"), PROCESSING))
+_IN_HAND = Prepared(
     update(table)
     .where(table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"), PROCESSING)
     .values(lease_until=moving.capped(bindparam("until", type_=BigInteger)), handed_over=True)
@@ -26,7 +27,7 @@ HAS_WORK = exists().where(table.c.holder == bindparam("extension_id"), PROCESSIN
 
 def held_by(connection: Connection, extension_id: str) -> list[Job]:
     """The jobs that this extension holds at the moment."""
-    return jobs.listed(connection, _HELD, {"extension_id": extension_id})
+    return [jobs.made(row) for row in _HELD.rows(connection, {"extension_id": extension_id})]
 
 
 def over(connection: Connection, limit: int) -> list[Job]:
@@ -37,7 +38,7 @@ def over(connection: Connection, limit: int) -> list[Job]:
 
 def in_hand(tx: Transaction, job_id: str, lease: str, moment_ms: int) -> None:
     """Whoever holds the job under this lease has it in hand: the lease lasts until then."""
-    tx.connection.execute(_IN_HAND, {"job_id": job_id, "held_lease": lease, "until": moment_ms})
+    _IN_HAND.change(tx.connection, {"job_id": job_id, "held_lease": lease, "until": moment_ms})
 
 
 def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **values: Any) -> list[str]:

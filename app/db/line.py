@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Integer, bindparam, select
 
 from app.db.jobs import NOW
+from app.db.prepared import Prepared
 from app.db.tables import WAITING, jobs
 
 
@@ -22,18 +23,19 @@ class Waiting:
 
 
 # Asked for every hand-off, so built once.
-_LINE = (
+_line = (
     select(jobs.c.id, jobs.c.model, jobs.c.attempt, jobs.c.avoid)
     .where(WAITING, jobs.c.due_at <= NOW)
     .order_by(jobs.c.place, jobs.c.id)
     .limit(bindparam("most", type_=Integer))
 )
-_PLACED = _LINE.add_columns(jobs.c.place).where(jobs.c.model == bindparam("model"))
+_LINE = Prepared(_line)
+_PLACED = Prepared(_line.add_columns(jobs.c.place).where(jobs.c.model == bindparam("model")))
 
 
 def first(connection: Connection, limit: int) -> list[Waiting]:
     """The first in the line, whatever their models."""
-    return [Waiting(*row) for row in connection.execute(_LINE, {"most": limit})]
+    return [Waiting(*row) for row in _LINE.rows(connection, {"most": limit})]
 
 
 def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[Waiting]:
@@ -41,6 +43,6 @@ def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[
     found = [
         (place, job_id, Waiting(job_id, *rest))
         for model in models
-        for job_id, *rest, place in connection.execute(_PLACED, {"model": model, "most": limit})
+        for job_id, *rest, place in _PLACED.rows(connection, {"model": model, "most": limit})
     ]
     return [waiting for _, _, waiting in sorted(found, key=lambda each: each[:2])[:limit]]

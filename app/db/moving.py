@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, bindparam, case, update
+from sqlalchemy import ColumnElement, bindparam, case, update
 
 from app.db.clock import now_ms
-from app.db.tables import jobs
+from app.db.prepared import Prepared
+from app.db.tables import jobs, one_of
 from app.domain.states import TABLE, Step
 
 FORMS = 256  # some thirty are in use; bounded all the same
@@ -39,7 +40,7 @@ class Capped:
     value: int
 
 
-def statement(step: Step, held: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Update, dict[str, Any]]:
+def statement(step: Step, held: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
     """The UPDATE that takes `step`, with its parameters beside `job_id`; it returns the job's columns."""
     built = _built(step, _form(held), _form(values))
     parameters = {f"held_{name}": _plain(value) for name, value in held.items()}
@@ -57,12 +58,12 @@ def earlier(one: ColumnElement[Any], other: ColumnElement[int] | int) -> ColumnE
 
 
 @lru_cache(FORMS)
-def _built(step: Step, held: Form, values: Form) -> Update:
+def _built(step: Step, held: Form, values: Form) -> Prepared:
     transition = TABLE[step]
     conditions = [_condition(name, kind) for name, kind in held]
-    return (
+    return Prepared(
         update(jobs)
-        .where(jobs.c.id == bindparam("job_id"), jobs.c.status.in_(transition.sources), *conditions)
+        .where(jobs.c.id == bindparam("job_id"), one_of(*sorted(transition.sources)), *conditions)
         .values(
             status=transition.target,
             version=jobs.c.version + 1,

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Integer, bindparam, case, func, select, updat
 
 from app.db.clock import now_ms
 from app.db.engine import Transaction
+from app.db.prepared import Prepared
 from app.db.tables import PROCESSING, extensions, jobs
 from app.domain.policy import Candidate
 
@@ -24,19 +25,17 @@ _takes_work = (
 COUNTED = select(func.count()).where(jobs.c.holder == bindparam("extension_id"), PROCESSING).scalar_subquery()
 
 # What every hand-off and every result asks is built once.
-_FREE = (
-    select(
-        *(extensions.c[name] for name in ("id", "connection_id", "hub_id", "capabilities", "held", "last_success_at"))
-    )
-    .add_columns(AT_ONCE.label("slots"))
+_FREE = Prepared(
+    select(*(extensions.c[name] for name in ("id", "connection_id", "hub_id", "capabilities", "held")))
+    .add_columns(AT_ONCE.label("slots"), extensions.c.last_success_at)
     .where(_takes_work)
     .order_by(extensions.c.held, extensions.c.last_success_at.desc(), extensions.c.id)
     .limit(bindparam("most", type_=Integer))
     .offset(bindparam("passed_over", type_=Integer))
 )
-_HOLD = select(extensions.c.id).where(extensions.c.id == bindparam("extension_id")).with_for_update()
-_RECOUNT = update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=COUNTED)
-_TAKE = (
+_HOLD = Prepared(select(extensions.c.id).where(extensions.c.id == bindparam("extension_id")).with_for_update())
+_RECOUNT = Prepared(update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=COUNTED))
+_TAKE = Prepared(
     update(extensions)
     .where(extensions.c.id == bindparam("extension_id"), extensions.c.connection_id == bindparam("over"))
     .where(_takes_work, COUNTED < AT_ONCE)
@@ -46,17 +45,10 @@ _TAKE = (
 
 def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]:
     """Connected extensions that take work now and have a free slot, least busy first."""
+    found = _FREE.rows(connection, {"most": limit, "passed_over": offset})
     return [
-        Candidate(
-            extension_id=row.id,
-            connection_id=row.connection_id,
-            hub_id=row.hub_id,
-            capabilities=tuple(row.capabilities),
-            held=row.held,
-            max_concurrent=row.slots,
-            last_success_at=row.last_success_at,
-        )
-        for row in connection.execute(_FREE, {"most": limit, "passed_over": offset})
+        Candidate(extension_id, connection_id, hub_id, tuple(capabilities), held, at_once, last_success_at)
+        for extension_id, connection_id, hub_id, capabilities, held, at_once, last_success_at in found
     ]
 
 
@@ -68,16 +60,16 @@ def take(tx: Transaction, candidate: Candidate) -> bool:
     """
     hold(tx, candidate.extension_id)
     slot = {"extension_id": candidate.extension_id, "over": candidate.connection_id}
-    return tx.connection.execute(_TAKE, slot).rowcount == 1
+    return _TAKE.change(tx.connection, slot) == 1
 
 
 def recount(tx: Transaction, extension_id: str) -> None:
     """Write down how many jobs the extension holds; counted anew each time, so it cannot drift."""
     hold(tx, extension_id)
-    tx.connection.execute(_RECOUNT, {"extension_id": extension_id})
+    _RECOUNT.change(tx.connection, {"extension_id": extension_id})
 
 
 def hold(tx: Transaction, extension_id: str) -> None:
     """Its row is held before its jobs are counted: counts made at the same time would miss each other's changes."""
     if not tx.writes_alone:
-        tx.connection.execute(_HOLD, {"extension_id": extension_id})
+        _HOLD.row(tx.connection, {"extension_id": extension_id})

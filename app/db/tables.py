@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     literal_column,
     text,
 )
@@ -78,18 +79,21 @@ jobs = Table(
 )
 
 
-def _written_out(*statuses: str) -> ColumnElement[bool]:
+def one_of(*statuses: str) -> ColumnElement[bool]:
+    """The job's status is one of these, which are written out in the statement."""
+    if not statuses:
+        return false()
     words = [literal_column(f"'{status}'", String) for status in statuses]
     return jobs.c.status == words[0] if len(words) == 1 else jobs.c.status.in_(words)
 
 
 # A partial index serves who asks in its own words. Where the status is a parameter, PostgreSQL has no plan with that index
 # that it could keep, and makes a new one each time; SQLite has none at all for a list.
-WAITING = _written_out("accepted")
-PROCESSING = _written_out("processing")
-DOWNLOADING = _written_out("downloading")
-OPEN = _written_out("accepted", "processing", "downloading")
-ENDED = _written_out("completed", "failed", "cancelled")
+WAITING = one_of("accepted")
+PROCESSING = one_of("processing")
+DOWNLOADING = one_of("downloading")
+OPEN = one_of("accepted", "processing", "downloading")
+ENDED = one_of("completed", "failed", "cancelled")
 
 
 def partial_index(name: str, *columns: Column[object], where: object) -> None:

@@ -1,0 +1,115 @@
+"""Statements that are asked again and again: compiled once for each kind of database, and carried out by its driver.
+
+SQLAlchemy looks up the compiled form at each execution and builds a result with names around what comes back, which takes
+longer than SQLite does for most questions. That alone is left out: connections, transactions, types and errors are its own,
+and whoever listens for `before_cursor_execute` or `after_cursor_execute` hears of these statements too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.exc import DBAPIError
+
+Processor = Callable[[Any], Any]
+Values = Mapping[str, Any]
+NOTHING: Values = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What one kind of database is sent, and how values go there and come back."""
+
+    text: str
+    defaults: Values  # what stands in the statement itself
+    order: Sequence[str] | None  # of the values, where their places have no names
+    there: Sequence[tuple[str, Processor]]
+    back: Sequence[tuple[int, Processor]]
+
+    def parameters(self, values: Values) -> Any:
+        """The values as the driver wants them; names that the statement does not have are passed over."""
+        said = {**self.defaults, **values}
+        for name, processor in self.there:
+            said[name] = processor(said[name])
+        return said if self.order is None else tuple([said[name] for name in self.order])
+
+    def read(self, row: Sequence[Any]) -> Sequence[Any]:
+        """A row with its values as Python has them."""
+        if not self.back:
+            return row
+        read = list(row)
+        for place, processor in self.back:
+            read[place] = processor(read[place])
+        return read
+
+
+class Prepared:
+    """A SELECT, or an INSERT, UPDATE or DELETE with RETURNING or without; `columns` are those that an INSERT is given.
+
+    Lists of values (`IN`) are not possible. Raises what `Connection.execute` raises.
+    """
+
+    def __init__(self, statement: Any, columns: Iterable[str] | None = None) -> None:
+        self._statement = statement
+        self._columns = None if columns is None else list(columns)
+        self._forms: dict[str, Form] = {}
+
+    def rows(self, connection: Connection, values: Values = NOTHING) -> list[Sequence[Any]]:
+        """All rows that come back, their values in the order of the statement's columns."""
+        form, cursor = self._carried_out(connection, values)
+        return [form.read(row) for row in cursor.fetchall()]
+
+    def row(self, connection: Connection, values: Values = NOTHING) -> Sequence[Any] | None:
+        """The first row that comes back, or None."""
+        form, cursor = self._carried_out(connection, values)
+        row = cursor.fetchone()
+        cursor.close()
+        return None if row is None else form.read(row)
+
+    def change(self, connection: Connection, values: Values = NOTHING) -> int:
+        """How many rows were inserted, changed or removed."""
+        _, cursor = self._carried_out(connection, values)
+        return int(cursor.rowcount)
+
+    def _carried_out(self, connection: Connection, values: Values) -> tuple[Form, Any]:
+        dialect = connection.dialect
+        form = self._forms.get(dialect.name) or self._compiled(dialect)
+        parameters = form.parameters(values)
+        driver: Any = connection.connection.driver_connection
+        hearing = connection.dispatch
+        for hear in hearing.before_cursor_execute:
+            hear(connection, None, form.text, parameters, None, False)
+        try:
+            cursor = driver.execute(form.text, parameters)
+        except dialect.loaded_dbapi.Error as error:
+            raise _told(dialect, form.text, parameters, error) from error
+        for hear in hearing.after_cursor_execute:
+            hear(connection, cursor, form.text, parameters, None, False)
+        return form, cursor
+
+    def _compiled(self, dialect: Dialect) -> Form:
+        compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)
+        there = {
+            name: bind.type.dialect_impl(dialect).bind_processor(dialect) for bind, name in compiled.bind_names.items()
+        }
+        back = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None)
+            for column in self._statement.exported_columns
+        ]
+        form = Form(
+            text=str(compiled),
+            defaults=compiled.params,
+            order=compiled.positiontup,
+            there=[(name, processor) for name, processor in there.items() if processor],
+            back=[(place, processor) for place, processor in enumerate(back) if processor],
+        )
+        self._forms[dialect.name] = form
+        return form
+
+
+def _told(dialect: Dialect, text: str, parameters: Any, error: Exception) -> BaseException:
+    """The error as SQLAlchemy would raise it."""
+    return DBAPIError.instance(text, parameters, error, dialect.loaded_dbapi.Error, dialect=dialect)
