@@ -23,7 +23,6 @@ from app.web import (
     files,
     fleet,
     guard,
-    headers,
     hosts,
     images,
     limits,
@@ -31,6 +30,7 @@ from app.web import (
     status,
 )
 from app.web.api import Api
+from app.web.headers import BrowserHeaders
 from app.web.proxies import TrustedProxies
 from app.wiring import House, build, real_tools
 
@@ -55,7 +55,6 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     app.extensions["hub"] = hub = Hub(house, gate)
     guard.install(app)
     errors.install(app)
-    headers.install(app)
     hosts.install(app, settings)
     cors.install(app, settings.allowed_origins)
     api = Api()
@@ -67,5 +66,5 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     api.install(app)
     pages.install(app, api, settings)
     extension.install(app, settings)
-    app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = TrustedProxies(BrowserHeaders(app.wsgi_app), settings.trusted_proxies)  # type: ignore[method-assign]
     return app

@@ -207,6 +207,8 @@ class _Memory:
     def first_use(self, name: tuple[str, str]) -> bool:
         """True once a minute for each name."""
         now = time.monotonic()
+        if now - self._used.get(name, float("-inf")) < people.USED_EVERY_MS / 1000:
+            return False  # as it is nearly always, so it is looked at before the lock is taken, too
         with self._lock:
             if now - self._used.get(name, float("-inf")) < people.USED_EVERY_MS / 1000:
                 return False

@@ -24,6 +24,7 @@ from app.services.access import Access
 
 WINDOW_MS = 60_000
 KNOWN_S = 86_400.0
+NOTED_EVERY_S = 60.0
 REMEMBERED = 10_000
 
 T = TypeVar("T", bound=Proof | None)
@@ -69,7 +70,7 @@ class Gate:
 
     def check(self, address: str, bearer: str) -> None:
         """Raises TooManyFailures where what is shown would not be looked at."""
-        if self._bucket is None or Secret.read(bearer) is None or bearer in self._known:
+        if self._bucket is None or bearer in self._known or Secret.read(bearer) is None:
             return
         counted = {_name(address): self._bucket}
         wait_us = self._bucket.wait_us(self._buckets.take(counted, 0).debts_us[0])
@@ -107,9 +108,11 @@ class _Known:
         return time.monotonic() - self._good_at.get(_digest(bearer), float("-inf")) < KNOWN_S
 
     def add(self, bearer: str) -> None:
-        name = _digest(bearer)
+        name, now = _digest(bearer), time.monotonic()
+        if now - self._good_at.get(name, float("-inf")) < NOTED_EVERY_S:
+            return
         with self._lock:
-            self._good_at[name] = time.monotonic()
+            self._good_at[name] = now
             self._good_at.move_to_end(name)
             if len(self._good_at) > REMEMBERED:
                 self._good_at.popitem(last=False)

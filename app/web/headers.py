@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from app.web.browsers import HEADERS, HSTS
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-def install(app: Flask) -> None:
-    """Put them on every answer."""
-    app.after_request(_add)
+_SAID = [(name.lower(), (name, value)) for name, value in HEADERS.items()]
+_SAID_OVER_TLS = [*_SAID, (HSTS[0].lower(), HSTS)]
 
 
-def _add(response: Response) -> Response:
-    """An answer that says otherwise (the pages, the pictures) keeps what it says."""
-    said = {name.lower() for name, _ in response.headers}
-    for name, value in HEADERS.items():
-        if name.lower() not in said:
-            response.headers.add(name, value)  # setdefault looks through all of them again, for each
-    if request.is_secure:
-        response.headers.setdefault(*HSTS)
-    return response
+class BrowserHeaders:
+    """A WSGI middleware that puts them on every answer. One that says otherwise (pages, pictures) keeps what it says.
+
+    Flask would look through all headers of an answer again for each that is added.
+    """
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self.app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        wanted = _SAID_OVER_TLS if environ["wsgi.url_scheme"] in {"https", "wss"} else _SAID
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            said = {name.lower() for name, _ in headers}
+            headers.extend(header for name, header in wanted if name not in said)
+            return start_response(status, headers, *error)
+
+        return self.app(environ, start)
