@@ -27,6 +27,9 @@ DOWNLOAD = "download"
 MOST_IMAGES = 10  # of one request: each may take the whole DOWNLOAD_TIMEOUT_MS
 JUDGING_S = 10  # and to be decoded and packed
 TIDY_S = 60.0
+SHORT_S = (
+    120  # what a task of the other queues may take at most: a hand-off or a sweep that does not end holds up others
+)
 # Without socket_timeout a connection that was cut off silently is waited on for ever.
 PATIENCE = {"socket_timeout": 5, "socket_connect_timeout": 2}
 CHATTY = ("celery.app.trace", "celery.beat", "celery.worker.strategy")  # several lines a task, and a tick is a task

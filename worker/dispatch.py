@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from app.adapters.tasks import ASSIGN
-from celery_config import celery
+from celery_config import SHORT_S, celery
 from worker.house import house
 
 
-@celery.task(name=ASSIGN)
+@celery.task(name=ASSIGN, time_limit=SHORT_S)
 def assign() -> None:
     """Assign until nobody waits or nobody is free."""
     house().dispatch.assign_waiting()

@@ -40,10 +40,10 @@ def _end_with_the_worker(**_: object) -> None:
 
 @task_prerun.connect
 def _begin_to_count(task: Task[Any, Any], **_: object) -> None:
-    """A pool ends what takes longer than `task_time_limit`. Where there is none, the kernel ends the worker, whatever it is
+    """A pool ends what takes longer than its `time_limit` (s). Where there is none, the kernel ends the worker, whatever it is
     at; whoever watches over it starts it again."""
     if os.getpid() == WORKER:
-        signal.setitimer(signal.ITIMER_REAL, task.app.conf.task_time_limit)
+        signal.setitimer(signal.ITIMER_REAL, task.time_limit or task.app.conf.task_time_limit)
 
 
 @task_postrun.connect

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from app.services.upload_key import UploadKey
 
 BATCH = 100
 AHEAD = 10  # of the line that are looked at before anybody knows who is free
+BUSY_S = 10.0  # then whatever else waits for this worker has its turn
 AT_ONCE = 10  # jobs in one transaction: others who write wait for so long
 UNREACHABLE_MS = 1_000  # a hub that does not listen is back within that, or its extensions are not
 
@@ -51,14 +53,21 @@ class Dispatch:
         self._upload_key = UploadKey(tools)
 
     def assign_waiting(self) -> int:
-        """Assign until nobody waits or nobody is free; returns how many jobs were given out."""
+        """Assign until nobody waits or nobody is free; returns how many jobs were given out.
+
+        Where requests come as fast as they are given out, it ends all the same, and has itself be woken again.
+        """
         total = passed_over = 0
+        ends = time.monotonic() + BUSY_S
         while True:
             seen = self.tools.database.read(partial(_look, passed_over))
             heard = self._assign(_matched(seen))
             total += len(heard)
             if not seen.free or (seen.everything and len(heard) == len(seen.waiting) and all(heard)):
                 return total  # whoever comes now, to wait or to work, brings a wake along
+            if time.monotonic() >= ends:
+                self.tools.tasks.assign()
+                return total
             # where none of these can do what waits, those behind them perhaps can
             passed_over = 0 if heard else passed_over + BATCH
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.config import Settings
-from celery_config import DISPATCH, DOWNLOAD, HOUSEKEEPING, broker_url, configured
+from celery_config import DISPATCH, DOWNLOAD, HOUSEKEEPING, SHORT_S, broker_url, celery, configured
+from worker import dispatch, housekeeping
 from worker.__main__ import GRACE_S, downloader
 
 
@@ -49,3 +50,9 @@ def test_the_sweep_comes_as_often_as_the_setting_says_whatever_the_clocks_say() 
 def test_a_worker_is_given_longer_to_end_than_it_gives_its_tasks() -> None:
     assert configured(Settings.from_env({})).conf.worker_soft_shutdown_timeout < GRACE_S
     assert downloader(3, "info").grace_s == GRACE_S
+
+
+def test_a_hand_off_and_a_sweep_are_ended_long_before_a_download_would_be() -> None:
+    short = (dispatch.assign, housekeeping.sweep, housekeeping.tidy)
+    assert [task.time_limit for task in short] == [SHORT_S] * 3
+    assert celery.conf.task_time_limit > SHORT_S

@@ -13,7 +13,7 @@ import time
 from types import SimpleNamespace
 from worker import pool
 
-task = SimpleNamespace(app=SimpleNamespace(conf=SimpleNamespace(task_time_limit=0.2)))
+task = SimpleNamespace(time_limit=0.2)
 pool._begin_to_count(task)
 pool._count_no_more()
 time.sleep(0.5)

@@ -55,6 +55,22 @@ def test_the_offer_travels_over_the_hub_that_holds_the_socket(crew: Crew) -> Non
     }
 
 
+def test_a_line_that_does_not_end_is_gone_on_with_after_others_had_their_turn(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "BUSY_S", 0.0)
+    monkeypatch.setattr(dispatch, "BATCH", 1)
+    for number in range(3):
+        crew.join(f"e{number}")
+        crew.order("ann")
+    wakes = crew.bench.tasks.assigns
+    assert [crew.house.dispatch.assign_waiting() for _ in range(3)] == [1, 1, 1]
+    assert crew.bench.tasks.assigns - wakes == 3
+    assert crew.house.dispatch.assign_waiting() == 0
+    assert crew.bench.tasks.assigns - wakes == 3
+    assert sum(holders(crew).values()) == 3
+
+
 @pytest.mark.parametrize("secret", [None, "s" * 32])
 def test_the_offer_grants_uploads_for_this_attempt(crew: Crew, secret: str | None) -> None:
     crew = crew.with_settings(secret_key=secret, public_url="https://pictures.example")
