@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 from typing import Any
 
@@ -16,10 +17,16 @@ from app.wiring import House, build, real_tools
 
 @cache
 def house() -> House:
-    """This process's services. Made at the first task, so that no connection is shared with the process forked from."""
+    """This process's services. Made at the first task, so that no connection is shared with the process forked from.
+
+    What was loaded by then stays, and is not looked through for garbage any more: no hand-off waits for that.
+    """
     settings = Settings.from_env()
     logs.configure(settings.log_level)
-    return build(real_tools(settings))
+    made = build(real_tools(settings))
+    gc.collect()
+    gc.freeze()
+    return made
 
 
 @task_prerun.connect
