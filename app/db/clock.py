@@ -1,10 +1,12 @@
-"""The database's clock, as a part of statements."""
+"""The database's clock, as a part of statements, and asked by itself."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, Connection, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+
+from app.db.prepared import Prepared
 
 
 class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as one
@@ -38,3 +40,11 @@ def _now_postgresql(_element: object, _compiler: object, **_: object) -> str:
 @compiles(asked_ms, "postgresql")
 def _asked_postgresql(_element: object, _compiler: object, **_: object) -> str:
     return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
+
+
+_NOW = Prepared(select(now_ms()))
+
+
+def now(connection: Connection) -> int:
+    """The database's time in ms."""
+    return int(_NOW.one(connection)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
+from app.db import clock
 from app.db.clock import now_ms
 from app.db.grouping import Groups
 from app.db.kept import Kept
@@ -40,7 +41,6 @@ _PATIENCE = {
 }
 DEADLOCK_TRIES = 3
 
-_NOW = Prepared(select(now_ms()))
 # What is selected is worked out in order, so this is the time at which the others had ended.
 _ALONE = Prepared(
     select(func.pg_advisory_xact_lock(func.hashtext(bindparam("room")), func.hashtext(bindparam("name"))), now_ms())
@@ -70,7 +70,7 @@ class Transaction:
     def _clock(self) -> int:
         if self.writes_alone:
             return time.time_ns() // 1_000_000  # SQLite has no clock of its own: it would ask this one
-        return _the_time(_NOW.row(self.connection))
+        return clock.now(self.connection)
 
     def upsert(self, table: Table) -> Any:
         """An INSERT into `table` that can be told what to do on a conflict."""
@@ -80,8 +80,8 @@ class Transaction:
     def one_at_a_time(self, room: str, name: str) -> None:
         """Wait for every other transaction that is at this place (`name` in `room`); those that come later wait for us."""
         if not self.writes_alone:
-            now = _the_time(_ALONE.row(self.connection, {"room": room, "name": name}))
-            self._now = self._now or now
+            _, now = _ALONE.one(self.connection, {"room": room, "name": name})
+            self._now = self._now or int(now)
 
     def after_commit(self, action: Callable[[], object]) -> None:
         """Have `action` done after the commit, in the order given, and not at all where the transaction fails."""
@@ -91,11 +91,6 @@ class Transaction:
         """Do what was left for after the commit."""
         for action in self._afterwards:
             action()
-
-
-def _the_time(row: Sequence[Any] | None) -> int:
-    assert row is not None
-    return int(row[-1])
 
 
 def inline(work: Callable[[], T]) -> T:

@@ -30,7 +30,7 @@ class Line:
 
 def line(connection: Connection, user_id: str, count: int) -> Line:
     """How a user's requests stand in the line; it is full where `count` of them wait, or more."""
-    last_place, full = _LINE.row(connection, {"user_id": user_id, "before": count - 1}) or (None, False)
+    last_place, full = _LINE.one(connection, {"user_id": user_id, "before": count - 1})
     return Line(last_place, bool(full))
 
 

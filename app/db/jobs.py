@@ -156,8 +156,7 @@ def of_everybody(connection: Connection, status: Status | None, before: str | No
 def ahead_of(connection: Connection, job: Job, most: int) -> int:
     """How many waiting jobs for the same model stand before this one; counted up to `most`."""
     values = {"model": job.model, "place": job.place, "job_id": job.id, "most": most}
-    (count,) = _AHEAD.row(connection, values) or (0,)
-    return int(count)
+    return int(_AHEAD.one(connection, values)[0])
 
 
 def downloads_due(connection: Connection, limit: int) -> list[str]:

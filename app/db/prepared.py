@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, NoResultFound
 
 Processor = Callable[[Any], Any]
 Values = Mapping[str, Any]
@@ -68,6 +68,13 @@ class Prepared:
         row = cursor.fetchone()
         cursor.close()
         return None if row is None else form.read(row)
+
+    def one(self, connection: Connection, values: Values = NOTHING) -> Sequence[Any]:
+        """The row of a statement that always has one. Raises NoResultFound where it has none after all."""
+        row = self.row(connection, values)
+        if row is None:
+            raise NoResultFound
+        return row
 
     def change(self, connection: Connection, values: Values = NOTHING) -> int:
         """How many rows were inserted, changed or removed."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
-from app.db.clock import now_ms
+from app.db import clock
 from app.domain.errors import Unavailable
 from app.services.tools import Tools
 
@@ -31,7 +29,7 @@ class Health:
 
     def _database(self) -> bool:
         try:
-            self.tools.database.read(lambda c: c.execute(select(now_ms())).scalar_one())
+            self.tools.database.read(clock.now)
         except Unavailable:
             return False
         return True

@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from app.db import events, fleet, images, jobs
-from app.db.clock import now_ms
+from app.db import clock, events, fleet, images, jobs
 from app.db.events import Logged
 from app.db.images import StoredImage
 from app.db.jobs import Job
@@ -22,7 +21,6 @@ from app.services.tools import Tools
 from app.services.watching import Watching
 
 COUNTED_AHEAD = 1_000
-_NOW = select(now_ms())
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +135,6 @@ def _view(connection: Connection, job: Job, members: Sequence[Member]) -> View:
 
 
 def _waiting(connection: Connection, job: Job, members: Sequence[Member]) -> Waiting:
-    now = connection.execute(_NOW).scalar_one()
+    now = clock.now(connection)
     position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
     return Waiting(position, policy.why_waiting(members, job.model, now))

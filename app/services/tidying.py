@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import contextlib
 
-from sqlalchemy import select
-
 from app.config import Settings
-from app.db import images
-from app.db.clock import now_ms
+from app.db import clock, images
 from app.db.engine import Transaction
 from app.domain.images import PictureError
 from app.domain.orders import IMAGES
@@ -42,7 +39,7 @@ class Tidying:
         Safe at any time and in several processes at once. `now` is in ms since the epoch, the database's by default.
         """
         if now is None:
-            now = self.tools.database.read(lambda c: c.execute(select(now_ms())).scalar_one())
+            now = self.tools.database.read(clock.now)
         return (
             self._pictures(now - abandoned_ms(self.tools.settings))
             + self._uploads(now - ABANDONED_MS)
