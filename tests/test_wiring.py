@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
-from textwrap import dedent
 
-ROOT = Path(__file__).resolve().parents[1]
-GEVENT = """
-from gevent import monkey
-monkey.patch_all()
+from tests.support.under_gevent import ran_under_gevent
+
+OPENED = """
 import gevent, sqlite3, sys, threading
 from sqlalchemy import event, text
 from app.db.engine import Database
@@ -46,9 +42,7 @@ database.write(lambda tx: tx.connection.execute(text("CREATE TABLE seen (n INTEG
 
 def ran(program: str, tmp_path: Path) -> tuple[str, str]:
     """What a process that serves with gevent wrote to its output and to standard error."""
-    command = [sys.executable, "-c", GEVENT + dedent(program), str(tmp_path / "a.db")]
-    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    return done.stdout, done.stderr
+    return ran_under_gevent(OPENED, program, given=str(tmp_path / "a.db"))
 
 
 def test_a_refusal_in_a_thread_of_the_pool_arrives_and_prints_nothing(tmp_path: Path) -> None:

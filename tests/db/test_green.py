@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-from textwrap import dedent
+from tests.support.under_gevent import ran_under_gevent
 
-ROOT = Path(__file__).resolve().parents[2]
-GEVENT = """
-from gevent import monkey
-monkey.patch_all()
+OPENED = """
 import gevent, gevent.event, sys
 from sqlalchemy import text
 from app.db.engine import Database
@@ -32,10 +26,9 @@ def alone(then):
 
 def said(program: str, url: str) -> str:
     """What the program wrote; nothing may be on standard error."""
-    command = [sys.executable, "-c", GEVENT + dedent(program), url]
-    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert done.stderr == ""
-    return done.stdout
+    output, problems = ran_under_gevent(OPENED, program, given=url)
+    assert problems == ""
+    return output
 
 
 def test_who_waits_for_a_lock_holds_up_nobody(postgres_url: str) -> None:
