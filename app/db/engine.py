@@ -109,12 +109,12 @@ class Database:
 
     def __init__(self, url: str, committer: Runner = inline, *, green: bool = False) -> None:
         self.engine = make_engine(url, asks_only=True)
-        self._writing = make_engine(url).execution_options(write=True)
+        self._writing = make_engine(url)
         is_sqlite = self.engine.dialect.name == "sqlite"
         if green and not is_sqlite:
             for engine in (self.engine, self._writing):
                 event.listen(engine, "do_connect", _connect_green)
-        self._groups = Groups(self._writing, committer) if is_sqlite else None
+        self._groups = Groups(self.engine, committer) if is_sqlite else None
         self._kept = Kept(self.engine) if is_sqlite else None
         self._turns = [threading.Lock() for _ in range(TURNS)]
 
@@ -196,7 +196,7 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
 
     With `asks_only` PostgreSQL is told neither BEGIN nor COMMIT, which would be two of three ways there and back of a
     question, for nothing: at its usual isolation each question in a transaction sees what was committed before it. Nor is
-    SQLite, unless by whoever asks.
+    SQLite: `Kept` and `Groups` say it themselves.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
@@ -223,7 +223,7 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
         connect_args={"check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)
-    if not asks_only:  # `Kept` says itself where a view begins and ends
+    if not asks_only:
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RootTransaction
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 MOST = 50  # so that nobody waits for long behind others
 PATIENCE_S = 10.0
@@ -66,32 +66,46 @@ class Groups:
 
     def _commit(self, group: list[Write]) -> None:
         try:
-            transaction = self._begin()
+            connection = self._begin()
             for write in group:
-                self._attempt(transaction.connection, write, alone=len(group) == 1)
-            self._committer(transaction.commit)
+                self._attempt(connection, write, alone=len(group) == 1)
+            self._committer(_driver(connection).commit)
         except BaseException as error:  # noqa: BLE001 - it is raised where each of the writes was asked for
-            self._committer(_nothing)  # a commit that we were torn away from ends before its connection does
-            self._drop()
+            self._committer(_nothing)  # a commit that we were torn away from ends before anything is undone
+            self._undo()
+            told = OperationalError(None, None, error) if isinstance(error, sqlite3.Error) else error
             for write in group:
-                write.error = write.error or error
+                write.error = write.error or told
         for write in group:
             write.done = True
 
-    def _begin(self) -> RootTransaction:
+    def _begin(self) -> Connection:
         """Take SQLite's lock. Its own waiting would be in C code, and in steps of up to 100 ms."""
         if self._connection is None:
             self._connection = self._engine.connect()
-            self._connection.connection.driver_connection.execute("PRAGMA busy_timeout=0")  # type: ignore[union-attr]
+            _driver(self._connection).execute("PRAGMA busy_timeout=0")
         give_up, pause_s = time.monotonic() + PATIENCE_S, PAUSES_S[0]
         while True:
             try:
-                return self._connection.begin()
-            except OperationalError as error:
+                # A deferred transaction that reads first cannot wait for a writer: it fails at once, or loses an update.
+                _driver(self._connection).execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
                 if not _is_busy(error) or time.monotonic() > give_up:
                     raise
+            else:
+                return self._connection
             time.sleep(pause_s)
             pause_s = min(1.5 * pause_s, PAUSES_S[1])
+
+    def _undo(self) -> None:
+        """What was begun is undone. A connection that cannot do that is given up, and with it what was begun."""
+        if self._connection is None:
+            return
+        try:
+            _driver(self._connection).rollback()
+        except (SQLAlchemyError, sqlite3.Error):
+            self._connection.invalidate()
+            self._drop()
 
     def _drop(self) -> None:
         if self._connection is not None:
@@ -103,19 +117,25 @@ class Groups:
         if alone:
             write.result = write.work(connection)
             return
-        # said to the driver itself: it is said twice for each write, and means nothing to SQLAlchemy
-        sqlite: Any = connection.connection.driver_connection
+        sqlite = _driver(connection)
         sqlite.execute("SAVEPOINT one")
         try:
             write.result = write.work(connection)
         except Exception as error:  # noqa: BLE001 - as above
             write.error = error
-            connection.exec_driver_sql("ROLLBACK TO one")  # fails where SQLite has undone all: then all have failed
+            sqlite.execute("ROLLBACK TO one")  # fails where SQLite has undone all: then all have failed
         sqlite.execute("RELEASE one")
 
 
-def _is_busy(error: OperationalError) -> bool:
-    return getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY == sqlite3.SQLITE_BUSY
+def _driver(connection: Connection) -> sqlite3.Connection:
+    """Told itself where transactions begin and end: through SQLAlchemy that costs as much as what is written."""
+    driver: Any = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorcode & PRIMARY == sqlite3.SQLITE_BUSY
 
 
 def _nothing() -> None:

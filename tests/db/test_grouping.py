@@ -8,15 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.db.engine import Database, Transaction
 from app.domain.errors import Unavailable
 
+Commit = Callable[[], Any]
+
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+def commits() -> list[Commit]:
+    """Those that were made."""
+    return []
+
+
+@pytest.fixture
+def database(tmp_path: Path, commits: list[Commit]) -> Database:
+    def commit(work: Commit) -> Any:
+        commits.append(work)
+        return work()
+
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}", commit)
     database.write(lambda tx: tx.connection.execute(text("CREATE TABLE seen (n INTEGER PRIMARY KEY)")))
     return database
 
@@ -57,9 +70,8 @@ class Crowd:
         return [future.exception(30) or future.result(30) for future in futures]
 
 
-def test_writes_that_wait_together_are_committed_together(database: Database) -> None:
-    commits: list[object] = []
-    event.listen(database._writing, "commit", commits.append)
+def test_writes_that_wait_together_are_committed_together(database: Database, commits: list[Commit]) -> None:
+    commits.clear()
     with closing(database), ThreadPoolExecutor(8) as pool:
         came = Crowd(database).come(pool, *(lambda tx, n=n: note(tx, n) for n in range(1, 6)))
     assert came == [1, 2, 3, 4, 5]
@@ -77,6 +89,26 @@ def test_one_that_fails_is_undone_alone(database: Database) -> None:
     assert [came[0], came[2]] == [1, 2]
     assert isinstance(came[1], KeyError)
     assert seen(database) == [0, 1, 2]
+
+
+def test_who_writes_alone_and_fails_leaves_nothing_and_harms_no_later_one(database: Database) -> None:
+    def fails(tx: Transaction) -> None:
+        note(tx, 1)
+        raise KeyError("no")
+
+    def breaks(tx: Transaction) -> None:
+        note(tx, 2)
+        driver: Any = tx.connection.connection.driver_connection
+        driver.close()
+        note(tx, 3)
+
+    with closing(database):
+        for work, error in ((fails, KeyError), (breaks, DBAPIError)):
+            with pytest.raises(error):
+                database.write(work)
+            assert seen(database) == []
+            database.write(lambda tx: note(tx, 0))
+            database.write(lambda tx: tx.connection.execute(text("DELETE FROM seen")))
 
 
 def test_where_all_is_undone_nobody_is_told_otherwise(database: Database) -> None:
