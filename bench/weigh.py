@@ -71,7 +71,7 @@ def _carry_out(url: str, folder: Path, count: int) -> None:
         crew.progress(holder, job, 30)
         crew.progress(holder, job, 60)
         crew.deliver(holder, job)
-        Download(tools.tools).run(job.id)
+        Download(tools.tools).run()
     database.close()
 
 

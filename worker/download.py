@@ -1,4 +1,4 @@
-"""Fetch, check and store the pictures of a request."""
+"""Fetch, check and store the pictures of requests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from worker.house import house
 
 
 @celery.task(name=DOWNLOAD)
-def run(request_id: str) -> None:
-    """Carry out the download, where it is due and nobody else is at it."""
-    house().download.run(request_id)
+def run() -> None:
+    """Carry out the downloads that are due and that nobody else is at."""
+    house().download.run()

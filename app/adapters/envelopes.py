@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import uuid
 from collections.abc import Mapping
@@ -15,23 +14,19 @@ from celery import Celery
 
 
 class Envelope:
-    """The messages of one task: `text` is one of them, `queue` the list in Redis that it belongs to."""
+    """The messages of one task, which is told nothing: `text` is one of them, `queue` the list in Redis that it belongs to."""
 
     def __init__(self, celery: Celery, task: str) -> None:
         self.queue: str = celery.amqp.router.route({}, task)["queue"].name
-        message = _as_sent(celery, task, self.queue)
-        self._message = message
-        self._embedded = json.loads(base64.b64decode(message["body"]))[2]
+        self._message = _as_sent(celery, task, self.queue)
 
-    def text(self, args: tuple[str, ...], headers: Mapping[str, Any]) -> str:
+    def text(self, headers: Mapping[str, Any]) -> str:
         """A message that no other is like: workers tell them apart by their ids and tags."""
         task_id = str(uuid.uuid4())
-        body = base64.b64encode(json.dumps([args, {}, self._embedded]).encode()).decode()
-        told = {"id": task_id, "root_id": task_id, "argsrepr": repr(args), **headers}
+        told = {"id": task_id, "root_id": task_id, **headers}
         return json.dumps(
             {
                 **self._message,
-                "body": body,
                 "headers": {**self._message["headers"], **told},
                 "properties": {
                     **self._message["properties"],

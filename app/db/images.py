@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.db.engine import Transaction
@@ -34,34 +34,25 @@ class StoredImage:
 _PICTURE: list[ColumnElement[Any]] = [
     images.c[name] for name in ("position", "file", "source_url", "width", "height", "bytes", "sha256")
 ]
-_ADD = insert(images).inline()
+_ADD = Prepared(
+    insert(images).inline(),
+    ("job_id", "position", "file", "source_url", "width", "height", "bytes", "sha256", "created_at"),
+)
 _OF_JOB = Prepared(select(*_PICTURE).where(images.c.job_id == bindparam("job_id")).order_by(images.c.position))
 _OF_FILE = Prepared(select(*_PICTURE).where(images.c.file == bindparam("file")))
-_named = files.c.name.in_(bindparam("names", expanding=True))
-_INTEND = insert(files).inline()
-_INTENDED = select(files.c.name).where(_named, files.c.created_at > GIVEN_UP).with_for_update()
-_FORGET_INTENDED = delete(files).where(_named)
-_UPLOADS_OF = select(uploads).where(uploads.c.job_id == bindparam("job_id"))
+_named = files.c.name == bindparam("name")
+_INTEND = Prepared(insert(files).inline(), ("name", "job_id", "created_at"))
+_INTENDED = Prepared(select(files.c.name).where(_named, files.c.created_at > GIVEN_UP).with_for_update())
+_FORGET_INTENDED = Prepared(delete(files).where(_named))
+_PLACE = (uploads.c.job_id, uploads.c.attempt, uploads.c.position)
+_UPLOADS_OF = Prepared(select(*_PLACE).where(uploads.c.job_id == bindparam("job_id")))
 
 
 def add(tx: Transaction, job_id: str, pictures: Sequence[StoredImage]) -> None:
     """Write down the pictures of a job that completes, and that their files are no longer in the making."""
-    rows = [
-        {
-            "job_id": job_id,
-            "position": p.position,
-            "file": p.file,
-            "source_url": p.source_url,
-            "width": p.width,
-            "height": p.height,
-            "bytes": p.bytes,
-            "sha256": p.sha256,
-            "created_at": tx.now,
-        }
-        for p in pictures
-    ]
-    tx.connection.execute(_ADD, rows)
-    forget_intended(tx, [p.file for p in pictures])
+    for picture in pictures:
+        _ADD.change(tx.connection, {"job_id": job_id, "created_at": tx.now, **asdict(picture)})
+    forget_intended(tx, [picture.file for picture in pictures])
 
 
 def of_job(connection: Connection, job_id: str) -> list[StoredImage]:
@@ -77,12 +68,13 @@ def of_file(connection: Connection, file: str) -> StoredImage | None:
 
 def intend(tx: Transaction, job_id: str, names: Sequence[str]) -> None:
     """Write down the files a download is about to make, so that a crash leaves none that nobody knows of."""
-    tx.connection.execute(_INTEND, [{"name": name, "job_id": job_id, "created_at": tx.now} for name in names])
+    for name in names:
+        _INTEND.change(tx.connection, {"name": name, "job_id": job_id, "created_at": tx.now})
 
 
 def hold_intended(tx: Transaction, names: Sequence[str]) -> bool:
     """True where all of these files are still meant to be kept, which nobody can change before the commit."""
-    return len(tx.connection.execute(_INTENDED, {"names": list(names)}).all()) == len(names)
+    return all(_INTENDED.row(tx.connection, {"name": name}) for name in names)
 
 
 def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
@@ -98,7 +90,8 @@ def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
 
 def forget_intended(tx: Transaction, names: Iterable[str]) -> None:
     """The files of these names are gone."""
-    tx.connection.execute(_FORGET_INTENDED, {"names": list(names)})
+    for name in names:
+        _FORGET_INTENDED.change(tx.connection, {"name": name})
 
 
 def reserve_upload(tx: Transaction, place: UploadPlace, stale_before_ms: int) -> bool:
@@ -136,14 +129,14 @@ def has_upload(connection: Connection, place: UploadPlace) -> bool:
 
 def uploads_of(connection: Connection, job_id: str) -> list[UploadPlace]:
     """Every upload for this job, complete or not."""
-    return _places(connection, _UPLOADS_OF, {"job_id": job_id})
+    return [UploadPlace(*row) for row in _UPLOADS_OF.rows(connection, {"job_id": job_id})]
 
 
 def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[UploadPlace]:
     """Uploads begun before `before_ms` whose job has ended, went back to the line or is gone."""
     in_use = exists().where(jobs.c.id == uploads.c.job_id, jobs.c.status.in_(("processing", "downloading")))
-    query = select(uploads).where(uploads.c.created_at < before_ms, ~in_use)
-    return _places(connection, query.order_by(uploads.c.created_at).limit(limit))
+    query = select(*_PLACE).where(uploads.c.created_at < before_ms, ~in_use).order_by(uploads.c.created_at)
+    return [UploadPlace(*row) for row in connection.execute(query.limit(limit))]
 
 
 def forget_uploads(tx: Transaction, places: Iterable[UploadPlace]) -> None:
@@ -158,9 +151,3 @@ def _at(place: UploadPlace) -> ColumnElement[bool]:
         uploads.c.attempt == place.attempt,
         uploads.c.position == place.position,
     )
-
-
-def _places(
-    connection: Connection, query: Select[Any], parameters: Mapping[str, Any] | None = None
-) -> list[UploadPlace]:
-    return [UploadPlace(row.job_id, row.attempt, row.position) for row in connection.execute(query, parameters)]

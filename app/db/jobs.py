@@ -81,6 +81,10 @@ _FIND, _FIND_TO_CHANGE = Prepared(_find), Prepared(_find.with_for_update())
 _due = (WAITING, jobs.c.due_at <= NOW)
 ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(literal_column("1"))
 _ANYONE = Prepared(ANYONE)
+_download_due = (DOWNLOADING, jobs.c.due_at <= NOW)
+_ANY_DOWNLOAD = Prepared(select(literal(1)).where(*_download_due).limit(literal_column("1")))
+_downloads = select(*COLUMNS).where(*_download_due).order_by(jobs.c.due_at).limit(literal_column("2"))
+_DOWNLOADS = Prepared(_downloads.with_for_update(skip_locked=True))
 _before = or_(
     jobs.c.place < bindparam("place"), and_(jobs.c.place == bindparam("place"), jobs.c.id < bindparam("job_id"))
 )
@@ -159,10 +163,14 @@ def ahead_of(connection: Connection, job: Job, most: int) -> int:
     return int(_AHEAD.one(connection, values)[0])
 
 
-def downloads_due(connection: Connection, limit: int) -> list[str]:
-    """Ids of the jobs whose pictures nobody is fetching, though it is time."""
-    query = select(jobs.c.id).where(DOWNLOADING, jobs.c.due_at <= NOW)
-    return list(connection.execute(query.order_by(jobs.c.due_at).limit(limit)).scalars())
+def any_download_due(connection: Connection) -> bool:
+    """True where there is a job whose pictures nobody is fetching, though it is time."""
+    return _ANY_DOWNLOAD.row(connection) is not None
+
+
+def downloads_to_claim(tx: Transaction) -> list[Job]:
+    """The first two jobs whose pictures nobody is fetching, though it is time; nobody else claims them meanwhile."""
+    return [made(row) for row in _DOWNLOADS.rows(tx.connection)]
 
 
 def overdue(connection: Connection, limit: int) -> list[Job]:

@@ -7,8 +7,11 @@ and whoever lost the lease leaves nothing behind.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from app import logs
@@ -36,7 +39,21 @@ JUDGING_MS = 10_000  # a picture of 40 million pixels takes 2 s to decode and pa
 
 SCANNING_MS = 20_000  # where there is a scanner: more than it may take
 
+TURN_S = 1.0  # then whoever told the worker to end is heard, and others have their turn
+
 log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A download that is ours, and the `names` that its files will have, which are written down before any is made."""
+
+    job: Job
+    names: Sequence[str]
+    more_are_due: bool
+
+
+ClaimNext = Callable[[Transaction], Claim | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +78,27 @@ class Download:
         self.requeueing = Requeueing(tools)
         self.sources = Sources(tools)
 
-    def run(self, request_id: str) -> None:
-        """Fetch and keep the request's pictures, if that is due and nobody else is at it.
+    def run(self) -> None:
+        """Fetch and keep the pictures of whatever is due and nobody else is at, one request after the other.
 
-        Safe at any time, any number of times and in parallel. Raises Unavailable where the database cannot be reached;
-        the job is then due again by itself.
+        Safe at any time, any number of times and in parallel. Where more is due than one, somebody else is woken for it; and
+        after `TURN_S` (s) it ends. Raises Unavailable where the database cannot be reached; the job is then due again by itself.
         """
-        claimed = self.tools.database.write(lambda tx: self._claim(tx, request_id))
-        if claimed is None:
-            return
-        job, names = claimed
-        tries = self.tools.settings.max_download_attempts
-        if job.download_attempt > tries:  # nobody lived to say what went wrong
-            self._fail(job, f"The download was begun {tries} times and never came to an end.")
-            return
-        try:
-            left = self._carry_out(job, names)
-        except (PictureError, OSError) as error:
-            self._failed(job, error)
-        else:
-            discard(self.tools, left)
+        ends = time.monotonic() + TURN_S
+        claim = self.tools.database.write(self._claim)
+        while claim is not None:
+            if claim.more_are_due:
+                self.tools.tasks.download()
+            claim = self._bring_home(claim, partial(self._claim, before_s=ends))
+        if time.monotonic() >= ends:
+            self.tools.tasks.download()
 
-    def _claim(self, tx: Transaction, request_id: str) -> tuple[Job, list[str]] | None:
-        """Take the download; with it come the names that its files will have, which are written down before any is made."""
-        job = jobs.find(tx.connection, request_id)
-        if job is None:
+    def _claim(self, tx: Transaction, before_s: float = math.inf) -> Claim | None:
+        """Take the first download that is due; None where none is, and by our clock (s) after `before_s`."""
+        due = jobs.downloads_to_claim(tx) if time.monotonic() < before_s else ()
+        if not due:
             return None
+        job = due[0]
         count = len(job.sources or ())
         claimed = steps.take(
             self.tools,
@@ -103,15 +115,28 @@ class Download:
         names = [file_name(job.id, tx.now + position) for position in range(count)]
         if names:
             images.intend(tx, job.id, names)
-        return claimed, names
+        return Claim(claimed, names, len(due) > 1)
 
-    def _carry_out(self, job: Job, names: Sequence[str]) -> Sequence[UploadPlace]:
-        """Returns the uploads that are of no use any more."""
+    def _bring_home(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
+        """Returns what is to be brought home next."""
+        tries = self.tools.settings.max_download_attempts
+        try:
+            if claim.job.download_attempt > tries:  # nobody lived to say what went wrong
+                raise PictureError(f"The download was begun {tries} times and never came to an end.")
+            return self._carry_out(claim, claim_next)
+        except (PictureError, OSError) as error:
+            self._failed(claim.job, error)
+        return self.tools.database.write(claim_next)
+
+    def _carry_out(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
+        job = claim.job
         if not job.sources:
             raise PictureError("The extension named no picture.")
         with contextlib.ExitStack() as files:
             made = [self._make(job, url, files) for url in job.sources]
-            return self._keep(job, made, names)
+            left, after = self._keep(claim, made, claim_next)
+        discard(self.tools, left)
+        return after
 
     def _make(self, job: Job, url: str, files: contextlib.ExitStack) -> Made:
         settings = self.tools.settings
@@ -121,19 +146,25 @@ class Download:
             limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
             return Made(url, staged, self.tools.studio(source, staged.file, limits))
 
-    def _keep(self, job: Job, made: Sequence[Made], names: Sequence[str]) -> Sequence[UploadPlace]:
+    def _keep(
+        self, claim: Claim, made: Sequence[Made], claim_next: ClaimNext
+    ) -> tuple[Sequence[UploadPlace], Claim | None]:
+        """Returns the uploads that are of no use any more, and what was claimed next, by the same commit."""
         try:
-            for each, name in zip(made, names, strict=True):
+            for each, name in zip(made, claim.names, strict=True):
                 self.tools.store.publish(each.staged, name)
         except (PictureError, OSError):
-            self._remove(names)
+            self._remove(claim.names)
             raise
+
+        def work(tx: Transaction) -> tuple[Sequence[UploadPlace] | None, Claim | None]:
+            return self._complete(tx, claim.job, made, claim.names), claim_next(tx)
+
         # What is raised here removes nothing: nobody knows then whether the commit was made.
-        left = self.tools.database.write(lambda tx: self._complete(tx, job, made, names))
+        left, after = self.tools.database.write(work)
         if left is None:
-            self._remove(names)
-            return ()
-        return left
+            self._remove(claim.names)
+        return left or (), after
 
     def _complete(
         self, tx: Transaction, job: Job, made: Sequence[Made], names: Sequence[str]
@@ -176,7 +207,13 @@ class Download:
         sentence = str(error) if isinstance(error, PictureError) else f"The disk failed: {error.strerror}."
         retryable = error.retryable if isinstance(error, PictureError) else True
         wait_ms = error.retry_after_ms if isinstance(error, PictureError) else None
-        log.warning("A download failed", action="download.failed", request_id=job.id, problem=sentence)
+        log.warning(
+            "A download failed",
+            action="download.failed",
+            request_id=job.id,
+            correlation_id=job.correlation_id,
+            problem=sentence,
+        )
         if retryable and job.download_attempt < self.tools.settings.max_download_attempts:
             self.tools.database.write(lambda tx: self._put_off(tx, job, wait_ms or 0))
         else:

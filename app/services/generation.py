@@ -79,7 +79,7 @@ class Generation:
             if moved is None:
                 return self._late_result(tx, holder, _found(tx, report))
             fleet.succeeded(tx, holder.extension_id)
-            tx.after_commit(lambda: self.tools.tasks.download(moved.id))
+            tx.after_commit(self.tools.tasks.download)
             tx.after_commit(self.tools.tasks.assign)
             return None
 

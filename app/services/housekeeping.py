@@ -83,11 +83,8 @@ class Housekeeping:
 
     def wake(self) -> None:
         """Send again what should have been sent: the message may be lost, or its sender may have died before."""
-        due = self.tools.database.read(lambda c: jobs.downloads_due(c, BATCH))
-        # What waits to be taken need not be sent again: behind a backlog of doubles, every new download would wait too.
-        if due and len(due) > self.tools.tasks.downloads_waiting():
-            for job_id in due:
-                self.tools.tasks.download(job_id)
+        if self.tools.database.read(jobs.any_download_due):
+            self.tools.tasks.download()
         if self.tools.database.read(jobs.anyone_waiting):
             self.tools.tasks.assign()
 

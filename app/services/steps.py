@@ -48,7 +48,8 @@ def take(
         events.append(tx, job, fact)
     if was_held_by is not None:
         slots.recount(tx, was_held_by)
-    tx.after_commit(lambda: tools.bus.changed(change(job)))
+    if step is not Step.FETCH:  # which looks the same to whoever watches
+        tx.after_commit(lambda: tools.bus.changed(change(job)))
     if fact is not None:
         tx.after_commit(lambda: _tell_the_log(step, job))
     return job

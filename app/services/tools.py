@@ -19,11 +19,8 @@ class Tasks(Protocol):
     def assign(self) -> None:
         """Somebody waits, or somebody is free: look who can be given to whom."""
 
-    def download(self, request_id: str) -> None:
-        """The pictures of this request are to be fetched."""
-
-    def downloads_waiting(self) -> int:
-        """How many wakes for downloads nobody has taken yet; 0 where that cannot be seen."""
+    def download(self) -> None:
+        """Pictures are to be fetched: look whose."""
 
 
 class Bus(Protocol):

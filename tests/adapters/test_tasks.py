@@ -51,24 +51,26 @@ def test_a_wake_names_its_task_and_goes_to_its_queue(
 ) -> None:
     token = correlation_id.set("correlation-1")
     tasks.assign()
-    tasks.download("request-1")
+    tasks.download()
     correlation_id.reset(token)
     background.close(10)
-    ((headers, args),) = sent(client, DISPATCH)
-    assert (headers["task"], args, headers[CORRELATION_HEADER]) == (ASSIGN, [], "correlation-1")
-    ((headers, args),) = sent(client, DOWNLOAD_QUEUE)
-    assert (headers["task"], args, headers[CORRELATION_HEADER]) == (DOWNLOAD, ["request-1"], "correlation-1")
+    for queue, task in ((DISPATCH, ASSIGN), (DOWNLOAD_QUEUE, DOWNLOAD)):
+        ((headers, args),) = sent(client, queue)
+        assert (headers["task"], args, headers[CORRELATION_HEADER]) == (task, [], "correlation-1")
 
 
 def test_wakes_that_nobody_takes_do_not_pile_up_and_go_stale_by_no_clock(redis_url: str, client: redis.Redis) -> None:
     celery = configured(dataclasses.replace(Settings.from_env({}), redis_url=redis_url))
     for _ in range(ENOUGH + 5):
         background = Background("test")
-        CeleryTasks(celery, background, client).assign()
+        tasks = CeleryTasks(celery, background, client)
+        tasks.assign()
+        tasks.download()
         background.close(10)
-    messages = sent(client, DISPATCH)
-    assert len(messages) == ENOUGH
-    assert all(headers["expires"] is None for headers, _ in messages)
+    for queue in (DISPATCH, DOWNLOAD_QUEUE):
+        messages = sent(client, queue)
+        assert len(messages) == ENOUGH
+        assert all(headers["expires"] is None for headers, _ in messages)
 
 
 def test_the_tasks_that_are_sent_by_name_are_there() -> None:
@@ -80,19 +82,7 @@ def test_the_tasks_that_are_sent_by_name_are_there() -> None:
 def test_nobody_fails_or_waits_where_redis_is_away(background: Background) -> None:
     settings = dataclasses.replace(Settings.from_env({}), redis_url="redis://127.0.0.1:1/0")
     tasks = CeleryTasks(configured(settings), background, redis_client(settings.redis_url))
-    for n in range(20):
+    for _ in range(20):
         tasks.assign()
-        tasks.download(f"request-{n}")
+        tasks.download()
     background.close(0)
-    assert tasks.downloads_waiting() == 0
-
-
-def test_wakes_that_nobody_has_taken_are_counted(
-    tasks: CeleryTasks, background: Background, client: redis.Redis
-) -> None:
-    assert tasks.downloads_waiting() == 0
-    tasks.download("request-1")
-    tasks.download("request-2")
-    tasks.assign()
-    background.close(10)
-    assert tasks.downloads_waiting() == 2

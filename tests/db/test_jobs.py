@@ -70,6 +70,25 @@ def test_a_step_with_the_wrong_lease_changes_nothing(database: Database) -> None
     assert late is None
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_two_that_look_for_downloads_at_once_find_others(database: Database) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(3):
+            job_id = add(database).id
+            database.write(partial(jobs.move, job_id=job_id, step=Step.ASSIGN))
+            database.write(partial(jobs.move, job_id=job_id, step=Step.GENERATED))
+
+        def look(tx: Transaction) -> list[str]:
+            return [job.id for job in jobs.downloads_to_claim(tx)]
+
+        def look_both(tx: Transaction) -> tuple[list[str], list[str]]:
+            return look(tx), pool.submit(database.write, look).result(30)
+
+        first, second = database.write(look_both)
+    assert (len(first), len(second)) == (2, 1)
+    assert not set(first) & set(second)
+
+
 def test_models_are_listed_once_however_many_wait(database: Database) -> None:
     for model in ("b", "a", "b", "c"):
         add(database, model=model)

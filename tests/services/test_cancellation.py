@@ -59,7 +59,7 @@ def test_what_has_ended_otherwise_stays_so(crew: Crew, end: str) -> None:
     else:
         crew.deliver(holder, job)
         crew.bench.fetch.answers[PICTURE] = PNG
-        crew.house.download.run(job.id)
+        crew.house.download.run()
     before = crew.now(job)
     with pytest.raises(AlreadyFinished, match=f"already {end}"):
         crew.house.cancellation.cancel(job.id)

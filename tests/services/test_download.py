@@ -6,6 +6,7 @@ import base64
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -17,6 +18,7 @@ from app.db.jobs import Job
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
 from app.domain.tokens import UploadPlace
+from app.services import download
 from app.services.download import JUDGING_MS, Download
 from tests.support.downloads import OTHER, PNG, URL, run, stored, upload, uploads
 from tests.support.fakes import Bench
@@ -142,12 +144,51 @@ def test_an_extension_that_is_gone_is_not_told(bench: Bench) -> None:
 
 def test_running_again_and_running_what_is_not_due_changes_nothing(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
-    Download(bench.tools).run("550e8400-e29b-41d4-a716-446655440000")
+    Download(bench.tools).run()
     waiting = processing(bench)
     assert run(bench, waiting) == waiting
     job = run(bench, downloading(bench, URL))
     assert run(bench, job) == job
     assert len(bench.fetch.asked) == 1
+
+
+def test_one_run_brings_home_whatever_is_due(bench: Bench) -> None:
+    bench.fetch.answers = {URL: PNG, OTHER: b"rubbish"}
+    jobs = [downloading(bench, URL), downloading(bench, OTHER), downloading(bench, URL)]
+    Download(bench.tools).run()
+    assert [found(bench.database, job).status for job in jobs] == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
+
+
+def test_where_more_is_due_somebody_else_is_woken(bench: Bench) -> None:
+    bench.fetch.answers[URL] = PNG
+    run(bench, downloading(bench, URL))
+    assert bench.tasks.downloads == 0
+    downloading(bench, URL)
+    run(bench, downloading(bench, URL))
+    assert bench.tasks.downloads == 1
+
+
+def test_a_run_ends_after_its_turn_and_has_the_rest_brought_home(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "TURN_S", 0.0)
+    bench.fetch.answers[URL] = PNG
+    jobs = [downloading(bench, URL) for _ in range(2)]
+    for status in (Status.DOWNLOADING, Status.COMPLETED):
+        bench.tasks.downloads = 0
+        Download(bench.tools).run()
+        assert [found(bench.database, job).status for job in jobs] == [Status.COMPLETED, status]
+        assert bench.tasks.downloads > 0
+
+
+def test_the_next_download_is_claimed_by_the_commit_that_ends_the_last(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.fetch.answers[URL] = PNG
+    for _ in range(3):
+        downloading(bench, URL)
+    write = Mock(side_effect=bench.database.write)
+    monkeypatch.setattr(bench.database, "write", write)
+    Download(bench.tools).run()
+    assert write.call_count == 4
 
 
 def test_a_claim_lasts_as_long_as_the_download_may(bench: Bench) -> None:

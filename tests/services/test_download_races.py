@@ -24,7 +24,7 @@ def test_of_many_workers_one_downloads(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     job = downloading(bench, URL)
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda _: Download(bench.tools).run(job.id), range(12)))
+        list(pool.map(lambda _: Download(bench.tools).run(), range(12)))
     assert bench.fetch.asked == [URL]
     assert found(bench.database, job).status is Status.COMPLETED
     assert facts(bench, job).count("ImageGeneratedEvent") == 1
@@ -35,7 +35,7 @@ def test_a_download_that_is_overtaken_leaves_only_the_files_of_the_other(bench: 
     def overtaken() -> bytes:
         bench.fetch.answers[URL] = PNG
         make_due(bench, job)
-        Download(bench.tools).run(job.id)
+        Download(bench.tools).run()
         return PNG
 
     bench.fetch.answers[URL] = overtaken

@@ -93,7 +93,7 @@ def test_second_thoughts_after_the_result(crew: Crew, report: Callable[..., Repo
     changes_nothing(crew, holder, report(job.id))
     changes_nothing(crew, holder, report(job.id, lease=job.lease))
     crew.bench.fetch.answers[PICTURE] = PNG
-    crew.house.download.run(job.id)
+    crew.house.download.run()
     assert crew.now(job).status is Status.COMPLETED
     changes_nothing(crew, holder, report(job.id))
 
@@ -116,7 +116,7 @@ def test_a_result_of_somebody_else_is_not_confirmed(crew: Crew) -> None:
     other = crew.join("other")
     crew.deliver(holder, job)
     crew.bench.fetch.answers[PICTURE] = PNG
-    crew.house.download.run(job.id)
+    crew.house.download.run()
     changes_nothing(crew, other, REPORTS[1](job.id))
 
 

@@ -72,7 +72,7 @@ def hostile(bench: Bench) -> Bench:
 
 def run(bench: Bench, *urls: str) -> Job:
     job = downloading(bench, *urls)
-    Download(bench.tools).run(job.id)
+    Download(bench.tools).run()
     return found(bench.database, job)
 
 
@@ -114,5 +114,5 @@ def test_a_host_that_recovers_is_fetched_from_after_all(hostile: Bench, host: Ho
     job = run(patient, host.url("fail-once"))
     assert job.status is Status.DOWNLOADING
     set_values(hostile.database, job, due_at=0)
-    Download(patient.tools).run(job.id)
+    Download(patient.tools).run()
     assert found(hostile.database, job).status is Status.COMPLETED

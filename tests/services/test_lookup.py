@@ -36,7 +36,7 @@ def test_a_request_that_is_done_shows_its_pictures(crew: Crew) -> None:
     crew.deliver(holder, job)
     assert crew.house.lookup.view(job.id) == View(crew.now(job))
     crew.bench.fetch.answers[PICTURE] = PNG
-    crew.house.download.run(job.id)
+    crew.house.download.run()
     view = crew.house.lookup.view(job.id)
     assert (view.job.status, len(view.images), view.waiting) == (Status.COMPLETED, 1, None)
     assert crew.house.lookup.picture(view.images[0].file) == view.images[0]

@@ -119,7 +119,7 @@ def test_a_user_may_store_so_many_bytes(crew: Crew) -> None:
     job = crew.taken(user="ann")
     crew.bench.fetch.answers["https://images.example/a.png"] = png(8, 8)
     crew.deliver(holder, job)
-    crew.house.download.run(job.id)
+    crew.house.download.run()
     stored = sum(image.bytes for image in crew.house.lookup.view(job.id).images)
     assert stored > 0
     limited(crew, quota_stored_bytes=stored + 1).order("ann")

@@ -21,7 +21,7 @@ MOST = {
     "hand over": {"sqlite": 5, "postgresql": 7},
     "progress": {"sqlite": 1, "postgresql": 2},
     "result": {"sqlite": 3, "postgresql": 5},
-    "download": {"sqlite": 10, "postgresql": 12},
+    "download": {"sqlite": 11, "postgresql": 13},
     "idle heartbeat": {"sqlite": 1, "postgresql": 1},
     "heartbeat at work": {"sqlite": 5, "postgresql": 6},
     "status": {"sqlite": 1, "postgresql": 1},
@@ -55,7 +55,7 @@ def download(crew: Crew) -> Callable[[], object]:
     holder, job = crew.at_work()
     picture = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
     crew.house.generation.report(holder, ImageGenerated(job.id, (picture,)))
-    return lambda: crew.house.download.run(job.id)
+    return crew.house.download.run
 
 
 def idle_heartbeat(crew: Crew) -> Callable[[], object]:

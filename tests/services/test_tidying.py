@@ -70,7 +70,7 @@ def test_files_that_were_never_made_are_forgotten_too(bench: Bench) -> None:
 def test_pictures_of_a_completed_request_stay(bench: Bench) -> None:
     bench.fetch.answers[URL] = png(8, 8)
     job = downloading(bench, URL)
-    Download(bench.tools).run(job.id)
+    Download(bench.tools).run()
     kept = bench.files()
     # not even a row that is left over can make a sweep take them
     bench.database.write(lambda tx: images.intend(tx, job.id, kept))

@@ -152,7 +152,7 @@ def test_what_the_service_really_says_is_as_described(client: FlaskClient, house
     assert {offer["requestId"] for offer in offers} == {done, gone}
     bench.fetch.answers[URL] = png(8, 8)
     house.generation.report(Holder("e", "connection-1"), messages.ImageGenerated(done, (URL,)))
-    house.download.run(done)
+    house.download.run()
     house.cancellation.cancel(gone)
     told = [*offers, *bench.bus.sent("image_generation_confirmed"), *bench.bus.sent("cancel_generation")]
     assert len(told) == 4

@@ -25,7 +25,7 @@ def path(bench: Bench, house: House) -> str:
     jobs_made.connected(bench)
     job = jobs_made.processing(bench)
     jobs_made.generated(bench, job, "data:image/png;base64," + b64encode(png()).decode())
-    house.download.run(job.id)
+    house.download.run()
     [image] = house.lookup.view(job.id).images
     return f"/generated-images/{image.file}"
 

@@ -204,6 +204,6 @@ def picture(bench: Bench, house: House) -> str:
     jobs_made.connected(bench)
     job = jobs_made.generated(bench, jobs_made.processing(bench), URL)
     bench.fetch.answers[URL] = png(8, 8)
-    house.download.run(job.id)
+    house.download.run()
     [image] = house.lookup.view(job.id).images
     return f"/generated-images/{image.file}"

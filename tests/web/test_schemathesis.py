@@ -113,8 +113,7 @@ def known(bench: Bench, house: House) -> Known:
     bench.fetch.answers[URL] = png(8, 8)
     jobs_made.generated(bench, completed, URL)
     jobs_made.generated(bench, failed, "data:image/png;base64,AAAA")
-    house.download.run(completed.id)
-    house.download.run(failed.id)
+    house.download.run()
     house.cancellation.cancel(cancelled.id)
     views = [house.lookup.view(job.id) for job in (completed, failed, cancelled)]
     assert [view.job.status for view in views] == ["completed", "failed", "cancelled"]
