@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, case, exists, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, exists, literal, select, update
 
 from app.db import jobs, moving
 from app.db.engine import Transaction
@@ -16,9 +16,11 @@ from app.db.tables import jobs as table
 
 # What is asked for each offer and each heartbeat is built once.
 _HELD = Prepared(select(*jobs.COLUMNS).where(table.c.holder == bindparam("extension_id"), PROCESSING))
+_under_lease = (table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"), PROCESSING)
+_IS_OFFER = Prepared(select(literal(1)).where(*_under_lease, ~table.c.handed_over))
 _IN_HAND = Prepared(
     update(table)
-    .where(table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"), PROCESSING)
+    .where(*_under_lease)
     .values(lease_until=moving.capped(bindparam("until", type_=BigInteger)), handed_over=True)
 )
 # whether `extension_id` has any job in hand
@@ -34,6 +36,11 @@ def over(connection: Connection, limit: int) -> list[Job]:
     """Jobs whose holder's lease is over."""
     query = select(*jobs.COLUMNS).where(PROCESSING, table.c.lease_until <= jobs.NOW)
     return jobs.listed(connection, query.order_by(table.c.lease_until).limit(limit))
+
+
+def is_offer(connection: Connection, job_id: str, lease: str) -> bool:
+    """True where nobody knows yet that whoever was given the job under this lease has it in hand."""
+    return _IS_OFFER.row(connection, {"job_id": job_id, "held_lease": lease}) is not None
 
 
 def in_hand(tx: Transaction, job_id: str, lease: str, moment_ms: int) -> None:

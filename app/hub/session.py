@@ -50,7 +50,7 @@ class Session:
         self.settings = house.settings
         self.hub_id = hub_id
         self._entry = entry
-        self._proofs: list[Offer] = []  # that are not noted yet
+        self._proofs: list[tuple[float, Offer]] = []  # that are not noted yet, and when they came
         self._bad = 0  # messages in a row that nobody can understand
 
     def run(self) -> None:
@@ -113,8 +113,9 @@ class Session:
                         self._take(holder, received)
                     else:
                         self._mind_silence()
-                    self._note_proofs()
+                    self._note_proofs(self._proof_after_s)
         finally:
+            self._note_proofs(0)
             self._goodbye()
 
     def _welcome(self, hello: Authenticate) -> None:
@@ -188,20 +189,30 @@ class Session:
         else:
             self.connection.close(REPLACED, "replaced by a newer connection")
 
-    def _note_proofs(self) -> None:
-        """What cannot be noted now is noted at the next turn; meanwhile a report proves as much."""
-        self._proofs += self.connection.proven()
+    def _note_proofs(self, after_s: float) -> None:
+        """Note those that came `after_s` ago or earlier: soon a report may prove as much, and is a commit anyway.
+
+        What cannot be noted now is noted at the next turn.
+        """
+        now_s = time.monotonic()
+        self._proofs += [(now_s, offer) for offer in self.connection.proven()]
         try:
-            while self._proofs:
-                self.house.generation.handed_over(self._proofs[0].request_id, self._proofs[0].lease)
+            while self._proofs and self._proofs[0][0] <= now_s - after_s:
+                _, offer = self._proofs[0]
+                self.house.generation.handed_over(offer.request_id, offer.lease)
                 del self._proofs[0]
         except Unavailable:
             log.warning("Proofs of receipt could not be noted", action="offer.unnoted", offers=len(self._proofs))
 
+    @property
+    def _proof_after_s(self) -> float:
+        """Long before the offer's own lease is over."""
+        return min(SHORT_TURN_S, self.settings.offer_timeout_ms / 5000)
+
     def _turn_s(self) -> float:
         """How long to listen before there is something else to do: ten thousand that turn each second are a busy core."""
         if self._proofs:
-            return SHORT_TURN_S
+            return self._proof_after_s
         silence_s = self.connection.silence_s
         due_s = self._ping_after_s if silence_s < self._ping_after_s else self.settings.heartbeat_timeout_ms / 1000
         return max(SHORT_TURN_S, due_s - silence_s)

@@ -125,9 +125,12 @@ class Generation:
         self.tools.database.write(work)
 
     def handed_over(self, request_id: str, lease: str) -> None:
-        """The extension has the offer in hand: its lease now lasts as long as it may be silent."""
+        """The extension has the offer in hand: its lease now lasts as long as it may be silent.
 
-        self.tools.database.write(lambda tx: leases.in_hand(tx, request_id, lease, self._silent_until(tx)))
+        Mostly it has reported by now, which has said as much.
+        """
+        if self.tools.database.read(lambda c: leases.is_offer(c, request_id, lease)):
+            self.tools.database.write(lambda tx: leases.in_hand(tx, request_id, lease, self._silent_until(tx)))
 
     def _silent_until(self, tx: Transaction) -> int:
         return tx.now + self.tools.settings.request_timeout_ms

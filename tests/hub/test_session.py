@@ -83,7 +83,9 @@ class Flaky:
         self.done.append(what)
 
 
-def live(connection: FakeConnection, *, coming: Flaky, proofs: Flaky, reports: Flaky) -> None:
+def live(
+    connection: FakeConnection, *, coming: Flaky, proofs: Flaky, reports: Flaky, offer_timeout_ms: int = 0
+) -> None:
     def connected(hello: Any, socket: Any, check: Callable[[], object], token_id: str | None) -> Any:
         check()
         coming.note(hello.extension_id)
@@ -91,7 +93,9 @@ def live(connection: FakeConnection, *, coming: Flaky, proofs: Flaky, reports: F
 
     gate = SimpleNamespace(admit_extension=lambda address, extension_id, shown: None, access=None)
     house = SimpleNamespace(
-        settings=dataclasses.replace(Settings.from_env({}), heartbeat_timeout_ms=60_000),
+        settings=dataclasses.replace(
+            Settings.from_env({}), heartbeat_timeout_ms=60_000, offer_timeout_ms=offer_timeout_ms
+        ),
         extensions=SimpleNamespace(connected=connected, disconnected=lambda connection_id: None),
         generation=SimpleNamespace(
             handed_over=lambda request_id, lease: proofs.note(lease),
@@ -117,6 +121,13 @@ def test_what_was_heard_is_dealt_with_before_a_proof_counts() -> None:
     both = Flaky(0)
     live(FakeConnection(HELLO, FAILURE), coming=Flaky(0), proofs=both, reports=both)
     assert both.done == ["It crashed", "lease-1"]
+
+
+def test_a_proof_is_noted_some_time_later_or_when_the_session_ends() -> None:
+    both = Flaky(0)
+    connection = FakeConnection(HELLO, FAILURE, FAILURE)
+    live(connection, coming=Flaky(0), proofs=both, reports=both, offer_timeout_ms=60_000)
+    assert both.done == ["It crashed", "It crashed", "lease-1"]
 
 
 def test_a_report_waits_for_the_database() -> None:

@@ -11,6 +11,7 @@ from app.domain.messages import ImageGenerated, ImageGenerationConfirmed
 from app.domain.states import Status
 from tests.support.crew import PICTURE, Crew
 from tests.support.downloads import PNG
+from tests.support.statements import noted
 
 MINUTE = 60_000
 
@@ -56,6 +57,15 @@ def test_an_offer_that_arrived_is_held_for_as_long_as_its_holder_may_be_silent(c
     held = crew.now(job)
     assert held.handed_over
     assert (held.lease_until or 0) >= now + crew.house.settings.request_timeout_ms
+
+
+def test_an_offer_that_was_reported_upon_is_not_noted_as_arrived_once_more(crew: Crew) -> None:
+    holder = crew.join()
+    job = crew.offered()
+    crew.progress(holder, job, 1)
+    with noted("UPDATE") as changes:
+        crew.house.generation.handed_over(job.id, job.lease or "")
+    assert changes == []
 
 
 def test_a_sign_of_another_offer_proves_nothing(crew: Crew) -> None:
