@@ -7,6 +7,8 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
@@ -18,6 +20,16 @@ _ENCODER = json.JSONEncoder(allow_nan=False, default=repr)
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
+
+
+@contextmanager
+def about(told: str | None) -> Iterator[None]:
+    """Lines that are written inside carry this correlation id."""
+    token = correlation_id.set(told)
+    try:
+        yield
+    finally:
+        correlation_id.reset(token)
 
 
 def well_formed(text: str | None) -> bool:

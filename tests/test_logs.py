@@ -120,19 +120,16 @@ def test_an_exception_is_part_of_its_line() -> None:
 
 def test_the_correlation_id_stands_on_every_line() -> None:
     with logged() as lines:
-        token = logs.correlation_id.set("correlation-1")
-        logs.get("app").info("ours")
-        logging.getLogger("library").warning("theirs")
-        logs.correlation_id.reset(token)
+        with logs.about("correlation-1"):
+            logs.get("app").info("ours")
+            logging.getLogger("library").warning("theirs")
         logs.get("app").info("after it")
     assert [line.get("correlation_id") for line in lines] == ["correlation-1", "correlation-1", None]
 
 
 def test_a_line_may_name_another_correlation_id() -> None:
-    with logged() as lines:
-        token = logs.correlation_id.set("correlation-1")
+    with logged() as lines, logs.about("correlation-1"):
         logs.get("app").info("of another", correlation_id="correlation-2")
-        logs.correlation_id.reset(token)
     assert [line["correlation_id"] for line in lines] == ["correlation-2"]
 
 

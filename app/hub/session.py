@@ -145,11 +145,8 @@ class Session:
             self._understood(True)
             if isinstance(message, Report):
                 request_id, correlation_id = message.request_id, message.correlation_id
-            token = logs.correlation_id.set(correlation_id)
-            try:
+            with logs.about(correlation_id):
                 self._once_possible(partial(self._act, holder, message))
-            finally:
-                logs.correlation_id.reset(token)
         except Refusal as refusal:
             self._refuse(refusal, request_id)
             if isinstance(refusal, MalformedMessage):

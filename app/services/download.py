@@ -89,7 +89,8 @@ class Download:
         while claim is not None:
             if claim.more_are_due:
                 self.tools.tasks.download()
-            claim = self._bring_home(claim, partial(self._claim, before_s=ends))
+            with logs.about(claim.job.correlation_id):
+                claim = self._bring_home(claim, partial(self._claim, before_s=ends))
         if time.monotonic() >= ends:
             self.tools.tasks.download()
 
@@ -207,13 +208,7 @@ class Download:
         sentence = str(error) if isinstance(error, PictureError) else f"The disk failed: {error.strerror}."
         retryable = error.retryable if isinstance(error, PictureError) else True
         wait_ms = error.retry_after_ms if isinstance(error, PictureError) else None
-        log.warning(
-            "A download failed",
-            action="download.failed",
-            request_id=job.id,
-            correlation_id=job.correlation_id,
-            problem=sentence,
-        )
+        log.warning("A download failed", action="download.failed", request_id=job.id, problem=sentence)
         if retryable and job.download_attempt < self.tools.settings.max_download_attempts:
             self.tools.database.write(lambda tx: self._put_off(tx, job, wait_ms or 0))
         else:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import redis
 
+from app import logs
 from app.adapters.background import Background
 from app.adapters.redis_clients import redis_client
 from app.adapters.tasks import ASSIGN, CORRELATION_HEADER, DOWNLOAD, ENOUGH, CeleryTasks
 from app.config import Settings
-from app.logs import correlation_id
 from celery_config import DISPATCH, configured
 from celery_config import DOWNLOAD as DOWNLOAD_QUEUE
 
@@ -49,10 +49,9 @@ def sent(client: redis.Redis, queue: str) -> list[tuple[dict[str, Any], list[Any
 def test_a_wake_names_its_task_and_goes_to_its_queue(
     tasks: CeleryTasks, background: Background, client: redis.Redis
 ) -> None:
-    token = correlation_id.set("correlation-1")
-    tasks.assign()
-    tasks.download()
-    correlation_id.reset(token)
+    with logs.about("correlation-1"):
+        tasks.assign()
+        tasks.download()
     background.close(10)
     for queue, task in ((DISPATCH, ASSIGN), (DOWNLOAD_QUEUE, DOWNLOAD)):
         ((headers, args),) = sent(client, queue)

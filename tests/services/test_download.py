@@ -11,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 from PIL import Image
 
+from app import logs
 from app.adapters.fetch_errors import AddressRefused
 from app.db import events, images
 from app.db.images import StoredImage
@@ -157,6 +158,19 @@ def test_one_run_brings_home_whatever_is_due(bench: Bench) -> None:
     jobs = [downloading(bench, URL), downloading(bench, OTHER), downloading(bench, URL)]
     Download(bench.tools).run()
     assert [found(bench.database, job).status for job in jobs] == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
+
+
+def test_what_is_logged_of_a_download_carries_its_request_s_correlation_id(bench: Bench) -> None:
+    seen: list[str | None] = []
+
+    def answer() -> bytes:
+        seen.append(logs.correlation_id.get())
+        return PNG
+
+    bench.fetch.answers[URL] = answer
+    with logs.about("of-whoever-woke-us"):
+        job = run(bench, downloading(bench, URL))
+    assert seen == [job.correlation_id]
 
 
 def test_where_more_is_due_somebody_else_is_woken(bench: Bench) -> None:
