@@ -9,6 +9,7 @@ from flask import Flask
 
 from app import logs
 from app.adapters.buckets import TIMEOUT_S, Buckets
+from app.adapters.commands import Commands
 from app.adapters.redis_clients import redis_client
 from app.config import Settings
 from app.hub import routes
@@ -58,7 +59,9 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     app = Application("app", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=settings.max_body_bytes, PUBLIC_URL=settings.public_url)
     app.extensions["house"] = house
-    gate = Gate(house.access, Buckets(redis_client(settings.redis_url, TIMEOUT_S)), settings.limits.auth_failures)
+    gate = Gate(
+        house.access, Buckets(Commands(redis_client(settings.redis_url, TIMEOUT_S))), settings.limits.auth_failures
+    )
     app.extensions["hub"] = hub = Hub(house, gate)
     guard.install(app)
     errors.install(app)

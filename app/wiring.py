@@ -12,6 +12,7 @@ from gevent.threadpool import ThreadPool
 from app.adapters.background import Background
 from app.adapters.bus import RedisBus
 from app.adapters.chance import SystemChance
+from app.adapters.commands import Commands
 from app.adapters.http import Fetcher
 from app.adapters.redis_clients import redis_client
 from app.adapters.scanner import ClamdScanner, NoScanner
@@ -67,12 +68,12 @@ class House:
 
 def real_tools(settings: Settings) -> Tools:
     """The adapters that touch the world."""
-    background, client = Background("hints"), redis_client(settings.redis_url)
+    background, commands = Background("hints"), Commands(redis_client(settings.redis_url))
     return Tools(
         settings=settings,
         database=Database(settings.database_url, _committer(), green=is_module_patched("socket")),
-        tasks=CeleryTasks(configured(settings), background, client),
-        bus=RedisBus(client, background),
+        tasks=CeleryTasks(configured(settings), background, commands),
+        bus=RedisBus(commands, background),
         store=LocalStore(settings.storage_path),
         fetch=Fetcher(settings.image_source_allowlist),
         scanner=ClamdScanner(settings.clamav_url) if settings.clamav_url else NoScanner(),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import redis
 
 from app import logs
-from app.adapters.commands import Script
+from app.adapters.commands import Commands, Script
 from app.domain.buckets import SECOND_US, Bucket, take
 
 TIMEOUT_S = 0.2
@@ -61,8 +61,8 @@ class Taken:
 class Buckets:
     """Takes tokens from named buckets."""
 
-    def __init__(self, client: redis.Redis, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._script = Script(client, SCRIPT)
+    def __init__(self, commands: Commands, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._script = Script(commands, SCRIPT)
         self._now_s = now_s
         self._again_at = float("-inf")
         self._away = False

@@ -12,7 +12,7 @@ import redis
 
 from app import logs
 from app.adapters.background import Background
-from app.adapters.commands import ask
+from app.adapters.commands import Commands
 from app.adapters.redis_clients import patient_client
 
 CHANGES = "imagefleet:changes"
@@ -33,8 +33,8 @@ def hub_channel(hub_id: str) -> str:
 class RedisBus:
     """The speaking side."""
 
-    def __init__(self, client: redis.Redis, background: Background) -> None:
-        self._client = client
+    def __init__(self, commands: Commands, background: Background) -> None:
+        self._commands = commands
         self._background = background
 
     def to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
@@ -43,7 +43,7 @@ class RedisBus:
         An error proves nothing either way, so it counts as heard: the offer's own short lease decides.
         """
         try:
-            return int(ask(self._client, "PUBLISH", hub_channel(hub_id), json.dumps(message))) > 0
+            return int(self._commands.ask("PUBLISH", hub_channel(hub_id), json.dumps(message))) > 0
         except redis.RedisError as problem:
             log.warning("Redis did not take a message", action="bus.failed", problem=str(problem))
             return True
@@ -51,12 +51,12 @@ class RedisBus:
     def changed(self, change: Mapping[str, Any]) -> None:
         """Tell everybody who watches; of several changes of one job that wait to be sent, the newest is enough."""
         key = f"changed:{change['requestId']}"
-        self._background.soon(key, lambda: ask(self._client, "PUBLISH", CHANGES, json.dumps(change)))
+        self._background.soon(key, lambda: self._commands.ask("PUBLISH", CHANGES, json.dumps(change)))
 
     def answers(self) -> bool:
         """True where Redis answers at the moment."""
         try:
-            return bool(self._client.ping())
+            return bool(self._commands.ask("PING"))
         except redis.RedisError:
             return False
 

@@ -1,11 +1,12 @@
 """Commands to Redis as bare as they can be: for what is asked at every step of every request.
 
-redis-py keeps times and counts for observers around each command, which costs as much again as the command. Here are the
-same pool and the same connections, and nothing around them.
+redis-py keeps times and counts for observers around each command and around each loan of a connection, which costs as much
+again as the command. Here are the same connections, and nothing around them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -14,20 +15,41 @@ import redis
 from redis.exceptions import NoScriptError
 
 
-def ask(client: redis.Redis, *command: str | int) -> Any:
-    """Redis's answer to one command. Raises RedisError; then it may or may not have been carried out."""
-    pool = client.connection_pool
-    connection: Any = pool.get_connection()
-    try:
-        connection.send_command(*command)
-        return connection.read_response()
-    except redis.ResponseError:
-        raise  # a whole answer: the connection is as good as before
-    except BaseException:
-        connection.disconnect()  # an answer that comes late must not be taken for the next one's
-        raise
-    finally:
-        pool.release(connection)
+class Commands:
+    """Asks Redis over connections of a client's pool, which stay here; there are as many as ever asked at one moment."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._idle: list[Any] = []
+
+    def ask(self, *command: str | int) -> Any:
+        """Redis's answer to one command. Raises RedisError; then it may or may not have been carried out."""
+        connection = self._take()
+        try:
+            connection.send_command(*command)
+            answer = connection.read_response()
+        except redis.ResponseError:
+            self._idle.append(connection)  # a whole answer: the connection is as good as before
+            raise
+        except BaseException:
+            self._give_up(connection)  # an answer that comes late must not be taken for the next one's
+            raise
+        self._idle.append(connection)
+        return answer
+
+    def _take(self) -> Any:
+        """A connection that stands, and on which nothing is waiting to be read."""
+        while self._idle:
+            connection = self._idle.pop()
+            with contextlib.suppress(redis.RedisError):
+                if not connection.can_read():
+                    return connection
+            self._give_up(connection)
+        return self._client.connection_pool.get_connection()
+
+    def _give_up(self, connection: Any) -> None:
+        connection.disconnect()
+        self._client.connection_pool.release(connection)
 
 
 class Script:
@@ -36,14 +58,14 @@ class Script:
     It is called by its SHA-1; a Redis that does not know it yet is sent the text.
     """
 
-    def __init__(self, client: redis.Redis, text: str) -> None:
-        self._client = client
+    def __init__(self, commands: Commands, text: str) -> None:
+        self._commands = commands
         self._text = text
         self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, keys: Sequence[str], args: Sequence[str | int]) -> Any:
-        """What the script returns. Raises as `ask`."""
+        """What the script returns. Raises as `Commands.ask`."""
         try:
-            return ask(self._client, "EVALSHA", self._sha, len(keys), *keys, *args)
+            return self._commands.ask("EVALSHA", self._sha, len(keys), *keys, *args)
         except NoScriptError:
-            return ask(self._client, "EVAL", self._text, len(keys), *keys, *args)
+            return self._commands.ask("EVAL", self._text, len(keys), *keys, *args)

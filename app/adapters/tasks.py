@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import redis
 from celery import Celery
 
 from app.adapters.background import Background
-from app.adapters.commands import Script
+from app.adapters.commands import Commands, Script
 from app.adapters.envelopes import Envelope
 from app.logs import correlation_id
 
@@ -29,11 +28,11 @@ class CeleryTasks:
     Wakes do not pile up while no worker takes them, and none goes stale by a clock: clocks differ.
     """
 
-    def __init__(self, celery: Celery, background: Background, client: redis.Redis) -> None:
+    def __init__(self, celery: Celery, background: Background, commands: Commands) -> None:
         self._background = background
         self._assign = Envelope(celery, ASSIGN)
         self._download = Envelope(celery, DOWNLOAD)
-        self._unless_enough = Script(client, UNLESS_ENOUGH)
+        self._unless_enough = Script(commands, UNLESS_ENOUGH)
 
     def assign(self) -> None:
         """Somebody waits, or somebody is free: look who can be given to whom."""

@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app.adapters.buckets import TIMEOUT_S, Buckets, Taken
+from app.adapters.commands import Commands
 from app.config import Settings
 from app.domain.access import Caller
 from app.domain.buckets import SECOND_US, Bucket
@@ -71,7 +72,7 @@ class TokenBucket(RateLimiter):
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage)
-        self._buckets = Buckets(cast(redis.Redis, cast(RedisStorage, storage).get_connection()))
+        self._buckets = Buckets(Commands(cast(redis.Redis, cast(RedisStorage, storage).get_connection())))
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         """Take `cost` tokens; `g.taken` has what came of it."""

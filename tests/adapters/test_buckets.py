@@ -16,6 +16,7 @@ import redis
 
 from app.adapters import buckets as module
 from app.adapters.buckets import PREFIX, TIMEOUT_S, Buckets, OwnBuckets
+from app.adapters.commands import Commands
 from app.adapters.redis_clients import redis_client
 from app.domain.buckets import SECOND_US, Bucket
 from tests.support.redis import running_redis
@@ -38,14 +39,14 @@ def given(buckets: Buckets, name: str, times: int, bucket: Bucket = SLOW) -> int
 
 
 def test_many_at_once_get_exactly_what_there_is(redis_url: str, name: str) -> None:
-    processes = [Buckets(redis_client(redis_url, 5.0)) for _ in range(4)]
+    processes = [Buckets(Commands(redis_client(redis_url, 5.0))) for _ in range(4)]
     with ThreadPoolExecutor(16) as pool:
         taken = list(pool.map(lambda n: processes[n % 4].take({name: SLOW}).given, range(200)))
     assert taken.count(True) == 20
 
 
 def test_tokens_come_back_one_by_one(client: redis.Redis, name: str) -> None:
-    buckets = Buckets(client)
+    buckets = Buckets(Commands(client))
     assert given(buckets, name, 25) == 20
     hour_us = 3600 * SECOND_US
     client.set(PREFIX + name, int(str(client.get(PREFIX + name))) - 2 * hour_us)  # two hours later
@@ -53,12 +54,12 @@ def test_tokens_come_back_one_by_one(client: redis.Redis, name: str) -> None:
 
 
 def test_a_bucket_that_is_full_again_is_forgotten(client: redis.Redis, name: str) -> None:
-    taken = Buckets(client).take({name: SLOW})
+    taken = Buckets(Commands(client)).take({name: SLOW})
     assert 0 < int(str(client.pttl(PREFIX + name))) <= taken.debts_us[0] / 1000 + 1
 
 
 def test_all_give_or_none(client: redis.Redis, name: str) -> None:
-    buckets, single = Buckets(client), Bucket.of(1, 3_600_000, 1)
+    buckets, single = Buckets(Commands(client)), Bucket.of(1, 3_600_000, 1)
     both = {name: SLOW, f"{name}-single": single}
     assert [buckets.take(both).given for _ in range(3)] == [True, False, False]
     assert given(buckets, name, 25) == 19
@@ -67,7 +68,7 @@ def test_all_give_or_none(client: redis.Redis, name: str) -> None:
 @pytest.mark.parametrize("kept", ["9" * 15 + "0", "nonsense", "-1"])
 def test_whatever_the_clock_did_a_bucket_is_never_worse_than_empty(client: redis.Redis, name: str, kept: str) -> None:
     client.set(PREFIX + name, kept)
-    taken = Buckets(client).take({name: SLOW})
+    taken = Buckets(Commands(client)).take({name: SLOW})
     assert 0 <= taken.debts_us[0] <= SLOW.deepest_us
 
 
@@ -85,7 +86,7 @@ def test_frozen_redis_is_waited_for_once_a_second_and_the_count_goes_on(
 ) -> None:
     url, pid = frail
     now = [1000.0]
-    buckets = Buckets(redis_client(url, TIMEOUT_S), lambda: now[0])
+    buckets = Buckets(Commands(redis_client(url, TIMEOUT_S)), lambda: now[0])
     assert given(buckets, name, 15) == 15
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
@@ -105,7 +106,7 @@ def test_frozen_redis_is_waited_for_once_a_second_and_the_count_goes_on(
 def test_a_redis_that_is_gone_and_comes_back_empty_is_used_at_once(client: redis.Redis, name: str) -> None:
     now = [1000.0]
     nowhere = redis_client("unix:///nonexistent/redis.sock", TIMEOUT_S)
-    buckets = Buckets(nowhere, lambda: now[0])
+    buckets = Buckets(Commands(nowhere), lambda: now[0])
     assert given(buckets, name, 25) == 20
     nowhere.connection_pool = client.connection_pool
     assert given(buckets, name, 25) == 0

@@ -14,6 +14,7 @@ import redis
 from app.adapters import bus
 from app.adapters.background import Background
 from app.adapters.bus import CHANGES, Listener, RedisBus, hub_channel
+from app.adapters.commands import Commands
 from app.adapters.redis_clients import redis_client
 from tests.support.waiting import until
 
@@ -53,7 +54,7 @@ def client(redis_url: str) -> redis.Redis:
 @pytest.fixture
 def speaker(client: redis.Redis) -> Iterator[RedisBus]:
     background = Background("test")
-    yield RedisBus(client, background)
+    yield RedisBus(Commands(client), background)
     background.close()
 
 
@@ -87,7 +88,7 @@ def test_where_nobody_listens_that_is_said(hub: str, speaker: RedisBus) -> None:
 
 
 def test_where_redis_is_away_nothing_is_certain(hub: str) -> None:
-    away = RedisBus(redis_client(NOWHERE, timeout_s=0.2), Background("test"))
+    away = RedisBus(Commands(redis_client(NOWHERE, timeout_s=0.2)), Background("test"))
     assert away.to_hub(hub, {"do": "echo"}) is True
     assert away.answers() is False
 
@@ -110,7 +111,7 @@ def test_of_changes_that_wait_to_be_sent_the_newest_is_enough(redis_url: str, hu
         def soon(self, key: str, action: Callable[[], object]) -> None:
             kept.append((key, action))
 
-    slow = RedisBus(client, Slow("test"))
+    slow = RedisBus(Commands(client), Slow("test"))
     slow.changed({"requestId": "a", "version": 2})
     slow.changed({"requestId": "a", "version": 3})
     slow.changed({"requestId": "b", "version": 1})

@@ -13,6 +13,7 @@ import redis
 
 from app import logs
 from app.adapters.background import Background
+from app.adapters.commands import Commands
 from app.adapters.redis_clients import redis_client
 from app.adapters.tasks import ASSIGN, CORRELATION_HEADER, DOWNLOAD, ENOUGH, CeleryTasks
 from app.config import Settings
@@ -36,7 +37,7 @@ def background() -> Background:
 @pytest.fixture
 def tasks(redis_url: str, background: Background, client: redis.Redis) -> CeleryTasks:
     settings = dataclasses.replace(Settings.from_env({}), redis_url=redis_url)
-    return CeleryTasks(configured(settings), background, client)
+    return CeleryTasks(configured(settings), background, Commands(client))
 
 
 def sent(client: redis.Redis, queue: str) -> list[tuple[dict[str, Any], list[Any]]]:
@@ -62,7 +63,7 @@ def test_wakes_that_nobody_takes_do_not_pile_up_and_go_stale_by_no_clock(redis_u
     celery = configured(dataclasses.replace(Settings.from_env({}), redis_url=redis_url))
     for _ in range(ENOUGH + 5):
         background = Background("test")
-        tasks = CeleryTasks(celery, background, client)
+        tasks = CeleryTasks(celery, background, Commands(client))
         tasks.assign()
         tasks.download()
         background.close(10)
@@ -80,7 +81,7 @@ def test_the_tasks_that_are_sent_by_name_are_there() -> None:
 
 def test_nobody_fails_or_waits_where_redis_is_away(background: Background) -> None:
     settings = dataclasses.replace(Settings.from_env({}), redis_url="redis://127.0.0.1:1/0")
-    tasks = CeleryTasks(configured(settings), background, redis_client(settings.redis_url))
+    tasks = CeleryTasks(configured(settings), background, Commands(redis_client(settings.redis_url)))
     for _ in range(20):
         tasks.assign()
         tasks.download()

@@ -9,6 +9,7 @@ import pytest
 
 from app.adapters.background import Background
 from app.adapters.bus import RedisBus, hub_channel
+from app.adapters.commands import Commands
 from app.adapters.redis_clients import redis_client
 from app.adapters.tasks import CeleryTasks
 from app.config import Settings
@@ -38,10 +39,11 @@ class Wired:
     def __init__(self, database: Database, folder: Path, redis_url: str) -> None:
         settings = Settings.from_env({"REDIS_URL": redis_url})
         client, background = redis_client(redis_url), AtOnce("hints")
+        commands = Commands(client)
         self.hub = client.pubsub()  # type: ignore[no-untyped-call]
         self.hub.subscribe(hub_channel(HUB))
         bench = fakes.bench(database, folder).with_tools(
-            bus=RedisBus(client, background), tasks=CeleryTasks(configured(settings), background, client)
+            bus=RedisBus(commands, background), tasks=CeleryTasks(configured(settings), background, commands)
         )
         self.crew = Crew.of(bench)
         self.http = create_app(settings, self.crew.house).test_client()
