@@ -14,10 +14,12 @@ DOWNLOAD = "download.run"
 ENOUGH = 1  # a wake that nobody has taken yet will see everything that is there by then
 CORRELATION_HEADER = "correlation_id"
 
-# Looking and sending are one step, and one way to Redis.
+# Looking and sending are one step, and one way to Redis for all wakes that are asked for at the same moment.
 UNLESS_ENOUGH = """
-if redis.call('LLEN', KEYS[1]) < tonumber(ARGV[1]) then
-  redis.call('LPUSH', KEYS[1], ARGV[2])
+for i, queue in ipairs(KEYS) do
+  if redis.call('LLEN', queue) < tonumber(ARGV[1]) then
+    redis.call('LPUSH', queue, ARGV[i + 1])
+  end
 end
 """
 
@@ -32,20 +34,25 @@ class CeleryTasks:
         self._background = background
         self._assign = Envelope(celery, ASSIGN)
         self._download = Envelope(celery, DOWNLOAD)
+        self._wanted: dict[Envelope, str | None] = {}  # wakes that were not sent yet, and on whose behalf
         self._unless_enough = Script(commands, UNLESS_ENOUGH)
 
     def assign(self) -> None:
         """Somebody waits, or somebody is free: look who can be given to whom."""
-        self._wake(ASSIGN, self._assign)
+        self._wake(self._assign)
 
     def download(self) -> None:
         """Pictures are to be fetched: look whose."""
-        self._wake(DOWNLOAD, self._download)
+        self._wake(self._download)
 
-    def _wake(self, task: str, envelope: Envelope) -> None:
-        told = {CORRELATION_HEADER: correlation_id.get()}
+    def _wake(self, envelope: Envelope) -> None:
+        self._wanted[envelope] = correlation_id.get()
+        self._background.soon("wakes", self._send)
 
-        def send() -> None:
-            self._unless_enough([envelope.queue], [ENOUGH, envelope.text(told)])
-
-        self._background.soon(task, send)
+    def _send(self) -> None:
+        queues, texts = [], []
+        while self._wanted:  # one after the other: others may put wakes there meanwhile
+            envelope, told = self._wanted.popitem()
+            queues.append(envelope.queue)
+            texts.append(envelope.text({CORRELATION_HEADER: told}))
+        self._unless_enough(queues, [ENOUGH, *texts])

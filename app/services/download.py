@@ -81,14 +81,16 @@ class Download:
     def run(self) -> None:
         """Fetch and keep the pictures of whatever is due and nobody else is at, one request after the other.
 
-        Safe at any time, any number of times and in parallel. Where more is due than one, somebody else is woken for it; and
-        after `TURN_S` (s) it ends. Raises Unavailable where the database cannot be reached; the job is then due again by itself.
+        Safe at any time, any number of times and in parallel. Where more is due than one, somebody else is woken, who does
+        the same. After `TURN_S` (s) it ends. Raises Unavailable where the database cannot be reached; the job is then due
+        again by itself.
         """
-        ends = time.monotonic() + TURN_S
+        ends, others_woken = time.monotonic() + TURN_S, False
         claim = self.tools.database.write(self._claim)
         while claim is not None:
-            if claim.more_are_due:
+            if claim.more_are_due and not others_woken:
                 self.tools.tasks.download()
+                others_woken = True
             with logs.about(claim.job.correlation_id):
                 claim = self._bring_home(claim, partial(self._claim, before_s=ends))
         if time.monotonic() >= ends:
