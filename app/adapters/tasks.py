@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from celery import Celery
 
 from app.adapters.background import Background
@@ -40,6 +42,7 @@ class CeleryTasks:
     def assign(self) -> None:
         """Somebody waits, or somebody is free: look who can be given to whom."""
         self._wake(self._assign)
+        time.sleep(0)  # under gevent it is sent now, and what else the client's answer takes comes after it
 
     def download(self) -> None:
         """Pictures are to be fetched: look whose."""

@@ -19,6 +19,7 @@ from app.adapters.tasks import ASSIGN, CORRELATION_HEADER, DOWNLOAD, ENOUGH, Cel
 from app.config import Settings
 from celery_config import DISPATCH, configured
 from celery_config import DOWNLOAD as DOWNLOAD_QUEUE
+from tests.support.under_gevent import ran_under_gevent
 
 
 @pytest.fixture
@@ -86,3 +87,22 @@ def test_nobody_fails_or_waits_where_redis_is_away(background: Background) -> No
         tasks.assign()
         tasks.download()
     background.close(0)
+
+
+def test_under_gevent_a_hand_off_is_woken_before_the_client_has_its_answer() -> None:
+    program = """
+        order = []
+        tasks = CeleryTasks(configured(Settings.from_env({})), Background("test"), None)
+        tasks._unless_enough = lambda queues, args: order.append("woken")
+        for _ in range(2):  # the first begins the thread too
+            tasks.assign()
+            order.append("answered")
+        print(*order)
+    """
+    opened = """
+from app.adapters.background import Background
+from app.adapters.tasks import CeleryTasks
+from app.config import Settings
+from celery_config import configured
+"""
+    assert ran_under_gevent(opened, program, given="") == ("woken answered woken answered\n", "")
