@@ -149,6 +149,10 @@ class Connection:
         """Have the message sent."""
         self._put(_Out(messages.encode(message)))
 
+    def answer(self, message: Message) -> None:
+        """Send what the session has to say, and nobody else."""
+        self._put_now(_Out(messages.encode(message)))
+
     def pass_on(self, body: Mapping[str, Any]) -> None:
         """Have a message sent that another process made."""
         self._put(_Out(messages.json_text(body)))
@@ -158,9 +162,9 @@ class Connection:
         self._put(_Out(messages.json_text(self._with_whole_address(body)), offer))
 
     def ping(self) -> None:
-        """Ask for a sign of life, unless one is asked for already."""
+        """Ask for a sign of life, unless one is asked for already; for the session alone."""
         if self._asked is None:
-            self._put(_Out())
+            self._put_now(_Out())
 
     def check_open(self) -> None:
         """Raises ConnectionClosed where the socket is closed, by us or as far as was read."""
@@ -230,8 +234,29 @@ class Connection:
             self.closing = True
             self._wire.close()
         elif begins:
-            # a Thread of threading costs 70 µs and waits until it has begun, this 10
-            _thread.start_new_thread(self._write, ())
+            self._begin_to_write()
+
+    def _put_now(self, out: _Out) -> None:
+        """Write it here and now, where nothing else is being written: whoever has the session has nothing else to do."""
+        with self._lock:
+            at_once = not (self.closing or self._writing)
+            if at_once:
+                self._writing = True
+        if not at_once:
+            self._put(out)
+        elif self._written(out):
+            self._go_on()
+
+    def _begin_to_write(self) -> None:
+        # a Thread of threading costs 70 µs and waits until it has begun, this 10
+        _thread.start_new_thread(self._write, ())
+
+    def _go_on(self) -> None:
+        """What was put there while an answer was written is for a writer of its own."""
+        with self._lock:
+            self._writing = bool(self._out)
+        if self._writing:
+            self._begin_to_write()
 
     def _next(self) -> _Out | None:
         with self._lock:
@@ -239,21 +264,29 @@ class Connection:
             return self._out.pop(0) if self._out else None
 
     def _write(self) -> None:
+        while (out := self._next()) is not None and self._written(out):
+            pass
+
+    def _written(self, out: _Out) -> bool:
+        """False where nothing can be written after it."""
         try:
-            while (out := self._next()) is not None:
-                if out.close is not None:
-                    self._ws.close(*out.close)
-                    self._parted.wait(PARTING_S)
-                    self._wire.close()
-                    return
-                if out.text is not None:
-                    self._ws.send(out.text)
+            if out.close is not None:
+                self._ws.close(*out.close)
+                self._parted.wait(PARTING_S)
+                self._wire.close()
+                return False
+            if out.text is not None:
+                self._ws.send(out.text)
+            if out.text is None or out.offer is not None:
                 self._prove(out.offer)
         except ConnectionClosed:
             self.closing = True  # whoever read that it is closed parts from it
+            return False
         except (ProtocolError, OSError):
             self.closing = True
             self._wire.close()
+            return False
+        return True
 
     def _prove(self, offer: Offer | None) -> None:
         """Send a ping behind offers that are not proven yet; one at a time, so that a pong is known to be its answer."""

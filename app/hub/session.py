@@ -176,13 +176,13 @@ class Session:
             log.info("An extension reports", action=message.type, request_id=message.request_id)
             answer = self.house.generation.report(holder, message)
             if answer is not None:
-                self.connection.send(answer)
+                self.connection.answer(answer)
 
     def _beat(self, holder: Holder, beat: Heartbeat) -> None:
         if beat.extension_id != holder.extension_id:
             raise Refusal("heartbeat.extensionId must be the one that you authenticated with.")
         if self.house.extensions.heard(holder, beat):
-            self.connection.send(messages.HeartbeatResponse(clock.now()))
+            self.connection.answer(messages.HeartbeatResponse(clock.now()))
         else:
             self.connection.close(REPLACED, "replaced by a newer connection")
 

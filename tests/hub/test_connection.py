@@ -11,10 +11,12 @@ import pytest
 from simple_websocket import ConnectionClosed, Server
 from wsproto.connection import ConnectionState
 
+from app.domain.messages import HeartbeatResponse
 from app.hub.connection import Connection, Offer
 from tests.support.waiting import until
 
 OFFER = Offer("one", "lease-1")
+NOW = "2026-01-01T00:00:00.000Z"
 
 
 class FakeServer:
@@ -158,6 +160,52 @@ def test_nobody_writes_where_nothing_waits() -> None:
         until(lambda: not connection._writing, what="the writer to be done")
     assert threading.active_count() <= before
     assert [json.loads(each)["number"] for each in server.sent if each.startswith('{"number')] == list(range(200))
+
+
+def test_what_the_session_answers_is_said_before_it_goes_on_and_what_comes_meanwhile_after_it() -> None:
+    server = FakeServer()
+    connection = Connection(cast(Server, server), "http://here")
+
+    def send(text: str) -> None:
+        server.sent.append(text)
+        if "heartbeat_response" in text:
+            connection.pass_on({"type": "meanwhile"})
+
+    server.send = send  # type: ignore[method-assign]
+    connection.answer(HeartbeatResponse(NOW))
+    assert json.loads(server.sent[0])["type"] == "heartbeat_response"
+    until(lambda: len(server.sent) > 1, what="what came meanwhile to be said")
+    assert json.loads(server.sent[1])["type"] == "meanwhile"
+
+
+def test_an_answer_waits_behind_what_is_being_said() -> None:
+    server = FakeServer()
+    connection = Connection(cast(Server, server), "http://here")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def send(text: str) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        server.sent.append(text)
+
+    server.send = send  # type: ignore[method-assign]
+    connection.pass_on({"type": "first"})
+    assert begun.wait(30)
+    connection.answer(HeartbeatResponse(NOW))
+    go_on.set()
+    until(lambda: len(server.sent) == 2, what="both to be said")
+    assert [json.loads(each)["type"] for each in server.sent] == ["first", "heartbeat_response"]
+
+
+def test_only_an_offer_is_followed_by_a_ping() -> None:
+    server = FakeServer()
+    connection = Connection(cast(Server, server), "http://here")
+    connection.answer(HeartbeatResponse(NOW))
+    connection.pass_on({"type": "cancel_generation"})
+    connection.offer(OFFER, {"type": "generate_image"})
+    until(lambda: "Ping" in server.sent)
+    kinds = [each if each == "Ping" else json.loads(each)["type"] for each in server.sent]
+    assert kinds == ["heartbeat_response", "cancel_generation", "generate_image", "Ping"]
 
 
 def test_whoever_does_not_read_just_now_is_not_waited_for_long() -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from simple_websocket import ConnectionClosed
 
+from app.adapters.chance import SystemChance
 from app.config import Settings
 from app.domain.errors import Unavailable
 from app.domain.messages import Message
@@ -62,6 +63,8 @@ class FakeConnection:
     def send(self, message: Message) -> None:
         self.sent.append(message.type)
 
+    answer = send
+
     def close(self, code: int, reason: str) -> None:
         self.closed = code
 
@@ -93,6 +96,7 @@ def live(
 
     gate = SimpleNamespace(admit_extension=lambda address, extension_id, shown: None, access=None)
     house = SimpleNamespace(
+        tools=SimpleNamespace(chance=SystemChance()),
         settings=dataclasses.replace(
             Settings.from_env({}), heartbeat_timeout_ms=60_000, offer_timeout_ms=offer_timeout_ms
         ),
