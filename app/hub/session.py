@@ -31,7 +31,8 @@ from app.services.generation import Holder
 from app.wiring import House
 
 SHORT_TURN_S = 1.0
-PING_AFTER_S = 15.0
+PING_AFTER_S = 25.0  # whoever sends heartbeats every 20 s is not asked for signs of life
+PING_SPREAD = 0.2
 ANSWER_S = 1.0  # whoever is there answers a ping sooner, or does not read just now
 UNAVAILABLE_TRIES = 10
 UNAVAILABLE_PAUSE_S = 1.0
@@ -52,6 +53,9 @@ class Session:
         self._entry = entry
         self._proofs: list[tuple[float, Offer]] = []  # that are not noted yet, and when they came
         self._bad = 0  # messages in a row that nobody can understand
+        # not for all who came at the same moment at the same moment: others would wait behind their pings
+        longest_s = min(PING_AFTER_S, self.settings.heartbeat_timeout_ms / 2000)
+        self._ping_after_s = longest_s * (1 - PING_SPREAD * house.tools.chance.jitter())
 
     def run(self) -> None:
         """The whole life. Returns when the socket is closed."""
@@ -213,10 +217,6 @@ class Session:
         silence_s = self.connection.silence_s
         due_s = self._ping_after_s if silence_s < self._ping_after_s else self.settings.heartbeat_timeout_ms / 1000
         return max(SHORT_TURN_S, due_s - silence_s)
-
-    @property
-    def _ping_after_s(self) -> float:
-        return min(PING_AFTER_S, self.settings.heartbeat_timeout_ms / 3000)
 
     def _mind_silence(self) -> None:
         silence_s = self.connection.silence_s

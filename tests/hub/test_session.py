@@ -11,7 +11,6 @@ from typing import Any, cast
 import pytest
 from simple_websocket import ConnectionClosed
 
-from app.adapters.chance import SystemChance
 from app.config import Settings
 from app.domain.errors import Unavailable
 from app.domain.messages import Message
@@ -21,6 +20,7 @@ from app.hub.entry import Entry
 from app.hub.session import Session
 from app.services.gate import Gate
 from app.wiring import House
+from tests.support.fakes import FakeChance
 
 HELLO = json.dumps({"type": "authenticate", "extensionId": "painter", "metadata": {"capabilities": []}})
 FAILURE = json.dumps({"type": "image_generation_failed", "requestId": "one", "error": "It crashed"})
@@ -36,11 +36,13 @@ class FakeConnection:
     def __init__(self, *said: str) -> None:
         self.said = list(said)
         self.sent: list[str] = []
+        self.listened_s: list[float] = []
         self.offers = [Offer("one", "lease-1")]
         self.closed: int | None = None
         self.gone = self.leaves = False
 
     def receive(self, timeout_s: float) -> str:
+        self.listened_s.append(timeout_s)
         if not self.said:
             raise ConnectionClosed
         return self.said.pop(0)
@@ -87,16 +89,24 @@ class Flaky:
 
 
 def live(
-    connection: FakeConnection, *, coming: Flaky, proofs: Flaky, reports: Flaky, offer_timeout_ms: int = 0
+    connection: FakeConnection,
+    *,
+    coming: Flaky,
+    proofs: Flaky,
+    reports: Flaky,
+    offer_timeout_ms: int = 0,
+    jitter: float = 0.0,
 ) -> None:
     def connected(hello: Any, socket: Any, check: Callable[[], object], token_id: str | None) -> Any:
         check()
         coming.note(hello.extension_id)
         return SimpleNamespace(held=())
 
+    chance = FakeChance()
+    chance.jitter_is = jitter
     gate = SimpleNamespace(admit_extension=lambda address, extension_id, shown: None, access=None)
     house = SimpleNamespace(
-        tools=SimpleNamespace(chance=SystemChance()),
+        tools=SimpleNamespace(chance=chance),
         settings=dataclasses.replace(
             Settings.from_env({}), heartbeat_timeout_ms=60_000, offer_timeout_ms=offer_timeout_ms
         ),
@@ -132,6 +142,14 @@ def test_a_proof_is_noted_some_time_later_or_when_the_session_ends() -> None:
     connection = FakeConnection(HELLO, FAILURE, FAILURE)
     live(connection, coming=Flaky(0), proofs=both, reports=both, offer_timeout_ms=60_000)
     assert both.done == ["It crashed", "It crashed", "lease-1"]
+
+
+@pytest.mark.parametrize(("jitter", "silent_s"), [(0.0, 25.0), (0.5, 22.5), (1.0, 20.0)])
+def test_those_who_came_together_are_not_pinged_together(jitter: float, silent_s: float) -> None:
+    connection = FakeConnection(HELLO)
+    connection.offers = []
+    live(connection, coming=Flaky(0), proofs=Flaky(0), reports=Flaky(0), jitter=jitter)
+    assert connection.listened_s[-1] == pytest.approx(silent_s)
 
 
 def test_a_report_waits_for_the_database() -> None:
