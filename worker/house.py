@@ -10,7 +10,7 @@ from celery import Task
 from celery.signals import task_postrun, task_prerun
 
 from app import logs
-from app.adapters.tasks import CORRELATION_HEADER
+from app.adapters.envelopes import CORRELATION_HEADER
 from app.config import Settings
 from app.wiring import House, build, real_tools
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
+
+CORRELATION_HEADER = "correlation_id"
+ID, TAG, CORRELATION_ID = "<id>", "<tag>", "<correlation id>"  # what is filled in
 
 
 class Envelope:
@@ -18,23 +20,15 @@ class Envelope:
 
     def __init__(self, celery: Celery, task: str) -> None:
         self.queue: str = celery.amqp.router.route({}, task)["queue"].name
-        self._message = _as_sent(celery, task, self.queue)
+        message = _as_sent(celery, task, self.queue)
+        message["headers"] |= {"id": ID, "root_id": ID, CORRELATION_HEADER: CORRELATION_ID}
+        message["properties"] |= {"correlation_id": ID, "delivery_tag": TAG}
+        self._text = json.dumps(message)
 
-    def text(self, headers: Mapping[str, Any]) -> str:
+    def text(self, correlation_id: str | None) -> str:
         """A message that no other is like: workers tell them apart by their ids and tags."""
-        task_id = str(uuid.uuid4())
-        told = {"id": task_id, "root_id": task_id, **headers}
-        return json.dumps(
-            {
-                **self._message,
-                "headers": {**self._message["headers"], **told},
-                "properties": {
-                    **self._message["properties"],
-                    "correlation_id": task_id,
-                    "delivery_tag": str(uuid.uuid4()),
-                },
-            }
-        )
+        text = self._text.replace(ID, str(uuid.uuid4())).replace(TAG, str(uuid.uuid4()))
+        return text.replace(f'"{CORRELATION_ID}"', json.dumps(correlation_id))
 
 
 def _as_sent(celery: Celery, task: str, queue: str) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from app.logs import correlation_id
 ASSIGN = "dispatch.assign"
 DOWNLOAD = "download.run"
 ENOUGH = 1  # a wake that nobody has taken yet will see everything that is there by then
-CORRELATION_HEADER = "correlation_id"
 
 # Looking and sending are one step, and one way to Redis for all wakes that are asked for at the same moment.
 UNLESS_ENOUGH = """
@@ -57,5 +56,5 @@ class CeleryTasks:
         while self._wanted:  # one after the other: others may put wakes there meanwhile
             envelope, told = self._wanted.popitem()
             queues.append(envelope.queue)
-            texts.append(envelope.text({CORRELATION_HEADER: told}))
+            texts.append(envelope.text(told))
         self._unless_enough(queues, [ENOUGH, *texts])

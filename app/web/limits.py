@@ -54,11 +54,12 @@ class Kind:
     tokens: int
     window_ms: int
     most: int
+    bucket: Bucket  # the same in other words
 
-    @property
-    def bucket(self) -> Bucket:
-        """The same as a bucket."""
-        return Bucket.of(self.tokens, self.window_ms, self.most)
+    @classmethod
+    def of(cls, whose: str, tokens: int, window_ms: int, most: int) -> Kind:
+        """The limit of so many requests."""
+        return cls(whose, tokens, window_ms, most, Bucket.of(tokens, window_ms, most))
 
     def refusal(self, wait_us: int) -> RateLimited:
         """What is said where it holds somebody up."""
@@ -93,7 +94,7 @@ class RateLimits:
     """Counts the submissions of one application."""
 
     def __init__(self, app: Flask, settings: Settings) -> None:
-        self.limits = settings.limits
+        self._counted = Counted(settings.limits)
         cast(dict[str, type[RateLimiter]], STRATEGIES)[STRATEGY] = TokenBucket
         self._limiter = Limiter(
             lambda: next(iter(g.counted)),
@@ -106,11 +107,11 @@ class RateLimits:
         # where a submission is known to be one.
         app.extensions.setdefault("limiter", set()).add(self._limiter)
         self._limiter.init_app(app)
-        self._item = parse(_as_text(self.limits))
+        self._item = parse(_as_text(settings.limits))
 
     def charge(self, caller: Caller, claimed_user: str) -> None:
         """One submission more. Raises RateLimited, with the time to come back."""
-        g.counted = dict(counted(self.limits, caller, claimed_user))
+        g.counted = self._counted.by(caller, claimed_user)
         # The strategy is asked itself: a view's decorator would work out anew which limits there are, at every request.
         if g.counted and not self._limiter.limiter.hit(self._item):
             kind, debt_us = _narrowest(g.counted, g.taken)
@@ -128,19 +129,31 @@ def charge(claimed_user: str) -> None:
     cast(RateLimits, current_app.extensions[EXTENSION]).charge(g.caller, claimed_user)
 
 
-def counted(limits: Limits, caller: Caller, claimed_user: str) -> Mapping[str, Kind]:
-    """The buckets that a submission is taken from, by name: the user's, everybody's; and the address's where nobody
-    has to prove who they are, for there one may call oneself many names."""
-    kinds: dict[str, Kind] = {}
-    window_ms, burst = limits.rate_window_ms, limits.rate_burst
-    if limits.rate_requests:
-        kinds[caller.limit_key(claimed_user)] = Kind("user", limits.rate_requests, window_ms, burst)
-    if limits.rate_per_address and not caller.known:
+class Counted:
+    """Which limits a submission counts against. Each is worked out once; None where there is no such limit."""
+
+    def __init__(self, limits: Limits) -> None:
+        window_ms, burst = limits.rate_window_ms, limits.rate_burst
         most = math.ceil(limits.rate_per_address * burst / (limits.rate_requests or burst))
-        kinds[f"address:{network(caller.address)}"] = Kind("address", limits.rate_per_address, window_ms, most)
-    if limits.rate_global:
-        kinds[EVERYBODY] = Kind(EVERYBODY, limits.rate_global, window_ms, limits.rate_global)
-    return kinds
+        self._user = _unless_none("user", limits.rate_requests, window_ms, burst)
+        self._address = _unless_none("address", limits.rate_per_address, window_ms, most)
+        self._everybody = _unless_none(EVERYBODY, limits.rate_global, window_ms, limits.rate_global)
+
+    def by(self, caller: Caller, claimed_user: str) -> Mapping[str, Kind]:
+        """The buckets that it is taken from, by name: the user's, everybody's; and the address's where nobody has to prove
+        who they are, for there one may call oneself many names."""
+        kinds: dict[str, Kind] = {}
+        if self._user:
+            kinds[caller.limit_key(claimed_user)] = self._user
+        if self._address and not caller.known:
+            kinds[f"address:{network(caller.address)}"] = self._address
+        if self._everybody:
+            kinds[EVERYBODY] = self._everybody
+        return kinds
+
+
+def _unless_none(whose: str, tokens: int, window_ms: int, most: int) -> Kind | None:
+    return Kind.of(whose, tokens, window_ms, most) if tokens else None
 
 
 def _narrowest(counted: Mapping[str, Kind], taken: Taken) -> tuple[Kind, int]:

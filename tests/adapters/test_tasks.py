@@ -14,8 +14,9 @@ import redis
 from app import logs
 from app.adapters.background import Background
 from app.adapters.commands import Commands
+from app.adapters.envelopes import CORRELATION_HEADER
 from app.adapters.redis_clients import redis_client
-from app.adapters.tasks import ASSIGN, CORRELATION_HEADER, DOWNLOAD, ENOUGH, CeleryTasks
+from app.adapters.tasks import ASSIGN, DOWNLOAD, ENOUGH, CeleryTasks
 from app.config import Settings
 from celery_config import DISPATCH, configured
 from celery_config import DOWNLOAD as DOWNLOAD_QUEUE

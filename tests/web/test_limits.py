@@ -20,7 +20,7 @@ from app.config import Settings
 from app.domain.access import Caller
 from app.factory import create_app
 from app.limits import Limits
-from app.web.limits import counted
+from app.web.limits import Counted
 from tests.support.fakes import Bench
 
 DEFAULTS = Settings.from_env({}).limits
@@ -175,8 +175,8 @@ def test_without_redis_a_limit_holds_all_the_same(bench: Bench) -> None:
 
 def test_whoever_has_proven_who_they_are_counts_as_that_and_not_as_an_address() -> None:
     known = Caller("203.0.113.7", "ann")
-    assert list(counted(DEFAULTS, known, "bob")) == ["user:ann", "everybody"]
-    assert list(counted(DEFAULTS, Caller("203.0.113.7"), "bob")) == [
+    assert list(Counted(DEFAULTS).by(known, "bob")) == ["user:ann", "everybody"]
+    assert list(Counted(DEFAULTS).by(Caller("203.0.113.7"), "bob")) == [
         "address:203.0.113.7:bob",
         "address:203.0.113.7",
         "everybody",
@@ -186,7 +186,7 @@ def test_whoever_has_proven_who_they_are_counts_as_that_and_not_as_an_address() 
 def test_an_address_may_send_what_five_users_may() -> None:
     limits = Settings.from_env({"RATE_LIMIT_MAX_REQUESTS": "30", "RATE_LIMIT_BURST": "60"}).limits
     assert isinstance(limits, Limits)
-    kinds = counted(limits, Caller("203.0.113.7"), "ann")
+    kinds = Counted(limits).by(Caller("203.0.113.7"), "ann")
     assert (kinds["address:203.0.113.7"].tokens, kinds["address:203.0.113.7"].most) == (150, 300)
 
 
