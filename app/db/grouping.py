@@ -135,7 +135,7 @@ def _driver(connection: Connection) -> sqlite3.Connection:
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
-    return error.sqlite_errorcode & PRIMARY == sqlite3.SQLITE_BUSY
+    return getattr(error, "sqlite_errorcode", 0) & PRIMARY == sqlite3.SQLITE_BUSY
 
 
 def _nothing() -> None:
