@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from app.db import jobs
 from app.db.engine import Transaction
 from app.db.jobs import Job
@@ -12,6 +14,7 @@ from app.services import steps
 from app.services.holders import tell_to_stop
 from app.services.requeueing import NOBODY_HOLDS
 from app.services.tools import Tools
+from app.services.waking import wake_if_anyone_waits
 
 
 class Cancellation:
@@ -46,7 +49,7 @@ class Cancellation:
             return self._final(job)
         if holder is not None:
             tell_to_stop(self.tools, tx, job)
-            tx.after_commit(self.tools.tasks.assign)
+            tx.after_commit(partial(wake_if_anyone_waits, self.tools))
         return done
 
     @staticmethod

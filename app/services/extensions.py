@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from app.db import fleet, jobs, leases, slots
+from app.db import fleet, leases, slots
 from app.db.engine import Transaction
 from app.db.fleet import Socket
 from app.db.jobs import Job
@@ -17,6 +17,7 @@ from app.services.generation import Holder
 from app.services.heard import Heard
 from app.services.requeueing import Requeueing
 from app.services.tools import Tools
+from app.services.waking import wake_if_anyone_waits
 
 SETTLED_MS = 5_000  # an extension's script may hear of an offer later than its browser answered the ping behind it
 BATCH = 200  # rows a commit: nobody waits long for any of them
@@ -59,7 +60,7 @@ class Extensions:
                 tx.after_commit(lambda: self._replace(before))
             held = self._resume(tx, hello, socket)
             slots.recount(tx, hello.extension_id)
-            tx.after_commit(self.tools.tasks.assign)
+            tx.after_commit(partial(wake_if_anyone_waits, self.tools))
             return Welcome(tuple(held))
 
         return self.tools.database.write(work)
@@ -121,8 +122,8 @@ class Extensions:
             held = [job for job in leases.held_by(tx.connection, holder.extension_id) if job.handed_over]
             self._renew(tx, [job for job in held if _mentions(beat, job, len(held))])
             self._give_back(tx, [job for job in held if _leaves_out(beat, job, tx.now)])
-            if beat.available and jobs.anyone_waiting(tx.connection):
-                tx.after_commit(self.tools.tasks.assign)
+            if beat.available:
+                tx.after_commit(partial(wake_if_anyone_waits, self.tools))
             return True
 
         return self.tools.database.write(work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from app.db import fleet, images, jobs, leases
@@ -28,6 +29,7 @@ from app.domain.states import Status, Step
 from app.services import steps
 from app.services.requeueing import Requeueing
 from app.services.tools import Tools
+from app.services.waking import wake_if_anyone_waits
 
 IMAGES_PATH = "/generated-images/"
 
@@ -80,7 +82,7 @@ class Generation:
                 return self._late_result(tx, holder, _found(tx, report))
             fleet.succeeded(tx, holder.extension_id)
             tx.after_commit(self.tools.tasks.download)
-            tx.after_commit(self.tools.tasks.assign)
+            tx.after_commit(partial(wake_if_anyone_waits, self.tools))
             return None
 
         return self.tools.database.write(work)

@@ -16,6 +16,7 @@ from app.services.extensions import Extensions
 from app.services.holders import tell_to_stop
 from app.services.requeueing import Requeueing
 from app.services.tools import Tools
+from app.services.waking import wake_if_anyone_waits
 
 BATCH = 200
 SWEEP = "sweep"
@@ -85,8 +86,7 @@ class Housekeeping:
         """Send again what should have been sent: the message may be lost, or its sender may have died before."""
         if self.tools.database.read(jobs.any_download_due):
             self.tools.tasks.download()
-        if self.tools.database.read(jobs.anyone_waiting):
-            self.tools.tasks.assign()
+        wake_if_anyone_waits(self.tools)
 
     def _put_off(self, tx: Transaction, pause_ms: int) -> None:
         settings = self.tools.settings

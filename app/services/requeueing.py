@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from app.db.engine import Transaction
@@ -11,6 +12,7 @@ from app.domain.events import ImageGenerationFailedEvent, ImageGenerationRequeue
 from app.domain.states import Step
 from app.services import steps
 from app.services.tools import Tools
+from app.services.waking import wake_if_anyone_waits
 
 NOBODY_HOLDS: dict[str, Any] = {
     "holder": None,
@@ -83,5 +85,5 @@ class Requeueing:
             **NOBODY_HOLDS,
         )
         if failed is not None and job.holder is not None:
-            tx.after_commit(self.tools.tasks.assign)
+            tx.after_commit(partial(wake_if_anyone_waits, self.tools))
         return failed

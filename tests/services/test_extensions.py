@@ -10,11 +10,6 @@ from app.domain.states import Status
 from tests.support.crew import Crew
 
 
-def test_an_extension_that_connects_wakes_those_who_assign(crew: Crew) -> None:
-    crew.join()
-    assert crew.bench.tasks.assigns == 1
-
-
 def test_what_an_extension_says_of_itself_is_kept(crew: Crew) -> None:
     crew.join("e1", "image-generation", "flux", max_concurrent=3, hub="hub-2")
     extension = crew.extension()

@@ -20,7 +20,7 @@ MOST = {
     "submit": {"sqlite": 3, "postgresql": 4},
     "hand over": {"sqlite": 5, "postgresql": 7},
     "progress": {"sqlite": 1, "postgresql": 2},
-    "result": {"sqlite": 3, "postgresql": 5},
+    "result": {"sqlite": 4, "postgresql": 6},  # one looks whether anybody waits for the slot
     "download": {"sqlite": 11, "postgresql": 13},
     "idle heartbeat": {"sqlite": 1, "postgresql": 1},
     "heartbeat at work": {"sqlite": 5, "postgresql": 6},
