@@ -83,8 +83,15 @@ ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit
 _ANYONE = Prepared(ANYONE)
 _download_due = (DOWNLOADING, jobs.c.due_at <= NOW)
 _ANY_DOWNLOAD = Prepared(select(literal(1)).where(*_download_due).limit(literal_column("1")))
-_downloads = select(*COLUMNS).where(*_download_due).order_by(jobs.c.due_at).limit(literal_column("2"))
-_DOWNLOADS = Prepared(_downloads.with_for_update(skip_locked=True))
+_second = (
+    select(literal(1))
+    .where(*_download_due)
+    .order_by(jobs.c.due_at)
+    .limit(literal_column("1"))
+    .offset(literal_column("1"))
+)
+_next = select(*COLUMNS, _second.correlate(None).scalar_subquery()).where(*_download_due).order_by(jobs.c.due_at)
+_NEXT_DOWNLOAD = Prepared(_next.limit(literal_column("1")).with_for_update(skip_locked=True))
 _before = or_(
     jobs.c.place < bindparam("place"), and_(jobs.c.place == bindparam("place"), jobs.c.id < bindparam("job_id"))
 )
@@ -121,7 +128,7 @@ def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | Non
     """Take `step` where the job still stands in one of its sources and its columns are as `held` says; None where not.
 
     This is the compare-and-set that every change of a job goes through. None is normal: someone was faster.
-    Beside plain values, `held` takes AtMost, and `values` take Raised and Capped (see `moving`).
+    Beside plain values, `values` take Raised and Capped (see `moving`).
     """
     statement, parameters = moving.statement(step, {} if held is None else held, values)
     row = statement.row(tx.connection, {"job_id": job_id, **parameters})
@@ -168,9 +175,16 @@ def any_download_due(connection: Connection) -> bool:
     return _ANY_DOWNLOAD.row(connection) is not None
 
 
-def downloads_to_claim(tx: Transaction) -> list[Job]:
-    """The first two jobs whose pictures nobody is fetching, though it is time; nobody else claims them meanwhile."""
-    return [made(row) for row in _DOWNLOADS.rows(tx.connection)]
+def next_download(tx: Transaction) -> tuple[Job, bool] | None:
+    """The first job whose pictures nobody is fetching, though it is time, and whether there are more; None where there is none.
+
+    Nobody else finds it before this transaction ends: they find the next one.
+    """
+    row = _NEXT_DOWNLOAD.row(tx.connection)
+    if row is None:
+        return None
+    *found, second = row
+    return made(found), second is not None
 
 
 def overdue(connection: Connection, limit: int) -> list[Job]:

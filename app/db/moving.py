@@ -20,13 +20,6 @@ Form = tuple[tuple[str, type], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class AtMost:
-    """As a condition: the column is `value` or less."""
-
-    value: int
-
-
-@dataclass(frozen=True, slots=True)
 class Raised:
     """As a new value: `value`, or what is there already where that is more."""
 
@@ -80,15 +73,14 @@ def _form(said: Mapping[str, Any]) -> Form:
 
 
 def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, AtMost | Raised | Capped) else value
+    return value.value if isinstance(value, Raised | Capped) else value
 
 
 def _condition(name: str, kind: type) -> ColumnElement[bool]:
     column = jobs.c[name]
     if kind is type(None):
         return column.is_(None)
-    told = bindparam(f"held_{name}", type_=column.type)
-    return column <= told if kind is AtMost else column == told
+    return column == bindparam(f"held_{name}", type_=column.type)
 
 
 def _value(name: str, kind: type) -> ColumnElement[Any]:

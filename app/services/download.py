@@ -20,7 +20,6 @@ from app.db import images, jobs
 from app.db.engine import Transaction
 from app.db.images import StoredImage
 from app.db.jobs import Job
-from app.db.moving import AtMost
 from app.domain import policy
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.events import ImageGeneratedEvent
@@ -98,17 +97,17 @@ class Download:
 
     def _claim(self, tx: Transaction, before_s: float = math.inf) -> Claim | None:
         """Take the first download that is due; None where none is, and by our clock (s) after `before_s`."""
-        due = jobs.downloads_to_claim(tx) if time.monotonic() < before_s else ()
-        if not due:
+        due = jobs.next_download(tx) if time.monotonic() < before_s else None
+        if due is None:
             return None
-        job = due[0]
+        job, more_are_due = due
         count = len(job.sources or ())
         claimed = steps.take(
             self.tools,
             tx,
             Step.FETCH,
             job.id,
-            {"due_at": AtMost(tx.now), "download_attempt": job.download_attempt},
+            {"due_at": job.due_at, "download_attempt": job.download_attempt},  # as it was found, whatever `tx.now` says
             lease=self.tools.chance.token(),
             download_attempt=job.download_attempt + 1,
             due_at=tx.now + longest_ms(self.tools.settings, count),
@@ -118,7 +117,7 @@ class Download:
         names = [file_name(job.id, tx.now + position) for position in range(count)]
         if names:
             images.intend(tx, job.id, names)
-        return Claim(claimed, names, len(due) > 1)
+        return Claim(claimed, names, more_are_due)
 
     def _bring_home(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
         """Returns what is to be brought home next."""

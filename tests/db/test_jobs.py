@@ -71,22 +71,32 @@ def test_a_step_with_the_wrong_lease_changes_nothing(database: Database) -> None
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_two_that_look_for_downloads_at_once_find_others(database: Database) -> None:
+def test_two_that_look_for_a_download_at_once_find_different_ones(database: Database) -> None:
     with ThreadPoolExecutor(1) as pool:
-        for _ in range(3):
+        for _ in range(2):
             job_id = add(database).id
             database.write(partial(jobs.move, job_id=job_id, step=Step.ASSIGN))
             database.write(partial(jobs.move, job_id=job_id, step=Step.GENERATED))
 
-        def look(tx: Transaction) -> list[str]:
-            return [job.id for job in jobs.downloads_to_claim(tx)]
+        def look_twice(tx: Transaction) -> list[tuple[jobs.Job, bool] | None]:
+            return [jobs.next_download(tx), pool.submit(database.write, jobs.next_download).result(30)]
 
-        def look_both(tx: Transaction) -> tuple[list[str], list[str]]:
-            return look(tx), pool.submit(database.write, look).result(30)
+        first, second = database.write(look_twice)
+    assert first is not None
+    assert second is not None
+    assert first[0].id != second[0].id
+    assert (first[1], second[1]) == (True, True)
 
-        first, second = database.write(look_both)
-    assert (len(first), len(second)) == (2, 1)
-    assert not set(first) & set(second)
+
+def test_it_is_told_whether_more_downloads_are_due(database: Database) -> None:
+    assert database.write(jobs.next_download) is None
+    for more in (False, True):
+        job_id = add(database).id
+        database.write(partial(jobs.move, job_id=job_id, step=Step.ASSIGN))
+        database.write(partial(jobs.move, job_id=job_id, step=Step.GENERATED))
+        due = database.write(jobs.next_download)
+        assert due is not None
+        assert due[1] is more
 
 
 def test_models_are_listed_once_however_many_wait(database: Database) -> None:

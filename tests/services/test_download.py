@@ -14,6 +14,7 @@ from PIL import Image
 from app import logs
 from app.adapters.fetch_errors import AddressRefused
 from app.db import events, images
+from app.db.engine import Transaction
 from app.db.images import StoredImage
 from app.db.jobs import Job
 from app.domain.errors import DOWNLOAD_FAILED
@@ -203,6 +204,16 @@ def test_the_next_download_is_claimed_by_the_commit_that_ends_the_last(
     monkeypatch.setattr(bench.database, "write", write)
     Download(bench.tools).run()
     assert write.call_count == 4
+
+
+def test_what_is_found_due_is_claimed_however_long_the_transaction_has_lasted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.fetch.answers[URL] = PNG
+    job = downloading(bench, URL)
+    clock = Transaction._clock
+    monkeypatch.setattr(Transaction, "_clock", lambda tx: clock(tx) - 60_000)
+    assert run(bench, job).status is Status.COMPLETED
 
 
 def test_a_claim_lasts_as_long_as_the_download_may(bench: Bench) -> None:

@@ -60,6 +60,7 @@ def under_quotas(crew: Crew) -> None:
 ASKED: dict[str, Callable[[Crew], object]] = {
     "the sweep": lambda crew: crew.house.housekeeping.sweep(),
     "the hand-off": lambda crew: crew.hand_out(),
+    "a download": lambda crew: crew.house.download.run(),
     "an order": lambda crew: crew.order(),
     "an order under every quota": under_quotas,
     "a connection": lambda crew: crew.join("e1", again=3),
