@@ -19,12 +19,13 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
     found: list[int] = []
     while len(found) < count:
         port = SystemRandom().randrange(*NOT_HANDED_OUT)
-        if port not in found and _is_free(host, port):
+        if port not in found and is_free(host, port):
             found.append(port)
     return found
 
 
-def _is_free(host: str, port: int) -> bool:
+def is_free(host: str, port: int) -> bool:
+    """True where nobody listens on it."""
     try:
         socket.create_server((host, port)).close()
     except OSError:

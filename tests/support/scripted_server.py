@@ -23,7 +23,9 @@ from urllib.parse import parse_qsl
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.support.ports import is_free
 from tests.support.scripted_socket import Sockets
+from tests.support.waiting import until
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class ScriptedServer:
         self.closing = threading.Event()
         self._replies: dict[tuple[str, str], list[Behaviour]] = {}
         self._lock = threading.Lock()
+        if port:  # a process that was just begun has a copy of the last one's socket for a moment
+            until(lambda: is_free("127.0.0.1", port), what="the port to be free")
         self._server = make_server("127.0.0.1", port, self._app, threaded=True, request_handler=_Quiet)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
 
