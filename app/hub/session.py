@@ -208,7 +208,7 @@ class Session:
     @property
     def _proof_after_s(self) -> float:
         """Long before the offer's own lease is over."""
-        return min(SHORT_TURN_S, self.settings.offer_timeout_ms / 5000)
+        return min(SHORT_TURN_S, self.settings.offer_timeout_ms / 20_000)
 
     def _turn_s(self) -> float:
         """How long to listen before there is something else to do: ten thousand that turn each second are a busy core."""
