@@ -119,8 +119,10 @@ class Session:
                         self._mind_silence()
                     self._note_proofs(self._proof_after_s)
         finally:
-            self._note_proofs(0)
-            self._goodbye()
+            try:
+                self._note_proofs(0)
+            finally:
+                self._goodbye()
 
     def _welcome(self, hello: Authenticate) -> None:
         """A process that was frozen or slow finds greetings whose senders have long gone elsewhere: they change nothing."""

@@ -39,7 +39,7 @@ class FakeConnection:
         self.listened_s: list[float] = []
         self.offers = [Offer("one", "lease-1")]
         self.closed: int | None = None
-        self.gone = self.leaves = False
+        self.gone = self.leaves = self.parted_from = False
 
     def receive(self, timeout_s: float) -> str:
         self.listened_s.append(timeout_s)
@@ -110,7 +110,9 @@ def live(
         settings=dataclasses.replace(
             Settings.from_env({}), heartbeat_timeout_ms=60_000, offer_timeout_ms=offer_timeout_ms
         ),
-        extensions=SimpleNamespace(connected=connected, disconnected=lambda connection_id: None),
+        extensions=SimpleNamespace(
+            connected=connected, disconnected=lambda connection_id: setattr(connection, "parted_from", True)
+        ),
         generation=SimpleNamespace(
             handed_over=lambda request_id, lease: proofs.note(lease),
             report=lambda holder, report: reports.note(report.error),
@@ -142,6 +144,17 @@ def test_a_proof_is_noted_some_time_later_or_when_the_session_ends() -> None:
     connection = FakeConnection(HELLO, FAILURE, FAILURE)
     live(connection, coming=Flaky(0), proofs=both, reports=both, offer_timeout_ms=60_000)
     assert both.done == ["It crashed", "It crashed", "lease-1"]
+
+
+def test_a_goodbye_is_noted_whatever_becomes_of_a_proof() -> None:
+    class Broken(Flaky):
+        def note(self, what: str) -> None:
+            raise ZeroDivisionError
+
+    connection = FakeConnection(HELLO)
+    with pytest.raises(ZeroDivisionError):
+        live(connection, coming=Flaky(0), proofs=Broken(0), reports=Flaky(0), offer_timeout_ms=60_000)
+    assert connection.parted_from
 
 
 @pytest.mark.parametrize(("jitter", "silent_s"), [(0.0, 25.0), (0.5, 22.5), (1.0, 20.0)])
