@@ -245,18 +245,14 @@ class Connection:
         if not at_once:
             self._put(out)
         elif self._written(out):
-            self._go_on()
+            with self._lock:
+                self._writing = bool(self._out)
+            if self._writing:  # what was put there meanwhile is for a writer of its own
+                self._begin_to_write()
 
     def _begin_to_write(self) -> None:
         # a Thread of threading costs 70 µs and waits until it has begun, this 10
         _thread.start_new_thread(self._write, ())
-
-    def _go_on(self) -> None:
-        """What was put there while an answer was written is for a writer of its own."""
-        with self._lock:
-            self._writing = bool(self._out)
-        if self._writing:
-            self._begin_to_write()
 
     def _next(self) -> _Out | None:
         with self._lock:
