@@ -15,6 +15,7 @@ import gevent
 from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
+from app.serving.answers import AnswerSocket
 from app.serving.bodies import PacedBody
 from app.serving.refusals import answer
 
@@ -26,8 +27,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """As gunicorn does, with a body that has to come at a pace."""
         body = req.body
         req.body = PacedBody(body, req.force_close)
+        answering = AnswerSocket(sock)
         try:
-            super().handle_request(listener_name, req, sock, addr)
+            try:
+                super().handle_request(listener_name, req, answering, addr)
+            finally:
+                answering.end()
             gevent.sleep(0)  # a client whose next request is there already would go on for ever before others
         finally:
             req.body = body  # gunicorn itself passes over what the application left of it, within the time of a head
