@@ -16,7 +16,7 @@ from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from app.db import clock
+from app.db import clock, json_values
 from app.db.clock import now_ms
 from app.db.grouping import Groups
 from app.db.kept import Kept
@@ -207,6 +207,8 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
             max_overflow=0,  # what is above the size is closed when it is given back, and made anew for the next
             pool_timeout=5,
             connect_args=patience,
+            json_serializer=json_values.written,
+            json_deserializer=json_values.read,
             isolation_level="AUTOCOMMIT" if asks_only else None,
         )
         if "options" not in parsed.query:
@@ -221,6 +223,8 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
         max_overflow=30,
         pool_reset_on_return=None,  # nothing is left to undo: every transaction has its `begin`
         connect_args={"check_same_thread": False},
+        json_serializer=json_values.written,
+        json_deserializer=json_values.read,
     )
     event.listen(engine, "connect", _prepare_sqlite)
     if not asks_only:
