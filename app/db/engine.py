@@ -125,6 +125,10 @@ class Database:
         """
         return self._available(lambda: self._ask(work))
 
+    def ask(self, question: Callable[[Connection], T]) -> T:
+        """As `read`, for one question alone."""
+        return self._available(lambda: self._ask(question, at_once=True))
+
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` as one transaction, then what it left for after the commit.
 
@@ -160,9 +164,9 @@ class Database:
         self.engine.dispose()
         self._writing.dispose()
 
-    def _ask(self, work: Callable[[Connection], T]) -> T:
+    def _ask(self, work: Callable[[Connection], T], *, at_once: bool = False) -> T:
         if self._kept is not None:
-            return self._kept.ask(work)
+            return self._kept.ask(work, at_once=at_once)
         with self.engine.begin() as connection:
             return work(connection)
 

@@ -20,11 +20,14 @@ class Kept:
         self._engine = engine
         self._idle: list[Connection] = []
 
-    def ask(self, work: Callable[[Connection], T]) -> T:
-        """The result of `work` on one consistent view. What went wrong with SQLite ends the connection."""
+    def ask(self, work: Callable[[Connection], T], *, at_once: bool = False) -> T:
+        """The result of `work` on one consistent view, which a single question (`at_once`) has by itself.
+
+        What went wrong with SQLite ends the connection.
+        """
         connection = self._take()
         try:
-            result = _on_one_view(connection, work)
+            result = work(connection) if at_once else _on_one_view(connection, work)
         except (SQLAlchemyError, sqlite3.Error):
             connection.close()
             raise

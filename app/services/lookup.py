@@ -55,6 +55,20 @@ class Lookup:
         self.tools = tools
         self.watching = watching
 
+    def stand(
+        self,
+        request_id: str,
+        wait_s: float = 0.0,
+        since: int | None = None,
+        owner: str | None = None,
+        standing: Standing = ANYBODY,
+    ) -> View:
+        """As `view`, without the pictures that the request has led to."""
+        if wait_s > 0:
+            self._await_news(request_id, wait_s, since, owner, standing)
+        job = self.tools.database.ask(lambda c: _found(c, request_id, owner))
+        return self.view(request_id, owner=owner) if job.status is Status.ACCEPTED else View(job)
+
     def view(
         self,
         request_id: str,
