@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from sqlalchemy import (
 from app.db.clock import now_ms
 from app.db.engine import Transaction
 from app.db.people_tables import api_keys, extension_tokens, revoked_tokens, users
+from app.db.prepared import Prepared
 from app.domain.access import Kind, Role, Scope, scope_text, scopes_of
 
 USED_EVERY_MS = 60_000
@@ -124,8 +126,7 @@ def enable(tx: Transaction, user_id: str) -> bool:
 
 def is_disabled(connection: Connection, user_id: str) -> bool:
     """True for a user who is known and not let in."""
-    query = select(literal(1)).where(users.c.id == user_id, users.c.disabled_at.is_not(None))
-    return connection.execute(query).first() is not None
+    return _DISABLED.row(connection, {"user_id": user_id}) is not None
 
 
 def add_key(
@@ -142,31 +143,18 @@ def add_key(
     tx.connection.execute(insert(api_keys).values(**values, created_at=tx.now, expires_at=expires_at))
 
 
-def keys(connection: Connection, *, key_id: str | None = None, user_id: str | None = None) -> list[Key]:
-    """The key of that id, or all of a user, or all; oldest first."""
-    columns = (api_keys, users.c.role, users.c.disabled_at.is_not(None).label("disabled"))
-    query = select(*columns, _live(api_keys)).join(users).order_by(api_keys.c.created_at, api_keys.c.id)
-    if key_id is not None:
-        query = query.where(api_keys.c.id == key_id)
+def key(connection: Connection, key_id: str) -> Key | None:
+    """The key of that id, or None."""
+    row = _KEY.row(connection, {"key_id": key_id})
+    return None if row is None else _key(row)
+
+
+def keys(connection: Connection, user_id: str | None = None) -> list[Key]:
+    """All keys of a user, or all; oldest first."""
+    query = _keys.order_by(api_keys.c.created_at, api_keys.c.id)
     if user_id is not None:
         query = query.where(api_keys.c.user_id == user_id)
-    return [
-        Key(
-            row.id,
-            row.user_id,
-            Role(row.role),
-            row.name,
-            row.hash,
-            scopes_of(row.scope),
-            row.created_at,
-            row.expires_at,
-            row.revoked_at,
-            row.last_used_at,
-            bool(row.live),
-            bool(row.disabled),
-        )
-        for row in connection.execute(query)
-    ]
+    return [_key(row) for row in connection.execute(query)]
 
 
 def add_extension_token(tx: Transaction, token_id: str, digest: str, extension_id: str, expires_at: int | None) -> None:
@@ -218,12 +206,30 @@ def revoke_token(tx: Transaction, jti: str, expires_at: int) -> None:
 
 def is_revoked(connection: Connection, jti: str) -> bool:
     """True for a token that was revoked."""
-    return connection.execute(select(literal(1)).where(revoked_tokens.c.jti == jti)).first() is not None
+    return _REVOKED.row(connection, {"jti": jti}) is not None
 
 
 def ended_within(connection: Connection, window_ms: int) -> set[tuple[str, str]]:
     """What was disabled or revoked in the last `window_ms`: of which kind (`USER`, or a `Kind`), and its id."""
     return {(row.kind, row.id) for row in connection.execute(_ENDED, {"window": window_ms})}
+
+
+def _key(row: Sequence[Any]) -> Key:
+    key_id, user_id, role, name, digest, scope, created_at, expires_at, revoked_at, last_used_at, live, disabled = row
+    return Key(
+        key_id,
+        user_id,
+        Role(role),
+        name,
+        digest,
+        scopes_of(scope),
+        created_at,
+        expires_at,
+        revoked_at,
+        last_used_at,
+        bool(live),
+        bool(disabled),
+    )
 
 
 def _extension_tokens(connection: Connection, query: Select[Any]) -> list[ExtensionToken]:
@@ -240,5 +246,15 @@ def _live(table: Table) -> Label[bool]:
     return (table.c.revoked_at.is_(None) & running).label("live")
 
 
+_KEY_TIMES = ("created_at", "expires_at", "revoked_at", "last_used_at")
+_keys = select(
+    *(api_keys.c.id, api_keys.c.user_id, users.c.role, api_keys.c.name, api_keys.c.hash, api_keys.c.scope),
+    *(api_keys.c[name] for name in _KEY_TIMES),
+    *(_live(api_keys), users.c.disabled_at.is_not(None)),
+).join(users)
+# Asked whenever somebody shows a key or a token that was not shown a moment ago.
+_KEY = Prepared(_keys.where(api_keys.c.id == bindparam("key_id")))
+_DISABLED = Prepared(select(literal(1)).where(users.c.id == bindparam("user_id"), users.c.disabled_at.is_not(None)))
+_REVOKED = Prepared(select(literal(1)).where(revoked_tokens.c.jti == bindparam("jti")))
 _NAMES = ("id", "extension_id", "hash", "expires_at", "revoked_at", "last_used_at")
 _TOKEN = (*(extension_tokens.c[name] for name in _NAMES), _live(extension_tokens))

@@ -42,7 +42,10 @@ class Need(Enum):
     @property
     def scope(self) -> Scope | None:
         """The scope that it takes."""
-        return {Need.READ: Scope.READ, Need.WRITE: Scope.WRITE, Need.OPERATE: Scope.ADMIN}.get(self)
+        return _SCOPES.get(self)
+
+
+_SCOPES = {Need.READ: Scope.READ, Need.WRITE: Scope.WRITE, Need.OPERATE: Scope.ADMIN}
 
 
 class Kind(StrEnum):
@@ -152,6 +155,11 @@ class Secret:
     def matches(self, digest: str) -> bool:
         """True where this is what the digest was made of; it takes as long where it is not."""
         return hmac.compare_digest(self.digest, digest)
+
+
+def digest(bearer: str) -> bytes:
+    """What somebody showed is remembered by, in place of itself."""
+    return hashlib.sha256(bearer.encode("utf-8", "surrogatepass")).digest()
 
 
 JTI = re.compile(r"[\x21-\x7e]{1,128}")

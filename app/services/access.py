@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Table
 
@@ -13,14 +13,18 @@ from app import logs
 from app.db import notes, people
 from app.db.people import ExtensionToken, Key
 from app.db.people_tables import api_keys, extension_tokens
-from app.domain.access import Kind, Proof, Role, Secret, scope_text
+from app.domain.access import Kind, Proof, Role, Secret, digest, scope_text
 from app.domain.errors import Forbidden, Unauthorized, Unavailable
 from app.services.endings import Endings
 from app.services.tools import Tools
 
 REMEMBERED_S = 1.0
 REMEMBERED = 10_000
+DISABLED = "The user is disabled."
 NEVER = (float("-inf"), None)
+
+Name = tuple[str, str | bytes]
+T = TypeVar("T")
 
 log = logs.get(__name__)
 
@@ -30,7 +34,8 @@ class Access:
 
     def __init__(self, tools: Tools, remembered_s: float = REMEMBERED_S) -> None:
         self.tools = tools
-        self._memory = _Memory(remembered_s)
+        # Who was let in rests on what was found, and each is remembered for half of the time.
+        self._memory, self._let_in = _Memory(remembered_s / 2), _Memory(remembered_s / 2)
         self.endings = Endings(tools.database)
         self._signing_key: bytes | None = None
 
@@ -45,13 +50,13 @@ class Access:
         What was revoked in this process is refused at once, what was revoked elsewhere within a second; so is whoever
         was disabled.
         """
-        secret = Secret.read(bearer)
-        if secret is None:
-            proof = self.tools.tokens.read(bearer, self.signing_key())
-            self._check_not_revoked(proof)
-        else:
-            proof = self._key(secret) if secret.prefix == Secret.KEY else self._extension_token(secret)
-        self._check_user(proof)
+        return self.remembered(bearer) or self._let_in.look(_shown(bearer), lambda: self._found_good(bearer))
+
+    def remembered(self, bearer: str) -> Proof | None:
+        """Whose key or token this is, where it was found good a moment ago. Nobody is asked."""
+        proof: Proof | None = self._let_in.remembered(_shown(bearer))
+        if proof is None or (proof.expires_at is not None and proof.expires_at <= time.time() * 1000):
+            return None
         return proof
 
     def admit_extension(self, extension_id: str, bearer: str | None) -> Proof | None:
@@ -95,11 +100,12 @@ class Access:
     def revoke_token(self, jti: str, expires_at: int) -> None:
         """The token of that `jti` is no longer good; `expires_at` (ms) says how long that must be remembered."""
         self.tools.database.write(lambda tx: people.revoke_token(tx, jti, expires_at))
-        self._memory.forget(("t", jti))
+        self.forget()
 
-    def forget_user(self, user_id: str) -> None:
-        """Whether the user is let in has changed: look at once."""
-        self._memory.forget(("u", user_id))
+    def forget(self) -> None:
+        """Who is let in has changed: look at once."""
+        self._memory.forget()
+        self._let_in.forget()
 
     def signing_key(self) -> bytes:
         """What our tokens are signed with: JWT_SECRET, or a key that was made once and is kept in the database."""
@@ -110,10 +116,21 @@ class Access:
             self._signing_key = self.tools.database.write(lambda tx: notes.secret(tx, "tokens", fresh))
         return self._signing_key
 
+    def _found_good(self, bearer: str) -> Proof:
+        secret = Secret.read(bearer)
+        if secret is None:
+            proof = self.tools.tokens.read(bearer, self.signing_key())
+            self._check_not_revoked(proof)
+            self._check_user(proof)
+            return proof
+        return self._key(secret) if secret.prefix == Secret.KEY else self._extension_token(secret)
+
     def _key(self, secret: Secret) -> Proof:
         key = self._memory.find(("k", secret.id), lambda: self._read_key(secret.id))
         if key is None or not secret.matches(key.hash) or not key.live:
             raise Unauthorized("The key is not one that is good here.", shown=True)
+        if key.disabled:
+            raise Unauthorized(DISABLED, shown=True)
         self._note_use(api_keys, "k", secret.id)
         return Proof(Kind.KEY, key.id, key.user_id, key.role, key.scopes, key.expires_at)
 
@@ -146,7 +163,7 @@ class Access:
         if proof.role is Role.EXTENSION:
             return
         if self._memory.find(("u", user_id), lambda: self._is_disabled(user_id)):
-            raise Unauthorized("The user is disabled.", shown=True)
+            raise Unauthorized(DISABLED, shown=True)
 
     def _note_use(self, table: Table, kind: str, row_id: str) -> None:
         """When it was used last, once a minute a process; nobody is kept out where that cannot be written down."""
@@ -158,30 +175,39 @@ class Access:
             log.warning("The use of a key was not noted", action="access.unnoted", key_id=row_id)
 
     def _read_key(self, key_id: str) -> Key | None:
-        found = self.tools.database.read(lambda c: people.keys(c, key_id=key_id))
-        return found[0] if found else None
+        return self.tools.database.ask(lambda c: people.key(c, key_id))
 
     def _read_extension_token(self, token_id: str) -> ExtensionToken | None:
         return self.tools.database.read(lambda c: people.extension_token(c, token_id))
 
     def _is_disabled(self, user_id: str) -> bool:
-        return self.tools.database.read(lambda c: people.is_disabled(c, user_id))
+        return self.tools.database.ask(lambda c: people.is_disabled(c, user_id))
 
     def _is_revoked(self, jti: str) -> bool:
-        return self.tools.database.read(lambda c: people.is_revoked(c, jti))
+        return self.tools.database.ask(lambda c: people.is_revoked(c, jti))
+
+
+def _shown(bearer: str) -> Name:
+    return "b", digest(bearer)
 
 
 class _Memory:
-    """What the database said a moment ago. Bounded: it is emptied when it is full; what was not found is not kept."""
+    """What was found a moment ago. Bounded: it is emptied when it is full; what was not found is not kept."""
 
     def __init__(self, kept_s: float) -> None:
         self._kept_s = kept_s
-        self._found: dict[tuple[str, str], tuple[float, Any]] = {}
-        self._used: dict[tuple[str, str], float] = {}
+        self._found: dict[Name, tuple[float, Any]] = {}
+        self._used: dict[Name, float] = {}
         self._lock = threading.Lock()
-        self._looking: dict[tuple[str, str], threading.Lock] = {}
+        self._looking: dict[Name, threading.Lock] = {}
+        self._forgotten = 0  # how often something was
 
-    def find(self, name: tuple[str, str], look: Callable[[], Any]) -> Any:
+    def remembered(self, name: Name) -> Any:
+        """What was found within the last moment; None where nothing was."""
+        at, found = self._found.get(name, NEVER)
+        return found if time.monotonic() - at < self._kept_s else None
+
+    def find(self, name: Name, look: Callable[[], Any]) -> Any:
         """What `look` found within the last moment, or finds now. Of many who ask at once, one looks for all."""
         at, found = self._found.get(name, NEVER)
         if time.monotonic() - at < self._kept_s:
@@ -190,21 +216,22 @@ class _Memory:
             one = self._looking.setdefault(name, threading.Lock())
         with one:
             at, found = self._found.get(name, NEVER)
-            return found if time.monotonic() - at < self._kept_s else self._look(name, look)
+            return found if time.monotonic() - at < self._kept_s else self.look(name, look)
 
-    def _look(self, name: tuple[str, str], look: Callable[[], Any]) -> Any:
-        began = time.monotonic()
+    def look(self, name: Name, look: Callable[[], T]) -> T:
+        """What `look` finds now."""
+        began, forgotten = time.monotonic(), self._forgotten
         try:
             found = look()
-            if found is not None:
-                with self._lock:
+            with self._lock:
+                if found is not None and self._forgotten == forgotten:  # else it may be what is to be forgotten
                     self._keep(self._found, name, (began, found))
             return found
         finally:
             with self._lock:
                 self._looking.pop(name, None)
 
-    def first_use(self, name: tuple[str, str]) -> bool:
+    def first_use(self, name: Name) -> bool:
         """True once a minute for each name."""
         now = time.monotonic()
         if now - self._used.get(name, float("-inf")) < people.USED_EVERY_MS / 1000:
@@ -215,13 +242,14 @@ class _Memory:
             self._keep(self._used, name, now)
             return True
 
-    def forget(self, name: tuple[str, str]) -> None:
-        """Ask the database the next time."""
+    def forget(self) -> None:
+        """Look anew for everything."""
         with self._lock:
-            self._found.pop(name, None)
+            self._forgotten += 1
+            self._found.clear()
 
     @staticmethod
-    def _keep(where: dict[tuple[str, str], Any], name: tuple[str, str], value: Any) -> None:
+    def _keep(where: dict[Name, Any], name: Name, value: Any) -> None:
         if len(where) >= REMEMBERED:
             where.clear()
         where[name] = value

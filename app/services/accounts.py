@@ -55,13 +55,13 @@ class Accounts:
             people.disable(tx, user_id)
 
         self.tools.database.write(work)
-        self.access.forget_user(user_id)
+        self.access.forget()
 
     def enable_user(self, user_id: str) -> None:
         """Let the user in again with what is still good. Raises NotFound."""
         if not self.tools.database.write(lambda tx: people.enable(tx, user_id)):
             raise NotFound(f"There is no user {user_id}.")
-        self.access.forget_user(user_id)
+        self.access.forget()
 
     def create_key(
         self, user_id: str, scopes: Iterable[Scope], name: str | None = None, lifetime_ms: int | None = None

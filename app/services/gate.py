@@ -8,7 +8,6 @@ tokens are always looked at, for a signature is checked without asking anybody; 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import threading
 import time
@@ -16,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from app.domain.access import Proof, Secret
+from app.domain.access import Proof, Secret, digest
 from app.domain.buckets import SECOND_US, Bucket
 from app.domain.errors import TooManyFailures, Unauthorized
 from app.domain.networks import network
@@ -60,7 +59,9 @@ class Gate:
 
     def authenticate(self, address: str, bearer: str) -> Proof:
         """As Access.authenticate. Raises TooManyFailures as well."""
-        return self._guarded(address, bearer, lambda: self.access.authenticate(bearer))
+        return self.access.remembered(bearer) or self._guarded(
+            address, bearer, lambda: self.access.authenticate(bearer)
+        )
 
     def admit_extension(self, address: str, extension_id: str, bearer: str | None) -> Proof | None:
         """As Access.admit_extension. Raises TooManyFailures as well."""
@@ -105,10 +106,10 @@ class _Known:
         self._lock = threading.Lock()
 
     def __contains__(self, bearer: str) -> bool:
-        return time.monotonic() - self._good_at.get(_digest(bearer), float("-inf")) < KNOWN_S
+        return time.monotonic() - self._good_at.get(digest(bearer), float("-inf")) < KNOWN_S
 
     def add(self, bearer: str) -> None:
-        name, now = _digest(bearer), time.monotonic()
+        name, now = digest(bearer), time.monotonic()
         if now - self._good_at.get(name, float("-inf")) < NOTED_EVERY_S:
             return
         with self._lock:
@@ -119,7 +120,7 @@ class _Known:
 
     def forget(self, bearer: str) -> None:
         with self._lock:
-            self._good_at.pop(_digest(bearer), None)
+            self._good_at.pop(digest(bearer), None)
 
 
 def _name(address: str) -> str:
@@ -130,7 +131,3 @@ def _refusal(wait_us: int) -> TooManyFailures:
     wait_s = max(1, math.ceil(wait_us / SECOND_US))
     said = f"Too many keys and tokens that are no good came from your address. Come again in {wait_s} s."
     return TooManyFailures(said, retry_after_s=wait_s)
-
-
-def _digest(bearer: str) -> bytes:
-    return hashlib.sha256(bearer.encode("utf-8", "surrogatepass")).digest()
