@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import NullSession, SessionInterface
+from werkzeug.routing import MapAdapter
 
 from app import logs
 from app.adapters.buckets import TIMEOUT_S, Buckets
@@ -39,16 +41,44 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
+class NoSessions(SessionInterface):
+    """There are none: no cookie is read, and none is set."""
+
+    _NONE = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        """The same for every request; whoever writes to it is refused."""
+        return self._NONE
+
+
 class Application(Flask):
     """Flask, for views and hooks of which none is a coroutine, with headers for browsers on every answer."""
+
+    session_interface = NoSessions()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """In the place of Flask's own call: a frame more would lie in the memory of every open socket."""
         return self.wsgi_app(environ, telling_browsers(environ, start_response))
 
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """As Flask's, which reads and writes the host anew three times: addresses here go by their path alone."""
+        if request is None:
+            return None
+        environ = request.environ
+        scheme = "ws" if _asks_for_a_socket(environ) else "http"  # all that rules know of schemes
+        where = (request.host, request.root_path, "", scheme, request.path, request.method)
+        return MapAdapter(self.url_map, *where, environ["QUERY_STRING"])
+
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """As it is: Flask would look at a dozen of them, at each request."""
         return func
+
+
+def _asks_for_a_socket(environ: WSGIEnvironment) -> bool:
+    """RFC 6455, section 4.2.1."""
+    if environ.get("HTTP_UPGRADE", "").lower() != "websocket":
+        return False
+    return "upgrade" in (word.strip(" \t") for word in environ.get("HTTP_CONNECTION", "").lower().split(","))
 
 
 def create_app(settings: Settings | None = None, house: House | None = None) -> Flask:

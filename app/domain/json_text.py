@@ -19,7 +19,7 @@ class RepeatedName(ValueError):
 
 def decoded(text: str) -> Any:
     """What the text says. Raises RepeatedName, or ValueError or RecursionError for what is no JSON."""
-    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object)
+    return _DECODER.decode(text)
 
 
 def shown(name: str) -> str:
@@ -52,3 +52,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):  # 1e999 is JSON, but what we would pass on is not
         raise ValueError(text)
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object)

@@ -40,7 +40,6 @@ def _written(status: HTTPStatus, detail: str, correlation_id: str, *, secure: bo
         "Connection": "close",
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
-        "Cache-Control": "no-store",
         "X-Correlation-Id": correlation_id,
         **HEADERS,
         **(dict([HSTS]) if secure else {}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from flask import Flask, g, request
 
@@ -35,29 +35,33 @@ PAGES = frozenset(
 
 def install(app: Flask, api: Api, house: House, gate: Gate) -> None:
     """Find out who asks, and refuse those who may not, before any view of `app`. Install it before what counts callers."""
+    unguarded = PAGES | {house.settings.ws_path}
 
     @app.before_request
     def _admit() -> None:
-        need = _need(api.needs, house.settings.ws_path)
-        if need is not Need.NOTHING:
-            g.proof = _proof(gate, need)
-            if g.proof is not None:
-                g.caller = Caller.proven(g.caller.address, g.proof)
-            g.standing = Standing(house.access, g.proof)
-            g.caller.check(need)
+        need = _need(api.needs, unguarded)
+        if need is Need.NOTHING:
+            return
+        caller: Caller = g.caller
+        g.proof = proof = _proof(gate, need, caller.address)
+        if proof is not None:
+            g.caller = caller = Caller.proven(caller.address, proof)
+        g.standing = Standing(house.access, proof)
+        caller.check(need)
 
 
-def _need(needs: Mapping[str, Need], ws_path: str) -> Need:
+def _need(needs: Mapping[str, Need], unguarded: Set[str]) -> Need:
     """What the request asks for. Nothing is served where nothing is found, and to preflights; the socket asks itself."""
-    if request.endpoint is None or request.method == "OPTIONS" or request.path in PAGES or request.path == ws_path:
+    endpoint = request.endpoint
+    if endpoint is None or request.path in unguarded or request.method == "OPTIONS":
         return Need.NOTHING
-    return needs.get(request.endpoint, Need.CALLER)
+    return needs.get(endpoint, Need.CALLER)
 
 
-def _proof(gate: Gate, need: Need) -> Proof | None:
-    bearer = bearer_of(request.headers.get("Authorization", ""))
+def _proof(gate: Gate, need: Need, address: str) -> Proof | None:
+    bearer = bearer_of(request.environ.get("HTTP_AUTHORIZATION", ""))
     if bearer is not None:
-        return gate.authenticate(g.caller.address, bearer)
+        return gate.authenticate(address, bearer)
     if gate.access.required or need is Need.PROOF:
         raise Unauthorized
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any, TypeVar
 
 from flask import request
@@ -23,7 +24,7 @@ def json_body(model: type[Model]) -> Model:
 
 def query(model: type[Model]) -> Model:
     """The URL's query as `model`; of a name given twice the first counts. Raises InvalidRequest."""
-    return _fit(model, request.args.to_dict() if request.query_string else {}, "The query")
+    return _fit(model, request.args.to_dict(), "The query") if request.query_string else _nothing_asked(model)
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
@@ -39,6 +40,11 @@ def _decoded(data: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidRequest('The body must be a JSON object, such as {"prompt": "a red fox"}.')
     return body
+
+
+@cache
+def _nothing_asked(model: type[Model]) -> Model:
+    return _fit(model, {}, "The query")
 
 
 def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:

@@ -1,8 +1,10 @@
-"""What every answer tells browsers, so that they do less with it than they would. Data alone."""
+"""What every answer tells browsers and caches, so that they do less with it than they would. Data alone."""
 
 from __future__ import annotations
 
 HEADERS = {
+    "Cache-Control": "no-store",
+    "Vary": "Origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",

@@ -1,6 +1,7 @@
 """Which pages may read our answers (Fetch Standard, section 3.2): those of ALLOWED_ORIGINS, each named back exactly.
 
-No cookies are used, so none are allowed along; `*` is never said. Sockets are not covered by CORS: `hub/routes.py` checks
+No cookies are used, so none are allowed along; `*` is never said. That answers depend on `Origin` is said of all of them
+(web/browsers.py). Sockets are not covered by CORS: `hub/routes.py` checks
 where they come from before it takes one.
 """
 
@@ -42,11 +43,7 @@ def install(app: Flask, origins: Origins) -> None:
 
     @app.after_request
     def _name_origin(response: Response) -> Response:
-        if "Vary" in response.headers:
-            response.vary.add("Origin")
-        else:
-            response.headers["Vary"] = "Origin"
-        origin = request.headers.get("Origin")
+        origin = request.environ.get("HTTP_ORIGIN")
         if origin is not None and origins.allow(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = EXPOSED

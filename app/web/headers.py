@@ -1,4 +1,4 @@
-"""Headers that tell browsers to do less with an answer than they would."""
+"""Headers that tell browsers and caches to do less with an answer than they would."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def install(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def _check_host() -> None:
-        name = host_name(request.headers.get("Host", request.host))
+        header = request.environ.get("HTTP_HOST")
+        name = host_name(request.host if header is None else header)
         if name is None:
             raise InvalidRequest("The Host header is not the name of a host.")
         if near and name != public_name and not is_near(name):

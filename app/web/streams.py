@@ -41,7 +41,7 @@ def follow(house: House, request_id: str, seq: int, owner: str | None, standing:
     return Response(
         _while_let_in(_stream(house, request_id, seq, standing), request_id),
         content_type="text/event-stream; charset=utf-8",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        headers={"X-Accel-Buffering": "no"},
     )
 
 
