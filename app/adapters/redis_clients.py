@@ -11,6 +11,9 @@ from redis.sentinel import Sentinel
 
 from app.sentinels import Sentinels
 
+# Answers are short, and whoever reads more at once is given as much memory each time.
+READ_BYTES = 4096
+
 
 def redis_client(url: str, timeout_s: float = 1.0) -> redis.Redis:
     """A client whose every command ends within `timeout_s`, done or failed. Where sentinels are asked first, each of them
@@ -31,6 +34,7 @@ def _client(url: str, *, connect_s: float, answer_s: float | None, **more: Any) 
         "decode_responses": True,
         "socket_connect_timeout": connect_s,
         "socket_timeout": answer_s,
+        "socket_read_size": READ_BYTES,
         "retry": retry,
         **more,
     }

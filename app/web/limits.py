@@ -21,6 +21,7 @@ from redis.retry import Retry
 
 from app.adapters.buckets import TIMEOUT_S, Buckets, Taken
 from app.adapters.commands import Commands
+from app.adapters.redis_clients import READ_BYTES
 from app.config import Settings
 from app.domain.access import Caller
 from app.domain.buckets import SECOND_US, Bucket
@@ -38,6 +39,7 @@ _PATIENCE = {
     "socket_timeout": TIMEOUT_S,
     "retry": Retry(NoBackoff(), 0),
     "max_connections": 200,
+    "socket_read_size": READ_BYTES,
 }
 _WORDS = {
     "user": "You may submit {tokens} requests in {seconds} s, and {most} at once",
