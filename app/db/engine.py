@@ -12,14 +12,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, bindparam, create_engine, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from app.db import clock, json_values
 from app.db.clock import now_ms
 from app.db.grouping import Groups
 from app.db.kept import Kept
+from app.db.lent import Lent
 from app.db.prepared import Prepared
 from app.domain.errors import Unavailable
 
@@ -28,7 +29,6 @@ Runner = Callable[[Callable[[], Any]], Any]
 
 SQLITE_BUSY_MS = 10_000
 IDLE_IN_TRANSACTION_MS = 5_000
-POOLED = 20
 TURNS = 1_024  # two names that fall on the same one wait for each other, which does no harm
 # How long a connection to PostgreSQL that says nothing is believed in, in seconds (the last in ms); DATABASE_URL may say
 # otherwise (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
@@ -109,13 +109,16 @@ class Database:
 
     def __init__(self, url: str, committer: Runner = inline, *, green: bool = False) -> None:
         self.engine = make_engine(url, asks_only=True)
-        self._writing = make_engine(url)
-        is_sqlite = self.engine.dialect.name == "sqlite"
-        if green and not is_sqlite:
-            for engine in (self.engine, self._writing):
-                event.listen(engine, "do_connect", _connect_green)
-        self._groups = Groups(self.engine, committer) if is_sqlite else None
-        self._kept = Kept(self.engine) if is_sqlite else None
+        self._is_sqlite = self.engine.dialect.name == "sqlite"
+        self._asking: Kept | Lent
+        self._writing: Groups | Lent
+        if self._is_sqlite:
+            self._asking, self._writing = Kept(self.engine), Groups(self.engine, committer)
+        else:
+            self._asking, self._writing = Lent(self.engine), Lent(make_engine(url))
+            if green:
+                for lent in (self._asking, self._writing):
+                    event.listen(lent.engine, "do_connect", _connect_green)
         self._turns = [threading.Lock() for _ in range(TURNS)]
 
     def read(self, work: Callable[[Connection], T]) -> T:
@@ -123,11 +126,11 @@ class Database:
 
         Raises Unavailable where the database cannot be reached.
         """
-        return self._available(lambda: self._ask(work))
+        return self._available(lambda: self._asking.ask(work))
 
     def ask(self, question: Callable[[Connection], T]) -> T:
         """As `read`, for one question alone."""
-        return self._available(lambda: self._ask(question, at_once=True))
+        return self._available(lambda: self._asking.ask(question, at_once=True))
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` as one transaction, then what it left for after the commit.
@@ -139,7 +142,7 @@ class Database:
             transaction = Transaction(connection)
             return transaction, work(transaction)
 
-        transaction, result = self._available(lambda: self._commit(run))
+        transaction, result = self._available(lambda: self._writing.carry_out(run))
         transaction.committed()
         return result
 
@@ -149,33 +152,17 @@ class Database:
 
         Those who wait for a lock of PostgreSQL with a connection in hand can take all there are.
         """
-        if self._groups is not None:  # SQLite's writers follow one another, and share their commits where they wait
+        if self._is_sqlite:  # SQLite's writers follow one another, and share their commits where they wait
             yield
             return
         with self._turns[hash(name) % len(self._turns)]:
             yield
 
     def close(self) -> None:
-        """Close every connection of this process."""
-        if self._groups is not None:
-            self._groups.close()
-        if self._kept is not None:
-            self._kept.close()
+        """Close every connection of this process that nobody uses."""
+        for part in (self._asking, self._writing):
+            part.close()
         self.engine.dispose()
-        self._writing.dispose()
-
-    def _ask(self, work: Callable[[Connection], T], *, at_once: bool = False) -> T:
-        if self._kept is not None:
-            return self._kept.ask(work, at_once=at_once)
-        with self.engine.begin() as connection:
-            return work(connection)
-
-    def _commit(self, work: Callable[[Connection], T]) -> T:
-        if self._groups is not None:
-            result: T = self._groups.carry_out(work)
-            return result
-        with self._writing.begin() as connection:
-            return work(connection)
 
     @staticmethod
     def _available(run: Callable[[], T]) -> T:
@@ -207,9 +194,7 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
         patience = {name: value for name, value in _PATIENCE.items() if name not in parsed.query}
         engine = create_engine(
             parsed,
-            pool_size=POOLED,
-            max_overflow=0,  # what is above the size is closed when it is given back, and made anew for the next
-            pool_timeout=5,
+            poolclass=NullPool,  # `Lent` keeps them
             connect_args=patience,
             json_serializer=json_values.written,
             json_deserializer=json_values.read,
@@ -217,7 +202,6 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
         )
         if "options" not in parsed.query:
             event.listen(engine, "connect", _let_nobody_hold_locks)
-        event.listen(engine, "checkout", _check_still_open)
         return engine
     Path(parsed.database or "").resolve().parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
@@ -250,18 +234,6 @@ def _let_nobody_hold_locks(connection: Any, _: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}")
     connection.commit()
-
-
-def _check_still_open(connection: Any, _record: object, _proxy: object) -> None:
-    """Have the pool connect anew where PostgreSQL has hung up: looked up in what has come in, not asked over the network,
-    as `pool_pre_ping` would before each transaction. Twice, for a last word may have come before the end."""
-    from psycopg import OperationalError as HungUp  # noqa: PLC0415 - who uses SQLite need not load it
-
-    try:
-        connection.pgconn.consume_input()
-        connection.pgconn.consume_input()
-    except HungUp as error:
-        raise DisconnectionError from error
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

@@ -59,7 +59,7 @@ class Crowd:
         """What came of each; where it raised, that."""
         ahead = pool.submit(self.database.write, self.first)
         assert self.begun.wait(30)
-        waiting = self.database._groups.waiting  # type: ignore[union-attr]
+        waiting = self.database._writing.waiting  # type: ignore[union-attr]
         futures: list[Future[Any]] = []
         for place, work in enumerate(works, start=1):
             futures.append(pool.submit(self.database.write, work))
