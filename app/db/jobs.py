@@ -75,7 +75,11 @@ _STATUS = Job._fields.index("status")
 
 
 # What is asked for every request is built once: building a statement costs more than SQLite takes to carry it out.
-_ADD = Prepared(insert(jobs).inline(), Job._fields)
+NEW = (  # what is said of a new row; the rest is as `tables.jobs` has it
+    *("id", "correlation_id", "user_id", "model", "prompt", "parameters", "number_of_images", "status", "last_event"),
+    *("place", "due_at", "queue_until", "deadline_at", "created_at", "updated_at"),
+)
+_ADD = Prepared(insert(jobs).inline(), NEW)
 _find = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND, _FIND_TO_CHANGE = Prepared(_find), Prepared(_find.with_for_update())
 _due = (WAITING, jobs.c.due_at <= NOW)
@@ -97,7 +101,7 @@ _before = or_(
 )
 _ahead = select(literal(1)).where(WAITING, jobs.c.model == bindparam("model"), _before)
 _AHEAD = Prepared(select(func.count()).select_from(_ahead.limit(bindparam("most", type_=Integer)).subquery()))
-# A new row, where nothing else is said: `tables.jobs` says the same to the database.
+# A new job, where nothing else is said: `tables.jobs` says the same to the database.
 _NEW = dict.fromkeys(Job._fields) | {
     "status": Status.ACCEPTED,
     "progress": 0,
@@ -119,9 +123,20 @@ def made(row: Sequence[Any]) -> Job:
 
 def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     """Insert a new request with status accepted; its times are the transaction's."""
-    row = {**_NEW, "id": job_id, "created_at": tx.now, "updated_at": tx.now, "due_at": tx.now, **values}
-    _ADD.change(tx.connection, row)
-    return Job(**row)
+    job = new(tx, job_id, values)
+    _ADD.change(tx.connection, row(job))
+    return job
+
+
+def new(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
+    """A new request as `add` inserts it."""
+    times = {"created_at": tx.now, "updated_at": tx.now, "due_at": tx.now}
+    return Job(**{**_NEW, "id": job_id, **times, **values})
+
+
+def row(job: Job) -> dict[str, Any]:
+    """What is said of a new job to the database."""
+    return {name: getattr(job, name) for name in NEW}
 
 
 def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:

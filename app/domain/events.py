@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -12,7 +12,8 @@ class Event:
 
     def payload(self) -> dict[str, Any]:
         """The fact as plain data for the event log; what is unknown is left out."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        said = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return {name: value for name, value in said if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

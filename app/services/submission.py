@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.db import events, jobs
+from app.db import entering
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain.events import ImageGenerationRequestedEvent
@@ -31,16 +31,15 @@ class Submission:
 
         def work(tx: Transaction) -> Job:
             last_place = self.quotas.check(tx, order.user_id)
-            job = self._insert(tx, order, correlation_id, place_in_line(tx.now, last_place))
-            events.append(tx, job, ImageGenerationRequestedEvent(order.model, order.user_id))
+            job = self._enter(tx, order, correlation_id, place_in_line(tx.now, last_place))
             tx.after_commit(self.tools.tasks.assign)  # nobody watches yet: its id is not known to anybody
             return job
 
         with self.quotas.turn(order.user_id):
             return self.tools.database.write(work)
 
-    def _insert(self, tx: Transaction, order: Order, correlation_id: str, place: int) -> Job:
-        return jobs.add(
+    def _enter(self, tx: Transaction, order: Order, correlation_id: str, place: int) -> Job:
+        return entering.enter(
             tx,
             time_ordered_id(tx.now, self.tools.chance.bytes(10)),
             {
@@ -55,4 +54,5 @@ class Submission:
                 "queue_until": tx.now + self.tools.settings.queue_timeout_ms,
                 "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
             },
+            ImageGenerationRequestedEvent(order.model, order.user_id),
         )

@@ -17,7 +17,7 @@ from tests.support.statements import noted
 
 # BEGIN and COMMIT are not counted; PostgreSQL's clock is a statement, or part of the lock for the quota.
 MOST = {
-    "submit": {"sqlite": 3, "postgresql": 4},
+    "submit": {"sqlite": 3, "postgresql": 3},
     "hand over": {"sqlite": 5, "postgresql": 7},
     "progress": {"sqlite": 1, "postgresql": 2},
     "result": {"sqlite": 4, "postgresql": 6},  # one looks whether anybody waits for the slot
