@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from gevent.monkey import is_module_patched
-from gevent.threadpool import ThreadPool
 
 from app.adapters.background import Background
 from app.adapters.bus import RedisBus
@@ -21,6 +18,7 @@ from app.adapters.studio import PictureStudio
 from app.adapters.tasks import CeleryTasks
 from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
+from app.db.committing import Committer
 from app.db.engine import Database, Runner, inline
 from app.services.access import Access
 from app.services.accounts import Accounts
@@ -111,23 +109,4 @@ def build(tools: Tools) -> House:
 
 
 def _committer() -> Runner:
-    """Under gevent a commit that waits for the disk would hold up every connection: it gets a thread."""
-    if not is_module_patched("socket"):
-        return inline
-    thread = ThreadPool(1)
-
-    def off_the_loop(work: Callable[[], Any]) -> Any:
-        result, error = thread.apply(_outcome, (work,))
-        if error is not None:
-            raise error
-        return result
-
-    return off_the_loop
-
-
-def _outcome(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
-    """What came of the work. gevent prints whatever a thread of its pool raises, and a refusal is no accident."""
-    try:
-        return work(), None
-    except Exception as error:  # noqa: BLE001 - it is raised where the work was asked for
-        return None, error
+    return Committer() if is_module_patched("socket") else inline
