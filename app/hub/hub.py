@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -96,6 +97,7 @@ class Hub:
             self._aside.soon(lease, lambda: self.house.dispatch.not_delivered(request_id, lease))
         else:
             connection.offer(Offer(request_id, lease), message["message"])
+            time.sleep(0)  # under gevent it is written now, and what comes next is listened for after it
 
     def _send(self, message: Mapping[str, Any]) -> None:
         if connection := self._connections.get(message["connection"]):
