@@ -1,7 +1,8 @@
 """The least that a submission can be: the same server and validation, and one insert of Core with its commit.
 
 Nothing is asked of the database, nobody is counted or let in, and nobody is woken. Durability is that of the service:
-the engine is its own. `/cached` is the least that an answer can be.
+the engine for SQLite is its own, and that for PostgreSQL differs in that SQLAlchemy's pool keeps connections. `/cached` is
+the least that an answer can be.
 """
 
 from __future__ import annotations
@@ -11,9 +12,22 @@ import time
 import uuid
 
 from flask import Flask, Response, request
-from sqlalchemy import JSON, BigInteger, Column, MetaData, String, Table, Text, insert
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    insert,
+    make_url,
+)
 
 from app.db.engine import make_engine
+from app.db.lent import MOST
 from app.web.question_schemas import GenerateRequest
 
 metadata = MetaData()
@@ -31,9 +45,17 @@ requests = Table(
 ANSWER = b'{"requestId": "%s", "status": "accepted", "message": "Image generation request submitted"}'
 CACHED = ANSWER % str(uuid.uuid4()).encode()
 
+
+def pooled(url: str) -> Engine:
+    """As many connections as the service keeps to write."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return make_engine(url).execution_options(write=True)
+    return create_engine(url, pool_size=MOST, max_overflow=0)
+
+
 app = Flask(__name__, static_folder=None)
 if url := os.environ.get("FLOOR_DATABASE_URL"):
-    engine = make_engine(url).execution_options(write=True)
+    engine = pooled(url)
     with engine.begin() as connection:
         metadata.create_all(connection)
 
