@@ -29,7 +29,8 @@ class Committer:
     def __call__(self, work: Callable[[], Any]) -> Any:
         """The result of `work`, or what it raises."""
         began = self._now_s()
-        if began < self._careful_until or _others_want_the_loop():
+        # What the thread is still at comes first, also where whoever waited for it was torn away.
+        if began < self._careful_until or len(self._thread) or _others_want_the_loop():
             return self._off_the_loop(work)
         try:
             return work()
