@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +134,28 @@ def test_what_is_left_for_after_the_commit_is_done_after_the_commit_of_all(datab
     with closing(database), ThreadPoolExecutor(8) as pool:
         Crowd(database).come(pool, lambda tx: asks(tx, 1), lambda tx: asks(tx, 2))
     assert at_hand == [[0, 1, 2], [0, 1, 2]]
+
+
+def open_files() -> set[str]:
+    """Of this process; those that nobody else can see among them."""
+    names = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # it was closed meanwhile
+            names.add(str(descriptor.readlink()))
+    return names
+
+
+def test_what_one_of_them_would_undo_is_kept_in_memory(database: Database) -> None:
+    def change(tx: Transaction) -> set[str]:
+        tx.connection.execute(text("UPDATE large SET content = randomblob(3000)"))
+        return open_files()
+
+    def fill(tx: Transaction) -> None:
+        tx.connection.execute(text("CREATE TABLE large (content BLOB)"))
+        for _ in range(60):
+            tx.connection.execute(text("INSERT INTO large VALUES (randomblob(3000))"))
+
+    database.write(fill)
+    with closing(database), ThreadPoolExecutor(8) as pool:
+        opened = Crowd(database).come(pool, change, change)
+    assert [name for names in opened for name in names if "etilqs" in name] == []  # as SQLite calls its files
