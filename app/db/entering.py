@@ -19,7 +19,7 @@ _FIRST = "first_"  # what belongs to the event, where a column of both tables ha
 _FACT = [column for column in events_table.c if column.name not in ("id", "job_id")]
 _job = (
     insert(jobs_table)
-    .values({name: bindparam(name, type_=jobs_table.c[name].type) for name in jobs.NEW})
+    .values({name: bindparam(name, type_=jobs_table.c[name].type) for name in jobs.COLUMNS_OF_NEW})
     .returning(jobs_table.c.id)
     .cte("entered")
 )

@@ -9,14 +9,13 @@ from sqlalchemy import (
     Connection,
     Integer,
     Select,
-    and_,
     bindparam,
     func,
     insert,
     literal,
     literal_column,
-    or_,
     select,
+    tuple_,
     union_all,
 )
 
@@ -24,7 +23,7 @@ from app.db import moving
 from app.db.clock import asked_ms
 from app.db.engine import Transaction
 from app.db.prepared import Prepared
-from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs
+from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, Ms, jobs
 from app.domain.states import FINAL, Status, Step
 
 
@@ -75,11 +74,11 @@ _STATUS = Job._fields.index("status")
 
 
 # What is asked for every request is built once: building a statement costs more than SQLite takes to carry it out.
-NEW = (  # what is said of a new row; the rest is as `tables.jobs` has it
+COLUMNS_OF_NEW = (  # what is said of a new row; the rest is as `tables.jobs` has it
     *("id", "correlation_id", "user_id", "model", "prompt", "parameters", "number_of_images", "status", "last_event"),
     *("place", "due_at", "queue_until", "deadline_at", "created_at", "updated_at"),
 )
-_ADD = Prepared(insert(jobs).inline(), NEW)
+_ADD = Prepared(insert(jobs).inline(), COLUMNS_OF_NEW)
 _find = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND, _FIND_TO_CHANGE = Prepared(_find), Prepared(_find.with_for_update())
 _due = (WAITING, jobs.c.due_at <= NOW)
@@ -96,11 +95,17 @@ _second = (
 )
 _next = select(*COLUMNS, _second.correlate(None).scalar_subquery()).where(*_download_due).order_by(jobs.c.due_at)
 _NEXT_DOWNLOAD = Prepared(_next.limit(literal_column("1")).with_for_update(skip_locked=True))
-_before = or_(
-    jobs.c.place < bindparam("place"), and_(jobs.c.place == bindparam("place"), jobs.c.id < bindparam("job_id"))
+_before = tuple_(jobs.c.place, jobs.c.id) < tuple_(
+    bindparam("place", type_=Ms), bindparam("job_id", type_=jobs.c.id.type)
 )
-_ahead = select(literal(1)).where(WAITING, jobs.c.model == bindparam("model"), _before)
-_AHEAD = Prepared(select(func.count()).select_from(_ahead.limit(bindparam("most", type_=Integer)).subquery()))
+# Those nearest, by the index of the line: without an order PostgreSQL counts whichever rows it finds, by reading all.
+_ahead = (
+    select(literal(1))
+    .where(WAITING, jobs.c.model == bindparam("model"), _before)
+    .order_by(jobs.c.place.desc(), jobs.c.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+_AHEAD = Prepared(select(func.count()).select_from(_ahead.subquery()))
 # A new job, where nothing else is said: `tables.jobs` says the same to the database.
 _NEW = dict.fromkeys(Job._fields) | {
     "status": Status.ACCEPTED,
@@ -136,7 +141,7 @@ def new(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
 
 def row(job: Job) -> dict[str, Any]:
     """What is said of a new job to the database."""
-    return {name: getattr(job, name) for name in NEW}
+    return {name: getattr(job, name) for name in COLUMNS_OF_NEW}
 
 
 def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
