@@ -55,20 +55,6 @@ class Lookup:
         self.tools = tools
         self.watching = watching
 
-    def stand(
-        self,
-        request_id: str,
-        wait_s: float = 0.0,
-        since: int | None = None,
-        owner: str | None = None,
-        standing: Standing = ANYBODY,
-    ) -> View:
-        """As `view`, without the pictures that the request has led to."""
-        if wait_s > 0:
-            self._await_news(request_id, wait_s, since, owner, standing)
-        job = self.tools.database.ask(lambda c: _found(c, request_id, owner))
-        return self.view(request_id, owner=owner) if job.status is Status.ACCEPTED else View(job)
-
     def view(
         self,
         request_id: str,
@@ -76,15 +62,22 @@ class Lookup:
         since: int | None = None,
         owner: str | None = None,
         standing: Standing = ANYBODY,
+        *,
+        pictures: bool = True,
     ) -> View:
         """The request as it stands; where an `owner` is given, nobody else's is found. Raises NotFound.
 
+        Without `pictures` it is not asked which ones a completed request has led to.
         With `wait_s` it answers as soon as there is something newer than version `since` (by default: newer than what is
         there now), or the request is final, or `wait_s` seconds are over. Raises Unauthorized where what the caller came
         in with is no longer good before that.
         """
         if wait_s > 0:
             self._await_news(request_id, wait_s, since, owner, standing)
+        if not pictures:
+            job = self.tools.database.ask(lambda c: _found(c, request_id, owner))
+            if job.status is not Status.ACCEPTED:  # else it takes more than one question to say why it waits
+                return View(job)
         return self.tools.database.read(lambda c: _views(c, [_found(c, request_id, owner)])[0])
 
     def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[Logged]]:

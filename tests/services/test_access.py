@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from app.domain.errors import Forbidden, InvalidRequest, NotFound, Unauthorized
 from app.domain.messages import Authenticate
 from app.services.access import Access
 from tests.support.crew import Crew
-from tests.support.statements import noted
 from tests.support.waiting import until
 
 BOTH = (Scope.READ, Scope.WRITE)
@@ -257,51 +254,3 @@ def _refused(access: Access, shown: str) -> bool:
     except Unauthorized:
         return True
     return False
-
-
-def test_of_many_who_show_the_same_at_once_one_looks_for_all(secrets: Crew) -> None:
-    shown = str(secrets.house.accounts.create_key("ann", BOTH))
-    access = Access(secrets.bench.tools, remembered_s=60)
-    with ThreadPoolExecutor(16) as pool, noted("api_keys.hash") as asked:
-        for done in [pool.submit(access.authenticate, shown) for _ in range(64)]:
-            done.result()
-    assert len(asked) == 1
-
-
-def test_whoever_was_let_in_a_moment_ago_is_let_in_again_and_nobody_is_asked(secrets: Crew) -> None:
-    shown = str(secrets.house.accounts.create_key("ann", BOTH))
-    access = Access(secrets.bench.tools, remembered_s=60)
-    proof = access.authenticate(shown)
-    with noted() as asked:
-        assert access.authenticate(shown) == access.remembered(shown) == proof
-    assert asked == []
-    assert access.remembered(f"{shown}0") is None
-
-
-def test_what_has_expired_meanwhile_is_remembered_no_more(secrets: Crew) -> None:
-    access = Access(secrets.bench.tools, remembered_s=60)
-    shown = str(secrets.house.accounts.create_key("ann", BOTH, lifetime_ms=300))
-    ends = access.authenticate(shown).expires_at
-    assert ends is not None
-    until(lambda: time.time() * 1000 >= ends, 10, "the key to expire")
-    assert access.remembered(shown) is None
-
-
-def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Crew, monkeypatch: Any) -> None:
-    """The look had begun, and came back with what stood there before."""
-    access = secrets.house.access
-    shown, _, _ = access.issue("ann", Role.USER, "read")
-    proof = access.authenticate(shown)
-    access.forget()
-    read = access.tools.database.ask
-
-    def revoked_meanwhile(question: Any) -> Any:
-        seen = read(question)
-        monkeypatch.undo()
-        access.revoke(proof)
-        return seen
-
-    monkeypatch.setattr(access.tools.database, "ask", revoked_meanwhile)
-    access.authenticate(shown)  # it was good when this was asked
-    assert access.remembered(shown) is None
-    assert _refused(access, shown)
