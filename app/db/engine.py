@@ -1,4 +1,5 @@
-"""The database: SQLite and PostgreSQL differ here, in its clock (`clock.py`) and in how writes are grouped (`grouping.py`)."""
+"""The database. SQLite and PostgreSQL differ here, in its clock (`clock.py`), in how connections are kept (`kept.py`,
+`lent.py`), in how writes are grouped (`grouping.py`), and in how a request enters (`entering.py`)."""
 
 from __future__ import annotations
 
@@ -101,7 +102,7 @@ def inline(work: Callable[[], T]) -> T:
 class Database:
     """Reads and writes.
 
-    `committer` moves SQLite's commits, which wait for the disk, off an event loop that they would hold up, to a thread.
+    `committer` carries out SQLite's commits, which wait for the disk: off an event loop where they would hold it up.
     With one write at a time a process is also fair: SQLite lets whoever is lucky write next, and who has waited longest may
     go on waiting. Reads wait for nobody (https://sqlite.org/wal.html, section 2.2) and are over sooner than a thread could
     be woken, so they are done where they are asked for.

@@ -2,7 +2,7 @@
 disk: together they wait once. Nobody is answered before that commit.
 
 Under gevent nothing here holds up the loop for long: statements of one who has the lock are over sooner than a thread
-could be woken, the lock of another process is waited for in Python, and the disk in a thread (`committer`).
+could be woken, the lock of another process is waited for in Python, and the disk where `committing.py` says.
 """
 
 from __future__ import annotations

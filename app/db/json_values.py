@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import from_json, to_json
 
 
 def written(value: Any) -> str:
     """The value as its column has it. Raises TypeError for what JSON does not have."""
     try:
         return to_json(value).decode()
-    except (PydanticSerializationError, ValueError):
+    except ValueError:
         return json.dumps(value)  # half of a surrogate pair, which is no UTF-8 but can be written as an escape
 
 
