@@ -1,12 +1,12 @@
 """The database. SQLite and PostgreSQL differ here, in its clock (`clock.py`), in how connections are kept (`kept.py`,
-`lent.py`), in how writes are grouped (`grouping.py`), and in how a request enters (`entering.py`)."""
+`lent.py`), in how writes are grouped (`grouping.py`), and in what is told them in one go (`direct.py`)."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,6 +54,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._now: int | None = None
+        self._alone: Callable[[], Sequence[Any] | None] | None = None
         self._afterwards: list[Callable[[], object]] = []
 
     @property
@@ -71,7 +72,8 @@ class Transaction:
     def _clock(self) -> int:
         if self.writes_alone:
             return time.time_ns() // 1_000_000  # SQLite has no clock of its own: it would ask this one
-        return clock.now(self.connection)
+        alone = self._alone and self._alone()
+        return int(alone[1]) if alone else clock.now(self.connection)
 
     def upsert(self, table: Table) -> Any:
         """An INSERT into `table` that can be told what to do on a conflict."""
@@ -79,10 +81,10 @@ class Transaction:
         return dialect.insert(table)
 
     def one_at_a_time(self, room: str, name: str) -> None:
-        """Wait for every other transaction that is at this place (`name` in `room`); those that come later wait for us."""
+        """What is asked from here on waits for every other transaction that is at this place (`name` in `room`), and those
+        that come there later wait for this one."""
         if not self.writes_alone:
-            _, now = _ALONE.one(self.connection, {"room": room, "name": name})
-            self._now = self._now or int(now)
+            self._alone = _ALONE.soon(self.connection, {"room": room, "name": name})
 
     def after_commit(self, action: Callable[[], object]) -> None:
         """Have `action` done after the commit, in the order given, and not at all where the transaction fails."""
@@ -109,17 +111,14 @@ class Database:
     """
 
     def __init__(self, url: str, committer: Runner = inline, *, green: bool = False) -> None:
-        self.engine = make_engine(url, asks_only=True)
+        self.engine = make_engine(url, asks_only=True, green=green)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
         self._asking: Kept | Lent
         self._writing: Groups | Lent
         if self._is_sqlite:
             self._asking, self._writing = Kept(self.engine), Groups(self.engine, committer)
         else:
-            self._asking, self._writing = Lent(self.engine), Lent(make_engine(url))
-            if green:
-                for lent in (self._asking, self._writing):
-                    event.listen(lent.engine, "do_connect", _connect_green)
+            self._asking, self._writing = Lent(self.engine), Lent(make_engine(url, green=green))
         self._turns = [threading.Lock() for _ in range(TURNS)]
 
     def read(self, work: Callable[[Connection], T]) -> T:
@@ -183,8 +182,9 @@ def _is_deadlock(error: Exception) -> bool:
     return getattr(getattr(error, "orig", None), "sqlstate", None) in {"40P01", "40001"}
 
 
-def make_engine(url: str, *, asks_only: bool = False) -> Engine:
-    """An engine with this house's settings; for SQLite the folder of the file is created.
+def make_engine(url: str, *, asks_only: bool = False, green: bool = False) -> Engine:
+    """An engine with this house's settings; for SQLite the folder of the file is created. With `green` who waits for PostgreSQL
+    lets other greenlets run.
 
     With `asks_only` PostgreSQL is told neither BEGIN nor COMMIT, which would be two of three ways there and back of a
     question, for nothing: at its usual isolation each question in a transaction sees what was committed before it. Nor is
@@ -201,6 +201,7 @@ def make_engine(url: str, *, asks_only: bool = False) -> Engine:
             json_deserializer=json_values.read,
             isolation_level="AUTOCOMMIT" if asks_only else None,
         )
+        event.listen(engine, "do_connect", _connect_green if green else _connect_directly)
         if "options" not in parsed.query:
             event.listen(engine, "connect", _let_nobody_hold_locks)
         return engine
@@ -225,6 +226,12 @@ def _connect_green(_dialect: object, _record: object, args: Any, options: Any) -
     from app.db.green import GreenConnection  # noqa: PLC0415 - as below
 
     return GreenConnection.connect(*args, **options)
+
+
+def _connect_directly(_dialect: object, _record: object, args: Any, options: Any) -> Any:
+    from app.db.direct import DirectConnection  # noqa: PLC0415 - as below
+
+    return DirectConnection.connect(*args, **options)
 
 
 def _let_nobody_hold_locks(connection: Any, _: object) -> None:

@@ -31,18 +31,15 @@ class Logged:
 
 def append(tx: Transaction, job: Job, fact: Event) -> None:
     """Write the fact under the number that the job's row has just taken; its time is the row's."""
-    _APPEND.change(tx.connection, {"job_id": job.id, **row(job, fact)})
-
-
-def row(job: Job, fact: Event) -> dict[str, Any]:
-    """The fact as it is written: its columns but for the job's id."""
-    return {
+    row = {
+        "job_id": job.id,
         "seq": job.last_event,
         "type": type(fact).__name__,
         "status": job.status.value,
         "at": job.updated_at,
         "data": fact.payload(),
     }
+    _APPEND.soon(tx.connection, row)
 
 
 def after(connection: Connection, job_id: str, seq: int, last: int | None = None) -> list[Logged]:

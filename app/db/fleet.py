@@ -140,7 +140,7 @@ def socket_of(connection: Connection, extension_id: str) -> Socket | None:
 def succeeded(tx: Transaction, extension_id: str) -> None:
     """The extension made its pictures: it is well again, and its slot is free."""
     slots.hold(tx, extension_id)
-    _SUCCEEDED.change(tx.connection, {"extension_id": extension_id, "at": tx.now})
+    _SUCCEEDED.soon(tx.connection, {"extension_id": extension_id, "at": tx.now})
 
 
 def failures(connection: Connection, extension_id: str) -> int:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import psycopg
 from gevent import get_hub
 from psycopg.abc import PQGen
+
+from app.db.direct import DirectConnection
 
 T = TypeVar("T")
 
 
-class GreenConnection(psycopg.Connection[Any]):
+class GreenConnection(DirectConnection):
     """A connection that lets others run while it waits."""
 
     def __init__(self, *args: Any, **more: Any) -> None:

@@ -51,7 +51,7 @@ _UPLOADS_OF = Prepared(select(*_PLACE).where(uploads.c.job_id == bindparam("job_
 def add(tx: Transaction, job_id: str, pictures: Sequence[StoredImage]) -> None:
     """Write down the pictures of a job that completes, and that their files are no longer in the making."""
     for picture in pictures:
-        _ADD.change(tx.connection, {"job_id": job_id, "created_at": tx.now, **asdict(picture)})
+        _ADD.soon(tx.connection, {"job_id": job_id, "created_at": tx.now, **asdict(picture)})
     forget_intended(tx, [picture.file for picture in pictures])
 
 
@@ -69,7 +69,7 @@ def of_file(connection: Connection, file: str) -> StoredImage | None:
 def intend(tx: Transaction, job_id: str, names: Sequence[str]) -> None:
     """Write down the files a download is about to make, so that a crash leaves none that nobody knows of."""
     for name in names:
-        _INTEND.change(tx.connection, {"name": name, "job_id": job_id, "created_at": tx.now})
+        _INTEND.soon(tx.connection, {"name": name, "job_id": job_id, "created_at": tx.now})
 
 
 def hold_intended(tx: Transaction, names: Sequence[str]) -> bool:
@@ -91,7 +91,7 @@ def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
 def forget_intended(tx: Transaction, names: Iterable[str]) -> None:
     """The files of these names are gone."""
     for name in names:
-        _FORGET_INTENDED.change(tx.connection, {"name": name})
+        _FORGET_INTENDED.soon(tx.connection, {"name": name})
 
 
 def reserve_upload(tx: Transaction, place: UploadPlace, stale_before_ms: int) -> bool:

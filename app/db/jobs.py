@@ -128,20 +128,10 @@ def made(row: Sequence[Any]) -> Job:
 
 def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     """Insert a new request with status accepted; its times are the transaction's."""
-    job = new(tx, job_id, values)
-    _ADD.change(tx.connection, row(job))
-    return job
-
-
-def new(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
-    """A new request as `add` inserts it."""
     times = {"created_at": tx.now, "updated_at": tx.now, "due_at": tx.now}
-    return Job(**{**_NEW, "id": job_id, **times, **values})
-
-
-def row(job: Job) -> dict[str, Any]:
-    """What is said of a new job to the database."""
-    return {name: getattr(job, name) for name in COLUMNS_OF_NEW}
+    job = Job(**{**_NEW, "id": job_id, **times, **values})
+    _ADD.soon(tx.connection, {name: getattr(job, name) for name in COLUMNS_OF_NEW})
+    return job
 
 
 def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:

@@ -45,7 +45,7 @@ def is_offer(connection: Connection, job_id: str, lease: str) -> bool:
 
 def in_hand(tx: Transaction, job_id: str, lease: str, moment_ms: int) -> None:
     """Whoever holds the job under this lease has it in hand: the lease lasts until then."""
-    _IN_HAND.change(tx.connection, {"job_id": job_id, "held_lease": lease, "until": moment_ms})
+    _IN_HAND.soon(tx.connection, {"job_id": job_id, "held_lease": lease, "until": moment_ms})
 
 
 def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **values: Any) -> list[str]:

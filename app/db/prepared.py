@@ -17,6 +17,9 @@ from sqlalchemy.exc import DBAPIError, NoResultFound
 Processor = Callable[[Any], Any]
 Values = Mapping[str, Any]
 NOTHING: Values = {}
+# What the drivers call it: sqlite3.Connection and `direct.DirectConnection`.
+_AT_ONCE = {"sqlite": "execute", "postgresql": "ask"}
+_SOON = {"sqlite": "execute", "postgresql": "tell"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +28,16 @@ class Form:
 
     text: str
     defaults: Values  # what stands in the statement itself
-    order: Sequence[str] | None  # of the values, where their places have no names
+    order: Sequence[str]  # of the values
     there: Sequence[tuple[str, Processor]]
     back: Sequence[tuple[int, Processor]]
 
-    def parameters(self, values: Values) -> Any:
+    def parameters(self, values: Values) -> Sequence[Any]:
         """The values as the driver wants them; names that the statement does not have are passed over."""
         said = {**self.defaults, **values}
         for name, processor in self.there:
             said[name] = processor(said[name])
-        return said if self.order is None else tuple([said[name] for name in self.order])
+        return tuple([said[name] for name in self.order])
 
     def read(self, row: Sequence[Any]) -> Sequence[Any]:
         """A row with its values as Python has them."""
@@ -81,7 +84,20 @@ class Prepared:
         _, cursor = self._carried_out(connection, values)
         return int(cursor.rowcount)
 
-    def _carried_out(self, connection: Connection, values: Values) -> tuple[Form, Any]:
+    def soon(self, connection: Connection, values: Values = NOTHING) -> Callable[[], Sequence[Any] | None]:
+        """Have it carried out before whatever is asked next, or with the end of the transaction: on PostgreSQL it goes the same
+        way. What it raises is raised there. Returns how to get the first row that comes back."""
+        form, cursor = self._carried_out(connection, values, _SOON)
+
+        def row() -> Sequence[Any] | None:
+            came = cursor.fetchone()
+            return None if came is None else form.read(came)
+
+        return row
+
+    def _carried_out(
+        self, connection: Connection, values: Values, how: Mapping[str, str] = _AT_ONCE
+    ) -> tuple[Form, Any]:
         dialect = connection.dialect
         form = self._forms.get(dialect.name) or self._compiled(dialect)
         parameters = form.parameters(values)
@@ -90,7 +106,7 @@ class Prepared:
         for hear in hearing.before_cursor_execute:
             hear(connection, None, form.text, parameters, None, False)
         try:
-            cursor = driver.execute(form.text, parameters)
+            cursor = getattr(driver, how[dialect.name])(form.text, parameters)
         except dialect.loaded_dbapi.Error as error:
             raise _told(dialect, form.text, parameters, error) from error
         for hear in hearing.after_cursor_execute:
@@ -98,7 +114,7 @@ class Prepared:
         return form, cursor
 
     def _compiled(self, dialect: Dialect) -> Form:
-        compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)
+        compiled = self._statement.compile(dialect=_placing(dialect), column_keys=self._columns)
         there = {
             name: bind.type.dialect_impl(dialect).bind_processor(dialect) for bind, name in compiled.bind_names.items()
         }
@@ -115,6 +131,12 @@ class Prepared:
         )
         self._forms[dialect.name] = form
         return form
+
+
+def _placing(dialect: Dialect) -> Dialect:
+    """The same, with places for values instead of names: `$1` where the server itself reads the statement."""
+    made: Callable[..., Dialect] = type(dialect)
+    return dialect if dialect.positional else made(paramstyle="numeric_dollar")
 
 
 def _told(dialect: Dialect, text: str, parameters: Any, error: Exception) -> BaseException:

@@ -66,10 +66,10 @@ def take(tx: Transaction, candidate: Candidate) -> bool:
 def recount(tx: Transaction, extension_id: str) -> None:
     """Write down how many jobs the extension holds; counted anew each time, so it cannot drift."""
     hold(tx, extension_id)
-    _RECOUNT.change(tx.connection, {"extension_id": extension_id})
+    _RECOUNT.soon(tx.connection, {"extension_id": extension_id})
 
 
 def hold(tx: Transaction, extension_id: str) -> None:
     """Its row is held before its jobs are counted: counts made at the same time would miss each other's changes."""
     if not tx.writes_alone:
-        _HOLD.row(tx.connection, {"extension_id": extension_id})
+        _HOLD.soon(tx.connection, {"extension_id": extension_id})

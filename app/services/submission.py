@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.db import entering
+from app.db import events, jobs
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain.events import ImageGenerationRequestedEvent
@@ -39,7 +39,7 @@ class Submission:
             return self.tools.database.write(work)
 
     def _enter(self, tx: Transaction, order: Order, correlation_id: str, place: int) -> Job:
-        return entering.enter(
+        job = jobs.add(
             tx,
             time_ordered_id(tx.now, self.tools.chance.bytes(10)),
             {
@@ -54,5 +54,6 @@ class Submission:
                 "queue_until": tx.now + self.tools.settings.queue_timeout_ms,
                 "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
             },
-            ImageGenerationRequestedEvent(order.model, order.user_id),
         )
+        events.append(tx, job, ImageGenerationRequestedEvent(order.model, order.user_id))
+        return job

@@ -18,6 +18,7 @@ def asked(question):
 def alone(then):
     def work(tx):
         tx.one_at_a_time("test", "one")
+        assert tx.now
         return then()
     return database.write(work)
 

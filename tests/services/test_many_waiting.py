@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -53,9 +54,20 @@ def in_a_transaction(crew: Crew, work: Callable[[Connection], T]) -> T:
 def rows_looked_at(connection: Connection, statement: str, values: Any) -> int:
     """How many rows PostgreSQL reads, whether it takes or leaves them."""
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # what is small would be read as a whole
-    explained = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).scalar_one()
-    scans = [plan for plan in plans_of(explained[0]["Plan"]) if plan.get("Relation Name") == "jobs"]
+    scans = [plan for plan in plans_of(explained(connection, statement, values)) if plan.get("Relation Name") == "jobs"]
     return sum(round(scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) for scan in scans)
+
+
+def explained(connection: Connection, statement: str, values: Any) -> dict[str, Any]:
+    """What PostgreSQL did to answer, with its figures."""
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
+    if isinstance(values, dict):  # one of SQLAlchemy's, else a prepared one
+        plans = connection.exec_driver_sql(explain, values).scalar_one()
+    else:
+        driver: Any = connection.connection.driver_connection
+        ((plans,),) = driver.ask(explain, values).fetchall()
+    found: dict[str, Any] = (plans if isinstance(plans, list) else json.loads(plans))[0]["Plan"]
+    return found
 
 
 def steps_made(connection: Connection, statement: str, values: Any) -> int:

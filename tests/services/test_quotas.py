@@ -63,6 +63,7 @@ def test_one_who_sends_many_at_once_leaves_connections_to_others(crew: Crew, dat
 
     def count_for_long(tx: Transaction) -> None:
         tx.one_at_a_time("quota", "ann")
+        assert tx.now
         counted.set()
         go_on.wait(60)
 
