@@ -19,7 +19,7 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as 
 class asked_ms(FunctionElement[int]):  # noqa: N801
     """The same clock when the question came: right for what rows are compared with.
 
-    It is the same for every row, so PostgreSQL looks it up in an index, and knows beforehand how many rows that leaves.
+    It is the same for every row and every value of a statement, so PostgreSQL looks it up in an index, and knows beforehand how many rows that leaves.
     """
 
     type = BigInteger()

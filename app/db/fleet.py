@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Integer, bindparam, case, delete, func, select, union, update
+from sqlalchemy import Connection, Integer, bindparam, case, delete, func, select, union, update
 
 from app.db import jobs, leases, slots
 from app.db.clock import now_ms
@@ -27,11 +27,11 @@ _KNOWN = Prepared(
         jobs.ANYONE.scalar_subquery().is_not(None).label("anyone_waits"),
     ).where(*_here)
 )
-_HEARD = Prepared(update(extensions).where(*_here).values(heard_at=bindparam("at"), available=bindparam("takes_work")))
+_HEARD = Prepared(update(extensions).where(*_here).values(heard_at=now_ms(), available=bindparam("takes_work")))
 _HEARD_BEFORE = (
     update(extensions).where(*_here, extensions.c.heard_at < bindparam("at")).values(heard_at=bindparam("at"))
 )
-_GONE = Prepared(update(extensions).where(*_here).values(connected=False, disconnected_at=bindparam("at")))
+_GONE = Prepared(update(extensions).where(*_here).values(connected=False, disconnected_at=now_ms()))
 _SOCKET_OF = Prepared(
     select(extensions.c.hub_id, extensions.c.connection_id).where(
         extensions.c.id == bindparam("extension_id"), extensions.c.connected
@@ -55,7 +55,7 @@ _SUCCEEDED = Prepared(
     .where(extensions.c.id == bindparam("extension_id"))
     .values(
         held=slots.COUNTED,
-        last_success_at=bindparam("at", type_=BigInteger),
+        last_success_at=now_ms(),
         failures=0,
         cooldown_until=0,
         cooldown_reason=None,
@@ -118,7 +118,7 @@ def known(connection: Connection, extension_id: str, connection_id: str) -> Know
 
 def heard(tx: Transaction, connection_id: str, available: bool) -> bool:
     """A heartbeat came over this connection; False where the extension is not connected through it (any more)."""
-    return _HEARD.change(tx.connection, {"over": connection_id, "at": tx.now, "takes_work": available}) == 1
+    return _HEARD.change(tx.connection, {"over": connection_id, "takes_work": available}) == 1
 
 
 def were_heard(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
@@ -128,7 +128,7 @@ def were_heard(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
 
 def disconnect(tx: Transaction, connection_id: str) -> bool:
     """The connection is gone; False where the extension has another by now."""
-    return _GONE.change(tx.connection, {"over": connection_id, "at": tx.now}) == 1
+    return _GONE.change(tx.connection, {"over": connection_id}) == 1
 
 
 def socket_of(connection: Connection, extension_id: str) -> Socket | None:
@@ -140,7 +140,7 @@ def socket_of(connection: Connection, extension_id: str) -> Socket | None:
 def succeeded(tx: Transaction, extension_id: str) -> None:
     """The extension made its pictures: it is well again, and its slot is free."""
     slots.hold(tx, extension_id)
-    _SUCCEEDED.soon(tx.connection, {"extension_id": extension_id, "at": tx.now})
+    _SUCCEEDED.soon(tx.connection, {"extension_id": extension_id})
 
 
 def failures(connection: Connection, extension_id: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from app.db.clock import now_ms
 from app.db.engine import Transaction
 from app.db.prepared import Prepared
 from app.db.tables import files, images, jobs, uploads
@@ -35,13 +36,13 @@ _PICTURE: list[ColumnElement[Any]] = [
     images.c[name] for name in ("position", "file", "source_url", "width", "height", "bytes", "sha256")
 ]
 _ADD = Prepared(
-    insert(images).inline(),
-    ("job_id", "position", "file", "source_url", "width", "height", "bytes", "sha256", "created_at"),
+    insert(images).inline().values(created_at=now_ms()),
+    ("job_id", "position", "file", "source_url", "width", "height", "bytes", "sha256"),
 )
 _OF_JOB = Prepared(select(*_PICTURE).where(images.c.job_id == bindparam("job_id")).order_by(images.c.position))
 _OF_FILE = Prepared(select(*_PICTURE).where(images.c.file == bindparam("file")))
 _named = files.c.name == bindparam("name")
-_INTEND = Prepared(insert(files).inline(), ("name", "job_id", "created_at"))
+_INTEND = Prepared(insert(files).inline().values(created_at=now_ms()), ("name", "job_id"))
 _INTENDED = Prepared(select(files.c.name).where(_named, files.c.created_at > GIVEN_UP).with_for_update())
 _FORGET_INTENDED = Prepared(delete(files).where(_named))
 _PLACE = (uploads.c.job_id, uploads.c.attempt, uploads.c.position)
@@ -51,7 +52,7 @@ _UPLOADS_OF = Prepared(select(*_PLACE).where(uploads.c.job_id == bindparam("job_
 def add(tx: Transaction, job_id: str, pictures: Sequence[StoredImage]) -> None:
     """Write down the pictures of a job that completes, and that their files are no longer in the making."""
     for picture in pictures:
-        _ADD.soon(tx.connection, {"job_id": job_id, "created_at": tx.now, **asdict(picture)})
+        _ADD.soon(tx.connection, {"job_id": job_id, **asdict(picture)})
     forget_intended(tx, [picture.file for picture in pictures])
 
 
@@ -69,7 +70,7 @@ def of_file(connection: Connection, file: str) -> StoredImage | None:
 def intend(tx: Transaction, job_id: str, names: Sequence[str]) -> None:
     """Write down the files a download is about to make, so that a crash leaves none that nobody knows of."""
     for name in names:
-        _INTEND.soon(tx.connection, {"name": name, "job_id": job_id, "created_at": tx.now})
+        _INTEND.soon(tx.connection, {"name": name, "job_id": job_id})
 
 
 def hold_intended(tx: Transaction, names: Sequence[str]) -> bool:

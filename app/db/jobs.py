@@ -138,7 +138,7 @@ def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | Non
     """Take `step` where the job still stands in one of its sources and its columns are as `held` says; None where not.
 
     This is the compare-and-set that every change of a job goes through. None is normal: someone was faster.
-    Beside plain values, `values` take Raised and Capped (see `moving`).
+    Beside plain values, `values` take Raised, In and Capped (see `moving`).
     """
     statement, parameters = moving.statement(step, {} if held is None else held, values)
     row = statement.row(tx.connection, {"job_id": job_id, **parameters})

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, bindparam, case, exists, literal, select, update
 
 from app.db import jobs, moving
+from app.db.clock import now_ms
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.db.prepared import Prepared
@@ -21,7 +22,7 @@ _IS_OFFER = Prepared(select(literal(1)).where(*_under_lease, ~table.c.handed_ove
 _IN_HAND = Prepared(
     update(table)
     .where(*_under_lease)
-    .values(lease_until=moving.capped(bindparam("until", type_=BigInteger)), handed_over=True)
+    .values(lease_until=moving.capped(now_ms() + bindparam("silent_ms", type_=BigInteger)), handed_over=True)
 )
 # whether `extension_id` has any job in hand
 HAS_WORK = exists().where(table.c.holder == bindparam("extension_id"), PROCESSING, table.c.handed_over)
@@ -43,9 +44,9 @@ def is_offer(connection: Connection, job_id: str, lease: str) -> bool:
     return _IS_OFFER.row(connection, {"job_id": job_id, "held_lease": lease}) is not None
 
 
-def in_hand(tx: Transaction, job_id: str, lease: str, moment_ms: int) -> None:
-    """Whoever holds the job under this lease has it in hand: the lease lasts until then."""
-    _IN_HAND.soon(tx.connection, {"job_id": job_id, "held_lease": lease, "until": moment_ms})
+def in_hand(tx: Transaction, job_id: str, lease: str, silent_ms: int) -> None:
+    """Whoever holds the job under this lease has it in hand: the lease lasts so many ms from now."""
+    _IN_HAND.soon(tx.connection, {"job_id": job_id, "held_lease": lease, "silent_ms": silent_ms})
 
 
 def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **values: Any) -> list[str]:

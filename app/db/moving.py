@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, case, update
 
-from app.db.clock import now_ms
+from app.db.clock import asked_ms, now_ms
 from app.db.prepared import Prepared
 from app.db.tables import jobs, one_of
 from app.domain.states import TABLE, Step
@@ -27,10 +27,20 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
-class Capped:
-    """As a new value: that moment (ms), or the end of the attempt where that is earlier."""
+class In:
+    """As a new value: the moment so many ms after now, by the database's clock, which nobody has to ask first."""
 
     value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """As a new value: the moment so many ms after now, or the end of the attempt where that is earlier."""
+
+    value: int
+
+
+NOW = In(0)
 
 
 def statement(step: Step, held: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
@@ -73,7 +83,7 @@ def _form(said: Mapping[str, Any]) -> Form:
 
 
 def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Raised | Capped) else value
+    return value.value if isinstance(value, Raised | In | Capped) else value
 
 
 def _condition(name: str, kind: type) -> ColumnElement[bool]:
@@ -88,4 +98,6 @@ def _value(name: str, kind: type) -> ColumnElement[Any]:
     told: ColumnElement[Any] = bindparam(f"new_{name}", type_=column.type)
     if kind is Raised:
         return case((column < told, told), else_=column)
-    return capped(told) if kind is Capped else told
+    if kind is In:
+        return asked_ms() + told  # the same moment for all values of a statement
+    return capped(asked_ms() + told) if kind is Capped else told

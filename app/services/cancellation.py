@@ -7,6 +7,7 @@ from functools import partial
 from app.db import jobs
 from app.db.engine import Transaction
 from app.db.jobs import Job
+from app.db.moving import NOW
 from app.domain.errors import AlreadyFinished, NotFound
 from app.domain.events import ImageGenerationCancelledEvent
 from app.domain.states import Status, Step
@@ -42,7 +43,7 @@ class Cancellation:
             job.id,
             event=ImageGenerationCancelledEvent(holder),
             was_held_by=holder,
-            finished_at=tx.now,
+            finished_at=NOW,
             **NOBODY_HOLDS,
         )
         if done is None:

@@ -13,6 +13,7 @@ from app.db import fleet, jobs, line, slots
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.db.line import Waiting
+from app.db.moving import NOW, In
 from app.domain import messages, policy
 from app.domain.clock import wire_time
 from app.domain.errors import NO_EXTENSION
@@ -114,11 +115,11 @@ class Dispatch:
             holder=chosen.extension_id,
             connection_id=chosen.connection_id,
             lease=self.tools.chance.token(),
-            lease_until=tx.now + settings.offer_timeout_ms,
+            lease_until=In(settings.offer_timeout_ms),
             attempt=attempt,
-            attempt_until=tx.now + settings.request_max_ms,
+            attempt_until=In(settings.request_max_ms),
             handed_over=False,
-            started_at=tx.now,
+            started_at=NOW,
         )
         if taken is None:
             slots.recount(tx, chosen.extension_id)  # somebody else was faster: its slot is free again

@@ -20,6 +20,7 @@ from app.db import images, jobs
 from app.db.engine import Transaction
 from app.db.images import StoredImage
 from app.db.jobs import Job
+from app.db.moving import NOW, In
 from app.domain import policy
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.events import ImageGeneratedEvent
@@ -107,14 +108,17 @@ class Download:
             tx,
             Step.FETCH,
             job.id,
-            {"due_at": job.due_at, "download_attempt": job.download_attempt},  # as it was found, whatever `tx.now` says
+            {
+                "due_at": job.due_at,
+                "download_attempt": job.download_attempt,
+            },  # as it was found, whatever the clock says
             lease=self.tools.chance.token(),
             download_attempt=job.download_attempt + 1,
-            due_at=tx.now + longest_ms(self.tools.settings, count),
+            due_at=In(longest_ms(self.tools.settings, count)),
         )
         if claimed is None:
             return None
-        names = [file_name(job.id, tx.now + position) for position in range(count)]
+        names = [file_name(job.id, claimed.updated_at + position) for position in range(count)]
         if names:
             images.intend(tx, job.id, names)
         return Claim(claimed, names, more_are_due)
@@ -181,7 +185,7 @@ class Download:
             {"lease": job.lease},
             event=ImageGeneratedEvent(tuple(IMAGES_PATH + name for name in names)),
             progress=100,
-            finished_at=tx.now,
+            finished_at=NOW,
             lease=None,
         )
         if completed is None:
@@ -218,7 +222,7 @@ class Download:
     def _put_off(self, tx: Transaction, job: Job, wait_ms: int) -> None:
         pause_ms = max(wait_ms, policy.backoff_ms(job.download_attempt, self.tools.chance.jitter()))
         mine = {"lease": job.lease}
-        steps.take(self.tools, tx, Step.FETCH, job.id, mine, lease=None, due_at=tx.now + pause_ms)
+        steps.take(self.tools, tx, Step.FETCH, job.id, mine, lease=None, due_at=In(pause_ms))
 
     def _fail(self, job: Job, sentence: str) -> None:
         def work(tx: Transaction) -> bool:

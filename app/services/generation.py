@@ -11,7 +11,7 @@ from app.db import fleet, images, jobs, leases
 from app.db.engine import Transaction
 from app.db.images import StoredImage
 from app.db.jobs import Job
-from app.db.moving import Capped, Raised
+from app.db.moving import NOW, Capped, Raised
 from app.domain import policy
 from app.domain.blame import Blame, Verdict, judge
 from app.domain.clock import wire_time
@@ -72,8 +72,8 @@ class Generation:
                 event=lambda job: ImageDownloadStartedEvent(holder.extension_id, job.attempt, len(report.image_urls)),
                 sources=list(report.image_urls),
                 source_metadata=dict(report.metadata),
-                generated_at=tx.now,
-                due_at=tx.now,
+                generated_at=NOW,
+                due_at=NOW,
                 lease=None,
                 lease_until=None,
                 attempt_until=None,
@@ -118,7 +118,7 @@ class Generation:
                 _held(holder, report),
                 progress=Raised(report.progress),
                 progress_note=report.status,
-                lease_until=Capped(self._silent_until(tx)),
+                lease_until=Capped(self.tools.settings.request_timeout_ms),
                 handed_over=True,
             )
             if moved is None:
@@ -132,10 +132,8 @@ class Generation:
         Mostly it has reported by now, which has said as much.
         """
         if self.tools.database.read(lambda c: leases.is_offer(c, request_id, lease)):
-            self.tools.database.write(lambda tx: leases.in_hand(tx, request_id, lease, self._silent_until(tx)))
-
-    def _silent_until(self, tx: Transaction) -> int:
-        return tx.now + self.tools.settings.request_timeout_ms
+            silent_ms = self.tools.settings.request_timeout_ms
+            self.tools.database.write(lambda tx: leases.in_hand(tx, request_id, lease, silent_ms))
 
     def _cool_down(self, tx: Transaction, extension_id: str, verdict: Verdict, error: str) -> None:
         failures = fleet.failures(tx.connection, extension_id) + 1

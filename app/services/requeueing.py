@@ -8,6 +8,7 @@ from typing import Any
 
 from app.db.engine import Transaction
 from app.db.jobs import Job
+from app.db.moving import NOW
 from app.domain.events import ImageGenerationFailedEvent, ImageGenerationRequeuedEvent
 from app.domain.states import Step
 from app.services import steps
@@ -53,7 +54,7 @@ class Requeueing:
             avoid=job.holder,
             progress=0,
             progress_note=None,
-            due_at=tx.now,
+            due_at=NOW,
             **NOBODY_HOLDS,
         )
         if back is not None:
@@ -81,7 +82,7 @@ class Requeueing:
             error_code=code,
             error=error,
             reason=reason,
-            finished_at=tx.now,
+            finished_at=NOW,
             **NOBODY_HOLDS,
         )
         if failed is not None and job.holder is not None:
