@@ -51,7 +51,7 @@ class RedisBus:
     def changed(self, change: Mapping[str, Any]) -> None:
         """Tell everybody who watches; of several changes of one job that wait to be sent, the newest is enough."""
         key = f"changed:{change['requestId']}"
-        self._background.soon(key, lambda: self._commands.ask("PUBLISH", CHANGES, json.dumps(change)))
+        self._background.soon(key, lambda: self._commands.tell("PUBLISH", CHANGES, json.dumps(change)))
 
     def answers(self) -> bool:
         """True where Redis answers at the moment."""

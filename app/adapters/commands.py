@@ -21,6 +21,7 @@ class Commands:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._idle: list[Any] = []
+        self._told: list[Any] = []  # those on which an answer is left
 
     def ask(self, *command: str | int) -> Any:
         """Redis's answer to one command. Raises RedisError; then it may or may not have been carried out."""
@@ -36,6 +37,41 @@ class Commands:
             raise
         self._idle.append(connection)
         return answer
+
+    def tell(self, *command: str | int) -> None:
+        """Send one command, and leave its answer to whoever tells something next: it is there by then, so nobody waits for it.
+
+        Raises RedisError where it could not be sent, and, once it is sent, where the one told before was not carried out.
+        """
+        problem = self._hear_out()
+        connection = self._take()
+        try:
+            connection.send_command(*command)
+        except BaseException:
+            self._give_up(connection)
+            raise
+        self._told.append(connection)
+        if problem is not None:
+            raise problem
+
+    def _hear_out(self) -> redis.RedisError | None:
+        """Read an answer that is left, and what was wrong with it."""
+        if not self._told:
+            return None
+        connection = self._told.pop()
+        try:
+            connection.read_response()
+        except redis.ResponseError as refusal:
+            self._idle.append(connection)
+            return refusal
+        except redis.RedisError as problem:
+            self._give_up(connection)
+            return problem
+        except BaseException:
+            self._give_up(connection)
+            raise
+        self._idle.append(connection)
+        return None
 
     def _take(self) -> Any:
         """A connection that stands, and on which nothing is waiting to be read."""

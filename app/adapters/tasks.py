@@ -7,7 +7,7 @@ import time
 from celery import Celery
 
 from app.adapters.background import Background
-from app.adapters.commands import Commands, Script
+from app.adapters.commands import Commands
 from app.adapters.envelopes import Envelope
 from app.logs import correlation_id
 
@@ -36,7 +36,7 @@ class CeleryTasks:
         self._assign = Envelope(celery, ASSIGN)
         self._download = Envelope(celery, DOWNLOAD)
         self._wanted: dict[Envelope, str | None] = {}  # wakes that were not sent yet, and on whose behalf
-        self._unless_enough = Script(commands, UNLESS_ENOUGH)
+        self._commands = commands
 
     def assign(self) -> None:
         """Somebody waits, or somebody is free: look who can be given to whom."""
@@ -57,4 +57,4 @@ class CeleryTasks:
             envelope, told = self._wanted.popitem()
             queues.append(envelope.queue)
             texts.append(envelope.text(told))
-        self._unless_enough(queues, [ENOUGH, *texts])
+        self._commands.tell("EVAL", UNLESS_ENOUGH, len(queues), *queues, ENOUGH, *texts)

@@ -37,9 +37,20 @@ def background() -> Background:
 
 
 @pytest.fixture
-def tasks(redis_url: str, background: Background, client: redis.Redis) -> CeleryTasks:
+def commands(client: redis.Redis) -> Commands:
+    return Commands(client)
+
+
+@pytest.fixture
+def tasks(redis_url: str, background: Background, commands: Commands) -> CeleryTasks:
     settings = dataclasses.replace(Settings.from_env({}), redis_url=redis_url)
-    return CeleryTasks(configured(settings), background, Commands(client))
+    return CeleryTasks(configured(settings), background, commands)
+
+
+def finish(background: Background, commands: Commands) -> None:
+    """Wait until all is carried out."""
+    background.close(10)
+    commands.tell("PING")  # which first hears what came of what was told before
 
 
 def sent(client: redis.Redis, queue: str) -> list[tuple[dict[str, Any], list[Any]]]:
@@ -50,12 +61,12 @@ def sent(client: redis.Redis, queue: str) -> list[tuple[dict[str, Any], list[Any
 
 
 def test_a_wake_names_its_task_and_goes_to_its_queue(
-    tasks: CeleryTasks, background: Background, client: redis.Redis
+    tasks: CeleryTasks, background: Background, commands: Commands, client: redis.Redis
 ) -> None:
     with logs.about("correlation-1"):
         tasks.assign()
         tasks.download()
-    background.close(10)
+    finish(background, commands)
     for queue, task in ((DISPATCH, ASSIGN), (DOWNLOAD_QUEUE, DOWNLOAD)):
         ((headers, args),) = sent(client, queue)
         assert (headers["task"], args, headers[CORRELATION_HEADER]) == (task, [], "correlation-1")
@@ -64,11 +75,11 @@ def test_a_wake_names_its_task_and_goes_to_its_queue(
 def test_wakes_that_nobody_takes_do_not_pile_up_and_go_stale_by_no_clock(redis_url: str, client: redis.Redis) -> None:
     celery = configured(dataclasses.replace(Settings.from_env({}), redis_url=redis_url))
     for _ in range(ENOUGH + 5):
-        background = Background("test")
-        tasks = CeleryTasks(celery, background, Commands(client))
+        background, commands = Background("test"), Commands(client)
+        tasks = CeleryTasks(celery, background, commands)
         tasks.assign()
         tasks.download()
-        background.close(10)
+        finish(background, commands)
     for queue in (DISPATCH, DOWNLOAD_QUEUE):
         messages = sent(client, queue)
         assert len(messages) == ENOUGH
@@ -93,14 +104,15 @@ def test_nobody_fails_or_waits_where_redis_is_away(background: Background) -> No
 def test_under_gevent_a_hand_off_is_woken_before_the_client_has_its_answer() -> None:
     program = """
         order = []
-        tasks = CeleryTasks(configured(Settings.from_env({})), Background("test"), None)
-        tasks._unless_enough = lambda queues, args: order.append("woken")
+        commands = SimpleNamespace(tell=lambda *_: order.append("woken"))
+        tasks = CeleryTasks(configured(Settings.from_env({})), Background("test"), commands)
         for _ in range(2):  # the first begins the thread too
             tasks.assign()
             order.append("answered")
         print(*order)
     """
     opened = """
+from types import SimpleNamespace
 from app.adapters.background import Background
 from app.adapters.tasks import CeleryTasks
 from app.config import Settings

@@ -49,6 +49,8 @@ class Wired:
         settings = Settings.from_env({"REDIS_URL": redis_url})
         client, self.background = redis_client(redis_url), Later()
         commands = Commands(client)
+        commands.tell("PING")
+        commands.ask("PING")  # now there is a connection for each
         self.hub = client.pubsub()  # type: ignore[no-untyped-call]
         self.hub.subscribe(hub_channel(HUB))
         bench = fakes.bench(database, folder).with_tools(
