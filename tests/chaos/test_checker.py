@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.chaos.checker import CHECKS, violations
-from tests.chaos.history import Confirmed, FileSeen, History, Offered, StreamEnded
+from tests.chaos.history import Confirmed, FileSeen, History, LetGo, Offered, StreamEnded
 from tests.chaos.pictures import Stamp
 from tests.chaos.story import FILE, FIRST, ID, SECOND, fact, happy, log, reported, row, seen, status
 from tests.chaos.witnesses import FORGOTTEN, WITNESS_CHECKS
@@ -173,6 +173,14 @@ def test_an_extension_that_says_nothing_may_lose_an_offer_when_it_connects_again
     history = happy()
     take_away(history)
     history.literal = frozenset({FIRST})
+    assert violations(history, EVERY) == []
+
+
+def test_what_is_let_go_may_be_given_back_within_the_same_ms() -> None:
+    history = happy()
+    take_away(history)
+    at_s = history.ending.log[ID][2].at / 1000
+    history.records.let_go[:] = [LetGo(at_s + 0.0009, FIRST, ID, 1)]
     assert violations(history, EVERY) == []
 
 

@@ -108,7 +108,8 @@ def nobody_loses_what_it_works_on(history: History) -> Found:
             if attempt[0] in history.literal:
                 continue
             offer, left_at = offered.get(attempt), left_out.get(attempt)
-            if offer and offer.at * 1000 < fact.at and (left_at is None or left_at * 1000 > fact.at):
+            took_it = left_at is None or int(left_at * 1000) > fact.at  # the log has whole ms, and may be as fast
+            if offer and offer.at * 1000 < fact.at and took_it:
                 yield request_id, f"{offer} was worked on; at {fact.at} it was taken away, let go at {left_at}"
 
 
