@@ -26,26 +26,31 @@ _REFUSED = {ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED}
 
 
 class Answer:
-    """What comes of one statement; whoever asks for it before it has come waits for it."""
+    """What comes of one statement; whoever asks for it before it has come waits for it. Once it is there it needs no connection."""
 
-    __slots__ = ("_connection", "_result", "_rows", "text", "values")
+    __slots__ = ("_connection", "_done", "_rowcount", "_rows", "text", "values")
 
     def __init__(self, connection: DirectConnection, text: str, values: Sequence[Any]) -> None:
         self._connection = connection
-        self._result: PGresult | None = None
         self._rows: list[Row] | None = None
+        self._rowcount = 0
+        self._done = b""
         self.text = text
         self.values = values
 
     def come(self, result: PGresult) -> None:
         """This came. Raises psycopg.Error where the server refused the statement."""
         _look(result)
-        self._result = result
+        self._rowcount = result.command_tuples or 0
+        self._done = result.command_status or b""
+        self._rows = self._connection.rows(result)
 
     def fetchall(self) -> list[Row]:
         """All rows."""
         if self._rows is None:
-            self._rows = self._connection.rows(self._awaited())
+            self._connection.send()
+        if self._rows is None:
+            raise psycopg.InterfaceError("the transaction ended before this was sent")
         return self._rows
 
     def fetchone(self) -> Row | None:
@@ -56,22 +61,17 @@ class Answer:
     @property
     def rowcount(self) -> int:
         """How many rows were inserted, changed or removed, or are here."""
-        return self._awaited().command_tuples or 0
+        self.fetchall()
+        return self._rowcount
 
     @property
     def done(self) -> str:
         """What the server calls what it did: `COMMIT`, `INSERT 0 1`."""
-        return (self._awaited().command_status or b"").decode()
+        self.fetchall()
+        return self._done.decode()
 
     def close(self) -> None:
         """There is nothing to give back."""
-
-    def _awaited(self) -> PGresult:
-        if self._result is None:
-            self._connection.send()
-        if self._result is None:
-            raise psycopg.InterfaceError("the transaction ended before this was sent")
-        return self._result
 
 
 class DirectConnection(psycopg.Connection[Any]):

@@ -80,6 +80,14 @@ def test_who_wants_to_know_what_came_of_it_waits_for_it(direct: DirectConnection
     assert told.rowcount == 1
 
 
+def test_what_has_come_is_there_whatever_becomes_of_the_connection(postgres_url: str) -> None:
+    with connected(postgres_url) as direct:
+        told = direct.tell("SELECT $1::INTEGER", (7,))
+        direct.commit()
+    assert direct.closed
+    assert told.fetchall() == [(7,)]
+
+
 def test_what_is_undone_before_it_is_sent_is_never_sent(direct: DirectConnection) -> None:
     with counted_ways() as ways:
         told = direct.tell(NOTE, (1,))
