@@ -16,7 +16,7 @@ from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 Row = Sequence[Any]
@@ -100,6 +100,10 @@ class DirectConnection(psycopg.Connection[Any]):
 
     def send(self) -> None:
         """Send what is not sent yet and wait for what comes. Raises psycopg.Error."""
+        if (
+            self.pgconn.pipeline_status != PipelineStatus.OFF
+        ):  # what comes would be taken for the answer to something else
+            raise psycopg.OperationalError("the connection was left in the middle of an answer")
         answers, self._unsent = self._unsent, []
         if len(answers) == 1 and answers[0].text in self._names:
             self._send_alone(answers[0])

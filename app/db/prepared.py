@@ -90,7 +90,10 @@ class Prepared:
         form, cursor = self._carried_out(connection, values, _SOON)
 
         def row() -> Sequence[Any] | None:
-            came = cursor.fetchone()
+            try:
+                came = cursor.fetchone()
+            except connection.dialect.loaded_dbapi.Error as error:
+                raise _told(connection.dialect, form.text, form.parameters(values), error) from error
             return None if came is None else form.read(came)
 
         return row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -181,6 +182,16 @@ def test_text_with_a_nul_is_refused_and_nothing_is_left_of_it(direct: DirectConn
         direct.ask("SELECT $1::TEXT", ("a\0b",))
     direct.commit()
     assert seen(direct) == ["1"]
+
+
+def test_nothing_is_said_over_one_that_was_left_in_the_middle_of_an_answer(postgres_url: str) -> None:
+    direct = connected(postgres_url)
+    with patch.object(direct, "wait", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        direct.ask("SELECT 1")
+    for use in (lambda: direct.ask("SELECT 2"), direct.commit, direct.rollback, direct.cursor):
+        with pytest.raises(psycopg.OperationalError):
+            use()
+    direct.close()
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.db.engine import Database
+from app.db.engine import Database, Transaction
 from app.db.prepared import Prepared
 from app.db.tables import extensions
 from tests.support.statements import noted
@@ -67,6 +67,37 @@ def test_an_error_is_sqlalchemys_and_undoes_the_transaction(database: Database) 
     add(database, row("e1"))
     with pytest.raises(IntegrityError):
         add(database, row("e2") | {"id": "e1"})
+    assert found(database) == [row("e1")]
+
+
+def test_what_is_to_be_done_soon_is_done_before_what_is_asked_next(database: Database) -> None:
+    def work(tx: Transaction) -> int:
+        ADD.soon(tx.connection, row("e1"))
+        raised = RAISE.soon(tx.connection, {"extension_id": "e1"})
+        slots, _ = RAISE.one(tx.connection, {"extension_id": "e1"})
+        assert list(raised() or ()) == [4, ["*", "ä"]]
+        return int(slots)
+
+    assert database.write(work) == 5
+    assert found(database) == [row("e1", 5)]
+
+
+def test_what_is_to_be_done_last_is_done_with_the_commit(database: Database) -> None:
+    database.write(lambda tx: ADD.soon(tx.connection, row("e1")))
+    assert found(database) == [row("e1")]
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_what_could_not_be_done_soon_undoes_the_transaction(database: Database, looks: bool) -> None:
+    def work(tx: Transaction) -> None:
+        ADD.soon(tx.connection, row("e2"))
+        told = ADD.soon(tx.connection, row("e1"))
+        if looks:
+            told()
+
+    add(database, row("e1"))
+    with pytest.raises(IntegrityError):
+        database.write(work)
     assert found(database) == [row("e1")]
 
 
