@@ -34,6 +34,8 @@ from app.web import (
 )
 from app.web.api import Api
 from app.web.headers import telling_browsers
+from app.web.hosts import Hosts
+from app.web.polls import Polls
 from app.web.proxies import TrustedProxies
 from app.wiring import House, build, real_tools
 
@@ -52,13 +54,21 @@ class NoSessions(SessionInterface):
 
 
 class Application(Flask):
-    """Flask, for views and hooks of which none is a coroutine, with headers for browsers on every answer."""
+    """Flask, for views and hooks of which none is a coroutine; what proxies say and what browsers are told is seen to before
+    it is asked, and plain polls are answered."""
 
     session_interface = NoSessions()
 
+    def __init__(self, proxies: TrustedProxies, polls: Polls) -> None:
+        super().__init__("app", static_folder=None)
+        self._proxies = proxies
+        self._polls = polls
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """In the place of Flask's own call: a frame more would lie in the memory of every open socket."""
-        return self.wsgi_app(environ, telling_browsers(environ, start_response))
+        """In the place of Flask's own call, and of middlewares: each frame would lie in the memory of every open socket."""
+        self._proxies.follow(environ)
+        start = telling_browsers(environ, start_response)
+        return self._polls.answer(environ, start) or self.wsgi_app(environ, start)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """As Flask's, which reads and writes the host anew three times: addresses here go by their path alone."""
@@ -86,16 +96,16 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     settings = settings or (house.settings if house else Settings.from_env())
     house = house or build(real_tools(settings))
     logs.configure(settings.log_level)
-    app = Application("app", static_folder=None)
+    buckets = Buckets(Commands(redis_client(settings.redis_url, TIMEOUT_S)))
+    gate = Gate(house.access, buckets, settings.limits.auth_failures)
+    names = Hosts(settings)
+    app = Application(TrustedProxies(settings.trusted_proxies), Polls(house, gate, names))
     app.config.update(MAX_CONTENT_LENGTH=settings.max_body_bytes, PUBLIC_URL=settings.public_url)
     app.extensions["house"] = house
-    gate = Gate(
-        house.access, Buckets(Commands(redis_client(settings.redis_url, TIMEOUT_S))), settings.limits.auth_failures
-    )
     app.extensions["hub"] = hub = Hub(house, gate)
     guard.install(app)
     errors.install(app)
-    hosts.install(app, settings)
+    hosts.install(app, names)
     cors.install(app, settings.allowed_origins)
     api = Api()
     access.install(app, api, house, gate)
@@ -106,5 +116,4 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     api.install(app)
     pages.install(app, api, settings)
     extension.install(app, settings)
-    app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return app

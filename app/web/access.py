@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from typing import TYPE_CHECKING
 
 from flask import Flask, g, request
 
@@ -12,6 +13,9 @@ from app.services.gate import Gate
 from app.services.standing import Standing
 from app.web.api import Api
 from app.wiring import House
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 # Beside the operations: pages, and the extension, which holds no secret. Whatever else is served needs a caller that is
 # let in.
@@ -43,7 +47,7 @@ def install(app: Flask, api: Api, house: House, gate: Gate) -> None:
         if need is Need.NOTHING:
             return
         caller: Caller = g.caller
-        g.proof = proof = _proof(gate, need, caller.address)
+        g.proof = proof = proof_of(gate, need, caller.address, request.environ)
         if proof is not None:
             g.caller = caller = Caller.proven(caller.address, proof)
         g.standing = Standing(house.access, proof)
@@ -58,8 +62,10 @@ def _need(needs: Mapping[str, Need], unguarded: Set[str]) -> Need:
     return needs.get(endpoint, Need.CALLER)
 
 
-def _proof(gate: Gate, need: Need, address: str) -> Proof | None:
-    bearer = bearer_of(request.environ.get("HTTP_AUTHORIZATION", ""))
+def proof_of(gate: Gate, need: Need, address: str, environ: WSGIEnvironment) -> Proof | None:
+    """What the request of this address shows, found good; None where it shows nothing and needs nothing. Raises
+    Unauthorized, TooManyFailures, Unavailable."""
+    bearer = bearer_of(environ.get("HTTP_AUTHORIZATION", ""))
     if bearer is not None:
         return gate.authenticate(address, bearer)
     if gate.access.required or need is Need.PROOF:

@@ -99,9 +99,14 @@ class Api:
             app.add_url_rule(operation.rule, operation.name, _served(operation), methods=[operation.method])
 
 
+def as_text(model: BaseModel) -> str:
+    """The model as it goes out: JSON in camelCase, without what is None."""
+    return model.model_dump_json(by_alias=True, exclude_none=True)
+
+
 def as_json(model: BaseModel, status: int = 200) -> Response:
-    """The model as it goes out: camelCase, without what is None."""
-    return Response(model.model_dump_json(by_alias=True, exclude_none=True), status, content_type=JSON)
+    """The same as an answer."""
+    return Response(as_text(model), status, content_type=JSON)
 
 
 def _served(operation: Operation) -> View:

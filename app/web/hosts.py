@@ -28,19 +28,29 @@ class UnknownHost(Refusal):
     status = 421
 
 
-def install(app: Flask, settings: Settings) -> None:
-    """Refuse every request that calls us by what is no name of ours (RFC 9112, section 3.2)."""
-    public_name = (urlsplit(settings.public_url or "").hostname or "").lower()
-    near = is_loopback(settings.host) and not settings.trusted_proxies
+class Hosts:
+    """The names that this service goes by."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._public = (urlsplit(settings.public_url or "").hostname or "").lower()
+        self._near = is_loopback(settings.host) and not settings.trusted_proxies
+
+    def check(self, header: str) -> None:
+        """Raises InvalidRequest, UnknownHost where a Host header is no name of ours (RFC 9112, section 3.2)."""
+        name = host_name(header)
+        if name is None:
+            raise InvalidRequest("The Host header is not the name of a host.")
+        if self._near and name != self._public and not is_near(name):
+            raise UnknownHost
+
+
+def install(app: Flask, hosts: Hosts) -> None:
+    """Refuse every request that calls us by what is no name of ours."""
 
     @app.before_request
     def _check_host() -> None:
         header = request.environ.get("HTTP_HOST")
-        name = host_name(request.host if header is None else header)
-        if name is None:
-            raise InvalidRequest("The Host header is not the name of a host.")
-        if near and name != public_name and not is_near(name):
-            raise UnknownHost
+        hosts.check(request.host if header is None else header)
 
 
 @lru_cache(NAMES)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.edges import IPNetwork
 from app.web.hosts import host_name
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 FORWARDED = "imagefleet.forwarded"
 CLAIMS = ("FOR", "PROTO", "HOST", "PREFIX", "PORT", "SERVER", "SSL", "SCHEME")
@@ -21,19 +21,18 @@ _PORT = re.compile(r":[0-9]{1,5}$")
 
 
 class TrustedProxies:
-    """A WSGI middleware. From a trusted peer the address, scheme, host and prefix are those it names; whatever else
-    claims to have been forwarded is taken away, so that nothing behind can believe it."""
+    """From a trusted peer the address, scheme, host and prefix are those it names; whatever else claims to have been
+    forwarded is taken away, so that nothing behind can believe it."""
 
-    def __init__(self, app: WSGIApplication, networks: Sequence[IPNetwork]) -> None:
-        self.app = app
+    def __init__(self, networks: Sequence[IPNetwork]) -> None:
         self.networks = networks
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def follow(self, environ: WSGIEnvironment) -> None:
+        """Change `environ` to what is to be believed of it."""
         said = _take(environ)
         environ[FORWARDED] = False
         if self.networks and self._trusts(environ.get("REMOTE_ADDR", "")):
-            self._follow(environ, said)
-        return self.app(environ, start_response)
+            self._believe(environ, said)
 
     def _trusts(self, address: str) -> bool:
         try:
@@ -42,7 +41,7 @@ class TrustedProxies:
             return False
         return any(parsed in network for network in self.networks)
 
-    def _follow(self, environ: WSGIEnvironment, said: dict[str, str]) -> None:
+    def _believe(self, environ: WSGIEnvironment, said: dict[str, str]) -> None:
         environ["REMOTE_ADDR"], hops = self._client(environ["REMOTE_ADDR"], _items(said["FOR"]))
         if (scheme := _of_hop(said["PROTO"], hops).lower()) in {"http", "https"}:
             environ["wsgi.url_scheme"] = scheme

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -21,11 +20,7 @@ def seen(peer: str, **claims: str) -> dict[str, Any]:
     """What the application behind gets to see."""
     environ: dict[str, Any] = {"REMOTE_ADDR": peer, "wsgi.url_scheme": "http", "HTTP_HOST": "inside", "SCRIPT_NAME": ""}
     environ.update({f"HTTP_X_FORWARDED_{name.upper()}": value for name, value in claims.items()})
-
-    def app(environ: dict[str, Any], _start: Any) -> Iterable[bytes]:
-        return []
-
-    TrustedProxies(app, TRUSTED)(environ, lambda *_: lambda _: None)
+    TrustedProxies(TRUSTED).follow(environ)
     return environ
 
 
