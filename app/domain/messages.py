@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar
 
 ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
@@ -187,19 +188,29 @@ def encode(message: Message) -> str:
 
 def json_text(body: Mapping[str, Any]) -> str:
     """JSON without needless spaces."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(body)
 
 
 def wire(message: Message) -> dict[str, Any]:
     """The message as it travels, as plain data; fields that are None are left out."""
     body: dict[str, Any] = {"type": message.type}
-    for each in fields(message):
-        value = getattr(message, each.name)
+    kind: Any = type(message)  # mypy takes the hash of a class for that of its instances
+    for name, travels_as in _names(kind):
+        value = getattr(message, name)
         if value is not None:
-            body[_camel(each.name)] = value
+            body[travels_as] = value
     return body
+
+
+@cache
+def _names(kind: type[Any]) -> list[tuple[str, str]]:
+    """Of each of its fields: what it is called here, and on the wire."""
+    return [(each.name, _camel(each.name)) for each in fields(kind)]
 
 
 def _camel(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(part.title() for part in rest)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # `json.dumps` would make one for each message

@@ -47,7 +47,8 @@ def _decode(text: str) -> dict[str, Any]:
         raise MalformedMessage("Invalid message format: the message is not JSON.") from None
     if not isinstance(body, dict):
         raise MalformedMessage("Invalid message format: the message must be a JSON object.")
-    if _depth_exceeds(body, DEPTH):
+    may_be_deep = text.count("{") + text.count("[") > DEPTH  # most need no look at what they hold
+    if may_be_deep and _depth_exceeds(body, DEPTH):
         raise MalformedMessage(f"Invalid message format: nested deeper than {DEPTH} levels.")
     return body
 

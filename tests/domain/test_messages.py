@@ -197,3 +197,19 @@ def test_many_words_are_cut_and_not_refused() -> None:
     told = parsing.parse(json.dumps(progress))
     assert isinstance(told, messages.ImageGenerationProgress)
     assert told.status == "z" * 200
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_messages_may_be_nested_so_deep_and_no_deeper(opening: str, closing: str) -> None:
+    def nested(levels: int) -> str:  # of which the message itself is the first
+        within = levels - 1
+        return f'{{"type": "heartbeat", "extensionId": "e", "more": {opening * within}1{closing * within}}}'
+
+    assert parsing.parse(nested(messages.DEPTH)) == messages.Heartbeat("e")
+    with pytest.raises(MalformedMessage, match="nested deeper than 12 levels"):
+        parsing.parse(nested(messages.DEPTH + 1))
+
+
+def test_brackets_in_texts_are_no_depth() -> None:
+    told = {"type": "image_generation_failed", "requestId": "r", "error": "[{" * 50}
+    assert parsing.parse(json.dumps(told)) == messages.ImageGenerationFailed("r", "[{" * 50)
