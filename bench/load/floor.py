@@ -1,13 +1,17 @@
-"""`python -m bench.load.floor`: what `fleet` does, against floors: tasks that publish to a socket, and echoes."""
+"""`python -m bench.load.floor`: what `fleet` does, against floors: POSTs, tasks that publish to a socket, and echoes."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bench.figures import percentile
 from bench.floors.tasks import NAME, app
+from bench.load.http import Caller
 from bench.load.loop import Loop, obey
 from bench.load.wire import Peer
 
@@ -26,8 +30,8 @@ class Floor:
         self._times: list[float] = []
         self._count = 0
         self._sending_s = 0.0
-        self._more = False
         self._ends = 0.0
+        self._callers: deque[Caller] = deque()
 
     def connect(self, port: int, path: str) -> dict[str, Any]:
         """Open the socket."""
@@ -39,13 +43,21 @@ class Floor:
 
     def handoff(self, rate: float, seconds: float) -> dict[str, Any]:
         """Send tasks at a steady rate; times from before it is sent to the socket, in ms."""
+        return self._at(rate, seconds, self._send)
+
+    def handoff_posted(self, rate: float, seconds: float, port: int, post: str) -> dict[str, Any]:
+        """The same, each task sent once the answer to `post` is there; times from before that is posted."""
+        request = post.encode()
+        return self._at(rate, seconds, lambda: self._post(port, request))
+
+    def _at(self, rate: float, seconds: float, begin: Callable[[], None]) -> dict[str, Any]:
         begun = time.perf_counter()
         self._begin(0.0)
         due = begun
         while due < begun + seconds:
             self.loop.turn(due - time.perf_counter())
             if time.perf_counter() >= due:
-                self._send()
+                begin()
                 due += 1 / rate
         return self._end(begun)
 
@@ -85,11 +97,26 @@ class Floor:
             "sending": self._sending_s,
         }
 
-    def _send(self) -> None:
+    def _number(self) -> int:
         self._count += 1
         self._asked[self._count] = time.perf_counter()
+        return self._count
+
+    def _post(self, port: int, request: bytes) -> None:
+        caller = self._callers.popleft() if self._callers else Caller(self.loop, port)
+        caller.ask(request, partial(self._posted, caller, self._number()))
+
+    def _posted(self, caller: Caller, number: int, status: int, _: bytes) -> None:
+        self._callers.append(caller)
+        if status == 200:
+            self._send_task(number)
+
+    def _send(self) -> None:
+        self._send_task(self._number())
+
+    def _send_task(self, number: int) -> None:
         cpu = time.thread_time()
-        app.send_task(NAME, args=(json.dumps({"number": self._count, "padding": PADDING}),), retry=False)
+        app.send_task(NAME, args=(json.dumps({"number": number, "padding": PADDING}),), retry=False)
         self._sending_s += time.thread_time() - cpu
 
     def _heard(self, text: str) -> None:
@@ -104,7 +131,7 @@ def main() -> None:
     """Until stdin ends."""
     loop = Loop()
     floor = Floor(loop)
-    names = ("connect", "handoff", "handoff_most", "round_trips")
+    names = ("connect", "handoff", "handoff_posted", "handoff_most", "round_trips")
     obey(loop, {name: getattr(floor, name) for name in names})
 
 

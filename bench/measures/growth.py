@@ -67,7 +67,9 @@ class Grown:
             "status of one that is finished": get(f"/api/images/{id_of(FINISHED, finished // 20 * 10)}/status"),
             "list": get("/api/images?status=completed"),
             "list, far down": get(f"/api/images?cursor={id_of(FINISHED, finished // 2)}"),
-            "hand-off": handing_off(self.fleet, HANDOFFS_A_SECOND, plan.pick(5.0, 2.0), self.stand.groups),
+            "hand-off": handing_off(
+                self.fleet, self.stand.groups, "handoff", rate=HANDOFFS_A_SECOND, seconds=plan.pick(5.0, 2.0)
+            ),
             "sweep": lambda: self._swept(plan.pick(20, 5)),
         }
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 from bench.floor_handoff import HandoffFloor, handoff_floor
-from bench.house import Stand, fleet, serving
+from bench.house import Stand, fleet, floor_web, fresh, scratch, serving, submission
 from bench.loading import Load
 from bench.measures.turns import Turn, average, cpu, in_turns, values
 from bench.meter import Groups, Meter
@@ -25,7 +26,9 @@ SAYS = (
     "woken, an extension chosen by compare-and-set, told over Redis. The floor: from a send_task of Celery, over the start "
     "of a task that does nothing, one publish, to one socket of flask-sock. Idle is 20 a second, or a quarter of what the service can hand off where that is less; half load is half of what "
     "the service can hand off, and the floor is given the same. Each request is refused by its extension at once. "
-    "At a low rate CPU is mostly what is spent while nothing happens."
+    "At a low rate CPU is mostly what is spent while nothing happens. "
+    "Both floors in a row: a POST as in `submit`'s floor, with its one insert and commit, and behind its answer such a task. "
+    "Whoever keeps a request before it is handed on is hardly faster than that."
 )
 
 
@@ -35,6 +38,8 @@ def measure(plan: Plan) -> Measure:
     with ExitStack() as stack:
         stand = stack.enter_context(serving(plan.one_database, EXTENSIONS))
         load, _ = stack.enter_context(fleet(stand))
+        url = stack.enter_context(fresh(plan.one_database, stack.enter_context(scratch())))
+        port, _ = stack.enter_context(floor_web("web", FLOOR_DATABASE_URL=url))
         floor = stack.enter_context(handoff_floor())
         load.ask("begin", window=2 * EXTENSIONS, whole=False)
         most = load.ask("watch", seconds=plan.pick(5.0, 3.0))
@@ -44,26 +49,27 @@ def measure(plan: Plan) -> Measure:
         for label, at in (("idle", min(IDLE_A_SECOND, rate / 4)), ("half load", max(rate / 2, 1.0))):
             time.sleep(1.0)
             result.notes.append(f"{label.capitalize()}: {at:.1f} requests a second.")
-            _report(result, label, *_at(at, plan, stand, load, floor))
+            _report(result, label, *_at(at, plan, stand, load, floor, port))
     return result
 
 
-def _at(rate: float, plan: Plan, stand: Stand, load: Load, floor: HandoffFloor) -> tuple[list[Turn], list[Turn]]:
-    seconds = plan.pick(8.0, 2.0)
+def _at(rate: float, plan: Plan, stand: Stand, load: Load, floor: HandoffFloor, port: int) -> list[list[Turn]]:
+    at = {"rate": rate, "seconds": plan.pick(8.0, 2.0)}
     return in_turns(
         REPEATS,
-        handing_off(load, rate, seconds, stand.groups),
-        handing_off(floor.load, rate, seconds, floor.groups),
+        handing_off(load, stand.groups, "handoff", **at),
+        handing_off(floor.load, floor.groups, "handoff", **at),
+        handing_off(floor.load, floor.groups, "handoff_posted", port=port, post=submission(), **at),
     )
 
 
-def handing_off(load: Load, rate: float, seconds: float, groups: Callable[[], Groups]) -> Callable[[], Turn]:
+def handing_off(load: Load, groups: Callable[[], Groups], do: str, **more: Any) -> Callable[[], Turn]:
     """One turn at a steady rate."""
 
     def turn() -> Turn:
         counter = Meter(groups)
         counter.start()
-        done = load.ask("handoff", rate=rate, seconds=seconds)
+        done = load.ask(do, **more)
         time.sleep(SETTLE_S)
         return turned(done, counter.used())
 
@@ -81,10 +87,12 @@ def turned(done: dict[str, float], used: dict[str, float]) -> Turn:
     )
 
 
-def _report(result: Measure, label: str, subject: list[Turn], floor: list[Turn]) -> None:
+def _report(result: Measure, label: str, subject: list[Turn], floor: list[Turn], both: list[Turn]) -> None:
     result.rows += [
         Row(f"{label}: p50", "ms", values(subject, "p50"), values(floor, "p50"), P50_REACH),
         Row(f"{label}: p99", "ms", values(subject, "p99"), values(floor, "p99"), P99_REACH),
+        Row(f"{label}: p50, beside both floors in a row", "ms", values(subject, "p50"), values(both, "p50")),
+        Row(f"{label}: p99, beside both floors in a row", "ms", values(subject, "p99"), values(both, "p99")),
         Row(f"{label}: CPU of all processes", "µs", cpu(subject), cpu(floor)),
     ]
     result.bars += [Bar(label, average(subject)), Bar(f"{label}, floor", average(floor))]

@@ -1,4 +1,4 @@
-"""Taking turns: the service, its floor, the service, its floor, so that whatever else the machine does meets both."""
+"""Taking turns: the service, its floor, the service, its floor, so that whatever else the machine does meets all of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Turn:
     cpu: dict[str, float] = field(default_factory=dict)
 
 
-def in_turns(repeats: int, subject: Callable[[], Turn], floor: Callable[[], Turn]) -> tuple[list[Turn], list[Turn]]:
-    """Both, one after the other, so often."""
-    pairs = [(subject(), floor()) for _ in range(repeats)]
-    return [each for each, _ in pairs], [each for _, each in pairs]
+def in_turns(repeats: int, *takers: Callable[[], Turn]) -> list[list[Turn]]:
+    """All of them, one after the other, so often; the turns of each."""
+    rounds = [[take() for take in takers] for _ in range(repeats)]
+    return [list(turns) for turns in zip(*rounds, strict=True)]
 
 
 def average(turns: list[Turn]) -> dict[str, float]:

@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.db.engine import make_engine
 from app.db.tables import jobs
 from bench import __main__ as bench
 from bench import meter
-from bench.house import USER, USERS, Stand, serving
+from bench.floor_handoff import handoff_floor
+from bench.house import USER, USERS, Stand, floor_web, fresh, serving, submission
 from bench.load.http import Crowd
 from bench.load.loop import Loop
 from bench.measures import submit
@@ -64,6 +65,21 @@ def test_clients_submit_as_users_of_their_own_and_all_of_that_is_forgotten() -> 
         assert sorted(_who_waits(stand)) == sorted([*USERS, USER])
         stand.forget_submissions()
         assert _who_waits(stand) == [USER]
+
+
+@pytest.mark.timeout(120)  # it starts seven processes
+def test_both_floors_of_a_hand_off_are_gone_through_in_a_row(tmp_path: Path) -> None:
+    with (
+        fresh("sqlite", tmp_path) as url,
+        floor_web("web", FLOOR_DATABASE_URL=url) as (port, _),
+        handoff_floor() as floor,
+    ):
+        done = floor.load.ask("handoff_posted", rate=20, seconds=0.5, port=port, post=submission())
+        engine = make_engine(url)
+        with engine.connect() as connection:
+            kept = connection.execute(text("SELECT count(*) FROM requests")).scalar_one()
+        engine.dispose()
+    assert done["count"] == kept >= 5
 
 
 def _who_waits(stand: Stand) -> list[str]:
