@@ -1,8 +1,8 @@
 """Polls of a status, which are most of what clients ask, answered before Flask is asked.
 
-Flask's way to a view and back, with the hooks around it, takes two thirds of a poll. What is out of the ordinary goes that
-way as ever: a request that waits for news, one that a page of another origin sends. So does whatever goes wrong, and takes
-along what that was: problems are put into words in one place (`errors.py`).
+Flask's way to a view and back, with the hooks around it, took two thirds of what the application does for a poll. What is out
+of the ordinary goes that way as ever: a request that waits for news, one that a page of another origin sends. So does whatever
+goes wrong, and takes along what that was: problems are put into words in one place (`errors.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BEFORE_ID, BEHIND_ID = "/api/images/", "/status"
 
 
 class Polls:
-    """Answers them."""
+    """Answers those who ask how a request stands, and nothing else."""
 
     def __init__(self, house: House, gate: Gate, hosts: Hosts) -> None:
         self._lookup = house.lookup
@@ -42,7 +42,7 @@ class Polls:
         if request_id is None:
             return None
         began = time.monotonic()
-        environ[guard.GIVEN] = known = guard.correlation_id(environ)
+        environ[guard.GIVEN] = known = guard.correlation_id(environ)  # Flask goes on with the same
         with logs.about(known):
             try:
                 body = as_text(shapes.status(self._view(environ, request_id))).encode()
