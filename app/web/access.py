@@ -46,12 +46,8 @@ def install(app: Flask, api: Api, house: House, gate: Gate) -> None:
         need = _need(api.needs, unguarded)
         if need is Need.NOTHING:
             return
-        caller: Caller = g.caller
-        g.proof = proof = proof_of(gate, need, caller.address, request.environ)
-        if proof is not None:
-            g.caller = caller = Caller.proven(caller.address, proof)
-        g.standing = Standing(house.access, proof)
-        caller.check(need)
+        g.caller, g.proof = admitted(gate, need, g.caller.address, request.environ)
+        g.standing = Standing(house.access, g.proof)
 
 
 def _need(needs: Mapping[str, Need], unguarded: Set[str]) -> Need:
@@ -62,12 +58,13 @@ def _need(needs: Mapping[str, Need], unguarded: Set[str]) -> Need:
     return needs.get(endpoint, Need.CALLER)
 
 
-def proof_of(gate: Gate, need: Need, address: str, environ: WSGIEnvironment) -> Proof | None:
-    """What the request of this address shows, found good; None where it shows nothing and needs nothing. Raises
-    Unauthorized, TooManyFailures, Unavailable."""
+def admitted(gate: Gate, need: Need, address: str, environ: WSGIEnvironment) -> tuple[Caller, Proof | None]:
+    """Who asks from this address, and what was shown and found good. Raises Unauthorized, TooManyFailures, Unavailable, and
+    MissingScope or Forbidden where that is not enough."""
     bearer = bearer_of(environ.get("HTTP_AUTHORIZATION", ""))
-    if bearer is not None:
-        return gate.authenticate(address, bearer)
-    if gate.access.required or need is Need.PROOF:
+    if bearer is None and (gate.access.required or need is Need.PROOF):
         raise Unauthorized
-    return None
+    proof = None if bearer is None else gate.authenticate(address, bearer)
+    caller = Caller(address) if proof is None else Caller.proven(address, proof)
+    caller.check(need)
+    return caller, proof

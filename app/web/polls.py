@@ -11,12 +11,12 @@ import time
 from typing import TYPE_CHECKING
 
 from app import logs
-from app.domain.access import Caller, Need
+from app.domain.access import Need
 from app.domain.ids import is_request_id
 from app.services.gate import Gate
 from app.services.lookup import View
 from app.web import guard, shapes
-from app.web.access import proof_of
+from app.web.access import admitted
 from app.web.api import JSON, as_text
 from app.web.hosts import Hosts
 from app.wiring import House
@@ -56,14 +56,8 @@ class Polls:
 
     def _view(self, environ: WSGIEnvironment, request_id: str) -> View:
         self._hosts.check(environ["HTTP_HOST"])
-        caller = self._caller(environ)
-        caller.check(Need.READ)
+        caller, _ = admitted(self._gate, Need.READ, environ.get("REMOTE_ADDR", ""), environ)
         return self._lookup.view(request_id, owner=caller.sees_only, pictures=False)
-
-    def _caller(self, environ: WSGIEnvironment) -> Caller:
-        address = environ.get("REMOTE_ADDR", "")
-        proof = proof_of(self._gate, Need.READ, address, environ)
-        return Caller(address) if proof is None else Caller.proven(address, proof)
 
 
 def _asked_about(environ: WSGIEnvironment) -> str | None:

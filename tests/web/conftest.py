@@ -28,6 +28,12 @@ def house(bench: Bench) -> House:
 
 
 @pytest.fixture
+def guarded(bench: Bench) -> House:
+    """The services where everybody must show who they are."""
+    return wiring.build(bench.with_settings(auth_required=True).tools)
+
+
+@pytest.fixture
 def client(house: House) -> FlaskClient:
     """Speaks HTTP to the application."""
     return create_app(house.settings, house).test_client()

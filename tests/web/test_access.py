@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app import wiring
 from app.domain.access import Role, Scope
 from app.factory import create_app
 from app.wiring import House
-from tests.support.fakes import Bench
 
 GENERATE = "/api/images/generate"
 UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
@@ -20,12 +18,6 @@ PUBLIC = ["/", "/health", "/docs", "/docs/style.css", "/docs/icon.svg", "/openap
 PUBLIC += ["/extension", "/extension/style.css", "/extension/imagefleet-extension.zip"]
 PUBLIC += ["/extension/demo", "/extension/demo.css", "/extension/demo.js"]
 Shown = dict[str, str]
-
-
-@pytest.fixture
-def guarded(bench: Bench) -> House:
-    """The services where everybody must show who they are."""
-    return wiring.build(bench.with_settings(auth_required=True).tools)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app import wiring
 from app.domain.access import Role, Scope
 from app.factory import create_app
 from app.wiring import House
@@ -24,12 +23,6 @@ Shown = dict[str, str]
 def crew(bench: Bench, house: House) -> Crew:
     """Extensions that come and go."""
     return Crew(bench, house)
-
-
-@pytest.fixture
-def guarded(bench: Bench) -> House:
-    """The services where everybody must show who they are."""
-    return wiring.build(bench.with_settings(auth_required=True).tools)
 
 
 @pytest.fixture

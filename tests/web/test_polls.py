@@ -94,12 +94,6 @@ def test_a_request_that_is_not_there_is_refused_as_ever(client: FlaskClient) -> 
     assert alike(short, long)
 
 
-@pytest.fixture
-def guarded(bench: Bench) -> House:
-    """The services where everybody must show who they are."""
-    return wiring.build(bench.with_settings(auth_required=True).tools)
-
-
 def key(house: House, user: str, *scopes: Scope) -> Shown:
     house.accounts.create_user(user, Role.USER)
     return {"Authorization": f"Bearer {house.accounts.create_key(user, scopes)}", **CORRELATION}
