@@ -28,7 +28,7 @@ SAYS = (
     "the service can hand off, and the floor is given the same. Each request is refused by its extension at once. "
     "At a low rate CPU is mostly what is spent while nothing happens. "
     "Both floors in a row: a POST as in `submit`'s floor, with its one insert and commit, and behind its answer such a task. "
-    "Whoever keeps a request before it is handed on is hardly faster than that."
+    "No request may be handed on before it is kept, which the floor leaves out."
 )
 
 
