@@ -87,16 +87,17 @@ def build(tools: Tools) -> House:
     extensions = Extensions(tools, requeueing)
     watching = Watching(tools)
     access = Access(tools)
+    dispatch = Dispatch(tools, requeueing)
     return House(
         settings=tools.settings,
         tools=tools,
         access=access,
         accounts=Accounts(tools, access),
-        submission=Submission(tools, Admission(tools)),
+        submission=Submission(tools, Admission(tools), dispatch),
         lookup=Lookup(tools, watching),
         watching=watching,
         cancellation=Cancellation(tools),
-        dispatch=Dispatch(tools, requeueing),
+        dispatch=dispatch,
         generation=Generation(tools, requeueing),
         extensions=extensions,
         fleet=Fleet(tools),

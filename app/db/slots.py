@@ -33,7 +33,8 @@ _FREE = Prepared(
     .limit(bindparam("most", type_=Integer))
     .offset(bindparam("passed_over", type_=Integer))
 )
-_HOLD = Prepared(select(extensions.c.id).where(extensions.c.id == bindparam("extension_id")).with_for_update())
+_held = select(extensions.c.id).where(extensions.c.id == bindparam("extension_id"))
+_HOLD, _HOLD_UNLESS_HELD = Prepared(_held.with_for_update()), Prepared(_held.with_for_update(skip_locked=True))
 _RECOUNT = Prepared(update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=COUNTED))
 _TAKE = Prepared(
     update(extensions)
@@ -52,13 +53,16 @@ def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]
     ]
 
 
-def take(tx: Transaction, candidate: Candidate) -> bool:
+def take(tx: Transaction, candidate: Candidate, *, patient: bool = True) -> bool:
     """Take a slot of the extension; False where it has none free any more, or another connection.
 
     The job it is taken for has to be moved before the commit, or the slots be counted again. Whoever assigns to the same
-    extension waits here, so that two workers never give it more than it takes.
+    extension waits here, so that two never give it more than it takes; without patience it is False instead.
     """
-    hold(tx, candidate.extension_id)
+    if patient:
+        hold(tx, candidate.extension_id)
+    elif not _hold_unless_held(tx, candidate.extension_id):
+        return False
     slot = {"extension_id": candidate.extension_id, "over": candidate.connection_id}
     return _TAKE.change(tx.connection, slot) == 1
 
@@ -73,3 +77,7 @@ def hold(tx: Transaction, extension_id: str) -> None:
     """Its row is held before its jobs are counted: counts made at the same time would miss each other's changes."""
     if not tx.writes_alone:
         _HOLD.soon(tx.connection, {"extension_id": extension_id})
+
+
+def _hold_unless_held(tx: Transaction, extension_id: str) -> bool:
+    return tx.writes_alone or _HOLD_UNLESS_HELD.row(tx.connection, {"extension_id": extension_id}) is not None

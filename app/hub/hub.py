@@ -43,6 +43,7 @@ class Hub:
 
     def start(self) -> None:
         """Begin to listen and to be seen. Once, in the process that serves."""
+        self.house.tools.bus.near(self.id, self._holds_any, self._offer)
         self._listener.start()
         self._presence.start()
 
@@ -77,6 +78,9 @@ class Hub:
             self.house.extensions.hub_leaves(self.id)
         except Unavailable:  # then the others find out by its silence
             log.warning("The end of a web process was not noted", action="hub.unnoted")
+
+    def _holds_any(self) -> bool:
+        return bool(self._connections) and not self._closing.is_set()
 
     def _hear(self, channel: str, message: dict[str, Any]) -> None:
         if channel == CHANGES:

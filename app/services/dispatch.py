@@ -72,6 +72,22 @@ class Dispatch:
             # where none of these can do what waits, those behind them perhaps can
             passed_over = 0 if heard else passed_over + BATCH
 
+    def assign_new(self, tx: Transaction, job: Job) -> bool:
+        """Give out the job that this transaction enters, where it is its turn and its extension has its socket in this process;
+        False where a worker has to see to it.
+
+        Nobody is waited for: neither whoever gives something to the same extension, nor Redis.
+        """
+        here = self.tools.bus.here
+        if here is None:
+            return False
+        ahead = line.first(tx.connection, AHEAD)
+        if all(waiting.id != job.id for waiting in ahead):
+            return False
+        matches = _matched(Seen(slots.free(tx.connection, BATCH), ahead))
+        its = [match for match in matches if match[0].id == job.id and match[1].hub_id == here]
+        return bool(its) and self._assign_some(its, [], tx, new=True)
+
     def not_delivered(self, request_id: str, lease: str) -> None:
         """The offer reached nobody: back to the line at once, and nobody is to blame."""
 
@@ -91,17 +107,19 @@ class Dispatch:
             self.tools.database.write(partial(self._assign_some, matches[begin : begin + AT_ONCE], heard))
         return heard
 
-    def _assign_some(self, matches: Sequence[Match], heard: list[bool], tx: Transaction) -> None:
-        """Give these out by one commit. Their offers leave right after it, before those who watch are told."""
+    def _assign_some(self, matches: Sequence[Match], heard: list[bool], tx: Transaction, *, new: bool = False) -> bool:
+        """Give these out by one commit; False where none could be. Their offers leave right after it, before those who watch are
+        told."""
         given: list[tuple[Job, str]] = []
         key = self._upload_key.value(tx)
         tx.after_commit(lambda: heard.extend(self._hand_over(job, key, hub_id) for job, hub_id in given))
         for waiting, chosen in matches:
-            if (job := self._assign_one(waiting, chosen, tx)) is not None:
+            if (job := self._assign_one(waiting, chosen, tx, new=new)) is not None:
                 given.append((job, chosen.hub_id))
+        return bool(given)
 
-    def _assign_one(self, waiting: Waiting, chosen: Candidate, tx: Transaction) -> Job | None:
-        if not slots.take(tx, chosen):
+    def _assign_one(self, waiting: Waiting, chosen: Candidate, tx: Transaction, *, new: bool) -> Job | None:
+        if not slots.take(tx, chosen, patient=not new):
             return None
         settings = self.tools.settings
         attempt = waiting.attempt + 1
@@ -120,13 +138,14 @@ class Dispatch:
             attempt_until=In(settings.request_max_ms),
             handed_over=False,
             started_at=NOW,
+            watched=not new,  # nobody knows its id yet
         )
         if taken is None:
             slots.recount(tx, chosen.extension_id)  # somebody else was faster: its slot is free again
         return taken
 
     def _hand_over(self, job: Job, key: bytes, hub_id: str) -> bool:
-        heard = self.tools.bus.to_hub(
+        heard = self.tools.bus.offer(
             hub_id,
             {
                 "do": "offer",

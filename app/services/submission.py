@@ -1,4 +1,5 @@
-"""A client's order becomes a request: one commit with the row and its first event, then a wake."""
+"""A client's order becomes a request: one commit with the row and its first event, and with the hand-off where an extension
+of this process is free for it; else a wake."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from app.domain.ids import time_ordered_id
 from app.domain.orders import Order
 from app.domain.policy import place_in_line
 from app.services.admission import Admission
+from app.services.dispatch import Dispatch
 from app.services.quotas import Quotas
 from app.services.tools import Tools
 
@@ -17,9 +19,10 @@ from app.services.tools import Tools
 class Submission:
     """Takes orders."""
 
-    def __init__(self, tools: Tools, admission: Admission) -> None:
+    def __init__(self, tools: Tools, admission: Admission, dispatch: Dispatch) -> None:
         self.tools = tools
         self.admission = admission
+        self.dispatch = dispatch
         self.quotas = Quotas(tools)
 
     def submit(self, order: Order, correlation_id: str) -> Job:
@@ -32,7 +35,8 @@ class Submission:
         def work(tx: Transaction) -> Job:
             last_place = self.quotas.check(tx, order.user_id)
             job = self._enter(tx, order, correlation_id, place_in_line(tx.now, last_place))
-            tx.after_commit(self.tools.tasks.assign)  # nobody watches yet: its id is not known to anybody
+            if not self.dispatch.assign_new(tx, job):
+                tx.after_commit(self.tools.tasks.assign)  # nobody watches yet: its id is not known to anybody
             return job
 
         with self.quotas.turn(order.user_id):

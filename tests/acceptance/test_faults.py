@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.extension import Extension
-from tests.support.pictures import data_url, noise
+from tests.support.pictures import data_url, noise, plain
 from tests.support.postgres import TEMPLATE, PostgresServer
-from tests.support.redis import running_redis
+from tests.support.redis import frail_redis, running_redis
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 from worker.__main__ import CELERY_WORKERS
@@ -59,6 +60,32 @@ def test_a_full_disk_delays_a_picture_and_leaves_nothing_half_done(
         grow(pictures, "8m")
         assert service.final(request_id, 60)["status"] == "completed"
         assert len(service.pictures) == 1
+
+
+def test_without_redis_and_workers_a_request_reaches_the_extensions_of_its_web_process(
+    tmp_path: Path, migrated_sqlite_file: Path
+) -> None:
+    database = tmp_path / "imagefleet.db"
+    database.write_bytes(migrated_sqlite_file.read_bytes())
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imagefleet-redis-"))
+        redis = stack.enter_context(frail_redis(Path(folder)))
+        service = stack.enter_context(
+            running_service(tmp_path, f"sqlite:///{database}", redis.server.url, webs=1, workers=1)
+        )
+        extension = stack.enter_context(service.extension("painter"))
+        for name in ("beat", "worker0"):
+            service.stop(name, signal.SIGKILL)
+        redis.kill()
+        request_id = service.submit()
+        extension.done(extension.next_job(), data_url(plain()))
+        until(lambda: service.status(request_id)["status"] == "downloading", 10, "the picture to be reported")
+        redis.start()
+        service.start("worker0")
+        service.start("beat")
+        extension.hear("image_generation_confirmed", timeout_s=60)
+        assert service.final(request_id)["status"] == "completed"
+        assert service.row(request_id).attempt == 1
 
 
 def fake_time() -> str | None:

@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.adapters.buckets import PREFIX
-from app.adapters.local_redis import LocalRedis
 from app.adapters.redis_clients import redis_client
-from app.launch.parent import end_with_parent
-from tests.support.redis import running_redis
+from tests.support.redis import Frail, frail_redis
 from tests.support.service import Answer, Service, running_service
 from tests.support.waiting import until
 
@@ -31,46 +27,10 @@ EVERYBODY = 150
 HOUR = "3600000"  # of ten tokens: none comes back while a test runs
 
 
-class Frail:
-    """The Redis of these tests, which can be stopped and started."""
-
-    def __init__(self, server: LocalRedis) -> None:
-        self.server = server
-        self._again: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        """Its process, while it answers."""
-        return int(redis_client(self.server.url).info("server")["process_id"])
-
-    def fresh(self) -> None:
-        """Nobody has taken a token."""
-        client = redis_client(self.server.url)
-        for key in client.scan_iter(f"{PREFIX}*"):
-            client.delete(key)
-
-    def start(self) -> None:
-        """Start it once more, with what it had written down."""
-        self._again = subprocess.Popen(
-            self.server.command,
-            stdout=subprocess.DEVNULL,
-            preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - two system calls, and no lock
-        )
-        until(self.server.answers, what="Redis to answer again")
-
-    def end(self) -> None:
-        """End what `start` started."""
-        if self._again is not None:
-            self._again.terminate()
-            self._again.wait(10)
-
-
 @pytest.fixture(scope="module")
 def frail() -> Iterator[Frail]:
-    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, running_redis(Path(folder)) as server:
-        frail = Frail(server)
-        yield frail
-        frail.end()
+    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, frail_redis(Path(folder)) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +123,7 @@ def test_frozen_redis_holds_nobody_up_and_what_was_counted_goes_on_counting(two:
 
 
 def test_a_redis_that_is_killed_leaves_a_limit_and_is_used_when_it_is_back(two: Service, frail: Frail) -> None:
-    os.kill(frail.pid, signal.SIGKILL)
+    frail.kill()
     try:
         began = time.monotonic()
         assert submit(two, "cat", 0).status == 200

@@ -12,6 +12,7 @@ import pytest
 
 from app.config import Settings
 from app.domain.errors import Unavailable
+from app.hub.connection import Connection
 from app.hub.hub import Hub
 from app.services.gate import Gate
 from app.wiring import House
@@ -48,11 +49,16 @@ def extensions() -> FakeExtensions:
 
 
 @pytest.fixture
-def hub(extensions: FakeExtensions, redis_url: str) -> Iterator[Hub]:
+def bus() -> FakeBus:
+    return FakeBus()
+
+
+@pytest.fixture
+def hub(extensions: FakeExtensions, bus: FakeBus, redis_url: str) -> Iterator[Hub]:
     watching: Any = SimpleNamespace(tell=lambda change: None, catch_up=lambda: None, end=lambda: None)
     house = SimpleNamespace(
         settings=dataclasses.replace(Settings.from_env({}), redis_url=redis_url, hub_timeout_ms=40),
-        tools=SimpleNamespace(bus=FakeBus()),
+        tools=SimpleNamespace(bus=bus),
         extensions=extensions,
         watching=watching,
     )
@@ -80,3 +86,16 @@ def test_it_is_seen_in_time_however_long_that_takes(hub: Hub, extensions: FakeEx
     until(lambda: extensions.signs >= 5, 5, "five signs of life")
     assert extensions.shown == 1
     extensions.quick.set()
+
+
+def test_its_process_knows_of_it_from_its_start_and_has_it_hold_sockets_no_more_when_it_goes(
+    hub: Hub, bus: FakeBus
+) -> None:
+    hub.start()
+    assert bus.nearby is not None
+    hub_id, holds_any, _ = bus.nearby
+    assert (hub_id, holds_any()) == (hub.id, False)
+    hub._connections["socket-1"] = cast(Connection, SimpleNamespace(close=lambda *_: None))
+    assert holds_any()
+    hub.shutdown()
+    assert not holds_any()

@@ -9,6 +9,8 @@ from app.db import jobs
 from app.domain.errors import Unavailable
 from app.domain.orders import Order
 from app.services.admission import Admission
+from app.services.dispatch import Dispatch
+from app.services.requeueing import Requeueing
 from app.services.submission import Submission
 from tests.support.fakes import Bench
 
@@ -17,7 +19,13 @@ CORRELATION = "correlation-1"
 
 def submission(bench: Bench) -> Submission:
     """It looks each time."""
-    return Submission(bench.tools, Admission(bench.tools, look_every_s=0))
+    return looking_every(0, bench)
+
+
+def looking_every(seconds: float, bench: Bench) -> Submission:
+    """It looks as often as that."""
+    admission = Admission(bench.tools, look_every_s=seconds)
+    return Submission(bench.tools, admission, Dispatch(bench.tools, Requeueing(bench.tools)))
 
 
 def test_a_line_that_is_too_long_takes_nobody_more(bench: Bench) -> None:
@@ -44,7 +52,7 @@ def test_a_disk_that_is_gone_takes_nobody_more(bench: Bench) -> None:
 
 
 def test_it_does_not_look_for_each_request(bench: Bench) -> None:
-    door = Submission(bench.tools, Admission(bench.tools, look_every_s=60))
+    door = looking_every(60, bench)
     door.submit(Order("a fox"), CORRELATION)
     shutil.rmtree(bench.store.root)
     door.submit(Order("a fox"), CORRELATION)

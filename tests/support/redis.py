@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from os import getpid
 from pathlib import Path
 
+from app.adapters.buckets import PREFIX
 from app.adapters.local_redis import LocalRedis, find_server
+from app.adapters.redis_clients import redis_client
 from app.launch.parent import end_with_parent
 from tests.support.waiting import until
 
@@ -23,7 +26,7 @@ def running_redis(folder: Path) -> Iterator[LocalRedis]:
     process = subprocess.Popen(
         server.command,
         stdout=subprocess.DEVNULL,
-        preexec_fn=partial(end_with_parent, getpid()),  # noqa: PLW1509 - it makes two system calls and takes no lock
+        preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - it makes two system calls and takes no lock
     )
     try:
         until(server.answers, what="the embedded Redis to answer")
@@ -31,3 +34,52 @@ def running_redis(folder: Path) -> Iterator[LocalRedis]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+class Frail:
+    """A Redis that can be killed and started again."""
+
+    def __init__(self, server: LocalRedis) -> None:
+        self.server = server
+        self._again: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process, while it answers."""
+        return int(redis_client(self.server.url).info("server")["process_id"])
+
+    def fresh(self) -> None:
+        """Nobody has taken a token."""
+        client = redis_client(self.server.url)
+        for key in client.scan_iter(f"{PREFIX}*"):
+            client.delete(key)
+
+    def kill(self) -> None:
+        """It is gone from one moment to the next."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def start(self) -> None:
+        """Start it once more, with what it had written down."""
+        self._again = subprocess.Popen(
+            self.server.command,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - two system calls, and no lock
+        )
+        until(self.server.answers, what="Redis to answer again")
+
+    def end(self) -> None:
+        """End what `start` started."""
+        if self._again is not None:
+            self._again.terminate()
+            self._again.wait(10)
+
+
+@contextmanager
+def frail_redis(folder: Path) -> Iterator[Frail]:
+    """A server as above, which may be killed meanwhile."""
+    with running_redis(folder) as server:
+        frail = Frail(server)
+        try:
+            yield frail
+        finally:
+            frail.end()
