@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request
@@ -30,6 +30,7 @@ from app.web import (
     images,
     limits,
     pages,
+    short,
     status,
 )
 from app.web.api import Api
@@ -37,6 +38,8 @@ from app.web.headers import telling_browsers
 from app.web.hosts import Hosts
 from app.web.polls import Polls
 from app.web.proxies import TrustedProxies
+from app.web.short import Way
+from app.web.submissions import Submissions
 from app.wiring import House, build, real_tools
 
 if TYPE_CHECKING:
@@ -55,20 +58,23 @@ class NoSessions(SessionInterface):
 
 class Application(Flask):
     """Flask, for views and hooks of which none is a coroutine; what proxies say and what browsers are told is seen to before
-    it is asked, and plain polls are answered."""
+    it is asked, and short ways are taken."""
 
     session_interface = NoSessions()
 
-    def __init__(self, proxies: TrustedProxies, polls: Polls) -> None:
+    def __init__(self, proxies: TrustedProxies) -> None:
         super().__init__("app", static_folder=None)
         self._proxies = proxies
-        self._polls = polls
+        self.short_ways: Sequence[Way[Any]] = ()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """In the place of Flask's own call, and of middlewares: each frame would lie in the memory of every open socket."""
         self._proxies.follow(environ)
         start = telling_browsers(environ, start_response)
-        return self._polls.answer(environ, start) or self.wsgi_app(environ, start)
+        for way in self.short_ways:
+            if (answer := short.taken(way, environ, start)) is not None:
+                return answer
+        return self.wsgi_app(environ, start)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """As Flask's, which reads and writes the host anew three times: addresses here go by their path alone."""
@@ -99,7 +105,7 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     buckets = Buckets(Commands(redis_client(settings.redis_url, TIMEOUT_S)))
     gate = Gate(house.access, buckets, settings.limits.auth_failures)
     names = Hosts(settings)
-    app = Application(TrustedProxies(settings.trusted_proxies), Polls(house, gate, names))
+    app = Application(TrustedProxies(settings.trusted_proxies))
     app.config.update(MAX_CONTENT_LENGTH=settings.max_body_bytes, PUBLIC_URL=settings.public_url)
     app.extensions["house"] = house
     app.extensions["hub"] = hub = Hub(house, gate)
@@ -109,11 +115,15 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     cors.install(app, settings.allowed_origins)
     api = Api()
     access.install(app, api, house, gate)
-    limits.install(app, settings)
+    counts = limits.install(app, settings)
     routes.install(app, hub, settings)
     for room in (images, files, fleet, accounts, status):
         room.operations(api, house)
     api.install(app)
     pages.install(app, api, settings)
     extension.install(app, settings)
+    app.short_ways = (
+        Submissions(house.submission, counts, gate, names, settings.max_body_bytes),
+        Polls(house.lookup, gate, names),
+    )
     return app

@@ -48,7 +48,7 @@ def tell(method: str, path: str, status: int, began: float) -> None:
 
 def _begin() -> None:
     environ = request.environ
-    g.correlation_id = known = correlation_id(environ)
+    g.correlation_id = environ[GIVEN] = known = correlation_id(environ)
     g.began = time.monotonic()
     logs.correlation_id.set(known)
     g.caller = Caller(request.remote_addr or "")

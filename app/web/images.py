@@ -8,11 +8,11 @@ from app.adapters import clock
 from app.domain.access import Need
 from app.domain.errors import AlreadyFinished, Forbidden, NotFound, QuotaExceeded, RateLimited
 from app.domain.ids import is_request_id
-from app.domain.orders import DEFAULT_USER, Order
 from app.web import limits, shapes, streams
 from app.web.api import Answer, Api
 from app.web.question_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
 from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
+from app.web.submissions import PATH, accept
 from app.wiring import House
 
 TAG = "Images"
@@ -24,7 +24,7 @@ def operations(api: Api, house: House) -> None:
 
     @api.operation(
         "POST",
-        "/api/images/generate",
+        PATH,
         tag=TAG,
         summary="Submit a request",
         body=GenerateRequest,
@@ -35,11 +35,7 @@ def operations(api: Api, house: House) -> None:
     def generate_image(body: GenerateRequest) -> Accepted:
         """Accept a request for pictures. Once this is answered the request is in the database and is not lost any more;
         follow it by its `requestId`. Each request that is valid costs one token of the rate limit."""
-        user_id = _user(body)
-        limits.charge(user_id)
-        order = Order(body.prompt, body.model, user_id, body.parameters, body.deadline_ms)
-        job = house.submission.submit(order, g.correlation_id)
-        return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=shapes.time(job.created_at))
+        return accept(body, g.caller, house.submission, limits.of_this_application(), request.environ)
 
     @api.operation(
         "GET",
@@ -127,12 +123,6 @@ def operations(api: Api, house: House) -> None:
             g.caller.sees_only,
             g.standing,
         )
-
-
-def _user(said: GenerateRequest) -> str:
-    """Whom it is about: whoever it names, or else whoever asks. Raises Forbidden."""
-    claimed = said.user_id if "user_id" in said.model_fields_set else None
-    return g.caller.speaks_for(claimed) or DEFAULT_USER
 
 
 def _id(text: str) -> str:

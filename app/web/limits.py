@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import redis
-from flask import Flask, Response, current_app, g
+from flask import Flask, Response, current_app, request
 from flask_limiter import Limiter
 from limits import RateLimitItem, parse
 from limits.storage import RedisStorage, Storage
@@ -29,9 +30,13 @@ from app.domain.errors import RateLimited
 from app.domain.networks import network
 from app.limits import Limits
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 STRATEGY = "token-bucket"
 EXTENSION = "rate_limits"
 EVERYBODY = "everybody"
+CHARGED = "imagefleet.charged"  # a request's Charge, in its environ
 LIMIT, REMAINING, RESET = HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 _PATIENCE = {
@@ -70,6 +75,23 @@ class Kind:
         return RateLimited(f"{said}. Come again in {wait_s} s.", retry_after_s=wait_s)
 
 
+@dataclass(slots=True)
+class Charge:
+    """What one submission counts against, by name, and what came of it."""
+
+    counted: Mapping[str, Kind]
+    taken: Taken | None = None
+
+    def narrowest(self) -> tuple[Kind, int]:
+        """The limit that holds up longest, or else leaves least, and its debt in µs."""
+        assert self.taken is not None, "nothing was taken yet"
+        pairs = zip(self.counted.values(), self.taken.debts_us, strict=True)
+        return max(pairs, key=lambda pair: (pair[0].bucket.wait_us(pair[1]), -pair[0].bucket.left(pair[1])))
+
+
+_charged: ContextVar[Charge] = ContextVar("charged")  # what the strategy is asked about; it is told names alone
+
+
 class TokenBucket(RateLimiter):
     """Flask-Limiter's strategy of that name. A hit takes from all buckets that the request counts against, or from none."""
 
@@ -78,9 +100,10 @@ class TokenBucket(RateLimiter):
         self._buckets = Buckets(Commands(cast(redis.Redis, cast(RedisStorage, storage).get_connection())))
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """Take `cost` tokens; `g.taken` has what came of it."""
-        g.taken = self._buckets.take({name: kind.bucket for name, kind in g.counted.items()}, cost)
-        return bool(g.taken.given)
+        """Take `cost` tokens of what is being charged."""
+        charge = _charged.get()
+        charge.taken = self._buckets.take({name: kind.bucket for name, kind in charge.counted.items()}, cost)
+        return charge.taken.given
 
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         """The base class wants it; nothing asks without taking. Raises TypeError."""
@@ -88,7 +111,7 @@ class TokenBucket(RateLimiter):
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
         """When the narrowest bucket is full again (s since the epoch), and how many tokens it has."""
-        kind, debt_us = _narrowest(g.counted, g.taken)
+        kind, debt_us = _charged.get().narrowest()
         return WindowStats(time.time() + debt_us / SECOND_US, kind.bucket.left(debt_us))
 
 
@@ -99,7 +122,7 @@ class RateLimits:
         self._counted = Counted(settings.limits)
         cast(dict[str, type[RateLimiter]], STRATEGIES)[STRATEGY] = TokenBucket
         self._limiter = Limiter(
-            lambda: next(iter(g.counted)),
+            lambda: EVERYBODY,
             strategy=STRATEGY,
             storage_uri=settings.redis_url.replace("unix://", "redis+unix://", 1),
             storage_options=cast(dict[str, str | int], _PATIENCE),
@@ -111,24 +134,39 @@ class RateLimits:
         self._limiter.init_app(app)
         self._item = parse(_as_text(settings.limits))
 
-    def charge(self, caller: Caller, claimed_user: str) -> None:
-        """One submission more. Raises RateLimited, with the time to come back."""
-        g.counted = self._counted.by(caller, claimed_user)
+    def charge(self, environ: WSGIEnvironment, caller: Caller, claimed_user: str) -> None:
+        """One submission more, by the request of `environ`. Raises RateLimited, with the time to come back."""
+        charge = Charge(self._counted.by(caller, claimed_user))
+        if not charge.counted:
+            return
+        environ[CHARGED] = charge
+        _charged.set(charge)
         # The strategy is asked itself: a view's decorator would work out anew which limits there are, at every request.
-        if g.counted and not self._limiter.limiter.hit(self._item):
-            kind, debt_us = _narrowest(g.counted, g.taken)
+        if not self._limiter.limiter.hit(self._item):
+            kind, debt_us = charge.narrowest()
             raise kind.refusal(kind.bucket.wait_us(debt_us))
 
 
-def install(app: Flask, settings: Settings) -> None:
+def install(app: Flask, settings: Settings) -> RateLimits:
     """Count the submissions to `app`, and tell how many are left. Install it after what finds out who asks."""
-    app.extensions[EXTENSION] = RateLimits(app, settings)
+    app.extensions[EXTENSION] = counts = RateLimits(app, settings)
     app.after_request(_tell)
+    return counts
 
 
-def charge(claimed_user: str) -> None:
-    """The request that is being served submits something. Raises RateLimited."""
-    cast(RateLimits, current_app.extensions[EXTENSION]).charge(g.caller, claimed_user)
+def of_this_application() -> RateLimits:
+    """Those of the application that serves the request."""
+    return cast(RateLimits, current_app.extensions[EXTENSION])
+
+
+def headers_of(environ: WSGIEnvironment) -> list[tuple[str, str]]:
+    """How many are left to whoever sent the request; nothing where nothing was counted."""
+    charge: Charge | None = environ.get(CHARGED)
+    if charge is None or charge.taken is None:
+        return []
+    kind, debt_us = charge.narrowest()
+    full_at = math.ceil(time.time() + debt_us / SECOND_US)
+    return [(LIMIT, str(kind.most)), (REMAINING, str(kind.bucket.left(debt_us))), (RESET, str(full_at))]
 
 
 class Counted:
@@ -158,19 +196,10 @@ def _unless_none(whose: str, tokens: int, window_ms: int, most: int) -> Kind | N
     return Kind.of(whose, tokens, window_ms, most) if tokens else None
 
 
-def _narrowest(counted: Mapping[str, Kind], taken: Taken) -> tuple[Kind, int]:
-    """The limit that holds up longest, or else leaves least, and its debt in µs."""
-    pairs = list(zip(counted.values(), taken.debts_us, strict=True))
-    return max(pairs, key=lambda pair: (pair[0].bucket.wait_us(pair[1]), -pair[0].bucket.left(pair[1])))
-
-
 def _tell(response: Response) -> Response:
-    taken: Taken | None = g.get("taken")
-    if taken is not None and response.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
-        kind, debt_us = _narrowest(g.counted, taken)
-        response.headers[LIMIT] = str(kind.most)
-        response.headers[REMAINING] = str(kind.bucket.left(debt_us))
-        response.headers[RESET] = str(math.ceil(time.time() + debt_us / SECOND_US))
+    if response.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
+        for name, value in headers_of(request.environ):
+            response.headers[name] = value
     return response
 
 
