@@ -123,7 +123,7 @@ def create_app(settings: Settings | None = None, house: House | None = None) -> 
     pages.install(app, api, settings)
     extension.install(app, settings)
     app.short_ways = (
-        Submissions(house.submission, counts, gate, names, settings.max_body_bytes),
         Polls(house.lookup, gate, names),
+        Submissions(house.submission, counts, gate, names, settings.max_body_bytes),
     )
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gevent.monkey import is_module_patched
@@ -18,7 +19,7 @@ from app.adapters.studio import PictureStudio
 from app.adapters.tasks import CeleryTasks
 from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
-from app.db.committing import Committer
+from app.db.committing import Committer, others_want_the_loop
 from app.db.engine import Database, Runner, inline
 from app.services.access import Access
 from app.services.accounts import Accounts
@@ -70,7 +71,7 @@ def real_tools(settings: Settings) -> Tools:
     return Tools(
         settings=settings,
         database=Database(settings.database_url, _committer(), green=is_module_patched("socket")),
-        tasks=CeleryTasks(configured(settings), background, commands),
+        tasks=CeleryTasks(configured(settings), background, commands, _alone()),
         bus=RedisBus(commands, background),
         store=LocalStore(settings.storage_path),
         fetch=Fetcher(settings.image_source_allowlist),
@@ -107,6 +108,11 @@ def build(tools: Tools) -> House:
         tidying=Tidying(tools),
         health=Health(tools),
     )
+
+
+def _alone() -> Callable[[], bool]:
+    """Whether nobody else wants to run in this process; threads cannot tell."""
+    return (lambda: not others_want_the_loop()) if is_module_patched("socket") else (lambda: False)
 
 
 def _committer() -> Runner:

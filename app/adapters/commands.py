@@ -54,6 +54,11 @@ class Commands:
         if problem is not None:
             raise problem
 
+    @property
+    def answered(self) -> bool:
+        """True where the answer to what was told before has come: to tell something now is to wait for nobody."""
+        return bool(self._told) and bool(self._told[-1].can_read())
+
     def _hear_out(self) -> redis.RedisError | None:
         """Read an answer that is left, and what was wrong with it."""
         if not self._told:

@@ -12,7 +12,7 @@ from typing import Any
 from celery import Celery
 
 CORRELATION_HEADER = "correlation_id"
-ID, TAG, CORRELATION_ID = "<id>", "<tag>", "<correlation id>"  # what is filled in
+ID, CORRELATION_ID = "<id>", "<correlation id>"  # what is filled in
 
 
 class Envelope:
@@ -22,13 +22,13 @@ class Envelope:
         self.queue: str = celery.amqp.router.route({}, task)["queue"].name
         message = _as_sent(celery, task, self.queue)
         message["headers"] |= {"id": ID, "root_id": ID, CORRELATION_HEADER: CORRELATION_ID}
-        message["properties"] |= {"correlation_id": ID, "delivery_tag": TAG}
-        self._text = json.dumps(message)
+        message["properties"] |= {"correlation_id": ID, "delivery_tag": ID}
+        self._before, self._behind = (part.split(ID) for part in json.dumps(message).split(f'"{CORRELATION_ID}"'))
 
     def text(self, correlation_id: str | None) -> str:
-        """A message that no other is like: workers tell them apart by their ids and tags."""
-        text = self._text.replace(ID, str(uuid.uuid4())).replace(TAG, str(uuid.uuid4()))
-        return text.replace(f'"{CORRELATION_ID}"', json.dumps(correlation_id))
+        """A message that no other is like: workers tell them apart by their ids and tags, which may be the same."""
+        its = str(uuid.uuid4())
+        return f"{its.join(self._before)}{json.dumps(correlation_id)}{its.join(self._behind)}"
 
 
 def _as_sent(celery: Celery, task: str, queue: str) -> dict[str, Any]:

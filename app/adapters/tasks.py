@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
+import redis
 from celery import Celery
 
 from app.adapters.background import Background
@@ -28,10 +30,14 @@ end
 class CeleryTasks:
     """Sends soon and never fails: the sweeps find what was not sent.
 
-    Wakes do not pile up while no worker takes them, and none goes stale by a clock: clocks differ.
+    Where whoever asks is `alone`, so that no other wakes could go along, and Redis is quick, that is at once and without the
+    thread that waits for Redis. Wakes do not pile up while no worker takes them, and none goes stale by a clock: clocks differ.
     """
 
-    def __init__(self, celery: Celery, background: Background, commands: Commands) -> None:
+    def __init__(
+        self, celery: Celery, background: Background, commands: Commands, alone: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._alone = alone
         self._background = background
         self._assign = Envelope(celery, ASSIGN)
         self._download = Envelope(celery, DOWNLOAD)
@@ -40,16 +46,24 @@ class CeleryTasks:
 
     def assign(self) -> None:
         """Somebody waits, or somebody is free: look who can be given to whom."""
-        self._wake(self._assign)
-        time.sleep(0)  # under gevent it is sent now, and what else the client's answer takes comes after it
+        if not self._wake(self._assign):
+            time.sleep(0)  # under gevent it is sent now, and what else the client's answer takes comes after it
 
     def download(self) -> None:
         """Pictures are to be fetched: look whose."""
         self._wake(self._download)
 
-    def _wake(self, envelope: Envelope) -> None:
-        self._wanted[envelope] = correlation_id.get()
+    def _wake(self, envelope: Envelope) -> bool:
+        """True where it is sent already."""
+        self._wanted[envelope] = told = correlation_id.get()
+        try:
+            if self._alone() and self._commands.answered:
+                self._send()
+                return True
+        except redis.RedisError:
+            self._wanted[envelope] = told
         self._background.soon("wakes", self._send)
+        return False
 
     def _send(self) -> None:
         queues, texts = [], []

@@ -30,7 +30,7 @@ class Committer:
         """The result of `work`, or what it raises."""
         began = self._now_s()
         # What the thread is still at comes first, also where whoever waited for it was torn away.
-        if began < self._careful_until or len(self._thread) or _others_want_the_loop():
+        if began < self._careful_until or len(self._thread) or others_want_the_loop():
             return self._off_the_loop(work)
         try:
             return work()
@@ -49,7 +49,8 @@ class Committer:
         return result
 
 
-def _others_want_the_loop() -> bool:
+def others_want_the_loop() -> bool:
+    """True where another greenlet is to be run, or something came in that nobody has looked at."""
     loop = get_hub().loop
     return bool(loop.pendingcnt or loop._callbacks)  # private: what is to be run next. gevent is pinned
 

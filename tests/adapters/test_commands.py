@@ -112,6 +112,17 @@ def test_what_is_told_over_a_connection_that_broke_meanwhile_goes_over_another(o
     until(lambda: client.get("told") == "2", what="what was told then")
 
 
+def test_it_is_known_whether_who_tells_something_has_to_wait(own_redis: str) -> None:
+    client = redis_client(own_redis, timeout_s=0.5)
+    commands = Commands(client)
+    assert not commands.answered  # there is no connection yet
+    commands.tell("PING")
+    until(lambda: commands.answered, 5, "the answer")
+    client.client_pause(2_000)
+    commands.tell("PING")
+    assert not commands.answered
+
+
 def test_who_tells_a_redis_that_does_not_answer_waits_no_longer_than_who_asks(own_redis: str) -> None:
     other = redis_client(own_redis, 20)
     commands = Commands(redis_client(own_redis, 0.2))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import pytest
 import redis
@@ -99,6 +99,57 @@ def test_nobody_fails_or_waits_where_redis_is_away(background: Background) -> No
         tasks.assign()
         tasks.download()
     background.close(0)
+
+
+class Hints:
+    """What is told to Redis, which has answered what came before, or breaks."""
+
+    def __init__(self, *, answered: bool, breaks: bool = False) -> None:
+        self.answered = answered
+        self.told: list[str] = []
+        self._breaks = breaks
+
+    def tell(self, *command: str | int) -> None:
+        """Noted."""
+        if self._breaks:
+            raise redis.ConnectionError
+        self.told.append(str(command[-1]))
+
+
+class Aside(Background):
+    """Does nothing before it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__("aside")
+        self.wanted: dict[str, Callable[[], object]] = {}
+
+    def soon(self, key: str, action: Callable[[], object]) -> None:
+        """Noted."""
+        self.wanted[key] = action
+
+
+@pytest.mark.parametrize(
+    ("alone", "answered", "breaks", "at_once"),
+    [
+        (True, True, False, True),
+        (False, True, False, False),  # whoever else runs may have a wake that goes along
+        (True, False, False, False),  # Redis is slow, or nothing was told yet
+        (True, True, True, False),
+    ],
+)
+def test_a_wake_is_sent_at_once_where_nobody_is_to_be_waited_for(
+    *, alone: bool, answered: bool, breaks: bool, at_once: bool
+) -> None:
+    hints, aside = Hints(answered=answered, breaks=breaks), Aside()
+    tasks = CeleryTasks(configured(Settings.from_env({})), aside, cast(Commands, hints), lambda: alone)
+    with logs.about("correlation-1"):
+        tasks.assign()
+    assert (len(hints.told), list(aside.wanted)) == ((1, []) if at_once else (0, ["wakes"]))
+    hints._breaks = False
+    for action in aside.wanted.values():
+        action()
+    (told,) = hints.told
+    assert json.loads(told)["headers"][CORRELATION_HEADER] == "correlation-1"
 
 
 def test_under_gevent_a_hand_off_is_woken_before_the_client_has_its_answer() -> None:
