@@ -87,16 +87,25 @@ class Prepared:
     def soon(self, connection: Connection, values: Values = NOTHING) -> Callable[[], Sequence[Any] | None]:
         """Have it carried out before whatever is asked next, or with the end of the transaction: on PostgreSQL it goes the same
         way. What it raises is raised there. Returns how to get the first row that comes back."""
-        form, cursor = self._carried_out(connection, values, _SOON)
+        rows = self.rows_soon(connection, values)
 
         def row() -> Sequence[Any] | None:
-            try:
-                came = cursor.fetchone()
-            except connection.dialect.loaded_dbapi.Error as error:
-                raise _told(connection.dialect, form.text, form.parameters(values), error) from error
-            return None if came is None else form.read(came)
+            return next(iter(rows()), None)
 
         return row
+
+    def rows_soon(self, connection: Connection, values: Values = NOTHING) -> Callable[[], list[Sequence[Any]]]:
+        """As `soon`; returns how to get all rows that come back."""
+        form, cursor = self._carried_out(connection, values, _SOON)
+
+        def rows() -> list[Sequence[Any]]:
+            try:
+                came = cursor.fetchall()
+            except connection.dialect.loaded_dbapi.Error as error:
+                raise _told(connection.dialect, form.text, form.parameters(values), error) from error
+            return [form.read(row) for row in came]
+
+        return rows
 
     def _carried_out(
         self, connection: Connection, values: Values, how: Mapping[str, str] = _AT_ONCE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection, Integer, bindparam, case, func, select, update
 
 from app.db.clock import now_ms
@@ -46,11 +48,20 @@ _TAKE = Prepared(
 
 def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]:
     """Connected extensions that take work now and have a free slot, least busy first."""
-    found = _FREE.rows(connection, {"most": limit, "passed_over": offset})
-    return [
-        Candidate(extension_id, connection_id, hub_id, tuple(capabilities), held, at_once, last_success_at)
-        for extension_id, connection_id, hub_id, capabilities, held, at_once, last_success_at in found
-    ]
+    return free_soon(connection, limit, offset)()
+
+
+def free_soon(connection: Connection, limit: int, offset: int = 0) -> Callable[[], list[Candidate]]:
+    """The same, asked along with what is asked next; returns how to get them."""
+    rows = _FREE.rows_soon(connection, {"most": limit, "passed_over": offset})
+
+    def found() -> list[Candidate]:
+        return [
+            Candidate(extension_id, connection_id, hub_id, tuple(capabilities), held, at_once, last_success_at)
+            for extension_id, connection_id, hub_id, capabilities, held, at_once, last_success_at in rows()
+        ]
+
+    return found
 
 
 def take(tx: Transaction, candidate: Candidate, *, patient: bool = True) -> bool:

@@ -81,10 +81,11 @@ class Dispatch:
         here = self.tools.bus.here
         if here is None:
             return False
+        free = slots.free_soon(tx.connection, BATCH)
         ahead = line.first(tx.connection, AHEAD)
         if all(waiting.id != job.id for waiting in ahead):
             return False
-        matches = _matched(Seen(slots.free(tx.connection, BATCH), ahead))
+        matches = _matched(Seen(free(), ahead))
         its = [match for match in matches if match[0].id == job.id and match[1].hub_id == here]
         return bool(its) and self._assign_some(its, [], tx, new=True)
 
