@@ -26,7 +26,7 @@ Hear = Callable[[str, dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """The hub of this process."""
+    """The hub of this process: whether it holds any socket, and how it is told of an offer."""
 
     hub_id: str
     holds_any: Callable[[], bool]

@@ -20,10 +20,12 @@ EXTENSIONS = 16
 REPEATS = 3
 P50_REACH, P99_REACH = 1.5, 3.0
 SETTLE_S = 0.3
+ELSEWHERE = "idle, to another process"
 
 SAYS = (
-    "From the POST's leaving the client to the request's arrival at an extension's socket: validated, committed, a worker "
-    "woken, an extension chosen by compare-and-set, told over Redis. The floor: from a send_task of Celery, over the start "
+    "From the POST's leaving the client to the request's arrival at an extension's socket: validated, an extension chosen, "
+    "committed and told by the web process that holds its socket, as `make run` has one; or, where its socket is in another "
+    "process, a worker woken, an extension chosen by it and told over Redis. The floor: from a send_task of Celery, over the start "
     "of a task that does nothing, one publish, to one socket of flask-sock. Idle is 20 a second, or a quarter of what the service can hand off where that is less; half load is half of what "
     "the service can hand off, and the floor is given the same. Each request is refused by its extension at once. "
     "At a low rate CPU is mostly what is spent while nothing happens. "
@@ -50,6 +52,8 @@ def measure(plan: Plan) -> Measure:
             time.sleep(1.0)
             result.notes.append(f"{label.capitalize()}: {at:.1f} requests a second.")
             _report(result, label, *_at(at, plan, stand, load, floor, port))
+        load.ask("post_to", port=stand.another_web())
+        _report(result, ELSEWHERE, *_at(min(IDLE_A_SECOND, rate / 4), plan, stand, load, floor, port))
     return result
 
 
