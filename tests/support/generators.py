@@ -203,7 +203,7 @@ class ComfyUI(Generator):
         """Listeners hear of the work that they asked for."""
         client = question.query["clientId"]
         self.listeners[client] = wire
-        with suppress(ConnectionClosed):
+        with suppress(ConnectionClosed, OSError):
             wire.send(json.dumps({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}}}))
             while True:
                 wire.receive()
@@ -270,7 +270,7 @@ class ComfyUI(Generator):
     def _say(self, given: Any, kind: str, **data: object) -> None:
         wire = self.listeners.get(given["client_id"])
         if wire is not None and not self.deaf:
-            with suppress(ConnectionClosed):
+            with suppress(ConnectionClosed, OSError):  # whoever listens may be gone
                 wire.send(json.dumps({"type": kind, "data": data}))
 
 
