@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import LimitedStream
 
 from app.domain import json_text
 from app.domain.errors import InvalidJson, InvalidPrompt, InvalidRequest, UnsupportedMediaType
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 JSON = "application/json"
-DIGITS = 12  # more are a number that no body has
 
 
 def json_body(model: type[Model]) -> Model:
@@ -33,23 +32,9 @@ def fitting(model: type[Model], data: bytes) -> Model:
     return _fit(model, _decoded(data), "The body")
 
 
-def length(environ: WSGIEnvironment) -> int | None:
-    """How many bytes a body is said to have; None where that is not said, or it comes in pieces."""
-    said: str = environ.get("CONTENT_LENGTH", "")
-    plain = said.isascii() and said.isdigit() and "HTTP_TRANSFER_ENCODING" not in environ
-    return int(said) if plain and len(said) < DIGITS else None
-
-
 def read(environ: WSGIEnvironment, length: int) -> bytes:
     """A body of so many bytes; less where no more comes. Raises BodyTooSlow, and ClientDisconnected where its sender is gone."""
-    source, pieces = environ["wsgi.input"], []
-    try:
-        while length and (piece := source.read(length)):
-            pieces.append(piece)
-            length -= len(piece)
-    except OSError:
-        raise ClientDisconnected from None
-    return b"".join(pieces)
+    return LimitedStream(environ["wsgi.input"], length, is_max=True).readall()
 
 
 def query(model: type[Model]) -> Model:
