@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -20,6 +20,7 @@ from app.adapters.tasks import ASSIGN, DOWNLOAD, ENOUGH, CeleryTasks
 from app.config import Settings
 from celery_config import DISPATCH, configured
 from celery_config import DOWNLOAD as DOWNLOAD_QUEUE
+from tests.support.fakes import Later
 from tests.support.under_gevent import ran_under_gevent
 
 
@@ -116,18 +117,6 @@ class Hints:
         self.told.append(str(command[-1]))
 
 
-class Aside(Background):
-    """Does nothing before it is asked to."""
-
-    def __init__(self) -> None:
-        super().__init__("aside")
-        self.wanted: dict[str, Callable[[], object]] = {}
-
-    def soon(self, key: str, action: Callable[[], object]) -> None:
-        """Noted."""
-        self.wanted[key] = action
-
-
 @pytest.mark.parametrize(
     ("alone", "answered", "breaks", "at_once"),
     [
@@ -140,14 +129,13 @@ class Aside(Background):
 def test_a_wake_is_sent_at_once_where_nobody_is_to_be_waited_for(
     *, alone: bool, answered: bool, breaks: bool, at_once: bool
 ) -> None:
-    hints, aside = Hints(answered=answered, breaks=breaks), Aside()
-    tasks = CeleryTasks(configured(Settings.from_env({})), aside, cast(Commands, hints), lambda: alone)
+    hints, later = Hints(answered=answered, breaks=breaks), Later()
+    tasks = CeleryTasks(configured(Settings.from_env({})), later, cast(Commands, hints), lambda: alone)
     with logs.about("correlation-1"):
         tasks.assign()
-    assert (len(hints.told), list(aside.wanted)) == ((1, []) if at_once else (0, ["wakes"]))
+    assert (len(hints.told), list(later.told)) == ((1, []) if at_once else (0, ["wakes"]))
     hints._breaks = False
-    for action in aside.wanted.values():
-        action()
+    later.do_it()
     (told,) = hints.told
     assert json.loads(told)["headers"][CORRELATION_HEADER] == "correlation-1"
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from app.adapters.background import Background
 from app.adapters.bus import RedisBus, hub_channel
 from app.adapters.commands import Commands
 from app.adapters.redis_clients import redis_client
@@ -22,25 +21,9 @@ from tests.support.crew import HUB, Crew
 from tests.support.trips import counted_trips
 
 # To accept a request is one script for all its limits and one for the wake, which nobody needs where an extension of this
-# process is free; to hand it over, one message to the hub and one to whoever watches; a result wakes a download and, since a slot is free, a hand-off, by one script.
+# process is free; to hand it over, one message to the hub and one to whoever watches; a result wakes a download and, since
+# a slot is free, a hand-off, by one script.
 MOST = {"submit": 2, "submit and assign": 1, "hand over": 2, "progress": 1, "result": 2}
-
-
-class Later(Background):
-    """Does what it was told once it is asked to, and each thing once, as its thread would."""
-
-    def __init__(self) -> None:
-        super().__init__("hints")
-        self._told: dict[str, Callable[[], object]] = {}
-
-    def soon(self, key: str, action: Callable[[], object]) -> None:
-        """Not yet."""
-        self._told[key] = action
-
-    def do_it(self) -> None:
-        """All of it, now."""
-        while self._told:
-            self._told.pop(next(iter(self._told)))()
 
 
 class Wired:
@@ -48,7 +31,7 @@ class Wired:
 
     def __init__(self, database: Database, folder: Path, redis_url: str) -> None:
         settings = Settings.from_env({"REDIS_URL": redis_url})
-        client, self.background = redis_client(redis_url), Later()
+        client, self.background = redis_client(redis_url), fakes.Later()
         commands = Commands(client)
         commands.tell("PING")
         commands.ask("PING")  # now there is a connection for each

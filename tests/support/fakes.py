@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from app.adapters.background import Background
 from app.adapters.fetch_errors import HostUnreachable
 from app.adapters.pictures import check_and_store_as_png
 from app.adapters.scanner import NoScanner
@@ -40,6 +41,23 @@ class FakeTasks:
     def download(self) -> None:
         """One wake more."""
         self.downloads += 1
+
+
+class Later(Background):
+    """Does what it was told once it is asked to, and each thing once, as its thread would."""
+
+    def __init__(self) -> None:
+        super().__init__("hints")
+        self.told: dict[str, Callable[[], object]] = {}
+
+    def soon(self, key: str, action: Callable[[], object]) -> None:
+        """Not yet."""
+        self.told[key] = action
+
+    def do_it(self) -> None:
+        """All of it, now."""
+        while self.told:
+            self.told.pop(next(iter(self.told)))()
 
 
 class FakeBus:
