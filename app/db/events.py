@@ -14,7 +14,6 @@ from app.db.prepared import Prepared
 from app.db.tables import events
 from app.domain.events import Event
 
-# nobody asks which id it got
 _APPEND = Prepared(insert(events).inline(), ("job_id", "seq", "type", "status", "at", "data"))
 
 

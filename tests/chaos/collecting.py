@@ -33,7 +33,7 @@ def ending(database: Database, folder: Path) -> Ending:
     def read(connection: Connection) -> Ending:
         found = Ending()
         query = select(events.c.job_id, events.c.seq, events.c.type, events.c.status, events.c.at, events.c.data)
-        for job_id, *rest in connection.execute(query.order_by(events.c.job_id, events.c.id)):
+        for job_id, *rest in connection.execute(query.order_by(events.c.job_id, events.c.seq)):
             found.log[job_id].append(Fact(*rest))
         stored = select(images.c.job_id, images.c.position, images.c.file, images.c.sha256)
         found.pictures = [StoredPicture(*row) for row in connection.execute(stored)]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
+from app.db import events, jobs as requests
 from app.db.engine import Database, Transaction
+from app.db.migrate import FOLDER
 from app.db.people_tables import users
 from app.db.tables import jobs
+from app.domain.events import ImageGenerationRequestedEvent
 
 INDEXES = {
     "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'jobs'",
@@ -38,3 +46,33 @@ def test_the_migrations_make_indexes_of_the_jobs_that_the_tables_say(database: D
     migrated = database.read(indexes)
     database.write(make_anew)
     assert database.read(indexes) == migrated
+
+
+def test_what_was_there_before_the_migrations_is_there_after_them(database: Database) -> None:
+    """Those of 0005 kept events in another kind of table, and of each request until when it waits."""
+
+    def ask(tx: Transaction) -> str:
+        order = {"correlation_id": "c-1", "user_id": "ann", "model": "m", "prompt": "a fox", "parameters": {}}
+        job = requests.add(
+            tx,
+            "550e8400-e29b-41d4-a716-446655440000",
+            {**order, "number_of_images": 1, "place": 1, "queue_until": 2**53},
+        )
+        events.append(tx, job, ImageGenerationRequestedEvent("m", "ann"))
+        return job.id
+
+    def found(connection: Connection) -> object:
+        return requests.find(connection, job_id), events.after(connection, job_id, 0)
+
+    job_id = database.write(ask)
+    before = database.read(found)
+    for move, revision in ((command.downgrade, "0005"), (command.upgrade, "head")):
+        database.write(partial(migrate, move, revision))
+    assert database.read(found) == before
+
+
+def migrate(move: Callable[[Config, str], None], revision: str, tx: Transaction) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.attributes["connection"] = tx.connection
+    move(config, revision)
