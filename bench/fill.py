@@ -12,7 +12,6 @@ from app.db.engine import make_engine
 from app.db.tables import jobs
 from bench.house import UNSERVED, USER
 
-DAY_MS = 86_400_000
 SERIES = {
     "postgresql": "generate_series(1, :count) AS s(n)",
     "sqlite": "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :count) SELECT n FROM s) AS s",
@@ -26,10 +25,10 @@ WAITING, FINISHED = 1, 0
 
 JOBS = """
 INSERT INTO jobs (id, correlation_id, user_id, model, prompt, parameters, number_of_images, status, progress, last_event,
-                  place, due_at, queue_until, created_at, updated_at, finished_at)
+                  place, due_at, created_at, updated_at, finished_at)
 SELECT {id}, {id}, CASE WHEN n % {each} = 0 THEN '{user}' ELSE 'user-' || (n % 1000) END, '{model}',
        'A house by the sea', '{{}}', 1, '{status}', {progress}, 1,
-       :now - :count + n, :now - :count + n, :now + {day}, :now - :count + n, :now - :count + n, {finished}
+       :now - :count + n, :now - :count + n, :now - :count + n, :now - :count + n, {finished}
 FROM {series}
 """
 EVENTS = """
@@ -95,7 +94,6 @@ def _add(connection: Connection, count: int, kind: int, status: str, event: str)
         "type": event,
         "progress": 100 if done else 0,
         "finished": ":now" if done else "NULL",
-        "day": DAY_MS,
     }
     given = {"count": count, "now": int(time.time() * 1000)}
     for statement in (JOBS, EVENTS, *([IMAGES] if done else [])):

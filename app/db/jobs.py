@@ -16,7 +16,6 @@ from sqlalchemy import (
     literal_column,
     select,
     tuple_,
-    union_all,
 )
 
 from app.db import moving
@@ -44,7 +43,6 @@ class Job(NamedTuple):
     last_event: int
     place: int
     due_at: int
-    queue_until: int
     deadline_at: int | None
     holder: str | None
     connection_id: str | None
@@ -76,7 +74,7 @@ _STATUS = Job._fields.index("status")
 # What is asked for every request is built once: building a statement costs more than SQLite takes to carry it out.
 COLUMNS_OF_NEW = (  # what is said of a new row; the rest is as `tables.jobs` has it
     *("id", "correlation_id", "user_id", "model", "prompt", "parameters", "number_of_images", "status", "last_event"),
-    *("place", "due_at", "queue_until", "deadline_at", "created_at", "updated_at"),
+    *("place", "due_at", "deadline_at", "created_at", "updated_at"),
 )
 _ADD = Prepared(insert(jobs).inline(), COLUMNS_OF_NEW)
 _find = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
@@ -197,15 +195,11 @@ def next_download(tx: Transaction) -> tuple[Job, bool] | None:
     return made(found), second is not None
 
 
-def overdue(connection: Connection, limit: int) -> list[Job]:
-    """Jobs that waited longer than they may, and jobs whose client's deadline has passed."""
-    waited = select(*COLUMNS).where(WAITING, jobs.c.queue_until <= NOW)
-    late = select(*COLUMNS).where(OPEN, jobs.c.deadline_at.is_not(None), jobs.c.deadline_at <= NOW)
-    # in the order of their indexes: where nearly all rows wait, PostgreSQL would rather look at rows until it has enough
-    waited, late = waited.order_by(jobs.c.queue_until).limit(limit), late.order_by(jobs.c.deadline_at).limit(limit)
-    either = union_all(waited.subquery().select(), late.subquery().select()).subquery()
-    found = listed(connection, select(either).limit(limit))
-    return list({job.id: job for job in found}.values())
+def late(connection: Connection, limit: int) -> list[Job]:
+    """Jobs whose client's deadline has passed."""
+    query = select(*COLUMNS).where(OPEN, jobs.c.deadline_at.is_not(None), jobs.c.deadline_at <= NOW)
+    # in the order of the index: where nearly all rows wait, PostgreSQL would rather look at rows until it has enough
+    return listed(connection, query.order_by(jobs.c.deadline_at).limit(limit))
 
 
 def models_waited_for(connection: Connection) -> list[str]:

@@ -51,7 +51,6 @@ jobs = Table(
     # where it stands in the line (a virtual time), and not before when
     Column("place", Ms, nullable=False),
     Column("due_at", Ms, nullable=False),
-    Column("queue_until", Ms, nullable=False),
     Column("deadline_at", Ms),
     # who holds it: an extension while it is processed, a worker while it is downloaded
     Column("holder", String(128)),
@@ -103,7 +102,6 @@ partial_index("ix_jobs_line", jobs.c.model, jobs.c.place, jobs.c.id, where=WAITI
 partial_index("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=WAITING)
 partial_index("ix_jobs_line_user", jobs.c.user_id, jobs.c.place, where=WAITING)
 partial_index("ix_jobs_waiting_since", jobs.c.model, jobs.c.created_at, where=WAITING)
-partial_index("ix_jobs_queue_until", jobs.c.queue_until, where=WAITING)
 partial_index("ix_jobs_held", jobs.c.holder, where=PROCESSING)
 partial_index("ix_jobs_lease_until", jobs.c.lease_until, where=PROCESSING)
 partial_index("ix_jobs_download_due", jobs.c.due_at, where=DOWNLOADING)

@@ -42,8 +42,8 @@ class Housekeeping:
         self.note_pause()
         self.give_up_lost_hubs()
         self.end_leases()
-        self.fail_overdue()
-        self.fail_unserved()
+        self.fail_late()
+        self.see_to_lines()
         self.wake()
 
     def note_pause(self) -> None:
@@ -68,19 +68,18 @@ class Housekeeping:
         for job in self.tools.database.read(lambda c: leases.over(c, BATCH)):
             self.tools.database.write(partial(self._end_lease, job))
 
-    def fail_overdue(self) -> None:
-        """Jobs that waited longer than they may, or than their client does, have failed."""
-        for job in self.tools.database.read(lambda c: jobs.overdue(c, BATCH)):
-            self.tools.database.write(partial(self._fail_overdue, job))
+    def fail_late(self) -> None:
+        """Jobs whose client waits no longer have failed."""
+        for job in self.tools.database.read(lambda c: jobs.late(c, BATCH)):
+            self.tools.database.write(partial(self._fail_late, job))
 
-    def fail_unserved(self) -> None:
-        """Jobs for models that no connected extension has been able to do for NO_EXTENSION_TIMEOUT_MS have failed."""
+    def see_to_lines(self) -> None:
+        """Jobs have failed that have waited for QUEUE_TIMEOUT_MS, or for NO_EXTENSION_TIMEOUT_MS while no extension was able to
+        make pictures with their model."""
         members = self.tools.database.read(fleet.connected)
         for model in self.tools.database.read(jobs.models_waited_for):
             able = any(policy.can_do(member.capabilities, model) for member in members)
-            served_at = self.tools.database.write(partial(notes.served, model=model, now=able))
-            if not able:
-                self._fail_unserved(model, served_at)
+            self.tools.database.write(partial(self._see_to_line, model, able))
 
     def wake(self) -> None:
         """Send again what should have been sent: the message may be lost, or its sender may have died before."""
@@ -120,24 +119,22 @@ class Housekeeping:
             return TIMEOUT, f"The extension did not finish within {settings.request_max_ms} ms.", True
         return TIMEOUT, f"The extension said nothing for {settings.request_timeout_ms} ms.", True
 
-    def _fail_overdue(self, job: Job, tx: Transaction) -> None:
-        if job.deadline_at is not None and job.deadline_at <= tx.now:
-            error = "The request was not done by its deadlineMs."
-            failed = self.requeueing.fail(tx, job, TIMEOUT, error, {"attempt": job.attempt})
-        else:
-            error = "The request waited in the line for as long as it may."
-            failed = self.requeueing.fail(tx, job, TIMEOUT, error, {"status": "accepted"})
-        if failed is not None:
+    def _fail_late(self, job: Job, tx: Transaction) -> None:
+        error = "The request was not done by its deadlineMs."
+        if self.requeueing.fail(tx, job, TIMEOUT, error, {"attempt": job.attempt}) is not None:
             tell_to_stop(self.tools, tx, job)
 
-    def _fail_unserved(self, model: str, served_at: int) -> None:
-        timeout_ms = self.tools.settings.no_extension_timeout_ms
-        error = f"No extension that makes pictures with {model} was connected for {timeout_ms} ms."
+    def _see_to_line(self, model: str, able: bool, tx: Transaction) -> None:
+        settings = self.tools.settings
+        served_at = notes.served(tx, model, now=able)
+        self._fail_waiting(
+            tx, model, settings.queue_timeout_ms, TIMEOUT, "The request waited in the line for as long as it may."
+        )
+        timeout_ms = settings.no_extension_timeout_ms
+        if not able and served_at <= tx.now - timeout_ms:
+            error = f"No extension that makes pictures with {model} was connected for {timeout_ms} ms."
+            self._fail_waiting(tx, model, timeout_ms, NO_EXTENSION, error)
 
-        def work(tx: Transaction) -> None:
-            if served_at > tx.now - timeout_ms:
-                return
-            for job in jobs.waiting_since(tx.connection, model, tx.now - timeout_ms, BATCH):
-                self.requeueing.fail(tx, job, NO_EXTENSION, error, {"status": "accepted"})
-
-        self.tools.database.write(work)
+    def _fail_waiting(self, tx: Transaction, model: str, for_ms: int, code: str, error: str) -> None:
+        for job in jobs.waiting_since(tx.connection, model, tx.now - for_ms, BATCH):
+            self.requeueing.fail(tx, job, code, error, {"status": "accepted"})

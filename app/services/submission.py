@@ -55,7 +55,6 @@ class Submission:
                 "number_of_images": order.number_of_images,
                 "last_event": 1,
                 "place": place,
-                "queue_until": tx.now + self.tools.settings.queue_timeout_ms,
                 "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
             },
         )

@@ -11,7 +11,10 @@ branch_labels = None
 depends_on = None
 
 KEY = ("job_id", "seq")
-FACTS = "job_id, seq, type, status, at, data"
+TAKEN_OVER = """
+INSERT INTO events (job_id, seq, type, status, at, data)
+SELECT job_id, seq, type, status, at, data FROM events_before ORDER BY job_id, seq
+"""
 NUMBERED = "uq_events_job_id_seq"
 
 
@@ -55,5 +58,5 @@ def _made_anew(*key: sa.schema.SchemaItem, **options: object) -> None:
         *key,
         **options,
     )
-    op.execute(f"INSERT INTO events ({FACTS}) SELECT {FACTS} FROM events_before ORDER BY job_id, seq")
+    op.execute(TAKEN_OVER)
     op.drop_table("events_before")

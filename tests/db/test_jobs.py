@@ -25,7 +25,7 @@ def add(database: Database, **values: object) -> jobs.Job:
     }
 
     def work(tx: Transaction) -> jobs.Job:
-        return jobs.add(tx, str(uuid.uuid4()), {**order, "place": tx.now, "queue_until": tx.now + 60_000, **values})
+        return jobs.add(tx, str(uuid.uuid4()), {**order, "place": tx.now, **values})
 
     return database.write(work)
 

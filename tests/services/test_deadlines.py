@@ -14,16 +14,27 @@ HOUR = 3_600_000
 
 def test_a_request_does_not_wait_in_the_line_for_ever(crew: Crew) -> None:
     job = crew.order()
-    crew.pass_time(job, queue_until=1)
+    crew.pass_time(job, created_at=1)
     crew.sweep()
     job = crew.now(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_TIMEOUT")
     assert job.error == "The request waited in the line for as long as it may."
 
 
+def test_the_longest_wait_is_what_the_settings_say_now(crew: Crew) -> None:
+    crew.join()
+    crew.set_extension(available=False)
+    job = crew.order()
+    crew.pass_time(job, created_at=crew.clock() - HOUR)
+    crew.with_settings(queue_timeout_ms=2 * HOUR).sweep()
+    assert crew.now(job).status is Status.ACCEPTED
+    crew.with_settings(queue_timeout_ms=HOUR).sweep()
+    assert (crew.now(job).status, crew.now(job).error_code) == (Status.FAILED, "ERR_TIMEOUT")
+
+
 def test_a_request_that_is_being_done_is_not_ended_for_its_time_in_the_line(crew: Crew) -> None:
     _, job = crew.at_work()
-    crew.pass_time(job, queue_until=1)
+    crew.pass_time(job, created_at=1)
     before = crew.now(job)
     crew.sweep()
     assert crew.now(job) == before
@@ -75,7 +86,7 @@ def test_when_the_last_able_extension_leaves_the_wait_begins_anew(crew: Crew) ->
     job = crew.order()
     crew.set_extension(available=False)
     crew.sweep()
-    crew.pass_time(job, created_at=1)
+    crew.pass_time(job, created_at=crew.clock() - HOUR)
     crew.house.extensions.disconnected(holder.connection_id)
     crew.sweep()
     assert crew.now(job).status is Status.ACCEPTED

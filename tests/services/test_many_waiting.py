@@ -151,7 +151,7 @@ def test_postgresql_can_keep_its_plans(crew: Crew, question: str) -> None:
 def test_postgresql_knows_beforehand_that_few_are_overdue(crew: Crew) -> None:
     """Where it has to guess, it guesses a third of all, and with very many it would rather read the whole table."""
     wait(crew, MANY)
-    [(question, values)] = [each for each in questions_of(crew.sweep).items() if "queue_until <=" in each[0]]
+    [(question, values)] = [each for each in questions_of(crew.sweep).items() if "deadline_at <=" in each[0]]
 
     def explained(connection: Connection) -> dict[str, Any]:
         plan: dict[str, Any] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {question}", values).scalar_one()[0]

@@ -39,9 +39,9 @@ def busy(crew: Crew) -> None:
     crew.deliver(holder if delivered.holder == "e1" else crew.join("e2", again=2, hub="hub-2"), delivered)
     crew.lease_ends(given_back)
     crew.pass_time(failed, deadline_at=1)
-    for values in ({"queue_until": 1}, {"due_at": 2**53}):
-        crew.pass_time(crew.order(), **values)
-    crew.pass_time(crew.order(model="nobody-knows-it"), created_at=1)
+    crew.pass_time(crew.order(), created_at=1)
+    crew.pass_time(crew.order(), due_at=2**53)
+    crew.long_unserved(crew.order(model="nobody-knows-it"))
     crew.hub_falls_silent("hub-2")
     crew.bench.database.write(lambda tx: tx.connection.exec_driver_sql("UPDATE sweeps SET at = 1"))
 

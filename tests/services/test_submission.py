@@ -20,7 +20,6 @@ def test_an_order_is_one_row_and_its_first_event(crew: Crew) -> None:
     assert (job.parameters, job.number_of_images) == ({"width": 64, "numberOfImages": 2, "seed": [1]}, 2)
     assert job.correlation_id == "correlation-9"
     assert job.deadline_at == job.created_at + 5_000
-    assert job.queue_until == job.created_at + crew.house.settings.queue_timeout_ms
     (fact,) = crew.facts(job)
     assert (fact.seq, fact.type, fact.status) == (1, "ImageGenerationRequestedEvent", "accepted")
     assert fact.data == {"model": "flux", "user_id": "ann"}

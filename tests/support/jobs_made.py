@@ -28,7 +28,7 @@ def processing(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOC
 
     def work(tx: Transaction) -> Job:
         order = {"correlation_id": "correlation-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox"}
-        more = {"parameters": {}, "number_of_images": 1, "place": tx.now, "queue_until": tx.now + 60_000}
+        more = {"parameters": {}, "number_of_images": 1, "place": tx.now}
         job = jobs.add(tx, time_ordered_id(tx.now, bench.chance.bytes(10)), {**order, **more})
         taken = steps.take(
             bench.tools,

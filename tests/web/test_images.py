@@ -281,5 +281,5 @@ def test_a_finished_request_cannot_be_called_off(client: FlaskClient, house: Hou
 
 
 def _is_failed(house: House, request_id: str) -> bool:
-    house.housekeeping.fail_overdue()
+    house.housekeeping.fail_late()
     return house.lookup.view(request_id).job.status is Status.FAILED
