@@ -100,7 +100,6 @@ def partial_index(name: str, *columns: Column[object], where: object) -> None:
 # Each question that the house asks often has its index; those of open jobs stay small however long the history is.
 partial_index("ix_jobs_line", jobs.c.model, jobs.c.place, jobs.c.id, where=WAITING)
 partial_index("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=WAITING)
-partial_index("ix_jobs_line_user", jobs.c.user_id, jobs.c.place, where=WAITING)
 partial_index("ix_jobs_waiting_since", jobs.c.model, jobs.c.created_at, where=WAITING)
 partial_index("ix_jobs_held", jobs.c.holder, where=PROCESSING)
 partial_index("ix_jobs_lease_until", jobs.c.lease_until, where=PROCESSING)

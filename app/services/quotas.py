@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from app.db import holdings
 from app.db.engine import Transaction
+from app.db.holdings import Line
 from app.domain.errors import QuotaExceeded
 from app.services.tools import Tools
 
@@ -29,8 +30,8 @@ class Quotas:
         """One of a user's requests is counted at a time: be inside before a transaction begins that calls `check`."""
         return self._database.turn(user_id) if self._counts else nullcontext()
 
-    def check(self, tx: Transaction, user_id: str) -> int | None:
-        """The place of the user's last request that waits. Raises QuotaExceeded where the user may not have one more.
+    def check(self, tx: Transaction, user_id: str) -> Line:
+        """How the user's requests stand that wait. Raises QuotaExceeded where the user may not have one more.
 
         It is asked in the transaction that adds the request, and nobody else adds one of that user before its end.
         """
@@ -48,7 +49,7 @@ class Quotas:
             self._day(tx, user_id)
         if limits.quota_stored_bytes:
             self._stored(tx, user_id)
-        return line.last_place
+        return line
 
     def _day(self, tx: Transaction, user_id: str) -> None:
         most = self.limits.quota_per_day

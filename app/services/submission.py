@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from app.db import events, jobs
 from app.db.engine import Transaction
+from app.db.holdings import Line
 from app.db.jobs import Job
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.ids import time_ordered_id
@@ -33,8 +34,7 @@ class Submission:
         self.admission.check()
 
         def work(tx: Transaction) -> Job:
-            last_place = self.quotas.check(tx, order.user_id)
-            job = self._enter(tx, order, correlation_id, place_in_line(tx.now, last_place))
+            job = self._enter(tx, order, correlation_id, self.quotas.check(tx, order.user_id))
             if not self.dispatch.assign_new(tx, job):
                 tx.after_commit(self.tools.tasks.assign)  # nobody watches yet: its id is not known to anybody
             return job
@@ -42,10 +42,10 @@ class Submission:
         with self.quotas.turn(order.user_id):
             return self.tools.database.write(work)
 
-    def _enter(self, tx: Transaction, order: Order, correlation_id: str, place: int) -> Job:
+    def _enter(self, tx: Transaction, order: Order, correlation_id: str, line: Line) -> Job:
         job = jobs.add(
             tx,
-            time_ordered_id(tx.now, self.tools.chance.bytes(10)),
+            time_ordered_id(tx.now, self.tools.chance.bytes(10), above=line.last_id),
             {
                 "correlation_id": correlation_id,
                 "user_id": order.user_id,
@@ -54,7 +54,7 @@ class Submission:
                 "parameters": dict(order.parameters),
                 "number_of_images": order.number_of_images,
                 "last_event": 1,
-                "place": place,
+                "place": place_in_line(tx.now, line.last_place),
                 "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
             },
         )

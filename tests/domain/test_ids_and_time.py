@@ -30,6 +30,21 @@ def test_ids_sort_by_the_time_they_were_made() -> None:
     assert later == sorted(later)
 
 
+@pytest.mark.parametrize("now_ms", [1_000, 999, 1])
+@pytest.mark.parametrize("randomness", [b"\x00" * 10, b"\xff" * 10, bytes(range(10))])
+def test_an_id_follows_upon_another_also_where_the_clock_does_not(now_ms: int, randomness: bytes) -> None:
+    made = [time_ordered_id(1_000, b"\xff" * 10)]
+    for _ in range(3):
+        made.append(time_ordered_id(now_ms, randomness, above=made[-1]))
+    assert made == sorted(set(made))
+    assert all((uuid.UUID(each).version, uuid.UUID(each).variant) == (7, uuid.RFC_4122) for each in made)
+
+
+def test_an_id_that_is_above_another_by_its_time_is_as_it_would_be_without() -> None:
+    before, randomness = time_ordered_id(1_000, b"\xff" * 10), os.urandom(10)
+    assert time_ordered_id(2_000, randomness, above=before) == time_ordered_id(2_000, randomness)
+
+
 @pytest.mark.parametrize("text", ["", "x", ID.upper(), f"{{{ID}}}", f"{ID}\n", ID.replace("-", "")])
 def test_other_texts_are_no_ids(text: str) -> None:
     assert not is_request_id(text)

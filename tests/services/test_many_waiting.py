@@ -20,8 +20,10 @@ T = TypeVar("T")
 
 FEW, MANY = 20, 2_000
 UNSERVED = "nobody-knows-it"
-# Indexes of those who wait or are in hand, which stay small however long the history is, and what finds one by its id.
-SMALL = {index.name for index in jobs.indexes if index.dialect_options["postgresql"]["where"] is not None} | {"pk_jobs"}
+# Indexes of those who wait or are in hand, which stay small however long the history is; what finds one by its id, and a
+# user's of one status.
+OPEN = {index.name for index in jobs.indexes if index.dialect_options["postgresql"]["where"] is not None}
+SMALL = OPEN | {"pk_jobs", "ix_jobs_user_status"}
 
 
 def wait(crew: Crew, count: int) -> None:

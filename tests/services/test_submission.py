@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from app.domain.ids import is_request_id
+from app.db import jobs
+from app.domain.ids import is_request_id, time_ordered_id
 from app.domain.orders import Order
 from app.domain.states import Status
-from tests.support.crew import Crew
+from tests.support.crew import HOUR, Crew
 
 
 def test_an_order_is_one_row_and_its_first_event(crew: Crew) -> None:
@@ -36,6 +37,18 @@ def test_orders_that_come_at_once_are_all_kept(crew: Crew) -> None:
         made = list(pool.map(lambda n: crew.order(f"user-{n % 3}"), range(40)))
     assert len({job.id for job in made}) == 40
     assert all(crew.types(job) == ["ImageGenerationRequestedEvent"] for job in made)
+
+
+def test_a_users_requests_keep_their_order_where_the_clock_is_put_back(crew: Crew) -> None:
+    order = {"correlation_id": "c-1", "user_id": "ann", "model": "m", "prompt": "a fox", "parameters": {}}
+    later = {"number_of_images": 1, "place": crew.clock() + HOUR}
+    first = crew.bench.database.write(
+        lambda tx: jobs.add(tx, time_ordered_id(tx.now + HOUR, b"\xff" * 10), {**order, **later})
+    )
+    others = [crew.order("ann") for _ in range(3)]
+    newest_first = crew.house.lookup.page("ann", None, None, 20)
+    assert [view.job.id for view in newest_first.views] == [job.id for job in (*reversed(others), first)]
+    assert [job.place for job in (first, *others)] == [later["place"] + 1_000 * n for n in range(4)]
 
 
 def test_a_batch_of_one_user_does_not_make_another_wait_for_all_of_it(crew: Crew) -> None:
