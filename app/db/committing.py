@@ -11,7 +11,7 @@ from gevent.threadpool import ThreadPool
 
 LONG_S = 0.003  # about as long as it takes to be served by a thread where there is much to do
 SHARE = 8  # of what is usual; one that was held up by chance does not make a disk slow
-CAREFUL_S = 10.0
+RARELY = 100  # times as long as it took last: the loop stands still for a slow disk for a hundredth of the time at most
 
 
 class Committer:
@@ -38,9 +38,12 @@ class Committer:
             self._note(began, self._now_s())
 
     def _note(self, began: float, ended: float) -> None:
-        self._usual_s += (ended - began - self._usual_s) / SHARE
-        if self._usual_s > LONG_S:
-            self._usual_s, self._careful_until = 0.0, ended + CAREFUL_S
+        took_s = ended - began
+        self._usual_s += (took_s - self._usual_s) / SHARE
+        if (
+            self._usual_s > LONG_S
+        ):  # as it is while SQLite's log grows, and on a disk that is slow; the next one here tells
+            self._usual_s, self._careful_until = LONG_S, ended + RARELY * took_s
 
     def _off_the_loop(self, work: Callable[[], Any]) -> Any:
         result, error = self._thread.apply(_outcome, (work,))

@@ -6,7 +6,7 @@ from tests.support.under_gevent import ran_under_gevent
 
 OPENED = """
 import gevent
-from app.db.committing import CAREFUL_S, LONG_S, SHARE, Committer
+from app.db.committing import LONG_S, RARELY, SHARE, Committer
 
 thread_id = monkey.get_original("_thread", "get_ident")
 now, here = [0.0], thread_id()
@@ -42,14 +42,25 @@ def test_where_others_are_to_be_served_it_has_a_thread() -> None:
     assert ran(program) == "thread\nloop\n"
 
 
-def test_a_disk_that_is_slow_is_waited_for_in_a_thread_for_a_while() -> None:
+def test_a_disk_that_is_slow_is_waited_for_in_a_thread_and_rarely_on_the_loop() -> None:
     program = """
         print(*(commit(lambda: takes(2 * LONG_S)) for _ in range(SHARE)))
-        now[0] += CAREFUL_S
-        print(commit(where))
+        for _ in range(2):
+            now[0] += 2 * RARELY * 2 * LONG_S
+            print(commit(lambda: takes(2 * LONG_S)), commit(where))
     """
     slow = "loop " * 6 + "thread " * 2  # the sixth makes it usual
-    assert ran(program) == f"{slow.strip()}\nloop\n"
+    assert ran(program) == f"{slow.strip()}\nloop thread\nloop thread\n"
+
+
+def test_a_disk_that_is_fast_again_is_waited_for_on_the_loop() -> None:
+    program = """
+        commit(lambda: takes(2 * SHARE * LONG_S))
+        print(commit(where))
+        now[0] += 2 * RARELY * 2 * SHARE * LONG_S
+        print(*(commit(where) for _ in range(3)))
+    """
+    assert ran(program) == "thread\nloop loop loop\n"
 
 
 def test_one_that_was_held_up_by_chance_does_not_make_a_disk_slow() -> None:
