@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +24,9 @@ LARGEST_NUMBER = 2**63 - 1
 MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+ -]{0,127}")
 USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+|=-]{0,127}")
 OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
+# what no stored text may hold: control characters but line breaks and tabs, and lone surrogates
+FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def clean_prompt(value: object) -> str:
         raise InvalidPrompt("prompt is empty: describe the picture in at least one word.")
     if len(value) > PROMPT_CHARS:
         raise InvalidPrompt(f"prompt is {len(value):,} characters long: at most {PROMPT_CHARS:,} are allowed.")
-    if bad := forbidden_character(value):
+    if bad := _forbidden_character(value):
         raise InvalidPrompt(f"prompt contains {bad}: remove it.")
     return value
 
@@ -96,17 +98,13 @@ def clean_deadline(value: object) -> int | None:
     return None if value is None else _whole("deadlineMs", value, DEADLINE_MS)
 
 
-def forbidden_character(text: str) -> str | None:
-    """Names the first character that no stored text may hold: a control character or a lone surrogate."""
-    for char in text:
-        if char in "\n\r\t":
-            continue
-        category = unicodedata.category(char)
-        if category == "Cc":
-            return f"the control character U+{ord(char):04X}"
-        if category == "Cs":
-            return f"the lone surrogate U+{ord(char):04X}"
-    return None
+def _forbidden_character(text: str) -> str | None:
+    """Names the first one that is FORBIDDEN."""
+    found = FORBIDDEN.search(text)
+    if found is None:
+        return None
+    kind = "lone surrogate" if found[0] >= "\ud800" else "control character"
+    return f"the {kind} U+{ord(found[0]):04X}"
 
 
 def _whole(field_name: str, value: object, bounds: tuple[int, int]) -> int:
@@ -132,7 +130,7 @@ def _check_text(value: object, where: str, depth: int) -> None:
     if depth > 8:
         raise InvalidRequest(f"{where} is nested too deeply: at most 8 levels are allowed.")
     if isinstance(value, str):
-        if "\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+        if _UNSTORABLE.search(value):
             raise InvalidRequest(f"{where} contains a NUL or a lone surrogate: remove it.")
     elif isinstance(value, Mapping):
         for key, item in value.items():

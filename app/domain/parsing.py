@@ -26,7 +26,7 @@ from app.domain.messages import (
     ImageGenerationProgress,
     Incoming,
 )
-from app.domain.orders import forbidden_character
+from app.domain.orders import FORBIDDEN
 
 
 def parse(text: str) -> Incoming:
@@ -135,7 +135,7 @@ class _Fields:
 
 
 def _printable(text: str) -> str:
-    return "".join(" " if forbidden_character(char) else char for char in text)
+    return FORBIDDEN.sub(" ", text)
 
 
 def _authenticate(read: _Fields) -> Authenticate:
@@ -145,7 +145,7 @@ def _authenticate(read: _Fields) -> Authenticate:
         raise metadata.refuse("capabilities", f"a list of at most {CAPABILITIES} names")
     if not all(isinstance(name, str) and 0 < len(name) <= CAPABILITY_CHARS for name in capabilities):
         raise metadata.refuse("capabilities", f"a list of names of at most {CAPABILITY_CHARS} characters")
-    if any(forbidden_character(name) for name in capabilities):
+    if any(FORBIDDEN.search(name) for name in capabilities):
         raise metadata.refuse("capabilities", "free of control characters")
     return Authenticate(
         extension_id=read.id("extensionId"),

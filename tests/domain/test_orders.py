@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +20,12 @@ for _ in range(9):
 @pytest.mark.parametrize("prompt", ["a fox", "two\nlines\tand\r\na tab", "狐 🦊", "x" * 8_000, "\u200bmark"])
 def test_a_prompt_is_taken_as_it_is(prompt: str) -> None:
     assert orders.clean_prompt(prompt) == prompt
+
+
+def test_what_unicode_calls_a_control_or_a_surrogate_is_forbidden_but_breaks_and_tabs() -> None:
+    every = [chr(point) for point in range(sys.maxunicode + 1)]
+    named = {char for char in every if unicodedata.category(char) in {"Cc", "Cs"}} - set("\n\r\t")
+    assert {char for char in every if orders.FORBIDDEN.search(char)} == named
 
 
 @pytest.mark.parametrize(
