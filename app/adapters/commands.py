@@ -27,7 +27,7 @@ class Commands:
         """Redis's answer to one command. Raises RedisError; then it may or may not have been carried out."""
         connection = self._take()
         try:
-            connection.send_command(*command)
+            connection.send_packed_command(_packed(command))
             answer = connection.read_response()
         except redis.ResponseError:
             self._idle.append(connection)  # a whole answer: the connection is as good as before
@@ -46,7 +46,7 @@ class Commands:
         problem = self._hear_out()
         connection = self._take()
         try:
-            connection.send_command(*command)
+            connection.send_packed_command(_packed(command))
         except BaseException:
             self._give_up(connection)
             raise
@@ -91,6 +91,15 @@ class Commands:
     def _give_up(self, connection: Any) -> None:
         connection.disconnect()
         self._client.connection_pool.release(connection)
+
+
+def _packed(command: Sequence[str | int]) -> list[bytes]:
+    """As it goes there (https://redis.io/docs/latest/develop/reference/protocol-spec/): redis-py's own way takes twice as long."""
+    parts = [b"*%d\r\n" % len(command)]
+    for word in command:
+        said = word.encode() if isinstance(word, str) else b"%d" % word
+        parts.append(b"$%d\r\n%b\r\n" % (len(said), said))
+    return [b"".join(parts)]
 
 
 class Script:
