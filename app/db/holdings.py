@@ -4,35 +4,58 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Integer, bindparam, exists, func, literal_column, select
+from sqlalchemy import ColumnClause, Connection, Integer, bindparam, func, literal_column, select
 
 from app.db.prepared import Prepared
 from app.db.tables import WAITING, images, jobs
 from app.domain.ids import time_ordered_id
 
-# Asked for every request: built once, and one question for both.
-_mine = (jobs.c.user_id == bindparam("user_id"), WAITING)
-_as_many = select(jobs.c.id).where(*_mine).order_by(jobs.c.id).offset(bindparam("before", type_=Integer)).limit(1)
-_newest = select(jobs.c.id, jobs.c.place, exists(_as_many.correlate(None).subquery().select())).where(*_mine)
-_LINE = Prepared(_newest.order_by(jobs.c.id.desc()).limit(literal_column("1")))
+# Asked for every request: built once, and one question for all of it.
+_USER = jobs.c.user_id == bindparam("user_id")
+_waiting = select(jobs.c.place).where(_USER, WAITING)
+_ONE: ColumnClause[int] = literal_column("1")
+_LINE = Prepared(
+    select(
+        jobs.c.id,
+        jobs.c.number,
+        _waiting.order_by(jobs.c.id.desc()).limit(_ONE).correlate(None).scalar_subquery(),
+        _waiting.with_only_columns(jobs.c.number).order_by(jobs.c.id).limit(_ONE).correlate(None).scalar_subquery(),
+    )
+    .where(_USER)
+    .order_by(jobs.c.id.desc())
+    .limit(_ONE)
+)
+_AS_MANY = Prepared(
+    _waiting.with_only_columns(_ONE).order_by(jobs.c.id).offset(bindparam("before", type_=Integer)).limit(_ONE)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A user's requests that wait: id and place of the last of them, and whether there are as many as was asked about."""
+    """A user's requests as the next one joins them: id and number of the last, the place of the last that waits, and the number
+    of the first that waits."""
 
-    last_id: str | None
-    last_place: int | None
-    full: bool
+    last_id: str | None = None
+    last_number: int = 0
+    last_place: int | None = None
+    first_number: int | None = None
+
+    def fewer_than(self, count: int) -> bool:
+        """True where certainly fewer than `count` wait: no number is given twice, and all are between the first's and the last's."""
+        if self.first_number is None:
+            return True
+        return self.first_number > 0 and self.last_number - self.first_number + 1 < count
 
 
-def line(connection: Connection, user_id: str, count: int) -> Line:
-    """How a user's requests stand in the line; it is full where `count` of them wait, or more."""
-    row = _LINE.row(connection, {"user_id": user_id, "before": count - 1})
-    if row is None:
-        return Line(None, None, full=False)
-    last_id, last_place, full = row
-    return Line(last_id, last_place, bool(full))
+def line(connection: Connection, user_id: str) -> Line:
+    """How a user's requests stand."""
+    row = _LINE.row(connection, {"user_id": user_id})
+    return Line() if row is None else Line(*row)
+
+
+def as_many_wait(connection: Connection, user_id: str, count: int) -> bool:
+    """True where `count` of a user's requests wait, or more: as many are looked at."""
+    return _AS_MANY.row(connection, {"user_id": user_id, "before": count - 1}) is not None
 
 
 def accepted_since(connection: Connection, user_id: str, since_ms: int, count: int) -> int | None:

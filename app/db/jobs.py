@@ -41,6 +41,7 @@ class Job(NamedTuple):
     progress_note: str | None
     version: int
     last_event: int
+    number: int
     place: int
     due_at: int
     deadline_at: int | None
@@ -74,7 +75,7 @@ _STATUS = Job._fields.index("status")
 # What is asked for every request is built once: building a statement costs more than SQLite takes to carry it out.
 COLUMNS_OF_NEW = (  # what is said of a new row; the rest is as `tables.jobs` has it
     *("id", "correlation_id", "user_id", "model", "prompt", "parameters", "number_of_images", "status", "last_event"),
-    *("place", "due_at", "deadline_at", "created_at", "updated_at"),
+    *("number", "place", "due_at", "deadline_at", "created_at", "updated_at"),
 )
 _ADD = Prepared(insert(jobs).inline(), COLUMNS_OF_NEW)
 _find = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
@@ -110,6 +111,7 @@ _NEW = dict.fromkeys(Job._fields) | {
     "progress": 0,
     "version": 1,
     "last_event": 0,
+    "number": 0,
     "attempt": 0,
     "handed_over": False,
     "strikes": 0,

@@ -48,6 +48,8 @@ jobs = Table(
     # `version` rises with every change; `last_event` is the sequence number of the newest event
     Column("version", Integer, nullable=False, server_default="1"),
     Column("last_event", Integer, nullable=False, server_default="0"),
+    # counts its user's requests from 1; 0 is one from before they were counted
+    Column("number", BigInteger, nullable=False, server_default="0"),
     # where it stands in the line (a virtual time), and not before when
     Column("place", Ms, nullable=False),
     Column("due_at", Ms, nullable=False),

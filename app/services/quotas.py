@@ -14,7 +14,6 @@ from app.services.tools import Tools
 DAY_MS = 86_400_000
 SOON_S = 30
 LATER_S = 3_600
-NO_END = 2**31 - 1  # more than wait anywhere
 
 
 class Quotas:
@@ -31,15 +30,15 @@ class Quotas:
         return self._database.turn(user_id) if self._counts else nullcontext()
 
     def check(self, tx: Transaction, user_id: str) -> Line:
-        """How the user's requests stand that wait. Raises QuotaExceeded where the user may not have one more.
+        """How the user's requests stand. Raises QuotaExceeded where the user may not have one more.
 
         It is asked in the transaction that adds the request, and nobody else adds one of that user before its end.
         """
         limits = self.limits
         if self._counts:
             tx.one_at_a_time("quota", user_id)
-        line = holdings.line(tx.connection, user_id, limits.quota_waiting or NO_END)
-        if line.full:
+        line = holdings.line(tx.connection, user_id)
+        if limits.quota_waiting and self._is_full(tx, user_id, line):
             raise QuotaExceeded(
                 f"You have {limits.quota_waiting} requests that wait, and may not have more (QUOTA_WAITING). "
                 "There is room as soon as one of them is begun or called off.",
@@ -50,6 +49,10 @@ class Quotas:
         if limits.quota_stored_bytes:
             self._stored(tx, user_id)
         return line
+
+    def _is_full(self, tx: Transaction, user_id: str, line: Line) -> bool:
+        most = self.limits.quota_waiting
+        return not line.fewer_than(most) and holdings.as_many_wait(tx.connection, user_id, most)
 
     def _day(self, tx: Transaction, user_id: str) -> None:
         most = self.limits.quota_per_day

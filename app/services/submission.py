@@ -54,6 +54,7 @@ class Submission:
                 "parameters": dict(order.parameters),
                 "number_of_images": order.number_of_images,
                 "last_event": 1,
+                "number": line.last_number + 1,
                 "place": place_in_line(tx.now, line.last_place),
                 "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
             },

@@ -54,6 +54,30 @@ def test_a_request_that_is_begun_makes_room(crew: Crew) -> None:
     assert not taken(lambda: crew.order("ann"))
 
 
+def test_a_request_that_is_called_off_between_others_makes_room(crew: Crew) -> None:
+    crew = limited(crew, quota_waiting=3)
+    jobs = [crew.order("ann") for _ in range(3)]
+    crew.house.cancellation.cancel(jobs[1].id)
+    assert [taken(lambda: crew.order("ann")) for _ in range(2)] == [True, False]
+
+
+def test_a_request_that_is_given_back_counts_again(crew: Crew) -> None:
+    crew = limited(crew, quota_waiting=3)
+    crew.join()
+    begun = crew.taken(user="ann")
+    crew.order("ann")
+    crew.lease_ends(begun)
+    crew.sweep()
+    assert [taken(lambda: crew.order("ann")) for _ in range(2)] == [True, False]
+
+
+def test_requests_from_before_they_had_numbers_count(crew: Crew) -> None:
+    crew = limited(crew, quota_waiting=3)
+    for job in [crew.order("ann") for _ in range(2)]:
+        crew.pass_time(job, number=0)
+    assert [taken(lambda: crew.order("ann")) for _ in range(2)] == [True, False]
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_one_who_sends_many_at_once_leaves_connections_to_others(crew: Crew, database_url: str) -> None:
     crew = limited(crew, quota_waiting=1000)
