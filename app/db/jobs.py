@@ -129,9 +129,9 @@ def made(row: Sequence[Any]) -> Job:
 def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     """Insert a new request with status accepted; its times are the transaction's."""
     times = {"created_at": tx.now, "updated_at": tx.now, "due_at": tx.now}
-    job = Job(**{**_NEW, "id": job_id, **times, **values})
-    _ADD.soon(tx.connection, {name: getattr(job, name) for name in COLUMNS_OF_NEW})
-    return job
+    row = {**_NEW, "id": job_id, **times, **values}
+    _ADD.soon(tx.connection, row)
+    return Job(**row)
 
 
 def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
