@@ -67,9 +67,27 @@ class Job(NamedTuple):
     finished_at: int | None
 
 
+class Brief(NamedTuple):
+    """What is told of a request to whoever asks how it stands: some columns of `Job`, none of them large."""
+
+    id: str
+    correlation_id: str
+    user_id: str
+    status: Status
+    progress: int
+    progress_note: str | None
+    version: int
+    error_code: str | None
+    error: str | None
+    reason: str | None
+    created_at: int
+    updated_at: int
+
+
 NOW = asked_ms()
 COLUMNS = [jobs.c[name] for name in Job._fields]
 _STATUS = Job._fields.index("status")
+_BRIEF_STATUS = Brief._fields.index("status")
 
 
 # What is asked for every request is built once: building a statement costs more than SQLite takes to carry it out.
@@ -80,6 +98,7 @@ COLUMNS_OF_NEW = (  # what is said of a new row; the rest is as `tables.jobs` ha
 _ADD = Prepared(insert(jobs).inline(), COLUMNS_OF_NEW)
 _find = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND, _FIND_TO_CHANGE = Prepared(_find), Prepared(_find.with_for_update())
+_FIND_BRIEF = Prepared(_find.with_only_columns(*[jobs.c[name] for name in Brief._fields]))
 _due = (WAITING, jobs.c.due_at <= NOW)
 ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(literal_column("1"))
 _ANYONE = Prepared(ANYONE)
@@ -148,6 +167,16 @@ def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | Non
 def find(connection: Connection, job_id: str) -> Job | None:
     """The job of that id, or None."""
     return _first(connection, _FIND, {"job_id": job_id})
+
+
+def find_brief(connection: Connection, job_id: str) -> Brief | None:
+    """How the job of that id stands, or None."""
+    row = _FIND_BRIEF.row(connection, {"job_id": job_id})
+    if row is None:
+        return None
+    values = list(row)
+    values[_BRIEF_STATUS] = Status(values[_BRIEF_STATUS])
+    return Brief._make(values)
 
 
 def find_to_change(tx: Transaction, job_id: str) -> Job | None:

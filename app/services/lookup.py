@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from app.db import clock, events, fleet, images, jobs
 from app.db.events import Logged
 from app.db.images import StoredImage
-from app.db.jobs import Job
+from app.db.jobs import Brief, Job
 from app.domain import policy
 from app.domain.errors import NotFound
 from app.domain.policy import Member
@@ -21,6 +22,7 @@ from app.services.tools import Tools
 from app.services.watching import Watching
 
 COUNTED_AHEAD = 1_000
+Sought = TypeVar("Sought", Job, Brief)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,14 @@ class View:
     job: Job
     waiting: Waiting | None = None
     images: Sequence[StoredImage] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """How a request stands that does not wait."""
+
+    job: Brief
+    waiting: None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +72,32 @@ class Lookup:
         since: int | None = None,
         owner: str | None = None,
         standing: Standing = ANYBODY,
-        *,
-        pictures: bool = True,
     ) -> View:
         """The request as it stands; where an `owner` is given, nobody else's is found. Raises NotFound.
 
-        Without `pictures` it is not asked which ones a completed request has led to.
         With `wait_s` it answers as soon as there is something newer than version `since` (by default: newer than what is
         there now), or the request is final, or `wait_s` seconds are over. Raises Unauthorized where what the caller came
         in with is no longer good before that.
         """
         if wait_s > 0:
             self._await_news(request_id, wait_s, since, owner, standing)
-        if not pictures:
-            job = self.tools.database.ask(lambda c: _found(c, request_id, owner))
-            if job.status is not Status.ACCEPTED:  # else it takes more than one question to say why it waits
-                return View(job)
         return self.tools.database.read(lambda c: _views(c, [_found(c, request_id, owner)])[0])
+
+    def glance(
+        self,
+        request_id: str,
+        wait_s: float = 0.0,
+        since: int | None = None,
+        owner: str | None = None,
+        standing: Standing = ANYBODY,
+    ) -> Glance | View:
+        """The same where it is not asked what the request is for and which pictures it has led to."""
+        if wait_s > 0:
+            self._await_news(request_id, wait_s, since, owner, standing)
+        job = self.tools.database.ask(lambda c: _theirs(jobs.find_brief(c, request_id), request_id, owner))
+        if job.status is Status.ACCEPTED:  # it takes more than one question to say why it waits
+            return self.view(request_id, owner=owner)
+        return Glance(job)
 
     def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[Logged]]:
         """The request, and what happened to it after the event numbered `seq`. Raises NotFound."""
@@ -121,7 +140,10 @@ class Lookup:
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:
-    job = jobs.find(connection, request_id)
+    return _theirs(jobs.find(connection, request_id), request_id, owner)
+
+
+def _theirs(job: Sought | None, request_id: str, owner: str | None) -> Sought:
     if job is None or owner not in (None, job.user_id):
         raise NotFound(f"No request has the id {request_id}.")
     return job

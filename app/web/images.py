@@ -50,7 +50,7 @@ def operations(api: Api, house: House) -> None:
         """Status, progress, and why it waits or has failed. With `wait` the answer comes as soon as there is something
         newer than `since`, or the request is final, or the time is over."""
         return shapes.status(
-            house.lookup.view(_id(request_id), query.wait, query.since, g.caller.sees_only, g.standing, pictures=False)
+            house.lookup.glance(_id(request_id), query.wait, query.since, g.caller.sees_only, g.standing)
         )
 
     @api.operation(

@@ -9,13 +9,13 @@ from app.db.images import StoredImage
 from app.db.jobs import Job
 from app.domain.clock import wire_time
 from app.services.generation import IMAGES_PATH
-from app.services.lookup import View
+from app.services.lookup import Glance, View
 from app.web.schemas import PictureMetadata, QueuePlace, RequestResult, RequestStatus, StoredPicture
 
 time = wire_time
 
 
-def status(view: View) -> RequestStatus:
+def status(view: Glance | View) -> RequestStatus:
     """How a request stands."""
     job = view.job
     queue = None if view.waiting is None else QueuePlace(position=view.waiting.position, reason=view.waiting.reason)

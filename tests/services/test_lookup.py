@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import event
 
+from app.db.jobs import Brief
 from app.domain.errors import NotFound
 from app.domain.states import Status
 from app.services.lookup import View
@@ -43,10 +44,21 @@ def test_a_request_that_is_done_shows_its_pictures(crew: Crew) -> None:
     assert crew.house.lookup.picture("no-such-file.png") is None
 
 
+def test_at_a_glance_a_request_stands_as_it_does_when_looked_at(crew: Crew) -> None:
+    _, job = crew.at_work()
+    for step in (lambda: None, lambda: crew.house.cancellation.cancel(job.id)):
+        step()
+        seen = crew.house.lookup.view(job.id).job
+        assert crew.house.lookup.glance(job.id).job == Brief(*(getattr(seen, name) for name in Brief._fields))
+    waiting = crew.order()
+    assert crew.house.lookup.glance(waiting.id) == crew.house.lookup.view(waiting.id)
+
+
 @pytest.mark.parametrize("wait_s", [0, 1])
 def test_a_request_that_does_not_exist_is_not_waited_for(crew: Crew, wait_s: float) -> None:
-    with pytest.raises(NotFound):
-        crew.house.lookup.view(NOBODY, wait_s)
+    for look in (crew.house.lookup.view, crew.house.lookup.glance):
+        with pytest.raises(NotFound):
+            look(NOBODY, wait_s)
     with pytest.raises(NotFound):
         crew.house.lookup.events_after(NOBODY, 0)
 

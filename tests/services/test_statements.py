@@ -79,7 +79,7 @@ def heartbeat_at_work(crew: Crew) -> Callable[[], object]:
 
 def status(crew: Crew) -> Callable[[], object]:
     _, job = crew.at_work()
-    return lambda: crew.house.lookup.view(job.id, pictures=False)
+    return lambda: crew.house.lookup.glance(job.id)
 
 
 STEPS = {

@@ -124,13 +124,13 @@ def test_a_wrong_key_counts_once(guarded: House) -> None:
 
 def test_a_database_that_is_away_is_asked_once(client: FlaskClient) -> None:
     away = Unavailable("The database cannot be reached.", retry_after_s=2)
-    with patch.object(Lookup, "view", side_effect=away) as asked:
+    with patch.object(Lookup, "glance", side_effect=away) as asked:
         answer = client.get(f"/api/images/{UNKNOWN}/status")
     assert (answer.status_code, answer.headers["Retry-After"], asked.call_count) == (503, "2", 1)
 
 
 def test_a_mistake_of_ours_is_no_traceback(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
-    with patch.object(Lookup, "view", side_effect=ZeroDivisionError):
+    with patch.object(Lookup, "glance", side_effect=ZeroDivisionError):
         answer = client.get(f"/api/images/{UNKNOWN}/status")
     assert (answer.status_code, answer.json["code"]) == (500, "ERR_INTERNAL")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
