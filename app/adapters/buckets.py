@@ -44,7 +44,7 @@ for i, key in ipairs(KEYS) do
   end
 end
 table.insert(debts, 1, given)
-return debts
+return table.concat(debts, ' ')
 """
 
 log = logs.get(__name__)
@@ -87,8 +87,9 @@ class Buckets:
 
     def _shared(self, wanted: Mapping[str, Bucket], cost: int) -> Taken:
         sizes = [size for bucket in wanted.values() for size in (bucket.interval_us, bucket.deepest_us)]
-        given, *debts = self._script([PREFIX + name for name in wanted], [cost, *sizes])
-        return Taken(bool(given), tuple(int(debt) for debt in debts))
+        # One text: redis-py reads a list item by item, which takes twice as long.
+        given, *debts = map(int, self._script([PREFIX + name for name in wanted], [cost, *sizes]).split())
+        return Taken(bool(given), tuple(debts))
 
     def _lost(self, problem: redis.RedisError) -> None:
         if not self._away:
