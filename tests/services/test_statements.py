@@ -6,9 +6,13 @@ A number here may fall; where one has to rise, what it buys is worth a sentence 
 from __future__ import annotations
 
 import base64
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from app.domain.messages import ImageGenerated
 from tests.support.crew import HUB, Crew
@@ -125,3 +129,31 @@ def test_a_step_goes_to_postgresql_no_more_often_than_it_did(crew: Crew, step: s
     with counted_ways() as ways:
         act()
     assert len(ways) <= MOST_WAYS[step]
+
+
+# For the row, each index that the change touches, and each event. A page costs SQLite 12 to 18 us, half of it on the way to the
+# disk.
+MOST_PAGES = {
+    "submit": 9,
+    "submit and assign": 13,
+    "hand over": 11,
+    "progress": 5,
+    "result": 9,
+    "download": 19,
+    "idle heartbeat": 0,
+    "heartbeat at work": 3,
+    "status": 0,
+}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_writes_no_more_pages_than_it_did(crew: Crew, step: str, database_url: str) -> None:
+    act = STEPS[step](crew)
+    path = make_url(database_url).database or ""
+    with closing(sqlite3.connect(path)) as beside:
+        beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    act()
+    log = Path(f"{path}-wal")
+    # https://sqlite.org/fileformat2.html#the_write_ahead_log
+    assert max(0, log.stat().st_size - 32) // (4096 + 24) <= MOST_PAGES[step]
