@@ -114,15 +114,18 @@ class Prepared:
         form = self._forms.get(dialect.name) or self._compiled(dialect)
         parameters = form.parameters(values)
         driver: Any = connection.connection.driver_connection
-        hearing = connection.dispatch
-        for hear in hearing.before_cursor_execute:
-            hear(connection, None, form.text, parameters, None, False)
+        # private, and what SQLAlchemy looks at first itself: to find that nobody listens takes as long as a short question
+        heard = connection._has_events or connection.engine._has_events
+        if heard:
+            for hear in connection.dispatch.before_cursor_execute:
+                hear(connection, None, form.text, parameters, None, False)
         try:
             cursor = getattr(driver, how[dialect.name])(form.text, parameters)
         except dialect.loaded_dbapi.Error as error:
             raise _told(dialect, form.text, parameters, error) from error
-        for hear in hearing.after_cursor_execute:
-            hear(connection, cursor, form.text, parameters, None, False)
+        if heard:
+            for hear in connection.dispatch.after_cursor_execute:
+                hear(connection, cursor, form.text, parameters, None, False)
         return form, cursor
 
     def _compiled(self, dialect: Dialect) -> Form:
