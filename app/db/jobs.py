@@ -250,10 +250,10 @@ def waiting_since(connection: Connection, model: str, before_ms: int, limit: int
     return listed(connection, query.order_by(jobs.c.created_at).limit(limit))
 
 
-def more_wait_than(connection: Connection, count: int) -> bool:
-    """True where more than `count` jobs wait."""
-    line = select(literal(1)).where(WAITING).order_by(jobs.c.place, jobs.c.id)
-    return connection.execute(line.offset(count).limit(1)).first() is not None
+def count_waiting(connection: Connection, most: int) -> int:
+    """How many jobs wait; counted up to `most`."""
+    line = select(literal(1)).where(WAITING).order_by(jobs.c.place, jobs.c.id).limit(most)
+    return int(connection.execute(select(func.count()).select_from(line.subquery())).scalar_one())
 
 
 def anyone_waiting(connection: Connection) -> bool:

@@ -11,9 +11,10 @@ from app.domain.images import PictureError
 from app.services.tools import Tools
 
 LOOK_EVERY_S = 1.0
-# Looking whether the line is too long takes longer the longer it is: it is to take a hundredth of the time, and no more.
+# Looking how long the line is takes longer the longer it is: it is to take a hundredth of the time, and no more.
 TIMES_AS_LONG = 100
 SELDOM = 10  # but it is put off to so many times LOOK_EVERY_S at most, whatever held it up
+FASTEST = 20_000  # requests a second that all processes enter together, by far; so long a line is not full before that
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +26,25 @@ class Closed:
 
 
 class Admission:
-    """Decides whether new requests are taken. It looks once a second at most, and less often where that takes long."""
+    """Decides whether new requests are taken. It looks once a second at most, and at the line less often where that takes long,
+    or where it cannot be full yet."""
 
     def __init__(self, tools: Tools, look_every_s: float = LOOK_EVERY_S) -> None:
         self.tools = tools
         self._look_every_s = look_every_s
-        self._look_at = float("-inf")
+        self._look_at = self._line_at = float("-inf")
         self._closed: Closed | None = None
+        self._full: Closed | None = None
 
     def check(self) -> None:
         """Raises Unavailable, with the time to come back, while the service is beyond its bounds."""
-        begun = time.monotonic()
-        if begun >= self._look_at:
-            self._look_at = begun + self._look_every_s  # whoever comes meanwhile need not look
-            self._closed = self._disk() or self._line()
-            took = time.monotonic() - begun
-            self._look_at = max(self._look_at, begun + min(TIMES_AS_LONG * took, SELDOM * self._look_every_s))
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + self._look_every_s  # whoever comes meanwhile need not look
+            if now >= self._line_at:
+                self._line_at = self._look_at
+                self._measure_line(now)
+            self._closed = self._disk() or self._full
         if self._closed is not None:
             raise Unavailable(self._closed.reason, retry_after_s=self._closed.retry_after_s)
 
@@ -53,8 +57,10 @@ class Admission:
             return Closed("The disk for pictures is nearly full; nothing new is taken until it has room.", 60)
         return None
 
-    def _line(self) -> Closed | None:
+    def _measure_line(self, begun: float) -> None:
         most = self.tools.settings.max_waiting
-        if self.tools.database.read(lambda c: jobs.more_wait_than(c, most - 1)):
-            return Closed(f"{most} requests wait already; try again later.", 30)
-        return None
+        waiting = self.tools.database.read(lambda c: jobs.count_waiting(c, most))
+        self._full = Closed(f"{most} requests wait already; try again later.", 30) if waiting >= most else None
+        took_s = time.monotonic() - begun
+        pause_s = max((most - waiting) / FASTEST, min(TIMES_AS_LONG * took_s, SELDOM * self._look_every_s))
+        self._line_at = max(self._line_at, begun + pause_s)

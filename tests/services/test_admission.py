@@ -65,16 +65,43 @@ def test_what_takes_long_is_looked_at_less_often(
     now = 0.0
     looked: list[float] = []
 
-    def more_wait_than(*_: object) -> bool:
+    def count_waiting(_: object, most: int) -> int:
         nonlocal now
         looked.append(now)
         now += takes_s
-        return False
+        return most - 1
 
     monkeypatch.setattr("app.services.admission.time", SimpleNamespace(monotonic=lambda: now))
-    monkeypatch.setattr(jobs, "more_wait_than", more_wait_than)
+    monkeypatch.setattr(jobs, "count_waiting", count_waiting)
     door = Admission(bench.tools)
     while now < 60:
         door.check()
         now += 0.01
     assert len(looked) == pytest.approx(looks, abs=1)
+
+
+@pytest.mark.parametrize(("waiting", "looks"), [(0, 3), (900_000, 12), (999_999, 60)])
+def test_a_line_that_cannot_be_full_yet_is_not_looked_at_while_the_disk_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, waiting: int, looks: int
+) -> None:
+    now = 0.0
+    at_line: list[float] = []
+    at_disk: list[float] = []
+
+    def count_waiting(*_: object) -> int:
+        at_line.append(now)
+        return waiting
+
+    def free_bytes() -> int:
+        at_disk.append(now)
+        return 2**40
+
+    monkeypatch.setattr("app.services.admission.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(jobs, "count_waiting", count_waiting)
+    monkeypatch.setattr(bench.store, "free_bytes", free_bytes)
+    door = Admission(bench.with_settings(max_waiting=1_000_000).tools)
+    while now < 60:
+        door.check()
+        now += 0.01
+    assert len(at_line) == pytest.approx(looks, abs=1)
+    assert len(at_disk) == pytest.approx(60, abs=1)

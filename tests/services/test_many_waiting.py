@@ -91,7 +91,7 @@ def steps_made(connection: Connection, statement: str, values: Any) -> int:
 def _the_line_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it is too long is seen by walking along it, at most once a second and as seldom as that takes long: an order
     that comes late would have it among its questions (tests/services/test_admission.py)."""
-    monkeypatch.setattr(queries, "more_wait_than", lambda *_: False)
+    monkeypatch.setattr(queries, "count_waiting", lambda *_: 0)
 
 
 def questions_of(asked: Callable[[], object]) -> dict[str, Any]:
