@@ -40,9 +40,8 @@ class Committer:
     def _note(self, began: float, ended: float) -> None:
         took_s = ended - began
         self._usual_s += (took_s - self._usual_s) / SHARE
-        if (
-            self._usual_s > LONG_S
-        ):  # as it is while SQLite's log grows, and on a disk that is slow; the next one here tells
+        if self._usual_s > LONG_S:
+            # As it is while SQLite's log grows, and on a disk that is slow. The next one that is tried here tells.
             self._usual_s, self._careful_until = LONG_S, ended + RARELY * took_s
 
     def _off_the_loop(self, work: Callable[[], Any]) -> Any:
