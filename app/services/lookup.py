@@ -65,39 +65,39 @@ class Lookup:
         self.tools = tools
         self.watching = watching
 
-    def view(
-        self,
-        request_id: str,
-        wait_s: float = 0.0,
-        since: int | None = None,
-        owner: str | None = None,
-        standing: Standing = ANYBODY,
-    ) -> View:
-        """The request as it stands; where an `owner` is given, nobody else's is found. Raises NotFound.
-
-        With `wait_s` it answers as soon as there is something newer than version `since` (by default: newer than what is
-        there now), or the request is final, or `wait_s` seconds are over. Raises Unauthorized where what the caller came
-        in with is no longer good before that.
-        """
-        if wait_s > 0:
-            self._await_news(request_id, wait_s, since, owner, standing)
+    def view(self, request_id: str, owner: str | None = None) -> View:
+        """The request as it stands; where an `owner` is given, nobody else's is found. Raises NotFound."""
         return self.tools.database.read(lambda c: _views(c, [_found(c, request_id, owner)])[0])
 
-    def glance(
+    def glance(self, request_id: str, owner: str | None = None) -> Glance | View:
+        """The same where it is not asked what the request is for and which pictures it has led to."""
+        job = self.tools.database.ask(lambda c: _theirs(jobs.find_brief(c, request_id), request_id, owner))
+        if job.status is Status.ACCEPTED:  # it takes more than one question to say why it waits
+            return self.view(request_id, owner)
+        return Glance(job)
+
+    def await_news(
         self,
         request_id: str,
-        wait_s: float = 0.0,
+        wait_s: float,
         since: int | None = None,
         owner: str | None = None,
         standing: Standing = ANYBODY,
-    ) -> Glance | View:
-        """The same where it is not asked what the request is for and which pictures it has led to."""
-        if wait_s > 0:
-            self._await_news(request_id, wait_s, since, owner, standing)
-        job = self.tools.database.ask(lambda c: _theirs(jobs.find_brief(c, request_id), request_id, owner))
-        if job.status is Status.ACCEPTED:  # it takes more than one question to say why it waits
-            return self.view(request_id, owner=owner)
-        return Glance(job)
+    ) -> None:
+        """Wait until there is something newer than version `since` (by default: newer than what is there now), or the request
+        is final, or `wait_s` seconds are over.
+
+        Raises NotFound, and Unauthorized where what the caller came in with is no longer good before that.
+        """
+        if wait_s <= 0:
+            return
+        ends = time.monotonic() + wait_s
+        with self.watching.watch(request_id) as watch:
+            job = self.tools.database.read(lambda c: _found(c, request_id, owner))
+            known = job.version if since is None else since
+            if job.status not in FINAL and job.version <= known:
+                watch.pass_over(known)
+                standing.wait(watch, ends - time.monotonic())
 
     def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[Logged]]:
         """The request, and what happened to it after the event numbered `seq`. Raises NotFound."""
@@ -126,17 +126,6 @@ class Lookup:
     def picture(self, file: str) -> StoredImage | None:
         """What is known of the picture that is served under this file name."""
         return self.tools.database.read(lambda c: images.of_file(c, file))
-
-    def _await_news(
-        self, request_id: str, wait_s: float, since: int | None, owner: str | None, standing: Standing
-    ) -> None:
-        ends = time.monotonic() + wait_s
-        with self.watching.watch(request_id) as watch:
-            job = self.tools.database.read(lambda c: _found(c, request_id, owner))
-            known = job.version if since is None else since
-            if job.status not in FINAL and job.version <= known:
-                watch.pass_over(known)
-                standing.wait(watch, ends - time.monotonic())
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:

@@ -22,6 +22,12 @@ ONE = "/api/images/<id:request_id>"
 def operations(api: Api, house: House) -> None:
     """Declare them."""
 
+    def awaited(request_id: str, query: WaitQuery) -> str:
+        """The id, once there is news where that is asked for."""
+        known = _id(request_id)
+        house.lookup.await_news(known, query.wait, query.since, g.caller.sees_only, g.standing)
+        return known
+
     @api.operation(
         "POST",
         PATH,
@@ -49,9 +55,7 @@ def operations(api: Api, house: House) -> None:
     def get_image_status(request_id: str, query: WaitQuery) -> RequestStatus:
         """Status, progress, and why it waits or has failed. With `wait` the answer comes as soon as there is something
         newer than `since`, or the request is final, or the time is over."""
-        return shapes.status(
-            house.lookup.glance(_id(request_id), query.wait, query.since, g.caller.sees_only, g.standing)
-        )
+        return shapes.status(house.lookup.glance(awaited(request_id, query), g.caller.sees_only))
 
     @api.operation(
         "GET",
@@ -64,9 +68,7 @@ def operations(api: Api, house: House) -> None:
     )
     def get_image(request_id: str, query: WaitQuery) -> RequestResult:
         """The request and, once it is completed, its pictures. `wait` and `since` work as for the status."""
-        return shapes.result(
-            house.lookup.view(_id(request_id), query.wait, query.since, g.caller.sees_only, g.standing)
-        )
+        return shapes.result(house.lookup.view(awaited(request_id, query), g.caller.sees_only))
 
     @api.operation(
         "GET",

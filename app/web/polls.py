@@ -42,4 +42,4 @@ class Polls:
         """Its status."""
         self._hosts.check(environ["HTTP_HOST"])
         caller, _ = admitted(self._gate, Need.READ, environ.get("REMOTE_ADDR", ""), environ)
-        return shapes.status(self._lookup.glance(asked, owner=caller.sees_only))
+        return shapes.status(self._lookup.glance(asked, caller.sees_only))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -53,12 +54,15 @@ def test_what_was_there_before_the_migrations_is_there_after_them(database: Data
     """Those of 0005 kept events in another kind of table, and of each request until when it waits."""
 
     def ask(tx: Transaction) -> str:
-        order = {"correlation_id": "c-1", "user_id": "ann", "model": "m", "prompt": "a fox", "parameters": {}}
-        job = requests.add(
-            tx,
-            "550e8400-e29b-41d4-a716-446655440000",
-            {**order, "number_of_images": 1, "place": 1},
-        )
+        order: dict[str, Any] = {
+            "correlation_id": "c-1",
+            "user_id": "ann",
+            "model": "m",
+            "prompt": "a fox",
+            "parameters": {},
+        }
+        order |= {"number_of_images": 1, "place": 1}
+        job = requests.add(tx, "550e8400-e29b-41d4-a716-446655440000", order)
         events.append(tx, job, ImageGenerationRequestedEvent("m", "ann"))
         return job.id
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from sqlalchemy import event
@@ -54,11 +55,10 @@ def test_at_a_glance_a_request_stands_as_it_does_when_looked_at(crew: Crew) -> N
     assert crew.house.lookup.glance(waiting.id) == crew.house.lookup.view(waiting.id)
 
 
-@pytest.mark.parametrize("wait_s", [0, 1])
-def test_a_request_that_does_not_exist_is_not_waited_for(crew: Crew, wait_s: float) -> None:
-    for look in (crew.house.lookup.view, crew.house.lookup.glance):
+def test_a_request_that_does_not_exist_is_not_waited_for(crew: Crew) -> None:
+    for look in (crew.house.lookup.view, crew.house.lookup.glance, partial(crew.house.lookup.await_news, wait_s=1)):
         with pytest.raises(NotFound):
-            look(NOBODY, wait_s)
+            look(NOBODY)
     with pytest.raises(NotFound):
         crew.house.lookup.events_after(NOBODY, 0)
 

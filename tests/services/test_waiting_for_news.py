@@ -22,6 +22,12 @@ def told(crew: Crew, since_change: int = 0) -> None:
         crew.house.watching.tell(change)
 
 
+def news(crew: Crew, request_id: str, wait_s: float, since: int | None = None) -> View:
+    """What a client is told that waits."""
+    crew.house.lookup.await_news(request_id, wait_s, since)
+    return crew.house.lookup.view(request_id)
+
+
 def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | None = None) -> View:
     """What a client is told that has seen how its request stands and waits, and then something happens."""
     seen = threading.Event()
@@ -32,7 +38,7 @@ def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | 
 
     event.listen(crew.bench.database.engine, "after_cursor_execute", note)
     with ThreadPoolExecutor(1) as pool:
-        answer: Future[View] = pool.submit(crew.house.lookup.view, request_id, 20.0, since)
+        answer: Future[View] = pool.submit(news, crew, request_id, 20.0, since)
         assert seen.wait(10)
         then()
         return answer.result(10)
@@ -40,13 +46,13 @@ def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | 
 
 def test_where_there_is_something_newer_the_answer_comes_at_once(crew: Crew) -> None:
     _, job = crew.at_work()
-    assert crew.house.lookup.view(job.id, 20.0, since=1).job.version == job.version
+    assert news(crew, job.id, 20.0, since=1).job.version == job.version
 
 
 def test_where_the_request_has_ended_the_answer_comes_at_once(crew: Crew) -> None:
     job = crew.house.cancellation.cancel(crew.order().id)
     for since in (None, job.version, 99):
-        assert crew.house.lookup.view(job.id, 20.0, since).job == job
+        assert news(crew, job.id, 20.0, since).job == job
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -84,7 +90,7 @@ def test_a_change_told_before_the_request_was_read_is_no_news(crew: Crew) -> Non
 
     event.listen(crew.bench.database.engine, "before_cursor_execute", tell_what_is_known)
     began = time.monotonic()
-    crew.house.lookup.view(job.id, 0.3)
+    news(crew, job.id, 0.3)
     assert time.monotonic() - began >= 0.3
 
 
@@ -98,7 +104,7 @@ def test_versions_that_the_client_knows_of_are_waited_through(crew: Crew) -> Non
         assert time.monotonic() - began < 5
 
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(crew.house.lookup.view, job.id, 0.5, job.version + 1)
+        answer = pool.submit(news, crew, job.id, 0.5, job.version + 1)
         until(lambda: crew.house.watching.count == 1)
         move_on()
         assert answer.result(10).job.progress == 40
@@ -108,6 +114,6 @@ def test_versions_that_the_client_knows_of_are_waited_through(crew: Crew) -> Non
 def test_when_the_time_is_over_the_answer_is_what_there_is(crew: Crew) -> None:
     job = crew.order()
     began = time.monotonic()
-    assert crew.house.lookup.view(job.id, 0.1).job == job
+    assert news(crew, job.id, 0.1).job == job
     assert 0.1 <= time.monotonic() - began < 5
     assert crew.house.watching.count == 0
