@@ -327,12 +327,11 @@ def test_there_is_never_a_second_connection(browser: Chromium, server: ScriptedS
     assert sum(not peer.closed.is_set() for peer in server.sockets.peers) == 1
 
 
-def test_a_server_that_closes_is_come_back_to(browser: Chromium, server: ScriptedServer) -> None:
+@pytest.mark.parametrize("code", [1001, 1012, 1011, 4004])
+def test_a_server_that_closes_is_come_back_to(browser: Chromium, server: ScriptedServer, code: int) -> None:
     peer = connect(browser, server)
-    for code in (1001, 1012, 1011, 4004):
-        peer.welcome()
-        peer.close(code)
-        peer = server.sockets.next()
-
     peer.welcome()
+    peer.close(code)
+
+    server.sockets.next().welcome()
     browser.until_status("status.state === 'connected'")

@@ -99,6 +99,7 @@ class Sockets:
         peer = Peer(environ)
         self.peers.append(peer)
         peer.listen()
+        peer.cut()  # a browser waits 2 s for the server to hang up, and werkzeug would wait for its next question
 
     def next(self, timeout_s: float = 10.0) -> Peer:
         """The next connection that no test has looked at."""
