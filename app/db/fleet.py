@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,8 +133,18 @@ def disconnect(tx: Transaction, connection_id: str) -> bool:
 
 def socket_of(connection: Connection, extension_id: str) -> Socket | None:
     """Where the extension can be reached; None where it is not connected."""
-    row = _SOCKET_OF.row(connection, {"extension_id": extension_id})
-    return None if row is None else Socket(*row)
+    return socket_of_soon(connection, extension_id)()
+
+
+def socket_of_soon(connection: Connection, extension_id: str) -> Callable[[], Socket | None]:
+    """The same, asked along with what is asked next; returns how to get it."""
+    row = _SOCKET_OF.soon(connection, {"extension_id": extension_id})
+
+    def socket() -> Socket | None:
+        found = row()
+        return None if found is None else Socket(*found)
+
+    return socket
 
 
 def succeeded(tx: Transaction, extension_id: str) -> None:

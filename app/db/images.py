@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,17 +43,16 @@ _OF_JOB = Prepared(select(*_PICTURE).where(images.c.job_id == bindparam("job_id"
 _OF_FILE = Prepared(select(*_PICTURE).where(images.c.file == bindparam("file")))
 _named = files.c.name == bindparam("name")
 _INTEND = Prepared(insert(files).inline().values(created_at=now_ms()), ("name", "job_id"))
-_INTENDED = Prepared(select(files.c.name).where(_named, files.c.created_at > GIVEN_UP).with_for_update())
+_KEEP_INTENDED = Prepared(delete(files).where(_named, files.c.created_at > GIVEN_UP).returning(files.c.name))
 _FORGET_INTENDED = Prepared(delete(files).where(_named))
 _PLACE = (uploads.c.job_id, uploads.c.attempt, uploads.c.position)
 _UPLOADS_OF = Prepared(select(*_PLACE).where(uploads.c.job_id == bindparam("job_id")))
 
 
 def add(tx: Transaction, job_id: str, pictures: Sequence[StoredImage]) -> None:
-    """Write down the pictures of a job that completes, and that their files are no longer in the making."""
+    """Write down the pictures of a job that completes."""
     for picture in pictures:
         _ADD.soon(tx.connection, {"job_id": job_id, **asdict(picture)})
-    forget_intended(tx, [picture.file for picture in pictures])
 
 
 def of_job(connection: Connection, job_id: str) -> list[StoredImage]:
@@ -73,9 +72,13 @@ def intend(tx: Transaction, job_id: str, names: Sequence[str]) -> None:
         _INTEND.soon(tx.connection, {"name": name, "job_id": job_id})
 
 
-def hold_intended(tx: Transaction, names: Sequence[str]) -> bool:
-    """True where all of these files are still meant to be kept, which nobody can change before the commit."""
-    return all(_INTENDED.row(tx.connection, {"name": name}) for name in names)
+def keep_intended(tx: Transaction, names: Sequence[str]) -> Callable[[], bool]:
+    """These files are in the making no more, and are kept.
+
+    Returns how to learn whether all of them were still meant to be; where they were not, the transaction is to be undone.
+    """
+    kept = [_KEEP_INTENDED.soon(tx.connection, {"name": name}) for name in names]
+    return lambda: all(row() is not None for row in kept)
 
 
 def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
@@ -130,7 +133,13 @@ def has_upload(connection: Connection, place: UploadPlace) -> bool:
 
 def uploads_of(connection: Connection, job_id: str) -> list[UploadPlace]:
     """Every upload for this job, complete or not."""
-    return [UploadPlace(*row) for row in _UPLOADS_OF.rows(connection, {"job_id": job_id})]
+    return uploads_of_soon(connection, job_id)()
+
+
+def uploads_of_soon(connection: Connection, job_id: str) -> Callable[[], list[UploadPlace]]:
+    """The same, asked along with what is asked next; returns how to get them."""
+    rows = _UPLOADS_OF.rows_soon(connection, {"job_id": job_id})
+    return lambda: [UploadPlace(*row) for row in rows()]
 
 
 def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[UploadPlace]:

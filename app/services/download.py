@@ -56,6 +56,10 @@ class Claim:
 ClaimNext = Callable[[Transaction], Claim | None]
 
 
+class NotOurs(Exception):
+    """The download, or one of its files, was taken from us: nothing of it is to be kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A picture that is sound, in a file that has no name yet."""
@@ -163,20 +167,22 @@ class Download:
             self._remove(claim.names)
             raise
 
-        def work(tx: Transaction) -> tuple[Sequence[UploadPlace] | None, Claim | None]:
+        def work(tx: Transaction) -> tuple[Callable[[], Sequence[UploadPlace]], Claim | None]:
             return self._complete(tx, claim.job, made, claim.names), claim_next(tx)
 
-        # What is raised here removes nothing: nobody knows then whether the commit was made.
-        left, after = self.tools.database.write(work)
-        if left is None:
+        try:
+            # Whatever else is raised here removes nothing: nobody knows then whether the commit was made.
+            left, after = self.tools.database.write(work)
+        except NotOurs:
             self._remove(claim.names)
-        return left or (), after
+            return (), self.tools.database.write(claim_next)
+        return left(), after
 
     def _complete(
         self, tx: Transaction, job: Job, made: Sequence[Made], names: Sequence[str]
-    ) -> Sequence[UploadPlace] | None:
-        if not images.hold_intended(tx, names):
-            return None
+    ) -> Callable[[], Sequence[UploadPlace]]:
+        """Returns how to get, after the commit, the uploads that are of no use any more. Raises NotOurs."""
+        kept = images.keep_intended(tx, names)
         completed = steps.take(
             self.tools,
             tx,
@@ -188,12 +194,12 @@ class Download:
             finished_at=NOW,
             lease=None,
         )
-        if completed is None:
-            return None
+        if completed is None or not kept():
+            raise NotOurs
         stored = self._rows(made, names)
         images.add(tx, job.id, stored)
         tell(self.tools, tx, completed.holder, confirmation(completed, stored))
-        return images.uploads_of(tx.connection, job.id)
+        return images.uploads_of_soon(tx.connection, job.id)
 
     def _rows(self, made: Sequence[Made], names: Sequence[str]) -> list[StoredImage]:
         return [

@@ -12,10 +12,16 @@ from app.services.tools import Tools
 
 def tell(tools: Tools, tx: Transaction, extension_id: str | None, message: messages.Message) -> None:
     """Send the extension `message` after the commit, where it is connected; a message that is lost does no harm."""
-    socket = None if extension_id is None else fleet.socket_of(tx.connection, extension_id)
-    if socket is not None:
-        word = {"do": "send", "connection": socket.connection_id, "message": messages.wire(message)}
-        tx.after_commit(lambda: tools.bus.to_hub(socket.hub_id, word))
+    if extension_id is None:
+        return
+    found = fleet.socket_of_soon(tx.connection, extension_id)
+
+    def send() -> None:
+        if (socket := found()) is not None:
+            word = {"do": "send", "connection": socket.connection_id, "message": messages.wire(message)}
+            tools.bus.to_hub(socket.hub_id, word)
+
+    tx.after_commit(send)
 
 
 def tell_to_stop(tools: Tools, tx: Transaction, job: Job) -> None:

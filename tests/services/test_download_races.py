@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.adapters.fetch_errors import HostUnreachable
-from app.adapters.store import LocalStore
+from app.adapters.store import LocalStore, StoreError
 from app.db import images
 from app.db.jobs import Job
 from app.domain.states import Status
@@ -106,3 +106,23 @@ def test_a_download_whose_files_were_swept_meanwhile_completes_nothing_and_leave
     assert bench.files() == []
     make_due(bench, job)
     assert run(bench, job).status is Status.COMPLETED
+
+
+class KeepingStore(LocalStore):
+    """Cannot remove anything."""
+
+    def delete(self, name: str) -> None:
+        raise StoreError("The picture cannot be removed: Permission denied.")
+
+
+def test_a_file_that_an_overtaken_download_cannot_remove_is_left_to_the_next_sweep(bench: Bench) -> None:
+    def cancelled() -> bytes:
+        Cancellation(bench.tools).cancel(job.id)
+        return PNG
+
+    bench.fetch.answers[URL] = cancelled
+    job = downloading(bench, URL)
+    run(bench.with_tools(store=KeepingStore(bench.store.root)), job)
+    assert len(bench.files()) == 1
+    Tidying(bench.tools).sweep(job.updated_at + abandoned_ms(bench.tools.settings) + 60_000)
+    assert bench.files() == []

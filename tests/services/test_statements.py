@@ -27,7 +27,7 @@ MOST = {
     "hand over": {"sqlite": 5, "postgresql": 7},
     "progress": {"sqlite": 1, "postgresql": 2},
     "result": {"sqlite": 4, "postgresql": 6},  # one looks whether anybody waits for the slot
-    "download": {"sqlite": 11, "postgresql": 13},
+    "download": {"sqlite": 10, "postgresql": 12},
     "idle heartbeat": {"sqlite": 1, "postgresql": 1},
     "heartbeat at work": {"sqlite": 5, "postgresql": 6},
     "status": {"sqlite": 1, "postgresql": 1},
@@ -115,7 +115,7 @@ MOST_WAYS = {
     "hand over": 5,
     "progress": 2,
     "result": 3,
-    "download": 9,
+    "download": 6,
     "idle heartbeat": 1,
     "heartbeat at work": 7,
     "status": 1,
