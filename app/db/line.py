@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, bindparam, select
@@ -20,29 +20,37 @@ class Waiting:
     model: str
     attempt: int
     avoid: str | None
+    place: int
 
 
 # Asked for every hand-off, so built once.
 _line = (
-    select(jobs.c.id, jobs.c.model, jobs.c.attempt, jobs.c.avoid)
+    select(jobs.c.id, jobs.c.model, jobs.c.attempt, jobs.c.avoid, jobs.c.place)
     .where(WAITING, jobs.c.due_at <= NOW)
     .order_by(jobs.c.place, jobs.c.id)
     .limit(bindparam("most", type_=Integer))
 )
 _LINE = Prepared(_line)
-_PLACED = Prepared(_line.add_columns(jobs.c.place).where(jobs.c.model == bindparam("model")))
+_OF_MODEL = Prepared(_line.where(jobs.c.model == bindparam("model")))
 
 
 def first(connection: Connection, limit: int) -> list[Waiting]:
     """The first in the line, whatever their models."""
-    return [Waiting(*row) for row in _LINE.rows(connection, {"most": limit})]
+    return first_soon(connection, limit)()
+
+
+def first_soon(connection: Connection, limit: int) -> Callable[[], list[Waiting]]:
+    """The same, asked along with what is asked next; returns how to get them."""
+    rows = _LINE.rows_soon(connection, {"most": limit})
+    return lambda: [Waiting(*row) for row in rows()]
 
 
 def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[Waiting]:
     """The first in the line of those for one of these models."""
-    found = [
-        (place, job_id, Waiting(job_id, *rest))
-        for model in models
-        for job_id, *rest, place in _PLACED.rows(connection, {"model": model, "most": limit})
-    ]
-    return [waiting for _, _, waiting in sorted(found, key=lambda each: each[:2])[:limit]]
+    found = [Waiting(*row) for model in models for row in _OF_MODEL.rows(connection, {"model": model, "most": limit})]
+    return in_order(found)[:limit]
+
+
+def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
+    """As they stand in the line."""
+    return sorted(waiting, key=lambda each: (each.place, each.id))

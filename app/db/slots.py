@@ -37,13 +37,16 @@ _FREE = Prepared(
 )
 _held = select(extensions.c.id).where(extensions.c.id == bindparam("extension_id"))
 _HOLD, _HOLD_UNLESS_HELD = Prepared(_held.with_for_update()), Prepared(_held.with_for_update(skip_locked=True))
+_whose = extensions.alias()
+_not_held = select(_whose.c.id).where(_whose.c.id == bindparam("extension_id")).with_for_update(skip_locked=True)
 _RECOUNT = Prepared(update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=COUNTED))
-_TAKE = Prepared(
+_take = (
     update(extensions)
-    .where(extensions.c.id == bindparam("extension_id"), extensions.c.connection_id == bindparam("over"))
-    .where(_takes_work, COUNTED < AT_ONCE)
+    .where(extensions.c.connection_id == bindparam("over"), _takes_work, COUNTED < AT_ONCE)
     .values(held=COUNTED + 1)
 )
+_TAKE = Prepared(_take.where(extensions.c.id == bindparam("extension_id")))
+_TAKE_UNLESS_HELD = Prepared(_take.where(extensions.c.id == _not_held.scalar_subquery()))
 
 
 def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]:
@@ -70,12 +73,16 @@ def take(tx: Transaction, candidate: Candidate, *, patient: bool = True) -> bool
     The job it is taken for has to be moved before the commit, or the slots be counted again. Whoever assigns to the same
     extension waits here, so that two never give it more than it takes; without patience it is False instead.
     """
-    if patient:
-        hold(tx, candidate.extension_id)
-    elif not _hold_unless_held(tx, candidate.extension_id):
-        return False
     slot = {"extension_id": candidate.extension_id, "over": candidate.connection_id}
-    return _TAKE.change(tx.connection, slot) == 1
+    if patient or tx.writes_alone:
+        hold(tx, candidate.extension_id)
+        return _TAKE.change(tx.connection, slot) == 1
+    held = _HOLD_UNLESS_HELD.soon(tx.connection, slot)
+    taken = _TAKE_UNLESS_HELD.change(tx.connection, slot) == 1
+    if taken and held() is None:  # it was let go of between the two, perhaps too late for the count
+        recount(tx, candidate.extension_id)
+        return False
+    return taken
 
 
 def recount(tx: Transaction, extension_id: str) -> None:
@@ -88,7 +95,3 @@ def hold(tx: Transaction, extension_id: str) -> None:
     """Its row is held before its jobs are counted: counts made at the same time would miss each other's changes."""
     if not tx.writes_alone:
         _HOLD.soon(tx.connection, {"extension_id": extension_id})
-
-
-def _hold_unless_held(tx: Transaction, extension_id: str) -> bool:
-    return tx.writes_alone or _HOLD_UNLESS_HELD.row(tx.connection, {"extension_id": extension_id}) is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -72,21 +72,24 @@ class Dispatch:
             # where none of these can do what waits, those behind them perhaps can
             passed_over = 0 if heard else passed_over + BATCH
 
-    def assign_new(self, tx: Transaction, job: Job) -> bool:
+    def look_soon(self, tx: Transaction) -> Callable[[], Seen]:
+        """Some free extensions and the first in the line, asked along with what is asked next; returns how to get them. Nobody,
+        where no extension has its socket in this process."""
+        if self.tools.bus.here is None:
+            return Seen
+        free, ahead = slots.free_soon(tx.connection, BATCH), line.first_soon(tx.connection, AHEAD)
+        return lambda: Seen(free(), ahead())
+
+    def assign_new(self, tx: Transaction, job: Job, seen: Seen) -> bool:
         """Give out the job that this transaction enters, where it is its turn and its extension has its socket in this process;
-        False where a worker has to see to it.
+        False where a worker has to see to it. `seen` is from before it was entered.
 
         Nobody is waited for: neither whoever gives something to the same extension, nor Redis.
         """
-        here = self.tools.bus.here
-        if here is None:
-            return False
-        free = slots.free_soon(tx.connection, BATCH)
-        ahead = line.first(tx.connection, AHEAD)
-        if all(waiting.id != job.id for waiting in ahead):
-            return False
-        matches = _matched(Seen(free(), ahead))
-        its = [match for match in matches if match[0].id == job.id and match[1].hub_id == here]
+        new = Waiting(job.id, job.model, job.attempt, job.avoid, job.place)
+        first = line.in_order([*seen.waiting, new])[:AHEAD]
+        matches = _matched(Seen(seen.free, first))
+        its = [match for match in matches if match[0] is new and match[1].hub_id == self.tools.bus.here]
         return bool(its) and self._assign_some(its, [], tx, new=True)
 
     def not_delivered(self, request_id: str, lease: str) -> None:

@@ -34,8 +34,9 @@ class Submission:
         self.admission.check()
 
         def work(tx: Transaction) -> Job:
+            look = self.dispatch.look_soon(tx)
             job = self._enter(tx, order, correlation_id, self.quotas.check(tx, order.user_id))
-            if not self.dispatch.assign_new(tx, job):
+            if not self.dispatch.assign_new(tx, job, look()):
                 tx.after_commit(self.tools.tasks.assign)  # nobody watches yet: its id is not known to anybody
             return job
 
