@@ -7,26 +7,30 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnClause, Connection, Integer, bindparam, func, literal_column, select
 
 from app.db.prepared import Prepared
-from app.db.tables import WAITING, images, jobs
+from app.db.tables import images, jobs
 from app.domain.ids import time_ordered_id
 
 # Asked for every request: built once, and one question for all of it.
 _USER = jobs.c.user_id == bindparam("user_id")
-_waiting = select(jobs.c.place).where(_USER, WAITING)
 _ONE: ColumnClause[int] = literal_column("1")
+_ACCEPTED = literal_column("'accepted'", jobs.c.status.type)
+# A range, in the order of `ix_jobs_user_status`: of an equal status PostgreSQL, where many waited when it last counted, would
+# look for the next that waits among all the user's, and where all are done by now read all of them.
+_waiting = select(jobs.c.place).where(_USER, jobs.c.status.between(_ACCEPTED, _ACCEPTED))
+_FIRST, _LAST = (jobs.c.status, jobs.c.id), (jobs.c.status.desc(), jobs.c.id.desc())
 _LINE = Prepared(
     select(
         jobs.c.id,
         jobs.c.number,
-        _waiting.order_by(jobs.c.id.desc()).limit(_ONE).correlate(None).scalar_subquery(),
-        _waiting.with_only_columns(jobs.c.number).order_by(jobs.c.id).limit(_ONE).correlate(None).scalar_subquery(),
+        _waiting.order_by(*_LAST).limit(_ONE).correlate(None).scalar_subquery(),
+        _waiting.with_only_columns(jobs.c.number).order_by(*_FIRST).limit(_ONE).correlate(None).scalar_subquery(),
     )
     .where(_USER)
     .order_by(jobs.c.id.desc())
     .limit(_ONE)
 )
 _AS_MANY = Prepared(
-    _waiting.with_only_columns(_ONE).order_by(jobs.c.id).offset(bindparam("before", type_=Integer)).limit(_ONE)
+    _waiting.with_only_columns(_ONE).order_by(*_FIRST).offset(bindparam("before", type_=Integer)).limit(_ONE)
 )
 
 
