@@ -202,6 +202,7 @@ def make_engine(url: str, *, asks_only: bool = False, green: bool = False) -> En
             isolation_level="AUTOCOMMIT" if asks_only else None,
         )
         event.listen(engine, "do_connect", _connect_green if green else _connect_directly)
+        event.listen(engine, "connect", _read_in_order)
         if "options" not in parsed.query:
             event.listen(engine, "connect", _let_nobody_hold_locks)
         return engine
@@ -239,8 +240,19 @@ def _let_nobody_hold_locks(connection: Any, _: object) -> None:
 
     Said in the session, not with its start: poolers refuse what they do not know there.
     """
+    _set(connection, "idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS)
+
+
+def _read_in_order(connection: Any, _: object) -> None:
+    """Each question with an order has an index in that order. As long as PostgreSQL has counted few rows, it takes it for as good
+    to read any other index to its end and to sort: as the rows grow in number, so does each such question, until it counts again.
+    """
+    _set(connection, "enable_sort", "off")
+
+
+def _set(connection: Any, name: str, value: object) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}")
+        cursor.execute(f"SET {name} = {value}")
     connection.commit()
 
 

@@ -17,7 +17,8 @@ from app.db.tables import jobs as table
 
 # What is asked for each offer and each heartbeat is built once.
 _HELD = Prepared(select(*jobs.COLUMNS).where(table.c.holder == bindparam("extension_id"), PROCESSING))
-_under_lease = (table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"), PROCESSING)
+# a token of its own, which no other attempt and no download has
+_under_lease = (table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"))
 _IS_OFFER = Prepared(select(literal(1)).where(*_under_lease, ~table.c.handed_over))
 _IN_HAND = Prepared(
     update(table)

@@ -95,7 +95,7 @@ OPEN = one_of("accepted", "processing", "downloading")
 ENDED = one_of("completed", "failed", "cancelled")
 
 
-def partial_index(name: str, *columns: Column[object], where: object) -> None:
+def partial_index(name: str, *columns: ColumnElement[object], where: object) -> None:
     Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
@@ -104,7 +104,8 @@ partial_index("ix_jobs_line", jobs.c.model, jobs.c.place, jobs.c.id, where=WAITI
 partial_index("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=WAITING)
 partial_index("ix_jobs_waiting_since", jobs.c.model, jobs.c.created_at, where=WAITING)
 partial_index("ix_jobs_held", jobs.c.holder, where=PROCESSING)
-partial_index("ix_jobs_lease_until", jobs.c.lease_until, where=PROCESSING)
+# of no use to who asks what an extension holds: PostgreSQL would else read all that is held, where it has counted few
+partial_index("ix_jobs_lease_until", jobs.c.lease_until, where=PROCESSING & jobs.c.lease_until.is_not(None))
 partial_index("ix_jobs_download_due", jobs.c.due_at, where=DOWNLOADING)
 partial_index("ix_jobs_deadline", jobs.c.deadline_at, where=OPEN & jobs.c.deadline_at.is_not(None))
 partial_index("ix_jobs_open", jobs.c.id, jobs.c.status, where=OPEN)
@@ -183,11 +184,15 @@ extensions = Table(
 )
 Index("ix_extensions_hub", extensions.c.hub_id, extensions.c.connected)
 Index("ix_extensions_connection", extensions.c.connection_id)
-partial_index("ix_extensions_connected", extensions.c.id, where=extensions.c.connected)
+_connected = extensions.c.connected
+# SQLite asks `connected = 1`; where it stands alone SQLAlchemy would not say so here
+Index("ix_extensions_connected", extensions.c.id, sqlite_where=_connected == 1, postgresql_where=_connected)
 partial_index(
     "ix_extensions_free",
     extensions.c.held,
-    where=extensions.c.connected & extensions.c.available & (extensions.c.held < extensions.c.max_concurrent),
+    extensions.c.last_success_at.desc(),
+    extensions.c.id,
+    where=_connected & extensions.c.available & (extensions.c.held < extensions.c.max_concurrent),
 )
 
 # One row a web process, renewed while it lives: sockets of a process that is not seen any more are gone.

@@ -27,6 +27,7 @@ from app.services.tools import Tools
 from app.services.upload_key import UploadKey
 
 BATCH = 100
+NEAR = 32  # of the free that are looked at for a new request; where none of these can do it, a worker looks at all
 AHEAD = 10  # of the line that are looked at before anybody knows who is free
 BUSY_S = 10.0  # then whatever else waits for this worker has its turn
 AT_ONCE = 10  # jobs in one transaction: others who write wait for so long
@@ -77,7 +78,7 @@ class Dispatch:
         where no extension has its socket in this process."""
         if self.tools.bus.here is None:
             return Seen
-        free, ahead = slots.free_soon(tx.connection, BATCH), line.first_soon(tx.connection, AHEAD)
+        free, ahead = slots.free_soon(tx.connection, NEAR), line.first_soon(tx.connection, AHEAD)
         return lambda: Seen(free(), ahead())
 
     def assign_new(self, tx: Transaction, job: Job, seen: Seen) -> bool:

@@ -17,22 +17,22 @@ from app.db import jobs as requests
 from app.db.engine import Database, Transaction
 from app.db.migrate import FOLDER
 from app.db.people_tables import users
-from app.db.tables import jobs
+from app.db.tables import extensions, jobs
 from app.domain.events import ImageGenerationRequestedEvent
 
 INDEXES = {
-    "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'jobs'",
-    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'jobs'",
+    "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ('jobs', 'extensions')",
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('jobs', 'extensions')",
 }
 
 
 def indexes(connection: Connection) -> dict[str, str]:
-    """How those of jobs are defined, with the jobs that they are of."""
+    """How those of jobs and extensions are defined, with the rows that they are of."""
     return {row[0]: row[1] for row in connection.exec_driver_sql(INDEXES[connection.dialect.name])}
 
 
 def make_anew(tx: Transaction) -> None:
-    for index in jobs.indexes:
+    for index in jobs.indexes | extensions.indexes:
         index.drop(tx.connection)
         index.create(tx.connection)
 
@@ -44,7 +44,7 @@ def test_the_migrations_make_what_the_tables_say(database: Database) -> None:
     assert database.read(differences) == []
 
 
-def test_the_migrations_make_indexes_of_the_jobs_that_the_tables_say(database: Database) -> None:
+def test_the_migrations_make_indexes_that_the_tables_say(database: Database) -> None:
     migrated = database.read(indexes)
     database.write(make_anew)
     assert database.read(indexes) == migrated

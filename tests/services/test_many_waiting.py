@@ -172,6 +172,20 @@ def test_postgresql_can_keep_its_plans(crew: Crew, question: str) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("question", ["the hand-off", "an order", "a heartbeat"])
+def test_postgresql_need_not_have_counted_to_find_the_right_index(crew: Crew, question: str) -> None:
+    """Before it has, and long after, it believes that few rows are as soon read by any other index, and sorted."""
+    crew.join("e1", "dall-e-3")
+    crew.order()
+    with noted("") as statements:
+        ASKED[question](crew)
+    asked = dict.fromkeys(text for text, _ in statements if text.startswith(("SELECT", "UPDATE")))
+    plans = in_a_transaction(crew, lambda c: [kept_plan(c, statement) for statement in asked])
+    assert plans
+    assert [plan for plan in plans if "Sort" in plan or "ix_jobs_lease_until" in plan] == []
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_postgresql_knows_beforehand_that_few_are_overdue(crew: Crew) -> None:
     """Where it has to guess, it guesses a third of all, and with very many it would rather read the whole table."""
     wait(crew, MANY)
