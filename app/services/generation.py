@@ -129,7 +129,7 @@ class Generation:
     def handed_over(self, request_id: str, lease: str) -> None:
         """The extension has the offer in hand: its lease now lasts as long as it may be silent.
 
-        Mostly it has reported by now, which has said as much.
+        Where it has reported meanwhile, that has said as much.
         """
         if self.tools.database.read(lambda c: leases.is_offer(c, request_id, lease)):
             silent_ms = self.tools.settings.request_timeout_ms

@@ -146,6 +146,20 @@ def test_a_proof_is_noted_some_time_later_or_when_the_session_ends() -> None:
     assert both.done == ["It crashed", "It crashed", "lease-1"]
 
 
+def test_a_report_proves_that_its_offer_came() -> None:
+    both = Flaky(0)
+    failure = json.dumps({**json.loads(FAILURE), "lease": "lease-1"})
+    live(FakeConnection(HELLO, failure), coming=Flaky(0), proofs=both, reports=both)
+    assert both.done == ["It crashed"]
+
+
+def test_a_report_under_an_earlier_lease_proves_nothing_of_this_one() -> None:
+    both = Flaky(0)
+    failure = json.dumps({**json.loads(FAILURE), "lease": "lease-0"})
+    live(FakeConnection(HELLO, failure), coming=Flaky(0), proofs=both, reports=both)
+    assert both.done == ["It crashed", "lease-1"]
+
+
 def test_a_goodbye_is_noted_whatever_becomes_of_a_proof() -> None:
     class Broken(Flaky):
         def note(self, what: str) -> None:
