@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from simple_websocket import ConnectionClosed, Server
@@ -47,10 +47,14 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A request that was put before the extension under a lease; the pong to a ping sent behind it proves receipt."""
+    """A request that was put before the extension under a lease; the pong to a ping sent behind it proves receipt.
+
+    `made_s` is when that was, by the clock of `time.monotonic`.
+    """
 
     request_id: str
     lease: str
+    made_s: float = field(default_factory=time.monotonic, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

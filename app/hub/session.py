@@ -34,7 +34,7 @@ SHORT_TURN_S = 1.0
 PING_AFTER_S = 25.0  # whoever sends heartbeats every 20 s is not asked for signs of life
 PING_SPREAD = 0.2
 ANSWER_S = 1.0  # whoever is there answers a ping sooner, or does not read just now
-REMEMBERED = 64  # leases that were reported under
+REMEMBERED = 64  # requests that were reported on
 UNAVAILABLE_TRIES = 10
 UNAVAILABLE_PAUSE_S = 1.0
 
@@ -53,7 +53,7 @@ class Session:
         self.hub_id = hub_id
         self._entry = entry
         self._proofs: list[tuple[float, Offer]] = []  # that are not noted yet, and when they came
-        self._reported: list[str] = []  # the leases of the last reports, which prove receipt as well
+        self._reported: dict[str, float] = {}  # requests that were reported on of late, and when that was last
         self._bad = 0  # messages in a row that nobody can understand
         # not for all who came at the same moment at the same moment: others would wait behind their pings
         longest_s = min(PING_AFTER_S, self.settings.heartbeat_timeout_ms / 2000)
@@ -182,9 +182,9 @@ class Session:
             raise Refusal("You are authenticated already.")
         else:
             log.info("An extension reports", action=message.type, request_id=message.request_id)
+            came_s = time.monotonic()
             answer = self.house.generation.report(holder, message)
-            if message.lease is not None and message.lease not in self._reported:
-                self._reported = [*self._reported[1 - REMEMBERED :], message.lease]
+            self._remember(message.request_id, came_s)
             if answer is not None:
                 self.connection.answer(answer)
 
@@ -197,7 +197,7 @@ class Session:
             self.connection.close(REPLACED, "replaced by a newer connection")
 
     def _note_proofs(self, after_s: float) -> None:
-        """Note those that came `after_s` ago or earlier and that no report has followed, which says as much and is a commit anyway.
+        """Note those that came `after_s` ago or earlier: soon a report may prove as much, and is a commit anyway.
 
         What cannot be noted now is noted at the next turn.
         """
@@ -206,11 +206,21 @@ class Session:
         try:
             while self._proofs and self._proofs[0][0] <= now_s - after_s:
                 _, offer = self._proofs[0]
-                if offer.lease not in self._reported:
+                if not self._was_reported_since(offer):
                     self.house.generation.handed_over(offer.request_id, offer.lease)
                 del self._proofs[0]
         except Unavailable:
             log.warning("Proofs of receipt could not be noted", action="offer.unnoted", offers=len(self._proofs))
+
+    def _remember(self, request_id: str, came_s: float) -> None:
+        self._reported.pop(request_id, None)
+        self._reported[request_id] = came_s
+        if len(self._reported) > REMEMBERED:
+            del self._reported[next(iter(self._reported))]
+
+    def _was_reported_since(self, offer: Offer) -> bool:
+        """True where a report that was taken after the offer was made has said that it is in hand, or that it is over."""
+        return self._reported.get(offer.request_id, float("-inf")) > offer.made_s
 
     @property
     def _proof_after_s(self) -> float:

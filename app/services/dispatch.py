@@ -194,9 +194,9 @@ class Dispatch:
 
 def _look(passed_over: int, connection: Connection) -> Seen:
     """The free extensions after the first `passed_over`, and those who wait for any of them."""
-    ahead = line.first(connection, AHEAD)
-    free = slots.free(connection, BATCH, passed_over) if ahead else []
-    if not free:
+    looked = line.first_soon(connection, AHEAD)
+    free, ahead = slots.free(connection, BATCH, passed_over), looked()
+    if not (free and ahead):
         return Seen()
     most = min(BATCH, sum(candidate.slots for candidate in free))
     models = _models(free)

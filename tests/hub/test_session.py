@@ -12,7 +12,7 @@ import pytest
 from simple_websocket import ConnectionClosed
 
 from app.config import Settings
-from app.domain.errors import Unavailable
+from app.domain.errors import LeaseLost, Unavailable
 from app.domain.messages import Message
 from app.hub import session
 from app.hub.connection import RESTARTING, Connection, Offer
@@ -23,7 +23,8 @@ from app.wiring import House
 from tests.support.fakes import FakeChance
 
 HELLO = json.dumps({"type": "authenticate", "extensionId": "painter", "metadata": {"capabilities": []}})
-FAILURE = json.dumps({"type": "image_generation_failed", "requestId": "one", "error": "It crashed"})
+FAILURE = json.dumps({"type": "image_generation_failed", "requestId": "two", "error": "It crashed"})
+OF_THE_OFFER = FAILURE.replace("two", "one")
 
 
 class FakeConnection:
@@ -148,16 +149,26 @@ def test_a_proof_is_noted_some_time_later_or_when_the_session_ends() -> None:
 
 def test_a_report_proves_that_its_offer_came() -> None:
     both = Flaky(0)
-    failure = json.dumps({**json.loads(FAILURE), "lease": "lease-1"})
-    live(FakeConnection(HELLO, failure), coming=Flaky(0), proofs=both, reports=both)
+    live(FakeConnection(HELLO, OF_THE_OFFER), coming=Flaky(0), proofs=both, reports=both)
     assert both.done == ["It crashed"]
 
 
-def test_a_report_under_an_earlier_lease_proves_nothing_of_this_one() -> None:
+def test_a_report_proves_nothing_of_an_offer_that_was_made_after_it() -> None:
     both = Flaky(0)
-    failure = json.dumps({**json.loads(FAILURE), "lease": "lease-0"})
-    live(FakeConnection(HELLO, failure), coming=Flaky(0), proofs=both, reports=both)
-    assert both.done == ["It crashed", "lease-1"]
+    connection = FakeConnection(HELLO, OF_THE_OFFER)
+    connection.offers = [Offer("one", "lease-2", made_s=float("inf"))]
+    live(connection, coming=Flaky(0), proofs=both, reports=both)
+    assert both.done == ["It crashed", "lease-2"]
+
+
+def test_a_report_that_is_refused_proves_nothing() -> None:
+    class Refusing(Flaky):
+        def note(self, what: str) -> None:
+            raise LeaseLost
+
+    proofs = Flaky(0)
+    live(FakeConnection(HELLO, OF_THE_OFFER), coming=Flaky(0), proofs=proofs, reports=Refusing(0))
+    assert proofs.done == ["lease-1"]
 
 
 def test_a_goodbye_is_noted_whatever_becomes_of_a_proof() -> None:

@@ -112,7 +112,7 @@ def test_a_step_asks_no_more_of_the_database_than_it_did(crew: Crew, step: str, 
 MOST_WAYS = {
     "submit": 2,
     "submit and assign": 4,
-    "hand over": 5,
+    "hand over": 4,
     "progress": 2,
     "result": 3,
     "download": 6,
