@@ -193,6 +193,7 @@ class Download:
             progress=100,
             finished_at=NOW,
             lease=None,
+            sources=None,  # they may be the pictures themselves; of those that are addresses, `images` has each
         )
         if completed is None or not kept():
             raise NotOurs

@@ -40,6 +40,11 @@ def test_a_job_completes_with_its_picture_on_the_disk(bench: Bench) -> None:
     assert image == StoredImage(0, image.file, URL, 8, 8, len(content), image.sha256)
 
 
+def test_a_completed_job_keeps_no_picture_in_its_row(bench: Bench) -> None:
+    job = run(bench, downloading(bench, "data:image/png;base64," + base64.b64encode(PNG).decode()))
+    assert (job.status, job.sources) == (Status.COMPLETED, None)
+
+
 def test_the_event_names_the_paths_of_the_pictures(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     job = run(bench, downloading(bench, URL))
