@@ -202,7 +202,8 @@ def make_engine(url: str, *, asks_only: bool = False, green: bool = False) -> En
             isolation_level="AUTOCOMMIT" if asks_only else None,
         )
         event.listen(engine, "do_connect", _connect_green if green else _connect_directly)
-        event.listen(engine, "connect", _read_in_order)
+        if not asks_only:
+            event.listen(engine, "connect", _read_in_order)
         if "options" not in parsed.query:
             event.listen(engine, "connect", _let_nobody_hold_locks)
         return engine
@@ -244,8 +245,10 @@ def _let_nobody_hold_locks(connection: Any, _: object) -> None:
 
 
 def _read_in_order(connection: Any, _: object) -> None:
-    """Each question with an order has an index in that order. As long as PostgreSQL has counted few rows, it takes it for as good
-    to read any other index to its end and to sort: as the rows grow in number, so does each such question, until it counts again.
+    """What a transaction asks in an order has an index in that order. Where PostgreSQL has counted few rows, it takes it for as
+    good to read any other index to its end and to sort: as rows grow in number, so does each such question, until it counts again.
+
+    Not for those who only ask: their lists are of whatever somebody wants to see, and some are better sorted.
     """
     _set(connection, "enable_sort", "off")
 

@@ -62,6 +62,14 @@ def test_nobody_holds_locks_for_long_without_a_word(postgres_url: str) -> None:
     assert setting(postgres_url, "idle_in_transaction_session_timeout") == "5s"
 
 
+def test_what_a_transaction_asks_is_read_in_order_and_what_is_only_looked_at_may_be_sorted(
+    on_postgres: Database, postgres_url: str
+) -> None:
+    asked = "SHOW enable_sort"
+    assert on_postgres.write(lambda tx: tx.connection.exec_driver_sql(asked).scalar_one()) == "off"
+    assert setting(postgres_url, "enable_sort") == "on"
+
+
 def parameters(database: Database) -> dict[str, str]:
     """What the connection was made with."""
 
