@@ -65,7 +65,7 @@ jobs = Table(
     Column("strikes", Integer, nullable=False, server_default="0"),
     Column("avoid", String(128)),
     Column("download_attempt", Integer, nullable=False, server_default="0"),
-    Column("sources", JSON),
+    Column("sources", JSON(none_as_null=True)),
     Column("source_metadata", JSON),
     Column("error_code", String(64)),
     Column("error", Text),

@@ -43,6 +43,8 @@ def test_a_job_completes_with_its_picture_on_the_disk(bench: Bench) -> None:
 def test_a_completed_job_keeps_no_picture_in_its_row(bench: Bench) -> None:
     job = run(bench, downloading(bench, "data:image/png;base64," + base64.b64encode(PNG).decode()))
     assert (job.status, job.sources) == (Status.COMPLETED, None)
+    kept = "SELECT count(*) FROM jobs WHERE sources IS NOT NULL"
+    assert bench.database.read(lambda c: c.exec_driver_sql(kept).scalar_one()) == 0
 
 
 def test_the_event_names_the_paths_of_the_pictures(bench: Bench) -> None:
