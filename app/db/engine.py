@@ -29,8 +29,6 @@ T = TypeVar("T")
 Runner = Callable[[Callable[[], Any]], Any]
 
 SQLITE_BUSY_MS = 10_000
-# 16 MB of SQLite's log are worked in at once: whoever commits then waits for it, and a hand-off is 25 pages.
-LOG_PAGES = 4_000
 IDLE_IN_TRANSACTION_MS = 5_000
 TURNS = 1_024  # two names that fall on the same one wait for each other, which does no harm
 # How long a connection to PostgreSQL that says nothing is believed in, in seconds (the last in ms); DATABASE_URL may say
@@ -268,7 +266,6 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
         f"busy_timeout={SQLITE_BUSY_MS}",
         "journal_mode=WAL",
         "synchronous=FULL",
-        f"wal_autocheckpoint={LOG_PAGES}",
         "temp_store=MEMORY",  # what a savepoint would undo went to a file: two thirds of what a shared commit wrote
         "foreign_keys=ON",
     ):

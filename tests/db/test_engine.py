@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,18 +91,3 @@ def test_the_operator_knows_better(postgres_url: str) -> None:
     database = Database(url)
     assert parameters(database)["connect_timeout"] == "9"
     database.close()
-
-
-@pytest.mark.parametrize(("pages", "is_worked_in"), [(1_500, False), (5_000, True)])
-def test_sqlite_works_in_its_log_seldom_but_does(tmp_path: Path, pages: int, is_worked_in: bool) -> None:
-    """It holds up whoever commits then; by itself SQLite would do so each 1,000 pages."""
-    a_page = b"x" * 4_000
-    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
-    database.write(lambda tx: tx.connection.exec_driver_sql("CREATE TABLE kept (it BLOB)"))
-    for _ in range(pages // 100):
-        database.write(
-            lambda tx: tx.connection.exec_driver_sql("INSERT INTO kept VALUES (?)", [(a_page,) for _ in range(100)])
-        )
-    kept = (tmp_path / "a.db").stat().st_size
-    database.close()
-    assert (kept > pages * 2_000) is is_worked_in
