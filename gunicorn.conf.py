@@ -18,7 +18,7 @@ import gevent
 
 from app.config import BadSetting, Settings
 from app.launch.checks import NotReady, check_ports, check_tls
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 
 if TYPE_CHECKING:
     import ssl

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app import edges
-from app.edges import Allowlist, IPNetwork, Origins, TlsFiles
+from app import network_settings
 from app.environment import BadSetting, Environment
 from app.limits import Limits
+from app.network_settings import Allowlist, IPNetwork, Origins, TlsFiles
 
 __all__ = ["BadSetting", "Settings"]
 
@@ -80,7 +80,9 @@ class Settings:
     def open_to_all(self) -> bool:
         """True where others than this machine are served without showing who they are."""
         public = urlsplit(self.public_url or "").hostname or "localhost"
-        return not self.auth_required and not (edges.is_loopback(self.host) and edges.is_loopback(public))
+        return not self.auth_required and not (
+            network_settings.is_loopback(self.host) and network_settings.is_loopback(public)
+        )
 
     @property
     def socket_port(self) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from app import edges
-from app.edges import Allowlist, IPNetwork, Origins, TlsFiles
+from app import network_settings
+from app.network_settings import Allowlist, IPNetwork, Origins, TlsFiles
 from app.sentinels import Sentinels
 
 T = TypeVar("T")
@@ -134,7 +134,9 @@ class Environment:
     def safe_auth_mode(self) -> str:
         """open only where nobody but this machine is served, as far as can be seen from HOST and PUBLIC_URL."""
         public = urlsplit(self.text("PUBLIC_URL", "")).hostname or "localhost"
-        return "open" if all(map(edges.is_loopback, (self.text("HOST", "127.0.0.1"), public))) else "required"
+        return (
+            "open" if all(map(network_settings.is_loopback, (self.text("HOST", "127.0.0.1"), public))) else "required"
+        )
 
     def secret(self, name: str) -> str | None:
         """A secret; the refusal does not repeat it."""
@@ -157,12 +159,12 @@ class Environment:
             name,
             Origins(),
             Origins.parse,
-            f"exact origins such as https://images.example, {edges.ANY_EXTENSION} or none",
+            f"exact origins such as https://images.example, {network_settings.ANY_EXTENSION} or none",
         )
 
     def networks(self, name: str) -> tuple[IPNetwork, ...]:
         """Networks of proxies."""
-        return self.parsed(name, (), edges.networks, "addresses and networks, such as 127.0.0.1,10.1.0.0/16")
+        return self.parsed(name, (), network_settings.networks, "addresses and networks, such as 127.0.0.1,10.1.0.0/16")
 
     def tls(self, certificate: str, key: str) -> TlsFiles | None:
         """Both files, or neither."""

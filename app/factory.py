@@ -14,9 +14,10 @@ from app.adapters.buckets import TIMEOUT_S, Buckets
 from app.adapters.commands import Commands
 from app.adapters.redis_clients import redis_client
 from app.config import Settings
+from app.container import Services, build, real_ports
 from app.hub import routes
 from app.hub.hub import Hub
-from app.services.gate import Gate
+from app.services.auth_throttle import AuthThrottle
 from app.web import (
     access,
     accounts,
@@ -25,11 +26,11 @@ from app.web import (
     extension,
     files,
     fleet,
-    guard,
     hosts,
     images,
     limits,
     pages,
+    request_context,
     short,
     status,
 )
@@ -40,7 +41,6 @@ from app.web.polls import Polls
 from app.web.proxies import TrustedProxies
 from app.web.short import Way
 from app.web.submissions import Submissions
-from app.wiring import House, build, real_tools
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -97,33 +97,33 @@ def _asks_for_a_socket(environ: WSGIEnvironment) -> bool:
     return "upgrade" in (word.strip(" \t") for word in environ.get("HTTP_CONNECTION", "").lower().split(","))
 
 
-def create_app(settings: Settings | None = None, house: House | None = None) -> Flask:
+def create_app(settings: Settings | None = None, services: Services | None = None) -> Flask:
     """The application; its hub is `app.extensions["hub"]`, which whoever serves starts and closes."""
-    settings = settings or (house.settings if house else Settings.from_env())
-    house = house or build(real_tools(settings))
+    settings = settings or (services.settings if services else Settings.from_env())
+    services = services or build(real_ports(settings))
     logs.configure(settings.log_level)
     buckets = Buckets(Commands(redis_client(settings.redis_url, TIMEOUT_S)))
-    gate = Gate(house.access, buckets, settings.limits.auth_failures)
+    throttle = AuthThrottle(services.access, buckets, settings.limits.auth_failures)
     names = Hosts(settings)
     app = Application(TrustedProxies(settings.trusted_proxies))
     app.config.update(MAX_CONTENT_LENGTH=settings.max_body_bytes, PUBLIC_URL=settings.public_url)
-    app.extensions["house"] = house
-    app.extensions["hub"] = hub = Hub(house, gate)
-    guard.install(app)
+    app.extensions["services"] = services
+    app.extensions["hub"] = hub = Hub(services, throttle)
+    request_context.install(app)
     errors.install(app)
     hosts.install(app, names)
     cors.install(app, settings.allowed_origins)
     api = Api()
-    access.install(app, api, house, gate)
+    access.install(app, api, services, throttle)
     counts = limits.install(app, settings)
     routes.install(app, hub, settings)
     for room in (images, files, fleet, accounts, status):
-        room.operations(api, house)
+        room.operations(api, services)
     api.install(app)
     pages.install(app, api, settings)
     extension.install(app, settings)
     app.short_ways = (
-        Polls(house.lookup, gate, names),
-        Submissions(house.submission, counts, gate, names, settings.max_body_bytes),
+        Polls(services.lookup, throttle, names),
+        Submissions(services.submission, counts, throttle, names, settings.max_body_bytes),
     )
     return app

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import compare, page
+from bench.environment import USERS
 from bench.figures import shown
-from bench.house import USERS
 from bench.machine import described
 from bench.plan import DATABASES, Plan
 from bench.results import Measure, Result, Row

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from app.db.engine import make_engine
 from app.db.tables import jobs
-from bench.house import UNSERVED, USER
+from bench.environment import UNSERVED, USER
 
 SERIES = {
     "postgresql": "generate_series(1, :count) AS s(n)",

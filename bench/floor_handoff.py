@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bench import meter
-from bench.house import child, floor_web, own_redis, scratch
+from bench.environment import child, floor_web, own_redis, scratch
 from bench.loading import Load, loading
 from tests.support.waiting import until
 

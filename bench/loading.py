@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 from tests.support.processes import ends_within
 from tests.support.service import ROOT
 

@@ -18,7 +18,7 @@ from app import logs
 from app.db.engine import Database, make_engine
 from app.domain.orders import Order
 from app.services.download import Download
-from bench.house import fresh
+from bench.environment import fresh
 from tests.support.crew import PICTURE, Crew
 from tests.support.downloads import PNG
 from tests.support.fakes import bench
@@ -59,19 +59,19 @@ def main(arguments: Sequence[str]) -> int:
 
 def _carry_out(url: str, folder: Path, count: int) -> None:
     database = Database(url)
-    tools = bench(database, folder)
-    tools.fetch.answers[PICTURE] = PNG
-    crew = Crew.of(tools)
+    ports = bench(database, folder)
+    ports.fetch.answers[PICTURE] = PNG
+    crew = Crew.of(ports)
     holder = crew.join()
     for _ in range(count):
-        job = crew.house.submission.submit(ORDER, "weighed-1")
+        job = crew.services.submission.submit(ORDER, "weighed-1")
         assert crew.hand_out() == 1
         job = crew.now(job)
-        crew.house.generation.handed_over(job.id, job.lease or "")
+        crew.services.generation.handed_over(job.id, job.lease or "")
         crew.progress(holder, job, 30)
         crew.progress(holder, job, 60)
         crew.deliver(holder, job)
-        Download(tools.tools).run()
+        Download(ports.ports).run()
     database.close()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from alembic import context
 
 from app.config import Settings
+from app.db.credential_tables import metadata
 from app.db.engine import make_engine
-from app.db.people_tables import metadata
 
 
 def run(connection: object) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from app import wiring
+from app import container
 from app.db.engine import Database
 from app.domain.errors import Unauthorized
 from app.manage.__main__ import main
@@ -112,7 +112,7 @@ def test_a_signed_token_is_revoked_by_its_text(run: Run, database: Database, tmp
     token = run("issue-token", "ann").stdout.strip()
     assert re.fullmatch(r"The token \S+ is revoked.\n", run("revoke-token", token).stdout)
     with pytest.raises(Unauthorized, match="revoked"):
-        wiring.build(fakes.bench(database, tmp_path).tools).access.authenticate(token)
+        container.build(fakes.bench(database, tmp_path).ports).access.authenticate(token)
 
 
 def test_tokens_of_extensions_are_listed(run: Run) -> None:
@@ -131,7 +131,7 @@ def test_the_fleet_is_a_table(run: Run, database: Database, tmp_path: Path) -> N
     crew = Crew.of(fakes.bench(database, tmp_path))
     for name in ("a-longer-name", "b"):
         crew.join(name, "dall-e-3", max_concurrent=2)
-    crew.house.extensions.disconnected("b-socket-1")
+    crew.services.extensions.disconnected("b-socket-1")
     crew.set_extension("a-longer-name", cooldown_until=2**42, cooldown_reason="\x1b[31mred", failures=2)
     head, first, second = run("list-extensions").stdout.splitlines()
     assert head.split() == [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from app.adapters.tasks import DOWNLOAD
 from celery_config import celery
-from worker.house import house
+from worker.services import services
 
 
 @celery.task(name=DOWNLOAD)
 def run() -> None:
     """Carry out the downloads that are due and that nobody else is at."""
-    house().download.run()
+    services().download.run()

@@ -13,7 +13,7 @@ from celery.signals import task_postrun, task_prerun, worker_init, worker_proces
 
 from app.config import Settings
 from app.launch.checks import NotReady
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 from app.launch.schema import have_schema
 
 WORKER = os.getpid()  # imported before the pool is forked, so this is the worker's id in its children too

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from app.adapters.fetch_errors import AddressRefused, FetchTimeout, HostUnreachable
-from app.edges import Allowlist
+from app.network_settings import Allowlist
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]

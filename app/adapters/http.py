@@ -13,10 +13,10 @@ from typing import BinaryIO
 from urllib3.response import HTTPResponse
 
 from app.adapters.addresses import AddressRules, Resolver, system_resolver
-from app.adapters.connection import Deadline, connect
 from app.adapters.fetch_errors import BadAnswer, FetchError, HostBusy, RedirectRefused, TooLarge, UrlRefused
+from app.adapters.pinned_connection import Deadline, connect
 from app.domain.urls import BadUrl, WebUrl
-from app.edges import Allowlist
+from app.network_settings import Allowlist
 
 MAX_REDIRECTS = 5
 PIECE_BYTES = 65_536

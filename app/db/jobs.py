@@ -18,7 +18,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from app.db import moving
+from app.db import compare_and_set
 from app.db.clock import asked_ms
 from app.db.engine import Transaction
 from app.db.prepared import Prepared
@@ -159,7 +159,7 @@ def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | Non
     This is the compare-and-set that every change of a job goes through. None is normal: someone was faster.
     Beside plain values, `values` take Raised, In and Capped (see `moving`).
     """
-    statement, parameters = moving.statement(step, {} if held is None else held, values)
+    statement, parameters = compare_and_set.statement(step, {} if held is None else held, values)
     row = statement.row(tx.connection, {"job_id": job_id, **parameters})
     return None if row is None else made(row)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, exists, literal, select, update
 
-from app.db import jobs, moving
+from app.db import compare_and_set, jobs
 from app.db.clock import now_ms
 from app.db.engine import Transaction
 from app.db.jobs import Job
@@ -23,7 +23,7 @@ _IS_OFFER = Prepared(select(literal(1)).where(*_under_lease, ~table.c.handed_ove
 _IN_HAND = Prepared(
     update(table)
     .where(*_under_lease)
-    .values(lease_until=moving.capped(now_ms() + bindparam("silent_ms", type_=BigInteger)), handed_over=True)
+    .values(lease_until=compare_and_set.capped(now_ms() + bindparam("silent_ms", type_=BigInteger)), handed_over=True)
 )
 # whether `extension_id` has any job in hand
 HAS_WORK = exists().where(table.c.holder == bindparam("extension_id"), PROCESSING, table.c.handed_over)
@@ -58,7 +58,9 @@ def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **val
     if not held:
         return []
     mine = (table.c.id.in_(list(held)), table.c.lease.in_(list(held.values())), PROCESSING)
-    renewed = update(table).where(*mine).values(lease_until=moving.capped(moment_ms), handed_over=True, **values)
+    renewed = (
+        update(table).where(*mine).values(lease_until=compare_and_set.capped(moment_ms), handed_over=True, **values)
+    )
     return list(tx.connection.execute(renewed.returning(table.c.id)).scalars())
 
 
@@ -75,7 +77,7 @@ def put_off(tx: Transaction, by_ms: int, *, lease_ms: int, offer_ms: int, attemp
         update(table)
         .where(PROCESSING)
         .values(
-            lease_until=moving.earlier(table.c.lease_until + by_ms, fresh),
-            attempt_until=moving.earlier(table.c.attempt_until + by_ms, tx.now + attempt_ms),
+            lease_until=compare_and_set.earlier(table.c.lease_until + by_ms, fresh),
+            attempt_until=compare_and_set.earlier(table.c.attempt_until + by_ms, tx.now + attempt_ms),
         )
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Standing(StrEnum):
+class ExtensionStatus(StrEnum):
     """Whether an extension takes work at the moment, and why it does not."""
 
     FREE = "free"
@@ -20,12 +20,12 @@ def slots(max_concurrent: int, failures: int) -> int:
     return 1 if failures else max_concurrent
 
 
-def standing(*, connected: bool, available: bool, paused: bool, held: int, slots: int) -> Standing:
+def standing(*, connected: bool, available: bool, paused: bool, held: int, slots: int) -> ExtensionStatus:
     """The first that holds."""
     if not connected:
-        return Standing.AWAY
+        return ExtensionStatus.AWAY
     if not available:
-        return Standing.UNAVAILABLE
+        return ExtensionStatus.UNAVAILABLE
     if paused:
-        return Standing.PAUSED
-    return Standing.BUSY if held >= slots else Standing.FREE
+        return ExtensionStatus.PAUSED
+    return ExtensionStatus.BUSY if held >= slots else ExtensionStatus.FREE

@@ -22,7 +22,7 @@ from app import logs
 from app.domain import messages
 from app.domain.buckets import Flow
 from app.domain.messages import Message
-from app.hub.seats import Seat
+from app.hub.socket_slots import SocketSlot
 from app.hub.wire_socket import WireSocket
 
 QUEUED = 128
@@ -76,12 +76,12 @@ class Connection:
     `messages_per_s` is how many messages are taken a second, beyond some at once; 0 for any number.
     """
 
-    def __init__(self, ws: Server, base_url: str, messages_per_s: int = 0, seat: Seat | None = None) -> None:
+    def __init__(self, ws: Server, base_url: str, messages_per_s: int = 0, slot: SocketSlot | None = None) -> None:
         self.id = str(uuid.uuid4())
         self.base_url = base_url
         self.extension_id: str | None = None
         self.closing = False
-        self._seat = seat
+        self._slot = slot
         self._ws = ws
         self._wire: WireSocket = ws.sock
         self._lock = threading.Lock()
@@ -146,8 +146,8 @@ class Connection:
 
     def let_in(self) -> None:
         """The other side has authenticated."""
-        if self._seat is not None:
-            self._seat.authenticated()
+        if self._slot is not None:
+            self._slot.authenticated()
 
     def send(self, message: Message) -> None:
         """Have the message sent."""

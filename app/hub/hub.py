@@ -13,14 +13,14 @@ from simple_websocket import Server
 from app import logs
 from app.adapters.background import Background
 from app.adapters.bus import CHANGES, Listener, hub_channel
+from app.container import Services
 from app.domain.errors import Unavailable
 from app.hub.connection import GOING_AWAY, REPLACED, RESTARTING, SERVER_ERROR, Connection, Offer
-from app.hub.entry import Entry
-from app.hub.seats import Seat, Seats
 from app.hub.session import Session
+from app.hub.socket_credential import SocketCredential
+from app.hub.socket_slots import SocketSlot, SocketSlots
 from app.hub.wire_socket import count_frames
-from app.services.gate import Gate
-from app.wiring import House
+from app.services.auth_throttle import AuthThrottle
 
 log = logs.get(__name__)
 
@@ -28,34 +28,34 @@ log = logs.get(__name__)
 class Hub:
     """Holds this process's connections, passes on to them what the bus says, and tells the others that it lives."""
 
-    def __init__(self, house: House, gate: Gate) -> None:
+    def __init__(self, services: Services, throttle: AuthThrottle) -> None:
         self.id = str(uuid.uuid4())
-        self.house = house
-        self.gate = gate
-        self.seats = Seats(house.settings.limits)
+        self.services = services
+        self.throttle = throttle
+        self.slots = SocketSlots(services.settings.limits)
         self._connections: dict[str, Connection] = {}
         self._closing = threading.Event()
         self._aside = Background("hub")
         self._listener = Listener(
-            house.settings.redis_url, [CHANGES, hub_channel(self.id)], self._hear, self._after_gap
+            services.settings.redis_url, [CHANGES, hub_channel(self.id)], self._hear, self._after_gap
         )
         self._presence = threading.Thread(target=self._be_present, name="hub-presence", daemon=True)
 
     def start(self) -> None:
         """Begin to listen and to be seen. Once, in the process that serves."""
-        self.house.tools.bus.near(self.id, self._holds_any, self._offer)
+        self.services.ports.bus.near(self.id, self._holds_any, self._offer)
         self._listener.start()
         self._presence.start()
 
-    def serve(self, ws: Server, base_url: str, seat: Seat, shown: str | None = None) -> None:
+    def serve(self, ws: Server, base_url: str, slot: SocketSlot, shown: str | None = None) -> None:
         """Serve one socket until it closes; `shown` is the token that came with its handshake."""
         count_frames(ws)
-        connection = Connection(ws, base_url, self.house.settings.limits.socket_messages_per_s, seat)
+        connection = Connection(ws, base_url, self.services.settings.limits.socket_messages_per_s, slot)
         if self._closing.is_set():
             connection.close(GOING_AWAY, "the server goes away")
         self._connections[connection.id] = connection
         try:
-            Session(connection, self.house, self.id, Entry(self.gate, seat.whose, shown)).run()
+            Session(connection, self.services, self.id, SocketCredential(self.throttle, slot.whose, shown)).run()
         except Exception:
             log.exception("A session broke", action="session.broken", extension_id=connection.extension_id)
             connection.close(SERVER_ERROR, "the server made a mistake")
@@ -66,7 +66,7 @@ class Hub:
     def shutdown(self) -> None:
         """Ask every extension to go elsewhere, and keep no client waiting; new extensions are sent away at once."""
         self._closing.set()
-        self.house.watching.end()
+        self.services.watching.end()
         for connection in list(self._connections.values()):
             connection.close(GOING_AWAY, "the server goes away")
 
@@ -75,7 +75,7 @@ class Hub:
         self.shutdown()
         self._listener.close()
         try:
-            self.house.extensions.hub_leaves(self.id)
+            self.services.extensions.hub_leaves(self.id)
         except Unavailable:  # then the others find out by its silence
             log.warning("The end of a web process was not noted", action="hub.unnoted")
 
@@ -84,7 +84,7 @@ class Hub:
 
     def _hear(self, channel: str, message: dict[str, Any]) -> None:
         if channel == CHANGES:
-            self.house.watching.tell(message)
+            self.services.watching.tell(message)
             return
         match message["do"]:
             case "offer":
@@ -98,7 +98,7 @@ class Hub:
         connection = self._connections.get(message["connection"])
         request_id, lease = message["requestId"], message["lease"]
         if connection is None or connection.closing:
-            self._aside.soon(lease, lambda: self.house.dispatch.not_delivered(request_id, lease))
+            self._aside.soon(lease, lambda: self.services.dispatch.not_delivered(request_id, lease))
         else:
             connection.offer(Offer(request_id, lease), message["message"])
             time.sleep(0)  # under gevent it is written now, and what comes next is listened for after it
@@ -112,24 +112,24 @@ class Hub:
             connection.close(REPLACED, "replaced by a newer connection")
 
     def _after_gap(self) -> None:
-        self._aside.soon("catch-up", self.house.watching.catch_up)
+        self._aside.soon("catch-up", self.services.watching.catch_up)
 
     def _be_present(self) -> None:
         known_before = False
         while not self._closing.is_set():
             # Heard again it shows that the bus works; missed for long it has the listener connect anew.
-            self.house.tools.bus.to_hub(self.id, {"do": "echo"})
+            self.services.ports.bus.to_hub(self.id, {"do": "echo"})
             try:
-                known = self.house.extensions.hub_lives(self.id)
+                known = self.services.extensions.hub_lives(self.id)
                 if known_before and not known:
                     self._start_afresh()
                 known_before = True
-                self.house.watching.catch_up()
+                self.services.watching.catch_up()
                 # aside: ten thousand rows of a slow database would keep us from being seen in time
-                self._aside.soon("heard", self.house.extensions.show_heard)
+                self._aside.soon("heard", self.services.extensions.show_heard)
             except Exception as problem:  # noqa: BLE001 - whatever it was: who falls silent here loses all its sockets
                 log.warning("The database does not hear of us", action="hub.unseen", problem=str(problem))
-            self._closing.wait(self.house.settings.hub_timeout_ms / 4000)
+            self._closing.wait(self.services.settings.hub_timeout_ms / 4000)
 
     def _start_afresh(self) -> None:
         """We were given up, and so were our sockets: their extensions must introduce themselves again."""

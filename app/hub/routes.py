@@ -12,9 +12,9 @@ from simple_websocket import Server
 from app.config import Settings
 from app.domain.access import bearer_of
 from app.domain.errors import Forbidden, InvalidRequest
-from app.edges import Origins
 from app.hub.hub import Hub
 from app.hub.wire_socket import NoReader, WireSocket
+from app.network_settings import Origins
 
 # Where the servers that the WebSocket library knows put the connection's socket.
 PROTOCOL = "imagefleet"
@@ -39,8 +39,8 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
             _check_handshake()
             _check_origin(settings.allowed_origins)
             if (shown := _shown()) is not None:
-                hub.gate.check(g.caller.address, shown)
-            g.seat = hub.seats.take(g.caller.address)
+                hub.throttle.check(g.caller.address, shown)
+            g.slot = hub.slots.take(g.caller.address)
             request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
             for name in SOCKETS:
                 if name in request.environ:
@@ -50,12 +50,12 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
 
     @app.teardown_request
     def _leave(_error: BaseException | None) -> None:
-        if (seat := g.pop("seat", None)) is not None:
-            seat.leave()
+        if (slot := g.pop("seat", None)) is not None:
+            slot.leave()
 
     @sock.route(settings.ws_path)  # type: ignore[untyped-decorator]
     def _socket(ws: Server) -> None:
-        hub.serve(ws, settings.public_url or request.url_root.rstrip("/"), g.seat, _shown())
+        hub.serve(ws, settings.public_url or request.url_root.rstrip("/"), g.slot, _shown())
 
 
 def _shown() -> str | None:

@@ -11,6 +11,7 @@ from simple_websocket import ConnectionClosed
 
 from app import logs
 from app.adapters import clock
+from app.container import Services
 from app.db.fleet import Socket
 from app.domain import messages, parsing
 from app.domain.errors import MalformedMessage, Refusal, TooManyFailures, Unauthorized, Unavailable
@@ -26,9 +27,8 @@ from app.hub.connection import (
     Connection,
     Offer,
 )
-from app.hub.entry import Entry
+from app.hub.socket_credential import SocketCredential
 from app.services.generation import Holder
-from app.wiring import House
 
 SHORT_TURN_S = 1.0
 PING_AFTER_S = 25.0  # whoever sends heartbeats every 20 s is not asked for signs of life
@@ -46,18 +46,18 @@ log = logs.get(__name__)
 class Session:
     """Speaks with one extension until its socket closes."""
 
-    def __init__(self, connection: Connection, house: House, hub_id: str, entry: Entry) -> None:
+    def __init__(self, connection: Connection, services: Services, hub_id: str, credential: SocketCredential) -> None:
         self.connection = connection
-        self.house = house
-        self.settings = house.settings
+        self.services = services
+        self.settings = services.settings
         self.hub_id = hub_id
-        self._entry = entry
+        self._credential = credential
         self._proofs: list[tuple[float, Offer]] = []  # that are not noted yet, and when they came
         self._reported: dict[str, float] = {}  # requests that were reported on of late, and when that was last
         self._bad = 0  # messages in a row that nobody can understand
         # not for all who came at the same moment at the same moment: others would wait behind their pings
         longest_s = min(PING_AFTER_S, self.settings.heartbeat_timeout_ms / 2000)
-        self._ping_after_s = longest_s * (1 - PING_SPREAD * house.tools.chance.jitter())
+        self._ping_after_s = longest_s * (1 - PING_SPREAD * services.ports.randomness.jitter())
 
     def run(self) -> None:
         """The whole life. Returns when the socket is closed."""
@@ -111,9 +111,9 @@ class Session:
         holder = Holder(hello.extension_id, connection.id)
         try:
             self._once_possible(partial(self._welcome, hello))
-            with self._entry.lasting(self._token_ended):
+            with self._credential.lasting(self._token_ended):
                 while True:
-                    self._entry.check()
+                    self._credential.check()
                     received = connection.receive(self._turn_s())
                     if received is not None:
                         self._take(holder, received)
@@ -129,10 +129,10 @@ class Session:
     def _welcome(self, hello: Authenticate) -> None:
         """A process that was frozen or slow finds greetings whose senders have long gone elsewhere: they change nothing."""
         connection = self.connection
-        self._entry.admit(hello)
+        self._credential.admit(hello)
         connection.await_answer(ANSWER_S)
         socket = Socket(self.hub_id, connection.id)
-        welcome = self.house.extensions.connected(hello, socket, connection.check_there, self._entry.token_id)
+        welcome = self.services.extensions.connected(hello, socket, connection.check_there, self._credential.token_id)
         connection.let_in()
         held = None if hello.active_request_ids is None else welcome.held
         self.connection.send(messages.AuthenticationSuccess(hello.extension_id, clock.now(), held))
@@ -142,7 +142,7 @@ class Session:
         extension_id = self.connection.extension_id
         log.info("An extension is gone", action="extension.disconnected", extension_id=extension_id)
         try:
-            self.house.extensions.disconnected(self.connection.id)
+            self.services.extensions.disconnected(self.connection.id)
         except Unavailable:  # then the sweep finds it: no lease outlives its silence
             log.warning("A disconnect was not noted", action="extension.unnoted", extension_id=extension_id)
 
@@ -183,7 +183,7 @@ class Session:
         else:
             log.info("An extension reports", action=message.type, request_id=message.request_id)
             came_s = time.monotonic()
-            answer = self.house.generation.report(holder, message)
+            answer = self.services.generation.report(holder, message)
             self._remember(message.request_id, came_s)
             if answer is not None:
                 self.connection.answer(answer)
@@ -191,7 +191,7 @@ class Session:
     def _beat(self, holder: Holder, beat: Heartbeat) -> None:
         if beat.extension_id != holder.extension_id:
             raise Refusal("heartbeat.extensionId must be the one that you authenticated with.")
-        if self.house.extensions.heard(holder, beat):
+        if self.services.extensions.heard(holder, beat):
             self.connection.answer(messages.HeartbeatResponse(clock.now()))
         else:
             self.connection.close(REPLACED, "replaced by a newer connection")
@@ -207,7 +207,7 @@ class Session:
             while self._proofs and self._proofs[0][0] <= now_s - after_s:
                 _, offer = self._proofs[0]
                 if not self._was_reported_since(offer):
-                    self.house.generation.handed_over(offer.request_id, offer.lease)
+                    self.services.generation.handed_over(offer.request_id, offer.lease)
                 del self._proofs[0]
         except Unavailable:
             log.warning("Proofs of receipt could not be noted", action="offer.unnoted", offers=len(self._proofs))
@@ -245,7 +245,7 @@ class Session:
     def _token_ended(self) -> None:
         """Whoever is listening hears nothing of it: the close that the other side answers ends the session."""
         try:
-            self._entry.check()
+            self._credential.check()
         except Unauthorized as refusal:
             self._turn_away(refusal)
 

@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from app.config import BadSetting, Settings
+from app.launch.banner import greeting
 from app.launch.checks import NotReady, check_folders, check_ports, check_tls, writable_folder
 from app.launch.console import complain, say, tell
 from app.launch.embedded import embedded_redis
-from app.launch.greeting import greeting
 from app.launch.health import is_healthy, local_authority, scheme
 from app.launch.procfile import read_procfile
 from app.launch.schema import migrate

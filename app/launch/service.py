@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 
 Hear = Callable[[str], None]
 

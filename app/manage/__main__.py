@@ -7,9 +7,9 @@ import sys
 import click
 
 from app.config import Settings
+from app.container import Services, build, real_ports
 from app.launch.schema import migrate
 from app.manage import extensions, tokens, users
-from app.wiring import House, build, real_tools
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,11 +26,11 @@ for each in (*users.COMMANDS, *tokens.COMMANDS, *extensions.COMMANDS):
     main.add_command(each)
 
 
-def _house() -> House:
+def _house() -> Services:
     """Raises BadSetting, NotReady, Unavailable."""
     settings = Settings.from_env()
     migrate(settings)
-    return build(real_tools(settings))
+    return build(real_ports(settings))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from app.config import BadSetting
+from app.container import Services
 from app.domain.access import Scope
 from app.domain.clock import wire_time
 from app.domain.errors import Refusal
 from app.launch.checks import NotReady
-from app.wiring import House
 
 DAY_MS = 86_400_000
 SCOPES = click.option(
@@ -26,12 +26,12 @@ SCOPES = click.option(
     help="What it may be used for; give it again for another.",
 )
 DAYS = click.option("--days", type=click.IntRange(1, 36_500), help="How long it is good; for ever without it.")
-Services = Callable[[], House]
+GetServices = Callable[[], Services]
 Body = Callable[..., None]
 
 
 def command(name: str) -> Callable[[Body], click.Command]:
-    """Make a command of a function that takes `Services` first; its docstring is the help, a refusal is one line."""
+    """Make a command of a function that takes `GetServices` first; its docstring is the help, a refusal is one line."""
 
     def decorate(body: Body) -> click.Command:
         @wraps(body)

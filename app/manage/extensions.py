@@ -6,32 +6,32 @@ from collections.abc import Iterator
 
 import click
 
-from app.db.roster import Entry
+from app.db.extension_list import ExtensionDetails
 from app.domain.clock import wire_time
-from app.manage.console import Services, command, table
+from app.manage.console import GetServices, command, table
 
 HEAD = ("EXTENSION", "STANDING", "SINCE", "LAST SEEN", "HOLDS", "VERSION", "CAPABILITIES", "NOTE")
 
 
 @command("list-extensions")
 @click.option("--connected", is_flag=True, help="Only those that are connected now.")
-def list_extensions(services: Services, connected: bool) -> None:
+def list_extensions(get_services: GetServices, connected: bool) -> None:
     """List extensions: whether they take work, since when they are here or gone, how many requests they hold."""
-    rows = list(map(_row, services().fleet.all(True if connected else None)))
+    rows = list(map(_row, get_services().fleet.all(True if connected else None)))
     if rows:
         table(HEAD, rows)
     else:
         click.echo("No extension is connected." if connected else "No extension has ever been here.", err=True)
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: ExtensionDetails) -> tuple[str, ...]:
     times = (wire_time(entry.since), wire_time(entry.heard_at))
     holds = f"{entry.held}/{entry.max_concurrent}"
     can = ",".join(entry.capabilities)
     return (entry.id, entry.standing.value, *times, holds, entry.version or "-", can, "; ".join(_notes(entry)))
 
 
-def _notes(entry: Entry) -> Iterator[str]:
+def _notes(entry: ExtensionDetails) -> Iterator[str]:
     if entry.pause is not None:
         yield f"paused until {wire_time(entry.pause.until)}: {entry.pause.reason or ''}"
     if entry.failures:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from app import edges
+from app import network_settings
 from app.config import Settings
 from app.launch.health import local_authority, local_host, scheme
 
@@ -23,7 +23,7 @@ def code(server: str, extension_id: str, token: str) -> str:
 
 def own_address(settings: Settings) -> str:
     """PUBLIC_URL where it is set, else how this machine reaches the service."""
-    near = edges.is_loopback(local_host(settings))
+    near = network_settings.is_loopback(local_host(settings))
     authority = f"localhost:{settings.port}" if near else local_authority(settings, settings.port)
     return settings.public_url or f"{scheme(settings)}://{authority}"
 

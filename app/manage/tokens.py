@@ -8,7 +8,7 @@ import click
 
 from app.domain.access import Role, Scope
 from app.manage import pairing
-from app.manage.console import DAY_MS, DAYS, SCOPES, Services, command, last_use, line, state
+from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, last_use, line, state
 
 MINUTE_MS = 60_000
 
@@ -25,18 +25,18 @@ MINUTE_MS = 60_000
     help="With --pairing: where that browser reaches the service; PUBLIC_URL without it, or this machine.",
 )
 def create_extension_token(
-    services: Services, extension_id: str, days: int | None, paired: bool, server: str | None
+    get_services: GetServices, extension_id: str, days: int | None, paired: bool, server: str | None
 ) -> None:
     """Make a token that lets this extension in, and no other go by its id. The token alone goes to stdout."""
     if server and not paired:
         raise click.UsageError("--server says something with --pairing alone.")
-    house = services()
-    token = house.accounts.create_extension_token(extension_id, days and days * DAY_MS)
+    services = get_services()
+    token = services.accounts.create_extension_token(extension_id, days and days * DAY_MS)
     if not paired:
         click.echo(f"The token {token.id} of the extension {extension_id}. It cannot be shown again:", err=True)
         click.echo(str(token))
         return
-    server = server or pairing.own_address(house.settings)
+    server = server or pairing.own_address(services.settings)
     click.echo(f"The pairing code of the extension {extension_id} (token {token.id}) for {server}.", err=True)
     click.echo("It cannot be shown again:", err=True)
     click.echo(pairing.code(server, extension_id, str(token)))
@@ -44,18 +44,18 @@ def create_extension_token(
 
 @command("list-extension-tokens")
 @click.option("--extension", "extension_id", help="Only this extension's.")
-def list_extension_tokens(services: Services, extension_id: str | None) -> None:
+def list_extension_tokens(get_services: GetServices, extension_id: str | None) -> None:
     """List the tokens of extensions: id, extension, whether it is good, when it was used last."""
-    for token in services().accounts.list_extension_tokens(extension_id):
+    for token in get_services().accounts.list_extension_tokens(extension_id):
         stands = state(live=token.live, revoked=token.revoked_at is not None)
         line(token.id, token.extension_id, stands, last_use(token.last_used_at))
 
 
 @command("revoke-extension-token")
 @click.argument("token_id")
-def revoke_extension_token(services: Services, token_id: str) -> None:
+def revoke_extension_token(get_services: GetServices, token_id: str) -> None:
     """End an extension's token; the socket that came in with it is closed."""
-    services().accounts.revoke_extension_token(token_id)
+    get_services().accounts.revoke_extension_token(token_id)
     click.echo(f"The extension token {token_id} is revoked.")
 
 
@@ -64,20 +64,22 @@ def revoke_extension_token(services: Services, token_id: str) -> None:
 @SCOPES
 @click.option("--extension", is_flag=True, help="For the extension of this id, not for a user.")
 @click.option("--minutes", type=click.IntRange(1, 525_600), help="How long it is good; TOKEN_LIFETIME_MS without it.")
-def issue_token(services: Services, subject: str, scopes: Sequence[str], extension: bool, minutes: int | None) -> None:
+def issue_token(
+    get_services: GetServices, subject: str, scopes: Sequence[str], extension: bool, minutes: int | None
+) -> None:
     """Make a signed token for a user or an extension. The token alone goes to stdout."""
     role = Role.EXTENSION if extension else None
     wanted = map(Scope, scopes)
-    token, seconds, _ = services().accounts.issue_token(subject, role, wanted, minutes and minutes * MINUTE_MS)
+    token, seconds, _ = get_services().accounts.issue_token(subject, role, wanted, minutes and minutes * MINUTE_MS)
     click.echo(f"A token for {subject}, good for {seconds} s:", err=True)
     click.echo(token)
 
 
 @command("revoke-token")
 @click.argument("token")
-def revoke_token(services: Services, token: str) -> None:
+def revoke_token(get_services: GetServices, token: str) -> None:
     """End a signed token, which is given whole or by its jti."""
-    click.echo(f"The token {services().accounts.revoke_token(token)} is revoked.")
+    click.echo(f"The token {get_services().accounts.revoke_token(token)} is revoked.")
 
 
 COMMANDS = (create_extension_token, list_extension_tokens, revoke_extension_token, issue_token, revoke_token)

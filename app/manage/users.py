@@ -8,40 +8,40 @@ import click
 
 from app.domain.access import Role, Scope, scope_text
 from app.domain.clock import wire_time
-from app.manage.console import DAY_MS, DAYS, SCOPES, Services, command, last_use, line, state
+from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, last_use, line, state
 
 
 @command("create-user")
 @click.argument("user")
 @click.option("--operator", is_flag=True, help="One who sees and does everything, with a key of the scope admin.")
-def create_user(services: Services, user: str, operator: bool) -> None:
+def create_user(get_services: GetServices, user: str, operator: bool) -> None:
     """Let there be a user."""
     role = Role.OPERATOR if operator else Role.USER
-    services().accounts.create_user(user, role)
+    get_services().accounts.create_user(user, role)
     click.echo(f"{user} is a user now." if role is Role.USER else f"{user} is an operator now.")
 
 
 @command("list-users")
-def list_users(services: Services) -> None:
+def list_users(get_services: GetServices) -> None:
     """List users: id, role, since when they are disabled, how many good keys they have."""
-    for user in services().accounts.list_users():
+    for user in get_services().accounts.list_users():
         stands = "active" if user.disabled_at is None else f"disabled {wire_time(user.disabled_at)}"
         line(user.id, user.role.value, stands, f"{user.keys} {'key' if user.keys == 1 else 'keys'}")
 
 
 @command("disable-user")
 @click.argument("user")
-def disable_user(services: Services, user: str) -> None:
+def disable_user(get_services: GetServices, user: str) -> None:
     """Refuse all keys and tokens of a user, also those that others have signed. Requests that run go on."""
-    services().accounts.disable_user(user)
+    get_services().accounts.disable_user(user)
     click.echo(f"{user} is disabled.")
 
 
 @command("enable-user")
 @click.argument("user")
-def enable_user(services: Services, user: str) -> None:
+def enable_user(get_services: GetServices, user: str) -> None:
     """Let a disabled user in again, with those keys and tokens that are still good."""
-    services().accounts.enable_user(user)
+    get_services().accounts.enable_user(user)
     click.echo(f"{user} is enabled.")
 
 
@@ -50,27 +50,27 @@ def enable_user(services: Services, user: str) -> None:
 @click.option("--name", help="What it is for, as list-keys shows it.")
 @SCOPES
 @DAYS
-def create_key(services: Services, user: str, name: str | None, scopes: Sequence[str], days: int | None) -> None:
+def create_key(get_services: GetServices, user: str, name: str | None, scopes: Sequence[str], days: int | None) -> None:
     """Make an API key of a user. The key alone goes to stdout."""
-    key = services().accounts.create_key(user, map(Scope, scopes), name, days and days * DAY_MS)
+    key = get_services().accounts.create_key(user, map(Scope, scopes), name, days and days * DAY_MS)
     click.echo(f"The key {key.id} of {user}. It cannot be shown again:", err=True)
     click.echo(str(key))
 
 
 @command("list-keys")
 @click.option("--user", help="Only this user's.")
-def list_keys(services: Services, user: str | None) -> None:
+def list_keys(get_services: GetServices, user: str | None) -> None:
     """List keys: id, user, scopes, whether it is good, when it was used last, its name."""
-    for key in services().accounts.list_keys(user):
+    for key in get_services().accounts.list_keys(user):
         stands = state(live=key.live, revoked=key.revoked_at is not None, disabled=key.disabled)
         line(key.id, key.user_id, scope_text(key.scopes), stands, last_use(key.last_used_at), key.name or "")
 
 
 @command("revoke-key")
 @click.argument("key_id")
-def revoke_key(services: Services, key_id: str) -> None:
+def revoke_key(get_services: GetServices, key_id: str) -> None:
     """End a key, and every token that was made from it."""
-    services().accounts.revoke_key(key_id)
+    get_services().accounts.revoke_key(key_id)
     click.echo(f"The key {key_id} is revoked.")
 
 

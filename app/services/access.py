@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from sqlalchemy import Table
 
 from app import logs
-from app.db import notes, people
-from app.db.people import ExtensionToken, Key
-from app.db.people_tables import api_keys, extension_tokens
+from app.db import credentials, service_state
+from app.db.credential_tables import api_keys, extension_tokens
+from app.db.credentials import ExtensionToken, Key
 from app.domain.access import Kind, Proof, Role, Secret, digest, scope_text
 from app.domain.errors import Forbidden, Unauthorized, Unavailable
-from app.services.endings import Endings
-from app.services.tools import Tools
+from app.services.ports import Ports
+from app.services.revocation import RevocationWatcher
 
 REMEMBERED_S = 1.0
 REMEMBERED = 10_000
@@ -32,17 +32,17 @@ log = logs.get(__name__)
 class Access:
     """Decides who is let in."""
 
-    def __init__(self, tools: Tools, remembered_s: float = REMEMBERED_S) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports, remembered_s: float = REMEMBERED_S) -> None:
+        self.ports = ports
         # Who was let in rests on what was found, and each is remembered for half of the time.
         self._memory, self._let_in = _Memory(remembered_s / 2), _Memory(remembered_s / 2)
-        self.endings = Endings(tools.database)
+        self.revocations = RevocationWatcher(ports.database)
         self._signing_key: bytes | None = None
 
     @property
     def required(self) -> bool:
         """True where everybody has to show who they are."""
-        return self.tools.settings.auth_required
+        return self.ports.settings.auth_required
 
     def authenticate(self, bearer: str) -> Proof:
         """Whose key or token this is, where it is good. Raises Unauthorized, Unavailable.
@@ -68,7 +68,7 @@ class Access:
             return proof
         if self.required:
             raise Unauthorized("authenticate.token is missing: the operator makes one for each extension.")
-        if self.tools.database.read(lambda c: people.is_claimed(c, extension_id)):
+        if self.ports.database.read(lambda c: credentials.is_claimed(c, extension_id)):
             raise Unauthorized("This extensionId has a token: send it as authenticate.token.")
         return None
 
@@ -83,13 +83,13 @@ class Access:
     ) -> tuple[str, int, str]:
         """A new token: it, its seconds, its scope. One that is made for a key ends no later than that key does."""
         signing = self.signing_key()
-        now = self.tools.database.write(lambda tx: tx.now)
-        ends = now + (lifetime_ms or self.tools.settings.token_lifetime_ms)
+        now = self.ports.database.write(lambda tx: tx.now)
+        ends = now + (lifetime_ms or self.ports.settings.token_lifetime_ms)
         if key is not None and key.expires_at is not None:
             ends = min(ends, key.expires_at)
-        jti, key_id = self.tools.chance.token(), key.id if key is not None else None
+        jti, key_id = self.ports.randomness.token(), key.id if key is not None else None
         proof = Proof(Kind.TOKEN, jti, subject, role, frozenset(), ends, key_id)
-        return self.tools.tokens.issue(proof, scope, now // 1000, signing), max(1, (ends - now) // 1000), scope
+        return self.ports.tokens.issue(proof, scope, now // 1000, signing), max(1, (ends - now) // 1000), scope
 
     def revoke(self, proof: Proof) -> None:
         """The token that was shown is no longer good. Raises Forbidden for what is none."""
@@ -99,7 +99,7 @@ class Access:
 
     def revoke_token(self, jti: str, expires_at: int) -> None:
         """The token of that `jti` is no longer good; `expires_at` (ms) says how long that must be remembered."""
-        self.tools.database.write(lambda tx: people.revoke_token(tx, jti, expires_at))
+        self.ports.database.write(lambda tx: credentials.revoke_token(tx, jti, expires_at))
         self.forget()
 
     def forget(self) -> None:
@@ -109,17 +109,17 @@ class Access:
 
     def signing_key(self) -> bytes:
         """What our tokens are signed with: JWT_SECRET, or a key that was made once and is kept in the database."""
-        if self.tools.settings.jwt_secret:
-            return self.tools.settings.jwt_secret.encode()
+        if self.ports.settings.jwt_secret:
+            return self.ports.settings.jwt_secret.encode()
         if self._signing_key is None:
-            fresh = self.tools.chance.bytes(32)
-            self._signing_key = self.tools.database.write(lambda tx: notes.secret(tx, "tokens", fresh))
+            fresh = self.ports.randomness.bytes(32)
+            self._signing_key = self.ports.database.write(lambda tx: service_state.secret(tx, "tokens", fresh))
         return self._signing_key
 
     def _found_good(self, bearer: str) -> Proof:
         secret = Secret.read(bearer)
         if secret is None:
-            proof = self.tools.tokens.read(bearer, self.signing_key())
+            proof = self.ports.tokens.read(bearer, self.signing_key())
             self._check_not_revoked(proof)
             self._check_user(proof)
             return proof
@@ -170,21 +170,21 @@ class Access:
         if not self._memory.first_use((kind, row_id)):
             return
         try:
-            self.tools.database.write(lambda tx: people.used(tx, table, row_id))
+            self.ports.database.write(lambda tx: credentials.used(tx, table, row_id))
         except Unavailable:
             log.warning("The use of a key was not noted", action="access.unnoted", key_id=row_id)
 
     def _read_key(self, key_id: str) -> Key | None:
-        return self.tools.database.ask(lambda c: people.key(c, key_id))
+        return self.ports.database.ask(lambda c: credentials.key(c, key_id))
 
     def _read_extension_token(self, token_id: str) -> ExtensionToken | None:
-        return self.tools.database.read(lambda c: people.extension_token(c, token_id))
+        return self.ports.database.read(lambda c: credentials.extension_token(c, token_id))
 
     def _is_disabled(self, user_id: str) -> bool:
-        return self.tools.database.ask(lambda c: people.is_disabled(c, user_id))
+        return self.ports.database.ask(lambda c: credentials.is_disabled(c, user_id))
 
     def _is_revoked(self, jti: str) -> bool:
-        return self.tools.database.ask(lambda c: people.is_revoked(c, jti))
+        return self.ports.database.ask(lambda c: credentials.is_revoked(c, jti))
 
 
 def _shown(bearer: str) -> Name:
@@ -234,10 +234,10 @@ class _Memory:
     def first_use(self, name: Name) -> bool:
         """True once a minute for each name."""
         now = time.monotonic()
-        if now - self._used.get(name, float("-inf")) < people.USED_EVERY_MS / 1000:
+        if now - self._used.get(name, float("-inf")) < credentials.USED_EVERY_MS / 1000:
             return False  # as it is nearly always, so it is looked at before the lock is taken, too
         with self._lock:
-            if now - self._used.get(name, float("-inf")) < people.USED_EVERY_MS / 1000:
+            if now - self._used.get(name, float("-inf")) < credentials.USED_EVERY_MS / 1000:
                 return False
             self._keep(self._used, name, now)
             return True

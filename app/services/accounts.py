@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 from sqlalchemy import Table
 
-from app.db import people
+from app.db import credentials
+from app.db.credential_tables import api_keys, extension_tokens
+from app.db.credentials import ExtensionToken, Key, User
 from app.db.engine import Transaction
-from app.db.people import ExtensionToken, Key, User
-from app.db.people_tables import api_keys, extension_tokens
 from app.domain import messages, orders
 from app.domain.access import JTI, Role, Scope, Secret, scope_text
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized, Unavailable
 from app.services.access import Access
-from app.services.tools import Tools
+from app.services.ports import Ports
 
 ID_BYTES = 8
 SECRET_BYTES = 32
@@ -25,8 +25,8 @@ FOR_EVER = 2**53
 class Accounts:
     """Makes and ends what others come in with."""
 
-    def __init__(self, tools: Tools, access: Access) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports, access: Access) -> None:
+        self.ports = ports
         self.access = access
 
     def create_user(self, user_id: str, role: Role) -> None:
@@ -35,12 +35,12 @@ class Accounts:
             raise InvalidRequest(
                 "A user has 1 to 128 letters, digits and . _ : @ + | = - and is a user or an operator."
             )
-        if not self.tools.database.write(lambda tx: people.add_user(tx, user_id, role)):
+        if not self.ports.database.write(lambda tx: credentials.add_user(tx, user_id, role)):
             raise InvalidRequest(f"There is a user {user_id} already.")
 
     def list_users(self) -> list[User]:
         """Every user, in the order of their ids."""
-        return self.tools.database.read(people.all_users)
+        return self.ports.database.read(credentials.all_users)
 
     def disable_user(self, user_id: str) -> None:
         """Refuse the user's keys and tokens, also those that others sign; requests that run go on. Raises NotFound.
@@ -49,17 +49,17 @@ class Accounts:
         """
 
         def work(tx: Transaction) -> None:
-            known = people.role_of(tx.connection, user_id) is not None
-            if not known and (self.tools.settings.jwks_url is None or not orders.USER.fullmatch(user_id)):
+            known = credentials.role_of(tx.connection, user_id) is not None
+            if not known and (self.ports.settings.jwks_url is None or not orders.USER.fullmatch(user_id)):
                 raise NotFound(f"There is no user {user_id}.")
-            people.disable(tx, user_id)
+            credentials.disable(tx, user_id)
 
-        self.tools.database.write(work)
+        self.ports.database.write(work)
         self.access.forget()
 
     def enable_user(self, user_id: str) -> None:
         """Let the user in again with what is still good. Raises NotFound."""
-        if not self.tools.database.write(lambda tx: people.enable(tx, user_id)):
+        if not self.ports.database.write(lambda tx: credentials.enable(tx, user_id)):
             raise NotFound(f"There is no user {user_id}.")
         self.access.forget()
 
@@ -75,19 +75,19 @@ class Accounts:
         secret = self._fresh(Secret.KEY)
 
         def work(tx: Transaction) -> None:
-            role = people.role_of(tx.connection, user_id)
+            role = credentials.role_of(tx.connection, user_id)
             if role is None:
                 raise NotFound(f"There is no user {user_id}: make it first.")
             if Scope.ADMIN in wanted and role is not Role.OPERATOR:
                 raise InvalidRequest(f"{user_id} is no operator: the scope admin is for operators.")
-            people.add_key(tx, secret.id, secret.digest, user_id, wanted, name, _end(tx, lifetime_ms))
+            credentials.add_key(tx, secret.id, secret.digest, user_id, wanted, name, _end(tx, lifetime_ms))
 
-        self.tools.database.write(work)
+        self.ports.database.write(work)
         return secret
 
     def list_keys(self, user_id: str | None = None) -> list[Key]:
         """The keys of a user, or all; oldest first."""
-        return self.tools.database.read(lambda c: people.keys(c, user_id=user_id))
+        return self.ports.database.read(lambda c: credentials.keys(c, user_id=user_id))
 
     def revoke_key(self, key_id: str) -> None:
         """End the key, and every token that was made from it. Raises NotFound."""
@@ -98,14 +98,16 @@ class Accounts:
         if not messages.ID.fullmatch(extension_id):
             raise InvalidRequest("An extensionId has 1 to 128 letters, digits and . _ : @ -.")
         secret = self._fresh(Secret.EXTENSION)
-        self.tools.database.write(
-            lambda tx: people.add_extension_token(tx, secret.id, secret.digest, extension_id, _end(tx, lifetime_ms))
+        self.ports.database.write(
+            lambda tx: credentials.add_extension_token(
+                tx, secret.id, secret.digest, extension_id, _end(tx, lifetime_ms)
+            )
         )
         return secret
 
     def list_extension_tokens(self, extension_id: str | None = None) -> list[ExtensionToken]:
         """The tokens of an extension, or all; oldest first."""
-        return self.tools.database.read(lambda c: people.tokens_of(c, extension_id))
+        return self.ports.database.read(lambda c: credentials.tokens_of(c, extension_id))
 
     def revoke_extension_token(self, token_id: str) -> None:
         """End the token; a socket that came in with it is closed within seconds. Raises NotFound."""
@@ -118,7 +120,7 @@ class Accounts:
 
         Without a role it is the user's own. Raises InvalidRequest, NotFound.
         """
-        known = self.tools.database.read(lambda c: people.role_of(c, subject))
+        known = self.ports.database.read(lambda c: credentials.role_of(c, subject))
         if role is None and known is None:
             raise NotFound(f"There is no user {subject}: make it first.")
         role = role or known or Role.USER
@@ -138,7 +140,7 @@ class Accounts:
         """
         if Secret.read(shown) is not None:
             raise InvalidRequest("That is a key, or an extension's token: they are revoked by the id in their middle.")
-        jti = self.tools.tokens.name(shown) or shown
+        jti = self.ports.tokens.name(shown) or shown
         if not JTI.fullmatch(jti):
             raise InvalidRequest("That is neither a token nor the jti of one.")
         self.access.revoke_token(jti, self._end_of(shown) or FOR_EVER)
@@ -146,15 +148,17 @@ class Accounts:
 
     def _end_of(self, token: str) -> int | None:
         try:
-            return self.tools.tokens.read(token, self.access.signing_key()).expires_at
+            return self.ports.tokens.read(token, self.access.signing_key()).expires_at
         except (Unauthorized, Unavailable):
             return None
 
     def _fresh(self, prefix: str) -> Secret:
-        return Secret(prefix, self.tools.chance.bytes(ID_BYTES).hex(), self.tools.chance.bytes(SECRET_BYTES).hex())
+        return Secret(
+            prefix, self.ports.randomness.bytes(ID_BYTES).hex(), self.ports.randomness.bytes(SECRET_BYTES).hex()
+        )
 
     def _revoke(self, table: Table, row_id: str, what: str) -> None:
-        if not self.tools.database.write(lambda tx: people.revoke(tx, table, row_id)):
+        if not self.ports.database.write(lambda tx: credentials.revoke(tx, table, row_id)):
             raise NotFound(f"There is no {what} of the id {row_id}.")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.db import jobs
 from app.domain.errors import Unavailable
 from app.domain.images import PictureError
-from app.services.tools import Tools
+from app.services.ports import Ports
 
 LOOK_EVERY_S = 1.0
 # Looking how long the line is takes longer the longer it is: it is to take a hundredth of the time, and no more.
@@ -29,8 +29,8 @@ class Admission:
     """Decides whether new requests are taken. It looks once a second at most, and at the line less often where that takes long,
     or where it cannot be full yet."""
 
-    def __init__(self, tools: Tools, look_every_s: float = LOOK_EVERY_S) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports, look_every_s: float = LOOK_EVERY_S) -> None:
+        self.ports = ports
         self._look_every_s = look_every_s
         self._look_at = self._line_at = float("-inf")
         self._closed: Closed | None = None
@@ -50,16 +50,16 @@ class Admission:
 
     def _disk(self) -> Closed | None:
         try:
-            free = self.tools.store.free_bytes()
+            free = self.ports.store.free_bytes()
         except PictureError as error:
             return Closed(str(error), 60)
-        if free < self.tools.settings.min_free_disk_bytes:
+        if free < self.ports.settings.min_free_disk_bytes:
             return Closed("The disk for pictures is nearly full; nothing new is taken until it has room.", 60)
         return None
 
     def _measure_line(self, begun: float) -> None:
-        most = self.tools.settings.max_waiting
-        waiting = self.tools.database.read(lambda c: jobs.count_waiting(c, most))
+        most = self.ports.settings.max_waiting
+        waiting = self.ports.database.read(lambda c: jobs.count_waiting(c, most))
         self._full = Closed(f"{most} requests wait already; try again later.", 30) if waiting >= most else None
         took_s = time.monotonic() - begun
         pause_s = max((most - waiting) / FASTEST, min(TIMES_AS_LONG * took_s, SELDOM * self._look_every_s))

@@ -5,31 +5,31 @@ from __future__ import annotations
 from functools import partial
 
 from app.db import jobs
+from app.db.compare_and_set import NOW
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.db.moving import NOW
 from app.domain.errors import AlreadyFinished, NotFound
 from app.domain.events import ImageGenerationCancelledEvent
 from app.domain.states import Status, Step
 from app.services import steps
-from app.services.holders import tell_to_stop
+from app.services.extension_messages import tell_to_stop
+from app.services.ports import Ports
 from app.services.requeueing import NOBODY_HOLDS
-from app.services.tools import Tools
-from app.services.waking import wake_if_anyone_waits
+from app.services.wakeups import wake_if_anyone_waits
 
 
 class Cancellation:
     """Cancels requests."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
 
     def cancel(self, request_id: str, owner: str | None = None) -> Job:
         """End the request as cancelled; one that is cancelled already stays so. Raises NotFound, AlreadyFinished.
 
         Where an `owner` is given, nobody else's is found.
         """
-        return self.tools.database.write(lambda tx: self._cancel(tx, request_id, owner))
+        return self.ports.database.write(lambda tx: self._cancel(tx, request_id, owner))
 
     def _cancel(self, tx: Transaction, request_id: str, owner: str | None) -> Job:
         job = jobs.find_to_change(tx, request_id)
@@ -37,7 +37,7 @@ class Cancellation:
             raise NotFound(f"No request has the id {request_id}.")
         holder = job.holder if job.status is Status.PROCESSING else None
         done = steps.take(
-            self.tools,
+            self.ports,
             tx,
             Step.CANCEL,
             job.id,
@@ -49,8 +49,8 @@ class Cancellation:
         if done is None:
             return self._final(job)
         if holder is not None:
-            tell_to_stop(self.tools, tx, job)
-            tx.after_commit(partial(wake_if_anyone_waits, self.tools))
+            tell_to_stop(self.ports, tx, job)
+            tx.after_commit(partial(wake_if_anyone_waits, self.ports))
         return done
 
     @staticmethod

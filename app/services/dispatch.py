@@ -9,11 +9,11 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from app.db import fleet, jobs, line, slots
+from app.db import fleet, jobs, queue, slots
+from app.db.compare_and_set import NOW, FromNow
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.db.line import Waiting
-from app.db.moving import NOW, In
+from app.db.queue import Waiting
 from app.domain import messages, policy
 from app.domain.clock import wire_time
 from app.domain.errors import NO_EXTENSION
@@ -22,8 +22,8 @@ from app.domain.policy import Candidate
 from app.domain.states import Step
 from app.domain.tokens import UploadGrant
 from app.services import steps
+from app.services.ports import Ports
 from app.services.requeueing import Requeueing
-from app.services.tools import Tools
 from app.services.upload_key import UploadKey
 
 BATCH = 100
@@ -49,10 +49,10 @@ class Seen:
 class Dispatch:
     """Gives waiting jobs to free extensions."""
 
-    def __init__(self, tools: Tools, requeueing: Requeueing) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports, requeueing: Requeueing) -> None:
+        self.ports = ports
         self.requeueing = requeueing
-        self._upload_key = UploadKey(tools)
+        self._upload_key = UploadKey(ports)
 
     def assign_waiting(self) -> int:
         """Assign until nobody waits or nobody is free; returns how many jobs were given out.
@@ -62,13 +62,13 @@ class Dispatch:
         total = passed_over = 0
         ends = time.monotonic() + BUSY_S
         while True:
-            seen = self.tools.database.read(partial(_look, passed_over))
+            seen = self.ports.database.read(partial(_look, passed_over))
             heard = self._assign(_matched(seen))
             total += len(heard)
             if not seen.free or (seen.everything and len(heard) == len(seen.waiting) and all(heard)):
                 return total  # whoever comes now, to wait or to work, brings a wake along
             if time.monotonic() >= ends:
-                self.tools.tasks.assign()
+                self.ports.tasks.assign()
                 return total
             # where none of these can do what waits, those behind them perhaps can
             passed_over = 0 if heard else passed_over + BATCH
@@ -76,9 +76,9 @@ class Dispatch:
     def look_soon(self, tx: Transaction) -> Callable[[], Seen]:
         """Some free extensions and the first in the line, asked along with what is asked next; returns how to get them. Nobody,
         where no extension has its socket in this process."""
-        if self.tools.bus.here is None:
+        if self.ports.bus.here is None:
             return Seen
-        free, ahead = slots.free_soon(tx.connection, NEAR), line.first_soon(tx.connection, AHEAD)
+        free, ahead = slots.free_soon(tx.connection, NEAR), queue.first_soon(tx.connection, AHEAD)
         return lambda: Seen(free(), ahead())
 
     def assign_new(self, tx: Transaction, job: Job, seen: Seen) -> bool:
@@ -88,9 +88,9 @@ class Dispatch:
         Nobody is waited for: neither whoever gives something to the same extension, nor Redis.
         """
         new = Waiting(job.id, job.model, job.attempt, job.avoid, job.place)
-        first = line.in_order([*seen.waiting, new])[:AHEAD]
+        first = queue.in_order([*seen.waiting, new])[:AHEAD]
         matches = _matched(Seen(seen.free, first))
-        its = [match for match in matches if match[0] is new and match[1].hub_id == self.tools.bus.here]
+        its = [match for match in matches if match[0] is new and match[1].hub_id == self.ports.bus.here]
         return bool(its) and self._assign_some(its, [], tx, new=True)
 
     def not_delivered(self, request_id: str, lease: str) -> None:
@@ -103,13 +103,13 @@ class Dispatch:
                 if self.requeueing.give_back(tx, job, NO_EXTENSION, reason, strike=False) is not None:
                     fleet.rest(tx, job.connection_id, UNREACHABLE_MS, reason)
 
-        self.tools.database.write(work)
+        self.ports.database.write(work)
 
     def _assign(self, matches: Sequence[Match]) -> list[bool]:
         """Of each job that was given out, whether its offer was heard."""
         heard: list[bool] = []
         for begin in range(0, len(matches), AT_ONCE):
-            self.tools.database.write(partial(self._assign_some, matches[begin : begin + AT_ONCE], heard))
+            self.ports.database.write(partial(self._assign_some, matches[begin : begin + AT_ONCE], heard))
         return heard
 
     def _assign_some(self, matches: Sequence[Match], heard: list[bool], tx: Transaction, *, new: bool = False) -> bool:
@@ -126,10 +126,10 @@ class Dispatch:
     def _assign_one(self, waiting: Waiting, chosen: Candidate, tx: Transaction, *, new: bool) -> Job | None:
         if not slots.take(tx, chosen, patient=not new):
             return None
-        settings = self.tools.settings
+        settings = self.ports.settings
         attempt = waiting.attempt + 1
         taken = steps.take(
-            self.tools,
+            self.ports,
             tx,
             Step.ASSIGN,
             waiting.id,
@@ -137,10 +137,10 @@ class Dispatch:
             event=ImageGenerationAssignedEvent(chosen.extension_id, attempt),
             holder=chosen.extension_id,
             connection_id=chosen.connection_id,
-            lease=self.tools.chance.token(),
-            lease_until=In(settings.offer_timeout_ms),
+            lease=self.ports.randomness.token(),
+            lease_until=FromNow(settings.offer_timeout_ms),
             attempt=attempt,
-            attempt_until=In(settings.request_max_ms),
+            attempt_until=FromNow(settings.request_max_ms),
             handed_over=False,
             started_at=NOW,
             watched=not new,  # nobody knows its id yet
@@ -150,7 +150,7 @@ class Dispatch:
         return taken
 
     def _hand_over(self, job: Job, key: bytes, hub_id: str) -> bool:
-        heard = self.tools.bus.offer(
+        heard = self.ports.bus.offer(
             hub_id,
             {
                 "do": "offer",
@@ -178,7 +178,7 @@ class Dispatch:
         )
 
     def _upload(self, job: Job, key: bytes) -> dict[str, object]:
-        settings = self.tools.settings
+        settings = self.ports.settings
         expires_at = job.attempt_until or job.updated_at
         grant = UploadGrant(job.id, job.attempt, expires_at)
         # without a public address, the hub puts the address before it under which the extension reached it
@@ -194,7 +194,7 @@ class Dispatch:
 
 def _look(passed_over: int, connection: Connection) -> Seen:
     """The free extensions after the first `passed_over`, and those who wait for any of them."""
-    looked = line.first_soon(connection, AHEAD)
+    looked = queue.first_soon(connection, AHEAD)
     free, ahead = slots.free(connection, BATCH, passed_over), looked()
     if not (free and ahead):
         return Seen()
@@ -202,7 +202,7 @@ def _look(passed_over: int, connection: Connection) -> Seen:
     models = _models(free)
     waiting = [each for each in ahead if models is None or each.model in models][:most]
     if len(waiting) < most and len(ahead) == AHEAD:  # more of them may stand behind these
-        waiting = line.first(connection, most) if models is None else line.first_of(connection, sorted(models), most)
+        waiting = queue.first(connection, most) if models is None else queue.first_of(connection, sorted(models), most)
     # Where all of these are given out, either nobody waits any more for those who are free, or nobody is free any more.
     return Seen(free, waiting, everything=len(free) < BATCH and len(waiting) < BATCH)
 

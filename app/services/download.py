@@ -17,10 +17,10 @@ from typing import Any
 from app import logs
 from app.config import Settings
 from app.db import images, jobs
+from app.db.compare_and_set import NOW, FromNow
 from app.db.engine import Transaction
 from app.db.images import StoredImage
 from app.db.jobs import Job
-from app.db.moving import NOW, In
 from app.domain import policy
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.events import ImageGeneratedEvent
@@ -28,11 +28,11 @@ from app.domain.images import ImageLimits, Picture, PictureError, file_name
 from app.domain.states import Step
 from app.domain.tokens import UploadPlace
 from app.services import steps
+from app.services.extension_messages import tell, tell_to_stop
 from app.services.generation import IMAGES_PATH, confirmation
-from app.services.holders import tell, tell_to_stop
+from app.services.ports import Ports
 from app.services.requeueing import Requeueing
 from app.services.sources import Sources
-from app.services.tools import Tools
 from app.services.uploads import discard
 
 JUDGING_MS = 10_000  # a picture of 40 million pixels takes 2 s to decode and pack where nothing else runs
@@ -77,10 +77,10 @@ def longest_ms(settings: Settings, count: int) -> int:
 class Download:
     """Carries out downloads."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.tools = tools
-        self.requeueing = Requeueing(tools)
-        self.sources = Sources(tools)
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
+        self.requeueing = Requeueing(ports)
+        self.sources = Sources(ports)
 
     def run(self) -> None:
         """Fetch and keep the pictures of whatever is due and nobody else is at, one request after the other.
@@ -90,15 +90,15 @@ class Download:
         again by itself.
         """
         ends, others_woken = time.monotonic() + TURN_S, False
-        claim = self.tools.database.write(self._claim)
+        claim = self.ports.database.write(self._claim)
         while claim is not None:
             if claim.more_are_due and not others_woken:
-                self.tools.tasks.download()
+                self.ports.tasks.download()
                 others_woken = True
             with logs.about(claim.job.correlation_id):
                 claim = self._bring_home(claim, partial(self._claim, before_s=ends))
         if time.monotonic() >= ends:
-            self.tools.tasks.download()
+            self.ports.tasks.download()
 
     def _claim(self, tx: Transaction, before_s: float = math.inf) -> Claim | None:
         """Take the first download that is due; None where none is, and by our clock (s) after `before_s`."""
@@ -108,7 +108,7 @@ class Download:
         job, more_are_due = due
         count = len(job.sources or ())
         claimed = steps.take(
-            self.tools,
+            self.ports,
             tx,
             Step.FETCH,
             job.id,
@@ -116,9 +116,9 @@ class Download:
                 "due_at": job.due_at,
                 "download_attempt": job.download_attempt,
             },  # as it was found, whatever the clock says
-            lease=self.tools.chance.token(),
+            lease=self.ports.randomness.token(),
             download_attempt=job.download_attempt + 1,
-            due_at=In(longest_ms(self.tools.settings, count)),
+            due_at=FromNow(longest_ms(self.ports.settings, count)),
         )
         if claimed is None:
             return None
@@ -129,14 +129,14 @@ class Download:
 
     def _bring_home(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
         """Returns what is to be brought home next."""
-        tries = self.tools.settings.max_download_attempts
+        tries = self.ports.settings.max_download_attempts
         try:
             if claim.job.download_attempt > tries:  # nobody lived to say what went wrong
                 raise PictureError(f"The download was begun {tries} times and never came to an end.")
             return self._carry_out(claim, claim_next)
         except (PictureError, OSError) as error:
             self._failed(claim.job, error)
-        return self.tools.database.write(claim_next)
+        return self.ports.database.write(claim_next)
 
     def _carry_out(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
         job = claim.job
@@ -145,16 +145,16 @@ class Download:
         with contextlib.ExitStack() as files:
             made = [self._make(job, url, files) for url in job.sources]
             left, after = self._keep(claim, made, claim_next)
-        discard(self.tools, left)
+        discard(self.ports, left)
         return after
 
     def _make(self, job: Job, url: str, files: contextlib.ExitStack) -> Made:
-        settings = self.tools.settings
-        staged = files.enter_context(self.tools.store.stage())
+        settings = self.ports.settings
+        staged = files.enter_context(self.ports.store.stage())
         with self.sources.opened(job, url) as source:
-            self.tools.scanner.scan(source)  # before any decoder sees it
+            self.ports.scanner.scan(source)  # before any decoder sees it
             limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-            return Made(url, staged, self.tools.studio(source, staged.file, limits))
+            return Made(url, staged, self.ports.validator(source, staged.file, limits))
 
     def _keep(
         self, claim: Claim, made: Sequence[Made], claim_next: ClaimNext
@@ -162,7 +162,7 @@ class Download:
         """Returns the uploads that are of no use any more, and what was claimed next, by the same commit."""
         try:
             for each, name in zip(made, claim.names, strict=True):
-                self.tools.store.publish(each.staged, name)
+                self.ports.store.publish(each.staged, name)
         except (PictureError, OSError):
             self._remove(claim.names)
             raise
@@ -172,10 +172,10 @@ class Download:
 
         try:
             # Whatever else is raised here removes nothing: nobody knows then whether the commit was made.
-            left, after = self.tools.database.write(work)
+            left, after = self.ports.database.write(work)
         except NotOurs:
             self._remove(claim.names)
-            return (), self.tools.database.write(claim_next)
+            return (), self.ports.database.write(claim_next)
         return left(), after
 
     def _complete(
@@ -184,7 +184,7 @@ class Download:
         """Returns how to get, after the commit, the uploads that are of no use any more. Raises NotOurs."""
         kept = images.keep_intended(tx, names)
         completed = steps.take(
-            self.tools,
+            self.ports,
             tx,
             Step.STORE,
             job.id,
@@ -199,7 +199,7 @@ class Download:
             raise NotOurs
         stored = self._rows(made, names)
         images.add(tx, job.id, stored)
-        tell(self.tools, tx, completed.holder, confirmation(completed, stored))
+        tell(self.ports, tx, completed.holder, confirmation(completed, stored))
         return images.uploads_of_soon(tx.connection, job.id)
 
     def _rows(self, made: Sequence[Made], names: Sequence[str]) -> list[StoredImage]:
@@ -221,30 +221,30 @@ class Download:
         retryable = error.retryable if isinstance(error, PictureError) else True
         wait_ms = error.retry_after_ms if isinstance(error, PictureError) else None
         log.warning("A download failed", action="download.failed", request_id=job.id, problem=sentence)
-        if retryable and job.download_attempt < self.tools.settings.max_download_attempts:
-            self.tools.database.write(lambda tx: self._put_off(tx, job, wait_ms or 0))
+        if retryable and job.download_attempt < self.ports.settings.max_download_attempts:
+            self.ports.database.write(lambda tx: self._put_off(tx, job, wait_ms or 0))
         else:
             self._fail(job, sentence)
 
     def _put_off(self, tx: Transaction, job: Job, wait_ms: int) -> None:
-        pause_ms = max(wait_ms, policy.backoff_ms(job.download_attempt, self.tools.chance.jitter()))
+        pause_ms = max(wait_ms, policy.backoff_ms(job.download_attempt, self.ports.randomness.jitter()))
         mine = {"lease": job.lease}
-        steps.take(self.tools, tx, Step.FETCH, job.id, mine, lease=None, due_at=In(pause_ms))
+        steps.take(self.ports, tx, Step.FETCH, job.id, mine, lease=None, due_at=FromNow(pause_ms))
 
     def _fail(self, job: Job, sentence: str) -> None:
         def work(tx: Transaction) -> bool:
             mine = {"lease": job.lease}
             if self.requeueing.fail(tx, job, DOWNLOAD_FAILED, sentence, mine) is None:
                 return False
-            tell_to_stop(self.tools, tx, job)
+            tell_to_stop(self.ports, tx, job)
             return True
 
-        if self.tools.database.write(work):
-            discard(self.tools, self.tools.database.read(lambda c: images.uploads_of(c, job.id)))
+        if self.ports.database.write(work):
+            discard(self.ports, self.ports.database.read(lambda c: images.uploads_of(c, job.id)))
 
     def _remove(self, names: Sequence[str]) -> None:
         """What cannot be removed now stays written down for the next sweep."""
         with contextlib.suppress(PictureError):
             for name in names:
-                self.tools.store.delete(name)
-            self.tools.database.write(lambda tx: images.forget_intended(tx, names))
+                self.ports.store.delete(name)
+            self.ports.database.write(lambda tx: images.forget_intended(tx, names))

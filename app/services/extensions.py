@@ -14,10 +14,10 @@ from app.db.jobs import Job
 from app.domain.errors import GENERATION_FAILED
 from app.domain.messages import Authenticate, Heartbeat
 from app.services.generation import Holder
-from app.services.heard import Heard
+from app.services.last_seen import LastSeen
+from app.services.ports import Ports
 from app.services.requeueing import Requeueing
-from app.services.tools import Tools
-from app.services.waking import wake_if_anyone_waits
+from app.services.wakeups import wake_if_anyone_waits
 
 SETTLED_MS = 5_000  # an extension's script may hear of an offer later than its browser answered the ping behind it
 BATCH = 200  # rows a commit: nobody waits long for any of them
@@ -33,10 +33,10 @@ class Welcome:
 class Extensions:
     """Knows the fleet's comings and goings."""
 
-    def __init__(self, tools: Tools, requeueing: Requeueing) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports, requeueing: Requeueing) -> None:
+        self.ports = ports
         self.requeueing = requeueing
-        self._heard = Heard()
+        self._heard = LastSeen()
 
     def connected(
         self,
@@ -60,10 +60,10 @@ class Extensions:
                 tx.after_commit(lambda: self._replace(before))
             held = self._resume(tx, hello, socket)
             slots.recount(tx, hello.extension_id)
-            tx.after_commit(partial(wake_if_anyone_waits, self.tools))
+            tx.after_commit(partial(wake_if_anyone_waits, self.ports))
             return Welcome(tuple(held))
 
-        return self.tools.database.write(work)
+        return self.ports.database.write(work)
 
     def heard(self, holder: Holder, beat: Heartbeat) -> bool:
         """A heartbeat: the extension lives, takes work or not, and works on what it says it works on.
@@ -72,21 +72,21 @@ class Extensions:
         say nothing new; of ten thousand extensions a commit each would be hundreds a second, so they cost a question.
         """
         extension_id, connection_id = holder.extension_id, holder.connection_id
-        known = self.tools.database.ask(lambda c: fleet.known(c, extension_id, connection_id))
+        known = self.ports.database.ask(lambda c: fleet.known(c, extension_id, connection_id))
         if known is None:
             return False
         if known.has_work or known.available != beat.available:
             return self._take_news(holder, beat)
         self._heard.note(connection_id)
         if beat.available and known.anyone_waits:
-            self.tools.tasks.assign()
+            self.ports.tasks.assign()
         return True
 
     def show_heard(self) -> None:
         """Write down when those were heard whose heartbeats said nothing new. What is lost on the way, the next ones say again."""
         noted = self._heard.take()
         for begin in range(0, len(noted), BATCH):
-            self.tools.database.write(partial(_were_heard, noted[begin : begin + BATCH]))
+            self.ports.database.write(partial(_were_heard, noted[begin : begin + BATCH]))
 
     def disconnected(self, connection_id: str) -> None:
         """The socket is gone: what it held is kept for RECONNECT_GRACE_MS."""
@@ -94,26 +94,26 @@ class Extensions:
 
         def work(tx: Transaction) -> None:
             if fleet.disconnect(tx, connection_id):
-                leases.shorten(tx, [connection_id], tx.now + self.tools.settings.reconnect_grace_ms)
+                leases.shorten(tx, [connection_id], tx.now + self.ports.settings.reconnect_grace_ms)
 
-        self.tools.database.write(work)
+        self.ports.database.write(work)
 
     def hub_lives(self, hub_id: str) -> bool:
         """This web process is there; False where it was not known, because it is new or had been given up."""
-        return self.tools.database.write(lambda tx: fleet.hub_seen(tx, hub_id))
+        return self.ports.database.write(lambda tx: fleet.hub_seen(tx, hub_id))
 
     def hub_leaves(self, hub_id: str) -> None:
         """This web process ends: its sockets are gone, what came over them is kept for a short absence."""
 
         def work(tx: Transaction) -> None:
             lost = fleet.forget_hub(tx, hub_id)
-            leases.shorten(tx, lost, tx.now + self.tools.settings.reconnect_grace_ms)
+            leases.shorten(tx, lost, tx.now + self.ports.settings.reconnect_grace_ms)
 
-        self.tools.database.write(work)
+        self.ports.database.write(work)
 
     def count(self) -> int:
         """How many extensions are connected, over all web processes."""
-        return self.tools.database.read(lambda c: fleet.count_connected(c, self.tools.settings.hub_timeout_ms))
+        return self.ports.database.read(lambda c: fleet.count_connected(c, self.ports.settings.hub_timeout_ms))
 
     def _take_news(self, holder: Holder, beat: Heartbeat) -> bool:
         def work(tx: Transaction) -> bool:
@@ -123,10 +123,10 @@ class Extensions:
             self._renew(tx, [job for job in held if _mentions(beat, job, len(held))])
             self._give_back(tx, [job for job in held if _leaves_out(beat, job, tx.now)])
             if beat.available:
-                tx.after_commit(partial(wake_if_anyone_waits, self.tools))
+                tx.after_commit(partial(wake_if_anyone_waits, self.ports))
             return True
 
-        return self.tools.database.write(work)
+        return self.ports.database.write(work)
 
     def _resume(self, tx: Transaction, hello: Authenticate, socket: Socket) -> list[str]:
         held = leases.held_by(tx.connection, hello.extension_id)
@@ -135,7 +135,7 @@ class Extensions:
         return self._renew(tx, kept, connection_id=socket.connection_id)
 
     def _renew(self, tx: Transaction, held: Iterable[Job], **values: str) -> list[str]:
-        until = tx.now + self.tools.settings.request_timeout_ms
+        until = tx.now + self.ports.settings.request_timeout_ms
         return leases.renew(tx, {job.id: job.lease for job in held}, until, **values)
 
     def _give_back(self, tx: Transaction, forgotten: Iterable[Job]) -> None:
@@ -145,7 +145,7 @@ class Extensions:
             self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, strike=job.handed_over)
 
     def _replace(self, before: Socket) -> None:
-        self.tools.bus.to_hub(before.hub_id, {"do": "replace", "connection": before.connection_id})
+        self.ports.bus.to_hub(before.hub_id, {"do": "replace", "connection": before.connection_id})
 
 
 def _were_heard(noted: Sequence[tuple[str, float]], tx: Transaction) -> None:

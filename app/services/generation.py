@@ -8,15 +8,15 @@ from functools import partial
 from typing import Any
 
 from app.db import fleet, images, jobs, leases
+from app.db.compare_and_set import NOW, AtLeast, FromNowCapped
 from app.db.engine import Transaction
 from app.db.images import StoredImage
 from app.db.jobs import Job
-from app.db.moving import NOW, Capped, Raised
 from app.domain import policy
-from app.domain.blame import Blame, Verdict, judge
 from app.domain.clock import wire_time
 from app.domain.errors import LeaseLost
 from app.domain.events import ImageDownloadStartedEvent
+from app.domain.failures import Blame, Verdict, judge
 from app.domain.messages import (
     ImageGenerated,
     ImageGenerationConfirmed,
@@ -27,9 +27,9 @@ from app.domain.messages import (
 )
 from app.domain.states import Status, Step
 from app.services import steps
+from app.services.ports import Ports
 from app.services.requeueing import Requeueing
-from app.services.tools import Tools
-from app.services.waking import wake_if_anyone_waits
+from app.services.wakeups import wake_if_anyone_waits
 
 IMAGES_PATH = "/generated-images/"
 
@@ -45,8 +45,8 @@ class Holder:
 class Generation:
     """Takes the reports of extensions; each answers with what the extension is to be told, or None."""
 
-    def __init__(self, tools: Tools, requeueing: Requeueing) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports, requeueing: Requeueing) -> None:
+        self.ports = ports
         self.requeueing = requeueing
 
     def report(self, holder: Holder, report: Report) -> Message | None:
@@ -64,7 +64,7 @@ class Generation:
 
         def work(tx: Transaction) -> Message | None:
             moved = steps.take(
-                self.tools,
+                self.ports,
                 tx,
                 Step.GENERATED,
                 report.request_id,
@@ -81,11 +81,11 @@ class Generation:
             if moved is None:
                 return self._late_result(tx, holder, _found(tx, report))
             fleet.succeeded(tx, holder.extension_id)
-            tx.after_commit(self.tools.tasks.download)
-            tx.after_commit(partial(wake_if_anyone_waits, self.tools))
+            tx.after_commit(self.ports.tasks.download)
+            tx.after_commit(partial(wake_if_anyone_waits, self.ports))
             return None
 
-        return self.tools.database.write(work)
+        return self.ports.database.write(work)
 
     def failed(self, holder: Holder, report: ImageGenerationFailed) -> None:
         """The extension could not: another tries, or the request fails, as the failure's blame says."""
@@ -104,42 +104,42 @@ class Generation:
             if verdict.blame is not Blame.JOB:
                 self._cool_down(tx, holder.extension_id, verdict, error)
 
-        self.tools.database.write(work)
+        self.ports.database.write(work)
 
     def progressed(self, holder: Holder, report: ImageGenerationProgress) -> None:
         """The extension is at work: progress only rises, and the lease is renewed."""
 
         def work(tx: Transaction) -> None:
             moved = steps.take(
-                self.tools,
+                self.ports,
                 tx,
                 Step.PROGRESS,
                 report.request_id,
                 _held(holder, report),
-                progress=Raised(report.progress),
+                progress=AtLeast(report.progress),
                 progress_note=report.status,
-                lease_until=Capped(self.tools.settings.request_timeout_ms),
+                lease_until=FromNowCapped(self.ports.settings.request_timeout_ms),
                 handed_over=True,
             )
             if moved is None:
                 raise LeaseLost
 
-        self.tools.database.write(work)
+        self.ports.database.write(work)
 
     def handed_over(self, request_id: str, lease: str) -> None:
         """The extension has the offer in hand: its lease now lasts as long as it may be silent.
 
         Where it has reported meanwhile, that has said as much.
         """
-        if self.tools.database.read(lambda c: leases.is_offer(c, request_id, lease)):
-            silent_ms = self.tools.settings.request_timeout_ms
-            self.tools.database.write(lambda tx: leases.in_hand(tx, request_id, lease, silent_ms))
+        if self.ports.database.read(lambda c: leases.is_offer(c, request_id, lease)):
+            silent_ms = self.ports.settings.request_timeout_ms
+            self.ports.database.write(lambda tx: leases.in_hand(tx, request_id, lease, silent_ms))
 
     def _cool_down(self, tx: Transaction, extension_id: str, verdict: Verdict, error: str) -> None:
         failures = fleet.failures(tx.connection, extension_id) + 1
         pause = verdict.pause_ms
         if pause is None:
-            pause = policy.backoff_ms(failures, self.tools.chance.jitter(), base_ms=2_000, cap_ms=600_000)
+            pause = policy.backoff_ms(failures, self.ports.randomness.jitter(), base_ms=2_000, cap_ms=600_000)
         fleet.cool_down(tx, extension_id, pause, error)
 
     @staticmethod

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.db import clock
 from app.domain.errors import Unavailable
-from app.services.tools import Tools
+from app.services.ports import Ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,16 @@ class Parts:
 class Health:
     """Asks the parts, each for a short while."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
 
     def check(self) -> Parts:
         """Which parts answer at the moment."""
-        return Parts(self._database(), self.tools.bus.answers())
+        return Parts(self._database(), self.ports.bus.answers())
 
     def _database(self) -> bool:
         try:
-            self.tools.database.read(clock.now)
+            self.ports.database.read(clock.now)
         except Unavailable:
             return False
         return True

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from app.db import fleet, jobs, leases, notes
+from app.db import fleet, jobs, leases, service_state
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain import policy
 from app.domain.errors import GENERATION_FAILED, NO_EXTENSION, TIMEOUT
+from app.services.extension_messages import tell_to_stop
 from app.services.extensions import Extensions
-from app.services.holders import tell_to_stop
+from app.services.ports import Ports
 from app.services.requeueing import Requeueing
-from app.services.tools import Tools
-from app.services.waking import wake_if_anyone_waits
+from app.services.wakeups import wake_if_anyone_waits
 
 BATCH = 200
 SWEEP = "sweep"
@@ -27,15 +27,15 @@ UNWATCHED_SWEEPS = 4  # the same, where sweeps are rare
 class Housekeeping:
     """The sweeps."""
 
-    def __init__(self, tools: Tools, requeueing: Requeueing, extensions: Extensions) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports, requeueing: Requeueing, extensions: Extensions) -> None:
+        self.ports = ports
         self.requeueing = requeueing
         self.extensions = extensions
 
     def is_due(self) -> bool:
         """False where a sweep has just run: ticks that piled up while no worker took them are worth one."""
-        half_ms = self.tools.settings.sweep_interval_ms // 2
-        return not self.tools.database.read(lambda c: notes.swept_within(c, SWEEP, half_ms))
+        half_ms = self.ports.settings.sweep_interval_ms // 2
+        return not self.ports.database.read(lambda c: service_state.swept_within(c, SWEEP, half_ms))
 
     def sweep(self) -> None:
         """Everything once."""
@@ -50,45 +50,45 @@ class Housekeeping:
         """Where nobody has swept for long, time stood still for us: what runs out by it is put off by as much."""
 
         def work(tx: Transaction) -> None:
-            before = notes.last_sweep(tx, SWEEP)
+            before = service_state.last_sweep(tx, SWEEP)
             pause_ms = 0 if before is None else tx.now - before
-            if pause_ms > max(UNWATCHED_MS, UNWATCHED_SWEEPS * self.tools.settings.sweep_interval_ms):
+            if pause_ms > max(UNWATCHED_MS, UNWATCHED_SWEEPS * self.ports.settings.sweep_interval_ms):
                 self._put_off(tx, pause_ms)
 
-        self.tools.database.write(work)
+        self.ports.database.write(work)
 
     def give_up_lost_hubs(self) -> None:
         """Sockets of a web process that is not seen any more are gone; what came over them is kept for a short absence."""
-        timeout_ms = self.tools.settings.hub_timeout_ms
-        for hub_id in self.tools.database.read(lambda c: fleet.hubs_lost(c, timeout_ms)):
+        timeout_ms = self.ports.settings.hub_timeout_ms
+        for hub_id in self.ports.database.read(lambda c: fleet.hubs_lost(c, timeout_ms)):
             self.extensions.hub_leaves(hub_id)
 
     def end_leases(self) -> None:
         """Jobs whose holder has been silent for too long go back to the line."""
-        for job in self.tools.database.read(lambda c: leases.over(c, BATCH)):
-            self.tools.database.write(partial(self._end_lease, job))
+        for job in self.ports.database.read(lambda c: leases.over(c, BATCH)):
+            self.ports.database.write(partial(self._end_lease, job))
 
     def fail_late(self) -> None:
         """Jobs whose client waits no longer have failed."""
-        for job in self.tools.database.read(lambda c: jobs.late(c, BATCH)):
-            self.tools.database.write(partial(self._fail_late, job))
+        for job in self.ports.database.read(lambda c: jobs.late(c, BATCH)):
+            self.ports.database.write(partial(self._fail_late, job))
 
     def see_to_lines(self) -> None:
         """Jobs have failed that have waited for QUEUE_TIMEOUT_MS, or for NO_EXTENSION_TIMEOUT_MS while no extension was able to
         make pictures with their model."""
-        members = self.tools.database.read(fleet.connected)
-        for model in self.tools.database.read(jobs.models_waited_for):
+        members = self.ports.database.read(fleet.connected)
+        for model in self.ports.database.read(jobs.models_waited_for):
             able = any(policy.can_do(member.capabilities, model) for member in members)
-            self.tools.database.write(partial(self._see_to_line, model, able))
+            self.ports.database.write(partial(self._see_to_line, model, able))
 
     def wake(self) -> None:
         """Send again what should have been sent: the message may be lost, or its sender may have died before."""
-        if self.tools.database.read(jobs.any_download_due):
-            self.tools.tasks.download()
-        wake_if_anyone_waits(self.tools)
+        if self.ports.database.read(jobs.any_download_due):
+            self.ports.tasks.download()
+        wake_if_anyone_waits(self.ports)
 
     def _put_off(self, tx: Transaction, pause_ms: int) -> None:
-        settings = self.tools.settings
+        settings = self.ports.settings
         leases.put_off(
             tx,
             pause_ms,
@@ -98,14 +98,14 @@ class Housekeeping:
         )
         fleet.all_hubs_seen(tx)
         for model in jobs.models_waited_for(tx.connection):
-            notes.served(tx, model, now=True)
+            service_state.served(tx, model, now=True)
 
     def _end_lease(self, job: Job, tx: Transaction) -> None:
         code, reason, strike = self._why_over(tx, job)
         over = {"lease_until": job.lease_until, "handed_over": job.handed_over}
         moved = self.requeueing.give_back(tx, job, code, reason, over, strike=strike)
         if moved is not None:
-            tell_to_stop(self.tools, tx, job)
+            tell_to_stop(self.ports, tx, job)
 
     def _why_over(self, tx: Transaction, job: Job) -> tuple[str, str, bool]:
         """Code, sentence, and whether somebody is to blame."""
@@ -114,7 +114,7 @@ class Housekeeping:
         socket = fleet.socket_of(tx.connection, job.holder or "")
         if socket is None or socket.connection_id != job.connection_id:
             return GENERATION_FAILED, "The extension was lost and did not come back in time.", True
-        settings = self.tools.settings
+        settings = self.ports.settings
         if job.attempt_until is not None and job.attempt_until <= tx.now:
             return TIMEOUT, f"The extension did not finish within {settings.request_max_ms} ms.", True
         return TIMEOUT, f"The extension said nothing for {settings.request_timeout_ms} ms.", True
@@ -122,11 +122,11 @@ class Housekeeping:
     def _fail_late(self, job: Job, tx: Transaction) -> None:
         error = "The request was not done by its deadlineMs."
         if self.requeueing.fail(tx, job, TIMEOUT, error, {"attempt": job.attempt}) is not None:
-            tell_to_stop(self.tools, tx, job)
+            tell_to_stop(self.ports, tx, job)
 
     def _see_to_line(self, model: str, able: bool, tx: Transaction) -> None:
-        settings = self.tools.settings
-        served_at = notes.served(tx, model, now=able)
+        settings = self.ports.settings
+        served_at = service_state.served(tx, model, now=able)
         self._fail_waiting(
             tx, model, settings.queue_timeout_ms, TIMEOUT, "The request waited in the line for as long as it may."
         )

@@ -17,8 +17,8 @@ from app.domain import policy
 from app.domain.errors import NotFound
 from app.domain.policy import Member
 from app.domain.states import FINAL, Status
-from app.services.standing import ANYBODY, Standing
-from app.services.tools import Tools
+from app.services.credential_status import ANYBODY, CredentialStatus
+from app.services.ports import Ports
 from app.services.watching import Watching
 
 COUNTED_AHEAD = 1_000
@@ -61,17 +61,17 @@ class Page:
 class Lookup:
     """Answers questions; changes nothing."""
 
-    def __init__(self, tools: Tools, watching: Watching) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports, watching: Watching) -> None:
+        self.ports = ports
         self.watching = watching
 
     def view(self, request_id: str, owner: str | None = None) -> View:
         """The request as it stands; where an `owner` is given, nobody else's is found. Raises NotFound."""
-        return self.tools.database.read(lambda c: _views(c, [_found(c, request_id, owner)])[0])
+        return self.ports.database.read(lambda c: _views(c, [_found(c, request_id, owner)])[0])
 
     def glance(self, request_id: str, owner: str | None = None) -> Glance | View:
         """The same where it is not asked what the request is for and which pictures it has led to."""
-        job = self.tools.database.ask(lambda c: _theirs(jobs.find_brief(c, request_id), request_id, owner))
+        job = self.ports.database.ask(lambda c: _theirs(jobs.find_brief(c, request_id), request_id, owner))
         if job.status is Status.ACCEPTED:  # it takes more than one question to say why it waits
             return self.view(request_id, owner)
         return Glance(job)
@@ -82,7 +82,7 @@ class Lookup:
         wait_s: float,
         since: int | None = None,
         owner: str | None = None,
-        standing: Standing = ANYBODY,
+        credential: CredentialStatus = ANYBODY,
     ) -> None:
         """Wait until there is something newer than version `since` (by default: newer than what is there now), or the request
         is final, or `wait_s` seconds are over.
@@ -93,11 +93,11 @@ class Lookup:
             return
         ends = time.monotonic() + wait_s
         with self.watching.watch(request_id) as watch:
-            job = self.tools.database.read(lambda c: _found(c, request_id, owner))
+            job = self.ports.database.read(lambda c: _found(c, request_id, owner))
             known = job.version if since is None else since
             if job.status not in FINAL and job.version <= known:
                 watch.pass_over(known)
-                standing.wait(watch, ends - time.monotonic())
+                credential.wait(watch, ends - time.monotonic())
 
     def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[Logged]]:
         """The request, and what happened to it after the event numbered `seq`. Raises NotFound."""
@@ -107,7 +107,7 @@ class Lookup:
             # events that came since are for the next look, which finds the job as they left it
             return job, events.after(connection, request_id, seq, job.last_event)
 
-        return self.tools.database.read(work)
+        return self.ports.database.read(work)
 
     def page(self, user_id: str | None, status: Status | None, cursor: str | None, limit: int) -> Page:
         """A user's requests, or everybody's (None), newest first, from where `cursor` says."""
@@ -121,11 +121,11 @@ class Lookup:
             more = shown[-1].id if len(found) > limit else None
             return Page(_views(connection, shown), more)
 
-        return self.tools.database.read(work)
+        return self.ports.database.read(work)
 
     def picture(self, file: str) -> StoredImage | None:
         """What is known of the picture that is served under this file name."""
-        return self.tools.database.read(lambda c: images.of_file(c, file))
+        return self.ports.database.read(lambda c: images.of_file(c, file))
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:

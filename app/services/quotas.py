@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from contextlib import AbstractContextManager, nullcontext
 
-from app.db import holdings
+from app.db import usage
 from app.db.engine import Transaction
-from app.db.holdings import Line
+from app.db.usage import Line
 from app.domain.errors import QuotaExceeded
-from app.services.tools import Tools
+from app.services.ports import Ports
 
 DAY_MS = 86_400_000
 SOON_S = 30
@@ -19,9 +19,9 @@ LATER_S = 3_600
 class Quotas:
     """Refuses what would exceed a quota. What is accepted already is always finished."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.limits = tools.settings.limits
-        self._database = tools.database
+    def __init__(self, ports: Ports) -> None:
+        self.limits = ports.settings.limits
+        self._database = ports.database
         limits = self.limits
         self._counts = bool(limits.quota_waiting or limits.quota_per_day or limits.quota_stored_bytes)
 
@@ -37,7 +37,7 @@ class Quotas:
         limits = self.limits
         if self._counts:
             tx.one_at_a_time("quota", user_id)
-        line = holdings.line(tx.connection, user_id)
+        line = usage.line(tx.connection, user_id)
         if limits.quota_waiting and self._is_full(tx, user_id, line):
             raise QuotaExceeded(
                 f"You have {limits.quota_waiting} requests that wait, and may not have more (QUOTA_WAITING). "
@@ -52,11 +52,11 @@ class Quotas:
 
     def _is_full(self, tx: Transaction, user_id: str, line: Line) -> bool:
         most = self.limits.quota_waiting
-        return not line.fewer_than(most) and holdings.as_many_wait(tx.connection, user_id, most)
+        return not line.fewer_than(most) and usage.as_many_wait(tx.connection, user_id, most)
 
     def _day(self, tx: Transaction, user_id: str) -> None:
         most = self.limits.quota_per_day
-        first = holdings.accepted_since(tx.connection, user_id, tx.now - DAY_MS, most)
+        first = usage.accepted_since(tx.connection, user_id, tx.now - DAY_MS, most)
         if first is not None:
             wait_s = max(1, math.ceil((first + DAY_MS - tx.now) / 1000))
             raise QuotaExceeded(
@@ -67,7 +67,7 @@ class Quotas:
 
     def _stored(self, tx: Transaction, user_id: str) -> None:
         most = self.limits.quota_stored_bytes
-        stored = holdings.bytes_stored(tx.connection, user_id)
+        stored = usage.bytes_stored(tx.connection, user_id)
         if stored >= most:
             raise QuotaExceeded(
                 f"Your pictures take {stored} of {most} bytes (QUOTA_STORED_BYTES). "

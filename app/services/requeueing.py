@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from app.db.compare_and_set import NOW
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.db.moving import NOW
 from app.domain.events import ImageGenerationFailedEvent, ImageGenerationRequeuedEvent
 from app.domain.states import Step
 from app.services import steps
-from app.services.tools import Tools
-from app.services.waking import wake_if_anyone_waits
+from app.services.ports import Ports
+from app.services.wakeups import wake_if_anyone_waits
 
 NOBODY_HOLDS: dict[str, Any] = {
     "holder": None,
@@ -28,8 +28,8 @@ NOBODY_HOLDS: dict[str, Any] = {
 class Requeueing:
     """Gives jobs back to the line."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
 
     def give_back(
         self, tx: Transaction, job: Job, code: str, reason: str, held: Mapping[str, Any] | None = None, *, strike: bool
@@ -40,10 +40,10 @@ class Requeueing:
         """
         strikes = job.strikes + strike
         still_held = {"lease": job.lease, **(held or {})}
-        if strikes >= self.tools.settings.max_attempts:
+        if strikes >= self.ports.settings.max_attempts:
             return self.fail(tx, job, code, reason, still_held)
         back = steps.take(
-            self.tools,
+            self.ports,
             tx,
             Step.REQUEUE,
             job.id,
@@ -58,7 +58,7 @@ class Requeueing:
             **NOBODY_HOLDS,
         )
         if back is not None:
-            tx.after_commit(self.tools.tasks.assign)
+            tx.after_commit(self.ports.tasks.assign)
         return back
 
     def fail(
@@ -72,7 +72,7 @@ class Requeueing:
     ) -> Job | None:
         """End the job as failed; None where it is no longer as `held` says."""
         failed = steps.take(
-            self.tools,
+            self.ports,
             tx,
             Step.FAIL,
             job.id,
@@ -86,5 +86,5 @@ class Requeueing:
             **NOBODY_HOLDS,
         )
         if failed is not None and job.holder is not None:
-            tx.after_commit(partial(wake_if_anyone_waits, self.tools))
+            tx.after_commit(partial(wake_if_anyone_waits, self.ports))
         return failed

@@ -12,7 +12,7 @@ from app.db.jobs import Job
 from app.domain import data_urls
 from app.domain.images import PictureError
 from app.domain.tokens import UploadPlace
-from app.services.tools import Tools
+from app.services.ports import Ports
 
 
 class UploadMissing(PictureError):
@@ -22,8 +22,8 @@ class UploadMissing(PictureError):
 class Sources:
     """Opens what reports name."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
 
     @contextlib.contextmanager
     def opened(self, job: Job, url: str) -> Iterator[BinaryIO]:
@@ -31,7 +31,7 @@ class Sources:
         upload = UploadPlace.named_by(url)
         with contextlib.ExitStack() as files:
             if data_urls.is_data_url(url):
-                yield io.BytesIO(data_urls.content(url, self.tools.settings.max_image_bytes))
+                yield io.BytesIO(data_urls.content(url, self.ports.settings.max_image_bytes))
             elif upload is not None and upload.request_id == job.id:
                 yield files.enter_context(self._uploaded(job, upload))
             else:
@@ -43,18 +43,18 @@ class Sources:
 
     def _uploaded(self, job: Job, place: UploadPlace) -> BinaryIO:
         # what arrived in another attempt may be of another extension
-        if place.attempt == job.attempt and self.tools.database.read(lambda c: images.has_upload(c, place)):
-            file = self.tools.store.open_upload(*place)
+        if place.attempt == job.attempt and self.ports.database.read(lambda c: images.has_upload(c, place)):
+            file = self.ports.store.open_upload(*place)
             if file is not None:
                 return file
         raise UploadMissing(UploadMissing.__doc__)
 
     @contextlib.contextmanager
     def _fetched(self, url: str) -> Iterator[BinaryIO]:
-        settings = self.tools.settings
-        with self.tools.store.stage() as staged:
+        settings = self.ports.settings
+        with self.ports.store.stage() as staged:
             file: BinaryIO = staged.file
-            self.tools.fetch.fetch(
+            self.ports.fetch.fetch(
                 url, into=file, max_bytes=settings.max_image_bytes, timeout_ms=settings.download_timeout_ms
             )
             yield file

@@ -12,13 +12,13 @@ from app.db.jobs import Job
 from app.domain.clock import wire_time
 from app.domain.events import Event
 from app.domain.states import TABLE, Step
-from app.services.tools import Tools
+from app.services.ports import Ports
 
 log = logs.get(__name__)
 
 
 def take(
-    tools: Tools,
+    ports: Ports,
     tx: Transaction,
     step: Step,
     job_id: str,
@@ -50,7 +50,7 @@ def take(
     if was_held_by is not None:
         slots.recount(tx, was_held_by)
     if watched and step is not Step.FETCH:  # which looks the same to whoever watches
-        tx.after_commit(lambda: tools.bus.changed(change(job)))
+        tx.after_commit(lambda: ports.bus.changed(change(job)))
     if fact is not None:
         tx.after_commit(lambda: _tell_the_log(step, job))
     return job

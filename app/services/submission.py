@@ -5,26 +5,26 @@ from __future__ import annotations
 
 from app.db import events, jobs
 from app.db.engine import Transaction
-from app.db.holdings import Line
 from app.db.jobs import Job
+from app.db.usage import Line
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.ids import time_ordered_id
 from app.domain.orders import Order
 from app.domain.policy import place_in_line
 from app.services.admission import Admission
 from app.services.dispatch import Dispatch
+from app.services.ports import Ports
 from app.services.quotas import Quotas
-from app.services.tools import Tools
 
 
 class Submission:
     """Takes orders."""
 
-    def __init__(self, tools: Tools, admission: Admission, dispatch: Dispatch) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports, admission: Admission, dispatch: Dispatch) -> None:
+        self.ports = ports
         self.admission = admission
         self.dispatch = dispatch
-        self.quotas = Quotas(tools)
+        self.quotas = Quotas(ports)
 
     def submit(self, order: Order, correlation_id: str) -> Job:
         """Accept the order; when this returns, it is in the database for good.
@@ -37,16 +37,16 @@ class Submission:
             look = self.dispatch.look_soon(tx)
             job = self._enter(tx, order, correlation_id, self.quotas.check(tx, order.user_id))
             if not self.dispatch.assign_new(tx, job, look()):
-                tx.after_commit(self.tools.tasks.assign)  # nobody watches yet: its id is not known to anybody
+                tx.after_commit(self.ports.tasks.assign)  # nobody watches yet: its id is not known to anybody
             return job
 
         with self.quotas.turn(order.user_id):
-            return self.tools.database.write(work)
+            return self.ports.database.write(work)
 
     def _enter(self, tx: Transaction, order: Order, correlation_id: str, line: Line) -> Job:
         job = jobs.add(
             tx,
-            time_ordered_id(tx.now, self.tools.chance.bytes(10), above=line.last_id),
+            time_ordered_id(tx.now, self.ports.randomness.bytes(10), above=line.last_id),
             {
                 "correlation_id": correlation_id,
                 "user_id": order.user_id,

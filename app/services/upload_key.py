@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.db import notes
+from app.db import service_state
 from app.db.engine import Transaction
-from app.services.tools import Tools
+from app.services.ports import Ports
 
 NAME = "upload"
 
@@ -12,8 +12,8 @@ NAME = "upload"
 class UploadKey:
     """Asks the database for the key once, for it never changes."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, ports: Ports) -> None:
+        self._tools = ports
         self._known: bytes | None = None
 
     def value(self, tx: Transaction) -> bytes:
@@ -21,7 +21,7 @@ class UploadKey:
         if self._tools.settings.secret_key:
             return self._tools.settings.secret_key.encode()
         if self._known is None:
-            made = notes.secret(tx, NAME, self._tools.chance.bytes(32))
+            made = service_state.secret(tx, NAME, self._tools.randomness.bytes(32))
             tx.after_commit(lambda: self._remember(made))  # undone, it would never have been
             return made
         return self._known

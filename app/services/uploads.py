@@ -15,7 +15,7 @@ from app.domain.images import PictureError
 from app.domain.messages import IMAGES
 from app.domain.states import Status
 from app.domain.tokens import UploadGrant, UploadPlace
-from app.services.tools import Tools
+from app.services.ports import Ports
 from app.services.upload_key import UploadKey
 
 PIECE_BYTES = 65_536
@@ -35,9 +35,9 @@ class Receipt:
 class Uploads:
     """Takes uploads."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.tools = tools
-        self._key = UploadKey(tools)
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
+        self._key = UploadKey(ports)
 
     def receive(
         self,
@@ -55,10 +55,10 @@ class Uploads:
         """
         grant = UploadGrant(request_id, attempt, expires_at)
         place = UploadPlace(request_id, attempt, position)
-        self.tools.database.write(lambda tx: self._admit(tx, grant, signature, place, length))
+        self.ports.database.write(lambda tx: self._admit(tx, grant, signature, place, length))
         with self._released_unless_kept(place):
             sha256, size = self._put_aside(stream, length, place)
-        self.tools.database.write(lambda tx: self._complete(tx, place, sha256, size))
+        self.ports.database.write(lambda tx: self._complete(tx, place, sha256, size))
         return Receipt(position, sha256, size, place.path)
 
     def _admit(
@@ -67,7 +67,7 @@ class Uploads:
         grant.check(self._key.value(tx), signature, tx.now)
         if not 0 <= place.position < IMAGES:
             raise InvalidRequest(f"position must be a whole number from 0 to {IMAGES - 1}.")
-        if length is not None and length > self.tools.settings.max_image_bytes:
+        if length is not None and length > self.ports.settings.max_image_bytes:
             raise self._too_large()
         _check_held(tx, place)
         if not images.reserve_upload(tx, place, tx.now - STALE_MS):
@@ -84,18 +84,18 @@ class Uploads:
         try:
             yield
         except BaseException:
-            self.tools.database.write(lambda tx: images.release_upload(tx, place))
+            self.ports.database.write(lambda tx: images.release_upload(tx, place))
             raise
 
     def _put_aside(self, stream: BinaryIO, length: int | None, place: UploadPlace) -> tuple[str, int]:
         try:
-            with self.tools.store.stage() as staged:
+            with self.ports.store.stage() as staged:
                 sha256, size = self._copy(stream, staged.file)
                 if length is not None and size != length:
                     raise InvalidRequest(f"The body broke off after {size} of its {length} bytes.")
                 if not size:
                     raise InvalidRequest("The body is empty: it must be the picture's bytes.")
-                self.tools.store.keep_upload(staged, *place)
+                self.ports.store.keep_upload(staged, *place)
                 return sha256, size
         except PictureError as error:
             raise Unavailable(str(error), retry_after_s=5) from error
@@ -105,25 +105,25 @@ class Uploads:
         size = 0
         for piece in _pieces(stream):
             size += len(piece)
-            if size > self.tools.settings.max_image_bytes:
+            if size > self.ports.settings.max_image_bytes:
                 raise self._too_large()
             digest.update(piece)
             file.write(piece)
         return digest.hexdigest(), size
 
     def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge(f"The picture has more than the {self.tools.settings.max_image_bytes} bytes allowed.")
+        return PayloadTooLarge(f"The picture has more than the {self.ports.settings.max_image_bytes} bytes allowed.")
 
 
-def discard(tools: Tools, places: Iterable[UploadPlace]) -> int:
+def discard(ports: Ports, places: Iterable[UploadPlace]) -> int:
     """Forget these uploads, bytes first; returns how many. One that cannot be removed now is left to the next sweep."""
     gone = []
     for place in places:
         with contextlib.suppress(PictureError):
-            tools.store.discard_upload(*place)
+            ports.store.discard_upload(*place)
             gone.append(place)
     if gone:
-        tools.database.write(lambda tx: images.forget_uploads(tx, gone))
+        ports.database.write(lambda tx: images.forget_uploads(tx, gone))
     return len(gone)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.db import jobs
 from app.services import steps
-from app.services.tools import Tools
+from app.services.ports import Ports
 
 ASKED_AT_ONCE = 500
 
@@ -60,8 +60,8 @@ class Watch:
 class Watching:
     """Passes on to watchers what the bus says."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
         self._watches: dict[str, set[Watch]] = defaultdict(set)
         self._lock = threading.Lock()
         self._ended = False
@@ -108,5 +108,5 @@ class Watching:
             ids = list(self._watches)
         for begin in range(0, len(ids), ASKED_AT_ONCE):
             some = ids[begin : begin + ASKED_AT_ONCE]
-            for job in self.tools.database.read(partial(jobs.find_all, job_ids=some)):
+            for job in self.ports.database.read(partial(jobs.find_all, job_ids=some)):
                 self.tell(steps.change(job))

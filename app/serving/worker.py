@@ -17,7 +17,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from app.serving.answers import AnswerSocket
 from app.serving.bodies import PacedBody
-from app.serving.refusals import answer
+from app.serving.protocol_errors import answer
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types

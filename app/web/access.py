@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, g, request
 
+from app.container import Services
 from app.domain.access import Caller, Need, Proof, bearer_of
 from app.domain.errors import Unauthorized
-from app.services.gate import Gate
-from app.services.standing import Standing
+from app.services.auth_throttle import AuthThrottle
+from app.services.credential_status import CredentialStatus
 from app.web.api import Api
-from app.wiring import House
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -37,17 +37,17 @@ PAGES = frozenset(
 )
 
 
-def install(app: Flask, api: Api, house: House, gate: Gate) -> None:
+def install(app: Flask, api: Api, services: Services, throttle: AuthThrottle) -> None:
     """Find out who asks, and refuse those who may not, before any view of `app`. Install it before what counts callers."""
-    unguarded = PAGES | {house.settings.ws_path}
+    unguarded = PAGES | {services.settings.ws_path}
 
     @app.before_request
     def _admit() -> None:
         need = _need(api.needs, unguarded)
         if need is Need.NOTHING:
             return
-        g.caller, g.proof = admitted(gate, need, g.caller.address, request.environ)
-        g.standing = Standing(house.access, g.proof)
+        g.caller, g.proof = admitted(throttle, need, g.caller.address, request.environ)
+        g.credential = CredentialStatus(services.access, g.proof)
 
 
 def _need(needs: Mapping[str, Need], unguarded: Set[str]) -> Need:
@@ -58,13 +58,13 @@ def _need(needs: Mapping[str, Need], unguarded: Set[str]) -> Need:
     return needs.get(endpoint, Need.CALLER)
 
 
-def admitted(gate: Gate, need: Need, address: str, environ: WSGIEnvironment) -> tuple[Caller, Proof | None]:
+def admitted(throttle: AuthThrottle, need: Need, address: str, environ: WSGIEnvironment) -> tuple[Caller, Proof | None]:
     """Who asks from this address, and what was shown and found good. Raises Unauthorized, TooManyFailures, Unavailable, and
     MissingScope or Forbidden where that is not enough."""
     bearer = bearer_of(environ.get("HTTP_AUTHORIZATION", ""))
-    if bearer is None and (gate.access.required or need is Need.PROOF):
+    if bearer is None and (throttle.access.required or need is Need.PROOF):
         raise Unauthorized
-    proof = None if bearer is None else gate.authenticate(address, bearer)
+    proof = None if bearer is None else throttle.authenticate(address, bearer)
     caller = Caller(address) if proof is None else Caller.proven(address, proof)
     caller.check(need)
     return caller, proof

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from flask import Response, g
 
+from app.container import Services
 from app.domain.access import Need
 from app.domain.errors import Forbidden
 from app.web.api import Answer, Api
 from app.web.schemas import TokenIssued
-from app.wiring import House
 
 TAG = "Access"
 
 
-def operations(api: Api, house: House) -> None:
+def operations(api: Api, services: Services) -> None:
     """Declare them."""
 
     @api.operation(
@@ -27,7 +27,7 @@ def operations(api: Api, house: House) -> None:
     )
     def create_token() -> TokenIssued:
         """Send an API key as the bearer. The token ends by itself, with the key, or when it is revoked."""
-        token, seconds, scope = house.access.exchange(g.proof)
+        token, seconds, scope = services.access.exchange(g.proof)
         return TokenIssued(token=token, expires_in=seconds, scope=scope)
 
     @api.operation(
@@ -41,5 +41,5 @@ def operations(api: Api, house: House) -> None:
     )
     def revoke_token() -> Response:
         """End the token that is sent as the bearer, before its time."""
-        house.access.revoke(g.proof)
+        services.access.revoke(g.proof)
         return Response(status=204)

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.domain import errors, messages
-from app.domain.fleet import Standing
+from app.domain.fleet import ExtensionStatus
 from app.domain.messages import Message
 from app.domain.states import Status
 from app.services.generation import IMAGES_PATH
-from app.web import fleet_schemas, question_schemas, schemas
+from app.web import fleet_schemas, request_schemas, schemas
 
 REQUEST_ID = "550e8400-e29b-41d4-a716-446655440000"
 CORRELATION_ID = "660e8400-e29b-41d4-a716-446655440001"
@@ -67,7 +67,7 @@ _RESULT = schemas.RequestResult(
 _EXTENSION = fleet_schemas.ExtensionState(
     extension_id=EXTENSION_ID,
     connected=True,
-    standing=Standing.PAUSED,
+    standing=ExtensionStatus.PAUSED,
     since=CREATED,
     last_seen_at=TOLD,
     last_success_at=STORED,
@@ -83,7 +83,7 @@ _EXTENSION = fleet_schemas.ExtensionState(
 )
 
 ASKED_WITH: dict[type[BaseModel], dict[str, Any]] = {
-    question_schemas.GenerateRequest: {"prompt": PROMPT, "model": MODEL, "parameters": PARAMETERS, "userId": USER_ID},
+    request_schemas.GenerateRequest: {"prompt": PROMPT, "model": MODEL, "parameters": PARAMETERS, "userId": USER_ID},
 }
 
 ANSWERED: dict[type[BaseModel], BaseModel] = {

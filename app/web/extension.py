@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.config import Settings
 from app.domain.errors import NotFound
-from app.web import archive, shapes, site
+from app.web import archive, pages_base, presenters
 from app.web.archive import Extension
 
 FOLDER = Path(__file__).parents[2] / "extension"
@@ -23,13 +23,13 @@ DEMO_POLICY = (
 
 def install(app: Flask, settings: Settings) -> None:
     """Serve it on `app`."""
-    guide = site.templates().get_template("extension.html")
-    demo = (site.HERE / "templates" / "demo.html").read_text("utf-8")
+    guide = pages_base.templates().get_template("extension.html")
+    demo = (pages_base.HERE / "templates" / "demo.html").read_text("utf-8")
 
     @app.get("/extension")
     def get_extension_guide() -> Response:
         extension = _extension()
-        return site.page(
+        return pages_base.page(
             guide.render(
                 extension=extension,
                 server=_server(),
@@ -41,7 +41,7 @@ def install(app: Flask, settings: Settings) -> None:
     @app.get(f"/extension/{ZIP}")
     def get_extension_zip() -> AnyResponse:
         _extension()
-        response = site.kept(_packed(), "application/zip")
+        response = pages_base.kept(_packed(), "application/zip")
         response.headers["Content-Disposition"] = f'attachment; filename="{ZIP}"'
         # It names the server as this caller reached it: nobody may keep it for another.
         response.headers["Cache-Control"] = "private, no-cache"
@@ -49,11 +49,11 @@ def install(app: Flask, settings: Settings) -> None:
 
     @app.get("/extension/demo")
     def get_extension_demo() -> Response:
-        return site.page(demo, DEMO_POLICY)
+        return pages_base.page(demo, DEMO_POLICY)
 
-    site.serve(app, "/extension/style.css", "extension.css")
+    pages_base.serve(app, "/extension/style.css", "extension.css")
     for name in ("demo.css", "demo.js"):
-        site.serve(app, f"/extension/{name}", name)
+        pages_base.serve(app, f"/extension/{name}", name)
 
 
 def _extension() -> Extension:
@@ -64,7 +64,7 @@ def _extension() -> Extension:
 
 
 def _server() -> str:
-    return shapes.public_url("")
+    return presenters.public_url("")
 
 
 def _packed() -> bytes:

@@ -8,15 +8,15 @@ from flask import Response, request
 from werkzeug.http import parse_range_header
 from werkzeug.wsgi import wrap_file
 
+from app.container import Services
 from app.domain.access import Need
 from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFound, PayloadTooLarge
 from app.domain.images import is_file_name
 from app.services.generation import IMAGES_PATH
-from app.web import shapes
+from app.web import presenters
 from app.web.api import Answer, Api
-from app.web.question_schemas import UploadQuery
+from app.web.request_schemas import UploadQuery
 from app.web.schemas import UploadReceipt
-from app.wiring import House
 
 TAG = "Files"
 HEADERS = {
@@ -30,7 +30,7 @@ HEADERS = {
 KEPT = ("ETag", "Cache-Control", "Accept-Ranges")
 
 
-def operations(api: Api, house: House) -> None:
+def operations(api: Api, services: Services) -> None:
     """Declare them."""
 
     @api.operation(
@@ -55,8 +55,8 @@ def operations(api: Api, house: House) -> None:
     )
     def get_picture(file: str) -> Response:
         """A stored picture. It can be kept for ever: a file never changes."""
-        image = house.lookup.picture(file) if is_file_name(file) else None
-        content = None if image is None else house.tools.store.open(file)
+        image = services.lookup.picture(file) if is_file_name(file) else None
+        content = None if image is None else services.ports.store.open(file)
         if image is None or content is None:
             raise NotFound("There is no picture of that name.")
         response = Response(wrap_file(request.environ, content), content_type="image/png", direct_passthrough=True)
@@ -82,8 +82,8 @@ def operations(api: Api, house: House) -> None:
     def upload_picture(request_id: str, query: UploadQuery) -> UploadReceipt:
         """For extensions whose pictures have no public address: `upload.url` of `generate_image` is this address, signed
         for one attempt; each `position` takes one picture. Report the answered `imageUrl` in `image_generated`."""
-        request.max_content_length = house.settings.max_image_bytes
-        receipt = house.uploads.receive(
+        request.max_content_length = services.settings.max_image_bytes
+        receipt = services.uploads.receive(
             request_id,
             query.attempt,
             query.expires,
@@ -92,7 +92,7 @@ def operations(api: Api, house: House) -> None:
             cast("BinaryIO", request.stream),
             request.content_length,
         )
-        return UploadReceipt(image_url=shapes.public_url(receipt.path), sha256=receipt.sha256, bytes=receipt.bytes)
+        return UploadReceipt(image_url=presenters.public_url(receipt.path), sha256=receipt.sha256, bytes=receipt.bytes)
 
 
 def _pass_over_strange_range() -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from app.adapters import clock
-from app.db.roster import Entry
+from app.container import Services
+from app.db.extension_list import ExtensionDetails
 from app.domain.access import Need
 from app.domain.clock import wire_time
 from app.domain.errors import Forbidden
 from app.web.api import Answer, Api
 from app.web.fleet_schemas import MOST_HELD, ExtensionState, FleetPage, FleetQuery, Pause
-from app.wiring import House
 
 TAG = "Fleet"
 
 
-def operations(api: Api, house: House) -> None:
+def operations(api: Api, services: Services) -> None:
     """Declare them."""
 
     @api.operation(
@@ -30,11 +30,11 @@ def operations(api: Api, house: House) -> None:
     def list_extensions(query: FleetQuery) -> FleetPage:
         """Every extension that was ever connected: whether it is now, whether it takes work, what it holds. Where
         everybody must show who they are, this is for operators, with a key or a token of the scope `admin`."""
-        page = house.fleet.page(query.connected, query.cursor, query.limit)
+        page = services.fleet.page(query.connected, query.cursor, query.limit)
         return FleetPage(extensions=list(map(_state, page.entries)), next_cursor=page.cursor, timestamp=clock.now())
 
 
-def _state(entry: Entry) -> ExtensionState:
+def _state(entry: ExtensionDetails) -> ExtensionState:
     pause = None if entry.pause is None else Pause(until=wire_time(entry.pause.until), reason=entry.pause.reason)
     return ExtensionState(
         extension_id=entry.id,

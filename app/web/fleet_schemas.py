@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from app.domain import messages
-from app.domain.fleet import Standing
-from app.web.schema_base import Query, Time, Told, Uuid
+from app.domain.fleet import ExtensionStatus
+from app.web.schema_base import Query, ResponseModel, Time, Uuid
 
 MOST_HELD = messages.MAX_CONCURRENT
 
@@ -23,19 +23,19 @@ class FleetQuery(Query):
     ] = None
 
 
-class Pause(Told):
+class Pause(ResponseModel):
     """Why an extension is given no work for a while."""
 
     until: Time
     reason: str | None = None
 
 
-class ExtensionState(Told):
+class ExtensionState(ResponseModel):
     """An extension as it stands."""
 
     extension_id: str
     connected: bool
-    standing: Standing = Field(
+    standing: ExtensionStatus = Field(
         description="the first that holds: not connected is `away`, takes no work by its own word `unavailable`, rests "
         "after a failure `paused`, holds as much as it may `busy`; else `free`"
     )
@@ -55,7 +55,7 @@ class ExtensionState(Told):
     web_process: str | None = Field(None, description="the web process that holds its socket")
 
 
-class FleetPage(Told):
+class FleetPage(ResponseModel):
     """Extensions, in the order of their ids."""
 
     extensions: list[ExtensionState]

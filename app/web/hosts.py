@@ -13,7 +13,7 @@ from flask import Flask, request
 
 from app.config import Settings
 from app.domain.errors import InvalidRequest, Refusal
-from app.edges import is_loopback
+from app.network_settings import is_loopback
 
 _HOST = re.compile(
     r"(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"

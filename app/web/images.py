@@ -5,27 +5,27 @@ from __future__ import annotations
 from flask import Response, g, request
 
 from app.adapters import clock
+from app.container import Services
 from app.domain.access import Need
 from app.domain.errors import AlreadyFinished, Forbidden, NotFound, QuotaExceeded, RateLimited
 from app.domain.ids import is_request_id
-from app.web import limits, shapes, streams
+from app.web import limits, presenters, streams
 from app.web.api import Answer, Api
-from app.web.question_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
+from app.web.request_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
 from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
 from app.web.submissions import PATH, accept
-from app.wiring import House
 
 TAG = "Images"
 ONE = "/api/images/<id:request_id>"
 
 
-def operations(api: Api, house: House) -> None:
+def operations(api: Api, services: Services) -> None:
     """Declare them."""
 
     def awaited(request_id: str, query: WaitQuery) -> str:
         """The id, once there is news where that is asked for."""
         known = _id(request_id)
-        house.lookup.await_news(known, query.wait, query.since, g.caller.sees_only, g.standing)
+        services.lookup.await_news(known, query.wait, query.since, g.caller.sees_only, g.credential)
         return known
 
     @api.operation(
@@ -41,7 +41,7 @@ def operations(api: Api, house: House) -> None:
     def generate_image(body: GenerateRequest) -> Accepted:
         """Accept a request for pictures. Once this is answered the request is in the database and is not lost any more;
         follow it by its `requestId`. Each request that is valid costs one token of the rate limit."""
-        return accept(body, g.caller, house.submission, limits.of_this_application(), request.environ)
+        return accept(body, g.caller, services.submission, limits.of_this_application(), request.environ)
 
     @api.operation(
         "GET",
@@ -55,7 +55,7 @@ def operations(api: Api, house: House) -> None:
     def get_image_status(request_id: str, query: WaitQuery) -> RequestStatus:
         """Status, progress, and why it waits or has failed. With `wait` the answer comes as soon as there is something
         newer than `since`, or the request is final, or the time is over."""
-        return shapes.status(house.lookup.glance(awaited(request_id, query), g.caller.sees_only))
+        return presenters.status(services.lookup.glance(awaited(request_id, query), g.caller.sees_only))
 
     @api.operation(
         "GET",
@@ -68,7 +68,7 @@ def operations(api: Api, house: House) -> None:
     )
     def get_image(request_id: str, query: WaitQuery) -> RequestResult:
         """The request and, once it is completed, its pictures. `wait` and `since` work as for the status."""
-        return shapes.result(house.lookup.view(awaited(request_id, query), g.caller.sees_only))
+        return presenters.result(services.lookup.view(awaited(request_id, query), g.caller.sees_only))
 
     @api.operation(
         "GET",
@@ -83,9 +83,9 @@ def operations(api: Api, house: House) -> None:
         """Requests, newest first: a user's own; for operators, and where everybody is let in, those of `userId` or
         everybody's. Send `nextCursor` of a page as `cursor` to get the next."""
         whose = g.caller.asks_about(query.user_id)
-        page = house.lookup.page(whose, query.status, query.cursor, query.limit)
+        page = services.lookup.page(whose, query.status, query.cursor, query.limit)
         return RequestPage(
-            images=[shapes.result(view) for view in page.views], next_cursor=page.cursor, timestamp=clock.now()
+            images=[presenters.result(view) for view in page.views], next_cursor=page.cursor, timestamp=clock.now()
         )
 
     @api.operation(
@@ -99,7 +99,7 @@ def operations(api: Api, house: House) -> None:
     )
     def cancel_image(request_id: str) -> Cancelled:
         """End a request that is not final yet; its extension is told to stop. Doing it twice is no error."""
-        job = house.cancellation.cancel(_id(request_id), g.caller.sees_only)
+        job = services.cancellation.cancel(_id(request_id), g.caller.sees_only)
         return Cancelled(request_id=job.id, correlation_id=job.correlation_id, timestamp=clock.now())
 
     @api.operation(
@@ -119,11 +119,11 @@ def operations(api: Api, house: House) -> None:
         """What has happened to the request and what happens to it, as Server-Sent Events: facts carry their number as
         `id` and their type as `event`; `progress` events carry no id. Comments keep the connection alive."""
         return streams.follow(
-            house,
+            services,
             _id(request_id),
             streams.last_seen(request, query.last_event_id),
             g.caller.sees_only,
-            g.standing,
+            g.credential,
         )
 
 

@@ -14,7 +14,7 @@ from app.domain.access import Need
 from app.web import examples, parameter_schema, responses
 from app.web.api import JSON, Operation
 from app.web.errors import KNOWN
-from app.web.guard import HEADER
+from app.web.request_context import HEADER
 from app.web.responses import REF
 from app.web.schemas import Problem
 

@@ -9,7 +9,7 @@ from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.config import Settings
-from app.web import asyncapi, openapi, reference, shapes, site
+from app.web import asyncapi, openapi, pages_base, presenters, reference
 from app.web.api import JSON, Api
 from app.web.status import socket_url
 
@@ -18,7 +18,7 @@ def install(app: Flask, api: Api, settings: Settings) -> None:
     """Serve them on `app`."""
     document = openapi.document(api.operations, required=settings.auth_required)
     described = json.dumps(document, ensure_ascii=False)
-    docs = site.templates().get_template("docs.html")
+    docs = pages_base.templates().get_template("docs.html")
 
     @app.get("/openapi.json")
     def get_openapi() -> Response:
@@ -32,21 +32,21 @@ def install(app: Flask, api: Api, settings: Settings) -> None:
     @app.get("/docs")
     def get_docs() -> Response:
         url = socket_url(settings)
-        return site.page(docs.render(_shown(document, asyncapi.document(settings, url), url)))
+        return pages_base.page(docs.render(_shown(document, asyncapi.document(settings, url), url)))
 
     @app.get("/")
     def get_root() -> AnyResponse:
         return redirect("docs")
 
     for name in ("style.css", "icon.svg"):
-        site.serve(app, f"/docs/{name}", name)
+        pages_base.serve(app, f"/docs/{name}", name)
 
 
 def _shown(document: dict[str, Any], spoken: dict[str, Any], url: str) -> dict[str, Any]:
     return {
         "openapi": document,
         "asyncapi": spoken,
-        "endpoints": reference.endpoints(document, shapes.public_url("")),
+        "endpoints": reference.endpoints(document, presenters.public_url("")),
         "problems": reference.problems(document),
         "failures": reference.FAILURES,
         "sent": reference.spoken(spoken, "send"),

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from app.domain.access import Need
 from app.domain.ids import is_request_id
-from app.services.gate import Gate
+from app.services.auth_throttle import AuthThrottle
 from app.services.lookup import Lookup
-from app.web import shapes
+from app.web import presenters
 from app.web.access import admitted
 from app.web.hosts import Hosts
 from app.web.schemas import RequestStatus
@@ -25,9 +25,9 @@ class Polls:
 
     method = "GET"
 
-    def __init__(self, lookup: Lookup, gate: Gate, hosts: Hosts) -> None:
+    def __init__(self, lookup: Lookup, throttle: AuthThrottle, hosts: Hosts) -> None:
         self._lookup = lookup
-        self._gate = gate
+        self._throttle = throttle
         self._hosts = hosts
 
     def asked(self, environ: WSGIEnvironment) -> str | None:
@@ -41,5 +41,5 @@ class Polls:
     def answer(self, asked: str, environ: WSGIEnvironment) -> RequestStatus:
         """Its status."""
         self._hosts.check(environ["HTTP_HOST"])
-        caller, _ = admitted(self._gate, Need.READ, environ.get("REMOTE_ADDR", ""), environ)
-        return shapes.status(self._lookup.glance(asked, caller.sees_only))
+        caller, _ = admitted(self._throttle, Need.READ, environ.get("REMOTE_ADDR", ""), environ)
+        return presenters.status(self._lookup.glance(asked, caller.sees_only))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from app.edges import IPNetwork
+from app.network_settings import IPNetwork
 from app.web.hosts import host_name
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from app.domain.errors import (
 from app.web import examples, limits, stream_schema
 from app.web.api import JSON, Answer, Operation
 from app.web.errors import KNOWN, PROBLEM
-from app.web.guard import HEADER
+from app.web.request_context import HEADER
 from app.web.schemas import Problem
 
 REF = "#/components/schemas/{model}"

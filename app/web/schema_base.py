@@ -17,7 +17,7 @@ def checked(check: Callable[..., object], **schema: Any) -> Any:
     return PlainValidator(check, json_schema_input_type=Annotated[Any, WithJsonSchema(schema)])
 
 
-class Asked(BaseModel):
+class RequestModel(BaseModel):
     """Something a client sends; what is not known is refused by name."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
@@ -29,7 +29,7 @@ class Query(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
 
 
-class Told(BaseModel):
+class ResponseModel(BaseModel):
     """Something the server answers; fields that are None are left out."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)

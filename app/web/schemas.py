@@ -10,10 +10,10 @@ from typing import Literal
 from pydantic import Field
 
 from app.domain.states import Status
-from app.web.schema_base import Time, Told, Uuid
+from app.web.schema_base import ResponseModel, Time, Uuid
 
 
-class Accepted(Told):
+class Accepted(ResponseModel):
     """The request is in the database."""
 
     request_id: Uuid
@@ -23,14 +23,14 @@ class Accepted(Told):
     timestamp: Time
 
 
-class QueuePlace(Told):
+class QueuePlace(ResponseModel):
     """Why a request waits, and how many stand before it."""
 
     position: int = Field(description="1 is next; counted up to 1,001")
     reason: str
 
 
-class RequestStatus(Told):
+class RequestStatus(ResponseModel):
     """How a request stands."""
 
     request_id: Uuid
@@ -48,7 +48,7 @@ class RequestStatus(Told):
     timestamp: Time
 
 
-class StoredPicture(Told):
+class StoredPicture(ResponseModel):
     """One picture."""
 
     image_url: str = Field(description="where the extension had it from, or where we serve it")
@@ -59,7 +59,7 @@ class StoredPicture(Told):
     sha256: str
 
 
-class PictureMetadata(Told):
+class PictureMetadata(ResponseModel):
     """What the picture is of; the sizes and `generatedAt` once it is made."""
 
     model: str
@@ -79,7 +79,7 @@ class RequestResult(RequestStatus):
     user_id: str
 
 
-class RequestPage(Told):
+class RequestPage(ResponseModel):
     """Requests, newest first."""
 
     images: list[RequestResult] = Field(description="each as `GET /api/images/{requestId}` answers it")
@@ -87,7 +87,7 @@ class RequestPage(Told):
     timestamp: Time
 
 
-class Cancelled(Told):
+class Cancelled(ResponseModel):
     """The request is called off."""
 
     request_id: Uuid
@@ -97,7 +97,7 @@ class Cancelled(Told):
     timestamp: Time
 
 
-class TokenIssued(Told):
+class TokenIssued(ResponseModel):
     """A token in place of a key."""
 
     token: str
@@ -106,7 +106,7 @@ class TokenIssued(Told):
     scope: str = Field(description="what it may be used for, separated by spaces")
 
 
-class UploadReceipt(Told):
+class UploadReceipt(ResponseModel):
     """The bytes are here; `imageUrl` is what to report in `image_generated`."""
 
     image_url: str
@@ -114,7 +114,7 @@ class UploadReceipt(Told):
     bytes: int
 
 
-class Memory(Told):
+class Memory(ResponseModel):
     """Bytes. `heapTotal`: private memory that was asked for; `heapUsed`: how much of it is in use."""
 
     rss: int
@@ -122,7 +122,7 @@ class Memory(Told):
     heap_used: int
 
 
-class HealthReport(Told):
+class HealthReport(ResponseModel):
     """How this process is. `degraded`: Redis is away; requests are kept and go on when it is back."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
@@ -134,7 +134,7 @@ class HealthReport(Told):
     redis: bool
 
 
-class SocketInfo(Told):
+class SocketInfo(ResponseModel):
     """Where extensions connect, and how many are connected over all web processes."""
 
     url: str
@@ -143,7 +143,7 @@ class SocketInfo(Told):
     timestamp: Time
 
 
-class Problem(Told):
+class Problem(ResponseModel):
     """A refusal, as RFC 9457 has it, with a code for programs; `error` repeats `detail`."""
 
     type: str = "about:blank"

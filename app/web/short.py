@@ -12,43 +12,48 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from pydantic import BaseModel
 
 from app import logs
-from app.web import guard
+from app.web import request_context
 from app.web.api import JSON, as_text
 from app.web.limits import headers_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-Asked = TypeVar("Asked")
+Body = TypeVar("Body")
 
 
-class Way(Protocol[Asked]):
+class Way(Protocol[Body]):
     """The short way of one operation."""
 
     method: str
 
-    def asked(self, environ: WSGIEnvironment) -> Asked | None:
+    def asked(self, environ: WSGIEnvironment) -> Body | None:
         """What is asked for in the plainest of ways; None where Flask has to look."""
 
-    def answer(self, asked: Asked, environ: WSGIEnvironment) -> BaseModel:
+    def answer(self, asked: Body, environ: WSGIEnvironment) -> BaseModel:
         """What is answered. Raises what is to be put into words."""
 
 
-def taken(way: Way[Asked], environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes] | None:
+def taken(way: Way[Body], environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes] | None:
     """The body of the answer; None where Flask is to be asked."""
     if environ["REQUEST_METHOD"] != way.method or (asked := way.asked(environ)) is None:
         return None
     began = time.monotonic()
-    environ[guard.GIVEN] = known = guard.correlation_id(environ)  # Flask goes on with the same
+    environ[request_context.GIVEN] = known = request_context.correlation_id(environ)  # Flask goes on with the same
     with logs.about(known):
         try:
             body = as_text(way.answer(asked, environ)).encode()
         except Exception as problem:  # noqa: BLE001 - it is raised again where all of them are put into words
-            environ[guard.PROBLEM] = problem
+            environ[request_context.PROBLEM] = problem
             return None
-        said = [("Content-Type", JSON), ("Content-Length", str(len(body))), *headers_of(environ), (guard.HEADER, known)]
+        said = [
+            ("Content-Type", JSON),
+            ("Content-Length", str(len(body))),
+            *headers_of(environ),
+            (request_context.HEADER, known),
+        ]
         start_response("200 OK", said)
-        guard.tell(way.method, environ["PATH_INFO"], 200, began)
+        request_context.tell(way.method, environ["PATH_INFO"], 200, began)
     return [body]
 
 

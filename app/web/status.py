@@ -11,18 +11,18 @@ from flask import Response, request
 from app.adapters import clock
 from app.adapters.memory import process_memory
 from app.config import Settings
+from app.container import Services
 from app.domain.access import Need
 from app.services.health import Parts
 from app.web.api import Answer, Api, as_json
 from app.web.proxies import FORWARDED
 from app.web.schemas import HealthReport, Memory, SocketInfo
-from app.wiring import House
 
 TAG = "Service"
 _began = time.monotonic()
 
 
-def operations(api: Api, house: House) -> None:
+def operations(api: Api, services: Services) -> None:
     """Declare them."""
 
     @api.operation(
@@ -38,13 +38,13 @@ def operations(api: Api, house: House) -> None:
     )
     def get_health() -> Response:
         """Whether this process and the parts it depends on work."""
-        parts = house.health.check()
+        parts = services.health.check()
         report = HealthReport(
             status=_word(parts),
             timestamp=clock.now(),
             uptime=int(time.monotonic() - _began),
             memory=Memory(**process_memory()),
-            environment=house.settings.environment,
+            environment=services.settings.environment,
             database=parts.database,
             redis=parts.redis,
         )
@@ -61,7 +61,7 @@ def operations(api: Api, house: House) -> None:
     def get_socket_info() -> SocketInfo:
         """The socket's address and the number of connected extensions, over all web processes."""
         return SocketInfo(
-            url=socket_url(house.settings), active_connections=house.extensions.count(), timestamp=clock.now()
+            url=socket_url(services.settings), active_connections=services.extensions.count(), timestamp=clock.now()
         )
 
 

@@ -10,13 +10,13 @@ from flask import Request, Response
 from pydantic.alias_generators import to_camel
 
 from app import logs
+from app.container import Services
 from app.db.events import Logged
 from app.domain.clock import wire_time
 from app.domain.errors import Unauthorized
 from app.domain.states import FINAL, Status
-from app.services.standing import Standing
+from app.services.credential_status import CredentialStatus
 from app.services.watching import Watch
-from app.wiring import House
 
 KEEP_ALIVE_S = 15.0
 RECONNECT_MS = 2_000
@@ -30,16 +30,16 @@ def last_seen(request: Request, query: int) -> int:
     return int(header) if header.isascii() and header.isdigit() and len(header) < 10 else query
 
 
-def follow(house: House, request_id: str, seq: int, owner: str | None, standing: Standing) -> Response:
+def follow(services: Services, request_id: str, seq: int, owner: str | None, credential: CredentialStatus) -> Response:
     """Everything after event `seq`, as it comes; of nobody's request but the `owner`'s, if given. Raises NotFound.
 
     It ends when the request does, or within seconds of what the caller came in with.
     """
-    job, _ = house.lookup.events_after(request_id, seq, owner)
+    job, _ = services.lookup.events_after(request_id, seq, owner)
     if job.status in FINAL and seq >= job.last_event:
         return Response(status=204)
     return Response(
-        _while_let_in(_stream(house, request_id, seq, standing), request_id),
+        _while_let_in(_stream(services, request_id, seq, credential), request_id),
         content_type="text/event-stream; charset=utf-8",
         headers={"X-Accel-Buffering": "no"},
     )
@@ -52,25 +52,25 @@ def _while_let_in(told: Iterator[str], request_id: str) -> Iterator[str]:
         log.info("A stream ended", action="stream.unauthorized", request_id=request_id, detail=refusal.detail)
 
 
-def _stream(house: House, request_id: str, seq: int, standing: Standing) -> Iterator[str]:
+def _stream(services: Services, request_id: str, seq: int, credential: CredentialStatus) -> Iterator[str]:
     yield f"retry: {RECONNECT_MS}\n\n"
-    with house.watching.watch(request_id) as watch, standing.lasting(watch.end):
+    with services.watching.watch(request_id) as watch, credential.lasting(watch.end):
         while True:
-            standing.check()
-            job, facts = house.lookup.events_after(request_id, seq)
+            credential.check()
+            job, facts = services.lookup.events_after(request_id, seq)
             for fact in facts:
                 yield _fact(request_id, fact)
                 seq = fact.seq
             if job.status in FINAL or watch.over:  # where we end, the client goes on elsewhere after its last event
                 return
-            yield from _until_next_fact(watch, seq, standing)
+            yield from _until_next_fact(watch, seq, credential)
 
 
-def _until_next_fact(watch: Watch, seq: int, standing: Standing) -> Iterator[str]:
+def _until_next_fact(watch: Watch, seq: int, credential: CredentialStatus) -> Iterator[str]:
     """Progress and signs of life; it asks nobody and ends when there is a new fact to be read, or nothing more to come."""
     while not watch.over:
         change = watch.wait(KEEP_ALIVE_S)
-        standing.check()
+        credential.check()
         if change is None:
             yield ": keep-alive\n\n"
         elif change["lastEvent"] > seq:

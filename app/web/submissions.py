@@ -8,13 +8,13 @@ from werkzeug.wsgi import get_content_length
 
 from app.domain.access import Caller, Need
 from app.domain.orders import DEFAULT_USER, Order
-from app.services.gate import Gate
+from app.services.auth_throttle import AuthThrottle
 from app.services.submission import Submission
-from app.web import bodies, guard, shapes
+from app.web import bodies, presenters, request_context
 from app.web.access import admitted
 from app.web.hosts import Hosts
 from app.web.limits import RateLimits
-from app.web.question_schemas import GenerateRequest
+from app.web.request_schemas import GenerateRequest
 from app.web.schemas import Accepted
 from app.web.short import is_plain
 
@@ -32,8 +32,8 @@ def accept(
     user_id = caller.speaks_for(claimed) or DEFAULT_USER
     limits.charge(environ, caller, user_id)
     order = Order(said.prompt, said.model, user_id, said.parameters, said.deadline_ms)
-    job = submission.submit(order, environ[guard.GIVEN])
-    return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=shapes.time(job.created_at))
+    job = submission.submit(order, environ[request_context.GIVEN])
+    return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=presenters.time(job.created_at))
 
 
 class Submissions:
@@ -41,10 +41,12 @@ class Submissions:
 
     method = "POST"
 
-    def __init__(self, submission: Submission, limits: RateLimits, gate: Gate, hosts: Hosts, most_bytes: int) -> None:
+    def __init__(
+        self, submission: Submission, limits: RateLimits, throttle: AuthThrottle, hosts: Hosts, most_bytes: int
+    ) -> None:
         self._submission = submission
         self._limits = limits
-        self._gate = gate
+        self._throttle = throttle
         self._hosts = hosts
         self._most_bytes = most_bytes
 
@@ -58,6 +60,6 @@ class Submissions:
     def answer(self, asked: int, environ: WSGIEnvironment) -> Accepted:
         """The request is kept."""
         self._hosts.check(environ["HTTP_HOST"])
-        caller, _ = admitted(self._gate, Need.WRITE, environ.get("REMOTE_ADDR", ""), environ)
+        caller, _ = admitted(self._throttle, Need.WRITE, environ.get("REMOTE_ADDR", ""), environ)
         said = bodies.fitting(GenerateRequest, bodies.read(environ, asked))
         return accept(said, caller, self._submission, self._limits, environ)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from app.db.engine import make_engine
 from app.db.lent import MOST
-from app.web.question_schemas import GenerateRequest
+from app.web.request_schemas import GenerateRequest
 
 metadata = MetaData()
 requests = Table(

@@ -182,11 +182,11 @@ class Fleet:
 
     def round_trips(self, count: int) -> Json:
         """A heartbeat and its answer, one at a time, from anybody in turn by chance; times in ms."""
-        chance, times = random.Random(6), []
+        randomness, times = random.Random(6), []
         for _ in range(count):
             self._beat_heard = 0.0
             asked = time.perf_counter()
-            chance.choice(self.members).beat()
+            randomness.choice(self.members).beat()
             if self.loop.until(lambda: self._beat_heard > 0, PATIENCE_S):
                 times.append((self._beat_heard - asked) * 1000)
         return _said(times)

@@ -6,18 +6,18 @@ import time
 from typing import Any
 
 from app.config import Settings
-from app.wiring import build, real_tools
+from app.container import build, real_ports
 from bench.load.loop import Loop, obey
 
 
 def main() -> None:
     """Until stdin ends."""
-    house = build(real_tools(Settings.from_env()))
+    services = build(real_ports(Settings.from_env()))
 
     def sweep(count: int) -> dict[str, Any]:
         cpu, begun = time.process_time(), time.perf_counter()
         for _ in range(count):
-            house.housekeeping.sweep()
+            services.housekeeping.sweep()
         return {"cpu": time.process_time() - cpu, "seconds": time.perf_counter() - begun, "count": count}
 
     obey(Loop(), {"sweep": sweep})

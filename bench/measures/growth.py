@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from bench.environment import UNSERVED, Stand, fleet, fresh, postgres_group, scratch, serving
 from bench.fill import FINISHED, WAITING, fill, id_of, owned_each
-from bench.house import UNSERVED, Stand, fleet, fresh, postgres_group, scratch, serving
 from bench.load.http import request_text
 from bench.loading import Load, loading
 from bench.measures.handoff import handing_off

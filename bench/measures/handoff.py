@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from bench.environment import Stand, fleet, floor_web, fresh, scratch, serving, submission
 from bench.floor_handoff import HandoffFloor, handoff_floor
-from bench.house import Stand, fleet, floor_web, fresh, scratch, serving, submission
 from bench.loading import Load
 from bench.measures.turns import Turn, average, cpu, in_turns, values
 from bench.meter import Groups, Meter

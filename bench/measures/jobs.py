@@ -22,8 +22,8 @@ from contextlib import ExitStack
 from PIL import Image
 
 from bench import meter
+from bench.environment import fleet, floor_web, fresh, postgres_group, scratch, serving, submission
 from bench.floor_handoff import handoff_floor
-from bench.house import fleet, floor_web, fresh, postgres_group, scratch, serving, submission
 from bench.load.fleet import small_picture
 from bench.loading import Load, loading
 from bench.measures.submit import posting

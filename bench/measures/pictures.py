@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageFilter
 
 from bench import meter
-from bench.house import Stand, fleet, scratch, serving
+from bench.environment import Stand, fleet, scratch, serving
 from bench.loading import Load, loading
 from bench.measures.turns import Turn, average, in_turns, values
 from bench.meter import Meter
@@ -56,11 +56,11 @@ def measure(plan: Plan) -> Measure:
 def drawn(folder: Path, kind: str, side: int) -> Path:
     """A picture that packs about as a photograph does: soft shapes, and grain."""
     path = folder / f"{side}.{kind.lower()}"
-    chance = random.Random(side)
-    shapes = Image.frombytes("RGB", (32, 32), chance.randbytes(3 * 32 * 32)).resize(
+    randomness = random.Random(side)
+    shapes = Image.frombytes("RGB", (32, 32), randomness.randbytes(3 * 32 * 32)).resize(
         (side, side), Image.Resampling.BICUBIC
     )
-    grain = Image.frombytes("L", (512, 512), chance.randbytes(512 * 512)).filter(ImageFilter.GaussianBlur(1))
+    grain = Image.frombytes("L", (512, 512), randomness.randbytes(512 * 512)).filter(ImageFilter.GaussianBlur(1))
     layer = Image.new("L", (side, side))
     for x in range(0, side, 512):
         for y in range(0, side, 512):

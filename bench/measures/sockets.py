@@ -6,7 +6,7 @@ import resource
 from contextlib import ExitStack
 
 from bench import meter
-from bench.house import fleet, floor_web, serving
+from bench.environment import fleet, floor_web, serving
 from bench.loading import Load, loading
 from bench.measures.turns import Turn, in_turns, values
 from bench.meter import Meter

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from bench.house import child, floor_web, own_redis, scratch
+from bench.environment import child, floor_web, own_redis, scratch
 from bench.measures.turns import Turn, in_turns, values
 from bench.plan import Plan
 from bench.results import Measure, Row

@@ -9,7 +9,7 @@ import psycopg
 from sqlalchemy import make_url
 
 from bench import meter
-from bench.house import Stand, fleet, floor_web, serving
+from bench.environment import Stand, fleet, floor_web, serving
 from bench.load.http import request_text
 from bench.loading import Load, loading
 from bench.measures.submit import posting

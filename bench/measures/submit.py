@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 from bench import meter
-from bench.house import UNSERVED, Stand, floor_web, fresh, postgres_group, scratch, serving, submission
+from bench.environment import UNSERVED, Stand, floor_web, fresh, postgres_group, scratch, serving, submission
 from bench.loading import Load, loading
 from bench.measures.turns import Turn, average, cpu, in_turns, values
 from bench.meter import Meter

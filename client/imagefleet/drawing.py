@@ -61,9 +61,9 @@ class _Scene:
     def __init__(self, picture: Picture) -> None:
         self.width, self.height = picture.width, picture.height
         seed = hashlib.sha256(f"{picture.index}\0{picture.prompt}".encode("utf-8", "surrogatepass")).digest()
-        self.chance = random.Random(seed)
-        self.hue = self.chance.random()
-        self.slant = self.chance.uniform(-0.4, 0.4) * self.width / self.height
+        self.randomness = random.Random(seed)
+        self.hue = self.randomness.random()
+        self.slant = self.randomness.uniform(-0.4, 0.4) * self.width / self.height
         self.sky = self._sky()
         self.layers = [*self._sun(), *self._discs(), *self._hills()]
 
@@ -87,7 +87,7 @@ class _Scene:
 
     def _sky(self) -> tuple[bytes, bytes, bytes]:
         """Each channel of one long gradient; the rows are windows into it that move on from row to row."""
-        turn = self.chance.choice((0.08, -0.08, 0.14, -0.14))
+        turn = self.randomness.choice((0.08, -0.08, 0.14, -0.14))
         top, middle = self.colour(0.0, 0.55, 0.24), self.colour(turn, 0.6, 0.52)
         bottom = self.colour(2 * turn, 0.85, 0.82)
         length = self.height + int(abs(self.slant) * self.height) + self.width
@@ -108,8 +108,8 @@ class _Scene:
         return planes
 
     def _sun(self) -> Iterator[Layer]:
-        x, y = self.chance.uniform(0.2, 0.8) * self.width, self.chance.uniform(0.18, 0.45) * self.height
-        radius = self.chance.uniform(0.07, 0.12) * min(self.width, self.height)
+        x, y = self.randomness.uniform(0.2, 0.8) * self.width, self.randomness.uniform(0.18, 0.45) * self.height
+        radius = self.randomness.uniform(0.07, 0.12) * min(self.width, self.height)
         glow, light = self.colour(0.5, 0.9, 0.85), self.colour(0.5, 0.95, 0.93)
         for wider in (4.2, 3.3, 2.6, 2.0, 1.5):
             yield _layer(_disc(x, y, radius * wider, self.width), glow, 0.09)
@@ -117,10 +117,10 @@ class _Scene:
 
     def _discs(self) -> Iterator[Layer]:
         for _ in range(DISCS):
-            x, y = self.chance.uniform(0, 1) * self.width, self.chance.uniform(0, 0.8) * self.height
-            radius = self.chance.uniform(0.015, 0.09) * min(self.width, self.height)
-            colour = self.colour(self.chance.uniform(-0.2, 0.2), 0.7, self.chance.uniform(0.55, 0.9))
-            yield from _soft_disc(x, y, radius, self.width, colour, self.chance.uniform(0.12, 0.35))
+            x, y = self.randomness.uniform(0, 1) * self.width, self.randomness.uniform(0, 0.8) * self.height
+            radius = self.randomness.uniform(0.015, 0.09) * min(self.width, self.height)
+            colour = self.colour(self.randomness.uniform(-0.2, 0.2), 0.7, self.randomness.uniform(0.55, 0.9))
+            yield from _soft_disc(x, y, radius, self.width, colour, self.randomness.uniform(0.12, 0.35))
 
     def _hills(self) -> Iterator[Layer]:
         for number in range(HILLS):
@@ -132,7 +132,8 @@ class _Scene:
     def _ridge(self, level: float, swing: float) -> list[int]:
         """The row at which a hill begins, for each column."""
         waves = [
-            (2 * math.pi * n * self.chance.uniform(0.6, 1.2), self.chance.uniform(0, 7), 1 / n) for n in (1, 2, 5, 11)
+            (2 * math.pi * n * self.randomness.uniform(0.6, 1.2), self.randomness.uniform(0, 7), 1 / n)
+            for n in (1, 2, 5, 11)
         ]
         ridge = []
         for x in range(self.width):

@@ -16,7 +16,7 @@ import pytest
 from app.adapters.http import Fetcher
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
-from app.edges import Allowlist
+from app.network_settings import Allowlist
 from tests.support.downloads import make_due, run
 from tests.support.fakes import Bench
 from tests.support.hostile_host import HostileHost

@@ -18,16 +18,16 @@ from tests.support.serving import serving
 
 
 @pytest.fixture(params=["service", "service_on_postgres"])
-def house(request: pytest.FixtureRequest) -> Service:
+def services(request: pytest.FixtureRequest) -> Service:
     service: Service = request.getfixturevalue(request.param)
     return service
 
 
-def test_a_request_becomes_a_picture_on_disk(house: Service) -> None:
-    request_id = house.submit(
+def test_a_request_becomes_a_picture_on_disk(services: Service) -> None:
+    request_id = services.submit(
         "A beautiful sunset over mountains", parameters={"width": 16, "height": 16, "quality": "hd", "sky": ["wide"]}
     )
-    with house.extension("painter-1", "image-generation", web=1) as extension:
+    with services.extension("painter-1", "image-generation", web=1) as extension:
         job = extension.next_job()
         assert job["requestId"] == request_id
         assert job["prompt"] == "A beautiful sunset over mountains"
@@ -37,94 +37,94 @@ def test_a_request_becomes_a_picture_on_disk(house: Service) -> None:
         extension.progress(job, 50)
         extension.done(job, data_url(plain()))
         confirmed = extension.hear("image_generation_confirmed")
-    result = house.final(request_id)
+    result = services.final(request_id)
     assert result["status"] == "completed"
     assert confirmed["requestId"] == request_id
     assert confirmed["imagePath"] == result["imagePath"]
     assert result["metadata"]["width"] == 8
-    file = house.folder / "pictures" / result["imagePath"].removeprefix("/generated-images/")
+    file = services.folder / "pictures" / result["imagePath"].removeprefix("/generated-images/")
     assert file.name.startswith(f"{request_id}_")
     assert Image.open(file).getpixel((0, 0)) == (255, 0, 0)
 
 
-def test_a_waiting_job_goes_out_the_moment_a_slot_is_free(house: Service) -> None:
-    with house.extension("single", "slow-model", web=0) as extension:
-        first, second = house.submit(model="slow-model"), house.submit(model="slow-model", web=1)
+def test_a_waiting_job_goes_out_the_moment_a_slot_is_free(services: Service) -> None:
+    with services.extension("single", "slow-model", web=0) as extension:
+        first, second = services.submit(model="slow-model"), services.submit(model="slow-model", web=1)
         job = extension.next_job()
         assert job["requestId"] == first
-        waiting = house.status(second)
+        waiting = services.status(second)
         assert waiting["queue"] == {
             "position": 1,
             "reason": "The extension that can do it is busy with other requests.",
         }
         extension.done(job, data_url(plain()))
         assert extension.next_job()["requestId"] == second
-        house.delete(f"/api/images/{second}")
+        services.delete(f"/api/images/{second}")
 
 
-def test_several_pictures_are_handed_over_by_upload(house: Service) -> None:
-    request_id = house.submit("two foxes", model="twins", parameters={"numberOfImages": 2})
+def test_several_pictures_are_handed_over_by_upload(services: Service) -> None:
+    request_id = services.submit("two foxes", model="twins", parameters={"numberOfImages": 2})
     pictures = [plain("red"), plain("blue")]
-    with house.extension("uploader", "twins", web=1) as extension:
+    with services.extension("uploader", "twins", web=1) as extension:
         job = extension.next_job()
         receipts = [extension.upload(job, data, position) for position, data in enumerate(pictures)]
         assert [r["sha256"] for r in receipts] == [hashlib.sha256(data).hexdigest() for data in pictures]
         urls = [r["imageUrl"] for r in receipts]
         extension.done(job, urls[0], imageUrls=urls)
         extension.hear("image_generation_confirmed")
-    result = house.final(request_id)
+    result = services.final(request_id)
     assert len(result["images"]) == 2
     assert result["imagePath"] == result["images"][0]["imagePath"]
-    served = house.get(result["images"][1]["imagePath"], web=1)
+    served = services.get(result["images"][1]["imagePath"], web=1)
     assert served.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(served.content)).getpixel((0, 0)) == (0, 0, 255)
 
 
-def test_a_picture_is_fetched_from_where_the_extension_says_it_is(house: Service) -> None:
-    request_id = house.submit(model="fetched")
-    with serving(plain("blue", kind="JPEG")) as url, house.extension("remote", "fetched") as extension:
+def test_a_picture_is_fetched_from_where_the_extension_says_it_is(services: Service) -> None:
+    request_id = services.submit(model="fetched")
+    with serving(plain("blue", kind="JPEG")) as url, services.extension("remote", "fetched") as extension:
         job = extension.next_job()
         extension.done(job, url)
         extension.hear("image_generation_confirmed")
-        result = house.final(request_id)
+        result = services.final(request_id)
     assert result["imageUrl"] == url
-    assert Image.open(io.BytesIO(house.get(result["imagePath"]).content)).format == "PNG"
+    assert Image.open(io.BytesIO(services.get(result["imagePath"]).content)).format == "PNG"
 
 
-def test_a_picture_at_a_private_address_is_never_fetched(house: Service) -> None:
-    request_id = house.submit(model="private")
-    with house.extension("careless", "private") as extension:
+def test_a_picture_at_a_private_address_is_never_fetched(services: Service) -> None:
+    request_id = services.submit(model="private")
+    with services.extension("careless", "private") as extension:
         extension.done(extension.next_job(), "http://10.0.0.1/picture.png")
-        result = house.final(request_id)
+        result = services.final(request_id)
     assert (result["status"], result["code"]) == ("failed", "ERR_DOWNLOAD_FAILED")
-    assert not [name for name in house.pictures if name.startswith(request_id)]
+    assert not [name for name in services.pictures if name.startswith(request_id)]
 
 
-def test_a_correlation_id_is_found_wherever_the_request_went(house: Service) -> None:
+def test_a_correlation_id_is_found_wherever_the_request_went(services: Service) -> None:
     given = f"trace-{uuid.uuid4()}"
-    answer = house.post("/api/images/generate", {"prompt": "a fox", "model": "traced"}, X_Correlation_Id=given)
-    with house.extension("tracer", "traced") as extension:
+    answer = services.post("/api/images/generate", {"prompt": "a fox", "model": "traced"}, X_Correlation_Id=given)
+    with services.extension("tracer", "traced") as extension:
         job = extension.next_job()
         assert job["correlationId"] == given
         extension.done(job, data_url(plain()))
         assert extension.hear("image_generation_confirmed")["correlationId"] == given
     request_id = answer.json["requestId"]
-    assert house.final(request_id)["correlationId"] == given
-    lines = [json.loads(line) for n in (0, 1) for line in house.log(f"worker{n}").splitlines() if given in line]
+    assert services.final(request_id)["correlationId"] == given
+    lines = [json.loads(line) for n in (0, 1) for line in services.log(f"worker{n}").splitlines() if given in line]
     assert {line["action"] for line in lines} >= {"assign", "store"}
 
 
-def test_events_stream_live_and_can_be_taken_up_again(house: Service) -> None:
-    request_id = house.submit(model="streamed")
+def test_events_stream_live_and_can_be_taken_up_again(services: Service) -> None:
+    request_id = services.submit(model="streamed")
     heard: list[str] = []
 
     def follow() -> None:
-        with urllib.request.urlopen(house.url(f"/api/images/{request_id}/events", web=1), timeout=60) as stream:
+        with urllib.request.urlopen(services.url(f"/api/images/{request_id}/events", web=1), timeout=60) as stream:
             heard.extend(line.decode().rstrip("\n") for line in stream)
 
     follower = threading.Thread(target=follow)
     follower.start()
-    with house.extension("streamer", "streamed") as extension:
+    with services.extension("streamer", "streamed") as extension:
         job = extension.next_job()
         extension.progress(job, 40)
         extension.beat(active=1)
@@ -139,20 +139,20 @@ def test_events_stream_live_and_can_be_taken_up_again(house: Service) -> None:
         "ImageDownloadStartedEvent",
         "ImageGeneratedEvent",
     ]
-    resumed = house.get(f"/api/images/{request_id}/events", Last_Event_ID="2").content.decode()
+    resumed = services.get(f"/api/images/{request_id}/events", Last_Event_ID="2").content.decode()
     assert [line for line in resumed.splitlines() if line.startswith("id: ")] == ["id: 3", "id: 4"]
-    assert house.get(f"/api/images/{request_id}/events", Last_Event_ID="4").status == 204
+    assert services.get(f"/api/images/{request_id}/events", Last_Event_ID="4").status == 204
 
 
-def test_a_lost_extension_gives_its_job_back(house: Service) -> None:
-    request_id = house.submit(model="fragile")
-    with house.extension("dying", "fragile") as dying:
+def test_a_lost_extension_gives_its_job_back(services: Service) -> None:
+    request_id = services.submit(model="fragile")
+    with services.extension("dying", "fragile") as dying:
         job = dying.next_job()
         dying.progress(job, 10)
         dying.beat(active=1)
         dying.hear("heartbeat_response")
-    with house.extension("heir", "fragile", web=1) as heir:
+    with services.extension("heir", "fragile", web=1) as heir:
         again = heir.next_job()
         assert again["requestId"] == request_id
         heir.done(again, data_url(plain()))
-        assert house.final(request_id)["status"] == "completed"
+        assert services.final(request_id)["status"] == "completed"

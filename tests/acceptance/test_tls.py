@@ -23,7 +23,7 @@ import pytest
 import websocket
 
 from app.db.migrate import upgrade
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 from tests.support.certificates import Certificate, self_signed
 from tests.support.missing import missing
 from tests.support.pictures import data_url, plain

@@ -11,7 +11,7 @@ import pytest
 
 from app.adapters.addresses import AddressRules, is_public
 from app.adapters.fetch_errors import AddressRefused, FetchTimeout, HostUnreachable
-from app.edges import Allowlist
+from app.network_settings import Allowlist
 
 NOT_PUBLIC = [
     "0.0.0.0",

@@ -126,31 +126,33 @@ def test_the_pixels_of_a_sound_png_are_not_packed_anew(mode: str) -> None:
 def test_a_png_that_is_kept_as_it_is_packed_is_one_that_pillow_decodes(
     colour: int, depth: int, interlaced: int
 ) -> None:
-    chance = random.Random(f"{colour} {depth} {interlaced}")
+    randomness = random.Random(f"{colour} {depth} {interlaced}")
     for _ in range(20):
-        data = filtered_at_random(chance, ihdr(chance.randint(1, 40), chance.randint(1, 40), depth, colour, interlaced))
+        data = filtered_at_random(
+            randomness, ihdr(randomness.randint(1, 40), randomness.randint(1, 40), depth, colour, interlaced)
+        )
         _, stored = judged(data)
         assert stored == data
         opened(stored)
 
 
 def test_a_png_whose_rows_are_no_rows_is_refused_whatever_else_is_sound() -> None:
-    chance = random.Random(7)
+    randomness = random.Random(7)
     for _ in range(200):
         with pytest.raises(BadImage):
-            judged(filtered_at_random(chance, ihdr(5, 9), filters=range(5, 256)))
+            judged(filtered_at_random(randomness, ihdr(5, 9), filters=range(5, 256)))
 
 
-def filtered_at_random(chance: random.Random, header: tuple[bytes, bytes], filters: range = range(5)) -> bytes:
+def filtered_at_random(randomness: random.Random, header: tuple[bytes, bytes], filters: range = range(5)) -> bytes:
     """A PNG whose rows are any bytes, each behind a filter out of `filters`, its IDAT cut anywhere."""
     rows = b"".join(
-        bytes([chance.choice(filters)]) + chance.randbytes(stride - 1)
+        bytes([randomness.choice(filters)]) + randomness.randbytes(stride - 1)
         for stride, height in read_header(io.BytesIO(from_chunks(header))).passes
         for _ in range(height)
     )
-    packed = zlib.compress(rows, chance.randrange(10))
-    cut = chance.randrange(len(packed))
-    palette = [(b"PLTE", chance.randbytes(3 * chance.randint(1, 256)))] if header[1][9] == 3 else []
+    packed = zlib.compress(rows, randomness.randrange(10))
+    cut = randomness.randrange(len(packed))
+    palette = [(b"PLTE", randomness.randbytes(3 * randomness.randint(1, 256)))] if header[1][9] == 3 else []
     return from_chunks(header, *palette, (b"IDAT", packed[:cut]), (b"IDAT", packed[cut:]), END_CHUNK)
 
 

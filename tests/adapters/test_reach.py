@@ -8,7 +8,7 @@ from app.adapters.fetch_errors import (
     AddressRefused,
     UrlRefused,
 )
-from app.edges import Allowlist
+from app.network_settings import Allowlist
 from tests.support.fetching import fetch, resolving
 from tests.support.hostile_host import HostileHost
 from tests.support.misbehaviours import IMAGE

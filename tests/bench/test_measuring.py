@@ -14,8 +14,8 @@ from app.db.engine import make_engine
 from app.db.tables import jobs
 from bench import __main__ as bench
 from bench import meter
+from bench.environment import USER, USERS, Stand, floor_web, fresh, serving, submission
 from bench.floor_handoff import handoff_floor
-from bench.house import USER, USERS, Stand, floor_web, fresh, serving, submission
 from bench.load.http import Crowd
 from bench.load.loop import Loop
 from bench.measures import submit

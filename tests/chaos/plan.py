@@ -150,69 +150,69 @@ WEB_SOURCES = [Source.WEB, Source.WEB, Source.SLOW, Source.STALL, Source.BREAK, 
 
 def draw(seed: int, jobs: int, seconds: float, *, postgresql: bool = False, faults: int | None = None) -> Plan:
     """The plan of this seed: `jobs` requests within `seconds`, and a fault every few seconds (or `faults` of them)."""
-    chance = random.Random(seed)
+    randomness = random.Random(seed)
     count = round(seconds / 4) if faults is None else faults
     return Plan(
         seed,
         seconds,
-        tuple(_order(chance, number, seconds) for number in range(jobs)),
-        tuple(_members(chance)),
-        tuple(_faults(chance, count, seconds, postgresql)),
+        tuple(_order(randomness, number, seconds) for number in range(jobs)),
+        tuple(_members(randomness)),
+        tuple(_faults(randomness, count, seconds, postgresql)),
     )
 
 
-def _order(chance: random.Random, number: int, seconds: float) -> Order:
-    turns = _turns(chance, number)
+def _order(randomness: random.Random, number: int, seconds: float) -> Order:
+    turns = _turns(randomness, number)
     return Order(
         number=number,
-        at_s=round(chance.uniform(0, seconds), 3),
-        model=chance.choice(MODELS),
-        images=1 if turns[0].source is Source.HEAVY else chance.choice((1, 1, 1, 2)),
-        follow=chance.choice(list(Follow)),
+        at_s=round(randomness.uniform(0, seconds), 3),
+        model=randomness.choice(MODELS),
+        images=1 if turns[0].source is Source.HEAVY else randomness.choice((1, 1, 1, 2)),
+        follow=randomness.choice(list(Follow)),
         turns=turns,
-        cancel_after_s=round(chance.uniform(0.1, 6), 3) if chance.random() < 0.05 else None,
-        deadline_ms=chance.randrange(3_000, 15_000) if chance.random() < 0.03 else None,
+        cancel_after_s=round(randomness.uniform(0.1, 6), 3) if randomness.random() < 0.05 else None,
+        deadline_ms=randomness.randrange(3_000, 15_000) if randomness.random() < 0.03 else None,
     )
 
 
-def _turns(chance: random.Random, number: int) -> tuple[Turn, ...]:
+def _turns(randomness: random.Random, number: int) -> tuple[Turn, ...]:
     if number % 97 == 41:  # it takes everybody down who tries, and must come to an end all the same
         return tuple(Turn(Act.CRASH, 0.2) for _ in range(12))
     if number % 25 == 3:
         return (Turn(Act.NORMAL, 0.2, Source.HEAVY),) * TURNS
-    return tuple(_turn(chance, odd) for odd in (0.4, 0.3, 0.0))
+    return tuple(_turn(randomness, odd) for odd in (0.4, 0.3, 0.0))
 
 
-def _turn(chance: random.Random, odd: float) -> Turn:
-    act = chance.choice(ODD_ACTS) if chance.random() < odd else Act.NORMAL
-    source = chance.choice([Source.DATA, Source.UPLOAD, chance.choice(WEB_SOURCES)])
-    if odd and chance.random() < 0.02:
+def _turn(randomness: random.Random, odd: float) -> Turn:
+    act = randomness.choice(ODD_ACTS) if randomness.random() < odd else Act.NORMAL
+    source = randomness.choice([Source.DATA, Source.UPLOAD, randomness.choice(WEB_SOURCES)])
+    if odd and randomness.random() < 0.02:
         source = Source.GONE
-    return Turn(act, round(chance.uniform(0.1, 1.2), 3), source)
+    return Turn(act, round(randomness.uniform(0.1, 1.2), 3), source)
 
 
-def _members(chance: random.Random) -> Sequence[Member]:
+def _members(randomness: random.Random) -> Sequence[Member]:
     kinds = [(True, False), (True, False), (True, True), (False, False), (False, True), (False, True), (False, True)]
     members = []
     for index, (literal, echoes) in enumerate([*kinds, *kinds]):
-        abilities = chance.choice(((ANY_MODEL,), (ANY_MODEL, *MODELS), (ANY_MODEL, MODELS[index % 2]), ()))
-        slots = 1 if literal and not echoes else chance.randrange(1, 5)
+        abilities = randomness.choice(((ANY_MODEL,), (ANY_MODEL, *MODELS), (ANY_MODEL, MODELS[index % 2]), ()))
+        slots = 1 if literal and not echoes else randomness.randrange(1, 5)
         members.append(Member(index, literal, echoes, slots, abilities))
     return members
 
 
-def _faults(chance: random.Random, count: int, seconds: float, postgresql: bool) -> Sequence[Fault]:
+def _faults(randomness: random.Random, count: int, seconds: float, postgresql: bool) -> Sequence[Fault]:
     kinds = {**FAULTS, **(POSTGRESQL_FAULTS if postgresql else {}), **(LONG_FAULTS if seconds >= LONG_RUN_S else {})}
     drawn: list[str] = []
     while len(drawn) < count:  # each kind once before any comes twice
-        drawn += chance.sample(sorted(kinds), len(kinds))
+        drawn += randomness.sample(sorted(kinds), len(kinds))
     gap = max(seconds - FIRST_FAULT_S, 1.0) / max(count, 1)
     return [
         Fault(
-            round(FIRST_FAULT_S + (n + chance.random()) * gap, 3),
+            round(FIRST_FAULT_S + (n + randomness.random()) * gap, 3),
             kind,
-            chance.randrange(1000),
-            round(chance.uniform(*kinds[kind]), 3),
+            randomness.randrange(1000),
+            round(randomness.uniform(*kinds[kind]), 3),
         )
         for n, kind in enumerate(drawn[:count])
     ]

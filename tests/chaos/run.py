@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.config import Settings
+from app.container import build, real_ports
 from app.db.engine import Database
 from app.domain.errors import Unavailable
-from app.wiring import build, real_tools
 from tests.chaos import collecting, faults
 from tests.chaos.checker import CHECKS, Violation, violations
 from tests.chaos.clients import Client
@@ -150,7 +150,7 @@ class _Run:
 
     def _tidy(self) -> None:
         """What a crash left on the disk is removed by the tidying, as it will be some days from now."""
-        house = build(real_tools(Settings.from_env(self._stage.service.env)))
+        services = build(real_ports(Settings.from_env(self._stage.service.env)))
         ahead_ms = int(time.time() * 1000) + FAR_AHEAD_MS
-        while house.tidying.sweep(ahead_ms):
+        while services.cleanup.sweep(ahead_ms):
             pass

@@ -22,7 +22,7 @@ from sqlalchemy import make_url
 
 from app.adapters.local_redis import LocalRedis, find_server
 from app.db.migrate import upgrade
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 from tests.chaos.host import ImageHost
 from tests.support.ports import free_ports
 from tests.support.postgres import TEMPLATE, shared_server

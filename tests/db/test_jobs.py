@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from sqlalchemy import text
 
-from app.db import jobs, line
+from app.db import jobs, queue
 from app.db.engine import Database, Transaction
 from app.db.migrate import is_current, upgrade
 from app.db.tables import jobs as table
@@ -32,7 +32,7 @@ def add(database: Database, **values: object) -> jobs.Job:
 
 def waiting(database: Database, *models: str, most: int = 10) -> list[str]:
     """The first in the line, for these models or for any."""
-    asked = partial(line.first_of, models=models, limit=most) if models else partial(line.first, limit=most)
+    asked = partial(queue.first_of, models=models, limit=most) if models else partial(queue.first, limit=most)
     return [each.id for each in database.read(asked)]
 
 

@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 
 from app.db import events
 from app.db import jobs as requests
+from app.db.credential_tables import users
 from app.db.engine import Database, Transaction
 from app.db.migrate import FOLDER
-from app.db.people_tables import users
 from app.db.tables import extensions, jobs
 from app.domain.events import ImageGenerationRequestedEvent
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.fleet import Standing, slots, standing
+from app.domain.fleet import ExtensionStatus, slots, standing
 
 WELL = {"connected": True, "available": True, "paused": False, "held": 0, "slots": 2}
 
@@ -14,16 +14,16 @@ WELL = {"connected": True, "available": True, "paused": False, "held": 0, "slots
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({}, Standing.FREE),
-        ({"held": 1}, Standing.FREE),
-        ({"held": 2}, Standing.BUSY),
-        ({"held": 2, "slots": 1}, Standing.BUSY),
-        ({"held": 2, "paused": True}, Standing.PAUSED),
-        ({"paused": True, "available": False}, Standing.UNAVAILABLE),
-        ({"available": False, "connected": False}, Standing.AWAY),
+        ({}, ExtensionStatus.FREE),
+        ({"held": 1}, ExtensionStatus.FREE),
+        ({"held": 2}, ExtensionStatus.BUSY),
+        ({"held": 2, "slots": 1}, ExtensionStatus.BUSY),
+        ({"held": 2, "paused": True}, ExtensionStatus.PAUSED),
+        ({"paused": True, "available": False}, ExtensionStatus.UNAVAILABLE),
+        ({"available": False, "connected": False}, ExtensionStatus.AWAY),
     ],
 )
-def test_the_first_that_holds_is_said(changed: dict[str, Any], expected: Standing) -> None:
+def test_the_first_that_holds_is_said(changed: dict[str, Any], expected: ExtensionStatus) -> None:
     assert standing(**{**WELL, **changed}) is expected
 
 

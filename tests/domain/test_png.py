@@ -76,10 +76,10 @@ def test_no_cut_passes_unseen() -> None:
 
 
 def test_random_bytes_never_raise_anything_but_bad_image() -> None:
-    chance = random.Random(7)
+    randomness = random.Random(7)
     for _ in range(300):
         with pytest.raises(BadImage):
-            copied(png()[: chance.randrange(8, 40)] + chance.randbytes(60))
+            copied(png()[: randomness.randrange(8, 40)] + randomness.randbytes(60))
 
 
 def _read_whole(data: bytes) -> None:

@@ -18,7 +18,7 @@ import psycopg
 from redis import Redis, RedisError
 
 from app.db.migrate import upgrade
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 from app.launch.procfile import read_procfile
 from tests.chaos.stage import SETTINGS
 from tests.hosts import servers

@@ -15,14 +15,16 @@ SOURCES = (Source.DATA, Source.WEB, Source.SLOW)
 
 def draw(seed: int, jobs: int, seconds: float) -> Plan:
     """`jobs` requests spread evenly over `seconds`, and extensions that have some of them in hand at any moment."""
-    chance = random.Random(seed)
+    randomness = random.Random(seed)
     members = tuple(
         Member(n, literal=False, echoes=True, slots=SLOTS, capabilities=(MODEL,)) for n in range(EXTENSIONS)
     )
-    orders = tuple(_order(chance, n, n * seconds / jobs) for n in range(jobs))
+    orders = tuple(_order(randomness, n, n * seconds / jobs) for n in range(jobs))
     return Plan(seed, seconds, orders, members, ())
 
 
-def _order(chance: random.Random, number: int, at_s: float) -> Order:
-    turns = tuple(Turn(work_s=round(chance.uniform(1.0, 5.0), 3), source=chance.choice(SOURCES)) for _ in range(3))
-    return Order(number, round(at_s, 3), MODEL, 1, chance.choice(list(Follow)), turns)
+def _order(randomness: random.Random, number: int, at_s: float) -> Order:
+    turns = tuple(
+        Turn(work_s=round(randomness.uniform(1.0, 5.0), 3), source=randomness.choice(SOURCES)) for _ in range(3)
+    )
+    return Order(number, round(at_s, 3), MODEL, 1, randomness.choice(list(Follow)), turns)

@@ -13,9 +13,9 @@ from pathlib import Path
 import psycopg
 
 from app.config import Settings
+from app.container import build, real_ports
 from app.db.engine import Database
 from app.domain.errors import Unavailable
-from app.wiring import build, real_tools
 from tests.chaos import collecting
 from tests.chaos.checker import CHECKS, Violation, violations
 from tests.chaos.clients import Client
@@ -174,8 +174,8 @@ class _Run:
         history = self._result.history
         history.earlier = collecting.rows(self._reader)
         self._tend_for(QUIET_S)
-        house = build(real_tools(Settings.from_env(self._cluster.env)))
-        while house.tidying.sweep(int(time.time() * 1000) + FAR_AHEAD_MS):
+        services = build(real_ports(Settings.from_env(self._cluster.env)))
+        while services.cleanup.sweep(int(time.time() * 1000) + FAR_AHEAD_MS):
             pass
         history.ending = collecting.ending(self._reader, self._cluster.pictures)
         history.fetches = dict(images.fetches)

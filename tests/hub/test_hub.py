@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 
 from app.config import Settings
+from app.container import Services
 from app.domain.errors import Unavailable
 from app.hub.connection import Connection
 from app.hub.hub import Hub
-from app.services.gate import Gate
-from app.wiring import House
+from app.services.auth_throttle import AuthThrottle
 from tests.support.fakes import FakeBus
 from tests.support.waiting import until
 
@@ -56,13 +56,13 @@ def bus() -> FakeBus:
 @pytest.fixture
 def hub(extensions: FakeExtensions, bus: FakeBus, redis_url: str) -> Iterator[Hub]:
     watching: Any = SimpleNamespace(tell=lambda change: None, catch_up=lambda: None, end=lambda: None)
-    house = SimpleNamespace(
+    services = SimpleNamespace(
         settings=dataclasses.replace(Settings.from_env({}), redis_url=redis_url, hub_timeout_ms=40),
-        tools=SimpleNamespace(bus=bus),
+        ports=SimpleNamespace(bus=bus),
         extensions=extensions,
         watching=watching,
     )
-    hub = Hub(cast(House, house), cast(Gate, SimpleNamespace()))
+    hub = Hub(cast(Services, services), cast(AuthThrottle, SimpleNamespace()))
     yield hub
     hub.close()
 

@@ -12,14 +12,14 @@ import pytest
 from simple_websocket import ConnectionClosed
 
 from app.config import Settings
+from app.container import Services
 from app.domain.errors import LeaseLost, Unavailable
 from app.domain.messages import Message
 from app.hub import session
 from app.hub.connection import RESTARTING, Connection, Offer
-from app.hub.entry import Entry
 from app.hub.session import Session
-from app.services.gate import Gate
-from app.wiring import House
+from app.hub.socket_credential import SocketCredential
+from app.services.auth_throttle import AuthThrottle
 from tests.support.fakes import FakeChance
 
 HELLO = json.dumps({"type": "authenticate", "extensionId": "painter", "metadata": {"capabilities": []}})
@@ -103,11 +103,11 @@ def live(
         coming.note(hello.extension_id)
         return SimpleNamespace(held=())
 
-    chance = FakeChance()
-    chance.jitter_is = jitter
-    gate = SimpleNamespace(admit_extension=lambda address, extension_id, shown: None, access=None)
-    house = SimpleNamespace(
-        tools=SimpleNamespace(chance=chance),
+    randomness = FakeChance()
+    randomness.jitter_is = jitter
+    throttle = SimpleNamespace(admit_extension=lambda address, extension_id, shown: None, access=None)
+    services = SimpleNamespace(
+        ports=SimpleNamespace(randomness=randomness),
         settings=dataclasses.replace(
             Settings.from_env({}), heartbeat_timeout_ms=60_000, offer_timeout_ms=offer_timeout_ms
         ),
@@ -119,7 +119,12 @@ def live(
             report=lambda holder, report: reports.note(report.error),
         ),
     )
-    Session(cast(Connection, connection), cast(House, house), "hub-1", Entry(cast(Gate, gate), "203.0.113.7")).run()
+    Session(
+        cast(Connection, connection),
+        cast(Services, services),
+        "hub-1",
+        SocketCredential(cast(AuthThrottle, throttle), "203.0.113.7"),
+    ).run()
 
 
 @pytest.fixture(autouse=True)

@@ -14,13 +14,13 @@ from tests.support.stand_ins import Start, furnish
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
+def services(tmp_path: Path) -> Path:
     """A furnished folder."""
     return furnish(tmp_path / "house")
 
 
 @pytest.fixture
-def start(house: Path) -> Iterator[Start]:
+def start(services: Path) -> Iterator[Start]:
     """Start `python` with these arguments in the house; nothing of it survives the test."""
     with ExitStack() as running:
-        yield lambda *arguments, **env: running.enter_context(started([sys.executable, *arguments], house, env))
+        yield lambda *arguments, **env: running.enter_context(started([sys.executable, *arguments], services, env))

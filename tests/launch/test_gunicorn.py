@@ -44,10 +44,10 @@ def slow():
 
 
 @pytest.fixture
-def house(house: Path) -> Path:
-    (house / "gunicorn.conf.py").symlink_to(ROOT / "gunicorn.conf.py")
-    (house / "wsgi.py").write_text(APPLICATION)
-    return house
+def services(services: Path) -> Path:
+    (services / "gunicorn.conf.py").symlink_to(ROOT / "gunicorn.conf.py")
+    (services / "wsgi.py").write_text(APPLICATION)
+    return services
 
 
 def serve(start: Start, **env: str) -> Started:

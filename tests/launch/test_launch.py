@@ -22,15 +22,15 @@ from tests.support.waiting import until
 READY = "Imagefleet is ready."
 
 
-def write_procfile(house: Path, **deeds: str) -> None:
+def write_procfile(services: Path, **deeds: str) -> None:
     lines = [f"{name}: {' '.join(stand_in(*text.split()))}" for name, text in deeds.items()]
-    (house / "Procfile").write_text("\n".join(["# stand-ins", "", *lines]))
+    (services / "Procfile").write_text("\n".join(["# stand-ins", "", *lines]))
 
 
 @pytest.fixture
-def house(house: Path) -> Path:
-    write_procfile(house, worker="work tell", web="serve", beat="tick")
-    return house
+def services(services: Path) -> Path:
+    write_procfile(services, worker="work tell", web="serve", beat="tick")
+    return services
 
 
 def answers(port: int) -> bool:
@@ -81,14 +81,14 @@ def test_a_folder_that_cannot_be_made_is_one_line(start: Start, tmp_path: Path) 
     )
 
 
-def test_a_data_folder_that_cannot_be_used_is_one_line(start: Start, house: Path) -> None:
-    (house / "data").write_text("a file")
+def test_a_data_folder_that_cannot_be_used_is_one_line(start: Start, services: Path) -> None:
+    (services / "data").write_text("a file")
     line = refusal(launch(start))
-    assert line == f"DATABASE_URL: the folder {house}/data cannot be used: File exists."
+    assert line == f"DATABASE_URL: the folder {services}/data cannot be used: File exists."
 
 
-def test_a_procfile_that_cannot_be_read_is_one_line(start: Start, house: Path) -> None:
-    (house / "Procfile").write_text("web serve")
+def test_a_procfile_that_cannot_be_read_is_one_line(start: Start, services: Path) -> None:
+    (services / "Procfile").write_text("web serve")
     assert refusal(launch(start)) == "Procfile, line 1: 'web serve' is not `name: command` with a new name."
 
 
@@ -97,7 +97,7 @@ def test_a_database_that_cannot_be_reached_ends_the_start(start: Start) -> None:
     assert refusal(run).startswith("DATABASE_URL: the database cannot be used (connection failed:")
 
 
-def test_it_starts_everything_and_says_what_to_try(start: Start, house: Path) -> None:
+def test_it_starts_everything_and_says_what_to_try(start: Start, services: Path) -> None:
     port, sockets = free_ports(2)
     run = launch(start, PORT=str(port), WS_PORT=str(sockets))
     run.until_it_says("Ctrl-C stops everything.")
@@ -107,13 +107,13 @@ def test_it_starts_everything_and_says_what_to_try(start: Start, house: Path) ->
     assert f"ws://127.0.0.1:{sockets}/ws" in run.output
     run.until_it_says(f"DATABASE_URL=sqlite:///data/imagefleet.db WS_PORT={sockets}")
     assert ask_redis(redis_url_of(run)).ping()
-    assert (house / "data" / "imagefleet.db").stat().st_size > 0
+    assert (services / "data" / "imagefleet.db").stat().st_size > 0
     for line in ("worker     | here I am work tell", "web        | here I am serve", "beat       | here I am tick"):
         run.until_it_says(line)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_request_to_stop_stops_everything_in_order(start: Start, house: Path, number: signal.Signals) -> None:
+def test_a_request_to_stop_stops_everything_in_order(start: Start, services: Path, number: signal.Signals) -> None:
     run = launch(start)
     for name in ("worker", "web", "beat"):
         run.until_it_says(f"{name:<10} | here I am")
@@ -123,7 +123,7 @@ def test_a_request_to_stop_stops_everything_in_order(start: Start, house: Path, 
     run.leaves_nothing()
     ends = [line.partition(" ")[0] for line in run.output.splitlines() if "leaves" in line]
     assert ends == ["beat", "web", "worker"]
-    assert "bye bye" in (house / "data" / "redis" / "redis.log").read_text()
+    assert "bye bye" in (services / "data" / "redis" / "redis.log").read_text()
 
 
 def test_the_second_start_finds_what_the_first_one_queued(start: Start) -> None:
@@ -145,25 +145,25 @@ def test_a_launcher_that_is_killed_leaves_nothing_and_the_next_one_starts(start:
     launch(start).until_it_says(READY)
 
 
-def test_a_second_launcher_in_the_same_folder_is_refused(start: Start, house: Path) -> None:
+def test_a_second_launcher_in_the_same_folder_is_refused(start: Start, services: Path) -> None:
     launch(start).until_it_says(READY)
-    assert refusal(launch(start)) == f"Another `make run` works in {house}/data: stop it, or set REDIS_URL."
+    assert refusal(launch(start)) == f"Another `make run` works in {services}/data: stop it, or set REDIS_URL."
 
 
 def test_with_both_urls_set_no_server_is_started_and_no_data_folder_made(
-    start: Start, house: Path, tmp_path: Path, redis_url: str
+    start: Start, services: Path, tmp_path: Path, redis_url: str
 ) -> None:
     run = launch(start, REDIS_URL=redis_url, DATABASE_URL=f"sqlite:///{tmp_path}/own.db")
     run.until_it_says(READY)
     assert redis_url_of(run) == redis_url
     assert not any("redis-server" in process.name() for process in run.family())
-    assert not (house / "data").exists()
+    assert not (services / "data").exists()
 
 
 def test_in_a_folder_with_a_long_path_the_socket_lies_elsewhere_and_goes_with_the_launcher(
-    start: Start, house: Path
+    start: Start, services: Path
 ) -> None:
-    deep = furnish(house / ("deep" * 25))
+    deep = furnish(services / ("deep" * 25))
     write_procfile(deep, worker="work tell", web="serve")
     run = start("-c", "import os, runpy, sys; os.chdir(sys.argv[1]); sys.path[0] = sys.argv[1]; "
                 "runpy.run_module('app.launch', run_name='__main__')", str(deep), PORT=str(free_port()), DEMO="off")  # fmt: skip
@@ -178,16 +178,16 @@ def test_in_a_folder_with_a_long_path_the_socket_lies_elsewhere_and_goes_with_th
     assert not socket_path.parent.exists()
 
 
-def test_what_never_starts_ends_the_start_in_good_order(start: Start, house: Path) -> None:
-    write_procfile(house, worker="work", web="end")
+def test_what_never_starts_ends_the_start_in_good_order(start: Start, services: Path) -> None:
+    write_procfile(services, worker="work", web="end")
     run = launch(start)
     assert run.ends() == 1
     assert run.output.endswith("web does not start; what it said stands above.\n")
     run.leaves_nothing()
 
 
-def test_a_stop_during_the_start_is_a_stop(start: Start, house: Path) -> None:
-    write_procfile(house, web="silent")
+def test_a_stop_during_the_start_is_a_stop(start: Start, services: Path) -> None:
+    write_procfile(services, web="silent")
     run = launch(start)
     run.until_it_says("here I am silent")
     run.send(signal.SIGINT)
@@ -195,11 +195,11 @@ def test_a_stop_during_the_start_is_a_stop(start: Start, house: Path) -> None:
     run.leaves_nothing()
 
 
-def test_a_reader_of_its_output_that_goes_away_stops_nothing(house: Path) -> None:
+def test_a_reader_of_its_output_that_goes_away_stops_nothing(services: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "app.launch"]
     env = {**os.environ, "PORT": str(port), "DEMO": "off"}
-    with subprocess.Popen(command, cwd=house, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with subprocess.Popen(command, cwd=services, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()

@@ -33,11 +33,11 @@ RUN = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 @pytest.fixture
-def house(house: Path) -> Path:
+def services(services: Path) -> Path:
     """What the launcher needs of a checkout."""
     for name in ("Procfile", "celery_config.py", "gunicorn.conf.py", "wsgi.py"):
-        (house / name).symlink_to(ROOT / name)
-    return house
+        (services / name).symlink_to(ROOT / name)
+    return services
 
 
 def launch(start: Start, ports: list[int], **env: str) -> Started:
@@ -89,13 +89,13 @@ def final(run: Started, command: list[str], request_id: str) -> Any:
         raise AssertionError(f"{problem}\nThe service said:\n{run.output}") from None
 
 
-def test_what_it_tells_to_try_ends_in_a_picture_and_the_next_start_finds_it(start: Start, house: Path) -> None:
+def test_what_it_tells_to_try_ends_in_a_picture_and_the_next_start_finds_it(start: Start, services: Path) -> None:
     ports = free_ports(2)
     run = launch(start, ports)
     ask, look = suggestions(run)
     result = final(run, look, answer_to(ask)["requestId"])
     assert result["status"] == "completed", run.output
-    [picture] = (house / "generated-images").glob("*.png")
+    [picture] = (services / "generated-images").glob("*.png")
     assert result["imagePath"] == f"/generated-images/{picture.name}"
     assert Image.open(io.BytesIO(picture.read_bytes())).format == "PNG"
     stop(run)
@@ -106,7 +106,7 @@ def test_what_it_tells_to_try_ends_in_a_picture_and_the_next_start_finds_it(star
 
 
 def test_a_database_and_a_redis_of_the_operators_are_used_as_they_are(
-    start: Start, house: Path, postgres: PostgresServer, redis_url: str
+    start: Start, services: Path, postgres: PostgresServer, redis_url: str
 ) -> None:
     database_url = postgres.create()
     run = launch(start, free_ports(2), DATABASE_URL=database_url, REDIS_URL=redis_url)
@@ -114,7 +114,7 @@ def test_a_database_and_a_redis_of_the_operators_are_used_as_they_are(
     request_id = answer_to(ask)["requestId"]
     assert final(run, look, request_id)["status"] == "completed", run.output
     assert not any("redis-server" in process.name() for process in run.family())
-    assert not (house / "data").exists()
+    assert not (services / "data").exists()
     with closing(Database(database_url)) as database:
         assert database.read(lambda c: jobs.find(c, request_id)) is not None
     stop(run)
@@ -130,11 +130,11 @@ def test_a_launcher_that_is_killed_leaves_nothing_of_the_service(start: Start) -
 
 
 def test_any_runner_of_procfiles_may_start_all_three_at_once_with_port_alone(
-    start: Start, house: Path, redis_url: str
+    start: Start, services: Path, redis_url: str
 ) -> None:
     [port] = free_ports(1)
     env = {"PORT": str(port), "REDIS_URL": redis_url, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    runs = {name: start("-c", RUN, *words, **env) for name, words in read_procfile(house / "Procfile").items()}
+    runs = {name: start("-c", RUN, *words, **env) for name, words in read_procfile(services / "Procfile").items()}
     until(lambda: healthy(port), START_S, f"the web to answer; it said: {runs['web'].output}")
     until(lambda: runs["worker"].output.count(" ready.") == CELERY_WORKERS, START_S, "all workers to be ready")
     info = json.loads(urllib.request.urlopen(f"http://127.0.0.1:{port}/api/websocket/info", timeout=10).read())

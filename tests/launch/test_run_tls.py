@@ -24,11 +24,11 @@ START_S = 60.0
 
 
 @pytest.fixture
-def house(house: Path) -> Path:
+def services(services: Path) -> Path:
     """What the launcher needs of a checkout."""
     for name in ("Procfile", "celery_config.py", "gunicorn.conf.py", "wsgi.py"):
-        (house / name).symlink_to(ROOT / name)
-    return house
+        (services / name).symlink_to(ROOT / name)
+    return services
 
 
 @pytest.fixture

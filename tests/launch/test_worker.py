@@ -34,7 +34,7 @@ def test_a_task_that_takes_too_long_ends_the_worker_and_one_that_ended_does_not(
 
 
 LOOKED_THROUGH = "; import gc; print(gc.get_freeze_count() > 10 * len(gc.get_objects()))"
-FIRST_TASK = "from worker.house import house; house()"
+FIRST_TASK = "from worker.services import house; house()"
 BEGINNING_TO_SERVE = "import wsgi, runpy; runpy.run_path('gunicorn.conf.py')['post_worker_init'](None)"
 
 

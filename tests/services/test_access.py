@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from app.db.credential_tables import api_keys, extension_tokens, revoked_tokens
 from app.db.fleet import Socket
-from app.db.people_tables import api_keys, extension_tokens, revoked_tokens
 from app.domain.access import Kind, Proof, Role, Scope, Secret
 from app.domain.errors import Forbidden, InvalidRequest, NotFound, Unauthorized
 from app.domain.messages import Authenticate
@@ -25,26 +25,26 @@ BOTH = (Scope.READ, Scope.WRITE)
 @pytest.fixture
 def secrets(crew: Crew) -> Crew:
     """With a user, ann, and an operator, olga."""
-    crew.house.accounts.create_user("ann", Role.USER)
-    crew.house.accounts.create_user("olga", Role.OPERATOR)
+    crew.services.accounts.create_user("ann", Role.USER)
+    crew.services.accounts.create_user("olga", Role.OPERATOR)
     return crew
 
 
 def elsewhere(crew: Crew) -> Access:
     """Another process's, which remembers nothing."""
-    return Access(crew.bench.tools, remembered_s=0)
+    return Access(crew.bench.ports, remembered_s=0)
 
 
 def test_a_key_lets_its_user_in_with_its_scopes(secrets: Crew) -> None:
-    key = secrets.house.accounts.create_key("ann", [Scope.READ])
-    proof = secrets.house.access.authenticate(str(key))
+    key = secrets.services.accounts.create_key("ann", [Scope.READ])
+    proof = secrets.services.access.authenticate(str(key))
     assert proof == Proof(Kind.KEY, key.id, "ann", Role.USER, frozenset({Scope.READ}))
-    assert secrets.house.access.authenticate(f"sk-{key}") == proof
+    assert secrets.services.access.authenticate(f"sk-{key}") == proof
 
 
 def test_a_key_that_is_wrong_in_any_part_is_refused(secrets: Crew) -> None:
-    key = secrets.house.accounts.create_key("ann", BOTH)
-    other = secrets.house.accounts.create_key("ann", BOTH)
+    key = secrets.services.accounts.create_key("ann", BOTH)
+    other = secrets.services.accounts.create_key("ann", BOTH)
     for wrong in (
         f"imgk_{key.id}_{other.secret}",
         f"imgk_{'0' * 16}_{key.secret}",
@@ -56,12 +56,12 @@ def test_a_key_that_is_wrong_in_any_part_is_refused(secrets: Crew) -> None:
         f"imgk_{key.id}_",
     ):
         with pytest.raises(Unauthorized):
-            secrets.house.access.authenticate(wrong)
+            secrets.services.access.authenticate(wrong)
 
 
 def test_a_key_that_has_expired_is_refused_and_its_tokens_end_with_it(secrets: Crew) -> None:
     access = elsewhere(secrets)
-    key = secrets.house.accounts.create_key("ann", BOTH, lifetime_ms=60_000)
+    key = secrets.services.accounts.create_key("ann", BOTH, lifetime_ms=60_000)
     token, seconds, scope = access.exchange(access.authenticate(str(key)))
     assert (0 < seconds <= 60, scope) == (True, "read write")
     secrets.bench.database.write(lambda tx: tx.connection.execute(api_keys.update().values(expires_at=1)))
@@ -71,11 +71,11 @@ def test_a_key_that_has_expired_is_refused_and_its_tokens_end_with_it(secrets: C
 
 
 def test_a_revoked_key_ends_at_once_elsewhere_too_with_every_token_made_from_it(secrets: Crew) -> None:
-    here, there = secrets.house.access, elsewhere(secrets)
-    key = secrets.house.accounts.create_key("ann", BOTH)
+    here, there = secrets.services.access, elsewhere(secrets)
+    key = secrets.services.accounts.create_key("ann", BOTH)
     token, _, _ = here.exchange(here.authenticate(str(key)))
     assert there.authenticate(token).subject == "ann"
-    secrets.house.accounts.revoke_key(key.id)
+    secrets.services.accounts.revoke_key(key.id)
     for shown in (str(key), token):
         with pytest.raises(Unauthorized):
             there.authenticate(shown)
@@ -84,8 +84,8 @@ def test_a_revoked_key_ends_at_once_elsewhere_too_with_every_token_made_from_it(
 
 
 def test_a_revoked_token_ends_alone(secrets: Crew) -> None:
-    access = secrets.house.access
-    key = secrets.house.accounts.create_key("ann", BOTH)
+    access = secrets.services.access
+    key = secrets.services.accounts.create_key("ann", BOTH)
     first, second = (access.exchange(access.authenticate(str(key)))[0] for _ in range(2))
     access.revoke(access.authenticate(first))
     for place in (access, elsewhere(secrets)):
@@ -95,16 +95,16 @@ def test_a_revoked_token_ends_alone(secrets: Crew) -> None:
 
 
 def test_what_need_not_be_remembered_is_forgotten(secrets: Crew) -> None:
-    secrets.house.access.revoke_token("long-ago", 1)
-    secrets.house.access.revoke_token("now", secrets.clock() + 60_000)
-    secrets.house.access.revoke_token("now", secrets.clock() + 60_000)
+    secrets.services.access.revoke_token("long-ago", 1)
+    secrets.services.access.revoke_token("now", secrets.clock() + 60_000)
+    secrets.services.access.revoke_token("now", secrets.clock() + 60_000)
     kept = secrets.bench.database.read(lambda c: list(c.execute(select(revoked_tokens.c.jti)).scalars()))
     assert kept == ["now"]
 
 
 def test_a_token_is_made_from_a_key_and_from_nothing_else(secrets: Crew) -> None:
-    access = secrets.house.access
-    key = secrets.house.accounts.create_key("ann", BOTH)
+    access = secrets.services.access
+    key = secrets.services.accounts.create_key("ann", BOTH)
     token = access.authenticate(access.exchange(access.authenticate(str(key)))[0])
     with pytest.raises(Forbidden):
         access.exchange(token)
@@ -113,32 +113,32 @@ def test_a_token_is_made_from_a_key_and_from_nothing_else(secrets: Crew) -> None
 
 
 def test_our_signing_key_is_made_once_whoever_asks_and_is_no_default(secrets: Crew) -> None:
-    here, there = secrets.house.access, elsewhere(secrets)
+    here, there = secrets.services.access, elsewhere(secrets)
     assert here.signing_key() == there.signing_key()
     assert len(here.signing_key()) == 32
     named = secrets.with_settings(jwt_secret="s" * 32)
-    assert named.house.access.signing_key() == b"s" * 32
-    key = secrets.house.accounts.create_key("ann", BOTH)
+    assert named.services.access.signing_key() == b"s" * 32
+    key = secrets.services.accounts.create_key("ann", BOTH)
     with pytest.raises(Unauthorized):
-        here.authenticate(named.house.access.exchange(here.authenticate(str(key)))[0])
+        here.authenticate(named.services.access.exchange(here.authenticate(str(key)))[0])
 
 
 def test_the_last_use_is_noted_once_a_minute(secrets: Crew) -> None:
-    key = secrets.house.accounts.create_key("ann", BOTH)
-    assert secrets.house.accounts.list_keys()[0].last_used_at is None
-    secrets.house.access.authenticate(str(key))
-    [kept] = secrets.house.accounts.list_keys("ann")
+    key = secrets.services.accounts.create_key("ann", BOTH)
+    assert secrets.services.accounts.list_keys()[0].last_used_at is None
+    secrets.services.access.authenticate(str(key))
+    [kept] = secrets.services.accounts.list_keys("ann")
     assert kept.last_used_at is not None
     secrets.bench.database.write(lambda tx: tx.connection.execute(api_keys.update().values(last_used_at=1)))
-    secrets.house.access.authenticate(str(key))
-    assert secrets.house.accounts.list_keys("ann")[0].last_used_at == 1
+    secrets.services.access.authenticate(str(key))
+    assert secrets.services.accounts.list_keys("ann")[0].last_used_at == 1
     elsewhere(secrets).authenticate(str(key))
-    assert (secrets.house.accounts.list_keys("ann")[0].last_used_at or 0) > 1
+    assert (secrets.services.accounts.list_keys("ann")[0].last_used_at or 0) > 1
 
 
 def test_secrets_are_kept_as_hashes_alone(secrets: Crew, tmp_path: Path) -> None:
-    key = secrets.house.accounts.create_key("ann", BOTH)
-    token = secrets.house.accounts.create_extension_token("painter")
+    key = secrets.services.accounts.create_key("ann", BOTH)
+    token = secrets.services.accounts.create_extension_token("painter")
     for table, made in ((api_keys, key), (extension_tokens, token)):
         query = select(table)
         [row] = secrets.bench.database.read(lambda c, query=query: c.execute(query).all())  # type: ignore[misc]
@@ -161,19 +161,19 @@ def test_secrets_are_kept_as_hashes_alone(secrets: Crew, tmp_path: Path) -> None
 )
 def test_a_key_that_makes_no_sense_is_not_made(secrets: Crew, user: str, scopes: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
-        secrets.house.accounts.create_key(user, scopes)
-    assert secrets.house.accounts.list_keys() == []
+        secrets.services.accounts.create_key(user, scopes)
+    assert secrets.services.accounts.list_keys() == []
 
 
 def test_a_user_is_made_once(secrets: Crew) -> None:
     with pytest.raises(InvalidRequest, match="already"):
-        secrets.house.accounts.create_user("ann", Role.OPERATOR)
+        secrets.services.accounts.create_user("ann", Role.OPERATOR)
     with pytest.raises(InvalidRequest):
-        secrets.house.accounts.create_user("a b", Role.USER)
+        secrets.services.accounts.create_user("a b", Role.USER)
 
 
 def test_a_token_is_issued_to_those_it_fits(secrets: Crew) -> None:
-    accounts, access = secrets.house.accounts, secrets.house.access
+    accounts, access = secrets.services.accounts, secrets.services.access
     assert access.authenticate(accounts.issue_token("olga", None, [Scope.ADMIN])[0]).role is Role.OPERATOR
     proof = access.authenticate(accounts.issue_token("painter", Role.EXTENSION, BOTH)[0])
     assert (proof.role, proof.scopes) == (Role.EXTENSION, frozenset())
@@ -187,7 +187,7 @@ def test_a_token_is_issued_to_those_it_fits(secrets: Crew) -> None:
 
 
 def test_an_extension_comes_in_with_its_own_token_alone(secrets: Crew) -> None:
-    accounts = secrets.house.accounts
+    accounts = secrets.services.accounts
     painter = accounts.create_extension_token("painter")
     others = [
         str(accounts.create_extension_token("sculptor")),
@@ -198,7 +198,7 @@ def test_an_extension_comes_in_with_its_own_token_alone(secrets: Crew) -> None:
         f"imgx_{painter.id}_{'0' * 64}",
     ]
     for required in (True, False):
-        access = secrets.with_settings(auth_required=required).house.access
+        access = secrets.with_settings(auth_required=required).services.access
         for shown in (str(painter), accounts.issue_token("painter", Role.EXTENSION, ())[0]):
             assert access.admit_extension("painter", shown) is not None
         for wrong in (*others, None, ""):
@@ -207,13 +207,13 @@ def test_an_extension_comes_in_with_its_own_token_alone(secrets: Crew) -> None:
 
 
 def test_an_extension_that_nobody_made_a_token_for_comes_in_where_it_is_open(secrets: Crew) -> None:
-    assert secrets.house.access.admit_extension("stranger", None) is None
+    assert secrets.services.access.admit_extension("stranger", None) is None
     with pytest.raises(Unauthorized):
-        secrets.with_settings(auth_required=True).house.access.admit_extension("stranger", None)
+        secrets.with_settings(auth_required=True).services.access.admit_extension("stranger", None)
 
 
 def test_an_extension_whose_token_ended_is_no_longer_welcome(secrets: Crew) -> None:
-    accounts, access = secrets.house.accounts, elsewhere(secrets)
+    accounts, access = secrets.services.accounts, elsewhere(secrets)
     token = accounts.create_extension_token("painter")
     signed = accounts.issue_token("painter", Role.EXTENSION, ())[0]
     kept, made = (access.admit_extension("painter", each) for each in (str(token), signed))
@@ -230,7 +230,7 @@ def test_an_extension_whose_token_ended_is_no_longer_welcome(secrets: Crew) -> N
 def test_a_connected_extension_is_pushed_out_by_its_own_token_alone(secrets: Crew) -> None:
     def join(again: int, token_id: str | None) -> None:
         from_socket = Socket("hub-1", f"socket-{again}")
-        secrets.house.extensions.connected(Authenticate("painter", ("*",)), from_socket, token_id=token_id)
+        secrets.services.extensions.connected(Authenticate("painter", ("*",)), from_socket, token_id=token_id)
 
     join(1, None)
     join(2, "one")
@@ -239,7 +239,7 @@ def test_a_connected_extension_is_pushed_out_by_its_own_token_alone(secrets: Cre
         with pytest.raises(Unauthorized):
             join(4, other)
     assert secrets.extension("painter").connection_id == "socket-3"
-    secrets.house.extensions.disconnected("socket-3")
+    secrets.services.extensions.disconnected("socket-3")
     join(5, "two")
 
 

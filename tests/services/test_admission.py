@@ -24,8 +24,8 @@ def submission(bench: Bench) -> Submission:
 
 def looking_every(seconds: float, bench: Bench) -> Submission:
     """It looks as often as that."""
-    admission = Admission(bench.tools, look_every_s=seconds)
-    return Submission(bench.tools, admission, Dispatch(bench.tools, Requeueing(bench.tools)))
+    admission = Admission(bench.ports, look_every_s=seconds)
+    return Submission(bench.ports, admission, Dispatch(bench.ports, Requeueing(bench.ports)))
 
 
 def test_a_line_that_is_too_long_takes_nobody_more(bench: Bench) -> None:
@@ -73,7 +73,7 @@ def test_what_takes_long_is_looked_at_less_often(
 
     monkeypatch.setattr("app.services.admission.time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(jobs, "count_waiting", count_waiting)
-    door = Admission(bench.tools)
+    door = Admission(bench.ports)
     while now < 60:
         door.check()
         now += 0.01
@@ -99,7 +99,7 @@ def test_a_line_that_cannot_be_full_yet_is_not_looked_at_while_the_disk_is(
     monkeypatch.setattr("app.services.admission.time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(jobs, "count_waiting", count_waiting)
     monkeypatch.setattr(bench.store, "free_bytes", free_bytes)
-    door = Admission(bench.with_settings(max_waiting=1_000_000).tools)
+    door = Admission(bench.with_settings(max_waiting=1_000_000).ports)
     while now < 60:
         door.check()
         now += 0.01

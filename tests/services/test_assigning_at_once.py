@@ -127,7 +127,7 @@ def test_an_offer_that_cannot_be_made_undoes_the_whole_request(crew: Crew, monke
     monkeypatch.setattr(slots, "take", break_down)
     with pytest.raises(RuntimeError):
         crew.order()
-    assert crew.house.lookup.page(None, None, None, 10).views == []
+    assert crew.services.lookup.page(None, None, None, 10).views == []
     assert (crew.bench.tasks.assigns, crew.bench.bus.to_hubs) == (0, [])
 
 

@@ -14,7 +14,7 @@ from tests.support.downloads import PNG
 
 def test_a_request_that_waits_is_cancelled(crew: Crew) -> None:
     job = crew.order()
-    done = crew.house.cancellation.cancel(job.id)
+    done = crew.services.cancellation.cancel(job.id)
     assert done == crew.now(job)
     assert done.status is Status.CANCELLED
     assert done.finished_at is not None
@@ -25,7 +25,7 @@ def test_a_request_that_waits_is_cancelled(crew: Crew) -> None:
 
 def test_the_extension_that_holds_it_is_told_to_stop_and_its_slot_is_free(crew: Crew) -> None:
     holder, job = crew.at_work()
-    crew.house.cancellation.cancel(job.id)
+    crew.services.cancellation.cancel(job.id)
     hub, word = crew.bench.bus.to_hubs[-1]
     assert (hub, word["do"], word["connection"]) == ("hub-1", "send", holder.connection_id)
     assert (word["message"]["type"], word["message"]["requestId"]) == ("cancel_generation", job.id)
@@ -37,15 +37,15 @@ def test_the_extension_that_holds_it_is_told_to_stop_and_its_slot_is_free(crew: 
 def test_a_request_whose_pictures_come_is_cancelled_and_its_extension_left_alone(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.deliver(holder, job)
-    crew.house.cancellation.cancel(job.id)
+    crew.services.cancellation.cancel(job.id)
     assert crew.now(job).status is Status.CANCELLED
     assert crew.bench.bus.sent("cancel_generation") == []
 
 
 def test_cancelling_twice_is_no_mistake(crew: Crew) -> None:
     job = crew.order()
-    once = crew.house.cancellation.cancel(job.id)
-    assert crew.house.cancellation.cancel(job.id) == once
+    once = crew.services.cancellation.cancel(job.id)
+    assert crew.services.cancellation.cancel(job.id) == once
     assert crew.types(job).count("ImageGenerationCancelledEvent") == 1
 
 
@@ -57,16 +57,16 @@ def test_what_has_ended_otherwise_stays_so(crew: Crew, end: str) -> None:
     else:
         crew.deliver(holder, job)
         crew.bench.fetch.answers[PICTURE] = PNG
-        crew.house.download.run()
+        crew.services.download.run()
     before = crew.now(job)
     with pytest.raises(AlreadyFinished, match=f"already {end}"):
-        crew.house.cancellation.cancel(job.id)
+        crew.services.cancellation.cancel(job.id)
     assert crew.now(job) == before
 
 
 def test_what_does_not_exist_cannot_be_cancelled(crew: Crew) -> None:
     with pytest.raises(NotFound):
-        crew.house.cancellation.cancel("550e8400-e29b-41d4-a716-446655440000")
+        crew.services.cancellation.cancel("550e8400-e29b-41d4-a716-446655440000")
 
 
 def test_a_request_cancelled_while_it_is_handed_out_leaves_no_slot_taken(crew: Crew) -> None:
@@ -75,7 +75,7 @@ def test_a_request_cancelled_while_it_is_handed_out_leaves_no_slot_taken(crew: C
         made = [crew.order() for _ in range(6)]
         with ThreadPoolExecutor(8) as pool:
             calls = [pool.submit(crew.hand_out) for _ in range(2)]
-            calls += [pool.submit(crew.house.cancellation.cancel, job.id) for job in made]  # type: ignore[arg-type]
+            calls += [pool.submit(crew.services.cancellation.cancel, job.id) for job in made]  # type: ignore[arg-type]
             for call in calls:
                 call.result()
         assert {crew.now(job).status for job in made} == {Status.CANCELLED}

@@ -87,7 +87,7 @@ def test_when_the_last_able_extension_leaves_the_wait_begins_anew(crew: Crew) ->
     crew.set_extension(available=False)
     crew.sweep()
     crew.pass_time(job, created_at=crew.clock() - HOUR)
-    crew.house.extensions.disconnected(holder.connection_id)
+    crew.services.extensions.disconnected(holder.connection_id)
     crew.sweep()
     assert crew.now(job).status is Status.ACCEPTED
 

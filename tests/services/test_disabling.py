@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from app.db.people_tables import revoked_tokens
+from app.db.credential_tables import revoked_tokens
 from app.domain.access import Kind, Proof, Role, Scope
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized
 from app.services.access import Access
@@ -20,10 +20,10 @@ BOTH = (Scope.READ, Scope.WRITE)
 @pytest.fixture
 def ann(crew: Crew) -> list[str]:
     """What ann comes in with: a key, a token made from it, and one that was issued."""
-    crew.house.accounts.create_user("ann", Role.USER)
-    key = str(crew.house.accounts.create_key("ann", BOTH))
-    made = crew.house.access.exchange(crew.house.access.authenticate(key))[0]
-    return [key, made, crew.house.accounts.issue_token("ann", None, BOTH)[0]]
+    crew.services.accounts.create_user("ann", Role.USER)
+    key = str(crew.services.accounts.create_key("ann", BOTH))
+    made = crew.services.access.exchange(crew.services.access.authenticate(key))[0]
+    return [key, made, crew.services.accounts.issue_token("ann", None, BOTH)[0]]
 
 
 def let_in(access: Access, shown: str) -> bool:
@@ -35,54 +35,54 @@ def let_in(access: Access, shown: str) -> bool:
 
 
 def test_a_disabled_user_is_refused_at_once_here_and_soon_elsewhere(crew: Crew, ann: list[str]) -> None:
-    here, there = crew.house.access, Access(crew.bench.tools)
+    here, there = crew.services.access, Access(crew.bench.ports)
     assert all(let_in(there, shown) for shown in ann)
-    crew.house.accounts.disable_user("ann")
+    crew.services.accounts.disable_user("ann")
     assert not any(let_in(here, shown) for shown in ann)
     until(lambda: not any(let_in(there, shown) for shown in ann), what="the other process to notice")
-    crew.house.accounts.enable_user("ann")
+    crew.services.accounts.enable_user("ann")
     assert all(let_in(here, shown) for shown in ann)
     until(lambda: all(let_in(there, shown) for shown in ann), what="the other process to notice")
 
 
 def test_only_that_user_is_disabled_and_an_extension_of_that_name_is_another(crew: Crew, ann: list[str]) -> None:
-    crew.house.accounts.create_user("bob", Role.USER)
+    crew.services.accounts.create_user("bob", Role.USER)
     others = [
-        str(crew.house.accounts.create_key("bob", BOTH)),
-        str(crew.house.accounts.create_extension_token("ann")),
-        crew.house.accounts.issue_token("ann", Role.EXTENSION, ())[0],
+        str(crew.services.accounts.create_key("bob", BOTH)),
+        str(crew.services.accounts.create_extension_token("ann")),
+        crew.services.accounts.issue_token("ann", Role.EXTENSION, ())[0],
     ]
-    crew.house.accounts.disable_user("ann")
-    assert [let_in(crew.house.access, shown) for shown in (*ann, *others)] == [False] * 3 + [True] * 3
+    crew.services.accounts.disable_user("ann")
+    assert [let_in(crew.services.access, shown) for shown in (*ann, *others)] == [False] * 3 + [True] * 3
 
 
 def test_what_ended_meanwhile_stays_ended_when_the_user_is_enabled(crew: Crew, ann: list[str]) -> None:
-    crew.house.accounts.disable_user("ann")
-    crew.house.accounts.revoke_key(ann[0].split("_")[1])
-    crew.house.accounts.enable_user("ann")
-    access = Access(crew.bench.tools, remembered_s=0)
+    crew.services.accounts.disable_user("ann")
+    crew.services.accounts.revoke_key(ann[0].split("_")[1])
+    crew.services.accounts.enable_user("ann")
+    access = Access(crew.bench.ports, remembered_s=0)
     assert [let_in(access, shown) for shown in ann] == [False, False, True]
 
 
 def test_requests_of_a_disabled_user_go_on(crew: Crew, ann: list[str]) -> None:
     crew.join(max_concurrent=2)
     running, waiting = crew.taken(), crew.order()
-    crew.house.accounts.disable_user("ann")
+    crew.services.accounts.disable_user("ann")
     crew.sweep()
     assert crew.hand_out() == 1
     assert [crew.now(job).status for job in (running, waiting)] == ["processing", "processing"]
 
 
 def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(crew: Crew) -> None:
-    for act in (crew.house.accounts.disable_user, crew.house.accounts.enable_user):
+    for act in (crew.services.accounts.disable_user, crew.services.accounts.enable_user):
         with pytest.raises(NotFound):
             act("zoe")
-    outside = crew.with_settings(jwks_url="https://issuer.example/jwks").house
+    outside = crew.with_settings(jwks_url="https://issuer.example/jwks").services
     with pytest.raises(NotFound):
         outside.accounts.disable_user("no user can be called this")
     # as whoever signs there would have it, signed by ourselves
     proof = Proof(Kind.TOKEN, "theirs", "zoe", Role.OPERATOR, frozenset(), crew.clock() + 60_000)
-    token = crew.bench.tools.tokens.issue(proof, "admin", crew.clock() // 1000, outside.access.signing_key())
+    token = crew.bench.ports.tokens.issue(proof, "admin", crew.clock() // 1000, outside.access.signing_key())
     assert let_in(outside.access, token)
     outside.accounts.disable_user("zoe")
     assert not let_in(outside.access, token)
@@ -93,36 +93,36 @@ def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(crew: Cr
 
 
 def test_users_are_listed_with_how_they_stand(crew: Crew, ann: list[str]) -> None:
-    crew.house.accounts.create_user("olga", Role.OPERATOR)
-    second = crew.house.accounts.create_key("ann", BOTH)
-    crew.house.accounts.revoke_key(second.id)
-    crew.house.accounts.disable_user("ann")
-    first = crew.house.accounts.list_users()
-    crew.house.accounts.disable_user("ann")
-    assert crew.house.accounts.list_users() == first
+    crew.services.accounts.create_user("olga", Role.OPERATOR)
+    second = crew.services.accounts.create_key("ann", BOTH)
+    crew.services.accounts.revoke_key(second.id)
+    crew.services.accounts.disable_user("ann")
+    first = crew.services.accounts.list_users()
+    crew.services.accounts.disable_user("ann")
+    assert crew.services.accounts.list_users() == first
     assert [(each.id, each.role, each.disabled_at is not None, each.keys) for each in first] == [
         ("ann", Role.USER, True, 1),
         ("olga", Role.OPERATOR, False, 0),
     ]
-    assert [each.disabled for each in crew.house.accounts.list_keys("ann")] == [True, True]
+    assert [each.disabled for each in crew.services.accounts.list_keys("ann")] == [True, True]
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_token_is_revoked_by_its_text_or_its_jti(crew: Crew, ann: list[str], whole: bool) -> None:
     key, made, issued = ann
-    jti = crew.house.access.authenticate(made).id
-    assert crew.house.accounts.revoke_token(made if whole else jti) == jti
-    assert [let_in(crew.house.access, shown) for shown in (key, made, issued)] == [True, False, True]
-    until(partial(lambda access: not let_in(access, made), Access(crew.bench.tools)), what="others to refuse it")
+    jti = crew.services.access.authenticate(made).id
+    assert crew.services.accounts.revoke_token(made if whole else jti) == jti
+    assert [let_in(crew.services.access, shown) for shown in (key, made, issued)] == [True, False, True]
+    until(partial(lambda access: not let_in(access, made), Access(crew.bench.ports)), what="others to refuse it")
 
 
 def test_how_long_it_is_remembered_follows_from_a_token_that_is_genuine_alone(crew: Crew, ann: list[str]) -> None:
     """Or one whose end somebody wrote anew would be forgotten before the true one ends."""
-    genuine = crew.house.access.authenticate(ann[1])
+    genuine = crew.services.access.authenticate(ann[1])
     proof = Proof(Kind.TOKEN, "forged", "ann", Role.USER, frozenset(), crew.clock())
-    forged = crew.bench.tools.tokens.issue(proof, "", crew.clock() // 1000, b"another key" * 4)
+    forged = crew.bench.ports.tokens.issue(proof, "", crew.clock() // 1000, b"another key" * 4)
     for shown in (ann[1], forged, "by-name"):
-        crew.house.accounts.revoke_token(shown)
+        crew.services.accounts.revoke_token(shown)
     rows = crew.bench.database.read(lambda c: c.execute(revoked_tokens.select()).all())
     kept = {row.jti: row.expires_at for row in rows}
     assert kept == {genuine.id: genuine.expires_at, "forged": FOR_EVER, "by-name": FOR_EVER}
@@ -131,19 +131,19 @@ def test_how_long_it_is_remembered_follows_from_a_token_that_is_genuine_alone(cr
 @pytest.mark.parametrize("shown", ["", "a b", "x" * 129, "a.b." + "c" * 200, "é"])
 def test_what_is_neither_a_token_nor_a_name_of_one_is_refused(crew: Crew, shown: str) -> None:
     with pytest.raises(InvalidRequest):
-        crew.house.accounts.revoke_token(shown)
+        crew.services.accounts.revoke_token(shown)
 
 
 def test_a_key_is_not_revoked_as_a_token(crew: Crew, ann: list[str]) -> None:
     with pytest.raises(InvalidRequest, match="revoked by the id"):
-        crew.house.accounts.revoke_token(ann[0])
+        crew.services.accounts.revoke_token(ann[0])
 
 
 def test_tokens_of_extensions_are_listed(crew: Crew) -> None:
-    accounts = crew.house.accounts
+    accounts = crew.services.accounts
     kept, gone = accounts.create_extension_token("painter"), accounts.create_extension_token("sculptor")
     accounts.revoke_extension_token(gone.id)
-    crew.house.access.authenticate(str(kept))
+    crew.services.access.authenticate(str(kept))
     found = accounts.list_extension_tokens()
     assert [(each.id, each.extension_id, each.live) for each in found] == [
         (kept.id, "painter", True),

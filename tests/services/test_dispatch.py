@@ -28,7 +28,7 @@ def test_a_waiting_request_is_put_before_a_free_extension(crew: Crew) -> None:
     job = crew.offered()
     assert (job.status, job.holder, job.connection_id) == (Status.PROCESSING, "e1", holder.connection_id)
     assert (job.attempt, job.handed_over, job.strikes) == (1, False, 0)
-    settings = crew.house.settings
+    settings = crew.services.settings
     assert job.lease_until == (job.started_at or 0) + settings.offer_timeout_ms
     assert job.attempt_until == (job.started_at or 0) + settings.request_max_ms
     assert crew.extension().held == 1
@@ -64,9 +64,9 @@ def test_a_line_that_does_not_end_is_gone_on_with_after_others_had_their_turn(
         crew.join(f"e{number}")
         crew.order("ann")
     wakes = crew.bench.tasks.assigns
-    assert [crew.house.dispatch.assign_waiting() for _ in range(3)] == [1, 1, 1]
+    assert [crew.services.dispatch.assign_waiting() for _ in range(3)] == [1, 1, 1]
     assert crew.bench.tasks.assigns - wakes == 3
-    assert crew.house.dispatch.assign_waiting() == 0
+    assert crew.services.dispatch.assign_waiting() == 0
     assert crew.bench.tasks.assigns - wakes == 3
     assert sum(holders(crew).values()) == 3
 
@@ -79,9 +79,9 @@ def test_the_offer_grants_uploads_for_this_attempt(crew: Crew, secret: str | Non
     upload = crew.bench.bus.sent("generate_image")[0]["upload"]
     address, _, query = upload["url"].partition("?")
     assert address == f"https://pictures.example/api/uploads/{job.id}"
-    assert (upload["method"], upload["maxBytes"]) == ("PUT", crew.house.settings.max_image_bytes)
+    assert (upload["method"], upload["maxBytes"]) == ("PUT", crew.services.settings.max_image_bytes)
     granted = dict(part.split("=") for part in query.split("&"))
-    key = crew.bench.database.write(lambda tx: UploadKey(crew.bench.tools).value(tx))
+    key = crew.bench.database.write(lambda tx: UploadKey(crew.bench.ports).value(tx))
     UploadGrant(job.id, job.attempt, int(granted["expires"])).check(key, granted["signature"], job.updated_at)
     assert int(granted["expires"]) == job.attempt_until
 
@@ -230,7 +230,7 @@ def test_what_was_cancelled_meanwhile_is_not_given_out(crew: Crew, monkeypatch: 
     crew.join()
     job = crew.order()
     seen = crew.bench.database.read(partial(dispatch._look, 0))
-    crew.house.cancellation.cancel(job.id)
+    crew.services.cancellation.cancel(job.id)
     looks = [dispatch.Seen(), seen]
     monkeypatch.setattr(dispatch, "_look", lambda *_: looks.pop())
     assert [waiting.id for waiting in seen.waiting] == [job.id]

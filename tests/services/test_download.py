@@ -153,7 +153,7 @@ def test_an_extension_that_is_gone_is_not_told(bench: Bench) -> None:
 
 def test_running_again_and_running_what_is_not_due_changes_nothing(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
-    Download(bench.tools).run()
+    Download(bench.ports).run()
     waiting = processing(bench)
     assert run(bench, waiting) == waiting
     job = run(bench, downloading(bench, URL))
@@ -164,7 +164,7 @@ def test_running_again_and_running_what_is_not_due_changes_nothing(bench: Bench)
 def test_one_run_brings_home_whatever_is_due(bench: Bench) -> None:
     bench.fetch.answers = {URL: PNG, OTHER: b"rubbish"}
     jobs = [downloading(bench, URL), downloading(bench, OTHER), downloading(bench, URL)]
-    Download(bench.tools).run()
+    Download(bench.ports).run()
     assert [found(bench.database, job).status for job in jobs] == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
 
 
@@ -196,7 +196,7 @@ def test_a_run_ends_after_its_turn_and_has_the_rest_brought_home(bench: Bench, m
     jobs = [downloading(bench, URL) for _ in range(2)]
     for status in (Status.DOWNLOADING, Status.COMPLETED):
         bench.tasks.downloads = 0
-        Download(bench.tools).run()
+        Download(bench.ports).run()
         assert [found(bench.database, job).status for job in jobs] == [Status.COMPLETED, status]
         assert bench.tasks.downloads > 0
 
@@ -209,7 +209,7 @@ def test_the_next_download_is_claimed_by_the_commit_that_ends_the_last(
         downloading(bench, URL)
     write = Mock(side_effect=bench.database.write)
     monkeypatch.setattr(bench.database, "write", write)
-    Download(bench.tools).run()
+    Download(bench.ports).run()
     assert write.call_count == 4
 
 
@@ -235,7 +235,7 @@ def test_a_claim_lasts_as_long_as_the_download_may(bench: Bench) -> None:
     run(bench, job)
     assert held[0].lease is not None
     assert held[0].download_attempt == 1
-    settings = bench.tools.settings
+    settings = bench.ports.settings
     assert held[0].due_at - held[0].updated_at == pytest.approx(
         2 * (settings.download_timeout_ms + JUDGING_MS), abs=999
     )

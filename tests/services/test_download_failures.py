@@ -10,7 +10,7 @@ from app.adapters.fetch_errors import AddressRefused, BadAnswer, HostBusy, HostU
 from app.adapters.store import LocalStore, StoreError
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
-from app.services.tidying import Tidying, abandoned_ms
+from app.services.cleanup import Cleanup, abandoned_ms
 from tests.support.downloads import OTHER, PNG, URL, Killed, facts, make_due, run, stored, upload, uploads
 from tests.support.fakes import Bench
 from tests.support.jobs_made import connected, downloading, generated, processing, set_values
@@ -43,7 +43,7 @@ def test_what_may_heal_is_tried_again_after_a_pause(bench: Bench, error: Excepti
 def test_after_as_many_attempts_as_allowed_the_job_fails(bench: Bench) -> None:
     bench.fetch.answers[URL] = HostUnreachable("images.example could not be reached.")
     job = downloading(bench, URL)
-    for _ in range(bench.tools.settings.max_download_attempts):
+    for _ in range(bench.ports.settings.max_download_attempts):
         make_due(bench, job)
         job = run(bench, job)
     assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
@@ -115,14 +115,14 @@ def test_a_worker_that_is_killed_leaves_files_that_are_found_and_a_job_that_is_d
     assert job.status is Status.COMPLETED
     kept = sorted(image.file for image in stored(bench, job))
     assert bench.files() == sorted([*left, *kept])
-    assert Tidying(bench.tools).sweep(job.updated_at + abandoned_ms(bench.tools.settings) + 1) == 2
+    assert Cleanup(bench.ports).sweep(job.updated_at + abandoned_ms(bench.ports.settings) + 1) == 2
     assert bench.files() == kept
 
 
 def test_a_job_that_kills_its_worker_each_time_fails_in_the_end(bench: Bench) -> None:
     bench.fetch.answers[URL] = lambda: (_ for _ in ()).throw(Killed())
     job = downloading(bench, URL)
-    for _ in range(bench.tools.settings.max_download_attempts):
+    for _ in range(bench.ports.settings.max_download_attempts):
         make_due(bench, job)
         with pytest.raises(Killed):
             run(bench, job)

@@ -13,8 +13,8 @@ from app.db import images
 from app.db.jobs import Job
 from app.domain.states import Status
 from app.services.cancellation import Cancellation
+from app.services.cleanup import Cleanup, abandoned_ms
 from app.services.download import Download
-from app.services.tidying import Tidying, abandoned_ms
 from tests.support.downloads import PNG, URL, facts, make_due, run, stored
 from tests.support.fakes import Bench
 from tests.support.jobs_made import downloading, found
@@ -24,7 +24,7 @@ def test_of_many_workers_one_downloads(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     job = downloading(bench, URL)
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda _: Download(bench.tools).run(), range(12)))
+        list(pool.map(lambda _: Download(bench.ports).run(), range(12)))
     assert bench.fetch.asked == [URL]
     assert found(bench.database, job).status is Status.COMPLETED
     assert facts(bench, job).count("ImageGeneratedEvent") == 1
@@ -35,7 +35,7 @@ def test_a_download_that_is_overtaken_leaves_only_the_files_of_the_other(bench: 
     def overtaken() -> bytes:
         bench.fetch.answers[URL] = PNG
         make_due(bench, job)
-        Download(bench.tools).run()
+        Download(bench.ports).run()
         return PNG
 
     bench.fetch.answers[URL] = overtaken
@@ -70,7 +70,7 @@ def test_whoever_lost_the_lease_changes_nothing(bench: Bench, answer: Any) -> No
 @pytest.mark.parametrize("answer", [PNG, b"rubbish", HostUnreachable("gone")])
 def test_a_job_that_is_cancelled_while_its_picture_comes_stays_cancelled(bench: Bench, answer: Any) -> None:
     def cancelled() -> bytes:
-        Cancellation(bench.tools).cancel(job.id)
+        Cancellation(bench.ports).cancel(job.id)
         if isinstance(answer, Exception):
             raise answer
         return bytes(answer)
@@ -93,7 +93,7 @@ class SweepingStore(LocalStore):
 
     def publish(self, staged: Any, name: str) -> None:
         assert (
-            Tidying(self.bench.tools).sweep(self.job.updated_at + abandoned_ms(self.bench.tools.settings) + 60_000) == 1
+            Cleanup(self.bench.ports).sweep(self.job.updated_at + abandoned_ms(self.bench.ports.settings) + 60_000) == 1
         )
         super().publish(staged, name)
 
@@ -117,12 +117,12 @@ class KeepingStore(LocalStore):
 
 def test_a_file_that_an_overtaken_download_cannot_remove_is_left_to_the_next_sweep(bench: Bench) -> None:
     def cancelled() -> bytes:
-        Cancellation(bench.tools).cancel(job.id)
+        Cancellation(bench.ports).cancel(job.id)
         return PNG
 
     bench.fetch.answers[URL] = cancelled
     job = downloading(bench, URL)
     run(bench.with_tools(store=KeepingStore(bench.store.root)), job)
     assert len(bench.files()) == 1
-    Tidying(bench.tools).sweep(job.updated_at + abandoned_ms(bench.tools.settings) + 60_000)
+    Cleanup(bench.ports).sweep(job.updated_at + abandoned_ms(bench.ports.settings) + 60_000)
     assert bench.files() == []

@@ -23,7 +23,7 @@ def test_a_newer_socket_takes_over_and_the_older_is_told_to_close(crew: Crew) ->
     crew.join(hub="hub-2", again=2)
     assert crew.bench.bus.to_hubs == [("hub-1", {"do": "replace", "connection": "e1-socket-1"})]
     assert crew.extension().hub_id == "hub-2"
-    crew.house.extensions.disconnected("e1-socket-1")
+    crew.services.extensions.disconnected("e1-socket-1")
     assert crew.extension().connected
 
 
@@ -32,12 +32,12 @@ def test_a_newer_socket_takes_over_and_the_older_is_told_to_close(crew: Crew) ->
 
 def test_an_extension_that_lists_nothing_keeps_what_it_has_in_hand(crew: Crew) -> None:
     holder, job = crew.at_work()
-    crew.house.extensions.disconnected(holder.connection_id)
+    crew.services.extensions.disconnected(holder.connection_id)
     back, welcome = crew.joined("e1", again=2)
     assert welcome.held == (job.id,)
     held = crew.now(job)
     assert (held.status, held.lease, held.connection_id) == (Status.PROCESSING, job.lease, back.connection_id)
-    assert (held.lease_until or 0) > crew.clock() + crew.house.settings.reconnect_grace_ms
+    assert (held.lease_until or 0) > crew.clock() + crew.services.settings.reconnect_grace_ms
     assert crew.extension().held == 1
     crew.deliver(back, job)
     assert crew.now(job).status is Status.DOWNLOADING
@@ -83,7 +83,7 @@ def test_nobody_takes_up_what_another_holds(crew: Crew) -> None:
 def test_nobody_takes_up_what_was_given_back_meanwhile(crew: Crew) -> None:
     _, job = crew.at_work()
     crew.lease_ends(job)
-    crew.house.housekeeping.end_leases()
+    crew.services.housekeeping.end_leases()
     _, welcome = crew.joined("e1", again=2, active=(job.id,))
     assert welcome.held == ()
     assert crew.now(job).status is Status.ACCEPTED
@@ -103,8 +103,8 @@ def test_coming_back_does_not_make_an_attempt_longer(crew: Crew) -> None:
 def test_what_a_broken_socket_held_is_kept_for_a_short_absence(crew: Crew) -> None:
     holder, job = crew.at_work()
     before = crew.clock()
-    crew.house.extensions.disconnected(holder.connection_id)
-    held, grace_ms = crew.now(job), crew.house.settings.reconnect_grace_ms
+    crew.services.extensions.disconnected(holder.connection_id)
+    held, grace_ms = crew.now(job), crew.services.settings.reconnect_grace_ms
     assert held.status is Status.PROCESSING
     assert before + grace_ms <= (held.lease_until or 0) <= crew.clock() + grace_ms
     assert not crew.extension().connected
@@ -113,14 +113,14 @@ def test_what_a_broken_socket_held_is_kept_for_a_short_absence(crew: Crew) -> No
 def test_a_broken_socket_makes_no_lease_longer(crew: Crew) -> None:
     holder = crew.join()
     job = crew.offered()
-    crew.house.extensions.disconnected(holder.connection_id)
+    crew.services.extensions.disconnected(holder.connection_id)
     assert crew.now(job).lease_until == job.lease_until
 
 
 def test_what_others_hold_is_left_alone_when_a_socket_breaks(crew: Crew) -> None:
     holder, _ = crew.at_work("e1")
     _, other = crew.at_work("e2")
-    crew.house.extensions.disconnected(holder.connection_id)
+    crew.services.extensions.disconnected(holder.connection_id)
     assert crew.now(other) == other
 
 
@@ -128,24 +128,24 @@ def test_a_web_process_that_ends_takes_its_sockets_along(crew: Crew) -> None:
     _, here = crew.at_work("e1")
     crew.join("e2", hub="hub-2")
     there = crew.taken()
-    crew.house.extensions.hub_leaves("hub-1")
+    crew.services.extensions.hub_leaves("hub-1")
     assert [crew.extension(name).connected for name in ("e1", "e2")] == [False, True]
-    assert (crew.now(here).lease_until or 0) <= crew.clock() + crew.house.settings.reconnect_grace_ms
+    assert (crew.now(here).lease_until or 0) <= crew.clock() + crew.services.settings.reconnect_grace_ms
     assert crew.now(there) == there
-    assert crew.house.extensions.hub_lives("hub-1") is False
+    assert crew.services.extensions.hub_lives("hub-1") is False
 
 
 def test_a_web_process_is_known_once_it_was_seen(crew: Crew) -> None:
-    assert [crew.house.extensions.hub_lives("hub-1") for _ in range(3)] == [False, True, True]
+    assert [crew.services.extensions.hub_lives("hub-1") for _ in range(3)] == [False, True, True]
 
 
 def test_the_connected_are_counted_over_all_web_processes_that_live(crew: Crew) -> None:
     crew.join("e1", hub="hub-1")
     crew.join("e2", hub="hub-1")
     crew.join("e3", hub="hub-2")
-    assert crew.house.extensions.count() == 3
+    assert crew.services.extensions.count() == 3
     crew.hub_falls_silent("hub-1")
-    assert crew.house.extensions.count() == 1
+    assert crew.services.extensions.count() == 1
 
 
 # -- heartbeats
@@ -159,7 +159,7 @@ def test_a_greeting_from_a_socket_that_is_gone_takes_nothing_over(crew: Crew) ->
 
     late = Socket("hub-2", "an-older-socket")
     with pytest.raises(ConnectionError):
-        crew.house.extensions.connected(Authenticate(holder.extension_id, active_request_ids=()), late, gone)
+        crew.services.extensions.connected(Authenticate(holder.extension_id, active_request_ids=()), late, gone)
     assert crew.now(job).status is Status.PROCESSING
     assert crew.extension().connection_id == holder.connection_id
 

@@ -24,11 +24,11 @@ reports = pytest.mark.parametrize("report", REPORTS, ids=["progress", "generated
 
 
 def changes_nothing(crew: Crew, holder: Holder, report: Report) -> None:
-    before = crew.house.lookup.events_after(report.request_id, 0)
+    before = crew.services.lookup.events_after(report.request_id, 0)
     extension = crew.extension(holder.extension_id)
     with pytest.raises(LeaseLost):
-        crew.house.generation.report(holder, report)
-    assert crew.house.lookup.events_after(report.request_id, 0) == before
+        crew.services.generation.report(holder, report)
+    assert crew.services.lookup.events_after(report.request_id, 0) == before
     assert crew.extension(holder.extension_id) == extension
 
 
@@ -75,7 +75,7 @@ def test_a_report_on_an_earlier_attempt_of_the_same_extension(crew: Crew, report
 @reports
 def test_a_report_after_the_request_was_cancelled(crew: Crew, report: Callable[..., Report]) -> None:
     holder, job = crew.at_work()
-    crew.house.cancellation.cancel(job.id)
+    crew.services.cancellation.cancel(job.id)
     changes_nothing(crew, holder, report(job.id))
 
 
@@ -93,7 +93,7 @@ def test_second_thoughts_after_the_result(crew: Crew, report: Callable[..., Repo
     changes_nothing(crew, holder, report(job.id))
     changes_nothing(crew, holder, report(job.id, lease=job.lease))
     crew.bench.fetch.answers[PICTURE] = PNG
-    crew.house.download.run()
+    crew.services.download.run()
     assert crew.now(job).status is Status.COMPLETED
     changes_nothing(crew, holder, report(job.id))
 
@@ -108,7 +108,7 @@ def test_a_report_on_a_request_that_waits(crew: Crew, report: Callable[..., Repo
 def test_a_report_on_a_request_that_does_not_exist(crew: Crew, report: Callable[..., Report]) -> None:
     holder = crew.join()
     with pytest.raises(LeaseLost):
-        crew.house.generation.report(holder, report("no-such-request"))
+        crew.services.generation.report(holder, report("no-such-request"))
 
 
 def test_a_result_of_somebody_else_is_not_confirmed(crew: Crew) -> None:
@@ -116,7 +116,7 @@ def test_a_result_of_somebody_else_is_not_confirmed(crew: Crew) -> None:
     other = crew.join("other")
     crew.deliver(holder, job)
     crew.bench.fetch.answers[PICTURE] = PNG
-    crew.house.download.run()
+    crew.services.download.run()
     changes_nothing(crew, other, REPORTS[1](job.id))
 
 
@@ -125,5 +125,5 @@ def test_the_contracts_own_reports_need_neither_lease_nor_correlation_id(
     crew: Crew, report: Callable[..., Report]
 ) -> None:
     holder, job = crew.at_work()
-    crew.house.generation.report(holder, report(job.id))
+    crew.services.generation.report(holder, report(job.id))
     assert crew.now(job).version > job.version

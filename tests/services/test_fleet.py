@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from app.db.roster import Entry
-from app.domain.fleet import Standing
+from app.db.extension_list import ExtensionDetails
+from app.domain.fleet import ExtensionStatus
 from tests.support.crew import Crew
 from tests.support.statements import noted
 
 
-def shown(crew: Crew, extension_id: str = "e1") -> Entry:
-    [entry] = [each for each in crew.house.fleet.all() if each.id == extension_id]
+def shown(crew: Crew, extension_id: str = "e1") -> ExtensionDetails:
+    [entry] = [each for each in crew.services.fleet.all() if each.id == extension_id]
     return entry
 
 
@@ -18,20 +18,20 @@ def test_an_extension_is_shown_with_what_it_holds(crew: Crew) -> None:
     crew.join("e1", "dall-e-3", "flux", max_concurrent=3)
     jobs = [crew.taken(), crew.offered()]
     entry = shown(crew)
-    assert (entry.connected, entry.standing, entry.hub_id) == (True, Standing.FREE, "hub-1")
+    assert (entry.connected, entry.standing, entry.hub_id) == (True, ExtensionStatus.FREE, "hub-1")
     assert (entry.capabilities, entry.available, entry.max_concurrent) == (("dall-e-3", "flux"), True, 3)
     assert (entry.held, sorted(entry.job_ids)) == (2, sorted(job.id for job in jobs))
     assert before <= entry.since <= entry.heard_at <= crew.clock()
     assert (entry.failures, entry.pause, entry.last_success_at) == (0, None, None)
     crew.taken()
-    assert shown(crew).standing is Standing.BUSY
+    assert shown(crew).standing is ExtensionStatus.BUSY
 
 
 def test_what_is_delivered_is_no_longer_held(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.deliver(holder, job)
     entry = shown(crew)
-    assert (entry.held, entry.job_ids, entry.standing) == (0, (), Standing.FREE)
+    assert (entry.held, entry.job_ids, entry.standing) == (0, (), ExtensionStatus.FREE)
     assert entry.last_success_at is not None
 
 
@@ -39,25 +39,25 @@ def test_one_that_rests_says_why_and_until_when(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
     entry = shown(crew)
-    assert entry.standing is Standing.PAUSED
+    assert entry.standing is ExtensionStatus.PAUSED
     assert entry.failures == 1
     assert entry.pause is not None
     assert entry.pause.until > crew.clock()
     assert entry.pause.reason == "Too many requests"
     crew.set_extension(cooldown_until=1)
-    assert (shown(crew).pause, shown(crew).standing) == (None, Standing.FREE)
+    assert (shown(crew).pause, shown(crew).standing) == (None, ExtensionStatus.FREE)
 
 
 def test_one_that_takes_no_work_is_unavailable(crew: Crew) -> None:
     crew.beat(crew.join(), available=False)
-    assert (shown(crew).standing, shown(crew).available) == (Standing.UNAVAILABLE, False)
+    assert (shown(crew).standing, shown(crew).available) == (ExtensionStatus.UNAVAILABLE, False)
 
 
 def test_one_that_is_gone_says_since_when(crew: Crew) -> None:
     holder = crew.join()
-    crew.house.extensions.disconnected(holder.connection_id)
+    crew.services.extensions.disconnected(holder.connection_id)
     entry = shown(crew)
-    assert (entry.connected, entry.standing, entry.hub_id) == (False, Standing.AWAY, None)
+    assert (entry.connected, entry.standing, entry.hub_id) == (False, ExtensionStatus.AWAY, None)
     assert entry.since == crew.extension().disconnected_at
 
 
@@ -65,29 +65,29 @@ def test_one_whose_web_process_is_silent_is_away_before_that_is_noted(crew: Crew
     crew.join()
     crew.hub_falls_silent()
     assert crew.extension().connected
-    assert shown(crew).standing is Standing.AWAY
-    assert list(crew.house.fleet.all(connected=True)) == []
-    assert [each.id for each in crew.house.fleet.all(connected=False)] == ["e1"]
+    assert shown(crew).standing is ExtensionStatus.AWAY
+    assert list(crew.services.fleet.all(connected=True)) == []
+    assert [each.id for each in crew.services.fleet.all(connected=False)] == ["e1"]
 
 
 def test_they_come_in_order_page_by_page(crew: Crew) -> None:
     for name in ("d", "a", "e", "c", "b"):
         crew.join(name)
-    crew.house.extensions.disconnected("c-socket-1")
+    crew.services.extensions.disconnected("c-socket-1")
     seen, cursor = [], None
     for names in (["a", "b"], ["c", "d"], ["e"]):
-        page = crew.house.fleet.page(None, cursor, 2)
+        page = crew.services.fleet.page(None, cursor, 2)
         assert [each.id for each in page.entries] == names
         seen += names
         cursor = page.cursor
     assert cursor is None
-    assert [each.id for each in crew.house.fleet.page(True, "a", 9).entries] == ["b", "d", "e"]
-    assert [each.id for each in crew.house.fleet.all(connected=False)] == ["c"]
+    assert [each.id for each in crew.services.fleet.page(True, "a", 9).entries] == ["b", "d", "e"]
+    assert [each.id for each in crew.services.fleet.all(connected=False)] == ["c"]
 
 
 def test_a_page_asks_once_for_all_that_is_held(crew: Crew) -> None:
     for n in range(3):
         crew.at_work(f"e{n}")
     with noted("FROM jobs") as asked:
-        assert [len(each.job_ids) for each in crew.house.fleet.all()] == [1, 1, 1]
+        assert [len(each.job_ids) for each in crew.services.fleet.all()] == [1, 1, 1]
     assert len(asked) == 1

@@ -36,7 +36,7 @@ def test_progress_renews_the_lease_up_to_the_end_of_the_attempt(crew: Crew) -> N
     now = crew.clock()
     crew.pass_time(job, lease_until=now + 50)
     crew.progress(holder, job)
-    assert (crew.now(job).lease_until or 0) >= now + crew.house.settings.request_timeout_ms
+    assert (crew.now(job).lease_until or 0) >= now + crew.services.settings.request_timeout_ms
     crew.pass_time(job, lease_until=now + 50, attempt_until=now + MINUTE)
     crew.progress(holder, job)
     assert crew.now(job).lease_until == now + MINUTE
@@ -53,10 +53,10 @@ def test_an_offer_that_arrived_is_held_for_as_long_as_its_holder_may_be_silent(c
     crew.join()
     job = crew.offered()
     now = crew.clock()
-    crew.house.generation.handed_over(job.id, job.lease or "")
+    crew.services.generation.handed_over(job.id, job.lease or "")
     held = crew.now(job)
     assert held.handed_over
-    assert (held.lease_until or 0) >= now + crew.house.settings.request_timeout_ms
+    assert (held.lease_until or 0) >= now + crew.services.settings.request_timeout_ms
 
 
 def test_an_offer_that_was_reported_upon_is_not_noted_as_arrived_once_more(crew: Crew) -> None:
@@ -64,14 +64,14 @@ def test_an_offer_that_was_reported_upon_is_not_noted_as_arrived_once_more(crew:
     job = crew.offered()
     crew.progress(holder, job, 1)
     with noted("UPDATE") as changes:
-        crew.house.generation.handed_over(job.id, job.lease or "")
+        crew.services.generation.handed_over(job.id, job.lease or "")
     assert changes == []
 
 
 def test_a_sign_of_another_offer_proves_nothing(crew: Crew) -> None:
     crew.join()
     job = crew.offered()
-    crew.house.generation.handed_over(job.id, "token-of-another")
+    crew.services.generation.handed_over(job.id, "token-of-another")
     assert crew.now(job) == job
 
 
@@ -79,7 +79,7 @@ def test_that_an_offer_arrived_is_no_news_to_those_who_wait(crew: Crew) -> None:
     crew.join()
     job = crew.offered()
     crew.bench.bus.changes.clear()
-    crew.house.generation.handed_over(job.id, job.lease or "")
+    crew.services.generation.handed_over(job.id, job.lease or "")
     assert crew.now(job).version == job.version
     assert crew.bench.bus.changes == []
 
@@ -87,7 +87,7 @@ def test_that_an_offer_arrived_is_no_news_to_those_who_wait(crew: Crew) -> None:
 def test_a_result_is_to_be_fetched_and_frees_its_slot(crew: Crew) -> None:
     holder, job = crew.at_work()
     report = ImageGenerated(job.id, (PICTURE, "data:image/png;base64,AA=="), {"model": "dall-e-3"}, lease=job.lease)
-    assert crew.house.generation.report(holder, report) is None
+    assert crew.services.generation.report(holder, report) is None
     job = crew.now(job)
     assert (job.status, job.sources) == (Status.DOWNLOADING, list(report.image_urls))
     assert job.source_metadata == {"model": "dall-e-3"}
@@ -119,7 +119,7 @@ def test_a_result_that_is_repeated_once_it_is_stored_is_confirmed_again(crew: Cr
     holder, job = crew.at_work()
     crew.deliver(holder, job)
     crew.bench.fetch.answers[PICTURE] = PNG
-    crew.house.download.run()
+    crew.services.download.run()
     told = crew.bench.bus.sent("image_generation_confirmed")
     again = crew.join(again=2)
     answer = crew.deliver(again, job)
@@ -153,11 +153,11 @@ def test_of_a_result_and_a_failure_at_once_one_counts(crew: Crew) -> None:
         assert sorted(told) == ["lost", "taken"]
         assert crew.extension().held == 0
         crew.set_extension(cooldown_until=0, failures=0, available=False)
-        crew.house.cancellation.cancel(job.id)
+        crew.services.cancellation.cancel(job.id)
 
 
 @pytest.mark.parametrize("image_urls", [(PICTURE,), (PICTURE,) * 10])
 def test_the_number_of_pictures_is_noted(crew: Crew, image_urls: tuple[str, ...]) -> None:
     holder, job = crew.at_work()
-    crew.house.generation.report(holder, ImageGenerated(job.id, image_urls))
+    crew.services.generation.report(holder, ImageGenerated(job.id, image_urls))
     assert crew.facts(job)[-1].data["images"] == len(image_urls)

@@ -15,13 +15,13 @@ class SilentBus(FakeBus):
 
 
 def test_all_is_well(bench: Bench) -> None:
-    assert Health(bench.tools).check() == Parts(database=True, redis=True)
+    assert Health(bench.ports).check() == Parts(database=True, redis=True)
 
 
 def test_redis_is_away(bench: Bench) -> None:
-    assert Health(bench.with_tools(bus=SilentBus()).tools).check() == Parts(database=True, redis=False)
+    assert Health(bench.with_tools(bus=SilentBus()).ports).check() == Parts(database=True, redis=False)
 
 
 def test_the_database_is_away(bench: Bench) -> None:
     away = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
-    assert Health(bench.with_tools(database=away).tools).check() == Parts(database=False, redis=True)
+    assert Health(bench.with_tools(database=away).ports).check() == Parts(database=False, redis=True)

@@ -12,7 +12,7 @@ from app.db import fleet
 from app.db.engine import Database, Transaction
 from app.domain.messages import Heartbeat
 from app.domain.states import Status
-from app.services import extensions, heard
+from app.services import extensions, last_seen
 from app.services.generation import Holder
 from tests.support.crew import Crew
 from tests.support.statements import noted
@@ -26,7 +26,7 @@ def test_a_heartbeat_renews_what_the_extension_works_on(crew: Crew, listed: bool
     crew.pass_time(job, lease_until=crew.clock() + 1_000)
     before = crew.clock()
     assert crew.beat(holder, **({"active_request_ids": (job.id,)} if listed else {"active_requests": 1}))
-    assert (crew.now(job).lease_until or 0) >= before + crew.house.settings.request_timeout_ms
+    assert (crew.now(job).lease_until or 0) >= before + crew.services.settings.request_timeout_ms
 
 
 def test_a_heartbeat_does_not_make_an_attempt_longer(crew: Crew) -> None:
@@ -177,7 +177,7 @@ def test_a_heartbeat_over_an_older_socket_is_not_taken(crew: Crew) -> None:
 
 
 def test_a_heartbeat_of_nobody_is_not_taken(crew: Crew) -> None:
-    assert crew.house.extensions.heard(Holder("e9", "no-socket"), Heartbeat("e9")) is False
+    assert crew.services.extensions.heard(Holder("e9", "no-socket"), Heartbeat("e9")) is False
 
 
 def test_those_who_say_nothing_new_are_shown_as_heard_once_that_is_written_down(
@@ -193,12 +193,12 @@ def test_those_who_say_nothing_new_are_shown_as_heard_once_that_is_written_down(
         crew.beat(holder)
     assert [crew.extension(name).heard_at for name in names] == [1, 1, 1]
     commits.clear()
-    crew.house.extensions.show_heard()
+    crew.services.extensions.show_heard()
     assert len(commits) == 2
     after = crew.clock()
     assert [name for name in names if not before <= crew.extension(name).heard_at <= after] == []
     commits.clear()
-    crew.house.extensions.show_heard()
+    crew.services.extensions.show_heard()
     assert commits == []
 
 
@@ -206,10 +206,10 @@ def test_they_are_shown_as_heard_when_they_were(crew: Crew, monkeypatch: pytest.
     holder = crew.join()
     crew.set_extension(heard_at=1)
     with monkeypatch.context() as then:
-        then.setattr(heard, "time", SimpleNamespace(monotonic=lambda: time.monotonic() - 60))
+        then.setattr(last_seen, "time", SimpleNamespace(monotonic=lambda: time.monotonic() - 60))
         before = crew.clock()
         crew.beat(holder)
-    crew.house.extensions.show_heard()
+    crew.services.extensions.show_heard()
     assert before <= crew.extension().heard_at + 60_000 <= crew.clock()
 
 
@@ -218,7 +218,7 @@ def test_nobody_is_shown_as_heard_earlier_than_before(crew: Crew) -> None:
     crew.beat(holder)
     later = crew.clock() + HOUR
     crew.set_extension(heard_at=later)
-    crew.house.extensions.show_heard()
+    crew.services.extensions.show_heard()
     assert crew.extension().heard_at == later
 
 
@@ -226,11 +226,11 @@ def test_whoever_is_gone_is_not_shown_as_heard_any_more(crew: Crew) -> None:
     gone, replaced = crew.join("e1"), crew.join("e2")
     crew.beat(gone)
     crew.beat(replaced)
-    crew.house.extensions.disconnected(gone.connection_id)
+    crew.services.extensions.disconnected(gone.connection_id)
     crew.join("e2", again=2)
     for name in ("e1", "e2"):
         crew.set_extension(name, heard_at=1)
     with noted("UPDATE extensions") as statements:
-        crew.house.extensions.show_heard()
+        crew.services.extensions.show_heard()
     assert gone.connection_id not in str(statements)
     assert [crew.extension(name).heard_at for name in ("e1", "e2")] == [1, 1]

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from app.adapters.http import Fetcher
-from app.adapters.studio import PictureStudio
+from app.adapters.image_validator import PillowValidator
 from app.db.jobs import Job
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
-from app.edges import Allowlist
+from app.network_settings import Allowlist
 from app.services.download import Download
 from tests.support.fakes import Bench
 from tests.support.hostile_host import HostileHost
@@ -66,13 +66,13 @@ def host() -> Iterator[HostileHost]:
 @pytest.fixture
 def hostile(bench: Bench) -> Bench:
     """The real adapters, one attempt, and no patience."""
-    real = bench.with_tools(fetch=Fetcher(LOCAL), studio=PictureStudio())
+    real = bench.with_tools(fetch=Fetcher(LOCAL), validator=PillowValidator())
     return real.with_settings(download_timeout_ms=HASTY_MS, max_download_attempts=1, max_image_bytes=200_000)
 
 
 def run(bench: Bench, *urls: str) -> Job:
     job = downloading(bench, *urls)
-    Download(bench.tools).run()
+    Download(bench.ports).run()
     return found(bench.database, job)
 
 
@@ -114,5 +114,5 @@ def test_a_host_that_recovers_is_fetched_from_after_all(hostile: Bench, host: Ho
     job = run(patient, host.url("fail-once"))
     assert job.status is Status.DOWNLOADING
     set_values(hostile.database, job, due_at=0)
-    Download(patient.tools).run()
+    Download(patient.ports).run()
     assert found(hostile.database, job).status is Status.COMPLETED

@@ -26,7 +26,7 @@ def test_an_offer_that_nobody_took_goes_to_another_and_nobody_is_to_blame(crew: 
 
 def test_a_lost_extension_gives_its_job_back(crew: Crew) -> None:
     holder, job = crew.at_work()
-    crew.house.extensions.disconnected(holder.connection_id)
+    crew.services.extensions.disconnected(holder.connection_id)
     crew.sweep()
     assert crew.now(job).status is Status.PROCESSING
     crew.lease_ends(job)
@@ -69,7 +69,7 @@ def test_after_the_last_strike_the_request_has_timed_out(crew: Crew) -> None:
         crew.lease_ends(job)
         crew.sweep()
         crew.hand_out()
-        crew.house.generation.handed_over(job.id, crew.now(job).lease or "")
+        crew.services.generation.handed_over(job.id, crew.now(job).lease or "")
     job = crew.now(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_TIMEOUT")
     assert job.error == "The extension said nothing for 300000 ms."
@@ -91,7 +91,7 @@ def test_what_a_lost_web_process_held_is_given_back_after_a_short_absence(crew: 
     crew.sweep()
     assert not crew.extension().connected
     assert crew.now(job).status is Status.PROCESSING
-    assert (crew.now(job).lease_until or 0) <= crew.clock() + crew.house.settings.reconnect_grace_ms
+    assert (crew.now(job).lease_until or 0) <= crew.clock() + crew.services.settings.reconnect_grace_ms
     crew.lease_ends(job)
     crew.sweep()
     assert crew.now(job).status is Status.ACCEPTED
@@ -108,7 +108,7 @@ def test_an_extension_of_a_lost_web_process_goes_on_over_another(crew: Crew) -> 
 
 def test_a_web_process_that_died_before_it_was_first_seen_is_given_up_too(crew: Crew) -> None:
     crew.join()
-    crew.house.extensions.hub_leaves("hub-1")
+    crew.services.extensions.hub_leaves("hub-1")
     crew.set_extension(connected=True, connected_at=crew.clock() - HOUR)
     crew.sweep()
     assert not crew.extension().connected
@@ -116,7 +116,7 @@ def test_a_web_process_that_died_before_it_was_first_seen_is_given_up_too(crew: 
 
 def test_a_web_process_that_is_about_to_be_seen_is_not_given_up(crew: Crew) -> None:
     crew.join()
-    crew.house.extensions.hub_leaves("hub-1")
+    crew.services.extensions.hub_leaves("hub-1")
     crew.set_extension(connected=True)
     crew.sweep()
     assert crew.extension().connected
@@ -143,8 +143,8 @@ def test_where_there_is_nothing_to_do_nobody_is_woken(crew: Crew) -> None:
 
 
 def test_a_sweep_is_due_once_an_interval(crew: Crew) -> None:
-    assert crew.house.housekeeping.is_due()
+    assert crew.services.housekeeping.is_due()
     crew.sweep()
-    assert not crew.house.housekeeping.is_due()
-    crew.last_sweep_was(crew.house.settings.sweep_interval_ms)
-    assert crew.house.housekeeping.is_due()
+    assert not crew.services.housekeeping.is_due()
+    crew.last_sweep_was(crew.services.settings.sweep_interval_ms)
+    assert crew.services.housekeeping.is_due()

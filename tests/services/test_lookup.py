@@ -26,7 +26,7 @@ NOBODY = "550e8400-e29b-41d4-a716-446655440000"
 def test_a_request_that_waits_shows_its_place_and_why(crew: Crew) -> None:
     first, second = crew.order(), crew.order("bob")
     crew.order(model="flux")
-    views = [crew.house.lookup.view(job.id).waiting for job in (first, second)]
+    views = [crew.services.lookup.view(job.id).waiting for job in (first, second)]
     assert [(each.position, each.reason) for each in views if each] == [
         (1, "No extension is connected."),
         (2, "No extension is connected."),
@@ -36,38 +36,42 @@ def test_a_request_that_waits_shows_its_place_and_why(crew: Crew) -> None:
 def test_a_request_that_is_done_shows_its_pictures(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.deliver(holder, job)
-    assert crew.house.lookup.view(job.id) == View(crew.now(job))
+    assert crew.services.lookup.view(job.id) == View(crew.now(job))
     crew.bench.fetch.answers[PICTURE] = PNG
-    crew.house.download.run()
-    view = crew.house.lookup.view(job.id)
+    crew.services.download.run()
+    view = crew.services.lookup.view(job.id)
     assert (view.job.status, len(view.images), view.waiting) == (Status.COMPLETED, 1, None)
-    assert crew.house.lookup.picture(view.images[0].file) == view.images[0]
-    assert crew.house.lookup.picture("no-such-file.png") is None
+    assert crew.services.lookup.picture(view.images[0].file) == view.images[0]
+    assert crew.services.lookup.picture("no-such-file.png") is None
 
 
 def test_at_a_glance_a_request_stands_as_it_does_when_looked_at(crew: Crew) -> None:
     _, job = crew.at_work()
-    for step in (lambda: None, lambda: crew.house.cancellation.cancel(job.id)):
+    for step in (lambda: None, lambda: crew.services.cancellation.cancel(job.id)):
         step()
-        seen = crew.house.lookup.view(job.id).job
-        assert crew.house.lookup.glance(job.id).job == Brief(*(getattr(seen, name) for name in Brief._fields))
+        seen = crew.services.lookup.view(job.id).job
+        assert crew.services.lookup.glance(job.id).job == Brief(*(getattr(seen, name) for name in Brief._fields))
     waiting = crew.order()
-    assert crew.house.lookup.glance(waiting.id) == crew.house.lookup.view(waiting.id)
+    assert crew.services.lookup.glance(waiting.id) == crew.services.lookup.view(waiting.id)
 
 
 def test_a_request_that_does_not_exist_is_not_waited_for(crew: Crew) -> None:
-    for look in (crew.house.lookup.view, crew.house.lookup.glance, partial(crew.house.lookup.await_news, wait_s=1)):
+    for look in (
+        crew.services.lookup.view,
+        crew.services.lookup.glance,
+        partial(crew.services.lookup.await_news, wait_s=1),
+    ):
         with pytest.raises(NotFound):
             look(NOBODY)
     with pytest.raises(NotFound):
-        crew.house.lookup.events_after(NOBODY, 0)
+        crew.services.lookup.events_after(NOBODY, 0)
 
 
 def test_events_are_given_from_where_the_client_left_off(crew: Crew) -> None:
     _, job = crew.at_work()
-    assert [fact.seq for fact in crew.house.lookup.events_after(job.id, 0)[1]] == [1, 2]
-    assert [fact.seq for fact in crew.house.lookup.events_after(job.id, 1)[1]] == [2]
-    assert crew.house.lookup.events_after(job.id, 2)[1] == []
+    assert [fact.seq for fact in crew.services.lookup.events_after(job.id, 0)[1]] == [1, 2]
+    assert [fact.seq for fact in crew.services.lookup.events_after(job.id, 1)[1]] == [2]
+    assert crew.services.lookup.events_after(job.id, 2)[1] == []
 
 
 def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(crew: Crew) -> None:
@@ -79,13 +83,13 @@ def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(crew: Crew)
         if "FROM jobs" in statement and not done:
             done.append(statement)
             with ThreadPoolExecutor(1) as another:
-                another.submit(crew.house.cancellation.cancel, job.id).result()
+                another.submit(crew.services.cancellation.cancel, job.id).result()
 
     event.listen(crew.bench.database.engine, "after_cursor_execute", cancel_in_between)
-    shown, facts = crew.house.lookup.events_after(job.id, 0)
+    shown, facts = crew.services.lookup.events_after(job.id, 0)
     assert done
     assert (shown.status, [fact.seq for fact in facts]) == (Status.ACCEPTED, [1])
-    shown, facts = crew.house.lookup.events_after(job.id, 1)
+    shown, facts = crew.services.lookup.events_after(job.id, 1)
     assert (shown.status, [fact.seq for fact in facts]) == (Status.CANCELLED, [2])
 
 
@@ -106,7 +110,7 @@ def test_a_users_requests_come_newest_first_page_by_page(crew: Crew) -> None:
     crew.order("bob")
     seen, cursor, sizes = [], None, []
     while True:
-        page = crew.house.lookup.page("ann", None, cursor, 3)
+        page = crew.services.lookup.page("ann", None, cursor, 3)
         seen += [view.job.id for view in page.views]
         sizes.append(len(page.views))
         cursor = page.cursor
@@ -118,14 +122,14 @@ def test_a_users_requests_come_newest_first_page_by_page(crew: Crew) -> None:
 def test_a_page_that_is_just_full_has_no_next(crew: Crew) -> None:
     for _ in range(3):
         crew.order()
-    assert crew.house.lookup.page("ann", None, None, 3).cursor is None
+    assert crew.services.lookup.page("ann", None, None, 3).cursor is None
 
 
 def test_a_list_may_be_of_one_status(crew: Crew) -> None:
     _, job = crew.at_work()
     waiting = crew.order()
     for status, ids in ((Status.PROCESSING, [job.id]), (Status.ACCEPTED, [waiting.id]), (Status.FAILED, [])):
-        assert [view.job.id for view in crew.house.lookup.page("ann", status, None, 9).views] == ids
+        assert [view.job.id for view in crew.services.lookup.page("ann", status, None, 9).views] == ids
 
 
 @pytest.mark.parametrize("status", [None, Status.ACCEPTED, Status.CANCELLED])
@@ -136,12 +140,12 @@ def test_everybodys_requests_come_newest_first_page_by_page(crew: Crew, status: 
         a_moment_passes(crew)
     if status is Status.CANCELLED:
         for each in made:
-            crew.house.cancellation.cancel(each)
+            crew.services.cancellation.cancel(each)
     if status is Status.ACCEPTED:
-        crew.house.cancellation.cancel(crew.order("zoe").id)
+        crew.services.cancellation.cancel(crew.order("zoe").id)
     seen, cursor = [], None
     for size in (2, 2, 1):
-        page = crew.house.lookup.page(None, status, cursor, 2)
+        page = crew.services.lookup.page(None, status, cursor, 2)
         assert len(page.views) == size
         seen += [view.job.id for view in page.views]
         cursor = page.cursor
@@ -153,15 +157,15 @@ def test_everybodys_requests_may_be_of_any_one_status(crew: Crew) -> None:
     for status in Status:
         if status is not Status.ACCEPTED:
             made[status] = crew.order("ann").id
-            crew.pass_time(crew.house.lookup.view(made[status]).job, status=status.value)
+            crew.pass_time(crew.services.lookup.view(made[status]).job, status=status.value)
     for status, request_id in made.items():
-        assert [view.job.id for view in crew.house.lookup.page(None, status, None, 9).views] == [request_id]
-    assert len(crew.house.lookup.page(None, None, None, 9).views) == len(Status)
+        assert [view.job.id for view in crew.services.lookup.page(None, status, None, 9).views] == [request_id]
+    assert len(crew.services.lookup.page(None, None, None, 9).views) == len(Status)
 
 
 def test_a_stranger_has_no_requests(crew: Crew) -> None:
     crew.order()
-    page = crew.house.lookup.page("bob", None, None, 9)
+    page = crew.services.lookup.page("bob", None, None, 9)
     assert (list(page.views), page.cursor) == ([], None)
 
 
@@ -170,7 +174,7 @@ def test_a_list_asks_once_who_is_connected(crew: Crew) -> None:
     for _ in range(5):
         crew.order()
     with noted("FROM extensions") as asked:
-        page = crew.house.lookup.page("ann", None, None, 9)
+        page = crew.services.lookup.page("ann", None, None, 9)
     assert {view.waiting.reason for view in page.views if view.waiting} == {
         "No connected extension makes pictures with dall-e-3."
     }
@@ -181,7 +185,7 @@ def test_a_list_asks_once_who_is_connected(crew: Crew) -> None:
 
 
 def why(crew: Crew) -> str:
-    waiting = crew.house.lookup.view(crew.order().id).waiting
+    waiting = crew.services.lookup.view(crew.order().id).waiting
     assert waiting is not None
     return waiting.reason
 

@@ -35,7 +35,7 @@ def test_after_a_pause_nothing_lasts_longer_than_if_it_began_now(crew: Crew) -> 
     offer = crew.offered()
     crew.last_sweep_was(ms_ago=HOUR)
     crew.sweep()
-    now, settings = crew.clock(), crew.house.settings
+    now, settings = crew.clock(), crew.services.settings
     assert (crew.now(job).lease_until or 0) <= now + settings.request_timeout_ms
     assert (crew.now(job).attempt_until or 0) <= now + settings.request_max_ms
     assert (crew.now(offer).lease_until or 0) <= now + settings.offer_timeout_ms
@@ -95,7 +95,7 @@ def test_sweeps_that_meet_results_let_one_of_them_count(crew: Crew) -> None:
     for job in made:
         crew.lease_ends(job)
     with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(crew.house.housekeeping.end_leases)]
+        calls = [pool.submit(crew.services.housekeeping.end_leases)]
         calls += [pool.submit(crew.deliver, holder, job) for job in made]
         errors = [call.exception() for call in calls]
     taken = [job for job, error in zip(made, errors[1:], strict=True) if error is None]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.db import people
+from app.db import credentials
 from app.db.tables import jobs as table
 from app.domain.states import Status
 from tests.support.crew import Crew
@@ -47,35 +47,35 @@ def busy(crew: Crew) -> None:
 
 
 def caught_up(crew: Crew) -> None:
-    with crew.house.watching.watch(crew.order().id):
-        crew.house.watching.catch_up()
+    with crew.services.watching.watch(crew.order().id):
+        crew.services.watching.catch_up()
 
 
 def under_quotas(crew: Crew) -> None:
     every = {"quota_waiting": 1000, "quota_per_day": 1000, "quota_stored_bytes": 10**9}
-    limits = dataclasses.replace(crew.house.settings.limits, **every)
+    limits = dataclasses.replace(crew.services.settings.limits, **every)
     crew.with_settings(limits=limits).order()
 
 
 ASKED: dict[str, Callable[[Crew], object]] = {
-    "the sweep": lambda crew: crew.house.housekeeping.sweep(),
+    "the sweep": lambda crew: crew.services.housekeeping.sweep(),
     "the hand-off": lambda crew: crew.hand_out(),
-    "a download": lambda crew: crew.house.download.run(),
+    "a download": lambda crew: crew.services.download.run(),
     "an order": lambda crew: crew.order(),
     "an order under every quota": under_quotas,
     "a connection": lambda crew: crew.join("e1", again=3),
     "a heartbeat": lambda crew: crew.beat(crew.join("e1", again=4), active_requests=9),
-    "a broken socket": lambda crew: crew.house.extensions.disconnected(crew.join("e1", again=5).connection_id),
-    "how one stands that waits": lambda crew: crew.house.lookup.glance(crew.order().id),
-    "a user's list": lambda crew: crew.house.lookup.page("ann", None, None, 20),
-    "a user's list of one status": lambda crew: crew.house.lookup.page("ann", Status.ACCEPTED, None, 20),
+    "a broken socket": lambda crew: crew.services.extensions.disconnected(crew.join("e1", again=5).connection_id),
+    "how one stands that waits": lambda crew: crew.services.lookup.glance(crew.order().id),
+    "a user's list": lambda crew: crew.services.lookup.page("ann", None, None, 20),
+    "a user's list of one status": lambda crew: crew.services.lookup.page("ann", Status.ACCEPTED, None, 20),
     "catching up": caught_up,
 }
 
 
 @pytest.mark.parametrize("question", list(ASKED))
 def test_no_question_reads_all_jobs(crew: Crew, question: str) -> None:
-    crew.house.housekeeping.sweep()
+    crew.services.housekeeping.sweep()
     busy(crew)
     with noted("jobs") as statements:
         ASKED[question](crew)
@@ -88,7 +88,7 @@ def test_no_question_reads_all_jobs(crew: Crew, question: str) -> None:
 
 def test_what_ended_of_late_is_found_by_indexes(crew: Crew) -> None:
     with noted("revoked_tokens") as statements:
-        crew.bench.database.read(lambda c: people.ended_within(c, 60_000))
+        crew.bench.database.read(lambda c: credentials.ended_within(c, 60_000))
     [plan] = plans(crew, statements).values()
     tables = ("users", "api_keys", "revoked_tokens", "extension_tokens")
     assert [step for step in plan if step.startswith(tuple(f"SCAN {table}" for table in tables))] == [], plan
@@ -113,7 +113,7 @@ def test_everybodys_requests_are_read_in_the_order_of_an_index(
 ) -> None:
     busy(crew)
     with noted("FROM jobs") as statements:
-        crew.house.lookup.page(None, status, cursor, 20)
+        crew.services.lookup.page(None, status, cursor, 20)
     in_order(crew, statements[0])
 
 
@@ -122,7 +122,7 @@ def test_everybodys_requests_are_read_in_the_order_of_an_index(
 def test_extensions_are_read_in_the_order_of_an_index(crew: Crew, connected: bool | None, cursor: str | None) -> None:
     busy(crew)
     with noted("FROM extensions") as statements:
-        crew.house.fleet.page(connected, cursor, 20)
+        crew.services.fleet.page(connected, cursor, 20)
     in_order(crew, statements[0])
 
 

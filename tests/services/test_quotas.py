@@ -23,7 +23,7 @@ DAY_MS = 86_400_000
 
 
 def limited(crew: Crew, **limits: Any) -> Crew:
-    return crew.with_settings(limits=dataclasses.replace(crew.house.settings.limits, **limits))
+    return crew.with_settings(limits=dataclasses.replace(crew.services.settings.limits, **limits))
 
 
 def taken(order: Callable[[], Job]) -> bool:
@@ -42,7 +42,7 @@ def test_a_user_may_have_so_many_requests_waiting(crew: Crew) -> None:
     assert (caught.value.status, caught.value.code) == (429, "ERR_QUOTA_EXCEEDED")
     assert caught.value.retry_after_s
     crew.order("bob")
-    crew.house.cancellation.cancel(jobs[0].id)
+    crew.services.cancellation.cancel(jobs[0].id)
     crew.order("ann")
 
 
@@ -57,7 +57,7 @@ def test_a_request_that_is_begun_makes_room(crew: Crew) -> None:
 def test_a_request_that_is_called_off_between_others_makes_room(crew: Crew) -> None:
     crew = limited(crew, quota_waiting=3)
     jobs = [crew.order("ann") for _ in range(3)]
-    crew.house.cancellation.cancel(jobs[1].id)
+    crew.services.cancellation.cancel(jobs[1].id)
     assert [taken(lambda: crew.order("ann")) for _ in range(2)] == [True, False]
 
 
@@ -119,7 +119,7 @@ def test_requests_that_come_at_once_do_not_exceed_it_together(crew: Crew, quota:
 def test_a_user_may_submit_so_many_a_day(crew: Crew) -> None:
     crew = limited(crew, quota_per_day=2)
     first = crew.order("ann")
-    crew.house.cancellation.cancel(first.id)
+    crew.services.cancellation.cancel(first.id)
     crew.order("ann")
     with pytest.raises(QuotaExceeded, match="QUOTA_PER_DAY") as caught:
         crew.order("ann")
@@ -144,8 +144,8 @@ def test_a_user_may_store_so_many_bytes(crew: Crew) -> None:
     job = crew.taken(user="ann")
     crew.bench.fetch.answers["https://images.example/a.png"] = png(8, 8)
     crew.deliver(holder, job)
-    crew.house.download.run()
-    stored = sum(image.bytes for image in crew.house.lookup.view(job.id).images)
+    crew.services.download.run()
+    stored = sum(image.bytes for image in crew.services.lookup.view(job.id).images)
     assert stored > 0
     limited(crew, quota_stored_bytes=stored + 1).order("ann")
     with pytest.raises(QuotaExceeded, match=f"{stored} of {stored} bytes"):

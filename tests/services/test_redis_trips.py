@@ -43,7 +43,7 @@ class Wired:
         )
         self.crew = Crew.of(bench)
         self.offers: list[Mapping[str, Any]] = []
-        self.http = create_app(settings, self.crew.house).test_client()
+        self.http = create_app(settings, self.crew.services).test_client()
 
     def post(self) -> None:
         assert self.http.post("/api/images/generate", json={"prompt": "A fox"}).status_code == 200
@@ -60,7 +60,7 @@ def submit(wired: Wired) -> Callable[[], object]:
 
 
 def submit_and_assign(wired: Wired) -> Callable[[], object]:
-    wired.crew.bench.tools.bus.near(HUB, lambda: True, wired.offers.append)
+    wired.crew.bench.ports.bus.near(HUB, lambda: True, wired.offers.append)
     wired.crew.join("e1", max_concurrent=9)
     wired.post()
     return wired.post

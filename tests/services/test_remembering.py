@@ -21,13 +21,13 @@ BOTH = (Scope.READ, Scope.WRITE)
 @pytest.fixture
 def secrets(crew: Crew) -> Crew:
     """With a user, ann."""
-    crew.house.accounts.create_user("ann", Role.USER)
+    crew.services.accounts.create_user("ann", Role.USER)
     return crew
 
 
 def test_of_many_who_show_the_same_at_once_one_looks_for_all(secrets: Crew) -> None:
-    shown = str(secrets.house.accounts.create_key("ann", BOTH))
-    access = Access(secrets.bench.tools, remembered_s=60)
+    shown = str(secrets.services.accounts.create_key("ann", BOTH))
+    access = Access(secrets.bench.ports, remembered_s=60)
     with ThreadPoolExecutor(16) as pool, noted("api_keys.hash") as asked:
         for done in [pool.submit(access.authenticate, shown) for _ in range(64)]:
             done.result()
@@ -35,8 +35,8 @@ def test_of_many_who_show_the_same_at_once_one_looks_for_all(secrets: Crew) -> N
 
 
 def test_whoever_was_let_in_a_moment_ago_is_let_in_again_and_nobody_is_asked(secrets: Crew) -> None:
-    shown = str(secrets.house.accounts.create_key("ann", BOTH))
-    access = Access(secrets.bench.tools, remembered_s=60)
+    shown = str(secrets.services.accounts.create_key("ann", BOTH))
+    access = Access(secrets.bench.ports, remembered_s=60)
     proof = access.authenticate(shown)
     with noted() as asked:
         assert access.authenticate(shown) == access.remembered(shown) == proof
@@ -45,8 +45,8 @@ def test_whoever_was_let_in_a_moment_ago_is_let_in_again_and_nobody_is_asked(sec
 
 
 def test_what_has_expired_meanwhile_is_remembered_no_more(secrets: Crew) -> None:
-    access = Access(secrets.bench.tools, remembered_s=60)
-    shown = str(secrets.house.accounts.create_key("ann", BOTH, lifetime_ms=300))
+    access = Access(secrets.bench.ports, remembered_s=60)
+    shown = str(secrets.services.accounts.create_key("ann", BOTH, lifetime_ms=300))
     ends = access.authenticate(shown).expires_at
     assert ends is not None
     until(lambda: time.time() * 1000 >= ends, 10, "the key to expire")
@@ -55,11 +55,11 @@ def test_what_has_expired_meanwhile_is_remembered_no_more(secrets: Crew) -> None
 
 def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Crew, monkeypatch: Any) -> None:
     """The look had begun, and came back with what stood there before."""
-    access = secrets.house.access
+    access = secrets.services.access
     shown, _, _ = access.issue("ann", Role.USER, "read")
     proof = access.authenticate(shown)
     access.forget()
-    read = access.tools.database.ask
+    read = access.ports.database.ask
 
     def revoked_meanwhile(question: Any) -> Any:
         seen = read(question)
@@ -67,7 +67,7 @@ def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Cr
         access.revoke(proof)
         return seen
 
-    monkeypatch.setattr(access.tools.database, "ask", revoked_meanwhile)
+    monkeypatch.setattr(access.ports.database, "ask", revoked_meanwhile)
     access.authenticate(shown)  # it was good when this was asked
     assert access.remembered(shown) is None
     with pytest.raises(Unauthorized):

@@ -59,7 +59,7 @@ def test_without_a_scanner_that_answers_it_is_tried_again_and_never_passed(bench
         make_due(bench, job)
         job = run(bench, job)
         assert bench.files() == []
-    if tries == bench.tools.settings.max_download_attempts:
+    if tries == bench.ports.settings.max_download_attempts:
         assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
     else:
         make_due(bench, job)

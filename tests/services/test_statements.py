@@ -67,8 +67,8 @@ def result(crew: Crew) -> Callable[[], object]:
 def download(crew: Crew) -> Callable[[], object]:
     holder, job = crew.at_work()
     picture = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
-    crew.house.generation.report(holder, ImageGenerated(job.id, (picture,)))
-    return crew.house.download.run
+    crew.services.generation.report(holder, ImageGenerated(job.id, (picture,)))
+    return crew.services.download.run
 
 
 def idle_heartbeat(crew: Crew) -> Callable[[], object]:
@@ -83,7 +83,7 @@ def heartbeat_at_work(crew: Crew) -> Callable[[], object]:
 
 def status(crew: Crew) -> Callable[[], object]:
     _, job = crew.at_work()
-    return lambda: crew.house.lookup.glance(job.id)
+    return lambda: crew.services.lookup.glance(job.id)
 
 
 STEPS = {

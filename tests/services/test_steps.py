@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.db import jobs, line
+from app.db import jobs, queue
 from app.db.engine import Database, Transaction
 from app.db.jobs import Job
 from app.domain import events
@@ -28,7 +28,7 @@ FACTS: dict[Step, events.Event] = {
 IN_THE_TABLE = [(status, step) for status in Status for step in Step if status in TABLE[step].sources]
 
 
-def standing(crew: Crew, status: Status) -> Job:
+def credential(crew: Crew, status: Status) -> Job:
     """A job of that status."""
     job = crew.order()
     crew.pass_time(job, status=status.value)
@@ -39,13 +39,13 @@ def standing(crew: Crew, status: Status) -> Job:
 def take(crew: Crew, job: Job, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
     fact = FACTS.get(step)
     return crew.bench.database.write(
-        lambda tx: steps.take(crew.bench.tools, tx, step, job.id, held, event=fact, **values)
+        lambda tx: steps.take(crew.bench.ports, tx, step, job.id, held, event=fact, **values)
     )
 
 
 @pytest.mark.parametrize("status", list(Status))
 def test_a_step_that_the_table_does_not_have_changes_nothing(crew: Crew, status: Status) -> None:
-    job = standing(crew, status)
+    job = credential(crew, status)
     before = crew.facts(job)
     absent = [step for step in Step if status not in TABLE[step].sources]
     assert absent
@@ -58,7 +58,7 @@ def test_a_step_that_the_table_does_not_have_changes_nothing(crew: Crew, status:
 
 @pytest.mark.parametrize(("status", "step"), IN_THE_TABLE)
 def test_a_step_leads_where_the_table_says_and_leaves_its_event(crew: Crew, status: Status, step: Step) -> None:
-    job = standing(crew, status)
+    job = credential(crew, status)
     moved = take(crew, job, step)
     assert moved is not None
     assert moved == crew.now(job)
@@ -80,7 +80,7 @@ def test_a_step_is_refused_with_any_event_but_its_own(crew: Crew, step: Step) ->
             continue
         with pytest.raises(TypeError, match=str(step)):
             crew.bench.database.write(
-                lambda tx, fact=fact: steps.take(crew.bench.tools, tx, step, job.id, event=fact)  # type: ignore[misc]
+                lambda tx, fact=fact: steps.take(crew.bench.ports, tx, step, job.id, event=fact)  # type: ignore[misc]
             )
     assert crew.now(job) == job
 
@@ -124,7 +124,7 @@ def test_a_change_and_its_event_are_undone_together_and_nobody_is_told(crew: Cre
     before = crew.facts(job)
 
     def work(tx: Transaction) -> None:
-        steps.take(crew.bench.tools, tx, Step.CANCEL, job.id, event=FACTS[Step.CANCEL])
+        steps.take(crew.bench.ports, tx, Step.CANCEL, job.id, event=FACTS[Step.CANCEL])
         raise RuntimeError("the process dies")
 
     with pytest.raises(RuntimeError):
@@ -143,7 +143,7 @@ class LookingTasks:
 
     def assign(self) -> None:
         with ThreadPoolExecutor(1) as another:
-            waiting = another.submit(self.database.read, lambda c: line.first(c, 10)).result()
+            waiting = another.submit(self.database.read, lambda c: queue.first(c, 10)).result()
         self.seen += [Status.ACCEPTED for _ in waiting]
 
     def download(self) -> None:

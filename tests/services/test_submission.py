@@ -13,7 +13,7 @@ from tests.support.crew import HOUR, Crew
 
 def test_an_order_is_one_row_and_its_first_event(crew: Crew) -> None:
     order = Order("a fox", "flux", "ann", {"width": 64, "numberOfImages": 2, "seed": [1]}, deadline_ms=5_000)
-    job = crew.house.submission.submit(order, "correlation-9")
+    job = crew.services.submission.submit(order, "correlation-9")
     assert job == crew.now(job)
     assert is_request_id(job.id)
     assert (job.status, job.version, job.last_event, job.progress) == (Status.ACCEPTED, 1, 1, 0)
@@ -46,7 +46,7 @@ def test_a_users_requests_keep_their_order_where_the_clock_is_put_back(crew: Cre
         lambda tx: jobs.add(tx, time_ordered_id(tx.now + HOUR, b"\xff" * 10), {**order, **later})
     )
     others = [crew.order("ann") for _ in range(3)]
-    newest_first = crew.house.lookup.page("ann", None, None, 20)
+    newest_first = crew.services.lookup.page("ann", None, None, 20)
     assert [view.job.id for view in newest_first.views] == [job.id for job in (*reversed(others), first)]
     assert [job.place for job in (first, *others)] == [later["place"] + 1_000 * n for n in range(4)]
 
@@ -54,7 +54,7 @@ def test_a_users_requests_keep_their_order_where_the_clock_is_put_back(crew: Cre
 def test_a_batch_of_one_user_does_not_make_another_wait_for_all_of_it(crew: Crew) -> None:
     batch = [crew.order("ann") for _ in range(60)]
     late = crew.order("bob")
-    line = [crew.house.lookup.view(job.id).waiting for job in (late, batch[-1])]
+    line = [crew.services.lookup.view(job.id).waiting for job in (late, batch[-1])]
     assert line[0] is not None
     assert line[1] is not None
     assert line[0].position <= 3
@@ -68,7 +68,7 @@ def served(crew: Crew, count: int) -> list[str]:
     for _ in range(count):
         assert crew.hand_out() == 1
         ids.append(crew.bench.bus.sent("generate_image")[-1]["requestId"])
-        crew.deliver(holder, crew.house.lookup.view(ids[-1]).job)
+        crew.deliver(holder, crew.services.lookup.view(ids[-1]).job)
     return ids
 
 

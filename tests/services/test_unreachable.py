@@ -42,7 +42,7 @@ def test_an_extension_that_came_back_is_not_made_to_rest_for_its_old_socket(crew
     crew.join()
     job = crew.offered()
     crew.join(again=2, active=(job.id,))
-    crew.house.dispatch.not_delivered(job.id, job.lease or "")
+    crew.services.dispatch.not_delivered(job.id, job.lease or "")
     assert crew.extension().cooldown_until == 0
     assert crew.now(job).status is Status.PROCESSING
 
@@ -50,12 +50,12 @@ def test_an_extension_that_came_back_is_not_made_to_rest_for_its_old_socket(crew
 def test_an_offer_that_arrived_after_all_is_not_taken_back(crew: Crew) -> None:
     crew.join()
     job = crew.taken()
-    crew.house.dispatch.not_delivered(job.id, job.lease or "")
+    crew.services.dispatch.not_delivered(job.id, job.lease or "")
     assert crew.now(job) == job
 
 
 def test_an_offer_of_an_older_attempt_takes_nothing_back(crew: Crew) -> None:
     crew.join()
     job = crew.offered()
-    crew.house.dispatch.not_delivered(job.id, "token-of-another-attempt")
+    crew.services.dispatch.not_delivered(job.id, "token-of-another-attempt")
     assert crew.now(job) == job

@@ -125,7 +125,7 @@ def test_a_request_that_is_cancelled_while_its_picture_comes_is_refused_it(bench
     job = processing(bench)
 
     def cancel() -> None:
-        Cancellation(bench.tools).cancel(job.id)
+        Cancellation(bench.ports).cancel(job.id)
 
     with pytest.raises(Refusal, match="no longer in the attempt"):
         send(bench, job, Meanwhile(cancel))

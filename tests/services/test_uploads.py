@@ -31,7 +31,7 @@ def test_a_picture_that_was_handed_over_completes_its_job(bench: Bench) -> None:
     assert receipt == Receipt(0, hashlib.sha256(PNG).hexdigest(), len(PNG), f"/api/uploads/{job.id}/1/0")
     assert lying(bench, job) == PNG
     job = generated(bench, job, "https://pictures.example/behind/a/proxy" + receipt.path)
-    Download(bench.tools).run()
+    Download(bench.ports).run()
     assert found(bench.database, job).status is Status.COMPLETED
     assert bench.fetch.asked == []
 

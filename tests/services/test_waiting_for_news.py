@@ -19,13 +19,13 @@ from tests.support.waiting import until
 def told(crew: Crew, since_change: int = 0) -> None:
     """The bus brings what was said."""
     for change in crew.bench.bus.changes[since_change:]:
-        crew.house.watching.tell(change)
+        crew.services.watching.tell(change)
 
 
 def news(crew: Crew, request_id: str, wait_s: float, since: int | None = None) -> View:
     """What a client is told that waits."""
-    crew.house.lookup.await_news(request_id, wait_s, since)
-    return crew.house.lookup.view(request_id)
+    crew.services.lookup.await_news(request_id, wait_s, since)
+    return crew.services.lookup.view(request_id)
 
 
 def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | None = None) -> View:
@@ -50,7 +50,7 @@ def test_where_there_is_something_newer_the_answer_comes_at_once(crew: Crew) -> 
 
 
 def test_where_the_request_has_ended_the_answer_comes_at_once(crew: Crew) -> None:
-    job = crew.house.cancellation.cancel(crew.order().id)
+    job = crew.services.cancellation.cancel(crew.order().id)
     for since in (None, job.version, 99):
         assert news(crew, job.id, 20.0, since).job == job
 
@@ -74,9 +74,9 @@ def test_a_change_that_comes_late_over_the_bus_is_no_news(crew: Crew) -> None:
 
     def late_then_new() -> None:
         for change in older:
-            crew.house.watching.tell(change)
+            crew.services.watching.tell(change)
         crew.progress(holder, job, 40)
-        crew.house.watching.tell(steps.change(crew.now(job)))
+        crew.services.watching.tell(steps.change(crew.now(job)))
 
     assert waits(crew, late_then_new, job.id).job.progress == 40
 
@@ -105,7 +105,7 @@ def test_versions_that_the_client_knows_of_are_waited_through(crew: Crew) -> Non
 
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(news, crew, job.id, 0.5, job.version + 1)
-        until(lambda: crew.house.watching.count == 1)
+        until(lambda: crew.services.watching.count == 1)
         move_on()
         assert answer.result(10).job.progress == 40
     assert time.monotonic() - began >= 0.5
@@ -116,4 +116,4 @@ def test_when_the_time_is_over_the_answer_is_what_there_is(crew: Crew) -> None:
     began = time.monotonic()
     assert news(crew, job.id, 0.1).job == job
     assert 0.1 <= time.monotonic() - began < 5
-    assert crew.house.watching.count == 0
+    assert crew.services.watching.count == 0

@@ -19,28 +19,28 @@ def change(request_id: str, version: int) -> dict[str, Any]:
 
 
 def test_a_change_told_before_anybody_waits_is_not_lost(crew: Crew) -> None:
-    with crew.house.watching.watch("r") as watch:
-        crew.house.watching.tell(change("r", 2))
+    with crew.services.watching.watch("r") as watch:
+        crew.services.watching.tell(change("r", 2))
         assert watch.wait(0) == change("r", 2)
 
 
 def test_a_change_wakes_whoever_waits(crew: Crew) -> None:
-    with crew.house.watching.watch("r") as watch, ThreadPoolExecutor(1) as pool:
+    with crew.services.watching.watch("r") as watch, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(watch.wait, 10)
-        crew.house.watching.tell(change("r", 2))
+        crew.services.watching.tell(change("r", 2))
         assert waiting.result(5) == change("r", 2)
 
 
 def test_without_a_change_the_time_runs_out(crew: Crew) -> None:
-    with crew.house.watching.watch("r") as watch:
+    with crew.services.watching.watch("r") as watch:
         assert watch.wait(0.01) is None
         assert watch.wait(-1) is None
 
 
 def test_of_several_changes_the_newest_is_told_once(crew: Crew) -> None:
-    with crew.house.watching.watch("r") as watch:
+    with crew.services.watching.watch("r") as watch:
         for version in (2, 4, 3):
-            crew.house.watching.tell(change("r", version))
+            crew.services.watching.tell(change("r", version))
         assert watch.wait(0) == change("r", 4)
         assert watch.wait(0) is None
 
@@ -63,7 +63,7 @@ def test_what_turns_out_to_be_known_already_is_passed_over() -> None:
 
 
 def test_every_watcher_of_a_request_is_told_and_nobody_else(crew: Crew) -> None:
-    watching = crew.house.watching
+    watching = crew.services.watching
     with watching.watch("r") as one, watching.watch("r", version=1) as two, watching.watch("other") as three:
         assert watching.count == 3
         watching.tell(change("r", 2))
@@ -73,31 +73,31 @@ def test_every_watcher_of_a_request_is_told_and_nobody_else(crew: Crew) -> None:
 
 def test_a_watcher_that_breaks_off_leaves_nothing_behind(crew: Crew) -> None:
     try:
-        with crew.house.watching.watch("r"):
+        with crew.services.watching.watch("r"):
             raise RuntimeError("the client went away")
     except RuntimeError:
         pass
-    assert crew.house.watching.count == 0
-    crew.house.watching.tell(change("r", 2))
+    assert crew.services.watching.count == 0
+    crew.services.watching.tell(change("r", 2))
 
 
 def test_catching_up_tells_what_the_bus_lost(crew: Crew) -> None:
     holder, job = crew.at_work()
-    with crew.house.watching.watch(job.id, job.version) as watch:
+    with crew.services.watching.watch(job.id, job.version) as watch:
         crew.progress(holder, job, 40)
         assert watch.wait(0) is None
-        crew.house.watching.catch_up()
+        crew.services.watching.catch_up()
         assert watch.wait(0) == steps.change(crew.now(job))
-        crew.house.watching.catch_up()
+        crew.services.watching.catch_up()
         assert watch.wait(0) is None
 
 
 def test_catching_up_asks_once_for_many_watchers(crew: Crew) -> None:
     made = [crew.order() for _ in range(5)]
     with ExitStack() as watching:
-        watches = [watching.enter_context(crew.house.watching.watch(job.id)) for job in made for _ in range(20)]
+        watches = [watching.enter_context(crew.services.watching.watch(job.id)) for job in made for _ in range(20)]
         with noted("FROM jobs") as asked:
-            crew.house.watching.catch_up()
+            crew.services.watching.catch_up()
         assert len(asked) == 1
         assert all(watch.wait(0) is not None for watch in watches)
 
@@ -105,12 +105,12 @@ def test_catching_up_asks_once_for_many_watchers(crew: Crew) -> None:
 def test_where_nobody_watches_nobody_is_asked(crew: Crew) -> None:
     crew.order()
     with noted() as asked:
-        crew.house.watching.catch_up()
+        crew.services.watching.catch_up()
     assert asked == []
 
 
 def test_watchers_come_and_go_while_changes_are_told(crew: Crew) -> None:
-    watching, stop = crew.house.watching, threading.Event()
+    watching, stop = crew.services.watching, threading.Event()
 
     def tell() -> None:
         while not stop.is_set():
@@ -133,7 +133,7 @@ def test_watchers_come_and_go_while_changes_are_told(crew: Crew) -> None:
 
 
 def test_at_the_end_nobody_is_kept_waiting(crew: Crew) -> None:
-    watching = crew.house.watching
+    watching = crew.services.watching
     with ThreadPoolExecutor(1) as pool, watching.watch("r") as early:
         waiting = pool.submit(early.wait, 60)
         watching.end()

@@ -7,7 +7,7 @@ import ssl
 import pytest
 from gunicorn.http import errors
 
-from app.serving.refusals import answer
+from app.serving.protocol_errors import answer
 from app.web.browsers import HEADERS
 from app.web.schemas import Problem
 

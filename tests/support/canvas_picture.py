@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Colour = tuple[int, int, int]
-Chance = Callable[[int], int]
+Randomness = Callable[[int], int]
 TURN = 1024
 HALF = TURN // 2
 WHEEL = 1536
@@ -39,22 +39,22 @@ def canvas_picture(
 ) -> bytes:
     """The picture's pixels, row by row, three bytes each: red, green, blue."""
     named = [prompt, model, f"{width}x{height}", str(position), "" if seed is None else str(seed)]
-    chance = _dice("\0".join(named))
-    rows = _sky_and_lights(chance, width, height)
+    randomness = _dice("\0".join(named))
+    rows = _sky_and_lights(randomness, width, height)
     return b"".join(bytes(channel for pixel in row for channel in pixel) for row in rows)
 
 
-def _sky_and_lights(chance: Chance, width: int, height: int) -> list[list[Colour]]:
-    hue = chance(WHEEL)
-    turn = (1 if chance(2) else -1) * (90 + chance(170))
+def _sky_and_lights(randomness: Randomness, width: int, height: int) -> list[list[Colour]]:
+    hue = randomness(WHEEL)
+    turn = (1 if randomness(2) else -1) * (90 + randomness(170))
     less = min(width, height)
     sky = [_tint(hue, 150, 58), _tint(hue + turn, 165, 128), _tint(hue + 2 * turn, 225, 205)]
-    slant = chance(401) - 200
-    radius = less * (60 + chance(50)) // 1024 + 2
-    x, y = width * (220 + chance(585)) // 1024, height * (180 + chance(260)) // 1024
+    slant = randomness(401) - 200
+    radius = less * (60 + randomness(50)) // 1024 + 2
+    x, y = width * (220 + randomness(585)) // 1024, height * (180 + randomness(260)) // 1024
     sun = Disc(x, y, radius, _tint(hue + 2 * turn, 240, 238), 240)
-    discs = [_disc(chance, hue + turn, width, height, less) for _ in range(DISCS)]
-    hills = [_hill(chance, number, hue + turn, width, height) for number in range(HILLS)]
+    discs = [_disc(randomness, hue + turn, width, height, less) for _ in range(DISCS)]
+    hills = [_hill(randomness, number, hue + turn, width, height) for number in range(HILLS)]
 
     rows = [[_sky(sky, slant, x, y, width, height) for x in range(width)] for y in range(height)]
     _paint_glow(rows, sun, radius * 5)
@@ -65,19 +65,19 @@ def _sky_and_lights(chance: Chance, width: int, height: int) -> list[list[Colour
     return rows
 
 
-def _disc(chance: Chance, hue: int, width: int, height: int, less: int) -> Disc:
-    x, y = chance(width), height * chance(800) // 1024
-    radius = less * (12 + chance(80)) // 1024 + 1
-    colour = _tint(hue + chance(401) - 200, 180, 150 + chance(80))
-    return Disc(x, y, radius, colour, 24 + chance(56))
+def _disc(randomness: Randomness, hue: int, width: int, height: int, less: int) -> Disc:
+    x, y = randomness(width), height * randomness(800) // 1024
+    radius = less * (12 + randomness(80)) // 1024 + 1
+    colour = _tint(hue + randomness(401) - 200, 180, 150 + randomness(80))
+    return Disc(x, y, radius, colour, 24 + randomness(56))
 
 
-def _hill(chance: Chance, number: int, hue: int, width: int, height: int) -> Hill:
-    level, swing = 520 + number * 88 + chance(50), 92 - number * 9
+def _hill(randomness: Randomness, number: int, hue: int, width: int, height: int) -> Hill:
+    level, swing = 520 + number * 88 + randomness(50), 92 - number * 9
     waves = []
     for times in (1, 2, 5, 11):
-        turns = TURN * times * (48 + chance(60)) // 100
-        waves.append((turns, chance(TURN), swing // times))
+        turns = TURN * times * (48 + randomness(60)) // 100
+        waves.append((turns, randomness(TURN), swing // times))
     ridge = []
     for x in range(width):
         rises = (2 * tall * _sine((turns * x // width + phase) % TURN) for turns, phase, tall in waves)
@@ -146,18 +146,18 @@ def _sine(angle: int) -> int:
     return size if angle < HALF else -size
 
 
-def _dice(seed: str) -> Chance:
+def _dice(seed: str) -> Randomness:
     """FNV-1a makes the state of the dice, xorshift rolls them."""
     state = 0x811C9DC5
     for byte in seed.encode():
         state = (state ^ byte) * 0x01000193 & 0xFFFFFFFF
     state = state or 1
 
-    def chance(below: int) -> int:
+    def randomness(below: int) -> int:
         nonlocal state
         state ^= state << 13 & 0xFFFFFFFF
         state ^= state >> 17
         state ^= state << 5 & 0xFFFFFFFF
         return state % below
 
-    return chance
+    return randomness

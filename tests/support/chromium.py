@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 from app.web.archive import SHIPPED
 from tests.support.browser import chromium_or_skip
 from tests.support.waiting import until

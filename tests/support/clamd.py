@@ -14,7 +14,7 @@ from os import environ, getpid
 from pathlib import Path
 
 from app.adapters.scanner import ClamdScanner
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 from tests.support.missing import missing
 from tests.support.waiting import until
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from app.container import Services, build
 from app.db import events
 from app.db.events import Logged
 from app.db.fleet import Socket
@@ -16,7 +17,6 @@ from app.domain.messages import Authenticate, Heartbeat, ImageGenerated, ImageGe
 from app.domain.orders import Order
 from app.services.extensions import Welcome
 from app.services.generation import Holder
-from app.wiring import House, build
 from tests.support.fakes import Bench
 from tests.support.jobs_made import found, set_values
 
@@ -30,12 +30,12 @@ class Crew:
     """Short ways to say who does what."""
 
     bench: Bench
-    house: House
+    services: Services
 
     @classmethod
     def of(cls, bench: Bench) -> Crew:
         """A crew that works with these tools."""
-        return cls(bench, build(bench.tools))
+        return cls(bench, build(bench.ports))
 
     def with_settings(self, **changes: Any) -> Crew:
         """The same people under other settings."""
@@ -45,7 +45,7 @@ class Crew:
 
     def order(self, user: str = "ann", model: str = "dall-e-3", **more: Any) -> Job:
         """A client's request is accepted."""
-        return self.house.submission.submit(Order("a fox", model, user, **more), "correlation-1")
+        return self.services.submission.submit(Order("a fox", model, user, **more), "correlation-1")
 
     def now(self, job: Job) -> Job:
         """The job as it stands."""
@@ -89,12 +89,12 @@ class Crew:
         hello = Authenticate(
             extension_id, capabilities or ("*",), max_concurrent=max_concurrent, active_request_ids=active
         )
-        self.house.extensions.hub_lives(hub)
-        return holder, self.house.extensions.connected(hello, Socket(hub, holder.connection_id))
+        self.services.extensions.hub_lives(hub)
+        return holder, self.services.extensions.connected(hello, Socket(hub, holder.connection_id))
 
     def hand_out(self) -> int:
         """A worker looks who can be given to whom."""
-        return self.house.dispatch.assign_waiting()
+        return self.services.dispatch.assign_waiting()
 
     def offered(self, **order: Any) -> Job:
         """A request that was put before a free extension, which has not shown yet that it has it."""
@@ -105,7 +105,7 @@ class Crew:
     def taken(self, **order: Any) -> Job:
         """A request that a free extension has in hand."""
         job = self.offered(**order)
-        self.house.generation.handed_over(job.id, job.lease or "")
+        self.services.generation.handed_over(job.id, job.lease or "")
         return self.now(job)
 
     def at_work(self, extension_id: str = "e1", **order: Any) -> tuple[Holder, Job]:
@@ -115,19 +115,19 @@ class Crew:
 
     def progress(self, holder: Holder, job: Job, percent: int = 50, **more: Any) -> None:
         """The extension says how far it is."""
-        self.house.generation.report(holder, ImageGenerationProgress(job.id, percent, **more))
+        self.services.generation.report(holder, ImageGenerationProgress(job.id, percent, **more))
 
     def deliver(self, holder: Holder, job: Job, **more: Any) -> Any:
         """The extension reports its picture; what it is told."""
-        return self.house.generation.report(holder, ImageGenerated(job.id, (PICTURE,), **more))
+        return self.services.generation.report(holder, ImageGenerated(job.id, (PICTURE,), **more))
 
     def give_up(self, holder: Holder, job: Job, error: str = "The tab crashed", **more: Any) -> None:
         """The extension reports a failure."""
-        self.house.generation.report(holder, ImageGenerationFailed(job.id, error, **more))
+        self.services.generation.report(holder, ImageGenerationFailed(job.id, error, **more))
 
     def beat(self, holder: Holder, **status: Any) -> bool:
         """The extension's heartbeat."""
-        return self.house.extensions.heard(holder, Heartbeat(holder.extension_id, **status))
+        return self.services.extensions.heard(holder, Heartbeat(holder.extension_id, **status))
 
     def extension(self, extension_id: str = "e1") -> Any:
         """The extension's row."""
@@ -163,7 +163,7 @@ class Crew:
 
     def sweep(self) -> None:
         """Beat wakes the sweeps, as it does every few seconds."""
-        self.house.housekeeping.sweep()
+        self.services.housekeeping.sweep()
 
     def last_sweep_was(self, ms_ago: int) -> None:
         """Nobody has swept for that long."""

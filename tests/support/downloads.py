@@ -18,7 +18,7 @@ PNG = png(8, 8)
 
 def run(bench: Bench, job: Job) -> Job:
     """Run the job's download; how the job stands then."""
-    Download(bench.tools).run()
+    Download(bench.ports).run()
     return found(bench.database, job)
 
 

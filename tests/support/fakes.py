@@ -1,4 +1,4 @@
-"""Complete stand-ins for the ports of `app.services.tools`, which remember what they were told; and a way to join them.
+"""Complete stand-ins for the ports of `app.services.ports`, which remember what they were told; and a way to join them.
 
 The database and the store are real ones wherever a test has them: they are quick, and no fake is as strict.
 """
@@ -19,7 +19,7 @@ from app.adapters.store import LocalStore
 from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
 from app.db.engine import Database
-from app.services.tools import Tools
+from app.services.ports import Ports
 
 # Tests submit as much as they like; those about limits set them.
 UNLIMITED = {"RATE_LIMIT_MAX_REQUESTS": "0", "RATE_LIMIT_GLOBAL": "0"}
@@ -145,25 +145,25 @@ class FakeChance:
 class Bench:
     """Tools for a service under test, and the fakes among them under their own types."""
 
-    tools: Tools
+    ports: Ports
     store: LocalStore
     tasks: FakeTasks
     bus: FakeBus
     fetch: FakeFetch
-    chance: FakeChance
+    randomness: FakeChance
 
     @property
     def database(self) -> Database:
         """The database among the tools."""
-        return self.tools.database
+        return self.ports.database
 
     def with_tools(self, **changes: Any) -> Bench:
         """The same with other tools."""
-        return dataclasses.replace(self, tools=dataclasses.replace(self.tools, **changes))
+        return dataclasses.replace(self, ports=dataclasses.replace(self.ports, **changes))
 
     def with_settings(self, **changes: Any) -> Bench:
         """The same with other settings."""
-        return self.with_tools(settings=dataclasses.replace(self.tools.settings, **changes))
+        return self.with_tools(settings=dataclasses.replace(self.ports.settings, **changes))
 
     def files(self) -> list[str]:
         """Every file that the store holds, unfinished ones and uploads too."""
@@ -172,9 +172,9 @@ class Bench:
 
 def bench(database: Database, folder: Path) -> Bench:
     """Tools on this database; pictures lie in `folder`, are judged for real, and come from the fake web."""
-    store, tasks, bus, fetch, chance = LocalStore(folder), FakeTasks(), FakeBus(), FakeFetch(), FakeChance()
+    store, tasks, bus, fetch, randomness = LocalStore(folder), FakeTasks(), FakeBus(), FakeFetch(), FakeChance()
     settings = dataclasses.replace(Settings.from_env(UNLIMITED), storage_path=folder)
-    tools = Tools(
+    ports = Ports(
         settings,
         database,
         tasks,
@@ -183,7 +183,7 @@ def bench(database: Database, folder: Path) -> Bench:
         fetch,
         NoScanner(),
         check_and_store_as_png,
-        chance,
+        randomness,
         JsonWebTokens(settings),
     )
-    return Bench(tools, store, tasks, bus, fetch, chance)
+    return Bench(ports, store, tasks, bus, fetch, randomness)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.adapters.http import Fetched, Fetcher
-from app.edges import Allowlist
+from app.network_settings import Allowlist
 from tests.support.exchange import Behaviour
 
 LOCAL = Allowlist(networks=(ipaddress.ip_network("127.0.0.0/8"),))

@@ -29,9 +29,9 @@ def processing(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOC
     def work(tx: Transaction) -> Job:
         order = {"correlation_id": "correlation-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox"}
         more = {"parameters": {}, "number_of_images": 1, "place": tx.now}
-        job = jobs.add(tx, time_ordered_id(tx.now, bench.chance.bytes(10)), {**order, **more})
+        job = jobs.add(tx, time_ordered_id(tx.now, bench.randomness.bytes(10)), {**order, **more})
         taken = steps.take(
-            bench.tools,
+            bench.ports,
             tx,
             Step.ASSIGN,
             job.id,
@@ -39,7 +39,7 @@ def processing(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOC
             was_held_by=extension_id,
             holder=extension_id,
             connection_id=socket.connection_id,
-            lease=bench.chance.token(),
+            lease=bench.randomness.token(),
             lease_until=tx.now + 60_000,
             attempt=1,
             attempt_until=tx.now + 60_000,
@@ -56,7 +56,7 @@ def generated(bench: Bench, job: Job, *urls: str) -> Job:
 
     def work(tx: Transaction) -> Job:
         moved = steps.take(
-            bench.tools,
+            bench.ports,
             tx,
             Step.GENERATED,
             job.id,

@@ -13,7 +13,7 @@ from pathlib import Path
 from app.adapters.buckets import PREFIX
 from app.adapters.local_redis import LocalRedis, find_server
 from app.adapters.redis_clients import redis_client
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 from tests.support.waiting import until
 
 

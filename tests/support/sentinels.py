@@ -12,7 +12,7 @@ from pathlib import Path
 import redis
 
 from app.adapters.local_redis import find_server
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 from tests.support.ports import free_ports
 from tests.support.waiting import until
 

@@ -20,7 +20,7 @@ from typing import Any
 from app.db import jobs
 from app.db.engine import Database
 from app.db.jobs import Job
-from app.launch.parent import end_with_parent
+from app.launch.parent_death import end_with_parent
 from tests.support.extension import Extension
 from tests.support.ports import free_ports
 from tests.support.processes import ends_within

@@ -25,12 +25,12 @@ def send(
     **changed: Any,
 ) -> Receipt:
     """Send the content as the job's extension would; `changed` are the parts of the grant that are not as granted."""
-    key = bench.database.write(lambda tx: UploadKey(bench.tools).value(tx))
+    key = bench.database.write(lambda tx: UploadKey(bench.ports).value(tx))
     granted: dict[str, Any] = {"request_id": job.id, "attempt": 1, "expires_at": job.updated_at + 60_000}
     signature = UploadGrant(**{**granted, **changed.pop("signed", {})}).signature(key)
     stream = io.BytesIO(content) if isinstance(content, bytes) else content
     sent = {"signature": signature, "position": position, "stream": stream, "length": length}
-    return Uploads(bench.tools).receive(**{**granted, **sent, **changed})
+    return Uploads(bench.ports).receive(**{**granted, **sent, **changed})
 
 
 def lying(bench: Bench, job: Job, position: int = 0) -> bytes | None:

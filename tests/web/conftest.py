@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from app import wiring
+from app import container
+from app.container import Services
 from app.db.engine import Database
 from app.factory import create_app
-from app.wiring import House
 from tests.support import fakes
 from tests.support.fakes import Bench
 
@@ -22,18 +22,18 @@ def bench(database: Database, tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def house(bench: Bench) -> House:
+def services(bench: Bench) -> Services:
     """The services on them."""
-    return wiring.build(bench.tools)
+    return container.build(bench.ports)
 
 
 @pytest.fixture
-def guarded(bench: Bench) -> House:
+def guarded(bench: Bench) -> Services:
     """The services where everybody must show who they are."""
-    return wiring.build(bench.with_settings(auth_required=True).tools)
+    return container.build(bench.with_settings(auth_required=True).ports)
 
 
 @pytest.fixture
-def client(house: House) -> FlaskClient:
+def client(services: Services) -> FlaskClient:
     """Speaks HTTP to the application."""
-    return create_app(house.settings, house).test_client()
+    return create_app(services.settings, services).test_client()

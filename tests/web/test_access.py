@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.container import Services
 from app.domain.access import Role, Scope
 from app.factory import create_app
-from app.wiring import House
 
 GENERATE = "/api/images/generate"
 UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
@@ -21,13 +21,13 @@ Shown = dict[str, str]
 
 
 @pytest.fixture
-def door(guarded: House) -> FlaskClient:
+def door(guarded: Services) -> FlaskClient:
     """Speaks HTTP to them."""
     return create_app(guarded.settings, guarded).test_client()
 
 
 @pytest.fixture
-def key(guarded: House) -> Callable[..., Shown]:
+def key(guarded: Services) -> Callable[..., Shown]:
     """Makes a user with a key; the header that shows it."""
 
     def make(user: str, *scopes: Scope, operator: bool = False) -> Shown:
@@ -87,7 +87,7 @@ def test_what_is_shown_and_bad_is_refused_in_every_mode(
 
 
 def test_a_token_in_the_query_or_by_another_scheme_is_none(
-    door: FlaskClient, guarded: House, key: Callable[..., Shown]
+    door: FlaskClient, guarded: Services, key: Callable[..., Shown]
 ) -> None:
     token = key("ann")["Authorization"].removeprefix("Bearer ")
     assert door.get(f"/api/images?access_token={token}&token={token}").status_code == 401
@@ -95,10 +95,12 @@ def test_a_token_in_the_query_or_by_another_scheme_is_none(
     assert door.get("/api/images", headers={"X-Api-Key": token}).status_code == 401
 
 
-def test_where_it_is_open_the_contract_holds_and_a_key_is_still_honoured(client: FlaskClient, house: House) -> None:
+def test_where_it_is_open_the_contract_holds_and_a_key_is_still_honoured(
+    client: FlaskClient, services: Services
+) -> None:
     theirs = submit(client, {}, userId="somebody")
-    house.accounts.create_user("ann", Role.USER)
-    shown = bearer(str(house.accounts.create_key("ann", [Scope.READ, Scope.WRITE])))
+    services.accounts.create_user("ann", Role.USER)
+    shown = bearer(str(services.accounts.create_key("ann", [Scope.READ, Scope.WRITE])))
     mine = submit(client, shown)
     assert client.get(f"/api/images/{mine}", headers=shown).json["userId"] == "ann"
     assert client.get(f"/api/images/{theirs}", headers=shown).status_code == 404
@@ -170,7 +172,7 @@ def test_an_operator_lists_everybodys_requests_and_users_their_own(
 
 
 def test_a_disabled_user_is_refused_with_every_key_and_token(
-    door: FlaskClient, guarded: House, key: Callable[..., Shown]
+    door: FlaskClient, guarded: Services, key: Callable[..., Shown]
 ) -> None:
     ann = key("ann")
     token = bearer(door.post("/api/auth/token", headers=ann).json["token"])
@@ -198,7 +200,7 @@ def test_a_key_does_what_its_scopes_say(door: FlaskClient, key: Callable[..., Sh
     assert door.get("/api/websocket/info", headers=writes).status_code == 200
 
 
-def test_an_extension_asks_where_the_socket_is_and_nothing_else(door: FlaskClient, guarded: House) -> None:
+def test_an_extension_asks_where_the_socket_is_and_nothing_else(door: FlaskClient, guarded: Services) -> None:
     for token in (
         str(guarded.accounts.create_extension_token("painter")),
         guarded.accounts.issue_token("painter", Role.EXTENSION, list(Scope))[0],

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it ships no types
 from pydantic.alias_generators import to_camel
 
-from app import wiring
+from app import container
 from app.config import Settings
+from app.container import Services
 from app.db.fleet import Socket
 from app.domain import messages, parsing
 from app.domain.clock import wire_time
@@ -26,7 +27,6 @@ from app.hub import connection
 from app.services.generation import Holder
 from app.web import asyncapi
 from app.web.message_schemas import FROM_EXTENSION, TO_EXTENSION
-from app.wiring import House
 from tests.support.downloads import URL
 from tests.support.fakes import Bench
 from tests.support.hostile_images import png
@@ -136,24 +136,24 @@ def test_every_code_that_the_hub_closes_with_is_told() -> None:
 def test_the_served_document_says_where_this_service_is_reached(
     bench: Bench, base: str, changed: dict[str, Any], server: Any, address: str
 ) -> None:
-    house = wiring.build(bench.with_settings(**changed).tools)
-    document = create_app(house=house).test_client().get("/asyncapi.json", base_url=base).json
+    services = container.build(bench.with_settings(**changed).ports)
+    document = create_app(services=services).test_client().get("/asyncapi.json", base_url=base).json
     Draft7Validator(OFFICIAL).validate(document)
     assert document["servers"] == {"this": server}
     assert document["channels"]["extension"]["address"] == address
 
 
-def test_what_the_service_really_says_is_as_described(client: FlaskClient, house: House, bench: Bench) -> None:
-    house.extensions.hub_lives("hub-1")
-    house.extensions.connected(Authenticate("e", max_concurrent=2), Socket("hub-1", "connection-1"))
+def test_what_the_service_really_says_is_as_described(client: FlaskClient, services: Services, bench: Bench) -> None:
+    services.extensions.hub_lives("hub-1")
+    services.extensions.connected(Authenticate("e", max_concurrent=2), Socket("hub-1", "connection-1"))
     done, gone = (client.post("/api/images/generate", json={"prompt": "a fox"}).json["requestId"] for _ in range(2))
-    house.dispatch.assign_waiting()
+    services.dispatch.assign_waiting()
     offers = bench.bus.sent("generate_image")
     assert {offer["requestId"] for offer in offers} == {done, gone}
     bench.fetch.answers[URL] = png(8, 8)
-    house.generation.report(Holder("e", "connection-1"), messages.ImageGenerated(done, (URL,)))
-    house.download.run()
-    house.cancellation.cancel(gone)
+    services.generation.report(Holder("e", "connection-1"), messages.ImageGenerated(done, (URL,)))
+    services.download.run()
+    services.cancellation.cancel(gone)
     told = [*offers, *bench.bus.sent("image_generation_confirmed"), *bench.bus.sent("cancel_generation")]
     assert len(told) == 4
     for message in told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from app import edges, wiring
+from app import container, network_settings
 from app.factory import create_app
 from app.web.browsers import HEADERS
 from tests.support.fakes import Bench
@@ -86,13 +86,13 @@ def test_a_name_that_a_stranger_had_point_here_is_not(client: FlaskClient, host:
     assert (answer.status_code, answer.json["code"]) == (421, "ERR_UNKNOWN_HOST")
 
 
-PROXIES = edges.networks("10.0.0.1")
+PROXIES = network_settings.networks("10.0.0.1")
 
 
 @pytest.mark.parametrize(
     "changes", [{"host": "0.0.0.0"}, {"public_url": "https://img.example"}, {"trusted_proxies": PROXIES}]
 )
 def test_where_others_can_come_other_names_are_known(bench: Bench, changes: dict[str, object]) -> None:
-    house = wiring.build(bench.with_settings(**changes).tools)
-    client = create_app(house.settings, house).test_client()
+    services = container.build(bench.with_settings(**changes).ports)
+    client = create_app(services.settings, services).test_client()
     assert client.get("/health", headers={"Host": "img.example"}).status_code == 200

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 
-from app.wiring import House
+from app.container import Services
 
 
 def test_an_address_that_is_not_there_is_a_problem(client: FlaskClient) -> None:
@@ -22,8 +22,8 @@ def test_a_method_that_is_not_taken_is_a_problem_that_names_those_that_are(clien
     assert "POST" in answer.json["detail"]
 
 
-def test_a_body_that_is_too_large_is_a_problem(client: FlaskClient, house: House) -> None:
-    size = house.settings.max_body_bytes + 1
+def test_a_body_that_is_too_large_is_a_problem(client: FlaskClient, services: Services) -> None:
+    size = services.settings.max_body_bytes + 1
     answer = client.post("/api/images/generate", data=b"x" * size, content_type="application/json")
     assert (answer.status_code, answer.json["code"]) == (413, "ERR_PAYLOAD_TOO_LARGE")
 
@@ -38,12 +38,12 @@ def test_a_body_that_is_not_json_is_a_problem(client: FlaskClient, content_type:
 
 
 def test_a_mistake_of_ours_is_a_problem_without_a_traceback(
-    client: FlaskClient, house: House, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(type(house.submission), "submit", broken)
+    monkeypatch.setattr(type(services.submission), "submit", broken)
     answer = client.post("/api/images/generate", json={"prompt": "a"})
     assert (answer.status_code, answer.json["code"]) == (500, "ERR_INTERNAL")
     assert "secret" not in answer.text
@@ -51,12 +51,12 @@ def test_a_mistake_of_ours_is_a_problem_without_a_traceback(
 
 
 def test_a_database_that_is_away_is_a_problem_that_says_when_to_come_back(
-    client: FlaskClient, house: House, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("gone"))
 
-    monkeypatch.setattr(house.tools.database.engine.pool, "connect", away)
+    monkeypatch.setattr(services.ports.database.engine.pool, "connect", away)
     answer = client.post("/api/images/generate", json={"prompt": "a"})
     assert (answer.status_code, answer.json["code"]) == (503, "ERR_UNAVAILABLE")
     assert int(answer.headers["Retry-After"]) > 0
@@ -64,12 +64,12 @@ def test_a_database_that_is_away_is_a_problem_that_says_when_to_come_back(
     assert (health.status_code, health.json["status"]) == (503, "unhealthy")
 
 
-def test_a_well_formed_correlation_id_is_honoured(client: FlaskClient, house: House) -> None:
+def test_a_well_formed_correlation_id_is_honoured(client: FlaskClient, services: Services) -> None:
     given = "my-own.id_2024"
     answer = client.post("/api/images/generate", json={"prompt": "a"}, headers={"X-Correlation-Id": given})
     assert answer.headers["X-Correlation-Id"] == given
     assert answer.json["correlationId"] == given
-    assert house.lookup.view(answer.json["requestId"]).job.correlation_id == given
+    assert services.lookup.view(answer.json["requestId"]).job.correlation_id == given
 
 
 @pytest.mark.parametrize("given", ["short", "x" * 129, "has blanks here", "semi;colon;here", "ünïcödé-id"])

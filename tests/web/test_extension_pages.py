@@ -19,7 +19,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import wiring
+from app import container
 from app.factory import create_app
 from app.web import archive, extension
 from tests.support.fakes import Bench
@@ -46,8 +46,8 @@ def start(bench: Bench) -> Start:
     """An application with these settings."""
 
     def make(**settings: Any) -> FlaskClient:
-        house = wiring.build(bench.with_settings(**settings).tools)
-        return create_app(house.settings, house).test_client()
+        services = container.build(bench.with_settings(**settings).ports)
+        return create_app(services.settings, services).test_client()
 
     return make
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app import wiring
+from app import container
 from app.adapters.buckets import PREFIX
 from app.adapters.redis_clients import redis_client
 from app.config import Settings
+from app.container import Services
 from app.domain.access import Role, Scope
 from app.factory import create_app
-from app.wiring import House
 from tests.support.fakes import Bench
 from tests.support.waiting import until
 
@@ -44,27 +44,27 @@ def shared(redis_url: str) -> str:
 
 
 @pytest.fixture
-def house(bench: Bench, shared: str) -> House:
+def services(bench: Bench, shared: str) -> Services:
     """The services where everybody must show who they are; a few failures a minute are looked at."""
     return guarded(bench, shared)
 
 
-def guarded(bench: Bench, redis_url: str, most: int = MOST) -> House:
+def guarded(bench: Bench, redis_url: str, most: int = MOST) -> Services:
     limits = dataclasses.replace(Settings.from_env({}).limits, auth_failures=most)
     changed = bench.with_settings(auth_required=True, limits=limits, redis_url=redis_url)
-    return wiring.build(changed.tools)
+    return container.build(changed.ports)
 
 
-def process(house: House) -> FlaskClient:
+def process(services: Services) -> FlaskClient:
     """A web process of its own, which remembers nobody."""
-    return create_app(house=house).test_client()
+    return create_app(services=services).test_client()
 
 
 @pytest.fixture
-def key(house: House) -> str:
+def key(services: Services) -> str:
     """A key of ann's."""
-    house.accounts.create_user("ann", Role.USER)
-    return str(house.accounts.create_key("ann", [Scope.READ, Scope.WRITE]))
+    services.accounts.create_user("ann", Role.USER)
+    return str(services.accounts.create_key("ann", [Scope.READ, Scope.WRITE]))
 
 
 def show(client: FlaskClient, bearer: str, address: str = "203.0.113.7") -> Any:
@@ -83,8 +83,8 @@ def fail_often(client: FlaskClient, bearer: str = WRONG_KEY, address: str = "203
 
 
 @pytest.mark.parametrize("bearer", [WRONG_KEY, WRONG_EXTENSION, "nonsense", "a.b.c"])
-def test_whoever_fails_too_often_is_told_when_to_come_again(house: House, bearer: str) -> None:
-    client = process(house)
+def test_whoever_fails_too_often_is_told_when_to_come_again(services: Services, bearer: str) -> None:
+    client = process(services)
     assert show(client, bearer).status_code == 401
     refused = fail_often(client, bearer)
     assert (refused.status_code, refused.json["code"]) == (429, "ERR_TOO_MANY_FAILURES")
@@ -93,65 +93,65 @@ def test_whoever_fails_too_often_is_told_when_to_come_again(house: House, bearer
     assert f"in {wait_s} s" in refused.json["detail"]
 
 
-def test_failures_of_all_processes_count_together(house: House) -> None:
-    fail_often(process(house))
-    assert show(process(house), WRONG_KEY).status_code == 429
+def test_failures_of_all_processes_count_together(services: Services) -> None:
+    fail_often(process(services))
+    assert show(process(services), WRONG_KEY).status_code == 429
 
 
-def test_other_addresses_are_not_held_up(house: House, key: str) -> None:
-    client = process(house)
+def test_other_addresses_are_not_held_up(services: Services, key: str) -> None:
+    client = process(services)
     fail_often(client)
     assert show(client, key, "203.0.113.8").status_code == 200
     assert show(client, WRONG_KEY, "203.0.113.8").status_code == 401
 
 
-def test_an_address_of_ipv6_is_its_network(house: House) -> None:
-    client = process(house)
+def test_an_address_of_ipv6_is_its_network(services: Services) -> None:
+    client = process(services)
     for n in range(10 * MOST):
         show(client, WRONG_KEY, f"2001:db8::{n:x}")
     assert show(client, WRONG_KEY, "2001:db8::ffff").status_code == 429
     assert show(client, WRONG_KEY, "2001:db8:0:1::1").status_code == 401
 
 
-def test_a_key_that_was_good_here_is_not_held_up_by_others_at_its_address(house: House, key: str) -> None:
-    client = process(house)
+def test_a_key_that_was_good_here_is_not_held_up_by_others_at_its_address(services: Services, key: str) -> None:
+    client = process(services)
     assert show(client, key).status_code == 200
     fail_often(client)
     assert [show(client, key).status_code for _ in range(3)] == [200] * 3
 
 
-def test_one_that_is_new_here_waits_with_the_others(house: House, key: str) -> None:
-    client = process(house)
+def test_one_that_is_new_here_waits_with_the_others(services: Services, key: str) -> None:
+    client = process(services)
     fail_often(client)
     assert show(client, key).status_code == 429
 
 
-def test_a_signed_token_is_looked_at_all_the_same(house: House, key: str) -> None:
-    client = process(house)
+def test_a_signed_token_is_looked_at_all_the_same(services: Services, key: str) -> None:
+    client = process(services)
     fail_often(client)
-    assert show(client, house.access.issue("ann", Role.USER, "read")[0]).status_code == 200
+    assert show(client, services.access.issue("ann", Role.USER, "read")[0]).status_code == 200
     assert show(client, "a.b.c").status_code == 429
 
 
-def test_a_key_that_was_good_and_is_revoked_is_looked_at_no_longer(house: House, key: str) -> None:
-    client = process(house)
+def test_a_key_that_was_good_and_is_revoked_is_looked_at_no_longer(services: Services, key: str) -> None:
+    client = process(services)
     assert show(client, key).status_code == 200
-    house.accounts.revoke_key(key.split("_")[1])
+    services.accounts.revoke_key(key.split("_")[1])
     until(lambda: show(client, key).status_code == 401, 10, "the key to be refused")
     assert fail_often(client, key).status_code == 429
 
 
-def test_showing_nothing_is_no_failure(house: House) -> None:
-    client = process(house)
+def test_showing_nothing_is_no_failure(services: Services) -> None:
+    client = process(services)
     answers = [client.get("/api/images", environ_overrides={"REMOTE_ADDR": "203.0.113.7"}) for _ in range(3 * MOST)]
     assert {answer.status_code for answer in answers} == {401}
     assert show(client, WRONG_KEY).status_code == 401
 
 
-def test_what_is_not_looked_at_asks_the_database_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = process(house)
+def test_what_is_not_looked_at_asks_the_database_nothing(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = process(services)
     fail_often(client)
-    monkeypatch.setattr(house.tools.database, "read", lambda work: pytest.fail("it was asked"))
+    monkeypatch.setattr(services.ports.database, "read", lambda work: pytest.fail("it was asked"))
     assert show(client, WRONG_KEY).status_code == 429
 
 
@@ -168,6 +168,6 @@ def nowhere() -> Iterator[str]:
 
 
 def test_while_redis_is_away_each_process_counts_by_itself(bench: Bench, nowhere: str) -> None:
-    house = guarded(bench, nowhere)
-    assert fail_often(process(house)).status_code == 429
-    assert show(process(house), WRONG_KEY).status_code == 401
+    services = guarded(bench, nowhere)
+    assert fail_often(process(services)).status_code == 429
+    assert show(process(services), WRONG_KEY).status_code == 401

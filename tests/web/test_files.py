@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from app.wiring import House
+from app.container import Services
 from tests.support import jobs_made
 from tests.support.fakes import Bench
 
@@ -20,13 +20,13 @@ def png() -> bytes:
 
 
 @pytest.fixture
-def path(bench: Bench, house: House) -> str:
+def path(bench: Bench, services: Services) -> str:
     """Where the picture of a completed request is served."""
     jobs_made.connected(bench)
     job = jobs_made.processing(bench)
     jobs_made.generated(bench, job, "data:image/png;base64," + b64encode(png()).decode())
-    house.download.run()
-    [image] = house.lookup.view(job.id).images
+    services.download.run()
+    [image] = services.lookup.view(job.id).images
     return f"/generated-images/{image.file}"
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.container import Services
 from app.domain.access import Role, Scope
 from app.factory import create_app
-from app.wiring import House
 from tests.support.crew import Crew
 from tests.support.fakes import Bench
 
@@ -20,19 +20,19 @@ Shown = dict[str, str]
 
 
 @pytest.fixture
-def crew(bench: Bench, house: House) -> Crew:
+def crew(bench: Bench, services: Services) -> Crew:
     """Extensions that come and go."""
-    return Crew(bench, house)
+    return Crew(bench, services)
 
 
 @pytest.fixture
-def door(guarded: House) -> FlaskClient:
+def door(guarded: Services) -> FlaskClient:
     """Speaks HTTP to them."""
     return create_app(guarded.settings, guarded).test_client()
 
 
 @pytest.fixture
-def key(guarded: House) -> Callable[..., Shown]:
+def key(guarded: Services) -> Callable[..., Shown]:
     """Makes a user with a key; the header that shows it."""
 
     def make(user: str, role: Role, *scopes: Scope) -> Shown:
@@ -76,7 +76,7 @@ def test_one_that_rests_says_why(client: FlaskClient, crew: Crew) -> None:
 def test_extensions_are_listed_in_pages_and_by_whether_they_are_connected(client: FlaskClient, crew: Crew) -> None:
     for name in ("a:1", "b", "c"):
         crew.join(name)
-    crew.house.extensions.disconnected("b-socket-1")
+    crew.services.extensions.disconnected("b-socket-1")
 
     def names(query: str) -> list[str]:
         return [each["extensionId"] for each in client.get(f"{PATH}?{query}").json["extensions"]]
@@ -95,7 +95,7 @@ def test_a_list_that_cannot_be_is_refused(client: FlaskClient, query: str) -> No
     assert query.partition("=")[0] in answer.json["detail"]
 
 
-def test_operators_alone_see_the_fleet(door: FlaskClient, guarded: House, key: Callable[..., Shown]) -> None:
+def test_operators_alone_see_the_fleet(door: FlaskClient, guarded: Services, key: Callable[..., Shown]) -> None:
     assert door.get(PATH).status_code == 401
     assert door.get(PATH, headers=key("olga", Role.OPERATOR, Scope.ADMIN)).status_code == 200
     painter = {"Authorization": f"Bearer {guarded.accounts.create_extension_token('painter')}"}
@@ -105,15 +105,15 @@ def test_operators_alone_see_the_fleet(door: FlaskClient, guarded: House, key: C
         assert 'error="insufficient_scope", scope="admin"' in answer.headers["WWW-Authenticate"]
 
 
-def test_the_scope_alone_makes_no_operator(door: FlaskClient, guarded: House) -> None:
+def test_the_scope_alone_makes_no_operator(door: FlaskClient, guarded: Services) -> None:
     """Another issuer may give a user any scope."""
     token, _, _ = guarded.access.issue("ann", Role.USER, "read write admin")
     answer = door.get(PATH, headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json["code"]) == (403, "ERR_FORBIDDEN")
 
 
-def test_where_it_is_open_a_users_key_still_narrows(client: FlaskClient, house: House) -> None:
-    house.accounts.create_user("ann", Role.USER)
-    shown = {"Authorization": f"Bearer {house.accounts.create_key('ann', BOTH)}"}
+def test_where_it_is_open_a_users_key_still_narrows(client: FlaskClient, services: Services) -> None:
+    services.accounts.create_user("ann", Role.USER)
+    shown = {"Authorization": f"Bearer {services.accounts.create_key('ann', BOTH)}"}
     assert client.get(PATH).status_code == 200
     assert client.get(PATH, headers=shown).status_code == 403

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.container import Services
 from app.domain.states import Status
-from app.wiring import House
 from tests.support.fakes import Bench
 from tests.support.waiting import until
 
@@ -48,10 +48,10 @@ def test_only_a_prompt_is_required_and_the_rest_has_defaults(client: FlaskClient
     assert result["userId"] == "cli-user"
 
 
-def test_what_is_not_known_among_the_parameters_travels_unharmed(client: FlaskClient, house: House) -> None:
+def test_what_is_not_known_among_the_parameters_travels_unharmed(client: FlaskClient, services: Services) -> None:
     parameters = {"seed": 7, "Négatif": ["a", {"b": None}], "scale": 7.5, "width": 64.0}
     request_id = submit(client, parameters=parameters)["requestId"]
-    assert dict(house.lookup.view(request_id).job.parameters) == parameters
+    assert dict(services.lookup.view(request_id).job.parameters) == parameters
 
 
 REFUSED: list[tuple[Any, str, str]] = [
@@ -204,16 +204,16 @@ def test_a_wait_is_answered_at_once_where_something_newer_is_there(client: Flask
     assert client.get(f"/api/images/{request_id}/status?wait=60&since=0").json["version"] == 1
 
 
-def test_a_wait_is_answered_by_the_change(client: FlaskClient, house: House) -> None:
+def test_a_wait_is_answered_by_the_change(client: FlaskClient, services: Services) -> None:
     request_id = submit(client)["requestId"]
     answers: list[Any] = []
     waiter = threading.Thread(
         target=lambda: answers.append(client.application.test_client().get(f"/api/images/{request_id}?wait=60").json)
     )
     waiter.start()
-    until(lambda: house.watching.count, what="the request to be watched")
-    house.cancellation.cancel(request_id)
-    house.watching.catch_up()
+    until(lambda: services.watching.count, what="the request to be watched")
+    services.cancellation.cancel(request_id)
+    services.watching.catch_up()
     waiter.join(20)
     assert answers[0]["status"] == "cancelled"
 
@@ -246,9 +246,9 @@ def test_where_everybody_is_let_in_a_list_holds_everybodys(client: FlaskClient) 
     assert len(client.get("/api/images?userId=cli-user").json["images"]) == 1
 
 
-def test_a_list_is_filtered_by_status(client: FlaskClient, house: House) -> None:
+def test_a_list_is_filtered_by_status(client: FlaskClient, services: Services) -> None:
     kept, gone = (submit(client)["requestId"] for _ in range(2))
-    house.cancellation.cancel(gone)
+    services.cancellation.cancel(gone)
     assert [each["requestId"] for each in client.get("/api/images?status=accepted").json["images"]] == [kept]
     assert [each["requestId"] for each in client.get("/api/images?status=cancelled").json["images"]] == [gone]
 
@@ -269,9 +269,9 @@ def test_a_request_is_called_off_once_and_stays_so(client: FlaskClient) -> None:
     assert client.get(f"/api/images/{request_id}").json["status"] == "cancelled"
 
 
-def test_a_finished_request_cannot_be_called_off(client: FlaskClient, house: House) -> None:
+def test_a_finished_request_cannot_be_called_off(client: FlaskClient, services: Services) -> None:
     request_id = submit(client, deadlineMs=1000)["requestId"]
-    until(lambda: _is_failed(house, request_id), what="its deadline to pass")
+    until(lambda: _is_failed(services, request_id), what="its deadline to pass")
     answer = client.delete(f"/api/images/{request_id}")
     assert answer.status_code == 409
     assert answer.json["code"] == "ERR_ALREADY_FINISHED"
@@ -280,6 +280,6 @@ def test_a_finished_request_cannot_be_called_off(client: FlaskClient, house: Hou
     assert "deadlineMs" in failed["error"]
 
 
-def _is_failed(house: House, request_id: str) -> bool:
-    house.housekeeping.fail_late()
-    return house.lookup.view(request_id).job.status is Status.FAILED
+def _is_failed(services: Services, request_id: str) -> bool:
+    services.housekeeping.fail_late()
+    return services.lookup.view(request_id).job.status is Status.FAILED

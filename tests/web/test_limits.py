@@ -13,7 +13,7 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from app import wiring
+from app import container
 from app.adapters.buckets import PREFIX
 from app.adapters.redis_clients import redis_client
 from app.config import Settings
@@ -49,7 +49,7 @@ def make(bench: Bench, redis_url: str, store: redis.Redis) -> Make:
 
     def made(**limits: int) -> FlaskClient:
         changed = bench.with_settings(limits=dataclasses.replace(DEFAULTS, **limits), redis_url=redis_url)
-        return create_app(house=wiring.build(changed.tools)).test_client()
+        return create_app(services=container.build(changed.ports)).test_client()
 
     return made
 
@@ -168,7 +168,7 @@ def test_nothing_else_is_limited(make: Make) -> None:
 
 def test_without_redis_a_limit_holds_all_the_same(bench: Bench) -> None:
     changed = bench.with_settings(limits=DEFAULTS, redis_url="unix:///nonexistent/redis.sock")
-    client = create_app(house=wiring.build(changed.tools)).test_client()
+    client = create_app(services=container.build(changed.ports)).test_client()
     assert taken(client, 25) == 20
     assert submit(client).headers["X-RateLimit-Remaining"] == "0"
 

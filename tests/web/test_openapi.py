@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from openapi_spec_validator import validate
 from sqlalchemy.exc import OperationalError
 
+from app.container import Services
 from app.web.openapi import TAGS, path
-from app.wiring import House
 from tests.support import jobs_made
 from tests.support.downloads import URL
 from tests.support.fakes import Bench
@@ -131,12 +131,12 @@ def test_generate_is_not_the_id_of_a_request(client: FlaskClient) -> None:
 
 
 def test_a_service_that_cannot_answers_as_documented(
-    client: FlaskClient, house: House, document: Any, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, services: Services, document: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("gone"))
 
-    monkeypatch.setattr(house.tools.database.engine.pool, "connect", away)
+    monkeypatch.setattr(services.ports.database.engine.pool, "connect", away)
     answer = client.get(REQUEST)
     described = document["paths"]["/api/images/{requestId}"]["get"]["responses"]["503"]
     assert answer.status_code == 503
@@ -145,11 +145,11 @@ def test_a_service_that_cannot_answers_as_documented(
 
 
 def test_the_events_of_a_stream_are_as_documented(
-    client: FlaskClient, house: House, bench: Bench, document: Any
+    client: FlaskClient, services: Services, bench: Bench, document: Any
 ) -> None:
     jobs_made.connected(bench)
     job = jobs_made.processing(bench)
-    house.cancellation.cancel(job.id)
+    services.cancellation.cancel(job.id)
     stream = client.get(f"/api/images/{job.id}/events")
     schema = document["paths"]["/api/images/{requestId}/events"]["get"]["responses"]["200"]["content"][
         "text/event-stream"
@@ -199,11 +199,11 @@ def test_the_answers_about_a_picture_carry_the_headers_that_are_documented(
 
 
 @pytest.fixture
-def picture(bench: Bench, house: House) -> str:
+def picture(bench: Bench, services: Services) -> str:
     """Where a picture is served."""
     jobs_made.connected(bench)
     job = jobs_made.generated(bench, jobs_made.processing(bench), URL)
     bench.fetch.answers[URL] = png(8, 8)
-    house.download.run()
-    [image] = house.lookup.view(job.id).images
+    services.download.run()
+    [image] = services.lookup.view(job.id).images
     return f"/generated-images/{image.file}"

@@ -13,12 +13,12 @@ from flask import request_started
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import edges, wiring
+from app import container, network_settings
+from app.container import Services
 from app.domain.access import Role, Scope
 from app.domain.errors import Unavailable
 from app.factory import create_app
 from app.services.lookup import Lookup
-from app.wiring import House
 from tests.support import jobs_made
 from tests.support.fakes import Bench
 
@@ -94,12 +94,12 @@ def test_a_request_that_is_not_there_is_refused_as_ever(client: FlaskClient) -> 
     assert alike(short, long)
 
 
-def key(house: House, user: str, *scopes: Scope) -> Shown:
-    house.accounts.create_user(user, Role.USER)
-    return {"Authorization": f"Bearer {house.accounts.create_key(user, scopes)}", **CORRELATION}
+def key(services: Services, user: str, *scopes: Scope) -> Shown:
+    services.accounts.create_user(user, Role.USER)
+    return {"Authorization": f"Bearer {services.accounts.create_key(user, scopes)}", **CORRELATION}
 
 
-def test_who_may_not_see_it_is_refused_as_ever(guarded: House) -> None:
+def test_who_may_not_see_it_is_refused_as_ever(guarded: Services) -> None:
     client = create_app(guarded.settings, guarded).test_client()
     ann = key(guarded, "ann", Scope.READ, Scope.WRITE)
     request_id = client.post("/api/images/generate", json={"prompt": "a fox"}, headers=ann).json["requestId"]
@@ -114,10 +114,10 @@ def test_who_may_not_see_it_is_refused_as_ever(guarded: House) -> None:
         assert alike(short, long)
 
 
-def test_a_wrong_key_counts_once(guarded: House) -> None:
+def test_a_wrong_key_counts_once(guarded: Services) -> None:
     client = create_app(guarded.settings, guarded).test_client()
     wrong = {"Authorization": "Bearer imgk_0123456789abcdef_" + 64 * "0"}
-    with patch("app.services.gate.Gate._count") as counted:
+    with patch("app.services.auth_throttle.Gate._count") as counted:
         assert client.get(f"/api/images/{UNKNOWN}/status", headers=wrong).status_code == 401
     assert counted.call_count == 1
 
@@ -146,17 +146,17 @@ def test_a_host_that_is_not_ours_is_refused_as_ever(client: FlaskClient, bench: 
 
 
 def test_a_page_of_another_origin_is_named_back(bench: Bench) -> None:
-    settings = {"allowed_origins": edges.Origins.parse("https://page.example")}
-    house = wiring.build(bench.with_settings(**settings).tools)
-    client = create_app(house.settings, house).test_client()
+    settings = {"allowed_origins": network_settings.Origins.parse("https://page.example")}
+    services = container.build(bench.with_settings(**settings).ports)
+    client = create_app(services.settings, services).test_client()
     path = f"/api/images/{waiting(client, bench)}/status"
     answer = client.get(path, headers={"Origin": "https://page.example"})
     assert answer.headers["Access-Control-Allow-Origin"] == "https://page.example"
 
 
 def test_behind_tls_it_is_said_as_ever_that_tls_is_to_be_used(bench: Bench) -> None:
-    house = wiring.build(bench.with_settings(trusted_proxies=edges.networks("127.0.0.1")).tools)
-    client = create_app(house.settings, house).test_client()
+    services = container.build(bench.with_settings(trusted_proxies=network_settings.networks("127.0.0.1")).ports)
+    client = create_app(services.settings, services).test_client()
     proxied = {**CORRELATION, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "img.example"}
     short, long = both_ways(client, waiting(client, bench), headers=proxied)
     assert "Strict-Transport-Security" in short.headers

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app import edges, wiring
+from app import container, network_settings
 from app.factory import create_app
 from app.web.proxies import FORWARDED, TrustedProxies
 from tests.support.fakes import Bench
 
-TRUSTED = edges.networks("10.0.0.0/8, 127.0.0.1, 2001:db8:1::/48")
+TRUSTED = network_settings.networks("10.0.0.0/8, 127.0.0.1, 2001:db8:1::/48")
 PROXY = "10.0.0.1"
 
 
@@ -98,8 +98,8 @@ CLAIMS = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "img.example", "X-Fo
 @pytest.fixture
 def behind_proxy(bench: Bench) -> FlaskClient:
     """The service, which trusts 127.0.0.1: the address that test clients come from."""
-    house = wiring.build(bench.with_settings(trusted_proxies=TRUSTED).tools)
-    return create_app(house.settings, house).test_client()
+    services = container.build(bench.with_settings(trusted_proxies=TRUSTED).ports)
+    return create_app(services.settings, services).test_client()
 
 
 def test_addresses_follow_a_trusted_proxy(behind_proxy: FlaskClient) -> None:
@@ -116,6 +116,6 @@ def test_without_a_trusted_proxy_addresses_follow_nobody(client: FlaskClient) ->
 
 def test_the_public_url_counts_for_more_than_any_proxy(bench: Bench) -> None:
     changed = bench.with_settings(trusted_proxies=TRUSTED, public_url="https://public.example")
-    house = wiring.build(changed.tools)
-    client = create_app(house.settings, house).test_client()
+    services = container.build(changed.ports)
+    client = create_app(services.settings, services).test_client()
     assert client.get("/api/websocket/info", headers=CLAIMS).json["url"] == "wss://public.example/ws"

@@ -16,7 +16,8 @@ from hypothesis import settings
 from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 
-from app import wiring
+from app import container
+from app.container import Services
 from app.db.engine import Database
 from app.domain.access import Role, Scope
 from app.domain.tokens import UploadGrant
@@ -24,7 +25,6 @@ from app.factory import create_app
 from app.services.upload_key import UploadKey
 from app.web import accounts, files, fleet, images, openapi, status
 from app.web.api import Api
-from app.wiring import House
 from tests.support import fakes, jobs_made
 from tests.support.downloads import URL
 from tests.support.fakes import Bench
@@ -58,7 +58,7 @@ def described() -> dict[str, Any]:
     """The document as it is served; test_openapi.py compares them."""
     api = Api()
     for room in (images, files, fleet, accounts, status):
-        room.operations(api, cast("House", None))
+        room.operations(api, cast("Services", None))
     return openapi.document(api.operations)
 
 
@@ -75,23 +75,23 @@ def bench(
     folder = tmp_path_factory.mktemp("schemathesis")
     database = Database(f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}")
     bench = fakes.bench(database, folder / "generated-images").with_settings(auth_required=request.param == "required")
-    house = wiring.build(bench.tools)
-    door.app = create_app(house.settings, house)
-    door.key = _operators_key(house) if house.settings.auth_required else None
+    services = container.build(bench.ports)
+    door.app = create_app(services.settings, services)
+    door.key = _operators_key(services) if services.settings.auth_required else None
     yield bench
     database.close()
 
 
-def _operators_key(house: House) -> str:
-    house.accounts.create_user("olga", Role.OPERATOR)
-    return str(house.accounts.create_key("olga", (Scope.READ, Scope.WRITE, Scope.ADMIN)))
+def _operators_key(services: Services) -> str:
+    services.accounts.create_user("olga", Role.OPERATOR)
+    return str(services.accounts.create_key("olga", (Scope.READ, Scope.WRITE, Scope.ADMIN)))
 
 
 @pytest.fixture(scope="module")
-def house(bench: Bench) -> House:
+def services(bench: Bench) -> Services:
     """The application's services."""
     assert door.app is not None
-    return cast("House", door.app.extensions["house"])
+    return cast("Services", door.app.extensions["services"])
 
 
 @dataclass(frozen=True)
@@ -106,20 +106,20 @@ class Known:
 
 
 @pytest.fixture(scope="module")
-def known(bench: Bench, house: House) -> Known:
+def known(bench: Bench, services: Services) -> Known:
     """One request completed, one failed, one called off, one in the hands of an extension."""
     jobs_made.connected(bench)
     completed, failed, cancelled, held = (jobs_made.processing(bench) for _ in range(4))
     bench.fetch.answers[URL] = png(8, 8)
     jobs_made.generated(bench, completed, URL)
     jobs_made.generated(bench, failed, "data:image/png;base64,AAAA")
-    house.download.run()
-    house.cancellation.cancel(cancelled.id)
-    views = [house.lookup.view(job.id) for job in (completed, failed, cancelled)]
+    services.download.run()
+    services.cancellation.cancel(cancelled.id)
+    views = [services.lookup.view(job.id) for job in (completed, failed, cancelled)]
     assert [view.job.status for view in views] == ["completed", "failed", "cancelled"]
     expires = held.updated_at + 3_600_000
     signature = bench.database.write(
-        lambda tx: UploadGrant(held.id, held.attempt, expires).signature(UploadKey(bench.tools).value(tx))
+        lambda tx: UploadGrant(held.id, held.attempt, expires).signature(UploadKey(bench.ports).value(tx))
     )
     grant = {"attempt": held.attempt, "expires": expires, "signature": signature}
     return Known(tuple(view.job.id for view in views), views[0].images[0].file, held.id, grant)
@@ -135,8 +135,8 @@ def test_the_service_does_what_its_document_says(case: Case, known: Known) -> No
 def ask_for_what_is_there(case: Case, known: Known) -> None:
     """Most made-up names lead nowhere: put real ones in the place of some, the same ones each time."""
     parts = case.path_parameters or {}
-    chance = zlib.crc32(repr(parts).encode())
-    if chance % 4 == 3 or case.meta is None or not case.meta.generation.mode.is_positive:
+    randomness = zlib.crc32(repr(parts).encode())
+    if randomness % 4 == 3 or case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if "file" in parts:
         parts["file"] = known.file
@@ -144,4 +144,4 @@ def ask_for_what_is_there(case: Case, known: Known) -> None:
         parts["requestId"] = known.upload
         case.query.update(known.grant)
     elif "requestId" in parts:
-        parts["requestId"] = known.requests[chance % 4]
+        parts["requestId"] = known.requests[randomness % 4]

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 from flask.testing import FlaskClient
 
-from app import wiring
+from app import container
+from app.container import Services
 from app.db.fleet import Socket
 from app.domain.messages import Authenticate
 from app.factory import create_app
-from app.wiring import House
 from tests.support.fakes import Bench
 
 
@@ -24,12 +24,12 @@ def test_health_has_the_contracts_fields(client: FlaskClient) -> None:
     assert health["memory"]["heapTotal"] > 0
 
 
-def test_the_socket_info_counts_connected_extensions(client: FlaskClient, house: House) -> None:
+def test_the_socket_info_counts_connected_extensions(client: FlaskClient, services: Services) -> None:
     assert client.get("/api/websocket/info").json["activeConnections"] == 0
-    house.extensions.hub_lives("hub-1")
+    services.extensions.hub_lives("hub-1")
     for name in ("a", "b"):
-        house.extensions.connected(Authenticate(name), Socket("hub-1", f"connection-{name}"))
-    house.extensions.connected(Authenticate("c"), Socket("hub-unknown", "connection-c"))
+        services.extensions.connected(Authenticate(name), Socket("hub-1", f"connection-{name}"))
+    services.extensions.connected(Authenticate("c"), Socket("hub-unknown", "connection-c"))
     info = client.get("/api/websocket/info").json
     assert info["activeConnections"] == 2
     assert info["protocol"] == "websocket"
@@ -52,12 +52,12 @@ def test_the_socket_info_counts_connected_extensions(client: FlaskClient, house:
 def test_extensions_are_sent_to_where_they_reach_us(
     bench: Bench, base: str, settings: dict[str, object], expected: str
 ) -> None:
-    house = wiring.build(bench.with_settings(**settings).tools)
-    client = create_app(house.settings, house).test_client()
+    services = container.build(bench.with_settings(**settings).ports)
+    client = create_app(services.settings, services).test_client()
     assert client.get("/api/websocket/info", base_url=base).json["url"] == expected
 
 
 def test_the_environment_is_named_as_the_operator_named_it(bench: Bench) -> None:
-    tools = dataclasses.replace(bench.tools, settings=dataclasses.replace(bench.tools.settings, environment="staging"))
-    client = create_app(house=wiring.build(tools)).test_client()
+    ports = dataclasses.replace(bench.ports, settings=dataclasses.replace(bench.ports.settings, environment="staging"))
+    client = create_app(services=container.build(ports)).test_client()
     assert client.get("/health").json["environment"] == "staging"

@@ -12,12 +12,12 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import wiring
+from app import container
+from app.container import Services
 from app.domain.access import Role, Scope
 from app.domain.errors import BodyTooSlow
 from app.factory import create_app
 from app.services.submission import Submission
-from app.wiring import House
 from tests.support.fakes import Bench
 from tests.web.test_polls import CORRELATION, asking_flask
 
@@ -58,9 +58,9 @@ def test_a_request_is_answered_as_flask_would_answer_it(client: FlaskClient, bod
     assert short.json["requestId"] != long.json["requestId"]
 
 
-def test_it_is_kept_as_it_was_sent(client: FlaskClient, house: House) -> None:
+def test_it_is_kept_as_it_was_sent(client: FlaskClient, services: Services) -> None:
     short, long = both_ways(client, FOX)
-    jobs = [house.lookup.view(answer.json["requestId"]).job for answer in (short, long)]
+    jobs = [services.lookup.view(answer.json["requestId"]).job for answer in (short, long)]
     kept = [(job.prompt, job.user_id, job.model, job.parameters, job.correlation_id) for job in jobs]
     assert kept[0] == kept[1] == ("a fox", "ann", "dall-e-3", {"width": 64}, "correlation-of-ours")
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_read_is_refused_as_ever_and_not_counted(client: FlaskCli
     assert "X-RateLimit-Limit" not in short.headers
 
 
-def test_who_may_not_submit_is_refused_as_ever(guarded: House) -> None:
+def test_who_may_not_submit_is_refused_as_ever(guarded: Services) -> None:
     client = create_app(guarded.settings, guarded).test_client()
     shown = {401: {}, 403: key(guarded, "eve", Scope.READ), 200: key(guarded, "ann", Scope.WRITE)}
     for status, headers in shown.items():
@@ -96,12 +96,12 @@ def test_who_may_not_submit_is_refused_as_ever(guarded: House) -> None:
         assert told(short) == told(long)
 
 
-def key(house: House, user: str, *scopes: Scope) -> dict[str, str]:
-    house.accounts.create_user(user, Role.USER)
-    return {"Authorization": f"Bearer {house.accounts.create_key(user, scopes)}"}
+def key(services: Services, user: str, *scopes: Scope) -> dict[str, str]:
+    services.accounts.create_user(user, Role.USER)
+    return {"Authorization": f"Bearer {services.accounts.create_key(user, scopes)}"}
 
 
-def test_nobody_speaks_for_another(guarded: House) -> None:
+def test_nobody_speaks_for_another(guarded: Services) -> None:
     client = create_app(guarded.settings, guarded).test_client()
     short, long = both_ways(client, {"prompt": "a fox", "userId": "ben"}, key(guarded, "ann", Scope.WRITE))
     assert short.json["code"] == "ERR_FORBIDDEN"
@@ -125,10 +125,10 @@ def test_a_limit_that_is_reached_is_told_as_ever(bench: Bench) -> None:
 
 def limited(bench: Bench, **limits: int) -> FlaskClient:
     """An application with these limits, of which nothing was used."""
-    settings = bench.tools.settings
+    settings = bench.ports.settings
     changed = {"rate_requests": 100, "rate_burst": 20, **limits}
-    house = wiring.build(bench.with_settings(limits=dataclasses.replace(settings.limits, **changed)).tools)
-    return create_app(house.settings, house).test_client()
+    services = container.build(bench.with_settings(limits=dataclasses.replace(settings.limits, **changed)).ports)
+    return create_app(services.settings, services).test_client()
 
 
 def submit(client: FlaskClient) -> TestResponse:
@@ -224,8 +224,8 @@ def test_a_body_that_comes_in_chunks_is_for_flask(client: FlaskClient) -> None:
 
 
 def test_a_body_that_is_too_large_is_not_read(bench: Bench) -> None:
-    house = wiring.build(bench.with_settings(max_body_bytes=50).tools)
-    client = create_app(house.settings, house).test_client()
+    services = container.build(bench.with_settings(max_body_bytes=50).ports)
+    client = create_app(services.settings, services).test_client()
     short, long = both_ways(client, {"prompt": 100 * "x"})
     assert short.status_code == 413
     assert told(short) == told(long)

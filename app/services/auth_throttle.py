@@ -48,7 +48,7 @@ class Buckets(Protocol):
         """Take `cost` tokens from each of the buckets, or from none; 0 asks what they hold."""
 
 
-class Gate:
+class AuthThrottle:
     """Lets in whom `access` lets in, while an address does not fail too often; `failures` a minute, 0 for any number."""
 
     def __init__(self, access: Access, buckets: Buckets, failures: int) -> None:

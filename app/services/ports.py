@@ -1,4 +1,4 @@
-"""The ports that services may touch. `app.adapters` has the real ones; tests have fakes; `app.wiring` joins them."""
+"""The ports that services may touch. `app.adapters` has the real ones; tests have fakes; `app.container` joins them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Scanner(Protocol):
         """Returns where nothing was found. Raises PictureError where something was, or where nobody could look."""
 
 
-class Studio(Protocol):
+class ImageValidator(Protocol):
     """Judges pictures."""
 
     def __call__(self, source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
@@ -117,7 +117,7 @@ class Tokens(Protocol):
         """The `jti` that a token gives itself, whether it is good or not; None for what is no token."""
 
 
-class Chance(Protocol):
+class Randomness(Protocol):
     """Randomness."""
 
     def token(self) -> str:
@@ -131,7 +131,7 @@ class Chance(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class Ports:
     """Everything a service may use."""
 
     settings: Settings
@@ -141,6 +141,6 @@ class Tools:
     store: Store
     fetch: Fetch
     scanner: Scanner
-    studio: Studio
-    chance: Chance
+    validator: ImageValidator
+    randomness: Randomness
     tokens: Tokens

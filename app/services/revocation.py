@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app import logs
-from app.db import people
+from app.db import credentials
 from app.db.engine import Database
 from app.domain.access import Kind, Proof, Role
 
@@ -21,7 +21,7 @@ MARGIN_S = 60.0
 
 EXPIRED = "The token has expired."
 REASONS = {
-    people.USER: "The user is disabled.",
+    credentials.USER: "The user is disabled.",
     Kind.KEY: "The key, or the one that the token was made from, was revoked or has expired.",
     Kind.TOKEN: "The token was revoked.",
     Kind.EXTENSION_TOKEN: "The token was revoked, or has expired.",
@@ -31,7 +31,7 @@ log = logs.get(__name__)
 
 
 @dataclass(eq=False, slots=True)
-class Stay:
+class Subscription:
     """Somebody who stays. At `sure_at` (s since the epoch) the proof was good; `ended` is told, once, why it is not."""
 
     proof: Proof
@@ -39,52 +39,52 @@ class Stay:
     ended: Callable[[str], object]
 
 
-class Endings:
+class RevocationWatcher:
     """Tells those who stay. Its thread begins with the first of them and ends after the last."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._stays: set[Stay] = set()
+        self._subscriptions: set[Subscription] = set()
         self._lock = threading.Lock()
         self._looking = False
 
-    def add(self, stay: Stay) -> None:
+    def add(self, subscription: Subscription) -> None:
         """From now on, until it is removed."""
         with self._lock:
-            self._stays.add(stay)
+            self._subscriptions.add(subscription)
             begins, self._looking = not self._looking, True
         if begins:
-            threading.Thread(target=self._look_again_and_again, name="endings", daemon=True).start()
+            threading.Thread(target=self._look_again_and_again, name="revocations", daemon=True).start()
 
-    def remove(self, stay: Stay) -> None:
+    def remove(self, subscription: Subscription) -> None:
         """Whoever stayed is gone. Twice is no error."""
         with self._lock:
-            self._stays.discard(stay)
+            self._subscriptions.discard(subscription)
 
     def look(self) -> None:
         """Look once. While the database cannot be asked, whoever was let in stays until it expires."""
         with self._lock:
-            stays = list(self._stays)
+            subscriptions = list(self._subscriptions)
         now = time.time()
-        for stay in stays:
-            if stay.proof.expires_at is not None and stay.proof.expires_at <= now * 1000:
-                self._end(stay, EXPIRED)
-        sure_at = min((stay.sure_at for stay in stays), default=now)
+        for subscription in subscriptions:
+            if subscription.proof.expires_at is not None and subscription.proof.expires_at <= now * 1000:
+                self._end(subscription, EXPIRED)
+        sure_at = min((subscription.sure_at for subscription in subscriptions), default=now)
         window_ms = round(1000 * (max(0.0, now - sure_at) + MARGIN_S))
-        ended = self._database.read(lambda c: people.ended_within(c, window_ms))
-        for stay in stays:
-            stay.sure_at = now
-            for name in _names(stay.proof) if ended else ():
+        ended = self._database.read(lambda c: credentials.ended_within(c, window_ms))
+        for subscription in subscriptions:
+            subscription.sure_at = now
+            for name in _names(subscription.proof) if ended else ():
                 if name in ended:
-                    self._end(stay, REASONS[name[0]])
+                    self._end(subscription, REASONS[name[0]])
                     break
 
-    def _end(self, stay: Stay, reason: str) -> None:
+    def _end(self, subscription: Subscription, reason: str) -> None:
         with self._lock:
-            stayed = stay in self._stays
-            self._stays.discard(stay)
+            stayed = subscription in self._subscriptions
+            self._subscriptions.discard(subscription)
         if stayed:
-            stay.ended(reason)
+            subscription.ended(reason)
 
     def _look_again_and_again(self) -> None:
         while self._anybody_after_a_pause():
@@ -96,7 +96,7 @@ class Endings:
     def _anybody_after_a_pause(self) -> bool:
         time.sleep(CHECKED_EVERY_S)
         with self._lock:
-            self._looking = bool(self._stays)
+            self._looking = bool(self._subscriptions)
             return self._looking
 
 
@@ -106,5 +106,5 @@ def _names(proof: Proof) -> list[tuple[str, str]]:
     if proof.key_id is not None:
         names.append((Kind.KEY, proof.key_id))
     if proof.role is not Role.EXTENSION:
-        names.append((people.USER, proof.subject))
+        names.append((credentials.USER, proof.subject))
     return names

@@ -12,13 +12,13 @@ from app.limits import Limits
 AGAIN_S = 5
 
 
-class Seat:
+class SocketSlot:
     """One socket's place, from before it is accepted to its end."""
 
-    def __init__(self, seats: Seats, whose: str) -> None:
+    def __init__(self, slots: SocketSlots, whose: str) -> None:
         self.whose = whose
         self.known = self.left = False
-        self._seats = seats
+        self._seats = slots
 
     def authenticated(self) -> None:
         """It has said who it is."""
@@ -29,7 +29,7 @@ class Seat:
         self._seats.leave(self)
 
 
-class Seats:
+class SocketSlots:
     """Gives out seats while there are some; an address may have no more than half of those for strangers."""
 
     def __init__(self, limits: Limits) -> None:
@@ -39,30 +39,30 @@ class Seats:
         self._by_address: Counter[str] = Counter()
         self._strangers_by_address: Counter[str] = Counter()
 
-    def take(self, address: str) -> Seat:
+    def take(self, address: str) -> SocketSlot:
         """A seat. Raises Unavailable or TooManySockets, with the time to come back, where there is none."""
         whose = network(address)
         with self._lock:
             self._check(whose)
             self._count(whose, 1)
             self._count_stranger(whose, 1)
-        return Seat(self, whose)
+        return SocketSlot(self, whose)
 
-    def authenticated(self, seat: Seat) -> None:
+    def authenticated(self, slot: SocketSlot) -> None:
         """It is nobody unknown any more."""
         with self._lock:
-            if not (seat.known or seat.left):
-                seat.known = True
-                self._count_stranger(seat.whose, -1)
+            if not (slot.known or slot.left):
+                slot.known = True
+                self._count_stranger(slot.whose, -1)
 
-    def leave(self, seat: Seat) -> None:
+    def leave(self, slot: SocketSlot) -> None:
         """Its place is free."""
         with self._lock:
-            if not seat.left:
-                seat.left = True
-                self._count(seat.whose, -1)
-                if not seat.known:
-                    self._count_stranger(seat.whose, -1)
+            if not slot.left:
+                slot.left = True
+                self._count(slot.whose, -1)
+                if not slot.known:
+                    self._count_stranger(slot.whose, -1)
 
     def _check(self, whose: str) -> None:
         limits = self._limits

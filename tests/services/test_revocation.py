@@ -7,11 +7,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.db.people_tables import extension_tokens
+from app.db.credential_tables import extension_tokens
 from app.domain.access import Kind, Proof, Role, Scope
 from app.domain.errors import Unauthorized, Unavailable
-from app.services import endings
-from app.services.standing import ANYBODY, Standing
+from app.services import revocation
+from app.services.credential_status import ANYBODY, CredentialStatus
 from tests.support.crew import Crew
 from tests.support.statements import noted
 
@@ -19,50 +19,50 @@ from tests.support.statements import noted
 @pytest.fixture(autouse=True)
 def _nobody_looks_by_himself(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests say when."""
-    monkeypatch.setattr(endings.Endings, "_look_again_and_again", lambda self: None)
+    monkeypatch.setattr(revocation.RevocationWatcher, "_look_again_and_again", lambda self: None)
 
 
 @pytest.fixture
 def ann(crew: Crew) -> Crew:
-    crew.house.accounts.create_user("ann", Role.USER)
+    crew.services.accounts.create_user("ann", Role.USER)
     return crew
 
 
 def key(crew: Crew) -> tuple[Proof, Callable[[], object]]:
-    made = crew.house.accounts.create_key("ann", [Scope.READ])
-    return crew.house.access.authenticate(str(made)), lambda: crew.house.accounts.revoke_key(made.id)
+    made = crew.services.accounts.create_key("ann", [Scope.READ])
+    return crew.services.access.authenticate(str(made)), lambda: crew.services.accounts.revoke_key(made.id)
 
 
 def token(crew: Crew) -> tuple[Proof, Callable[[], object]]:
-    proof = crew.house.access.authenticate(crew.house.access.issue("ann", Role.USER, "read")[0])
-    return proof, lambda: crew.house.access.revoke(proof)
+    proof = crew.services.access.authenticate(crew.services.access.issue("ann", Role.USER, "read")[0])
+    return proof, lambda: crew.services.access.revoke(proof)
 
 
 def token_of_a_key(crew: Crew) -> tuple[Proof, Callable[[], object]]:
     shown, end = key(crew)
-    return crew.house.access.authenticate(crew.house.access.exchange(shown)[0]), end
+    return crew.services.access.authenticate(crew.services.access.exchange(shown)[0]), end
 
 
 def extension_token(crew: Crew) -> tuple[Proof, Callable[[], object]]:
-    made = crew.house.accounts.create_extension_token("painter")
-    return crew.house.access.authenticate(str(made)), lambda: crew.house.accounts.revoke_extension_token(made.id)
+    made = crew.services.accounts.create_extension_token("painter")
+    return crew.services.access.authenticate(str(made)), lambda: crew.services.accounts.revoke_extension_token(made.id)
 
 
 def disabled(crew: Crew) -> tuple[Proof, Callable[[], object]]:
-    return token(crew)[0], lambda: crew.house.accounts.disable_user("ann")
+    return token(crew)[0], lambda: crew.services.accounts.disable_user("ann")
 
 
 @pytest.mark.parametrize("came_in", [key, token, token_of_a_key, extension_token, disabled])
 def test_who_stays_is_told_once_that_it_ended_and_others_are_not(ann: Crew, came_in: Callable) -> None:
     (proof, end), (other, _) = came_in(ann), extension_token(ann)
-    access, told = ann.house.access, []
-    ending, staying = Standing(access, proof), Standing(access, other)
+    access, told = ann.services.access, []
+    ending, staying = CredentialStatus(access, proof), CredentialStatus(access, other)
     with ending.lasting(lambda: told.append("ending")), staying.lasting(lambda: told.append("staying")):
-        access.endings.look()
+        access.revocations.look()
         ending.check()
         end()
-        access.endings.look()
-        access.endings.look()
+        access.revocations.look()
+        access.revocations.look()
         assert told == ["ending"]
         with pytest.raises(Unauthorized):
             ending.check()
@@ -73,12 +73,12 @@ def test_what_expires_ends_also_while_nobody_can_be_asked(ann: Crew, monkeypatch
     def away(*_: object) -> None:
         raise Unavailable
 
-    monkeypatch.setattr("app.db.people.ended_within", away)
-    short = Standing(ann.house.access, Proof(Kind.TOKEN, "x", "painter", Role.EXTENSION, frozenset(), 1))
-    long = Standing(ann.house.access, token(ann)[0])
+    monkeypatch.setattr("app.db.credentials.ended_within", away)
+    short = CredentialStatus(ann.services.access, Proof(Kind.TOKEN, "x", "painter", Role.EXTENSION, frozenset(), 1))
+    long = CredentialStatus(ann.services.access, token(ann)[0])
     with short.lasting(bool), long.lasting(bool):
         with pytest.raises(Unavailable):
-            ann.house.access.endings.look()
+            ann.services.access.revocations.look()
         long.check()
         with pytest.raises(Unauthorized, match="expired"):
             short.check()
@@ -88,28 +88,28 @@ def test_what_ended_while_nobody_looked_is_found_however_long_that_was(
     ann: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proof, end = extension_token(ann)
-    standing = Standing(ann.house.access, proof)
+    credential = CredentialStatus(ann.services.access, proof)
     end()
     hour_ago = extension_tokens.update().values(revoked_at=extension_tokens.c.revoked_at - 3_600_000)
     ann.bench.database.write(lambda tx: tx.connection.execute(hour_ago))
-    with standing.lasting(bool):
-        ann.house.access.endings.look()
-        standing.check()  # found good an hour after that, as far as it knows
-    monkeypatch.setattr(standing, "_sure_at", standing._sure_at - 3_600)
-    with standing.lasting(bool):
-        ann.house.access.endings.look()
+    with credential.lasting(bool):
+        ann.services.access.revocations.look()
+        credential.check()  # found good an hour after that, as far as it knows
+    monkeypatch.setattr(credential, "_sure_at", credential._sure_at - 3_600)
+    with credential.lasting(bool):
+        ann.services.access.revocations.look()
         with pytest.raises(Unauthorized):
-            standing.check()
+            credential.check()
 
 
 def test_a_look_is_one_question_however_many_stay(ann: Crew) -> None:
-    access = ann.house.access
+    access = ann.services.access
     for many in (1, 60):
         with ExitStack() as stack:
             for _ in range(many):
-                stack.enter_context(Standing(access, token(ann)[0]).lasting(bool))
+                stack.enter_context(CredentialStatus(access, token(ann)[0]).lasting(bool))
             with noted() as statements:
-                access.endings.look()
+                access.revocations.look()
         asked = [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT"))]
         assert len(asked) == 1, "\n".join(asked)
 
@@ -117,9 +117,9 @@ def test_a_look_is_one_question_however_many_stay(ann: Crew) -> None:
 def test_who_left_is_forgotten(ann: Crew) -> None:
     told: list[str] = []
     proof, end = token(ann)
-    with Standing(ann.house.access, proof).lasting(lambda: told.append("told")):
+    with CredentialStatus(ann.services.access, proof).lasting(lambda: told.append("told")):
         end()
-    ann.house.access.endings.look()
+    ann.services.access.revocations.look()
     assert told == []
 
 

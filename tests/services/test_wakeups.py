@@ -31,7 +31,7 @@ def fails(crew: Crew) -> Callable[[], object]:
 
 def is_called_off(crew: Crew) -> Callable[[], object]:
     _, job = crew.at_work()
-    return lambda: crew.house.cancellation.cancel(job.id)
+    return lambda: crew.services.cancellation.cancel(job.id)
 
 
 def takes_work_again(crew: Crew) -> Callable[[], object]:

@@ -22,11 +22,11 @@ import redis
 from sqlalchemy import make_url, text
 
 from app.config import Settings
+from app.container import build, real_ports
 from app.db.engine import make_engine
 from app.db.migrate import upgrade
 from app.domain.access import Role, Scope
-from app.launch.parent import end_with_parent
-from app.wiring import build, real_tools
+from app.launch.parent_death import end_with_parent
 from bench import meter
 from bench.load.http import request_text
 from bench.loading import Load, loading
@@ -142,15 +142,15 @@ def serving(database: str, extensions: int = 0, url: str | None = None, **env: s
 def let_in(env: Mapping[str, str], extensions: int) -> tuple[list[str], list[str]]:
     """A key of each of USERS, and a token for each extension, named e0, e1 and so on."""
     settings = Settings.from_env(env)
-    house = build(real_tools(settings))
+    services = build(real_ports(settings))
     try:
         for user in USERS:
-            house.accounts.create_user(user, Role.USER)
-        keys = [str(house.accounts.create_key(user, [Scope.READ, Scope.WRITE])) for user in USERS]
+            services.accounts.create_user(user, Role.USER)
+        keys = [str(services.accounts.create_key(user, [Scope.READ, Scope.WRITE])) for user in USERS]
         week_ms = 7 * 86_400_000
-        tokens = [house.accounts.issue_token(f"e{n}", Role.EXTENSION, (), week_ms)[0] for n in range(extensions)]
+        tokens = [services.accounts.issue_token(f"e{n}", Role.EXTENSION, (), week_ms)[0] for n in range(extensions)]
     finally:
-        house.tools.database.close()
+        services.ports.database.close()
     return keys, tokens
 
 

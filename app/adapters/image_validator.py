@@ -9,7 +9,7 @@ from app.adapters.pictures import check_and_store_as_png, memory_needed
 from app.domain.images import ImageLimits, Picture
 
 
-class PictureStudio:
+class PillowValidator:
     """For processes that do one thing at a time: the ceiling holds for the whole process while a picture is judged."""
 
     def __call__(self, source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:

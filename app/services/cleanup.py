@@ -13,7 +13,7 @@ from app.db.engine import Transaction
 from app.domain.images import PictureError
 from app.domain.orders import IMAGES
 from app.services.download import longest_ms
-from app.services.tools import Tools
+from app.services.ports import Ports
 from app.services.uploads import discard
 
 BATCH = 200
@@ -27,11 +27,11 @@ def abandoned_ms(settings: Settings) -> int:
     return longest_ms(settings, MOST_IMAGES) + ABANDONED_MS
 
 
-class Tidying:
+class Cleanup:
     """Keeps the folder of pictures free of what belongs to no completed request."""
 
-    def __init__(self, tools: Tools) -> None:
-        self.tools = tools
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
 
     def sweep(self, now: int | None = None) -> int:
         """Remove what was left behind, some hundred of each kind at most; returns how many files that were.
@@ -39,35 +39,35 @@ class Tidying:
         Safe at any time and in several processes at once. `now` is in ms since the epoch, the database's by default.
         """
         if now is None:
-            now = self.tools.database.read(clock.now)
+            now = self.ports.database.read(clock.now)
         return (
-            self._pictures(now - abandoned_ms(self.tools.settings))
+            self._pictures(now - abandoned_ms(self.ports.settings))
             + self._uploads(now - ABANDONED_MS)
             + self._staging(now - STAGING_MS)
         )
 
     def _pictures(self, before_ms: int) -> int:
         # Given up first, in a commit of its own: a download that is late finds that out before it completes its job.
-        names = self.tools.database.write(lambda tx: images.give_up_intended(tx, before_ms, BATCH))
+        names = self.ports.database.write(lambda tx: images.give_up_intended(tx, before_ms, BATCH))
         removed = [name for name in names if self._removed(name)]
 
         def forget(tx: Transaction) -> None:
             images.forget_intended(tx, removed)
 
         if removed:
-            self.tools.database.write(forget)
+            self.ports.database.write(forget)
         return len(removed)
 
     def _removed(self, name: str) -> bool:
         with contextlib.suppress(PictureError):
-            self.tools.store.delete(name)
+            self.ports.store.delete(name)
             return True
         return False
 
     def _uploads(self, before_ms: int) -> int:
-        return discard(self.tools, self.tools.database.read(lambda c: images.uploads_left_behind(c, before_ms, BATCH)))
+        return discard(self.ports, self.ports.database.read(lambda c: images.uploads_left_behind(c, before_ms, BATCH)))
 
     def _staging(self, before_ms: int) -> int:
         with contextlib.suppress(PictureError):
-            return self.tools.store.sweep_staging(before_ms)
+            return self.ports.store.sweep_staging(before_ms)
         return 0

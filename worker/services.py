@@ -12,18 +12,18 @@ from celery.signals import task_postrun, task_prerun
 from app import logs
 from app.adapters.envelopes import CORRELATION_HEADER
 from app.config import Settings
-from app.wiring import House, build, real_tools
+from app.container import Services, build, real_ports
 
 
 @cache
-def house() -> House:
+def services() -> Services:
     """This process's services. Made at the first task, so that no connection is shared with the process forked from.
 
     What was loaded by then stays, and is not looked through for garbage any more: no hand-off waits for that.
     """
     settings = Settings.from_env()
     logs.configure(settings.log_level)
-    made = build(real_tools(settings))
+    made = build(real_ports(settings))
     gc.collect()
     gc.freeze()
     return made

@@ -7,10 +7,10 @@ from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain import messages
 from app.domain.clock import wire_time
-from app.services.tools import Tools
+from app.services.ports import Ports
 
 
-def tell(tools: Tools, tx: Transaction, extension_id: str | None, message: messages.Message) -> None:
+def tell(ports: Ports, tx: Transaction, extension_id: str | None, message: messages.Message) -> None:
     """Send the extension `message` after the commit, where it is connected; a message that is lost does no harm."""
     if extension_id is None:
         return
@@ -19,11 +19,11 @@ def tell(tools: Tools, tx: Transaction, extension_id: str | None, message: messa
     def send() -> None:
         if (socket := found()) is not None:
             word = {"do": "send", "connection": socket.connection_id, "message": messages.wire(message)}
-            tools.bus.to_hub(socket.hub_id, word)
+            ports.bus.to_hub(socket.hub_id, word)
 
     tx.after_commit(send)
 
 
-def tell_to_stop(tools: Tools, tx: Transaction, job: Job) -> None:
+def tell_to_stop(ports: Ports, tx: Transaction, job: Job) -> None:
     """Whoever holds the job, as `job` shows it, need not go on."""
-    tell(tools, tx, job.holder, messages.CancelGeneration(job.id, job.correlation_id, wire_time(tx.now)))
+    tell(ports, tx, job.holder, messages.CancelGeneration(job.id, job.correlation_id, wire_time(tx.now)))

@@ -6,7 +6,7 @@ import threading
 import time
 
 
-class Heard:
+class LastSeen:
     """Notes it for the connections of one process, a float each, until somebody takes the notes to write them down."""
 
     def __init__(self) -> None:

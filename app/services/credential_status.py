@@ -10,11 +10,11 @@ from typing import Any
 from app.domain.access import Proof
 from app.domain.errors import Unauthorized
 from app.services.access import Access
-from app.services.endings import Stay
+from app.services.revocation import Subscription
 from app.services.watching import Watch
 
 
-class Standing:
+class CredentialStatus:
     """Looks after one proof, found good just now; without one, nobody had to show any and nothing ends."""
 
     def __init__(self, access: Access | None = None, proof: Proof | None = None) -> None:
@@ -34,13 +34,13 @@ class Standing:
             self._ended = reason
             end()
 
-        stay = Stay(self._proof, self._sure_at, ended)
-        self._access.endings.add(stay)
+        subscription = Subscription(self._proof, self._sure_at, ended)
+        self._access.revocations.add(subscription)
         try:
             yield
         finally:
-            self._access.endings.remove(stay)
-            self._sure_at = stay.sure_at
+            self._access.revocations.remove(subscription)
+            self._sure_at = subscription.sure_at
 
     def check(self) -> None:
         """Raises Unauthorized once it is known to have ended. It asks nobody."""
@@ -55,4 +55,4 @@ class Standing:
         return change
 
 
-ANYBODY = Standing()
+ANYBODY = CredentialStatus()

@@ -9,7 +9,7 @@ from pydantic import Field
 from app.domain import orders
 from app.domain.states import Status
 from app.web.parameter_schema import PARAMETERS
-from app.web.schema_base import Asked, Query, checked
+from app.web.schema_base import Query, RequestModel, checked
 
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 _VISIBLE = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
@@ -20,7 +20,7 @@ def _user(**schema: str) -> Any:
     return checked(orders.clean_user, type="string", pattern=rf"^{orders.USER.pattern}$", **schema)
 
 
-class GenerateRequest(Asked):
+class GenerateRequest(RequestModel):
     """A request for pictures."""
 
     prompt: Annotated[

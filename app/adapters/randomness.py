@@ -7,7 +7,7 @@ import random
 import secrets
 
 
-class SystemChance:
+class SystemRandomness:
     """The real thing, where tests have numbers that they know."""
 
     def token(self) -> str:

@@ -11,12 +11,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import Connection
 from werkzeug.test import TestResponse
 
-from app import wiring
-from app.db import people
+from app import container
+from app.container import Services
+from app.db import credentials
 from app.domain.access import Role, Scope
 from app.domain.errors import Unavailable
 from app.factory import create_app
-from app.wiring import House
 from tests.support.fakes import Bench
 from tests.support.statements import noted
 from tests.support.waiting import until
@@ -26,49 +26,49 @@ LOOKS = 3
 
 
 @pytest.fixture
-def guarded(bench: Bench) -> House:
+def guarded(bench: Bench) -> Services:
     """The services where everybody must show who they are; ann is one of them."""
-    house = wiring.build(bench.with_settings(auth_required=True).tools)
-    house.accounts.create_user("ann", Role.USER)
-    return house
+    services = container.build(bench.with_settings(auth_required=True).ports)
+    services.accounts.create_user("ann", Role.USER)
+    return services
 
 
 @pytest.fixture
-def door(guarded: House) -> FlaskClient:
+def door(guarded: Services) -> FlaskClient:
     """Speaks HTTP to them."""
     return create_app(guarded.settings, guarded).test_client()
 
 
 @pytest.fixture
-def aside(guarded: House) -> Iterator[ThreadPoolExecutor]:
+def aside(guarded: Services) -> Iterator[ThreadPoolExecutor]:
     """Where something waits while the test goes on; nothing of it outlives the test."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
         guarded.watching.end()
 
 
-def by_a_key(house: House) -> tuple[str, Callable[[], object]]:
+def by_a_key(services: Services) -> tuple[str, Callable[[], object]]:
     """A key, and how it ends."""
-    key = house.accounts.create_key("ann", [Scope.READ, Scope.WRITE])
-    return str(key), lambda: house.accounts.revoke_key(key.id)
+    key = services.accounts.create_key("ann", [Scope.READ, Scope.WRITE])
+    return str(key), lambda: services.accounts.revoke_key(key.id)
 
 
-def by_a_token(house: House) -> tuple[str, Callable[[], object]]:
+def by_a_token(services: Services) -> tuple[str, Callable[[], object]]:
     """A token, and how it ends before its time."""
-    token, _, _ = house.access.issue("ann", Role.USER, "read write")
-    return token, lambda: house.access.revoke(house.access.authenticate(token))
+    token, _, _ = services.access.issue("ann", Role.USER, "read write")
+    return token, lambda: services.access.revoke(services.access.authenticate(token))
 
 
-def by_a_short_token(house: House) -> tuple[str, Callable[[], object]]:
+def by_a_short_token(services: Services) -> tuple[str, Callable[[], object]]:
     """A token that ends by itself."""
-    return house.access.issue("ann", Role.USER, "read write", lifetime_ms=4_000)[0], lambda: None
+    return services.access.issue("ann", Role.USER, "read write", lifetime_ms=4_000)[0], lambda: None
 
 
 OPENED = pytest.mark.parametrize("opened", [by_a_key, by_a_token, by_a_short_token])
 
 
 def watched(
-    door: FlaskClient, house: House, path: str, shown: dict[str, str], aside: ThreadPoolExecutor
+    door: FlaskClient, services: Services, path: str, shown: dict[str, str], aside: ThreadPoolExecutor
 ) -> Future[TestResponse]:
     """Ask for `path` of a new request, and read all that is answered; returns once somebody watches."""
     request_id = door.post("/api/images/generate", json={"prompt": "a fox"}, headers=shown).json["requestId"]
@@ -77,12 +77,14 @@ def watched(
         return door.application.test_client().get(f"/api/images/{request_id}{path}", headers=shown, buffered=True)
 
     answer = aside.submit(ask)
-    until(lambda: house.watching.count == 1, 10, "somebody to watch")
+    until(lambda: services.watching.count == 1, 10, "somebody to watch")
     return answer
 
 
 @OPENED
-def test_a_stream_ends_with_it(door: FlaskClient, guarded: House, aside: ThreadPoolExecutor, opened: Callable) -> None:
+def test_a_stream_ends_with_it(
+    door: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, opened: Callable
+) -> None:
     shown, end = opened(guarded)
     answer = watched(door, guarded, "/events", {"Authorization": f"Bearer {shown}"}, aside)
     end()
@@ -95,7 +97,7 @@ def test_a_stream_ends_with_it(door: FlaskClient, guarded: House, aside: ThreadP
 @OPENED
 @pytest.mark.parametrize("path", ["", "/status"])
 def test_an_answer_that_is_held_becomes_a_refusal(
-    door: FlaskClient, guarded: House, aside: ThreadPoolExecutor, opened: Callable, path: str
+    door: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, opened: Callable, path: str
 ) -> None:
     shown, end = opened(guarded)
     answer = watched(door, guarded, f"{path}?wait=60", {"Authorization": f"Bearer {shown}"}, aside)
@@ -105,18 +107,18 @@ def test_an_answer_that_is_held_becomes_a_refusal(
 
 
 def test_what_is_still_good_is_left_alone(
-    door: FlaskClient, guarded: House, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    door: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.endings.CHECKED_EVERY_S", 0.1)
+    monkeypatch.setattr("app.services.revocation.CHECKED_EVERY_S", 0.1)
     shown, _ = by_a_key(guarded)
     answer = watched(door, guarded, "/status?wait=1", {"Authorization": f"Bearer {shown}"}, aside)
     assert answer.result(ENDS_S).json["status"] == "accepted"
 
 
 def test_where_nobody_can_be_asked_it_goes_on(
-    door: FlaskClient, guarded: House, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    door: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.endings.CHECKED_EVERY_S", 0.1)
+    monkeypatch.setattr("app.services.revocation.CHECKED_EVERY_S", 0.1)
     shown, _ = by_a_key(guarded)
     asked = threading.Event()
 
@@ -124,18 +126,18 @@ def test_where_nobody_can_be_asked_it_goes_on(
         asked.set()
         raise Unavailable
 
-    monkeypatch.setattr("app.db.people.ended_within", away)
+    monkeypatch.setattr("app.db.credentials.ended_within", away)
     answer = watched(door, guarded, "/status?wait=1", {"Authorization": f"Bearer {shown}"}, aside)
     assert answer.result(ENDS_S).status_code == 200
     assert asked.is_set()
 
 
 def test_idle_streams_and_held_answers_ask_no_more_than_one_question_for_all(
-    door: FlaskClient, guarded: House, monkeypatch: pytest.MonkeyPatch
+    door: FlaskClient, guarded: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.endings.CHECKED_EVERY_S", 0.05)
+    monkeypatch.setattr("app.services.revocation.CHECKED_EVERY_S", 0.05)
     looks, looked = 0, threading.Event()
-    look = people.ended_within
+    look = credentials.ended_within
 
     def counted(connection: Connection, window_ms: int) -> set[tuple[str, str]]:
         nonlocal looks
@@ -154,9 +156,9 @@ def test_idle_streams_and_held_answers_ask_no_more_than_one_question_for_all(
         until(lambda: guarded.watching.count == len(tokens), 30, "all to watch")
         guarded.watching.catch_up()  # returns after what each of them reads when it begins
         with noted() as statements:
-            monkeypatch.setattr(people, "ended_within", counted)
+            monkeypatch.setattr(credentials, "ended_within", counted)
             assert looked.wait(30)
-            monkeypatch.setattr(people, "ended_within", look)
+            monkeypatch.setattr(credentials, "ended_within", look)
         guarded.watching.end()
     assert len([text for text, _ in statements if "revoked" in text]) <= looks + 2
     assert [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT")) and "revoked" not in text] == []

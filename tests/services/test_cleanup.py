@@ -15,8 +15,8 @@ from app.db.jobs import Job
 from app.domain.images import file_name
 from app.domain.tokens import UploadPlace
 from app.services.cancellation import Cancellation
+from app.services.cleanup import STAGING_MS, Cleanup, abandoned_ms
 from app.services.download import Download
-from app.services.tidying import STAGING_MS, Tidying, abandoned_ms
 from tests.support.fakes import Bench
 from tests.support.hostile_images import png
 from tests.support.jobs_made import downloading, found, processing
@@ -53,28 +53,28 @@ def later(job: Job) -> int:
 def test_files_of_a_download_that_never_came_to_its_end_are_removed(bench: Bench) -> None:
     job = downloading(bench, URL)
     abandoned(bench, job, 3)
-    assert Tidying(bench.tools).sweep() == 0
+    assert Cleanup(bench.ports).sweep() == 0
     assert len(bench.files()) == 3
-    assert Tidying(bench.tools).sweep(later(job)) == 3
+    assert Cleanup(bench.ports).sweep(later(job)) == 3
     assert bench.files() == []
-    assert Tidying(bench.tools).sweep(later(job)) == 0
+    assert Cleanup(bench.ports).sweep(later(job)) == 0
 
 
 def test_files_that_were_never_made_are_forgotten_too(bench: Bench) -> None:
     job = downloading(bench, URL)
     names = abandoned(bench, job, on_disk=False)
-    assert Tidying(bench.tools).sweep(later(job)) == 1
+    assert Cleanup(bench.ports).sweep(later(job)) == 1
     assert not bench.database.write(lambda tx: images.keep_intended(tx, names)())
 
 
 def test_pictures_of_a_completed_request_stay(bench: Bench) -> None:
     bench.fetch.answers[URL] = png(8, 8)
     job = downloading(bench, URL)
-    Download(bench.tools).run()
+    Download(bench.ports).run()
     kept = bench.files()
     # not even a row that is left over can make a sweep take them
     bench.database.write(lambda tx: images.intend(tx, job.id, kept))
-    assert Tidying(bench.tools).sweep(later(job)) == 0
+    assert Cleanup(bench.ports).sweep(later(job)) == 0
     assert bench.files() == kept
     assert len(kept) == 1
 
@@ -82,11 +82,11 @@ def test_pictures_of_a_completed_request_stay(bench: Bench) -> None:
 def test_uploads_stay_while_their_job_may_come_for_them(bench: Bench) -> None:
     job = processing(bench)
     put_aside(bench, job)
-    assert Tidying(bench.tools).sweep(later(job)) == 0
-    Cancellation(bench.tools).cancel(job.id)
-    assert Tidying(bench.tools).sweep() == 0
+    assert Cleanup(bench.ports).sweep(later(job)) == 0
+    Cancellation(bench.ports).cancel(job.id)
+    assert Cleanup(bench.ports).sweep() == 0
     assert len(bench.files()) == 1
-    assert Tidying(bench.tools).sweep(later(job)) == 1
+    assert Cleanup(bench.ports).sweep(later(job)) == 1
     assert bench.files() == []
     assert bench.database.read(lambda c: images.uploads_of(c, job.id)) == []
 
@@ -94,8 +94,8 @@ def test_uploads_stay_while_their_job_may_come_for_them(bench: Bench) -> None:
 def test_the_place_of_an_upload_that_never_arrived_is_forgotten_with_its_job(bench: Bench) -> None:
     job = processing(bench)
     put_aside(bench, job, complete=False)
-    Cancellation(bench.tools).cancel(job.id)
-    Tidying(bench.tools).sweep(later(job))
+    Cancellation(bench.ports).cancel(job.id)
+    Cleanup(bench.ports).sweep(later(job))
     assert bench.database.read(lambda c: images.uploads_of(c, job.id)) == []
 
 
@@ -105,14 +105,14 @@ def test_unfinished_files_are_removed_after_an_hour(bench: Bench) -> None:
         path = bench.store.root / ".staging" / name
         path.write_bytes(b"half")
         os.utime(path, ((now - age_ms) / 1000,) * 2)
-    assert Tidying(bench.tools).sweep() == 1
+    assert Cleanup(bench.ports).sweep() == 1
     assert bench.files() == ["new.part"]
 
 
 def test_a_sweep_is_bounded_and_the_next_goes_on(bench: Bench) -> None:
     job = downloading(bench, URL)
     abandoned(bench, job, 250, on_disk=False)
-    sweeps = [Tidying(bench.tools).sweep(later(job)) for _ in range(3)]
+    sweeps = [Cleanup(bench.ports).sweep(later(job)) for _ in range(3)]
     assert sweeps == [200, 50, 0]
 
 
@@ -121,9 +121,9 @@ def test_two_at_once_do_no_harm(bench: Bench) -> None:
     abandoned(bench, job, 20)
     ended = processing(bench)
     put_aside(bench, ended)
-    Cancellation(bench.tools).cancel(ended.id)
+    Cancellation(bench.ports).cancel(ended.id)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: Tidying(bench.tools).sweep(later(job)), range(8)))
+        list(pool.map(lambda _: Cleanup(bench.ports).sweep(later(job)), range(8)))
     assert bench.files() == []
 
 
@@ -145,10 +145,10 @@ def test_what_cannot_be_removed_now_is_removed_later(bench: Bench, complete: boo
     job = processing(bench)
     abandoned(bench, job, 2)
     put_aside(bench, job, complete=complete)
-    Cancellation(bench.tools).cancel(job.id)
+    Cancellation(bench.ports).cancel(job.id)
     stubborn = bench.with_tools(store=StubbornStore(bench.store.root))
     before = bench.files()
-    assert Tidying(stubborn.tools).sweep(later(found(bench.database, job))) == 0
+    assert Cleanup(stubborn.ports).sweep(later(found(bench.database, job))) == 0
     assert bench.files() == before
-    Tidying(bench.tools).sweep(later(job))
+    Cleanup(bench.ports).sweep(later(job))
     assert bench.files() == []

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from app.db.clock import now_ms
 from app.db.tables import extensions, hubs, jobs
-from app.domain.fleet import Standing, slots, standing
+from app.domain.fleet import ExtensionStatus, slots, standing
 from app.domain.states import Status
 
 
@@ -23,7 +23,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ExtensionDetails:
     """An extension. Times in ms since the epoch; `since` is when it came, or went; `failures` are in a row.
 
     `held` is how many jobs it holds, `job_ids` which; `hub_id` the web process that it is connected through.
@@ -31,7 +31,7 @@ class Entry:
 
     id: str
     connected: bool
-    standing: Standing
+    standing: ExtensionStatus
     since: int
     heard_at: int
     version: str | None
@@ -48,7 +48,7 @@ class Entry:
 
 def page(
     connection: Connection, hub_timeout_ms: int, connected: bool | None, after: str | None, limit: int
-) -> list[Entry]:
+) -> list[ExtensionDetails]:
     """Extensions in the order of their ids, behind the id `after`: all, those that are connected, or those that are not.
 
     What a web process holds that is not seen any more is not connected, though nobody has noted that yet.
@@ -75,7 +75,7 @@ def _held(connection: Connection, extension_ids: Sequence[str]) -> dict[str, tup
     return found
 
 
-def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> Entry:
+def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> ExtensionDetails:
     pause = Pause(row.cooldown_until, row.cooldown_reason) if row.cooldown_until > row.now else None
     state = standing(
         connected=bool(row.here),
@@ -85,7 +85,7 @@ def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> Entry:
         slots=slots(row.max_concurrent, row.failures),
     )
     gone = None if row.here else row.disconnected_at or row.heard_at
-    return Entry(
+    return ExtensionDetails(
         id=row.id,
         connected=bool(row.here),
         standing=state,

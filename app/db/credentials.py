@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 
 from app.db.clock import now_ms
+from app.db.credential_tables import api_keys, extension_tokens, revoked_tokens, users
 from app.db.engine import Transaction
-from app.db.people_tables import api_keys, extension_tokens, revoked_tokens, users
 from app.db.prepared import Prepared
 from app.domain.access import Kind, Role, Scope, scope_text, scopes_of
 

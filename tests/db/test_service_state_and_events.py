@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.db import events, jobs, notes
+from app.db import events, jobs, service_state
 from app.db.engine import Database, Transaction
 from app.db.jobs import Job
 from app.domain.events import ImageGenerationRequestedEvent
@@ -15,26 +15,26 @@ from app.domain.events import ImageGenerationRequestedEvent
 
 def test_a_secret_is_made_once_whoever_asks(database: Database) -> None:
     def ask(n: int) -> bytes:
-        return database.write(lambda tx: notes.secret(tx, "upload", bytes([n]) * 32))
+        return database.write(lambda tx: service_state.secret(tx, "upload", bytes([n]) * 32))
 
     with ThreadPoolExecutor(6) as pool:
         told = set(pool.map(ask, range(12)))
     assert len(told) == 1
-    assert database.write(lambda tx: notes.secret(tx, "another", b"x")) == b"x"
+    assert database.write(lambda tx: service_state.secret(tx, "another", b"x")) == b"x"
 
 
 def test_a_sweep_hears_when_the_last_one_was(database: Database) -> None:
-    assert database.write(lambda tx: notes.last_sweep(tx, "sweep")) is None
+    assert database.write(lambda tx: service_state.last_sweep(tx, "sweep")) is None
     first = database.write(lambda tx: tx.now)
-    before = database.write(lambda tx: notes.last_sweep(tx, "sweep"))
+    before = database.write(lambda tx: service_state.last_sweep(tx, "sweep"))
     assert before is not None
     assert first - 5_000 <= before <= first
-    assert database.write(lambda tx: notes.last_sweep(tx, "other")) is None
+    assert database.write(lambda tx: service_state.last_sweep(tx, "other")) is None
 
 
 def test_a_model_counts_as_served_when_it_is_first_asked_for(database: Database) -> None:
     def note(now: bool) -> tuple[int, int]:
-        return database.write(lambda tx: (notes.served(tx, "flux", now), tx.now))
+        return database.write(lambda tx: (service_state.served(tx, "flux", now), tx.now))
 
     first, at = note(now=False)
     assert first == at

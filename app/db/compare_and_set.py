@@ -20,27 +20,27 @@ Form = tuple[tuple[str, type], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Raised:
+class AtLeast:
     """As a new value: `value`, or what is there already where that is more."""
 
     value: int
 
 
 @dataclass(frozen=True, slots=True)
-class In:
+class FromNow:
     """As a new value: the moment so many ms after now, by the database's clock, which nobody has to ask first."""
 
     value: int
 
 
 @dataclass(frozen=True, slots=True)
-class Capped:
+class FromNowCapped:
     """As a new value: the moment so many ms after now, or the end of the attempt where that is earlier."""
 
     value: int
 
 
-NOW = In(0)
+NOW = FromNow(0)
 
 
 def statement(step: Step, held: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
@@ -83,7 +83,7 @@ def _form(said: Mapping[str, Any]) -> Form:
 
 
 def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Raised | In | Capped) else value
+    return value.value if isinstance(value, AtLeast | FromNow | FromNowCapped) else value
 
 
 def _condition(name: str, kind: type) -> ColumnElement[bool]:
@@ -96,8 +96,8 @@ def _condition(name: str, kind: type) -> ColumnElement[bool]:
 def _value(name: str, kind: type) -> ColumnElement[Any]:
     column = jobs.c[name]
     told: ColumnElement[Any] = bindparam(f"new_{name}", type_=column.type)
-    if kind is Raised:
+    if kind is AtLeast:
         return case((column < told, told), else_=column)
-    if kind is In:
+    if kind is FromNow:
         return asked_ms() + told  # the same moment for all values of a statement
-    return capped(asked_ms() + told) if kind is Capped else told
+    return capped(asked_ms() + told) if kind is FromNowCapped else told

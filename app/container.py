@@ -9,13 +9,13 @@ from gevent.monkey import is_module_patched
 
 from app.adapters.background import Background
 from app.adapters.bus import RedisBus
-from app.adapters.chance import SystemChance
 from app.adapters.commands import Commands
 from app.adapters.http import Fetcher
+from app.adapters.image_validator import PillowValidator
+from app.adapters.randomness import SystemRandomness
 from app.adapters.redis_clients import redis_client
 from app.adapters.scanner import ClamdScanner, NoScanner
 from app.adapters.store import LocalStore
-from app.adapters.studio import PictureStudio
 from app.adapters.tasks import CeleryTasks
 from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
@@ -25,6 +25,7 @@ from app.services.access import Access
 from app.services.accounts import Accounts
 from app.services.admission import Admission
 from app.services.cancellation import Cancellation
+from app.services.cleanup import Cleanup
 from app.services.dispatch import Dispatch
 from app.services.download import Download
 from app.services.extensions import Extensions
@@ -33,21 +34,20 @@ from app.services.generation import Generation
 from app.services.health import Health
 from app.services.housekeeping import Housekeeping
 from app.services.lookup import Lookup
+from app.services.ports import Ports
 from app.services.requeueing import Requeueing
 from app.services.submission import Submission
-from app.services.tidying import Tidying
-from app.services.tools import Tools
 from app.services.uploads import Uploads
 from app.services.watching import Watching
 from celery_config import configured
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Services:
     """Every service of one process."""
 
     settings: Settings
-    tools: Tools
+    ports: Ports
     access: Access
     accounts: Accounts
     submission: Submission
@@ -61,14 +61,14 @@ class House:
     download: Download
     uploads: Uploads
     housekeeping: Housekeeping
-    tidying: Tidying
+    cleanup: Cleanup
     health: Health
 
 
-def real_tools(settings: Settings) -> Tools:
+def real_ports(settings: Settings) -> Ports:
     """The adapters that touch the world."""
     background, commands = Background("hints"), Commands(redis_client(settings.redis_url))
-    return Tools(
+    return Ports(
         settings=settings,
         database=Database(settings.database_url, _committer(), green=is_module_patched("socket")),
         tasks=CeleryTasks(configured(settings), background, commands, _alone()),
@@ -76,37 +76,37 @@ def real_tools(settings: Settings) -> Tools:
         store=LocalStore(settings.storage_path),
         fetch=Fetcher(settings.image_source_allowlist),
         scanner=ClamdScanner(settings.clamav_url) if settings.clamav_url else NoScanner(),
-        studio=PictureStudio(),
-        chance=SystemChance(),
+        validator=PillowValidator(),
+        randomness=SystemRandomness(),
         tokens=JsonWebTokens(settings),
     )
 
 
-def build(tools: Tools) -> House:
+def build(ports: Ports) -> Services:
     """The services, joined."""
-    requeueing = Requeueing(tools)
-    extensions = Extensions(tools, requeueing)
-    watching = Watching(tools)
-    access = Access(tools)
-    dispatch = Dispatch(tools, requeueing)
-    return House(
-        settings=tools.settings,
-        tools=tools,
+    requeueing = Requeueing(ports)
+    extensions = Extensions(ports, requeueing)
+    watching = Watching(ports)
+    access = Access(ports)
+    dispatch = Dispatch(ports, requeueing)
+    return Services(
+        settings=ports.settings,
+        ports=ports,
         access=access,
-        accounts=Accounts(tools, access),
-        submission=Submission(tools, Admission(tools), dispatch),
-        lookup=Lookup(tools, watching),
+        accounts=Accounts(ports, access),
+        submission=Submission(ports, Admission(ports), dispatch),
+        lookup=Lookup(ports, watching),
         watching=watching,
-        cancellation=Cancellation(tools),
+        cancellation=Cancellation(ports),
         dispatch=dispatch,
-        generation=Generation(tools, requeueing),
+        generation=Generation(ports, requeueing),
         extensions=extensions,
-        fleet=Fleet(tools),
-        download=Download(tools),
-        uploads=Uploads(tools),
-        housekeeping=Housekeeping(tools, requeueing, extensions),
-        tidying=Tidying(tools),
-        health=Health(tools),
+        fleet=Fleet(ports),
+        download=Download(ports),
+        uploads=Uploads(ports),
+        housekeeping=Housekeeping(ports, requeueing, extensions),
+        cleanup=Cleanup(ports),
+        health=Health(ports),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.config import BadSetting, Settings
-from app.edges import Origins
+from app.network_settings import Origins
 
 EXTENSION = "chrome-extension://" + "abcdefghijklmnop" * 2
 ALLOWED = Origins.parse(f"https://img.example, http://[::1]:8080, {EXTENSION}")

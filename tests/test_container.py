@@ -11,7 +11,7 @@ import gevent, sqlite3, sys, threading
 from sqlalchemy import text
 from app.db.engine import Database
 from app.domain.errors import LeaseLost
-from app.wiring import _committer
+from app.container import _committer
 
 def note(n):
     database.write(lambda tx: tx.connection.execute(text("INSERT INTO seen VALUES (:n)"), {"n": n}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.blame import Blame, judge
+from app.domain.failures import Blame, judge
 from app.domain.messages import ImageGenerationFailed
 
 REFUSED = [

@@ -7,15 +7,15 @@ from contextlib import AbstractContextManager
 
 from app.domain.access import Proof
 from app.domain.messages import Authenticate
-from app.services.gate import Gate
-from app.services.standing import ANYBODY, Standing
+from app.services.auth_throttle import AuthThrottle
+from app.services.credential_status import ANYBODY, CredentialStatus
 
 
-class Entry:
+class SocketCredential:
     """The token of one connection. `shown` came with the handshake; what `authenticate` says goes before it."""
 
-    def __init__(self, gate: Gate, address: str, shown: str | None = None) -> None:
-        self._gate = gate
+    def __init__(self, throttle: AuthThrottle, address: str, shown: str | None = None) -> None:
+        self._throttle = throttle
         self._address = address
         self._shown = shown
         self._proof: Proof | None = None
@@ -28,8 +28,8 @@ class Entry:
 
     def admit(self, hello: Authenticate) -> None:
         """Let the extension in. Raises Unauthorized, TooManyFailures, Unavailable."""
-        self._proof = self._gate.admit_extension(self._address, hello.extension_id, hello.token or self._shown)
-        self._standing = Standing(self._gate.access, self._proof)
+        self._proof = self._throttle.admit_extension(self._address, hello.extension_id, hello.token or self._shown)
+        self._standing = CredentialStatus(self._throttle.access, self._proof)
 
     def lasting(self, end: Callable[[], object]) -> AbstractContextManager[None]:
         """While inside, `end` is called, once and within seconds, where the token expires or is revoked; then see `check`."""

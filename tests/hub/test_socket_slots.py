@@ -1,0 +1,82 @@
+"""Room for sockets: in all, for one address, for those that have not said who they are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from app.config import Settings
+from app.domain.errors import Refusal, TooManySockets, Unavailable
+from app.hub.socket_slots import SocketSlot, SocketSlots
+
+LIMITS = dataclasses.replace(
+    Settings.from_env({}).limits, max_sockets=6, max_sockets_per_address=4, max_unauthenticated_sockets=4
+)
+
+
+def known(slots: SocketSlots, address: str) -> SocketSlot:
+    slot = slots.take(address)
+    slot.authenticated()
+    return slot
+
+
+def refusal(slots: SocketSlots, address: str) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        slots.take(address)
+    assert caught.value.retry_after_s
+    return caught.value
+
+
+def test_a_process_has_so_many_seats() -> None:
+    slots = SocketSlots(LIMITS)
+    taken = [known(slots, f"203.0.113.{n}") for n in range(6)]
+    full = refusal(slots, "203.0.113.99")
+    assert isinstance(full, Unavailable)
+    taken[0].leave()
+    taken[0].leave()
+    slots.take("203.0.113.99")
+    refusal(slots, "203.0.113.98")
+
+
+def test_an_address_has_fewer() -> None:
+    slots = SocketSlots(LIMITS)
+    taken = [known(slots, "203.0.113.1") for _ in range(4)]
+    full = refusal(slots, "203.0.113.1")
+    assert (type(full), full.status) == (TooManySockets, 429)
+    refusal(slots, "::ffff:203.0.113.1")
+    slots.take("203.0.113.2")
+    taken[1].leave()
+    slots.take("203.0.113.1")
+
+
+def test_strangers_have_fewer_still_and_one_address_half_of_those() -> None:
+    slots = SocketSlots(LIMITS)
+    mine = [slots.take("203.0.113.1") for _ in range(2)]
+    assert isinstance(refusal(slots, "203.0.113.1"), TooManySockets)
+    others = [slots.take("203.0.113.2") for _ in range(2)]
+    assert isinstance(refusal(slots, "203.0.113.3"), Unavailable)
+    mine[0].authenticated()
+    mine[0].authenticated()
+    slots.take("203.0.113.1")
+    others[0].leave()
+    slots.take("203.0.113.3")
+
+
+def test_what_has_left_is_not_counted_again_and_not_remembered() -> None:
+    slots = SocketSlots(LIMITS)
+    for n in range(1000):
+        slot = slots.take(f"203.0.113.{n % 250}")
+        if n % 2:
+            slot.authenticated()
+        slot.leave()
+        slot.authenticated()
+    assert (slots._all, slots._strangers) == (0, 0)
+    assert not slots._by_address
+    assert not slots._strangers_by_address
+
+
+def test_zero_is_no_limit() -> None:
+    limits = dataclasses.replace(LIMITS, max_sockets=0, max_sockets_per_address=0, max_unauthenticated_sockets=0)
+    slots = SocketSlots(limits)
+    assert len([slots.take("203.0.113.1") for _ in range(50)]) == 50
