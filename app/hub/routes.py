@@ -50,7 +50,7 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
 
     @app.teardown_request
     def _leave(_error: BaseException | None) -> None:
-        if (slot := g.pop("seat", None)) is not None:
+        if (slot := g.pop("slot", None)) is not None:
             slot.leave()
 
     @sock.route(settings.ws_path)  # type: ignore[untyped-decorator]
