@@ -88,17 +88,16 @@ def build(ports: Ports) -> Services:
     extensions = Extensions(ports, requeueing)
     watching = Watching(ports)
     access = Access(ports)
-    dispatch = Dispatch(ports, requeueing)
     return Services(
         settings=ports.settings,
         ports=ports,
         access=access,
         accounts=Accounts(ports, access),
-        submission=Submission(ports, Admission(ports), dispatch),
+        submission=Submission(ports, Admission(ports)),
         lookup=Lookup(ports, watching),
         watching=watching,
         cancellation=Cancellation(ports),
-        dispatch=dispatch,
+        dispatch=Dispatch(ports, requeueing),
         generation=Generation(ports, requeueing),
         extensions=extensions,
         fleet=Fleet(ports),

@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -24,15 +23,6 @@ RECONNECT_S = 0.5
 Hear = Callable[[str, dict[str, Any]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
-    """The hub of this process: whether it holds any socket, and how it is told of an offer."""
-
-    hub_id: str
-    holds_any: Callable[[], bool]
-    offer: Callable[[Mapping[str, Any]], None]
-
-
 log = logs.get(__name__)
 
 
@@ -47,26 +37,6 @@ class RedisBus:
     def __init__(self, commands: Commands, background: Background) -> None:
         self._commands = commands
         self._background = background
-        self._near: Near | None = None
-
-    @property
-    def here(self) -> str | None:
-        """The hub of this process, which offers reach without a way over Redis; None where it holds no socket."""
-        return self._near.hub_id if self._near is not None and self._near.holds_any() else None
-
-    def near(self, hub_id: str, holds_any: Callable[[], bool], offer: Callable[[Mapping[str, Any]], None]) -> None:
-        """This is the hub of this process: whether it holds any socket, and how it is told of an offer."""
-        self._near = Near(hub_id, holds_any, offer)
-
-    def offer(self, hub_id: str, message: Mapping[str, Any]) -> bool:
-        """Have the web process put a job before an extension; False as for `to_hub`.
-
-        Offers alone are told without Redis: what is said of a job later goes over it, and comes behind them.
-        """
-        if self._near is None or self._near.hub_id != hub_id:
-            return self.to_hub(hub_id, message)
-        self._near.offer(message)
-        return True
 
     def to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
         """Tell the web process; False where certainly nobody heard it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, bindparam, select
@@ -36,13 +36,7 @@ _OF_MODEL = Prepared(_line.where(jobs.c.model == bindparam("model")))
 
 def first(connection: Connection, limit: int) -> list[Waiting]:
     """The first in the line, whatever their models."""
-    return first_soon(connection, limit)()
-
-
-def first_soon(connection: Connection, limit: int) -> Callable[[], list[Waiting]]:
-    """The same, asked along with what is asked next; returns how to get them."""
-    rows = _LINE.rows_soon(connection, {"most": limit})
-    return lambda: [Waiting(*row) for row in rows()]
+    return [Waiting(*row) for row in _LINE.rows(connection, {"most": limit})]
 
 
 def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[Waiting]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlalchemy import Connection, Integer, bindparam, case, func, select, update
 
 from app.db.clock import now_ms
@@ -36,9 +34,7 @@ _FREE = Prepared(
     .offset(bindparam("passed_over", type_=Integer))
 )
 _held = select(extensions.c.id).where(extensions.c.id == bindparam("extension_id"))
-_HOLD, _HOLD_UNLESS_HELD = Prepared(_held.with_for_update()), Prepared(_held.with_for_update(skip_locked=True))
-_whose = extensions.alias()
-_not_held = select(_whose.c.id).where(_whose.c.id == bindparam("extension_id")).with_for_update(skip_locked=True)
+_HOLD = Prepared(_held.with_for_update())
 _RECOUNT = Prepared(update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=COUNTED))
 _take = (
     update(extensions)
@@ -46,43 +42,27 @@ _take = (
     .values(held=COUNTED + 1)
 )
 _TAKE = Prepared(_take.where(extensions.c.id == bindparam("extension_id")))
-_TAKE_UNLESS_HELD = Prepared(_take.where(extensions.c.id == _not_held.scalar_subquery()))
 
 
 def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]:
     """Connected extensions that take work now and have a free slot, least busy first."""
-    return free_soon(connection, limit, offset)()
+    return [
+        Candidate(extension_id, connection_id, hub_id, tuple(capabilities), held, at_once, last_success_at)
+        for extension_id, connection_id, hub_id, capabilities, held, at_once, last_success_at in _FREE.rows(
+            connection, {"most": limit, "passed_over": offset}
+        )
+    ]
 
 
-def free_soon(connection: Connection, limit: int, offset: int = 0) -> Callable[[], list[Candidate]]:
-    """The same, asked along with what is asked next; returns how to get them."""
-    rows = _FREE.rows_soon(connection, {"most": limit, "passed_over": offset})
-
-    def found() -> list[Candidate]:
-        return [
-            Candidate(extension_id, connection_id, hub_id, tuple(capabilities), held, at_once, last_success_at)
-            for extension_id, connection_id, hub_id, capabilities, held, at_once, last_success_at in rows()
-        ]
-
-    return found
-
-
-def take(tx: Transaction, candidate: Candidate, *, patient: bool = True) -> bool:
+def take(tx: Transaction, candidate: Candidate) -> bool:
     """Take a slot of the extension; False where it has none free any more, or another connection.
 
-    The job it is taken for has to be moved before the commit, or the slots be counted again. Whoever assigns to the same
-    extension waits here, so that two never give it more than it takes; without patience it is False instead.
+    The job it is taken for has to be moved before the commit, or the slots be counted again. A transaction that assigns to
+    the same extension waits here, so that two never give it more than it takes.
     """
+    hold(tx, candidate.extension_id)
     slot = {"extension_id": candidate.extension_id, "over": candidate.connection_id}
-    if patient or tx.writes_alone:
-        hold(tx, candidate.extension_id)
-        return _TAKE.change(tx.connection, slot) == 1
-    held = _HOLD_UNLESS_HELD.soon(tx.connection, slot)
-    taken = _TAKE_UNLESS_HELD.change(tx.connection, slot) == 1
-    if taken and held() is None:  # it was let go of between the two, perhaps too late for the count
-        recount(tx, candidate.extension_id)
-        return False
-    return taken
+    return _TAKE.change(tx.connection, slot) == 1
 
 
 def recount(tx: Transaction, extension_id: str) -> None:

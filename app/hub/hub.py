@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -43,7 +42,6 @@ class Hub:
 
     def start(self) -> None:
         """Begin to listen and to be seen. Once, in the process that serves."""
-        self.services.ports.bus.near(self.id, self._holds_any, self._offer)
         self._listener.start()
         self._presence.start()
 
@@ -79,9 +77,6 @@ class Hub:
         except Unavailable:  # then the others find out by its silence
             log.warning("The end of a web process was not noted", action="hub.unnoted")
 
-    def _holds_any(self) -> bool:
-        return bool(self._connections) and not self._closing.is_set()
-
     def _hear(self, channel: str, message: dict[str, Any]) -> None:
         if channel == CHANGES:
             self.services.watching.tell(message)
@@ -101,7 +96,6 @@ class Hub:
             self._aside.soon(lease, lambda: self.services.dispatch.not_delivered(request_id, lease))
         else:
             connection.offer(Offer(request_id, lease), message["message"])
-            time.sleep(0)  # under gevent it is written now, and what comes next is listened for after it
 
     def _send(self, message: Mapping[str, Any]) -> None:
         if connection := self._connections.get(message["connection"]):

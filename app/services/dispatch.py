@@ -1,9 +1,9 @@
-"""The hand-off: waiting jobs to free extensions, each by one compare-and-set, each over the hub that holds the socket."""
+"""The hand-off: waiting jobs go to free extensions, each by one compare-and-set, over the hub that holds the socket."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,24 +26,25 @@ from app.services.ports import Ports
 from app.services.requeueing import Requeueing
 from app.services.upload_key import UploadKey
 
-BATCH = 100
-NEAR = 32  # of the free that are looked at for a new request; where none of these can do it, a worker looks at all
-AHEAD = 10  # of the line that are looked at before anybody knows who is free
-BUSY_S = 10.0  # then whatever else waits for this worker has its turn
-AT_ONCE = 10  # jobs in one transaction: others who write wait for so long
-UNREACHABLE_MS = 1_000  # a hub that does not listen is back within that, or its extensions are not
-
+BATCH = 100  # rows of the queue and of the fleet that are read at a time
+QUEUE_HEAD = 10  # waiting jobs that are read before it is known which models are wanted
+BUSY_S = 10.0  # then other tasks of this worker have their turn
+JOBS_PER_COMMIT = 10  # other writers wait for so long
+UNREACHABLE_MS = 1_000  # how long an extension rests after its hub did not receive an offer
 
 Match = tuple[Waiting, Candidate]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Some free extensions, and who waits for one of them, first come first; `everything` where there are no more of either."""
+class Snapshot:
+    """Some free extensions, and the jobs that wait for one of them in the order of the queue.
+
+    `complete` is True where there are no more free extensions, and no more such jobs, than these.
+    """
 
     free: Sequence[Candidate] = ()
     waiting: Sequence[Waiting] = ()
-    everything: bool = True
+    complete: bool = True
 
 
 class Dispatch:
@@ -55,46 +56,26 @@ class Dispatch:
         self._upload_key = UploadKey(ports)
 
     def assign_waiting(self) -> int:
-        """Assign until nobody waits or nobody is free; returns how many jobs were given out.
+        """Assign until no job waits or no extension is free; returns how many jobs were given out.
 
-        Where requests come as fast as they are given out, it ends all the same, and has itself be woken again.
+        Where jobs arrive as fast as they are given out it ends after `BUSY_S`, and wakes a worker to go on.
         """
         total = passed_over = 0
         ends = time.monotonic() + BUSY_S
         while True:
-            seen = self.ports.database.read(partial(_look, passed_over))
-            heard = self._assign(_matched(seen))
-            total += len(heard)
-            if not seen.free or (seen.everything and len(heard) == len(seen.waiting) and all(heard)):
-                return total  # whoever comes now, to wait or to work, brings a wake along
+            snapshot = self.ports.database.read(partial(_snapshot, passed_over))
+            delivered = self._assign(_match(snapshot))
+            total += len(delivered)
+            if not snapshot.free or (snapshot.complete and len(delivered) == len(snapshot.waiting) and all(delivered)):
+                return total  # a job or an extension that arrives later sends its own wake-up
             if time.monotonic() >= ends:
                 self.ports.tasks.assign()
                 return total
-            # where none of these can do what waits, those behind them perhaps can
-            passed_over = 0 if heard else passed_over + BATCH
-
-    def look_soon(self, tx: Transaction) -> Callable[[], Seen]:
-        """Some free extensions and the first in the line, asked along with what is asked next; returns how to get them. Nobody,
-        where no extension has its socket in this process."""
-        if self.ports.bus.here is None:
-            return Seen
-        free, ahead = slots.free_soon(tx.connection, NEAR), queue.first_soon(tx.connection, AHEAD)
-        return lambda: Seen(free(), ahead())
-
-    def assign_new(self, tx: Transaction, job: Job, seen: Seen) -> bool:
-        """Give out the job that this transaction enters, where it is its turn and its extension has its socket in this process;
-        False where a worker has to see to it. `seen` is from before it was entered.
-
-        Nobody is waited for: neither whoever gives something to the same extension, nor Redis.
-        """
-        new = Waiting(job.id, job.model, job.attempt, job.avoid, job.place)
-        first = queue.in_order([*seen.waiting, new])[:AHEAD]
-        matches = _matched(Seen(seen.free, first))
-        its = [match for match in matches if match[0] is new and match[1].hub_id == self.ports.bus.here]
-        return bool(its) and self._assign_some(its, [], tx, new=True)
+            # where none of these extensions can do what waits, those behind them perhaps can
+            passed_over = 0 if delivered else passed_over + BATCH
 
     def not_delivered(self, request_id: str, lease: str) -> None:
-        """The offer reached nobody: back to the line at once, and nobody is to blame."""
+        """The offer reached no extension: back to the queue at once, without a strike."""
 
         def work(tx: Transaction) -> None:
             job = jobs.find_to_change(tx, request_id)
@@ -106,25 +87,23 @@ class Dispatch:
         self.ports.database.write(work)
 
     def _assign(self, matches: Sequence[Match]) -> list[bool]:
-        """Of each job that was given out, whether its offer was heard."""
-        heard: list[bool] = []
-        for begin in range(0, len(matches), AT_ONCE):
-            self.ports.database.write(partial(self._assign_some, matches[begin : begin + AT_ONCE], heard))
-        return heard
+        """Of each job that was given out, whether a hub received its offer."""
+        delivered: list[bool] = []
+        for begin in range(0, len(matches), JOBS_PER_COMMIT):
+            self.ports.database.write(partial(self._assign_some, matches[begin : begin + JOBS_PER_COMMIT], delivered))
+        return delivered
 
-    def _assign_some(self, matches: Sequence[Match], heard: list[bool], tx: Transaction, *, new: bool = False) -> bool:
-        """Give these out by one commit; False where none could be. Their offers leave right after it, before those who watch are
-        told."""
+    def _assign_some(self, matches: Sequence[Match], delivered: list[bool], tx: Transaction) -> None:
+        """Give these out by one commit. Their offers are sent right after it, before watchers are notified."""
         given: list[tuple[Job, str]] = []
         key = self._upload_key.value(tx)
-        tx.after_commit(lambda: heard.extend(self._hand_over(job, key, hub_id) for job, hub_id in given))
+        tx.after_commit(lambda: delivered.extend(self._send_offer(job, key, hub_id) for job, hub_id in given))
         for waiting, chosen in matches:
-            if (job := self._assign_one(waiting, chosen, tx, new=new)) is not None:
+            if (job := self._assign_one(waiting, chosen, tx)) is not None:
                 given.append((job, chosen.hub_id))
-        return bool(given)
 
-    def _assign_one(self, waiting: Waiting, chosen: Candidate, tx: Transaction, *, new: bool) -> Job | None:
-        if not slots.take(tx, chosen, patient=not new):
+    def _assign_one(self, waiting: Waiting, chosen: Candidate, tx: Transaction) -> Job | None:
+        if not slots.take(tx, chosen):
             return None
         settings = self.ports.settings
         attempt = waiting.attempt + 1
@@ -143,14 +122,13 @@ class Dispatch:
             attempt_until=FromNow(settings.request_max_ms),
             handed_over=False,
             started_at=NOW,
-            watched=not new,  # nobody knows its id yet
         )
         if taken is None:
-            slots.recount(tx, chosen.extension_id)  # somebody else was faster: its slot is free again
+            slots.recount(tx, chosen.extension_id)  # another worker took the job: the slot is free again
         return taken
 
-    def _hand_over(self, job: Job, key: bytes, hub_id: str) -> bool:
-        heard = self.ports.bus.offer(
+    def _send_offer(self, job: Job, key: bytes, hub_id: str) -> bool:
+        delivered = self.ports.bus.to_hub(
             hub_id,
             {
                 "do": "offer",
@@ -160,9 +138,9 @@ class Dispatch:
                 "message": messages.wire(self._offer(job, key)),
             },
         )
-        if not heard and job.lease is not None:
+        if not delivered and job.lease is not None:
             self.not_delivered(job.id, job.lease)
-        return heard
+        return delivered
 
     def _offer(self, job: Job, key: bytes) -> messages.GenerateImage:
         return messages.GenerateImage(
@@ -192,25 +170,25 @@ class Dispatch:
         }
 
 
-def _look(passed_over: int, connection: Connection) -> Seen:
-    """The free extensions after the first `passed_over`, and those who wait for any of them."""
-    looked = queue.first_soon(connection, AHEAD)
-    free, ahead = slots.free(connection, BATCH, passed_over), looked()
-    if not (free and ahead):
-        return Seen()
-    most = min(BATCH, sum(candidate.slots for candidate in free))
+def _snapshot(passed_over: int, connection: Connection) -> Snapshot:
+    """The free extensions after the first `passed_over`, and the jobs that wait for any of them."""
+    head, free = queue.first(connection, QUEUE_HEAD), slots.free(connection, BATCH, passed_over)
+    if not (free and head):
+        return Snapshot()
+    limit = min(BATCH, sum(candidate.slots for candidate in free))
     models = _models(free)
-    waiting = [each for each in ahead if models is None or each.model in models][:most]
-    if len(waiting) < most and len(ahead) == AHEAD:  # more of them may stand behind these
-        waiting = queue.first(connection, most) if models is None else queue.first_of(connection, sorted(models), most)
-    # Where all of these are given out, either nobody waits any more for those who are free, or nobody is free any more.
-    return Seen(free, waiting, everything=len(free) < BATCH and len(waiting) < BATCH)
+    waiting = [each for each in head if models is None or each.model in models][:limit]
+    if len(waiting) < limit and len(head) == QUEUE_HEAD:  # more of them may stand behind these
+        waiting = (
+            queue.first(connection, limit) if models is None else queue.first_of(connection, sorted(models), limit)
+        )
+    return Snapshot(free, waiting, complete=len(free) < BATCH and len(waiting) < BATCH)
 
 
-def _matched(seen: Seen) -> list[Match]:
-    """Who is to be given to whom. In the order of the extensions, so that two workers do not wait for each other in a ring."""
-    free, matches = list(seen.free), []
-    for waiting in seen.waiting:
+def _match(snapshot: Snapshot) -> list[Match]:
+    """Which job goes to which extension, ordered by extension: two workers that lock rows in one order cannot deadlock."""
+    free, matches = list(snapshot.free), []
+    for waiting in snapshot.waiting:
         chosen = policy.choose(free, waiting.model, waiting.avoid)
         if chosen is not None:
             free[free.index(chosen)] = chosen.with_one_more()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -25,16 +25,6 @@ class Tasks(Protocol):
 
 class Bus(Protocol):
     """Tells other processes. At most once: what is lost is found again in the database."""
-
-    @property
-    def here(self) -> str | None:
-        """The hub of this process, which offers reach without a way over Redis; None where it holds no socket."""
-
-    def near(self, hub_id: str, holds_any: Callable[[], bool], offer: Callable[[Mapping[str, Any]], None]) -> None:
-        """This is the hub of this process: whether it holds any socket, and how it is told of an offer."""
-
-    def offer(self, hub_id: str, message: Mapping[str, Any]) -> bool:
-        """Have the web process `hub_id` put a job before an extension; False where certainly nobody heard it."""
 
     def to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
         """Tell the web process `hub_id`; False where certainly nobody heard it."""

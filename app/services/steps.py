@@ -26,7 +26,6 @@ def take(
     *,
     event: Event | Callable[[Job], Event] | None = None,
     was_held_by: str | None = None,
-    watched: bool = True,
     **values: Any,
 ) -> Job | None:
     """Take `step` if it can be taken now; None where it cannot, because someone was faster or the lease is lost.
@@ -34,7 +33,7 @@ def take(
     `held` says how its columns still have to be (see `jobs.move`).
     `event` must be of the type that the table names for the step, and is stored in the same transaction; where it tells
     what only the row knows, it is made of the job as it is now.
-    `was_held_by` names the extension whose slot the step frees. Where the job is not `watched` nobody is told of it.
+    `was_held_by` names the extension whose slot the step frees.
     """
     if not callable(event):
         _check(step, event)
@@ -49,7 +48,7 @@ def take(
         events.append(tx, job, fact)
     if was_held_by is not None:
         slots.recount(tx, was_held_by)
-    if watched and step is not Step.FETCH:  # which looks the same to whoever watches
+    if step is not Step.FETCH:  # which looks the same to those who watch
         tx.after_commit(lambda: ports.bus.changed(change(job)))
     if fact is not None:
         tx.after_commit(lambda: _tell_the_log(step, job))

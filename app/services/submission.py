@@ -1,5 +1,4 @@
-"""A client's order becomes a request: one commit with the row and its first event, and with the hand-off where an extension
-of this process is free for it; else a wake."""
+"""A client's order becomes a job: one transaction with the row and its first event, then a wake-up for the dispatchers."""
 
 from __future__ import annotations
 
@@ -12,7 +11,6 @@ from app.domain.ids import time_ordered_id
 from app.domain.orders import Order
 from app.domain.policy import place_in_line
 from app.services.admission import Admission
-from app.services.dispatch import Dispatch
 from app.services.ports import Ports
 from app.services.quotas import Quotas
 
@@ -20,10 +18,9 @@ from app.services.quotas import Quotas
 class Submission:
     """Takes orders."""
 
-    def __init__(self, ports: Ports, admission: Admission, dispatch: Dispatch) -> None:
+    def __init__(self, ports: Ports, admission: Admission) -> None:
         self.ports = ports
         self.admission = admission
-        self.dispatch = dispatch
         self.quotas = Quotas(ports)
 
     def submit(self, order: Order, correlation_id: str) -> Job:
@@ -34,10 +31,8 @@ class Submission:
         self.admission.check()
 
         def work(tx: Transaction) -> Job:
-            look = self.dispatch.look_soon(tx)
             job = self._enter(tx, order, correlation_id, self.quotas.check(tx, order.user_id))
-            if not self.dispatch.assign_new(tx, job, look()):
-                tx.after_commit(self.ports.tasks.assign)  # nobody watches yet: its id is not known to anybody
+            tx.after_commit(self.ports.tasks.assign)
             return job
 
         with self.quotas.turn(order.user_id):

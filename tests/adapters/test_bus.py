@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -85,33 +85,6 @@ def test_a_web_process_hears_what_it_is_told_and_no_other(redis_url: str, hub: s
 
 def test_where_nobody_listens_that_is_said(hub: str, speaker: RedisBus) -> None:
     assert speaker.to_hub(hub, {"do": "echo"}) is False
-
-
-def test_offers_for_the_hub_of_this_process_go_straight_to_it(hub: str) -> None:
-    away = RedisBus(Commands(redis_client(NOWHERE, timeout_s=0.2)), Background("test"))
-    offers: list[Mapping[str, Any]] = []
-    away.near(hub, lambda: True, offers.append)
-    assert away.offer(hub, {"do": "offer"}) is True
-    assert offers == [{"do": "offer"}]
-    assert away.here == hub
-
-
-def test_offers_for_another_go_over_redis(redis_url: str, hub: str, speaker: RedisBus) -> None:
-    offers: list[Mapping[str, Any]] = []
-    speaker.near(f"{hub}-other", lambda: True, offers.append)
-    with listening(redis_url, hub) as ear:
-        assert speaker.offer(hub, {"do": "offer"}) is True
-        until(lambda: ear.heard)
-    assert offers == []
-
-
-def test_a_hub_without_sockets_is_not_here(hub: str, speaker: RedisBus) -> None:
-    sockets = False
-    assert speaker.here is None
-    speaker.near(hub, lambda: sockets, lambda offer: None)
-    assert speaker.here is None
-    sockets = True
-    assert speaker.here == hub
 
 
 def test_where_redis_is_away_nothing_is_certain(hub: str) -> None:

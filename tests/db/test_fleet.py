@@ -86,20 +86,6 @@ def test_a_slot_is_one_of_the_connection_that_was_seen(database: Database) -> No
     assert database.write(lambda tx: slots.take(tx, candidate)) is False
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_slot_that_was_let_go_of_in_the_very_moment_is_not_taken_without_patience(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class HeldByAnother:
-        soon = staticmethod(lambda *_: lambda: None)
-
-    connect(database, "a", max_concurrent=2)
-    (candidate,) = database.read(lambda c: slots.free(c, 1))
-    monkeypatch.setattr(slots, "_HOLD_UNLESS_HELD", HeldByAnother)
-    assert database.write(lambda tx: slots.take(tx, candidate, patient=False)) is False
-    assert [each.held for each in database.read(lambda c: slots.free(c, 1))] == [0]
-
-
 def test_a_rest_is_no_failure_and_ends_no_longer_one(database: Database) -> None:
     connect(database, "a")
     database.write(lambda tx: fleet.rest(tx, "a-1", 60_000, "away"))

@@ -13,7 +13,6 @@ import pytest
 from app.config import Settings
 from app.container import Services
 from app.domain.errors import Unavailable
-from app.hub.connection import Connection
 from app.hub.hub import Hub
 from app.services.auth_throttle import AuthThrottle
 from tests.support.fakes import FakeBus
@@ -86,16 +85,3 @@ def test_it_is_seen_in_time_however_long_that_takes(hub: Hub, extensions: FakeEx
     until(lambda: extensions.signs >= 5, 5, "five signs of life")
     assert extensions.shown == 1
     extensions.quick.set()
-
-
-def test_its_process_knows_of_it_from_its_start_and_has_it_hold_sockets_no_more_when_it_goes(
-    hub: Hub, bus: FakeBus
-) -> None:
-    hub.start()
-    assert bus.nearby is not None
-    hub_id, holds_any, _ = bus.nearby
-    assert (hub_id, holds_any()) == (hub.id, False)
-    hub._connections["socket-1"] = cast(Connection, SimpleNamespace(close=lambda *_: None))
-    assert holds_any()
-    hub.shutdown()
-    assert not holds_any()

@@ -9,8 +9,6 @@ from app.db import jobs
 from app.domain.errors import Unavailable
 from app.domain.orders import Order
 from app.services.admission import Admission
-from app.services.dispatch import Dispatch
-from app.services.requeueing import Requeueing
 from app.services.submission import Submission
 from tests.support.fakes import Bench
 
@@ -25,7 +23,7 @@ def submission(bench: Bench) -> Submission:
 def looking_every(seconds: float, bench: Bench) -> Submission:
     """It looks as often as that."""
     admission = Admission(bench.ports, look_every_s=seconds)
-    return Submission(bench.ports, admission, Dispatch(bench.ports, Requeueing(bench.ports)))
+    return Submission(bench.ports, admission)
 
 
 def test_a_line_that_is_too_long_takes_nobody_more(bench: Bench) -> None:

@@ -229,11 +229,11 @@ def test_requests_that_nobody_can_do_do_not_hide_those_behind_them(crew: Crew, m
 def test_what_was_cancelled_meanwhile_is_not_given_out(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     crew.join()
     job = crew.order()
-    seen = crew.bench.database.read(partial(dispatch._look, 0))
+    snapshot = crew.bench.database.read(partial(dispatch._snapshot, 0))
     crew.services.cancellation.cancel(job.id)
-    looks = [dispatch.Seen(), seen]
-    monkeypatch.setattr(dispatch, "_look", lambda *_: looks.pop())
-    assert [waiting.id for waiting in seen.waiting] == [job.id]
+    snapshots = [dispatch.Snapshot(), snapshot]
+    monkeypatch.setattr(dispatch, "_snapshot", lambda *_: snapshots.pop())
+    assert [waiting.id for waiting in snapshot.waiting] == [job.id]
     assert crew.hand_out() == 0
     assert crew.extension().held == 0
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from app.db import jobs as queries
 from app.db.tables import jobs
 from app.services.generation import Holder
-from tests.support.crew import HUB, Crew
+from tests.support.crew import Crew
 from tests.support.statements import noted
 
 T = TypeVar("T")
@@ -174,10 +174,9 @@ def test_postgresql_can_keep_its_plans(crew: Crew, question: str) -> None:
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_postgresql_need_not_have_counted_to_find_the_right_index(crew: Crew) -> None:
     """Before it has, and long after, it believes that few rows are as soon read by any other index, and sorted."""
-    crew.bench.bus.here = HUB
     holder = crew.join("e1", "dall-e-3")
     with noted("") as statements:
-        job = crew.now(crew.order())
+        job = crew.offered()
         crew.deliver(holder, job)
     asked = dict.fromkeys(text for text, _ in statements if text.startswith(("SELECT", "UPDATE")))
     plans = in_a_transaction(crew, lambda c: [kept_plan(c, statement) for statement in asked])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,7 +22,7 @@ from tests.support.trips import counted_trips
 # To accept a request is one script for all its limits and one for the wake, which nobody needs where an extension of this
 # process is free; to hand it over, one message to the hub and one to whoever watches; a result wakes a download and, since
 # a slot is free, a hand-off, by one script.
-MOST = {"submit": 2, "submit and assign": 1, "hand over": 2, "progress": 1, "result": 2}
+MOST = {"submit": 2, "hand over": 2, "progress": 1, "result": 2}
 
 
 class Wired:
@@ -42,7 +41,6 @@ class Wired:
             tasks=CeleryTasks(configured(settings), self.background, commands),
         )
         self.crew = Crew.of(bench)
-        self.offers: list[Mapping[str, Any]] = []
         self.http = create_app(settings, self.crew.services).test_client()
 
     def post(self) -> None:
@@ -56,13 +54,6 @@ def wired(database: Database, tmp_path: Path, redis_url: str) -> Wired:
 
 def submit(wired: Wired) -> Callable[[], object]:
     wired.post()  # the first sends the scripts' texts along, and connects
-    return wired.post
-
-
-def submit_and_assign(wired: Wired) -> Callable[[], object]:
-    wired.crew.bench.ports.bus.near(HUB, lambda: True, wired.offers.append)
-    wired.crew.join("e1", max_concurrent=9)
-    wired.post()
     return wired.post
 
 
@@ -85,7 +76,6 @@ def result(wired: Wired) -> Callable[[], object]:
 
 STEPS = {
     "submit": submit,
-    "submit and assign": submit_and_assign,
     "hand over": hand_over,
     "progress": progress,
     "result": result,

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import make_url
 
 from app.domain.messages import ImageGenerated
-from tests.support.crew import HUB, Crew
+from tests.support.crew import Crew
 from tests.support.hostile_images import png
 from tests.support.statements import noted
 from tests.support.ways import counted_ways
@@ -23,7 +23,6 @@ from tests.support.ways import counted_ways
 # BEGIN and COMMIT are not counted; PostgreSQL's clock is a statement, or part of the lock for the quota.
 MOST = {
     "submit": {"sqlite": 3, "postgresql": 4},
-    "submit and assign": {"sqlite": 8, "postgresql": 10},
     "hand over": {"sqlite": 5, "postgresql": 7},
     "progress": {"sqlite": 1, "postgresql": 2},
     "result": {"sqlite": 4, "postgresql": 6},  # one looks whether anybody waits for the slot
@@ -35,13 +34,6 @@ MOST = {
 
 
 def submit(crew: Crew) -> Callable[[], object]:
-    crew.order()
-    return lambda: crew.order(user="ben")
-
-
-def submit_and_assign(crew: Crew) -> Callable[[], object]:
-    crew.bench.bus.here = HUB
-    crew.join("e1", max_concurrent=9)
     crew.order()
     return lambda: crew.order(user="ben")
 
@@ -88,7 +80,6 @@ def status(crew: Crew) -> Callable[[], object]:
 
 STEPS = {
     "submit": submit,
-    "submit and assign": submit_and_assign,
     "hand over": hand_over,
     "progress": progress,
     "result": result,
@@ -111,8 +102,7 @@ def test_a_step_asks_no_more_of_the_database_than_it_did(crew: Crew, step: str, 
 # With BEGIN and COMMIT. What nobody has to know the outcome of goes along with what comes next.
 MOST_WAYS = {
     "submit": 2,
-    "submit and assign": 4,
-    "hand over": 4,
+    "hand over": 5,
     "progress": 2,
     "result": 3,
     "download": 6,
@@ -135,7 +125,6 @@ def test_a_step_goes_to_postgresql_no_more_often_than_it_did(crew: Crew, step: s
 # disk.
 MOST_PAGES = {
     "submit": 9,
-    "submit and assign": 13,
     "hand over": 11,
     "progress": 5,
     "result": 9,

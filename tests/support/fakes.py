@@ -61,22 +61,12 @@ class Later(Background):
 
 
 class FakeBus:
-    """Notes what was said. `deaf` names the hubs that do not hear, `here` the one of this process."""
+    """Notes what was said. `deaf` names the hubs that do not receive."""
 
     def __init__(self) -> None:
-        self.here: str | None = None
-        self.nearby: tuple[str, Callable[[], bool], Callable[[Mapping[str, Any]], None]] | None = None
         self.to_hubs: list[tuple[str, dict[str, Any]]] = []
         self.changes: list[dict[str, Any]] = []
         self.deaf: set[str] = set()
-
-    def near(self, hub_id: str, holds_any: Callable[[], bool], offer: Callable[[Mapping[str, Any]], None]) -> None:
-        """Noted; tests say themselves whether it is `here`."""
-        self.nearby = hub_id, holds_any, offer
-
-    def offer(self, hub_id: str, message: Mapping[str, Any]) -> bool:
-        """Noted with what else hubs are told."""
-        return self.to_hub(hub_id, message)
 
     def to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
         """Heard, unless the hub is deaf."""
