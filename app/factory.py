@@ -10,13 +10,13 @@ from flask.sessions import NullSession, SessionInterface
 from werkzeug.routing import MapAdapter
 
 from app import logs
-from app.adapters.buckets import TIMEOUT_S, Buckets
-from app.adapters.commands import Commands
-from app.adapters.redis_clients import redis_client
+from app.adapters.rate_limit import RateLimit
+from app.adapters.token_bucket import bucket
 from app.config import Settings
 from app.container import Services, build, real_ports
 from app.hub import routes
 from app.hub.hub import Hub
+from app.services import auth_throttle
 from app.services.auth_throttle import AuthThrottle
 from app.web import (
     access,
@@ -102,8 +102,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     settings = settings or (services.settings if services else Settings.from_env())
     services = services or build(real_ports(settings))
     logs.configure(settings.log_level)
-    buckets = Buckets(Commands(redis_client(settings.redis_url, TIMEOUT_S)))
-    throttle = AuthThrottle(services.access, buckets, settings.limits.auth_failures)
+    throttle = AuthThrottle(services.access, _failure_limit(settings))
     names = Hosts(settings)
     app = Application(TrustedProxies(settings.trusted_proxies))
     app.config.update(MAX_CONTENT_LENGTH=settings.max_body_bytes, PUBLIC_URL=settings.public_url)
@@ -127,3 +126,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         Submissions(services.submission, counts, throttle, names, settings.max_body_bytes),
     )
     return app
+
+
+def _failure_limit(settings: Settings) -> RateLimit | None:
+    failures = settings.limits.auth_failures
+    return RateLimit(bucket(failures, auth_throttle.WINDOW_MS, failures), settings.redis_url) if failures else None

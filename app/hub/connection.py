@@ -20,7 +20,7 @@ from wsproto.utilities import ProtocolError
 
 from app import logs
 from app.domain import messages
-from app.domain.buckets import Flow
+from app.domain.flow_control import Flow
 from app.domain.messages import Message
 from app.hub.socket_slots import SocketSlot
 from app.hub.wire_socket import WireSocket

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from app.domain.buckets import Flow
+from app.domain.flow_control import Flow
 
 SEND_TIMEOUT_S = 10.0
 BYTES_PER_S = 2 * 2**20

@@ -1,22 +1,20 @@
-"""How often one address may show what is no good. Whoever was let in here before is never held up by it.
+"""How often one address may send wrong credentials. It never locks out a key that was accepted here before.
 
-Each wrong key or token costs the address a token of a bucket that all processes share; one comes back every few seconds.
-Where none is left, keys are no longer looked at, which would cost a question to the database each: but for those that
-were good in this process within `KNOWN_S`, so that a stranger at the same address locks nobody out who is at work. Signed
-tokens are always looked at, for a signature is checked without asking anybody; they are new every hour, and no work.
+Each wrong key or token costs the address one token of a bucket that all processes share. While the bucket is empty, keys
+are refused without the database query that checking one costs, except those that this process accepted within `KNOWN_S`:
+so a stranger at the same address does not lock out people at work. Signed tokens are always checked, since their signature
+needs no query and they are new each hour.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from app.domain.access import Proof, Secret, digest
-from app.domain.buckets import SECOND_US, Bucket
 from app.domain.errors import TooManyFailures, Unauthorized
 from app.domain.networks import network
 from app.services.access import Access
@@ -29,33 +27,23 @@ REMEMBERED = 10_000
 T = TypeVar("T", bound=Proof | None)
 
 
-class Taken(Protocol):
-    """What came of taking from buckets."""
+class FailureLimit(Protocol):
+    """A rate limit on failures, counted by name."""
 
-    @property
-    def given(self) -> bool:
-        """True where all of them gave."""
+    def hit(self, name: str) -> bool:
+        """Count one; False where it is one too many."""
 
-    @property
-    def debts_us(self) -> tuple[int, ...]:
-        """The debt of each."""
-
-
-class Buckets(Protocol):
-    """Where failures are counted."""
-
-    def take(self, wanted: Mapping[str, Bucket], cost: int = 1) -> Taken:
-        """Take `cost` tokens from each of the buckets, or from none; 0 asks what they hold."""
+    def wait_s(self, name: str) -> int:
+        """Whole seconds until one more is allowed; 0 where it is."""
 
 
 class AuthThrottle:
-    """Lets in whom `access` lets in, while an address does not fail too often; `failures` a minute, 0 for any number."""
+    """Authenticates through `access` while an address does not fail more often than `limit` allows; None is no limit."""
 
-    def __init__(self, access: Access, buckets: Buckets, failures: int) -> None:
+    def __init__(self, access: Access, limit: FailureLimit | None) -> None:
         self.access = access
-        self._buckets = buckets
-        self._bucket = Bucket.of(failures, WINDOW_MS, failures) if failures else None
-        self._known = _Known()
+        self._limit = limit
+        self._known = _KnownCredentials()
 
     def authenticate(self, address: str, bearer: str) -> Proof:
         """As Access.authenticate. Raises TooManyFailures as well."""
@@ -70,18 +58,17 @@ class AuthThrottle:
         return self._guarded(address, bearer, lambda: self.access.admit_extension(extension_id, bearer))
 
     def check(self, address: str, bearer: str) -> None:
-        """Raises TooManyFailures where what is shown would not be looked at."""
-        if self._bucket is None or bearer in self._known or Secret.read(bearer) is None:
+        """Raises TooManyFailures where this credential would be refused without being checked."""
+        if self._limit is None or bearer in self._known or Secret.read(bearer) is None:
             return
-        counted = {_name(address): self._bucket}
-        wait_us = self._bucket.wait_us(self._buckets.take(counted, 0).debts_us[0])
-        if wait_us:
-            raise _refusal(wait_us)
+        wait_s = self._limit.wait_s(_name(address))
+        if wait_s:
+            raise _refusal(wait_s)
 
-    def _guarded(self, address: str, bearer: str, look: Callable[[], T]) -> T:
+    def _guarded(self, address: str, bearer: str, verify: Callable[[], T]) -> T:
         self.check(address, bearer)
         try:
-            proof = look()
+            proof = verify()
         except Unauthorized:
             self._known.forget(bearer)
             self._count(address)
@@ -90,44 +77,40 @@ class AuthThrottle:
         return proof
 
     def _count(self, address: str) -> None:
-        """One failure more. Raises TooManyFailures where it is one too many."""
-        if self._bucket is None:
-            return
-        taken = self._buckets.take({_name(address): self._bucket})
-        if not taken.given:
-            raise _refusal(self._bucket.wait_us(taken.debts_us[0])) from None
+        """Count one failure. Raises TooManyFailures where it is one too many."""
+        if self._limit is not None and not self._limit.hit(_name(address)):
+            raise _refusal(max(1, self._limit.wait_s(_name(address)))) from None
 
 
-class _Known:
-    """What was good here of late, by its digest. Bounded: whoever has not come for longest is forgotten first."""
+class _KnownCredentials:
+    """Credentials that were accepted here recently, by their digest. Bounded: the one unused for longest goes first."""
 
     def __init__(self) -> None:
-        self._good_at: OrderedDict[bytes, float] = OrderedDict()
+        self._accepted_at: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
 
     def __contains__(self, bearer: str) -> bool:
-        return time.monotonic() - self._good_at.get(digest(bearer), float("-inf")) < KNOWN_S
+        return time.monotonic() - self._accepted_at.get(digest(bearer), float("-inf")) < KNOWN_S
 
     def add(self, bearer: str) -> None:
         name, now = digest(bearer), time.monotonic()
-        if now - self._good_at.get(name, float("-inf")) < NOTED_EVERY_S:
+        if now - self._accepted_at.get(name, float("-inf")) < NOTED_EVERY_S:
             return
         with self._lock:
-            self._good_at[name] = now
-            self._good_at.move_to_end(name)
-            if len(self._good_at) > REMEMBERED:
-                self._good_at.popitem(last=False)
+            self._accepted_at[name] = now
+            self._accepted_at.move_to_end(name)
+            if len(self._accepted_at) > REMEMBERED:
+                self._accepted_at.popitem(last=False)
 
     def forget(self, bearer: str) -> None:
         with self._lock:
-            self._good_at.pop(digest(bearer), None)
+            self._accepted_at.pop(digest(bearer), None)
 
 
 def _name(address: str) -> str:
     return f"failures:{network(address)}"
 
 
-def _refusal(wait_us: int) -> TooManyFailures:
-    wait_s = max(1, math.ceil(wait_us / SECOND_US))
-    said = f"Too many keys and tokens that are no good came from your address. Come again in {wait_s} s."
-    return TooManyFailures(said, retry_after_s=wait_s)
+def _refusal(wait_s: int) -> TooManyFailures:
+    detail = f"Too many keys and tokens that are no good came from your address. Come again in {wait_s} s."
+    return TooManyFailures(detail, retry_after_s=wait_s)

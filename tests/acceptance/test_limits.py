@@ -15,9 +15,7 @@ from typing import Any
 
 import pytest
 
-from app.adapters.buckets import PREFIX
-from app.adapters.redis_clients import redis_client
-from tests.support.redis import Frail, frail_redis
+from tests.support.redis import Frail, frail_redis, limit_keys
 from tests.support.service import Answer, Service, running_service
 from tests.support.waiting import until
 
@@ -61,8 +59,7 @@ def _shared_again(two: Service, frail: Frail) -> None:
 
 
 def _keys(frail: Frail) -> bool:
-    client = redis_client(frail.server.url)
-    found = list(client.scan_iter(f"{PREFIX}*"))
+    found = limit_keys(frail.server.url)
     frail.fresh()
     return bool(found)
 

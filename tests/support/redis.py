@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from app.adapters.buckets import PREFIX
 from app.adapters.local_redis import LocalRedis, find_server
 from app.adapters.redis_clients import redis_client
+from app.adapters.token_bucket import KEY_PREFIX
 from app.launch.parent_death import end_with_parent
 from tests.support.waiting import until
 
@@ -36,6 +36,18 @@ def running_redis(folder: Path) -> Iterator[LocalRedis]:
         process.wait(10)
 
 
+def limit_keys(redis_url: str) -> list[str]:
+    """The keys of the rate limits whose buckets are not full."""
+    return list(redis_client(redis_url).scan_iter(f"{KEY_PREFIX}:*"))
+
+
+def forget_limits(redis_url: str) -> None:
+    """Make every rate limit's bucket full."""
+    client = redis_client(redis_url)
+    for key in limit_keys(redis_url):
+        client.delete(key)
+
+
 class Frail:
     """A Redis that can be killed and started again."""
 
@@ -49,10 +61,8 @@ class Frail:
         return int(redis_client(self.server.url).info("server")["process_id"])
 
     def fresh(self) -> None:
-        """Nobody has taken a token."""
-        client = redis_client(self.server.url)
-        for key in client.scan_iter(f"{PREFIX}*"):
-            client.delete(key)
+        """Make every rate limit's bucket full."""
+        forget_limits(self.server.url)
 
     def kill(self) -> None:
         """It is gone from one moment to the next."""

@@ -13,13 +13,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import container
-from app.adapters.buckets import PREFIX
-from app.adapters.redis_clients import redis_client
 from app.config import Settings
 from app.container import Services
 from app.domain.access import Role, Scope
 from app.factory import create_app
 from tests.support.fakes import Bench
+from tests.support.redis import forget_limits
 from tests.support.waiting import until
 
 MOST = 5
@@ -37,9 +36,7 @@ def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def shared(redis_url: str) -> str:
     """The URL of a Redis in which nobody has failed."""
-    client = redis_client(redis_url)
-    for key in client.scan_iter(f"{PREFIX}failures:*"):
-        client.delete(key)
+    forget_limits(redis_url)
     return redis_url
 
 

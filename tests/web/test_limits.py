@@ -14,7 +14,6 @@ import redis
 from flask.testing import FlaskClient
 
 from app import container
-from app.adapters.buckets import PREFIX
 from app.adapters.redis_clients import redis_client
 from app.config import Settings
 from app.domain.access import Caller
@@ -22,6 +21,7 @@ from app.factory import create_app
 from app.limits import Limits
 from app.web.limits import Counted
 from tests.support.fakes import Bench
+from tests.support.redis import forget_limits, limit_keys
 
 DEFAULTS = Settings.from_env({}).limits
 GENERATE = "/api/images/generate"
@@ -37,10 +37,8 @@ def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def store(redis_url: str) -> redis.Redis:
     """Where tokens are counted; nobody has taken any."""
-    client = redis_client(redis_url)
-    for key in client.scan_iter(f"{PREFIX}*"):
-        client.delete(key)
-    return client
+    forget_limits(redis_url)
+    return redis_client(redis_url)
 
 
 @pytest.fixture
@@ -89,11 +87,11 @@ def test_a_refusal_says_when_to_come_back(make: Make) -> None:
     assert f"in {wait_s} s" in refused.json["detail"]
 
 
-def test_whoever_comes_back_then_is_served(make: Make, store: redis.Redis) -> None:
+def test_whoever_comes_back_then_is_served(make: Make, store: redis.Redis, redis_url: str) -> None:
     client = make(rate_burst=1, rate_per_address=0)
     submit(client)
     wait_s = int(submit(client).headers["Retry-After"])
-    key = f"{PREFIX}address:203.0.113.7:ann"
+    [key] = [key for key in limit_keys(redis_url) if "address:203.0.113.7:ann" in key]
     store.set(key, int(str(store.get(key))) - wait_s * 1_000_000)
     assert submit(client).status_code == 200
 
