@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from app.db import fleet, jobs
 from app.db.engine import Database, Transaction
 from app.db.fleet import Socket
@@ -16,6 +18,16 @@ from tests.support.fakes import Bench
 
 EXTENSION = "chrome-extension-1"
 SOCKET = Socket("hub-1", "connection-1")
+
+
+def added(database: Database, **values: object) -> Job:
+    """A job that waits; `values` are its columns where they matter."""
+    order = {"correlation_id": "c-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox", "parameters": {}}
+
+    def work(tx: Transaction) -> Job:
+        return jobs.add(tx, str(uuid.uuid4()), {**order, "number_of_images": 1, "place": tx.now, **values})
+
+    return database.write(work)
 
 
 def connected(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOCKET) -> None:
