@@ -116,8 +116,9 @@ def reserve_upload(tx: Transaction, place: UploadPlace, stale_before_ms: int) ->
 
 
 def complete_upload(tx: Transaction, place: UploadPlace, sha256: str, size: int) -> bool:
-    """The bytes (`size` of them) are put aside: note what they are; False where the place is no longer taken."""
-    completed = tx.connection.execute(update(uploads).where(_at(place)).values(sha256=sha256, bytes=size))
+    """The bytes (`size` of them) are put aside: note what they are; False where the place is no longer taken, or complete."""
+    reserved = (_at(place), uploads.c.sha256.is_(None))
+    completed = tx.connection.execute(update(uploads).where(*reserved).values(sha256=sha256, bytes=size))
     return completed.rowcount == 1
 
 
