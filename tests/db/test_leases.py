@@ -73,3 +73,61 @@ def test_leases_that_are_over_are_found_the_longest_over_first(database: Databas
 def test_what_an_extension_holds_is_known(database: Database) -> None:
     mine, _ = held(database), held(database, holder="e2")
     assert database.read(lambda c: leases.held_by(c, "e1")) == [mine]
+
+
+def test_a_proof_of_receipt_extends_the_lease_but_never_beyond_its_attempt(database: Database) -> None:
+    short, long = held(database, lease_until=1, attempt_until=2**41), held(database, lease_until=1)
+    for job in (short, long):
+        database.write(lambda tx, job=job: leases.in_hand(tx, job.id, "lease-1", 2**42))
+    assert (now(database, short).lease_until, now(database, short).handed_over) == (2**41, True)
+    assert 2**42 < (now(database, long).lease_until or 0) < 2**43
+
+
+def test_a_proof_of_receipt_counts_for_its_own_job_and_lease_alone(database: Database) -> None:
+    job, other = held(database, lease_until=1), held(database, lease_until=1)
+    database.write(lambda tx: leases.in_hand(tx, job.id, "another", 60_000))
+    assert [now(database, each) for each in (job, other)] == [job, other]
+    database.write(lambda tx: leases.in_hand(tx, job.id, "lease-1", 60_000))
+    assert now(database, job) != job
+    assert now(database, other) == other
+
+
+def test_an_offer_is_one_until_its_receipt_is_proven(database: Database) -> None:
+    job, other = held(database), held(database, "lease-2")
+    assert database.read(lambda c: leases.is_offer(c, job.id, "lease-1")) is True
+    assert database.read(lambda c: leases.is_offer(c, job.id, "lease-2")) is False
+    database.write(lambda tx: leases.in_hand(tx, job.id, "lease-1", 60_000))
+    assert database.read(lambda c: leases.is_offer(c, job.id, "lease-1")) is False
+    assert database.read(lambda c: leases.is_offer(c, other.id, "lease-2")) is True
+
+
+def test_only_leases_of_extensions_end(database: Database) -> None:
+    over = held(database, lease_until=1)
+    downloading, waiting = held(database, lease_until=1), held(database, lease_until=1)
+    database.write(lambda tx: jobs.move(tx, downloading.id, Step.GENERATED))
+    database.write(lambda tx: jobs.move(tx, waiting.id, Step.REQUEUE))
+    assert database.read(lambda c: leases.over(c, 10)) == [over]
+    assert database.read(lambda c: leases.held_by(c, "e1")) == [over]
+
+
+def test_only_jobs_that_are_processed_have_their_lease_shortened(database: Database) -> None:
+    job = held(database)
+    moved = database.write(lambda tx: jobs.move(tx, job.id, Step.GENERATED))
+    database.write(lambda tx: leases.shorten(tx, ["s1"], 1_000))
+    assert now(database, job) == moved
+
+
+def test_a_pause_puts_off_what_runs_out_and_nothing_lasts_longer_than_if_it_began_now(database: Database) -> None:
+    over = held(database, lease_until=1_000, attempt_until=2_000)
+    offer, in_hand = held(database), held(database, handed_over=True)
+    done = held(database, lease_until=1_000)
+    done_after = database.write(lambda tx: jobs.move(tx, done.id, Step.GENERATED))
+
+    def put_off(tx: Transaction) -> int:
+        leases.put_off(tx, 500, lease_ms=30, offer_ms=20, attempt_ms=40)
+        return tx.now
+
+    moment = database.write(put_off)
+    limits = [(now(database, job).lease_until, now(database, job).attempt_until) for job in (over, offer, in_hand)]
+    assert limits == [(1_500, 2_500), (moment + 20, moment + 40), (moment + 30, moment + 40)]
+    assert now(database, done) == done_after

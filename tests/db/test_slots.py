@@ -1,0 +1,114 @@
+"""Slots: no extension is given more jobs than it takes, however many transactions are in flight."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from app.db import fleet, jobs, slots
+from app.db.engine import Database, Transaction
+from app.db.fleet import Socket
+from app.db.jobs import Job
+from app.db.tables import extensions
+from app.domain.messages import Authenticate
+from app.domain.policy import Candidate
+from app.domain.states import Step
+from tests.support.interleaving import on_postgresql, overlapping
+from tests.support.jobs_made import added
+
+
+def connect(database: Database, name: str = "e1", max_concurrent: int = 2) -> Candidate:
+    """An extension that has just connected."""
+    hello = Authenticate(name, ("*",), max_concurrent=max_concurrent)
+    database.write(lambda tx: fleet.connect(tx, hello, Socket("hub-1", f"{name}-socket")))
+    return next(each for each in database.read(lambda c: slots.free(c, 9)) if each.extension_id == name)
+
+
+def take(tx: Transaction, candidate: Candidate, job: Job) -> bool:
+    """Take a slot and give out the job, as a worker does in one transaction."""
+    taken = slots.take(tx, candidate)
+    if taken:
+        assert jobs.move(tx, job.id, Step.ASSIGN, holder=candidate.extension_id) is not None
+    return taken
+
+
+def give_back(tx: Transaction, job: Job, extension_id: str = "e1") -> None:
+    """The job goes back to the queue and its slot is free."""
+    assert jobs.move(tx, job.id, Step.REQUEUE, holder=None) is not None
+    slots.recount(tx, extension_id)
+
+
+def held(database: Database, name: str = "e1") -> int:
+    """How many jobs the extension's row says that it holds."""
+    query = extensions.select().where(extensions.c.id == name)
+    return int(database.read(lambda c: c.execute(query).one().held))
+
+
+def test_slots_are_counted_by_the_jobs_that_one_extension_processes(database: Database) -> None:
+    mine, other = connect(database, max_concurrent=9), connect(database, "e2")
+    given = [added(database) for _ in range(3)]
+    for job in given:
+        assert database.write(partial(take, candidate=mine, job=job)) is True
+    assert database.write(partial(take, candidate=other, job=added(database))) is True
+    assert (held(database), held(database, "e2")) == (3, 1)
+    database.write(lambda tx: jobs.move(tx, given[0].id, Step.GENERATED))
+    database.write(lambda tx: slots.recount(tx, "e1"))
+    assert (held(database), held(database, "e2")) == (2, 1)
+
+
+def test_a_slot_is_taken_only_where_the_counted_jobs_leave_one(database: Database) -> None:
+    candidate = connect(database, max_concurrent=1)
+    database.write(partial(take, candidate=candidate, job=added(database)))
+    database.write(lambda tx: tx.connection.execute(extensions.update().values(held=0)))
+    assert database.write(partial(take, candidate=candidate, job=added(database))) is False
+
+
+@on_postgresql
+def test_of_two_that_take_the_last_slot_at_the_same_moment_one_gets_it(database: Database) -> None:
+    candidate = connect(database, max_concurrent=1)
+    one, other = added(database), added(database)
+    results = overlapping(
+        database,
+        lambda tx: take(tx, candidate, one),
+        lambda: database.write(partial(take, candidate=candidate, job=other)),
+    )
+    assert (results, held(database)) == ((True, False), 1)
+
+
+@on_postgresql
+def test_two_that_take_a_slot_at_the_same_moment_are_both_counted(database: Database) -> None:
+    candidate = connect(database, max_concurrent=3)
+    one, other = added(database), added(database)
+    results = overlapping(
+        database,
+        lambda tx: take(tx, candidate, one),
+        lambda: database.write(partial(take, candidate=candidate, job=other)),
+    )
+    assert (results, held(database)) == ((True, True), 2)
+
+
+@on_postgresql
+def test_two_jobs_that_are_given_back_at_the_same_moment_free_both_slots(database: Database) -> None:
+    candidate = connect(database)
+    one, other = added(database), added(database)
+    for job in (one, other):
+        database.write(partial(take, candidate=candidate, job=job))
+    overlapping(database, partial(give_back, job=one), lambda: database.write(partial(give_back, job=other)))
+    assert held(database) == 0
+
+
+@on_postgresql
+def test_a_result_and_a_hand_off_at_the_same_moment_are_both_counted(database: Database) -> None:
+    candidate = connect(database)
+    one, other = added(database), added(database)
+    database.write(partial(take, candidate=candidate, job=one))
+
+    def generated(tx: Transaction) -> None:
+        jobs.move(tx, one.id, Step.GENERATED)
+        fleet.succeeded(tx, "e1")
+
+    overlapping(
+        database,
+        lambda tx: take(tx, candidate, other),
+        lambda: database.write(generated),
+    )
+    assert held(database) == 1
