@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from app.db import images
@@ -46,7 +48,7 @@ def test_each_file_is_found_by_its_own_name_and_each_job_has_its_own_pictures(da
     mine = [picture(0, "a.png"), picture(1, "b.png")]
     database.write(lambda tx: images.add(tx, job.id, mine[::-1]))
     database.write(lambda tx: images.add(tx, other.id, [picture(0, "c.png")]))
-    assert [database.read(lambda c, name=name: images.of_file(c, name)) for name in ("a.png", "b.png")] == mine
+    assert [database.read(partial(images.of_file, file=name)) for name in ("a.png", "b.png")] == mine
     assert database.read(lambda c: images.of_file(c, "d.png")) is None
     assert database.read(lambda c: images.of_job(c, job.id)) == mine
     assert database.read(lambda c: images.of_job(c, other.id)) == [picture(0, "c.png")]
@@ -55,12 +57,17 @@ def test_each_file_is_found_by_its_own_name_and_each_job_has_its_own_pictures(da
 # -- files in the making
 
 
+def began(database: Database, name: str, created_at: int) -> None:
+    """The download of the file began then."""
+    row = files.update().where(files.c.name == name).values(created_at=created_at)
+    database.write(lambda tx: tx.connection.execute(row))
+
+
 def test_files_are_given_up_oldest_first_once_they_are_old_enough(database: Database) -> None:
     job = added(database)
     database.write(lambda tx: images.intend(tx, job.id, ["new", "oldest", "old"]))
     for name, created_at in (("oldest", 1), ("old", 2), ("new", 1_000)):
-        row = files.update().where(files.c.name == name).values(created_at=created_at)
-        database.write(lambda tx, row=row: tx.connection.execute(row))
+        began(database, name, created_at)
     assert database.write(lambda tx: images.give_up_intended(tx, 1_000, 1)) == ["oldest"]
     assert sorted(database.write(lambda tx: images.give_up_intended(tx, 1_000, 9))) == ["old", "oldest"]
     database.write(lambda tx: images.forget_intended(tx, ["oldest"]))
@@ -88,8 +95,7 @@ def test_files_are_kept_unless_one_of_them_was_given_up(database: Database, name
     database.write(lambda tx: images.intend(tx, job.id, names))
     assert database.write(lambda tx: images.keep_intended(tx, names)()) is True
     database.write(lambda tx: images.intend(tx, job.id, names))
-    given_up = files.update().where(files.c.name == names[-1]).values(created_at=images.GIVEN_UP)
-    database.write(lambda tx: tx.connection.execute(given_up))
+    began(database, names[-1], images.GIVEN_UP)
     assert database.write(lambda tx: images.keep_intended(tx, names)()) is False
 
 

@@ -27,6 +27,10 @@ def moved(database: Database, job: Job, *path: Step, **values: Any) -> Job:
     return after
 
 
+def position(database: Database, job: Job, most: int = 10) -> int:
+    return database.read(lambda c: jobs.ahead_of(c, job, most))
+
+
 def downloading(database: Database, **values: Any) -> Job:
     return moved(database, added(database), Step.ASSIGN, Step.GENERATED, **values)
 
@@ -62,13 +66,13 @@ def test_the_position_counts_waiting_jobs_of_the_same_model_before_this_one(data
     first, job, last = (added(database, place=place) for place in (1, 2, 3))
     added(database, place=1, model="flux")
     moved(database, added(database, place=1), Step.ASSIGN)
-    assert [database.read(lambda c, each=each: jobs.ahead_of(c, each, 10)) for each in (first, job, last)] == [0, 1, 2]
-    assert database.read(lambda c: jobs.ahead_of(c, last, 1)) == 1
+    assert [position(database, each) for each in (first, job, last)] == [0, 1, 2]
+    assert position(database, last, most=1) == 1
 
 
 def test_of_jobs_with_one_place_the_older_id_stands_first(database: Database) -> None:
     made = sorted((added(database, place=1) for _ in range(3)), key=lambda job: job.id)
-    assert [database.read(lambda c, job=job: jobs.ahead_of(c, job, 10)) for job in made] == [0, 1, 2]
+    assert [position(database, job) for job in made] == [0, 1, 2]
 
 
 def test_the_next_download_is_the_one_that_has_been_due_longest(database: Database) -> None:
@@ -97,7 +101,7 @@ def test_waiting_jobs_are_counted_up_to_a_limit(database: Database) -> None:
     for due_at in (1, FUTURE):
         added(database, due_at=due_at)
     moved(database, added(database), Step.ASSIGN)
-    assert [database.read(lambda c, most=most: jobs.count_waiting(c, most)) for most in (1, 2, 9)] == [1, 2, 2]
+    assert [database.read(partial(jobs.count_waiting, most=most)) for most in (1, 2, 9)] == [1, 2, 2]
 
 
 def test_a_job_that_is_not_due_waits_for_no_extension(database: Database) -> None:

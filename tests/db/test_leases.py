@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
 from app.db import jobs, leases
@@ -78,7 +79,7 @@ def test_what_an_extension_holds_is_known(database: Database) -> None:
 def test_a_proof_of_receipt_extends_the_lease_but_never_beyond_its_attempt(database: Database) -> None:
     short, long = held(database, lease_until=1, attempt_until=2**41), held(database, lease_until=1)
     for job in (short, long):
-        database.write(lambda tx, job=job: leases.in_hand(tx, job.id, "lease-1", 2**42))
+        database.write(partial(leases.in_hand, job_id=job.id, lease="lease-1", silent_ms=2**42))
     assert (now(database, short).lease_until, now(database, short).handed_over) == (2**41, True)
     assert 2**42 < (now(database, long).lease_until or 0) < 2**43
 
