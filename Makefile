@@ -9,7 +9,7 @@ CODE := app worker client tests bench migrations celery_config.py gunicorn.conf.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix extension --silent
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
 
-.PHONY: run test chaos hosts bench check check-server check-extension format lock audit clean
+.PHONY: run test chaos hosts bench check check-server check-extension format lock vendor audit clean
 
 run: $(SERVER)
 	@$(BIN)/python -m app.launch
@@ -51,6 +51,12 @@ lock: $(STAMP)
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q requirements.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements.txt
 	$(BIN)/uv pip compile -q requirements-dev.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements-dev.txt
+
+# Copies the browser libraries that vendor/package.json pins to app/web/static/vendor. To update one: change its version there,
+# run `npm install --package-lock-only --prefix vendor` and then this.
+vendor: $(STAMP)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix vendor ci --silent --ignore-scripts
+	$(BIN)/python .ci/vendor.py
 
 # Known holes in what is pinned, as far as somebody who knows can be asked.
 audit: $(SERVER)
