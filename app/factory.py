@@ -63,7 +63,7 @@ class Application(Flask):
     session_interface = NoSessions()
 
     def __init__(self, proxies: TrustedProxies) -> None:
-        super().__init__("app", static_folder=None)
+        super().__init__("app", static_folder="web/static", template_folder="web/templates")
         self._proxies = proxies
         self.short_ways: Sequence[Way[Any]] = ()
 

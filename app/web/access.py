@@ -18,21 +18,18 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 # Beside the operations: pages, and the extension, which holds no secret. Whatever else is served needs a caller that is
-# let in.
+# let in. Flask's own endpoint for the pages' static files is public too.
+STATIC = "static"
 PAGES = frozenset(
     {
         "/",
         "/openapi.json",
         "/asyncapi.json",
         "/docs",
-        "/docs/style.css",
-        "/docs/icon.svg",
+        "/docs/socket",
         "/extension",
-        "/extension/style.css",
         "/extension/imagefleet-extension.zip",
         "/extension/demo",
-        "/extension/demo.css",
-        "/extension/demo.js",
     }
 )
 
@@ -53,7 +50,7 @@ def install(app: Flask, api: Api, services: Services, throttle: AuthThrottle) ->
 def _need(needs: Mapping[str, Need], unguarded: Set[str]) -> Need:
     """What the request asks for. Nothing is served where nothing is found, and to preflights; the socket asks itself."""
     endpoint = request.endpoint
-    if endpoint is None or request.path in unguarded or request.method == "OPTIONS":
+    if endpoint in {None, STATIC} or request.path in unguarded or request.method == "OPTIONS":
         return Need.NOTHING
     return needs.get(endpoint, Need.CALLER)
 

@@ -1,4 +1,4 @@
-"""The socket's page for programs: an AsyncAPI 3.0 document made from the messages that are spoken there."""
+"""The extensions' socket as an AsyncAPI 3.0 document, made from its messages."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ HEARTBEAT_S = 20
 
 # What the server closes a socket with. test_asyncapi.py holds it against the hub's own names.
 CLOSE_CODES = {
-    1001: "The server goes away: connect again after a short random pause.",
+    1001: "The server is shutting down: reconnect after a short random pause.",
     1009: "A message was too big.",
-    1011: "The server made a mistake: connect again after a pause.",
-    1012: "The server starts afresh: connect again after a short random pause.",
-    1013: "Too many tokens that are no good came from this address: connect again in some seconds.",
-    4000: "Replaced by a newer socket of the same `extensionId`: do not connect again.",
-    4001: "Not authenticated in time, or without a token that is good, or it is no longer good.",
-    4002: "It read too slowly. Where nothing more can be written to a socket, it just ends.",
-    4003: "It sent too much, or nonsense, for too long.",
-    4004: "Nothing was heard for too long.",
+    1011: "The server has an internal error: reconnect after a pause.",
+    1012: "The server restarts: reconnect after a short random pause.",
+    1013: "Too many invalid tokens came from this address: reconnect in some seconds.",
+    4000: "Replaced by a newer socket of the same `extensionId`: do not reconnect.",
+    4001: "Not authenticated in time, or the token is missing, invalid or no longer valid.",
+    4002: "The extension reads too slowly. If nothing more can be written to a socket, it ends without a code.",
+    4003: "Too many messages, or invalid ones for too long.",
+    4004: "No message arrived for too long.",
 }
 
 # What the server may answer a message with.
@@ -70,16 +70,24 @@ def document(settings: Settings, url: str) -> dict[str, Any]:
     }
 
 
-def about(settings: Settings) -> str:
-    """How a conversation goes, in Markdown."""
-    codes = "\n".join(f"- {code}: {text}" for code, text in CLOSE_CODES.items())
-    return (
-        "Extensions connect, are asked to authenticate, are given requests and report on them.\n\n"
-        f"Messages are JSON objects in text frames of at most {settings.max_message_bytes} bytes, nested at most "
-        f"{messages.DEPTH} levels deep, without lone surrogates in addresses. What is not known in them is passed over; "
-        "control characters in texts become spaces. A message that cannot be used is answered with `error` and changes "
-        f"nothing.\n\nSend a `heartbeat` every {HEARTBEAT_S} s. The server closes with\n\n{codes}"
+def introduction(settings: Settings) -> tuple[str, ...]:
+    """How a conversation goes, in paragraphs."""
+    text = (
+        f"Messages are JSON objects in text frames of at most {settings.max_message_bytes:,} bytes, nested at most "
+        f"{messages.DEPTH} levels deep. Addresses contain no lone surrogates. Unknown fields are ignored, and control "
+        "characters in texts become spaces. A message that cannot be used is answered with `error` and changes nothing."
     )
+    return (
+        "Extensions connect, are asked to authenticate, receive requests and report on them.",
+        text,
+        f"Send a `heartbeat` every {HEARTBEAT_S} s.",
+    )
+
+
+def about(settings: Settings) -> str:
+    """The same with the close codes, in Markdown."""
+    codes = "\n".join(f"- {code}: {text}" for code, text in CLOSE_CODES.items())
+    return "\n\n".join([*introduction(settings), "The server closes with", codes])
 
 
 def _message(kind: type[Message]) -> Schema:

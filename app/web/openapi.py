@@ -1,4 +1,4 @@
-"""The API page for programs: an OpenAPI 3.1 document made from the operations that are served."""
+"""The HTTP API as an OpenAPI 3.1 document, made from the operations that are served."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
+from app.domain import errors
 from app.domain.access import Need
 from app.web import examples, parameter_schema, responses
 from app.web.api import JSON, Operation
@@ -21,32 +22,41 @@ from app.web.schemas import Problem
 VERSION = "0.1.0"
 LICENSE = {"name": "MIT", "identifier": "MIT"}
 TITLE = "Imagefleet"
+# What an accepted request fails with; the sentences are the contract's.
+FAILURES = {
+    errors.NO_EXTENSION: "No Chrome extension available to handle request",
+    errors.RATE_LIMIT: "Rate limit exceeded",
+    errors.GENERATION_FAILED: "Image generation failed",
+    errors.DOWNLOAD_FAILED: "Failed to download generated image",
+    errors.TIMEOUT: "Request timed out",
+}
 ABOUT = (
-    "Requests for pictures come in over HTTP, are kept in a database, and are done by a fleet of browser extensions "
-    "that connect over a WebSocket (see `/asyncapi.json`).\n\n"
-    "Every refusal is a problem (RFC 9457) with a `code` for programs and a sentence for people, also where an address "
-    "is unknown (404, `ERR_NOT_FOUND`) or does not take a method (405, `ERR_METHOD_NOT_ALLOWED`, with `Allow`).\n\n"
-    "Where the operator lets in only those who show who they are (`AUTH_MODE=required`), send `Authorization: Bearer` with "
-    "an API key or a token. It is a user's: requests are then the user's own, and those of others are not found. "
-    "Otherwise it may be left out, and `userId` is believed. Pictures and signed uploads need none: their addresses cannot "
-    "be guessed.\n\n"
-    f"Every answer carries `{HEADER}`: the one you sent, where it has 8 to 128 letters, digits and `. _ -`, or a new one. "
-    "Times are UTC, as in `2024-01-14T12:00:00.000Z`."
+    "Clients submit image requests over HTTP. The requests are stored in a database and done by a fleet of browser "
+    "extensions, which connect over a WebSocket (see [its page](docs/socket)).\n\n"
+    "Every error response is a problem document (RFC 9457) with a `code` for programs and a sentence for people. This "
+    "includes unknown addresses (404, `ERR_NOT_FOUND`) and methods that an address does not support (405, "
+    "`ERR_METHOD_NOT_ALLOWED`, with `Allow`). A request that was accepted can still fail; its `code` is then one of\n\n"
+    + "".join(f"- `{code}`: {text}\n" for code, text in FAILURES.items())
+    + "\nWhere the service requires authentication (`AUTH_MODE=required`), send `Authorization: Bearer` with an API key or a "
+    "token. It belongs to a user, who sees only their own requests. Elsewhere it is optional, and `userId` is trusted. "
+    "Images and signed uploads need no credentials, because their addresses cannot be guessed.\n\n"
+    f"Every response carries `{HEADER}`: the value you sent, if it has 8 to 128 letters, digits and `. _ -`, otherwise a "
+    "new one. Times are UTC, such as `2024-01-14T12:00:00.000Z`."
 )
 TAGS = {
-    "Images": "Submit requests for pictures, follow them, call them off.",
-    "Files": "Pictures out; and in, from extensions whose pictures have no public address.",
+    "Images": "Submit image requests, follow them and cancel them.",
+    "Files": "Download images, and upload those that have no public address.",
     "Fleet": "Extensions, for operators.",
-    "Access": "Tokens that are made from keys.",
-    "Service": "How the service is, and where extensions connect.",
+    "Access": "Tokens made from API keys.",
+    "Service": "Health, and where extensions connect.",
 }
 BEARER = "bearer"
 SCHEMES = {
     BEARER: {
         "type": "http",
         "scheme": "bearer",
-        "description": "`Authorization: Bearer` with an API key (`imgk_…`, also as `sk-imgk_…`), or with a token: one that "
-        "`POST /api/auth/token` made from a key, or one of an issuer that the operator trusts.",
+        "description": "An API key (`imgk_…`, also as `sk-imgk_…`) or a token: one that `POST /api/auth/token` made from a "
+        "key, or one of an issuer that the operator trusts.",
     }
 }
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -55,7 +65,7 @@ Schema = dict[str, Any]
 
 
 def document(operations: Iterable[Operation], *, required: bool = False) -> Schema:
-    """The whole document; `required` says whether everybody must show who they are."""
+    """The whole document; `required` is whether every caller must authenticate."""
     served = list(operations)
     paths: dict[str, Schema] = {}
     for operation in served:

@@ -1,55 +1,60 @@
-"""The API's own pages: documents for programs, a page for people that works without a network and without scripts."""
+"""The API's documents, and the pages that show them: Swagger UI for HTTP, one of our own for the socket."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.config import Settings
-from app.web import asyncapi, openapi, pages_base, presenters, reference
+from app.web import asyncapi, openapi, pages_base, presenters
 from app.web.api import JSON, Api
+from app.web.field_table import fields
+from app.web.pages_base import SELF
 from app.web.status import socket_url
+
+# Swagger UI has its icons in its style sheet, and shows pictures that it received as blobs.
+DOCS_POLICY = pages_base.policy(script_src=SELF, style_src=SELF, img_src="'self' data: blob:", connect_src=SELF)
+PLAIN_POLICY = pages_base.policy(style_src=SELF, img_src=SELF)
 
 
 def install(app: Flask, api: Api, settings: Settings) -> None:
     """Serve them on `app`."""
+    pages_base.install(app)
     document = openapi.document(api.operations, required=settings.auth_required)
-    described = json.dumps(document, ensure_ascii=False)
-    docs = pages_base.templates().get_template("docs.html")
-
-    @app.get("/openapi.json")
-    def get_openapi() -> Response:
-        return Response(described, content_type=JSON)
-
-    @app.get("/asyncapi.json")
-    def get_asyncapi() -> Response:
-        spoken = asyncapi.document(settings, socket_url(settings))
-        return Response(json.dumps(spoken, ensure_ascii=False), content_type=JSON)
-
-    @app.get("/docs")
-    def get_docs() -> Response:
-        url = socket_url(settings)
-        return pages_base.page(docs.render(_shown(document, asyncapi.document(settings, url), url)))
 
     @app.get("/")
     def get_root() -> AnyResponse:
         return redirect("docs")
 
-    for name in ("style.css", "icon.svg"):
-        pages_base.serve(app, f"/docs/{name}", name)
+    @app.get("/openapi.json")
+    def get_openapi() -> Response:
+        return _json({**document, "servers": [{"url": urlsplit(presenters.public_url("")).path or "/"}]})
+
+    @app.get("/asyncapi.json")
+    def get_asyncapi() -> Response:
+        return _json(asyncapi.document(settings, socket_url(settings)))
+
+    @app.get("/docs")
+    def get_docs() -> Response:
+        return pages_base.page("docs.html", DOCS_POLICY, version=openapi.VERSION)
+
+    @app.get("/docs/socket")
+    def get_socket_docs() -> Response:
+        url = socket_url(settings)
+        return pages_base.page(
+            "socket.html",
+            PLAIN_POLICY,
+            url=url,
+            asyncapi=asyncapi.document(settings, url),
+            introduction=asyncapi.introduction(settings),
+            close_codes=asyncapi.CLOSE_CODES,
+            fields=fields,
+        )
 
 
-def _shown(document: dict[str, Any], spoken: dict[str, Any], url: str) -> dict[str, Any]:
-    return {
-        "openapi": document,
-        "asyncapi": spoken,
-        "endpoints": reference.endpoints(document, presenters.public_url("")),
-        "problems": reference.problems(document),
-        "failures": reference.FAILURES,
-        "sent": reference.spoken(spoken, "send"),
-        "received": reference.spoken(spoken, "receive"),
-        "socket_url": url,
-    }
+def _json(document: dict[str, Any]) -> Response:
+    return Response(json.dumps(document, ensure_ascii=False), content_type=JSON)

@@ -1,59 +1,48 @@
-"""What the pages for people share: templates, style, and a policy that lets in nothing but what is ours."""
+"""What the service's pages share: templates, and a Content-Security-Policy that allows nothing but the service's own files."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+import re
+from typing import Any
 
-from flask import Flask, Response, request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from flask import Flask, Response, render_template
+from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
-from werkzeug.wrappers import Response as AnyResponse
 
-from app.web.prose import inline, prose
-
-HERE = Path(__file__).parent
-HTML = "text/html; charset=utf-8"
-KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+CODE = re.compile(r"`([^`]+)`")
+SELF = "'self'"
+NOTHING_ELSE = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def page(text: str, policy: str = POLICY) -> Response:
-    """A page that may use what the policy says."""
-    return Response(text, content_type=HTML, headers={"Content-Security-Policy": policy})
+def install(app: Flask) -> None:
+    """Set up the templates of `app`; a name that a template uses and does not get is an error."""
+    app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    for each in (inline, breakable, pretty):
+        app.add_template_filter(each)
 
 
-def serve(app: Flask, path: str, name: str) -> None:
-    """Serve the static file of this name at this path."""
-    file = HERE / "static" / name
-    content = file.read_bytes()
-    app.add_url_rule(path, path.strip("/"), lambda: kept(content, KINDS[file.suffix]))
+def page(template: str, policy: str, **values: Any) -> Response:
+    """The page that this template makes; the browser holds it to `policy`."""
+    return Response(render_template(template, **values), headers={"Content-Security-Policy": policy})
 
 
-def kept(content: bytes, content_type: str) -> AnyResponse:
-    """What changes with a release alone: whoever has it already is told so."""
-    response = Response(content, content_type=content_type, headers={"Cache-Control": "no-cache"})
-    response.add_etag()
-    return response.make_conditional(request)
+def policy(**sources: str) -> str:
+    """A Content-Security-Policy that allows these sources only, as in `style_src="'self'"`."""
+    allowed = (f"{name.replace('_', '-')} {source}" for name, source in sources.items())
+    return "; ".join([NOTHING_ELSE, *allowed])
 
 
-def templates() -> Environment:
-    """Where pages are made; a name that is missing in one is an error."""
-    found = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.filters |= {"inline": inline, "prose": prose, "breakable": _breakable}
-    return found
+def inline(text: str) -> Markup:
+    """Escaped text whose `code` is marked up."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped in the same line
 
 
-def _breakable(name: str) -> Markup:
-    """A long name may break behind its dots, slashes and underscores."""
-    text = str(escape(name))
-    for mark in "./_":
-        text = text.replace(mark, f"{mark}<wbr>")
-    return Markup(text)  # noqa: S704 - escaped just here
+def breakable(name: str) -> Markup:
+    """A long name that may break after its dots and underscores."""
+    return Markup(re.sub(r"([._])", r"\1<wbr>", str(escape(name))))  # noqa: S704 - escaped in the same line
+
+
+def pretty(value: Any) -> str:
+    """JSON on several lines."""
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -14,9 +14,8 @@ from app.factory import create_app
 
 GENERATE = "/api/images/generate"
 UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
-PUBLIC = ["/", "/health", "/docs", "/docs/style.css", "/docs/icon.svg", "/openapi.json", "/asyncapi.json"]
-PUBLIC += ["/extension", "/extension/style.css", "/extension/imagefleet-extension.zip"]
-PUBLIC += ["/extension/demo", "/extension/demo.css", "/extension/demo.js"]
+PUBLIC = ["/", "/health", "/docs", "/docs/socket", "/static/style.css", "/openapi.json", "/asyncapi.json"]
+PUBLIC += ["/extension", "/extension/imagefleet-extension.zip", "/extension/demo"]
 Shown = dict[str, str]
 
 
@@ -59,7 +58,7 @@ def test_everything_else_needs_a_key_or_a_token(door: FlaskClient) -> None:
     asked = 0
     for rule in door.application.url_map.iter_rules():
         path = rule.rule.replace("<id:request_id>", UNKNOWN).replace("<request_id>", UNKNOWN).replace("<file>", "a.png")
-        if path in PUBLIC or path == "/ws" or path.startswith(("/generated-images/", "/api/uploads/")):
+        if path in PUBLIC or path == "/ws" or path.startswith(("/static/", "/generated-images/", "/api/uploads/")):
             continue
         for method in (rule.methods or set()) - {"OPTIONS"}:
             asked += 1

@@ -48,7 +48,7 @@ def test_another_page_may_read_none(client: FlaskClient, origin: str) -> None:
     assert "Origin" in answer.headers["Vary"]
 
 
-@pytest.mark.parametrize("path", ["/health", "/docs", "/docs/style.css", "/openapi.json", "/nowhere", "/", "/ws"])
+@pytest.mark.parametrize("path", ["/health", "/docs", "/static/style.css", "/openapi.json", "/nowhere", "/", "/ws"])
 def test_every_answer_carries_the_headers_that_bind_browsers(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert not [name for name in HEADERS if name not in answer.headers]

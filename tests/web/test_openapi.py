@@ -12,7 +12,9 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from openapi_spec_validator import validate
 from sqlalchemy.exc import OperationalError
 
+from app import container
 from app.container import Services
+from app.factory import create_app
 from app.web.openapi import TAGS, path
 from tests.support import jobs_made
 from tests.support.downloads import URL
@@ -21,11 +23,10 @@ from tests.support.hostile_images import png
 
 REQUEST = "/api/images/550e8400-e29b-41d4-a716-446655440000"
 
-# Served, but not operations of the API: documents about it, pages about the extension, and the socket, which asyncapi.json
+# Served, but not operations of the API: documents about it, pages and their files, and the socket, which asyncapi.json
 # describes.
-ABOUT_THE_API = {"/", "/openapi.json", "/asyncapi.json", "/docs", "/docs/style.css", "/docs/icon.svg", "/ws"}
-ABOUT_THE_API |= {f"/extension{rest}" for rest in ("", "/style.css", "/imagefleet-extension.zip")}
-ABOUT_THE_API |= {f"/extension/demo{rest}" for rest in ("", ".css", ".js")}
+ABOUT_THE_API = {"/", "/openapi.json", "/asyncapi.json", "/docs", "/docs/socket", "/static/<path:filename>", "/ws"}
+ABOUT_THE_API |= {"/extension", "/extension/imagefleet-extension.zip", "/extension/demo"}
 
 
 @pytest.fixture
@@ -55,6 +56,20 @@ def test_the_document_is_valid(document: Any) -> None:
     assert document["openapi"] == "3.1.0"
     assert document["info"]["license"]["identifier"] == "MIT"
     assert document["servers"] == [{"url": "/"}]
+
+
+@pytest.mark.parametrize(
+    ("public_url", "server"), [("https://images.example/fleet", "/fleet"), ("https://images.example", "/")]
+)
+def test_the_server_is_the_path_that_callers_use(bench: Bench, public_url: str, server: str) -> None:
+    services = container.build(bench.with_settings(public_url=public_url).ports)
+    document = create_app(services.settings, services).test_client().get("/openapi.json").json
+    assert document["servers"] == [{"url": server}]
+
+
+def test_the_failure_codes_of_the_contract_are_explained(document: Any) -> None:
+    for code in ("NO_EXTENSION", "RATE_LIMIT", "GENERATION_FAILED", "DOWNLOAD_FAILED", "TIMEOUT"):
+        assert f"- `ERR_{code}`: " in document["info"]["description"]
 
 
 def test_every_address_that_is_served_is_documented(client: FlaskClient, document: Any) -> None:

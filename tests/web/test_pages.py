@@ -1,220 +1,185 @@
+"""The pages: what they contain, and that they use the service's own files only, with no script or style in the markup."""
+
 from __future__ import annotations
 
+import gzip
 import json
 import re
-import shlex
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
-from markupsafe import Markup
 
-from app.web import reference, tables
-from app.web.prose import prose
+from app.web import asyncapi, pages_base
 
-ALONE = {"meta", "link", "img", "wbr", "br", "hr", "input"}
+ROOT = Path(__file__).resolve().parents[2]
+WITHOUT_END_TAG = {"meta", "link", "img", "wbr", "br", "hr", "input"}
+NOTHING_ELSE = {"default-src": "'none'", "base-uri": "'none'", "form-action": "'none'", "frame-ancestors": "'none'"}
+PLAIN = {"style-src": "'self'", "img-src": "'self'"}
+# What each page may load beside nothing.
+POLICIES = {
+    "/docs": {
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data: blob:",
+        "connect-src": "'self'",
+    },
+    "/docs/socket": PLAIN,
+    "/extension": PLAIN,
+    "/extension/demo": {"script-src": "'self'", "style-src": "'self'", "img-src": "'self' blob: data:"},
+}
+BUNDLE = "vendor/swagger-ui-dist/swagger-ui-bundle.js.gz"
 
 
 @pytest.fixture
 def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """One kind of database is enough for what is told about the service."""
+    """One kind of database is enough: the pages read none."""
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
 class Page(HTMLParser):
     """What a page consists of; a tag that is closed wrongly is an error."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, markup: str) -> None:
         super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.words: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
         self._open: list[str] = []
-        self.feed(text)
+        self.feed(markup)
         self.close()
         assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in ALONE:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in WITHOUT_END_TAG:
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        """All of it, with single spaces."""
+        return re.sub(r"\s+", " ", "".join(self.texts))
 
     def values(self, *names: str) -> list[str]:
         """The values of these attributes."""
-        return [value or "" for name, value in self.attributes if name in names]
+        return [value or "" for _, attributes in self.tags for name, value in attributes.items() if name in names]
 
 
 @pytest.fixture
-def page(client: FlaskClient) -> Page:
-    """The page for people."""
-    return Page(client.get("/docs").text)
+def socket_page(client: FlaskClient) -> Page:
+    """The page about the socket."""
+    return Page(client.get("/docs/socket").text)
 
 
 @pytest.fixture
-def words(page: Page) -> str:
-    """Its text."""
-    return re.sub(r"\s+", " ", "".join(page.words))
+def messages(client: FlaskClient) -> dict[str, Any]:
+    """The messages that it is made from."""
+    found: dict[str, Any] = client.get("/asyncapi.json").json["components"]["messages"]
+    return found
 
 
-@pytest.fixture
-def document(client: FlaskClient) -> Any:
-    """What it is made from."""
-    return client.get("/openapi.json").json
-
-
-def test_who_comes_to_the_front_door_is_led_to_the_page(client: FlaskClient) -> None:
+def test_the_root_leads_to_the_docs(client: FlaskClient) -> None:
     answer = client.get("/")
     assert (answer.status_code, answer.headers["Location"]) == (302, "docs")
     assert client.get("/", follow_redirects=True).status_code == 200
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_runs_no_script(client: FlaskClient, page: Page) -> None:
-    answer = client.get("/docs")
+@pytest.mark.parametrize("path", POLICIES)
+def test_a_page_may_load_the_services_own_files_only(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
     assert answer.content_type == "text/html; charset=utf-8"
-    policy = answer.headers["Content-Security-Policy"]
-    assert "default-src 'none'; style-src 'self'; img-src 'self'" in policy
-    assert "unsafe" not in policy
-    assert not {"script", "style", "iframe", "form"} & set(page.tags)
-    assert not [name for name, _ in page.attributes if name.startswith("on") or name == "style"]
-    for address in page.values("href", "src"):
-        parts = urlsplit(address)
-        assert (parts.scheme, parts.netloc) == ("", ""), address
-        if parts.path:
-            assert client.get(f"/{parts.path}").status_code == 200
+    directives = answer.headers["Content-Security-Policy"].split("; ")
+    assert dict(directive.split(" ", 1) for directive in directives) == NOTHING_ELSE | POLICIES[path]
 
 
-def test_the_style_sheet_needs_nothing_from_elsewhere(client: FlaskClient) -> None:
-    answer = client.get("/docs/style.css")
+@pytest.mark.parametrize("path", POLICIES)
+def test_a_page_has_no_script_and_no_style_in_its_markup(client: FlaskClient, path: str) -> None:
+    page = Page(client.get(path).text)
+    assert all(attributes.get("src") for tag, attributes in page.tags if tag == "script")
+    assert not {"style", "iframe"} & {tag for tag, _ in page.tags}
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on") or name == "style"]
+
+
+@pytest.mark.parametrize("path", POLICIES)
+def test_every_link_of_a_page_leads_somewhere(client: FlaskClient, path: str) -> None:
+    page = Page(client.get(path).text)
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    links = page.values("href", "src")
+    assert len(links) > 4
+    for link in links:
+        parts = urlsplit(link)
+        assert (parts.scheme, parts.netloc) == ("", ""), link
+        assert not link.startswith("/"), "the service may be served below a path prefix"
+        assert client.get(urljoin(path, link)).status_code == 200, link
+        assert not parts.fragment or parts.fragment in ids
+
+
+@pytest.mark.parametrize("name", ["style.css", "extension.css", "demo.css"])
+def test_a_style_sheet_loads_nothing_and_has_dark_colours(client: FlaskClient, name: str) -> None:
+    answer = client.get(f"/static/{name}")
     assert answer.content_type == "text/css; charset=utf-8"
     assert "prefers-color-scheme: dark" in answer.text
     assert "url(" not in answer.text
     assert "@import" not in answer.text
-    again = client.get("/docs/style.css", headers={"If-None-Match": answer.headers["ETag"]})
+
+
+def test_a_file_that_has_not_changed_is_not_sent_again(client: FlaskClient) -> None:
+    answer = client.get(f"/static/{BUNDLE}")
+    assert answer.headers["Cache-Control"] == "no-cache"
+    again = client.get(f"/static/{BUNDLE}", headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_every_link_inside_the_page_leads_somewhere(page: Page) -> None:
-    ids = page.values("id")
-    assert len(ids) == len(set(ids))
-    assert {link[1:] for link in page.values("href") if link.startswith("#")} <= set(ids)
+def test_swagger_ui_is_the_version_that_is_pinned(client: FlaskClient) -> None:
+    answer = client.get(f"/static/{BUNDLE}")
+    assert (answer.mimetype, answer.headers["Content-Encoding"]) == ("text/javascript", "gzip")
+    version = json.loads((ROOT / "vendor" / "package.json").read_text())["dependencies"]["swagger-ui-dist"]
+    assert f'"{version}"' in gzip.decompress(answer.data).decode()
 
 
-def test_every_operation_is_on_the_page_with_its_fields_and_codes(words: str, document: Any) -> None:
-    resolve = tables.resolver(document)
-    for address, item in document["paths"].items():
-        for method, operation in item.items():
-            assert f"{method.upper()} {address}" in words
-            assert operation["summary"] in words
-            for parameter in operation["parameters"]:
-                assert parameter["name"] in words
-            for body in (*operation["responses"].values(), operation.get("requestBody", {})):
-                for content_type, media in body.get("content", {}).items():
-                    names = [row.name for row in tables.rows(media["schema"], resolve)]
-                    assert "problem" in content_type or all(name in words for name in names)
-                    assert all(code in words for code in media.get("examples", {}))
+def test_a_page_that_does_not_exist_is_not_found(client: FlaskClient) -> None:
+    for path in ("/static/none.css", "/static/", "/docs/none"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json["code"]) == (404, "ERR_NOT_FOUND")
 
 
-def test_every_message_is_on_the_page_with_its_fields(client: FlaskClient, words: str) -> None:
-    for name, message in client.get("/asyncapi.json").json["components"]["messages"].items():
-        assert name in words
-        for field in message["payload"]["properties"]:
-            assert field in words
+def test_every_message_is_on_the_socket_page(socket_page: Page, messages: dict[str, Any]) -> None:
+    assert set(messages) <= set(socket_page.values("id"))
+    for message in messages.values():
+        assert all(field in socket_page.text for field in message["payload"]["properties"])
         [example] = message["examples"]
-        assert re.sub(r"\s+", " ", json.dumps(example["payload"], indent=2)) in words
+        assert re.sub(r"\s+", " ", pages_base.pretty(example["payload"])) in socket_page.text
 
 
-def test_the_contracts_codes_are_on_the_page(words: str) -> None:
-    for code in (
-        "ERR_NO_EXTENSION",
-        "ERR_INVALID_PROMPT",
-        "ERR_RATE_LIMIT",
-        "ERR_GENERATION_FAILED",
-        "ERR_DOWNLOAD_FAILED",
-        "ERR_TIMEOUT",
-    ):
-        assert code in words
+def test_fields_inside_others_are_on_the_socket_page(socket_page: Page) -> None:
+    for field in ("upload.maxBytes", "metadata.capabilities", "status.available"):
+        assert field in socket_page.text
 
 
-def test_the_examples_send_what_the_service_understands(client: FlaskClient, document: Any) -> None:
-    groups = reference.endpoints(document, "http://localhost").values()
-    for endpoint in (endpoint for group in groups for endpoint in group):
-        curl, *arguments = shlex.split(endpoint.curl.replace("\\\n", ""))
-        [url] = [each for each in arguments if each.startswith("http://localhost")]
-        headers = dict([arguments[n + 1].split(": ") for n, each in enumerate(arguments) if each == "-H"])
-        body = arguments[arguments.index("-d") + 1] if "-d" in arguments else b"bytes" if endpoint.takes else None
-        answer = client.open(url.removeprefix("http://localhost"), method=endpoint.method, headers=headers, data=body)
-        assert curl == "curl"
-        assert answer.status_code in {200, 401, 403, 404}, endpoint.curl
-        assert answer.status_code == 200 or answer.json["code"] in {code for _, code, _ in endpoint.problems}
+def test_every_close_code_is_on_the_socket_page(socket_page: Page) -> None:
+    for code, meaning in asyncapi.CLOSE_CODES.items():
+        assert f"{code}{meaning.replace('`', '')}" in socket_page.text
 
 
-def test_the_examples_go_to_where_the_reader_reached_the_page(client: FlaskClient) -> None:
-    text = client.get("/docs", base_url="https://img:8443").text
-    assert "https://img:8443/api/images/generate" in text
+def test_the_socket_page_names_the_address_that_the_reader_used(client: FlaskClient) -> None:
+    assert "wss://img:8443/ws" in client.get("/docs/socket", base_url="https://img:8443").text
 
 
-def test_a_host_that_nobody_has_cannot_write_into_the_page(client: FlaskClient) -> None:
-    assert "<b>" not in client.get("/docs", headers={"Host": 'x"><b>y</b>'}).text
+@pytest.mark.parametrize("path", POLICIES)
+def test_a_host_header_cannot_write_into_a_page(client: FlaskClient, path: str) -> None:
+    assert "<b>" not in client.get(path, headers={"Host": 'x"><b>y</b>'}).text
 
 
-@pytest.mark.parametrize(
-    ("text", "html"),
-    [
-        ("a `b` <c>", "<p>a <code>b</code> &lt;c&gt;</p>"),
-        ("a\n\nb", "<p>a</p>\n<p>b</p>"),
-        ("- a\n- `b<`", "<ul><li>a</li><li><code>b&lt;</code></li></ul>"),
-    ],
-)
-def test_prose_is_escaped_and_marked_up(text: str, html: str) -> None:
-    assert prose(text) == Markup(html)
-
-
-@pytest.mark.parametrize(
-    ("schema", "kind", "bounds"),
-    [
-        ({"type": "integer", "minimum": 16, "maximum": 8192}, "integer", ["16 to 8,192"]),
-        ({"type": ["string", "null"], "maxLength": 200}, "string or null", ["at most 200 characters"]),
-        ({"type": "string", "minLength": 1, "maxLength": 8000}, "string", ["1 to 8,000 characters"]),
-        (
-            {"type": "array", "items": {"type": "string", "maxLength": 5}},
-            "list of string",
-            ["each: at most 5 characters"],
-        ),
-        ({"enum": ["a", "b"]}, '"a" | "b"', []),
-        ({"const": "a"}, '"a"', []),
-        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "string or null", []),
-        ({"$ref": "#/x"}, "UUID", []),
-        ({}, "any", []),
-        ({"type": "string", "pattern": "^a$"}, "string", ["`^a$`"]),
-        ({"type": "string", "pattern": r"^[^\x00]*$"}, "string", []),
-        ({"type": "number", "minimum": 0, "maximum": 60}, "number", ["0 to 60"]),
-        ({"type": "integer", "minimum": 1}, "integer", ["at least 1"]),
-    ],
-)
-def test_a_schema_is_told_in_few_words(schema: dict[str, Any], kind: str, bounds: list[str]) -> None:
-    resolve = tables.resolver({"x": {"type": "string", "format": "uuid"}})
-    assert tables.kind(schema, resolve) == kind
-    assert list(tables.bounds(schema, resolve)) == bounds
-
-
-def test_fields_inside_of_others_are_told_behind_them() -> None:
-    inner = {"type": "object", "properties": {"b": {"type": "integer", "default": 3}}, "required": ["b"]}
-    schema = {"properties": {"a": inner, "c": {"type": "array", "items": inner}}}
-    rows = list(tables.rows(schema, tables.resolver({})))
-    assert [(row.name, row.required, row.default) for row in rows] == [
-        ("a", False, None),
-        ("a.b", True, "3"),
-        ("c", False, None),
-        ("c[].b", True, "3"),
-    ]
+def test_text_is_escaped_and_code_marked_up() -> None:
+    assert pages_base.inline("a `b<` <c>") == "a <code>b&lt;</code> &lt;c&gt;"
+    assert pages_base.breakable("a.b_<") == "a.<wbr>b_<wbr>&lt;"

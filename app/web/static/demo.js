@@ -1,6 +1,6 @@
 /**
- * The demonstration studio: takes an order, works on it in steps, shows a picture; or shows, by `?state=`, what keeps a
- * real studio from it. `?show=` says how the picture appears, `?pace=` how many ms a step takes.
+ * The demo studio: takes an order, works on it in steps and shows a picture. `?state=` shows what can keep a
+ * real studio from it, `?show=` selects how the picture appears, `?pace=` how many ms a step takes.
  */
 
 const query = new URLSearchParams(location.search);
@@ -21,6 +21,7 @@ const form = /** @type {HTMLFormElement} */ (element("order"));
 const make = /** @type {HTMLButtonElement} */ (element("make"));
 const canvas = /** @type {HTMLCanvasElement} */ (element("canvas"));
 let address = "";
+let working = false;
 
 if (state === "logged-out") shut("login");
 else if (state === "captcha") shut("captcha");
@@ -28,9 +29,19 @@ else form.addEventListener("submit", onSubmit);
 form.addEventListener("input", ready);
 ready();
 
-/** Like many a page, this one reads its fields when it hears of input; what is written past that is not seen. */
+/** Like many pages, this one reads its fields on input events only; values set without one are not noticed. */
 function ready() {
   make.disabled = !form.checkValidity();
+}
+
+/**
+ * Not by disabling the button, which would take the focus from it.
+ *
+ * @param {boolean} now
+ */
+function setWorking(now) {
+  working = now;
+  make.setAttribute("aria-disabled", String(now));
 }
 
 /** @param {string} gate */
@@ -42,13 +53,14 @@ function shut(gate) {
 /** @param {SubmitEvent} event */
 async function onSubmit(event) {
   event.preventDefault();
+  if (working) return;
   const order = new FormData(form);
-  make.disabled = true;
+  setWorking(true);
   only("working");
   await work();
   if (state in NOTICES) notice(NOTICES[/** @type {keyof typeof NOTICES} */ (state)]);
   else await present(paint(order), String(order.get("prompt")));
-  ready();
+  setWorking(false);
 }
 
 async function work() {
@@ -75,7 +87,7 @@ function only(id) {
 }
 
 /**
- * A sky of many suns, whose places follow from the prompt.
+ * A sky of many suns, whose positions follow from the prompt.
  *
  * @param {FormData} order
  * @returns {HTMLCanvasElement}
