@@ -1,4 +1,4 @@
-"""What is answered where no request reached the application: a problem like every other, with the same headers."""
+"""The response to what gunicorn cannot read as an HTTP request: a problem and headers like those of every other refusal."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ from http import HTTPStatus
 from gunicorn.http import errors
 
 from app.adapters import clock
-from app.web.browsers import HEADERS, HSTS
+from app.web.default_headers import HEADERS, HSTS
 
-# The status and a sentence by what gunicorn found; what it read is not repeated, for it may be a secret.
-_ERRORS: tuple[tuple[type[Exception], HTTPStatus, str], ...] = (
-    (errors.InvalidResponseHeader, HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake."),
-    (errors.InvalidResponseHeaderName, HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake."),
-    (errors.ConfigurationProblem, HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake."),
-    (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG, "The request's first line is too long."),
-    (errors.LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too many, or too long."),
-    (errors.UnsupportedTransferCoding, HTTPStatus.NOT_IMPLEMENTED, "That Transfer-Encoding is not understood here."),
-    (errors.ExpectationFailed, HTTPStatus.EXPECTATION_FAILED, "That Expect is not understood here."),
-    (errors.ParseException, HTTPStatus.BAD_REQUEST, "What came is no request of HTTP that can be read."),
-    (Exception, HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake."),
+_SERVER_ERROR = (HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed to answer.")
+# Status and sentence by gunicorn's error. What was received is not repeated: it may contain a secret.
+_ERRORS: tuple[tuple[type[Exception], tuple[HTTPStatus, str]], ...] = (
+    (errors.InvalidResponseHeader, _SERVER_ERROR),
+    (errors.InvalidResponseHeaderName, _SERVER_ERROR),
+    (errors.ConfigurationProblem, _SERVER_ERROR),
+    (errors.LimitRequestLine, (HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is too long.")),
+    (errors.LimitRequestHeaders, (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too many or too long.")),
+    (errors.UnsupportedTransferCoding, (HTTPStatus.NOT_IMPLEMENTED, "This Transfer-Encoding is not supported.")),
+    (errors.ExpectationFailed, (HTTPStatus.EXPECTATION_FAILED, "This Expect header is not supported.")),
+    (errors.ParseException, (HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.")),
+    (Exception, _SERVER_ERROR),
 )
 _CODES = {HTTPStatus.BAD_REQUEST: "ERR_INVALID_REQUEST", HTTPStatus.INTERNAL_SERVER_ERROR: "ERR_INTERNAL"}
 
 
-def answer(error: BaseException, correlation_id: str, *, secure: bool) -> tuple[HTTPStatus, bytes] | None:
-    """The whole answer to what led to this error; None where nobody would understand one."""
+def response_to(error: BaseException, correlation_id: str, *, secure: bool) -> tuple[HTTPStatus, bytes] | None:
+    """The status and the whole response; None if the client could not read one, or the process is ending."""
     if isinstance(error, ssl.SSLError):
         return None
-    found = next(((status, said) for kind, status, said in _ERRORS if isinstance(error, kind)), None)
-    return None if found is None else (found[0], _written(*found, correlation_id, secure=secure))
+    found = next((response for kind, response in _ERRORS if isinstance(error, kind)), None)
+    return None if found is None else (found[0], _response(*found, correlation_id, secure=secure))
 
 
-def _written(status: HTTPStatus, detail: str, correlation_id: str, *, secure: bool) -> bytes:
+def _response(status: HTTPStatus, detail: str, correlation_id: str, *, secure: bool) -> bytes:
     body = _problem(status, detail, correlation_id)
     headers = {
         "Connection": "close",
@@ -42,15 +43,15 @@ def _written(status: HTTPStatus, detail: str, correlation_id: str, *, secure: bo
         "Content-Length": str(len(body)),
         "X-Correlation-Id": correlation_id,
         **HEADERS,
-        **(dict([HSTS]) if secure else {}),
+        **(HSTS if secure else {}),
     }
     head = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*head, "", ""]).encode("ascii") + body
 
 
 def _problem(status: HTTPStatus, detail: str, correlation_id: str) -> bytes:
-    """As app/web/errors.py has them, which needs an application."""
-    said = {
+    """The same fields as in app/web/errors.py, which needs Flask."""
+    fields = {
         "type": "about:blank",
         "title": status.phrase,
         "status": status.value,
@@ -60,4 +61,4 @@ def _problem(status: HTTPStatus, detail: str, correlation_id: str) -> bytes:
         "correlationId": correlation_id,
         "timestamp": clock.now(),
     }
-    return json.dumps(said).encode("ascii")
+    return json.dumps(fields).encode("ascii")

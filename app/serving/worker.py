@@ -1,7 +1,7 @@
-"""gunicorn's gevent worker, with less patience for slow bodies, and our words where it answers by itself.
+"""gunicorn's gevent worker with two additions: bodies that must arrive at a pace, and problems (RFC 9457) as its own errors.
 
-A head has `keepalive` seconds (gunicorn.conf.py), however it drips: gunicorn's own worker sees to that. It must not import
-the application: that is for after the standard library has been made co-operative.
+It must not import the application: gunicorn makes the standard library cooperative first. The time for a request's head is
+gunicorn's own `keepalive` (gunicorn.conf.py).
 """
 
 from __future__ import annotations
@@ -15,38 +15,34 @@ import gevent
 from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
-from app.serving.answers import AnswerSocket
 from app.serving.bodies import PacedBody
-from app.serving.protocol_errors import answer
+from app.serving.protocol_errors import response_to
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
-    """What gunicorn.conf.py names as its worker."""
+    """The `worker_class` of gunicorn.conf.py."""
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
-        """As gunicorn does, with a body that has to come at a pace."""
+        """Handle one request, with a body that must arrive at a pace."""
         body = req.body
         req.body = PacedBody(body, req.force_close)
-        answering = AnswerSocket(sock)
         try:
-            try:
-                super().handle_request(listener_name, req, answering, addr)
-            finally:
-                answering.end()
-            gevent.sleep(0)  # a client whose next request is there already would go on for ever before others
+            super().handle_request(listener_name, req, sock, addr)
         finally:
-            req.body = body  # gunicorn itself passes over what the application left of it, within the time of a head
+            req.body = body  # gunicorn skips what the application left of it, within the time of the next head
+        # A pipelining client's next request can be read without waiting: without this, other clients would starve.
+        gevent.sleep(0)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what the application never saw, or could not answer any more, and say so in the log."""
+        """Respond to what never reached the application, or made it fail, and log it."""
         correlation_id = str(uuid.uuid4())
-        said = answer(exc, correlation_id, secure=self.cfg.is_ssl)
-        if said is None:
+        response = response_to(exc, correlation_id, secure=self.cfg.is_ssl)
+        if response is None:
             return
-        status, text = said
+        status, content = response
         if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-            self.log.error("A request met a mistake of ours (%s)", correlation_id, exc_info=exc)
+            self.log.error("A request failed with an unexpected error (%s)", correlation_id, exc_info=exc)
         else:
             self.log.warning("Invalid request from ip=%s (%s)", (addr or ("",))[0], correlation_id)
         with contextlib.suppress(Exception):
-            util.write_nonblock(client, text)
+            util.write_nonblock(client, content)

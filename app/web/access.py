@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from typing import TYPE_CHECKING
 
 from flask import Flask, g, request
 
@@ -13,9 +12,6 @@ from app.domain.errors import Unauthorized
 from app.services.auth_throttle import AuthThrottle
 from app.services.credential_status import CredentialStatus
 from app.web.api import Api
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 # Beside the operations: pages, and the extension, which holds no secret. Whatever else is served needs a caller that is
 # let in. Flask's own endpoint for the pages' static files is public too.
@@ -43,7 +39,7 @@ def install(app: Flask, api: Api, services: Services, throttle: AuthThrottle) ->
         need = _need(api.needs, unguarded)
         if need is Need.NOTHING:
             return
-        g.caller, g.proof = admitted(throttle, need, g.caller.address, request.environ)
+        g.caller, g.proof = _admitted(throttle, need, g.caller.address)
         g.credential = CredentialStatus(services.access, g.proof)
 
 
@@ -55,10 +51,12 @@ def _need(needs: Mapping[str, Need], unguarded: Set[str]) -> Need:
     return needs.get(endpoint, Need.CALLER)
 
 
-def admitted(throttle: AuthThrottle, need: Need, address: str, environ: WSGIEnvironment) -> tuple[Caller, Proof | None]:
-    """Who asks from this address, and what was shown and found good. Raises Unauthorized, TooManyFailures, Unavailable, and
-    MissingScope or Forbidden where that is not enough."""
-    bearer = bearer_of(environ.get("HTTP_AUTHORIZATION", ""))
+def _admitted(throttle: AuthThrottle, need: Need, address: str) -> tuple[Caller, Proof | None]:
+    """The caller at this address, and the proof of its credential if it sent one.
+
+    Raises Unauthorized, TooManyFailures, Unavailable; MissingScope or Forbidden if the credential does not suffice.
+    """
+    bearer = bearer_of(request.headers.get("Authorization", ""))
     if bearer is None and (throttle.access.required or need is Need.PROOF):
         raise Unauthorized
     proof = None if bearer is None else throttle.authenticate(address, bearer)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
-from werkzeug.wsgi import LimitedStream
 
 from app.domain import json_text
 from app.domain.errors import InvalidJson, InvalidPrompt, InvalidRequest, UnsupportedMediaType
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 Model = TypeVar("Model", bound=BaseModel)
 JSON = "application/json"
@@ -24,17 +20,7 @@ def json_body(model: type[Model]) -> Model:
     """The request's body as `model`. Raises UnsupportedMediaType, InvalidJson, InvalidRequest, InvalidPrompt."""
     if not request.is_json:
         raise UnsupportedMediaType("The body must be JSON: send it with Content-Type: application/json.")
-    return fitting(model, request.get_data(cache=False))
-
-
-def fitting(model: type[Model], data: bytes) -> Model:
-    """A body of JSON as `model`. Raises InvalidJson, InvalidRequest, InvalidPrompt."""
-    return _fit(model, _decoded(data), "The body")
-
-
-def read(environ: WSGIEnvironment, length: int) -> bytes:
-    """A body of so many bytes; less where no more comes. Raises BodyTooSlow, and ClientDisconnected where its sender is gone."""
-    return LimitedStream(environ["wsgi.input"], length, is_max=True).readall()
+    return _fit(model, _decoded(request.get_data(cache=False)), "The body")
 
 
 def query(model: type[Model]) -> Model:

@@ -1,7 +1,7 @@
 """Which pages may read our answers (Fetch Standard, section 3.2): those of ALLOWED_ORIGINS, each named back exactly.
 
 No cookies are used, so none are allowed along; `*` is never said. That answers depend on `Origin` is said of all of them
-(`web/browsers.py`). Sockets are not covered by CORS: `hub/routes.py` checks where they come from before it takes one.
+(`web/default_headers.py`). Sockets are not covered by CORS: `hub/routes.py` checks where they come from before it takes one.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
-"""The name that a client calls us by ends up in addresses, so it must be a name, and where only this machine can reach
-us it must be one of this machine: a page elsewhere can have its own name point here (DNS rebinding), and would then
-count as one of our own."""
+"""Which names in the Host header are accepted.
+
+The name ends up in addresses that we answer with, so it must be a host name. If only this machine can reach the service,
+it must be a name of this machine: a web page can point a name of its own at 127.0.0.1 (DNS rebinding), and its scripts
+would then count as ours.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from flask import Flask, request
@@ -18,7 +20,6 @@ from app.network_settings import is_loopback
 _HOST = re.compile(
     r"(?P<name>[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 )
-NAMES = 256  # a service has a few; strangers may send any
 
 
 class UnknownHost(Refusal):
@@ -28,41 +29,29 @@ class UnknownHost(Refusal):
     status = 421
 
 
-class Hosts:
-    """The names that this service goes by."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._public = (urlsplit(settings.public_url or "").hostname or "").lower()
-        self._near = is_loopback(settings.host) and not settings.trusted_proxies
-
-    def check(self, header: str) -> None:
-        """Raises InvalidRequest, UnknownHost where a Host header is no name of ours (RFC 9112, section 3.2)."""
-        name = host_name(header)
-        if name is None:
-            raise InvalidRequest("The Host header is not the name of a host.")
-        if self._near and name != self._public and not is_near(name):
-            raise UnknownHost
-
-
-def install(app: Flask, hosts: Hosts) -> None:
-    """Refuse every request that calls us by what is no name of ours."""
+def install(app: Flask, settings: Settings) -> None:
+    """Refuse every request whose Host header is not a name of this service (RFC 9112, section 3.2)."""
+    public = urlsplit(settings.public_url or "").hostname
+    local_only = is_loopback(settings.host) and not settings.trusted_proxies
 
     @app.before_request
     def _check_host() -> None:
-        header = request.environ.get("HTTP_HOST")
-        hosts.check(request.host if header is None else header)
+        header = request.headers.get("Host")  # an empty one is refused, where `request.host` would fall back
+        name = host_name(request.host if header is None else header)
+        if name is None:
+            raise InvalidRequest("The Host header is not a valid host name.")
+        if local_only and name != public and not is_local(name):
+            raise UnknownHost
 
 
-@lru_cache(NAMES)
 def host_name(header: str) -> str | None:
-    """The name in a Host header, in lower case and without the port; None where it is none."""
+    """The name in a Host header, in lower case and without the port; None if it is not a host name."""
     found = _HOST.fullmatch(header)
     return None if found is None else found["name"].lower().strip("[]").removesuffix(".")
 
 
-@lru_cache(NAMES)
-def is_near(name: str) -> bool:
-    """True for names that nobody else can have point here: addresses, localhost, names without a dot."""
+def is_local(name: str) -> bool:
+    """True for names that no stranger can point at this machine: addresses, localhost, names without a dot."""
     if "." not in name or name.endswith(".localhost"):
         return True
     try:

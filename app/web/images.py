@@ -9,11 +9,11 @@ from app.container import Services
 from app.domain.access import Need
 from app.domain.errors import AlreadyFinished, Forbidden, NotFound, QuotaExceeded, RateLimited
 from app.domain.ids import is_request_id
+from app.domain.orders import DEFAULT_USER, Order
 from app.web import limits, presenters, streams
 from app.web.api import Answer, Api
 from app.web.request_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
 from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
-from app.web.submissions import PATH, accept
 
 TAG = "Images"
 ONE = "/api/images/<id:request_id>"
@@ -30,7 +30,7 @@ def operations(api: Api, services: Services) -> None:
 
     @api.operation(
         "POST",
-        PATH,
+        "/api/images/generate",
         tag=TAG,
         summary="Submit a request",
         body=GenerateRequest,
@@ -41,7 +41,10 @@ def operations(api: Api, services: Services) -> None:
     def generate_image(body: GenerateRequest) -> Accepted:
         """Accept a request for pictures. Once this is answered the request is in the database and is not lost any more;
         follow it by its `requestId`. Each request that is valid costs one token of the rate limit."""
-        return accept(body, g.caller, services.submission, limits.of_this_application(), request.environ)
+        user_id = g.caller.speaks_for(body.user_id if "user_id" in body.model_fields_set else None) or DEFAULT_USER
+        limits.of_this_application().charge(g.caller, user_id)
+        order = Order(body.prompt, body.model, user_id, body.parameters, body.deadline_ms)
+        return presenters.accepted(services.submission.submit(order, g.correlation_id))
 
     @api.operation(
         "GET",

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import redis
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g
 from flask_limiter import Limiter
 from limits import RateLimitItem, parse
 from limits.storage import RedisStorage, Storage
@@ -30,13 +30,9 @@ from app.domain.errors import RateLimited
 from app.domain.networks import network
 from app.limits import Limits
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
 STRATEGY = "token-bucket"
 EXTENSION = "rate_limits"
 EVERYBODY = "everybody"
-CHARGED = "imagefleet.charged"  # a request's Charge, in its environ
 LIMIT, REMAINING, RESET = HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 _PATIENCE = {
@@ -134,12 +130,12 @@ class RateLimits:
         self._limiter.init_app(app)
         self._item = parse(_as_text(settings.limits))
 
-    def charge(self, environ: WSGIEnvironment, caller: Caller, claimed_user: str) -> None:
-        """One submission more, by the request of `environ`. Raises RateLimited, with the time to come back."""
+    def charge(self, caller: Caller, claimed_user: str) -> None:
+        """Count the submission that is being answered. Raises RateLimited, with the time to come back."""
         charge = Charge(self._counted.by(caller, claimed_user))
         if not charge.counted:
             return
-        environ[CHARGED] = charge
+        g.charge = charge
         _charged.set(charge)
         # The strategy is asked itself: a view's decorator would work out anew which limits there are, at every request.
         if not self._limiter.limiter.hit(self._item):
@@ -159,9 +155,9 @@ def of_this_application() -> RateLimits:
     return cast(RateLimits, current_app.extensions[EXTENSION])
 
 
-def headers_of(environ: WSGIEnvironment) -> list[tuple[str, str]]:
-    """How many are left to whoever sent the request; nothing where nothing was counted."""
-    charge: Charge | None = environ.get(CHARGED)
+def _headers() -> list[tuple[str, str]]:
+    """How many submissions the caller has left; empty if nothing was counted."""
+    charge: Charge | None = g.get("charge")
     if charge is None or charge.taken is None:
         return []
     kind, debt_us = charge.narrowest()
@@ -198,7 +194,7 @@ def _unless_none(whose: str, tokens: int, window_ms: int, most: int) -> Kind | N
 
 def _tell(response: Response) -> Response:
     if response.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
-        for name, value in headers_of(request.environ):
+        for name, value in _headers():
             response.headers[name] = value
     return response
 

@@ -10,9 +10,14 @@ from app.db.jobs import Job
 from app.domain.clock import wire_time
 from app.services.generation import IMAGES_PATH
 from app.services.lookup import Glance, View
-from app.web.schemas import PictureMetadata, QueuePlace, RequestResult, RequestStatus, StoredPicture
+from app.web.schemas import Accepted, PictureMetadata, QueuePlace, RequestResult, RequestStatus, StoredPicture
 
 time = wire_time
+
+
+def accepted(job: Job) -> Accepted:
+    """A request that was just stored."""
+    return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=time(job.created_at))
 
 
 def status(view: Glance | View) -> RequestStatus:

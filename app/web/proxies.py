@@ -1,19 +1,19 @@
-"""What proxies say of those they speak for (X-Forwarded-*): believed of TRUSTED_PROXIES, and of nobody else."""
+"""X-Forwarded-* headers: honoured if they come from TRUSTED_PROXIES, removed otherwise."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.network_settings import IPNetwork
 from app.web.hosts import host_name
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-FORWARDED = "imagefleet.forwarded"
+FORWARDED = "imagefleet.forwarded"  # True in an environ whose scheme or host a trusted proxy has set
 CLAIMS = ("FOR", "PROTO", "HOST", "PREFIX", "PORT", "SERVER", "SSL", "SCHEME")
 LONGEST_CHAIN = 32
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
@@ -21,47 +21,55 @@ _PORT = re.compile(r":[0-9]{1,5}$")
 
 
 class TrustedProxies:
-    """From a trusted peer the address, scheme, host and prefix are those it names; whatever else claims to have been
-    forwarded is taken away, so that nothing behind can believe it."""
+    """WSGI middleware. Behind a trusted proxy, the application sees the address, scheme, host and prefix that it names.
 
-    def __init__(self, networks: Sequence[IPNetwork]) -> None:
+    werkzeug's ProxyFix trusts a number of hops; this one trusts networks, so that a request which did not pass through a
+    proxy cannot claim anything.
+    """
+
+    def __init__(self, application: WSGIApplication, networks: Sequence[IPNetwork]) -> None:
+        self.application = application
         self.networks = networks
 
-    def follow(self, environ: WSGIEnvironment) -> None:
-        """Change `environ` to what is to be believed of it."""
-        said = _take(environ)
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve the request with what is known about it."""
+        claims = _remove_claims(environ)
         environ[FORWARDED] = False
-        if self.networks and self._trusts(environ.get("REMOTE_ADDR", "")):
-            self._believe(environ, said)
+        if self._trusts(environ.get("REMOTE_ADDR", "")):
+            self._apply(environ, claims)
+        return self.application(environ, start_response)
 
     def _trusts(self, address: str) -> bool:
+        if not self.networks:
+            return False
         try:
             parsed = _unmapped(address)
         except ValueError:
             return False
         return any(parsed in network for network in self.networks)
 
-    def _believe(self, environ: WSGIEnvironment, said: dict[str, str]) -> None:
-        environ["REMOTE_ADDR"], hops = self._client(environ["REMOTE_ADDR"], _items(said["FOR"]))
-        if (scheme := _of_hop(said["PROTO"], hops).lower()) in {"http", "https"}:
+    def _apply(self, environ: WSGIEnvironment, claims: dict[str, str]) -> None:
+        environ["REMOTE_ADDR"], hops = self._client(environ["REMOTE_ADDR"], _items(claims["FOR"]))
+        if (scheme := _of_hop(claims["PROTO"], hops).lower()) in {"http", "https"}:
             environ["wsgi.url_scheme"] = scheme
             environ[FORWARDED] = True
-        host = _of_hop(said["HOST"], hops)
+        host = _of_hop(claims["HOST"], hops)
         if host and host_name(host) is not None:
             environ["HTTP_HOST"] = host
             environ[FORWARDED] = True
-        prefix = _of_hop(said["PREFIX"], hops).rstrip("/")
+        prefix = _of_hop(claims["PREFIX"], hops).rstrip("/")
         if _PREFIX.fullmatch(prefix):
             environ["SCRIPT_NAME"] = prefix
 
     def _client(self, peer: str, chain: list[str]) -> tuple[str, int]:
-        """The nearest address that is no proxy of ours, and how many proxies stand before us.
+        """The nearest address that is not one of our proxies, and how many proxies stand before us.
 
-        Each proxy appends whom it heard from, so the list is read from the right, as long as its teller is trusted.
+        Each proxy appends the address of its peer, so the list is read from the right, for as long as the proxy that
+        wrote the entry is trusted.
         """
         client, hops = peer, 1
-        for told in reversed(chain[-LONGEST_CHAIN:]):
-            address = _address(told)
+        for entry in reversed(chain[-LONGEST_CHAIN:]):
+            address = _address(entry)
             if address is None:
                 break
             client = address
@@ -71,7 +79,7 @@ class TrustedProxies:
         return client, hops
 
 
-def _take(environ: WSGIEnvironment) -> dict[str, str]:
+def _remove_claims(environ: WSGIEnvironment) -> dict[str, str]:
     environ.pop("HTTP_FORWARDED", None)
     environ.pop("HTTP_X_REAL_IP", None)
     return {claim: str(environ.pop(f"HTTP_X_FORWARDED_{claim}", "")) for claim in CLAIMS}
@@ -82,18 +90,18 @@ def _items(header: str) -> list[str]:
 
 
 def _of_hop(header: str, hops: int) -> str:
-    """Of values that proxies appended, the one of the outermost trusted proxy; most replace what they are given."""
+    """Of the values that proxies appended, that of the outermost trusted proxy; most proxies replace the header instead."""
     items = _items(header)
     return items[-min(hops, len(items))] if items else ""
 
 
-def _address(told: str) -> str | None:
-    """An address as proxies write it, some with a port; None for what is none, such as `unknown`."""
-    bare = told
-    if told.startswith("["):
-        bare = _PORT.sub("", told).strip("[]")
-    elif told.count(":") == 1:
-        bare = _PORT.sub("", told)
+def _address(entry: str) -> str | None:
+    """An entry of X-Forwarded-For without its port; None if it is not an address, such as `unknown`."""
+    bare = entry
+    if entry.startswith("["):
+        bare = _PORT.sub("", entry).strip("[]")
+    elif entry.count(":") == 1:
+        bare = _PORT.sub("", entry)
     try:
         return str(_unmapped(bare))
     except ValueError:
@@ -101,6 +109,6 @@ def _address(told: str) -> str | None:
 
 
 def _unmapped(text: str) -> Any:
-    """The address; of an IPv4 address that came over an IPv6 socket, the IPv4 address. Raises ValueError."""
+    """The address; the IPv4 address inside an IPv4-mapped IPv6 one. Raises ValueError."""
     address = ipaddress.ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from app.web.browsers import HEADERS
+from app.web.default_headers import HEADERS
 from app.web.schemas import Problem
 from tests.support.raw import answer_to, get
 from tests.support.service import Service

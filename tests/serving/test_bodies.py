@@ -7,7 +7,7 @@ import pytest
 from gunicorn.http.errors import InvalidChunkSize
 
 from app.domain.errors import BodyTooSlow, InvalidRequest
-from app.serving.bodies import LEAST_BYTES_PER_S, PIECE_BYTES, PacedBody
+from app.serving.bodies import CHUNK_BYTES, LEAST_BYTES_PER_S, PacedBody
 
 PATIENCE_S = 0.2
 
@@ -32,21 +32,21 @@ class Dripping:
 
 
 def paced(source: Dripping) -> tuple[PacedBody, list[str]]:
-    given_up: list[str] = []
-    return PacedBody(source, lambda: given_up.append("given up"), PATIENCE_S), given_up
+    closed: list[str] = []
+    return PacedBody(source, lambda: closed.append("closed"), PATIENCE_S), closed
 
 
 def test_what_comes_at_once_is_read_whole() -> None:
-    body, given_up = paced(Dripping(0, b"a" * PIECE_BYTES, b"b"))
-    assert body.read() == b"a" * PIECE_BYTES + b"b"
-    assert given_up == []
+    body, closed = paced(Dripping(0, b"a" * CHUNK_BYTES, b"b"))
+    assert body.read() == b"a" * CHUNK_BYTES + b"b"
+    assert closed == []
 
 
 def test_whoever_drips_is_refused_although_there_is_never_a_long_pause() -> None:
-    body, given_up = paced(Dripping(PATIENCE_S / 5, *[b"x"] * 1000))
+    body, closed = paced(Dripping(PATIENCE_S / 5, *[b"x"] * 1000))
     with pytest.raises(BodyTooSlow):
         body.read()
-    assert given_up == ["given up"]
+    assert closed == ["closed"]
 
 
 def test_whoever_stops_is_refused_in_the_midst_of_a_read() -> None:
@@ -58,9 +58,9 @@ def test_whoever_stops_is_refused_in_the_midst_of_a_read() -> None:
 
 def test_what_has_come_earns_time() -> None:
     pause_s = PATIENCE_S / 2
-    assert pause_s < PIECE_BYTES / LEAST_BYTES_PER_S
-    body, _ = paced(Dripping(pause_s, *[b"x" * PIECE_BYTES] * 6))
-    assert [len(body.read(PIECE_BYTES)) for _ in range(7)] == [PIECE_BYTES] * 6 + [0]
+    assert pause_s < CHUNK_BYTES / LEAST_BYTES_PER_S
+    body, _ = paced(Dripping(pause_s, *[b"x" * CHUNK_BYTES] * 6))
+    assert [len(body.read(CHUNK_BYTES)) for _ in range(7)] == [CHUNK_BYTES] * 6 + [0]
 
 
 def test_time_that_passes_between_two_reads_is_not_the_senders() -> None:
@@ -73,12 +73,12 @@ def test_time_that_passes_between_two_reads_is_not_the_senders() -> None:
 def test_never_much_is_asked_for_at_a_time() -> None:
     source = Dripping(0, b"x")
     paced(source)[0].read(10_000_000)
-    assert max(source.asked) == PIECE_BYTES
+    assert max(source.asked) == CHUNK_BYTES
 
 
 def test_chunks_that_cannot_be_read_are_the_senders_mistake() -> None:
-    body, given_up = paced(Dripping(0, b"x", InvalidChunkSize(b"canary")))
+    body, closed = paced(Dripping(0, b"x", InvalidChunkSize(b"canary")))
     with pytest.raises(InvalidRequest, match="chunks") as refused:
         body.read()
     assert "canary" not in str(refused.value)
-    assert given_up == ["given up"]
+    assert closed == ["closed"]

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from app import container, network_settings
 from app.factory import create_app
-from app.web.browsers import HEADERS
+from app.web.default_headers import HEADERS
 from tests.support.fakes import Bench
 
 EXTENSION = "chrome-extension://" + "abcdefghijklmnop" * 2

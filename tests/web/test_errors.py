@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -46,8 +47,32 @@ def test_a_mistake_of_ours_is_a_problem_without_a_traceback(
     monkeypatch.setattr(type(services.submission), "submit", broken)
     answer = client.post("/api/images/generate", json={"prompt": "a"})
     assert (answer.status_code, answer.json["code"]) == (500, "ERR_INTERNAL")
+    assert "X-RateLimit-Limit" not in answer.headers
     assert "secret" not in answer.text
     assert "Traceback" not in answer.text
+
+
+def test_an_unexpected_error_is_logged_under_the_correlation_id_of_its_response(
+    client: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(type(services.lookup), "picture", lambda *_: 1 / 0)
+    answer = client.get("/generated-images/550e8400-e29b-41d4-a716-446655440000_1.png")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (broken,) = [line for line in lines if line["action"] == "http.broken"]
+    assert broken["correlation_id"] == answer.json["correlationId"] == answer.headers["X-Correlation-Id"]
+
+
+def test_every_request_has_its_line_in_the_log(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
+    client.put("/health?secret=1", headers={"X-Correlation-Id": "correlation-of-ours"})
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert isinstance(line.pop("ms"), int)
+    assert {name: line[name] for name in ("action", "method", "path", "status", "correlation_id")} == {
+        "action": "http",
+        "method": "PUT",
+        "path": "/health",
+        "status": 405,
+        "correlation_id": "correlation-of-ours",
+    }
 
 
 def test_a_database_that_is_away_is_a_problem_that_says_when_to_come_back(

@@ -20,7 +20,7 @@ def seen(peer: str, **claims: str) -> dict[str, Any]:
     """What the application behind gets to see."""
     environ: dict[str, Any] = {"REMOTE_ADDR": peer, "wsgi.url_scheme": "http", "HTTP_HOST": "inside", "SCRIPT_NAME": ""}
     environ.update({f"HTTP_X_FORWARDED_{name.upper()}": value for name, value in claims.items()})
-    TrustedProxies(TRUSTED).follow(environ)
+    TrustedProxies(lambda _environ, _start_response: [], TRUSTED)(environ, lambda *_: lambda _body: None)
     return environ
 
 

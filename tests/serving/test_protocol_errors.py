@@ -1,4 +1,4 @@
-"""What is answered where no application is asked has the form of every other refusal."""
+"""A request that never reaches the application is refused in the same form as every other."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import ssl
 import pytest
 from gunicorn.http import errors
 
-from app.serving.protocol_errors import answer
-from app.web.browsers import HEADERS
+from app.serving.protocol_errors import response_to
+from app.web.default_headers import HEADERS
 from app.web.schemas import Problem
 
 CORRELATION_ID = "660e8400-e29b-41d4-a716-446655440001"
@@ -30,13 +30,13 @@ REFUSED = [
 @pytest.mark.parametrize(("error", "status", "code"), REFUSED, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("secure", [False, True])
 def test_it_is_a_problem_with_every_header(error: Exception, status: int, code: str, secure: bool) -> None:
-    said = answer(error, CORRELATION_ID, secure=secure)
-    assert said is not None
-    head, _, body = said[1].decode("ascii").partition("\r\n\r\n")
+    response = response_to(error, CORRELATION_ID, secure=secure)
+    assert response is not None
+    head, _, body = response[1].decode("ascii").partition("\r\n\r\n")
     line, *rest = head.split("\r\n")
     headers = dict(each.split(": ", 1) for each in rest)
     assert line.startswith(f"HTTP/1.1 {status} ")
-    assert said[0] == status
+    assert response[0] == status
     assert headers.items() >= HEADERS.items()
     assert (headers["Content-Type"], headers["Connection"]) == ("application/problem+json", "close")
     assert headers["Content-Length"] == str(len(body))
@@ -44,11 +44,11 @@ def test_it_is_a_problem_with_every_header(error: Exception, status: int, code: 
     problem = Problem.model_validate_json(body)
     assert (problem.status, problem.code, problem.correlation_id) == (status, code, CORRELATION_ID)
     assert headers["X-Correlation-Id"] == CORRELATION_ID
-    assert CANARY not in said[1].decode()
+    assert CANARY not in response[1].decode()
 
 
 @pytest.mark.parametrize(
     "end", [ssl.SSLError(), SystemExit(), KeyboardInterrupt()], ids=lambda each: type(each).__name__
 )
-def test_nothing_is_said_where_nobody_would_understand_it(end: BaseException) -> None:
-    assert answer(end, CORRELATION_ID, secure=True) is None
+def test_there_is_no_response_that_the_client_could_not_read(end: BaseException) -> None:
+    assert response_to(end, CORRELATION_ID, secure=True) is None

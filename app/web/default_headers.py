@@ -1,4 +1,4 @@
-"""What every answer tells browsers and caches, so that they do less with it than they would. Data alone."""
+"""Headers that every answer carries unless its view sets its own. Data only: gunicorn's worker reads it before it may import Flask."""
 
 from __future__ import annotations
 
@@ -12,7 +12,4 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-HSTS = (
-    "Strict-Transport-Security",
-    "max-age=31536000",
-)  # said over http it would count for nothing (RFC 6797, section 8.1)
+HSTS = {"Strict-Transport-Security": "max-age=31536000"}  # browsers ignore it over plain HTTP (RFC 6797, section 8.1)
