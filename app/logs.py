@@ -68,7 +68,7 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("kombu", "amqp", "urllib3", "alembic", "celery.utils.functional"):
+    for noisy in ("kombu", "amqp", "alembic", "celery.utils.functional"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

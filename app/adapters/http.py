@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO
 
-from urllib3.response import HTTPResponse
+from requests import Response
 
 from app.adapters.addresses import AddressRules, Resolver, system_resolver
 from app.adapters.fetch_errors import BadAnswer, FetchError, HostBusy, RedirectRefused, TooLarge, UrlRefused
-from app.adapters.pinned_connection import Deadline, connect
+from app.adapters.pinned_connection import Deadline
+from app.adapters.pinned_session import PinnedSession
 from app.domain.urls import BadUrl, WebUrl
 from app.network_settings import Allowlist
 
@@ -62,24 +63,18 @@ class Fetcher:
 
         Raises FetchError; what `into` raises passes through.
         """
-        with Deadline(timeout_ms) as deadline:
+        with Deadline(timeout_ms) as deadline, PinnedSession(self._rules, self._tls, deadline) as session:
             here = _parsed(url)
             seen = {here}
             while True:
-                with closing(connect(here, self._rules, self._tls, deadline)) as connection:
-                    with deadline.faults(here.host):
-                        connection.request("GET", here.target, headers=HEADERS, preload_content=False)
-                        response = connection.getresponse()
-                    with closing(response):
-                        there = _redirect(response, here)
-                        if there is None:
-                            return self._receive(response, here, into, max_bytes, deadline)
+                with closing(session.open("GET", here, HEADERS)) as response:
+                    there = _redirect(response, here)
+                    if there is None:
+                        return self._receive(response, here, into, max_bytes, deadline)
                 _check_hop(here, there, seen)
                 here = there
 
-    def _receive(
-        self, response: HTTPResponse, url: WebUrl, into: BinaryIO, max_bytes: int, deadline: Deadline
-    ) -> Fetched:
+    def _receive(self, response: Response, url: WebUrl, into: BinaryIO, max_bytes: int, deadline: Deadline) -> Fetched:
         self._check_status(response, url.host)
         _check_framing(response, url.host, max_bytes)
         size = 0
@@ -92,8 +87,8 @@ class Fetcher:
             raise BadAnswer(f"{url.host} sent an empty file.")
         return Fetched(str(url), response.headers.get("Content-Type", "")[:200], size)
 
-    def _check_status(self, response: HTTPResponse, host: str) -> None:
-        status = response.status
+    def _check_status(self, response: Response, host: str) -> None:
+        status = response.status_code
         if status in (408, 429) or 500 <= status <= 599:
             wait = _retry_after_ms(response.headers.get("Retry-After", ""), self._now())
             raise HostBusy(f"{host} answered {status}.", retry_after_ms=wait)
@@ -108,9 +103,9 @@ def _parsed(url: str) -> WebUrl:
         raise UrlRefused(f"Nothing can be fetched: {error}.") from error
 
 
-def _redirect(response: HTTPResponse, here: WebUrl) -> WebUrl | None:
+def _redirect(response: Response, here: WebUrl) -> WebUrl | None:
     """Where the answer sends us; None where it is the file, or a refusal."""
-    if response.status not in REDIRECTS:
+    if response.status_code not in REDIRECTS:
         return None
     location = response.headers.get("Location", "")
     if not location:
@@ -132,26 +127,27 @@ def _check_hop(here: WebUrl, there: WebUrl, seen: set[WebUrl]) -> None:
     seen.add(there)
 
 
-def _check_framing(response: HTTPResponse, host: str, max_bytes: int) -> None:
+def _check_framing(response: Response, host: str, max_bytes: int) -> None:
     """Refuse what makes the length of a body a matter of opinion, and bodies that must be unpacked first."""
-    encodings = response.headers.getlist("Content-Encoding")
+    headers = response.raw.headers  # urllib3's, which keep repeated headers apart
+    encodings = headers.getlist("Content-Encoding")
     if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
         raise BadAnswer(f"{host} sent a compressed answer though none was asked for.")
-    transfer = [value.strip().lower() for value in response.headers.getlist("Transfer-Encoding")]
+    transfer = [value.strip().lower() for value in headers.getlist("Transfer-Encoding")]
     if transfer not in ([], ["chunked"]):
         raise BadAnswer(f"{host} sent its answer in a transfer encoding other than chunked.")
-    lengths = set(response.headers.getlist("Content-Length"))
+    lengths = set(headers.getlist("Content-Length"))
     if len(lengths) > 1 or any(not _is_length(length) for length in lengths) or (lengths and transfer):
         raise BadAnswer(f"{host} contradicts itself about the length of its answer.")
     if any(int(length) > max_bytes for length in lengths):
         raise _too_large(host, max_bytes)
 
 
-def _pieces(response: HTTPResponse, host: str, deadline: Deadline) -> Iterator[bytes]:
+def _pieces(response: Response, host: str, deadline: Deadline) -> Iterator[bytes]:
     """What has arrived, as soon as it has: read() would wait for a full piece, however slowly it drips."""
     while True:
         with deadline.faults(host):
-            piece = response.read1(PIECE_BYTES, decode_content=False)
+            piece: bytes = response.raw.read1(PIECE_BYTES, decode_content=False)
         deadline.left_s()  # a body without a length ends where the connection does: ours must not have ended it
         if not piece:
             return

@@ -1,8 +1,13 @@
-"""Connections that go to addresses checked before and end when their time is over, whatever the other side does."""
+"""IP-pinned HTTP connections: they go to an address that was checked before, and end when their deadline has passed.
+
+`_new_conn` is where urllib3's connections open their socket. It is private by name, but the one place where the address
+can be chosen while SNI, certificate and Host header still go by the name.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -20,6 +25,9 @@ from app.adapters.fetch_errors import BadAnswer, BadCertificate, FetchError, Fet
 from app.domain.urls import WebUrl
 
 ADDRESSES_TRIED = 4
+
+# urllib3 warns of headers that it cannot parse with the whole URL, whose query may be a signature, and the headers.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
 class Deadline:

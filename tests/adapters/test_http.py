@@ -209,6 +209,27 @@ def test_what_the_disk_raises_passes_through(host: HostileHost) -> None:
         Fetcher(LOCAL).fetch(host.url("ok"), into=Full(), max_bytes=1_000, timeout_ms=PATIENT_MS)
 
 
+def test_headers_that_cannot_be_parsed_do_not_reach_the_log(
+    host: HostileHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    host.behave("/odd", lambda exchange: exchange.answer(IMAGE, "no colon, secret"))
+    fetch(host.url("odd?signature=secret"))
+    assert "secret" not in caplog.text
+
+
+def test_the_target_is_sent_as_it_was_written(host: HostileHost) -> None:
+    host.serve("/odd", IMAGE)
+    fetch(host.url("odd?a=%c3%a9|%7e~[1]&b=100%&a=%2F"))
+    assert host.requests[0].path == "/odd?a=%c3%a9|%7e~[1]&b=100%&a=%2F"
+
+
+def test_a_cookie_is_not_sent_back(host: HostileHost) -> None:
+    host.behave("/set", lambda exchange: exchange.answer(b"", "Location: /ok", "Set-Cookie: a=b", status="302 Found"))
+    fetch(host.url("set"))
+    assert "cookie" not in host.requests[1].headers
+
+
 def test_no_sentence_and_no_log_holds_a_query(host: HostileHost, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for name in ("ok", "short", "empty", "fail-always", "double-length", "not-http", "redirect-nowhere"):

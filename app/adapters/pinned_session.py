@@ -1,0 +1,74 @@
+"""requests sessions for URLs that strangers give: each connection goes to an address that was checked before."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+
+from app.adapters.addresses import AddressRules
+from app.adapters.pinned_connection import Deadline, connect
+from app.domain.urls import WebUrl
+
+
+class PinnedSession(requests.Session):
+    """Sends requests within one deadline, without proxies or passwords from the environment. Close it after use.
+
+    Redirects are left to the caller, which has to check where they lead.
+    """
+
+    def __init__(self, rules: AddressRules, tls: ssl.SSLContext, deadline: Deadline) -> None:
+        super().__init__()
+        self.trust_env = False
+        adapter = PinnedAdapter(rules, tls, deadline)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    def open(
+        self, method: str, url: WebUrl, headers: Mapping[str, str], data: bytes | None = None
+    ) -> requests.Response:
+        """Send this, and return the answer with its body still unread. Raises FetchError."""
+        request = requests.Request(method, str(url), headers=dict(headers), data=data).prepare()
+        request.url = str(url)  # as it was written: preparing encodes it anew, and then a signature no longer fits
+        return self.send(request, stream=True, allow_redirects=False)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None: where there is one, requests reads the whole body of the redirect, even if it may not follow it."""
+        return None
+
+
+class PinnedAdapter(HTTPAdapter):
+    """Sends each request over a connection of its own to one of the addresses that `rules` admit."""
+
+    def __init__(self, rules: AddressRules, tls: ssl.SSLContext, deadline: Deadline) -> None:
+        super().__init__()
+        self._rules = rules
+        self._tls = tls
+        self._deadline = deadline
+        self._connections: list[HTTPConnection] = []
+
+    def send(self, request: requests.PreparedRequest, *_args: Any, **_options: Any) -> requests.Response:
+        """The answer, whose body is not read yet; the deadline stands for all time-outs. Raises FetchError, BadUrl."""
+        url = WebUrl.parse(str(request.url))
+        connection = connect(url, self._rules, self._tls, self._deadline)
+        self._connections.append(connection)
+        with self._deadline.faults(url.host):
+            connection.request(
+                str(request.method),
+                url.target,
+                body=request.body,
+                headers=request.headers,
+                preload_content=False,
+                decode_content=False,
+            )
+            return self.build_response(request, connection.getresponse())
+
+    def close(self) -> None:
+        """Close every connection."""
+        while self._connections:
+            self._connections.pop().close()
+        super().close()
