@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from gevent.monkey import is_module_patched
 
-from app.adapters.background import Background
+from app.adapters.background import BackgroundRunner
 from app.adapters.bus import RedisBus
-from app.adapters.commands import Commands
+from app.adapters.celery_app import make_celery
 from app.adapters.http import Fetcher
 from app.adapters.image_validator import PillowValidator
 from app.adapters.randomness import SystemRandomness
@@ -19,7 +18,7 @@ from app.adapters.store import LocalStore
 from app.adapters.tasks import CeleryTasks
 from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
-from app.db.committing import Committer, others_want_the_loop
+from app.db.committing import Committer
 from app.db.engine import Database, Runner, inline
 from app.services.access import Access
 from app.services.accounts import Accounts
@@ -39,7 +38,6 @@ from app.services.requeueing import Requeueing
 from app.services.submission import Submission
 from app.services.uploads import Uploads
 from app.services.watching import Watching
-from celery_config import configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,12 @@ class Services:
 
 def real_ports(settings: Settings) -> Ports:
     """The adapters that touch the world."""
-    background, commands = Background("hints"), Commands(redis_client(settings.redis_url))
+    background, client = BackgroundRunner("hints"), redis_client(settings.redis_url)
     return Ports(
         settings=settings,
         database=Database(settings.database_url, _committer(), green=is_module_patched("socket")),
-        tasks=CeleryTasks(configured(settings), background, commands, _alone()),
-        bus=RedisBus(commands, background),
+        tasks=CeleryTasks(make_celery(settings), client, background, settings.sweep_interval_ms),
+        bus=RedisBus(client, background),
         store=LocalStore(settings.storage_path),
         fetch=Fetcher(settings.image_source_allowlist),
         scanner=ClamdScanner(settings.clamav_url) if settings.clamav_url else NoScanner(),
@@ -107,11 +105,6 @@ def build(ports: Ports) -> Services:
         cleanup=Cleanup(ports),
         health=Health(ports),
     )
-
-
-def _alone() -> Callable[[], bool]:
-    """Whether nobody else wants to run in this process; threads cannot tell."""
-    return (lambda: not others_want_the_loop()) if is_module_patched("socket") else (lambda: False)
 
 
 def _committer() -> Runner:

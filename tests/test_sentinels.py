@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from app.adapters.celery_app import broker_url, make_celery
 from app.config import BadSetting, Settings
 from app.sentinels import Sentinels
-from celery_config import broker_url, configured
 
 URL = "redis+sentinel://app:pa55-word@one:26379,[::1]:26380/pictures"
 
@@ -53,7 +53,7 @@ def test_celery_is_told_the_same() -> None:
     assert broker_url(settings.redis_url) == (
         "sentinel://app:pa55-word@one:26379/0;sentinel://app:pa55-word@[::1]:26380/0"
     )
-    options = configured(settings).conf.broker_transport_options
+    options = make_celery(settings).conf.broker_transport_options
     assert options["master_name"] == "pictures"
     assert options["sentinel_kwargs"] == {
         "socket_timeout": 5,

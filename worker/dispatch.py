@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from celery import shared_task
+
+from app.adapters.celery_app import SHORT_S
 from app.adapters.tasks import ASSIGN
-from celery_config import SHORT_S, celery
 from worker.services import services
 
 
-@celery.task(name=ASSIGN, time_limit=SHORT_S)
+@shared_task(name=ASSIGN, time_limit=SHORT_S)
 def assign() -> None:
-    """Assign until nobody waits or nobody is free."""
+    """Assign until no request waits or no extension is free."""
+    services().ports.tasks.started(ASSIGN)
     services().dispatch.assign_waiting()

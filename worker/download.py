@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from celery import shared_task
+
 from app.adapters.tasks import DOWNLOAD
-from celery_config import celery
 from worker.services import services
 
 
-@celery.task(name=DOWNLOAD)
+@shared_task(name=DOWNLOAD)
 def run() -> None:
-    """Carry out the downloads that are due and that nobody else is at."""
+    """Do the downloads that are due and that no other process has claimed."""
+    services().ports.tasks.started(DOWNLOAD)
     services().download.run()

@@ -1,19 +1,21 @@
-"""What beat wakes again and again."""
+"""The periodic tasks: beat sends them."""
 
 from __future__ import annotations
 
-from celery_config import SHORT_S, celery
+from celery import shared_task
+
+from app.adapters.celery_app import SHORT_S
 from worker.services import services
 
 
-@celery.task(name="housekeeping.sweep", time_limit=SHORT_S)
+@shared_task(name="housekeeping.sweep", time_limit=SHORT_S)
 def sweep() -> None:
     """Find what a crash, a lost message or the passing of time left behind."""
     if services().housekeeping.is_due():
         services().housekeeping.sweep()
 
 
-@celery.task(name="housekeeping.tidy", time_limit=SHORT_S)
+@shared_task(name="housekeeping.tidy", time_limit=SHORT_S)
 def tidy() -> None:
-    """Remove files that nobody will come for."""
+    """Remove files that no request needs."""
     services().cleanup.sweep()

@@ -1,40 +1,21 @@
-"""The services, once for each process of the pool; the correlation id of a message, for the logs of its task."""
+"""The services, once for each process of the pool."""
 
 from __future__ import annotations
 
 import gc
 from functools import cache
-from typing import Any
 
-from celery import Task
-from celery.signals import task_postrun, task_prerun
-
-from app import logs
-from app.adapters.envelopes import CORRELATION_HEADER
 from app.config import Settings
 from app.container import Services, build, real_ports
 
 
 @cache
 def services() -> Services:
-    """This process's services. Made at the first task, so that no connection is shared with the process forked from.
+    """This process's services. Built at its first task, so that no connection is shared with the process it was forked from.
 
-    What was loaded by then stays, and is not looked through for garbage any more: no hand-off waits for that.
+    What is loaded by then stays loaded: the garbage collector need not look through it again while a hand-off waits.
     """
-    settings = Settings.from_env()
-    logs.configure(settings.log_level)
-    made = build(real_ports(settings))
+    built = build(real_ports(Settings.from_env()))
     gc.collect()
     gc.freeze()
-    return made
-
-
-@task_prerun.connect
-def _take_correlation_id(task: Task[Any, Any], **_: object) -> None:
-    given = getattr(task.request, CORRELATION_HEADER, None)
-    logs.correlation_id.set(given if logs.well_formed(given) else None)
-
-
-@task_postrun.connect
-def _drop_correlation_id(**_: object) -> None:
-    logs.correlation_id.set(None)
+    return built

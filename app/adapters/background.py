@@ -1,4 +1,4 @@
-"""Small things done soon on a thread of their own, so that a Redis that is slow or gone holds nobody up."""
+"""Actions that run one after another on a thread of their own, so that a slow or absent Redis delays no request."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from app import logs
 log = logs.get(__name__)
 
 
-class Background:
-    """Does what it is told, one thing after the other.
+class BackgroundRunner:
+    """Runs submitted actions in order, on one thread.
 
-    Each thing has a key: told again before it was begun, it is done once, as it was told last. So a wake asked for a
-    thousand times while Redis is away is one wake. What fails is logged and forgotten: all of it is only hints.
+    Each action has a key: submitted again before it has started, it replaces the one that waits. So a wake-up that is
+    requested a thousand times while Redis is away is one wake-up. An action that fails is logged and forgotten: use this
+    only for what may be lost.
     """
 
-    def __init__(self, name: str, most: int = 10_000) -> None:
+    def __init__(self, name: str, max_waiting: int = 10_000) -> None:
         self._name = name
-        self._most = most
+        self._max_waiting = max_waiting
         self._waiting: dict[str, Callable[[], object]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closing = False
 
-    def soon(self, key: str, action: Callable[[], object]) -> None:
-        """Have `action` done soon. Where too much waits already, it is dropped."""
+    def submit(self, key: str, action: Callable[[], object]) -> None:
+        """Run `action` soon. Where `max_waiting` others wait already, it is dropped."""
         with self._changed:
-            if len(self._waiting) >= self._most and key not in self._waiting:
+            if len(self._waiting) >= self._max_waiting and key not in self._waiting:
                 return
             self._waiting[key] = action
             if self._thread is None:
@@ -37,7 +38,7 @@ class Background:
             self._changed.notify()
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Finish what waits, for `timeout_s` at most."""
+        """Run what still waits, for `timeout_s` at most."""
         with self._changed:
             self._closing = True
             thread = self._thread
@@ -49,8 +50,8 @@ class Background:
         while (action := self._next()) is not None:
             try:
                 action()
-            except Exception as problem:  # noqa: BLE001 - whatever a library raises when Redis dies under it
-                log.warning("A hint could not be sent", action=f"{self._name}.lost", problem=str(problem))
+            except Exception as problem:  # noqa: BLE001 - libraries raise many types when Redis goes away
+                log.warning("A background action failed", action=f"{self._name}.failed", problem=str(problem))
 
     def _next(self) -> Callable[[], object] | None:
         with self._changed:

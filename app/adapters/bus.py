@@ -1,4 +1,4 @@
-"""Telling other processes over Redis pub/sub. At most once: what is lost is found again in the database."""
+"""Messages between processes over Redis pub/sub. At most once: what is lost is found again in the database."""
 
 from __future__ import annotations
 
@@ -11,70 +11,68 @@ from typing import Any
 import redis
 
 from app import logs
-from app.adapters.background import Background
-from app.adapters.commands import Commands
-from app.adapters.redis_clients import patient_client
+from app.adapters.background import BackgroundRunner
+from app.adapters.redis_clients import blocking_client
 
 CHANGES = "imagefleet:changes"
 SILENCE_S = 15.0
 READ_S = 1.0
 RECONNECT_S = 0.5
 
-Hear = Callable[[str, dict[str, Any]], None]
-
+OnMessage = Callable[[str, dict[str, Any]], None]
 
 log = logs.get(__name__)
 
 
 def hub_channel(hub_id: str) -> str:
-    """Where the web process `hub_id` listens."""
+    """The channel of the web process `hub_id`."""
     return f"imagefleet:hub:{hub_id}"
 
 
 class RedisBus:
-    """The speaking side."""
+    """The publishing side."""
 
-    def __init__(self, commands: Commands, background: Background) -> None:
-        self._commands = commands
+    def __init__(self, client: redis.Redis, background: BackgroundRunner) -> None:
+        self._client = client
         self._background = background
 
-    def to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
-        """Tell the web process; False where certainly nobody heard it.
+    def publish_to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
+        """Publish to one web process; False where certainly no process received it.
 
-        An error proves nothing either way, so it counts as heard: the offer's own short lease decides.
+        An error proves nothing either way, so it counts as received: the offer's own short lease decides.
         """
         try:
-            return int(self._commands.ask("PUBLISH", hub_channel(hub_id), json.dumps(message))) > 0
+            return self._client.publish(hub_channel(hub_id), json.dumps(message)) > 0
         except redis.RedisError as problem:
             log.warning("Redis did not take a message", action="bus.failed", problem=str(problem))
             return True
 
-    def changed(self, change: Mapping[str, Any]) -> None:
-        """Tell everybody who watches; of several changes of one job that wait to be sent, the newest is enough."""
-        key = f"changed:{change['requestId']}"
-        self._background.soon(key, lambda: self._commands.tell("PUBLISH", CHANGES, json.dumps(change)))
+    def publish_change(self, change: Mapping[str, Any]) -> None:
+        """Publish to all watchers, in the background. Of several changes of one job that wait to be sent, the newest is."""
+        text = json.dumps(change)
+        self._background.submit(f"change:{change['requestId']}", lambda: self._client.publish(CHANGES, text))
 
-    def answers(self) -> bool:
+    def is_available(self) -> bool:
         """True where Redis answers at the moment."""
         try:
-            return bool(self._commands.ask("PING"))
+            return self._client.ping()
         except redis.RedisError:
             return False
 
 
 class Listener:
-    """The hearing side: one a process, on a thread of its own, for as long as the process lives.
+    """The subscribing side: one for each process, on a thread of its own.
 
-    `hear(channel, message)` gets each message. `after_gap()` is called after every (re)connection: what was said in
-    between is lost. A connection on which nothing came for 15 s counts as dead, so somebody must speak on one of the
-    channels more often than that.
+    `on_message(channel, message)` gets each message. `after_gap()` is called after every (re)connection: what was published
+    in between is lost. A connection on which nothing arrived for `SILENCE_S` counts as dead, since the other end of a
+    half-open connection never answers; so something must be published on one of the channels more often than that.
     """
 
-    def __init__(self, url: str, channels: list[str], hear: Hear, after_gap: Callable[[], None]) -> None:
-        # No time-out of its own: each read below has one, and silence is judged here.
-        self._client = patient_client(url, connect_s=2.0)
+    def __init__(self, url: str, channels: list[str], on_message: OnMessage, after_gap: Callable[[], None]) -> None:
+        # No time-out of the client's own: each read below has one, and silence is judged here.
+        self._client = blocking_client(url, connect_s=2.0)
         self._channels = channels
-        self._hear = hear
+        self._on_message = on_message
         self._after_gap = after_gap
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bus-listener", daemon=True)
@@ -92,28 +90,23 @@ class Listener:
             try:
                 self._listen()
             except Exception as problem:  # noqa: BLE001 - redis-py raises ValueError and OSError too when a socket dies
-                log.warning("Listening was interrupted", action="bus.interrupted", problem=str(problem))
+                log.warning("The subscription was interrupted", action="bus.interrupted", problem=str(problem))
                 self._closing.wait(RECONNECT_S)
 
     def _listen(self) -> None:
-        with self._client.pubsub(push_handler_func=_as_it_is) as subscription:  # type: ignore[no-untyped-call]
+        with self._client.pubsub() as subscription:  # type: ignore[no-untyped-call]
             subscription.subscribe(*self._channels)
-            heard_at = time.monotonic()
+            received_at = time.monotonic()
             while not self._closing.is_set():
-                said = subscription.get_message(timeout=READ_S)
-                if said is not None:
-                    heard_at = time.monotonic()
-                    self._take(said)
-                elif time.monotonic() - heard_at > SILENCE_S:
-                    raise TimeoutError(f"nothing was heard for {SILENCE_S:g} s")
+                received = subscription.get_message(timeout=READ_S)
+                if received is not None:
+                    received_at = time.monotonic()
+                    self._handle(received)
+                elif time.monotonic() - received_at > SILENCE_S:
+                    raise TimeoutError(f"nothing was received for {SILENCE_S:g} s")
 
-    def _take(self, said: Mapping[str, Any]) -> None:
-        if said["type"] == "subscribe" and said["channel"] == self._channels[-1]:
+    def _handle(self, received: Mapping[str, Any]) -> None:
+        if received["type"] == "subscribe" and received["channel"] == self._channels[-1]:
             self._after_gap()
-        elif said["type"] == "message":
-            self._hear(said["channel"], json.loads(said["data"]))
-
-
-def _as_it_is(message: list[Any]) -> list[Any]:
-    """What redis-py would write a line of the log about, looking for its logger each time."""
-    return message
+        elif received["type"] == "message":
+            self._on_message(received["channel"], json.loads(received["data"]))

@@ -1,4 +1,4 @@
-"""Clients of Redis with limits that fit: nothing is sent twice, nothing waits for ever."""
+"""Clients of Redis with bounded waits: no command is sent twice, and none waits for ever."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def redis_client(url: str, timeout_s: float = 1.0) -> redis.Redis:
     return _client(url, connect_s=timeout_s, answer_s=timeout_s, max_connections=200)
 
 
-def patient_client(url: str, connect_s: float) -> redis.Redis:
-    """A client that waits for answers for as long as whoever reads them says."""
+def blocking_client(url: str, connect_s: float) -> redis.Redis:
+    """A client whose reads have no time-out of their own: each read of a subscription names one."""
     return _client(url, connect_s=connect_s, answer_s=None)
 
 

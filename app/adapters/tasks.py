@@ -1,74 +1,64 @@
-"""Waking workers through Celery's queues. Tasks are sent by name; a message is a hint and carries no state."""
+"""Wakes workers by sending Celery tasks by name. A task is a hint: it carries no state, and may be lost."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from functools import partial
 
 import redis
 from celery import Celery
 
-from app.adapters.background import Background
-from app.adapters.commands import Commands
-from app.adapters.envelopes import Envelope
-from app.logs import correlation_id
+from app import logs
+from app.adapters.background import BackgroundRunner
 
 ASSIGN = "dispatch.assign"
 DOWNLOAD = "download.run"
-ENOUGH = 1  # a wake that nobody has taken yet will see everything that is there by then
+CORRELATION_HEADER = "imagefleet_correlation_id"  # Celery itself calls a task's id `correlation_id`
+KEY_PREFIX = "imagefleet:wake-up:"
+# A pooled connection may be dead: Redis was restarted.
+RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
-# Looking and sending are one step, and one way to Redis for all wakes that are asked for at the same moment.
-UNLESS_ENOUGH = """
-for i, queue in ipairs(KEYS) do
-  if redis.call('LLEN', queue) < tonumber(ARGV[1]) then
-    redis.call('LPUSH', queue, ARGV[i + 1])
-  end
-end
-"""
+log = logs.get(__name__)
 
 
 class CeleryTasks:
-    """Sends soon and never fails: the sweeps find what was not sent.
+    """Sends tasks in the background, and never fails or delays the caller: the sweep finds what was not sent.
 
-    Where whoever asks is `alone`, so that no other wakes could go along, and Redis is quick, that is at once and without the
-    thread that waits for Redis. Wakes do not pile up while no worker takes them, and none goes stale by a clock: clocks differ.
+    A task that has not started yet will read everything that is committed by then, so it need not be sent twice: a key in
+    Redis says that one is on its way. The task deletes the key before it reads. Where the task is lost, the key expires
+    after `coalesce_ms`, which is to be no longer than the interval between sweeps.
     """
 
-    def __init__(
-        self, celery: Celery, background: Background, commands: Commands, alone: Callable[[], bool] = lambda: False
-    ) -> None:
-        self._alone = alone
+    def __init__(self, celery: Celery, client: redis.Redis, background: BackgroundRunner, coalesce_ms: int) -> None:
+        self._celery = celery
+        self._client = client
         self._background = background
-        self._assign = Envelope(celery, ASSIGN)
-        self._download = Envelope(celery, DOWNLOAD)
-        self._wanted: dict[Envelope, str | None] = {}  # wakes that were not sent yet, and on whose behalf
-        self._commands = commands
+        self._coalesce_ms = coalesce_ms
 
     def assign(self) -> None:
-        """Somebody waits, or somebody is free: look who can be given to whom."""
-        if not self._wake(self._assign):
-            time.sleep(0)  # under gevent it is sent now, and what else the client's answer takes comes after it
+        """A job waits, or an extension is free: have a dispatcher match them."""
+        self._wake(ASSIGN)
 
     def download(self) -> None:
-        """Pictures are to be fetched: look whose."""
-        self._wake(self._download)
+        """Pictures are due to be fetched."""
+        self._wake(DOWNLOAD)
 
-    def _wake(self, envelope: Envelope) -> bool:
-        """True where it is sent already."""
-        self._wanted[envelope] = told = correlation_id.get()
+    def started(self, task: str) -> None:
+        """The task of this name begins to read: what is committed from now on needs another one."""
         try:
-            if self._alone() and self._commands.answered:
-                self._send()
-                return True
-        except redis.RedisError:
-            self._wanted[envelope] = told
-        self._background.soon("wakes", self._send)
-        return False
+            self._client.delete(KEY_PREFIX + task)
+        except redis.RedisError as problem:  # then the key expires by itself
+            log.warning("A wake-up could not be cleared", action="wake_up.kept", problem=str(problem))
 
-    def _send(self) -> None:
-        queues, texts = [], []
-        while self._wanted:  # one after the other: others may put wakes there meanwhile
-            envelope, told = self._wanted.popitem()
-            queues.append(envelope.queue)
-            texts.append(envelope.text(told))
-        self._commands.tell("EVAL", UNLESS_ENOUGH, len(queues), *queues, ENOUGH, *texts)
+    def _wake(self, task: str) -> None:
+        headers = {CORRELATION_HEADER: logs.correlation_id.get()}
+        self._background.submit(task, partial(self._send, task, headers))
+
+    def _send(self, task: str, headers: dict[str, str | None]) -> None:
+        key = KEY_PREFIX + task
+        if not self._client.set(key, "1", nx=True, px=self._coalesce_ms):
+            return
+        try:
+            self._celery.send_task(task, headers=headers, retry=True, retry_policy=RETRY_ONCE)
+        except Exception:
+            self._client.delete(key)
+            raise

@@ -1,4 +1,4 @@
-"""The sockets of one web process, and its ear on the bus."""
+"""The sockets of one web process, and its subscription to the bus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from simple_websocket import Server
 
 from app import logs
-from app.adapters.background import Background
+from app.adapters.background import BackgroundRunner
 from app.adapters.bus import CHANGES, Listener, hub_channel
 from app.container import Services
 from app.domain.errors import Unavailable
@@ -25,7 +25,7 @@ log = logs.get(__name__)
 
 
 class Hub:
-    """Holds this process's connections, passes on to them what the bus says, and tells the others that it lives."""
+    """Holds this process's connections, passes messages of the bus on to them, and shows that the process lives."""
 
     def __init__(self, services: Services, throttle: AuthThrottle) -> None:
         self.id = str(uuid.uuid4())
@@ -34,14 +34,14 @@ class Hub:
         self.slots = SocketSlots(services.settings.limits)
         self._connections: dict[str, Connection] = {}
         self._closing = threading.Event()
-        self._aside = Background("hub")
+        self._background = BackgroundRunner("hub")
         self._listener = Listener(
-            services.settings.redis_url, [CHANGES, hub_channel(self.id)], self._hear, self._after_gap
+            services.settings.redis_url, [CHANGES, hub_channel(self.id)], self._on_message, self._after_gap
         )
         self._presence = threading.Thread(target=self._be_present, name="hub-presence", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen and to be seen. Once, in the process that serves."""
+        """Begin to listen and to show signs of life. Once, in the process that serves."""
         self._listener.start()
         self._presence.start()
 
@@ -62,22 +62,22 @@ class Hub:
             del self._connections[connection.id]
 
     def shutdown(self) -> None:
-        """Ask every extension to go elsewhere, and keep no client waiting; new extensions are sent away at once."""
+        """Close every socket so that its extension connects elsewhere, and end held answers; new sockets are closed at once."""
         self._closing.set()
         self.services.watching.end()
         for connection in list(self._connections.values()):
             connection.close(GOING_AWAY, "the server goes away")
 
     def close(self) -> None:
-        """The process ends: stop listening, and be gone for the others."""
+        """The process ends: stop listening, and give its sockets up."""
         self.shutdown()
         self._listener.close()
         try:
             self.services.extensions.hub_leaves(self.id)
-        except Unavailable:  # then the others find out by its silence
+        except Unavailable:  # then a sweep finds it by its silence
             log.warning("The end of a web process was not noted", action="hub.unnoted")
 
-    def _hear(self, channel: str, message: dict[str, Any]) -> None:
+    def _on_message(self, channel: str, message: dict[str, Any]) -> None:
         if channel == CHANGES:
             self.services.watching.tell(message)
             return
@@ -93,7 +93,7 @@ class Hub:
         connection = self._connections.get(message["connection"])
         request_id, lease = message["requestId"], message["lease"]
         if connection is None or connection.closing:
-            self._aside.soon(lease, lambda: self.services.dispatch.not_delivered(request_id, lease))
+            self._background.submit(lease, lambda: self.services.dispatch.not_delivered(request_id, lease))
         else:
             connection.offer(Offer(request_id, lease), message["message"])
 
@@ -106,27 +106,27 @@ class Hub:
             connection.close(REPLACED, "replaced by a newer connection")
 
     def _after_gap(self) -> None:
-        self._aside.soon("catch-up", self.services.watching.catch_up)
+        self._background.submit("catch-up", self.services.watching.catch_up)
 
     def _be_present(self) -> None:
         known_before = False
         while not self._closing.is_set():
-            # Heard again it shows that the bus works; missed for long it has the listener connect anew.
-            self.services.ports.bus.to_hub(self.id, {"do": "echo"})
+            # Received again it shows that the bus works; where it is missing for long, the listener reconnects.
+            self.services.ports.bus.publish_to_hub(self.id, {"do": "echo"})
             try:
                 known = self.services.extensions.hub_lives(self.id)
                 if known_before and not known:
                     self._start_afresh()
                 known_before = True
                 self.services.watching.catch_up()
-                # aside: ten thousand rows of a slow database would keep us from being seen in time
-                self._aside.soon("heard", self.services.extensions.show_heard)
-            except Exception as problem:  # noqa: BLE001 - whatever it was: who falls silent here loses all its sockets
-                log.warning("The database does not hear of us", action="hub.unseen", problem=str(problem))
+                # in the background: ten thousand rows of a slow database must not delay the next sign of life
+                self._background.submit("heard", self.services.extensions.show_heard)
+            except Exception as problem:  # noqa: BLE001 - if this loop ended, the sockets would be given up
+                log.warning("This web process could not be noted as alive", action="hub.unseen", problem=str(problem))
             self._closing.wait(self.services.settings.hub_timeout_ms / 4000)
 
     def _start_afresh(self) -> None:
-        """We were given up, and so were our sockets: their extensions must introduce themselves again."""
+        """This process was given up, and so were its sockets: their extensions must authenticate again."""
         log.warning("This web process had been given up", action="hub.given_up", connections=len(self._connections))
         for connection in list(self._connections.values()):
             connection.close(RESTARTING, "please connect again")

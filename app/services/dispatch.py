@@ -128,7 +128,7 @@ class Dispatch:
         return taken
 
     def _send_offer(self, job: Job, key: bytes, hub_id: str) -> bool:
-        delivered = self.ports.bus.to_hub(
+        delivered = self.ports.bus.publish_to_hub(
             hub_id,
             {
                 "do": "offer",

@@ -19,7 +19,7 @@ def tell(ports: Ports, tx: Transaction, extension_id: str | None, message: messa
     def send() -> None:
         if (socket := found()) is not None:
             word = {"do": "send", "connection": socket.connection_id, "message": messages.wire(message)}
-            ports.bus.to_hub(socket.hub_id, word)
+            ports.bus.publish_to_hub(socket.hub_id, word)
 
     tx.after_commit(send)
 

@@ -145,7 +145,7 @@ class Extensions:
             self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, strike=job.handed_over)
 
     def _replace(self, before: Socket) -> None:
-        self.ports.bus.to_hub(before.hub_id, {"do": "replace", "connection": before.connection_id})
+        self.ports.bus.publish_to_hub(before.hub_id, {"do": "replace", "connection": before.connection_id})
 
 
 def _were_heard(noted: Sequence[tuple[str, float]], tx: Transaction) -> None:

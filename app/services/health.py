@@ -25,7 +25,7 @@ class Health:
 
     def check(self) -> Parts:
         """Which parts answer at the moment."""
-        return Parts(self._database(), self.ports.bus.answers())
+        return Parts(self._database(), self.ports.bus.is_available())
 
     def _database(self) -> bool:
         try:

@@ -14,25 +14,28 @@ from app.domain.images import ImageLimits, Picture
 
 
 class Tasks(Protocol):
-    """Wakes workers. A wake is a hint: it may be lost, and nothing depends on it."""
+    """Wakes workers. A wake-up is a hint: it may be lost, and the sweep makes up for it."""
 
     def assign(self) -> None:
-        """Somebody waits, or somebody is free: look who can be given to whom."""
+        """A job waits, or an extension is free: have a dispatcher match them."""
 
     def download(self) -> None:
-        """Pictures are to be fetched: look whose."""
+        """Pictures are due to be fetched."""
+
+    def started(self, task: str) -> None:
+        """The task of this name begins to read: what is committed from now on needs another one."""
 
 
 class Bus(Protocol):
-    """Tells other processes. At most once: what is lost is found again in the database."""
+    """Publishes to other processes. At most once: what is lost is found again in the database."""
 
-    def to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
-        """Tell the web process `hub_id`; False where certainly nobody heard it."""
+    def publish_to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
+        """Publish to the web process `hub_id`; False where certainly no process received it."""
 
-    def changed(self, change: Mapping[str, Any]) -> None:
-        """Tell everybody who watches that a job changed."""
+    def publish_change(self, change: Mapping[str, Any]) -> None:
+        """Notify all watchers that a job changed."""
 
-    def answers(self) -> bool:
+    def is_available(self) -> bool:
         """True where the bus works at the moment."""
 
 

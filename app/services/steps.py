@@ -49,7 +49,7 @@ def take(
     if was_held_by is not None:
         slots.recount(tx, was_held_by)
     if step is not Step.FETCH:  # which looks the same to those who watch
-        tx.after_commit(lambda: ports.bus.changed(change(job)))
+        tx.after_commit(lambda: ports.bus.publish_change(change(job)))
     if fact is not None:
         tx.after_commit(lambda: _tell_the_log(step, job))
     return job

@@ -8,7 +8,7 @@ from functools import cache
 import redis
 from celery import Celery
 
-from celery_config import broker_url
+from app.adapters.celery_app import broker_url
 
 CHANNEL = "floor"
 NAME = "floor.publish"

@@ -12,9 +12,9 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from app.adapters.celery_app import make_celery
 from app.adapters.redis_clients import redis_client
 from app.config import Settings
-from celery_config import configured
 from tests.support.certificates import self_signed
 from tests.support.pictures import data_url, plain
 from tests.support.redis import running_redis
@@ -49,7 +49,7 @@ def remote(folder: Path) -> Iterator[Remote]:
 
 
 def celery(url: str) -> Celery:
-    return configured(Settings.from_env({"REDIS_URL": url}))
+    return make_celery(Settings.from_env({"REDIS_URL": url}))
 
 
 def connect(app: Celery) -> None:

@@ -1,44 +1,47 @@
-"""Telling other processes, on a real Redis."""
+"""Publishing to other processes, on a real Redis."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
 from app.adapters import bus
-from app.adapters.background import Background
+from app.adapters.background import BackgroundRunner
 from app.adapters.bus import CHANGES, Listener, RedisBus, hub_channel
-from app.adapters.commands import Commands
 from app.adapters.redis_clients import redis_client
+from tests.support.fakes import Later
+from tests.support.redis import running_redis
 from tests.support.waiting import until
 
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
-class Ear:
-    """What a listener heard, and how often it began to listen."""
+class Receiver:
+    """What a listener received, and how often it has subscribed."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, dict[str, Any]]] = []
-        self.begun = 0
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        self.subscribed = 0
 
-    def hear(self, channel: str, message: dict[str, Any]) -> None:
-        self.heard.append((channel, message))
+    def on_message(self, channel: str, message: dict[str, Any]) -> None:
+        self.received.append((channel, message))
 
     def after_gap(self) -> None:
-        self.begun += 1
+        self.subscribed += 1
 
     def bodies(self) -> list[dict[str, Any]]:
-        return [body for _, body in self.heard]
+        return [body for _, body in self.received]
 
 
-Open = Callable[..., AbstractContextManager[Ear]]
+Open = Callable[..., AbstractContextManager[Receiver]]
 
 
 @pytest.fixture
@@ -52,21 +55,21 @@ def client(redis_url: str) -> redis.Redis:
 
 
 @pytest.fixture
-def speaker(client: redis.Redis) -> Iterator[RedisBus]:
-    background = Background("test")
-    yield RedisBus(Commands(client), background)
+def publisher(client: redis.Redis) -> Iterator[RedisBus]:
+    background = BackgroundRunner("test")
+    yield RedisBus(client, background)
     background.close()
 
 
 @contextmanager
-def listening(redis_url: str, hub: str) -> Iterator[Ear]:
-    """Somebody listens as the web process `hub`."""
-    ear = Ear()
-    listener = Listener(redis_url, [CHANGES, hub_channel(hub)], ear.hear, ear.after_gap)
+def listening(redis_url: str, hub: str) -> Iterator[Receiver]:
+    """A listener as the web process `hub` has one."""
+    receiver = Receiver()
+    listener = Listener(redis_url, [CHANGES, hub_channel(hub)], receiver.on_message, receiver.after_gap)
     listener.start()
-    until(lambda: ear.begun, what="the listener to begin")
+    until(lambda: receiver.subscribed, what="the listener to subscribe")
     try:
-        yield ear
+        yield receiver
     finally:
         listener.close()
 
@@ -75,118 +78,129 @@ def listeners(client: redis.Redis) -> list[dict[str, str]]:
     return [each for each in client.client_list(_type="pubsub") if int(each["sub"]) == 2]
 
 
-def test_a_web_process_hears_what_it_is_told_and_no_other(redis_url: str, hub: str, speaker: RedisBus) -> None:
-    with listening(redis_url, hub) as ear, listening(redis_url, hub + "-other") as other:
-        assert speaker.to_hub(hub, {"do": "send", "text": "ä\n\ud800"}) is True
-        until(lambda: ear.heard)
-        assert ear.heard == [(hub_channel(hub), {"do": "send", "text": "ä\n\ud800"})]
-        assert other.heard == []
+def test_a_web_process_receives_what_is_published_to_it_and_no_other_does(
+    redis_url: str, hub: str, publisher: RedisBus
+) -> None:
+    with listening(redis_url, hub) as receiver, listening(redis_url, hub + "-other") as other:
+        assert publisher.publish_to_hub(hub, {"do": "send", "text": "ä\n\ud800"}) is True
+        until(lambda: receiver.received)
+        assert receiver.received == [(hub_channel(hub), {"do": "send", "text": "ä\n\ud800"})]
+        assert publisher.publish_to_hub(hub + "-other", {"do": "last"}) is True
+        until(lambda: other.received)
+        assert other.bodies() == [{"do": "last"}]
 
 
-def test_where_nobody_listens_that_is_said(hub: str, speaker: RedisBus) -> None:
-    assert speaker.to_hub(hub, {"do": "echo"}) is False
+def test_a_message_without_a_subscriber_is_reported(hub: str, publisher: RedisBus) -> None:
+    assert publisher.publish_to_hub(hub, {"do": "echo"}) is False
 
 
 def test_where_redis_is_away_nothing_is_certain(hub: str) -> None:
-    away = RedisBus(Commands(redis_client(NOWHERE, timeout_s=0.2)), Background("test"))
-    assert away.to_hub(hub, {"do": "echo"}) is True
-    assert away.answers() is False
+    away = RedisBus(redis_client(NOWHERE, timeout_s=0.2), BackgroundRunner("test"))
+    assert away.publish_to_hub(hub, {"do": "echo"}) is True
+    assert away.is_available() is False
 
 
-def test_redis_answers(speaker: RedisBus) -> None:
-    assert speaker.answers() is True
+def test_redis_is_available(publisher: RedisBus) -> None:
+    assert publisher.is_available() is True
 
 
-def test_everybody_hears_of_changes(redis_url: str, hub: str, speaker: RedisBus) -> None:
+def test_every_web_process_receives_changes(redis_url: str, hub: str, publisher: RedisBus) -> None:
     with listening(redis_url, hub) as one, listening(redis_url, hub + "-other") as two:
-        speaker.changed({"requestId": hub, "version": 2})
-        for ear in (one, two):
-            until(lambda ear=ear: (CHANGES, {"requestId": hub, "version": 2}) in ear.heard)  # type: ignore[misc]
+        publisher.publish_change({"requestId": hub, "version": 2})
+        for receiver in (one, two):
+            until(lambda receiver=receiver: (CHANGES, {"requestId": hub, "version": 2}) in receiver.received)  # type: ignore[misc]
 
 
-def test_of_changes_that_wait_to_be_sent_the_newest_is_enough(redis_url: str, hub: str, client: redis.Redis) -> None:
-    kept: list[tuple[str, Callable[[], object]]] = []
-
-    class Slow(Background):
-        def soon(self, key: str, action: Callable[[], object]) -> None:
-            kept.append((key, action))
-
-    slow = RedisBus(Commands(client), Slow("test"))
-    slow.changed({"requestId": "a", "version": 2})
-    slow.changed({"requestId": "a", "version": 3})
-    slow.changed({"requestId": "b", "version": 1})
-    assert [key for key, _ in kept] == ["changed:a", "changed:a", "changed:b"]
-
-
-def test_a_listener_whose_connection_is_killed_listens_again_and_says_so(
-    redis_url: str, hub: str, speaker: RedisBus, client: redis.Redis
+def test_of_changes_of_one_job_that_wait_to_be_published_only_the_newest_is(
+    redis_url: str, hub: str, client: redis.Redis
 ) -> None:
-    with listening(redis_url, hub) as ear:
+    background = Later()
+    slow = RedisBus(client, background)
+    slow.publish_change({"requestId": f"{hub}-a", "version": 2})
+    slow.publish_change({"requestId": f"{hub}-a", "version": 3})
+    slow.publish_change({"requestId": f"{hub}-b", "version": 1})
+    with listening(redis_url, hub) as receiver:
+        background.run_all()
+        until(lambda: f"{hub}-b" in [body.get("requestId") for body in receiver.bodies()])
+        changes = [body for body in receiver.bodies() if str(body.get("requestId")).startswith(hub)]
+    assert changes == [{"requestId": f"{hub}-a", "version": 3}, {"requestId": f"{hub}-b", "version": 1}]
+
+
+def test_a_listener_whose_connection_is_killed_subscribes_again_and_reports_the_gap(
+    redis_url: str, hub: str, publisher: RedisBus, client: redis.Redis
+) -> None:
+    with listening(redis_url, hub) as receiver:
         for n in (1, 2, 3):
             for each in listeners(client):
                 client.client_kill_filter(_id=each["id"])
-            until(lambda n=n: ear.begun > n, what="the listener to begin again")  # type: ignore[misc]
-            assert speaker.to_hub(hub, {"n": n}) is True
-            until(lambda n=n: {"n": n} in ear.bodies())  # type: ignore[misc]
+            until(lambda n=n: receiver.subscribed > n, what="the listener to subscribe again")  # type: ignore[misc]
+            assert publisher.publish_to_hub(hub, {"n": n}) is True
+            until(lambda n=n: {"n": n} in receiver.bodies())  # type: ignore[misc]
 
 
-def test_rubbish_on_a_channel_does_not_end_the_listening(
-    redis_url: str, hub: str, speaker: RedisBus, client: redis.Redis
+def test_a_message_that_is_no_json_does_not_end_the_listener(
+    redis_url: str, hub: str, publisher: RedisBus, client: redis.Redis
 ) -> None:
-    with listening(redis_url, hub) as ear:
+    with listening(redis_url, hub) as receiver:
         client.publish(hub_channel(hub), "no JSON {")
-        until(lambda: speaker.to_hub(hub, {"n": 1}) and {"n": 1} in ear.bodies())
+        until(lambda: publisher.publish_to_hub(hub, {"n": 1}) and {"n": 1} in receiver.bodies())
 
 
-def test_a_hearer_that_breaks_does_not_end_the_listening(redis_url: str, hub: str, speaker: RedisBus) -> None:
-    ear = Ear()
+def test_a_handler_that_raises_does_not_end_the_listener(redis_url: str, hub: str, publisher: RedisBus) -> None:
+    receiver = Receiver()
 
-    def hear(channel: str, message: dict[str, Any]) -> None:
+    def on_message(channel: str, message: dict[str, Any]) -> None:
         if message.get("bad"):
             raise KeyError("do")
-        ear.hear(channel, message)
+        receiver.on_message(channel, message)
 
-    listener = Listener(redis_url, [CHANGES, hub_channel(hub)], hear, ear.after_gap)
+    listener = Listener(redis_url, [CHANGES, hub_channel(hub)], on_message, receiver.after_gap)
     listener.start()
-    until(lambda: ear.begun)
-    speaker.to_hub(hub, {"bad": True})
-    until(lambda: speaker.to_hub(hub, {"n": 1}) and {"n": 1} in ear.bodies())
+    until(lambda: receiver.subscribed)
+    publisher.publish_to_hub(hub, {"bad": True})
+    until(lambda: publisher.publish_to_hub(hub, {"n": 1}) and {"n": 1} in receiver.bodies())
     listener.close()
 
 
-def test_a_connection_on_which_nothing_comes_counts_as_dead(
+def test_a_connection_on_which_nothing_arrives_counts_as_dead(
     redis_url: str, hub: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus, "SILENCE_S", 0.05)
     monkeypatch.setattr(bus, "READ_S", 0.02)
-    with listening(redis_url, hub) as ear:
-        until(lambda: ear.begun >= 3, what="the listener to connect anew")
+    with listening(redis_url, hub) as receiver:
+        until(lambda: receiver.subscribed >= 3, what="the listener to connect anew")
 
 
-def test_a_listener_begins_once_redis_is_there(hub: str, monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
-    ear = Ear()
-    listener = Listener(NOWHERE, [CHANGES, hub_channel(hub)], ear.hear, ear.after_gap)
+def test_a_listener_begins_once_redis_is_there(hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus, "RECONNECT_S", 0.01)
-    listener.start()
-    listener._client = redis.Redis.from_url(redis_url, decode_responses=True)
-    until(lambda: ear.begun)
-    listener.close()
+    receiver = Receiver()
+    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder:
+        channels = [CHANGES, hub_channel(hub)]
+        url = f"unix://{folder}/redis.sock?db=0"
+        listener = Listener(url, channels, receiver.on_message, receiver.after_gap)
+        listener.start()
+        try:
+            with running_redis(Path(folder)) as server:
+                assert server.url == url
+                until(lambda: receiver.subscribed)
+        finally:
+            listener.close()
 
 
 def test_a_closed_listener_listens_no_more(
-    redis_url: str, hub: str, speaker: RedisBus, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, hub: str, publisher: RedisBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus, "READ_S", 0.02)
     with listening(redis_url, hub):
-        assert speaker.to_hub(hub, {}) is True
-    until(lambda: speaker.to_hub(hub, {}) is False, what="nobody to listen")
+        assert publisher.publish_to_hub(hub, {}) is True
+    until(lambda: publisher.publish_to_hub(hub, {}) is False, what="the subscription to end")
 
 
-def test_words_are_json(redis_url: str, hub: str, speaker: RedisBus, client: redis.Redis) -> None:
+def test_messages_are_json(redis_url: str, hub: str, publisher: RedisBus, client: redis.Redis) -> None:
     subscription = client.pubsub()  # type: ignore[no-untyped-call]
     subscription.subscribe(hub_channel(hub))
     until(lambda: subscription.get_message(timeout=1))
-    speaker.to_hub(hub, {"text": "ä"})
-    said = until(lambda: subscription.get_message(timeout=1))
-    assert json.loads(said["data"]) == {"text": "ä"}
+    publisher.publish_to_hub(hub, {"text": "ä"})
+    received = until(lambda: subscription.get_message(timeout=1))
+    assert json.loads(received["data"]) == {"text": "ä"}
     subscription.close()

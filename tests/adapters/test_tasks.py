@@ -5,53 +5,58 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import socket
+import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
 
 from app import logs
-from app.adapters.background import Background
-from app.adapters.commands import Commands
-from app.adapters.envelopes import CORRELATION_HEADER
+from app.adapters.background import BackgroundRunner
+from app.adapters.celery_app import DISPATCH, make_celery
+from app.adapters.celery_app import DOWNLOAD as DOWNLOAD_QUEUE
 from app.adapters.redis_clients import redis_client
-from app.adapters.tasks import ASSIGN, DOWNLOAD, ENOUGH, CeleryTasks
+from app.adapters.tasks import ASSIGN, CORRELATION_HEADER, DOWNLOAD, KEY_PREFIX, CeleryTasks
 from app.config import Settings
-from celery_config import DISPATCH, configured
-from celery_config import DOWNLOAD as DOWNLOAD_QUEUE
 from tests.support.fakes import Later
-from tests.support.under_gevent import ran_under_gevent
+from tests.support.redis import frail_redis
+from worker import dispatch, download
+
+COALESCE_MS = 60_000
+KEYS = (DISPATCH, DOWNLOAD_QUEUE, KEY_PREFIX + ASSIGN, KEY_PREFIX + DOWNLOAD)
 
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
     client = redis_client(redis_url)
-    client.delete(DISPATCH, DOWNLOAD_QUEUE)
+    client.delete(*KEYS)
     yield client
-    client.delete(DISPATCH, DOWNLOAD_QUEUE)
+    client.delete(*KEYS)
 
 
 @pytest.fixture
-def background() -> Background:
-    return Background("test")
+def celery(redis_url: str) -> Celery:
+    return celery_at(redis_url)
 
 
-@pytest.fixture
-def commands(client: redis.Redis) -> Commands:
-    return Commands(client)
+def celery_at(redis_url: str) -> Celery:
+    return make_celery(dataclasses.replace(Settings.from_env({}), redis_url=redis_url))
 
 
-@pytest.fixture
-def tasks(redis_url: str, background: Background, commands: Commands) -> CeleryTasks:
-    settings = dataclasses.replace(Settings.from_env({}), redis_url=redis_url)
-    return CeleryTasks(configured(settings), background, commands)
-
-
-def finish(background: Background, commands: Commands) -> None:
-    """Wait until all is carried out."""
-    background.close(10)
-    commands.tell("PING")  # which first hears what came of what was told before
+def wake(celery: Celery, client: redis.Redis) -> None:
+    """Both tasks are wanted, by a process of its own."""
+    background = BackgroundRunner("test")
+    tasks = CeleryTasks(celery, client, background, COALESCE_MS)
+    tasks.assign()
+    tasks.download()
+    background.close(30)
 
 
 def sent(client: redis.Redis, queue: str) -> list[tuple[dict[str, Any], list[Any]]]:
@@ -61,100 +66,85 @@ def sent(client: redis.Redis, queue: str) -> list[tuple[dict[str, Any], list[Any
     return [(each["headers"], json.loads(base64.b64decode(each["body"]))[0]) for each in messages]
 
 
-def test_a_wake_names_its_task_and_goes_to_its_queue(
-    tasks: CeleryTasks, background: Background, commands: Commands, client: redis.Redis
-) -> None:
+def test_a_wake_up_names_its_task_and_goes_to_its_queue(celery: Celery, client: redis.Redis) -> None:
     with logs.about("correlation-1"):
-        tasks.assign()
-        tasks.download()
-    finish(background, commands)
+        wake(celery, client)
     for queue, task in ((DISPATCH, ASSIGN), (DOWNLOAD_QUEUE, DOWNLOAD)):
         ((headers, args),) = sent(client, queue)
         assert (headers["task"], args, headers[CORRELATION_HEADER]) == (task, [], "correlation-1")
+        assert headers["expires"] is None  # clocks differ
 
 
-def test_wakes_that_nobody_takes_do_not_pile_up_and_go_stale_by_no_clock(redis_url: str, client: redis.Redis) -> None:
-    celery = configured(dataclasses.replace(Settings.from_env({}), redis_url=redis_url))
-    for _ in range(ENOUGH + 5):
-        background, commands = Background("test"), Commands(client)
-        tasks = CeleryTasks(celery, background, commands)
+def test_wake_ups_of_several_processes_are_one_until_the_task_starts(celery: Celery, client: redis.Redis) -> None:
+    for _ in range(5):
+        wake(celery, client)
+    assert [len(sent(client, queue)) for queue in (DISPATCH, DOWNLOAD_QUEUE)] == [1, 1]
+    CeleryTasks(celery, client, BackgroundRunner("worker"), COALESCE_MS).started(ASSIGN)
+    wake(celery, client)
+    assert [len(sent(client, queue)) for queue in (DISPATCH, DOWNLOAD_QUEUE)] == [2, 1]
+
+
+def test_a_wake_up_whose_task_was_lost_is_sent_again_within_a_sweep_interval(
+    celery: Celery, client: redis.Redis
+) -> None:
+    wake(celery, client)
+    assert 0 < client.pttl(KEY_PREFIX + ASSIGN) <= COALESCE_MS
+
+
+def test_a_wake_up_that_could_not_be_sent_does_not_hold_back_the_next(celery: Celery, client: redis.Redis) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("the broker is away")
+
+    wake(cast(Celery, SimpleNamespace(send_task=refuse)), client)
+    assert client.exists(KEY_PREFIX + ASSIGN, KEY_PREFIX + DOWNLOAD) == 0
+    wake(celery, client)
+    assert [len(sent(client, queue)) for queue in (DISPATCH, DOWNLOAD_QUEUE)] == [1, 1]
+
+
+def test_the_first_wake_up_after_a_restart_of_redis_is_sent() -> None:
+    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, frail_redis(Path(folder)) as frail:
+        client, celery, background = redis_client(frail.server.url), celery_at(frail.server.url), Later()
+        tasks = CeleryTasks(celery, client, background, COALESCE_MS)
+        tasks.assign()
+        background.run_all()
+        frail.kill()
+        frail.start()
+        client.delete(*KEYS)
+        tasks.assign()
+        background.run_all()
+        assert len(sent(client, DISPATCH)) == 1
+
+
+def test_no_caller_waits_for_a_redis_that_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        tasks = CeleryTasks(celery_at(url), redis_client(url, timeout_s=5), BackgroundRunner("test"), COALESCE_MS)
+        began = time.monotonic()
         tasks.assign()
         tasks.download()
-        finish(background, commands)
-    for queue in (DISPATCH, DOWNLOAD_QUEUE):
-        messages = sent(client, queue)
-        assert len(messages) == ENOUGH
-        assert all(headers["expires"] is None for headers, _ in messages)
+        assert time.monotonic() - began < 2  # each of them would wait for 5 s
 
 
-def test_the_tasks_that_are_sent_by_name_are_there() -> None:
-    from worker import dispatch, download  # noqa: PLC0415 - the worker's room, which this one never imports
+def test_a_key_that_cannot_be_deleted_does_not_stop_the_task(celery: Celery) -> None:
+    nowhere = redis_client("redis://127.0.0.1:1/0", timeout_s=0.2)
+    CeleryTasks(celery, nowhere, BackgroundRunner("test"), COALESCE_MS).started(ASSIGN)
 
+
+def test_the_tasks_that_are_sent_by_name_exist() -> None:
     assert (dispatch.assign.name, download.run.name) == (ASSIGN, DOWNLOAD)
 
 
-def test_nobody_fails_or_waits_where_redis_is_away(background: Background) -> None:
-    settings = dataclasses.replace(Settings.from_env({}), redis_url="redis://127.0.0.1:1/0")
-    tasks = CeleryTasks(configured(settings), background, Commands(redis_client(settings.redis_url)))
-    for _ in range(20):
-        tasks.assign()
-        tasks.download()
-    background.close(0)
-
-
-class Hints:
-    """What is told to Redis, which has answered what came before, or breaks."""
-
-    def __init__(self, *, answered: bool, breaks: bool = False) -> None:
-        self.answered = answered
-        self.told: list[str] = []
-        self._breaks = breaks
-
-    def tell(self, *command: str | int) -> None:
-        """Noted."""
-        if self._breaks:
-            raise redis.ConnectionError
-        self.told.append(str(command[-1]))
-
-
-@pytest.mark.parametrize(
-    ("alone", "answered", "breaks", "at_once"),
-    [
-        (True, True, False, True),
-        (False, True, False, False),  # whoever else runs may have a wake that goes along
-        (True, False, False, False),  # Redis is slow, or nothing was told yet
-        (True, True, True, False),
-    ],
-)
-def test_a_wake_is_sent_at_once_where_nobody_is_to_be_waited_for(
-    *, alone: bool, answered: bool, breaks: bool, at_once: bool
+@pytest.mark.parametrize(("module", "task", "name"), [(dispatch, "assign", ASSIGN), (download, "run", DOWNLOAD)])
+def test_a_task_clears_its_wake_up_before_it_reads(
+    monkeypatch: pytest.MonkeyPatch, module: Any, task: str, name: str
 ) -> None:
-    hints, later = Hints(answered=answered, breaks=breaks), Later()
-    tasks = CeleryTasks(configured(Settings.from_env({})), later, cast(Commands, hints), lambda: alone)
-    with logs.about("correlation-1"):
-        tasks.assign()
-    assert (len(hints.told), list(later.told)) == ((1, []) if at_once else (0, ["wakes"]))
-    hints._breaks = False
-    later.do_it()
-    (told,) = hints.told
-    assert json.loads(told)["headers"][CORRELATION_HEADER] == "correlation-1"
-
-
-def test_under_gevent_a_hand_off_is_woken_before_the_client_has_its_answer() -> None:
-    program = """
-        order = []
-        commands = SimpleNamespace(tell=lambda *_: order.append("woken"))
-        tasks = CeleryTasks(configured(Settings.from_env({})), Background("test"), commands)
-        for _ in range(2):  # the first begins the thread too
-            tasks.assign()
-            order.append("answered")
-        print(*order)
-    """
-    opened = """
-from types import SimpleNamespace
-from app.adapters.background import Background
-from app.adapters.tasks import CeleryTasks
-from app.config import Settings
-from celery_config import configured
-"""
-    assert ran_under_gevent(opened, program, given="") == ("woken answered woken answered\n", "")
+    """What is committed after the task has read finds no key, and sends another task."""
+    calls: list[str] = []
+    services = SimpleNamespace(
+        ports=SimpleNamespace(tasks=SimpleNamespace(started=calls.append)),
+        dispatch=SimpleNamespace(assign_waiting=lambda: calls.append("read")),
+        download=SimpleNamespace(run=lambda: calls.append("read")),
+    )
+    monkeypatch.setattr(module, "services", lambda: services)
+    getattr(module, task)()
+    assert calls == [name, "read"]

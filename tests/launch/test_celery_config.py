@@ -1,13 +1,13 @@
-"""The Celery application that workers, beat and nobody else use."""
+"""The Celery application, and the workers that run it."""
 
 from __future__ import annotations
 
 import pytest
 
+from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING, SHORT_S, broker_url, make_celery
 from app.config import Settings
-from celery_config import DISPATCH, DOWNLOAD, HOUSEKEEPING, SHORT_S, broker_url, celery, configured
 from worker import dispatch, housekeeping
-from worker.__main__ import GRACE_S, downloader
+from worker.__main__ import GRACE_S, dispatcher, downloader
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_redis_urls_become_the_broker_librarys(redis_url: str, broker: str) -> N
 
 
 def test_downloads_have_a_queue_of_their_own() -> None:
-    routes = configured(Settings.from_env({})).amqp.router
+    routes = make_celery(Settings.from_env({})).amqp.router
     queues = {
         name: routes.route({}, name)["queue"].name for name in ("dispatch.assign", "housekeeping.sweep", "download.run")
     }
@@ -34,25 +34,30 @@ def test_downloads_have_a_queue_of_their_own() -> None:
 
 
 def test_a_task_may_take_as_long_as_all_downloads_of_a_request() -> None:
-    assert configured(Settings.from_env({"DOWNLOAD_TIMEOUT_MS": "600000"})).conf.task_time_limit >= 10 * 600
+    assert make_celery(Settings.from_env({"DOWNLOAD_TIMEOUT_MS": "600000"})).conf.task_time_limit >= 10 * 600
 
 
 def test_a_message_in_hand_is_not_kept_in_redis_too() -> None:
-    with configured(Settings.from_env({})).connection_for_read() as connection:
+    with make_celery(Settings.from_env({})).connection_for_read() as connection:
         assert connection.transport_options["ack_emulation"] is False
 
 
 def test_the_sweep_comes_as_often_as_the_setting_says_whatever_the_clocks_say() -> None:
-    sweep = configured(Settings.from_env({"SWEEP_INTERVAL_MS": "500"})).conf.beat_schedule["sweep"]
+    sweep = make_celery(Settings.from_env({"SWEEP_INTERVAL_MS": "500"})).conf.beat_schedule["sweep"]
     assert sweep == {"task": "housekeeping.sweep", "schedule": 0.5}
 
 
 def test_a_worker_is_given_longer_to_end_than_it_gives_its_tasks() -> None:
-    assert configured(Settings.from_env({})).conf.worker_soft_shutdown_timeout < GRACE_S
-    assert downloader(3, "info").grace_s == GRACE_S
+    assert make_celery(Settings.from_env({})).conf.worker_soft_shutdown_timeout < GRACE_S
+    assert [service.grace_s for service in (dispatcher("info"), downloader(3, "info"))] == [GRACE_S] * 2
+
+
+def test_every_worker_has_a_pool_that_enforces_time_limits() -> None:
+    for service in (dispatcher("info"), downloader(3, "info")):
+        assert "--pool=prefork" in service.command
 
 
 def test_a_hand_off_and_a_sweep_are_ended_long_before_a_download_would_be() -> None:
     short = (dispatch.assign, housekeeping.sweep, housekeeping.tidy)
     assert [task.time_limit for task in short] == [SHORT_S] * 3
-    assert celery.conf.task_time_limit > SHORT_S
+    assert make_celery(Settings.from_env({})).conf.task_time_limit > SHORT_S

@@ -1,40 +1,97 @@
-"""What a Celery worker that has no pool does about a task that does not end."""
+"""Workers as `python -m worker` starts them."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from app import logs
+from app.adapters.background import BackgroundRunner
+from app.adapters.celery_app import make_celery
+from app.adapters.redis_clients import redis_client
+from app.adapters.tasks import CeleryTasks
+from app.config import Settings
+from tests.support.processes import Started, started
+from tests.support.redis import running_redis
 from tests.support.service import ROOT
+from tests.support.waiting import until
+from worker.__main__ import dispatcher
 
-STUCK = """
-import time
-from types import SimpleNamespace
-from worker import pool
+# The worker's own application, where the first hand-off never ends and later ones note their correlation id.
+HANGS_ONCE = """
+import threading
+from pathlib import Path
 
-task = SimpleNamespace(time_limit=0.2)
-pool._begin_to_count(task)
-pool._count_no_more()
-time.sleep(0.5)
-print("alive", flush=True)
-pool._begin_to_count(task)
-time.sleep(20)
+from app import logs
+from app.services.dispatch import Dispatch
+from celery_config import celery
+from worker import dispatch
+
+here = Path(__file__).parent
+
+
+def assign_waiting(_):
+    if not (here / "hangs").exists():
+        (here / "hangs").touch()
+        threading.Event().wait()
+    (here / "done").write_text(logs.correlation_id.get() or "none")
+
+
+Dispatch.assign_waiting = assign_waiting
+dispatch.assign.time_limit = 1
 """
 
 
-def test_a_task_that_takes_too_long_ends_the_worker_and_one_that_ended_does_not() -> None:
-    command = [sys.executable, "-c", STUCK]
-    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.returncode) == ("alive\n", -signal.SIGALRM)
+@contextmanager
+def dispatching(folder: Path, redis_url: str) -> Iterator[Started]:
+    """A dispatcher of one process that runs the application above."""
+    (folder / "hangs_once.py").write_text(HANGS_ONCE)
+    replaced = {"celery_config": "hangs_once", "--concurrency=2": "--concurrency=1"}
+    command = [replaced.get(word, word) for word in dispatcher("info").command]
+    env = {
+        "REDIS_URL": redis_url,
+        "DATABASE_URL": f"sqlite:///{folder / 'a.db'}",
+        "IMAGE_STORAGE_PATH": str(folder),
+        "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+    }
+    with started(command, ROOT, env) as worker:
+        worker.until_it_says(" ready.")
+        yield worker
+
+
+def test_a_hand_off_that_exceeds_its_time_limit_is_ended_and_the_next_one_is_done(tmp_path: Path) -> None:
+    with running_redis(tmp_path) as server, dispatching(tmp_path, server.url) as worker:
+        settings = Settings.from_env({"REDIS_URL": server.url})
+        background = BackgroundRunner("test")
+        tasks = CeleryTasks(make_celery(settings), redis_client(server.url), background, settings.sweep_interval_ms)
+        tasks.assign()
+        until((tmp_path / "hangs").exists, 60, "the first hand-off to start")
+        with logs.about("correlation-1"):
+            tasks.assign()
+        until((tmp_path / "done").exists, 60, f"the second hand-off; the worker said: {worker.output}")
+        assert until((tmp_path / "done").read_text) == "correlation-1"
+        background.close()
+
+
+def test_a_bad_setting_is_one_line_and_status_2(tmp_path: Path) -> None:
+    env = {**os.environ, "PORT": "abc"}
+    for command in (["-m", "worker"], ["-m", "celery", "-A", "celery_config", "beat"]):
+        done = subprocess.run(
+            [sys.executable, *command], check=False, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("PORT=")
+        assert done.stderr.count("\n") == 1
 
 
 LOOKED_THROUGH = "; import gc; print(gc.get_freeze_count() > 10 * len(gc.get_objects()))"
-FIRST_TASK = "from worker.services import house; house()"
+FIRST_TASK = "from worker.services import services; services()"
 BEGINNING_TO_SERVE = "import wsgi, runpy; runpy.run_path('gunicorn.conf.py')['post_worker_init'](None)"
 
 

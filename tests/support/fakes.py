@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.adapters.background import Background
+from app.adapters.background import BackgroundRunner
 from app.adapters.fetch_errors import HostUnreachable
 from app.adapters.pictures import check_and_store_as_png
 from app.adapters.scanner import NoScanner
@@ -42,42 +42,45 @@ class FakeTasks:
         """One wake more."""
         self.downloads += 1
 
+    def started(self, task: str) -> None:
+        """Nothing is coalesced here."""
 
-class Later(Background):
-    """Does what it was told once it is asked to, and each thing once, as its thread would."""
+
+class Later(BackgroundRunner):
+    """Runs its actions when the test says so, each key once, as its thread would."""
 
     def __init__(self) -> None:
         super().__init__("hints")
-        self.told: dict[str, Callable[[], object]] = {}
+        self.waiting: dict[str, Callable[[], object]] = {}
 
-    def soon(self, key: str, action: Callable[[], object]) -> None:
+    def submit(self, key: str, action: Callable[[], object]) -> None:
         """Not yet."""
-        self.told[key] = action
+        self.waiting[key] = action
 
-    def do_it(self) -> None:
-        """All of it, now."""
-        while self.told:
-            self.told.pop(next(iter(self.told)))()
+    def run_all(self) -> None:
+        """Now."""
+        while self.waiting:
+            self.waiting.pop(next(iter(self.waiting)))()
 
 
 class FakeBus:
-    """Notes what was said. `deaf` names the hubs that do not receive."""
+    """Notes what was published. `deaf` names the hubs that do not receive."""
 
     def __init__(self) -> None:
         self.to_hubs: list[tuple[str, dict[str, Any]]] = []
         self.changes: list[dict[str, Any]] = []
         self.deaf: set[str] = set()
 
-    def to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
-        """Heard, unless the hub is deaf."""
+    def publish_to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
+        """Received, unless the hub is deaf."""
         self.to_hubs.append((hub_id, dict(message)))
         return hub_id not in self.deaf
 
-    def changed(self, change: Mapping[str, Any]) -> None:
-        """Heard."""
+    def publish_change(self, change: Mapping[str, Any]) -> None:
+        """Noted."""
         self.changes.append(dict(change))
 
-    def answers(self) -> bool:
+    def is_available(self) -> bool:
         """Always."""
         return True
 

@@ -70,7 +70,8 @@ class Started:
         until(lambda: not self.family(), timeout_s, f"the end of {self.family()}")
 
     def end(self) -> None:
-        """Kill whatever is left of the family."""
+        """Kill the process and whatever is left of the family. A process that changed its title has lost its mark."""
+        self.process.kill()
         while left := self.family():
             for process in left:
                 with suppress(psutil.NoSuchProcess):
