@@ -1,31 +1,43 @@
-"""Whether the parts that this process depends on answer."""
+"""Whether the database and Redis answer."""
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass
 
 from app.db import clock
 from app.domain.errors import Unavailable
 from app.services.ports import Ports
 
+CHECK_EVERY_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Without the database nothing is accepted; without Redis what is accepted waits until it is back."""
+    """Without the database no request is accepted; without Redis accepted requests wait until it is back."""
 
     database: bool
     redis: bool
 
 
 class Health:
-    """Asks the parts, each for a short while."""
+    """Checks the parts once per `check_every_s` at most: /health needs no credential, so anybody may call it in a loop."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, check_every_s: float = CHECK_EVERY_S) -> None:
         self.ports = ports
+        self._check_every_s = check_every_s
+        self._lock = threading.Lock()
+        self._parts = Parts(database=False, redis=False)
+        self._checked_at = float("-inf")
 
     def check(self) -> Parts:
-        """Which parts answer at the moment."""
-        return Parts(self._database(), self.ports.bus.is_available())
+        """Which parts answered last. Callers that arrive during a check wait for its result."""
+        with self._lock:
+            if time.monotonic() - self._checked_at >= self._check_every_s:
+                self._parts = Parts(self._database(), self.ports.bus.is_available())
+                self._checked_at = time.monotonic()
+            return self._parts
 
     def _database(self) -> bool:
         try:

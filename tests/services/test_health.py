@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 from app.db.engine import Database
 from app.services.health import Health, Parts
 from tests.support.fakes import Bench, FakeBus
@@ -10,7 +13,7 @@ from tests.support.fakes import Bench, FakeBus
 class SilentBus(FakeBus):
     """Redis is away."""
 
-    def answers(self) -> bool:
+    def is_available(self) -> bool:
         return False
 
 
@@ -25,3 +28,37 @@ def test_redis_is_away(bench: Bench) -> None:
 def test_the_database_is_away(bench: Bench) -> None:
     away = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     assert Health(bench.with_tools(database=away).ports).check() == Parts(database=False, redis=True)
+
+
+class SlowBus(FakeBus):
+    """Redis, which answers once `may_answer` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+
+    def is_available(self) -> bool:
+        self.asked += 1
+        self.is_asked.set()
+        return self.may_answer.wait(20)
+
+
+def test_callers_that_arrive_during_a_check_share_its_result(bench: Bench) -> None:
+    bus = SlowBus()
+    health = Health(bench.with_tools(bus=bus).ports, check_every_s=60)
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(health.check)
+        assert bus.is_asked.wait(20)
+        others = [pool.submit(health.check) for _ in range(7)]
+        bus.may_answer.set()
+        assert {each.result(20) for each in (first, *others)} == {Parts(database=True, redis=True)}
+    assert bus.asked == 1
+
+
+def test_a_result_is_used_for_no_longer_than_it_may_be(bench: Bench) -> None:
+    bus = SlowBus()
+    bus.may_answer.set()
+    health = Health(bench.with_tools(bus=bus).ports, check_every_s=0)
+    assert [health.check() for _ in range(3)] == [Parts(database=True, redis=True)] * 3
+    assert bus.asked == 3
