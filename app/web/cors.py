@@ -1,7 +1,7 @@
-"""Which pages may read our answers (Fetch Standard, section 3.2): those of ALLOWED_ORIGINS, each named back exactly.
+"""CORS: which web pages may read our responses (Fetch Standard, section 3.2). Each origin of ALLOWED_ORIGINS is named back.
 
-No cookies are used, so none are allowed along; `*` is never said. That answers depend on `Origin` is said of all of them
-(`web/default_headers.py`). Sockets are not covered by CORS: `hub/routes.py` checks where they come from before it takes one.
+There are no cookies, so credentials are never allowed, and `*` is never sent. `Vary: Origin` is a default header. CORS does
+not cover WebSockets: `hub/routes.py` checks their origin.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ from flask import Flask, Response, request
 from app.domain.errors import Forbidden
 from app.network_settings import Origins
 
-METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-REQUEST_HEADERS = (
-    "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Range, X-API-Key, X-Correlation-Id"
-)
+METHODS = "GET, HEAD, POST, PUT, DELETE"
+REQUEST_HEADERS = "Authorization, Content-Type, If-None-Match, Last-Event-ID, Range, X-Correlation-Id"
 EXPOSED = (
-    "X-Correlation-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, ETag, Location, "
+    "X-Correlation-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, ETag, "
     "Accept-Ranges, Content-Range"
 )
 PREFLIGHT_S = 600
 
 
 def install(app: Flask, origins: Origins) -> None:
-    """Install it before whatever asks who somebody is: preflights carry no credentials."""
+    """Install it before the hook that requires credentials: preflight requests carry none."""
 
     @app.before_request
     def _preflight() -> Response | None:
         if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
             return None
         if not origins.allow(request.headers.get("Origin", "")):
-            raise Forbidden("Pages of this origin may not use the service; the operator sets ALLOWED_ORIGINS.")
+            raise Forbidden(
+                "Pages of this origin may not use the service; the operator can allow it in ALLOWED_ORIGINS."
+            )
         return Response(
             status=204,
             headers={
@@ -41,8 +41,8 @@ def install(app: Flask, origins: Origins) -> None:
         )
 
     @app.after_request
-    def _name_origin(response: Response) -> Response:
-        origin = request.environ.get("HTTP_ORIGIN")
+    def _allow_origin(response: Response) -> Response:
+        origin = request.headers.get("Origin")
         if origin is not None and origins.allow(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Expose-Headers"] = EXPOSED
