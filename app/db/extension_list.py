@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, exists, select
 
 from app.db.clock import now_ms
 from app.db.tables import extensions, hubs, jobs
@@ -53,8 +53,9 @@ def page(
 
     What a web process holds that is not seen any more is not connected, though nobody has noted that yet.
     """
-    alive = select(hubs.c.id).where(hubs.c.seen_at > now_ms() - hub_timeout_ms)
-    here = extensions.c.connected & extensions.c.hub_id.in_(alive)
+    # looked up for each extension: by a list of hubs, SQLite would read all that are connected and sort them
+    hub = (hubs.c.id == extensions.c.hub_id, hubs.c.seen_at > now_ms() - hub_timeout_ms)
+    here = extensions.c.connected & exists().where(*hub)
     query = select(extensions, here.label("here"), now_ms().label("now")).order_by(extensions.c.id).limit(limit)
     if connected is not None:
         query = query.where(here if connected else ~here)

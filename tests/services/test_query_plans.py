@@ -7,15 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import Index
 
 from app.db import credentials
 from app.db.tables import jobs as table
-from app.domain.states import Status
+from app.domain.states import FINAL, Status
 from tests.support.crew import Crew
 from tests.support.statements import noted
 
-# indexes of jobs that are not final yet: to walk through one is no matter of the history
-OPEN_ONLY = {index.name for index in table.indexes if index.dialect_options["sqlite"]["where"] is not None}
+
+def of_open_jobs(index: Index) -> bool:
+    """True for an index that leaves out jobs that have ended: to walk through it takes no longer as the history grows."""
+    where = index.dialect_options["sqlite"]["where"]
+    return where is not None and not any(status in str(where) for status in FINAL)
+
+
+OPEN_ONLY = {index.name for index in table.indexes if of_open_jobs(index)}
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -129,7 +136,8 @@ def test_extensions_are_read_in_the_order_of_an_index(crew: Crew, connected: boo
 def in_order(crew: Crew, statement: tuple[str, Any]) -> None:
     """Whoever walks through an index stops at the limit: nothing is read to be sorted."""
     [plan] = plans(crew, [statement]).values()
-    walks = [step for step in plan if step.startswith("SCAN")]
+    tables = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
     assert "LIMIT" in statement[0]
-    assert all(" USING INDEX " in step for step in walks), plan
-    assert not walks or not [step for step in plan if "TEMP B-TREE" in step], plan
+    assert tables
+    assert all(" INDEX " in step for step in tables), plan
+    assert not [step for step in plan if "TEMP B-TREE" in step], plan
