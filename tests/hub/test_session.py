@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,10 +14,10 @@ from simple_websocket import ConnectionClosed
 
 from app.config import Settings
 from app.container import Services
-from app.domain.errors import LeaseLost, Unavailable
+from app.domain.errors import LeaseLost, Unauthorized, Unavailable
 from app.domain.messages import Message
 from app.hub import session
-from app.hub.connection import RESTARTING, Connection, Offer
+from app.hub.connection import NOT_AUTHENTICATED, RESTARTING, Connection, Offer
 from app.hub.session import Session
 from app.hub.socket_credential import SocketCredential
 from app.services.auth_throttle import AuthThrottle
@@ -70,6 +71,7 @@ class FakeConnection:
 
     def close(self, code: int, reason: str) -> None:
         self.closed = code
+        self.closing = True
 
     def part(self) -> None:
         """Nothing is to be waited for."""
@@ -97,6 +99,7 @@ def live(
     reports: Flaky,
     offer_timeout_ms: int = 0,
     jitter: float = 0.0,
+    credential: Any = None,
 ) -> None:
     def connected(hello: Any, socket: Any, check: Callable[[], object], token_id: str | None) -> Any:
         check()
@@ -123,7 +126,7 @@ def live(
         cast(Connection, connection),
         cast(Services, services),
         "hub-1",
-        SocketCredential(cast(AuthThrottle, throttle), "203.0.113.7"),
+        credential or SocketCredential(cast(AuthThrottle, throttle), "203.0.113.7"),
     ).run()
 
 
@@ -226,3 +229,55 @@ def test_a_greeting_whose_sender_leaves_while_the_database_is_busy_changes_nothi
     live(connection, coming=coming, proofs=Flaky(0), reports=Flaky(0))
     assert coming.done == []
     assert "authentication_success" not in connection.sent
+
+
+class FakeToken:
+    """A token that can be revoked."""
+
+    token_id = "token-1"
+
+    def __init__(self) -> None:
+        self.revoked = False
+        self.end: Callable[[], object] = bool
+
+    def admit(self, hello: Any) -> None:
+        """It is good."""
+
+    @contextmanager
+    def lasting(self, end: Callable[[], object]) -> Iterator[None]:
+        self.end = end
+        yield
+
+    def check(self) -> None:
+        if self.revoked:
+            raise Unauthorized("The token was revoked.", shown=True)
+
+
+def test_an_extension_that_only_listens_is_turned_away_in_the_moment_its_token_is_revoked() -> None:
+    class Listening(FakeConnection):
+        def receive(self, timeout_s: float) -> str:
+            if not self.said:
+                token.revoked = True
+                token.end()
+                at_once.append((self.sent[-1], self.closed))
+            return super().receive(timeout_s)
+
+    token, at_once = FakeToken(), list[tuple[str, int | None]]()
+    connection = Listening(HELLO)
+    live(connection, coming=Flaky(0), proofs=Flaky(0), reports=Flaky(0), credential=token)
+    assert at_once == [("error", NOT_AUTHENTICATED)]
+    assert connection.sent.count("error") == 1
+
+
+def test_nothing_more_is_read_once_the_token_is_known_to_be_revoked() -> None:
+    class RevokedMeanwhile(Flaky):
+        def note(self, what: str) -> None:
+            super().note(what)
+            token.revoked = True
+
+    token, reports = FakeToken(), RevokedMeanwhile(0)
+    connection = FakeConnection(HELLO, FAILURE, FAILURE)
+    live(connection, coming=Flaky(0), proofs=Flaky(0), reports=reports, credential=token)
+    assert reports.done == ["It crashed"]
+    assert (connection.sent[-1], connection.closed) == ("error", NOT_AUTHENTICATED)
+    assert connection.parted_from

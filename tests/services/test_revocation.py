@@ -123,6 +123,17 @@ def test_who_left_is_forgotten(ann: Crew) -> None:
     assert told == []
 
 
-def test_who_had_to_show_nothing_stays_for_ever() -> None:
-    with ANYBODY.lasting(bool):
+def test_who_had_to_show_nothing_stays_while_the_token_of_another_ends(ann: Crew) -> None:
+    access, told = ann.services.access, []
+    proof, end = token(ann)
+    nothing, shown = CredentialStatus(access, None), CredentialStatus(access, proof)
+    with (
+        nothing.lasting(lambda: told.append("nothing")),
+        ANYBODY.lasting(lambda: told.append("anybody")),
+        shown.lasting(lambda: told.append("shown")),
+    ):
+        end()
+        access.revocations.look()
+        assert told == ["shown"]
+        nothing.check()
         ANYBODY.check()
