@@ -69,7 +69,9 @@ def said(service: Service) -> dict[str, str]:
 
 def check(service: Service) -> None:
     """No secret, and no line that is not one whole JSON object or begins like one of another program."""
-    for name, text in said(service).items():
+    texts = said(service)
+    assert all(texts[name] for name in ("web0", "worker0"))
+    for name, text in texts.items():
         assert CANARY not in text, f"{name}: {text[max(0, text.index(CANARY) - 500) :][:700]}"
         for line in text.split("\n"):
             if "forged4711" in line:
@@ -112,7 +114,9 @@ def test_no_signature_of_an_upload_is_logged(watched: Service) -> None:
             extension.upload(job, plain(), 1)
         with refused.value:
             assert signature not in refused.value.read().decode()
-    assert not [name for name, text in said(watched).items() if signature in text or job["lease"] in text]
+    texts = said(watched)
+    assert request_id in texts["web0"]
+    assert not [name for name, text in texts.items() if signature in text or job["lease"] in text]
 
 
 def test_no_token_that_a_socket_shows_is_logged_or_told(watched: Service) -> None:

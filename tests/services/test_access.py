@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +15,11 @@ from sqlalchemy import select
 
 from app.db.credential_tables import api_keys, extension_tokens, revoked_tokens
 from app.db.fleet import Socket
+from app.db.tables import metadata
 from app.domain.access import Kind, Proof, Role, Scope, Secret
 from app.domain.errors import Forbidden, InvalidRequest, NotFound, Unauthorized
 from app.domain.messages import Authenticate
+from app.services import access as access_module
 from app.services.access import Access
 from tests.support.crew import Crew
 from tests.support.waiting import until
@@ -123,17 +128,66 @@ def test_our_signing_key_is_made_once_whoever_asks_and_is_no_default(secrets: Cr
         here.authenticate(named.services.access.exchange(here.authenticate(str(key)))[0])
 
 
-def test_the_last_use_is_noted_once_a_minute(secrets: Crew) -> None:
-    key = secrets.services.accounts.create_key("ann", BOTH)
-    assert secrets.services.accounts.list_keys()[0].last_used_at is None
-    secrets.services.access.authenticate(str(key))
-    [kept] = secrets.services.accounts.list_keys("ann")
-    assert kept.last_used_at is not None
-    secrets.bench.database.write(lambda tx: tx.connection.execute(api_keys.update().values(last_used_at=1)))
-    secrets.services.access.authenticate(str(key))
-    assert secrets.services.accounts.list_keys("ann")[0].last_used_at == 1
-    elsewhere(secrets).authenticate(str(key))
-    assert (secrets.services.accounts.list_keys("ann")[0].last_used_at or 0) > 1
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Moves the process's clock forward by so many seconds."""
+    passed = [0.0]
+    monotonic = time.monotonic
+    monkeypatch.setattr(
+        access_module, "time", SimpleNamespace(monotonic=lambda: monotonic() + passed[0], time=time.time)
+    )
+
+    def forward(seconds: float) -> None:
+        passed[0] += seconds
+
+    return forward
+
+
+def last_use(crew: Crew) -> int | None:
+    [key] = crew.services.accounts.list_keys("ann")
+    return key.last_used_at
+
+
+def set_last_use(crew: Crew, moment: int) -> None:
+    crew.bench.database.write(lambda tx: tx.connection.execute(api_keys.update().values(last_used_at=moment)))
+
+
+def test_a_process_notes_the_last_use_once_a_minute(secrets: Crew, clock: Callable[[float], None]) -> None:
+    key = str(secrets.services.accounts.create_key("ann", BOTH))
+    access = elsewhere(secrets)
+    assert last_use(secrets) is None
+    access.authenticate(key)
+    assert abs((last_use(secrets) or 0) - secrets.clock()) < 60_000
+    for seconds, is_noted in ((0, False), (59, False), (2, True), (0, False)):
+        set_last_use(secrets, 1)
+        clock(seconds)
+        access.authenticate(key)
+        assert (last_use(secrets) != 1) is is_noted, seconds
+
+
+def test_of_many_processes_one_notes_the_last_use_in_a_minute(secrets: Crew) -> None:
+    key = str(secrets.services.accounts.create_key("ann", BOTH))
+    moment = secrets.clock()
+    for used_before_ms, is_noted in ((50_000, False), (61_000, True)):
+        set_last_use(secrets, moment - used_before_ms)
+        elsewhere(secrets).authenticate(key)
+        assert (last_use(secrets) != moment - used_before_ms) is is_noted, used_before_ms
+
+
+def test_the_use_of_one_key_is_not_that_of_another(secrets: Crew) -> None:
+    used, unused = (secrets.services.accounts.create_key("ann", BOTH) for _ in range(2))
+    elsewhere(secrets).authenticate(str(used))
+    uses = {key.id: key.last_used_at for key in secrets.services.accounts.list_keys("ann")}
+    assert uses[used.id] is not None
+    assert uses[unused.id] is None
+
+
+def test_the_last_use_of_an_extensions_token_is_noted_too(secrets: Crew) -> None:
+    token = str(secrets.services.accounts.create_extension_token("painter"))
+    access = elsewhere(secrets)
+    access.admit_extension("painter", token)
+    query = select(extension_tokens.c.last_used_at)
+    assert secrets.bench.database.read(lambda c: c.execute(query).scalar_one()) is not None
 
 
 def test_secrets_are_kept_as_hashes_alone(secrets: Crew, tmp_path: Path) -> None:
@@ -144,11 +198,23 @@ def test_secrets_are_kept_as_hashes_alone(secrets: Crew, tmp_path: Path) -> None
         [row] = secrets.bench.database.read(lambda c, query=query: c.execute(query).all())  # type: ignore[misc]
         assert made.secret not in repr(row)
         assert row.hash == made.digest
-    for file in tmp_path.glob("imagefleet.db*"):
-        copy = shutil.copyfile(file, tmp_path / f"copy-of-{file.name}").read_bytes()
-        assert key.secret.encode() not in copy
-        assert token.secret.encode() not in copy
+    stored = everything_stored(secrets, tmp_path)
+    for made in (key, token):
+        assert made.id.encode() in stored
+        assert made.secret.encode() not in stored
     assert key.secret not in repr(key)
+
+
+def everything_stored(crew: Crew, folder: Path) -> bytes:
+    """Every row of every table, and on SQLite the files of the database as well."""
+    rows = [
+        repr(row)
+        for table in metadata.sorted_tables
+        for row in crew.bench.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]
+    ]
+    copies = [shutil.copyfile(file, folder / f"copy-{file.name}") for file in folder.glob("imagefleet.db*")]
+    assert bool(copies) == (crew.bench.database.engine.dialect.name == "sqlite")
+    return b"\n".join(["\n".join(rows).encode(), *(copy.read_bytes() for copy in copies)])
 
 
 @pytest.mark.parametrize(
