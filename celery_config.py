@@ -23,7 +23,7 @@ CHATTY = ("celery.app.trace", "celery.beat", "celery.worker.strategy")  # severa
 @setup_logging.connect
 def _configure_logs(loglevel: int, **_: object) -> None:
     """Workers and beat log as the web does; `loglevel` is that of their command line."""
-    logs.configure(logging.getLevelName(loglevel))
+    logs.configure(logging.getLevelName(loglevel), Settings.from_env().log_format)
     for name in CHATTY:
         logging.getLogger(name).setLevel(loglevel if loglevel <= logging.DEBUG else logging.WARNING)
 

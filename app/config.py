@@ -59,6 +59,7 @@ class Settings:
     worker_processes: int
     auto_migrate: bool
     log_level: str
+    log_format: str
     auth_required: bool
     jwt_secret: str | None
     jwks_url: str | None
@@ -135,6 +136,7 @@ class Settings:
             worker_processes=read.whole("WORKER_PROCESSES", 2, 1, 256),
             auto_migrate=read.choice("AUTO_MIGRATE", "on", {"on", "off"}) == "on",
             log_level=read.choice("LOG_LEVEL", "info", {"debug", "info", "warning", "error"}),
+            log_format=read.choice("LOG_FORMAT", "auto", {"auto", "text", "json"}),
             auth_required=read.choice("AUTH_MODE", read.safe_auth_mode(), {"open", "required"}) == "required",
             jwt_secret=read.secret("JWT_SECRET"),
             jwks_url=read.jwks_url("JWKS_URL"),

@@ -37,7 +37,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     """The application. Its hub is `app.extensions["hub"]`: the server that runs the application starts and closes it."""
     settings = settings or (services.settings if services else Settings.from_env())
     services = services or build(real_ports(settings))
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     throttle = AuthThrottle(services.access, _failure_limit(settings))
     app = Flask("app", static_folder="web/static", template_folder="web/templates")
     app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]

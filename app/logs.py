@@ -1,35 +1,57 @@
-"""Logs: one JSON object a line on standard error, each with what happened (`action`) and the correlation id."""
+"""Logs on standard error, each line with what happened (`action`) and the correlation id: JSON, or text for a terminal.
+
+structlog does the work. Our own loggers write directly, since there is a line for each request; records of libraries,
+which use the standard library's `logging`, go through the same processors.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
+import math
 import re
 import sys
-import time
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import lru_cache
-from typing import Any
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.contextvars import bound_contextvars, get_contextvars
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-_ENCODER = json.JSONEncoder(allow_nan=False, default=repr)
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+QUIET = ("kombu", "amqp", "alembic", "celery.utils.functional")  # libraries whose info is of no use here
 
-correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
+
+def configure(level: str, log_format: str = "auto") -> None:
+    """Give every log of this process, our own and those of libraries, one form.
+
+    `level` is as in LOG_LEVEL, `log_format` as in LOG_FORMAT: auto is text where standard error is a terminal.
+    """
+    as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(*(("%Y-%m-%d %H:%M:%S", False) if as_text else ("iso", True))),
+    ]
+    rendering: list[Processor] = [
+        structlog.processors.format_exc_info,
+        _plain_values,
+        *(_text_renderers() if as_text else _JSON_RENDERERS),
+    ]
+    structlog.configure(
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(level.upper()),
+        logger_factory=_NamedLogger,
+    )
+    _configure_libraries(level.upper(), shared, rendering)
 
 
-@contextmanager
-def about(told: str | None) -> Iterator[None]:
-    """Lines that are written inside carry this correlation id."""
-    token = correlation_id.set(told)
-    try:
-        yield
-    finally:
-        correlation_id.reset(token)
+def get(name: str) -> structlog.typing.FilteringBoundLogger:
+    """The logger of a file; call it as `log.info("a sentence", action="assign", request_id=…)`."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
+    return logger
 
 
 def well_formed(text: str | None) -> bool:
@@ -37,96 +59,83 @@ def well_formed(text: str | None) -> bool:
     return text is not None and CORRELATION_ID.fullmatch(text) is not None
 
 
-def configure(level: str) -> None:
-    """Have every log of this process, our own and those of libraries, in one form. `level` as in LOG_LEVEL.
+def correlation_id() -> str | None:
+    """The correlation id of what runs now."""
+    return get_contextvars().get("correlation_id")
 
-    Ours are written as they are, not through the standard library's loggers: there is one for each request.
-    """
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        _with_time_and_correlation_id,
-    ]
-    rendered: list[Any] = [
-        structlog.processors.format_exc_info,
-        structlog.processors.EventRenamer("message"),
-        structlog.processors.JSONRenderer(serializer=_as_json),
-    ]
-    structlog.configure(
-        processors=[*shared, *rendered],
-        wrapper_class=structlog.make_filtering_bound_logger(level.upper()),
-        logger_factory=_Lines,
-        cache_logger_on_first_use=True,
-    )
+
+@contextmanager
+def correlated(correlation_id: str | None) -> Iterator[None]:
+    """Log lines that are written inside carry this correlation id; with None they keep the present one."""
+    with bound_contextvars(**({"correlation_id": correlation_id} if correlation_id else {})):
+        yield
+
+
+class _NamedLogger(structlog.WriteLogger):
+    """structlog's own writer of lines, with the name that `add_logger_name` reads."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(sys.stderr)
+        self.name = name
+
+
+def _configure_libraries(level: str, shared: list[Processor], rendering: list[Processor]) -> None:
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_mend_message)
     handler.setFormatter(
-        _Formatter(
+        ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
+            processors=[ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for noisy in ("kombu", "amqp", "alembic", "celery.utils.functional"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def get(name: str) -> structlog.stdlib.BoundLogger:
-    """The logger of a file; call it as `log.info("a sentence", action="assign", request_id=…)`."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
-    return logger
-
-
-class _Lines:
-    """What writes the lines of the logger of this name."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    @staticmethod
-    def _write(line: str) -> None:
-        sys.stderr.write(f"{line}\n")
-
-    debug = info = warning = error = critical = _write
-
-
-class _Formatter(structlog.stdlib.ProcessorFormatter):
-    def format(self, record: logging.LogRecord) -> str:
-        if record.args:
-            try:
-                record.getMessage()
-            except Exception:  # noqa: BLE001 - logging would complain in lines of its own, which are no JSON
-                record.msg, record.args = f"{_shown(record.msg)} {_shown(record.args)}", None
-        return super().format(record)
-
-
-def _as_json(event: EventDict, **_: object) -> str:
-    """ASCII on one line, whatever was said; what JSON does not have is shown as Python would."""
+def _mend_message(record: logging.LogRecord) -> bool:
+    """Make a message of a record whose arguments do not fit: `logging` would print a traceback of several lines."""
     try:
-        return _ENCODER.encode(event)
-    except Exception:  # noqa: BLE001 - reprs are other people's code
-        return json.dumps({str(name): _shown(value) for name, value in event.items()}, allow_nan=False)
+        record.getMessage()
+    except Exception:  # noqa: BLE001 - formatting calls code of others
+        record.msg, record.args = f"{record.msg} {_plain(record.args)}", None
+    return True
 
 
-def _shown(value: object) -> str | int | None:
-    if value is None or isinstance(value, str | int):
+def _plain_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Values that every renderer can show: JSON has no NaN and no cycles, and a repr may raise."""
+    return {name: _plain(value) for name, value in event.items()}
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     try:
         return repr(value)
-    except Exception:  # noqa: BLE001 - as above
+    except Exception:  # noqa: BLE001 - a repr is code of others
         return f"<{type(value).__name__}>"
 
 
-@lru_cache(2)
-def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+_JSON_RENDERERS: list[Processor] = [structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer()]
 
 
-def _with_time_and_correlation_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    seconds, us = divmod(time.time_ns() // 1000, 1_000_000)
-    event["timestamp"] = f"{_second(seconds)}.{us:06d}Z"
-    known = correlation_id.get()
-    if known is not None:
-        event.setdefault("correlation_id", known)
-    return event
+def _text_renderers() -> list[Processor]:
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+    return [_escape_control_characters, renderer]
+
+
+def _escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A value cannot begin a new line or send the terminal a command; a traceback is indented, line by line."""
+    exception = event.pop("exception", None)
+    safe: EventDict = {name: _escaped(value) if isinstance(value, str) else value for name, value in event.items()}
+    if exception is not None:
+        safe["exception"] = textwrap.indent("\n".join(map(_escaped, str(exception).split("\n"))), "    ")
+    return safe
+
+
+def _escaped(text: str) -> str:
+    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, whatever is said."""
+"""Logs: one line each, as JSON or as text, whatever the values are."""
 
 from __future__ import annotations
 
@@ -15,20 +15,32 @@ import structlog
 from app import logs
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 @contextlib.contextmanager
-def logged(level: str = "info") -> Iterator[list[dict[str, Any]]]:
-    """Log as a process does while inside; filled afterwards with the objects that were written, one a line."""
+def written(level: str = "info", log_format: str = "auto", to: io.StringIO | None = None) -> Iterator[io.StringIO]:
+    """Log as a process does while inside; what was written."""
     root = logging.getLogger()
     handlers, before = root.handlers[:], root.level
-    lines: list[dict[str, Any]] = []
     structlog.reset_defaults()
-    with contextlib.redirect_stderr(io.StringIO()) as written:
-        logs.configure(level)
-        yield lines
+    with contextlib.redirect_stderr(to or io.StringIO()) as stderr:
+        logs.configure(level, log_format)
+        yield stderr
     root.handlers[:] = handlers
     root.setLevel(before)
     structlog.reset_defaults()
-    lines += [json.loads(line, parse_constant=refuse) for line in written.getvalue().splitlines()]
+
+
+@contextlib.contextmanager
+def logged(level: str = "info") -> Iterator[list[dict[str, Any]]]:
+    """The same as JSON; filled afterwards with the objects that were written, one a line."""
+    lines: list[dict[str, Any]] = []
+    with written(level) as stderr:
+        yield lines
+    lines += [json.loads(line, parse_constant=refuse) for line in stderr.getvalue().splitlines()]
 
 
 def refuse(name: str) -> None:
@@ -120,7 +132,7 @@ def test_an_exception_is_part_of_its_line() -> None:
 
 def test_the_correlation_id_stands_on_every_line() -> None:
     with logged() as lines:
-        with logs.about("correlation-1"):
+        with logs.correlated("correlation-1"):
             logs.get("app").info("ours")
             logging.getLogger("library").warning("theirs")
         logs.get("app").info("after it")
@@ -128,7 +140,7 @@ def test_the_correlation_id_stands_on_every_line() -> None:
 
 
 def test_a_line_may_name_another_correlation_id() -> None:
-    with logged() as lines, logs.about("correlation-1"):
+    with logged() as lines, logs.correlated("correlation-1"):
         logs.get("app").info("of another", correlation_id="correlation-2")
     assert [line["correlation_id"] for line in lines] == ["correlation-2"]
 
@@ -152,3 +164,50 @@ def test_a_correlation_id_is_honoured(text: str) -> None:
 )
 def test_another_is_not(text: str | None) -> None:
     assert not logs.well_formed(text)
+
+
+@pytest.mark.parametrize(
+    ("log_format", "to", "as_json"),
+    [
+        ("auto", io.StringIO, True),
+        ("auto", Terminal, False),
+        ("json", Terminal, True),
+        ("text", io.StringIO, False),
+    ],
+)
+def test_a_terminal_gets_text_and_everything_else_json(log_format: str, to: type[io.StringIO], as_json: bool) -> None:
+    with written("info", log_format, to()) as stderr:
+        logs.get("app").info("An extension connected", extension_id="e1")
+    assert stderr.getvalue().startswith("{") == as_json
+    assert "An extension connected" in stderr.getvalue()
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_in_text_a_value_neither_begins_a_line_nor_reaches_the_terminal(value: object) -> None:
+    with written("info", "text") as stderr:
+        logs.get("app").info(str(value), value=value)
+        logging.getLogger("library").warning("They say: %s", value, extra={"value": value})
+    assert len(stderr.getvalue().splitlines()) == 2
+    assert stderr.getvalue().replace("\n", "").isprintable()
+
+
+def test_in_text_a_traceback_is_indented_so_that_its_message_is_no_line_of_its_own() -> None:
+    with written("info", "text") as stderr:
+        try:
+            raise ValueError("two\n2026-01-01 00:00:00 [info     ] forged\x1b[31m")
+        except ValueError:
+            logs.get("app").exception("It broke")
+            logging.getLogger("library").exception("It broke")
+    lines = stderr.getvalue().splitlines()
+    assert [line.endswith("It broke") or "It broke " in line for line in lines if not line.startswith("    ")] == [
+        True,
+        True,
+    ]
+    assert any("forged" in line for line in lines)
+    assert stderr.getvalue().replace("\n", "").isprintable()
+
+
+def test_in_text_what_cannot_be_shown_is_still_one_line() -> None:
+    with written("info", "text") as stderr:
+        logs.get("app").info("It happened", value=Unspeakable())
+    assert "<Unspeakable>" in stderr.getvalue()

@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Task
 from celery.signals import task_postrun, task_prerun, worker_init, worker_process_init
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app import logs
 from app.adapters.tasks import CORRELATION_HEADER
@@ -43,9 +44,11 @@ def _end_with_the_worker(**_: object) -> None:
 def _set_correlation_id(task: Task[Any, Any], **_: object) -> None:
     """The logs of a task carry the correlation id of the request that sent it."""
     given = (task.request.headers or {}).get(CORRELATION_HEADER)
-    logs.correlation_id.set(given if logs.well_formed(given) else None)
+    clear_contextvars()
+    if logs.well_formed(given):
+        bind_contextvars(correlation_id=given)
 
 
 @task_postrun.connect
 def _clear_correlation_id(**_: object) -> None:
-    logs.correlation_id.set(None)
+    clear_contextvars()

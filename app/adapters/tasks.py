@@ -50,7 +50,7 @@ class CeleryTasks:
             log.warning("A wake-up could not be cleared", action="wake_up.kept", problem=str(problem))
 
     def _wake(self, task: str) -> None:
-        headers = {CORRELATION_HEADER: logs.correlation_id.get()}
+        headers = {CORRELATION_HEADER: logs.correlation_id()}
         self._background.submit(task, partial(self._send, task, headers))
 
     def _send(self, task: str, headers: dict[str, str | None]) -> None:

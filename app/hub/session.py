@@ -153,7 +153,7 @@ class Session:
             self._understood(True)
             if isinstance(message, Report):
                 request_id, correlation_id = message.request_id, message.correlation_id
-            with logs.about(correlation_id):
+            with logs.correlated(correlation_id):
                 self._once_possible(partial(self._act, holder, message))
         except Refusal as refusal:
             self._refuse(refusal, request_id)

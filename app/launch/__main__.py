@@ -48,9 +48,15 @@ def environment(settings: Settings, redis_url: str) -> dict[str, str]:
         "WS_PORT": str(settings.ws_port or ""),
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": redis_url,
+        "LOG_FORMAT": _log_format(settings),
         "PATH": os.pathsep.join([programs, os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _log_format(settings: Settings) -> str:
+    """The processes write into a pipe; what LOG_FORMAT=auto means is decided by where it is printed."""
+    return "text" if settings.log_format == "auto" and sys.stdout.isatty() else settings.log_format
 
 
 def extension(settings: Settings) -> Service:

@@ -95,7 +95,7 @@ class Download:
             if claim.more_are_due and not others_woken:
                 self.ports.tasks.download()
                 others_woken = True
-            with logs.about(claim.job.correlation_id):
+            with logs.correlated(claim.job.correlation_id):
                 claim = self._bring_home(claim, partial(self._claim, before_s=ends))
         if time.monotonic() >= ends:
             self.ports.tasks.download()

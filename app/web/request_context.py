@@ -6,11 +6,13 @@ import time
 import uuid
 
 from flask import Flask, Response, g, request
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app import logs
 from app.domain.access import Caller
 
 HEADER = "X-Correlation-Id"
+HEALTH = "/health"
 
 log = logs.get(__name__)
 
@@ -27,12 +29,13 @@ def _begin() -> None:
     g.correlation_id = given if logs.well_formed(given) else str(uuid.uuid4())
     g.began = time.monotonic()
     g.caller = Caller(request.remote_addr or "")
-    logs.correlation_id.set(g.correlation_id)
+    bind_contextvars(correlation_id=g.correlation_id)
 
 
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.correlation_id
-    log.info(
+    quiet = request.path == HEALTH and response.status_code < 400  # a check every few seconds
+    (log.debug if quiet else log.info)(
         "Request",
         action="http",
         method=request.method,
@@ -45,4 +48,4 @@ def _end(response: Response) -> Response:
 
 def _forget(_error: BaseException | None) -> None:
     """Later log lines of this greenlet are no longer about the request."""
-    logs.correlation_id.set(None)
+    clear_contextvars()

@@ -67,7 +67,7 @@ def sent(client: redis.Redis, queue: str) -> list[tuple[dict[str, Any], list[Any
 
 
 def test_a_wake_up_names_its_task_and_goes_to_its_queue(celery: Celery, client: redis.Redis) -> None:
-    with logs.about("correlation-1"):
+    with logs.correlated("correlation-1"):
         wake(celery, client)
     for queue, task in ((DISPATCH, ASSIGN), (DOWNLOAD_QUEUE, DOWNLOAD)):
         ((headers, args),) = sent(client, queue)

@@ -40,7 +40,7 @@ def assign_waiting(_):
     if not (here / "hangs").exists():
         (here / "hangs").touch()
         threading.Event().wait()
-    (here / "done").write_text(logs.correlation_id.get() or "none")
+    (here / "done").write_text(logs.correlation_id() or "none")
 
 
 Dispatch.assign_waiting = assign_waiting
@@ -72,7 +72,7 @@ def test_a_hand_off_that_exceeds_its_time_limit_is_ended_and_the_next_one_is_don
         tasks = CeleryTasks(make_celery(settings), redis_client(server.url), background, settings.sweep_interval_ms)
         tasks.assign()
         until((tmp_path / "hangs").exists, 60, "the first hand-off to start")
-        with logs.about("correlation-1"):
+        with logs.correlated("correlation-1"):
             tasks.assign()
         until((tmp_path / "done").exists, 60, f"the second hand-off; the worker said: {worker.output}")
         assert until((tmp_path / "done").read_text) == "correlation-1"

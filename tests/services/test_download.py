@@ -172,11 +172,11 @@ def test_what_is_logged_of_a_download_carries_its_request_s_correlation_id(bench
     seen: list[str | None] = []
 
     def answer() -> bytes:
-        seen.append(logs.correlation_id.get())
+        seen.append(logs.correlation_id())
         return PNG
 
     bench.fetch.answers[URL] = answer
-    with logs.about("of-whoever-woke-us"):
+    with logs.correlated("of-whoever-woke-us"):
         job = run(bench, downloading(bench, URL))
     assert seen == [job.correlation_id]
 
