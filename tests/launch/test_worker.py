@@ -44,7 +44,7 @@ def assign_waiting(_):
 
 
 Dispatch.assign_waiting = assign_waiting
-dispatch.assign.time_limit = 1
+dispatch.assign.time_limit = 5  # the first task also builds the services
 """
 
 
