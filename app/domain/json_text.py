@@ -1,4 +1,4 @@
-"""JSON as strangers send it: numbers that are finite, and each name once in an object, so that nobody reads it otherwise."""
+"""Strict reading of JSON (finite numbers, each name once in an object, so that all readers agree), and compact writing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LONGEST_NAME = 60
 
 
 class RepeatedName(ValueError):
-    """An object has the same name twice; `name` is it, as it can be shown."""
+    """An object has the same name twice; `name` can be shown to the sender."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -18,12 +18,17 @@ class RepeatedName(ValueError):
 
 
 def decoded(text: str) -> Any:
-    """What the text says. Raises RepeatedName, or ValueError or RecursionError for what is no JSON."""
+    """The value of a JSON text. Raises RepeatedName, or ValueError or RecursionError where it is not JSON."""
     return _DECODER.decode(text)
 
 
+def encoded(value: Any) -> str:
+    """The value as JSON without spaces between its parts."""
+    return _ENCODER.encode(value)
+
+
 def shown(name: str) -> str:
-    """A name that a stranger chose, as it may stand in a sentence."""
+    """A name that a client chose, shortened and escaped so that it can be part of a sentence."""
     return name if name.isprintable() and len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]!a}…"
 
 
@@ -49,9 +54,11 @@ def _refuse_constant(name: str) -> None:
 
 def _finite(text: str) -> float:
     number = float(text)
-    if not math.isfinite(number):  # 1e999 is JSON, but what we would pass on is not
+    if not math.isfinite(number):  # 1e999 is valid JSON, but we would send on `Infinity`, which is not
         raise ValueError(text)
     return number
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object)
+# `json.dumps` with these options would build an encoder for every call
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

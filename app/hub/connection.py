@@ -19,7 +19,8 @@ from wsproto.events import Ping
 from wsproto.utilities import ProtocolError
 
 from app import logs
-from app.domain import messages
+from app.domain import json_text
+from app.domain.close_codes import CloseCode
 from app.domain.flow_control import Flow
 from app.domain.messages import Message
 from app.hub.socket_slots import SocketSlot
@@ -32,15 +33,6 @@ MESSAGES_BURST_S = 4.0
 # Who says more than may be said is slowed down; who goes on for so long without a pause is sent away.
 MESSAGES_OVER_S = 10.0
 BYTES_OVER_S = 60.0
-
-GOING_AWAY = 1001
-SERVER_ERROR = 1011
-RESTARTING = 1012
-LATER = 1013
-REPLACED = 4000
-NOT_AUTHENTICATED = 4001
-FLOODING = 4003
-SILENT = 4004
 
 log = logs.get(__name__)
 
@@ -63,7 +55,7 @@ class _Out:
 
     text: str | None = None
     offer: Offer | None = None
-    close: tuple[int, str] | None = None
+    close: tuple[CloseCode, str] | None = None
 
 
 class Abuse(Exception):
@@ -151,19 +143,19 @@ class Connection:
 
     def send(self, message: Message) -> None:
         """Have the message sent."""
-        self._put(_Out(messages.encode(message)))
+        self._put(_Out(message.to_json()))
 
     def answer(self, message: Message) -> None:
         """Send what the session has to say, and nobody else."""
-        self._put_now(_Out(messages.encode(message)))
+        self._put_now(_Out(message.to_json()))
 
     def pass_on(self, body: Mapping[str, Any]) -> None:
         """Have a message sent that another process made."""
-        self._put(_Out(messages.json_text(body)))
+        self._put(_Out(json_text.encoded(body)))
 
     def offer(self, offer: Offer, body: Mapping[str, Any]) -> None:
         """Have a request put before the extension."""
-        self._put(_Out(messages.json_text(self._with_whole_address(body)), offer))
+        self._put(_Out(json_text.encoded(self._with_whole_address(body)), offer))
 
     def ping(self) -> None:
         """Ask for a sign of life, unless one is asked for already; for the session alone."""
@@ -210,13 +202,13 @@ class Connection:
             self.ping()
         return received
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: CloseCode, reason: str) -> None:
         """Have the socket closed, after what waits to be sent, also where the other side does not answer."""
         self._put(_Out(close=(code, reason)))
 
     def part(self) -> None:
         """The session is over: let the writer finish and the other side answer, for a short while."""
-        self.close(1000, "")
+        self.close(CloseCode.GOING_AWAY, "")  # for a socket that is closed already: nothing is sent
         ends = time.monotonic() + PARTING_S
         while self._ws.ws.state is not ConnectionState.CLOSED and (left_s := ends - time.monotonic()) > 0:
             if not self._hear(left_s):

@@ -13,8 +13,9 @@ from app import logs
 from app.adapters.background import BackgroundRunner
 from app.adapters.bus import CHANGES, Listener, hub_channel
 from app.container import Services
+from app.domain.close_codes import CloseCode
 from app.domain.errors import Unavailable
-from app.hub.connection import GOING_AWAY, REPLACED, RESTARTING, SERVER_ERROR, Connection, Offer
+from app.hub.connection import Connection, Offer
 from app.hub.session import Session
 from app.hub.socket_credential import SocketCredential
 from app.hub.socket_slots import SocketSlot, SocketSlots
@@ -50,13 +51,13 @@ class Hub:
         count_frames(ws)
         connection = Connection(ws, base_url, self.services.settings.limits.socket_messages_per_s, slot)
         if self._closing.is_set():
-            connection.close(GOING_AWAY, "the server goes away")
+            connection.close(CloseCode.GOING_AWAY, "the server goes away")
         self._connections[connection.id] = connection
         try:
             Session(connection, self.services, self.id, SocketCredential(self.throttle, slot.whose, shown)).run()
         except Exception:
             log.exception("A session broke", action="session.broken", extension_id=connection.extension_id)
-            connection.close(SERVER_ERROR, "the server made a mistake")
+            connection.close(CloseCode.SERVER_ERROR, "the server made a mistake")
             connection.part()
         finally:
             del self._connections[connection.id]
@@ -66,7 +67,7 @@ class Hub:
         self._closing.set()
         self.services.watching.end()
         for connection in list(self._connections.values()):
-            connection.close(GOING_AWAY, "the server goes away")
+            connection.close(CloseCode.GOING_AWAY, "the server goes away")
 
     def close(self) -> None:
         """The process ends: stop listening, and give its sockets up."""
@@ -103,7 +104,7 @@ class Hub:
 
     def _replace(self, message: Mapping[str, Any]) -> None:
         if connection := self._connections.get(message["connection"]):
-            connection.close(REPLACED, "replaced by a newer connection")
+            connection.close(CloseCode.REPLACED, "replaced by a newer connection")
 
     def _after_gap(self) -> None:
         self._background.submit("catch-up", self.services.watching.catch_up)
@@ -129,4 +130,4 @@ class Hub:
         """This process was given up, and so were its sockets: their extensions must authenticate again."""
         log.warning("This web process had been given up", action="hub.given_up", connections=len(self._connections))
         for connection in list(self._connections.values()):
-            connection.close(RESTARTING, "please connect again")
+            connection.close(CloseCode.RESTARTING, "please connect again")

@@ -13,20 +13,11 @@ from app import logs
 from app.adapters import clock
 from app.container import Services
 from app.db.fleet import Socket
-from app.domain import messages, parsing
+from app.domain import messages
+from app.domain.close_codes import CloseCode
 from app.domain.errors import MalformedMessage, Refusal, TooManyFailures, Unauthorized, Unavailable
 from app.domain.messages import Authenticate, Heartbeat, Incoming, Report
-from app.hub.connection import (
-    FLOODING,
-    LATER,
-    NOT_AUTHENTICATED,
-    REPLACED,
-    RESTARTING,
-    SILENT,
-    Abuse,
-    Connection,
-    Offer,
-)
+from app.hub.connection import Abuse, Connection, Offer
 from app.hub.socket_credential import SocketCredential
 from app.services.generation import Holder
 
@@ -62,7 +53,7 @@ class Session:
     def run(self) -> None:
         """The whole life. Returns when the socket is closed."""
         try:
-            self.connection.send(messages.AuthenticationRequired(clock.now()))
+            self.connection.send(messages.AuthenticationRequired(timestamp=clock.now()))
             hello = self._hear_hello()
             if hello is not None:
                 self._serve(hello)
@@ -70,14 +61,14 @@ class Session:
             pass
         except Abuse as abuse:
             self._refuse(Refusal(str(abuse)))
-            self.connection.close(FLOODING, "too much, or nonsense")
+            self.connection.close(CloseCode.FLOODING, "too much, or nonsense")
         except Unauthorized as refusal:
             self._turn_away(refusal)
         except TooManyFailures as refusal:
             self._refuse(refusal)
-            self.connection.close(LATER, "too much that is no good came from there")
+            self.connection.close(CloseCode.TRY_AGAIN_LATER, "too much that is no good came from there")
         except Unavailable:
-            self.connection.close(RESTARTING, "the database is away; please connect again")
+            self.connection.close(CloseCode.RESTARTING, "the database is away; please connect again")
         finally:
             self.connection.part()
 
@@ -100,7 +91,7 @@ class Session:
             self._refuse(Refusal("Send authenticate first: nothing else is heard before it."))
             self._understood(False)
         self._refuse(Refusal(f"No authenticate came within {self.settings.authentication_timeout_ms} ms."))
-        self.connection.close(NOT_AUTHENTICATED, "not authenticated in time")
+        self.connection.close(CloseCode.NOT_AUTHENTICATED, "not authenticated in time")
         return None
 
     # -- after it
@@ -135,7 +126,11 @@ class Session:
         welcome = self.services.extensions.connected(hello, socket, connection.check_there, self._credential.token_id)
         connection.let_in()
         held = None if hello.active_request_ids is None else welcome.held
-        self.connection.send(messages.AuthenticationSuccess(hello.extension_id, clock.now(), held))
+        self.connection.send(
+            messages.AuthenticationSuccess(
+                extension_id=hello.extension_id, timestamp=clock.now(), active_request_ids=held
+            )
+        )
         log.info("An extension connected", action="extension.connected", extension_id=hello.extension_id)
 
     def _goodbye(self) -> None:
@@ -192,9 +187,9 @@ class Session:
         if beat.extension_id != holder.extension_id:
             raise Refusal("heartbeat.extensionId must be the one that you authenticated with.")
         if self.services.extensions.heard(holder, beat):
-            self.connection.answer(messages.HeartbeatResponse(clock.now()))
+            self.connection.answer(messages.HeartbeatResponse(timestamp=clock.now()))
         else:
-            self.connection.close(REPLACED, "replaced by a newer connection")
+            self.connection.close(CloseCode.REPLACED, "replaced by a newer connection")
 
     def _note_proofs(self, after_s: float) -> None:
         """Note those that came `after_s` ago or earlier: soon a report may prove as much, and is a commit anyway.
@@ -238,7 +233,7 @@ class Session:
     def _mind_silence(self) -> None:
         silence_s = self.connection.silence_s
         if silence_s * 1000 > self.settings.heartbeat_timeout_ms:
-            self.connection.close(SILENT, "nothing was heard for too long")
+            self.connection.close(CloseCode.SILENT, "nothing was heard for too long")
         elif silence_s >= self._ping_after_s:
             self.connection.ping()
 
@@ -252,14 +247,16 @@ class Session:
     def _turn_away(self, refusal: Unauthorized) -> None:
         if not self.connection.closing:
             self._refuse(refusal)
-            self.connection.close(NOT_AUTHENTICATED, "no token that is good")
+            self.connection.close(CloseCode.NOT_AUTHENTICATED, "no token that is good")
 
     def _refuse(self, refusal: Refusal, request_id: str | None = None) -> None:
         log.info("A message was refused", action="message.refused", code=refusal.code, detail=refusal.detail)
-        self.connection.send(messages.Error(refusal.detail, clock.now(), refusal.code, request_id))
+        self.connection.send(
+            messages.Error(error=refusal.detail, timestamp=clock.now(), code=refusal.code, request_id=request_id)
+        )
 
 
 def _parse(received: str | bytes) -> Incoming:
     if isinstance(received, bytes):
         raise MalformedMessage("Invalid message format: send text frames; binary ones are not understood.")
-    return parsing.parse(received)
+    return messages.parse(received)

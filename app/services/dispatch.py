@@ -135,7 +135,7 @@ class Dispatch:
                 "connection": job.connection_id,
                 "requestId": job.id,
                 "lease": job.lease,
-                "message": messages.wire(self._offer(job, key)),
+                "message": self._offer(job, key).to_dict(),
             },
         )
         if not delivered and job.lease is not None:
@@ -155,19 +155,19 @@ class Dispatch:
             upload=self._upload(job, key),
         )
 
-    def _upload(self, job: Job, key: bytes) -> dict[str, object]:
+    def _upload(self, job: Job, key: bytes) -> messages.Upload:
         settings = self.ports.settings
         expires_at = job.attempt_until or job.updated_at
         grant = UploadGrant(job.id, job.attempt, expires_at)
         # without a public address, the hub puts the address before it under which the extension reached it
         base = settings.public_url or ""
-        return {
-            "url": f"{base}/api/uploads/{job.id}?{grant.query(key)}",
-            "method": "PUT",
-            "headers": {"Content-Type": "application/octet-stream"},
-            "maxBytes": settings.max_image_bytes,
-            "expiresAt": wire_time(expires_at),
-        }
+        return messages.Upload(
+            url=f"{base}/api/uploads/{job.id}?{grant.query(key)}",
+            method="PUT",
+            headers={"Content-Type": "application/octet-stream"},
+            max_bytes=settings.max_image_bytes,
+            expires_at=wire_time(expires_at),
+        )
 
 
 def _snapshot(passed_over: int, connection: Connection) -> Snapshot:

@@ -18,7 +18,7 @@ def tell(ports: Ports, tx: Transaction, extension_id: str | None, message: messa
 
     def send() -> None:
         if (socket := found()) is not None:
-            word = {"do": "send", "connection": socket.connection_id, "message": messages.wire(message)}
+            word = {"do": "send", "connection": socket.connection_id, "message": message.to_dict()}
             ports.bus.publish_to_hub(socket.hub_id, word)
 
     tx.after_commit(send)
@@ -26,4 +26,5 @@ def tell(ports: Ports, tx: Transaction, extension_id: str | None, message: messa
 
 def tell_to_stop(ports: Ports, tx: Transaction, job: Job) -> None:
     """Whoever holds the job, as `job` shows it, need not go on."""
-    tell(ports, tx, job.holder, messages.CancelGeneration(job.id, job.correlation_id, wire_time(tx.now)))
+    stop = messages.CancelGeneration(request_id=job.id, correlation_id=job.correlation_id, timestamp=wire_time(tx.now))
+    tell(ports, tx, job.holder, stop)

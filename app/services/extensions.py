@@ -75,10 +75,10 @@ class Extensions:
         known = self.ports.database.ask(lambda c: fleet.known(c, extension_id, connection_id))
         if known is None:
             return False
-        if known.has_work or known.available != beat.available:
+        if known.has_work or known.available != beat.status.available:
             return self._take_news(holder, beat)
         self._heard.note(connection_id)
-        if beat.available and known.anyone_waits:
+        if beat.status.available and known.anyone_waits:
             self.ports.tasks.assign()
         return True
 
@@ -117,12 +117,12 @@ class Extensions:
 
     def _take_news(self, holder: Holder, beat: Heartbeat) -> bool:
         def work(tx: Transaction) -> bool:
-            if not fleet.heard(tx, holder.connection_id, beat.available):
+            if not fleet.heard(tx, holder.connection_id, beat.status.available):
                 return False
             held = [job for job in leases.held_by(tx.connection, holder.extension_id) if job.handed_over]
             self._renew(tx, [job for job in held if _mentions(beat, job, len(held))])
             self._give_back(tx, [job for job in held if _leaves_out(beat, job, tx.now)])
-            if beat.available:
+            if beat.status.available:
                 tx.after_commit(partial(wake_if_anyone_waits, self.ports))
             return True
 
@@ -163,12 +163,12 @@ def _mentions(beat: Heartbeat, job: Job, held: int) -> bool:
     """The extension says that it works on the job: by name, or by a number that covers all it holds."""
     if beat.active_request_ids is not None:
         return job.id in beat.active_request_ids
-    return beat.active_requests + beat.queue_size >= held
+    return beat.status.active_requests + beat.status.queue_size >= held
 
 
 def _leaves_out(beat: Heartbeat, job: Job, now_ms: int) -> bool:
     """The extension no longer knows of the job: it does not name it, or it has nothing at all to do."""
     if beat.active_request_ids is not None:
         return job.id not in beat.active_request_ids
-    idle = beat.active_requests + beat.queue_size == 0
+    idle = beat.status.active_requests + beat.status.queue_size == 0
     return idle and (job.started_at or 0) <= now_ms - SETTLED_MS

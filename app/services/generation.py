@@ -69,9 +69,9 @@ class Generation:
                 Step.GENERATED,
                 report.request_id,
                 _held(holder, report),
-                event=lambda job: ImageDownloadStartedEvent(holder.extension_id, job.attempt, len(report.image_urls)),
-                sources=list(report.image_urls),
-                source_metadata=dict(report.metadata),
+                event=lambda job: ImageDownloadStartedEvent(holder.extension_id, job.attempt, len(report.sources)),
+                sources=list(report.sources),
+                source_metadata=report.metadata,
                 generated_at=NOW,
                 due_at=NOW,
                 lease=None,
@@ -116,7 +116,7 @@ class Generation:
                 Step.PROGRESS,
                 report.request_id,
                 _held(holder, report),
-                progress=AtLeast(report.progress),
+                progress=AtLeast(int(report.progress)),
                 progress_note=report.status,
                 lease_until=FromNowCapped(self.ports.settings.request_timeout_ms),
                 handed_over=True,
@@ -152,7 +152,12 @@ class Generation:
 def confirmation(job: Job, pictures: Sequence[StoredImage]) -> Message:
     """What tells an extension that its pictures, which are these, are stored."""
     path = IMAGES_PATH + pictures[0].file
-    return ImageGenerationConfirmed(job.id, path, job.correlation_id, wire_time(job.updated_at))
+    return ImageGenerationConfirmed(
+        request_id=job.id,
+        image_path=path,
+        correlation_id=job.correlation_id,
+        timestamp=wire_time(job.updated_at),
+    )
 
 
 def _found(tx: Transaction, report: Report) -> Job:

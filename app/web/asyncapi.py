@@ -1,39 +1,26 @@
-"""The extensions' socket as an AsyncAPI 3.0 document, made from its messages."""
+"""The socket's documentation for programs: an AsyncAPI 3.0 document generated from the message models."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
-
-from pydantic.alias_generators import to_camel
 
 from app.config import Settings
 from app.domain import messages
+from app.domain.close_codes import CloseCode
 from app.domain.messages import Message
 from app.web import examples
-from app.web.message_schemas import FROM_EXTENSION, TO_EXTENSION, Schema
+from app.web.json_schema import Schema, inlined, tidied
 from app.web.openapi import LICENSE, VERSION
 
 CHANNEL = "extension"
 HEARTBEAT_S = 20
 
-# What the server closes a socket with. test_asyncapi.py holds it against the hub's own names.
-CLOSE_CODES = {
-    1001: "The server is shutting down: reconnect after a short random pause.",
-    1009: "A message was too big.",
-    1011: "The server has an internal error: reconnect after a pause.",
-    1012: "The server restarts: reconnect after a short random pause.",
-    1013: "Too many invalid tokens came from this address: reconnect in some seconds.",
-    4000: "Replaced by a newer socket of the same `extensionId`: do not reconnect.",
-    4001: "Not authenticated in time, or the token is missing, invalid or no longer valid.",
-    4002: "The extension reads too slowly. If nothing more can be written to a socket, it ends without a code.",
-    4003: "Too many messages, or invalid ones for too long.",
-    4004: "No message arrived for too long.",
-}
+SENT: tuple[type[Message], ...] = get_args(messages.Outgoing)
+RECEIVED: tuple[type[Message], ...] = get_args(messages.Incoming)
 
-# What the server may answer a message with.
-ANSWERS: dict[type[Message], tuple[type[Message], ...]] = {
+# What the server may reply to a message with.
+REPLIES: dict[type[Message], tuple[type[Message], ...]] = {
     messages.Authenticate: (messages.AuthenticationSuccess, messages.Error),
     messages.ImageGenerated: (messages.ImageGenerationConfirmed, messages.Error),
     messages.ImageGenerationFailed: (messages.Error,),
@@ -44,9 +31,7 @@ ANSWERS: dict[type[Message], tuple[type[Message], ...]] = {
 
 def document(settings: Settings, url: str) -> dict[str, Any]:
     """The whole document for a socket that is reached at `url`."""
-    kinds = [*TO_EXTENSION, *FROM_EXTENSION]
-    where = urlsplit(url)
-    server = {"host": where.netloc, "protocol": where.scheme, "pathname": where.path.removesuffix(settings.ws_path)}
+    kinds = [*SENT, *RECEIVED]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -56,17 +41,17 @@ def document(settings: Settings, url: str) -> dict[str, Any]:
             "license": {"name": LICENSE["name"]},
         },
         "defaultContentType": "application/json",
-        "servers": {"this": {name: value for name, value in server.items() if value}},
+        "servers": {"this": _server(settings, url)},
         "channels": {
             CHANNEL: {
                 "address": settings.ws_path,
                 "title": "An extension's socket",
-                "messages": {kind.type: {"$ref": f"#/components/messages/{kind.type}"} for kind in kinds},
+                "messages": {kind.type_name(): {"$ref": f"#/components/messages/{kind.type_name()}"} for kind in kinds},
                 "bindings": {"ws": {"method": "GET"}},
             }
         },
         "operations": {_operation_name(kind): _operation(kind) for kind in kinds},
-        "components": {"messages": {kind.type: _message(kind) for kind in kinds}},
+        "components": {"messages": {kind.type_name(): _message(kind) for kind in kinds}},
     }
 
 
@@ -86,48 +71,57 @@ def introduction(settings: Settings) -> tuple[str, ...]:
 
 def about(settings: Settings) -> str:
     """The same with the close codes, in Markdown."""
-    codes = "\n".join(f"- {code}: {text}" for code, text in CLOSE_CODES.items())
+    codes = "\n".join(f"- {code}: {code.meaning}" for code in CloseCode)
     return "\n\n".join([*introduction(settings), "The server closes with", codes])
 
 
-def _message(kind: type[Message]) -> Schema:
-    return {
-        "name": kind.type,
-        "title": kind.type.replace("_", " ").capitalize(),
-        "summary": _summary(kind),
-        "payload": FROM_EXTENSION.get(kind) or TO_EXTENSION[kind],
-        "examples": [{"payload": example(kind)}],
-    }
-
-
-def _summary(kind: type[Message]) -> str:
-    """The class's own words, with its fields called as they are on the wire."""
-    text = " ".join((kind.__doc__ or "").split())
-    for each in fields(kind):
-        text = text.replace(f"`{each.name}`", f"`{to_camel(each.name)}`")
-    return text
+def payload(kind: type[Message]) -> Schema:
+    """The JSON Schema of a message, with the models inside of it in place."""
+    sent = kind in SENT
+    schema = kind.model_json_schema(mode="serialization" if sent else "validation")
+    tidy: Schema = tidied(inlined(schema), nullable=not sent)
+    del tidy["description"]  # it is the message's summary
+    tidy["properties"]["type"] = {"const": kind.type_name()}
+    tidy["required"] = ["type", *tidy.get("required", ())]
+    return tidy
 
 
 def example(kind: type[Message]) -> dict[str, Any]:
     """One such message as it travels."""
-    return examples.HEARD.get(kind) or messages.wire(examples.SAID[kind])
+    return examples.RECEIVED.get(kind) or examples.SENT[kind].to_dict()
+
+
+def _server(settings: Settings, url: str) -> dict[str, str]:
+    parts = urlsplit(url)
+    server = {"host": parts.netloc, "protocol": parts.scheme, "pathname": parts.path.removesuffix(settings.ws_path)}
+    return {name: value for name, value in server.items() if value}
+
+
+def _message(kind: type[Message]) -> Schema:
+    return {
+        "name": kind.type_name(),
+        "title": kind.type_name().replace("_", " ").capitalize(),
+        "summary": " ".join((kind.__doc__ or "").split()),
+        "payload": payload(kind),
+        "examples": [{"payload": example(kind)}],
+    }
 
 
 def _operation_name(kind: type[Message]) -> str:
-    return ("send" if kind in TO_EXTENSION else "receive") + kind.__name__
+    return ("send" if kind in SENT else "receive") + kind.__name__
 
 
 def _operation(kind: type[Message]) -> Schema:
-    said: Schema = {
-        "action": "send" if kind in TO_EXTENSION else "receive",
+    operation: Schema = {
+        "action": "send" if kind in SENT else "receive",
         "channel": {"$ref": f"#/channels/{CHANNEL}"},
         "messages": [_in_channel(kind)],
     }
-    if kind in ANSWERS:
-        answers = [_in_channel(answer) for answer in ANSWERS[kind]]
-        said["reply"] = {"channel": {"$ref": f"#/channels/{CHANNEL}"}, "messages": answers}
-    return said
+    if kind in REPLIES:
+        replies = [_in_channel(reply) for reply in REPLIES[kind]]
+        operation["reply"] = {"channel": {"$ref": f"#/channels/{CHANNEL}"}, "messages": replies}
+    return operation
 
 
 def _in_channel(kind: type[Message]) -> Schema:
-    return {"$ref": f"#/channels/{CHANNEL}/messages/{kind.type}"}
+    return {"$ref": f"#/channels/{CHANNEL}/messages/{kind.type_name()}"}

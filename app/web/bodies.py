@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.domain import json_text
 from app.domain.errors import InvalidJson, InvalidPrompt, InvalidRequest, UnsupportedMediaType
+from app.domain.validation import field_name, first_error, sentence
 
 Model = TypeVar("Model", bound=BaseModel)
 JSON = "application/json"
@@ -56,13 +57,9 @@ def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:
 
 
 def _refusal(error: ValidationError, where: str) -> InvalidRequest | InvalidPrompt:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    name = ".".join(str(part) for part in first["loc"])
-    shown = json_text.shown(name)
-    if name == "prompt":
+    first = first_error(error)
+    if first["loc"] == ("prompt",):
         return InvalidPrompt("prompt is missing: send the text of the picture as a string.")
-    if first["type"] == "missing":
-        return InvalidRequest(f"{shown} is missing.")
     if first["type"] == "extra_forbidden":
-        return InvalidRequest(f"{where} has a field that is not known: {shown}.")
-    return InvalidRequest(f"{shown} cannot be used: {first['msg'][:1].lower()}{first['msg'][1:]}.")
+        return InvalidRequest(f"{where} has a field that is not known: {field_name(first)}.")
+    return InvalidRequest(f"{sentence(first)}.")

@@ -1,4 +1,4 @@
-"""The wire contract's own examples, as answers and messages of ours: what the documents show, and tests check."""
+"""The wire contract's own examples, as the models of this service: the documents show them, and tests check them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEASE = "Q3b0YxqkT1u7d0Jm9bqV2g"
 TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"  # noqa: S105 - an example
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 PARAMETERS = {"width": 1024, "height": 1024, "quality": "hd", "style": "natural", "numberOfImages": 1}
-CREATED, ASKED, MADE, STORED, TOLD = (
+CREATED, POLLED, GENERATED, STORED, READ = (
     f"2024-01-14T12:0{time}.000Z" for time in ("0:00", "1:00", "2:00", "2:10", "2:30")
 )
 EXPIRES_AT = "2024-01-14T12:15:00.000Z"
@@ -44,8 +44,8 @@ _STATUS = schemas.RequestStatus(
     progress=75,
     message="Generating image...",
     version=4,
-    updated_at=ASKED,
-    timestamp=ASKED,
+    updated_at=POLLED,
+    timestamp=POLLED,
 )
 _PICTURE = schemas.StoredPicture(
     image_url=IMAGE_URL, image_path=IMAGES_PATH + FILE, width=1024, height=1024, bytes=1_482_113, sha256=SHA256
@@ -56,11 +56,11 @@ _RESULT = schemas.RequestResult(
     progress=100,
     version=6,
     updated_at=STORED,
-    timestamp=TOLD,
+    timestamp=READ,
     image_url=IMAGE_URL,
     image_path=IMAGES_PATH + FILE,
     images=[_PICTURE],
-    metadata=schemas.PictureMetadata(model=MODEL, prompt=PROMPT, width=1024, height=1024, generated_at=MADE),
+    metadata=schemas.PictureMetadata(model=MODEL, prompt=PROMPT, width=1024, height=1024, generated_at=GENERATED),
     user_id=USER_ID,
 )
 
@@ -69,7 +69,7 @@ _EXTENSION = fleet_schemas.ExtensionState(
     connected=True,
     standing=ExtensionStatus.PAUSED,
     since=CREATED,
-    last_seen_at=TOLD,
+    last_seen_at=READ,
     last_success_at=STORED,
     version="1.0.0",
     capabilities=["image-generation", MODEL],
@@ -82,20 +82,20 @@ _EXTENSION = fleet_schemas.ExtensionState(
     web_process=WEB_PROCESS,
 )
 
-ASKED_WITH: dict[type[BaseModel], dict[str, Any]] = {
+REQUESTS: dict[type[BaseModel], dict[str, Any]] = {
     request_schemas.GenerateRequest: {"prompt": PROMPT, "model": MODEL, "parameters": PARAMETERS, "userId": USER_ID},
 }
 
-ANSWERED: dict[type[BaseModel], BaseModel] = {
+RESPONSES: dict[type[BaseModel], BaseModel] = {
     type(each): each
     for each in (
         schemas.Accepted(request_id=REQUEST_ID, correlation_id=CORRELATION_ID, timestamp=CREATED),
         _STATUS,
         _RESULT,
-        schemas.RequestPage(images=[_RESULT], next_cursor=REQUEST_ID, timestamp=TOLD),
-        schemas.Cancelled(request_id=REQUEST_ID, correlation_id=CORRELATION_ID, timestamp=ASKED),
+        schemas.RequestPage(images=[_RESULT], next_cursor=REQUEST_ID, timestamp=READ),
+        schemas.Cancelled(request_id=REQUEST_ID, correlation_id=CORRELATION_ID, timestamp=POLLED),
         schemas.TokenIssued(token=TOKEN, expires_in=3600, scope="read write"),
-        fleet_schemas.FleetPage(extensions=[_EXTENSION], next_cursor=EXTENSION_ID, timestamp=TOLD),
+        fleet_schemas.FleetPage(extensions=[_EXTENSION], next_cursor=EXTENSION_ID, timestamp=READ),
         schemas.UploadReceipt(
             image_url=f"http://localhost:3000/api/uploads/{REQUEST_ID}/1/0",
             sha256=SHA256,
@@ -114,8 +114,8 @@ ANSWERED: dict[type[BaseModel], BaseModel] = {
     )
 }
 
-# One value for each name that is a part of an address or of a query.
-PARAMETER: dict[str, Any] = {
+# One value for each name in a path or a query.
+PARAMETER_VALUES: dict[str, Any] = {
     "requestId": REQUEST_ID,
     "file": FILE,
     "wait": 20,
@@ -140,13 +140,13 @@ data: {{"type": "ImageGenerationAssignedEvent", "requestId": "{REQUEST_ID}", "se
 "timestamp": "{CREATED}", "data": {{"extensionId": "{EXTENSION_ID}", "attempt": 1}}}}
 
 event: progress
-data: {{"requestId": "{REQUEST_ID}", "status": "processing", "progress": 75, "timestamp": "{ASKED}"}}
+data: {{"requestId": "{REQUEST_ID}", "status": "processing", "progress": 75, "timestamp": "{POLLED}"}}
 
 """
 
 _ON_A_REQUEST = {"requestId": REQUEST_ID, "correlationId": CORRELATION_ID}
 
-HEARD: dict[type[Message], dict[str, Any]] = {
+RECEIVED: dict[type[Message], dict[str, Any]] = {
     messages.Authenticate: {
         "type": "authenticate",
         "extensionId": EXTENSION_ID,
@@ -156,7 +156,7 @@ HEARD: dict[type[Message], dict[str, Any]] = {
         "type": "image_generated",
         **_ON_A_REQUEST,
         "imageUrl": IMAGE_URL,
-        "metadata": {"model": MODEL, "prompt": PROMPT, "width": 1024, "height": 1024, "generatedAt": MADE},
+        "metadata": {"model": MODEL, "prompt": PROMPT, "width": 1024, "height": 1024, "generatedAt": GENERATED},
     },
     messages.ImageGenerationFailed: {
         "type": "image_generation_failed",
@@ -177,38 +177,40 @@ HEARD: dict[type[Message], dict[str, Any]] = {
     },
 }
 
-SAID: dict[type[Message], Message] = {
+SENT: dict[type[Message], Message] = {
     type(each): each
     for each in (
-        messages.AuthenticationRequired(CREATED),
-        messages.AuthenticationSuccess(EXTENSION_ID, CREATED),
+        messages.AuthenticationRequired(timestamp=CREATED),
+        messages.AuthenticationSuccess(extension_id=EXTENSION_ID, timestamp=CREATED),
         messages.GenerateImage(
-            REQUEST_ID,
-            PROMPT,
-            MODEL,
-            {"width": 1024, "height": 1024, "quality": "hd"},
-            USER_ID,
-            CORRELATION_ID,
-            CREATED,
-            LEASE,
-            {
-                "url": UPLOAD_URL,
-                "method": "PUT",
-                "headers": {"Content-Type": "application/octet-stream"},
-                "maxBytes": 10_485_760,
-                "expiresAt": EXPIRES_AT,
-            },
+            request_id=REQUEST_ID,
+            prompt=PROMPT,
+            model=MODEL,
+            parameters={"width": 1024, "height": 1024, "quality": "hd"},
+            user_id=USER_ID,
+            correlation_id=CORRELATION_ID,
+            timestamp=CREATED,
+            lease=LEASE,
+            upload=messages.Upload(
+                url=UPLOAD_URL,
+                method="PUT",
+                headers={"Content-Type": "application/octet-stream"},
+                max_bytes=10_485_760,
+                expires_at=EXPIRES_AT,
+            ),
         ),
-        messages.ImageGenerationConfirmed(REQUEST_ID, IMAGES_PATH + FILE, CORRELATION_ID, STORED),
-        messages.HeartbeatResponse(CREATED),
-        messages.CancelGeneration(REQUEST_ID, CORRELATION_ID, ASKED),
-        messages.Error("Invalid message format", CREATED, errors.MalformedMessage.code),
+        messages.ImageGenerationConfirmed(
+            request_id=REQUEST_ID, image_path=IMAGES_PATH + FILE, correlation_id=CORRELATION_ID, timestamp=STORED
+        ),
+        messages.HeartbeatResponse(timestamp=CREATED),
+        messages.CancelGeneration(request_id=REQUEST_ID, correlation_id=CORRELATION_ID, timestamp=POLLED),
+        messages.Error(error="Invalid message format", timestamp=CREATED, code=errors.MalformedMessage.code),
     )
 }
 
 
 def problem(title: str, status: int, code: str, detail: str) -> dict[str, Any]:
-    """A refusal as it goes out."""
+    """A refusal as it is sent."""
     body = schemas.Problem(
         title=title,
         status=status,
@@ -218,9 +220,9 @@ def problem(title: str, status: int, code: str, detail: str) -> dict[str, Any]:
         correlation_id=CORRELATION_ID,
         timestamp=CREATED,
     )
-    return told(body)
+    return as_json(body)
 
 
-def told(model: BaseModel) -> dict[str, Any]:
-    """The model as it goes out."""
+def as_json(model: BaseModel) -> dict[str, Any]:
+    """The model as it is sent."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)

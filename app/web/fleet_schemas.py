@@ -8,7 +8,8 @@ from pydantic import Field
 
 from app.domain import messages
 from app.domain.fleet import ExtensionStatus
-from app.web.schema_base import Query, ResponseModel, Time, Uuid
+from app.domain.wire_types import Time, Uuid
+from app.web.schema_base import Query, ResponseModel
 
 MOST_HELD = messages.MAX_CONCURRENT
 

@@ -15,6 +15,7 @@ from app.domain.access import Need
 from app.web import examples, parameter_schema, responses
 from app.web.api import JSON, Operation
 from app.web.errors import KNOWN
+from app.web.json_schema import Schema, tidied
 from app.web.request_context import HEADER
 from app.web.responses import REF
 from app.web.schemas import Problem
@@ -60,8 +61,6 @@ SCHEMES = {
     }
 }
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
-
-Schema = dict[str, Any]
 
 
 def document(operations: Iterable[Operation], *, required: bool = False) -> Schema:
@@ -115,7 +114,7 @@ def _security(need: Need, required: bool) -> list[Schema]:
 def _body(operation: Operation) -> Schema:
     if operation.body is not None:
         schema = {"$ref": REF.format(model=operation.body.__name__)}
-        return {JSON: {"schema": schema, "example": examples.ASKED_WITH[operation.body]}}
+        return {JSON: {"schema": schema, "example": examples.REQUESTS[operation.body]}}
     if operation.takes is not None:
         return {operation.takes: {"schema": {"type": "string", "format": "binary"}}}
     return {}
@@ -134,7 +133,7 @@ def _part(name: str) -> dict[str, str]:
 def _query_parameters(operation: Operation) -> list[Schema]:
     if operation.query is None:
         return []
-    schema = _tidied(operation.query.model_json_schema(ref_template=REF))
+    schema = tidied(operation.query.model_json_schema(ref_template=REF))
     required = schema.get("required", [])
     return [
         _parameter(name, "query", required=name in required, schema=field)
@@ -154,8 +153,8 @@ def _parameter(name: str, place: str, *, required: bool, schema: Schema) -> Sche
     if "description" in schema:
         said["description"] = schema["description"]
     said["schema"] = {key: value for key, value in schema.items() if key != "description"}
-    if name in examples.PARAMETER and place != "header":
-        said["example"] = examples.PARAMETER[name]
+    if name in examples.PARAMETER_VALUES and place != "header":
+        said["example"] = examples.PARAMETER_VALUES[name]
     return said
 
 
@@ -167,7 +166,7 @@ def _schemas(operations: list[Operation]) -> Schema:
         *((model, "serialization") for model in sorted(told, key=_name)),
     ]
     _, definitions = models_json_schema(models, ref_template=REF)
-    schemas: Schema = _tidied(definitions["$defs"])
+    schemas: Schema = tidied(definitions["$defs"])
     for model in told:
         _always_there(schemas[_name(model)])
     return {**schemas, parameter_schema.VALUE: parameter_schema.VALUE_SCHEMA}
@@ -181,18 +180,3 @@ def _always_there(schema: Schema) -> None:
     """What has a value of its own where nothing else is said is in every answer."""
     names = [name for name, field in schema["properties"].items() if field.pop("default", None) is not None]
     schema["required"] = [name for name in schema["properties"] if name in {*names, *schema.get("required", ())}]
-
-
-def _tidied(schema: Any) -> Any:
-    """Without the titles that only repeat a field's name, and without null: what is None is left out on the wire."""
-    if isinstance(schema, list):
-        return [_tidied(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept = {
-        key: _tidied(value)
-        for key, value in schema.items()
-        if not (key == "title" and isinstance(value, str)) and not (key == "default" and value is None)
-    }
-    kinds = [kind for kind in kept.get("anyOf", ()) if kind != {"type": "null"}]
-    return {**{key: value for key, value in kept.items() if key != "anyOf"}, **kinds[0]} if len(kinds) == 1 else kept

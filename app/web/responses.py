@@ -117,7 +117,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
     if answer.model is not None:
         media: dict[str, Any] = {"schema": {"$ref": REF.format(model=answer.model.__name__)}}
         if answer.status < 400:
-            media["example"] = examples.told(examples.ANSWERED[answer.model])
+            media["example"] = examples.as_json(examples.RESPONSES[answer.model])
         said["content"] = {JSON: media}
     elif answer.content_type is not None:
         said["content"] = {answer.content_type: _raw(answer.content_type)}

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
-
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 
 
 def checked(check: Callable[..., object], **schema: Any) -> Any:

@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import Field
 
 from app.domain.states import Status
-from app.web.schema_base import ResponseModel, Time, Uuid
+from app.domain.wire_types import Time, Uuid
+from app.web.schema_base import ResponseModel
 
 
 class Accepted(ResponseModel):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from app.adapters.randomness import SystemRandomness
-from app.domain import messages, parsing
+from app.domain import messages
 
 
 def test_every_token_can_be_sent_back_as_a_lease() -> None:
     base = {"type": "image_generation_progress", "requestId": "one", "progress": 1}
     for token in {SystemRandomness().token() for _ in range(500)}:
-        report = parsing.parse(json.dumps({**base, "lease": token}))
+        report = messages.parse(json.dumps({**base, "lease": token}))
         assert isinstance(report, messages.ImageGenerationProgress)
         assert report.lease == token

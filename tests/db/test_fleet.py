@@ -10,11 +10,12 @@ from app.db import fleet, slots
 from app.db.engine import Database
 from app.db.fleet import Socket
 from app.db.tables import extensions
-from app.domain.messages import Authenticate
+from app.domain.messages import Authenticate, ExtensionMetadata
 
 
 def connect(database: Database, name: str, hub: str = "hub-1", n: int = 1, **more: Any) -> Socket | None:
-    hello = Authenticate(name, ("*",), **more)
+    metadata = ExtensionMetadata(capabilities=("*",), **more)
+    hello = Authenticate(extension_id=name, metadata=metadata)
     return database.write(lambda tx: fleet.connect(tx, hello, Socket(hub, f"{name}-{n}")))
 
 

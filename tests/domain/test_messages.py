@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app import logs
-from app.domain import messages, parsing
+from app.domain import messages
 from app.domain.errors import MalformedMessage
 
 CONTRACT = [
@@ -15,19 +15,22 @@ CONTRACT = [
             "extensionId": "chrome-extension-123",
             "metadata": {"version": "1.0.0", "capabilities": ["image-generation", "dall-e-3"]},
         },
-        messages.Authenticate("chrome-extension-123", ("image-generation", "dall-e-3"), "1.0.0"),
+        messages.Authenticate(
+            extension_id="chrome-extension-123",
+            metadata=messages.ExtensionMetadata(version="1.0.0", capabilities=("image-generation", "dall-e-3")),
+        ),
     ),
     (
         {"type": "image_generation_failed", "requestId": "r", "error": "Rate limit exceeded", "reason": "Too many"},
-        messages.ImageGenerationFailed("r", "Rate limit exceeded", "Too many"),
+        messages.ImageGenerationFailed(request_id="r", error="Rate limit exceeded", reason="Too many"),
     ),
     (
         {"type": "image_generation_progress", "requestId": "r", "progress": 50, "status": "Generating image..."},
-        messages.ImageGenerationProgress("r", 50, "Generating image..."),
+        messages.ImageGenerationProgress(request_id="r", progress=50, status="Generating image..."),
     ),
     (
         {"type": "image_generated", "requestId": "r", "imageUrl": "https://example.com/a.png"},
-        messages.ImageGenerated("r", ("https://example.com/a.png",)),
+        messages.ImageGenerated(request_id="r", image_url="https://example.com/a.png"),
     ),
     (
         {
@@ -35,7 +38,9 @@ CONTRACT = [
             "extensionId": "e",
             "status": {"available": True, "queueSize": 2, "activeRequests": 1},
         },
-        messages.Heartbeat("e", True, 2, 1),
+        messages.Heartbeat(
+            extension_id="e", status=messages.HeartbeatStatus(available=True, queue_size=2, active_requests=1)
+        ),
     ),
 ]
 
@@ -70,7 +75,12 @@ ADDITIONS = [
             "activeRequestIds": ["r-1", "r-2"],
             "token": "secret",
         },
-        messages.Authenticate("e", max_concurrent=64, token="secret", active_request_ids=("r-1", "r-2")),
+        messages.Authenticate(
+            extension_id="e",
+            metadata=messages.ExtensionMetadata(max_concurrent=64),
+            token="secret",
+            active_request_ids=("r-1", "r-2"),
+        ),
     ),
     (
         {
@@ -81,7 +91,7 @@ ADDITIONS = [
             "retryable": False,
             "retryAfterMs": 5.0,
         },
-        messages.ImageGenerationFailed("r", "slow", code="limit", retryable=False, retry_after_ms=5),
+        messages.ImageGenerationFailed(request_id="r", error="slow", code="limit", retryable=False, retry_after_ms=5),
     ),
     (
         {
@@ -92,41 +102,55 @@ ADDITIONS = [
             "metadata": {"seed": [1, {"a": None}]},
         },
         messages.ImageGenerated(
-            "r", ("https://example.com/a.png", "data:image/png;base64,AA=="), {"seed": [1, {"a": None}]}
+            request_id="r",
+            image_urls=("https://example.com/a.png", "data:image/png;base64,AA=="),
+            metadata={"seed": [1, {"a": None}]},
         ),
     ),
     (
         {"type": "image_generation_progress", "requestId": "r", "progress": 99.9, "status": "line\u0000 \ud800break"},
-        messages.ImageGenerationProgress("r", 99, "line   break"),
+        messages.ImageGenerationProgress(request_id="r", progress=99.9, status="line   break"),
     ),
     (
         {"type": "heartbeat", "extensionId": "e", "status": {"available": False}, "activeRequestIds": []},
-        messages.Heartbeat("e", available=False, active_request_ids=()),
+        messages.Heartbeat(extension_id="e", status=messages.HeartbeatStatus(available=False), active_request_ids=()),
     ),
 ]
 
-SAID = [
+OUTGOING = [
     (
-        messages.AuthenticationRequired("2024-01-14T12:00:00.000Z"),
+        messages.AuthenticationRequired(timestamp="2024-01-14T12:00:00.000Z"),
         {"type": "authentication_required", "timestamp": "2024-01-14T12:00:00.000Z"},
     ),
     (
-        messages.GenerateImage("r", "a fox", "m", {"width": 64}, "ann", "c-1", "t", "lease-1", {"maxBytes": 9}),
+        messages.GenerateImage(
+            request_id="r",
+            prompt="a fox — \u2028 in “snow”",
+            model="m",
+            parameters={"width": 64, "seed": None, "deep": [None, {"a": None}], "large": 2**63 - 1},
+            user_id="ann",
+            correlation_id="c-1",
+            timestamp="t",
+            lease="lease-1",
+            upload=messages.Upload(url="/u", method="PUT", headers={"A": "b"}, max_bytes=9, expires_at="t"),
+        ),
         {
             "type": "generate_image",
             "requestId": "r",
-            "prompt": "a fox",
+            "prompt": "a fox — \u2028 in “snow”",
             "model": "m",
-            "parameters": {"width": 64},
+            "parameters": {"width": 64, "seed": None, "deep": [None, {"a": None}], "large": 2**63 - 1},
             "userId": "ann",
             "correlationId": "c-1",
             "timestamp": "t",
             "lease": "lease-1",
-            "upload": {"maxBytes": 9},
+            "upload": {"url": "/u", "method": "PUT", "headers": {"A": "b"}, "maxBytes": 9, "expiresAt": "t"},
         },
     ),
     (
-        messages.ImageGenerationConfirmed("r", "/generated-images/a.png", "c-1", "t"),
+        messages.ImageGenerationConfirmed(
+            request_id="r", image_path="/generated-images/a.png", correlation_id="c-1", timestamp="t"
+        ),
         {
             "type": "image_generation_confirmed",
             "requestId": "r",
@@ -136,12 +160,12 @@ SAID = [
         },
     ),
     (
-        messages.CancelGeneration("r", "c-1", "t"),
+        messages.CancelGeneration(request_id="r", correlation_id="c-1", timestamp="t"),
         {"type": "cancel_generation", "requestId": "r", "correlationId": "c-1", "timestamp": "t"},
     ),
-    (messages.HeartbeatResponse("t"), {"type": "heartbeat_response", "timestamp": "t"}),
+    (messages.HeartbeatResponse(timestamp="t"), {"type": "heartbeat_response", "timestamp": "t"}),
     (
-        messages.Error("No.", "t", "ERR_LEASE_LOST", "r"),
+        messages.Error(error="No.", timestamp="t", code="ERR_LEASE_LOST", request_id="r"),
         {"type": "error", "error": "No.", "timestamp": "t", "code": "ERR_LEASE_LOST", "requestId": "r"},
     ),
 ]
@@ -149,12 +173,14 @@ SAID = [
 
 @pytest.mark.parametrize(("wire", "meant"), ADDITIONS)
 def test_what_extensions_may_add_is_understood(wire: dict[str, object], meant: messages.Message) -> None:
-    assert parsing.parse(json.dumps(wire)) == meant
+    assert messages.parse(json.dumps(wire)) == meant
 
 
-@pytest.mark.parametrize(("message", "wire"), SAID)
-def test_what_the_server_says_is_the_contracts_own(message: messages.Message, wire: dict[str, object]) -> None:
-    assert json.loads(messages.encode(message)) == wire
+@pytest.mark.parametrize(("message", "wire"), OUTGOING)
+def test_what_the_server_sends_is_the_contracts_own(message: messages.Message, wire: dict[str, object]) -> None:
+    assert json.loads(message.to_json()) == message.to_dict() == wire
+    assert list(message.to_dict()) == list(wire)
+    assert message.to_json() == json.dumps(wire, ensure_ascii=False, separators=(",", ":"))
 
 
 @pytest.mark.parametrize("kind", ["image_generated", "image_generation_progress", "image_generation_failed"])
@@ -162,39 +188,39 @@ def test_what_the_server_says_is_the_contracts_own(message: messages.Message, wi
 def test_every_correlation_id_that_clients_may_give_can_be_sent_back(kind: str, name: str) -> None:
     assert logs.well_formed(name)
     wire = {"type": kind, "requestId": "r", "imageUrl": "http://a/b", "progress": 1, "error": "no"}
-    report = parsing.parse(json.dumps({**wire, "correlationId": name, "lease": name}))
+    report = messages.parse(json.dumps({**wire, "correlationId": name, "lease": name}))
     assert isinstance(report, messages.Report)
     assert (report.correlation_id, report.lease) == (name, name)
 
 
 def test_a_message_without_what_is_optional_leaves_all_of_it_unknown() -> None:
-    assert parsing.parse('{"type": "heartbeat", "extensionId": "e"}') == messages.Heartbeat("e")
-    assert parsing.parse('{"type": "authenticate", "extensionId": "e"}') == messages.Authenticate("e")
+    assert messages.parse('{"type": "heartbeat", "extensionId": "e"}') == messages.Heartbeat(extension_id="e")
+    assert messages.parse('{"type": "authenticate", "extensionId": "e"}') == messages.Authenticate(extension_id="e")
 
 
 @pytest.mark.parametrize(("wire", "meant"), CONTRACT)
 def test_the_contracts_messages_are_understood(wire: dict[str, object], meant: messages.Message) -> None:
-    assert parsing.parse(json.dumps(wire)) == meant
+    assert messages.parse(json.dumps(wire)) == meant
 
 
 @pytest.mark.parametrize(("text", "named"), MALFORMED)
 def test_a_malformed_message_is_refused_by_name(text: str, named: str) -> None:
     with pytest.raises(MalformedMessage, match=named):
-        parsing.parse(text)
+        messages.parse(text)
 
 
 def test_what_is_unknown_is_left_out_on_the_wire() -> None:
-    wire = json.loads(messages.encode(messages.AuthenticationSuccess("e", "2024-01-14T12:00:00.000Z")))
+    wire = json.loads(messages.AuthenticationSuccess(extension_id="e", timestamp="2024-01-14T12:00:00.000Z").to_json())
     assert wire == {"type": "authentication_success", "extensionId": "e", "timestamp": "2024-01-14T12:00:00.000Z"}
 
 
-def test_many_words_are_cut_and_not_refused() -> None:
+def test_long_texts_are_cut_and_not_refused() -> None:
     failed = {"type": "image_generation_failed", "requestId": "a", "error": "x" * 5000, "reason": "y" * 5000}
-    report = parsing.parse(json.dumps(failed))
+    report = messages.parse(json.dumps(failed))
     assert isinstance(report, messages.ImageGenerationFailed)
     assert (report.error, report.reason) == ("x" * 2000, "y" * 2000)
     progress = {"type": "image_generation_progress", "requestId": "a", "progress": 1, "status": "z" * 5000}
-    told = parsing.parse(json.dumps(progress))
+    told = messages.parse(json.dumps(progress))
     assert isinstance(told, messages.ImageGenerationProgress)
     assert told.status == "z" * 200
 
@@ -205,11 +231,11 @@ def test_messages_may_be_nested_so_deep_and_no_deeper(opening: str, closing: str
         within = levels - 1
         return f'{{"type": "heartbeat", "extensionId": "e", "more": {opening * within}1{closing * within}}}'
 
-    assert parsing.parse(nested(messages.DEPTH)) == messages.Heartbeat("e")
+    assert messages.parse(nested(messages.DEPTH)) == messages.Heartbeat(extension_id="e")
     with pytest.raises(MalformedMessage, match="nested deeper than 12 levels"):
-        parsing.parse(nested(messages.DEPTH + 1))
+        messages.parse(nested(messages.DEPTH + 1))
 
 
 def test_brackets_in_texts_are_no_depth() -> None:
     told = {"type": "image_generation_failed", "requestId": "r", "error": "[{" * 50}
-    assert parsing.parse(json.dumps(told)) == messages.ImageGenerationFailed("r", "[{" * 50)
+    assert messages.parse(json.dumps(told)) == messages.ImageGenerationFailed(request_id="r", error="[{" * 50)

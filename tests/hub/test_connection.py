@@ -11,6 +11,7 @@ import pytest
 from simple_websocket import ConnectionClosed, Server
 from wsproto.connection import ConnectionState
 
+from app.domain.close_codes import CloseCode
 from app.domain.messages import HeartbeatResponse
 from app.hub.connection import Connection, Offer
 from tests.support.waiting import until
@@ -138,9 +139,9 @@ def test_a_goodbye_is_the_last_that_is_said_and_closes_also_where_nobody_answers
 ) -> None:
     monkeypatch.setattr("app.hub.connection.PARTING_S", 0.01)
     server, connection = offered()
-    connection.close(4000, "replaced")
+    connection.close(CloseCode.REPLACED, "replaced")
     connection.pass_on({"type": "cancel_generation"})
-    connection.close(1001, "again")
+    connection.close(CloseCode.GOING_AWAY, "again")
     assert server.closed.wait(30)
     assert [each for each in server.sent if isinstance(each, int) or "cancel" in each] == [4000]
 
@@ -172,7 +173,7 @@ def test_what_the_session_answers_is_said_before_it_goes_on_and_what_comes_meanw
             connection.pass_on({"type": "meanwhile"})
 
     server.send = send  # type: ignore[method-assign]
-    connection.answer(HeartbeatResponse(NOW))
+    connection.answer(HeartbeatResponse(timestamp=NOW))
     assert json.loads(server.sent[0])["type"] == "heartbeat_response"
     until(lambda: len(server.sent) > 1, what="what came meanwhile to be said")
     assert json.loads(server.sent[1])["type"] == "meanwhile"
@@ -191,7 +192,7 @@ def test_an_answer_waits_behind_what_is_being_said() -> None:
     server.send = send  # type: ignore[method-assign]
     connection.pass_on({"type": "first"})
     assert begun.wait(30)
-    connection.answer(HeartbeatResponse(NOW))
+    connection.answer(HeartbeatResponse(timestamp=NOW))
     go_on.set()
     until(lambda: len(server.sent) == 2, what="both to be said")
     assert [json.loads(each)["type"] for each in server.sent] == ["first", "heartbeat_response"]
@@ -200,7 +201,7 @@ def test_an_answer_waits_behind_what_is_being_said() -> None:
 def test_only_an_offer_is_followed_by_a_ping() -> None:
     server = FakeServer()
     connection = Connection(cast(Server, server), "http://here")
-    connection.answer(HeartbeatResponse(NOW))
+    connection.answer(HeartbeatResponse(timestamp=NOW))
     connection.pass_on({"type": "cancel_generation"})
     connection.offer(OFFER, {"type": "generate_image"})
     until(lambda: "Ping" in server.sent)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import websocket
 
-from app.hub.connection import FLOODING
+from app.domain.close_codes import CloseCode
 from tests.support.extension import Extension
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
@@ -103,7 +103,7 @@ def test_nonsense_in_a_row_closes_the_socket_and_sense_in_between_does_not(narro
             extension.beat()
         for _ in range(5):
             extension.say("{")
-        assert extension.closed() == FLOODING
+        assert extension.closed() == CloseCode.FLOODING
     assert any("in a row" in message.get("error", "") for message in extension.heard)
 
 
@@ -112,7 +112,7 @@ def test_nonsense_before_authentication_closes_it_too(narrow: Service) -> None:
     extension = seated(narrow, "stranger")
     for _ in range(5):
         extension.say({"type": "heartbeat", "extensionId": "stranger"})
-    assert extension.closed() == FLOODING
+    assert extension.closed() == CloseCode.FLOODING
 
 
 def test_a_flood_of_pings_is_slowed_down_too(narrow: Service) -> None:
@@ -153,7 +153,7 @@ def test_a_flood_is_slowed_down_and_then_cut_off(narrow: Service) -> None:
         took_s = time.monotonic() - began
         ended.set()
         heard = sum(message["type"] == "heartbeat_response" for message in extension.heard)
-        assert code in {FLOODING, None}  # what is still on its way may make the end a reset
+        assert code in {CloseCode.FLOODING, None}  # what is still on its way may make the end a reset
         assert 9 < took_s < 35
         assert heard <= 20 * (4 + took_s) + 1
         sender.join(10)

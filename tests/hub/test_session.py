@@ -14,10 +14,11 @@ from simple_websocket import ConnectionClosed
 
 from app.config import Settings
 from app.container import Services
+from app.domain.close_codes import CloseCode
 from app.domain.errors import LeaseLost, Unauthorized, Unavailable
 from app.domain.messages import Message
 from app.hub import session
-from app.hub.connection import NOT_AUTHENTICATED, RESTARTING, Connection, Offer
+from app.hub.connection import Connection, Offer
 from app.hub.session import Session
 from app.hub.socket_credential import SocketCredential
 from app.services.auth_throttle import AuthThrottle
@@ -213,7 +214,7 @@ def test_an_extension_that_comes_waits_for_the_database() -> None:
 def test_an_extension_that_cannot_be_let_in_is_asked_to_come_again() -> None:
     connection = FakeConnection(HELLO)
     live(connection, coming=Flaky(1000), proofs=Flaky(0), reports=Flaky(0))
-    assert connection.closed == RESTARTING
+    assert connection.closed == CloseCode.RESTARTING
 
 
 def test_a_greeting_whose_sender_is_gone_changes_nothing() -> None:
@@ -265,7 +266,7 @@ def test_an_extension_that_only_listens_is_turned_away_in_the_moment_its_token_i
     token, at_once = FakeToken(), list[tuple[str, int | None]]()
     connection = Listening(HELLO)
     live(connection, coming=Flaky(0), proofs=Flaky(0), reports=Flaky(0), credential=token)
-    assert at_once == [("error", NOT_AUTHENTICATED)]
+    assert at_once == [("error", CloseCode.NOT_AUTHENTICATED)]
     assert connection.sent.count("error") == 1
 
 
@@ -279,5 +280,5 @@ def test_nothing_more_is_read_once_the_token_is_known_to_be_revoked() -> None:
     connection = FakeConnection(HELLO, FAILURE, FAILURE)
     live(connection, coming=Flaky(0), proofs=Flaky(0), reports=reports, credential=token)
     assert reports.done == ["It crashed"]
-    assert (connection.sent[-1], connection.closed) == ("error", NOT_AUTHENTICATED)
+    assert (connection.sent[-1], connection.closed) == ("error", CloseCode.NOT_AUTHENTICATED)
     assert connection.parted_from

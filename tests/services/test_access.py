@@ -296,7 +296,7 @@ def test_an_extension_whose_token_ended_is_no_longer_welcome(secrets: Crew) -> N
 def test_a_connected_extension_is_pushed_out_by_its_own_token_alone(secrets: Crew) -> None:
     def join(again: int, token_id: str | None) -> None:
         from_socket = Socket("hub-1", f"socket-{again}")
-        secrets.services.extensions.connected(Authenticate("painter", ("*",)), from_socket, token_id=token_id)
+        secrets.services.extensions.connected(Authenticate(extension_id="painter"), from_socket, token_id=token_id)
 
     join(1, None)
     join(2, "one")

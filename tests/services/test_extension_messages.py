@@ -9,7 +9,7 @@ from app.domain.messages import HeartbeatResponse
 from app.services import extension_messages
 from tests.support.crew import Crew
 
-WORD = HeartbeatResponse("2024-01-14T12:00:00.000Z")
+WORD = HeartbeatResponse(timestamp="2024-01-14T12:00:00.000Z")
 
 
 def tell(crew: Crew, extension_id: str | None) -> list[tuple[str, dict[str, object]]]:

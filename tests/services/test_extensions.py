@@ -159,7 +159,9 @@ def test_a_greeting_from_a_socket_that_is_gone_takes_nothing_over(crew: Crew) ->
 
     late = Socket("hub-2", "an-older-socket")
     with pytest.raises(ConnectionError):
-        crew.services.extensions.connected(Authenticate(holder.extension_id, active_request_ids=()), late, gone)
+        crew.services.extensions.connected(
+            Authenticate(extension_id=holder.extension_id, active_request_ids=()), late, gone
+        )
     assert crew.now(job).status is Status.PROCESSING
     assert crew.extension().connection_id == holder.connection_id
 

@@ -15,10 +15,10 @@ from tests.support.crew import PICTURE, Crew
 from tests.support.downloads import PNG
 
 REPORTS: list[Callable[..., Report]] = [
-    lambda request_id, **more: ImageGenerationProgress(request_id, 50, **more),
-    lambda request_id, **more: ImageGenerated(request_id, (PICTURE,), **more),
-    lambda request_id, **more: ImageGenerationFailed(request_id, "The tab crashed", **more),
-    lambda request_id, **more: ImageGenerationFailed(request_id, "Content policy violation", **more),
+    lambda request_id, **more: ImageGenerationProgress(request_id=request_id, progress=50, **more),
+    lambda request_id, **more: ImageGenerated(request_id=request_id, image_urls=(PICTURE,), **more),
+    lambda request_id, **more: ImageGenerationFailed(request_id=request_id, error="The tab crashed", **more),
+    lambda request_id, **more: ImageGenerationFailed(request_id=request_id, error="Content policy violation", **more),
 ]
 reports = pytest.mark.parametrize("report", REPORTS, ids=["progress", "generated", "failed", "refused"])
 

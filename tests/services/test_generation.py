@@ -86,10 +86,15 @@ def test_that_an_offer_arrived_is_no_news_to_those_who_wait(crew: Crew) -> None:
 
 def test_a_result_is_to_be_fetched_and_frees_its_slot(crew: Crew) -> None:
     holder, job = crew.at_work()
-    report = ImageGenerated(job.id, (PICTURE, "data:image/png;base64,AA=="), {"model": "dall-e-3"}, lease=job.lease)
+    report = ImageGenerated(
+        request_id=job.id,
+        image_urls=(PICTURE, "data:image/png;base64,AA=="),
+        metadata={"model": "dall-e-3"},
+        lease=job.lease,
+    )
     assert crew.services.generation.report(holder, report) is None
     job = crew.now(job)
-    assert (job.status, job.sources) == (Status.DOWNLOADING, list(report.image_urls))
+    assert (job.status, job.sources) == (Status.DOWNLOADING, list(report.sources))
     assert job.source_metadata == {"model": "dall-e-3"}
     assert (job.holder, job.lease, job.lease_until) == ("e1", None, None)
     assert crew.bench.tasks.downloads == 1
@@ -159,5 +164,5 @@ def test_of_a_result_and_a_failure_at_once_one_counts(crew: Crew) -> None:
 @pytest.mark.parametrize("image_urls", [(PICTURE,), (PICTURE,) * 10])
 def test_the_number_of_pictures_is_noted(crew: Crew, image_urls: tuple[str, ...]) -> None:
     holder, job = crew.at_work()
-    crew.services.generation.report(holder, ImageGenerated(job.id, image_urls))
+    crew.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=image_urls))
     assert crew.facts(job)[-1].data["images"] == len(image_urls)

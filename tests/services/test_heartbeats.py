@@ -177,7 +177,7 @@ def test_a_heartbeat_over_an_older_socket_is_not_taken(crew: Crew) -> None:
 
 
 def test_a_heartbeat_of_nobody_is_not_taken(crew: Crew) -> None:
-    assert crew.services.extensions.heard(Holder("e9", "no-socket"), Heartbeat("e9")) is False
+    assert crew.services.extensions.heard(Holder("e9", "no-socket"), Heartbeat(extension_id="e9")) is False
 
 
 def test_those_who_say_nothing_new_are_shown_as_heard_once_that_is_written_down(

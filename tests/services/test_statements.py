@@ -59,7 +59,7 @@ def result(crew: Crew) -> Callable[[], object]:
 def download(crew: Crew) -> Callable[[], object]:
     holder, job = crew.at_work()
     picture = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
-    crew.services.generation.report(holder, ImageGenerated(job.id, (picture,)))
+    crew.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=(picture,)))
     return crew.services.download.run
 
 

@@ -13,7 +13,15 @@ from app.db.events import Logged
 from app.db.fleet import Socket
 from app.db.jobs import Job
 from app.db.tables import extensions, hubs, models_served, sweeps
-from app.domain.messages import Authenticate, Heartbeat, ImageGenerated, ImageGenerationFailed, ImageGenerationProgress
+from app.domain.messages import (
+    Authenticate,
+    ExtensionMetadata,
+    Heartbeat,
+    HeartbeatStatus,
+    ImageGenerated,
+    ImageGenerationFailed,
+    ImageGenerationProgress,
+)
 from app.domain.orders import Order
 from app.services.extensions import Welcome
 from app.services.generation import Holder
@@ -86,9 +94,8 @@ class Crew:
     ) -> tuple[Holder, Welcome]:
         """The same, and what the extension is told."""
         holder = Holder(extension_id, f"{extension_id}-socket-{again}")
-        hello = Authenticate(
-            extension_id, capabilities or ("*",), max_concurrent=max_concurrent, active_request_ids=active
-        )
+        metadata = ExtensionMetadata(capabilities=capabilities or ("*",), max_concurrent=max_concurrent)
+        hello = Authenticate(extension_id=extension_id, metadata=metadata, active_request_ids=active)
         self.services.extensions.hub_lives(hub)
         return holder, self.services.extensions.connected(hello, Socket(hub, holder.connection_id))
 
@@ -115,19 +122,24 @@ class Crew:
 
     def progress(self, holder: Holder, job: Job, percent: int = 50, **more: Any) -> None:
         """The extension says how far it is."""
-        self.services.generation.report(holder, ImageGenerationProgress(job.id, percent, **more))
+        self.services.generation.report(holder, ImageGenerationProgress(request_id=job.id, progress=percent, **more))
 
     def deliver(self, holder: Holder, job: Job, **more: Any) -> Any:
         """The extension reports its picture; what it is told."""
-        return self.services.generation.report(holder, ImageGenerated(job.id, (PICTURE,), **more))
+        return self.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=(PICTURE,), **more))
 
     def give_up(self, holder: Holder, job: Job, error: str = "The tab crashed", **more: Any) -> None:
         """The extension reports a failure."""
-        self.services.generation.report(holder, ImageGenerationFailed(job.id, error, **more))
+        self.services.generation.report(holder, ImageGenerationFailed(request_id=job.id, error=error, **more))
 
-    def beat(self, holder: Holder, **status: Any) -> bool:
+    def beat(self, holder: Holder, active_request_ids: tuple[str, ...] | None = None, **status: Any) -> bool:
         """The extension's heartbeat."""
-        return self.services.extensions.heard(holder, Heartbeat(holder.extension_id, **status))
+        heartbeat = Heartbeat(
+            extension_id=holder.extension_id,
+            status=HeartbeatStatus(**status),
+            active_request_ids=active_request_ids,
+        )
+        return self.services.extensions.heard(holder, heartbeat)
 
     def extension(self, extension_id: str = "e1") -> Any:
         """The extension's row."""

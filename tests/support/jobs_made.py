@@ -32,7 +32,7 @@ def added(database: Database, **values: object) -> Job:
 
 def connected(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOCKET) -> None:
     """The extension is there."""
-    bench.database.write(lambda tx: fleet.connect(tx, Authenticate(extension_id), socket))
+    bench.database.write(lambda tx: fleet.connect(tx, Authenticate(extension_id=extension_id), socket))
 
 
 def processing(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOCKET) -> Job:

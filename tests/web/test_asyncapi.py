@@ -1,36 +1,35 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import fields
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # it ships no types
-from pydantic.alias_generators import to_camel
 
 from app import container
 from app.config import Settings
 from app.container import Services
 from app.db.fleet import Socket
-from app.domain import messages, parsing
+from app.domain import messages
 from app.domain.clock import wire_time
-from app.domain.messages import Authenticate, Incoming, Message
+from app.domain.close_codes import CloseCode
+from app.domain.messages import Authenticate, ExtensionMetadata, Message
 from app.factory import create_app
-from app.hub import connection
 from app.services.generation import Holder
 from app.web import asyncapi
-from app.web.message_schemas import FROM_EXTENSION, TO_EXTENSION
+from app.web.asyncapi import RECEIVED, SENT
 from tests.support.downloads import URL
 from tests.support.fakes import Bench
 from tests.support.hostile_images import png
 
+HUB = Path(__file__).parents[2] / "app" / "hub"
 OFFICIAL = json.loads((Path(__file__).parent / "asyncapi-3.0.0.json").read_text())
 DOCUMENT = asyncapi.document(Settings.from_env({}), "ws://localhost:3001/ws")
 KINDS: set[type[Message]] = {
@@ -38,6 +37,10 @@ KINDS: set[type[Message]] = {
     for kind in vars(messages).values()
     if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
 }
+
+
+def _type_name(kind: type[Message]) -> str:
+    return kind.type_name()
 
 
 @pytest.fixture
@@ -77,48 +80,44 @@ def _references(value: Any) -> Iterator[str]:
 
 
 def test_every_message_of_both_sides_is_described_once() -> None:
-    assert set(FROM_EXTENSION) == set(get_args(Incoming))
-    assert set(FROM_EXTENSION) | set(TO_EXTENSION) == KINDS
-    assert set(DOCUMENT["components"]["messages"]) == {kind.type for kind in KINDS}
-    assert set(asyncapi.ANSWERS) == set(FROM_EXTENSION)
+    assert set(RECEIVED) | set(SENT) == KINDS
+    assert not set(RECEIVED) & set(SENT)
+    assert set(DOCUMENT["components"]["messages"]) == {kind.type_name() for kind in KINDS}
+    assert set(asyncapi.REPLIES) == set(RECEIVED)
     spoken = {
         (operation["action"], message["$ref"].rpartition("/")[2])
         for operation in DOCUMENT["operations"].values()
         for message in operation["messages"]
     }
-    assert spoken == {("receive", kind.type) for kind in FROM_EXTENSION} | {
-        ("send", kind.type) for kind in TO_EXTENSION
+    assert spoken == {("receive", kind.type_name()) for kind in RECEIVED} | {
+        ("send", kind.type_name()) for kind in SENT
     }
 
 
-@pytest.mark.parametrize("kind", FROM_EXTENSION, ids=attrgetter("type"))
-def test_every_field_that_is_read_is_described(kind: type[Message]) -> None:
-    assert {to_camel(each.name) for each in fields(kind)} <= set(_properties(FROM_EXTENSION[kind]))
+def test_a_type_list_stands_for_what_may_be_null_and_no_title_or_null_default_is_left() -> None:
+    failed = asyncapi.payload(messages.ImageGenerationFailed)
+    assert failed["properties"]["retryAfterMs"] == {
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "maximum": 86_400_000,
+        "description": "How long this extension wants to rest, in ms.",
+    }
+    assert failed["required"] == ["type", "requestId", "error"]
 
 
-def _properties(schema: Any) -> Iterator[str]:
-    for name, each in schema.get("properties", {}).items():
-        yield name
-        yield from _properties(each)
-
-
-@pytest.mark.parametrize("kind", sorted(KINDS, key=attrgetter("type")), ids=attrgetter("type"))
+@pytest.mark.parametrize("kind", [*RECEIVED, *SENT], ids=_type_name)
 def test_what_is_shown_is_such_a_message(kind: type[Message]) -> None:
-    [example] = DOCUMENT["components"]["messages"][kind.type]["examples"]
+    [example] = DOCUMENT["components"]["messages"][kind.type_name()]["examples"]
     check(example["payload"])
-    if kind in FROM_EXTENSION:
-        assert type(parsing.parse(json.dumps(example["payload"]))) is kind
+    if kind in RECEIVED:
+        assert type(messages.parse(json.dumps(example["payload"]))) is kind
 
 
-def test_every_code_that_the_hub_closes_with_is_told() -> None:
-    codes = {
-        name: code
-        for name, code in vars(connection).items()
-        if name.isupper() and isinstance(code, int) and 1000 <= code < 5000
-    }
-    assert len(codes) > 5
-    assert set(codes.values()) <= set(asyncapi.CLOSE_CODES)
-    assert all(f"{code}: " in DOCUMENT["info"]["description"] for code in asyncapi.CLOSE_CODES)
+def test_the_close_codes_described_are_those_that_the_hub_and_its_library_send() -> None:
+    described = {int(code) for code in re.findall(r"^- (\d{4}): \S", DOCUMENT["info"]["description"], re.MULTILINE)}
+    used = {name for path in HUB.glob("*.py") for name in re.findall(r"CloseCode\.([A-Z_]+)", path.read_text())}
+    sent_by_the_library = {CloseCode.MESSAGE_TOO_BIG}
+    assert described == {CloseCode[name] for name in used} | sent_by_the_library
 
 
 @pytest.mark.parametrize(
@@ -143,15 +142,17 @@ def test_the_served_document_says_where_this_service_is_reached(
     assert document["channels"]["extension"]["address"] == address
 
 
-def test_what_the_service_really_says_is_as_described(client: FlaskClient, services: Services, bench: Bench) -> None:
+def test_what_the_service_really_sends_is_as_described(client: FlaskClient, services: Services, bench: Bench) -> None:
     services.extensions.hub_lives("hub-1")
-    services.extensions.connected(Authenticate("e", max_concurrent=2), Socket("hub-1", "connection-1"))
+    services.extensions.connected(
+        Authenticate(extension_id="e", metadata=ExtensionMetadata(max_concurrent=2)), Socket("hub-1", "connection-1")
+    )
     done, gone = (client.post("/api/images/generate", json={"prompt": "a fox"}).json["requestId"] for _ in range(2))
     services.dispatch.assign_waiting()
     offers = bench.bus.sent("generate_image")
     assert {offer["requestId"] for offer in offers} == {done, gone}
     bench.fetch.answers[URL] = png(8, 8)
-    services.generation.report(Holder("e", "connection-1"), messages.ImageGenerated(done, (URL,)))
+    services.generation.report(Holder("e", "connection-1"), messages.ImageGenerated(request_id=done, image_urls=(URL,)))
     services.download.run()
     services.cancellation.cancel(gone)
     told = [*offers, *bench.bus.sent("image_generation_confirmed"), *bench.bus.sent("cancel_generation")]
@@ -171,21 +172,27 @@ UPLOAD = st.fixed_dictionaries(
         "maxBytes": st.integers(1),
         "expiresAt": TIME,
     }
-)
-BY_NAME = {"timestamp": TIME, "request_id": st.uuids().map(str), "upload": UPLOAD}
-BY_TYPE = {"str": TEXT, "tuple[str, ...]": st.lists(TEXT).map(tuple), "Mapping[str, Any]": st.dictionaries(TEXT, JSON)}
+).map(messages.Upload.model_validate)
+BY_NAME: dict[str, st.SearchStrategy[Any]] = {
+    "timestamp": TIME,
+    "request_id": st.uuids().map(str),
+    "upload": UPLOAD,
+    "active_request_ids": st.lists(TEXT).map(tuple),
+    "parameters": st.dictionaries(TEXT, JSON),
+}
 
 
 def _any_of(kind: type[Message]) -> st.SearchStrategy[Message]:
-    """Every message of this kind that its class can be."""
-    parts: dict[str, st.SearchStrategy[Any]] = {}
-    for each in fields(kind):
-        plain = BY_NAME[each.name] if each.name in BY_NAME else BY_TYPE[str(each.type).removesuffix(" | None")]
-        parts[each.name] = plain | st.none() if str(each.type).endswith("None") else plain
-    return st.builds(kind, **parts)
+    """Every message of this kind, with and without its optional fields."""
+    fields: dict[str, st.SearchStrategy[Any]] = {}
+    for name, field in kind.model_fields.items():
+        if name != "type":
+            value = BY_NAME.get(name, TEXT)
+            fields[name] = value if field.is_required() else value | st.none()
+    return st.fixed_dictionaries(fields).map(lambda values: kind(**values))
 
 
-@given(message=st.sampled_from(sorted(TO_EXTENSION, key=attrgetter("type"))).flatmap(_any_of))
+@given(message=st.sampled_from(sorted(SENT, key=_type_name)).flatmap(_any_of))
 @settings(max_examples=200, deadline=None)
-def test_whatever_the_server_can_say_is_as_described(message: Message) -> None:
-    check(json.loads(messages.encode(message)))
+def test_whatever_the_server_can_send_is_as_described(message: Message) -> None:
+    check(json.loads(message.to_json()))

@@ -1,4 +1,4 @@
-"""The schemas of what extensions send agree with `parsing.parse` on what is taken and what is refused."""
+"""The documented schemas of what extensions send agree with `messages.parse` on what is accepted and what is refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -15,14 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, ValidationError, validators  # type: ignore[import-untyped]  # it ships no types
 
-from app.domain import messages, parsing
+from app.domain import messages
 from app.domain.errors import MalformedMessage
 from app.domain.messages import Message
-from app.web.examples import HEARD
-from app.web.message_schemas import FROM_EXTENSION
+from app.web import examples
+from app.web.asyncapi import RECEIVED, payload
 
 Path = tuple[str, ...]
 ABSENT = object()
+
+
+def _type_name(kind: type[Message]) -> str:
+    return kind.type_name()
 
 
 def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
@@ -32,7 +35,8 @@ def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[Validatio
 
 
 VALIDATOR = validators.extend(Draft7Validator, {"pattern": _pattern})
-SCHEMAS = {kind: VALIDATOR(schema) for kind, schema in FROM_EXTENSION.items()}
+PAYLOADS = {kind: payload(kind) for kind in RECEIVED}
+SCHEMAS = {kind: VALIDATOR(schema) for kind, schema in PAYLOADS.items()}
 
 LENGTHS = [64, 128, 200, 2_000, 8_192]
 NUMBERS = [0, 1, -1, 50, 64, 65, 100, 101, 1_000_000, 1_000_001, 86_400_000, 86_400_001, 2**70]
@@ -100,19 +104,21 @@ LISTS: list[Any] = [
 ]
 VALUES = [ABSENT, *SINGLE, *LISTS]
 
-WHOLE: dict[type[Message], dict[str, Any]] = {kind: copy.deepcopy(example) for kind, example in HEARD.items()}
+WHOLE: dict[type[Message], dict[str, Any]] = {
+    kind: copy.deepcopy(example) for kind, example in examples.RECEIVED.items()
+}
 WHOLE[messages.Authenticate] |= {"token": "t", "activeRequestIds": ["a"]}
 WHOLE[messages.Authenticate]["metadata"]["maxConcurrent"] = 2
 WHOLE[messages.ImageGenerated] |= {"lease": "l", "imageUrls": [URLS[0]]}
 WHOLE[messages.ImageGenerationFailed] |= {"lease": "l", "code": "c", "retryable": True, "retryAfterMs": 5}
 WHOLE[messages.ImageGenerationProgress] |= {"lease": "l"}
 WHOLE[messages.Heartbeat] |= {"activeRequestIds": ["a"]}
-KINDS = sorted(FROM_EXTENSION, key=attrgetter("type"))
+KINDS = sorted(RECEIVED, key=_type_name)
 
 
 def fields_of(kind: type[Message]) -> list[Path]:
-    """Every field of the message, those inside of others too; `type` aside, and one that nobody knows."""
-    return [*(path for path in _paths(FROM_EXTENSION[kind]) if path != ("type",)), ("unknown",)]
+    """Every field of the message, those inside of others too; `type` aside, and an unknown one."""
+    return [*(path for path in _paths(PAYLOADS[kind]) if path != ("type",)), ("unknown",)]
 
 
 def _paths(schema: Any, above: Path = ()) -> Iterator[Path]:
@@ -131,20 +137,20 @@ def changed(kind: type[Message], *changes: tuple[Path, Any]) -> dict[str, Any]:
         if value is ABSENT:
             place.pop(name, None)
         else:
-            place[name] = value
+            place[name] = copy.deepcopy(value)  # another change may reach into it
     return message
 
 
 def disagrees(kind: type[Message], message: dict[str, Any]) -> bool:
-    """True where one takes the message and the other does not."""
+    """True where one of the two accepts the message and the other does not."""
     try:
-        parsing.parse(json.dumps(message))
+        messages.parse(json.dumps(message))
     except MalformedMessage:
         return bool(SCHEMAS[kind].is_valid(message))
     return not SCHEMAS[kind].is_valid(message)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=attrgetter("type"))
+@pytest.mark.parametrize("kind", KINDS, ids=_type_name)
 def test_every_value_of_every_field_is_judged_alike(kind: type[Message]) -> None:
     tried = [(path, value) for path in fields_of(kind) for value in VALUES]
     assert [change for change in tried if disagrees(kind, changed(kind, change))] == []
@@ -166,7 +172,7 @@ def test_several_changes_at_once_are_judged_alike(data: st.DataObject, kind: typ
     assert not disagrees(kind, message)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=attrgetter("type"))
+@pytest.mark.parametrize("kind", KINDS, ids=_type_name)
 def test_a_message_of_another_type_is_not_taken_for_this_one(kind: type[Message]) -> None:
     assert not SCHEMAS[kind].is_valid({**WHOLE[kind], "type": "surprise"})
     assert SCHEMAS[kind].is_valid(WHOLE[kind])

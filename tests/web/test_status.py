@@ -28,8 +28,8 @@ def test_the_socket_info_counts_connected_extensions(client: FlaskClient, servic
     assert client.get("/api/websocket/info").json["activeConnections"] == 0
     services.extensions.hub_lives("hub-1")
     for name in ("a", "b"):
-        services.extensions.connected(Authenticate(name), Socket("hub-1", f"connection-{name}"))
-    services.extensions.connected(Authenticate("c"), Socket("hub-unknown", "connection-c"))
+        services.extensions.connected(Authenticate(extension_id=name), Socket("hub-1", f"connection-{name}"))
+    services.extensions.connected(Authenticate(extension_id="c"), Socket("hub-unknown", "connection-c"))
     info = client.get("/api/websocket/info").json
     assert info["activeConnections"] == 2
     assert info["protocol"] == "websocket"

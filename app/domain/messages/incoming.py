@@ -1,0 +1,187 @@
+"""Messages from an extension to the server. Fields beyond the contract's own are additions, and all of them optional."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from app.domain.messages.fields import (
+    CAPABILITIES,
+    IMAGES,
+    MAX_CONCURRENT,
+    MAX_RETRY_AFTER_MS,
+    NOTE_CHARS,
+    PRINTABLE,
+    TEXT_CHARS,
+    TOKEN_CHARS,
+    WHOLE,
+    Capability,
+    Count,
+    ImageUrl,
+    Label,
+    Message,
+    Note,
+    Text,
+    WireId,
+    WireIds,
+    cut,
+)
+from app.domain.wire_types import WireModel
+
+RequestId = Annotated[WireId, Field(description="As `generate_image` had it.")]
+Echoed = Annotated[WireId | None, Field(description="As `generate_image` had it; another one is refused.")]
+
+
+class ExtensionMetadata(WireModel):
+    """What the extension is and can do."""
+
+    version: Label | None = Field(default=None, description="The extension's version.")
+    capabilities: tuple[Capability, ...] = Field(
+        default=(),
+        max_length=CAPABILITIES,
+        description="The models it makes pictures with. Every model: `*`, or `image-generation` alone.",
+    )
+    max_concurrent: Annotated[int, Field(strict=True, ge=1, le=MAX_CONCURRENT), WHOLE] = Field(
+        default=1, description="How many requests it takes at once."
+    )
+
+
+class Authenticate(Message):
+    """Who the extension is and what it can do."""
+
+    type: Literal["authenticate"] = "authenticate"
+    extension_id: WireId = Field(description="The extension's own name, the same at every connection.")
+    metadata: ExtensionMetadata = Field(default_factory=ExtensionMetadata)
+    token: Annotated[str, Field(max_length=TOKEN_CHARS), PRINTABLE] | None = Field(
+        default=None,
+        description="What the operator gave this extension. It may also come with the handshake: `Authorization: Bearer`, "
+        "or `Sec-WebSocket-Protocol: imagefleet, token.…`. Required where AUTH_MODE says so, and for an extensionId that "
+        "has one.",
+    )
+    active_request_ids: WireIds | None = Field(
+        default=None,
+        description="The requests that it still works on or holds a result of; others that it held are given back.",
+    )
+
+
+class ImageGenerated(Message):
+    """The pictures are made: http(s) URLs, data: URLs, or what an upload answered."""
+
+    type: Literal["image_generated"] = "image_generated"
+    image_urls: Annotated[tuple[ImageUrl, ...], Field(min_length=1, max_length=IMAGES)] | None = Field(
+        default=None, description="All pictures, where there are several."
+    )
+    image_url: ImageUrl | None = Field(
+        default=None, validate_default=True, description="The picture. Ignored where `imageUrls` is there."
+    )
+    request_id: RequestId
+    metadata: dict[str, Any] = Field(default_factory=dict, description="What the extension wants to have kept with it.")
+    correlation_id: Echoed = None
+    lease: Echoed = None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the pictures are, in order."""
+        return self.image_urls or (str(self.image_url),)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_missing_url(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """An error on a field that is absent names it as in Python, one on a field that is null names it as on the wire."""
+        return data if "image_url" in data else {"imageUrl": None, **data}
+
+    @field_validator("image_url", mode="before")
+    @classmethod
+    def _needed_without_list(cls, value: object, info: ValidationInfo) -> object:
+        if info.data.get("image_urls") is not None:
+            return None
+        if value is None and "image_urls" in info.data:
+            raise PydanticCustomError("image_url_missing", "must be a URL")
+        return value
+
+    @staticmethod
+    def _either(schema: dict[str, Any]) -> None:
+        one, several = (schema["properties"][name] for name in ("imageUrl", "imageUrls"))
+        schema["anyOf"] = [
+            {"properties": {"imageUrls": several.pop("anyOf")[0]}, "required": ["imageUrls"]},
+            {"properties": {"imageUrls": {"type": "null"}, "imageUrl": one.pop("anyOf")[0]}, "required": ["imageUrl"]},
+        ]
+
+    model_config = ConfigDict(json_schema_extra=_either)
+
+
+class ImageGenerationFailed(Message):
+    """The extension could not make the pictures. `code`, `retryable` and `retryAfterMs` are optional detail."""
+
+    type: Literal["image_generation_failed"] = "image_generation_failed"
+    request_id: RequestId
+    error: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1),
+        Field(json_schema_extra={"pattern": r"[^\s\x00-\x1f\x7f-\x9f]"}),
+        PRINTABLE,
+        cut(TEXT_CHARS),
+    ] = Field(description=f"Why, in a sentence; its first {TEXT_CHARS:,} characters are kept.")
+    reason: Text | None = Field(
+        default=None, description=f"More about it; the first {TEXT_CHARS:,} characters are kept."
+    )
+    code: Label | None = Field(default=None, description="Why, for programs, such as `ERR_RATE_LIMIT`.")
+    retryable: bool | None = Field(default=None, strict=True, description="Whether trying again may help.")
+    retry_after_ms: Annotated[int, Field(strict=True, ge=0, le=MAX_RETRY_AFTER_MS), WHOLE] | None = Field(
+        default=None, description="How long this extension wants to rest, in ms."
+    )
+    correlation_id: Echoed = None
+    lease: Echoed = None
+
+
+class ImageGenerationProgress(Message):
+    """How far the extension is."""
+
+    type: Literal["image_generation_progress"] = "image_generation_progress"
+    request_id: RequestId
+    progress: float = Field(strict=True, ge=0, le=100, description="Percent; it only rises.")
+    status: Note | None = Field(
+        default=None,
+        description=f"What it does, in words that the client is shown; the first {NOTE_CHARS} characters are kept.",
+    )
+    correlation_id: Echoed = None
+    lease: Echoed = None
+
+
+def _true_if_null(value: object) -> object:
+    return True if value is None else value
+
+
+class HeartbeatStatus(WireModel):
+    """Whether the extension takes work, and how much it has."""
+
+    available: Annotated[
+        bool, Field(strict=True), BeforeValidator(_true_if_null, json_schema_input_type=bool | None)
+    ] = Field(default=True, description="Whether it takes work.")
+    queue_size: Count = 0
+    active_requests: Count = Field(default=0, description="How many requests it works on.")
+
+
+class Heartbeat(Message):
+    """The extension is connected and says whether it takes work, and optionally which requests it works on."""
+
+    type: Literal["heartbeat"] = "heartbeat"
+    extension_id: WireId = Field(description="The one of `authenticate`; another one is refused.")
+    status: HeartbeatStatus = Field(default_factory=HeartbeatStatus)
+    active_request_ids: WireIds | None = Field(
+        default=None, description="Exactly the requests that it works on or holds an unconfirmed result of."
+    )
+
+
+Incoming = Authenticate | ImageGenerated | ImageGenerationFailed | ImageGenerationProgress | Heartbeat
+Report = ImageGenerated | ImageGenerationFailed | ImageGenerationProgress

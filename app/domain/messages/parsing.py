@@ -1,0 +1,46 @@
+"""From the text of a frame to a message, or to a refusal that names the field."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from app.domain import json_text
+from app.domain.errors import MalformedMessage
+from app.domain.messages.incoming import Incoming
+from app.domain.validation import first_error, sentence
+
+DEPTH = 12
+
+_ADAPTER: TypeAdapter[Incoming] = TypeAdapter(Annotated[Incoming, Field(discriminator="type")])
+
+
+def parse(text: str) -> Incoming:
+    """One message from an extension. Raises MalformedMessage, which names the field and says what is allowed."""
+    try:
+        return _ADAPTER.validate_python(_decode(text), by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise MalformedMessage(f"Invalid message format: {sentence(first_error(error))}.") from None
+
+
+def _decode(text: str) -> dict[str, Any]:
+    try:
+        body = json_text.decoded(text)
+    except json_text.RepeatedName as repeated:
+        raise MalformedMessage(f"Invalid message format: {repeated.name} is there twice.") from None
+    except (ValueError, RecursionError):
+        raise MalformedMessage("Invalid message format: the message is not JSON.") from None
+    if not isinstance(body, dict):
+        raise MalformedMessage("Invalid message format: the message must be a JSON object.")
+    may_be_deep = text.count("{") + text.count("[") > DEPTH  # few messages need the walk through their values
+    if may_be_deep and _depth_exceeds(body, DEPTH):
+        raise MalformedMessage(f"Invalid message format: nested deeper than {DEPTH} levels.")
+    return body
+
+
+def _depth_exceeds(value: object, left: int) -> bool:
+    if left < 0:
+        return True
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_depth_exceeds(item, left - 1) for item in items)

@@ -1,0 +1,17 @@
+"""Field types and the base model of what travels as JSON: camelCase on the wire, snake_case in Python."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+
+
+class WireModel(BaseModel):
+    """An immutable JSON object; constructors take the Python names of its fields, unknown fields are ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, frozen=True)
