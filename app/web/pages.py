@@ -10,6 +10,7 @@ from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.config import Settings
+from app.domain.close_codes import CloseCode
 from app.web import asyncapi, openapi, pages_base, presenters
 from app.web.api import JSON, Api
 from app.web.field_table import fields
@@ -51,7 +52,7 @@ def install(app: Flask, api: Api, settings: Settings) -> None:
             url=url,
             asyncapi=asyncapi.document(settings, url),
             introduction=asyncapi.introduction(settings),
-            close_codes=asyncapi.CLOSE_CODES,
+            close_codes={int(code): code.meaning for code in CloseCode},
             fields=fields,
         )
 

@@ -9,7 +9,7 @@ from app.db.engine import Database, Transaction
 from app.db.fleet import Socket
 from app.db.jobs import Job
 from app.db.tables import extensions
-from app.domain.messages import Authenticate
+from app.domain.messages import Authenticate, ExtensionMetadata
 from app.domain.policy import Candidate
 from app.domain.states import Step
 from tests.support.interleaving import on_postgresql, overlapping
@@ -18,7 +18,8 @@ from tests.support.jobs_made import added
 
 def connect(database: Database, name: str = "e1", max_concurrent: int = 2) -> Candidate:
     """An extension that has just connected."""
-    hello = Authenticate(name, ("*",), max_concurrent=max_concurrent)
+    metadata = ExtensionMetadata(capabilities=("*",), max_concurrent=max_concurrent)
+    hello = Authenticate(extension_id=name, metadata=metadata)
     database.write(lambda tx: fleet.connect(tx, hello, Socket("hub-1", f"{name}-socket")))
     return next(each for each in database.read(lambda c: slots.free(c, 9)) if each.extension_id == name)
 

@@ -14,7 +14,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from app.web import asyncapi, pages_base
+from app.domain.close_codes import CloseCode
+from app.web import pages_base
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT_END_TAG = {"meta", "link", "img", "wbr", "br", "hr", "input"}
@@ -167,8 +168,8 @@ def test_fields_inside_others_are_on_the_socket_page(socket_page: Page) -> None:
 
 
 def test_every_close_code_is_on_the_socket_page(socket_page: Page) -> None:
-    for code, meaning in asyncapi.CLOSE_CODES.items():
-        assert f"{code}{meaning.replace('`', '')}" in socket_page.text
+    for code in CloseCode:
+        assert f"{code}{code.meaning.replace('`', '')}" in socket_page.text
 
 
 def test_the_socket_page_names_the_address_that_the_reader_used(client: FlaskClient) -> None:
