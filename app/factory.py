@@ -52,9 +52,10 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     cors.install(app, settings.allowed_origins)
     api = Api()
     access.install(app, api, services, throttle)
-    limits.install(app, settings)
+    limiter = limits.install(app, settings)
     routes.install(app, hub, settings)
-    for module in (images, files, fleet, accounts, status):
+    images.operations(api, services, limiter)
+    for module in (files, fleet, accounts, status):
         module.operations(api, services)
     api.install(app)
     pages.install(app, api, settings)

@@ -15,12 +15,11 @@ import redis
 from limits import RateLimitItem
 from limits.limits import Granularity
 from limits.storage import MemoryStorage, RedisStorage, Storage
-from limits.strategies import STRATEGIES, RateLimiter
+from limits.strategies import RateLimiter
 from limits.util import WindowStats
 
 from app.adapters.redis_clients import redis_client
 
-NAME = "token-bucket"
 KEY_PREFIX = "imagefleet:limit"
 TIMEOUT_S = 0.2  # to connect, and again for an answer: longer than this and Redis counts as away
 SECOND_US = 1_000_000
@@ -79,7 +78,7 @@ class TokenBucketRateLimiter(RateLimiter):
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         """Take `cost` tokens. False where there are fewer; then none is taken."""
-        return self._take(item, identifiers, cost)[0]
+        return self.take(item, *identifiers, cost=cost)[0]
 
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         """True where a hit would be allowed."""
@@ -87,18 +86,19 @@ class TokenBucketRateLimiter(RateLimiter):
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
         """When the bucket is full again (s since the epoch), and how many tokens it has."""
-        debt_us = self._take(item, identifiers, 0)[1]
-        interval_us = _interval_us(item)
-        return WindowStats(time.time() + debt_us / SECOND_US, item.amount - math.ceil(debt_us / interval_us))
+        return self.take(item, *identifiers, cost=0)[1]
 
-    def _take(self, item: RateLimitItem, identifiers: tuple[str, ...], cost: int) -> tuple[bool, int]:
-        """Whether the tokens were there, and the time in µs after which the bucket is full again."""
+    def take(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> tuple[bool, WindowStats]:
+        """A hit, and the stats after it, in one round trip."""
         key, interval_us = item.key_for(*identifiers), _interval_us(item)
+        arguments = interval_us, interval_us * item.amount, cost
         if isinstance(self.storage, MemoryStorage):
-            return self._take_in_memory(self.storage, key, interval_us, interval_us * item.amount, cost)
-        prefixed = cast(RedisStorage, self.storage).prefixed_key(key)
-        allowed, debt_us = self._script([prefixed], [interval_us, interval_us * item.amount, cost])
-        return bool(allowed), int(debt_us)
+            allowed, debt_us = self._take_in_memory(self.storage, key, *arguments)
+        else:
+            prefixed = cast(RedisStorage, self.storage).prefixed_key(key)
+            allowed, debt_us = self._script([prefixed], arguments)
+        remaining = item.amount - math.ceil(debt_us / interval_us)
+        return bool(allowed), WindowStats(time.time() + debt_us / SECOND_US, remaining)
 
     def _take_in_memory(
         self, storage: MemoryStorage, key: str, interval_us: int, window_us: int, cost: int
@@ -118,7 +118,3 @@ class TokenBucketRateLimiter(RateLimiter):
 def _interval_us(item: RateLimitItem) -> int:
     """Microseconds in which one token comes back."""
     return max(1, item.multiples * 1000 // item.amount)
-
-
-# `limits` documents no way to register a strategy; Flask-Limiter looks up in this table the name that it is given.
-cast(dict[str, type[RateLimiter]], STRATEGIES)[NAME] = TokenBucketRateLimiter

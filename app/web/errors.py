@@ -32,7 +32,7 @@ log = logs.get(__name__)
 
 def install(app: Flask) -> None:
     """Answer every error of `app` as a problem."""
-    app.register_error_handler(Refusal, _refused)
+    app.register_error_handler(Refusal, refusal)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _broken)
 
@@ -51,12 +51,13 @@ def problem(status: int, code: str, detail: str) -> Response:
     return Response(body.model_dump_json(by_alias=True), status, content_type=PROBLEM)
 
 
-def _refused(refusal: Refusal) -> Response:
-    response = problem(refusal.status, refusal.code, refusal.detail)
-    if isinstance(refusal, Unauthorized | MissingScope):
-        response.headers["WWW-Authenticate"] = refusal.challenge
-    if refusal.retry_after_s is not None:
-        response.headers["Retry-After"] = str(refusal.retry_after_s)
+def refusal(error: Refusal) -> Response:
+    """A refusal of the domain as a problem, with the headers that belong to it."""
+    response = problem(error.status, error.code, error.detail)
+    if isinstance(error, Unauthorized | MissingScope):
+        response.headers["WWW-Authenticate"] = error.challenge
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Response, g, request
+from flask_limiter import Limiter
 
 from app.adapters import clock
 from app.container import Services
@@ -19,7 +20,7 @@ TAG = "Images"
 ONE = "/api/images/<id:request_id>"
 
 
-def operations(api: Api, services: Services) -> None:
+def operations(api: Api, services: Services, limiter: Limiter) -> None:
     """Declare them."""
 
     def awaited(request_id: str, query: WaitQuery) -> str:
@@ -41,9 +42,12 @@ def operations(api: Api, services: Services) -> None:
     def generate_image(body: GenerateRequest) -> Accepted:
         """Accept a request for pictures. Once this is answered the request is in the database and is not lost any more;
         follow it by its `requestId`. Each request that is valid costs one token of the rate limit."""
-        user_id = g.caller.speaks_for(body.user_id if "user_id" in body.model_fields_set else None) or DEFAULT_USER
-        limits.of_this_application().charge(g.caller, user_id)
-        order = Order(body.prompt, body.model, user_id, body.parameters, body.deadline_ms)
+        g.user_id = g.caller.speaks_for(body.user_id if "user_id" in body.model_fields_set else None) or DEFAULT_USER
+        return accept(body)
+
+    @limits.per_submission(limiter, services.settings.limits)
+    def accept(body: GenerateRequest) -> Accepted:
+        order = Order(body.prompt, body.model, g.user_id, body.parameters, body.deadline_ms)
         return presenters.accepted(services.submission.submit(order, g.correlation_id))
 
     @api.operation(

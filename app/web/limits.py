@@ -1,205 +1,121 @@
-"""How often one may submit requests: token buckets for each user, each address and everybody, through Flask-Limiter."""
+"""How often a view may be called: Flask-Limiter with token buckets, and its refusals and headers in the contract's form."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import cast
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
 
-import redis
-from flask import Flask, Response, current_app, g
-from flask_limiter import Limiter
-from limits import RateLimitItem, parse
-from limits.storage import RedisStorage, Storage
+from flask import Flask, Response, g
+from flask_limiter import Limiter, RateLimitExceeded, RequestLimit
+from limits import RateLimitItem
 from limits.strategies import STRATEGIES, RateLimiter
 from limits.util import WindowStats
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from app.adapters.buckets import TIMEOUT_S, Buckets, Taken
-from app.adapters.commands import Commands
-from app.adapters.redis_clients import READ_BYTES
+from app.adapters import token_bucket
 from app.config import Settings
-from app.domain.access import Caller
-from app.domain.buckets import SECOND_US, Bucket
 from app.domain.errors import RateLimited
 from app.domain.networks import network
 from app.limits import Limits
+from app.web import errors
 
-STRATEGY = "token-bucket"
-EXTENSION = "rate_limits"
-EVERYBODY = "everybody"
 LIMIT, REMAINING, RESET = HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+EVERYBODY = "everybody"
+STRATEGY = "token-bucket"
 
-_PATIENCE = {
-    "socket_connect_timeout": TIMEOUT_S,
-    "socket_timeout": TIMEOUT_S,
-    "retry": Retry(NoBackoff(), 0),
-    "max_connections": 200,
-    "socket_read_size": READ_BYTES,
-}
-_WORDS = {
-    "user": "You may submit {tokens} requests in {seconds} s, and {most} at once",
-    "address": "Your address may submit {tokens} requests in {seconds} s, and {most} at once",
-    EVERYBODY: "The service takes {tokens} requests in {seconds} s from everybody together",
-}
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One of the limits: of whom, how many requests in a window, how many at once."""
-
-    whose: str
-    tokens: int
-    window_ms: int
-    most: int
-    bucket: Bucket  # the same in other words
-
-    @classmethod
-    def of(cls, whose: str, tokens: int, window_ms: int, most: int) -> Kind:
-        """The limit of so many requests."""
-        return cls(whose, tokens, window_ms, most, Bucket.of(tokens, window_ms, most))
-
-    def refusal(self, wait_us: int) -> RateLimited:
-        """What is said where it holds somebody up."""
-        wait_s = max(1, math.ceil(wait_us / SECOND_US))
-        said = _WORDS[self.whose].format(tokens=self.tokens, seconds=f"{self.window_ms / 1000:g}", most=self.most)
-        return RateLimited(f"{said}. Come again in {wait_s} s.", retry_after_s=wait_s)
-
-
-@dataclass(slots=True)
-class Charge:
-    """What one submission counts against, by name, and what came of it."""
-
-    counted: Mapping[str, Kind]
-    taken: Taken | None = None
-
-    def narrowest(self) -> tuple[Kind, int]:
-        """The limit that holds up longest, or else leaves least, and its debt in µs."""
-        assert self.taken is not None, "nothing was taken yet"
-        pairs = zip(self.counted.values(), self.taken.debts_us, strict=True)
-        return max(pairs, key=lambda pair: (pair[0].bucket.wait_us(pair[1]), -pair[0].bucket.left(pair[1])))
-
-
-_charged: ContextVar[Charge] = ContextVar("charged")  # what the strategy is asked about; it is told names alone
-
-
-class TokenBucket(RateLimiter):
-    """Flask-Limiter's strategy of that name. A hit takes from all buckets that the request counts against, or from none."""
-
-    def __init__(self, storage: Storage) -> None:
-        super().__init__(storage)
-        self._buckets = Buckets(Commands(cast(redis.Redis, cast(RedisStorage, storage).get_connection())))
+class RequestTokenBucket(token_bucket.TokenBucketRateLimiter):
+    """Keeps what a hit found until the request ends, so that its headers need no more round trips."""
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """Take `cost` tokens of what is being charged."""
-        charge = _charged.get()
-        charge.taken = self._buckets.take({name: kind.bucket for name, kind in charge.counted.items()}, cost)
-        return charge.taken.given
-
-    def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """The base class wants it; nothing asks without taking. Raises TypeError."""
-        raise TypeError("These buckets are asked by taking from them.")
+        """Take `cost` tokens. False where there are fewer; then none is taken."""
+        allowed, stats = self.take(item, *identifiers, cost=cost)
+        g.setdefault("window_stats", {})[item.key_for(*identifiers)] = stats
+        return allowed
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        """When the narrowest bucket is full again (s since the epoch), and how many tokens it has."""
-        kind, debt_us = _charged.get().narrowest()
-        return WindowStats(time.time() + debt_us / SECOND_US, kind.bucket.left(debt_us))
+        """What this request's hit found."""
+        stats: WindowStats = g.window_stats[item.key_for(*identifiers)]
+        return stats
 
 
-class RateLimits:
-    """Counts the submissions of one application."""
-
-    def __init__(self, app: Flask, settings: Settings) -> None:
-        self._counted = Counted(settings.limits)
-        cast(dict[str, type[RateLimiter]], STRATEGIES)[STRATEGY] = TokenBucket
-        self._limiter = Limiter(
-            lambda: EVERYBODY,
-            strategy=STRATEGY,
-            storage_uri=settings.redis_url.replace("unix://", "redis+unix://", 1),
-            storage_options=cast(dict[str, str | int], _PATIENCE),
-            headers_enabled=False,
-        )
-        # One that is there already gets no hooks around each request: nothing is counted by view, `charge` is called
-        # where a submission is known to be one.
-        app.extensions.setdefault("limiter", set()).add(self._limiter)
-        self._limiter.init_app(app)
-        self._item = parse(_as_text(settings.limits))
-
-    def charge(self, caller: Caller, claimed_user: str) -> None:
-        """Count the submission that is being answered. Raises RateLimited, with the time to come back."""
-        charge = Charge(self._counted.by(caller, claimed_user))
-        if not charge.counted:
-            return
-        g.charge = charge
-        _charged.set(charge)
-        # The strategy is asked itself: a view's decorator would work out anew which limits there are, at every request.
-        if not self._limiter.limiter.hit(self._item):
-            kind, debt_us = charge.narrowest()
-            raise kind.refusal(kind.bucket.wait_us(debt_us))
+# `limits` documents no way to register a strategy; Flask-Limiter looks up in this table the name that it is given.
+cast(dict[str, type[RateLimiter]], STRATEGIES)[STRATEGY] = RequestTokenBucket
 
 
-def install(app: Flask, settings: Settings) -> RateLimits:
-    """Count the submissions to `app`, and tell how many are left. Install it after what finds out who asks."""
-    app.extensions[EXTENSION] = counts = RateLimits(app, settings)
-    app.after_request(_tell)
-    return counts
+def install(app: Flask, settings: Settings) -> Limiter:
+    """Set up Flask-Limiter for `app`. While Redis is away it counts in this process and retries Redis after 1, 2, 4 … 32 s.
+
+    Its own headers are off: they send Retry-After with every answer, not only with refusals.
+    """
+    limiter = Limiter(
+        lambda: EVERYBODY,
+        app=app,
+        strategy=STRATEGY,
+        storage_uri="redis://",
+        storage_options=cast(dict[str, str | int], token_bucket.shared_storage_options(settings.redis_url)),
+        in_memory_fallback_enabled=True,
+        headers_enabled=False,
+    )
+    app.register_error_handler(RateLimitExceeded, lambda exceeded: _refusal(limiter, exceeded))
+    app.after_request(lambda response: _with_headers(limiter, response))
+    return limiter
 
 
-def of_this_application() -> RateLimits:
-    """Those of the application that serves the request."""
-    return cast(RateLimits, current_app.extensions[EXTENSION])
+def per_submission(limiter: Limiter, limits: Limits) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The limits of a function that accepts a submission by `g.user_id`: for the user, the address and everybody together.
+
+    They are tried in this order up to the first that refuses, so one user's refused requests use up nothing of others'.
+    The address counts where callers do not prove who they are, since there they can invent user ids.
+    """
+    window_ms, burst = limits.rate_window_ms, limits.rate_burst
+    address_burst = math.ceil(limits.rate_per_address * burst / (limits.rate_requests or burst))
+    user = limiter.limit(
+        _bucket(limits.rate_requests, window_ms, burst),
+        key_func=lambda: g.caller.limit_key(g.user_id),
+        error_message=f"You may submit {_rate(limits.rate_requests, window_ms)}, and {burst} at once",
+    )
+    address = limiter.limit(
+        _bucket(limits.rate_per_address, window_ms, address_burst),
+        key_func=lambda: f"address:{network(g.caller.address)}",
+        exempt_when=lambda: g.caller.known,
+        error_message=f"Your address may submit {_rate(limits.rate_per_address, window_ms)}, and {address_burst} at once",
+    )
+    everybody = limiter.limit(
+        _bucket(limits.rate_global, window_ms, limits.rate_global),
+        error_message=f"The service takes {_rate(limits.rate_global, window_ms)} from everybody together",
+    )
+    return lambda function: everybody(address(user(function)))
 
 
-def _headers() -> list[tuple[str, str]]:
-    """How many submissions the caller has left; empty if nothing was counted."""
-    charge: Charge | None = g.get("charge")
-    if charge is None or charge.taken is None:
-        return []
-    kind, debt_us = charge.narrowest()
-    full_at = math.ceil(time.time() + debt_us / SECOND_US)
-    return [(LIMIT, str(kind.most)), (REMAINING, str(kind.bucket.left(debt_us))), (RESET, str(full_at))]
+def _bucket(requests: int, window_ms: int, burst: int) -> str:
+    """The limit in the notation of `limits`; "", which is none, where `requests` is 0."""
+    return str(token_bucket.bucket(requests, window_ms, burst)) if requests else ""
 
 
-class Counted:
-    """Which limits a submission counts against. Each is worked out once; None where there is no such limit."""
-
-    def __init__(self, limits: Limits) -> None:
-        window_ms, burst = limits.rate_window_ms, limits.rate_burst
-        most = math.ceil(limits.rate_per_address * burst / (limits.rate_requests or burst))
-        self._user = _unless_none("user", limits.rate_requests, window_ms, burst)
-        self._address = _unless_none("address", limits.rate_per_address, window_ms, most)
-        self._everybody = _unless_none(EVERYBODY, limits.rate_global, window_ms, limits.rate_global)
-
-    def by(self, caller: Caller, claimed_user: str) -> Mapping[str, Kind]:
-        """The buckets that it is taken from, by name: the user's, everybody's; and the address's where nobody has to prove
-        who they are, for there one may call oneself many names."""
-        kinds: dict[str, Kind] = {}
-        if self._user:
-            kinds[caller.limit_key(claimed_user)] = self._user
-        if self._address and not caller.known:
-            kinds[f"address:{network(caller.address)}"] = self._address
-        if self._everybody:
-            kinds[EVERYBODY] = self._everybody
-        return kinds
+def _rate(requests: int, window_ms: int) -> str:
+    return f"{requests} requests in {window_ms / 1000:g} s"
 
 
-def _unless_none(whose: str, tokens: int, window_ms: int, most: int) -> Kind | None:
-    return Kind.of(whose, tokens, window_ms, most) if tokens else None
+def _refusal(limiter: Limiter, exceeded: RateLimitExceeded) -> Response:
+    limit = limiter.current_limit
+    wait_s = token_bucket.wait_s(limit.limit, limit.window) if limit else 1
+    return errors.refusal(RateLimited(f"{exceeded.description}. Come again in {wait_s} s.", retry_after_s=wait_s))
 
 
-def _tell(response: Response) -> Response:
-    if response.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
-        for name, value in _headers():
-            response.headers[name] = value
+def _with_headers(limiter: Limiter, response: Response) -> Response:
+    """Say how much is left of the limit that refused, or else of the one that leaves least."""
+    limit = _narrowest(limiter)
+    if limit is not None:
+        response.headers[LIMIT] = str(limit.limit.amount)
+        response.headers[REMAINING] = str(limit.remaining)
+        response.headers[RESET] = str(math.ceil(limit.window.reset_time))
     return response
 
 
-def _as_text(limits: Limits) -> str:
-    """For Flask-Limiter, which wants it in its own words and leaves the counting to the strategy."""
-    most = max(1, limits.rate_requests or limits.rate_per_address or limits.rate_global)
-    return f"{most} per {max(1, math.ceil(limits.rate_window_ms / 1000))} seconds"
+def _narrowest(limiter: Limiter) -> RequestLimit | None:
+    refused = [limit for limit in limiter.current_limits if limit.breached]
+    return min(refused or limiter.current_limits, key=lambda limit: limit.remaining, default=None)

@@ -74,8 +74,8 @@ def at_once(service: Service, users: list[str]) -> list[int]:
 
 
 def counted_together(two: Service, frail: Frail, users: list[str]) -> list[int]:
-    """The same, once both processes have counted in Redis throughout: on a machine that is held up for long enough Redis
-    counts as away, and then they count apart."""
+    """The same, once both processes have counted in Redis throughout: while a busy machine delays Redis for long enough,
+    it counts as away, and each process counts for itself."""
     for _ in range(3):
         frail.fresh()
         before = _times_apart(two)
@@ -86,7 +86,7 @@ def counted_together(two: Service, frail: Frail, users: list[str]) -> list[int]:
 
 
 def _times_apart(two: Service) -> int:
-    return sum(two.log(name).count('"limits.own"') for name in ("web0", "web1"))
+    return sum(two.log(name).count("falling back to in-memory storage") for name in ("web0", "web1"))
 
 
 def test_one_user_at_two_processes_gets_exactly_one_burst(two: Service, frail: Frail) -> None:
@@ -99,13 +99,13 @@ def test_inventing_users_gets_exactly_what_an_address_may(two: Service, frail: F
     assert (statuses.count(200), statuses.count(429)) == (ADDRESS_BURST, 40)
 
 
-def test_frozen_redis_holds_nobody_up_and_what_was_counted_goes_on_counting(two: Service, frail: Frail) -> None:
+def test_while_redis_is_frozen_each_process_counts_for_itself_and_waits_for_nothing(two: Service, frail: Frail) -> None:
     assert at_once(two, ["ann"] * 22).count(200) == BURST
-    for web in (0, 1):
-        assert submit(two, "ann", web).status == 429
     pid = frail.pid
     os.kill(pid, signal.SIGSTOP)
     try:
+        for web in (0, 1):
+            assert [submit(two, "ann", web).status for _ in range(BURST + 5)].count(200) == BURST
         for _ in range(10):
             for web in (0, 1):
                 began = time.monotonic()
@@ -113,8 +113,6 @@ def test_frozen_redis_holds_nobody_up_and_what_was_counted_goes_on_counting(two:
                 assert time.monotonic() - began < 0.5
                 assert refused.status == 429
                 assert int(refused.headers["retry-after"]) > 0
-        served = [submit(two, "bob", 0).status for _ in range(30)]
-        assert served.count(200) == BURST
     finally:
         os.kill(pid, signal.SIGCONT)
 

@@ -10,10 +10,9 @@ import pytest
 import redis
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, RedisStorage, Storage
-from limits.strategies import STRATEGIES
 
 from app.adapters.redis_clients import redis_client
-from app.adapters.token_bucket import KEY_PREFIX, NAME, TokenBucketRateLimiter, bucket, shared_storage_options, wait_s
+from app.adapters.token_bucket import KEY_PREFIX, TokenBucketRateLimiter, bucket, shared_storage_options, wait_s
 
 HOUR_US = 3_600_000_000
 SLOW = bucket(1, 3_600_000, 20)  # one an hour: nothing comes back while a test runs
@@ -50,10 +49,6 @@ def hits(limiter: TokenBucketRateLimiter, name: str, times: int, item: RateLimit
 def test_the_notation_of_limits_has_milliseconds() -> None:
     item = parse(str(bucket(10, 60_000, 20)))
     assert (item, item.amount, item.multiples, item.get_expiry()) == (bucket(10, 60_000, 20), 20, 120_000, 120)
-
-
-def test_flask_limiter_finds_it_by_its_name() -> None:
-    assert STRATEGIES[NAME] is TokenBucketRateLimiter  # type: ignore[comparison-overlap]
 
 
 def test_a_bucket_gives_its_capacity_at_once_and_no_more(limiter: TokenBucketRateLimiter, name: str) -> None:

@@ -16,12 +16,11 @@ from flask.testing import FlaskClient
 from app import container
 from app.adapters.redis_clients import redis_client
 from app.config import Settings
-from app.domain.access import Caller
+from app.domain.access import Role, Scope
 from app.factory import create_app
-from app.limits import Limits
-from app.web.limits import Counted
 from tests.support.fakes import Bench
 from tests.support.redis import forget_limits, limit_keys
+from tests.support.waiting import until
 
 DEFAULTS = Settings.from_env({}).limits
 GENERATE = "/api/images/generate"
@@ -171,21 +170,52 @@ def test_without_redis_a_limit_holds_all_the_same(bench: Bench) -> None:
     assert submit(client).headers["X-RateLimit-Remaining"] == "0"
 
 
-def test_whoever_has_proven_who_they_are_counts_as_that_and_not_as_an_address() -> None:
-    known = Caller("203.0.113.7", "ann")
-    assert list(Counted(DEFAULTS).by(known, "bob")) == ["user:ann", "everybody"]
-    assert list(Counted(DEFAULTS).by(Caller("203.0.113.7"), "bob")) == [
-        "address:203.0.113.7:bob",
-        "address:203.0.113.7",
-        "everybody",
-    ]
+def test_a_key_counts_as_its_owner_wherever_it_comes_from_and_not_as_an_address(make: Make) -> None:
+    client = make(rate_burst=2, rate_per_address=1)
+    accounts = client.application.extensions["services"].accounts
+    keys = {}
+    for user in ("ann", "bob"):
+        accounts.create_user(user, Role.USER)
+        keys[user] = accounts.create_key(user, [Scope.WRITE])
+
+    def submitted(user: str, address: str) -> Any:
+        return client.post(
+            GENERATE,
+            json={"prompt": "a fox"},
+            headers={"Authorization": f"Bearer {keys[user]}"},
+            environ_overrides={"REMOTE_ADDR": address},
+        )
+
+    assert [submitted("ann", f"198.51.100.{n}").status_code for n in range(3)] == [200, 200, 429]
+    assert [submitted("bob", "198.51.100.0").status_code for _ in range(3)] == [200, 200, 429]
+    assert "You may submit 10 requests in 60 s, and 2 at once" in submitted("ann", "198.51.100.9").json["detail"]
+    assert taken(client, 3, user="ann") == 1  # no key: the address and what it claims
 
 
-def test_an_address_may_send_what_five_users_may() -> None:
+def test_an_address_may_send_what_five_users_may(make: Make) -> None:
     limits = Settings.from_env({"RATE_LIMIT_MAX_REQUESTS": "30", "RATE_LIMIT_BURST": "60"}).limits
-    assert isinstance(limits, Limits)
-    kinds = Counted(limits).by(Caller("203.0.113.7"), "ann")
-    assert (kinds["address:203.0.113.7"].tokens, kinds["address:203.0.113.7"].most) == (150, 300)
+    assert limits.rate_per_address == 150
+    client = make(rate_requests=1, rate_burst=2, rate_per_address=5)
+    assert sum(submit(client, f"user-{n}").status_code == 200 for n in range(15)) == 10
+    assert "may submit 5 requests in 60 s, and 10 at once" in submit(client, "one-more").json["detail"]
+
+
+def test_the_headers_are_those_of_the_limit_that_leaves_least(make: Make) -> None:
+    client = make(rate_global=3)
+    first = submit(client)
+    assert (first.headers["X-RateLimit-Limit"], first.headers["X-RateLimit-Remaining"]) == ("3", "2")
+
+
+def test_a_redis_that_comes_back_is_used_again(bench: Bench, redis_url: str, store: redis.Redis) -> None:
+    gone = redis_url.replace("redis.sock", "nowhere.sock")
+    slow = dataclasses.replace(DEFAULTS, rate_window_ms=3_600_000)  # nothing comes back while the test runs
+    changed = bench.with_settings(limits=slow, redis_url=gone)
+    client = create_app(services=container.build(changed.ports)).test_client()
+    assert taken(client, 25) == 20
+    assert limit_keys(redis_url) == []
+    Path(gone.removeprefix("unix://").partition("?")[0]).symlink_to(redis_url.removeprefix("unix://").partition("?")[0])
+    until(lambda: submit(client).status_code == 200, 10, "Redis to be used again")
+    assert limit_keys(redis_url)
 
 
 def test_a_quota_is_refused_as_a_problem_that_names_it(make: Make) -> None:
