@@ -20,7 +20,13 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
-QUIET = ("kombu", "amqp", "alembic", "celery.utils.functional")  # libraries whose info is of no use here
+QUIET = (
+    "kombu",
+    "amqp",
+    "alembic",
+    "celery.utils.functional",
+    "flask-limiter",
+)  # libraries whose info is of no use here
 
 
 def configure(level: str, log_format: str = "auto") -> None:

@@ -1,8 +1,7 @@
 """REDIS_URL where it names no server, but those who know which server is the master: Redis Sentinel.
 
-`redis+sentinel://sentinel-1:26379,sentinel-2:26379/mymaster`, with `user:password@` in front where they ask for one. It is
-Flask-Limiter's form too, which takes everything behind the hosts for the name and what is before them as it stands: hence
-no number of a database, and no characters that would have to be written in another way.
+`redis+sentinel://sentinel-1:26379,sentinel-2:26379/mymaster`, with `user:password@` in front where they ask for one.
+No number of a database is read, and no percent-encoded characters.
 """
 
 from __future__ import annotations
