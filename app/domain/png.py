@@ -20,6 +20,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PIECE_BYTES = 65_536
 UNPACKED_BYTES = 262_144  # what a piece of a usual picture unpacks to fits: a piece is not handed over twice
 MAX_CHUNKS = 50_000
+MAX_EXIF_BYTES = 131_072  # twice what a JPEG can hold; it is read as a whole
 
 # What makes the picture, in the order it must come in; tRNS is optional to decoders but pictures look wrong without it.
 _ORDER = {b"IHDR": 0, b"PLTE": 1, b"tRNS": 2, b"IDAT": 3, b"IEND": 4}
@@ -84,10 +85,12 @@ def copy_critical_chunks(source: BinaryIO, target: BinaryIO) -> bool:
 
 
 def read_exif(source: BinaryIO) -> bytes:
-    """The EXIF data of a PNG that was copied and has some."""
+    """The EXIF data of a PNG that was copied and has some. Raises BadImage where it is longer than MAX_EXIF_BYTES."""
     source.seek(len(SIGNATURE))
     while (chunk := _next_chunk(source)).type != b"eXIf":
         source.seek(chunk.length + 4, 1)
+    if chunk.length > MAX_EXIF_BYTES:
+        raise BadImage(f"The PNG has more than {MAX_EXIF_BYTES} bytes of EXIF data.")
     return _exactly(source, chunk.length)
 
 

@@ -9,7 +9,7 @@ from app.domain import events
 
 
 class Status(StrEnum):
-    """Where a request stands. The first five are the contract's words; `cancelled` is ours."""
+    """The status of a request. The first five are those of the contract; `cancelled` is our addition."""
 
     ACCEPTED = "accepted"
     PROCESSING = "processing"
@@ -45,66 +45,22 @@ class Transition:
     sources: frozenset[Status]
     target: Status
     event: type[events.Event] | None
-    taken_by: str
-    only_if: str
-
-
-def _arrow(
-    step: Step,
-    sources: frozenset[Status],
-    target: Status,
-    event: type[events.Event] | None,
-    taken_by: str,
-    only_if: str,
-) -> tuple[Step, Transition]:
-    return step, Transition(step, sources, target, event, taken_by, only_if)
 
 
 ACCEPTED, PROCESSING, DOWNLOADING = (frozenset({s}) for s in (Status.ACCEPTED, Status.PROCESSING, Status.DOWNLOADING))
 
-TABLE: dict[Step, Transition] = dict(
-    (
-        _arrow(Step.SUBMIT, frozenset(), Status.ACCEPTED, events.ImageGenerationRequestedEvent, "web", "valid"),
-        _arrow(
-            Step.ASSIGN,
-            ACCEPTED,
-            Status.PROCESSING,
-            events.ImageGenerationAssignedEvent,
-            "worker",
-            "a live, capable extension has a free slot",
-        ),
-        _arrow(Step.PROGRESS, PROCESSING, Status.PROCESSING, None, "hub", "the lease matches; progress only rises"),
-        _arrow(
-            Step.REQUEUE,
-            PROCESSING,
-            Status.ACCEPTED,
-            events.ImageGenerationRequeuedEvent,
-            "worker or hub",
-            "the lease is over or a refusal can be retried, and attempts are left",
-        ),
-        _arrow(
-            Step.GENERATED,
-            PROCESSING,
-            Status.DOWNLOADING,
-            events.ImageDownloadStartedEvent,
-            "hub",
-            "the lease matches",
-        ),
-        _arrow(Step.FETCH, DOWNLOADING, Status.DOWNLOADING, None, "worker", "it is due; one worker at a time"),
-        _arrow(
-            Step.STORE,
-            DOWNLOADING,
-            Status.COMPLETED,
-            events.ImageGeneratedEvent,
-            "worker",
-            "bytes checked, files renamed into place",
-        ),
-        _arrow(
-            Step.FAIL, OPEN, Status.FAILED, events.ImageGenerationFailedEvent, "hub or worker", "nothing more to try"
-        ),
-        _arrow(Step.CANCEL, OPEN, Status.CANCELLED, events.ImageGenerationCancelledEvent, "its owner", "not final yet"),
-    )
+_TRANSITIONS = (
+    Transition(Step.SUBMIT, frozenset(), Status.ACCEPTED, events.ImageGenerationRequestedEvent),
+    Transition(Step.ASSIGN, ACCEPTED, Status.PROCESSING, events.ImageGenerationAssignedEvent),
+    Transition(Step.PROGRESS, PROCESSING, Status.PROCESSING, None),
+    Transition(Step.REQUEUE, PROCESSING, Status.ACCEPTED, events.ImageGenerationRequeuedEvent),
+    Transition(Step.GENERATED, PROCESSING, Status.DOWNLOADING, events.ImageDownloadStartedEvent),
+    Transition(Step.FETCH, DOWNLOADING, Status.DOWNLOADING, None),
+    Transition(Step.STORE, DOWNLOADING, Status.COMPLETED, events.ImageGeneratedEvent),
+    Transition(Step.FAIL, OPEN, Status.FAILED, events.ImageGenerationFailedEvent),
+    Transition(Step.CANCEL, OPEN, Status.CANCELLED, events.ImageGenerationCancelledEvent),
 )
+TABLE: dict[Step, Transition] = {transition.step: transition for transition in _TRANSITIONS}
 
 
 def diagram() -> str:

@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from app.domain.images import BadImage
-from app.domain.png import copy_critical_chunks, read_header
+from app.domain.png import MAX_EXIF_BYTES, copy_critical_chunks, read_exif, read_header
 from tests.support.hostile_images import END, chunks_of, from_chunks, idat, ihdr, png
 
 
@@ -56,6 +56,24 @@ def test_interlaced_pictures_have_rows_for_seven_passes(size: tuple[int, int], d
 def test_that_exif_was_left_out_is_said() -> None:
     assert copy_critical_chunks(io.BytesIO(png(8, 8, (b"eXIf", b"MM"))), io.BytesIO())
     assert not copy_critical_chunks(io.BytesIO(png(8, 8)), io.BytesIO())
+
+
+class Counting(io.BytesIO):
+    longest_read = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.longest_read = max(self.longest_read, len(data))
+        return data
+
+
+def test_exif_is_read_up_to_its_limit_and_never_beyond() -> None:
+    longest = bytes(MAX_EXIF_BYTES)
+    assert read_exif(io.BytesIO(png(8, 8, (b"tEXt", b"k\0v"), (b"eXIf", longest)))) == longest
+    source = Counting(png(8, 8, (b"eXIf", longest + b"x")))
+    with pytest.raises(BadImage, match="EXIF"):
+        read_exif(source)
+    assert source.longest_read < 100
 
 
 def test_no_change_of_any_byte_passes_unseen() -> None:
