@@ -68,7 +68,7 @@ def told(row: Row) -> str:
     if row.floor_spread is None or row.ratio is None:
         return f"{text}  ({shown(row.spread.low)} to {shown(row.spread.high)})"
     ratio = f"{row.ratio.median:.2f} × ({row.ratio.low:.2f} to {row.ratio.high:.2f})"
-    verdict = {None: "", True: f"  within {row.reach} ×", False: f"  BEYOND {row.reach} ×"}[row.held]
+    verdict = {None: "", True: f"  within {row.budget} ×", False: f"  OVER {row.budget} ×"}[row.held]
     return f"{text}  floor {shown(row.floor_spread.median)}  {ratio}{verdict}"
 
 

@@ -30,7 +30,7 @@ from app.launch.parent_death import end_with_parent
 from bench import meter
 from bench.load.http import request_text
 from bench.loading import Load, loading
-from tests.support.ports import free_port, free_ports
+from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
 from tests.support.processes import ends_within
 from tests.support.redis import running_redis
@@ -87,13 +87,6 @@ class Stand:
     def web_pid(self) -> int:
         """The process that serves, not the one that watches over it."""
         return meter.tree(self.service.processes["web0"].pid)[-1]
-
-    def another_web(self) -> int:
-        """Start one more web process, which has no part in `groups`; its port."""
-        self.service.ports += free_ports(1)
-        self.service.start(f"web{len(self.service.ports) - 1}")
-        self.service.ready()
-        return self.service.ports[-1]
 
     def groups(self) -> dict[str, list[int]]:
         """Its processes by what they do."""

@@ -29,7 +29,7 @@ figure { margin: 1rem 0 .25rem; overflow-x: auto; } svg { width: 100%; min-width
 svg text { font-size: 12px; fill: var(--ink); } .label { text-anchor: end; } .tick { text-anchor: middle; fill: var(--soft); }
 .figure { text-anchor: end; font-variant-numeric: tabular-nums; } svg .total, svg .tick { fill: var(--soft); }
 .grid { stroke: var(--line); } .floor { stroke: var(--soft); stroke-dasharray: 3 3; }
-.reach { stroke: var(--ink); stroke-width: 2; } .spread { stroke-width: 3; opacity: .45; }
+.budget { stroke: var(--ink); stroke-width: 2; } .spread { stroke-width: 3; opacity: .45; }
 line.held { stroke: var(--good); } line.beyond { stroke: var(--bad); } line.shown { stroke: var(--plain); }
 circle.held { fill: var(--good); } circle.beyond { fill: var(--bad); } circle.shown { fill: var(--plain); }
 svg text.held { fill: var(--good); } svg text.beyond { fill: var(--bad); }
@@ -73,7 +73,7 @@ def _summary(result: Result) -> str:
 
 
 def _with_name(measure: Measure, row: Row) -> Row:
-    return Row(f"{measure.name}: {row.label}", row.unit, row.subject, row.floor, row.reach, row.more_is_better)
+    return Row(f"{measure.name}: {row.label}", row.unit, row.subject, row.floor, row.budget, row.more_is_better)
 
 
 def _section(measure: Measure) -> str:
@@ -87,7 +87,7 @@ def _section(measure: Measure) -> str:
 
 def _table(measure: Measure) -> str:
     head = "".join(
-        f"<th>{each}</th>" for each in ("", "unit", "measured", "spread", "floor", "ratio", "spread", "reach")
+        f"<th>{each}</th>" for each in ("", "unit", "measured", "spread", "floor", "ratio", "spread", "budget")
     )
     rows = "".join(map(_table_row, measure.rows))
     table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
@@ -104,7 +104,7 @@ def _table_row(row: Row) -> str:
         "" if floor is None else shown(floor.median),
         "" if ratio is None else f"{ratio.median:.2f} ×",
         "" if ratio is None else _ends(ratio),
-        "" if row.reach is None else f"≤ {row.reach:g} ×",
+        "" if row.budget is None else f"≤ {row.budget:g} ×",
     ]
     told = "".join(f'<td class="{kind if number == 4 else ""}">{cell}</td>' for number, cell in enumerate(cells))
     return f"<tr><td>{escape(row.label)}</td>{told}</tr>"

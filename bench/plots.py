@@ -31,11 +31,11 @@ PROCESSES = (
 
 
 def ratio_plot(rows: Sequence[Row]) -> str:
-    """Each ratio to its floor, on a logarithmic scale; a bar across shows the reach. "" where there are no floors."""
+    """Each ratio to its floor, on a logarithmic scale; a bar across shows the budget. "" where there are no floors."""
     shown = [(row, row.ratio) for row in rows if row.ratio is not None]
     if not shown:
         return ""
-    values = [x for row, ratio in shown for x in (ratio.low, ratio.high, row.reach or 1.0)]
+    values = [x for row, ratio in shown for x in (ratio.low, ratio.high, row.budget or 1.0)]
     low = math.log10(max(min([*values, 0.9]), 0.01))
     high = math.log10(min(max([*values, 3.0]) * 1.1, MOST_RATIO))
 
@@ -52,12 +52,12 @@ def ratio_plot(rows: Sequence[Row]) -> str:
 def _ratio_line(row: Row, ratio: Spread, y: float, at: object) -> str:
     assert callable(at)
     kind = {None: "shown", True: "held", False: "beyond"}[row.held]
-    reach = "" if row.reach is None else _line(at(row.reach), y - 9, at(row.reach), y + 9, "reach")
+    budget = "" if row.budget is None else _line(at(row.budget), y - 9, at(row.budget), y + 9, "budget")
     spread = _line(at(ratio.low), y, at(ratio.high), y, f"spread {kind}")
     dot = f'<circle class="{kind}" cx="{at(ratio.median):.1f}" cy="{y:.1f}" r="5"/>'
     figure = _text(WIDTH - 4, y + 4, f"{ratio.median:.2f} ×", f"figure {kind}")
     return f"<g><title>{escape(row.label)}: {ratio.median:.2f} × ({ratio.low:.2f} to {ratio.high:.2f})</title>" + (
-        _text(LABEL - 12, y + 4, row.label, "label") + reach + spread + dot + figure + "</g>"
+        _text(LABEL - 12, y + 4, row.label, "label") + budget + spread + dot + figure + "</g>"
     )
 
 

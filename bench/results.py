@@ -17,14 +17,14 @@ SCHEMA = 1
 class Row:
     """One quantity: what each repeat said of the service, and of the floor beside it where there is one.
 
-    `reach` is the ratio that is to be held, None where the figure is only shown.
+    `budget` is the ratio that is to be held, None where the figure is only shown.
     """
 
     label: str
     unit: str
     subject: list[float]
     floor: list[float] | None = None
-    reach: float | None = None
+    budget: float | None = None
     more_is_better: bool = False
 
     @property
@@ -46,9 +46,9 @@ class Row:
 
     @property
     def held(self) -> bool | None:
-        """Whether the reach is held; None where there is none."""
+        """Whether the budget is held; None where there is none."""
         ratio = self.ratio
-        return None if self.reach is None or ratio is None else ratio.median <= self.reach
+        return None if self.budget is None or ratio is None else ratio.median <= self.budget
 
 
 @dataclass(frozen=True)

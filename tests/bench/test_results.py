@@ -28,7 +28,7 @@ def result(*rows: Row) -> Result:
     return Result(MACHINE, {"quick": True}, [measure])
 
 
-def test_a_reach_is_held_by_the_median_of_the_ratios() -> None:
+def test_a_budget_is_met_by_the_median_of_the_ratios() -> None:
     assert Row("CPU", "µs", [10, 14, 30], [10, 10, 10], 1.5).held is True
     assert Row("CPU", "µs", [10, 16, 30], [10, 10, 10], 1.5).held is False
     assert Row("CPU", "µs", [10, 14, 30], [10, 10, 10]).held is None
