@@ -122,14 +122,6 @@ class Fleet:
         took = time.perf_counter() - begun
         return {"count": count, "seconds": took, "cpu": time.process_time() - cpu}
 
-    def post_to(self, port: int) -> Json:
-        """Submit over another port from now on."""
-        self.port = port
-        for caller in self._callers:
-            caller.close()
-        self._callers.clear()
-        return {}
-
     def came_in(self) -> None:
         """One more is in."""
         self._still_out -= 1
@@ -293,7 +285,7 @@ def main() -> None:
     """Until stdin ends."""
     loop = Loop()
     fleet = Fleet(loop)
-    names = ("connect", "handoff", "post_to", "begin", "watch", "stop", "round_trips", "hold", "report", "progress")
+    names = ("connect", "handoff", "begin", "watch", "stop", "round_trips", "hold", "report", "progress")
     obey(loop, {name: getattr(fleet, name) for name in names})
 
 
