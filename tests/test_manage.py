@@ -157,16 +157,16 @@ def test_the_fleet_is_a_table(run: Run, database: Database, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["create-key", "nobody"], "There is no user nobody"),
-        (["create-user", "a b"], "A user has"),
+        (["create-key", "nobody"], "No user nobody exists"),
+        (["create-user", "a b"], "A user id has"),
         (["create-extension-token", "a b"], "An extensionId has"),
-        (["issue-token", "nobody"], "There is no user nobody"),
-        (["revoke-key", "none"], "There is no key"),
-        (["disable-user", "nobody"], "There is no user nobody"),
-        (["enable-user", "nobody"], "There is no user nobody"),
-        (["revoke-token", "a b"], "That is neither a token"),
-        (["revoke-token", f"imgk_{'0' * 16}_{'0' * 64}"], "That is a key"),
-        (["revoke-extension-token", "none"], "There is no extension token"),
+        (["issue-token", "nobody"], "No user nobody exists"),
+        (["revoke-key", "none"], "No key with the id"),
+        (["disable-user", "nobody"], "No user nobody exists"),
+        (["enable-user", "nobody"], "No user nobody exists"),
+        (["revoke-token", "a b"], "This is neither a token"),
+        (["revoke-token", f"imgk_{'0' * 16}_{'0' * 64}"], "This is an API key"),
+        (["revoke-extension-token", "none"], "No extension token with the id"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(run: Run, words: Sequence[str], said: str) -> None:

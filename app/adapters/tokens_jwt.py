@@ -63,15 +63,15 @@ class JsonWebTokens:
         Raises Unauthorized, and Unavailable where the keys at JWKS_URL cannot be had.
         """
         if len(token) > LARGEST:
-            raise Unauthorized(f"The token has more than {LARGEST} bytes.", shown=True)
+            raise Unauthorized(f"This token has more than {LARGEST} bytes.", shown=True)
         try:
             return _proof(self._claims(token, key))
         except PyJWKClientConnectionError as error:
-            raise Unavailable("The keys that tokens are signed with cannot be had now.", retry_after_s=5) from error
+            raise Unavailable("The keys to verify tokens with are temporarily unavailable.", retry_after_s=5) from error
         except jwt.ExpiredSignatureError:
-            raise Unauthorized("The token has expired.", shown=True) from None
+            raise Unauthorized("This token has expired.", shown=True) from None
         except WRONG:
-            raise Unauthorized("The token is not one that is good here.", shown=True) from None
+            raise Unauthorized("This token is invalid.", shown=True) from None
 
     def name(self, token: str) -> str | None:
         """The `jti` that a token gives itself, whether it is good or not; None for what is no token."""

@@ -1,4 +1,4 @@
-"""Who asks: users see what is theirs, operators see everything, extensions work."""
+"""Who may do what: users see their own requests, operators see all of them, extensions work on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.domain.errors import Forbidden, MissingScope
 
 
 class Role(StrEnum):
-    """What somebody may do at all; scopes narrow it."""
+    """What a caller may do at most; scopes narrow it."""
 
     USER = "user"
     OPERATOR = "operator"
@@ -22,7 +22,7 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a key or a token may be used for; `admin` makes an operator's one an operator's."""
+    """What a key or a token may be used for; operators need `admin` to act as operators."""
 
     READ = "read"
     WRITE = "write"
@@ -30,18 +30,18 @@ class Scope(StrEnum):
 
 
 class Need(Enum):
-    """What an operation asks of its caller."""
+    """What a caller must present for an operation."""
 
-    NOTHING = auto()  # anybody, and nothing that was sent along is looked at
-    CALLER = auto()  # anybody who is let in, extensions too
+    NOTHING = auto()  # no credential, and one that was sent is ignored
+    CALLER = auto()  # any valid credential, an extension's too
     READ = auto()
     WRITE = auto()
-    PROOF = auto()  # a key or a token, also where everybody is let in
-    OPERATE = auto()  # an operator's key or token of the scope admin; nothing where everybody is let in, who see all
+    PROOF = auto()  # a key or a token, even if AUTH_MODE=open
+    OPERATE = auto()  # an operator's key or token with the scope admin; nothing if AUTH_MODE=open
 
     @property
     def scope(self) -> Scope | None:
-        """The scope that it takes."""
+        """The scope that is required, if any."""
         return _SCOPES.get(self)
 
 
@@ -49,7 +49,7 @@ _SCOPES = {Need.READ: Scope.READ, Need.WRITE: Scope.WRITE, Need.OPERATE: Scope.A
 
 
 class Kind(StrEnum):
-    """What somebody proves who they are with."""
+    """The kinds of credentials."""
 
     KEY = "key"
     TOKEN = "token"  # noqa: S105 - a kind of secret, not one
@@ -58,9 +58,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A credential that was found good. `id` is that of the key, or the token's `jti`; `expires_at` in ms.
+    """A credential that was verified. `id` is that of the key, or the token's `jti`; `expires_at` in ms.
 
-    `subject` is a user's id, or an extension's where the role is that. `key_id` is the key that a token was made from.
+    `subject` is a user's id, or an extension's if that is the role. `key_id` is the key that a token was made from.
     """
 
     kind: Kind
@@ -74,7 +74,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent a request. `user_id` is None where nobody had to say who they are (AUTH_MODE=open)."""
+    """The sender of a request. `user_id` is None if it presented no credential (AUTH_MODE=open)."""
 
     address: str
     user_id: str | None = None
@@ -83,53 +83,53 @@ class Caller:
 
     @classmethod
     def proven(cls, address: str, proof: Proof) -> Caller:
-        """Whoever showed this proof. An extension's name has a mark that no user's can have."""
+        """The caller with this credential. An extension's name has a slash, which no user id can have."""
         extension = proof.role is Role.EXTENSION
         user_id = f"extension/{proof.subject}" if extension else proof.subject
         return cls(address, user_id, proof.role, frozenset() if extension else frozenset(proof.scopes))
 
     @property
     def known(self) -> bool:
-        """True where the caller has proven who it is."""
+        """True if the caller presented a valid credential."""
         return self.user_id is not None
 
     @property
     def operates(self) -> bool:
-        """True for an operator who came with an operator's key or token."""
+        """True for an operator with the scope `admin`."""
         return self.role is Role.OPERATOR and Scope.ADMIN in self.scopes
 
     @property
     def sees_only(self) -> str | None:
-        """Whose requests alone the caller sees; None where it sees all."""
+        """The only user whose requests the caller sees; None if it sees all."""
         return None if self.operates else self.user_id
 
     def check(self, need: Need) -> None:
-        """Raises MissingScope, or Forbidden, where the caller may not do what needs this."""
+        """Raises MissingScope or Forbidden if the caller may not do what needs this."""
         if self.known and need.scope is not None and need.scope not in self.scopes:
-            raise MissingScope(f"This needs a key or a token with the scope {need.scope}.", scope=need.scope)
+            raise MissingScope(f"This needs an API key or token with the scope {need.scope}.", scope=need.scope)
         if self.known and need is Need.OPERATE and not self.operates:
-            raise Forbidden("This is for operators.")
+            raise Forbidden("Only operators may do this.")
 
     def speaks_for(self, claimed: str | None) -> str | None:
-        """The user whom the request is about: the claimed one, where the caller may say that. Raises Forbidden."""
+        """The user that the request is for: the claimed one, if the caller may act for that user. Raises Forbidden."""
         if self.user_id is None or claimed is None:
             return claimed or self.user_id
         if claimed == self.user_id or self.operates:
             return claimed
-        raise Forbidden("userId is not yours: leave it out, or send the one that your key or token is for.")
+        raise Forbidden("userId is not yours: omit it, or send the user id of your API key or token.")
 
     def asks_about(self, claimed: str | None) -> str | None:
-        """The user whose requests it asks for; None for everybody's, where it sees all. Raises Forbidden."""
+        """The user whose requests are to be listed; None for all users. Raises Forbidden."""
         return self.sees_only if claimed is None else self.speaks_for(claimed)
 
     def limit_key(self, claimed_user: str) -> str:
-        """Whose rate limit a request counts against: one who invents user ids is still at one address."""
+        """The rate limit that a request counts against: unauthenticated user ids count per address."""
         return f"user:{self.user_id}" if self.user_id is not None else f"address:{self.address}:{claimed_user}"
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A long-lived credential as its holder has it: `imgk_<id>_<secret>` for users, `imgx_<id>_<secret>` for extensions."""
+    """A long-lived credential in full: `imgk_<id>_<secret>` for users, `imgx_<id>_<secret>` for extensions."""
 
     KEY: ClassVar[str] = "imgk"
     EXTENSION: ClassVar[str] = "imgx"
@@ -140,7 +140,7 @@ class Secret:
 
     @classmethod
     def read(cls, text: str) -> Secret | None:
-        """The parts of one; None where the text is none. `sk-` before it is for programs that insist on it."""
+        """The parts of one, or None. The prefix `sk-` is accepted for programs that insist on it."""
         found = _SECRET.fullmatch(text)
         return None if found is None else cls(found[1], found[2], found[3])
 
@@ -149,16 +149,16 @@ class Secret:
 
     @property
     def digest(self) -> str:
-        """What is kept of it: SHA-256 in hex. It is random, so nobody can try all of them."""
+        """What is stored: its SHA-256 in hex. The secret is random, so a fast hash is safe."""
         return hashlib.sha256(self.secret.encode()).hexdigest()
 
     def matches(self, digest: str) -> bool:
-        """True where this is what the digest was made of; it takes as long where it is not."""
+        """Whether the digest is of this secret, in constant time."""
         return hmac.compare_digest(self.digest, digest)
 
 
 def digest(bearer: str) -> bytes:
-    """What somebody showed is remembered by, in place of itself."""
+    """The SHA-256 under which a credential is cached, instead of the credential itself."""
     return hashlib.sha256(bearer.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -167,17 +167,17 @@ _SECRET = re.compile(r"(?:sk-)?(imgk|imgx)_([0-9a-f]{16})_([0-9a-f]{64})", re.AS
 
 
 def scopes_of(text: str) -> frozenset[Scope]:
-    """The scopes in a `scope` claim or column; names that are not ours are passed over."""
+    """The scopes in a `scope` claim or column; unknown names are ignored."""
     return frozenset(Scope(name) for name in text.split() if name in set(Scope))
 
 
 def scope_text(scopes: Iterable[Scope]) -> str:
-    """The same as it is written: names in order, separated by spaces."""
+    """The scopes as text: names in order, separated by spaces."""
     return " ".join(sorted(scopes))
 
 
 def bearer_of(authorization: str) -> str | None:
-    """What an Authorization header shows (RFC 6750, section 2.1); None for other schemes. Queries are never read."""
+    """The bearer token of an Authorization header (RFC 6750, section 2.1); None for other schemes."""
     scheme, bearer = authorization[: len(_SCHEME)], authorization[len(_SCHEME) :].strip()
     return bearer if scheme.lower() == _SCHEME else None
 

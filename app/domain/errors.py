@@ -1,4 +1,4 @@
-"""Refusals: a class carries its code and HTTP status; its docstring is the message where none is given.
+"""Refusals: a class has its code and HTTP status, and its docstring is the default message.
 
 Only `web/errors.py` and `hub/session.py` translate these to the wire. The contract's codes are ERR_NO_EXTENSION,
 ERR_INVALID_PROMPT, ERR_RATE_LIMIT, ERR_GENERATION_FAILED, ERR_DOWNLOAD_FAILED and ERR_TIMEOUT; the rest are ours.
@@ -31,23 +31,23 @@ class Refusal(Exception):
 
 
 class InvalidRequest(Refusal):
-    """The request is not of the form that the API documents."""
+    """The request does not have the documented form."""
 
 
 class InvalidPrompt(Refusal):
-    """The prompt is missing or cannot be used."""
+    """The prompt is missing or invalid."""
 
     code = INVALID_PROMPT
 
 
 class InvalidJson(Refusal):
-    """The body is not JSON."""
+    """The body is not valid JSON."""
 
     code = "ERR_INVALID_JSON"
 
 
 class Unauthorized(Refusal):
-    """This needs a key or a token that is good: send Authorization: Bearer with it."""
+    """Sign in first: this server needs an API key or token, sent as Authorization: Bearer."""
 
     code = "ERR_UNAUTHORIZED"
     status = 401
@@ -58,20 +58,20 @@ class Unauthorized(Refusal):
 
     @property
     def challenge(self) -> str:
-        """What WWW-Authenticate says (RFC 6750, section 3); an error only where something was shown."""
+        """The WWW-Authenticate header (RFC 6750, section 3); it names an error only if a credential was sent."""
         error = f', error="invalid_token", error_description="{self.detail}"' if self.shown else ""
         return f'Bearer realm="imagefleet"{error}'
 
 
 class Forbidden(Refusal):
-    """You may not do this."""
+    """You do not have permission to do this."""
 
     code = "ERR_FORBIDDEN"
     status = 403
 
 
 class MissingScope(Forbidden):
-    """Your key or token is not for this."""
+    """Your API key or token does not have the scope for this."""
 
     def __init__(self, detail: str | None = None, *, scope: str = "") -> None:
         super().__init__(detail)
@@ -79,82 +79,82 @@ class MissingScope(Forbidden):
 
     @property
     def challenge(self) -> str:
-        """What WWW-Authenticate says (RFC 6750, section 3.1)."""
+        """The WWW-Authenticate header (RFC 6750, section 3.1)."""
         return f'Bearer realm="imagefleet", error="insufficient_scope", scope="{self.scope}"'
 
 
 class NotFound(Refusal):
-    """There is nothing here under that name."""
+    """Not found."""
 
     code = "ERR_NOT_FOUND"
     status = 404
 
 
 class AlreadyFinished(Refusal):
-    """The request has already ended and cannot be changed."""
+    """The request is already final and cannot be changed."""
 
     code = "ERR_ALREADY_FINISHED"
     status = 409
 
 
 class AlreadyUploaded(Refusal):
-    """There is a picture at this position already; give the next one another position."""
+    """This position already has an image; upload the next one to another position."""
 
     code = "ERR_ALREADY_UPLOADED"
     status = 409
 
 
 class PayloadTooLarge(Refusal):
-    """The body is larger than allowed."""
+    """The body is too large."""
 
     code = "ERR_PAYLOAD_TOO_LARGE"
     status = 413
 
 
 class BodyTooSlow(Refusal):
-    """The body came too slowly; send it again, at once or over a better connection."""
+    """The body arrived too slowly; send it again over a faster connection."""
 
     code = "ERR_BODY_TOO_SLOW"
     status = 408
 
 
 class UnsupportedMediaType(Refusal):
-    """The body's content type is not one that this address takes."""
+    """This content type is not supported."""
 
     code = "ERR_UNSUPPORTED_MEDIA_TYPE"
     status = 415
 
 
 class Unavailable(Refusal):
-    """The service cannot take this now; try again shortly."""
+    """The service is temporarily unavailable; try again after `Retry-After` seconds."""
 
     code = "ERR_UNAVAILABLE"
     status = 503
 
 
 class RateLimited(Refusal):
-    """You submit requests faster than you may; come again when `Retry-After` says so."""
+    """You submit requests too fast; try again after `Retry-After` seconds."""
 
     code = RATE_LIMIT
     status = 429
 
 
 class TooManyFailures(Refusal):
-    """Too many keys and tokens that are no good came from your address; come again when `Retry-After` says so."""
+    """Your address sent too many invalid API keys or tokens; try again after `Retry-After` seconds."""
 
     code = "ERR_TOO_MANY_FAILURES"
     status = 429
 
 
 class QuotaExceeded(Refusal):
-    """You have as much here as you may have."""
+    """You have reached your quota."""
 
     code = "ERR_QUOTA_EXCEEDED"
     status = 429
 
 
 class TooManySockets(Refusal):
-    """Your address has as many sockets open as it may have."""
+    """Your address has too many open WebSockets."""
 
     code = "ERR_TOO_MANY_SOCKETS"
     status = 429
@@ -167,7 +167,7 @@ class MalformedMessage(Refusal):
 
 
 class LeaseLost(Refusal):
-    """You do not hold this request; your message changed nothing."""
+    """You do not hold this request; your message was ignored."""
 
     code = "ERR_LEASE_LOST"
     status = 409

@@ -52,11 +52,11 @@ def clean_prompt(value: object) -> str:
     log lines or cannot be stored. Raises InvalidPrompt.
     """
     if value is None:
-        raise InvalidPrompt("prompt is missing: send the text of the picture as a string.")
+        raise InvalidPrompt("prompt is missing: it must be a string that describes the image.")
     if not isinstance(value, str):
         raise InvalidPrompt("prompt must be a string.")
     if not value.strip():
-        raise InvalidPrompt("prompt is empty: describe the picture in at least one word.")
+        raise InvalidPrompt("prompt is empty: it must describe the image.")
     if len(value) > PROMPT_CHARS:
         raise InvalidPrompt(f"prompt is {len(value):,} characters long: at most {PROMPT_CHARS:,} are allowed.")
     if bad := _forbidden_character(value):

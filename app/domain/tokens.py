@@ -35,7 +35,7 @@ class UploadGrant:
     def check(self, key: bytes, signature: str, now_ms: int) -> None:
         """Raises Forbidden where the signature is not ours or the grant is over."""
         if not hmac.compare_digest(self.signature(key).encode(), signature.encode("utf-8", "replace")):
-            raise Forbidden("signature is not valid for this upload: use the upload.url of generate_image as it is.")
+            raise Forbidden("signature is not valid for this upload: use the upload.url of generate_image unchanged.")
         if now_ms > self.expires_at:
             raise Forbidden("This upload address has expired.")
 

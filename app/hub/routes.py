@@ -82,4 +82,4 @@ def _check_origin(origins: Origins) -> None:
     """RFC 6455, section 10.2: browsers say which page asks. Whoever is no browser says nothing, or our own origin."""
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"{request.scheme}://{request.host}" and not origins.allow(origin):
-        raise Forbidden("Pages of this origin may not open a socket; the operator sets ALLOWED_ORIGINS.")
+        raise Forbidden("Pages of this origin may not open a socket; the operator can allow it in ALLOWED_ORIGINS.")

@@ -67,13 +67,13 @@ class SocketSlots:
     def _check(self, whose: str) -> None:
         limits = self._limits
         if _full(self._all, limits.max_sockets):
-            raise Unavailable("This process has as many sockets as it takes.", retry_after_s=AGAIN_S)
+            raise Unavailable("This process has reached its maximum number of sockets.", retry_after_s=AGAIN_S)
         if _full(self._by_address[whose], limits.max_sockets_per_address):
             raise TooManySockets(
-                f"Your address has {limits.max_sockets_per_address} sockets open here already.", retry_after_s=AGAIN_S
+                f"Your address already has {limits.max_sockets_per_address} open sockets.", retry_after_s=AGAIN_S
             )
         if _full(self._strangers, limits.max_unauthenticated_sockets):
-            raise Unavailable("Too many sockets are open here that have not authenticated yet.", retry_after_s=AGAIN_S)
+            raise Unavailable("Too many sockets have not authenticated yet.", retry_after_s=AGAIN_S)
         if _full(self._strangers_by_address[whose], (limits.max_unauthenticated_sockets + 1) // 2):
             raise TooManySockets("Too many sockets of your address have not authenticated yet.", retry_after_s=AGAIN_S)
 

@@ -64,12 +64,12 @@ class Access:
         if bearer:
             proof = self.authenticate(bearer)
             if proof.role is not Role.EXTENSION or proof.subject != extension_id:
-                raise Unauthorized("The token is not one of the extension of this extensionId.", shown=True)
+                raise Unauthorized("This token belongs to another extensionId.", shown=True)
             return proof
         if self.required:
-            raise Unauthorized("authenticate.token is missing: the operator makes one for each extension.")
+            raise Unauthorized("authenticate.token is missing: the operator creates one for each extension.")
         if self.ports.database.read(lambda c: credentials.is_claimed(c, extension_id)):
-            raise Unauthorized("This extensionId has a token: send it as authenticate.token.")
+            raise Unauthorized("This extensionId requires its token: send it as authenticate.token.")
         return None
 
     def exchange(self, proof: Proof) -> tuple[str, int, str]:
@@ -94,7 +94,7 @@ class Access:
     def revoke(self, proof: Proof) -> None:
         """The token that was shown is no longer good. Raises Forbidden for what is none."""
         if proof.kind is not Kind.TOKEN:
-            raise Forbidden("Only a token can be revoked here; keys are revoked by the operator.")
+            raise Forbidden("Only tokens can be revoked here; the operator revokes API keys.")
         self.revoke_token(proof.id, proof.expires_at or 0)
 
     def revoke_token(self, jti: str, expires_at: int) -> None:
@@ -128,7 +128,7 @@ class Access:
     def _key(self, secret: Secret) -> Proof:
         key = self._memory.find(("k", secret.id), lambda: self._read_key(secret.id))
         if key is None or not secret.matches(key.hash) or not key.live:
-            raise Unauthorized("The key is not one that is good here.", shown=True)
+            raise Unauthorized("This API key is invalid.", shown=True)
         if key.disabled:
             raise Unauthorized(DISABLED, shown=True)
         self._note_use(api_keys, "k", secret.id)
@@ -137,14 +137,14 @@ class Access:
     def _extension_token(self, secret: Secret) -> Proof:
         token = self._memory.find(("x", secret.id), lambda: self._read_extension_token(secret.id))
         if token is None or not secret.matches(token.hash) or not token.live:
-            raise Unauthorized("The token is not one that is good here.", shown=True)
+            raise Unauthorized("This token is invalid.", shown=True)
         self._note_use(extension_tokens, "x", secret.id)
         proof = (token.id, token.extension_id, Role.EXTENSION, frozenset[Any](), token.expires_at)
         return Proof(Kind.EXTENSION_TOKEN, *proof)
 
     def _check_not_revoked(self, proof: Proof) -> None:
         if self._memory.find(("t", proof.id), lambda: self._is_revoked(proof.id)):
-            raise Unauthorized("The token was revoked.", shown=True)
+            raise Unauthorized("This token was revoked.", shown=True)
         self._check_key(proof.key_id)
 
     def _check_key(self, key_id: str | None) -> None:
@@ -154,7 +154,7 @@ class Access:
         key = self._memory.find(("k", key_id), lambda: self._read_key(key_id))
         if key is None or not key.live:
             raise Unauthorized(
-                "The key, or the one that the token was made from, was revoked or has expired.", shown=True
+                "This API key, or the one that the token was made from, was revoked or has expired.", shown=True
             )
 
     def _check_user(self, proof: Proof) -> None:

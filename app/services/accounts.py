@@ -33,10 +33,10 @@ class Accounts:
         """Let there be this user. Raises InvalidRequest."""
         if role is Role.EXTENSION or not orders.USER.fullmatch(user_id):
             raise InvalidRequest(
-                "A user has 1 to 128 letters, digits and . _ : @ + | = - and is a user or an operator."
+                "A user id has 1 to 128 letters, digits and . _ : @ + | = -; the role is user or operator."
             )
         if not self.ports.database.write(lambda tx: credentials.add_user(tx, user_id, role)):
-            raise InvalidRequest(f"There is a user {user_id} already.")
+            raise InvalidRequest(f"The user {user_id} already exists.")
 
     def list_users(self) -> list[User]:
         """Every user, in the order of their ids."""
@@ -51,7 +51,7 @@ class Accounts:
         def work(tx: Transaction) -> None:
             known = credentials.role_of(tx.connection, user_id) is not None
             if not known and (self.ports.settings.jwks_url is None or not orders.USER.fullmatch(user_id)):
-                raise NotFound(f"There is no user {user_id}.")
+                raise NotFound(f"No user {user_id} exists.")
             credentials.disable(tx, user_id)
 
         self.ports.database.write(work)
@@ -60,7 +60,7 @@ class Accounts:
     def enable_user(self, user_id: str) -> None:
         """Let the user in again with what is still good. Raises NotFound."""
         if not self.ports.database.write(lambda tx: credentials.enable(tx, user_id)):
-            raise NotFound(f"There is no user {user_id}.")
+            raise NotFound(f"No user {user_id} exists.")
         self.access.forget()
 
     def create_key(
@@ -71,15 +71,15 @@ class Accounts:
         if not wanted:
             raise InvalidRequest("A key needs at least one scope.")
         if name is not None and (len(name) > NAME_CHARS or not name.isprintable()):
-            raise InvalidRequest(f"A key's name has at most {NAME_CHARS} characters that can be printed.")
+            raise InvalidRequest(f"A key's name has at most {NAME_CHARS} printable characters.")
         secret = self._fresh(Secret.KEY)
 
         def work(tx: Transaction) -> None:
             role = credentials.role_of(tx.connection, user_id)
             if role is None:
-                raise NotFound(f"There is no user {user_id}: make it first.")
+                raise NotFound(f"No user {user_id} exists: create it first.")
             if Scope.ADMIN in wanted and role is not Role.OPERATOR:
-                raise InvalidRequest(f"{user_id} is no operator: the scope admin is for operators.")
+                raise InvalidRequest(f"{user_id} is not an operator: only operators may have the scope admin.")
             credentials.add_key(tx, secret.id, secret.digest, user_id, wanted, name, _end(tx, lifetime_ms))
 
         self.ports.database.write(work)
@@ -122,13 +122,13 @@ class Accounts:
         """
         known = self.ports.database.read(lambda c: credentials.role_of(c, subject))
         if role is None and known is None:
-            raise NotFound(f"There is no user {subject}: make it first.")
+            raise NotFound(f"No user {subject} exists: create it first.")
         role = role or known or Role.USER
         pattern = messages.ID if role is Role.EXTENSION else orders.USER
         if not pattern.fullmatch(subject):
-            raise InvalidRequest("The subject of a token has 1 to 128 letters, digits and . _ : @ -.")
+            raise InvalidRequest("A token's subject has 1 to 128 letters, digits and . _ : @ -.")
         if role is Role.OPERATOR and known is not Role.OPERATOR:
-            raise InvalidRequest(f"{subject} is no operator.")
+            raise InvalidRequest(f"{subject} is not an operator.")
         scope = "" if role is Role.EXTENSION else scope_text(frozenset(scopes))
         return self.access.issue(subject, role, scope, lifetime_ms=lifetime_ms)
 
@@ -139,10 +139,10 @@ class Accounts:
         token that cannot be held against a key), for ever.
         """
         if Secret.read(shown) is not None:
-            raise InvalidRequest("That is a key, or an extension's token: they are revoked by the id in their middle.")
+            raise InvalidRequest("This is an API key or an extension's token: revoke it by the id in its middle.")
         jti = self.ports.tokens.name(shown) or shown
         if not JTI.fullmatch(jti):
-            raise InvalidRequest("That is neither a token nor the jti of one.")
+            raise InvalidRequest("This is neither a token nor the jti of one.")
         self.access.revoke_token(jti, self._end_of(shown) or FOR_EVER)
         return jti
 
@@ -159,7 +159,7 @@ class Accounts:
 
     def _revoke(self, table: Table, row_id: str, what: str) -> None:
         if not self.ports.database.write(lambda tx: credentials.revoke(tx, table, row_id)):
-            raise NotFound(f"There is no {what} of the id {row_id}.")
+            raise NotFound(f"No {what} with the id {row_id} exists.")
 
 
 def _end(tx: Transaction, lifetime_ms: int | None) -> int | None:

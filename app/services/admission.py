@@ -54,13 +54,13 @@ class Admission:
         except PictureError as error:
             return Closed(str(error), 60)
         if free < self.ports.settings.min_free_disk_bytes:
-            return Closed("The disk for pictures is nearly full; nothing new is taken until it has room.", 60)
+            return Closed("The disk for images is almost full; new requests are refused until there is space.", 60)
         return None
 
     def _measure_line(self, begun: float) -> None:
         most = self.ports.settings.max_waiting
         waiting = self.ports.database.read(lambda c: jobs.count_waiting(c, most))
-        self._full = Closed(f"{most} requests wait already; try again later.", 30) if waiting >= most else None
+        self._full = Closed(f"{most} requests are already waiting; try again later.", 30) if waiting >= most else None
         took_s = time.monotonic() - begun
         pause_s = max((most - waiting) / FASTEST, min(TIMES_AS_LONG * took_s, SELDOM * self._look_every_s))
         self._line_at = max(self._line_at, begun + pause_s)

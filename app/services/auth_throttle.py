@@ -112,5 +112,5 @@ def _name(address: str) -> str:
 
 
 def _refusal(wait_s: int) -> TooManyFailures:
-    detail = f"Too many keys and tokens that are no good came from your address. Come again in {wait_s} s."
+    detail = f"Your address sent too many invalid API keys or tokens. Try again in {wait_s} s."
     return TooManyFailures(detail, retry_after_s=wait_s)

@@ -34,7 +34,7 @@ class Cancellation:
     def _cancel(self, tx: Transaction, request_id: str, owner: str | None) -> Job:
         job = jobs.find_to_change(tx, request_id)
         if job is None or owner not in (None, job.user_id):
-            raise NotFound(f"No request has the id {request_id}.")
+            raise NotFound(f"Not found: there is no request {request_id}.")
         holder = job.holder if job.status is Status.PROCESSING else None
         done = steps.take(
             self.ports,

@@ -134,7 +134,7 @@ def _found(connection: Connection, request_id: str, owner: str | None) -> Job:
 
 def _theirs(job: Sought | None, request_id: str, owner: str | None) -> Sought:
     if job is None or owner not in (None, job.user_id):
-        raise NotFound(f"No request has the id {request_id}.")
+        raise NotFound(f"Not found: there is no request {request_id}.")
     return job
 
 

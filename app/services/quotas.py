@@ -40,8 +40,8 @@ class Quotas:
         line = usage.line(tx.connection, user_id)
         if limits.quota_waiting and self._is_full(tx, user_id, line):
             raise QuotaExceeded(
-                f"You have {limits.quota_waiting} requests that wait, and may not have more (QUOTA_WAITING). "
-                "There is room as soon as one of them is begun or called off.",
+                f"You have {limits.quota_waiting} waiting requests, the most allowed (QUOTA_WAITING). "
+                "You may submit another as soon as one of them is started or cancelled.",
                 retry_after_s=SOON_S,
             )
         if limits.quota_per_day:
@@ -60,8 +60,8 @@ class Quotas:
         if first is not None:
             wait_s = max(1, math.ceil((first + DAY_MS - tx.now) / 1000))
             raise QuotaExceeded(
-                f"You have submitted {most} requests in the last 24 hours, and may not submit more (QUOTA_PER_DAY). "
-                f"The next one is possible in {wait_s} s.",
+                f"You have submitted {most} requests in the last 24 hours, the most allowed (QUOTA_PER_DAY). "
+                f"You may submit the next one in {wait_s} s.",
                 retry_after_s=wait_s,
             )
 
@@ -70,7 +70,7 @@ class Quotas:
         stored = usage.bytes_stored(tx.connection, user_id)
         if stored >= most:
             raise QuotaExceeded(
-                f"Your pictures take {stored} of {most} bytes (QUOTA_STORED_BYTES). "
-                "There is room once the operator has removed some of them or allows more.",
+                f"Your images use {stored} of {most} bytes (QUOTA_STORED_BYTES). "
+                "You may submit more once the operator removes some of them or raises the quota.",
                 retry_after_s=LATER_S,
             )

@@ -19,12 +19,12 @@ CHECKED_EVERY_S = 2.0
 # What ended is found by the time that is written beside it. That is a little before its commit, and by another's clock.
 MARGIN_S = 60.0
 
-EXPIRED = "The token has expired."
+EXPIRED = "This token has expired."
 REASONS = {
     credentials.USER: "The user is disabled.",
-    Kind.KEY: "The key, or the one that the token was made from, was revoked or has expired.",
+    Kind.KEY: "This API key, or the one that the token was made from, was revoked or has expired.",
     Kind.TOKEN: "The token was revoked.",
-    Kind.EXTENSION_TOKEN: "The token was revoked, or has expired.",
+    Kind.EXTENSION_TOKEN: "This token was revoked or has expired.",
 }
 
 log = logs.get(__name__)

@@ -71,13 +71,13 @@ class Uploads:
             raise self._too_large()
         _check_held(tx, place)
         if not images.reserve_upload(tx, place, tx.now - STALE_MS):
-            raise AlreadyUploaded(f"Picture {place.position} of this attempt is there already, or on its way.")
+            raise AlreadyUploaded(f"Image {place.position} of this attempt was already uploaded, or is being uploaded.")
 
     def _complete(self, tx: Transaction, place: UploadPlace, sha256: str, size: int) -> None:
         # The job may have gone on while the bytes came in; what was put aside is then left to the sweep.
         _check_held(tx, place)
         if not images.complete_upload(tx, place, sha256, size):
-            raise Unavailable("The upload took too long and its place is gone; send it again.", retry_after_s=1)
+            raise Unavailable("The upload took too long; send it again.", retry_after_s=1)
 
     @contextlib.contextmanager
     def _released_unless_kept(self, place: UploadPlace) -> Iterator[None]:
@@ -92,9 +92,9 @@ class Uploads:
             with self.ports.store.stage() as staged:
                 sha256, size = self._copy(stream, staged.file)
                 if length is not None and size != length:
-                    raise InvalidRequest(f"The body broke off after {size} of its {length} bytes.")
+                    raise InvalidRequest(f"The body ended after {size} of its {length} bytes.")
                 if not size:
-                    raise InvalidRequest("The body is empty: it must be the picture's bytes.")
+                    raise InvalidRequest("The body is empty: it must be the image's bytes.")
                 self.ports.store.keep_upload(staged, *place)
                 return sha256, size
         except PictureError as error:
@@ -112,7 +112,9 @@ class Uploads:
         return digest.hexdigest(), size
 
     def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge(f"The picture has more than the {self.ports.settings.max_image_bytes} bytes allowed.")
+        return PayloadTooLarge(
+            f"The image has more than the {self.ports.settings.max_image_bytes} bytes that are allowed."
+        )
 
 
 def discard(ports: Ports, places: Iterable[UploadPlace]) -> int:
@@ -130,9 +132,9 @@ def discard(ports: Ports, places: Iterable[UploadPlace]) -> int:
 def _check_held(tx: Transaction, place: UploadPlace) -> None:
     job = jobs.find(tx.connection, place.request_id)
     if job is None:
-        raise NotFound(f"No request has the id {place.request_id}.")
+        raise NotFound(f"Not found: there is no request {place.request_id}.")
     if job.status is not Status.PROCESSING or job.attempt != place.attempt:
-        raise Forbidden("The request is no longer in the attempt that this upload was granted for.")
+        raise Forbidden("The request is no longer in the attempt that this upload address is for.")
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
@@ -140,7 +142,7 @@ def _pieces(stream: BinaryIO) -> Iterator[bytes]:
         try:
             piece = stream.read(PIECE_BYTES)
         except OSError as error:
-            raise InvalidRequest("The body broke off.") from error
+            raise InvalidRequest("The body ended early.") from error
         if not piece:
             return
         yield piece

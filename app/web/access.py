@@ -1,4 +1,4 @@
-"""Who asks over HTTP: what `Authorization` says is looked at before anything else is done for the request."""
+"""Authentication and authorization of HTTP requests, before any view runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from app.services.auth_throttle import AuthThrottle
 from app.services.credential_status import CredentialStatus
 from app.web.api import Api
 
-# Beside the operations: pages, and the extension, which holds no secret. Whatever else is served needs a caller that is
-# let in. Flask's own endpoint for the pages' static files is public too.
+# Public beside the operations that need nothing: pages, Flask's endpoint for their static files, and the extension, which
+# contains no secret. Everything else requires at least a caller (Need.CALLER).
 STATIC = "static"
 PAGES = frozenset(
     {
@@ -31,27 +31,27 @@ PAGES = frozenset(
 
 
 def install(app: Flask, api: Api, services: Services, throttle: AuthThrottle) -> None:
-    """Find out who asks, and refuse those who may not, before any view of `app`. Install it before what counts callers."""
-    unguarded = PAGES | {services.settings.ws_path}
+    """Set `g.caller`, `g.proof` and `g.credential`, or refuse the request. Install it before what counts callers."""
+    public = PAGES | {services.settings.ws_path}
 
     @app.before_request
-    def _admit() -> None:
-        need = _need(api.needs, unguarded)
+    def _authenticate() -> None:
+        need = _need(api.needs, public)
         if need is Need.NOTHING:
             return
-        g.caller, g.proof = _admitted(throttle, need, g.caller.address)
+        g.caller, g.proof = _authenticated(throttle, need, g.caller.address)
         g.credential = CredentialStatus(services.access, g.proof)
 
 
-def _need(needs: Mapping[str, Need], unguarded: Set[str]) -> Need:
-    """What the request asks for. Nothing is served where nothing is found, and to preflights; the socket asks itself."""
+def _need(needs: Mapping[str, Need], public: Set[str]) -> Need:
+    """What the request needs. A 404 and a preflight need nothing; the WebSocket authenticates by its first message."""
     endpoint = request.endpoint
-    if endpoint in {None, STATIC} or request.path in unguarded or request.method == "OPTIONS":
+    if endpoint in {None, STATIC} or request.path in public or request.method == "OPTIONS":
         return Need.NOTHING
     return needs.get(endpoint, Need.CALLER)
 
 
-def _admitted(throttle: AuthThrottle, need: Need, address: str) -> tuple[Caller, Proof | None]:
+def _authenticated(throttle: AuthThrottle, need: Need, address: str) -> tuple[Caller, Proof | None]:
     """The caller at this address, and the proof of its credential if it sent one.
 
     Raises Unauthorized, TooManyFailures, Unavailable; MissingScope or Forbidden if the credential does not suffice.

@@ -1,4 +1,4 @@
-"""Tokens: made from keys, and given back."""
+"""Tokens: exchange an API key for one, revoke one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flask import Response, g
 from app.container import Services
 from app.domain.access import Need
 from app.domain.errors import Forbidden
-from app.web.api import Answer, Api
+from app.web.api import Api, ResponseSpec
 from app.web.schemas import TokenIssued
 
 TAG = "Access"
@@ -20,13 +20,13 @@ def operations(api: Api, services: Services) -> None:
         "POST",
         "/api/auth/token",
         tag=TAG,
-        summary="Exchange a key for a token",
+        summary="Exchange an API key for a token",
         need=Need.PROOF,
-        answers=(Answer("A token that does what the key does, for a while", TokenIssued),),
+        responses=(ResponseSpec("A token with the permissions of the key, for a limited time", TokenIssued),),
         refusals=(Forbidden,),
     )
     def create_token() -> TokenIssued:
-        """Send an API key as the bearer. The token ends by itself, with the key, or when it is revoked."""
+        """Send an API key as the bearer. The token is valid until it expires or is revoked, or its key is revoked."""
         token, seconds, scope = services.access.exchange(g.proof)
         return TokenIssued(token=token, expires_in=seconds, scope=scope)
 
@@ -36,10 +36,10 @@ def operations(api: Api, services: Services) -> None:
         tag=TAG,
         summary="Revoke a token",
         need=Need.PROOF,
-        answers=(Answer("It is no longer good", status=204),),
+        responses=(ResponseSpec("The token is revoked", status=204),),
         refusals=(Forbidden,),
     )
     def revoke_token() -> Response:
-        """End the token that is sent as the bearer, before its time."""
+        """Revoke the token that is sent as the bearer."""
         services.access.revoke(g.proof)
         return Response(status=204)

@@ -1,4 +1,4 @@
-"""Operations: a view together with what the API page says of it. What is declared here is what is checked and served."""
+"""Operations: a view together with its documentation. What is declared here is what is checked, served and documented."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ from app.domain.access import Need
 from app.domain.errors import Refusal
 from app.web import bodies
 
-View = Callable[..., Any]
+ViewFunction = Callable[..., Any]
 JSON = "application/json"
 
 
-class RequestId(BaseConverter):
-    """The part of an address that names a request, `<id:request_id>`. `generate` stands at the same place and is none:
-    GET on it is a method that it does not take, not a request that is not found."""
+class RequestIdConverter(BaseConverter):
+    """The part of a path that names a request, `<id:request_id>`.
+
+    It does not match `generate`, which is a path of its own: GET there is 405, not a request that does not exist.
+    """
 
     regex = "(?!generate$)[^/]+"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a good answer is: a model as JSON, or bytes of another content type, or nothing.
+class ResponseSpec:
+    """A successful response: a model as JSON, bytes of another content type, or no body.
 
-    `headers` are those that it carries beside the ones that every answer has; `responses.HEADERS` explains them.
+    `headers` are those beside the ones that every response has; `responses.HEADERS` documents them.
     """
 
     description: str
@@ -43,19 +45,20 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one address. `takes` is the content type of a body that is not JSON.
+    """One method of one path.
 
-    `need` is what its caller must come with, where not everybody is let in (see `app.web.access`).
-    `refusals` are the domain's that it may answer with; `errors` the HTTP statuses that Flask itself refuses with.
+    `takes` is the content type of a body that is not JSON, `headers` explains request headers, and `need` is what the
+    caller must present if the service requires credentials (see `access`). `refusals` are the domain errors beyond the
+    usual ones that it may respond with, `errors` the HTTP statuses that Flask itself may refuse with.
     """
 
     method: str
     rule: str
-    view: View
+    view: ViewFunction
     tag: str
     summary: str
     description: str
-    answers: tuple[Answer, ...]
+    responses: tuple[ResponseSpec, ...]
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     takes: str | None = None
@@ -71,21 +74,22 @@ class Operation:
 
 
 class Api:
-    """Collects operations, and by their names what each needs of its caller, and puts them on an application."""
+    """Collects operations, and what each of them needs of its caller by its name, and adds them to an application."""
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self.needs: dict[str, Need] = {}
 
-    def operation(self, method: str, rule: str, **said: Any) -> Callable[[View], View]:
-        """Declare the decorated view as an operation (see Operation). Its docstring is the description.
+    def operation(self, method: str, rule: str, **fields: Any) -> Callable[[ViewFunction], ViewFunction]:
+        """Declare the decorated view as an operation with these fields (see Operation). Its docstring is the description.
 
-        The view is called with the URL's parts, and `query` and `body` where they are declared, already checked.
+        The view is called with the path's parts, and with the validated `query` and `body` if they are declared. It
+        returns a model, which is sent with the status of the first response, or a Flask response.
         """
 
-        def decorate(view: View) -> View:
+        def decorate(view: ViewFunction) -> ViewFunction:
             description = " ".join((view.__doc__ or "").split())
-            operation = Operation(method, rule, view, description=description, **said)
+            operation = Operation(method, rule, view, description=description, **fields)
             self.operations.append(operation)
             self.needs[operation.name] = operation.need
             return view
@@ -94,29 +98,24 @@ class Api:
 
     def install(self, app: Flask) -> None:
         """Serve every operation on `app`."""
-        app.url_map.converters["id"] = RequestId
+        app.url_map.converters["id"] = RequestIdConverter
         for operation in self.operations:
-            app.add_url_rule(operation.rule, operation.name, _served(operation), methods=[operation.method])
+            app.add_url_rule(operation.rule, operation.name, _endpoint(operation), methods=[operation.method])
 
 
-def as_text(model: BaseModel) -> str:
-    """The model as it goes out: JSON in camelCase, without what is None."""
-    return model.model_dump_json(by_alias=True, exclude_none=True)
+def json_response(model: BaseModel, status: int = 200) -> Response:
+    """The model as JSON in camelCase, without fields that are None."""
+    return Response(model.model_dump_json(by_alias=True, exclude_none=True), status, content_type=JSON)
 
 
-def as_json(model: BaseModel, status: int = 200) -> Response:
-    """The same as an answer."""
-    return Response(as_text(model), status, content_type=JSON)
-
-
-def _served(operation: Operation) -> View:
+def _endpoint(operation: Operation) -> ViewFunction:
     @wraps(operation.view)
-    def serve(**parts: Any) -> Any:
+    def endpoint(**arguments: Any) -> Any:
         if operation.query is not None:
-            parts["query"] = bodies.query(operation.query)
+            arguments["query"] = bodies.query(operation.query)
         if operation.body is not None:
-            parts["body"] = bodies.json_body(operation.body)
-        answer = operation.view(**parts)
-        return as_json(answer, operation.answers[0].status) if isinstance(answer, BaseModel) else answer
+            arguments["body"] = bodies.json_body(operation.body)
+        result = operation.view(**arguments)
+        return json_response(result, operation.responses[0].status) if isinstance(result, BaseModel) else result
 
-    return serve
+    return endpoint

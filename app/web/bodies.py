@@ -1,4 +1,4 @@
-"""Reading what clients send: strictly, once, with the field named in every refusal."""
+"""Bodies and queries as models, or a refusal that names the field."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ JSON = "application/json"
 def json_body(model: type[Model]) -> Model:
     """The request's body as `model`. Raises UnsupportedMediaType, InvalidJson, InvalidRequest, InvalidPrompt."""
     if not request.is_json:
-        raise UnsupportedMediaType("The body must be JSON: send it with Content-Type: application/json.")
+        raise UnsupportedMediaType("The body must be JSON, sent with Content-Type: application/json.")
     return _fit(model, _decoded(request.get_data(cache=False)), "The body")
 
 
 def query(model: type[Model]) -> Model:
-    """The URL's query as `model`; of a name given twice the first counts. Raises InvalidRequest."""
-    return _fit(model, request.args.to_dict(), "The query") if request.query_string else _nothing_asked(model)
+    """The URL's query as `model`; of repeated names the first counts. Raises InvalidRequest."""
+    return _fit(model, request.args.to_dict(), "The query") if request.query_string else _defaults(model)
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
     try:
         body = json_text.decoded(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise InvalidJson("The body is not JSON in UTF-8.") from None
+        raise InvalidJson("The body is not valid UTF-8.") from None
     except json_text.RepeatedName as repeated:
-        raise InvalidJson(f"The body has a field twice: {repeated.name}.") from None
+        raise InvalidJson(f"The body contains a field twice: {repeated.name}.") from None
     except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise InvalidJson(f"The body is not JSON that can be read{where}.") from None
+        raise InvalidJson(f"The body is not valid JSON{where}.") from None
     if not isinstance(body, dict):
         raise InvalidRequest('The body must be a JSON object, such as {"prompt": "a red fox"}.')
     return body
 
 
 @cache
-def _nothing_asked(model: type[Model]) -> Model:
+def _defaults(model: type[Model]) -> Model:
     return _fit(model, {}, "The query")
 
 
@@ -59,7 +59,7 @@ def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:
 def _refusal(error: ValidationError, where: str) -> InvalidRequest | InvalidPrompt:
     first = first_error(error)
     if first["loc"] == ("prompt",):
-        return InvalidPrompt("prompt is missing: send the text of the picture as a string.")
+        return InvalidPrompt("prompt is missing: it must be a string that describes the image.")
     if first["type"] == "extra_forbidden":
-        return InvalidRequest(f"{where} has a field that is not known: {field_name(first)}.")
+        return InvalidRequest(f"{where} contains an unknown field: {field_name(first)}.")
     return InvalidRequest(f"{sentence(first)}.")

@@ -1,4 +1,4 @@
-"""Every refusal over HTTP in one form: `application/problem+json` (RFC 9457) with a machine code."""
+"""Every error response in one form: `application/problem+json` (RFC 9457) with a code for programs."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from app.web.schemas import Problem
 
 PROBLEM = "application/problem+json"
 
-# The refusals that come from Flask or from a mistake of ours: a code and a sentence for each.
+# The code and the sentence of errors that are not the domain's: Flask's own, and unexpected ones.
 KNOWN = {
-    400: ("ERR_INVALID_REQUEST", "The request cannot be understood."),
-    404: ("ERR_NOT_FOUND", "There is nothing at this address."),
-    405: ("ERR_METHOD_NOT_ALLOWED", "This address does not take that method."),
-    413: ("ERR_PAYLOAD_TOO_LARGE", "The body is larger than this address takes."),
-    415: ("ERR_UNSUPPORTED_MEDIA_TYPE", "The body's content type is not one that this address takes."),
-    416: ("ERR_RANGE_NOT_SATISFIABLE", "The range asked for lies outside the file."),
-    500: ("ERR_INTERNAL", "The server made a mistake; it is logged under the correlationId."),
+    400: ("ERR_INVALID_REQUEST", "The request is invalid."),
+    404: ("ERR_NOT_FOUND", "Not found."),
+    405: ("ERR_METHOD_NOT_ALLOWED", "This address does not support this method."),
+    413: ("ERR_PAYLOAD_TOO_LARGE", "The body is too large."),
+    415: ("ERR_UNSUPPORTED_MEDIA_TYPE", "This content type is not supported."),
+    416: ("ERR_RANGE_NOT_SATISFIABLE", "The range is outside the file."),
+    500: ("ERR_INTERNAL", "The server failed to answer; the error is logged under the correlationId."),
 }
 
 log = logs.get(__name__)
 
 
 def install(app: Flask) -> None:
-    """Answer every error of `app` as a problem."""
+    """Respond to every error of `app` with a problem."""
     app.register_error_handler(Refusal, refusal)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(Exception, _broken)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
 
 
 def problem(status: int, code: str, detail: str) -> Response:
-    """A refusal as it goes out."""
+    """The response for an error."""
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -52,7 +52,7 @@ def problem(status: int, code: str, detail: str) -> Response:
 
 
 def refusal(error: Refusal) -> Response:
-    """A refusal of the domain as a problem, with the headers that belong to it."""
+    """The response for a refusal, with the headers that belong to it."""
     response = problem(error.status, error.code, error.detail)
     if isinstance(error, Unauthorized | MissingScope):
         response.headers["WWW-Authenticate"] = error.challenge
@@ -61,17 +61,11 @@ def refusal(error: Refusal) -> Response:
     return response
 
 
-def _http(error: HTTPException) -> AnyResponse:
+def _http_error(error: HTTPException) -> AnyResponse:
     status = error.code or 500
-    if status < 400:
+    if status < 400:  # a redirect
         return error.get_response()
-    code, detail = KNOWN.get(status, (f"ERR_HTTP_{status}", error.description or "The request was refused."))
-    if isinstance(error, MethodNotAllowed):
-        allowed = ", ".join(sorted(error.valid_methods or ()))
-        detail = f"{request.method} is not allowed here: use {allowed}."
-    if isinstance(error, WebsocketMismatch):
-        detail = "This address is a WebSocket: connect to it with ws:// or wss://."
-    response = problem(status, code, detail)
+    response = problem(status, *_code_and_detail(status, error))
     if isinstance(error, MethodNotAllowed | RequestedRangeNotSatisfiable):
         response.headers.extend(
             [(name, value) for name, value in error.get_headers() if name in {"Allow", "Content-Range"}]
@@ -79,6 +73,18 @@ def _http(error: HTTPException) -> AnyResponse:
     return response
 
 
-def _broken(error: Exception) -> Response:
-    log.error("A request met a mistake of ours", action="http.broken", path=request.path[:200], exc_info=error)
+def _code_and_detail(status: int, error: HTTPException) -> tuple[str, str]:
+    code, detail = KNOWN.get(status, (f"ERR_HTTP_{status}", error.description or "The request was refused."))
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        detail = f"{request.method} is not supported here: use {allowed}."
+    if isinstance(error, WebsocketMismatch):
+        detail = "This address is a WebSocket: connect to it with ws:// or wss://."
+    return code, detail
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error(
+        "A request failed with an unexpected error", action="http.broken", path=request.path[:200], exc_info=error
+    )
     return problem(500, *KNOWN[500])

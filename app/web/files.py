@@ -1,11 +1,10 @@
-"""Pictures out, and pictures in that have no public address."""
+"""Image files: download the stored ones, and upload those that have no public address."""
 
 from __future__ import annotations
 
 from typing import BinaryIO, cast
 
 from flask import Response, request
-from werkzeug.http import parse_range_header
 from werkzeug.wsgi import wrap_file
 
 from app.container import Services
@@ -14,20 +13,19 @@ from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFou
 from app.domain.images import is_file_name
 from app.services.generation import IMAGES_PATH
 from app.web import presenters
-from app.web.api import Answer, Api
+from app.web.api import Api, ResponseSpec
 from app.web.request_schemas import UploadQuery
 from app.web.schemas import UploadReceipt
 
 TAG = "Files"
 HEADERS = {
-    # A file never changes and its name is never used again.
+    # A file never changes, and its name is never used again.
     "Cache-Control": "public, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "X-Content-Type-Options": "nosniff",
 }
-
-KEPT = ("ETag", "Cache-Control", "Accept-Ranges")
+CACHE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges")
 
 
 def operations(api: Api, services: Services) -> None:
@@ -37,34 +35,34 @@ def operations(api: Api, services: Services) -> None:
         "GET",
         f"{IMAGES_PATH}<file>",
         tag=TAG,
-        summary="A picture",
+        summary="Download an image",
         need=Need.NOTHING,
-        headers={"Range": "Part of the file, as RFC 9110 has it.", "If-None-Match": "The ETag you have."},
-        answers=(
-            Answer("The picture", content_type="image/png", headers=KEPT),
-            Answer(
-                "The part of it that Range asked for",
+        headers={"Range": "A part of the file (RFC 9110).", "If-None-Match": "The ETag of your copy."},
+        responses=(
+            ResponseSpec("The image", content_type="image/png", headers=CACHE_HEADERS),
+            ResponseSpec(
+                "The part of the image that Range names",
                 content_type="image/png",
                 status=206,
-                headers=(*KEPT, "Content-Range"),
+                headers=(*CACHE_HEADERS, "Content-Range"),
             ),
-            Answer("You have it already", status=304, headers=("ETag", "Cache-Control")),
+            ResponseSpec("Your copy is current", status=304, headers=("ETag", "Cache-Control")),
         ),
         refusals=(NotFound,),
         errors=(416,),
     )
     def get_picture(file: str) -> Response:
-        """A stored picture. It can be kept for ever: a file never changes."""
+        """A stored image. It may be cached forever, because a file never changes."""
         image = services.lookup.picture(file) if is_file_name(file) else None
         content = None if image is None else services.ports.store.open(file)
         if image is None or content is None:
-            raise NotFound("There is no picture of that name.")
+            raise NotFound("Not found: there is no image with this name.")
         response = Response(wrap_file(request.environ, content), content_type="image/png", direct_passthrough=True)
         response.content_length = image.bytes
         response.headers.update(HEADERS)
         response.set_etag(image.sha256)
         response.call_on_close(content.close)
-        _pass_over_strange_range()
+        _ignore_unusable_range()
         response.make_conditional(request, accept_ranges=True, complete_length=image.bytes)
         return response
 
@@ -72,16 +70,16 @@ def operations(api: Api, services: Services) -> None:
         "PUT",
         "/api/uploads/<request_id>",
         tag=TAG,
-        summary="Hand over a picture",
+        summary="Upload an image",
         need=Need.NOTHING,
         query=UploadQuery,
         takes="application/octet-stream",
-        answers=(Answer("The bytes are here", UploadReceipt),),
+        responses=(ResponseSpec("The image is stored", UploadReceipt),),
         refusals=(Forbidden, NotFound, AlreadyUploaded, InvalidRequest, PayloadTooLarge),
     )
     def upload_picture(request_id: str, query: UploadQuery) -> UploadReceipt:
-        """For extensions whose pictures have no public address: `upload.url` of `generate_image` is this address, signed
-        for one attempt; each `position` takes one picture. Report the answered `imageUrl` in `image_generated`."""
+        """For extensions whose images have no public address: `upload.url` of `generate_image` is this address, signed for
+        one attempt. Each `position` accepts one image. Report the returned `imageUrl` in `image_generated`."""
         request.max_content_length = services.settings.max_image_bytes
         receipt = services.uploads.receive(
             request_id,
@@ -95,8 +93,8 @@ def operations(api: Api, services: Services) -> None:
         return UploadReceipt(image_url=presenters.public_url(receipt.path), sha256=receipt.sha256, bytes=receipt.bytes)
 
 
-def _pass_over_strange_range() -> None:
-    """A Range that is not understood counts as none (RFC 9110, section 14.2), and so does one of several parts."""
-    asked = parse_range_header(request.headers.get("Range"))
-    if asked is None or asked.units != "bytes" or len(asked.ranges) > 1:
+def _ignore_unusable_range() -> None:
+    """An invalid Range is ignored (RFC 9110, section 14.2), and so is one of several parts, which are not supported."""
+    wanted = request.range
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) > 1:
         request.environ.pop("HTTP_RANGE", None)

@@ -1,4 +1,4 @@
-"""The fleet, for operators."""
+"""The fleet of extensions, for operators."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.db.extension_list import ExtensionDetails
 from app.domain.access import Need
 from app.domain.clock import wire_time
 from app.domain.errors import Forbidden
-from app.web.api import Answer, Api
+from app.web.api import Api, ResponseSpec
 from app.web.fleet_schemas import MOST_HELD, ExtensionState, FleetPage, FleetQuery, Pause
 
 TAG = "Fleet"
@@ -21,17 +21,19 @@ def operations(api: Api, services: Services) -> None:
         "GET",
         "/api/extensions",
         tag=TAG,
-        summary="The extensions",
+        summary="List extensions",
         query=FleetQuery,
         need=Need.OPERATE,
-        answers=(Answer("A page of them, in the order of their ids", FleetPage),),
+        responses=(ResponseSpec("A page of extensions, ordered by id", FleetPage),),
         refusals=(Forbidden,),
     )
     def list_extensions(query: FleetQuery) -> FleetPage:
-        """Every extension that was ever connected: whether it is now, whether it takes work, what it holds. Where
-        everybody must show who they are, this is for operators, with a key or a token of the scope `admin`."""
+        """Every extension that has ever connected: whether it is connected, whether it accepts work, which requests it
+        holds. If the service requires authentication, this is for operators, with a key or token of the scope `admin`."""
         page = services.fleet.page(query.connected, query.cursor, query.limit)
-        return FleetPage(extensions=list(map(_state, page.entries)), next_cursor=page.cursor, timestamp=clock.now())
+        return FleetPage(
+            extensions=[_state(entry) for entry in page.entries], next_cursor=page.cursor, timestamp=clock.now()
+        )
 
 
 def _state(entry: ExtensionDetails) -> ExtensionState:

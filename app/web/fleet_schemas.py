@@ -1,4 +1,4 @@
-"""Questions and answers about the fleet."""
+"""The query and the response about the fleet."""
 
 from __future__ import annotations
 
@@ -17,42 +17,40 @@ MOST_HELD = messages.MAX_CONCURRENT
 class FleetQuery(Query):
     """Which extensions to list."""
 
-    connected: bool | None = Field(None, description="Only those that are connected, or only those that are not.")
-    limit: int = Field(20, ge=1, le=100)
+    connected: bool | None = Field(None, description="Only extensions that are connected, or only those that are not.")
+    limit: int = Field(20, ge=1, le=100, description="Maximum number of results.")
     cursor: Annotated[
-        str | None, Field(pattern=rf"^{messages.ID.pattern}$", description="`nextCursor` of the page before.")
+        str | None, Field(pattern=rf"^{messages.ID.pattern}$", description="`nextCursor` of the previous page.")
     ] = None
 
 
 class Pause(ResponseModel):
-    """Why an extension is given no work for a while."""
+    """Why an extension gets no work for a while."""
 
     until: Time
     reason: str | None = None
 
 
 class ExtensionState(ResponseModel):
-    """An extension as it stands."""
+    """The state of an extension."""
 
     extension_id: str
     connected: bool
     standing: ExtensionStatus = Field(
-        description="the first that holds: not connected is `away`, takes no work by its own word `unavailable`, rests "
-        "after a failure `paused`, holds as much as it may `busy`; else `free`"
+        description="the first that applies: `away` is not connected, `unavailable` does not accept work, `paused` rests after a "
+        "failure, `busy` holds as many requests as it may; otherwise `free`"
     )
-    since: Time = Field(description="when it was connected, or lost")
-    last_seen_at: Time = Field(
-        description="its last heartbeat, or when it was connected; told with a delay of some seconds where it has nothing in hand"
-    )
-    last_success_at: Time | None = Field(None, description="when it last delivered pictures")
-    version: str | None = Field(None, description="of the extension, as it says")
+    since: Time = Field(description="when it connected or disconnected")
+    last_seen_at: Time = Field(description="its last heartbeat, or when it connected; a few seconds late if it is idle")
+    last_success_at: Time | None = Field(None, description="when it last delivered images")
+    version: str | None = Field(None, description="of the extension, as it reports")
     capabilities: list[str]
-    available: bool = Field(description="what its last heartbeat said")
-    max_concurrent: int = Field(description="how many requests it takes at once")
-    active: int = Field(description="how many it holds")
-    request_ids: list[Uuid] = Field(max_length=MOST_HELD, description="which")
-    failures: int = Field(description="in a row; while there are any, it is given one request at a time")
-    pause: Pause | None = Field(None, description="while it rests")
+    available: bool = Field(description="as reported by its last heartbeat")
+    max_concurrent: int = Field(description="how many requests it accepts at once")
+    active: int = Field(description="how many requests it holds")
+    request_ids: list[Uuid] = Field(max_length=MOST_HELD, description="the requests it holds")
+    failures: int = Field(description="in a row; while there are any, it gets one request at a time")
+    pause: Pause | None = Field(None, description="while it is paused")
     web_process: str | None = Field(None, description="the web process that holds its socket")
 
 

@@ -23,7 +23,7 @@ _HOST = re.compile(
 
 
 class UnknownHost(Refusal):
-    """This service is not known by that name: set PUBLIC_URL to its address, or TRUSTED_PROXIES to the proxy's."""
+    """This service is not known by this host name: set PUBLIC_URL to its address, or TRUSTED_PROXIES to the proxy's."""
 
     code = "ERR_UNKNOWN_HOST"
     status = 421

@@ -1,4 +1,4 @@
-"""Requests for pictures: submit, ask, list, call off, follow."""
+"""Image requests: submit, get, list, cancel, follow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.domain.errors import AlreadyFinished, Forbidden, NotFound, QuotaExceede
 from app.domain.ids import is_request_id
 from app.domain.orders import DEFAULT_USER, Order
 from app.web import limits, presenters, streams
-from app.web.api import Answer, Api
+from app.web.api import Api, ResponseSpec
 from app.web.request_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
 from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
 
@@ -23,12 +23,6 @@ ONE = "/api/images/<id:request_id>"
 def operations(api: Api, services: Services, limiter: Limiter) -> None:
     """Declare them."""
 
-    def awaited(request_id: str, query: WaitQuery) -> str:
-        """The id, once there is news where that is asked for."""
-        known = _id(request_id)
-        services.lookup.await_news(known, query.wait, query.since, g.caller.sees_only, g.credential)
-        return known
-
     @api.operation(
         "POST",
         "/api/images/generate",
@@ -36,12 +30,12 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         summary="Submit a request",
         body=GenerateRequest,
         need=Need.WRITE,
-        answers=(Answer("The request is kept and will be done", Accepted, headers=limits.HEADERS),),
+        responses=(ResponseSpec("The request is stored and will be processed", Accepted, headers=limits.HEADERS),),
         refusals=(Forbidden, RateLimited, QuotaExceeded),
     )
     def generate_image(body: GenerateRequest) -> Accepted:
-        """Accept a request for pictures. Once this is answered the request is in the database and is not lost any more;
-        follow it by its `requestId`. Each request that is valid costs one token of the rate limit."""
+        """Submit a request for images. It is in the database before this responds, so it cannot be lost; follow it by its
+        `requestId`. Each valid request costs one token of the rate limit."""
         g.user_id = g.caller.speaks_for(body.user_id if "user_id" in body.model_fields_set else None) or DEFAULT_USER
         return accept(body)
 
@@ -54,59 +48,63 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         "GET",
         f"{ONE}/status",
         tag=TAG,
-        summary="How a request stands",
+        summary="Get the status",
         query=WaitQuery,
-        answers=(Answer("Its status", RequestStatus),),
+        responses=(ResponseSpec("The status", RequestStatus),),
         refusals=(NotFound,),
     )
     def get_image_status(request_id: str, query: WaitQuery) -> RequestStatus:
-        """Status, progress, and why it waits or has failed. With `wait` the answer comes as soon as there is something
-        newer than `since`, or the request is final, or the time is over."""
-        return presenters.status(services.lookup.glance(awaited(request_id, query), g.caller.sees_only))
+        """Status and progress, and why the request waits or has failed. With `wait`, the response is sent as soon as there
+        is something newer than `since`, or the request is final, or the time is over."""
+        known = _checked_id(request_id)
+        _await_news(services, known, query)
+        return presenters.status(services.lookup.glance(known, g.caller.sees_only))
 
     @api.operation(
         "GET",
         ONE,
         tag=TAG,
-        summary="What came of a request",
+        summary="Get the result",
         query=WaitQuery,
-        answers=(Answer("The request, with its pictures once it is completed", RequestResult),),
+        responses=(ResponseSpec("The request, with its images once it is completed", RequestResult),),
         refusals=(NotFound,),
     )
     def get_image(request_id: str, query: WaitQuery) -> RequestResult:
-        """The request and, once it is completed, its pictures. `wait` and `since` work as for the status."""
-        return presenters.result(services.lookup.view(awaited(request_id, query), g.caller.sees_only))
+        """The request and, once it is completed, its images. `wait` and `since` work as they do for the status."""
+        known = _checked_id(request_id)
+        _await_news(services, known, query)
+        return presenters.result(services.lookup.view(known, g.caller.sees_only))
 
     @api.operation(
         "GET",
         "/api/images",
         tag=TAG,
-        summary="Your requests, or everybody's",
+        summary="List requests",
         query=ListQuery,
-        answers=(Answer("A page of them, newest first", RequestPage),),
+        responses=(ResponseSpec("A page of requests, newest first", RequestPage),),
         refusals=(Forbidden,),
     )
     def list_images(query: ListQuery) -> RequestPage:
-        """Requests, newest first: a user's own; for operators, and where everybody is let in, those of `userId` or
-        everybody's. Send `nextCursor` of a page as `cursor` to get the next."""
-        whose = g.caller.asks_about(query.user_id)
-        page = services.lookup.page(whose, query.status, query.cursor, query.limit)
+        """Requests, newest first: a user's own. Operators, and all callers if the service does not require authentication,
+        get those of `userId`, or of all users without it. Send a page's `nextCursor` as `cursor` to get the next page."""
+        user_id = g.caller.asks_about(query.user_id)
+        page = services.lookup.page(user_id, query.status, query.cursor, query.limit)
         return RequestPage(
-            images=[presenters.result(view) for view in page.views], next_cursor=page.cursor, timestamp=clock.now()
+            images=[presenters.result(each) for each in page.views], next_cursor=page.cursor, timestamp=clock.now()
         )
 
     @api.operation(
         "DELETE",
         ONE,
         tag=TAG,
-        summary="Call a request off",
+        summary="Cancel a request",
         need=Need.WRITE,
-        answers=(Answer("It is called off", Cancelled),),
+        responses=(ResponseSpec("The request is cancelled", Cancelled),),
         refusals=(NotFound, AlreadyFinished),
     )
     def cancel_image(request_id: str) -> Cancelled:
-        """End a request that is not final yet; its extension is told to stop. Doing it twice is no error."""
-        job = services.cancellation.cancel(_id(request_id), g.caller.sees_only)
+        """Cancel a request that is not final; its extension is told to stop. Cancelling it twice is not an error."""
+        job = services.cancellation.cancel(_checked_id(request_id), g.caller.sees_only)
         return Cancelled(request_id=job.id, correlation_id=job.correlation_id, timestamp=clock.now())
 
     @api.operation(
@@ -115,27 +113,26 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         tag=TAG,
         summary="Follow a request",
         query=EventsQuery,
-        headers={"Last-Event-ID": "The number of the last event you have; the stream goes on after it."},
-        answers=(
-            Answer("Server-Sent Events, until the request is final", content_type="text/event-stream"),
-            Answer("There is nothing more to come: do not connect again", status=204),
+        headers={"Last-Event-ID": "The number of the last event you received; the stream continues after it."},
+        responses=(
+            ResponseSpec("Server-Sent Events, until the request is final", content_type="text/event-stream"),
+            ResponseSpec("No more events will come: do not reconnect", status=204),
         ),
         refusals=(NotFound,),
     )
     def follow_image(request_id: str, query: EventsQuery) -> Response:
-        """What has happened to the request and what happens to it, as Server-Sent Events: facts carry their number as
-        `id` and their type as `event`; `progress` events carry no id. Comments keep the connection alive."""
-        return streams.follow(
-            services,
-            _id(request_id),
-            streams.last_seen(request, query.last_event_id),
-            g.caller.sees_only,
-            g.credential,
-        )
+        """The request's past and future events, as Server-Sent Events: an event has its number as `id` and its type as
+        `event`; `progress` events have no id, because they are not stored. Comments keep the connection alive."""
+        last_event = streams.last_event_id(request, query.last_event_id)
+        return streams.follow(services, _checked_id(request_id), last_event, g.caller.sees_only, g.credential)
 
 
-def _id(text: str) -> str:
-    """The id as we write it. Raises NotFound for what cannot be one."""
+def _await_news(services: Services, request_id: str, query: WaitQuery) -> None:
+    services.lookup.await_news(request_id, query.wait, query.since, g.caller.sees_only, g.credential)
+
+
+def _checked_id(text: str) -> str:
+    """The id in lower case, as it is stored. Raises NotFound for text that cannot be an id."""
     if not is_request_id(text.lower()):
-        raise NotFound("No request has that id: ids are UUIDs, as POST /api/images/generate answers them.")
+        raise NotFound("Not found: a request id is a UUID, as returned by POST /api/images/generate.")
     return text.lower()

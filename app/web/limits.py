@@ -103,7 +103,7 @@ def _rate(requests: int, window_ms: int) -> str:
 def _refusal(limiter: Limiter, exceeded: RateLimitExceeded) -> Response:
     limit = limiter.current_limit
     wait_s = token_bucket.wait_s(limit.limit, limit.window) if limit else 1
-    return errors.refusal(RateLimited(f"{exceeded.description}. Come again in {wait_s} s.", retry_after_s=wait_s))
+    return errors.refusal(RateLimited(f"{exceeded.description}. Try again in {wait_s} s.", retry_after_s=wait_s))
 
 
 def _with_headers(limiter: Limiter, response: Response) -> Response:

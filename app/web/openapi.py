@@ -160,7 +160,7 @@ def _parameter(name: str, place: str, *, required: bool, schema: Schema) -> Sche
 
 def _schemas(operations: list[Operation]) -> Schema:
     asked = {op.body for op in operations if op.body is not None}
-    told = {answer.model for op in operations for answer in op.answers if answer.model is not None} | {Problem}
+    told = {response.model for op in operations for response in op.responses if response.model is not None} | {Problem}
     models: list[tuple[type[BaseModel], Any]] = [
         *((model, "validation") for model in sorted(asked, key=_name)),
         *((model, "serialization") for model in sorted(told, key=_name)),

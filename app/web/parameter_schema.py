@@ -1,4 +1,4 @@
-"""What `parameters` of a request may hold, in the words of JSON Schema; `orders.clean_parameters` checks it."""
+"""The JSON Schema of a request's `parameters`; `orders.clean_parameters` validates them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VALUE = "ParameterValue"
 _ANYTHING = {"$ref": f"#/components/schemas/{VALUE}"}
 # Refers to itself, so it stands among the document's schemas, not inside the field that uses it.
 VALUE_SCHEMA = {
-    "description": "A value that travels to the extension as it is; at most 8 levels deep, no lone surrogates.",
+    "description": "A value that is passed to the extension unchanged; at most 8 levels deep, no lone surrogates.",
     "anyOf": [
         {"type": ["null", "boolean"]},
         {"type": "number", "minimum": -orders.LARGEST_NUMBER, "maximum": orders.LARGEST_NUMBER},
@@ -23,8 +23,8 @@ VALUE_SCHEMA = {
 PARAMETERS = {
     "type": "object",
     "description": (
-        "What the picture is to be like. Fields beside the named ones travel to the extension as they are, if they have "
-        "at most 8 levels, no NUL in texts and names, and no number beyond 2^63 - 1."
+        "Options of the image. Other fields are passed to the extension unchanged, if they are at most 8 levels deep and "
+        "contain no NUL and no number beyond 2^63 - 1."
     ),
     "properties": {
         "width": {**_SIDE, "description": "px"},

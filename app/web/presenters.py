@@ -1,4 +1,4 @@
-"""What the services found, in the form in which it is told."""
+"""What the services return, as the models of the API."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from app.services.generation import IMAGES_PATH
 from app.services.lookup import Glance, View
 from app.web.schemas import Accepted, PictureMetadata, QueuePlace, RequestResult, RequestStatus, StoredPicture
 
-time = wire_time
-
 
 def accepted(job: Job) -> Accepted:
     """A request that was just stored."""
-    return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=time(job.created_at))
+    return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=wire_time(job.created_at))
 
 
 def status(view: Glance | View) -> RequestStatus:
-    """How a request stands."""
+    """A request's status."""
     job = view.job
     queue = None if view.waiting is None else QueuePlace(position=view.waiting.position, reason=view.waiting.reason)
     return RequestStatus(
@@ -35,14 +33,14 @@ def status(view: Glance | View) -> RequestStatus:
         reason=job.reason,
         version=job.version,
         correlation_id=job.correlation_id,
-        created_at=time(job.created_at),
-        updated_at=time(job.updated_at),
+        created_at=wire_time(job.created_at),
+        updated_at=wire_time(job.updated_at),
         timestamp=clock.now(),
     )
 
 
 def result(view: View) -> RequestResult:
-    """A request with what came of it."""
+    """A request's status and its images."""
     pictures = [_picture(each) for each in view.images]
     first = pictures[0] if pictures else None
     return RequestResult(
@@ -73,11 +71,11 @@ def _metadata(job: Job, first: StoredPicture | None) -> PictureMetadata:
         prompt=job.prompt,
         width=first.width if first else None,
         height=first.height if first else None,
-        generated_at=None if job.generated_at is None else time(job.generated_at),
+        generated_at=None if job.generated_at is None else wire_time(job.generated_at),
     )
 
 
 def public_url(path: str) -> str:
-    """The address of one of our own paths: under PUBLIC_URL where it is set, else as the caller reached us."""
+    """The address of one of this service's paths: below PUBLIC_URL if that is set, otherwise as the caller reached it."""
     base: str = current_app.config["PUBLIC_URL"] or request.url_root.rstrip("/")
     return base + path

@@ -1,4 +1,4 @@
-"""Bodies and queries: what is asked with. What they say is checked by the domain, and told in the words of JSON Schema."""
+"""Request bodies and queries. The domain validates their values; the JSON Schema here describes the same rules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _user(**schema: str) -> Any:
 
 
 class GenerateRequest(RequestModel):
-    """A request for pictures."""
+    """A request for images."""
 
     prompt: Annotated[
         str,
@@ -31,7 +31,7 @@ class GenerateRequest(RequestModel):
             minLength=1,
             maxLength=orders.PROMPT_CHARS,
             pattern=_VISIBLE,
-            description="What the picture shows.",
+            description="What the image shows.",
             examples=["A beautiful sunset over mountains"],
         ),
     ]
@@ -48,23 +48,26 @@ class GenerateRequest(RequestModel):
             type=["integer", "null"],
             minimum=orders.DEADLINE_MS[0],
             maximum=orders.DEADLINE_MS[1],
-            description="How long you will wait, in ms from acceptance; then the request fails with ERR_TIMEOUT.",
+            description="Milliseconds from acceptance after which the request fails with ERR_TIMEOUT.",
         ),
     ] = None
 
 
 class WaitQuery(Query):
-    """Waiting for news instead of asking again and again."""
+    """Long polling: waiting for news instead of polling repeatedly."""
 
     wait: float = Field(
         0,
         ge=0,
         le=MAX_WAIT_S,
         allow_inf_nan=False,
-        description="Seconds to hold the answer until there is something new.",
+        description="Seconds to wait for something new before responding.",
     )
     since: int | None = Field(
-        None, ge=0, le=2**31 - 1, description="The version you know; news is what is newer. Default: what is there now."
+        None,
+        ge=0,
+        le=2**31 - 1,
+        description="The version you know: wait for a newer one. Default: the current version.",
     )
 
 
@@ -72,25 +75,25 @@ class ListQuery(Query):
     """Which requests to list."""
 
     user_id: Annotated[
-        str | None, _user(description="Whose; by default your own, or everybody's for those who see them all.")
+        str | None, _user(description="Whose requests. Default: your own, or all users' if you may see them.")
     ] = None
     status: Status | None = None
-    limit: int = Field(20, ge=1, le=100)
-    cursor: Annotated[str | None, Field(pattern=r"^[0-9a-f-]{36}$", description="`nextCursor` of the page before.")] = (
-        None
-    )
+    limit: int = Field(20, ge=1, le=100, description="Maximum number of results.")
+    cursor: Annotated[
+        str | None, Field(pattern=r"^[0-9a-f-]{36}$", description="`nextCursor` of the previous page.")
+    ] = None
 
 
 class UploadQuery(Query):
-    """The signed part of an upload's address, and which of several pictures this is."""
+    """The signed part of an upload's address, and the image's position."""
 
     attempt: int = Field(ge=1, le=2**31 - 1)
     expires: int = Field(ge=0, le=2**53, description="ms since the epoch")
     signature: str = Field(max_length=128)
-    position: int = Field(0, ge=0, le=orders.IMAGES[1] - 1, description="0 for the first picture")
+    position: int = Field(0, ge=0, le=orders.IMAGES[1] - 1, description="0 for the first image")
 
 
 class EventsQuery(Query):
-    """Where to take a stream up again, for clients that cannot send the Last-Event-ID header."""
+    """Where to resume a stream, for clients that cannot send the Last-Event-ID header."""
 
     last_event_id: int = Field(0, ge=0, le=2**31 - 1)

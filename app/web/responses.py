@@ -1,4 +1,4 @@
-"""What operations answer with, as the OpenAPI document has it: good answers, problems, headers."""
+"""The responses of operations for the OpenAPI document: successes, problems, headers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.domain.errors import (
     UnsupportedMediaType,
 )
 from app.web import examples, limits, stream_schema
-from app.web.api import JSON, Answer, Operation
+from app.web.api import JSON, Operation, ResponseSpec
 from app.web.errors import KNOWN, PROBLEM
 from app.web.request_context import HEADER
 from app.web.schemas import Problem
@@ -42,38 +42,38 @@ HEADERS: dict[str, dict[str, Any]] = {
         "example": 2,
     },
     "WWW-Authenticate": {
-        "description": "What is to be shown, and what was wrong with what was (RFC 6750).",
+        "description": "The credential that is required, or what was wrong with the one you sent (RFC 6750).",
         "schema": {"type": "string", "pattern": "^Bearer "},
         "example": 'Bearer realm="imagefleet"',
     },
-    "Allow": {"description": "The methods that the address takes.", "schema": {"type": "string"}, "example": "POST"},
+    "Allow": {"description": "The methods that the address supports.", "schema": {"type": "string"}, "example": "POST"},
     "ETag": {
-        "description": "The SHA-256 of the picture, in quotes.",
+        "description": "The SHA-256 of the image, in quotes.",
         "schema": {"type": "string", "pattern": '^"[0-9a-f]{64}"$'},
         "example": f'"{examples.SHA256}"',
     },
-    "Cache-Control": {"description": "A picture can be kept for ever.", "schema": {"type": "string"}},
-    "Accept-Ranges": {"description": "Parts can be asked for.", "schema": {"const": "bytes"}},
+    "Cache-Control": {"description": "An image may be cached forever.", "schema": {"type": "string"}},
+    "Accept-Ranges": {"description": "Range requests are supported.", "schema": {"const": "bytes"}},
     "Content-Range": {
-        "description": "Which part this is, and how large the whole; for 416 the size alone.",
+        "description": "The part that was sent and the size of the whole file; for 416 only the size.",
         "schema": {"type": "string", "pattern": r"^bytes ([0-9]+-[0-9]+|\*)/[0-9]+$"},
         "example": "bytes 0-1023/1482113",
     },
     limits.LIMIT: {
-        "description": "How many requests you may submit at once: of the limit that leaves you least. Absent where the "
-        "operator has switched limits off.",
+        "description": "How many requests you may submit at once, by the limit that leaves you fewest. Absent if the operator has "
+        "disabled rate limits.",
         "schema": {"type": "integer", "minimum": 1},
         "example": 20,
         "required": False,
     },
     limits.REMAINING: {
-        "description": "How many of them you may still submit now.",
+        "description": "How many requests you may submit right now.",
         "schema": {"type": "integer", "minimum": 0},
         "example": 19,
         "required": False,
     },
     limits.RESET: {
-        "description": "When all of them are there again, in seconds since the epoch; they come back one by one.",
+        "description": "When the limit is full again, in seconds since the epoch; it refills request by request.",
         "schema": {"type": "integer", "minimum": 0},
         "example": 1705233606,
         "required": False,
@@ -91,37 +91,37 @@ NOT_ALLOWED = "MethodNotAllowed"
 
 
 def of(operation: Operation) -> dict[str, Any]:
-    """Every answer that the operation may give, by status."""
-    good = {str(answer.status): _answer(answer) for answer in operation.answers}
-    refused = {str(status): problems(status, said) for status, said in sorted(_refusals(operation).items())}
+    """Every response that the operation may give, by status."""
+    good = {str(response.status): _success(response) for response in operation.responses}
+    refused = {str(status): problems(status, sentences) for status, sentences in sorted(_refusals(operation).items())}
     return good | {status: body for status, body in refused.items() if status not in good}
 
 
-def problems(status: int, said: dict[str, str]) -> dict[str, Any]:
-    """The problems with this status; `said` has a sentence for each code."""
+def problems(status: int, sentences: dict[str, str]) -> dict[str, Any]:
+    """The problems with this status; `sentences` are by code."""
     title = HTTPStatus(status).phrase
     schema = {
         "allOf": [{"$ref": REF.format(model=Problem.__name__)}],
-        "properties": {"code": {"enum": list(said)}, "status": {"const": status}},
+        "properties": {"code": {"enum": list(sentences)}, "status": {"const": status}},
     }
-    shown = {code: {"value": examples.problem(title, status, code, text)} for code, text in said.items()}
+    shown = {code: {"value": examples.problem(title, status, code, text)} for code, text in sentences.items()}
     return {
-        "description": "\n\n".join(f"`{code}`: {text}" for code, text in said.items()),
+        "description": "\n\n".join(f"`{code}`: {text}" for code, text in sentences.items()),
         "headers": _headers(_CARRIED.get(status, ())),
         "content": {PROBLEM: {"schema": schema, "examples": shown}},
     }
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
-    said: dict[str, Any] = {"description": answer.description, "headers": _headers(answer.headers)}
-    if answer.model is not None:
-        media: dict[str, Any] = {"schema": {"$ref": REF.format(model=answer.model.__name__)}}
-        if answer.status < 400:
-            media["example"] = examples.as_json(examples.RESPONSES[answer.model])
-        said["content"] = {JSON: media}
-    elif answer.content_type is not None:
-        said["content"] = {answer.content_type: _raw(answer.content_type)}
-    return said
+def _success(response: ResponseSpec) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": response.description, "headers": _headers(response.headers)}
+    if response.model is not None:
+        media: dict[str, Any] = {"schema": {"$ref": REF.format(model=response.model.__name__)}}
+        if response.status < 400:
+            media["example"] = examples.as_json(examples.RESPONSES[response.model])
+        described["content"] = {JSON: media}
+    elif response.content_type is not None:
+        described["content"] = {response.content_type: _raw(response.content_type)}
+    return described
 
 
 def _raw(content_type: str) -> dict[str, Any]:
@@ -136,13 +136,13 @@ def _headers(names: Iterable[str]) -> dict[str, Any]:
 
 def _refusals(operation: Operation) -> dict[int, dict[str, str]]:
     """Sentences by code, by status."""
-    said: dict[int, dict[str, str]] = defaultdict(dict)
+    sentences: dict[int, dict[str, str]] = defaultdict(dict)
     for refusal in _refused_with(operation):
-        said[refusal.status].setdefault(refusal.code, (refusal.__doc__ or "").strip())
+        sentences[refusal.status].setdefault(refusal.code, (refusal.__doc__ or "").strip())
     for status in (*operation.errors, 500):
         code, text = KNOWN[status]
-        said[status][code] = text
-    return said
+        sentences[status][code] = text
+    return sentences
 
 
 def _refused_with(operation: Operation) -> Iterator[type[Refusal]]:

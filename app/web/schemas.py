@@ -1,4 +1,4 @@
-"""Answers: what is told over HTTP. Questions are in question_schemas.py, answers about the fleet in fleet_schemas.py.
+"""Response bodies. Request bodies and queries are in request_schemas.py, the fleet's responses in fleet_schemas.py.
 
 The classes are the documentation too: `/openapi.json` is made from them. Times are UTC, `2024-01-14T12:00:00.000Z`.
 """
@@ -25,24 +25,24 @@ class Accepted(ResponseModel):
 
 
 class QueuePlace(ResponseModel):
-    """Why a request waits, and how many stand before it."""
+    """Why a request waits, and its position in the queue."""
 
     position: int = Field(description="1 is next; counted up to 1,001")
     reason: str
 
 
 class RequestStatus(ResponseModel):
-    """How a request stands."""
+    """A request's status."""
 
     request_id: Uuid
-    status: Status = Field(description="where it stands; the last three are final")
+    status: Status = Field(description="the last three are final")
     progress: int = Field(ge=0, le=100, description="percent")
-    message: str | None = Field(None, description="the extension's own words about its progress")
+    message: str | None = Field(None, description="the extension's own description of its progress")
     queue: QueuePlace | None = Field(None, description="while it waits")
     code: str | None = Field(None, description="why it failed, for programs")
     error: str | None = Field(None, description="why it failed, in a sentence")
-    reason: str | None = Field(None, description="more about why it failed")
-    version: int = Field(description="rises with every change; `since` takes it")
+    reason: str | None = Field(None, description="details about why it failed")
+    version: int = Field(description="increases with every change; send it as `since` to wait for the next one")
     correlation_id: str
     created_at: Time
     updated_at: Time
@@ -50,10 +50,10 @@ class RequestStatus(ResponseModel):
 
 
 class StoredPicture(ResponseModel):
-    """One picture."""
+    """One image."""
 
-    image_url: str = Field(description="where the extension had it from, or where we serve it")
-    image_path: str = Field(description="where we serve it")
+    image_url: str = Field(description="where the extension got it from, or else where this service serves it")
+    image_path: str = Field(description="where this service serves it")
     width: int = Field(description="px")
     height: int = Field(description="px")
     bytes: int
@@ -61,7 +61,7 @@ class StoredPicture(ResponseModel):
 
 
 class PictureMetadata(ResponseModel):
-    """What the picture is of; the sizes and `generatedAt` once it is made."""
+    """What the image shows; its size and `generatedAt` once it exists."""
 
     model: str
     prompt: str
@@ -71,7 +71,7 @@ class PictureMetadata(ResponseModel):
 
 
 class RequestResult(RequestStatus):
-    """A request with what came of it; `imageUrl`, `imagePath` and `images` once it is completed."""
+    """A request and its result; `imageUrl`, `imagePath` and `images` once it is completed."""
 
     image_url: str | None = None
     image_path: str | None = None
@@ -83,13 +83,13 @@ class RequestResult(RequestStatus):
 class RequestPage(ResponseModel):
     """Requests, newest first."""
 
-    images: list[RequestResult] = Field(description="each as `GET /api/images/{requestId}` answers it")
+    images: list[RequestResult] = Field(description="each as in `GET /api/images/{requestId}`")
     next_cursor: str | None = Field(None, description="send it as `cursor` for the next page; absent on the last one")
     timestamp: Time
 
 
 class Cancelled(ResponseModel):
-    """The request is called off."""
+    """The request is cancelled."""
 
     request_id: Uuid
     status: Literal["cancelled"] = "cancelled"
@@ -99,16 +99,16 @@ class Cancelled(ResponseModel):
 
 
 class TokenIssued(ResponseModel):
-    """A token in place of a key."""
+    """A token made from an API key."""
 
     token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a kind of token, not one
     expires_in: int = Field(description="seconds")
-    scope: str = Field(description="what it may be used for, separated by spaces")
+    scope: str = Field(description="its scopes, separated by spaces")
 
 
 class UploadReceipt(ResponseModel):
-    """The bytes are here; `imageUrl` is what to report in `image_generated`."""
+    """The image is stored; report `imageUrl` in `image_generated`."""
 
     image_url: str
     sha256: str
@@ -116,7 +116,7 @@ class UploadReceipt(ResponseModel):
 
 
 class Memory(ResponseModel):
-    """Bytes. `heapTotal`: private memory that was asked for; `heapUsed`: how much of it is in use."""
+    """In bytes. `heapTotal` is the private memory that was requested, `heapUsed` the part of it that is in use."""
 
     rss: int
     heap_total: int
@@ -124,7 +124,7 @@ class Memory(ResponseModel):
 
 
 class HealthReport(ResponseModel):
-    """How this process is. `degraded`: Redis is away; requests are kept and go on when it is back."""
+    """The health of this process. `degraded`: Redis is unavailable, and requests wait until it is back."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
     timestamp: Time
@@ -136,7 +136,7 @@ class HealthReport(ResponseModel):
 
 
 class SocketInfo(ResponseModel):
-    """Where extensions connect, and how many are connected over all web processes."""
+    """Where extensions connect, and how many are connected to any web process."""
 
     url: str
     active_connections: int
@@ -145,7 +145,7 @@ class SocketInfo(ResponseModel):
 
 
 class Problem(ResponseModel):
-    """A refusal, as RFC 9457 has it, with a code for programs; `error` repeats `detail`."""
+    """An error (RFC 9457), with a code for programs; `error` repeats `detail`."""
 
     type: str = "about:blank"
     title: str

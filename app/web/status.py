@@ -1,4 +1,4 @@
-"""How the service is, and where extensions connect."""
+"""The health of the service, and where extensions connect."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from app.config import Settings
 from app.container import Services
 from app.domain.access import Need
 from app.services.health import Parts
-from app.web.api import Answer, Api, as_json
+from app.web.api import Api, ResponseSpec, json_response
 from app.web.proxies import FORWARDED
 from app.web.schemas import HealthReport, Memory, SocketInfo
 
 TAG = "Service"
-_began = time.monotonic()
+_started_s = time.monotonic()
 
 
 def operations(api: Api, services: Services) -> None:
@@ -29,44 +29,44 @@ def operations(api: Api, services: Services) -> None:
         "GET",
         "/health",
         tag=TAG,
-        summary="How the service is",
+        summary="Get the health of the service",
         need=Need.NOTHING,
-        answers=(
-            Answer("It works, if degraded without Redis", HealthReport),
-            Answer("The database cannot be reached", HealthReport, status=503),
+        responses=(
+            ResponseSpec("The service works; it is degraded if Redis is unavailable", HealthReport),
+            ResponseSpec("The database is unavailable", HealthReport, status=503),
         ),
     )
     def get_health() -> Response:
-        """Whether this process and the parts it depends on work."""
+        """Whether this process, the database and Redis work. They are checked once a second at most."""
         parts = services.health.check()
         report = HealthReport(
-            status=_word(parts),
+            status=_health(parts),
             timestamp=clock.now(),
-            uptime=int(time.monotonic() - _began),
+            uptime=int(time.monotonic() - _started_s),
             memory=Memory(**process_memory()),
             environment=services.settings.environment,
             database=parts.database,
             redis=parts.redis,
         )
-        return as_json(report, 200 if parts.database else 503)
+        return json_response(report, 200 if parts.database else 503)
 
     @api.operation(
         "GET",
         "/api/websocket/info",
         tag=TAG,
-        summary="Where extensions connect",
+        summary="Get the WebSocket's address",
         need=Need.CALLER,
-        answers=(Answer("The address, and how many are connected", SocketInfo),),
+        responses=(ResponseSpec("The address, and how many extensions are connected", SocketInfo),),
     )
     def get_socket_info() -> SocketInfo:
-        """The socket's address and the number of connected extensions, over all web processes."""
+        """The WebSocket's address, and the number of extensions that are connected to any web process."""
         return SocketInfo(
             url=socket_url(services.settings), active_connections=services.extensions.count(), timestamp=clock.now()
         )
 
 
 def socket_url(settings: Settings) -> str:
-    """The address for sockets: that of PUBLIC_URL where it is set, else the host that the caller used, with WS_PORT."""
+    """The WebSocket's address: below PUBLIC_URL if that is set, otherwise at the host that the caller used, with WS_PORT."""
     base = urlsplit(settings.public_url or request.url_root)
     scheme = "wss" if base.scheme == "https" else "ws"
     direct = settings.public_url is None and not request.environ.get(FORWARDED)
@@ -76,7 +76,7 @@ def socket_url(settings: Settings) -> str:
     return f"{scheme}://{netloc}{base.path.rstrip('/')}{settings.ws_path}"
 
 
-def _word(parts: Parts) -> Literal["healthy", "degraded", "unhealthy"]:
+def _health(parts: Parts) -> Literal["healthy", "degraded", "unhealthy"]:
     if not parts.database:
         return "unhealthy"
     return "healthy" if parts.redis else "degraded"

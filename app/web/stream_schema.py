@@ -1,4 +1,4 @@
-"""What the events of a request's stream look like, for the OpenAPI document. `streams.py` sends them."""
+"""The events of a request's stream, for the OpenAPI document. `streams.py` sends them."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def _payload(kind: type[Event]) -> dict[str, Any]:
 def _progress() -> dict[str, Any]:
     return {
         "type": "object",
-        "description": "How far the extension is; it is not kept, so it has no `id`.",
+        "description": "The extension's progress; it is not stored, so it has no `id`.",
         "properties": {
             "requestId": _ID,
             "status": {"const": Status.PROCESSING.value},
             "progress": {"type": "integer", "minimum": 0, "maximum": 100, "description": "percent"},
-            "message": {"type": "string", "description": "the extension's own words"},
+            "message": {"type": "string", "description": "the extension's own description"},
             "timestamp": _TIME,
         },
         "required": ["requestId", "status", "progress", "timestamp"],

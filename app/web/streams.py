@@ -1,4 +1,4 @@
-"""Following one request live, as Server-Sent Events (WHATWG HTML, section 9.2)."""
+"""Following a request live, as Server-Sent Events (WHATWG HTML, section 9.2)."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ RECONNECT_MS = 2_000
 log = logs.get(__name__)
 
 
-def last_seen(request: Request, query: int) -> int:
-    """The number of the last event that the client has; 0 for none, and for a header that is not ours."""
+def last_event_id(request: Request, query: int) -> int:
+    """The number of the last event that the client has, from the header or else the query; 0 for none."""
     header = request.headers.get("Last-Event-ID", "")
     return int(header) if header.isascii() and header.isdigit() and len(header) < 10 else query
 
 
 def follow(services: Services, request_id: str, seq: int, owner: str | None, credential: CredentialStatus) -> Response:
-    """Everything after event `seq`, as it comes; of nobody's request but the `owner`'s, if given. Raises NotFound.
+    """A stream of the events after number `seq`, for requests of `owner` only if one is given. Raises NotFound.
 
-    It ends when the request does, or within seconds of what the caller came in with.
+    It ends when the request is final, and within seconds of the caller's credential being revoked or expiring.
     """
     job, _ = services.lookup.events_after(request_id, seq, owner)
     if job.status in FINAL and seq >= job.last_event:
         return Response(status=204)
     return Response(
-        _while_let_in(_stream(services, request_id, seq, credential), request_id),
+        _while_authorized(_stream(services, request_id, seq, credential), request_id),
         content_type="text/event-stream; charset=utf-8",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-def _while_let_in(told: Iterator[str], request_id: str) -> Iterator[str]:
+def _while_authorized(stream: Iterator[str], request_id: str) -> Iterator[str]:
     try:
-        yield from told
-    except Unauthorized as refusal:  # the status was said long ago; who comes again is told
+        yield from stream
+    except Unauthorized as refusal:  # the status line is long sent; a client that reconnects gets the 401
         log.info("A stream ended", action="stream.unauthorized", request_id=request_id, detail=refusal.detail)
 
 
@@ -57,17 +57,17 @@ def _stream(services: Services, request_id: str, seq: int, credential: Credentia
     with services.watching.watch(request_id) as watch, credential.lasting(watch.end):
         while True:
             credential.check()
-            job, facts = services.lookup.events_after(request_id, seq)
-            for fact in facts:
-                yield _fact(request_id, fact)
-                seq = fact.seq
-            if job.status in FINAL or watch.over:  # where we end, the client goes on elsewhere after its last event
+            job, events = services.lookup.events_after(request_id, seq)
+            for event in events:
+                yield _stored_event(request_id, event)
+                seq = event.seq
+            if job.status in FINAL or watch.over:  # `over`: this process ends, and the client continues at another one
                 return
-            yield from _until_next_fact(watch, seq, credential)
+            yield from _until_next_event(watch, seq, credential)
 
 
-def _until_next_fact(watch: Watch, seq: int, credential: CredentialStatus) -> Iterator[str]:
-    """Progress and signs of life; it asks nobody and ends when there is a new fact to be read, or nothing more to come."""
+def _until_next_event(watch: Watch, seq: int, credential: CredentialStatus) -> Iterator[str]:
+    """Progress and keep-alives, without a query; ends when a new event is to be read or the watch is over."""
     while not watch.over:
         change = watch.wait(KEEP_ALIVE_S)
         credential.check()
@@ -76,26 +76,26 @@ def _until_next_fact(watch: Watch, seq: int, credential: CredentialStatus) -> It
         elif change["lastEvent"] > seq:
             return
         elif change["status"] == Status.PROCESSING:
-            yield _event("progress", _progress(change))
+            yield _sse("progress", _progress(change))
 
 
 def _progress(change: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: change[name] for name in ("requestId", "status", "progress", "message", "timestamp")}
-    return {name: value for name, value in told.items() if value is not None}
+    fields = {name: change[name] for name in ("requestId", "status", "progress", "message", "timestamp")}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def _fact(request_id: str, fact: Logged) -> str:
+def _stored_event(request_id: str, event: Logged) -> str:
     body = {
-        "type": fact.type,
+        "type": event.type,
         "requestId": request_id,
-        "seq": fact.seq,
-        "status": fact.status,
-        "timestamp": wire_time(fact.at),
-        "data": {to_camel(name): value for name, value in fact.data.items()},
+        "seq": event.seq,
+        "status": event.status,
+        "timestamp": wire_time(event.at),
+        "data": {to_camel(name): value for name, value in event.data.items()},
     }
-    return f"id: {fact.seq}\n" + _event(fact.type, body)
+    return f"id: {event.seq}\n" + _sse(event.type, body)
 
 
-def _event(name: str, body: Mapping[str, Any]) -> str:
-    # JSON in ASCII holds no line break, so one data line carries it whatever it says
+def _sse(name: str, body: Mapping[str, Any]) -> str:
+    # JSON in ASCII contains no line break, so one data line is always enough.
     return f"event: {name}\ndata: {json.dumps(body)}\n\n"

@@ -242,7 +242,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 @pytest.mark.parametrize("words", [["--key", "imgk_a_b", "status", ID], ["status", ID, "--key", "imgk_a_b"]])
 def test_a_key_goes_along_and_is_not_printed(run: Run, scripted: ScriptedServer, words: list[str]) -> None:
-    scripted.on("GET", STATUS, refusal(401, "ERR_UNAUTHORIZED", "The key is not one that is good here."))
+    scripted.on("GET", STATUS, refusal(401, "ERR_UNAUTHORIZED", "This API key is invalid."))
     ended = run(*words)
     assert scripted.questions[0].headers["authorization"] == "Bearer imgk_a_b"
     assert ended.exit_code == 1

@@ -52,7 +52,7 @@ def test_a_picture_of_unknown_size_that_is_cut_off_is_no_picture(scripted: Scrip
 
 
 def test_a_picture_that_is_not_there_is_refused_by_the_server(fleet: Imagefleet, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="nothing here"):
+    with pytest.raises(Refused, match="Not found"):
         fleet.download(IMAGE, tmp_path / "mine.png")
 
 

@@ -66,7 +66,7 @@ def test_the_command_prints_objects(scripted: ScriptedServer) -> None:
 
 
 def test_whoever_is_no_operator_is_told_so(scripted: ScriptedServer) -> None:
-    scripted.on("GET", PATH, refusal(403, "ERR_FORBIDDEN", "This is for operators."))
+    scripted.on("GET", PATH, refusal(403, "ERR_FORBIDDEN", "Only operators may do this."))
     ended = run(scripted)
     assert (ended.exit_code, ended.stdout) == (1, "")
-    assert "This is for operators." in ended.stderr
+    assert "Only operators may do this." in ended.stderr

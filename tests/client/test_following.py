@@ -137,7 +137,7 @@ def test_events_of_what_has_ended_are_none(fleet: Imagefleet, scripted: Scripted
 
 
 def test_events_of_an_unknown_request_are_refused(fleet: Imagefleet) -> None:
-    with pytest.raises(Refused, match="nothing here"):
+    with pytest.raises(Refused, match="Not found"):
         next(fleet.events(ID))
 
 

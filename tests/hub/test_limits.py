@@ -89,7 +89,7 @@ def test_an_address_with_all_its_sockets_is_refused_before_a_socket_is_taken(nar
             stack.enter_context(seated(narrow, f"many-{n}"))
         status, _, body = handshake(narrow)
         assert (status, body["status"]) == (429, 429)
-        assert "6 sockets" in body["detail"]
+        assert "6 open sockets" in body["detail"]
         assert narrow.get("/health").status == 200
     until(lambda: handshake(narrow)[0] == 101, 20, "room")
 

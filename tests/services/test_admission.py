@@ -30,7 +30,7 @@ def test_a_line_that_is_too_long_takes_nobody_more(bench: Bench) -> None:
     door = submission(bench.with_settings(max_waiting=2))
     for _ in range(2):
         door.submit(Order("a fox"), CORRELATION)
-    with pytest.raises(Unavailable, match="2 requests wait") as caught:
+    with pytest.raises(Unavailable, match="2 requests are already waiting") as caught:
         door.submit(Order("a fox"), CORRELATION)
     assert caught.value.retry_after_s == 30
 
@@ -38,7 +38,7 @@ def test_a_line_that_is_too_long_takes_nobody_more(bench: Bench) -> None:
 def test_a_disk_that_is_nearly_full_takes_nobody_more(bench: Bench) -> None:
     free = shutil.disk_usage(bench.store.root).free
     submission(bench.with_settings(min_free_disk_bytes=free // 2)).submit(Order("a fox"), CORRELATION)
-    with pytest.raises(Unavailable, match="nearly full") as caught:
+    with pytest.raises(Unavailable, match="almost full") as caught:
         submission(bench.with_settings(min_free_disk_bytes=free * 2)).submit(Order("a fox"), CORRELATION)
     assert caught.value.retry_after_s == 60
 

@@ -125,7 +125,7 @@ class ScriptedServer:
             self.questions.append(question)
             replies = self._replies.get((question.method, question.path))
             if not replies:
-                return refusal(404, "ERR_NOT_FOUND", "There is nothing here under that name.")
+                return refusal(404, "ERR_NOT_FOUND", "Not found.")
             return replies.pop(0) if len(replies) > 1 else replies[0]
 
     def _body(self, reply: Reply, environ: dict[str, Any]) -> Iterator[bytes]:
