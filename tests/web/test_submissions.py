@@ -29,10 +29,12 @@ def test_it_is_stored_as_it_was_sent(client: FlaskClient, services: Services) ->
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b"{}", b'{"prompt": "a fox", "unknown": 1}'])
-def test_an_invalid_submission_is_not_counted(client: FlaskClient, body: bytes) -> None:
+def test_an_invalid_submission_is_not_counted(bench: Bench, body: bytes) -> None:
+    client = limited(bench)
     answer = client.post(GENERATE, data=body, headers=JSON)
     assert answer.status_code == 400
     assert "X-RateLimit-Limit" not in answer.headers
+    assert "X-RateLimit-Limit" in client.post(GENERATE, json=FOX).headers
 
 
 def test_a_refusal_for_a_quota_costs_one_token(bench: Bench) -> None:
