@@ -1,5 +1,6 @@
 # Each command does the set-up that it needs: `make run` what a server needs, `make test` what tests need as well.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
+PYTHON ?= $(shell for python in $(PYTHONS); do $$python -c '' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 SERVER := .venv/.installed
 STAMP := .venv/.installed-dev
@@ -8,6 +9,15 @@ CODE := app worker client tests bench migrations celery_config.py gunicorn.conf.
 # Node comes with what tests need, as a Python package; npm finds it by PATH.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix extension --silent
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes
+
+# `make test PYTHON=python3.13` replaces an environment that was made with another version.
+VERSION := import sys; print(*sys.version_info[:2])
+ifeq ($(origin PYTHON),command line)
+ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(BIN)/python -c '$(VERSION)' 2>/dev/null))
+OTHER_VERSION := yes
+.PHONY: $(SERVER)
+endif
+endif
 
 .PHONY: run test chaos hosts bench check check-server check-extension format lock vendor audit clean
 
@@ -58,7 +68,7 @@ vendor: $(STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --prefix vendor ci --silent --ignore-scripts
 	$(BIN)/python .ci/vendor.py
 
-# Known holes in what is pinned, as far as somebody who knows can be asked.
+# Known vulnerabilities of the pinned packages, as far as the advisory service can be reached.
 audit: $(SERVER)
 	$(BIN)/python .ci/audit.py requirements.txt requirements-dev.txt
 
@@ -66,7 +76,8 @@ clean:
 	rm -rf .venv extension/node_modules
 
 $(SERVER): requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: set PYTHON to it, as in: make PYTHON=/path/to/python3.11 run"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { echo "Python 3.11 to 3.14 is needed: set PYTHON to it, as in: make PYTHON=/path/to/python3.13 run"; exit 1; }
+	@$(if $(OTHER_VERSION),rm -rf .venv)
 	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; echo "On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "Installing what a server needs into .venv ..."
 	@$(PIP) -r requirements.txt
