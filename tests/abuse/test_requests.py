@@ -26,7 +26,6 @@ TRAVERSALS = [
     "/static/../pages.py",
     "/static/..%2fpages.py",
     "/static/vendor/%2e%2e/%2e%2e/pages.py",
-    "/static//etc/passwd",
     "//etc/passwd",
     "/%2e%2e/%2e%2e/etc/passwd",
     "/api/images/..%2f..%2f..%2fetc%2fpasswd",
