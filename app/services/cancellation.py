@@ -14,8 +14,8 @@ from app.domain.states import Status, Step
 from app.services import steps
 from app.services.extension_messages import tell_to_stop
 from app.services.ports import Ports
-from app.services.requeueing import NOBODY_HOLDS
-from app.services.wakeups import wake_if_anyone_waits
+from app.services.requeueing import NOT_HELD
+from app.services.wakeups import wake_if_a_job_waits
 
 
 class Cancellation:
@@ -44,13 +44,13 @@ class Cancellation:
             event=ImageGenerationCancelledEvent(holder),
             was_held_by=holder,
             finished_at=NOW,
-            **NOBODY_HOLDS,
+            **NOT_HELD,
         )
         if done is None:
             return self._final(job)
         if holder is not None:
             tell_to_stop(self.ports, tx, job)
-            tx.after_commit(partial(wake_if_anyone_waits, self.ports))
+            tx.after_commit(partial(wake_if_a_job_waits, self.ports))
         return done
 
     @staticmethod

@@ -17,7 +17,7 @@ from app.services.generation import Holder
 from app.services.last_seen import LastSeen
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
-from app.services.wakeups import wake_if_anyone_waits
+from app.services.wakeups import wake_if_a_job_waits
 
 SETTLED_MS = 5_000  # an extension's script may hear of an offer later than its browser answered the ping behind it
 BATCH = 200  # rows a commit: nobody waits long for any of them
@@ -60,7 +60,7 @@ class Extensions:
                 tx.after_commit(lambda: self._replace(before))
             held = self._resume(tx, hello, socket)
             slots.recount(tx, hello.extension_id)
-            tx.after_commit(partial(wake_if_anyone_waits, self.ports))
+            tx.after_commit(partial(wake_if_a_job_waits, self.ports))
             return Welcome(tuple(held))
 
         return self.ports.database.write(work)
@@ -123,7 +123,7 @@ class Extensions:
             self._renew(tx, [job for job in held if _mentions(beat, job, len(held))])
             self._give_back(tx, [job for job in held if _leaves_out(beat, job, tx.now)])
             if beat.status.available:
-                tx.after_commit(partial(wake_if_anyone_waits, self.ports))
+                tx.after_commit(partial(wake_if_a_job_waits, self.ports))
             return True
 
         return self.ports.database.write(work)

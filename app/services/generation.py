@@ -29,7 +29,7 @@ from app.domain.states import Status, Step
 from app.services import steps
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
-from app.services.wakeups import wake_if_anyone_waits
+from app.services.wakeups import wake_if_a_job_waits
 
 IMAGES_PATH = "/generated-images/"
 
@@ -82,7 +82,7 @@ class Generation:
                 return self._late_result(tx, holder, _found(tx, report))
             fleet.succeeded(tx, holder.extension_id)
             tx.after_commit(self.ports.tasks.download)
-            tx.after_commit(partial(wake_if_anyone_waits, self.ports))
+            tx.after_commit(partial(wake_if_a_job_waits, self.ports))
             return None
 
         return self.ports.database.write(work)

@@ -16,7 +16,7 @@ from app.services.extension_messages import tell_to_stop
 from app.services.extensions import Extensions
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
-from app.services.wakeups import wake_if_anyone_waits
+from app.services.wakeups import wake_if_a_job_waits
 
 BATCH = 200
 SWEEP = "sweep"
@@ -85,7 +85,7 @@ class Housekeeping:
         """Send again what should have been sent: the message may be lost, or its sender may have died before."""
         if self.ports.database.read(jobs.any_download_due):
             self.ports.tasks.download()
-        wake_if_anyone_waits(self.ports)
+        wake_if_a_job_waits(self.ports)
 
     def _put_off(self, tx: Transaction, pause_ms: int) -> None:
         settings = self.ports.settings

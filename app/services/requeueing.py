@@ -1,4 +1,4 @@
-"""A job comes back from its extension: it waits for another, or it has failed often enough."""
+"""A job comes back from its extension: it returns to the queue, or fails after `MAX_ATTEMPTS` strikes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from app.domain.events import ImageGenerationFailedEvent, ImageGenerationRequeue
 from app.domain.states import Step
 from app.services import steps
 from app.services.ports import Ports
-from app.services.wakeups import wake_if_anyone_waits
+from app.services.wakeups import wake_if_a_job_waits
 
-NOBODY_HOLDS: dict[str, Any] = {
+NOT_HELD: dict[str, Any] = {
     "holder": None,
     "connection_id": None,
     "lease": None,
@@ -26,7 +26,7 @@ NOBODY_HOLDS: dict[str, Any] = {
 
 
 class Requeueing:
-    """Gives jobs back to the line."""
+    """Returns jobs to the queue."""
 
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
@@ -34,7 +34,7 @@ class Requeueing:
     def give_back(
         self, tx: Transaction, job: Job, code: str, reason: str, held: Mapping[str, Any] | None = None, *, strike: bool
     ) -> Job | None:
-        """Take the job from its holder: back to the line, or failed with `code` once `MAX_ATTEMPTS` strikes are full.
+        """Take the job from its holder: back to the queue, or failed with `code` once `MAX_ATTEMPTS` strikes are full.
 
         `strike` says whether this attempt counts. None where the job is no longer held under the lease that `job` shows.
         """
@@ -55,7 +55,7 @@ class Requeueing:
             progress=0,
             progress_note=None,
             due_at=NOW,
-            **NOBODY_HOLDS,
+            **NOT_HELD,
         )
         if back is not None:
             tx.after_commit(self.ports.tasks.assign)
@@ -83,8 +83,8 @@ class Requeueing:
             error=error,
             reason=reason,
             finished_at=NOW,
-            **NOBODY_HOLDS,
+            **NOT_HELD,
         )
         if failed is not None and job.holder is not None:
-            tx.after_commit(partial(wake_if_anyone_waits, self.ports))
+            tx.after_commit(partial(wake_if_a_job_waits, self.ports))
         return failed

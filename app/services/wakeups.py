@@ -1,4 +1,4 @@
-"""Waking the hand-off where there is something to hand off."""
+"""Waking the dispatchers where there is a job to hand out."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from app.domain.errors import Unavailable
 from app.services.ports import Ports
 
 
-def wake_if_anyone_waits(ports: Ports) -> None:
-    """An extension may have room: have the hand-off look, where somebody waits.
+def wake_if_a_job_waits(ports: Ports) -> None:
+    """An extension may have a free slot: wake a dispatcher, where a job waits.
 
-    For after the commit that made the room: whoever comes to wait later brings a wake along, and finds the room. Without
-    the look, each request that ends would have workers look in vain.
+    Call it after the commit that freed the slot: a job that arrives later sends its own wake-up, and finds the slot. Without
+    the look, each job that ends would have a dispatcher look in vain.
     """
     try:
-        anyone_waits = ports.database.read(jobs.anyone_waiting)
-    except Unavailable:  # a wake too many does no harm
-        anyone_waits = True
-    if anyone_waits:
+        job_waits = ports.database.read(jobs.anyone_waiting)
+    except Unavailable:  # one wake-up too many does no harm
+        job_waits = True
+    if job_waits:
         ports.tasks.assign()
