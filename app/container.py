@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gevent.monkey import is_module_patched
-
 from app.adapters.background import BackgroundRunner
 from app.adapters.bus import RedisBus
 from app.adapters.celery_app import make_celery
@@ -18,8 +16,7 @@ from app.adapters.store import LocalStore
 from app.adapters.tasks import CeleryTasks
 from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
-from app.db.committing import Committer
-from app.db.engine import Database, Runner, inline
+from app.db.engine import Database
 from app.services.access import Access
 from app.services.accounts import Accounts
 from app.services.admission import Admission
@@ -68,7 +65,7 @@ def real_ports(settings: Settings) -> Ports:
     background, client = BackgroundRunner("hints"), redis_client(settings.redis_url)
     return Ports(
         settings=settings,
-        database=Database(settings.database_url, _committer(), green=is_module_patched("socket")),
+        database=Database(settings.database_url),
         tasks=CeleryTasks(make_celery(settings), client, background, settings.sweep_interval_ms),
         bus=RedisBus(client, background),
         store=LocalStore(settings.storage_path),
@@ -105,7 +102,3 @@ def build(ports: Ports) -> Services:
         cleanup=Cleanup(ports),
         health=Health(ports),
     )
-
-
-def _committer() -> Runner:
-    return Committer() if is_module_patched("socket") else inline

@@ -23,7 +23,7 @@ from sqlalchemy import make_url, text
 
 from app.config import Settings
 from app.container import build, real_ports
-from app.db.engine import make_engine
+from app.db.engine import write_engine
 from app.db.migrate import upgrade
 from app.domain.access import Role, Scope
 from app.launch.parent_death import end_with_parent
@@ -107,7 +107,7 @@ class Stand:
 
     def forget_submissions(self) -> None:
         """Remove what a turn left waiting: the next one finds as little as this one did."""
-        engine = make_engine(self.service.env["DATABASE_URL"]).execution_options(write=True)
+        engine = write_engine(self.service.env["DATABASE_URL"])
         with engine.begin() as connection:
             connection.execute(text(FORGET), [{"user": user, "prompt": PROMPT} for user in USERS])
         engine.dispose()

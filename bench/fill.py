@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, text
 
-from app.db.engine import make_engine
+from app.db.engine import write_engine
 from app.db.tables import jobs
 from bench.environment import UNSERVED, USER
 
@@ -49,7 +49,7 @@ KNOWN = {"postgresql": "VACUUM ANALYZE", "sqlite": "ANALYZE"}
 
 def fill(url: str, waiting: int, finished: int) -> None:
     """Put so many there. Of those that wait a hundred are the user's who is measured, of the others a tenth."""
-    engine = make_engine(url).execution_options(write=True)
+    engine = write_engine(url)
     try:
         with engine.begin() as connection, _indexes_last(connection):
             connection.exec_driver_sql(FASTER[connection.dialect.name])

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app import logs
-from app.db.engine import Database, make_engine
+from app.db.engine import Database, read_engine
 from app.domain.orders import Order
 from app.services.download import Download
 from bench.environment import fresh
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     """Returns the exit status."""
     count = int(arguments[0]) if arguments else COUNT
     with tempfile.TemporaryDirectory(prefix="imagefleet-bench-") as folder, fresh("postgresql", Path(folder)) as url:
-        engine = make_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+        engine = read_engine(url)
         with engine.connect() as connection:
             empty = {table: _sizes(connection, table)[0] for table in TABLES}
             wal, commits = _written(connection)

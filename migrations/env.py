@@ -1,4 +1,4 @@
-"""Alembic's door. `app.db.migrate` hands its connection in; `alembic revision --autogenerate` uses DATABASE_URL."""
+"""Alembic's entry point. `app.db.migrate` passes its connection; `alembic revision --autogenerate` uses DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from alembic import context
 
 from app.config import Settings
 from app.db.credential_tables import metadata
-from app.db.engine import make_engine
+from app.db.engine import write_engine
 
 
 def run(connection: object) -> None:
@@ -24,5 +24,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with make_engine(Settings.from_env().database_url).begin() as own:
+    with write_engine(Settings.from_env().database_url).begin() as own:
         run(own)

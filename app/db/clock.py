@@ -1,12 +1,10 @@
-"""The database's clock, as a part of statements, and asked by itself."""
+"""The database's clock, as a part of statements and by itself."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Connection, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
-
-from app.db.prepared import Prepared
 
 
 class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as one
@@ -17,9 +15,9 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as 
 
 
 class asked_ms(FunctionElement[int]):  # noqa: N801
-    """The same clock when the question came: right for what rows are compared with.
+    """The same clock when the statement began: right for what rows are compared with.
 
-    It is the same for every row and every value of a statement, so PostgreSQL looks it up in an index, and knows beforehand how many rows that leaves.
+    It is the same for every row and every value of a statement, so that PostgreSQL can use it in an index.
     """
 
     type = BigInteger()
@@ -42,9 +40,9 @@ def _asked_postgresql(_element: object, _compiler: object, **_: object) -> str:
     return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
 
 
-_NOW = Prepared(select(now_ms()))
+_NOW = select(now_ms())
 
 
 def now(connection: Connection) -> int:
     """The database's time in ms."""
-    return int(_NOW.one(connection)[0])
+    return connection.execute(_NOW).scalar_one()

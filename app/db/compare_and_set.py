@@ -1,41 +1,36 @@
-"""The statement of a compare-and-set, built once for each form of it: the same steps are taken millions of times."""
+"""The statement of a compare-and-set: an UPDATE that changes a job only where it still is as the caller saw it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, case, update
+from sqlalchemy import Column, ColumnElement, case, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.db.clock import asked_ms, now_ms
-from app.db.prepared import Prepared
 from app.db.tables import jobs, one_of
 from app.domain.states import TABLE, Step
-
-FORMS = 256  # some thirty are in use; bounded all the same
-
-Form = tuple[tuple[str, type], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AtLeast:
-    """As a new value: `value`, or what is there already where that is more."""
+    """As a new value: `value`, or the present one where that is more."""
 
     value: int
 
 
 @dataclass(frozen=True, slots=True)
 class FromNow:
-    """As a new value: the moment so many ms after now, by the database's clock, which nobody has to ask first."""
+    """As a new value: the moment `value` ms from now, by the database's clock."""
 
     value: int
 
 
 @dataclass(frozen=True, slots=True)
 class FromNowCapped:
-    """As a new value: the moment so many ms after now, or the end of the attempt where that is earlier."""
+    """As a new value: the moment `value` ms from now, or the end of the attempt where that is earlier."""
 
     value: int
 
@@ -43,11 +38,25 @@ class FromNowCapped:
 NOW = FromNow(0)
 
 
-def statement(step: Step, held: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
-    """The UPDATE that takes `step`, with its parameters beside `job_id`; it returns the job's columns."""
-    built = _built(step, _form(held), _form(values))
-    parameters = {f"held_{name}": _plain(value) for name, value in held.items()}
-    return built, parameters | {f"new_{name}": _plain(value) for name, value in values.items()}
+def statement(job_id: str, step: Step, expected: Mapping[str, Any], values: Mapping[str, Any]) -> ReturningUpdate[Any]:
+    """The UPDATE that takes `step` where the job's columns are as `expected`; it returns the job's columns."""
+    transition = TABLE[step]
+    return (
+        update(jobs)
+        .where(
+            jobs.c.id == job_id,
+            one_of(*sorted(transition.sources)),
+            *(jobs.c[name] == value for name, value in expected.items()),
+        )
+        .values(
+            status=transition.target,
+            version=jobs.c.version + 1,
+            last_event=jobs.c.last_event + (1 if transition.event else 0),
+            updated_at=now_ms(),
+            **{name: _new(jobs.c[name], value) for name, value in values.items()},
+        )
+        .returning(*jobs.c)  # the columns of a `Job`, in the same order
+    )
 
 
 def capped(moment: ColumnElement[int] | int) -> ColumnElement[int]:
@@ -56,48 +65,15 @@ def capped(moment: ColumnElement[int] | int) -> ColumnElement[int]:
 
 
 def earlier(one: ColumnElement[Any], other: ColumnElement[int] | int) -> ColumnElement[int]:
-    """Whichever of the two is less."""
+    """The lesser of the two."""
     return case((one < other, one), else_=other)
 
 
-@lru_cache(FORMS)
-def _built(step: Step, held: Form, values: Form) -> Prepared:
-    transition = TABLE[step]
-    conditions = [_condition(name, kind) for name, kind in held]
-    return Prepared(
-        update(jobs)
-        .where(jobs.c.id == bindparam("job_id"), one_of(*sorted(transition.sources)), *conditions)
-        .values(
-            status=transition.target,
-            version=jobs.c.version + 1,
-            last_event=jobs.c.last_event + (1 if transition.event else 0),
-            updated_at=now_ms(),
-            **{name: _value(name, kind) for name, kind in values},
-        )
-        .returning(*jobs.c)  # the columns of a `Job`, in the same order
-    )
-
-
-def _form(said: Mapping[str, Any]) -> Form:
-    return tuple((name, type(value)) for name, value in said.items())
-
-
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, AtLeast | FromNow | FromNowCapped) else value
-
-
-def _condition(name: str, kind: type) -> ColumnElement[bool]:
-    column = jobs.c[name]
-    if kind is type(None):
-        return column.is_(None)
-    return column == bindparam(f"held_{name}", type_=column.type)
-
-
-def _value(name: str, kind: type) -> ColumnElement[Any]:
-    column = jobs.c[name]
-    told: ColumnElement[Any] = bindparam(f"new_{name}", type_=column.type)
-    if kind is AtLeast:
-        return case((column < told, told), else_=column)
-    if kind is FromNow:
-        return asked_ms() + told  # the same moment for all values of a statement
-    return capped(asked_ms() + told) if kind is FromNowCapped else told
+def _new(column: Column[Any], value: Any) -> Any:
+    if isinstance(value, AtLeast):
+        return case((column < value.value, value.value), else_=column)
+    if isinstance(value, FromNow):
+        return asked_ms() + value.value  # the same moment for all values of a statement
+    if isinstance(value, FromNowCapped):
+        return capped(asked_ms() + value.value)
+    return value

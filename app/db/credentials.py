@@ -26,7 +26,6 @@ from sqlalchemy import (
 from app.db.clock import now_ms
 from app.db.credential_tables import api_keys, extension_tokens, revoked_tokens, users
 from app.db.engine import Transaction
-from app.db.prepared import Prepared
 from app.domain.access import Kind, Role, Scope, scope_text, scopes_of
 
 USED_EVERY_MS = 60_000
@@ -126,7 +125,7 @@ def enable(tx: Transaction, user_id: str) -> bool:
 
 def is_disabled(connection: Connection, user_id: str) -> bool:
     """True for a user who is known and not let in."""
-    return _DISABLED.row(connection, {"user_id": user_id}) is not None
+    return connection.execute(_DISABLED, {"user_id": user_id}).first() is not None
 
 
 def add_key(
@@ -145,7 +144,7 @@ def add_key(
 
 def key(connection: Connection, key_id: str) -> Key | None:
     """The key of that id, or None."""
-    row = _KEY.row(connection, {"key_id": key_id})
+    row = connection.execute(_KEY, {"key_id": key_id}).first()
     return None if row is None else _key(row)
 
 
@@ -206,7 +205,7 @@ def revoke_token(tx: Transaction, jti: str, expires_at: int) -> None:
 
 def is_revoked(connection: Connection, jti: str) -> bool:
     """True for a token that was revoked."""
-    return _REVOKED.row(connection, {"jti": jti}) is not None
+    return connection.execute(_REVOKED, {"jti": jti}).first() is not None
 
 
 def ended_within(connection: Connection, window_ms: int) -> set[tuple[str, str]]:
@@ -252,9 +251,8 @@ _keys = select(
     *(api_keys.c[name] for name in _KEY_TIMES),
     *(_live(api_keys), users.c.disabled_at.is_not(None)),
 ).join(users)
-# Asked whenever somebody shows a key or a token that was not shown a moment ago.
-_KEY = Prepared(_keys.where(api_keys.c.id == bindparam("key_id")))
-_DISABLED = Prepared(select(literal(1)).where(users.c.id == bindparam("user_id"), users.c.disabled_at.is_not(None)))
-_REVOKED = Prepared(select(literal(1)).where(revoked_tokens.c.jti == bindparam("jti")))
+_KEY = _keys.where(api_keys.c.id == bindparam("key_id"))
+_DISABLED = select(literal(1)).where(users.c.id == bindparam("user_id"), users.c.disabled_at.is_not(None))
+_REVOKED = select(literal(1)).where(revoked_tokens.c.jti == bindparam("jti"))
 _NAMES = ("id", "extension_id", "hash", "expires_at", "revoked_at", "last_used_at")
 _TOKEN = (*(extension_tokens.c[name] for name in _NAMES), _live(extension_tokens))

@@ -10,11 +10,8 @@ from sqlalchemy import Connection, insert, select
 
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.db.prepared import Prepared
 from app.db.tables import events
 from app.domain.events import Event
-
-_APPEND = Prepared(insert(events).inline(), ("job_id", "seq", "type", "status", "at", "data"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ def append(tx: Transaction, job: Job, fact: Event) -> None:
         "at": job.updated_at,
         "data": fact.payload(),
     }
-    _APPEND.soon(tx.connection, row)
+    tx.connection.execute(insert(events), row)
 
 
 def after(connection: Connection, job_id: str, seq: int, last: int | None = None) -> list[Logged]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,33 +11,25 @@ from sqlalchemy import Connection, Integer, bindparam, case, delete, func, selec
 from app.db import jobs, leases, slots
 from app.db.clock import now_ms
 from app.db.engine import Transaction
-from app.db.prepared import Prepared
 from app.db.tables import extensions, hubs
 from app.domain.errors import Unauthorized
 from app.domain.messages import Authenticate
 from app.domain.policy import Member
 
-# what every heartbeat and every result asks is built once
 _here = (extensions.c.connection_id == bindparam("over"), extensions.c.connected)
-_KNOWN = Prepared(
-    select(
-        extensions.c.available,
-        leases.HAS_WORK.label("has_work"),
-        # looked up, not asked for by EXISTS, where PostgreSQL would forget the order that keeps it to the index of the line
-        jobs.ANYONE.scalar_subquery().is_not(None).label("anyone_waits"),
-    ).where(*_here)
+_KNOWN = select(
+    extensions.c.available,
+    leases.HAS_WORK.label("has_work"),
+    # a scalar subquery, since within EXISTS PostgreSQL ignores the order that keeps it to the index of the queue
+    jobs.FIRST_WAITING.scalar_subquery().is_not(None).label("anyone_waits"),
+).where(*_here)
+_HEARTBEAT = update(extensions).where(*_here).values(heard_at=now_ms(), available=bindparam("takes_work"))
+_LAST_SEEN = update(extensions).where(*_here, extensions.c.heard_at < bindparam("at")).values(heard_at=bindparam("at"))
+_DISCONNECT = update(extensions).where(*_here).values(connected=False, disconnected_at=now_ms())
+_SOCKET_OF = select(extensions.c.hub_id, extensions.c.connection_id).where(
+    extensions.c.id == bindparam("extension_id"), extensions.c.connected
 )
-_HEARD = Prepared(update(extensions).where(*_here).values(heard_at=now_ms(), available=bindparam("takes_work")))
-_HEARD_BEFORE = (
-    update(extensions).where(*_here, extensions.c.heard_at < bindparam("at")).values(heard_at=bindparam("at"))
-)
-_GONE = Prepared(update(extensions).where(*_here).values(connected=False, disconnected_at=now_ms()))
-_SOCKET_OF = Prepared(
-    select(extensions.c.hub_id, extensions.c.connection_id).where(
-        extensions.c.id == bindparam("extension_id"), extensions.c.connected
-    )
-)
-_MEMBERS = Prepared(
+_MEMBERS = (
     select(
         extensions.c.id,
         extensions.c.capabilities,
@@ -48,9 +40,9 @@ _MEMBERS = Prepared(
         extensions.c.cooldown_reason,
     )
     .where(extensions.c.connected)
-    .limit(bindparam("most", type_=Integer))
+    .limit(bindparam("limit", type_=Integer))
 )
-_SUCCEEDED = Prepared(
+_SUCCEEDED = (
     update(extensions)
     .where(extensions.c.id == bindparam("extension_id"))
     .values(
@@ -73,7 +65,7 @@ class Socket:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a heartbeat is held against: what was said before, whether the extension has work in hand, whether anybody waits."""
+    """What a heartbeat is compared with: whether the extension took work before, has work, and whether any job waits."""
 
     available: bool
     has_work: bool
@@ -112,45 +104,35 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
 
 def known(connection: Connection, extension_id: str, connection_id: str) -> Known | None:
     """What is known of this extension; None where it is not connected through this connection (any more)."""
-    row = _KNOWN.row(connection, {"extension_id": extension_id, "over": connection_id})
+    row = connection.execute(_KNOWN, {"extension_id": extension_id, "over": connection_id}).first()
     return None if row is None else Known(*row)
 
 
 def heard(tx: Transaction, connection_id: str, available: bool) -> bool:
     """A heartbeat came over this connection; False where the extension is not connected through it (any more)."""
-    return _HEARD.change(tx.connection, {"over": connection_id, "takes_work": available}) == 1
+    return tx.connection.execute(_HEARTBEAT, {"over": connection_id, "takes_work": available}).rowcount == 1
 
 
 def were_heard(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
     """Heartbeats that changed nothing came over these connections, so long ago; what came later is left as it stands."""
-    tx.connection.execute(_HEARD_BEFORE, [{"over": each, "at": tx.now - ago} for each, ago in ms_ago.items()])
+    tx.connection.execute(_LAST_SEEN, [{"over": each, "at": tx.now - ago} for each, ago in ms_ago.items()])
 
 
 def disconnect(tx: Transaction, connection_id: str) -> bool:
     """The connection is gone; False where the extension has another by now."""
-    return _GONE.change(tx.connection, {"over": connection_id}) == 1
+    return tx.connection.execute(_DISCONNECT, {"over": connection_id}).rowcount == 1
 
 
 def socket_of(connection: Connection, extension_id: str) -> Socket | None:
     """Where the extension can be reached; None where it is not connected."""
-    return socket_of_soon(connection, extension_id)()
-
-
-def socket_of_soon(connection: Connection, extension_id: str) -> Callable[[], Socket | None]:
-    """The same, asked along with what is asked next; returns how to get it."""
-    row = _SOCKET_OF.soon(connection, {"extension_id": extension_id})
-
-    def socket() -> Socket | None:
-        found = row()
-        return None if found is None else Socket(*found)
-
-    return socket
+    row = connection.execute(_SOCKET_OF, {"extension_id": extension_id}).first()
+    return None if row is None else Socket(*row)
 
 
 def succeeded(tx: Transaction, extension_id: str) -> None:
     """The extension made its pictures: it is well again, and its slot is free."""
     slots.hold(tx, extension_id)
-    _SUCCEEDED.soon(tx.connection, {"extension_id": extension_id})
+    tx.connection.execute(_SUCCEEDED, {"extension_id": extension_id})
 
 
 def failures(connection: Connection, extension_id: str) -> int:
@@ -169,7 +151,7 @@ def cool_down(tx: Transaction, extension_id: str, pause_ms: int, reason: str) ->
 
 
 def rest(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str) -> None:
-    """Whoever is connected over this connection gets no work before the pause is over; that is no failure."""
+    """The extension on this connection gets no work before the pause is over; that is no failure."""
     tx.connection.execute(
         update(extensions).where(extensions.c.connection_id == connection_id).values(**_pause(tx, pause_ms, reason))
     )
@@ -177,7 +159,7 @@ def rest(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str)
 
 def connected(connection: Connection, limit: int = 10_000) -> list[Member]:
     """The extensions that are connected now, each with as many slots as it has at the moment."""
-    rows = _MEMBERS.rows(connection, {"most": limit})
+    rows = connection.execute(_MEMBERS, {"limit": limit})
     return [Member(extension_id, tuple(capabilities), *rest) for extension_id, capabilities, *rest in rows]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from app.db.clock import now_ms
 from app.db.engine import Transaction
-from app.db.prepared import Prepared
 from app.db.tables import files, images, jobs, uploads
 from app.domain.tokens import UploadPlace
 
@@ -31,54 +30,44 @@ class StoredImage:
     sha256: str
 
 
-# What every download asks is built once.
 _PICTURE: list[ColumnElement[Any]] = [
     images.c[name] for name in ("position", "file", "source_url", "width", "height", "bytes", "sha256")
 ]
-_ADD = Prepared(
-    insert(images).inline().values(created_at=now_ms()),
-    ("job_id", "position", "file", "source_url", "width", "height", "bytes", "sha256"),
-)
-_OF_JOB = Prepared(select(*_PICTURE).where(images.c.job_id == bindparam("job_id")).order_by(images.c.position))
-_OF_FILE = Prepared(select(*_PICTURE).where(images.c.file == bindparam("file")))
-_named = files.c.name == bindparam("name")
-_INTEND = Prepared(insert(files).inline().values(created_at=now_ms()), ("name", "job_id"))
-_KEEP_INTENDED = Prepared(delete(files).where(_named, files.c.created_at > GIVEN_UP).returning(files.c.name))
-_FORGET_INTENDED = Prepared(delete(files).where(_named))
+_ADD = insert(images).values(created_at=now_ms())
+_OF_JOB = select(*_PICTURE).where(images.c.job_id == bindparam("job_id")).order_by(images.c.position)
+_OF_FILE = select(*_PICTURE).where(images.c.file == bindparam("file"))
+_INTEND = insert(files).values(created_at=now_ms())
 _PLACE = (uploads.c.job_id, uploads.c.attempt, uploads.c.position)
-_UPLOADS_OF = Prepared(select(*_PLACE).where(uploads.c.job_id == bindparam("job_id")))
 
 
 def add(tx: Transaction, job_id: str, pictures: Sequence[StoredImage]) -> None:
-    """Write down the pictures of a job that completes."""
-    for picture in pictures:
-        _ADD.soon(tx.connection, {"job_id": job_id, **asdict(picture)})
+    """Add the pictures of a job that completes."""
+    tx.connection.execute(_ADD, [{"job_id": job_id, **asdict(picture)} for picture in pictures])
 
 
 def of_job(connection: Connection, job_id: str) -> list[StoredImage]:
     """The pictures of a completed request, in order."""
-    return [StoredImage(*row) for row in _OF_JOB.rows(connection, {"job_id": job_id})]
+    return [StoredImage(*row) for row in connection.execute(_OF_JOB, {"job_id": job_id})]
 
 
 def of_file(connection: Connection, file: str) -> StoredImage | None:
     """The picture that is kept under this file name."""
-    row = _OF_FILE.row(connection, {"file": file})
+    row = connection.execute(_OF_FILE, {"file": file}).first()
     return None if row is None else StoredImage(*row)
 
 
 def intend(tx: Transaction, job_id: str, names: Sequence[str]) -> None:
-    """Write down the files a download is about to make, so that a crash leaves none that nobody knows of."""
-    for name in names:
-        _INTEND.soon(tx.connection, {"name": name, "job_id": job_id})
+    """Store the names of the files that a download is about to make, so that the sweep finds those that a crash leaves."""
+    tx.connection.execute(_INTEND, [{"name": name, "job_id": job_id} for name in names])
 
 
-def keep_intended(tx: Transaction, names: Sequence[str]) -> Callable[[], bool]:
-    """These files are in the making no more, and are kept.
+def keep_intended(tx: Transaction, names: Sequence[str]) -> bool:
+    """These files are finished and are kept: take their names off the list.
 
-    Returns how to learn whether all of them were still meant to be; where they were not, the transaction is to be undone.
+    False where one of them was given up meanwhile; the transaction is then to be undone.
     """
-    kept = [_KEEP_INTENDED.soon(tx.connection, {"name": name}) for name in names]
-    return lambda: all(row() is not None for row in kept)
+    kept = delete(files).where(files.c.name.in_(names), files.c.created_at > GIVEN_UP)
+    return tx.connection.execute(kept).rowcount == len(names)
 
 
 def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
@@ -92,10 +81,9 @@ def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
     return list(tx.connection.execute(given_up.returning(files.c.name)).scalars())
 
 
-def forget_intended(tx: Transaction, names: Iterable[str]) -> None:
+def forget_intended(tx: Transaction, names: Sequence[str]) -> None:
     """The files of these names are gone."""
-    for name in names:
-        _FORGET_INTENDED.soon(tx.connection, {"name": name})
+    tx.connection.execute(delete(files).where(files.c.name.in_(names)))
 
 
 def reserve_upload(tx: Transaction, place: UploadPlace, stale_before_ms: int) -> bool:
@@ -134,17 +122,11 @@ def has_upload(connection: Connection, place: UploadPlace) -> bool:
 
 def uploads_of(connection: Connection, job_id: str) -> list[UploadPlace]:
     """Every upload for this job, complete or not."""
-    return uploads_of_soon(connection, job_id)()
-
-
-def uploads_of_soon(connection: Connection, job_id: str) -> Callable[[], list[UploadPlace]]:
-    """The same, asked along with what is asked next; returns how to get them."""
-    rows = _UPLOADS_OF.rows_soon(connection, {"job_id": job_id})
-    return lambda: [UploadPlace(*row) for row in rows()]
+    return [UploadPlace(*row) for row in connection.execute(select(*_PLACE).where(uploads.c.job_id == job_id))]
 
 
 def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[UploadPlace]:
-    """Uploads begun before `before_ms` whose job has ended, went back to the line or is gone."""
+    """Uploads begun before `before_ms` whose job has ended, went back to the queue or is gone."""
     in_use = exists().where(jobs.c.id == uploads.c.job_id, jobs.c.status.in_(("processing", "downloading")))
     query = select(*_PLACE).where(uploads.c.created_at < before_ms, ~in_use).order_by(uploads.c.created_at)
     return [UploadPlace(*row) for row in connection.execute(query.limit(limit))]

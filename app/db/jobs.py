@@ -1,4 +1,4 @@
-"""Jobs: a client's requests as rows. Insert, find, list, and `move`, the one compare-and-set."""
+"""Jobs: the clients' requests as rows. Insert, find, list, and `move`, the one compare-and-set."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    ColumnClause,
     Connection,
     Integer,
     Select,
@@ -21,7 +22,6 @@ from sqlalchemy import (
 from app.db import compare_and_set
 from app.db.clock import asked_ms
 from app.db.engine import Transaction
-from app.db.prepared import Prepared
 from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, Ms, jobs
 from app.domain.states import FINAL, Status, Step
 
@@ -67,8 +67,8 @@ class Job(NamedTuple):
     finished_at: int | None
 
 
-class Brief(NamedTuple):
-    """What is told of a request to whoever asks how it stands: some columns of `Job`, none of them large."""
+class JobSummary(NamedTuple):
+    """The status of a request for a client that polls: some columns of `Job`, none of them large."""
 
     id: str
     correlation_id: str
@@ -87,44 +87,9 @@ class Brief(NamedTuple):
 NOW = asked_ms()
 COLUMNS = [jobs.c[name] for name in Job._fields]
 _STATUS = Job._fields.index("status")
-_BRIEF_STATUS = Brief._fields.index("status")
-
-
-# What is asked for every request is built once: building a statement costs more than SQLite takes to carry it out.
-COLUMNS_OF_NEW = (  # what is said of a new row; the rest is as `tables.jobs` has it
-    *("id", "correlation_id", "user_id", "model", "prompt", "parameters", "number_of_images", "status", "last_event"),
-    *("number", "place", "due_at", "deadline_at", "created_at", "updated_at"),
-)
-_ADD = Prepared(insert(jobs).inline(), COLUMNS_OF_NEW)
-_find = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
-_FIND, _FIND_TO_CHANGE = Prepared(_find), Prepared(_find.with_for_update())
-_FIND_BRIEF = Prepared(_find.with_only_columns(*[jobs.c[name] for name in Brief._fields]))
-_due = (WAITING, jobs.c.due_at <= NOW)
-ANYONE = select(literal(1)).where(*_due).order_by(jobs.c.place, jobs.c.id).limit(literal_column("1"))
-_ANYONE = Prepared(ANYONE)
-_download_due = (DOWNLOADING, jobs.c.due_at <= NOW)
-_ANY_DOWNLOAD = Prepared(select(literal(1)).where(*_download_due).limit(literal_column("1")))
-_second = (
-    select(literal(1))
-    .where(*_download_due)
-    .order_by(jobs.c.due_at)
-    .limit(literal_column("1"))
-    .offset(literal_column("1"))
-)
-_next = select(*COLUMNS, _second.correlate(None).scalar_subquery()).where(*_download_due).order_by(jobs.c.due_at)
-_NEXT_DOWNLOAD = Prepared(_next.limit(literal_column("1")).with_for_update(skip_locked=True))
-_before = tuple_(jobs.c.place, jobs.c.id) < tuple_(
-    bindparam("place", type_=Ms), bindparam("job_id", type_=jobs.c.id.type)
-)
-# Those nearest, by the index of the line: without an order PostgreSQL counts whichever rows it finds, by reading all.
-_ahead = (
-    select(literal(1))
-    .where(WAITING, jobs.c.model == bindparam("model"), _before)
-    .order_by(jobs.c.place.desc(), jobs.c.id.desc())
-    .limit(bindparam("most", type_=Integer))
-)
-_AHEAD = Prepared(select(func.count()).select_from(_ahead.subquery()))
-# A new job, where nothing else is said: `tables.jobs` says the same to the database.
+_SUMMARY_STATUS = JobSummary._fields.index("status")
+_ONE: ColumnClause[int] = literal_column("1")
+# What a new job has where the caller names nothing else; `tables.jobs` has the same as the database's defaults.
 _NEW = dict.fromkeys(Job._fields) | {
     "status": Status.ACCEPTED,
     "progress": 0,
@@ -137,6 +102,32 @@ _NEW = dict.fromkeys(Job._fields) | {
     "download_attempt": 0,
 }
 
+_FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
+_FIND_TO_CHANGE = _FIND.with_for_update()
+_FIND_SUMMARY = _FIND.with_only_columns(*[jobs.c[name] for name in JobSummary._fields])
+FIRST_WAITING = select(literal(1)).where(WAITING, jobs.c.due_at <= NOW).order_by(jobs.c.place, jobs.c.id).limit(_ONE)
+_download_due = (DOWNLOADING, jobs.c.due_at <= NOW)
+_ANY_DOWNLOAD = select(literal(1)).where(*_download_due).limit(_ONE)
+_second_download = select(literal(1)).where(*_download_due).order_by(jobs.c.due_at).limit(_ONE).offset(_ONE)
+_NEXT_DOWNLOAD = (
+    select(*COLUMNS, _second_download.correlate(None).scalar_subquery())
+    .where(*_download_due)
+    .order_by(jobs.c.due_at)
+    .limit(_ONE)
+    .with_for_update(skip_locked=True)
+)
+_before = tuple_(jobs.c.place, jobs.c.id) < tuple_(
+    bindparam("place", type_=Ms), bindparam("job_id", type_=jobs.c.id.type)
+)
+# Those nearest, by the index of the queue: without an order PostgreSQL counts any rows it finds, by reading all.
+_ahead = (
+    select(literal(1))
+    .where(WAITING, jobs.c.model == bindparam("model"), _before)
+    .order_by(jobs.c.place.desc(), jobs.c.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+_COUNT_AHEAD = select(func.count()).select_from(_ahead.subquery())
+
 
 def made(row: Sequence[Any]) -> Job:
     """The job of a row that a statement for `COLUMNS` found."""
@@ -148,40 +139,41 @@ def made(row: Sequence[Any]) -> Job:
 def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     """Insert a new request with status accepted; its times are the transaction's."""
     times = {"created_at": tx.now, "updated_at": tx.now, "due_at": tx.now}
-    row = {**_NEW, "id": job_id, **times, **values}
-    _ADD.soon(tx.connection, row)
-    return Job(**row)
+    row = {"id": job_id, "status": Status.ACCEPTED, **times, **values}
+    tx.connection.execute(insert(jobs), row)
+    return Job(**{**_NEW, **row})
 
 
 def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
-    """Take `step` where the job still stands in one of its sources and its columns are as `held` says; None where not.
+    """Take `step` where the job still is in one of its sources and its columns are as `held` says; None where not.
 
-    This is the compare-and-set that every change of a job goes through. None is normal: someone was faster.
-    Beside plain values, `values` take Raised, In and Capped (see `moving`).
+    This is the compare-and-set that every change of a job goes through. None is normal: another process was faster.
+    Beside plain values, `values` take AtLeast, FromNow and FromNowCapped (see `compare_and_set`).
     """
-    statement, parameters = compare_and_set.statement(step, {} if held is None else held, values)
-    row = statement.row(tx.connection, {"job_id": job_id, **parameters})
+    row = tx.connection.execute(compare_and_set.statement(job_id, step, held or {}, values)).first()
     return None if row is None else made(row)
 
 
 def find(connection: Connection, job_id: str) -> Job | None:
     """The job of that id, or None."""
-    return _first(connection, _FIND, {"job_id": job_id})
+    row = connection.execute(_FIND, {"job_id": job_id}).first()
+    return None if row is None else made(row)
 
 
-def find_brief(connection: Connection, job_id: str) -> Brief | None:
-    """How the job of that id stands, or None."""
-    row = _FIND_BRIEF.row(connection, {"job_id": job_id})
+def find_summary(connection: Connection, job_id: str) -> JobSummary | None:
+    """The status of the job of that id, or None."""
+    row = connection.execute(_FIND_SUMMARY, {"job_id": job_id}).first()
     if row is None:
         return None
     values = list(row)
-    values[_BRIEF_STATUS] = Status(values[_BRIEF_STATUS])
-    return Brief._make(values)
+    values[_SUMMARY_STATUS] = Status(values[_SUMMARY_STATUS])
+    return JobSummary._make(values)
 
 
 def find_to_change(tx: Transaction, job_id: str) -> Job | None:
-    """The job of that id; nobody else changes it before this transaction ends."""
-    return _first(tx.connection, _FIND_TO_CHANGE, {"job_id": job_id})
+    """The job of that id; no other transaction changes it before this one ends."""
+    row = tx.connection.execute(_FIND_TO_CHANGE, {"job_id": job_id}).first()
+    return None if row is None else made(row)
 
 
 def find_all(connection: Connection, job_ids: Iterable[str]) -> list[Job]:
@@ -195,7 +187,7 @@ def of_user(connection: Connection, user_id: str, status: Status | None, before:
     return _newest(connection, query if status is None else query.where(jobs.c.status == status), before, limit)
 
 
-def of_everybody(connection: Connection, status: Status | None, before: str | None, limit: int) -> list[Job]:
+def of_all_users(connection: Connection, status: Status | None, before: str | None, limit: int) -> list[Job]:
     """The same of all users together."""
     query = select(*COLUMNS)
     if status is not None:
@@ -204,22 +196,22 @@ def of_everybody(connection: Connection, status: Status | None, before: str | No
 
 
 def ahead_of(connection: Connection, job: Job, most: int) -> int:
-    """How many waiting jobs for the same model stand before this one; counted up to `most`."""
-    values = {"model": job.model, "place": job.place, "job_id": job.id, "most": most}
-    return int(_AHEAD.one(connection, values)[0])
+    """How many waiting jobs for the same model are ahead of this one; counted up to `most`."""
+    values = {"model": job.model, "place": job.place, "job_id": job.id, "limit": most}
+    return int(connection.execute(_COUNT_AHEAD, values).scalar_one())
 
 
 def any_download_due(connection: Connection) -> bool:
-    """True where there is a job whose pictures nobody is fetching, though it is time."""
-    return _ANY_DOWNLOAD.row(connection) is not None
+    """True where there is a job whose download is due and not under way."""
+    return connection.execute(_ANY_DOWNLOAD).first() is not None
 
 
 def next_download(tx: Transaction) -> tuple[Job, bool] | None:
-    """The first job whose pictures nobody is fetching, though it is time, and whether there are more; None where there is none.
+    """The first job whose download is due and not under way, and whether there are more; None where there is none.
 
-    Nobody else finds it before this transaction ends: they find the next one.
+    Other transactions do not find it before this one ends: they find the next one.
     """
-    row = _NEXT_DOWNLOAD.row(tx.connection)
+    row = tx.connection.execute(_NEXT_DOWNLOAD).first()
     if row is None:
         return None
     *found, second = row
@@ -252,13 +244,13 @@ def waiting_since(connection: Connection, model: str, before_ms: int, limit: int
 
 def count_waiting(connection: Connection, most: int) -> int:
     """How many jobs wait; counted up to `most`."""
-    line = select(literal(1)).where(WAITING).order_by(jobs.c.place, jobs.c.id).limit(most)
-    return int(connection.execute(select(func.count()).select_from(line.subquery())).scalar_one())
+    queue = select(literal(1)).where(WAITING).order_by(jobs.c.place, jobs.c.id).limit(most)
+    return int(connection.execute(select(func.count()).select_from(queue.subquery())).scalar_one())
 
 
 def anyone_waiting(connection: Connection) -> bool:
     """True where at least one job waits and is due."""
-    return _ANYONE.row(connection) is not None
+    return connection.execute(FIRST_WAITING).first() is not None
 
 
 def listed(connection: Connection, query: Select[Any]) -> list[Job]:
@@ -270,8 +262,3 @@ def _newest(connection: Connection, query: Select[Any], before: str | None, limi
     if before is not None:
         query = query.where(jobs.c.id < before)
     return listed(connection, query.order_by(jobs.c.id.desc()).limit(limit))
-
-
-def _first(connection: Connection, query: Prepared, values: Mapping[str, Any]) -> Job | None:
-    row = query.row(connection, values)
-    return None if row is None else made(row)

@@ -1,4 +1,4 @@
-"""Leases: for how long extensions hold their jobs. They fence reports; their passing is no news to who watches a job."""
+"""Leases: for how long extensions hold their jobs. They fence reports; clients are not notified of them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,25 @@ from app.db import compare_and_set, jobs
 from app.db.clock import now_ms
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.db.prepared import Prepared
 from app.db.tables import PROCESSING
 from app.db.tables import jobs as table
 
-# What is asked for each offer and each heartbeat is built once.
-_HELD = Prepared(select(*jobs.COLUMNS).where(table.c.holder == bindparam("extension_id"), PROCESSING))
+_HELD = select(*jobs.COLUMNS).where(table.c.holder == bindparam("extension_id"), PROCESSING)
 # a token of its own, which no other attempt and no download has
 _under_lease = (table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"))
-_IS_OFFER = Prepared(select(literal(1)).where(*_under_lease, ~table.c.handed_over))
-_IN_HAND = Prepared(
+_IS_OFFER = select(literal(1)).where(*_under_lease, ~table.c.handed_over)
+_RECEIVED = (
     update(table)
     .where(*_under_lease)
     .values(lease_until=compare_and_set.capped(now_ms() + bindparam("silent_ms", type_=BigInteger)), handed_over=True)
 )
-# whether `extension_id` has any job in hand
+# whether `extension_id` has received any job that it holds
 HAS_WORK = exists().where(table.c.holder == bindparam("extension_id"), PROCESSING, table.c.handed_over)
 
 
 def held_by(connection: Connection, extension_id: str) -> list[Job]:
     """The jobs that this extension holds at the moment."""
-    return [jobs.made(row) for row in _HELD.rows(connection, {"extension_id": extension_id})]
+    return [jobs.made(row) for row in connection.execute(_HELD, {"extension_id": extension_id})]
 
 
 def over(connection: Connection, limit: int) -> list[Job]:
@@ -41,17 +39,17 @@ def over(connection: Connection, limit: int) -> list[Job]:
 
 
 def is_offer(connection: Connection, job_id: str, lease: str) -> bool:
-    """True where nobody knows yet that whoever was given the job under this lease has it in hand."""
-    return _IS_OFFER.row(connection, {"job_id": job_id, "held_lease": lease}) is not None
+    """True where the job is offered under this lease, and the extension has not confirmed that it received it."""
+    return connection.execute(_IS_OFFER, {"job_id": job_id, "held_lease": lease}).first() is not None
 
 
-def in_hand(tx: Transaction, job_id: str, lease: str, silent_ms: int) -> None:
-    """Whoever holds the job under this lease has it in hand: the lease lasts so many ms from now."""
-    _IN_HAND.soon(tx.connection, {"job_id": job_id, "held_lease": lease, "silent_ms": silent_ms})
+def received(tx: Transaction, job_id: str, lease: str, silent_ms: int) -> None:
+    """The extension has received the job under this lease: the lease lasts so many ms from now."""
+    tx.connection.execute(_RECEIVED, {"job_id": job_id, "held_lease": lease, "silent_ms": silent_ms})
 
 
 def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **values: Any) -> list[str]:
-    """Whoever holds these jobs, each under the lease beside its id, has them in hand: its leases last until then.
+    """The holder of these jobs, each under the lease beside its id, works on them: its leases last until `moment_ms`.
 
     Returns the ids of those that it still holds.
     """
@@ -71,7 +69,7 @@ def shorten(tx: Transaction, connection_ids: Sequence[str], moment_ms: int) -> N
 
 
 def put_off(tx: Transaction, by_ms: int, *, lease_ms: int, offer_ms: int, attempt_ms: int) -> None:
-    """Nobody watched for `by_ms`, so that time does not count; but nothing lasts longer than if it began now."""
+    """No sweep ran for `by_ms`, so that time does not count; but nothing lasts longer than if it began now."""
     fresh = case((table.c.handed_over, tx.now + lease_ms), else_=tx.now + offer_ms)
     tx.connection.execute(
         update(table)

@@ -1,4 +1,4 @@
-"""Bring the database to this release's schema: many processes may ask at once, one does it."""
+"""Bring the database to this release's schema: many processes may call this at once, one does it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from app.db.engine import make_engine
+from app.db.engine import read_engine, write_engine
 
 FOLDER = Path(__file__).resolve().parents[2] / "migrations"
 ADVISORY_LOCK = 0x1F1EE7
@@ -18,9 +18,9 @@ ADVISORY_LOCK = 0x1F1EE7
 
 def upgrade(url: str) -> bool:
     """Run what migrations are missing, under a lock that other processes wait for; True where there were any."""
-    engine = make_engine(url)
+    engine = write_engine(url)
     try:
-        with engine.execution_options(write=True).begin() as connection:
+        with engine.begin() as connection:
             _only_one(connection)
             if _revision(connection) == _script().get_current_head():
                 return False
@@ -34,9 +34,9 @@ def upgrade(url: str) -> bool:
 
 def is_current(url: str) -> bool:
     """True where the database has the schema that this code was written for."""
-    engine = make_engine(url)
+    engine = read_engine(url)
     try:
-        with engine.begin() as connection:
+        with engine.connect() as connection:
             return _revision(connection) == _script().get_current_head()
     finally:
         engine.dispose()

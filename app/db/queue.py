@@ -1,4 +1,4 @@
-"""The line: who waits for an extension, first come first. Rows of it are slim, for many are looked at and few are taken."""
+"""The queue: jobs that wait for an extension, in their order. Rows of it are slim, for many are read and few are taken."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Integer, bindparam, select
 
 from app.db.jobs import NOW
-from app.db.prepared import Prepared
 from app.db.tables import WAITING, jobs
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job that waits and is due: what it takes to choose an extension for it, and to take it from the line."""
+class QueuedJob:
+    """A job that waits and is due: what it takes to choose an extension for it, and to take it from the queue."""
 
     id: str
     model: str
@@ -23,28 +22,29 @@ class Waiting:
     place: int
 
 
-# Asked for every hand-off, so built once.
-_line = (
+_FIRST = (
     select(jobs.c.id, jobs.c.model, jobs.c.attempt, jobs.c.avoid, jobs.c.place)
     .where(WAITING, jobs.c.due_at <= NOW)
     .order_by(jobs.c.place, jobs.c.id)
-    .limit(bindparam("most", type_=Integer))
+    .limit(bindparam("limit", type_=Integer))
 )
-_LINE = Prepared(_line)
-_OF_MODEL = Prepared(_line.where(jobs.c.model == bindparam("model")))
+_FIRST_OF_MODEL = _FIRST.where(jobs.c.model == bindparam("model"))
 
 
-def first(connection: Connection, limit: int) -> list[Waiting]:
-    """The first in the line, whatever their models."""
-    return [Waiting(*row) for row in _LINE.rows(connection, {"most": limit})]
+def first(connection: Connection, limit: int) -> list[QueuedJob]:
+    """The first in the queue, whatever their models."""
+    return [QueuedJob(*row) for row in connection.execute(_FIRST, {"limit": limit})]
 
 
-def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[Waiting]:
-    """The first in the line of those for one of these models."""
-    found = [Waiting(*row) for model in models for row in _OF_MODEL.rows(connection, {"model": model, "most": limit})]
+def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[QueuedJob]:
+    """The first in the queue of those for one of these models."""
+    found: list[QueuedJob] = []
+    for model in models:
+        rows = connection.execute(_FIRST_OF_MODEL, {"model": model, "limit": limit})
+        found += [QueuedJob(*row) for row in rows]
     return in_order(found)[:limit]
 
 
-def in_order(waiting: Iterable[Waiting]) -> list[Waiting]:
-    """As they stand in the line."""
-    return sorted(waiting, key=lambda each: (each.place, each.id))
+def in_order(waiting: Iterable[QueuedJob]) -> list[QueuedJob]:
+    """As they stand in the queue."""
+    return sorted(waiting, key=lambda job: (job.place, job.id))

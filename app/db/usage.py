@@ -1,4 +1,4 @@
-"""What one user has here, counted by indexes that begin with the user."""
+"""What one user has in the service, counted by indexes that begin with the user."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnClause, Connection, Integer, bindparam, func, literal_column, select
 
-from app.db.prepared import Prepared
 from app.db.tables import images, jobs
 from app.domain.ids import time_ordered_id
 
-# Asked for every request: built once, and one question for all of it.
 _USER = jobs.c.user_id == bindparam("user_id")
 _ONE: ColumnClause[int] = literal_column("1")
 _ACCEPTED = literal_column("'accepted'", jobs.c.status.type)
-# A range, in the order of `ix_jobs_user_status`: of an equal status PostgreSQL, where many waited when it last counted, would
-# look for the next that waits among all the user's, and where all are done by now read all of them.
+# A range, in the order of `ix_jobs_user_status`. For an equality PostgreSQL, where its statistics show many waiting jobs, would
+# look for the next waiting one among all of the user's, and where all have ended by now read every one of them.
 _waiting = select(jobs.c.place).where(_USER, jobs.c.status.between(_ACCEPTED, _ACCEPTED))
 _FIRST, _LAST = (jobs.c.status, jobs.c.id), (jobs.c.status.desc(), jobs.c.id.desc())
-_LINE = Prepared(
+_QUEUE = (
     select(
         jobs.c.id,
         jobs.c.number,
@@ -29,13 +27,11 @@ _LINE = Prepared(
     .order_by(jobs.c.id.desc())
     .limit(_ONE)
 )
-_AS_MANY = Prepared(
-    _waiting.with_only_columns(_ONE).order_by(*_FIRST).offset(bindparam("before", type_=Integer)).limit(_ONE)
-)
+_AS_MANY = _waiting.with_only_columns(_ONE).order_by(*_FIRST).offset(bindparam("before", type_=Integer)).limit(_ONE)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class UserQueue:
     """A user's requests as the next one joins them: id and number of the last, the place of the last that waits, and the number
     of the first that waits."""
 
@@ -45,21 +41,22 @@ class Line:
     first_number: int | None = None
 
     def fewer_than(self, count: int) -> bool:
-        """True where certainly fewer than `count` wait: no number is given twice, and all are between the first's and the last's."""
+        """True where certainly fewer than `count` wait: numbers are unique, and all that wait are between the first and the
+        last."""
         if self.first_number is None:
             return True
         return self.first_number > 0 and self.last_number - self.first_number + 1 < count
 
 
-def line(connection: Connection, user_id: str) -> Line:
-    """How a user's requests stand."""
-    row = _LINE.row(connection, {"user_id": user_id})
-    return Line() if row is None else Line(*row)
+def queue_of(connection: Connection, user_id: str) -> UserQueue:
+    """The user's requests."""
+    row = connection.execute(_QUEUE, {"user_id": user_id}).first()
+    return UserQueue() if row is None else UserQueue(*row)
 
 
 def as_many_wait(connection: Connection, user_id: str, count: int) -> bool:
-    """True where `count` of a user's requests wait, or more: as many are looked at."""
-    return _AS_MANY.row(connection, {"user_id": user_id, "before": count - 1}) is not None
+    """True where `count` of a user's requests wait, or more; it reads no more than `count` index entries."""
+    return connection.execute(_AS_MANY, {"user_id": user_id, "before": count - 1}).first() is not None
 
 
 def accepted_since(connection: Connection, user_id: str, since_ms: int, count: int) -> int | None:

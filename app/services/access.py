@@ -175,16 +175,16 @@ class Access:
             log.warning("The use of a key was not noted", action="access.unnoted", key_id=row_id)
 
     def _read_key(self, key_id: str) -> Key | None:
-        return self.ports.database.ask(lambda c: credentials.key(c, key_id))
+        return self.ports.database.read(lambda c: credentials.key(c, key_id))
 
     def _read_extension_token(self, token_id: str) -> ExtensionToken | None:
         return self.ports.database.read(lambda c: credentials.extension_token(c, token_id))
 
     def _is_disabled(self, user_id: str) -> bool:
-        return self.ports.database.ask(lambda c: credentials.is_disabled(c, user_id))
+        return self.ports.database.read(lambda c: credentials.is_disabled(c, user_id))
 
     def _is_revoked(self, jti: str) -> bool:
-        return self.ports.database.ask(lambda c: credentials.is_revoked(c, jti))
+        return self.ports.database.read(lambda c: credentials.is_revoked(c, jti))
 
 
 def _shown(bearer: str) -> Name:

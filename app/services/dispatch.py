@@ -13,7 +13,7 @@ from app.db import fleet, jobs, queue, slots
 from app.db.compare_and_set import NOW, FromNow
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.db.queue import Waiting
+from app.db.queue import QueuedJob
 from app.domain import messages, policy
 from app.domain.clock import wire_time
 from app.domain.errors import NO_EXTENSION
@@ -32,7 +32,7 @@ BUSY_S = 10.0  # then other tasks of this worker have their turn
 JOBS_PER_COMMIT = 10  # other writers wait for so long
 UNREACHABLE_MS = 1_000  # how long an extension rests after its hub did not receive an offer
 
-Match = tuple[Waiting, Candidate]
+Match = tuple[QueuedJob, Candidate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Snapshot:
     """
 
     free: Sequence[Candidate] = ()
-    waiting: Sequence[Waiting] = ()
+    waiting: Sequence[QueuedJob] = ()
     complete: bool = True
 
 
@@ -102,7 +102,7 @@ class Dispatch:
             if (job := self._assign_one(waiting, chosen, tx)) is not None:
                 given.append((job, chosen.hub_id))
 
-    def _assign_one(self, waiting: Waiting, chosen: Candidate, tx: Transaction) -> Job | None:
+    def _assign_one(self, waiting: QueuedJob, chosen: Candidate, tx: Transaction) -> Job | None:
         if not slots.take(tx, chosen):
             return None
         settings = self.ports.settings

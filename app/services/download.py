@@ -167,7 +167,7 @@ class Download:
             self._remove(claim.names)
             raise
 
-        def work(tx: Transaction) -> tuple[Callable[[], Sequence[UploadPlace]], Claim | None]:
+        def work(tx: Transaction) -> tuple[Sequence[UploadPlace], Claim | None]:
             return self._complete(tx, claim.job, made, claim.names), claim_next(tx)
 
         try:
@@ -176,13 +176,12 @@ class Download:
         except NotOurs:
             self._remove(claim.names)
             return (), self.ports.database.write(claim_next)
-        return left(), after
+        return left, after
 
-    def _complete(
-        self, tx: Transaction, job: Job, made: Sequence[Made], names: Sequence[str]
-    ) -> Callable[[], Sequence[UploadPlace]]:
-        """Returns how to get, after the commit, the uploads that are of no use any more. Raises NotOurs."""
-        kept = images.keep_intended(tx, names)
+    def _complete(self, tx: Transaction, job: Job, made: Sequence[Made], names: Sequence[str]) -> Sequence[UploadPlace]:
+        """Returns the uploads that are of no use any more after the commit. Raises NotOurs."""
+        if not images.keep_intended(tx, names):
+            raise NotOurs
         completed = steps.take(
             self.ports,
             tx,
@@ -195,12 +194,12 @@ class Download:
             lease=None,
             sources=None,  # they may be the pictures themselves; of those that are addresses, `images` has each
         )
-        if completed is None or not kept():
+        if completed is None:
             raise NotOurs
         stored = self._rows(made, names)
         images.add(tx, job.id, stored)
         tell(self.ports, tx, completed.holder, confirmation(completed, stored))
-        return images.uploads_of_soon(tx.connection, job.id)
+        return images.uploads_of(tx.connection, job.id)
 
     def _rows(self, made: Sequence[Made], names: Sequence[str]) -> list[StoredImage]:
         return [

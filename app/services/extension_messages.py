@@ -14,14 +14,10 @@ def tell(ports: Ports, tx: Transaction, extension_id: str | None, message: messa
     """Send the extension `message` after the commit, where it is connected; a message that is lost does no harm."""
     if extension_id is None:
         return
-    found = fleet.socket_of_soon(tx.connection, extension_id)
-
-    def send() -> None:
-        if (socket := found()) is not None:
-            word = {"do": "send", "connection": socket.connection_id, "message": message.to_dict()}
-            ports.bus.publish_to_hub(socket.hub_id, word)
-
-    tx.after_commit(send)
+    socket = fleet.socket_of(tx.connection, extension_id)
+    if socket is not None:
+        command = {"do": "send", "connection": socket.connection_id, "message": message.to_dict()}
+        tx.after_commit(lambda: ports.bus.publish_to_hub(socket.hub_id, command))
 
 
 def tell_to_stop(ports: Ports, tx: Transaction, job: Job) -> None:

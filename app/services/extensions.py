@@ -72,7 +72,7 @@ class Extensions:
         say nothing new; of ten thousand extensions a commit each would be hundreds a second, so they cost a question.
         """
         extension_id, connection_id = holder.extension_id, holder.connection_id
-        known = self.ports.database.ask(lambda c: fleet.known(c, extension_id, connection_id))
+        known = self.ports.database.read(lambda c: fleet.known(c, extension_id, connection_id))
         if known is None:
             return False
         if known.has_work or known.available != beat.status.available:

@@ -133,7 +133,7 @@ class Generation:
         """
         if self.ports.database.read(lambda c: leases.is_offer(c, request_id, lease)):
             silent_ms = self.ports.settings.request_timeout_ms
-            self.ports.database.write(lambda tx: leases.in_hand(tx, request_id, lease, silent_ms))
+            self.ports.database.write(lambda tx: leases.received(tx, request_id, lease, silent_ms))
 
     def _cool_down(self, tx: Transaction, extension_id: str, verdict: Verdict, error: str) -> None:
         failures = fleet.failures(tx.connection, extension_id) + 1

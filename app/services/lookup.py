@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.db import clock, events, fleet, images, jobs
 from app.db.events import Logged
 from app.db.images import StoredImage
-from app.db.jobs import Brief, Job
+from app.db.jobs import Job, JobSummary
 from app.domain import policy
 from app.domain.errors import NotFound
 from app.domain.policy import Member
@@ -22,7 +22,7 @@ from app.services.ports import Ports
 from app.services.watching import Watching
 
 COUNTED_AHEAD = 1_000
-Sought = TypeVar("Sought", Job, Brief)
+Sought = TypeVar("Sought", Job, JobSummary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class View:
 class Glance:
     """How a request stands that does not wait."""
 
-    job: Brief
+    job: JobSummary
     waiting: None = None
 
 
@@ -71,7 +71,7 @@ class Lookup:
 
     def glance(self, request_id: str, owner: str | None = None) -> Glance | View:
         """The same where it is not asked what the request is for and which pictures it has led to."""
-        job = self.ports.database.ask(lambda c: _theirs(jobs.find_brief(c, request_id), request_id, owner))
+        job = self.ports.database.read(lambda c: _theirs(jobs.find_summary(c, request_id), request_id, owner))
         if job.status is Status.ACCEPTED:  # it takes more than one question to say why it waits
             return self.view(request_id, owner)
         return Glance(job)
@@ -114,7 +114,7 @@ class Lookup:
 
         def work(connection: Connection) -> Page:
             if user_id is None:
-                found = jobs.of_everybody(connection, status, cursor, limit + 1)
+                found = jobs.of_all_users(connection, status, cursor, limit + 1)
             else:
                 found = jobs.of_user(connection, user_id, status, cursor, limit + 1)
             shown = found[:limit]

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from app.db import usage
 from app.db.engine import Transaction
-from app.db.usage import Line
+from app.db.usage import UserQueue
 from app.domain.errors import QuotaExceeded
 from app.services.ports import Ports
 
@@ -29,16 +29,16 @@ class Quotas:
         """One of a user's requests is counted at a time: be inside before a transaction begins that calls `check`."""
         return self._database.turn(user_id) if self._counts else nullcontext()
 
-    def check(self, tx: Transaction, user_id: str) -> Line:
-        """How the user's requests stand. Raises QuotaExceeded where the user may not have one more.
+    def check(self, tx: Transaction, user_id: str) -> UserQueue:
+        """The user's requests. Raises QuotaExceeded where the user may not have one more.
 
-        It is asked in the transaction that adds the request, and nobody else adds one of that user before its end.
+        Call it in the transaction that adds the request: no other one adds a request of that user before its end.
         """
         limits = self.limits
         if self._counts:
-            tx.one_at_a_time("quota", user_id)
-        line = usage.line(tx.connection, user_id)
-        if limits.quota_waiting and self._is_full(tx, user_id, line):
+            tx.lock("quota", user_id)
+        queue = usage.queue_of(tx.connection, user_id)
+        if limits.quota_waiting and self._is_full(tx, user_id, queue):
             raise QuotaExceeded(
                 f"You have {limits.quota_waiting} waiting requests, the most allowed (QUOTA_WAITING). "
                 "You may submit another as soon as one of them is started or cancelled.",
@@ -48,11 +48,11 @@ class Quotas:
             self._day(tx, user_id)
         if limits.quota_stored_bytes:
             self._stored(tx, user_id)
-        return line
+        return queue
 
-    def _is_full(self, tx: Transaction, user_id: str, line: Line) -> bool:
+    def _is_full(self, tx: Transaction, user_id: str, queue: UserQueue) -> bool:
         most = self.limits.quota_waiting
-        return not line.fewer_than(most) and usage.as_many_wait(tx.connection, user_id, most)
+        return not queue.fewer_than(most) and usage.as_many_wait(tx.connection, user_id, most)
 
     def _day(self, tx: Transaction, user_id: str) -> None:
         most = self.limits.quota_per_day

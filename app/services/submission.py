@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.db import events, jobs
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.db.usage import Line
+from app.db.usage import UserQueue
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.ids import time_ordered_id
 from app.domain.orders import Order
@@ -38,10 +38,10 @@ class Submission:
         with self.quotas.turn(order.user_id):
             return self.ports.database.write(work)
 
-    def _enter(self, tx: Transaction, order: Order, correlation_id: str, line: Line) -> Job:
+    def _enter(self, tx: Transaction, order: Order, correlation_id: str, queue: UserQueue) -> Job:
         job = jobs.add(
             tx,
-            time_ordered_id(tx.now, self.ports.randomness.bytes(10), above=line.last_id),
+            time_ordered_id(tx.now, self.ports.randomness.bytes(10), above=queue.last_id),
             {
                 "correlation_id": correlation_id,
                 "user_id": order.user_id,
@@ -50,8 +50,8 @@ class Submission:
                 "parameters": dict(order.parameters),
                 "number_of_images": order.number_of_images,
                 "last_event": 1,
-                "number": line.last_number + 1,
-                "place": place_in_line(tx.now, line.last_place),
+                "number": queue.last_number + 1,
+                "place": place_in_line(tx.now, queue.last_place),
                 "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
             },
         )

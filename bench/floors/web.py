@@ -1,7 +1,7 @@
 """The least that a submission can be: the same server and validation, and one insert of Core with its commit.
 
 Nothing is asked of the database, nobody is counted or let in, and nobody is woken. Durability is that of the service:
-the engine for SQLite is its own, and that for PostgreSQL differs in that SQLAlchemy's pool keeps connections. `/cached` is
+the engine for SQLite is its own, and that for PostgreSQL is SQLAlchemy's with as many connections. `/cached` is
 the least that an answer can be.
 """
 
@@ -26,8 +26,8 @@ from sqlalchemy import (
     make_url,
 )
 
-from app.db.engine import make_engine
-from app.db.lent import MOST
+from app.db import sqlite
+from app.db.postgres import CONNECTIONS
 from app.web.request_schemas import GenerateRequest
 
 metadata = MetaData()
@@ -48,9 +48,10 @@ CACHED = ANSWER % str(uuid.uuid4()).encode()
 
 def pooled(url: str) -> Engine:
     """As many connections as the service keeps to write."""
-    if make_url(url).get_backend_name() == "sqlite":
-        return make_engine(url).execution_options(write=True)
-    return create_engine(url, pool_size=MOST, max_overflow=0)
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return sqlite.write_engine(parsed)
+    return create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0)
 
 
 app = Flask(__name__, static_folder=None)

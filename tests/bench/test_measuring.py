@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from app.db.engine import make_engine
+from app.db.engine import read_engine
 from app.db.tables import jobs
 from bench import __main__ as bench
 from bench import meter
@@ -75,7 +75,7 @@ def test_both_floors_of_a_hand_off_are_gone_through_in_a_row(tmp_path: Path) -> 
         handoff_floor() as floor,
     ):
         done = floor.load.ask("handoff_posted", rate=20, seconds=0.5, port=port, post=submission())
-        engine = make_engine(url)
+        engine = read_engine(url)
         with engine.connect() as connection:
             kept = connection.execute(text("SELECT count(*) FROM requests")).scalar_one()
         engine.dispose()
@@ -83,7 +83,7 @@ def test_both_floors_of_a_hand_off_are_gone_through_in_a_row(tmp_path: Path) -> 
 
 
 def _who_waits(stand: Stand) -> list[str]:
-    engine = make_engine(stand.service.env["DATABASE_URL"])
+    engine = read_engine(stand.service.env["DATABASE_URL"])
     with engine.connect() as connection:
         users = list(connection.execute(select(jobs.c.user_id)).scalars())
     engine.dispose()

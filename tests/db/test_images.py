@@ -83,7 +83,7 @@ def test_a_file_of_a_completed_job_is_never_given_up(database: Database) -> None
 
 def keep(tx: Transaction, job: Job, name: str) -> bool:
     """The download's side of it: the file belongs to a completed job, unless it was given up."""
-    if not images.keep_intended(tx, [name])():
+    if not images.keep_intended(tx, [name]):
         return False
     images.add(tx, job.id, [picture(0, name)])
     return True
@@ -93,10 +93,10 @@ def keep(tx: Transaction, job: Job, name: str) -> bool:
 def test_files_are_kept_unless_one_of_them_was_given_up(database: Database, names: list[str]) -> None:
     job = added(database)
     database.write(lambda tx: images.intend(tx, job.id, names))
-    assert database.write(lambda tx: images.keep_intended(tx, names)()) is True
+    assert database.write(lambda tx: images.keep_intended(tx, names)) is True
     database.write(lambda tx: images.intend(tx, job.id, names))
     began(database, names[-1], images.GIVEN_UP)
-    assert database.write(lambda tx: images.keep_intended(tx, names)()) is False
+    assert database.write(lambda tx: images.keep_intended(tx, names)) is False
 
 
 @on_postgresql

@@ -132,7 +132,7 @@ def test_everybodys_jobs_are_listed_by_status(database: Database) -> None:
     open_job, ended = added(database), moved(database, added(database, user_id="ben"), Step.CANCEL)
 
     def listed(status: Status | None) -> list[Job]:
-        return database.read(lambda c: jobs.of_everybody(c, status, None, 9))
+        return database.read(lambda c: jobs.of_all_users(c, status, None, 9))
 
     assert listed(Status.ACCEPTED) == [open_job]
     assert listed(Status.CANCELLED) == [ended]

@@ -125,7 +125,7 @@ def test_what_waits_for_after_the_commit_is_not_done_when_it_fails(database: Dat
 
 
 def test_migrations_are_done_once(database: Database) -> None:
-    url = database.engine.url.render_as_string(hide_password=False)
+    url = database.reader.url.render_as_string(hide_password=False)
     assert upgrade(url) is False
     assert is_current(url)
     assert database.read(lambda c: c.execute(text("SELECT count(*) FROM jobs")).scalar_one()) == 0

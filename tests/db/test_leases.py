@@ -79,16 +79,16 @@ def test_what_an_extension_holds_is_known(database: Database) -> None:
 def test_a_proof_of_receipt_extends_the_lease_but_never_beyond_its_attempt(database: Database) -> None:
     short, long = held(database, lease_until=1, attempt_until=2**41), held(database, lease_until=1)
     for job in (short, long):
-        database.write(partial(leases.in_hand, job_id=job.id, lease="lease-1", silent_ms=2**42))
+        database.write(partial(leases.received, job_id=job.id, lease="lease-1", silent_ms=2**42))
     assert (now(database, short).lease_until, now(database, short).handed_over) == (2**41, True)
     assert 2**42 < (now(database, long).lease_until or 0) < 2**43
 
 
 def test_a_proof_of_receipt_counts_for_its_own_job_and_lease_alone(database: Database) -> None:
     job, other = held(database, lease_until=1), held(database, lease_until=1)
-    database.write(lambda tx: leases.in_hand(tx, job.id, "another", 60_000))
+    database.write(lambda tx: leases.received(tx, job.id, "another", 60_000))
     assert [now(database, each) for each in (job, other)] == [job, other]
-    database.write(lambda tx: leases.in_hand(tx, job.id, "lease-1", 60_000))
+    database.write(lambda tx: leases.received(tx, job.id, "lease-1", 60_000))
     assert now(database, job) != job
     assert now(database, other) == other
 
@@ -97,7 +97,7 @@ def test_an_offer_is_one_until_its_receipt_is_proven(database: Database) -> None
     job, other = held(database), held(database, "lease-2")
     assert database.read(lambda c: leases.is_offer(c, job.id, "lease-1")) is True
     assert database.read(lambda c: leases.is_offer(c, job.id, "lease-2")) is False
-    database.write(lambda tx: leases.in_hand(tx, job.id, "lease-1", 60_000))
+    database.write(lambda tx: leases.received(tx, job.id, "lease-1", 60_000))
     assert database.read(lambda c: leases.is_offer(c, job.id, "lease-1")) is False
     assert database.read(lambda c: leases.is_offer(c, other.id, "lease-2")) is True
 

@@ -64,7 +64,7 @@ def test_files_that_were_never_made_are_forgotten_too(bench: Bench) -> None:
     job = downloading(bench, URL)
     names = abandoned(bench, job, on_disk=False)
     assert Cleanup(bench.ports).sweep(later(job)) == 1
-    assert not bench.database.write(lambda tx: images.keep_intended(tx, names)())
+    assert not bench.database.write(lambda tx: images.keep_intended(tx, names))
 
 
 def test_pictures_of_a_completed_request_stay(bench: Bench) -> None:

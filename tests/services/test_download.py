@@ -6,6 +6,7 @@ import base64
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -218,8 +219,8 @@ def test_what_is_found_due_is_claimed_however_long_the_transaction_has_lasted(
 ) -> None:
     bench.fetch.answers[URL] = PNG
     job = downloading(bench, URL)
-    clock = Transaction._clock
-    monkeypatch.setattr(Transaction, "_clock", lambda tx: clock(tx) - 60_000)
+    now: Any = Transaction.now
+    monkeypatch.setattr(Transaction, "now", property(lambda tx: now.fget(tx) - 60_000))
     assert run(bench, job).status is Status.COMPLETED
 
 

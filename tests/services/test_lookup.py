@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from sqlalchemy import event
 
-from app.db.jobs import Brief
+from app.db.jobs import JobSummary
 from app.domain.errors import NotFound
 from app.domain.states import Status
 from app.services.lookup import View
@@ -50,7 +50,9 @@ def test_at_a_glance_a_request_stands_as_it_does_when_looked_at(crew: Crew) -> N
     for step in (lambda: None, lambda: crew.services.cancellation.cancel(job.id)):
         step()
         seen = crew.services.lookup.view(job.id).job
-        assert crew.services.lookup.glance(job.id).job == Brief(*(getattr(seen, name) for name in Brief._fields))
+        assert crew.services.lookup.glance(job.id).job == JobSummary(
+            *(getattr(seen, name) for name in JobSummary._fields)
+        )
     waiting = crew.order()
     assert crew.services.lookup.glance(waiting.id) == crew.services.lookup.view(waiting.id)
 
@@ -85,7 +87,7 @@ def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(crew: Crew)
             with ThreadPoolExecutor(1) as another:
                 another.submit(crew.services.cancellation.cancel, job.id).result()
 
-    event.listen(crew.bench.database.engine, "after_cursor_execute", cancel_in_between)
+    event.listen(crew.bench.database.reader, "after_cursor_execute", cancel_in_between)
     shown, facts = crew.services.lookup.events_after(job.id, 0)
     assert done
     assert (shown.status, [fact.seq for fact in facts]) == (Status.ACCEPTED, [1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -62,13 +61,8 @@ def rows_looked_at(connection: Connection, statement: str, values: Any) -> int:
 
 def explained(connection: Connection, statement: str, values: Any) -> dict[str, Any]:
     """What PostgreSQL did to answer, with its figures."""
-    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
-    if isinstance(values, dict):  # one of SQLAlchemy's, else a prepared one
-        plans = connection.exec_driver_sql(explain, values).scalar_one()
-    else:
-        driver: Any = connection.connection.driver_connection
-        ((plans,),) = driver.ask(explain, values).fetchall()
-    found: dict[str, Any] = (plans if isinstance(plans, list) else json.loads(plans))[0]["Plan"]
+    plans = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).scalar_one()
+    found: dict[str, Any] = plans[0]["Plan"]
     return found
 
 
@@ -112,7 +106,7 @@ def kept_plan(connection: Connection, statement: str) -> str:
 def work_for(crew: Crew, asked: Callable[[], object]) -> dict[str, int]:
     """What each question about jobs costs of those that are asked."""
     questions = questions_of(asked)
-    cost = steps_made if crew.bench.database.engine.dialect.name == "sqlite" else rows_looked_at
+    cost = steps_made if crew.bench.database.reader.dialect.name == "sqlite" else rows_looked_at
 
     def costs(connection: Connection) -> dict[str, int]:
         return {statement: cost(connection, statement, values) for statement, values in questions.items()}

@@ -59,7 +59,7 @@ def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Cr
     shown, _, _ = access.issue("ann", Role.USER, "read")
     proof = access.authenticate(shown)
     access.forget()
-    read = access.ports.database.ask
+    read = access.ports.database.read
 
     def revoked_meanwhile(question: Any) -> Any:
         seen = read(question)
@@ -67,7 +67,7 @@ def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Cr
         access.revoke(proof)
         return seen
 
-    monkeypatch.setattr(access.ports.database, "ask", revoked_meanwhile)
+    monkeypatch.setattr(access.ports.database, "read", revoked_meanwhile)
     access.authenticate(shown)  # it was good when this was asked
     assert access.remembered(shown) is None
     with pytest.raises(Unauthorized):

@@ -18,7 +18,6 @@ from app.domain.messages import ImageGenerated
 from tests.support.crew import Crew
 from tests.support.hostile_images import png
 from tests.support.statements import noted
-from tests.support.ways import counted_ways
 
 # BEGIN and COMMIT are not counted; PostgreSQL's clock is a statement, or part of the lock for the quota.
 MOST = {
@@ -97,28 +96,6 @@ def test_a_step_asks_no_more_of_the_database_than_it_did(crew: Crew, step: str, 
         act()
     asked = [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT"))]
     assert len(asked) <= MOST[step][database_url.partition(":")[0].partition("+")[0]], "\n".join(asked)
-
-
-# With BEGIN and COMMIT. What nobody has to know the outcome of goes along with what comes next.
-MOST_WAYS = {
-    "submit": 2,
-    "hand over": 5,
-    "progress": 2,
-    "result": 3,
-    "download": 6,
-    "idle heartbeat": 1,
-    "heartbeat at work": 7,
-    "status": 1,
-}
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("step", STEPS)
-def test_a_step_goes_to_postgresql_no_more_often_than_it_did(crew: Crew, step: str) -> None:
-    act = STEPS[step](crew)
-    with counted_ways() as ways:
-        act()
-    assert len(ways) <= MOST_WAYS[step]
 
 
 # For the row, each index that the change touches, and each event. A page costs SQLite 12 to 18 us, half of it on the way to the

@@ -36,7 +36,7 @@ def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | 
         if "FROM jobs" in statement:
             seen.set()
 
-    event.listen(crew.bench.database.engine, "after_cursor_execute", note)
+    event.listen(crew.bench.database.reader, "after_cursor_execute", note)
     with ThreadPoolExecutor(1) as pool:
         answer: Future[View] = pool.submit(news, crew, request_id, 20.0, since)
         assert seen.wait(10)
@@ -88,7 +88,7 @@ def test_a_change_told_before_the_request_was_read_is_no_news(crew: Crew) -> Non
         if "FROM jobs" in statement:
             told(crew)
 
-    event.listen(crew.bench.database.engine, "before_cursor_execute", tell_what_is_known)
+    event.listen(crew.bench.database.reader, "before_cursor_execute", tell_what_is_known)
     began = time.monotonic()
     news(crew, job.id, 0.3)
     assert time.monotonic() - began >= 0.3

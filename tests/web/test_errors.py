@@ -80,7 +80,7 @@ def test_a_database_that_is_away_is_a_problem_that_says_when_to_come_back(
     def away(*_: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("gone"))
 
-    monkeypatch.setattr(services.ports.database.engine.pool, "connect", away)
+    monkeypatch.setattr(services.ports.database.reader.pool, "connect", away)
     answer = client.post("/api/images/generate", json={"prompt": "a"})
     assert (answer.status_code, answer.json["code"]) == (503, "ERR_UNAVAILABLE")
     assert int(answer.headers["Retry-After"]) > 0

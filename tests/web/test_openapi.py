@@ -151,7 +151,7 @@ def test_a_service_that_cannot_answers_as_documented(
     def away(*_: Any) -> None:
         raise OperationalError("SELECT", {}, Exception("gone"))
 
-    monkeypatch.setattr(services.ports.database.engine.pool, "connect", away)
+    monkeypatch.setattr(services.ports.database.reader.pool, "connect", away)
     answer = client.get(REQUEST)
     described = document["paths"]["/api/images/{requestId}"]["get"]["responses"]["503"]
     assert answer.status_code == 503

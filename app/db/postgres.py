@@ -1,0 +1,76 @@
+"""Engines for PostgreSQL by psycopg, which waits cooperatively where the process serves with gevent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+
+from app.db import json_values
+
+CONNECTIONS = 20  # of one process and purpose, at most
+PATIENCE_S = 5.0  # for how long a request waits for a free connection
+IDLE_IN_TRANSACTION_MS = 5_000
+# How long a silent connection is trusted, in seconds (the last in ms). DATABASE_URL may set these otherwise
+# (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
+TIMEOUTS = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
+def read_engine(url: URL) -> Engine:
+    """An engine for queries. BEGIN and COMMIT would be two of its three round trips, and change nothing: at PostgreSQL's usual
+    isolation each query in a transaction sees what was committed before it."""
+    return _engine(url, isolation_level="AUTOCOMMIT")
+
+
+def write_engine(url: URL) -> Engine:
+    """An engine for transactions."""
+    engine = _engine(url)
+    event.listen(engine, "connect", _read_by_indexes)
+    return engine
+
+
+def _engine(url: URL, **options: Any) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=PATIENCE_S,
+        pool_use_lifo=True,  # few connections do most of the work, and have its statements prepared
+        hide_parameters=True,
+        connect_args={name: value for name, value in TIMEOUTS.items() if name not in url.query},
+        json_serializer=json_values.written,
+        json_deserializer=json_values.read,
+        **options,
+    )
+    if "options" not in url.query:
+        event.listen(engine, "connect", _limit_idle_transactions)
+    return engine
+
+
+def _limit_idle_transactions(connection: Any, _: object) -> None:
+    """A host that is cut off in the middle of a transaction would keep its locks for two hours, by the defaults of Linux.
+
+    Set in the session, not as a startup parameter: connection poolers refuse startup parameters that they do not know.
+    """
+    _set(connection, "idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS)
+
+
+def _read_by_indexes(connection: Any, _: object) -> None:
+    """Every ordered query of a transaction has an index in that order. Where PostgreSQL's statistics show few rows, it would
+    rather read another index to its end and sort, which becomes slower with every row until the next ANALYZE.
+
+    Not for the read engine: its lists are filtered in many ways, and some are better sorted.
+    """
+    _set(connection, "enable_sort", "off")
+
+
+def _set(connection: Any, name: str, value: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET {name} = {value}")
+    connection.commit()
