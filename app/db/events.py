@@ -13,6 +13,8 @@ from app.db.jobs import Job
 from app.db.tables import events
 from app.domain.events import Event
 
+_APPEND = insert(events)
+
 
 @dataclass(frozen=True, slots=True)
 class Logged:
@@ -35,7 +37,7 @@ def append(tx: Transaction, job: Job, fact: Event) -> None:
         "at": job.updated_at,
         "data": fact.payload(),
     }
-    tx.connection.execute(insert(events), row)
+    tx.connection.execute(_APPEND, row)
 
 
 def after(connection: Connection, job_id: str, seq: int, last: int | None = None) -> list[Logged]:

@@ -37,7 +37,11 @@ _ADD = insert(images).values(created_at=now_ms())
 _OF_JOB = select(*_PICTURE).where(images.c.job_id == bindparam("job_id")).order_by(images.c.position)
 _OF_FILE = select(*_PICTURE).where(images.c.file == bindparam("file"))
 _INTEND = insert(files).values(created_at=now_ms())
+_named = files.c.name.in_(bindparam("names", expanding=True))
+_KEEP_INTENDED = delete(files).where(_named, files.c.created_at > GIVEN_UP)
+_FORGET_INTENDED = delete(files).where(_named)
 _PLACE = (uploads.c.job_id, uploads.c.attempt, uploads.c.position)
+_UPLOADS_OF = select(*_PLACE).where(uploads.c.job_id == bindparam("job_id"))
 
 
 def add(tx: Transaction, job_id: str, pictures: Sequence[StoredImage]) -> None:
@@ -66,8 +70,7 @@ def keep_intended(tx: Transaction, names: Sequence[str]) -> bool:
 
     False where one of them was given up meanwhile; the transaction is then to be undone.
     """
-    kept = delete(files).where(files.c.name.in_(names), files.c.created_at > GIVEN_UP)
-    return tx.connection.execute(kept).rowcount == len(names)
+    return tx.connection.execute(_KEEP_INTENDED, {"names": names}).rowcount == len(names)
 
 
 def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
@@ -83,7 +86,7 @@ def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
 
 def forget_intended(tx: Transaction, names: Sequence[str]) -> None:
     """The files of these names are gone."""
-    tx.connection.execute(delete(files).where(files.c.name.in_(names)))
+    tx.connection.execute(_FORGET_INTENDED, {"names": names})
 
 
 def reserve_upload(tx: Transaction, place: UploadPlace, stale_before_ms: int) -> bool:
@@ -122,7 +125,7 @@ def has_upload(connection: Connection, place: UploadPlace) -> bool:
 
 def uploads_of(connection: Connection, job_id: str) -> list[UploadPlace]:
     """Every upload for this job, complete or not."""
-    return [UploadPlace(*row) for row in connection.execute(select(*_PLACE).where(uploads.c.job_id == job_id))]
+    return [UploadPlace(*row) for row in connection.execute(_UPLOADS_OF, {"job_id": job_id})]
 
 
 def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[UploadPlace]:

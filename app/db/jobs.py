@@ -102,6 +102,7 @@ _NEW = dict.fromkeys(Job._fields) | {
     "download_attempt": 0,
 }
 
+_ADD = insert(jobs)
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
 _FIND_SUMMARY = _FIND.with_only_columns(*[jobs.c[name] for name in JobSummary._fields])
@@ -140,7 +141,7 @@ def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     """Insert a new request with status accepted; its times are the transaction's."""
     times = {"created_at": tx.now, "updated_at": tx.now, "due_at": tx.now}
     row = {"id": job_id, "status": Status.ACCEPTED, **times, **values}
-    tx.connection.execute(insert(jobs), row)
+    tx.connection.execute(_ADD, row)
     return Job(**{**_NEW, **row})
 
 
@@ -150,7 +151,8 @@ def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | Non
     This is the compare-and-set that every change of a job goes through. None is normal: another process was faster.
     Beside plain values, `values` take AtLeast, FromNow and FromNowCapped (see `compare_and_set`).
     """
-    row = tx.connection.execute(compare_and_set.statement(job_id, step, held or {}, values)).first()
+    statement, parameters = compare_and_set.statement(step, held or {}, values)
+    row = tx.connection.execute(statement, {"job_id": job_id, **parameters}).first()
     return None if row is None else made(row)
 
 
