@@ -11,11 +11,14 @@ from sqlalchemy import Engine, event
 
 @contextmanager
 def noted(containing: str = "") -> Iterator[list[tuple[str, Any]]]:
-    """The statements with these words in them, and their values, as they are sent to any database while inside."""
+    """The statements with these words in them, and their values, as they are sent to any database while inside.
+
+    Without those that begin and end transactions, of which only SQLite's BEGIN passes here.
+    """
     statements: list[tuple[str, Any]] = []
 
     def note(_c: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
-        if containing in statement:
+        if containing in statement and not statement.startswith("BEGIN"):
             statements.append((statement, values))
 
     event.listen(Engine, "before_cursor_execute", note)
