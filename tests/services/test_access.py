@@ -213,7 +213,7 @@ def everything_stored(crew: Crew, folder: Path) -> bytes:
         for row in crew.bench.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]
     ]
     copies = [shutil.copyfile(file, folder / f"copy-{file.name}") for file in folder.glob("imagefleet.db*")]
-    assert bool(copies) == (crew.bench.database.engine.dialect.name == "sqlite")
+    assert bool(copies) == (crew.bench.database.reader.dialect.name == "sqlite")
     return b"\n".join(["\n".join(rows).encode(), *(copy.read_bytes() for copy in copies)])
 
 
