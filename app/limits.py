@@ -1,4 +1,4 @@
-"""How much one may have: requests, waiting requests, sockets. Settings, read once; 0 switches a limit off."""
+"""Limits on requests, waiting requests and sockets: settings, read once. 0 switches a limit off."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.environment import Environment
 
-ADDRESS_SHARE = 5  # how many users' worth of requests one address may send where nobody says who they are
+ADDRESS_SHARE = 5  # how many users' requests one address may send where callers do not authenticate
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ _NOT_PUBLIC = tuple(
 
 
 def is_public(address: IPAddress) -> bool:
-    """True where anybody on the Internet would reach the same machine under this address."""
+    """True where this address leads to the same machine from everywhere on the Internet."""
     if address.version == 6 and address not in _ROUTED_V6:
         return False
     return address.is_global and not any(address in network for network in _NOT_PUBLIC)
@@ -68,18 +68,18 @@ class AddressRules:
         self._resolve = resolve
 
     def admit(self, host: str, port: int, timeout_s: float) -> tuple[IPAddress, ...]:
-        """The addresses of `host`, asked for once: whoever connects must take one of these and not ask again.
+        """The addresses of `host`, looked up once: connect to one of these, and do not resolve the name again.
 
-        Raises AddressRefused where a single one is not public: a host with one private answer is after something.
+        Raises AddressRefused where a single one is not public: a host with one private address is an attack or a mistake.
         """
         addresses = self._addresses(host, port, timeout_s)
         if host in self._hosts:
             return addresses
-        strangers = [address for address in addresses if not self._is_allowed(address)]
-        if not all(is_public(address) for address in strangers):
+        unlisted = [address for address in addresses if not self._is_allowed(address)]
+        if not all(is_public(address) for address in unlisted):
             raise AddressRefused(f"{host} is not at a public address, so nothing is fetched from it.")
         # Below 1024 live the services that a GET could be mistaken for a command by; a web server has two ports there.
-        if strangers and port < 1024 and port not in (80, 443):
+        if unlisted and port < 1024 and port not in (80, 443):
             raise AddressRefused(f"Port {port} is not one for HTTP: use 80, 443 or one from 1024 on.")
         return addresses
 
@@ -101,16 +101,16 @@ class AddressRules:
 
 
 def _resolved(resolve: Resolver, host: str, port: int, timeout_s: float) -> Sequence[str]:
-    """Resolvers have no deadline of their own, so a thread asks and is left behind when it is too slow."""
+    """Resolvers have no deadline of their own, so a thread looks the name up and is abandoned when it is too slow."""
     answers: queue.SimpleQueue[Sequence[str] | Exception] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def look_up() -> None:
         try:
             answers.put(resolve(host, port))
         except (OSError, ValueError) as error:
             answers.put(error)
 
-    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    threading.Thread(target=look_up, name="resolve", daemon=True).start()
     try:
         answer = answers.get(timeout=timeout_s)
     except queue.Empty:

@@ -6,7 +6,7 @@ from app.domain.images import PictureError
 
 
 class FetchError(PictureError):
-    """`retry_after_ms` is how long the host asked us to stay away, None where it did not say."""
+    """`retry_after_ms` is the time after which the host wants the next attempt, None where it named none."""
 
     def __init__(self, sentence: str, *, retry_after_ms: int | None = None) -> None:
         super().__init__(sentence)

@@ -1,4 +1,4 @@
-"""Fetching a file from a URL that a stranger gave us: bounded in time, in bytes and in where it may go."""
+"""Fetching a file from an untrusted URL: bounded in time, in bytes and in the addresses it may connect to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """`content_type` is what the host claims: believe the bytes. `size` in bytes."""
+    """`content_type` is what the host claims, and not to be trusted. `size` in bytes."""
 
     final_url: str
     content_type: str
@@ -59,20 +59,20 @@ class Fetcher:
         self._now = now
 
     def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> Fetched:
-        """Write the file at `url` into `into`. After an error, what is in there is worthless.
+        """Write the file at `url` into `into`. After an error, its content is worthless.
 
         Raises FetchError; what `into` raises passes through.
         """
         with Deadline(timeout_ms) as deadline, PinnedSession(self._rules, self._tls, deadline) as session:
-            here = _parsed(url)
-            seen = {here}
+            current = _parsed(url)
+            seen = {current}
             while True:
-                with closing(session.open("GET", here, HEADERS)) as response:
-                    there = _redirect(response, here)
-                    if there is None:
-                        return self._receive(response, here, into, max_bytes, deadline)
-                _check_hop(here, there, seen)
-                here = there
+                with closing(session.open("GET", current, HEADERS)) as response:
+                    target = _redirect(response, current)
+                    if target is None:
+                        return self._receive(response, current, into, max_bytes, deadline)
+                _check_hop(current, target, seen)
+                current = target
 
     def _receive(self, response: Response, url: WebUrl, into: BinaryIO, max_bytes: int, deadline: Deadline) -> Fetched:
         self._check_status(response, url.host)
@@ -103,32 +103,32 @@ def _parsed(url: str) -> WebUrl:
         raise UrlRefused(f"Nothing can be fetched: {error}.") from error
 
 
-def _redirect(response: Response, here: WebUrl) -> WebUrl | None:
-    """Where the answer sends us; None where it is the file, or a refusal."""
+def _redirect(response: Response, current: WebUrl) -> WebUrl | None:
+    """The URL that the response redirects to; None where it is no redirect."""
     if response.status_code not in REDIRECTS:
         return None
     location = response.headers.get("Location", "")
     if not location:
-        raise RedirectRefused(f"{here.host} redirects to nowhere.")
+        raise RedirectRefused(f"{current.host} redirects to nowhere.")
     try:
-        return here.join(_as_utf8(location))
+        return current.join(_as_utf8(location))
     except BadUrl as error:
-        raise RedirectRefused(f"{here.host} redirects to where nothing can be fetched: {error}.") from error
+        raise RedirectRefused(f"{current.host} redirects to where nothing can be fetched: {error}.") from error
 
 
-def _check_hop(here: WebUrl, there: WebUrl, seen: set[WebUrl]) -> None:
-    """Note one more hop. Raises RedirectRefused where it must not be taken; its address is checked on connecting."""
-    if there in seen:
-        raise RedirectRefused(f"{here.host} redirects in a circle.")
+def _check_hop(current: WebUrl, target: WebUrl, seen: set[WebUrl]) -> None:
+    """Record one more hop. Raises RedirectRefused where it must not be followed; its address is checked on connecting."""
+    if target in seen:
+        raise RedirectRefused(f"{current.host} redirects in a circle.")
     if len(seen) > MAX_REDIRECTS:
-        raise RedirectRefused(f"{here.host} redirects more than {MAX_REDIRECTS} times.")
-    if here.scheme == "https" and there.scheme == "http":
-        raise RedirectRefused(f"{here.host} redirects from https to http.")
-    seen.add(there)
+        raise RedirectRefused(f"{current.host} redirects more than {MAX_REDIRECTS} times.")
+    if current.scheme == "https" and target.scheme == "http":
+        raise RedirectRefused(f"{current.host} redirects from https to http.")
+    seen.add(target)
 
 
 def _check_framing(response: Response, host: str, max_bytes: int) -> None:
-    """Refuse what makes the length of a body a matter of opinion, and bodies that must be unpacked first."""
+    """Refuse a body whose length is ambiguous, and one that would have to be decompressed first."""
     headers = response.raw.headers  # urllib3's, which keep repeated headers apart
     encodings = headers.getlist("Content-Encoding")
     if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
@@ -144,7 +144,7 @@ def _check_framing(response: Response, host: str, max_bytes: int) -> None:
 
 
 def _pieces(response: Response, host: str, deadline: Deadline) -> Iterator[bytes]:
-    """What has arrived, as soon as it has: read() would wait for a full piece, however slowly it drips."""
+    """The body in pieces as they arrive: read() would wait for a full piece, however slowly it comes."""
     while True:
         with deadline.faults(host):
             piece: bytes = response.raw.read1(PIECE_BYTES, decode_content=False)

@@ -1,4 +1,4 @@
-"""requests sessions for URLs that strangers give: each connection goes to an address that was checked before."""
+"""requests sessions for untrusted URLs: each connection goes to an address that was checked before."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class TokenBucketRateLimiter(RateLimiter):
     def _take_in_memory(
         self, storage: MemoryStorage, key: str, interval_us: int, window_us: int, cost: int
     ) -> tuple[bool, int]:
-        """What the script does, on the process's clock that nobody sets back."""
+        """What the script does, on the process's monotonic clock."""
         now = time.monotonic_ns() // 1000
         with self._lock:
             debt = max(storage.get(key) - now, 0)

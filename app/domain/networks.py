@@ -1,4 +1,4 @@
-"""Whose an address is."""
+"""The network that an address counts as in limits."""
 
 from __future__ import annotations
 
