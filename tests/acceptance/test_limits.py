@@ -128,5 +128,5 @@ def test_a_redis_that_is_killed_leaves_a_limit_and_is_used_when_it_is_back(two: 
         frail.end()
         frail.start()
     until(
-        lambda: submit(two, f"dog-{uuid.uuid4().hex}", 0).status == 200 and _keys(frail), 10, "Redis to be used again"
+        lambda: submit(two, f"dog-{uuid.uuid4().hex}", 0).status == 200 and _keys(frail), 40, "Redis to be used again"
     )
