@@ -15,7 +15,8 @@ from app.adapters.bus import CHANGES, Listener, hub_channel
 from app.container import Services
 from app.domain.close_codes import CloseCode
 from app.domain.errors import Unavailable
-from app.hub.connection import Connection, Offer
+from app.hub.connection import Connection
+from app.hub.offers import Offer
 from app.hub.session import Session
 from app.hub.socket_credential import SocketCredential
 from app.hub.socket_slots import SocketSlot, SocketSlots
@@ -39,27 +40,27 @@ class Hub:
         self._listener = Listener(
             services.settings.redis_url, [CHANGES, hub_channel(self.id)], self._on_message, self._after_gap
         )
-        self._presence = threading.Thread(target=self._be_present, name="hub-presence", daemon=True)
+        self._presence = threading.Thread(target=self._show_signs_of_life, name="hub-presence", daemon=True)
 
     def start(self) -> None:
         """Begin to listen and to show signs of life. Once, in the process that serves."""
         self._listener.start()
         self._presence.start()
 
-    def serve(self, ws: Server, base_url: str, slot: SocketSlot, shown: str | None = None) -> None:
-        """Serve one socket until it closes; `shown` is the token that came with its handshake."""
+    def serve(self, ws: Server, base_url: str, slot: SocketSlot, token: str | None = None) -> None:
+        """Serve one socket until it closes; `token` came with its handshake."""
         count_frames(ws)
         connection = Connection(ws, base_url, self.services.settings.limits.socket_messages_per_s, slot)
         if self._closing.is_set():
-            connection.close(CloseCode.GOING_AWAY, "the server goes away")
+            connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
         self._connections[connection.id] = connection
         try:
-            Session(connection, self.services, self.id, SocketCredential(self.throttle, slot.whose, shown)).run()
+            Session(connection, self.services, self.id, SocketCredential(self.throttle, slot.network, token)).run()
         except Exception:
-            log.exception("A session broke", action="session.broken", extension_id=connection.extension_id)
-            connection.close(CloseCode.SERVER_ERROR, "the server made a mistake")
-            connection.part()
+            log.exception("A session failed", action="session.broken", extension_id=connection.extension_id)
+            connection.close(CloseCode.SERVER_ERROR, "internal error")
         finally:
+            connection.finish()
             del self._connections[connection.id]
 
     def shutdown(self) -> None:
@@ -67,7 +68,7 @@ class Hub:
         self._closing.set()
         self.services.watching.end()
         for connection in list(self._connections.values()):
-            connection.close(CloseCode.GOING_AWAY, "the server goes away")
+            connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
 
     def close(self) -> None:
         """The process ends: stop listening, and give its sockets up."""
@@ -96,11 +97,11 @@ class Hub:
         if connection is None or connection.closing:
             self._background.submit(lease, lambda: self.services.dispatch.not_delivered(request_id, lease))
         else:
-            connection.offer(Offer(request_id, lease), message["message"])
+            connection.send_offer(Offer(request_id, lease), message["message"])
 
     def _send(self, message: Mapping[str, Any]) -> None:
         if connection := self._connections.get(message["connection"]):
-            connection.pass_on(message["message"])
+            connection.send_raw(message["message"])
 
     def _replace(self, message: Mapping[str, Any]) -> None:
         if connection := self._connections.get(message["connection"]):
@@ -109,7 +110,7 @@ class Hub:
     def _after_gap(self) -> None:
         self._background.submit("catch-up", self.services.watching.catch_up)
 
-    def _be_present(self) -> None:
+    def _show_signs_of_life(self) -> None:
         known_before = False
         while not self._closing.is_set():
             # Received again it shows that the bus works; where it is missing for long, the listener reconnects.
@@ -130,4 +131,4 @@ class Hub:
         """This process was given up, and so were its sockets: their extensions must authenticate again."""
         log.warning("This web process had been given up", action="hub.given_up", connections=len(self._connections))
         for connection in list(self._connections.values()):
-            connection.close(CloseCode.RESTARTING, "please connect again")
+            connection.close(CloseCode.RESTARTING, "please reconnect")

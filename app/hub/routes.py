@@ -1,4 +1,4 @@
-"""The socket's door: what is no WebSocket handshake is refused before a socket is taken."""
+"""The route of the socket: what is no valid WebSocket handshake is refused before a slot is taken."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from app.config import Settings
 from app.domain.access import bearer_of
 from app.domain.errors import Forbidden, InvalidRequest
 from app.hub.hub import Hub
-from app.hub.wire_socket import NoReader, WireSocket
+from app.hub.wire_socket import NoThread, WireSocket
 from app.network_settings import Origins
 
-# Where the servers that the WebSocket library knows put the connection's socket.
 PROTOCOL = "imagefleet"
-TOKEN = "token."  # noqa: S105 - what stands before one
+TOKEN_PREFIX = "token."  # noqa: S105 - not a token
+# The keys of `environ` under which gunicorn and werkzeug pass on the connection's socket.
 SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 
 
 def install(app: Flask, hub: Hub, settings: Settings) -> None:
     """Serve the socket path of `settings` on `app`."""
-    # Frames are small, and compression would cost 90 KiB a socket and admit bombs: it is never agreed to.
+    # Compression is never agreed to: it would cost 90 KiB a socket and admit bombs, and messages are small.
     app.config["SOCK_SERVER_OPTIONS"] = {
         "max_message_size": settings.max_message_bytes,
         "subprotocols": [PROTOCOL],
-        "thread_class": NoReader,
-        "event_class": NoReader,
+        "thread_class": NoThread,
+        "event_class": NoThread,
     }
     sock = Sock(app)
 
     @app.before_request
-    def _prepare() -> None:
+    def _check_and_take_slot() -> None:
         if request.path == settings.ws_path and request.headers.get("Upgrade", "").lower() == "websocket":
             _check_handshake()
             _check_origin(settings.allowed_origins)
-            if (shown := _shown()) is not None:
-                hub.throttle.check(g.caller.address, shown)
+            if (token := _handshake_token()) is not None:
+                hub.throttle.check(g.caller.address, token)
             g.slot = hub.slots.take(g.caller.address)
             request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
             for name in SOCKETS:
@@ -49,21 +49,21 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
                     )
 
     @app.teardown_request
-    def _leave(_error: BaseException | None) -> None:
+    def _release_slot(_error: BaseException | None) -> None:
         if (slot := g.pop("slot", None)) is not None:
-            slot.leave()
+            slot.release()
 
     @sock.route(settings.ws_path)  # type: ignore[untyped-decorator]
     def _socket(ws: Server) -> None:
-        hub.serve(ws, settings.public_url or request.url_root.rstrip("/"), g.slot, _shown())
+        hub.serve(ws, settings.public_url or request.url_root.rstrip("/"), g.slot, _handshake_token())
 
 
-def _shown() -> str | None:
-    """The token that came with the handshake; browsers cannot send it but as a sub-protocol beside our own."""
+def _handshake_token() -> str | None:
+    """The token that came with the handshake. Browsers can send it as a sub-protocol beside our own only."""
     if (bearer := bearer_of(request.headers.get("Authorization", ""))) is not None:
         return bearer
     offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
-    return next((name.removeprefix(TOKEN) for name in offered if name.startswith(TOKEN)), None)
+    return next((name.removeprefix(TOKEN_PREFIX) for name in offered if name.startswith(TOKEN_PREFIX)), None)
 
 
 def _check_handshake() -> None:
@@ -79,7 +79,7 @@ def _check_handshake() -> None:
 
 
 def _check_origin(origins: Origins) -> None:
-    """RFC 6455, section 10.2: browsers say which page asks. Whoever is no browser says nothing, or our own origin."""
+    """RFC 6455, section 10.2: browsers send the origin of the page. Other clients send none, or our own."""
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"{request.scheme}://{request.host}" and not origins.allow(origin):
         raise Forbidden("Pages of this origin may not open a socket; the operator can allow it in ALLOWED_ORIGINS.")

@@ -1,4 +1,4 @@
-"""What an extension came in with, and whether that is still good while its socket lives."""
+"""The token of one connection, and whether it is still valid while the socket is open."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from app.services.credential_status import ANYBODY, CredentialStatus
 
 
 class SocketCredential:
-    """The token of one connection. `shown` came with the handshake; what `authenticate` says goes before it."""
+    """`token` came with the handshake; one in the message `authenticate` takes precedence."""
 
-    def __init__(self, throttle: AuthThrottle, address: str, shown: str | None = None) -> None:
+    def __init__(self, throttle: AuthThrottle, address: str, token: str | None = None) -> None:
         self._throttle = throttle
         self._address = address
-        self._shown = shown
+        self._token = token
         self._proof: Proof | None = None
-        self._standing = ANYBODY
+        self._status = ANYBODY
 
     @property
     def token_id(self) -> str | None:
-        """The id of the token; None where none was needed."""
+        """The id of the token; None where none was required."""
         return None if self._proof is None else self._proof.id
 
-    def admit(self, hello: Authenticate) -> None:
-        """Let the extension in. Raises Unauthorized, TooManyFailures, Unavailable."""
-        self._proof = self._throttle.admit_extension(self._address, hello.extension_id, hello.token or self._shown)
-        self._standing = CredentialStatus(self._throttle.access, self._proof)
+    def admit(self, authenticate: Authenticate) -> None:
+        """Check the token. Raises Unauthorized, TooManyFailures, Unavailable."""
+        self._proof = self._throttle.admit_extension(
+            self._address, authenticate.extension_id, authenticate.token or self._token
+        )
+        self._status = CredentialStatus(self._throttle.access, self._proof)
 
     def lasting(self, end: Callable[[], object]) -> AbstractContextManager[None]:
-        """While inside, `end` is called, once and within seconds, where the token expires or is revoked; then see `check`."""
-        return self._standing.lasting(end)
+        """In this context `end` is called once, within seconds, when the token expires or is revoked; `check` then raises."""
+        return self._status.lasting(end)
 
     def check(self) -> None:
-        """Raises Unauthorized once the token is known to have ended. It asks nobody."""
-        self._standing.check()
+        """Raises Unauthorized once the token is known to have expired or been revoked. It makes no query."""
+        self._status.check()

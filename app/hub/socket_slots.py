@@ -1,96 +1,98 @@
-"""Room for sockets: how many this process holds, in all, for one address, and of those that have not said who they are."""
+"""How many sockets this process holds: in all, for one address, and of those that have not authenticated yet."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
 
+from app.domain import networks
 from app.domain.errors import TooManySockets, Unavailable
-from app.domain.networks import network
 from app.limits import Limits
 
-AGAIN_S = 5
+RETRY_AFTER_S = 5
 
 
 class SocketSlot:
-    """One socket's place, from before it is accepted to its end."""
+    """One socket's slot, from before it is accepted to its end. `network` is its address, or the network that counts as one."""
 
-    def __init__(self, slots: SocketSlots, whose: str) -> None:
-        self.whose = whose
-        self.known = self.left = False
-        self._seats = slots
+    def __init__(self, slots: SocketSlots, network: str) -> None:
+        self.network = network
+        self.is_authenticated = self.released = False
+        self._slots = slots
 
     def authenticated(self) -> None:
-        """It has said who it is."""
-        self._seats.authenticated(self)
+        """It no longer counts as unauthenticated."""
+        self._slots.authenticated(self)
 
-    def leave(self) -> None:
-        """It is over. Twice is no error."""
-        self._seats.leave(self)
+    def release(self) -> None:
+        """The slot is free again. Calling it twice does no harm."""
+        self._slots.release(self)
 
 
 class SocketSlots:
-    """Gives out seats while there are some; an address may have no more than half of those for strangers."""
+    """Hands out slots up to the limits; one address may have half of those for unauthenticated sockets."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
-        self._all = self._strangers = 0
-        self._by_address: Counter[str] = Counter()
-        self._strangers_by_address: Counter[str] = Counter()
+        self._all = self._unauthenticated = 0
+        self._by_network: Counter[str] = Counter()
+        self._unauthenticated_by_network: Counter[str] = Counter()
 
     def take(self, address: str) -> SocketSlot:
-        """A seat. Raises Unavailable or TooManySockets, with the time to come back, where there is none."""
-        whose = network(address)
+        """A slot. Raises Unavailable or TooManySockets, with the time to retry after, where there is none."""
+        network = networks.network(address)
         with self._lock:
-            self._check(whose)
-            self._count(whose, 1)
-            self._count_stranger(whose, 1)
-        return SocketSlot(self, whose)
+            self._check(network)
+            self._count(network, 1)
+            self._count_unauthenticated(network, 1)
+        return SocketSlot(self, network)
 
     def authenticated(self, slot: SocketSlot) -> None:
-        """It is nobody unknown any more."""
+        """The slot's socket no longer counts as unauthenticated."""
         with self._lock:
-            if not (slot.known or slot.left):
-                slot.known = True
-                self._count_stranger(slot.whose, -1)
+            if not (slot.is_authenticated or slot.released):
+                slot.is_authenticated = True
+                self._count_unauthenticated(slot.network, -1)
 
-    def leave(self, slot: SocketSlot) -> None:
-        """Its place is free."""
+    def release(self, slot: SocketSlot) -> None:
+        """The slot is free again."""
         with self._lock:
-            if not slot.left:
-                slot.left = True
-                self._count(slot.whose, -1)
-                if not slot.known:
-                    self._count_stranger(slot.whose, -1)
+            if not slot.released:
+                slot.released = True
+                self._count(slot.network, -1)
+                if not slot.is_authenticated:
+                    self._count_unauthenticated(slot.network, -1)
 
-    def _check(self, whose: str) -> None:
+    def _check(self, network: str) -> None:
         limits = self._limits
         if _full(self._all, limits.max_sockets):
-            raise Unavailable("This process has reached its maximum number of sockets.", retry_after_s=AGAIN_S)
-        if _full(self._by_address[whose], limits.max_sockets_per_address):
+            raise Unavailable("This process has reached its maximum number of sockets.", retry_after_s=RETRY_AFTER_S)
+        if _full(self._by_network[network], limits.max_sockets_per_address):
             raise TooManySockets(
-                f"Your address already has {limits.max_sockets_per_address} open sockets.", retry_after_s=AGAIN_S
+                f"Your address already has {limits.max_sockets_per_address} open sockets.", retry_after_s=RETRY_AFTER_S
             )
-        if _full(self._strangers, limits.max_unauthenticated_sockets):
-            raise Unavailable("Too many sockets have not authenticated yet.", retry_after_s=AGAIN_S)
-        if _full(self._strangers_by_address[whose], (limits.max_unauthenticated_sockets + 1) // 2):
-            raise TooManySockets("Too many sockets of your address have not authenticated yet.", retry_after_s=AGAIN_S)
+        if _full(self._unauthenticated, limits.max_unauthenticated_sockets):
+            raise Unavailable("Too many sockets have not authenticated yet.", retry_after_s=RETRY_AFTER_S)
+        if _full(self._unauthenticated_by_network[network], (limits.max_unauthenticated_sockets + 1) // 2):
+            raise TooManySockets(
+                "Too many sockets of your address have not authenticated yet.", retry_after_s=RETRY_AFTER_S
+            )
 
-    def _count(self, whose: str, by: int) -> None:
+    def _count(self, network: str, by: int) -> None:
         self._all += by
-        _add(self._by_address, whose, by)
+        _add(self._by_network, network, by)
 
-    def _count_stranger(self, whose: str, by: int) -> None:
-        self._strangers += by
-        _add(self._strangers_by_address, whose, by)
+    def _count_unauthenticated(self, network: str, by: int) -> None:
+        self._unauthenticated += by
+        _add(self._unauthenticated_by_network, network, by)
 
 
 def _full(count: int, most: int) -> bool:
     return bool(most) and count >= most
 
 
-def _add(counts: Counter[str], whose: str, by: int) -> None:
-    counts[whose] += by
-    if not counts[whose]:
-        del counts[whose]
+def _add(counts: Counter[str], network: str, by: int) -> None:
+    counts[network] += by
+    if not counts[network]:
+        del counts[network]

@@ -1,8 +1,8 @@
-"""The TCP socket below a WebSocket, made safe: whole frames out, a bounded flow in.
+"""The TCP socket below a WebSocket, with whole frames out and a bounded flow in; and what else simple-websocket needs.
 
-The WebSocket library calls `socket.send` once a frame and trusts it, though it may send a part; two senders then mix
-their frames. It also has a thread that reads as fast as a peer writes and keeps all of it. The first is mended here, below
-the library; instead of the second, whoever wants to hear something reads.
+The library calls `socket.send` once for each frame and ignores how much was sent, so that two senders may mix their frames.
+It also starts a thread for each socket, which reads as fast as the peer writes and keeps all of it. `WireSocket` sends whole
+frames; `NoThread` replaces the thread, and the session reads instead with `read_frames`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from simple_websocket import Server
+from wsproto.events import Ping
+
 from app.domain.flow_control import Flow
 
 SEND_TIMEOUT_S = 10.0
@@ -20,31 +23,31 @@ BYTES_PER_S = 2 * 2**20
 READ_BYTES = 4096
 BURST_S = 2.0
 ESTABLISHED = 1  # TCP_ESTABLISHED of Linux
-LEAST_BYTES = 512  # that a frame counts for: pings and fragments of some bytes cost as much time as large ones
+FRAME_BYTES = 512  # added for each frame: pings and small fragments cost as much time as large ones
 
 
 class WireSocket:
-    """Stands where the library expects the connection's socket (gevent's, which waits without holding up others)."""
+    """Wraps the connection's socket, which under gevent waits without blocking other greenlets."""
 
     def __init__(self, raw: Any, send_timeout_s: float = SEND_TIMEOUT_S, bytes_per_s: int = BYTES_PER_S) -> None:
         self._raw = raw
         self._send_timeout_s = send_timeout_s
         self._flow = Flow(bytes_per_s, BURST_S, time.monotonic())
         self._sending = threading.Lock()
-        self.heard_at = time.monotonic()
+        self.received_at = time.monotonic()
 
     @property
     def over_for_s(self) -> float:
-        """For how long more has come than may, without a pause, in seconds."""
+        """Seconds for which the peer has sent more than the limit without a pause."""
         return self._flow.over_for_s(time.monotonic())
 
     def count(self, size: int) -> None:
-        """So many bytes more than were read count."""
+        """Count so many bytes against the limit, in addition to those read."""
         self._flow.spend(size, time.monotonic())
 
     @property
     def is_gone(self) -> bool:
-        """True where the system knows that the peer has hung up, read or not. It may be asked from any thread."""
+        """True where the system knows that the peer has disconnected, read or not. Any thread may call it."""
         if not hasattr(socket, "TCP_INFO"):
             return False
         try:
@@ -54,7 +57,7 @@ class WireSocket:
         return state[0] != ESTABLISHED
 
     def send(self, data: bytes) -> int:
-        """Send all of `data` within the deadline, or break the connection: a torn frame would spoil all that follow.
+        """Send all of `data` within the deadline, or close the connection: after half a frame no other can be read.
 
         Raises OSError where the peer is gone or reads too slowly.
         """
@@ -70,7 +73,7 @@ class WireSocket:
         return len(data)
 
     def read(self, timeout_s: float) -> bytes | None:
-        """The next bytes, `READ_BYTES` at most, not faster than the limit; none at the end, None where none came in time.
+        """The next bytes, not faster than the limit; b"" at the end, None where none came in time.
 
         Raises OSError where the connection is broken.
         """
@@ -81,13 +84,13 @@ class WireSocket:
             data: bytes = self._raw.recv(READ_BYTES)
         except TimeoutError:
             return None
-        self.heard_at = time.monotonic()
-        self._flow.spend(len(data), self.heard_at)
-        time.sleep(0)  # under gevent a peer that always has something to say would not let others speak
+        self.received_at = time.monotonic()
+        self._flow.spend(len(data), self.received_at)
+        time.sleep(0)  # under gevent, data that is always ready would starve the other greenlets
         return data
 
     def close(self) -> None:
-        """Close the connection, waking whoever reads or writes."""
+        """Close the connection; a thread that reads or writes gets an OSError."""
         self._raw.close()
 
     def fileno(self) -> int:
@@ -95,31 +98,48 @@ class WireSocket:
         return int(self._raw.fileno())
 
 
-class NoReader:
-    """Given to the library as the thread that would read all the time, and as the event that would wake who waits for it.
-
-    A thread for each socket costs 13 KiB. Whoever has a session reads by itself, when it wants to hear something.
-    """
+class NoThread:
+    """Given to the library as its thread class and its event class: a thread for each socket would cost 13 KiB."""
 
     name = ""
 
     def __init__(self, target: Callable[[], object] | None = None) -> None:
-        """Nothing is run."""
+        """`target` is not run."""
 
     def start(self) -> None:
-        """There is nothing to begin."""
+        """As of a thread."""
 
     def set(self) -> None:
-        """Nobody waits."""
+        """As of an event."""
 
 
-def count_frames(ws: Any) -> None:
-    """Have every frame that the WebSocket `ws` reads count for `LEAST_BYTES` more: 4,000 a second with the defaults."""
+def read_frames(ws: Server, timeout_s: float) -> bool:
+    """Read once and handle the frames that came, as the library's own thread does; messages go to `ws.input_buffer`.
+
+    False where nothing came in time, or at the end, where `ws.connected` is then False. Raises OSError and ProtocolError.
+    """
+    data = ws.sock.read(timeout_s)
+    if data:
+        ws.ws.receive_data(data)
+        # private: the library offers no way to process what was read by its caller
+        ws.connected = ws._handle_events() and ws.connected
+    elif data is not None:
+        ws.connected = False
+    return bool(data)
+
+
+def send_ping(ws: Server) -> None:
+    """Send a ping; the library sets `ws.pong_received` when a pong comes."""
+    ws.sock.send(ws.ws.send(Ping()))
+
+
+def count_frames(ws: Server) -> None:
+    """Count every frame that `ws` reads as `FRAME_BYTES` more: at most 4,000 a second with the defaults."""
     events, wire = ws.ws.events, ws.sock
 
     def counted() -> Iterator[Any]:
         for event in events():
-            wire.count(LEAST_BYTES)
+            wire.count(FRAME_BYTES)
             yield event
 
     ws.ws.events = counted

@@ -1,4 +1,4 @@
-"""The presence of a web process: what it says of itself every so often, whatever goes wrong meanwhile."""
+"""A hub shows regularly that its web process lives, and ends its sockets properly."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from simple_websocket import Server
 
 from app.config import Settings
 from app.container import Services
+from app.domain.close_codes import CloseCode
 from app.domain.errors import Unavailable
 from app.hub.hub import Hub
+from app.hub.socket_slots import SocketSlot
 from app.services.auth_throttle import AuthThrottle
-from tests.support.fakes import FakeBus
+from tests.support.fake_websocket import FakeWebSocket
+from tests.support.fakes import FakeBus, FakeChance
 from tests.support.waiting import until
 
 
 class FakeExtensions:
-    """Notes the signs of life; `away` has what is only shown fail, without `quick` it takes for ever."""
+    """Counts the signs of life; with `away`, showing last-seen times fails, and without `quick` it never ends."""
 
     def __init__(self) -> None:
         self.signs = self.shown = 0
@@ -39,7 +43,10 @@ class FakeExtensions:
             raise Unavailable
 
     def hub_leaves(self, hub_id: str) -> None:
-        """Nobody counts."""
+        """Not counted here."""
+
+    def disconnected(self, connection_id: str) -> None:
+        """Not counted here."""
 
 
 @pytest.fixture
@@ -57,7 +64,8 @@ def hub(extensions: FakeExtensions, bus: FakeBus, redis_url: str) -> Iterator[Hu
     watching: Any = SimpleNamespace(tell=lambda change: None, catch_up=lambda: None, end=lambda: None)
     services = SimpleNamespace(
         settings=dataclasses.replace(Settings.from_env({}), redis_url=redis_url, hub_timeout_ms=40),
-        ports=SimpleNamespace(bus=bus),
+        ports=SimpleNamespace(bus=bus, randomness=FakeChance()),
+        generation=SimpleNamespace(),
         extensions=extensions,
         watching=watching,
     )
@@ -85,3 +93,17 @@ def test_it_is_seen_in_time_however_long_that_takes(hub: Hub, extensions: FakeEx
     until(lambda: extensions.signs >= 5, 5, "five signs of life")
     assert extensions.shown == 1
     extensions.quick.set()
+
+
+def test_a_session_that_fails_closes_its_socket_with_an_internal_error(hub: Hub) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    hub.throttle = cast(AuthThrottle, SimpleNamespace(admit_extension=fail))
+    ws = FakeWebSocket()
+    ws.incoming = ['{"type": "authenticate", "extensionId": "e"}', "close"]
+    hub.serve(cast(Server, ws), "http://here", cast(SocketSlot, SimpleNamespace(network="203.0.113.7")))
+    until(lambda: len(ws.sent) == 2, what="the close")
+    assert ws.sent[1] == CloseCode.SERVER_ERROR
+    assert ws.closed.is_set()
+    assert not hub._connections

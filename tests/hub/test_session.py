@@ -18,7 +18,8 @@ from app.domain.close_codes import CloseCode
 from app.domain.errors import LeaseLost, Unauthorized, Unavailable
 from app.domain.messages import Message
 from app.hub import session
-from app.hub.connection import Connection, Offer
+from app.hub.connection import Connection
+from app.hub.offers import Offer
 from app.hub.session import Session
 from app.hub.socket_credential import SocketCredential
 from app.services.auth_throttle import AuthThrottle
@@ -30,7 +31,7 @@ OF_THE_OFFER = FAILURE.replace("two", "one")
 
 
 class FakeConnection:
-    """Says what it was given to say, proves one offer, and keeps what is sent."""
+    """Receives what it was given, proves one offer, and keeps what is sent."""
 
     id = "connection-1"
     silence_s = 0.0
@@ -50,32 +51,29 @@ class FakeConnection:
             raise ConnectionClosed
         return self.said.pop(0)
 
-    def await_answer(self, timeout_s: float) -> None:
+    def await_pong(self, timeout_s: float) -> None:
         if self.gone:
             raise ConnectionClosed
 
-    def let_in(self) -> None:
-        """Nobody counts."""
+    def mark_authenticated(self) -> None:
+        """No slots are counted here."""
 
-    def check_there(self) -> None:
+    def check_peer(self) -> None:
         if self.leaves:
             raise ConnectionClosed
 
-    def proven(self) -> list[Offer]:
+    def take_proven(self) -> list[Offer]:
         proven, self.offers = self.offers, []
         return proven
 
     def send(self, message: Message) -> None:
         self.sent.append(message.type)
 
-    answer = send
+    send_now = send
 
     def close(self, code: int, reason: str) -> None:
         self.closed = code
         self.closing = True
-
-    def part(self) -> None:
-        """Nothing is to be waited for."""
 
 
 class Flaky:

@@ -1,4 +1,4 @@
-"""Room for sockets: in all, for one address, for those that have not said who they are."""
+"""Limits on sockets: in all, for one address, for those that have not authenticated yet."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def refusal(slots: SocketSlots, address: str) -> Refusal:
     return caught.value
 
 
-def test_a_process_has_so_many_seats() -> None:
+def test_a_process_has_so_many_slots() -> None:
     slots = SocketSlots(LIMITS)
     taken = [known(slots, f"203.0.113.{n}") for n in range(6)]
     full = refusal(slots, "203.0.113.99")
     assert isinstance(full, Unavailable)
-    taken[0].leave()
-    taken[0].leave()
+    taken[0].release()
+    taken[0].release()
     slots.take("203.0.113.99")
     refusal(slots, "203.0.113.98")
 
@@ -46,11 +46,11 @@ def test_an_address_has_fewer() -> None:
     assert (type(full), full.status) == (TooManySockets, 429)
     refusal(slots, "::ffff:203.0.113.1")
     slots.take("203.0.113.2")
-    taken[1].leave()
+    taken[1].release()
     slots.take("203.0.113.1")
 
 
-def test_strangers_have_fewer_still_and_one_address_half_of_those() -> None:
+def test_unauthenticated_sockets_have_fewer_still_and_one_address_half_of_those() -> None:
     slots = SocketSlots(LIMITS)
     mine = [slots.take("203.0.113.1") for _ in range(2)]
     assert isinstance(refusal(slots, "203.0.113.1"), TooManySockets)
@@ -59,21 +59,21 @@ def test_strangers_have_fewer_still_and_one_address_half_of_those() -> None:
     mine[0].authenticated()
     mine[0].authenticated()
     slots.take("203.0.113.1")
-    others[0].leave()
+    others[0].release()
     slots.take("203.0.113.3")
 
 
-def test_what_has_left_is_not_counted_again_and_not_remembered() -> None:
+def test_a_released_slot_is_not_counted_again_and_not_remembered() -> None:
     slots = SocketSlots(LIMITS)
     for n in range(1000):
         slot = slots.take(f"203.0.113.{n % 250}")
         if n % 2:
             slot.authenticated()
-        slot.leave()
+        slot.release()
         slot.authenticated()
-    assert (slots._all, slots._strangers) == (0, 0)
-    assert not slots._by_address
-    assert not slots._strangers_by_address
+    assert (slots._all, slots._unauthenticated) == (0, 0)
+    assert not slots._by_network
+    assert not slots._unauthenticated_by_network
 
 
 def test_zero_is_no_limit() -> None:

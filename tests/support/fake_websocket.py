@@ -1,0 +1,69 @@
+"""A WebSocket of the server whose other side the test plays."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+from wsproto.connection import ConnectionState
+
+from tests.support.waiting import until
+
+
+class FakeWebSocket:
+    """Stands in for `simple_websocket.Server` on a `WireSocket`; `incoming` is what the other side sends, in order.
+
+    A text is a message, "pong" a pong, which comes after a ping only, and "close" a close.
+    """
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.pong_received = True
+        self.input_buffer: list[str] = []
+        self.sent: list[Any] = []
+        self.incoming: list[str] = []
+        self.closed = threading.Event()
+        self.sock = SimpleNamespace(
+            send=self.sent.append,
+            read=self.read,
+            close=self.closed.set,
+            over_for_s=0.0,
+            is_gone=False,
+            received_at=time.monotonic(),
+        )
+        self.ws = SimpleNamespace(
+            send=lambda event: type(event).__name__,
+            receive_data=self.take,
+            state=ConnectionState.OPEN,
+            events=list,
+        )
+
+    def read(self, timeout_s: float) -> bytes | None:
+        """The next of `incoming`; None at once where there is none."""
+        if self.incoming[:1] == ["pong"]:
+            until(lambda: "Ping" in self.sent and not self.pong_received)
+        return self.incoming.pop(0).encode() if self.incoming else None
+
+    def take(self, data: bytes) -> None:
+        """What the library does with what was read."""
+        if data == b"pong":
+            self.pong_received = True
+        elif data == b"close":
+            self.ws.state = ConnectionState.CLOSED
+        else:
+            self.input_buffer.append(data.decode())
+
+    def _handle_events(self) -> bool:
+        return self.ws.state is ConnectionState.OPEN
+
+    def close(self, code: int, reason: str) -> None:
+        """Our own close."""
+        self.sent.append(code)
+        self.connected = False
+        self.ws.state = ConnectionState.LOCAL_CLOSING
+
+    def send(self, text: str) -> None:
+        """A message of ours."""
+        self.sent.append(text)
