@@ -15,7 +15,7 @@ from celery.signals import beat_init, setup_logging
 from app import logs
 from app.adapters.celery_app import make_celery
 from app.config import BadSetting, Settings
-from app.launch.console import complain
+from app.launch.console import print_error
 
 CHATTY = ("celery.app.trace", "celery.beat", "celery.worker.strategy")  # several lines a task, and a tick is a task
 
@@ -41,5 +41,5 @@ def _exit_at_once_when_stopped(**_: object) -> None:
 try:
     celery = make_celery(Settings.from_env())
 except BadSetting as problem:  # an exception would become a traceback of Celery's command line
-    complain(problem)
+    print_error(problem)
     sys.exit(2)

@@ -10,12 +10,12 @@ import sys
 from app.config import BadSetting, Settings
 from app.factory import create_app
 from app.launch.checks import NotReady, check_folders
-from app.launch.schema import have_schema
+from app.launch.schema import migrate_when_reachable
 
 try:
     settings = Settings.from_env()
     check_folders(settings)
-    have_schema(settings)
+    migrate_when_reachable(settings)
 except (BadSetting, NotReady) as problem:
     sys.exit(str(problem))
 

@@ -1,4 +1,4 @@
-"""The variables of the environment, each read as what it is to be; what cannot be used is refused by its variable's name."""
+"""Reads and checks variables of the environment; the error for a bad value names its variable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.sentinels import Sentinels
 
 T = TypeVar("T")
 
-# http only on this machine: whoever can change what is fetched can sign what they like
+# http only on this machine: an attacker who can change the response can sign any token
 JWKS = (
     r"https://[^\s]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/[^\s]*",
     "an address that begins with https://",
@@ -23,25 +23,25 @@ CLAMAV = (r"unix:///.+|tcp://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}", "
 
 
 class BadSetting(Exception):
-    """A variable of the environment holds something that cannot be used; the text names it and says what would do."""
+    """A variable holds a value that cannot be used; the text names it and what is allowed."""
 
 
 class Environment:
-    """Reads one variable at a time; an empty value counts as absent. What cannot be used raises BadSetting."""
+    """Reads one variable at a time; an empty value counts as absent. A bad value raises BadSetting."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.env = env
 
     def given(self, name: str) -> bool:
-        """True where it says anything."""
+        """True where it has a value."""
         return bool(self.env.get(name, "").strip())
 
     def text(self, name: str, default: str) -> str:
-        """Whatever it says."""
+        """Any text."""
         return self.env.get(name, "").strip() or default
 
     def parsed(self, name: str, default: T, parse: Callable[[str], T], wanted: str) -> T:
-        """What `parse` makes of it; its ValueError is a refusal that says what is `wanted`."""
+        """The result of `parse`; its ValueError becomes a BadSetting that names what is `wanted`."""
         if not self.given(name):
             return default
         raw = self.env[name].strip()
@@ -66,7 +66,7 @@ class Environment:
         return self.whole(name, default or 0, 1, 65535) or None
 
     def matching(self, name: str, default: str, pattern: str, wanted: str) -> str:
-        """A text that is of the pattern as a whole."""
+        """A text that matches the pattern as a whole."""
 
         def parse(raw: str) -> str:
             if not re.fullmatch(pattern, raw):
@@ -86,7 +86,7 @@ class Environment:
         return self.parsed(name, default, parse, "one of " + ", ".join(sorted(choices)))
 
     def url(self, name: str, schemes: set[str]) -> str | None:
-        """A URL of one of the schemes, without a slash at its end."""
+        """A URL with one of the schemes, without a trailing slash."""
 
         def parse(raw: str) -> str | None:
             parts = urlsplit(raw)
@@ -99,7 +99,7 @@ class Environment:
         )
 
     def redis_url(self, name: str, default: str) -> str:
-        """The URL of a Redis, or of sentinels that know where it is."""
+        """The URL of a Redis server, or of its sentinels."""
 
         def parse(raw: str) -> str:
             parts, url = urlsplit(raw), raw.rstrip("/")
@@ -117,7 +117,7 @@ class Environment:
         )
 
     def database_url(self, name: str, default: str) -> str:
-        """The URL of a database as SQLAlchemy wants it."""
+        """The URL of a database in SQLAlchemy's form."""
 
         def parse(raw: str) -> str:
             scheme, found, rest = raw.partition("://")
@@ -132,29 +132,29 @@ class Environment:
         return self.parsed(name, default, parse, "postgresql://user:password@host/name or sqlite:///path/to/file.db")
 
     def safe_auth_mode(self) -> str:
-        """open only where nobody but this machine is served, as far as can be seen from HOST and PUBLIC_URL."""
+        """`open` only where HOST and PUBLIC_URL can be reached from this machine alone."""
         public = urlsplit(self.text("PUBLIC_URL", "")).hostname or "localhost"
         return (
             "open" if all(map(network_settings.is_loopback, (self.text("HOST", "127.0.0.1"), public))) else "required"
         )
 
     def secret(self, name: str) -> str | None:
-        """A secret; the refusal does not repeat it."""
+        """A secret; the error does not repeat it."""
         value = self.env.get(name, "").strip()
         if value and len(value.encode()) < 32:
             raise BadSetting(f"{name} cannot be used: it must be at least 32 bytes long.")
         return value or None
 
     def jwks_url(self, name: str) -> str | None:
-        """Where public keys are."""
+        """The URL of a JSON Web Key Set."""
         return self.matching(name, "", *JWKS) or None
 
     def clamav_url(self, name: str) -> str | None:
-        """Where a scanner listens."""
+        """The address of clamd."""
         return self.matching(name, "", *CLAMAV) or None
 
     def origins(self, name: str) -> Origins:
-        """Origins of pages."""
+        """Allowed origins."""
         return self.parsed(
             name,
             Origins(),
@@ -163,7 +163,7 @@ class Environment:
         )
 
     def networks(self, name: str) -> tuple[IPNetwork, ...]:
-        """Networks of proxies."""
+        """Addresses and networks."""
         return self.parsed(name, (), network_settings.networks, "addresses and networks, such as 127.0.0.1,10.1.0.0/16")
 
     def tls(self, certificate: str, key: str) -> TlsFiles | None:
@@ -171,10 +171,10 @@ class Environment:
         files = self.text(certificate, ""), self.text(key, "")
         for name, other, value in ((certificate, key, files[1]), (key, certificate, files[0])):
             if value and not self.given(name):
-                raise BadSetting(f"{name} is missing: {other} is of no use without it.")
+                raise BadSetting(f"{name} is missing: {other} needs it.")
         return TlsFiles(Path(files[0]).resolve(), Path(files[1]).resolve()) if all(files) else None
 
     def allowlist(self, name: str) -> Allowlist:
-        """Where pictures may come from although it is not public."""
+        """Hosts and networks that pictures may be fetched from although they are not public."""
         wanted = "host names and networks, such as images.example,10.1.0.0/16"
         return self.parsed(name, Allowlist(), Allowlist.parse, wanted)

@@ -1,4 +1,4 @@
-"""What is believed of others: which origins pages may have, which proxies may speak for clients, whence pictures come."""
+"""Settings of the network: allowed origins, trusted proxies, hosts that pictures may come from, TLS files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Origins:
 
     @classmethod
     def parse(cls, text: str) -> Origins:
-        """A comma list of origins; `chrome-extension://*` is every extension, `none` nobody. Raises ValueError."""
+        """A comma list of origins; `chrome-extension://*` is every extension, `none` is no origin. Raises ValueError."""
         items = {item.strip() for item in text.split(",") if item.strip()}
         if items == {"none"}:
             return cls(any_extension=False)
@@ -71,7 +71,7 @@ class TlsFiles:
 
 
 def is_loopback(host: str) -> bool:
-    """True for a name or an address under which a machine reaches none but itself."""
+    """True for a name or an address by which a machine reaches only itself."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,7 +1,7 @@
-"""REDIS_URL where it names no server, but those who know which server is the master: Redis Sentinel.
+"""REDIS_URL for Redis Sentinel: it names the sentinels, which know the current master.
 
-`redis+sentinel://sentinel-1:26379,sentinel-2:26379/mymaster`, with `user:password@` in front where they ask for one.
-No number of a database is read, and no percent-encoded characters.
+`redis+sentinel://sentinel-1:26379,sentinel-2:26379/mymaster`, with `user:password@` in front where it is needed. It
+has no database number and no percent-encoded characters.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FORM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """Where to ask, for which master, and what is shown to them and to it."""
+    """Hosts of the sentinels, the name of the master, and the credentials of all of them."""
 
     hosts: tuple[str, ...]
     master: str
@@ -29,7 +29,7 @@ class Sentinels:
 
     @classmethod
     def parse(cls, redis_url: str) -> Sentinels | None:
-        """None for a URL that names a server. Raises ValueError for one that is neither."""
+        """None for a URL of another scheme. Raises ValueError for one that is malformed."""
         if not redis_url.startswith(f"{SCHEME}:"):
             return None
         form = _FORM.fullmatch(redis_url)
@@ -39,18 +39,18 @@ class Sentinels:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """The hosts as names and ports."""
+        """The hosts as pairs of name and port."""
         pairs = (host.rpartition(":") for host in self.hosts)
         return [(name.strip("[]"), int(port)) for name, _, port in pairs]
 
     @property
     def credentials(self) -> dict[str, str]:
-        """User and password, where there are any."""
+        """Those of user and password that are set."""
         found = {"username": self.username, "password": self.password}
         return {name: value for name, value in found.items() if value}
 
     @property
     def broker_url(self) -> str:
-        """The same in the words of Celery, which goes on to the next of them where one does not answer."""
+        """The same in Celery's form; Celery tries the next one where one does not answer."""
         shown = f"{self.username or ''}:{self.password}@" if self.password else ""
         return ";".join(f"sentinel://{shown}{host}/0" for host in self.hosts)

@@ -127,7 +127,7 @@ def test_tokens_of_extensions_are_listed(run: Run) -> None:
 
 def test_the_fleet_is_a_table(run: Run, database: Database, tmp_path: Path) -> None:
     nobody = run("list-extensions")
-    assert (nobody.stdout, nobody.stderr) == ("", "No extension has ever been here.\n")
+    assert (nobody.stdout, nobody.stderr) == ("", "No extension has ever connected.\n")
     crew = Crew.of(fakes.bench(database, tmp_path))
     for name in ("a-longer-name", "b"):
         crew.join(name, "dall-e-3", max_concurrent=2)
@@ -136,7 +136,7 @@ def test_the_fleet_is_a_table(run: Run, database: Database, tmp_path: Path) -> N
     head, first, second = run("list-extensions").stdout.splitlines()
     assert head.split() == [
         "EXTENSION",
-        "STANDING",
+        "STATUS",
         "SINCE",
         "LAST",
         "SEEN",
@@ -146,11 +146,11 @@ def test_the_fleet_is_a_table(run: Run, database: Database, tmp_path: Path) -> N
         "NOTE",
     ]
     assert re.fullmatch(
-        r"a-longer-name  paused    20\S+Z  20\S+Z  0/2    -        dall-e-3      "
+        r"a-longer-name  paused  20\S+Z  20\S+Z  0/2    -        dall-e-3      "
         r"paused until 2109\S+Z: \?\[31mred; failures in a row: 2",
         first,
     )
-    assert re.fullmatch(r"b              away      20\S+Z  20\S+Z  0/2    -        dall-e-3", second)
+    assert re.fullmatch(r"b              away    20\S+Z  20\S+Z  0/2    -        dall-e-3", second)
     assert "\nb " not in run("list-extensions", "--connected").stdout
 
 

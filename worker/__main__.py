@@ -8,8 +8,8 @@ import sys
 
 from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING
 from app.config import BadSetting, Settings
-from app.launch.console import complain, say
-from app.launch.service import Service
+from app.launch.console import print_error, print_line
+from app.launch.process import Command
 from app.launch.supervisor import Supervisor
 
 GRACE_S = 25.0  # more than worker_soft_shutdown_timeout, which running tasks are given to end
@@ -17,17 +17,17 @@ DISPATCHERS = 2  # processes: a sweep that takes long does not hold up the hand-
 CELERY_WORKERS = 2
 
 
-def dispatcher(log_level: str) -> Service:
+def dispatcher(log_level: str) -> Command:
     """The Celery worker that hands requests out and runs the sweeps."""
     return _celery_worker(DISPATCH, f"{DISPATCH},{HOUSEKEEPING}", DISPATCHERS, log_level)
 
 
-def downloader(concurrency: int, log_level: str) -> Service:
+def downloader(concurrency: int, log_level: str) -> Command:
     """The Celery worker that fetches, checks and stores pictures."""
     return _celery_worker(DOWNLOAD, DOWNLOAD, concurrency, log_level)
 
 
-def _celery_worker(name: str, queues: str, concurrency: int, log_level: str) -> Service:
+def _celery_worker(name: str, queues: str, concurrency: int, log_level: str) -> Command:
     """The pool is `prefork`: it ends tasks that exceed their time limit, and a decoder that runs out of memory ends alone.
 
     SIGTERM alone would wait for running tasks for ever; remapped, they have their grace and go back to the queue.
@@ -42,12 +42,12 @@ def _celery_worker(name: str, queues: str, concurrency: int, log_level: str) -> 
         "--without-gossip",
         "--without-mingle",
     )
-    return Service(name, command + options, GRACE_S, {"REMAP_SIGTERM": "SIGQUIT"})
+    return Command(name, command + options, GRACE_S, {"REMAP_SIGTERM": "SIGQUIT"})
 
 
 async def run(settings: Settings) -> None:
     """Keep them running until SIGTERM or SIGINT."""
-    async with Supervisor(say, stop_together=True) as supervisor:
+    async with Supervisor(print_line, stop_together=True) as supervisor:
         supervisor.start(dispatcher(settings.log_level))
         supervisor.start(downloader(settings.worker_processes, settings.log_level))
         await supervisor.run()
@@ -58,7 +58,7 @@ def main() -> int:
     try:
         asyncio.run(run(Settings.from_env()))
     except BadSetting as problem:
-        complain(problem)
+        print_error(problem)
         return 2
     return 0
 

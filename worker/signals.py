@@ -16,7 +16,7 @@ from app.adapters.tasks import CORRELATION_HEADER
 from app.config import Settings
 from app.launch.checks import NotReady
 from app.launch.parent_death import end_with_parent
-from app.launch.schema import have_schema
+from app.launch.schema import migrate_when_reachable
 
 WORKER = os.getpid()  # imported before the pool is forked, so this is the worker's id in its children too
 
@@ -29,7 +29,7 @@ def _migrate(**_: object) -> None:
     """Tasks find their tables, whichever process is started first. Where the database stays away, the worker exits and is
     started again."""
     try:
-        have_schema(Settings.from_env())
+        migrate_when_reachable(Settings.from_env())
     except NotReady as problem:
         sys.exit(str(problem))
 

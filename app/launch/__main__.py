@@ -1,4 +1,4 @@
-"""`make run`: everything that the service needs, on this machine, from one command until Ctrl-C."""
+"""`make run`: the whole service on this machine, from one command until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from app.config import BadSetting, Settings
-from app.launch.banner import greeting
+from app.launch.banner import banner
 from app.launch.checks import NotReady, check_folders, check_ports, check_tls, writable_folder
-from app.launch.console import complain, say, tell
+from app.launch.console import print_block, print_error, print_line
 from app.launch.embedded import embedded_redis
 from app.launch.health import is_healthy, local_authority, scheme
+from app.launch.process import Command
 from app.launch.procfile import read_procfile
 from app.launch.schema import migrate
-from app.launch.service import Service
 from app.launch.supervisor import Supervisor
 
-US = "imagefleet"
+NAME = "imagefleet"
 DATA = Path("data").resolve()
 PROCFILE = Path("Procfile")
 
-# How long each may take to end, in seconds: what it gives its own work (gunicorn.conf.py, worker/__main__.py) and a bit.
+# Seconds that each may take to end: a little more than it gives its own work (gunicorn.conf.py, worker/__main__.py).
 GRACE_S = {"web": 30.0, "worker": 35.0}
 START_S = 60.0
-FUTILE_STARTS = 4
+MAX_QUICK_EXITS = 4
 POLL_S = 0.1
 
 
@@ -39,10 +39,10 @@ def given(variable: str) -> str:
 
 
 def environment(settings: Settings, redis_url: str) -> dict[str, str]:
-    """What the processes are told: each setting that has a default of its own here, spelled out."""
+    """The processes' environment: each setting whose default is decided here."""
     programs = str(
         Path(sys.executable).parent
-    )  # not resolved: in a venv, python is a link and its siblings are not there
+    )  # not resolved: in a venv, python is a link to a folder without the other programs
     return {
         "PORT": str(settings.port),
         "WS_PORT": str(settings.ws_port or ""),
@@ -59,39 +59,39 @@ def _log_format(settings: Settings) -> str:
     return "text" if settings.log_format == "auto" and sys.stdout.isatty() else settings.log_format
 
 
-def extension(settings: Settings) -> Service:
-    """The reference extension, so that the first request is done without a browser.
+def extension(settings: Settings) -> Command:
+    """The reference extension, so that the first request succeeds without a browser.
 
-    Over TLS it asks for the name that the certificate is for; SSL_CERT_FILE names who vouches for one of your own.
+    Over TLS it connects to the name in the certificate; SSL_CERT_FILE is the authority of a certificate of your own.
     """
     local = f"{scheme(settings)}://{local_authority(settings, settings.port)}"
     server = (settings.tls and settings.public_url) or local
     python_path = os.pathsep.join(filter(None, ["client", given("PYTHONPATH")]))
-    command = (sys.executable, "-m", "imagefleet", "extension", "--server", server)
-    return Service("extension", command, env={"PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1"})
+    argv = (sys.executable, "-m", "imagefleet", "extension", "--server", server)
+    return Command("extension", argv, env={"PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1"})
 
 
-async def answering(
-    supervisor: Supervisor, name: str, condition: Callable[[], Awaitable[bool]], said: str = "what it said stands above"
+async def wait_until_ready(
+    supervisor: Supervisor, name: str, condition: Callable[[], Awaitable[bool]], output: str = "its output is above"
 ) -> None:
-    """Wait until a service answers. Raises NotReady where it ends again and again, or where it takes too long."""
+    """Wait until a process is ready. Raises NotReady where it exits again and again, or takes too long."""
     deadline = time.monotonic() + START_S
     while not await condition():
-        if supervisor.short_lives[name] >= FUTILE_STARTS or time.monotonic() >= deadline:
-            raise NotReady(f"{name} does not start; {said}.")
+        if supervisor.quick_exits[name] >= MAX_QUICK_EXITS or time.monotonic() >= deadline:
+            raise NotReady(f"{name} does not start; {output}.")
         await asyncio.sleep(POLL_S)
 
 
 async def redis_url(supervisor: Supervisor, until_exit: ExitStack) -> str:
-    """REDIS_URL, or that of a server that is started for it."""
+    """REDIS_URL, or the URL of an embedded server that is started here."""
     if url := given("REDIS_URL"):
         return url
     for folder in (DATA, DATA / "redis"):
         writable_folder(folder, "REDIS_URL")
     server = until_exit.enter_context(embedded_redis(DATA / "redis"))
-    supervisor.start(Service("redis", tuple(server.command)))
-    said = f"what it said is in {server.log}"
-    await answering(supervisor, "redis", lambda: asyncio.to_thread(server.answers), said)
+    supervisor.start(Command("redis", tuple(server.command)))
+    output = f"its output is in {server.log}"
+    await wait_until_ready(supervisor, "redis", lambda: asyncio.to_thread(server.answers), output)
     return server.url
 
 
@@ -104,35 +104,35 @@ def wants_demo() -> bool:
 
 
 async def launch(settings: Settings, *, demo: bool) -> None:
-    """Start everything in order and keep it running until somebody asks us to stop. Raises NotReady."""
+    """Start everything in order and keep it running until a signal arrives. Raises NotReady."""
     processes = read_procfile(PROCFILE)
     check_ports(settings)
     check_tls(settings)
     check_folders(settings)
     with ExitStack() as until_exit:
-        async with Supervisor(say, say) as supervisor:
+        async with Supervisor(print_line, print_line) as supervisor:
             env = environment(settings, await redis_url(supervisor, until_exit))
             await asyncio.to_thread(migrate, settings)
-            for name, command in processes.items():
-                supervisor.start(Service(name, command, GRACE_S.get(name, 10.0), env))
-            await answering(supervisor, "web", lambda: is_healthy(settings))
+            for name, argv in processes.items():
+                supervisor.start(Command(name, argv, GRACE_S.get(name, 10.0), env))
+            await wait_until_ready(supervisor, "web", lambda: is_healthy(settings))
             if demo:
                 supervisor.start(extension(settings))
-            tell(greeting(settings, demo=demo))
+            print_block(banner(settings, demo=demo))
             await supervisor.run()
-        say(US, "stopped")
+        print_line(NAME, "stopped")
 
 
 def main() -> int:
-    """Returns the exit status: 0 after a stop that was asked for, 1 where something is in the way, 2 for a bad setting."""
+    """Returns the exit status: 0 after a requested stop, 1 where a check failed, 2 for a bad setting."""
     try:
         settings = Settings.from_env()
-        # the reference extension has no token, and a name that nobody could have made one for
+        # with AUTH_MODE=required the reference extension has no token to connect with
         asyncio.run(launch(settings, demo=wants_demo() and not settings.auth_required))
     except (BadSetting, NotReady) as problem:
-        complain(problem)
+        print_error(problem)
         return 2 if isinstance(problem, BadSetting) else 1
-    except KeyboardInterrupt:  # before there was anything to stop
+    except KeyboardInterrupt:  # before anything was started
         return 128 + signal.SIGINT
     return 0
 

@@ -1,19 +1,19 @@
-"""What to do first, said once everything runs."""
+"""What is printed once everything runs: where it is and what to try first."""
 
 from __future__ import annotations
 
 from app.config import Settings
 from app.launch.health import local_authority, scheme
 
-TRY = """\
+READY = """\
 Imagefleet is ready.
 
   HTTP      {http}
   sockets   {sockets}{path}
   pictures  {pictures}
-  browsers  {http}/extension  (the extension for your own)
+  browsers  {http}/extension  (download the browser extension)
 {extension}
-Ask for a picture, then look at it with the requestId from the answer:
+Submit a request, then look at it with the requestId from the answer:
 
   curl -s {http}/api/images/generate -H 'Content-Type: application/json' -d '{{"prompt": "A beautiful sunset", "model": "dall-e-3", "userId": "me"}}'
   curl -s {http}/api/images/REQUEST_ID
@@ -24,22 +24,23 @@ WITH_DEMO = "\nA reference extension is started too; it draws test pictures. DEM
 WITHOUT_DEMO = "\nNo extension is started here (DEMO=off); requests wait until one connects.\n"
 
 
-GUARDED = """
-No extension is started here: who may come in must show a token (AUTH_MODE=required). Make one, and a key for yourself:
+AUTH_REQUIRED = """
+No extension is started here, because clients need credentials (AUTH_MODE=required). Create a token for an extension, and
+a key for yourself:
 
   .venv/bin/python -m app.manage create-extension-token my-extension
   .venv/bin/python -m app.manage create-user me && .venv/bin/python -m app.manage create-key me
 
-and send the key along:  -H "Authorization: Bearer $IMAGEFLEET_API_KEY", without a userId.
+and send the key with each request:  -H "Authorization: Bearer $IMAGEFLEET_API_KEY", without a userId.
 """
 
 
-def greeting(settings: Settings, *, demo: bool) -> str:
-    """Where everything is and a request to try."""
-    return TRY.format(
+def banner(settings: Settings, *, demo: bool) -> str:
+    """The addresses of everything, and a request to try."""
+    return READY.format(
         http=f"{scheme(settings)}://{local_authority(settings, settings.port)}",
         sockets=f"{scheme(settings, 'ws')}://{local_authority(settings, settings.socket_port)}",
         path=settings.ws_path,
         pictures=settings.storage_path,
-        extension=GUARDED if settings.auth_required else WITH_DEMO if demo else WITHOUT_DEMO,
+        extension=AUTH_REQUIRED if settings.auth_required else WITH_DEMO if demo else WITHOUT_DEMO,
     )

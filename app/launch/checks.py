@@ -1,4 +1,4 @@
-"""What can be known to fail before anything is started, each said in one line. Needs nothing but the standard library."""
+"""Checks before anything is started, each with an error of one line. Needs nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.config import Settings
 
 
 class NotReady(Exception):
-    """Something outside of the program must be changed first; the text says what, in one line."""
+    """Something outside the program must be changed first; the text names it in one line."""
 
 
 def check_ports(settings: Settings) -> None:
@@ -34,25 +34,25 @@ def check_tls(settings: Settings) -> None:
         except OSError as problem:
             raise NotReady(f"{variable}={path}: the file cannot be read ({os.strerror(problem.errno or 0)}).") from None
     try:
-        # a key with a pass phrase would have the server ask for it at a terminal
+        # with a pass phrase the server would ask for it at a terminal
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
             settings.tls.certificate, settings.tls.key, password=lambda: ""
         )
     except (ssl.SSLError, ValueError):
         raise NotReady(
-            f"TLS_CERT={settings.tls.certificate}: it must be a certificate in PEM that TLS_KEY, without a pass phrase, is for."
+            f"TLS_CERT={settings.tls.certificate}: it must be a PEM certificate that belongs to TLS_KEY, and the key must have no pass phrase."
         ) from None
 
 
 def check_folders(settings: Settings) -> None:
-    """Make the folders of pictures and of the SQLite file where they are missing. Raises NotReady."""
+    """Create the folders of the pictures and of the SQLite file where they are missing. Raises NotReady."""
     writable_folder(settings.storage_path, "IMAGE_STORAGE_PATH")
     if settings.is_sqlite:
         writable_folder(_sqlite_file(settings.database_url).parent, "DATABASE_URL")
 
 
 def writable_folder(folder: Path, variable: str) -> None:
-    """Make it where it is missing (its parent must be there). Raises NotReady, naming the variable to change."""
+    """Create it where it is missing; its parent must exist. Raises NotReady, naming the variable to change."""
     try:
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -77,7 +77,7 @@ def _check_port(host: str, port: int, variable: str) -> None:
     except socket.gaierror as problem:
         raise NotReady(f"HOST={host}: there is no such address ({problem.strerror}).") from None
     with socket.socket(family, kind, protocol) as probe:
-        # As the server does it: what a connection of yesterday left behind does not count.
+        # As the server does: sockets of an earlier run in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)

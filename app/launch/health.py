@@ -1,4 +1,4 @@
-"""Does the web process answer? Asked where it says it listens, over TLS where it serves that."""
+"""Whether the web process answers, over TLS where it serves that."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import ssl
 from app.config import Settings
 
 ANSWER_S = 2.0
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - told apart, not bound
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
 
 
 def local_host(settings: Settings) -> str:
-    """The address under which this machine reaches what listens on HOST."""
+    """The address by which this machine reaches what listens on HOST."""
     return EVERYWHERE.get(settings.host, settings.host)
 
 
@@ -28,7 +28,7 @@ def scheme(settings: Settings, plain: str = "http") -> str:
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
-    """Whether our own process on this machine lives is no matter of what its certificate says."""
+    """Without verification: whether our own process runs does not depend on its certificate."""
     if settings.tls is None:
         return None
     context = ssl.create_default_context()

@@ -1,4 +1,4 @@
-"""A child that never outlives its parent, even one that was killed and could not say goodbye."""
+"""A child process that never outlives its parent, even if the parent is killed."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def end_with_parent(parent: int) -> None:
     if _prctl is None:
         return
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the kernel had been told
+    if os.getppid() != parent:  # it ended before prctl was called
         os.kill(os.getpid(), signal.SIGKILL)

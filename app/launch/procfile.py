@@ -12,7 +12,7 @@ LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
 
 
 def read_procfile(path: Path) -> dict[str, tuple[str, ...]]:
-    """Its processes in its order, each command as words: no shell stands between us and the process.
+    """Its processes in its order, each command split into words: no shell runs in between.
 
     Raises NotReady with the line that cannot be read.
     """

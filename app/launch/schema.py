@@ -1,4 +1,4 @@
-"""The database's schema at a start: whoever comes first brings it up to date, the others wait for that."""
+"""The database's schema at a start: the first process migrates it, the others wait."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from app.config import Settings
 from app.db.migrate import is_current, upgrade
 from app.launch.checks import NotReady
 
-PATIENCE_S = 30.0
+RETRY_FOR_S = 30.0
 PAUSE_S = 1.0
 
 
-def have_schema(settings: Settings) -> None:
-    """`migrate`, for those that may be started at the same time as the database: they try for `PATIENCE_S`."""
-    deadline = time.monotonic() + PATIENCE_S
+def migrate_when_reachable(settings: Settings) -> None:
+    """`migrate` for processes that may start at the same time as the database: they retry for `RETRY_FOR_S`."""
+    deadline = time.monotonic() + RETRY_FOR_S
     while True:
         try:
             return migrate(settings)
@@ -28,16 +28,16 @@ def have_schema(settings: Settings) -> None:
 
 
 def migrate(settings: Settings) -> None:
-    """Migrate, or with AUTO_MIGRATE=off make sure that somebody has. Raises NotReady."""
+    """Migrate, or with AUTO_MIGRATE=off check that it was done. Raises NotReady."""
     try:
         if settings.auto_migrate:
             upgrade(settings.database_url)
         elif not is_current(settings.database_url):
             raise NotReady(
-                "DATABASE_URL: the schema is not this release's: run `alembic upgrade head` or AUTO_MIGRATE=on."
+                "DATABASE_URL: its schema is not that of this release: run `alembic upgrade head` or AUTO_MIGRATE=on."
             )
     except CommandError as problem:
-        raise NotReady(f"DATABASE_URL: the schema is of another release ({problem}).") from None
+        raise NotReady(f"DATABASE_URL: its schema is of another release ({problem}).") from None
     except DBAPIError as problem:
         why = str(problem.orig).strip().partition("\n")[0]
         raise NotReady(f"DATABASE_URL: the database cannot be used ({why}).") from None

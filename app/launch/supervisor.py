@@ -1,4 +1,4 @@
-"""Keeps services running: starts them, restarts what ends with back-off, stops them in the reverse order."""
+"""Keeps processes running: starts them, restarts with back-off what ends, stops them in the reverse order."""
 
 from __future__ import annotations
 
@@ -12,53 +12,58 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from app.launch.service import Process, Service
+from app.launch.process import Command, Process
 
-Say = Callable[[str, str], None]
+Report = Callable[[str, str], None]
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-ONE_REQUEST_S = 0.5  # a terminal and `make` may both pass one Ctrl-C on: what comes this close together is one request
+SAME_SIGNAL_S = 0.5  # a terminal and `make` may both pass on one Ctrl-C: two signals this close together are one
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before a restart: doubling, and from the start again after a life of `healthy_s` seconds."""
+    """How long to wait before a restart: doubling, and reset once a process has run for `healthy_s` seconds."""
 
     first_s: float = 0.5
     most_s: float = 30.0
     healthy_s: float = 30.0
 
-    def delay_s(self, short_lives: int) -> float:
-        """The pause after so many short lives in a row, 1 being the first."""
-        return float(min(self.most_s, self.first_s * 2 ** min(short_lives - 1, 16)))
+    def delay_s(self, quick_exits: int) -> float:
+        """The pause (s) after this many quick exits in a row, 1 being the first."""
+        return float(min(self.most_s, self.first_s * 2 ** min(quick_exits - 1, 16)))
 
 
 class Supervisor:
-    """Runs services inside an `async with` of the main thread; leaving it stops them all, the last one first.
+    """Runs processes inside an `async with` of the main thread; leaving it stops them all, the last one first.
 
-    The first SIGINT, SIGTERM or SIGHUP ends the block quietly wherever it waits; a second one ends everybody's grace.
+    The first SIGINT, SIGTERM or SIGHUP ends the block quietly wherever it waits; a second one kills what still runs.
     After the block these signals are ignored: it is the last thing that a process does.
-    `say(name, line)` tells what happens. `output(name, line)` gets what the services print; without it they print where
-    we do. `stop_together` stops them at once instead of one after the other.
+    `report(name, line)` gets what happens to a process, `output(name, line)` what it prints; without `output` it prints
+    where we do. `stop_together` stops all of them at the same time instead of one after the other.
     """
 
     def __init__(
-        self, say: Say, output: Say | None = None, backoff: Backoff | None = None, *, stop_together: bool = False
+        self,
+        report: Report,
+        output: Report | None = None,
+        backoff: Backoff | None = None,
+        *,
+        stop_together: bool = False,
     ) -> None:
-        self.short_lives: Counter[str] = Counter()  # by name: how often in a row it ended soon after its start
-        self._say = say
+        self.quick_exits: Counter[str] = Counter()  # by name: how often in a row it ended soon after its start
+        self._report = report
         self._output = output
         self._backoff = backoff or Backoff()
         self._stop_together = stop_together
-        self._kept: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._block: asyncio.Task[None] | None = None
-        self._requested_at: float | None = None
-        self._hurry = asyncio.Event()
+        self._signalled_at: float | None = None
+        self._at_once = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._block = asyncio.current_task()
         for number in STOPPING:
-            asyncio.get_running_loop().add_signal_handler(number, self._on_request)
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
         return self
 
     async def __aexit__(
@@ -69,55 +74,55 @@ class Supervisor:
         for number in STOPPING:
             asyncio.get_running_loop().remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)  # one more Ctrl-C changes nothing about a stop that is done
-        if block is None or self._requested_at is None or kind is not asyncio.CancelledError:
+        if block is None or self._signalled_at is None or kind is not asyncio.CancelledError:
             return False
         block.uncancel()
         return True
 
-    def start(self, service: Service) -> None:
+    def start(self, command: Command) -> None:
         """Start it and keep it running."""
-        self._kept.append(asyncio.create_task(self._keep(service)))
+        self._tasks.append(asyncio.create_task(self._keep_running(command)))
 
     async def run(self) -> None:
-        """Keep them running until somebody asks us to stop."""
+        """Keep them running until a signal ends the block."""
         await asyncio.Event().wait()
 
-    def _on_request(self) -> None:
+    def _on_signal(self) -> None:
         now = time.monotonic()
-        if self._requested_at is None:
-            self._requested_at = now
+        if self._signalled_at is None:
+            self._signalled_at = now
             if self._block is not None:
                 self._block.cancel()
-        elif now - self._requested_at >= ONE_REQUEST_S:
-            self._hurry.set()
+        elif now - self._signalled_at >= SAME_SIGNAL_S:
+            self._at_once.set()
 
     async def _stop(self) -> None:
-        last_first = self._kept[::-1]
-        for wave in [last_first] if self._stop_together else [[kept] for kept in last_first]:
-            for kept in wave:
-                kept.cancel()
+        last_first = self._tasks[::-1]
+        for wave in [last_first] if self._stop_together else [[task] for task in last_first]:
+            for task in wave:
+                task.cancel()
             await asyncio.gather(*wave, return_exceptions=True)
 
-    async def _keep(self, service: Service) -> None:
+    async def _keep_running(self, command: Command) -> None:
         while True:
             started_at = time.monotonic()
-            why = await self._live(service)
+            end = await self._run_once(command)
             if time.monotonic() - started_at >= self._backoff.healthy_s:
-                del self.short_lives[service.name]
-            self.short_lives[service.name] += 1
-            delay_s = self._backoff.delay_s(self.short_lives[service.name])
-            self._say(service.name, f"{why}; it is started again in {delay_s:g} s")
+                del self.quick_exits[command.name]
+            self.quick_exits[command.name] += 1
+            delay_s = self._backoff.delay_s(self.quick_exits[command.name])
+            self._report(command.name, f"{end}; it is started again in {delay_s:g} s")
             await asyncio.sleep(delay_s)
 
-    async def _live(self, service: Service) -> str:
-        """One life of the service; returns what there is to say about its end."""
+    async def _run_once(self, command: Command) -> str:
+        """Run it until it ends; how it ended, for a person."""
         try:
-            process = await Process.start(service, self._output and partial(self._output, service.name))
+            process = await Process.start(command, self._output and partial(self._output, command.name))
         except OSError as problem:
             return f"cannot be started ({problem})"
         try:
             return f"ended with status {await process.ended()}"
         except asyncio.CancelledError:
-            if not await process.stop(self._hurry):
-                self._say(service.name, "did not end in time and was killed")
+            if not await process.stop(self._at_once):
+                self._report(command.name, "did not end in time and was killed")
             raise

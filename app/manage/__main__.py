@@ -1,4 +1,4 @@
-"""`python -m app.manage`: what an operator does about users, keys, tokens and the fleet. A secret is shown once."""
+"""`python -m app.manage`: manage users, keys, tokens and the fleet. A secret is shown once."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from app.manage import extensions, tokens, users
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Make and end what others come in with, and look at the fleet.
+    """Manage users and their credentials, and list the fleet.
 
-    The service's own settings say which database that is in.
+    The database is that of the service's settings.
     """
-    ctx.obj = _house
+    ctx.obj = _services
 
 
 for each in (*users.COMMANDS, *tokens.COMMANDS, *extensions.COMMANDS):
     main.add_command(each)
 
 
-def _house() -> Services:
+def _services() -> Services:
     """Raises BadSetting, NotReady, Unavailable."""
     settings = Settings.from_env()
     migrate(settings)

@@ -1,4 +1,4 @@
-"""What the commands share: how they reach the service's own code, how they refuse, how they print."""
+"""What the commands share: options, access to the services, errors, output."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ SCOPES = click.option(
     multiple=True,
     default=(Scope.READ.value, Scope.WRITE.value),
     show_default="read, write",
-    help="What it may be used for; give it again for another.",
+    help="What it may be used for; repeat it for several.",
 )
-DAYS = click.option("--days", type=click.IntRange(1, 36_500), help="How long it is good; for ever without it.")
+DAYS = click.option("--days", type=click.IntRange(1, 36_500), help="Lifetime in days; without it, it never expires.")
 GetServices = Callable[[], Services]
-Body = Callable[..., None]
+Function = Callable[..., None]
 
 
-def command(name: str) -> Callable[[Body], click.Command]:
-    """Make a command of a function that takes `GetServices` first; its docstring is the help, a refusal is one line."""
+def command(name: str) -> Callable[[Function], click.Command]:
+    """Make a command of a function that takes `GetServices` first; its docstring is the help, an error is one line."""
 
-    def decorate(body: Body) -> click.Command:
-        @wraps(body)
-        def run(*said: Any, **named: Any) -> None:
+    def decorate(function: Function) -> click.Command:
+        @wraps(function)
+        def run(*args: Any, **kwargs: Any) -> None:
             try:
-                body(*said, **named)
+                function(*args, **kwargs)
             except (Refusal, BadSetting, NotReady) as refusal:
                 raise click.ClickException(str(refusal)) from None
 
@@ -46,26 +46,26 @@ def command(name: str) -> Callable[[Body], click.Command]:
     return decorate
 
 
-def line(*words: str) -> None:
-    """One line of a list."""
-    click.echo("  ".join(words).rstrip())
+def print_row(*cells: str) -> None:
+    """Print one line of a list."""
+    click.echo("  ".join(cells).rstrip())
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows under their heads, each column as wide as it needs to be."""
-    whole = [head, *([plain(word) for word in row] for row in rows)]
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under their heads, each column as wide as it needs to be."""
+    whole = [head, *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(row[n]) for row in whole) for n in range(len(head))]
     for row in whole:
-        line(*(word.ljust(width) for word, width in zip(row, widths, strict=True)))
+        print_row(*(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
 
 
-def plain(text: str) -> str:
-    """Words of strangers, which do nothing to a terminal."""
+def printable(text: str) -> str:
+    """Text of others without characters that control a terminal."""
     return "".join(mark if mark.isprintable() else "?" for mark in text)
 
 
-def state(*, live: bool, revoked: bool, disabled: bool = False) -> str:
-    """How a secret stands."""
+def credential_state(*, live: bool, revoked: bool, disabled: bool = False) -> str:
+    """The state of a credential in one word."""
     if revoked:
         return "revoked"
     if not live:
@@ -74,5 +74,5 @@ def state(*, live: bool, revoked: bool, disabled: bool = False) -> str:
 
 
 def last_use(at_ms: int | None) -> str:
-    """When a secret was used last."""
+    """When a credential was used last."""
     return "never used" if at_ms is None else f"used {wire_time(at_ms)}"

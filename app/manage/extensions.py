@@ -1,4 +1,4 @@
-"""The fleet, for a terminal."""
+"""Command that lists the fleet."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import click
 
 from app.db.extension_list import ExtensionDetails
 from app.domain.clock import wire_time
-from app.manage.console import GetServices, command, table
+from app.manage.console import GetServices, command, print_table
 
-HEAD = ("EXTENSION", "STANDING", "SINCE", "LAST SEEN", "HOLDS", "VERSION", "CAPABILITIES", "NOTE")
+HEAD = ("EXTENSION", "STATUS", "SINCE", "LAST SEEN", "HOLDS", "VERSION", "CAPABILITIES", "NOTE")
 
 
 @command("list-extensions")
-@click.option("--connected", is_flag=True, help="Only those that are connected now.")
+@click.option("--connected", is_flag=True, help="Only extensions that are connected now.")
 def list_extensions(get_services: GetServices, connected: bool) -> None:
-    """List extensions: whether they take work, since when they are here or gone, how many requests they hold."""
+    """List extensions: their status and since when, how many requests they hold."""
     rows = list(map(_row, get_services().fleet.all(True if connected else None)))
     if rows:
-        table(HEAD, rows)
+        print_table(HEAD, rows)
     else:
-        click.echo("No extension is connected." if connected else "No extension has ever been here.", err=True)
+        click.echo("No extension is connected." if connected else "No extension has ever connected.", err=True)
 
 
 def _row(entry: ExtensionDetails) -> tuple[str, ...]:
     times = (wire_time(entry.since), wire_time(entry.heard_at))
     holds = f"{entry.held}/{entry.max_concurrent}"
-    can = ",".join(entry.capabilities)
-    return (entry.id, entry.standing.value, *times, holds, entry.version or "-", can, "; ".join(_notes(entry)))
+    capabilities = ",".join(entry.capabilities)
+    return (entry.id, entry.standing.value, *times, holds, entry.version or "-", capabilities, "; ".join(_notes(entry)))
 
 
 def _notes(entry: ExtensionDetails) -> Iterator[str]:

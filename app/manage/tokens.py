@@ -1,4 +1,4 @@
-"""Tokens: those that extensions come in with, and those that are signed."""
+"""Commands for tokens of extensions and for signed tokens (JWT)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from app.domain.access import Role, Scope
 from app.manage import pairing
-from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, last_use, line, state
+from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, credential_state, last_use, print_row
 
 MINUTE_MS = 60_000
 
@@ -17,19 +17,19 @@ MINUTE_MS = 60_000
 @click.argument("extension_id")
 @DAYS
 @click.option(
-    "--pairing", "paired", is_flag=True, help="Show a pairing code, for the options of a browser's extension."
+    "--pairing", "paired", is_flag=True, help="Show a pairing code to paste into the options of a browser extension."
 )
 @click.option(
     "--server",
     callback=pairing.address,
-    help="With --pairing: where that browser reaches the service; PUBLIC_URL without it, or this machine.",
+    help="With --pairing: the address of the service for that browser; default PUBLIC_URL, else this machine.",
 )
 def create_extension_token(
     get_services: GetServices, extension_id: str, days: int | None, paired: bool, server: str | None
 ) -> None:
-    """Make a token that lets this extension in, and no other go by its id. The token alone goes to stdout."""
+    """Create a token with which only this extension can connect. stdout gets the token alone."""
     if server and not paired:
-        raise click.UsageError("--server says something with --pairing alone.")
+        raise click.UsageError("--server can only be used with --pairing.")
     services = get_services()
     token = services.accounts.create_extension_token(extension_id, days and days * DAY_MS)
     if not paired:
@@ -45,16 +45,16 @@ def create_extension_token(
 @command("list-extension-tokens")
 @click.option("--extension", "extension_id", help="Only this extension's.")
 def list_extension_tokens(get_services: GetServices, extension_id: str | None) -> None:
-    """List the tokens of extensions: id, extension, whether it is good, when it was used last."""
+    """List the tokens of extensions: id, extension, state, last use."""
     for token in get_services().accounts.list_extension_tokens(extension_id):
-        stands = state(live=token.live, revoked=token.revoked_at is not None)
-        line(token.id, token.extension_id, stands, last_use(token.last_used_at))
+        state = credential_state(live=token.live, revoked=token.revoked_at is not None)
+        print_row(token.id, token.extension_id, state, last_use(token.last_used_at))
 
 
 @command("revoke-extension-token")
 @click.argument("token_id")
 def revoke_extension_token(get_services: GetServices, token_id: str) -> None:
-    """End an extension's token; the socket that came in with it is closed."""
+    """Revoke an extension's token; a socket that uses it is closed."""
     get_services().accounts.revoke_extension_token(token_id)
     click.echo(f"The extension token {token_id} is revoked.")
 
@@ -63,22 +63,22 @@ def revoke_extension_token(get_services: GetServices, token_id: str) -> None:
 @click.argument("subject")
 @SCOPES
 @click.option("--extension", is_flag=True, help="For the extension of this id, not for a user.")
-@click.option("--minutes", type=click.IntRange(1, 525_600), help="How long it is good; TOKEN_LIFETIME_MS without it.")
+@click.option("--minutes", type=click.IntRange(1, 525_600), help="Lifetime in minutes; default TOKEN_LIFETIME_MS.")
 def issue_token(
     get_services: GetServices, subject: str, scopes: Sequence[str], extension: bool, minutes: int | None
 ) -> None:
-    """Make a signed token for a user or an extension. The token alone goes to stdout."""
+    """Create a signed token for a user or an extension. stdout gets the token alone."""
     role = Role.EXTENSION if extension else None
     wanted = map(Scope, scopes)
     token, seconds, _ = get_services().accounts.issue_token(subject, role, wanted, minutes and minutes * MINUTE_MS)
-    click.echo(f"A token for {subject}, good for {seconds} s:", err=True)
+    click.echo(f"A token for {subject}, valid for {seconds} s:", err=True)
     click.echo(token)
 
 
 @command("revoke-token")
 @click.argument("token")
 def revoke_token(get_services: GetServices, token: str) -> None:
-    """End a signed token, which is given whole or by its jti."""
+    """Revoke a signed token, given as a whole or by its jti."""
     click.echo(f"The token {get_services().accounts.revoke_token(token)} is revoked.")
 
 

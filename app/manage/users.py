@@ -1,4 +1,4 @@
-"""Users and their keys."""
+"""Commands for users and their API keys."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import click
 
 from app.domain.access import Role, Scope, scope_text
 from app.domain.clock import wire_time
-from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, last_use, line, state
+from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, credential_state, last_use, print_row
 
 
 @command("create-user")
 @click.argument("user")
-@click.option("--operator", is_flag=True, help="One who sees and does everything, with a key of the scope admin.")
+@click.option("--operator", is_flag=True, help="An operator, who may do everything with a key of scope admin.")
 def create_user(get_services: GetServices, user: str, operator: bool) -> None:
-    """Let there be a user."""
+    """Create a user."""
     role = Role.OPERATOR if operator else Role.USER
     get_services().accounts.create_user(user, role)
     click.echo(f"{user} is a user now." if role is Role.USER else f"{user} is an operator now.")
@@ -23,16 +23,16 @@ def create_user(get_services: GetServices, user: str, operator: bool) -> None:
 
 @command("list-users")
 def list_users(get_services: GetServices) -> None:
-    """List users: id, role, since when they are disabled, how many good keys they have."""
+    """List users: id, role, since when they are disabled, how many valid keys they have."""
     for user in get_services().accounts.list_users():
-        stands = "active" if user.disabled_at is None else f"disabled {wire_time(user.disabled_at)}"
-        line(user.id, user.role.value, stands, f"{user.keys} {'key' if user.keys == 1 else 'keys'}")
+        state = "active" if user.disabled_at is None else f"disabled {wire_time(user.disabled_at)}"
+        print_row(user.id, user.role.value, state, f"{user.keys} {'key' if user.keys == 1 else 'keys'}")
 
 
 @command("disable-user")
 @click.argument("user")
 def disable_user(get_services: GetServices, user: str) -> None:
-    """Refuse all keys and tokens of a user, also those that others have signed. Requests that run go on."""
+    """Refuse all keys and tokens of a user, including those signed elsewhere. Running requests continue."""
     get_services().accounts.disable_user(user)
     click.echo(f"{user} is disabled.")
 
@@ -40,18 +40,18 @@ def disable_user(get_services: GetServices, user: str) -> None:
 @command("enable-user")
 @click.argument("user")
 def enable_user(get_services: GetServices, user: str) -> None:
-    """Let a disabled user in again, with those keys and tokens that are still good."""
+    """Accept the remaining valid keys and tokens of a disabled user again."""
     get_services().accounts.enable_user(user)
     click.echo(f"{user} is enabled.")
 
 
 @command("create-key")
 @click.argument("user")
-@click.option("--name", help="What it is for, as list-keys shows it.")
+@click.option("--name", help="A name, shown by list-keys.")
 @SCOPES
 @DAYS
 def create_key(get_services: GetServices, user: str, name: str | None, scopes: Sequence[str], days: int | None) -> None:
-    """Make an API key of a user. The key alone goes to stdout."""
+    """Create an API key for a user. stdout gets the key alone."""
     key = get_services().accounts.create_key(user, map(Scope, scopes), name, days and days * DAY_MS)
     click.echo(f"The key {key.id} of {user}. It cannot be shown again:", err=True)
     click.echo(str(key))
@@ -60,16 +60,16 @@ def create_key(get_services: GetServices, user: str, name: str | None, scopes: S
 @command("list-keys")
 @click.option("--user", help="Only this user's.")
 def list_keys(get_services: GetServices, user: str | None) -> None:
-    """List keys: id, user, scopes, whether it is good, when it was used last, its name."""
+    """List keys: id, user, scopes, state, last use, name."""
     for key in get_services().accounts.list_keys(user):
-        stands = state(live=key.live, revoked=key.revoked_at is not None, disabled=key.disabled)
-        line(key.id, key.user_id, scope_text(key.scopes), stands, last_use(key.last_used_at), key.name or "")
+        state = credential_state(live=key.live, revoked=key.revoked_at is not None, disabled=key.disabled)
+        print_row(key.id, key.user_id, scope_text(key.scopes), state, last_use(key.last_used_at), key.name or "")
 
 
 @command("revoke-key")
 @click.argument("key_id")
 def revoke_key(get_services: GetServices, key_id: str) -> None:
-    """End a key, and every token that was made from it."""
+    """Revoke a key and every token that was made with it."""
     get_services().accounts.revoke_key(key_id)
     click.echo(f"The key {key_id} is revoked.")
 

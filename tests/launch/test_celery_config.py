@@ -54,7 +54,7 @@ def test_a_worker_is_given_longer_to_end_than_it_gives_its_tasks() -> None:
 
 def test_every_worker_has_a_pool_that_enforces_time_limits() -> None:
     for service in (dispatcher("info"), downloader(3, "info")):
-        assert "--pool=prefork" in service.command
+        assert "--pool=prefork" in service.argv
 
 
 def test_a_hand_off_and_a_sweep_are_ended_long_before_a_download_would_be() -> None:

@@ -103,4 +103,4 @@ def test_a_certificate_that_cannot_be_served_is_named(tmp_path: Path) -> None:
     )
     assert refusal_of_tls(made.file, missing).startswith(f"TLS_KEY={missing}: ")
     for certificate, key in ((made.file, other.key), (made.key, made.file), (locked.file, locked.key)):
-        assert refusal_of_tls(certificate, key).startswith(f"TLS_CERT={certificate}: it must be a certificate in PEM")
+        assert refusal_of_tls(certificate, key).startswith(f"TLS_CERT={certificate}: it must be a PEM certificate")

@@ -185,7 +185,7 @@ def test_what_never_starts_ends_the_start_in_good_order(start: Start, services: 
     write_procfile(services, worker="work", web="end")
     run = launch(start)
     assert run.ends() == 1
-    assert run.output.endswith("web does not start; what it said stands above.\n")
+    assert run.output.endswith("web does not start; its output is above.\n")
     run.leaves_nothing()
 
 

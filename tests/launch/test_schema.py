@@ -48,7 +48,7 @@ def test_all_who_start_at_once_find_the_schema(empty_url: str) -> None:
 
 
 def test_with_auto_migrate_off_an_old_schema_is_refused_and_left_alone(empty_url: str) -> None:
-    assert "the schema is not this release's" in refusal(empty_url, AUTO_MIGRATE="off")
+    assert "its schema is not that of this release" in refusal(empty_url, AUTO_MIGRATE="off")
     assert not is_current(empty_url)
 
 
@@ -58,7 +58,7 @@ def test_with_auto_migrate_off_the_right_schema_will_do(database_url: str) -> No
 
 def test_a_schema_of_a_later_release_is_refused(database_url: str, database: Database) -> None:
     database.write(lambda write: write.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
-    assert refusal(database_url).startswith("DATABASE_URL: the schema is of another release (Can't locate revision")
+    assert refusal(database_url).startswith("DATABASE_URL: its schema is of another release (Can't locate revision")
 
 
 def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:

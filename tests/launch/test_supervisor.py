@@ -15,15 +15,15 @@ from tests.support.waiting import until
 
 RUN = """
 import asyncio, json, sys
-from app.launch.console import say
-from app.launch.service import Service
+from app.launch.console import print_line
+from app.launch.process import Command
 from app.launch.supervisor import Backoff, Supervisor
 
 async def main(services, grace_s, captured, together):
     backoff = Backoff(first_s=0.05, most_s=0.2, healthy_s=60)
-    async with Supervisor(say, say if captured else None, backoff, stop_together=together) as supervisor:
+    async with Supervisor(print_line, print_line if captured else None, backoff, stop_together=together) as supervisor:
         for name, command in services.items():
-            supervisor.start(Service(name, tuple(command), grace_s))
+            supervisor.start(Command(name, tuple(command), grace_s))
         await supervisor.run()
     print("all stopped", flush=True)
 
@@ -54,9 +54,9 @@ def test_what_ends_is_started_again_after_longer_and_longer_pauses(start: Start)
     assert pauses[:4] == ["0.05", "0.1", "0.2", "0.2"]
 
 
-@pytest.mark.parametrize(("short_lives", "delay_s"), [(1, 0.5), (2, 1), (3, 2), (6, 16), (7, 30), (10**9, 30)])
-def test_the_pause_doubles_up_to_a_limit(short_lives: int, delay_s: float) -> None:
-    assert Backoff().delay_s(short_lives) == delay_s
+@pytest.mark.parametrize(("quick_exits", "delay_s"), [(1, 0.5), (2, 1), (3, 2), (6, 16), (7, 30), (10**9, 30)])
+def test_the_pause_doubles_up_to_a_limit(quick_exits: int, delay_s: float) -> None:
+    assert Backoff().delay_s(quick_exits) == delay_s
 
 
 def test_one_that_was_killed_is_started_again(start: Start) -> None:

@@ -53,7 +53,7 @@ def dispatching(folder: Path, redis_url: str) -> Iterator[Started]:
     """A dispatcher of one process that runs the application above."""
     (folder / "hangs_once.py").write_text(HANGS_ONCE)
     replaced = {"celery_config": "hangs_once", "--concurrency=2": "--concurrency=1"}
-    command = [replaced.get(word, word) for word in dispatcher("info").command]
+    command = [replaced.get(word, word) for word in dispatcher("info").argv]
     env = {
         "REDIS_URL": redis_url,
         "DATABASE_URL": f"sqlite:///{folder / 'a.db'}",
