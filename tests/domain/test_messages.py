@@ -53,7 +53,10 @@ MALFORMED = [
     ('{"type": "surprise"}', "type must be one of"),
     ('{"type": "heartbeat", "extensionId": "e", "extensionId": "f"}', "extensionId is there twice"),
     ('{"type": "heartbeat", "extensionId": "e", "status": {"available": true, "\\u0061vailable": false}}', "available"),
-    ('{"type": "authenticate"}', "authenticate.extensionId"),
+    ('{"type": "authenticate"}', "authenticate.extensionId is missing"),
+    ('{"type": "authenticate", "extension_id": "e"}', "authenticate.extensionId is missing"),
+    ('{"type": "image_generated", "requestId": "r"}', "image_generated.imageUrl must be"),
+    ('{"type": "image_generated", "requestId": "r", "imageUrls": null, "imageUrl": null}', "imageUrl must be"),
     ('{"type": "authenticate", "extensionId": "e", "metadata": {"maxConcurrent": 1e9}}', "metadata.maxConcurrent"),
     ('{"type": "authenticate", "extensionId": "e", "metadata": {"capabilities": "all"}}', "metadata.capabilities"),
     ('{"type": "image_generation_progress", "requestId": "r", "progress": 101}', "progress must be"),
@@ -220,9 +223,9 @@ def test_long_texts_are_cut_and_not_refused() -> None:
     assert isinstance(report, messages.ImageGenerationFailed)
     assert (report.error, report.reason) == ("x" * 2000, "y" * 2000)
     progress = {"type": "image_generation_progress", "requestId": "a", "progress": 1, "status": "z" * 5000}
-    told = messages.parse(json.dumps(progress))
-    assert isinstance(told, messages.ImageGenerationProgress)
-    assert told.status == "z" * 200
+    parsed = messages.parse(json.dumps(progress))
+    assert isinstance(parsed, messages.ImageGenerationProgress)
+    assert parsed.status == "z" * 200
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
@@ -237,5 +240,5 @@ def test_messages_may_be_nested_so_deep_and_no_deeper(opening: str, closing: str
 
 
 def test_brackets_in_texts_are_no_depth() -> None:
-    told = {"type": "image_generation_failed", "requestId": "r", "error": "[{" * 50}
-    assert messages.parse(json.dumps(told)) == messages.ImageGenerationFailed(request_id="r", error="[{" * 50)
+    sent = {"type": "image_generation_failed", "requestId": "r", "error": "[{" * 50}
+    assert messages.parse(json.dumps(sent)) == messages.ImageGenerationFailed(request_id="r", error="[{" * 50)

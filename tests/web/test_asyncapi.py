@@ -45,7 +45,7 @@ def _type_name(kind: type[Message]) -> str:
 
 @pytest.fixture
 def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """One kind of database is enough for what is told about the service."""
+    """One kind of database is enough for what is documented."""
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
@@ -155,9 +155,9 @@ def test_what_the_service_really_sends_is_as_described(client: FlaskClient, serv
     services.generation.report(Holder("e", "connection-1"), messages.ImageGenerated(request_id=done, image_urls=(URL,)))
     services.download.run()
     services.cancellation.cancel(gone)
-    told = [*offers, *bench.bus.sent("image_generation_confirmed"), *bench.bus.sent("cancel_generation")]
-    assert len(told) == 4
-    for message in told:
+    sent = [*offers, *bench.bus.sent("image_generation_confirmed"), *bench.bus.sent("cancel_generation")]
+    assert len(sent) == 4
+    for message in sent:
         check(message)
 
 
