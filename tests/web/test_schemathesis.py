@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -17,13 +18,14 @@ from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 
 from app import container
+from app.config import Settings
 from app.container import Services
 from app.db.engine import Database
 from app.domain.access import Role, Scope
 from app.domain.tokens import UploadGrant
 from app.factory import create_app
 from app.services.upload_key import UploadKey
-from app.web import accounts, files, fleet, images, openapi, status
+from app.web import accounts, files, fleet, images, limits, openapi, status
 from app.web.api import Api
 from tests.support import fakes, jobs_made
 from tests.support.downloads import URL
@@ -56,9 +58,11 @@ class Door:
 
 def described() -> dict[str, Any]:
     """The document as it is served; test_openapi.py compares them."""
-    api = Api()
-    for room in (images, files, fleet, accounts, status):
-        room.operations(api, cast("Services", None))
+    api, settings = Api(), Settings.from_env({})
+    services = cast("Services", SimpleNamespace(settings=settings))
+    images.operations(api, services, limits.install(Flask("document"), settings))
+    for module in (files, fleet, accounts, status):
+        module.operations(api, services)
     return openapi.document(api.operations)
 
 
