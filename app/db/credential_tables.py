@@ -1,4 +1,4 @@
-"""The tables of those who may come in. Of secrets only their SHA-256 is kept; times are ms since the epoch."""
+"""Tables of users and credentials. Of secrets only the SHA-256 is stored; times are ms since the epoch."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ revoked_tokens = Table(
     Column("revoked_at", Ms, nullable=False),
 )
 
-# What ended of late is asked every other second, for all who stay; most never end before their time.
+# Recent revocations are queried every other second, for all open connections; most credentials are never revoked.
 partial_index("ix_users_disabled_at", users.c.disabled_at, where=users.c.disabled_at.is_not(None))
 partial_index("ix_api_keys_revoked_at", api_keys.c.revoked_at, where=api_keys.c.revoked_at.is_not(None))
 partial_index(

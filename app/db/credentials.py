@@ -1,4 +1,4 @@
-"""Those who may come in: users and their keys, the tokens of extensions, and tokens that were revoked."""
+"""Credentials: users and their keys, the tokens of extensions, and revoked tokens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from app.domain.access import Kind, Role, Scope, scope_text, scopes_of
 USED_EVERY_MS = 60_000
 USER = "user"
 
-# each process asks it every other second; its clock is read once, not for each row
+# executed by each process every other second; the subquery reads the clock once, not for each row
 _SINCE = select(now_ms() - bindparam("window", type_=BigInteger)).scalar_subquery()
 _ENDED = union_all(
     *(
@@ -48,7 +48,7 @@ _ENDED = union_all(
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as it is kept. Times in ms since the epoch; `keys` are those that are good, were the user let in."""
+    """A user. Times in ms since the epoch; `keys` counts the keys that are neither expired nor revoked."""
 
     id: str
     role: Role
@@ -59,7 +59,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A user's key as it is kept. Times in ms since the epoch; `disabled` says that its user is, whatever `live` says."""
+    """A user's key. Times in ms since the epoch; `live` is about the key itself, `disabled` about its user."""
 
     id: str
     user_id: str
@@ -77,7 +77,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionToken:
-    """An extension's token as it is kept. Times in ms since the epoch."""
+    """An extension's token. Times in ms since the epoch."""
 
     id: str
     extension_id: str
@@ -89,7 +89,7 @@ class ExtensionToken:
 
 
 def add_user(tx: Transaction, user_id: str, role: Role) -> bool:
-    """Let the user be known; False where there is one of that name."""
+    """Add a user; False where there is one of that name."""
     row = tx.upsert(users).values(id=user_id, role=role.value, created_at=tx.now).on_conflict_do_nothing()
     return tx.connection.execute(row.returning(users.c.id)).first() is not None
 
@@ -111,20 +111,20 @@ def all_users(connection: Connection) -> list[User]:
 
 
 def disable(tx: Transaction, user_id: str) -> None:
-    """Let the user in no more; one that others named becomes known by that. Twice is no error."""
+    """Disable the user, and add the user first where there is none of that name. Idempotent."""
     row = tx.upsert(users).values(id=user_id, role=Role.USER.value, created_at=tx.now, disabled_at=tx.now)
     again = func.coalesce(users.c.disabled_at, tx.now)
     tx.connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"disabled_at": again}))
 
 
 def enable(tx: Transaction, user_id: str) -> bool:
-    """Let the user in again; False where there is none of that name. Twice is no error."""
+    """Enable the user again; False where there is none of that name. Idempotent."""
     known = tx.connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=None))
     return known.rowcount == 1
 
 
 def is_disabled(connection: Connection, user_id: str) -> bool:
-    """True for a user who is known and not let in."""
+    """True for a user who exists and is disabled."""
     return connection.execute(_DISABLED, {"user_id": user_id}).first() is not None
 
 
@@ -137,7 +137,7 @@ def add_key(
     name: str | None,
     expires_at: int | None,
 ) -> None:
-    """Keep a new key of the user."""
+    """Add a key of the user."""
     values = {"id": key_id, "hash": digest, "user_id": user_id, "scope": scope_text(scopes), "name": name}
     tx.connection.execute(insert(api_keys).values(**values, created_at=tx.now, expires_at=expires_at))
 
@@ -157,7 +157,7 @@ def keys(connection: Connection, user_id: str | None = None) -> list[Key]:
 
 
 def add_extension_token(tx: Transaction, token_id: str, digest: str, extension_id: str, expires_at: int | None) -> None:
-    """Keep a new token of the extension."""
+    """Add a token of the extension."""
     values = {"id": token_id, "hash": digest, "extension_id": extension_id, "expires_at": expires_at}
     tx.connection.execute(insert(extension_tokens).values(**values, created_at=tx.now))
 
@@ -177,7 +177,7 @@ def tokens_of(connection: Connection, extension_id: str | None) -> list[Extensio
 
 
 def is_claimed(connection: Connection, extension_id: str) -> bool:
-    """True where a token was made for this extension and not revoked: nobody else goes by its name."""
+    """True where a token for this extension exists that is not revoked: only its bearer may use the name."""
     mine = (extension_tokens.c.extension_id == extension_id, extension_tokens.c.revoked_at.is_(None))
     return connection.execute(select(literal(1)).where(*mine).limit(1)).first() is not None
 
@@ -189,7 +189,7 @@ def used(tx: Transaction, table: Table, row_id: str) -> None:
 
 
 def revoke(tx: Transaction, table: Table, row_id: str) -> bool:
-    """End a key or a token for good; False where there is none of that id. Twice is no error."""
+    """Revoke a key or a token; False where there is none of that id. Idempotent."""
     tx.connection.execute(
         update(table).where(table.c.id == row_id, table.c.revoked_at.is_(None)).values(revoked_at=tx.now)
     )
@@ -197,7 +197,7 @@ def revoke(tx: Transaction, table: Table, row_id: str) -> bool:
 
 
 def revoke_token(tx: Transaction, jti: str, expires_at: int) -> None:
-    """A token is no longer good. Those that have ended by themselves need not be remembered."""
+    """Revoke a token. Those that have expired by now are removed."""
     tx.connection.execute(delete(revoked_tokens).where(revoked_tokens.c.expires_at < tx.now - USED_EVERY_MS))
     row = tx.upsert(revoked_tokens).values(jti=jti, expires_at=expires_at, revoked_at=tx.now)
     tx.connection.execute(row.on_conflict_do_nothing())

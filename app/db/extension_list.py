@@ -51,9 +51,9 @@ def page(
 ) -> list[ExtensionDetails]:
     """Extensions in the order of their ids, behind the id `after`: all, those that are connected, or those that are not.
 
-    What a web process holds that is not seen any more is not connected, though nobody has noted that yet.
+    Extensions of a web process that is no longer alive count as not connected, even before a sweep has recorded that.
     """
-    # looked up for each extension: by a list of hubs, SQLite would read all that are connected and sort them
+    # a lookup for each extension: with a list of hubs, SQLite would read all that are connected and sort them
     hub = (hubs.c.id == extensions.c.hub_id, hubs.c.seen_at > now_ms() - hub_timeout_ms)
     here = extensions.c.connected & exists().where(*hub)
     query = select(extensions, here.label("here"), now_ms().label("now")).order_by(extensions.c.id).limit(limit)

@@ -17,7 +17,7 @@ from app.domain.messages import Authenticate
 from app.domain.policy import Member
 
 _here = (extensions.c.connection_id == bindparam("over"), extensions.c.connected)
-_KNOWN = select(
+_STATE = select(
     extensions.c.available,
     leases.HAS_WORK.label("has_work"),
     # a scalar subquery, since within EXISTS PostgreSQL ignores the order that keeps it to the index of the queue
@@ -64,7 +64,7 @@ class Socket:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ExtensionState:
     """What a heartbeat is compared with: whether the extension took work before, has work, and whether any job waits."""
 
     available: bool
@@ -102,18 +102,18 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
     return Socket(before.hub_id, before.connection_id) if before and before.connected else None
 
 
-def known(connection: Connection, extension_id: str, connection_id: str) -> Known | None:
-    """What is known of this extension; None where it is not connected through this connection (any more)."""
-    row = connection.execute(_KNOWN, {"extension_id": extension_id, "over": connection_id}).first()
-    return None if row is None else Known(*row)
+def state_of(connection: Connection, extension_id: str, connection_id: str) -> ExtensionState | None:
+    """The state of this extension; None where it is not connected through this connection (any more)."""
+    row = connection.execute(_STATE, {"extension_id": extension_id, "over": connection_id}).first()
+    return None if row is None else ExtensionState(*row)
 
 
-def heard(tx: Transaction, connection_id: str, available: bool) -> bool:
+def heartbeat(tx: Transaction, connection_id: str, available: bool) -> bool:
     """A heartbeat came over this connection; False where the extension is not connected through it (any more)."""
     return tx.connection.execute(_HEARTBEAT, {"over": connection_id, "takes_work": available}).rowcount == 1
 
 
-def were_heard(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
+def seen_earlier(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
     """Heartbeats that changed nothing came over these connections, so long ago; what came later is left as it stands."""
     tx.connection.execute(_LAST_SEEN, [{"over": each, "at": tx.now - ago} for each, ago in ms_ago.items()])
 

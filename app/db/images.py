@@ -19,7 +19,7 @@ GIVEN_UP = 0  # the `created_at` of a file that is about to be removed
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """One picture of a completed request. `source_url` is where the extension said it is; sizes in px and bytes."""
+    """One picture of a completed request. `source_url` is the address that the extension reported; sizes in px and bytes."""
 
     position: int
     file: str
@@ -55,7 +55,7 @@ def of_job(connection: Connection, job_id: str) -> list[StoredImage]:
 
 
 def of_file(connection: Connection, file: str) -> StoredImage | None:
-    """The picture that is kept under this file name."""
+    """The picture with this file name."""
     row = connection.execute(_OF_FILE, {"file": file}).first()
     return None if row is None else StoredImage(*row)
 

@@ -223,12 +223,12 @@ def next_download(tx: Transaction) -> tuple[Job, bool] | None:
 def late(connection: Connection, limit: int) -> list[Job]:
     """Jobs whose client's deadline has passed."""
     query = select(*COLUMNS).where(OPEN, jobs.c.deadline_at.is_not(None), jobs.c.deadline_at <= NOW)
-    # in the order of the index: where nearly all rows wait, PostgreSQL would rather look at rows until it has enough
+    # in the order of the index: where nearly all jobs wait, PostgreSQL would rather scan the table until it has enough
     return listed(connection, query.order_by(jobs.c.deadline_at).limit(limit))
 
 
 def models_waited_for(connection: Connection) -> list[str]:
-    """The models that waiting jobs ask for: one index probe a model, however many jobs wait."""
+    """The models of the waiting jobs: one index probe a model, however many jobs wait."""
     found: list[str] = []
     query = select(func.min(jobs.c.model)).where(WAITING)
     model = connection.execute(query).scalar_one()

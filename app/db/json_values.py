@@ -17,7 +17,7 @@ def written(value: Any) -> str:
 
 
 def read(text: str | bytes) -> Any:
-    """What the column says. Raises ValueError where it is no JSON."""
+    """The value of the column. Raises ValueError where it is no JSON."""
     try:
         return from_json(text)
     except ValueError:

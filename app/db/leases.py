@@ -33,7 +33,7 @@ def held_by(connection: Connection, extension_id: str) -> list[Job]:
 
 
 def over(connection: Connection, limit: int) -> list[Job]:
-    """Jobs whose holder's lease is over."""
+    """Jobs whose lease has run out."""
     query = select(*jobs.COLUMNS).where(PROCESSING, table.c.lease_until <= jobs.NOW)
     return jobs.listed(connection, query.order_by(table.c.lease_until).limit(limit))
 
@@ -63,7 +63,7 @@ def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **val
 
 
 def shorten(tx: Transaction, connection_ids: Sequence[str], moment_ms: int) -> None:
-    """Connections broke: what they hold is kept for their extensions until then, and not longer."""
+    """Connections broke: their extensions keep the jobs they hold until `moment_ms`, and not longer."""
     theirs = (table.c.connection_id.in_(connection_ids), PROCESSING, table.c.lease_until > moment_ms)
     tx.connection.execute(update(table).where(*theirs).values(lease_until=moment_ms))
 

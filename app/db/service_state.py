@@ -1,4 +1,4 @@
-"""Small things that the house remembers: secrets it made itself, when it last swept, which models were served."""
+"""Small facts about the service: secrets it generated, when it last swept, which models were served."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def last_sweep(tx: Transaction, name: str) -> int | None:
 def served(tx: Transaction, model: str, now: bool) -> int:
     """When a capable extension was last there for `model` (ms): this moment where `now`, else as noted before.
 
-    A model that is asked about for the first time counts as served this moment, so that its jobs get their full wait.
+    An unknown model counts as served this moment, so that its jobs get their full waiting time.
     """
     write = tx.upsert(models_served).values(model=model, served_at=tx.now)
     if now:

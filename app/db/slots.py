@@ -1,4 +1,4 @@
-"""Slots: how many jobs extensions take at once, who has one free, and how many are in use."""
+"""Slots: how many jobs an extension takes at a time, and which extensions have a free one."""
 
 from __future__ import annotations
 

@@ -50,11 +50,11 @@ jobs = Table(
     Column("last_event", Integer, nullable=False, server_default="0"),
     # counts its user's requests from 1; 0 is one from before they were counted
     Column("number", BigInteger, nullable=False, server_default="0"),
-    # where it stands in the line (a virtual time), and not before when
+    # its position in the queue (a virtual time), and the time before which it is not due
     Column("place", Ms, nullable=False),
     Column("due_at", Ms, nullable=False),
     Column("deadline_at", Ms),
-    # who holds it: an extension while it is processed, a worker while it is downloaded
+    # its holder: an extension while it is processed, a worker while it is downloaded
     Column("holder", String(128)),
     Column("connection_id", String(36)),
     Column("lease", String(64)),
@@ -86,8 +86,8 @@ def one_of(*statuses: str) -> ColumnElement[bool]:
     return jobs.c.status == words[0] if len(words) == 1 else jobs.c.status.in_(words)
 
 
-# A partial index serves who asks in its own words. Where the status is a parameter, PostgreSQL has no plan with that index
-# that it could keep, and makes a new one each time; SQLite has none at all for a list.
+# A partial index serves queries that repeat its condition literally. With the status as a parameter PostgreSQL could not reuse a
+# plan with that index, and would plan each execution anew; SQLite would not use it at all for a list.
 WAITING = one_of("accepted")
 PROCESSING = one_of("processing")
 DOWNLOADING = one_of("downloading")
@@ -99,12 +99,12 @@ def partial_index(name: str, *columns: ColumnElement[object], where: object) -> 
     Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
-# Each question that the house asks often has its index; those of open jobs stay small however long the history is.
+# Each frequent query has its index; those of open jobs stay small however long the history is.
 partial_index("ix_jobs_line", jobs.c.model, jobs.c.place, jobs.c.id, where=WAITING)
 partial_index("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=WAITING)
 partial_index("ix_jobs_waiting_since", jobs.c.model, jobs.c.created_at, where=WAITING)
 partial_index("ix_jobs_held", jobs.c.holder, where=PROCESSING)
-# of no use to who asks what an extension holds: PostgreSQL would else read all that is held, where it has counted few
+# Not for the jobs of one extension: where its statistics show few rows, PostgreSQL would read all processing jobs by it.
 partial_index("ix_jobs_lease_until", jobs.c.lease_until, where=PROCESSING & jobs.c.lease_until.is_not(None))
 partial_index("ix_jobs_download_due", jobs.c.due_at, where=DOWNLOADING)
 partial_index("ix_jobs_deadline", jobs.c.deadline_at, where=OPEN & jobs.c.deadline_at.is_not(None))
@@ -113,7 +113,7 @@ partial_index("ix_jobs_ended", jobs.c.status, jobs.c.id, where=ENDED)
 Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
 Index("ix_jobs_user_status", jobs.c.user_id, jobs.c.status, jobs.c.id)
 
-# Found by request and number alone, and so kept in that order: on SQLite the table is its own index.
+# Only found by request and number, and therefore stored in that order: on SQLite the table is its own index.
 events = Table(
     "events",
     metadata,
@@ -185,7 +185,7 @@ extensions = Table(
 Index("ix_extensions_hub", extensions.c.hub_id, extensions.c.connected)
 Index("ix_extensions_connection", extensions.c.connection_id)
 _connected = extensions.c.connected
-# SQLite asks `connected = 1`; where it stands alone SQLAlchemy would not say so here
+# queries on SQLite contain `connected = 1`; without the comparison SQLAlchemy would render `connected` alone here
 Index("ix_extensions_connected", extensions.c.id, sqlite_where=_connected == 1, postgresql_where=_connected)
 partial_index(
     "ix_extensions_free",
@@ -203,7 +203,7 @@ hubs = Table(
     Column("seen_at", Ms, nullable=False, index=True),
 )
 
-# When a capable extension was last there, for each model that somebody waits for.
+# When a capable extension was last connected, for each model that jobs wait for.
 models_served = Table(
     "models_served",
     metadata,

@@ -72,13 +72,13 @@ class Extensions:
         say nothing new; of ten thousand extensions a commit each would be hundreds a second, so they cost a question.
         """
         extension_id, connection_id = holder.extension_id, holder.connection_id
-        known = self.ports.database.read(lambda c: fleet.known(c, extension_id, connection_id))
-        if known is None:
+        state = self.ports.database.read(lambda c: fleet.state_of(c, extension_id, connection_id))
+        if state is None:
             return False
-        if known.has_work or known.available != beat.status.available:
+        if state.has_work or state.available != beat.status.available:
             return self._take_news(holder, beat)
         self._heard.note(connection_id)
-        if beat.status.available and known.anyone_waits:
+        if beat.status.available and state.anyone_waits:
             self.ports.tasks.assign()
         return True
 
@@ -117,7 +117,7 @@ class Extensions:
 
     def _take_news(self, holder: Holder, beat: Heartbeat) -> bool:
         def work(tx: Transaction) -> bool:
-            if not fleet.heard(tx, holder.connection_id, beat.status.available):
+            if not fleet.heartbeat(tx, holder.connection_id, beat.status.available):
                 return False
             held = [job for job in leases.held_by(tx.connection, holder.extension_id) if job.handed_over]
             self._renew(tx, [job for job in held if _mentions(beat, job, len(held))])
@@ -151,7 +151,7 @@ class Extensions:
 def _were_heard(noted: Sequence[tuple[str, float]], tx: Transaction) -> None:
     """Whole ms alone are taken off the database's clock: who was heard is never shown as heard before it spoke."""
     now_s = time.monotonic()
-    fleet.were_heard(tx, {connection_id: int((now_s - at_s) * 1000) for connection_id, at_s in noted})
+    fleet.seen_earlier(tx, {connection_id: int((now_s - at_s) * 1000) for connection_id, at_s in noted})
 
 
 def _still_works_on(hello: Authenticate, job: Job) -> bool:

@@ -46,8 +46,8 @@ def test_an_older_socket_can_neither_leave_nor_speak(database: Database) -> None
     connect(database, "a")
     connect(database, "a", n=2)
     assert database.write(lambda tx: fleet.disconnect(tx, "a-1")) is False
-    assert database.write(lambda tx: fleet.heard(tx, "a-1", available=False)) is False
-    assert database.write(lambda tx: fleet.heard(tx, "a-2", available=True)) is True
+    assert database.write(lambda tx: fleet.heartbeat(tx, "a-1", available=False)) is False
+    assert database.write(lambda tx: fleet.heartbeat(tx, "a-2", available=True)) is True
     assert free(database) == ["a"]
 
 

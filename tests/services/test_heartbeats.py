@@ -162,7 +162,9 @@ def test_one_that_is_replaced_while_its_heartbeat_is_read_is_told_so(
 ) -> None:
     older = crew.join()
     crew.join(again=2)
-    monkeypatch.setattr(fleet, "known", lambda *_: fleet.Known(available=True, has_work=False, anyone_waits=False))
+    monkeypatch.setattr(
+        fleet, "state_of", lambda *_: fleet.ExtensionState(available=True, has_work=False, anyone_waits=False)
+    )
     assert crew.beat(older, available=False) is False
     assert crew.extension().available
 
