@@ -12,24 +12,17 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, Table, bindparam, func, make_url, select
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app import logs
 from app.db import clock, postgres, sqlite
 from app.db.clock import now_ms
-from app.domain.errors import Unavailable
+from app.db.retries import retried
 
 T = TypeVar("T")
 
 log = logs.get(__name__)
 
-TRIES = 3  # of work that ended in a deadlock, or on a connection that had broken
-PAUSE_S = (
-    0.05  # before the next one: without it, it would often take its first lock again before the other has taken both
-)
 TURNS = 1_024  # two names that share one wait for each other, which does no harm
-DEADLOCKS = {"40P01", "40001"}
 
 # The columns are evaluated in order: this is the time at which the lock was granted.
 _LOCK = select(
@@ -99,7 +92,7 @@ class Database:
             with self.reader.connect() as connection:
                 return work(connection)
 
-        return _retried(attempt)
+        return retried(attempt)
 
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in one transaction and commit, then run its after-commit actions.
@@ -112,7 +105,7 @@ class Database:
                 transaction = Transaction(connection)
                 return transaction, work(transaction)
 
-        transaction, result = _retried(attempt)
+        transaction, result = retried(attempt)
         transaction.run_after_commit()
         return result
 
@@ -148,28 +141,3 @@ def write_engine(url: str) -> Engine:
 
 def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
-
-
-def _retried(attempt: Callable[[], T]) -> T:
-    for tries_left in reversed(range(TRIES)):
-        try:
-            return attempt()
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
-            if tries_left and _is_undone(error):
-                time.sleep(PAUSE_S)
-                continue
-            raise Unavailable(
-                "The database cannot be reached or is busy; try again shortly.", retry_after_s=2
-            ) from error
-    raise AssertionError("unreachable")
-
-
-def _is_undone(error: Exception) -> bool:
-    """True where the database has certainly undone the work, and it may succeed if it is run again."""
-    if not isinstance(error, DBAPIError):
-        return False
-    if getattr(error.orig, "sqlstate", None) in DEADLOCKS:
-        return True
-    # A connection from the pool had broken, and all others of its age are replaced. Without a statement it was the commit that
-    # failed, whose outcome is unknown.
-    return error.connection_invalidated and error.statement is not None

@@ -9,7 +9,7 @@ from sqlalchemy import URL, Engine, create_engine, event
 from app.db import json_values
 
 CONNECTIONS = 20  # of one process and purpose, at most
-PATIENCE_S = 5.0  # for how long a request waits for a free connection
+POOL_TIMEOUT_S = 5.0  # for how long a request waits for a free connection
 IDLE_IN_TRANSACTION_MS = 5_000
 # How long a silent connection is trusted, in seconds (the last in ms). DATABASE_URL may set these otherwise
 # (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
@@ -40,7 +40,7 @@ def _engine(url: URL, **options: Any) -> Engine:
         url,
         pool_size=CONNECTIONS,
         max_overflow=0,
-        pool_timeout=PATIENCE_S,
+        pool_timeout=POOL_TIMEOUT_S,
         pool_use_lifo=True,  # few connections do most of the work, and have its statements prepared
         hide_parameters=True,
         connect_args={name: value for name, value in TIMEOUTS.items() if name not in url.query},

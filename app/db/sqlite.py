@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.db import json_values
 
-PATIENCE_S = 10.0  # for how long a transaction waits for SQLite's write lock
+LOCK_TIMEOUT_S = 10.0  # for how long a transaction waits for SQLite's write lock
 PAUSES_S = 0.0005, 0.01  # the first and the longest pause between two attempts to take it
 PRIMARY_CODE = 0xFF  # the part of SQLite's error codes that names the kind (https://sqlite.org/rescode.html)
 
@@ -60,7 +60,7 @@ def _engine(url: URL, *, pool_size: int, max_overflow: int) -> Engine:
         url,
         pool_size=pool_size,
         max_overflow=max_overflow,
-        pool_timeout=PATIENCE_S,
+        pool_timeout=LOCK_TIMEOUT_S,
         hide_parameters=True,
         connect_args={"check_same_thread": False, "factory": SqliteConnection},
         json_serializer=json_values.written,
@@ -69,7 +69,7 @@ def _engine(url: URL, *, pool_size: int, max_overflow: int) -> Engine:
 
 
 def _prepare_reader(connection: sqlite3.Connection, _: object) -> None:
-    _prepare(connection, busy_timeout_ms=int(PATIENCE_S * 1000))
+    _prepare(connection, busy_timeout_ms=int(LOCK_TIMEOUT_S * 1000))
 
 
 def _prepare_writer(connection: sqlite3.Connection, _: object) -> None:
@@ -88,7 +88,7 @@ def _begin(connection: Connection) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     """Take the write lock now: a deferred transaction that reads first cannot wait for another writer, it fails at once."""
-    give_up, pause_s = time.monotonic() + PATIENCE_S, PAUSES_S[0]
+    give_up, pause_s = time.monotonic() + LOCK_TIMEOUT_S, PAUSES_S[0]
     while True:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -234,7 +234,7 @@ def test_work_that_is_killed_takes_its_connection_with_it(on_postgres: Database)
 def test_a_request_that_gets_no_connection_in_time_is_refused(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(postgres, "POOL_TIMEOUT_S", 0.05)
     release, busy = threading.Event(), threading.Semaphore(0)
 
     def hold(connection: Connection) -> int:

@@ -64,7 +64,7 @@ def test_a_writer_waits_for_one_of_another_process(database: Database, path: Pat
 def test_a_writer_gives_up_when_another_process_holds_the_lock_for_too_long(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT_S", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable):

@@ -1,0 +1,46 @@
+"""Which failures of a database mean "try again", and which mean that it is unavailable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.domain.errors import Unavailable
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+PAUSE_S = 0.05  # without it, a transaction often takes its first lock again before the other one has taken both
+DEADLOCKS = {"40P01", "40001"}  # SQLSTATE of deadlocks and serialization failures
+
+
+def retried(attempt: Callable[[], T]) -> T:
+    """The result of `attempt`, which runs again where the database has undone it for no fault of its own.
+
+    Raises Unavailable where the database cannot be reached, or is busy for too long.
+    """
+    for attempts_left in reversed(range(ATTEMPTS)):
+        try:
+            return attempt()
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            if not (attempts_left and _is_undone(error)):
+                raise Unavailable(
+                    "The database cannot be reached or is busy; try again shortly.", retry_after_s=2
+                ) from error
+        time.sleep(PAUSE_S)
+    raise AssertionError("unreachable")
+
+
+def _is_undone(error: Exception) -> bool:
+    """True where the database has certainly undone the work, and it may succeed if it runs again."""
+    if not isinstance(error, DBAPIError):
+        return False
+    if getattr(error.orig, "sqlstate", None) in DEADLOCKS:
+        return True
+    # A connection of the pool had broken; SQLAlchemy replaces all that are as old. Without a statement it was the commit that
+    # failed, whose outcome is unknown.
+    return error.connection_invalidated and error.statement is not None
