@@ -12,7 +12,7 @@ from typing import BinaryIO
 from PIL import ExifTags, Image, ImageOps
 
 from app.domain import jpeg, png, webp
-from app.domain.images import HEAD_BYTES, BadImage, ImageLimits, Kind, Picture, check_pixels, kind_of
+from app.domain.images import HEAD_BYTES, BadImage, ImageFormat, ImageLimits, Picture, check_pixels, format_of
 
 # Measured at 1024 x 1024: a third of the time of level 6 for 4 to 8 % more bytes.
 COMPRESS_LEVEL = 4
@@ -41,36 +41,36 @@ def check_and_store_as_png(source: BinaryIO, target: BinaryIO, limits: ImageLimi
 
 
 def _store(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> tuple[int, int]:
-    kind, width, height = _measure(source, limits)
-    if kind != "png":
-        return _repack(source, target, kind, limits)
+    image_format, width, height = _measure(source, limits)
+    if image_format != "png":
+        return _repack(source, target, image_format, limits)
     if png.copy_critical_chunks(source, target) and not _is_upright(png.read_exif(source)):
         target.seek(0)
         target.truncate()
-        return _repack(source, target, kind, limits)
+        return _repack(source, target, image_format, limits)
     _check_copy(target, width, height)
     return width, height
 
 
-def _measure(source: BinaryIO, limits: ImageLimits) -> tuple[Kind, int, int]:
+def _measure(source: BinaryIO, limits: ImageLimits) -> tuple[ImageFormat, int, int]:
     """What the file claims to be, before anything makes room for it."""
     if source.seek(0, 2) > limits.max_bytes:
         raise BadImage(f"The picture has more than the {limits.max_bytes} bytes that are allowed.")
     source.seek(0)
     head = source.read(HEAD_BYTES)
-    kind = kind_of(head)
-    if kind == "png":
+    image_format = format_of(head)
+    if image_format == "png":
         header = png.read_header(source)
         width, height = header.width, header.height
-    elif kind == "webp":
+    elif image_format == "webp":
         width, height = webp.read_size(head)
     else:
         source.seek(0)
         jpeg.check_scans(source.read())
-        with _opened(source, kind) as image:
+        with _opened(source, image_format) as image:
             width, height = image.size
     check_pixels(width, height, limits)
-    return kind, width, height
+    return image_format, width, height
 
 
 def _check_copy(target: BinaryIO, width: int, height: int) -> None:
@@ -88,10 +88,10 @@ def _is_upright(exif: bytes) -> bool:
         return bool(found.get(ExifTags.Base.Orientation, 1) == 1)
 
 
-def _repack(source: BinaryIO, target: BinaryIO, kind: Kind, limits: ImageLimits) -> tuple[int, int]:
-    with _opened(source, kind) as image:
+def _repack(source: BinaryIO, target: BinaryIO, image_format: ImageFormat, limits: ImageLimits) -> tuple[int, int]:
+    with _opened(source, image_format) as image:
         check_pixels(*image.size, limits)
-        with _judged(kind):
+        with _judged(image_format):
             upright = _decoded(image)
         upright.save(target, format="PNG", compress_level=COMPRESS_LEVEL)
         return upright.size
@@ -108,23 +108,23 @@ def _decoded(image: Image.Image) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _opened(source: BinaryIO, kind: Kind) -> Iterator[Image.Image]:
+def _opened(source: BinaryIO, image_format: ImageFormat) -> Iterator[Image.Image]:
     source.seek(0)
-    with _judged(kind):
-        image = Image.open(source, formats=[kind.upper()])
+    with _judged(image_format):
+        image = Image.open(source, formats=[image_format.upper()])
     with image:  # not close(): that would close `source`, which is not ours
         yield image
 
 
 @contextlib.contextmanager
-def _judged(kind: Kind) -> Iterator[None]:
+def _judged(image_format: ImageFormat) -> Iterator[None]:
     """Whatever a decoder says about broken bytes is one thing to us."""
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadImage(f"The {kind.upper()} has more pixels than are allowed.") from error
+        raise BadImage(f"The {image_format.upper()} has more pixels than are allowed.") from error
     except BROKEN as error:
-        raise BadImage(f"The {kind.upper()} is damaged or cut off.") from error
+        raise BadImage(f"The {image_format.upper()} is damaged or cut off.") from error
 
 
 def _sha256(file: BinaryIO) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["png", "jpeg", "webp"]
+ImageFormat = Literal["png", "jpeg", "webp"]
 
 HEAD_BYTES = 32
 _FILE_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}_[0-9]{1,16}\.png")
@@ -57,7 +57,7 @@ def is_file_name(text: str) -> bool:
     return _FILE_NAME.fullmatch(text) is not None
 
 
-def kind_of(head: bytes) -> Kind:
+def format_of(head: bytes) -> ImageFormat:
     """The format that a file's first bytes (HEAD_BYTES are enough) announce. Raises BadImage for all others."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"

@@ -1,4 +1,4 @@
-"""The default headers on every answer of the application, errors included."""
+"""The default headers on every response of the application, errors included."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from app.web.default_headers import HEADERS, HSTS
 
 
 def install(app: Flask) -> None:
-    """Add the headers that a view has not set itself, as the pages and the pictures do."""
+    """Add the headers that a view has not set itself, as the pages and the images do."""
 
     @app.after_request
     def _add_headers(response: Response) -> Response:
-        for name, value in (HEADERS | HSTS if request.is_secure else HEADERS).items():
-            response.headers.setdefault(name, value)
+        present = {name.lower() for name, _ in response.headers}
+        defaults = HEADERS | HSTS if request.is_secure else HEADERS
+        response.headers.extend({name: value for name, value in defaults.items() if name.lower() not in present})
         return response

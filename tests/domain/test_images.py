@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.images import BadImage, ImageLimits, check_pixels, file_name, is_file_name, kind_of
+from app.domain.images import BadImage, ImageLimits, check_pixels, file_name, format_of, is_file_name
 
 REQUEST = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -47,9 +47,9 @@ def test_what_is_no_file_name_is_told_apart(name: str) -> None:
 
 
 def test_formats_are_told_by_their_first_bytes() -> None:
-    assert kind_of(b"\x89PNG\r\n\x1a\n") == "png"
-    assert kind_of(b"\xff\xd8\xff\xdb") == "jpeg"
-    assert kind_of(b"RIFF\x01\x02\x03\x04WEBPVP8 ") == "webp"
+    assert format_of(b"\x89PNG\r\n\x1a\n") == "png"
+    assert format_of(b"\xff\xd8\xff\xdb") == "jpeg"
+    assert format_of(b"RIFF\x01\x02\x03\x04WEBPVP8 ") == "webp"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_formats_are_told_by_their_first_bytes() -> None:
 )
 def test_other_formats_are_refused(head: bytes) -> None:
     with pytest.raises(BadImage, match="not a PNG, JPEG or WEBP"):
-        kind_of(head)
+        format_of(head)
 
 
 def test_a_picture_may_have_as_many_pixels_as_allowed_and_not_one_more() -> None:
