@@ -1,4 +1,4 @@
-"""What all that travels over HTTP has in common: camelCase lives here."""
+"""The bases of all models of the HTTP API, which is in camelCase."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pydantic.alias_generators import to_camel
 
 
 def checked(check: Callable[..., object], **schema: Any) -> Any:
-    """A field that the domain checks; `schema` says the same in the words of JSON Schema."""
+    """A field that the domain validates; `schema` describes the same rules as JSON Schema."""
     return PlainValidator(check, json_schema_input_type=Annotated[Any, WithJsonSchema(schema)])
 
 
 class RequestModel(BaseModel):
-    """Something a client sends; what is not known is refused by name."""
+    """A request body; unknown fields are refused by name."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
 
 class Query(BaseModel):
-    """The query of a URL; what is not known is passed over."""
+    """The query of a URL; unknown fields are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
 
 
 class ResponseModel(BaseModel):
-    """Something the server answers; fields that are None are left out."""
+    """A response body; fields that are None are omitted."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)

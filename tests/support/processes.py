@@ -70,7 +70,7 @@ class Started:
         until(lambda: not self.family(), timeout_s, f"the end of {self.family()}")
 
     def end(self) -> None:
-        """Kill the process and whatever is left of the family. A process that changed its title has lost its mark."""
+        """Kill the process and whatever is left of the family."""
         self.process.kill()
         while left := self.family():
             for process in left:
@@ -88,7 +88,8 @@ def started(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = N
         process = subprocess.Popen(
             command,
             cwd=cwd,
-            env={**os.environ, **(env or {}), MARK: mark},
+            # setproctitle, which gunicorn and Celery use if it is installed, would overwrite the environment in /proc
+            env={**os.environ, **(env or {}), MARK: mark, "SPT_NOENV": "1"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
