@@ -53,7 +53,7 @@ class LocalRedis:
         }
         return [str(self.binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         """True once it takes commands."""
         client = redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0))
         try:

@@ -33,7 +33,7 @@ class BadName(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedFile:
     """A file in the making: write to `file`, which can be read back. It is gone after its `with`, unless published."""
 
     path: Path
@@ -56,21 +56,21 @@ class LocalStore:
             raise StoreError("The directory for unfinished pictures must be a directory, not a link to one.")
 
     @contextlib.contextmanager
-    def stage(self) -> Iterator[Staged]:
+    def stage(self) -> Iterator[StagedFile]:
         """An empty file to write to. What the disk refuses inside the `with` is raised as StoreError."""
         path = self._staging / f"{secrets.token_hex(16)}.part"
         try:
             with _sentences("The picture cannot be written"), _create(path) as file:
-                yield Staged(path, file)
+                yield StagedFile(path, file)
         finally:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def publish(self, staged: Staged, name: str) -> None:
+    def publish(self, staged: StagedFile, name: str) -> None:
         """Make the file the picture `name`, on the disk for good when this returns. Raises BadName, StoreError."""
         self._settle(staged, self._picture(name))
 
-    def keep_upload(self, staged: Staged, request_id: str, attempt: int, position: int) -> None:
+    def keep_upload(self, staged: StagedFile, request_id: str, attempt: int, position: int) -> None:
         """Put the file aside until its download comes for it. Raises BadName, StoreError."""
         self._settle(staged, self._upload(request_id, attempt, position))
 
@@ -117,7 +117,7 @@ class LocalStore:
             raise BadName(f"{request_id[:100]!r} is not the id of a request.")
         return self._staging / f"{request_id}.{int(attempt)}.{int(position)}{UPLOAD}"
 
-    def _settle(self, staged: Staged, path: Path) -> None:
+    def _settle(self, staged: StagedFile, path: Path) -> None:
         with _sentences("The picture cannot be stored"):
             staged.file.flush()
             os.fsync(staged.file.fileno())

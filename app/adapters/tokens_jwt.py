@@ -73,7 +73,7 @@ class JsonWebTokens:
         except WRONG:
             raise Unauthorized("This token is invalid.", shown=True) from None
 
-    def name(self, token: str) -> str | None:
+    def unverified_id(self, token: str) -> str | None:
         """The `jti` that a token gives itself, whether it is good or not; None for what is no token."""
         try:
             jti = jwt.decode(token, options={"verify_signature": False}).get("jti") if len(token) <= LARGEST else None

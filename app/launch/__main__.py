@@ -91,7 +91,7 @@ async def redis_url(supervisor: Supervisor, until_exit: ExitStack) -> str:
     server = until_exit.enter_context(embedded_redis(DATA / "redis"))
     supervisor.start(Command("redis", tuple(server.command)))
     output = f"its output is in {server.log}"
-    await wait_until_ready(supervisor, "redis", lambda: asyncio.to_thread(server.answers), output)
+    await wait_until_ready(supervisor, "redis", lambda: asyncio.to_thread(server.is_ready), output)
     return server.url
 
 

@@ -140,7 +140,7 @@ class Accounts:
         """
         if Secret.read(shown) is not None:
             raise InvalidRequest("This is an API key or an extension's token: revoke it by the id in its middle.")
-        jti = self.ports.tokens.name(shown) or shown
+        jti = self.ports.tokens.unverified_id(shown) or shown
         if not JTI.fullmatch(jti):
             raise InvalidRequest("This is neither a token nor the jti of one.")
         self.access.revoke_token(jti, self._end_of(shown) or FOR_EVER)

@@ -106,7 +106,7 @@ class Tokens(Protocol):
     def read(self, token: str, key: bytes) -> Proof:
         """What the token says. Raises Unauthorized where it is not good."""
 
-    def name(self, token: str) -> str | None:
+    def unverified_id(self, token: str) -> str | None:
         """The `jti` that a token gives itself, whether it is good or not; None for what is no token."""
 
 

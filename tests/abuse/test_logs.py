@@ -146,9 +146,9 @@ def test_nobody_writes_a_line_of_the_log(watched: Service) -> None:
     with watched.extension("forger", "forged") as extension:
         job = extension.next_job()
         extension.progress(job, 5, FORGERY)
-        extension.say({"type": FORGERY})
-        extension.say({"type": "heartbeat", "extensionId": FORGERY})
-        extension.say({"type": "image_generated", "requestId": job["requestId"], "imageUrl": "http://" + FORGERY})
+        extension.send({"type": FORGERY})
+        extension.send({"type": "heartbeat", "extensionId": FORGERY})
+        extension.send({"type": "image_generated", "requestId": job["requestId"], "imageUrl": "http://" + FORGERY})
         extension.failed(job, FORGERY, correlationId=FORGERY)
         until(lambda: "image_generation_failed" in watched.log("web0"), 20, "the report to be heard")
     check(watched)

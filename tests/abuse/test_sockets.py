@@ -49,8 +49,8 @@ def well(service: Service) -> None:
     began = time.monotonic()
     assert service.get("/health").status == 200
     with service.extension("honest", "nothing") as honest:
-        honest.beat()
-        honest.hear("heartbeat_response")
+        honest.send_heartbeat()
+        honest.receive("heartbeat_response")
     assert time.monotonic() - began < ANSWER_S
 
 

@@ -69,12 +69,12 @@ def extension(service: Service, name: str, token: str | None, **options: Any) ->
 def refused(service: Service, name: str, token: str | None) -> Iterator[Extension]:
     """One that introduces itself and is sent away."""
     stranger = extension(service, name, token)
-    stranger.say(stranger.hello)
-    error = stranger.hear("error")
+    stranger.send(stranger.authentication)
+    error = stranger.receive("error")
     assert error["code"] == "ERR_UNAUTHORIZED"
     yield stranger
     assert stranger.closed() == 4001
-    stranger.vanish()
+    stranger.disconnect()
 
 
 def test_a_picture_is_made_for_whom_asked_by_who_may(guarded: Service, keys: Mapping[str, str]) -> None:
@@ -86,7 +86,7 @@ def test_a_picture_is_made_for_whom_asked_by_who_may(guarded: Service, keys: Map
             job = painter.next_job()
             assert (job["requestId"], job["userId"]) == (request_id, "ann")
             painter.done(job, data_url(plain()))
-            painter.hear("image_generation_confirmed")
+            painter.receive("image_generation_confirmed")
         result = ann.wait(request_id, timeout_s=30)
         with pytest.raises(Refused) as refusal:
             bob.get(request_id)
@@ -123,8 +123,8 @@ def test_only_the_same_token_takes_over_a_socket(guarded: Service) -> None:
     with extension(guarded, "double", token) as first:
         with refused(guarded, "double", newer):
             pass
-        first.beat()
-        first.hear("heartbeat_response")
+        first.send_heartbeat()
+        first.receive("heartbeat_response")
         with extension(guarded, "double", token, web=1):
             assert first.closed() == 4000
 

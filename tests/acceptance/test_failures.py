@@ -48,10 +48,10 @@ def test_who_authenticates_wrongly_too_often_is_told_to_come_later_and_nobody_el
     codes: list[str] = []
     while "ERR_TOO_MANY_FAILURES" not in codes and len(codes) < TRIES:
         stranger = strict.extension("good", "*", web=len(codes) % 2, token=WRONG)
-        stranger.say(stranger.hello)
-        codes.append(stranger.hear("error")["code"])
+        stranger.send(stranger.authentication)
+        codes.append(stranger.receive("error")["code"])
         closed = stranger.closed()
-        stranger.vanish()
+        stranger.disconnect()
     assert set(codes[:-1]) == {"ERR_UNAUTHORIZED"}
     assert (codes[-1], closed) == ("ERR_TOO_MANY_FAILURES", 1013)
 
@@ -63,5 +63,5 @@ def test_who_authenticates_wrongly_too_often_is_told_to_come_later_and_nobody_el
     assert b"retry-after: " in heads[-1].lower()
 
     with strict.extension("good", "*", token=token) as still:
-        still.beat()
-        still.hear("heartbeat_response")
+        still.send_heartbeat()
+        still.receive("heartbeat_response")

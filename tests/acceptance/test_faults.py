@@ -16,7 +16,7 @@ import pytest
 from tests.support.extension import Extension
 from tests.support.pictures import data_url, noise, plain
 from tests.support.postgres import TEMPLATE, PostgresServer
-from tests.support.redis import frail_redis, running_redis
+from tests.support.redis import restartable_redis, running_redis
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 from worker.__main__ import CELERY_WORKERS
@@ -70,7 +70,7 @@ def test_while_redis_or_the_worker_is_away_requests_wait_and_go_out_by_themselve
     database.write_bytes(migrated_sqlite_file.read_bytes())
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imagefleet-redis-"))
-        redis = stack.enter_context(frail_redis(Path(folder)))
+        redis = stack.enter_context(restartable_redis(Path(folder)))
         service = stack.enter_context(
             running_service(tmp_path, f"sqlite:///{database}", redis.server.url, webs=1, workers=1)
         )
@@ -86,7 +86,7 @@ def test_while_redis_or_the_worker_is_away_requests_wait_and_go_out_by_themselve
         else:
             service.start(away)
         extension.done(extension.next_job(60), data_url(plain()))
-        extension.hear("image_generation_confirmed", timeout_s=60)
+        extension.receive("image_generation_confirmed", timeout_s=60)
         assert service.final(request_id)["status"] == "completed"
         assert service.row(request_id).attempt == 1
 
@@ -126,7 +126,7 @@ def _does_three_requests(service: Service, extension: Extension) -> None:
         job = extension.next_job(40)
         extension.progress(job, 50)
         extension.done(job, data_url(noise(16, 16)))
-        extension.hear("image_generation_confirmed", timeout_s=40)
+        extension.receive("image_generation_confirmed", timeout_s=40)
         assert service.final(request_id)["status"] == "completed"
         assert service.row(request_id).attempt == 1
 

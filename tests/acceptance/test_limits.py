@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.redis import Frail, frail_redis, limit_keys
+from tests.support.redis import RestartableRedis, limit_keys, restartable_redis
 from tests.support.service import Answer, Service, running_service
 from tests.support.waiting import until
 
@@ -26,13 +26,15 @@ HOUR = "3600000"  # of ten tokens: none comes back while a test runs
 
 
 @pytest.fixture(scope="module")
-def frail() -> Iterator[Frail]:
-    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, frail_redis(Path(folder)) as server:
+def frail() -> Iterator[RestartableRedis]:
+    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, restartable_redis(Path(folder)) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, frail: Frail) -> Iterator[Service]:
+def two(
+    tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, frail: RestartableRedis
+) -> Iterator[Service]:
     """Two web processes with the contract's burst, of which nothing comes back for minutes."""
     folder = tmp_path_factory.mktemp("two")
     database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
@@ -47,20 +49,20 @@ def two(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, fr
 
 
 @pytest.fixture(autouse=True)
-def _shared_again(two: Service, frail: Frail) -> None:
+def _shared_again(two: Service, frail: RestartableRedis) -> None:
     """Each test begins with both processes counting in Redis, and nothing counted."""
 
     def shared() -> bool:
-        frail.fresh()
+        frail.clear_limits()
         return all(submit(two, f"warm-{uuid.uuid4().hex}", web).status == 200 and _keys(frail) for web in (0, 1))
 
     until(shared, 20, "both processes to count in Redis")
-    frail.fresh()
+    frail.clear_limits()
 
 
-def _keys(frail: Frail) -> bool:
+def _keys(frail: RestartableRedis) -> bool:
     found = limit_keys(frail.server.url)
-    frail.fresh()
+    frail.clear_limits()
     return bool(found)
 
 
@@ -73,11 +75,11 @@ def at_once(service: Service, users: list[str]) -> list[int]:
         return [answer.status for answer in pool.map(lambda n: submit(service, users[n], n % 2), range(len(users)))]
 
 
-def counted_together(two: Service, frail: Frail, users: list[str]) -> list[int]:
+def counted_together(two: Service, frail: RestartableRedis, users: list[str]) -> list[int]:
     """The same, once both processes have counted in Redis throughout: while a busy machine delays Redis for long enough,
     it counts as away, and each process counts for itself."""
     for _ in range(3):
-        frail.fresh()
+        frail.clear_limits()
         before = _times_apart(two)
         statuses = at_once(two, users)
         if _times_apart(two) == before:
@@ -89,17 +91,19 @@ def _times_apart(two: Service) -> int:
     return sum(two.log(name).count("falling back to in-memory storage") for name in ("web0", "web1"))
 
 
-def test_one_user_at_two_processes_gets_exactly_one_burst(two: Service, frail: Frail) -> None:
+def test_one_user_at_two_processes_gets_exactly_one_burst(two: Service, frail: RestartableRedis) -> None:
     statuses = counted_together(two, frail, ["ann"] * 80)
     assert (statuses.count(200), statuses.count(429)) == (BURST, 60)
 
 
-def test_inventing_users_gets_exactly_what_an_address_may(two: Service, frail: Frail) -> None:
+def test_inventing_users_gets_exactly_what_an_address_may(two: Service, frail: RestartableRedis) -> None:
     statuses = counted_together(two, frail, [f"invented-{n}" for n in range(140)])
     assert (statuses.count(200), statuses.count(429)) == (ADDRESS_BURST, 40)
 
 
-def test_while_redis_is_frozen_each_process_counts_for_itself_and_waits_for_nothing(two: Service, frail: Frail) -> None:
+def test_while_redis_is_frozen_each_process_counts_for_itself_and_waits_for_nothing(
+    two: Service, frail: RestartableRedis
+) -> None:
     assert at_once(two, ["ann"] * 22).count(200) == BURST
     pid = frail.pid
     os.kill(pid, signal.SIGSTOP)
@@ -117,7 +121,9 @@ def test_while_redis_is_frozen_each_process_counts_for_itself_and_waits_for_noth
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_redis_that_is_killed_leaves_a_limit_and_is_used_when_it_is_back(two: Service, frail: Frail) -> None:
+def test_a_redis_that_is_killed_leaves_a_limit_and_is_used_when_it_is_back(
+    two: Service, frail: RestartableRedis
+) -> None:
     frail.kill()
     try:
         began = time.monotonic()

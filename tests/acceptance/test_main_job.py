@@ -36,7 +36,7 @@ def test_a_request_becomes_a_picture_on_disk(services: Service) -> None:
         assert job["parameters"] == {"width": 16, "height": 16, "quality": "hd", "sky": ["wide"]}
         extension.progress(job, 50)
         extension.done(job, data_url(plain()))
-        confirmed = extension.hear("image_generation_confirmed")
+        confirmed = extension.receive("image_generation_confirmed")
     result = services.final(request_id)
     assert result["status"] == "completed"
     assert confirmed["requestId"] == request_id
@@ -71,7 +71,7 @@ def test_several_pictures_are_handed_over_by_upload(services: Service) -> None:
         assert [r["sha256"] for r in receipts] == [hashlib.sha256(data).hexdigest() for data in pictures]
         urls = [r["imageUrl"] for r in receipts]
         extension.done(job, urls[0], imageUrls=urls)
-        extension.hear("image_generation_confirmed")
+        extension.receive("image_generation_confirmed")
     result = services.final(request_id)
     assert len(result["images"]) == 2
     assert result["imagePath"] == result["images"][0]["imagePath"]
@@ -85,7 +85,7 @@ def test_a_picture_is_fetched_from_where_the_extension_says_it_is(services: Serv
     with serving(plain("blue", kind="JPEG")) as url, services.extension("remote", "fetched") as extension:
         job = extension.next_job()
         extension.done(job, url)
-        extension.hear("image_generation_confirmed")
+        extension.receive("image_generation_confirmed")
         result = services.final(request_id)
     assert result["imageUrl"] == url
     assert Image.open(io.BytesIO(services.get(result["imagePath"]).content)).format == "PNG"
@@ -107,7 +107,7 @@ def test_a_correlation_id_is_found_wherever_the_request_went(services: Service) 
         job = extension.next_job()
         assert job["correlationId"] == given
         extension.done(job, data_url(plain()))
-        assert extension.hear("image_generation_confirmed")["correlationId"] == given
+        assert extension.receive("image_generation_confirmed")["correlationId"] == given
     request_id = answer.json["requestId"]
     assert services.final(request_id)["correlationId"] == given
     lines = [json.loads(line) for n in (0, 1) for line in services.log(f"worker{n}").splitlines() if given in line]
@@ -127,10 +127,10 @@ def test_events_stream_live_and_can_be_taken_up_again(services: Service) -> None
     with services.extension("streamer", "streamed") as extension:
         job = extension.next_job()
         extension.progress(job, 40)
-        extension.beat(active=1)
-        extension.hear("heartbeat_response")
+        extension.send_heartbeat(active=1)
+        extension.receive("heartbeat_response")
         extension.done(job, data_url(plain()))
-        extension.hear("image_generation_confirmed")
+        extension.receive("image_generation_confirmed")
     follower.join(30)
     facts = [json.loads(line.removeprefix("data: ")) for line in heard if line.startswith("data: ")]
     assert [fact["type"] for fact in facts if "seq" in fact] == [
@@ -149,8 +149,8 @@ def test_a_lost_extension_gives_its_job_back(services: Service) -> None:
     with services.extension("dying", "fragile") as dying:
         job = dying.next_job()
         dying.progress(job, 10)
-        dying.beat(active=1)
-        dying.hear("heartbeat_response")
+        dying.send_heartbeat(active=1)
+        dying.receive("heartbeat_response")
     with services.extension("heir", "fragile", web=1) as heir:
         again = heir.next_job()
         assert again["requestId"] == request_id

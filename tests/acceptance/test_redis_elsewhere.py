@@ -62,7 +62,7 @@ def do_one(service: Service, prompt: str, extension_id: str, web: int = 0) -> No
     with service.extension(extension_id, web=1 - web) as extension:
         request_id = service.submit(prompt, web=web)
         extension.done(extension.next_job(60), data_url(plain()))
-        extension.hear("image_generation_confirmed", timeout_s=60)
+        extension.receive("image_generation_confirmed", timeout_s=60)
     assert service.final(request_id)["status"] == "completed"
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from app.adapters.scanner import ClamdScanner, Harmful, NoScanner, NotScanned, TooLargeToScan
 from app.domain.images import PictureError
-from tests.support.clamd import EICAR, MARKER, STREAM_BYTES, false_clamd, read_stream, real_clamd
+from tests.support.clamd import EICAR, MARKER, STREAM_BYTES, fake_clamd, read_stream, real_clamd
 from tests.support.hostile_images import png
 from tests.support.pictures import plain
 
@@ -72,7 +72,7 @@ def test_the_whole_file_is_sent_as_it_is() -> None:
         seen.append(read_stream(connection))
         connection.sendall(b"stream: OK\0")
 
-    with false_clamd(act) as scanner:
+    with fake_clamd(act) as scanner:
         scanner.scan(io.BytesIO(content))
     assert seen == [content]
 
@@ -94,13 +94,13 @@ def test_the_whole_file_is_sent_as_it_is() -> None:
     ],
 )
 def test_what_is_no_clear_word_lets_nothing_pass(said: bytes) -> None:
-    with false_clamd(answering(said)) as scanner, pytest.raises(NotScanned) as caught:
+    with fake_clamd(answering(said)) as scanner, pytest.raises(NotScanned) as caught:
         scanner.scan(io.BytesIO(b"content"))
     assert caught.value.retryable
 
 
 def test_a_scanner_that_stops_listening_lets_nothing_pass() -> None:
-    with false_clamd(lambda connection: connection.close()) as scanner, pytest.raises(NotScanned):
+    with fake_clamd(lambda connection: connection.close()) as scanner, pytest.raises(NotScanned):
         scanner.scan(io.BytesIO(b"x" * 5_000_000))
 
 
@@ -120,7 +120,7 @@ def drip(connection: socket.socket) -> None:
 @pytest.mark.parametrize("act", [drip, lambda connection: connection.recv(2**30, socket.MSG_WAITALL)])
 def test_a_scanner_that_does_not_end_is_left_in_time(act: Callable[[socket.socket], None]) -> None:
     began = time.monotonic()
-    with false_clamd(act, timeout_s=0.5) as scanner, pytest.raises(NotScanned):
+    with fake_clamd(act, timeout_s=0.5) as scanner, pytest.raises(NotScanned):
         scanner.scan(io.BytesIO(b"x" * 1000))
     assert time.monotonic() - began < 5
 

@@ -26,7 +26,7 @@ from app.adapters.redis_clients import redis_client
 from app.adapters.tasks import ASSIGN, CORRELATION_HEADER, DOWNLOAD, KEY_PREFIX, CeleryTasks
 from app.config import Settings
 from tests.support.fakes import Later
-from tests.support.redis import frail_redis
+from tests.support.redis import restartable_redis
 from worker import dispatch, download
 
 COALESCE_MS = 60_000
@@ -102,7 +102,7 @@ def test_a_wake_up_that_could_not_be_sent_does_not_hold_back_the_next(celery: Ce
 
 
 def test_the_first_wake_up_after_a_restart_of_redis_is_sent() -> None:
-    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, frail_redis(Path(folder)) as frail:
+    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, restartable_redis(Path(folder)) as frail:
         client, celery, background = redis_client(frail.server.url), celery_at(frail.server.url), Later()
         tasks = CeleryTasks(celery, client, background, COALESCE_MS)
         tasks.assign()

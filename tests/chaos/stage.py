@@ -150,7 +150,7 @@ def stage(folder: Path, database: str) -> Iterator[Stage]:
         made = Stage(Service(folder, free_ports(2), settings), redis, host)
         made.start("redis")
         stack.callback(made.end)
-        until(redis.answers, what="Redis to answer")
+        until(redis.is_ready, what="Redis to answer")
         for name in NAMES:
             made.start(name)
         made.service.ready()

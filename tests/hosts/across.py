@@ -52,7 +52,7 @@ def across(cluster: Cluster, posted_at: str, made_at: str, nth: int) -> Across:
         picture = pictures.draw(Stamp(FIRST + nth, EXTENSION + nth, 1, 0))
         extension.done(job, extension.upload(job, picture)["imageUrl"])
         _until(heard, "completed", 100)
-        extension.hear("image_generation_confirmed", timeout_s=WAIT_S)
+        extension.receive("image_generation_confirmed", timeout_s=WAIT_S)
     path = call("GET", f"{cluster.url(posted_at)}/api/images/{request_id}").json["imagePath"]
     assert pictures.read(call("GET", cluster.url(posted_at) + path).content) == pictures.read(picture)
     return Across(posted_at, made_at, 1000 * handed_s, 1000 * told_s)

@@ -19,7 +19,7 @@ from app.hub.hub import Hub
 from app.hub.socket_slots import SocketSlot
 from app.services.auth_throttle import AuthThrottle
 from tests.support.fake_websocket import FakeWebSocket
-from tests.support.fakes import FakeBus, FakeChance
+from tests.support.fakes import FakeBus, FakeRandomness
 from tests.support.waiting import until
 
 
@@ -64,7 +64,7 @@ def hub(extensions: FakeExtensions, bus: FakeBus, redis_url: str) -> Iterator[Hu
     watching: Any = SimpleNamespace(tell=lambda change: None, catch_up=lambda: None, end=lambda: None)
     services = SimpleNamespace(
         settings=dataclasses.replace(Settings.from_env({}), redis_url=redis_url, hub_timeout_ms=40),
-        ports=SimpleNamespace(bus=bus, randomness=FakeChance()),
+        ports=SimpleNamespace(bus=bus, randomness=FakeRandomness()),
         generation=SimpleNamespace(),
         extensions=extensions,
         watching=watching,

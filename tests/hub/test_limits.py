@@ -99,19 +99,19 @@ def test_nonsense_in_a_row_closes_the_socket_and_sense_in_between_does_not(narro
     with seated(narrow, "babbler") as extension:
         for _ in range(3):
             for _ in range(4):
-                extension.say("{")
-            extension.beat()
+                extension.send("{")
+            extension.send_heartbeat()
         for _ in range(5):
-            extension.say("{")
+            extension.send("{")
         assert extension.closed() == CloseCode.FLOODING
-    assert any("in a row" in message.get("error", "") for message in extension.heard)
+    assert any("in a row" in message.get("error", "") for message in extension.received)
 
 
 def test_nonsense_before_authentication_closes_it_too(narrow: Service) -> None:
     empty(narrow)
     extension = seated(narrow, "stranger")
     for _ in range(5):
-        extension.say({"type": "heartbeat", "extensionId": "stranger"})
+        extension.send({"type": "heartbeat", "extensionId": "stranger"})
     assert extension.closed() == CloseCode.FLOODING
 
 
@@ -142,7 +142,7 @@ def test_a_flood_is_slowed_down_and_then_cut_off(narrow: Service) -> None:
         def flood() -> None:
             try:
                 while not ended.is_set():
-                    extension.say(beat)
+                    extension.send(beat)
             except (OSError, websocket.WebSocketException):
                 pass
 
@@ -152,7 +152,7 @@ def test_a_flood_is_slowed_down_and_then_cut_off(narrow: Service) -> None:
         code = extension.closed(40)
         took_s = time.monotonic() - began
         ended.set()
-        heard = sum(message["type"] == "heartbeat_response" for message in extension.heard)
+        heard = sum(message["type"] == "heartbeat_response" for message in extension.received)
         assert code in {CloseCode.FLOODING, None}  # what is still on its way may make the end a reset
         assert 9 < took_s < 35
         assert heard <= 20 * (4 + took_s) + 1

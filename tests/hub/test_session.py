@@ -23,7 +23,7 @@ from app.hub.offers import Offer
 from app.hub.session import Session
 from app.hub.socket_credential import SocketCredential
 from app.services.auth_throttle import AuthThrottle
-from tests.support.fakes import FakeChance
+from tests.support.fakes import FakeRandomness
 
 HELLO = json.dumps({"type": "authenticate", "extensionId": "painter", "metadata": {"capabilities": []}})
 FAILURE = json.dumps({"type": "image_generation_failed", "requestId": "two", "error": "It crashed"})
@@ -105,8 +105,8 @@ def live(
         coming.note(hello.extension_id)
         return SimpleNamespace(held=())
 
-    randomness = FakeChance()
-    randomness.jitter_is = jitter
+    randomness = FakeRandomness()
+    randomness.jitter_value = jitter
     throttle = SimpleNamespace(admit_extension=lambda address, extension_id, shown: None, access=None)
     services = SimpleNamespace(
         ports=SimpleNamespace(randomness=randomness),

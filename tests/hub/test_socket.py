@@ -30,13 +30,13 @@ def data_url() -> str:
 
 def test_a_greeting_is_the_contracts_own(service: Service) -> None:
     extension = service.extension("polite", "nothing")
-    first = extension.hear("authentication_required")
+    first = extension.receive("authentication_required")
     assert set(first) == {"type", "timestamp"}
     assert TIME.fullmatch(first["timestamp"])
     welcome = extension.authenticate()
     assert set(welcome) == {"type", "extensionId", "timestamp"}
     assert welcome["extensionId"] == "polite"
-    extension.vanish()
+    extension.disconnect()
 
 
 def test_an_offer_is_the_contracts_own_with_documented_additions(service: Service) -> None:
@@ -58,23 +58,23 @@ def test_an_offer_is_the_contracts_own_with_documented_additions(service: Servic
             "userId": "ann",
         }
         service.delete(f"/api/images/{request_id}")
-        stop = extension.hear("cancel_generation")
+        stop = extension.receive("cancel_generation")
         assert stop["requestId"] == request_id
 
 
 def test_nothing_but_authenticate_is_heard_before_it(service: Service) -> None:
     extension = service.extension("hasty", "nothing")
     for early in ({"type": "heartbeat", "extensionId": "hasty"}, {"type": "image_generated"}, {"type": "error"}):
-        extension.say(early)
-        assert extension.hear("error")["error"]
+        extension.send(early)
+        assert extension.receive("error")["error"]
     extension.authenticate()
-    extension.vanish()
+    extension.disconnect()
 
 
 def test_who_does_not_authenticate_in_time_is_sent_away(service: Service) -> None:
     extension = service.extension("mute")
     assert extension.closed() == 4001
-    assert "authenticate" in extension.hear("error")["error"]
+    assert "authenticate" in extension.receive("error")["error"]
 
 
 MALFORMED: list[tuple[Any, str]] = [
@@ -123,14 +123,14 @@ MALFORMED: list[tuple[Any, str]] = [
 def test_malformed_messages_are_answered_and_do_no_harm(service: Service) -> None:
     with service.extension("odd", "nothing") as extension:
         for message, name in MALFORMED:
-            extension.say(message)
-            error = extension.hear("error")
+            extension.send(message)
+            error = extension.receive("error")
             assert name in error["error"], (message, error)
             assert TIME.fullmatch(error["timestamp"])
-        extension.say_bytes(b"\x00\x01")
-        assert "text" in extension.hear("error")["error"]
-        extension.beat()
-        assert set(extension.hear("heartbeat_response")) == {"type", "timestamp"}
+        extension.send_bytes(b"\x00\x01")
+        assert "text" in extension.receive("error")["error"]
+        extension.send_heartbeat()
+        assert set(extension.receive("heartbeat_response")) == {"type", "timestamp"}
 
 
 def test_an_extension_acts_only_on_jobs_that_it_holds(service: Service) -> None:
@@ -139,19 +139,19 @@ def test_an_extension_acts_only_on_jobs_that_it_holds(service: Service) -> None:
         job = holder.next_job()
         for report in (thief.done, thief.failed):
             report(job, "https://images.example/stolen.png")
-            error = thief.hear("error")
+            error = thief.receive("error")
             assert (error["code"], error["requestId"]) == ("ERR_LEASE_LOST", request_id)
         thief.progress(job, 99)
-        assert thief.hear("error")["code"] == "ERR_LEASE_LOST"
+        assert thief.receive("error")["code"] == "ERR_LEASE_LOST"
         unknown = {**job, "requestId": FOREIGN}
         thief.done(unknown, data_url())
-        assert thief.hear("error")["code"] == "ERR_LEASE_LOST"
+        assert thief.receive("error")["code"] == "ERR_LEASE_LOST"
         status = service.status(request_id)
         assert (status["status"], status["progress"]) == ("processing", 0)
         holder.done(job, data_url())
-        holder.hear("image_generation_confirmed")
+        holder.receive("image_generation_confirmed")
         holder.failed(job, "changed my mind")
-        assert holder.hear("error")["code"] == "ERR_LEASE_LOST"
+        assert holder.receive("error")["code"] == "ERR_LEASE_LOST"
     assert service.final(request_id)["status"] == "completed"
 
 
@@ -164,8 +164,8 @@ def test_a_newer_socket_of_the_same_extension_replaces_the_older(service: Servic
         assert newer.authenticate()["activeRequestIds"] == [request_id]
         assert older.closed() == 4000
         newer.done(job, data_url())
-        newer.hear("image_generation_confirmed")
-        newer.vanish()
+        newer.receive("image_generation_confirmed")
+        newer.disconnect()
     assert service.final(request_id)["status"] == "completed"
 
 
@@ -186,16 +186,16 @@ def test_an_extension_that_answers_only_pings_keeps_the_job_it_was_offered(servi
         job = extension.next_job()
         until(lambda: service.row(request_id).handed_over, what="the pong behind the offer to be noted")
         extension.done(job, data_url())
-        extension.hear("image_generation_confirmed")
+        extension.receive("image_generation_confirmed")
     assert service.final(request_id)["status"] == "completed"
 
 
 def test_a_message_beyond_the_limit_closes_the_socket_and_nothing_else(service: Service) -> None:
     with service.extension("loud", "nothing") as loud, service.extension("calm", "nothing") as calm:
-        loud.say("x" * (1_048_576 + 1))
+        loud.send("x" * (1_048_576 + 1))
         assert loud.closed() == 1009
-        calm.beat()
-        calm.hear("heartbeat_response")
+        calm.send_heartbeat()
+        calm.receive("heartbeat_response")
 
 
 def test_a_slow_reader_gets_every_message_whole(service: Service) -> None:
@@ -225,10 +225,10 @@ def test_a_flood_holds_up_nobody_else(service: Service) -> None:
     with service.extension("steady", "nothing") as steady:
         for _ in range(50):
             for _ in range(40):
-                flood.say(beat)
-            steady.beat()
-            steady.hear("heartbeat_response", timeout_s=10)
-    flood.vanish()
+                flood.send(beat)
+            steady.send_heartbeat()
+            steady.receive("heartbeat_response", timeout_s=10)
+    flood.disconnect()
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def _answers(path: Path) -> bool:
 
 
 @contextmanager
-def false_clamd(act: Callable[[socket.socket], None], timeout_s: float = 5.0) -> Iterator[ClamdScanner]:
+def fake_clamd(act: Callable[[socket.socket], None], timeout_s: float = 5.0) -> Iterator[ClamdScanner]:
     """A scanner that asks a server which does to each connection what `act` does."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -23,14 +23,14 @@ class Extension:
 
     def __init__(self, url: str, extension_id: str, *capabilities: str, **options: Any) -> None:
         self.id = extension_id
-        self.hello: Json = {
+        self.authentication: Json = {
             "type": "authenticate",
             "extensionId": extension_id,
             "metadata": {"version": "1.0.0", "capabilities": list(capabilities)},
         }
-        self.hello["metadata"].update(options.pop("metadata", {}))
-        self.hello.update(options)
-        self.heard: list[Json] = []
+        self.authentication["metadata"].update(options.pop("metadata", {}))
+        self.authentication.update(options)
+        self.received: list[Json] = []
         self.close_code: int | None = None
         self._news = threading.Condition()
         self._socket = websocket.create_connection(url, timeout=30)
@@ -42,40 +42,40 @@ class Extension:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.vanish()
+        self.disconnect()
 
     def authenticate(self) -> Json:
         """Introduce ourselves and wait until we are in."""
-        self.say(self.hello)
-        return self.hear("authentication_success")
+        self.send(self.authentication)
+        return self.receive("authentication_success")
 
-    def say(self, message: Json | str) -> None:
+    def send(self, message: Json | str) -> None:
         """Send a message, or any text."""
         self._socket.send(message if isinstance(message, str) else json.dumps(message))
 
-    def say_bytes(self, data: bytes) -> None:
+    def send_bytes(self, data: bytes) -> None:
         """Send a binary frame."""
         self._socket.send_binary(data)
 
-    def hear(self, kind: str, where: Callable[[Json], bool] = lambda message: True, timeout_s: float = 20.0) -> Json:
+    def receive(self, kind: str, where: Callable[[Json], bool] = lambda message: True, timeout_s: float = 20.0) -> Json:
         """Take the next message of that type for which `where` holds; those before it stay in `heard`."""
 
         def find() -> Json | None:
-            return next((m for m in self.heard if m["type"] == kind and where(m)), None)
+            return next((m for m in self.received if m["type"] == kind and where(m)), None)
 
         with self._news:
             found = self._news.wait_for(find, timeout_s)
-            assert found, f"{self.id} waited in vain for {kind}; it heard {self.heard}, close code {self.close_code}"
-            self.heard.remove(found)
+            assert found, f"{self.id} received no {kind}, only {self.received}, close code {self.close_code}"
+            self.received.remove(found)
             return found
 
     def next_job(self, timeout_s: float = 20.0) -> Json:
         """The next request it is given."""
-        return self.hear("generate_image", timeout_s=timeout_s)
+        return self.receive("generate_image", timeout_s=timeout_s)
 
     def done(self, job: Json, image_url: str, **more: Any) -> None:
         """Report the picture as the contract shows."""
-        self.say(
+        self.send(
             {
                 "type": "image_generated",
                 "requestId": job["requestId"],
@@ -89,17 +89,17 @@ class Extension:
     def failed(self, job: Json, error: str, **more: Any) -> None:
         """Report a failure as the contract shows."""
         base = {"type": "image_generation_failed", "requestId": job["requestId"], "error": error}
-        self.say({**base, "correlationId": job["correlationId"], **more})
+        self.send({**base, "correlationId": job["correlationId"], **more})
 
     def progress(self, job: Json, percent: int, status: str = "Generating image...") -> None:
         """Report progress as the contract shows."""
         base = {"type": "image_generation_progress", "requestId": job["requestId"], "progress": percent}
-        self.say({**base, "status": status, "correlationId": job["correlationId"]})
+        self.send({**base, "status": status, "correlationId": job["correlationId"]})
 
-    def beat(self, *, available: bool = True, active: int = 0, **more: Any) -> None:
+    def send_heartbeat(self, *, available: bool = True, active: int = 0, **more: Any) -> None:
         """Send a heartbeat as the contract shows."""
         status = {"available": available, "queueSize": 0, "activeRequests": active}
-        self.say({"type": "heartbeat", "extensionId": self.id, "status": status, **more})
+        self.send({"type": "heartbeat", "extensionId": self.id, "status": status, **more})
 
     def upload(self, job: Json, data: bytes, position: int = 0) -> Json:
         """Hand a picture over; returns what the server answered. Raises urllib.error.HTTPError."""
@@ -116,7 +116,7 @@ class Extension:
         until(lambda: not self._reader.is_alive(), timeout_s, f"the server to close the socket of {self.id}")
         return self.close_code
 
-    def vanish(self) -> None:
+    def disconnect(self) -> None:
         """Be gone, without a word."""
         with contextlib.suppress(OSError):  # the server was faster
             assert self._socket.sock is not None
@@ -134,7 +134,7 @@ class Extension:
                 self.close_code = int.from_bytes(data[:2], "big") if len(data) >= 2 else None
                 break
             with self._news:
-                self.heard.append(json.loads(data))
+                self.received.append(json.loads(data))
                 self._news.notify_all()
         with self._news:
             self._news.notify_all()

@@ -108,11 +108,11 @@ class FakeFetch:
         return into.write(answer if isinstance(answer, bytes) else answer())
 
 
-class FakeChance:
-    """Tokens and bytes that count upwards; the jitter is what `jitter_is` says."""
+class FakeRandomness:
+    """Tokens and bytes that count upwards; the jitter is what `jitter_value` says."""
 
     def __init__(self) -> None:
-        self.jitter_is = 1.0
+        self.jitter_value = 1.0
         self._count = 0
         self._lock = threading.Lock()
 
@@ -126,7 +126,7 @@ class FakeChance:
 
     def jitter(self) -> float:
         """As told."""
-        return self.jitter_is
+        return self.jitter_value
 
     def _next(self) -> int:
         with self._lock:
@@ -143,7 +143,7 @@ class Bench:
     tasks: FakeTasks
     bus: FakeBus
     fetch: FakeFetch
-    randomness: FakeChance
+    randomness: FakeRandomness
 
     @property
     def database(self) -> Database:
@@ -165,7 +165,7 @@ class Bench:
 
 def bench(database: Database, folder: Path) -> Bench:
     """Tools on this database; pictures lie in `folder`, are judged for real, and come from the fake web."""
-    store, tasks, bus, fetch, randomness = LocalStore(folder), FakeTasks(), FakeBus(), FakeFetch(), FakeChance()
+    store, tasks, bus, fetch, randomness = LocalStore(folder), FakeTasks(), FakeBus(), FakeFetch(), FakeRandomness()
     settings = dataclasses.replace(Settings.from_env(UNLIMITED), storage_path=folder)
     ports = Ports(
         settings,

@@ -29,7 +29,7 @@ def running_redis(folder: Path) -> Iterator[LocalRedis]:
         preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - it makes two system calls and takes no lock
     )
     try:
-        until(server.answers, what="the embedded Redis to answer")
+        until(server.is_ready, what="the embedded Redis to answer")
         yield server
     finally:
         process.terminate()
@@ -48,7 +48,7 @@ def forget_limits(redis_url: str) -> None:
         client.delete(key)
 
 
-class Frail:
+class RestartableRedis:
     """A Redis that can be killed and started again."""
 
     def __init__(self, server: LocalRedis) -> None:
@@ -60,7 +60,7 @@ class Frail:
         """Its process, while it answers."""
         return int(redis_client(self.server.url).info("server")["process_id"])
 
-    def fresh(self) -> None:
+    def clear_limits(self) -> None:
         """Make every rate limit's bucket full."""
         forget_limits(self.server.url)
 
@@ -75,7 +75,7 @@ class Frail:
             stdout=subprocess.DEVNULL,
             preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - two system calls, and no lock
         )
-        until(self.server.answers, what="Redis to answer again")
+        until(self.server.is_ready, what="Redis to answer again")
 
     def end(self) -> None:
         """End what `start` started."""
@@ -85,10 +85,10 @@ class Frail:
 
 
 @contextmanager
-def frail_redis(folder: Path) -> Iterator[Frail]:
+def restartable_redis(folder: Path) -> Iterator[RestartableRedis]:
     """A server as above, which may be killed meanwhile."""
     with running_redis(folder) as server:
-        frail = Frail(server)
+        frail = RestartableRedis(server)
         try:
             yield frail
         finally:
