@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from app import logs
 from app.db.engine import Database, read_engine
-from app.domain.orders import Order
+from app.domain.image_request import ImageRequest
 from app.services.download import Download
 from bench.environment import fresh
 from tests.support.crew import PICTURE, Crew
@@ -25,7 +25,7 @@ from tests.support.fakes import bench
 
 COUNT = 2_000
 TABLES = ("jobs", "events", "images", "files")
-ORDER = Order("x" * 100, "dall-e-3", "ann", {"width": 1024, "height": 1024, "quality": "hd"})
+ORDER = ImageRequest("x" * 100, "dall-e-3", "ann", {"width": 1024, "height": 1024, "quality": "hd"})
 
 SIZES = (
     "SELECT coalesce(pg_total_relation_size(to_regclass(:table)), 0), coalesce(pg_indexes_size(to_regclass(:table)), 0)"

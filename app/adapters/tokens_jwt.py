@@ -15,8 +15,8 @@ from jwt import PyJWKClient
 from jwt.exceptions import PyJWKClientConnectionError, PyJWTError
 
 from app.config import Settings
-from app.domain import messages, orders
-from app.domain.access import JTI, Kind, Proof, Role, scopes_of
+from app.domain import image_request, messages
+from app.domain.access import JTI, Credential, CredentialKind, Role, parse_scopes
 from app.domain.errors import Unauthorized, Unavailable
 
 LARGEST = 8_192
@@ -41,23 +41,23 @@ class JsonWebTokens:
             PyJWKClient(settings.jwks_url, timeout=JWKS_TIMEOUT_S, lifespan=JWKS_KEPT_S) if settings.jwks_url else None
         )
 
-    def issue(self, proof: Proof, scope: str, now_s: int, key: bytes) -> str:
-        """A token that says what the proof says; it begins at `now_s` and ends when the proof does."""
+    def issue(self, credential: Credential, scope: str, now_s: int, key: bytes) -> str:
+        """A token that says what the credential says; it begins at `now_s` and ends when the credential does."""
         claims: dict[str, Any] = {
             "iss": self._issuer,
             "aud": self._audience,
-            "sub": proof.subject,
+            "sub": credential.subject,
             "iat": now_s,
-            "exp": (proof.expires_at or 0) // 1000,
-            "jti": proof.id,
-            "role": proof.role.value,
+            "exp": (credential.expires_at or 0) // 1000,
+            "jti": credential.id,
+            "role": credential.role.value,
             "scope": scope,
         }
-        if proof.key_id is not None:
-            claims["key"] = proof.key_id
+        if credential.key_id is not None:
+            claims["key"] = credential.key_id
         return jwt.encode(claims, key, OURS)
 
-    def read(self, token: str, key: bytes) -> Proof:
+    def read(self, token: str, key: bytes) -> Credential:
         """What the token says, where it is good; whether it was revoked is not asked here. `key` is our secret.
 
         Raises Unauthorized, and Unavailable where the keys at JWKS_URL cannot be had.
@@ -65,7 +65,7 @@ class JsonWebTokens:
         if len(token) > LARGEST:
             raise Unauthorized(f"This token has more than {LARGEST} bytes.", shown=True)
         try:
-            return _proof(self._claims(token, key))
+            return _credential(self._claims(token, key))
         except PyJWKClientConnectionError as error:
             raise Unavailable("The keys to verify tokens with are temporarily unavailable.", retry_after_s=5) from error
         except jwt.ExpiredSignatureError:
@@ -104,23 +104,23 @@ class JsonWebTokens:
         return claims
 
 
-def _proof(claims: Mapping[str, Any]) -> Proof:
+def _credential(claims: Mapping[str, Any]) -> Credential:
     for name in ("exp", "iat", "nbf"):
         if name in claims:
             _check_time(claims[name])
     role = Role(claims.get("role", Role.USER))
-    name_of = messages.ID if role is Role.EXTENSION else orders.USER
+    name_of = messages.ID if role is Role.EXTENSION else image_request.USER
     key_id = claims.get("key")
     if not name_of.fullmatch(claims["sub"]) or not JTI.fullmatch(claims["jti"]):
         raise ValueError(claims)
     if key_id is not None and not JTI.fullmatch(key_id):
         raise ValueError(claims)
-    return Proof(
-        Kind.TOKEN,
+    return Credential(
+        CredentialKind.TOKEN,
         claims["jti"],
         claims["sub"],
         role,
-        scopes_of(claims.get("scope", "")),
+        parse_scopes(claims.get("scope", "")),
         int(claims["exp"] * 1000),
         key_id,
     )

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from app.db.clock import now_ms
 from app.db.credential_tables import api_keys, extension_tokens, revoked_tokens, users
 from app.db.engine import Transaction
-from app.domain.access import Kind, Role, Scope, scope_text, scopes_of
+from app.domain.access import CredentialKind, Role, Scope, format_scopes, parse_scopes
 
 USED_EVERY_MS = 60_000
 USER = "user"
@@ -38,9 +38,9 @@ _ENDED = union_all(
         select(literal(str(kind)).label("kind"), name.label("id")).where(ended_at >= _SINCE)
         for kind, name, ended_at in (
             (USER, users.c.id, users.c.disabled_at),
-            (Kind.KEY, api_keys.c.id, api_keys.c.revoked_at),
-            (Kind.TOKEN, revoked_tokens.c.jti, revoked_tokens.c.revoked_at),
-            (Kind.EXTENSION_TOKEN, extension_tokens.c.id, extension_tokens.c.revoked_at),
+            (CredentialKind.KEY, api_keys.c.id, api_keys.c.revoked_at),
+            (CredentialKind.TOKEN, revoked_tokens.c.jti, revoked_tokens.c.revoked_at),
+            (CredentialKind.EXTENSION_TOKEN, extension_tokens.c.id, extension_tokens.c.revoked_at),
         )
     )
 )
@@ -138,7 +138,7 @@ def add_key(
     expires_at: int | None,
 ) -> None:
     """Add a key of the user."""
-    values = {"id": key_id, "hash": digest, "user_id": user_id, "scope": scope_text(scopes), "name": name}
+    values = {"id": key_id, "hash": digest, "user_id": user_id, "scope": format_scopes(scopes), "name": name}
     tx.connection.execute(insert(api_keys).values(**values, created_at=tx.now, expires_at=expires_at))
 
 
@@ -209,7 +209,7 @@ def is_revoked(connection: Connection, jti: str) -> bool:
 
 
 def ended_within(connection: Connection, window_ms: int) -> set[tuple[str, str]]:
-    """What was disabled or revoked in the last `window_ms`: of which kind (`USER`, or a `Kind`), and its id."""
+    """What was disabled or revoked in the last `window_ms`: of which kind (`USER`, or a `CredentialKind`), and its id."""
     return {(row.kind, row.id) for row in connection.execute(_ENDED, {"window": window_ms})}
 
 
@@ -221,7 +221,7 @@ def _key(row: Sequence[Any]) -> Key:
         Role(role),
         name,
         digest,
-        scopes_of(scope),
+        parse_scopes(scope),
         created_at,
         expires_at,
         revoked_at,

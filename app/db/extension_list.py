@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, exists, select
 
 from app.db.clock import now_ms
 from app.db.tables import extensions, hubs, jobs
-from app.domain.fleet import ExtensionStatus, slots, standing
+from app.domain.fleet import ExtensionStatus, extension_status, usable_slots
 from app.domain.states import Status
 
 
@@ -78,12 +78,12 @@ def _held(connection: Connection, extension_ids: Sequence[str]) -> dict[str, tup
 
 def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> ExtensionDetails:
     pause = Pause(row.cooldown_until, row.cooldown_reason) if row.cooldown_until > row.now else None
-    state = standing(
+    state = extension_status(
         connected=bool(row.here),
         available=row.available,
         paused=pause is not None,
         held=row.held,
-        slots=slots(row.max_concurrent, row.failures),
+        slots=usable_slots(row.max_concurrent, row.failures),
     )
     gone = None if row.here else row.disconnected_at or row.heard_at
     return ExtensionDetails(

@@ -14,7 +14,7 @@ from app.db.engine import Transaction
 from app.db.tables import extensions, hubs
 from app.domain.errors import Unauthorized
 from app.domain.messages import Authenticate
-from app.domain.policy import Member
+from app.domain.policy import ConnectedExtension
 
 _here = (extensions.c.connection_id == bindparam("over"), extensions.c.connected)
 _STATE = select(
@@ -157,10 +157,10 @@ def rest(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str)
     )
 
 
-def connected(connection: Connection, limit: int = 10_000) -> list[Member]:
+def connected(connection: Connection, limit: int = 10_000) -> list[ConnectedExtension]:
     """The extensions that are connected now, each with as many slots as it has at the moment."""
     rows = connection.execute(_MEMBERS, {"limit": limit})
-    return [Member(extension_id, tuple(capabilities), *rest) for extension_id, capabilities, *rest in rows]
+    return [ConnectedExtension(extension_id, tuple(capabilities), *rest) for extension_id, capabilities, *rest in rows]
 
 
 def count_connected(connection: Connection, hub_timeout_ms: int) -> int:

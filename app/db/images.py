@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from app.db.clock import now_ms
 from app.db.engine import Transaction
 from app.db.tables import files, images, jobs, uploads
-from app.domain.tokens import UploadPlace
+from app.domain.upload_urls import UploadLocation
 
 GIVEN_UP = 0  # the `created_at` of a file that is about to be removed
 
@@ -89,7 +89,7 @@ def forget_intended(tx: Transaction, names: Sequence[str]) -> None:
     tx.connection.execute(_FORGET_INTENDED, {"names": names})
 
 
-def reserve_upload(tx: Transaction, place: UploadPlace, stale_before_ms: int) -> bool:
+def reserve_upload(tx: Transaction, place: UploadLocation, stale_before_ms: int) -> bool:
     """Take the place for this picture; False where it is taken.
 
     A place that was taken before `stale_before_ms` and holds nothing yet is free again: its taker has crashed.
@@ -106,42 +106,42 @@ def reserve_upload(tx: Transaction, place: UploadPlace, stale_before_ms: int) ->
     return taken.first() is not None
 
 
-def complete_upload(tx: Transaction, place: UploadPlace, sha256: str, size: int) -> bool:
+def complete_upload(tx: Transaction, place: UploadLocation, sha256: str, size: int) -> bool:
     """The bytes (`size` of them) are put aside: note what they are; False where the place is no longer taken, or complete."""
     reserved = (_at(place), uploads.c.sha256.is_(None))
     completed = tx.connection.execute(update(uploads).where(*reserved).values(sha256=sha256, bytes=size))
     return completed.rowcount == 1
 
 
-def release_upload(tx: Transaction, place: UploadPlace) -> None:
+def release_upload(tx: Transaction, place: UploadLocation) -> None:
     """The bytes did not arrive whole: the place may be taken again."""
     tx.connection.execute(delete(uploads).where(_at(place), uploads.c.sha256.is_(None)))
 
 
-def has_upload(connection: Connection, place: UploadPlace) -> bool:
+def has_upload(connection: Connection, place: UploadLocation) -> bool:
     """True where all bytes of the upload have arrived."""
     return bool(connection.execute(select(exists().where(_at(place), uploads.c.sha256.is_not(None)))).scalar_one())
 
 
-def uploads_of(connection: Connection, job_id: str) -> list[UploadPlace]:
+def uploads_of(connection: Connection, job_id: str) -> list[UploadLocation]:
     """Every upload for this job, complete or not."""
-    return [UploadPlace(*row) for row in connection.execute(_UPLOADS_OF, {"job_id": job_id})]
+    return [UploadLocation(*row) for row in connection.execute(_UPLOADS_OF, {"job_id": job_id})]
 
 
-def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[UploadPlace]:
+def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[UploadLocation]:
     """Uploads begun before `before_ms` whose job has ended, went back to the queue or is gone."""
     in_use = exists().where(jobs.c.id == uploads.c.job_id, jobs.c.status.in_(("processing", "downloading")))
     query = select(*_PLACE).where(uploads.c.created_at < before_ms, ~in_use).order_by(uploads.c.created_at)
-    return [UploadPlace(*row) for row in connection.execute(query.limit(limit))]
+    return [UploadLocation(*row) for row in connection.execute(query.limit(limit))]
 
 
-def forget_uploads(tx: Transaction, places: Iterable[UploadPlace]) -> None:
+def forget_uploads(tx: Transaction, places: Iterable[UploadLocation]) -> None:
     """The bytes that were put aside are gone, and so are their records."""
     for place in places:
         tx.connection.execute(delete(uploads).where(_at(place)))
 
 
-def _at(place: UploadPlace) -> ColumnElement[bool]:
+def _at(place: UploadLocation) -> ColumnElement[bool]:
     return and_(
         uploads.c.job_id == place.request_id,
         uploads.c.attempt == place.attempt,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnClause, Connection, Integer, bindparam, func, literal_column, select
 
 from app.db.tables import images, jobs
-from app.domain.ids import time_ordered_id
+from app.domain.ids import uuid7
 
 _USER = jobs.c.user_id == bindparam("user_id")
 _ONE: ColumnClause[int] = literal_column("1")
@@ -61,7 +61,7 @@ def as_many_wait(connection: Connection, user_id: str, count: int) -> bool:
 
 def accepted_since(connection: Connection, user_id: str, since_ms: int, count: int) -> int | None:
     """Where the user has had `count` jobs accepted since then, when the first of the last `count` was (ms)."""
-    mine = select(jobs.c.created_at).where(jobs.c.user_id == user_id, jobs.c.id > time_ordered_id(since_ms, bytes(10)))
+    mine = select(jobs.c.created_at).where(jobs.c.user_id == user_id, jobs.c.id > uuid7(since_ms, bytes(10)))
     accepted: int | None = connection.execute(mine.order_by(jobs.c.id.desc()).offset(count - 1).limit(1)).scalar()
     return accepted
 

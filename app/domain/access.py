@@ -36,7 +36,7 @@ class Need(Enum):
     CALLER = auto()  # any valid credential, an extension's too
     READ = auto()
     WRITE = auto()
-    PROOF = auto()  # a key or a token, even if AUTH_MODE=open
+    CREDENTIAL = auto()  # a key or a token, even if AUTH_MODE=open
     OPERATE = auto()  # an operator's key or token with the scope admin; nothing if AUTH_MODE=open
 
     @property
@@ -48,7 +48,7 @@ class Need(Enum):
 _SCOPES = {Need.READ: Scope.READ, Need.WRITE: Scope.WRITE, Need.OPERATE: Scope.ADMIN}
 
 
-class Kind(StrEnum):
+class CredentialKind(StrEnum):
     """The kinds of credentials."""
 
     KEY = "key"
@@ -57,13 +57,13 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Credential:
     """A credential that was verified. `id` is that of the key, or the token's `jti`; `expires_at` in ms.
 
     `subject` is a user's id, or an extension's if that is the role. `key_id` is the key that a token was made from.
     """
 
-    kind: Kind
+    kind: CredentialKind
     id: str
     subject: str
     role: Role
@@ -82,45 +82,45 @@ class Caller:
     scopes: frozenset[str] = frozenset()
 
     @classmethod
-    def proven(cls, address: str, proof: Proof) -> Caller:
+    def with_credential(cls, address: str, credential: Credential) -> Caller:
         """The caller with this credential. An extension's name has a slash, which no user id can have."""
-        extension = proof.role is Role.EXTENSION
-        user_id = f"extension/{proof.subject}" if extension else proof.subject
-        return cls(address, user_id, proof.role, frozenset() if extension else frozenset(proof.scopes))
+        extension = credential.role is Role.EXTENSION
+        user_id = f"extension/{credential.subject}" if extension else credential.subject
+        return cls(address, user_id, credential.role, frozenset() if extension else frozenset(credential.scopes))
 
     @property
-    def known(self) -> bool:
+    def authenticated(self) -> bool:
         """True if the caller presented a valid credential."""
         return self.user_id is not None
 
     @property
-    def operates(self) -> bool:
+    def is_operator(self) -> bool:
         """True for an operator with the scope `admin`."""
         return self.role is Role.OPERATOR and Scope.ADMIN in self.scopes
 
     @property
-    def sees_only(self) -> str | None:
+    def visible_user(self) -> str | None:
         """The only user whose requests the caller sees; None if it sees all."""
-        return None if self.operates else self.user_id
+        return None if self.is_operator else self.user_id
 
     def check(self, need: Need) -> None:
         """Raises MissingScope or Forbidden if the caller may not do what needs this."""
-        if self.known and need.scope is not None and need.scope not in self.scopes:
+        if self.authenticated and need.scope is not None and need.scope not in self.scopes:
             raise MissingScope(f"This needs an API key or token with the scope {need.scope}.", scope=need.scope)
-        if self.known and need is Need.OPERATE and not self.operates:
+        if self.authenticated and need is Need.OPERATE and not self.is_operator:
             raise Forbidden("Only operators may do this.")
 
-    def speaks_for(self, claimed: str | None) -> str | None:
+    def user_for(self, claimed: str | None) -> str | None:
         """The user that the request is for: the claimed one, if the caller may act for that user. Raises Forbidden."""
         if self.user_id is None or claimed is None:
             return claimed or self.user_id
-        if claimed == self.user_id or self.operates:
+        if claimed == self.user_id or self.is_operator:
             return claimed
         raise Forbidden("userId is not yours: omit it, or send the user id of your API key or token.")
 
-    def asks_about(self, claimed: str | None) -> str | None:
+    def listed_user(self, claimed: str | None) -> str | None:
         """The user whose requests are to be listed; None for all users. Raises Forbidden."""
-        return self.sees_only if claimed is None else self.speaks_for(claimed)
+        return self.visible_user if claimed is None else self.user_for(claimed)
 
     def limit_key(self, claimed_user: str) -> str:
         """The rate limit that a request counts against: unauthenticated user ids count per address."""
@@ -166,17 +166,17 @@ JTI = re.compile(r"[\x21-\x7e]{1,128}")
 _SECRET = re.compile(r"(?:sk-)?(imgk|imgx)_([0-9a-f]{16})_([0-9a-f]{64})", re.ASCII)
 
 
-def scopes_of(text: str) -> frozenset[Scope]:
+def parse_scopes(text: str) -> frozenset[Scope]:
     """The scopes in a `scope` claim or column; unknown names are ignored."""
     return frozenset(Scope(name) for name in text.split() if name in set(Scope))
 
 
-def scope_text(scopes: Iterable[Scope]) -> str:
+def format_scopes(scopes: Iterable[Scope]) -> str:
     """The scopes as text: names in order, separated by spaces."""
     return " ".join(sorted(scopes))
 
 
-def bearer_of(authorization: str) -> str | None:
+def parse_bearer(authorization: str) -> str | None:
     """The bearer token of an Authorization header (RFC 6750, section 2.1); None for other schemes."""
     scheme, bearer = authorization[: len(_SCHEME)], authorization[len(_SCHEME) :].strip()
     return bearer if scheme.lower() == _SCHEME else None

@@ -16,11 +16,11 @@ class BadDataUrl(PictureError):
 
 
 def is_data_url(url: str) -> bool:
-    """True for what `content` must read, whether or not it can."""
+    """True for what `decode` must read, whether or not it can."""
     return url[:5].lower() == "data:"
 
 
-def content(url: str, max_bytes: int) -> bytes:
+def decode(url: str, max_bytes: int) -> bytes:
     """The bytes that `url` carries. Raises BadDataUrl where it is not strict base64 of at most `max_bytes` bytes."""
     head = _HEAD.match(url)
     if head is None:
@@ -30,11 +30,11 @@ def content(url: str, max_bytes: int) -> bytes:
     try:
         data = base64.b64decode(url[head.end() :], validate=True)
     except (binascii.Error, ValueError):
-        raise BadDataUrl("The data: URL's content is not valid base64.") from None
+        raise BadDataUrl("The data: URL's decode is not valid base64.") from None
     if not data:
         raise BadDataUrl("The data: URL carries nothing.")
     if len(url) - head.end() != 4 * -(-len(data) // 3):  # Python 3.11 passes over surplus padding
-        raise BadDataUrl("The data: URL's content is not valid base64.")
+        raise BadDataUrl("The data: URL's decode is not valid base64.")
     if len(data) > max_bytes:
         raise BadDataUrl(f"The data: URL carries more than {max_bytes} bytes.")
     return data

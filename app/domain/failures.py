@@ -14,7 +14,7 @@ from app.domain.errors import GENERATION_FAILED, INVALID_PROMPT, RATE_LIMIT, TIM
 from app.domain.messages import ImageGenerationFailed
 
 
-class Blame(StrEnum):
+class Cause(StrEnum):
     """Who a failure is put down to."""
 
     JOB = "job"
@@ -23,11 +23,11 @@ class Blame(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Diagnosis:
     """`code` goes to the client; `retry` says whether another attempt makes sense; `pause_ms` is how long the extension
     asked to be left alone, None where it did not say."""
 
-    blame: Blame
+    cause: Cause
     code: str
     retry: bool
     pause_ms: int | None = None
@@ -44,19 +44,19 @@ _REFUSED = re.compile(
 _LIMITED = re.compile(r"rate.?limit|too many requests|quota|429|slow down|try again later", re.IGNORECASE)
 
 
-def judge(failure: ImageGenerationFailed) -> Verdict:
+def diagnose(failure: ImageGenerationFailed) -> Diagnosis:
     """What to do about a failure that an extension reported."""
-    blame = _blame(failure)
-    retry = blame is not Blame.JOB if failure.retryable is None else failure.retryable
-    derived = RATE_LIMIT if blame is Blame.SITE else GENERATION_FAILED
+    cause = _cause(failure)
+    retry = cause is not Cause.JOB if failure.retryable is None else failure.retryable
+    derived = RATE_LIMIT if cause is Cause.SITE else GENERATION_FAILED
     code = failure.code if failure.code in _TOLD else derived
-    return Verdict(blame, code, retry, failure.retry_after_ms)
+    return Diagnosis(cause, code, retry, failure.retry_after_ms)
 
 
-def _blame(failure: ImageGenerationFailed) -> Blame:
+def _cause(failure: ImageGenerationFailed) -> Cause:
     words = " ".join(filter(None, (failure.code, failure.error, failure.reason)))
     if failure.retry_after_ms is not None or _LIMITED.search(words):
-        return Blame.SITE
+        return Cause.SITE
     if failure.retryable is False or _REFUSED.search(words):
-        return Blame.JOB
-    return Blame.EXTENSION
+        return Cause.JOB
+    return Cause.EXTENSION

@@ -15,12 +15,12 @@ class ExtensionStatus(StrEnum):
     AWAY = "away"  # not connected
 
 
-def slots(max_concurrent: int, failures: int) -> int:
+def usable_slots(max_concurrent: int, failures: int) -> int:
     """How many jobs it is given at once: after a failure, one at a time shows whether it is well again."""
     return 1 if failures else max_concurrent
 
 
-def standing(*, connected: bool, available: bool, paused: bool, held: int, slots: int) -> ExtensionStatus:
+def extension_status(*, connected: bool, available: bool, paused: bool, held: int, slots: int) -> ExtensionStatus:
     """The first that holds."""
     if not connected:
         return ExtensionStatus.AWAY

@@ -8,7 +8,7 @@ _CHANCE_BITS = 74
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def time_ordered_id(now_ms: int, randomness: bytes, above: str | None = None) -> str:
+def uuid7(now_ms: int, randomness: bytes, above: str | None = None) -> str:
     """A UUID of version 7 (RFC 9562): 48 bits of time in ms, then 74 of the 80 bits of `randomness`.
 
     Where that is not above the id `above`, it is one that follows upon it by chance (its section 6.2, method 2): of those made

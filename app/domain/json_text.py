@@ -6,30 +6,30 @@ import json
 import math
 from typing import Any
 
-LONGEST_NAME = 60
+MAX_PRINTED_CHARS = 60
 
 
 class RepeatedName(ValueError):
-    """An object has the same name twice; `name` can be shown to the sender."""
+    """An object has the same name twice; `name` can be printable to the sender."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.name = shown(name)
+        self.name = printable(name)
 
 
-def decoded(text: str) -> Any:
+def decode(text: str) -> Any:
     """The value of a JSON text. Raises RepeatedName, or ValueError or RecursionError where it is not JSON."""
     return _DECODER.decode(text)
 
 
-def encoded(value: Any) -> str:
+def encode(value: Any) -> str:
     """The value as JSON without spaces between its parts."""
     return _ENCODER.encode(value)
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A name that a client chose, shortened and escaped so that it can be part of a sentence."""
-    return name if name.isprintable() and len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]!a}…"
+    return name if name.isprintable() and len(name) <= MAX_PRINTED_CHARS else f"{name[:MAX_PRINTED_CHARS]!a}…"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-ANYTHING = "*"
-GENERIC = "image-generation"
+ANY_MODEL = "*"
+GENERIC_CAPABILITY = "image-generation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ConnectedExtension:
     """What is known of a connected extension when somebody asks why a job waits. `cooldown_until` in ms, 0 for never."""
 
     extension_id: str
@@ -49,7 +49,7 @@ class Member:
     cooldown_reason: str | None
 
 
-def why_waiting(members: Iterable[Member], model: str, now_ms: int) -> str:
+def why_waiting(members: Iterable[ConnectedExtension], model: str, now_ms: int) -> str:
     """A sentence that tells a client why its job for `model` is not being done yet, given who is connected."""
     fleet = list(members)
     able = [m for m in fleet if can_do(m.capabilities, model)]
@@ -80,8 +80,8 @@ def served_models(capabilities: Iterable[str]) -> frozenset[str] | None:
 
     Every model: the capabilities contain `*`, or name nothing but `image-generation`.
     """
-    named = frozenset(capabilities) - {GENERIC}
-    return None if not named or ANYTHING in named else named
+    named = frozenset(capabilities) - {GENERIC_CAPABILITY}
+    return None if not named or ANY_MODEL in named else named
 
 
 def can_do(capabilities: Iterable[str], model: str) -> bool:
@@ -102,7 +102,7 @@ def choose(candidates: Iterable[Candidate], model: str, avoid: str | None = None
     return next(iter(others or able), None)
 
 
-def place_in_line(now_ms: int, users_last_place: int | None, spacing_ms: int = 1_000) -> int:
+def virtual_start(now_ms: int, users_last_place: int | None, spacing_ms: int = 1_000) -> int:
     """Where a new job stands in the line, as a virtual time in ms: the lowest goes first.
 
     A user's waiting jobs stand `spacing_ms` apart, so that one who sends 500 at once does not make everybody else

@@ -62,7 +62,7 @@ class WebUrl:
         return f"{self.scheme}://{host}{port}{self.target}"
 
 
-def shown(url: str) -> str:
+def redacted(url: str) -> str:
     """Any text that claims to be a URL, fit for logs: no query, no credentials, no payload, at most 200 characters."""
     if url[:5].lower() == "data:":
         return "data:…"

@@ -44,7 +44,7 @@ def first_error(error: ValidationError) -> ErrorDetails:
 
 def field_name(error: ErrorDetails) -> str:
     """The field's path with its names on the wire, such as `heartbeat.status.queueSize`; empty for the whole value."""
-    return json_text.shown(".".join(str(part) for part in error["loc"]))
+    return json_text.printable(".".join(str(part) for part in error["loc"]))
 
 
 def sentence(error: ErrorDetails) -> str:

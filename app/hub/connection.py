@@ -100,11 +100,11 @@ class Connection:
 
     def send_raw(self, body: Mapping[str, Any]) -> None:
         """Queue a message that another process made."""
-        self._queue.put(Frame(json_text.encoded(body)))
+        self._queue.put(Frame(json_text.encode(body)))
 
     def send_offer(self, offer: Offer, body: Mapping[str, Any]) -> None:
         """Queue `body`, which offers a request to the extension."""
-        self._queue.put(Frame(json_text.encoded(self._with_absolute_upload_url(body)), offer))
+        self._queue.put(Frame(json_text.encode(self._with_absolute_upload_url(body)), offer))
 
     def ping(self) -> None:
         """Send a ping unless one is in flight. For the session's thread only."""

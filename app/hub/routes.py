@@ -10,7 +10,7 @@ from flask_sock import Sock
 from simple_websocket import Server
 
 from app.config import Settings
-from app.domain.access import bearer_of
+from app.domain.access import parse_bearer
 from app.domain.errors import Forbidden, InvalidRequest
 from app.hub.hub import Hub
 from app.hub.wire_socket import NoThread, WireSocket
@@ -60,7 +60,7 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
 
 def _handshake_token() -> str | None:
     """The token that came with the handshake. Browsers can send it as a sub-protocol beside our own only."""
-    if (bearer := bearer_of(request.headers.get("Authorization", ""))) is not None:
+    if (bearer := parse_bearer(request.headers.get("Authorization", ""))) is not None:
         return bearer
     offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
     return next((name.removeprefix(TOKEN_PREFIX) for name in offered if name.startswith(TOKEN_PREFIX)), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from app.domain.access import Proof
+from app.domain.access import Credential
 from app.domain.messages import Authenticate
 from app.services.auth_throttle import AuthThrottle
 from app.services.credential_status import ANYBODY, CredentialStatus
@@ -18,20 +18,20 @@ class SocketCredential:
         self._throttle = throttle
         self._address = address
         self._token = token
-        self._proof: Proof | None = None
+        self._credential: Credential | None = None
         self._status = ANYBODY
 
     @property
     def token_id(self) -> str | None:
         """The id of the token; None where none was required."""
-        return None if self._proof is None else self._proof.id
+        return None if self._credential is None else self._credential.id
 
     def admit(self, authenticate: Authenticate) -> None:
         """Check the token. Raises Unauthorized, TooManyFailures, Unavailable."""
-        self._proof = self._throttle.admit_extension(
+        self._credential = self._throttle.admit_extension(
             self._address, authenticate.extension_id, authenticate.token or self._token
         )
-        self._status = CredentialStatus(self._throttle.access, self._proof)
+        self._status = CredentialStatus(self._throttle.access, self._credential)
 
     def lasting(self, end: Callable[[], object]) -> AbstractContextManager[None]:
         """In this context `end` is called once, within seconds, when the token expires or is revoked; `check` then raises."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from app.domain.access import Role, Scope, scope_text
+from app.domain.access import Role, Scope, format_scopes
 from app.domain.clock import wire_time
 from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, credential_state, last_use, print_row
 
@@ -63,7 +63,7 @@ def list_keys(get_services: GetServices, user: str | None) -> None:
     """List keys: id, user, scopes, state, last use, name."""
     for key in get_services().accounts.list_keys(user):
         state = credential_state(live=key.live, revoked=key.revoked_at is not None, disabled=key.disabled)
-        print_row(key.id, key.user_id, scope_text(key.scopes), state, last_use(key.last_used_at), key.name or "")
+        print_row(key.id, key.user_id, format_scopes(key.scopes), state, last_use(key.last_used_at), key.name or "")
 
 
 @command("revoke-key")

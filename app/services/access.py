@@ -13,7 +13,7 @@ from app import logs
 from app.db import credentials, service_state
 from app.db.credential_tables import api_keys, extension_tokens
 from app.db.credentials import ExtensionToken, Key
-from app.domain.access import Kind, Proof, Role, Secret, digest, scope_text
+from app.domain.access import Credential, CredentialKind, Role, Secret, digest, format_scopes
 from app.domain.errors import Forbidden, Unauthorized, Unavailable
 from app.services.ports import Ports
 from app.services.revocation import RevocationWatcher
@@ -44,7 +44,7 @@ class Access:
         """True where everybody has to show who they are."""
         return self.ports.settings.auth_required
 
-    def authenticate(self, bearer: str) -> Proof:
+    def authenticate(self, bearer: str) -> Credential:
         """Whose key or token this is, where it is good. Raises Unauthorized, Unavailable.
 
         What was revoked in this process is refused at once, what was revoked elsewhere within a second; so is whoever
@@ -52,34 +52,34 @@ class Access:
         """
         return self.remembered(bearer) or self._let_in.look(_shown(bearer), lambda: self._found_good(bearer))
 
-    def remembered(self, bearer: str) -> Proof | None:
+    def remembered(self, bearer: str) -> Credential | None:
         """Whose key or token this is, where it was found good a moment ago. Nobody is asked."""
-        proof: Proof | None = self._let_in.remembered(_shown(bearer))
-        if proof is None or (proof.expires_at is not None and proof.expires_at <= time.time() * 1000):
+        credential: Credential | None = self._let_in.remembered(_shown(bearer))
+        if credential is None or (credential.expires_at is not None and credential.expires_at <= time.time() * 1000):
             return None
-        return proof
+        return credential
 
-    def admit_extension(self, extension_id: str, bearer: str | None) -> Proof | None:
+    def admit_extension(self, extension_id: str, bearer: str | None) -> Credential | None:
         """What the extension of this id comes in with; None where it needs nothing. Raises Unauthorized, Unavailable."""
         if bearer:
-            proof = self.authenticate(bearer)
-            if proof.role is not Role.EXTENSION or proof.subject != extension_id:
+            credential = self.authenticate(bearer)
+            if credential.role is not Role.EXTENSION or credential.subject != extension_id:
                 raise Unauthorized("This token belongs to another extensionId.", shown=True)
-            return proof
+            return credential
         if self.required:
             raise Unauthorized("authenticate.token is missing: the operator creates one for each extension.")
         if self.ports.database.read(lambda c: credentials.is_claimed(c, extension_id)):
             raise Unauthorized("This extensionId requires its token: send it as authenticate.token.")
         return None
 
-    def exchange(self, proof: Proof) -> tuple[str, int, str]:
+    def exchange(self, credential: Credential) -> tuple[str, int, str]:
         """A token for a key: the token, its seconds, its scope. Raises Forbidden where it is no key that was shown."""
-        if proof.kind is not Kind.KEY:
+        if credential.kind is not CredentialKind.KEY:
             raise Forbidden("Only an API key can be exchanged for a token.")
-        return self.issue(proof.subject, proof.role, scope_text(proof.scopes), key=proof)
+        return self.issue(credential.subject, credential.role, format_scopes(credential.scopes), key=credential)
 
     def issue(
-        self, subject: str, role: Role, scope: str, *, lifetime_ms: int | None = None, key: Proof | None = None
+        self, subject: str, role: Role, scope: str, *, lifetime_ms: int | None = None, key: Credential | None = None
     ) -> tuple[str, int, str]:
         """A new token: it, its seconds, its scope. One that is made for a key ends no later than that key does."""
         signing = self.signing_key()
@@ -88,14 +88,14 @@ class Access:
         if key is not None and key.expires_at is not None:
             ends = min(ends, key.expires_at)
         jti, key_id = self.ports.randomness.token(), key.id if key is not None else None
-        proof = Proof(Kind.TOKEN, jti, subject, role, frozenset(), ends, key_id)
-        return self.ports.tokens.issue(proof, scope, now // 1000, signing), max(1, (ends - now) // 1000), scope
+        credential = Credential(CredentialKind.TOKEN, jti, subject, role, frozenset(), ends, key_id)
+        return self.ports.tokens.issue(credential, scope, now // 1000, signing), max(1, (ends - now) // 1000), scope
 
-    def revoke(self, proof: Proof) -> None:
+    def revoke(self, credential: Credential) -> None:
         """The token that was shown is no longer good. Raises Forbidden for what is none."""
-        if proof.kind is not Kind.TOKEN:
+        if credential.kind is not CredentialKind.TOKEN:
             raise Forbidden("Only tokens can be revoked here; the operator revokes API keys.")
-        self.revoke_token(proof.id, proof.expires_at or 0)
+        self.revoke_token(credential.id, credential.expires_at or 0)
 
     def revoke_token(self, jti: str, expires_at: int) -> None:
         """The token of that `jti` is no longer good; `expires_at` (ms) says how long that must be remembered."""
@@ -116,36 +116,36 @@ class Access:
             self._signing_key = self.ports.database.write(lambda tx: service_state.secret(tx, "tokens", fresh))
         return self._signing_key
 
-    def _found_good(self, bearer: str) -> Proof:
+    def _found_good(self, bearer: str) -> Credential:
         secret = Secret.read(bearer)
         if secret is None:
-            proof = self.ports.tokens.read(bearer, self.signing_key())
-            self._check_not_revoked(proof)
-            self._check_user(proof)
-            return proof
+            credential = self.ports.tokens.read(bearer, self.signing_key())
+            self._check_not_revoked(credential)
+            self._check_user(credential)
+            return credential
         return self._key(secret) if secret.prefix == Secret.KEY else self._extension_token(secret)
 
-    def _key(self, secret: Secret) -> Proof:
+    def _key(self, secret: Secret) -> Credential:
         key = self._memory.find(("k", secret.id), lambda: self._read_key(secret.id))
         if key is None or not secret.matches(key.hash) or not key.live:
             raise Unauthorized("This API key is invalid.", shown=True)
         if key.disabled:
             raise Unauthorized(DISABLED, shown=True)
         self._note_use(api_keys, "k", secret.id)
-        return Proof(Kind.KEY, key.id, key.user_id, key.role, key.scopes, key.expires_at)
+        return Credential(CredentialKind.KEY, key.id, key.user_id, key.role, key.scopes, key.expires_at)
 
-    def _extension_token(self, secret: Secret) -> Proof:
+    def _extension_token(self, secret: Secret) -> Credential:
         token = self._memory.find(("x", secret.id), lambda: self._read_extension_token(secret.id))
         if token is None or not secret.matches(token.hash) or not token.live:
             raise Unauthorized("This token is invalid.", shown=True)
         self._note_use(extension_tokens, "x", secret.id)
-        proof = (token.id, token.extension_id, Role.EXTENSION, frozenset[Any](), token.expires_at)
-        return Proof(Kind.EXTENSION_TOKEN, *proof)
+        credential = (token.id, token.extension_id, Role.EXTENSION, frozenset[Any](), token.expires_at)
+        return Credential(CredentialKind.EXTENSION_TOKEN, *credential)
 
-    def _check_not_revoked(self, proof: Proof) -> None:
-        if self._memory.find(("t", proof.id), lambda: self._is_revoked(proof.id)):
+    def _check_not_revoked(self, credential: Credential) -> None:
+        if self._memory.find(("t", credential.id), lambda: self._is_revoked(credential.id)):
             raise Unauthorized("This token was revoked.", shown=True)
-        self._check_key(proof.key_id)
+        self._check_key(credential.key_id)
 
     def _check_key(self, key_id: str | None) -> None:
         """The key that was shown, or that a token was made from, if there was one."""
@@ -157,10 +157,10 @@ class Access:
                 "This API key, or the one that the token was made from, was revoked or has expired.", shown=True
             )
 
-    def _check_user(self, proof: Proof) -> None:
+    def _check_user(self, credential: Credential) -> None:
         """A disabled user is kept out with whatever is good otherwise, whoever has signed it."""
-        user_id = proof.subject
-        if proof.role is Role.EXTENSION:
+        user_id = credential.subject
+        if credential.role is Role.EXTENSION:
             return
         if self._memory.find(("u", user_id), lambda: self._is_disabled(user_id)):
             raise Unauthorized(DISABLED, shown=True)

@@ -10,8 +10,8 @@ from app.db import credentials
 from app.db.credential_tables import api_keys, extension_tokens
 from app.db.credentials import ExtensionToken, Key, User
 from app.db.engine import Transaction
-from app.domain import messages, orders
-from app.domain.access import JTI, Role, Scope, Secret, scope_text
+from app.domain import image_request, messages
+from app.domain.access import JTI, Role, Scope, Secret, format_scopes
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized, Unavailable
 from app.services.access import Access
 from app.services.ports import Ports
@@ -31,7 +31,7 @@ class Accounts:
 
     def create_user(self, user_id: str, role: Role) -> None:
         """Let there be this user. Raises InvalidRequest."""
-        if role is Role.EXTENSION or not orders.USER.fullmatch(user_id):
+        if role is Role.EXTENSION or not image_request.USER.fullmatch(user_id):
             raise InvalidRequest(
                 "A user id has 1 to 128 letters, digits and . _ : @ + | = -; the role is user or operator."
             )
@@ -50,7 +50,7 @@ class Accounts:
 
         def work(tx: Transaction) -> None:
             known = credentials.role_of(tx.connection, user_id) is not None
-            if not known and (self.ports.settings.jwks_url is None or not orders.USER.fullmatch(user_id)):
+            if not known and (self.ports.settings.jwks_url is None or not image_request.USER.fullmatch(user_id)):
                 raise NotFound(f"No user {user_id} exists.")
             credentials.disable(tx, user_id)
 
@@ -124,12 +124,12 @@ class Accounts:
         if role is None and known is None:
             raise NotFound(f"No user {subject} exists: create it first.")
         role = role or known or Role.USER
-        pattern = messages.ID if role is Role.EXTENSION else orders.USER
+        pattern = messages.ID if role is Role.EXTENSION else image_request.USER
         if not pattern.fullmatch(subject):
             raise InvalidRequest("A token's subject has 1 to 128 letters, digits and . _ : @ -.")
         if role is Role.OPERATOR and known is not Role.OPERATOR:
             raise InvalidRequest(f"{subject} is not an operator.")
-        scope = "" if role is Role.EXTENSION else scope_text(frozenset(scopes))
+        scope = "" if role is Role.EXTENSION else format_scopes(frozenset(scopes))
         return self.access.issue(subject, role, scope, lifetime_ms=lifetime_ms)
 
     def revoke_token(self, shown: str) -> str:

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from app.domain.access import Proof, Secret, digest
+from app.domain.access import Credential, Secret, digest
 from app.domain.errors import TooManyFailures, Unauthorized
 from app.domain.networks import network
 from app.services.access import Access
@@ -24,7 +24,7 @@ KNOWN_S = 86_400.0
 NOTED_EVERY_S = 60.0
 REMEMBERED = 10_000
 
-T = TypeVar("T", bound=Proof | None)
+T = TypeVar("T", bound=Credential | None)
 
 
 class FailureLimit(Protocol):
@@ -45,13 +45,13 @@ class AuthThrottle:
         self._limit = limit
         self._known = _KnownCredentials()
 
-    def authenticate(self, address: str, bearer: str) -> Proof:
+    def authenticate(self, address: str, bearer: str) -> Credential:
         """As Access.authenticate. Raises TooManyFailures as well."""
         return self.access.remembered(bearer) or self._guarded(
             address, bearer, lambda: self.access.authenticate(bearer)
         )
 
-    def admit_extension(self, address: str, extension_id: str, bearer: str | None) -> Proof | None:
+    def admit_extension(self, address: str, extension_id: str, bearer: str | None) -> Credential | None:
         """As Access.admit_extension. Raises TooManyFailures as well."""
         if not bearer:
             return self.access.admit_extension(extension_id, bearer)
@@ -68,13 +68,13 @@ class AuthThrottle:
     def _guarded(self, address: str, bearer: str, verify: Callable[[], T]) -> T:
         self.check(address, bearer)
         try:
-            proof = verify()
+            credential = verify()
         except Unauthorized:
             self._known.forget(bearer)
             self._count(address)
             raise
         self._known.add(bearer)
-        return proof
+        return credential
 
     def _count(self, address: str) -> None:
         """Count one failure. Raises TooManyFailures where it is one too many."""

@@ -10,8 +10,8 @@ import contextlib
 from app.config import Settings
 from app.db import clock, images
 from app.db.engine import Transaction
+from app.domain.image_request import IMAGES
 from app.domain.images import PictureError
-from app.domain.orders import IMAGES
 from app.services.download import longest_ms
 from app.services.ports import Ports
 from app.services.uploads import discard

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from app.domain.access import Proof
+from app.domain.access import Credential
 from app.domain.errors import Unauthorized
 from app.services.access import Access
 from app.services.revocation import Subscription
@@ -15,18 +15,18 @@ from app.services.watching import Watch
 
 
 class CredentialStatus:
-    """Looks after one proof, found good just now; without one, nobody had to show any and nothing ends."""
+    """Looks after one credential, found good just now; without one, nobody had to show any and nothing ends."""
 
-    def __init__(self, access: Access | None = None, proof: Proof | None = None) -> None:
+    def __init__(self, access: Access | None = None, credential: Credential | None = None) -> None:
         self._access = access
-        self._proof = proof
+        self._credential = credential
         self._sure_at = time.time()
         self._ended: str | None = None
 
     @contextmanager
     def lasting(self, end: Callable[[], object]) -> Iterator[None]:
-        """While inside, `end` is called, once and within seconds, where the proof expires or is revoked; then see `check`."""
-        if self._access is None or self._proof is None:
+        """While inside, `end` is called, once and within seconds, where the credential expires or is revoked; then see `check`."""
+        if self._access is None or self._credential is None:
             yield
             return
 
@@ -34,7 +34,7 @@ class CredentialStatus:
             self._ended = reason
             end()
 
-        subscription = Subscription(self._proof, self._sure_at, ended)
+        subscription = Subscription(self._credential, self._sure_at, ended)
         self._access.revocations.add(subscription)
         try:
             yield

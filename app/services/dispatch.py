@@ -20,7 +20,7 @@ from app.domain.errors import NO_EXTENSION
 from app.domain.events import ImageGenerationAssignedEvent
 from app.domain.policy import Candidate
 from app.domain.states import Step
-from app.domain.tokens import UploadGrant
+from app.domain.upload_urls import UploadGrant
 from app.services import steps
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing

@@ -26,7 +26,7 @@ from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.events import ImageGeneratedEvent
 from app.domain.images import ImageLimits, Picture, PictureError, file_name
 from app.domain.states import Step
-from app.domain.tokens import UploadPlace
+from app.domain.upload_urls import UploadLocation
 from app.services import steps
 from app.services.extension_messages import tell, tell_to_stop
 from app.services.generation import IMAGES_PATH, confirmation
@@ -158,7 +158,7 @@ class Download:
 
     def _keep(
         self, claim: Claim, made: Sequence[Made], claim_next: ClaimNext
-    ) -> tuple[Sequence[UploadPlace], Claim | None]:
+    ) -> tuple[Sequence[UploadLocation], Claim | None]:
         """Returns the uploads that are of no use any more, and what was claimed next, by the same commit."""
         try:
             for each, name in zip(made, claim.names, strict=True):
@@ -167,7 +167,7 @@ class Download:
             self._remove(claim.names)
             raise
 
-        def work(tx: Transaction) -> tuple[Sequence[UploadPlace], Claim | None]:
+        def work(tx: Transaction) -> tuple[Sequence[UploadLocation], Claim | None]:
             return self._complete(tx, claim.job, made, claim.names), claim_next(tx)
 
         try:
@@ -178,7 +178,9 @@ class Download:
             return (), self.ports.database.write(claim_next)
         return left, after
 
-    def _complete(self, tx: Transaction, job: Job, made: Sequence[Made], names: Sequence[str]) -> Sequence[UploadPlace]:
+    def _complete(
+        self, tx: Transaction, job: Job, made: Sequence[Made], names: Sequence[str]
+    ) -> Sequence[UploadLocation]:
         """Returns the uploads that are of no use any more after the commit. Raises NotOurs."""
         if not images.keep_intended(tx, names):
             raise NotOurs

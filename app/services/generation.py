@@ -16,7 +16,7 @@ from app.domain import policy
 from app.domain.clock import wire_time
 from app.domain.errors import LeaseLost
 from app.domain.events import ImageDownloadStartedEvent
-from app.domain.failures import Blame, Verdict, judge
+from app.domain.failures import Cause, Diagnosis, diagnose
 from app.domain.messages import (
     ImageGenerated,
     ImageGenerationConfirmed,
@@ -88,21 +88,21 @@ class Generation:
         return self.ports.database.write(work)
 
     def failed(self, holder: Holder, report: ImageGenerationFailed) -> None:
-        """The extension could not: another tries, or the request fails, as the failure's blame says."""
+        """The extension could not: another tries, or the request fails, as the failure's cause says."""
 
         def work(tx: Transaction) -> None:
             job = _found(tx, report)
-            verdict = judge(report)
+            diagnosis = diagnose(report)
             error, reason = report.error, report.reason
-            if verdict.retry:
+            if diagnosis.retry:
                 told = f"{error}: {reason}" if reason else error
-                moved = self.requeueing.give_back(tx, job, verdict.code, told, _held(holder, report), strike=True)
+                moved = self.requeueing.give_back(tx, job, diagnosis.code, told, _held(holder, report), strike=True)
             else:
-                moved = self.requeueing.fail(tx, job, verdict.code, error, _held(holder, report), reason=reason)
+                moved = self.requeueing.fail(tx, job, diagnosis.code, error, _held(holder, report), reason=reason)
             if moved is None:
                 raise LeaseLost
-            if verdict.blame is not Blame.JOB:
-                self._cool_down(tx, holder.extension_id, verdict, error)
+            if diagnosis.cause is not Cause.JOB:
+                self._cool_down(tx, holder.extension_id, diagnosis, error)
 
         self.ports.database.write(work)
 
@@ -135,9 +135,9 @@ class Generation:
             silent_ms = self.ports.settings.request_timeout_ms
             self.ports.database.write(lambda tx: leases.received(tx, request_id, lease, silent_ms))
 
-    def _cool_down(self, tx: Transaction, extension_id: str, verdict: Verdict, error: str) -> None:
+    def _cool_down(self, tx: Transaction, extension_id: str, diagnosis: Diagnosis, error: str) -> None:
         failures = fleet.failures(tx.connection, extension_id) + 1
-        pause = verdict.pause_ms
+        pause = diagnosis.pause_ms
         if pause is None:
             pause = policy.backoff_ms(failures, self.ports.randomness.jitter(), base_ms=2_000, cap_ms=600_000)
         fleet.cool_down(tx, extension_id, pause, error)

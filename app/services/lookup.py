@@ -15,7 +15,7 @@ from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
 from app.domain import policy
 from app.domain.errors import NotFound
-from app.domain.policy import Member
+from app.domain.policy import ConnectedExtension
 from app.domain.states import FINAL, Status
 from app.services.credential_status import ANYBODY, CredentialStatus
 from app.services.ports import Ports
@@ -144,7 +144,7 @@ def _views(connection: Connection, some: Sequence[Job]) -> list[View]:
     return [_view(connection, job, members) for job in some]
 
 
-def _view(connection: Connection, job: Job, members: Sequence[Member]) -> View:
+def _view(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> View:
     if job.status is Status.COMPLETED:
         return View(job, images=images.of_job(connection, job.id))
     if job.status is Status.ACCEPTED:
@@ -152,7 +152,7 @@ def _view(connection: Connection, job: Job, members: Sequence[Member]) -> View:
     return View(job)
 
 
-def _waiting(connection: Connection, job: Job, members: Sequence[Member]) -> Waiting:
+def _waiting(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> Waiting:
     now = clock.now(connection)
     position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
     return Waiting(position, policy.why_waiting(members, job.model, now))

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from app.config import Settings
 from app.db.engine import Database
-from app.domain.access import Proof
+from app.domain.access import Credential
 from app.domain.images import ImageLimits, Picture
 
 
@@ -100,10 +100,10 @@ class ImageValidator(Protocol):
 class Tokens(Protocol):
     """Makes and reads tokens that are signed."""
 
-    def issue(self, proof: Proof, scope: str, now_s: int, key: bytes) -> str:
-        """A token that says what the proof says, signed with `key`."""
+    def issue(self, credential: Credential, scope: str, now_s: int, key: bytes) -> str:
+        """A token that says what the credential says, signed with `key`."""
 
-    def read(self, token: str, key: bytes) -> Proof:
+    def read(self, token: str, key: bytes) -> Credential:
         """What the token says. Raises Unauthorized where it is not good."""
 
     def unverified_id(self, token: str) -> str | None:

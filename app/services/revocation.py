@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from app import logs
 from app.db import credentials
 from app.db.engine import Database
-from app.domain.access import Kind, Proof, Role
+from app.domain.access import Credential, CredentialKind, Role
 
 CHECKED_EVERY_S = 2.0
 # What ended is found by the time that is written beside it. That is a little before its commit, and by another's clock.
@@ -22,9 +22,9 @@ MARGIN_S = 60.0
 EXPIRED = "This token has expired."
 REASONS = {
     credentials.USER: "The user is disabled.",
-    Kind.KEY: "This API key, or the one that the token was made from, was revoked or has expired.",
-    Kind.TOKEN: "The token was revoked.",
-    Kind.EXTENSION_TOKEN: "This token was revoked or has expired.",
+    CredentialKind.KEY: "This API key, or the one that the token was made from, was revoked or has expired.",
+    CredentialKind.TOKEN: "The token was revoked.",
+    CredentialKind.EXTENSION_TOKEN: "This token was revoked or has expired.",
 }
 
 log = logs.get(__name__)
@@ -32,9 +32,9 @@ log = logs.get(__name__)
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """Somebody who stays. At `sure_at` (s since the epoch) the proof was good; `ended` is told, once, why it is not."""
+    """Somebody who stays. At `sure_at` (s since the epoch) the credential was good; `ended` is told, once, why it is not."""
 
-    proof: Proof
+    credential: Credential
     sure_at: float
     ended: Callable[[str], object]
 
@@ -67,14 +67,14 @@ class RevocationWatcher:
             subscriptions = list(self._subscriptions)
         now = time.time()
         for subscription in subscriptions:
-            if subscription.proof.expires_at is not None and subscription.proof.expires_at <= now * 1000:
+            if subscription.credential.expires_at is not None and subscription.credential.expires_at <= now * 1000:
                 self._end(subscription, EXPIRED)
         sure_at = min((subscription.sure_at for subscription in subscriptions), default=now)
         window_ms = round(1000 * (max(0.0, now - sure_at) + MARGIN_S))
         ended = self._database.read(lambda c: credentials.ended_within(c, window_ms))
         for subscription in subscriptions:
             subscription.sure_at = now
-            for name in _names(subscription.proof) if ended else ():
+            for name in _names(subscription.credential) if ended else ():
                 if name in ended:
                     self._end(subscription, REASONS[name[0]])
                     break
@@ -100,11 +100,11 @@ class RevocationWatcher:
             return self._looking
 
 
-def _names(proof: Proof) -> list[tuple[str, str]]:
-    """Everything whose end is the end of the proof. A disabled user's is, whoever has signed it."""
-    names: list[tuple[str, str]] = [(proof.kind, proof.id)]
-    if proof.key_id is not None:
-        names.append((Kind.KEY, proof.key_id))
-    if proof.role is not Role.EXTENSION:
-        names.append((credentials.USER, proof.subject))
+def _names(credential: Credential) -> list[tuple[str, str]]:
+    """Everything whose end is the end of the credential. A disabled user's is, whoever has signed it."""
+    names: list[tuple[str, str]] = [(credential.kind, credential.id)]
+    if credential.key_id is not None:
+        names.append((CredentialKind.KEY, credential.key_id))
+    if credential.role is not Role.EXTENSION:
+        names.append((credentials.USER, credential.subject))
     return names

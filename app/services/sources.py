@@ -11,7 +11,7 @@ from app.db import images
 from app.db.jobs import Job
 from app.domain import data_urls
 from app.domain.images import PictureError
-from app.domain.tokens import UploadPlace
+from app.domain.upload_urls import UploadLocation
 from app.services.ports import Ports
 
 
@@ -28,10 +28,10 @@ class Sources:
     @contextlib.contextmanager
     def opened(self, job: Job, url: str) -> Iterator[BinaryIO]:
         """The bytes behind `url`, to read from the beginning. Raises PictureError, and OSError where the disk fails."""
-        upload = UploadPlace.named_by(url)
+        upload = UploadLocation.from_url(url)
         with contextlib.ExitStack() as files:
             if data_urls.is_data_url(url):
-                yield io.BytesIO(data_urls.content(url, self.ports.settings.max_image_bytes))
+                yield io.BytesIO(data_urls.decode(url, self.ports.settings.max_image_bytes))
             elif upload is not None and upload.request_id == job.id:
                 yield files.enter_context(self._uploaded(job, upload))
             else:
@@ -39,9 +39,9 @@ class Sources:
 
     def public_url(self, url: str) -> str | None:
         """What clients may be shown of where a picture was: None for pictures that came with the report itself."""
-        return None if data_urls.is_data_url(url) or UploadPlace.named_by(url) is not None else url
+        return None if data_urls.is_data_url(url) or UploadLocation.from_url(url) is not None else url
 
-    def _uploaded(self, job: Job, place: UploadPlace) -> BinaryIO:
+    def _uploaded(self, job: Job, place: UploadLocation) -> BinaryIO:
         # what arrived in another attempt may be of another extension
         if place.attempt == job.attempt and self.ports.database.read(lambda c: images.has_upload(c, place)):
             file = self.ports.store.open_upload(*place)

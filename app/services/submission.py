@@ -7,9 +7,9 @@ from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.db.usage import UserQueue
 from app.domain.events import ImageGenerationRequestedEvent
-from app.domain.ids import time_ordered_id
-from app.domain.orders import Order
-from app.domain.policy import place_in_line
+from app.domain.ids import uuid7
+from app.domain.image_request import ImageRequest
+from app.domain.policy import virtual_start
 from app.services.admission import Admission
 from app.services.ports import Ports
 from app.services.quotas import Quotas
@@ -23,7 +23,7 @@ class Submission:
         self.admission = admission
         self.quotas = Quotas(ports)
 
-    def submit(self, order: Order, correlation_id: str) -> Job:
+    def submit(self, order: ImageRequest, correlation_id: str) -> Job:
         """Accept the order; when this returns, it is in the database for good.
 
         Raises Unavailable, and QuotaExceeded where the user has as much as a user may have.
@@ -38,10 +38,10 @@ class Submission:
         with self.quotas.turn(order.user_id):
             return self.ports.database.write(work)
 
-    def _enter(self, tx: Transaction, order: Order, correlation_id: str, queue: UserQueue) -> Job:
+    def _enter(self, tx: Transaction, order: ImageRequest, correlation_id: str, queue: UserQueue) -> Job:
         job = jobs.add(
             tx,
-            time_ordered_id(tx.now, self.ports.randomness.bytes(10), above=queue.last_id),
+            uuid7(tx.now, self.ports.randomness.bytes(10), above=queue.last_id),
             {
                 "correlation_id": correlation_id,
                 "user_id": order.user_id,
@@ -51,7 +51,7 @@ class Submission:
                 "number_of_images": order.number_of_images,
                 "last_event": 1,
                 "number": queue.last_number + 1,
-                "place": place_in_line(tx.now, queue.last_place),
+                "place": virtual_start(tx.now, queue.last_place),
                 "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
             },
         )

@@ -14,7 +14,7 @@ from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFou
 from app.domain.images import PictureError
 from app.domain.messages import IMAGES
 from app.domain.states import Status
-from app.domain.tokens import UploadGrant, UploadPlace
+from app.domain.upload_urls import UploadGrant, UploadLocation
 from app.services.ports import Ports
 from app.services.upload_key import UploadKey
 
@@ -54,7 +54,7 @@ class Uploads:
         Raises Forbidden, NotFound, InvalidRequest, AlreadyUploaded, PayloadTooLarge, Unavailable. `expires_at` in ms.
         """
         grant = UploadGrant(request_id, attempt, expires_at)
-        place = UploadPlace(request_id, attempt, position)
+        place = UploadLocation(request_id, attempt, position)
         self.ports.database.write(lambda tx: self._admit(tx, grant, signature, place, length))
         with self._released_unless_kept(place):
             sha256, size = self._put_aside(stream, length, place)
@@ -62,7 +62,7 @@ class Uploads:
         return Receipt(position, sha256, size, place.path)
 
     def _admit(
-        self, tx: Transaction, grant: UploadGrant, signature: str, place: UploadPlace, length: int | None
+        self, tx: Transaction, grant: UploadGrant, signature: str, place: UploadLocation, length: int | None
     ) -> None:
         grant.check(self._key.value(tx), signature, tx.now)
         if not 0 <= place.position < IMAGES:
@@ -73,21 +73,21 @@ class Uploads:
         if not images.reserve_upload(tx, place, tx.now - STALE_MS):
             raise AlreadyUploaded(f"Image {place.position} of this attempt was already uploaded, or is being uploaded.")
 
-    def _complete(self, tx: Transaction, place: UploadPlace, sha256: str, size: int) -> None:
+    def _complete(self, tx: Transaction, place: UploadLocation, sha256: str, size: int) -> None:
         # The job may have gone on while the bytes came in; what was put aside is then left to the sweep.
         _check_held(tx, place)
         if not images.complete_upload(tx, place, sha256, size):
             raise Unavailable("The upload took too long; send it again.", retry_after_s=1)
 
     @contextlib.contextmanager
-    def _released_unless_kept(self, place: UploadPlace) -> Iterator[None]:
+    def _released_unless_kept(self, place: UploadLocation) -> Iterator[None]:
         try:
             yield
         except BaseException:
             self.ports.database.write(lambda tx: images.release_upload(tx, place))
             raise
 
-    def _put_aside(self, stream: BinaryIO, length: int | None, place: UploadPlace) -> tuple[str, int]:
+    def _put_aside(self, stream: BinaryIO, length: int | None, place: UploadLocation) -> tuple[str, int]:
         try:
             with self.ports.store.stage() as staged:
                 sha256, size = self._copy(stream, staged.file)
@@ -117,7 +117,7 @@ class Uploads:
         )
 
 
-def discard(ports: Ports, places: Iterable[UploadPlace]) -> int:
+def discard(ports: Ports, places: Iterable[UploadLocation]) -> int:
     """Forget these uploads, bytes first; returns how many. One that cannot be removed now is left to the next sweep."""
     gone = []
     for place in places:
@@ -129,7 +129,7 @@ def discard(ports: Ports, places: Iterable[UploadPlace]) -> int:
     return len(gone)
 
 
-def _check_held(tx: Transaction, place: UploadPlace) -> None:
+def _check_held(tx: Transaction, place: UploadLocation) -> None:
     job = jobs.find(tx.connection, place.request_id)
     if job is None:
         raise NotFound(f"Not found: there is no request {place.request_id}.")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from flask import Flask, g, request
 
 from app.container import Services
-from app.domain.access import Caller, Need, Proof, bearer_of
+from app.domain.access import Caller, Credential, Need, parse_bearer
 from app.domain.errors import Unauthorized
 from app.services.auth_throttle import AuthThrottle
 from app.services.credential_status import CredentialStatus
@@ -31,7 +31,7 @@ PAGES = frozenset(
 
 
 def install(app: Flask, api: Api, services: Services, throttle: AuthThrottle) -> None:
-    """Set `g.caller`, `g.proof` and `g.credential`, or refuse the request. Install it before what counts callers."""
+    """Set `g.caller`, `g.credential` and `g.credential_status`, or refuse the request. Install it before the limits."""
     public = PAGES | {services.settings.ws_path}
 
     @app.before_request
@@ -39,8 +39,8 @@ def install(app: Flask, api: Api, services: Services, throttle: AuthThrottle) ->
         need = _need(api.needs, public)
         if need is Need.NOTHING:
             return
-        g.caller, g.proof = _authenticated(throttle, need, g.caller.address)
-        g.credential = CredentialStatus(services.access, g.proof)
+        g.caller, g.credential = _authenticated(throttle, need, g.caller.address)
+        g.credential_status = CredentialStatus(services.access, g.credential)
 
 
 def _need(needs: Mapping[str, Need], public: Set[str]) -> Need:
@@ -51,15 +51,15 @@ def _need(needs: Mapping[str, Need], public: Set[str]) -> Need:
     return needs.get(endpoint, Need.CALLER)
 
 
-def _authenticated(throttle: AuthThrottle, need: Need, address: str) -> tuple[Caller, Proof | None]:
-    """The caller at this address, and the proof of its credential if it sent one.
+def _authenticated(throttle: AuthThrottle, need: Need, address: str) -> tuple[Caller, Credential | None]:
+    """The caller at this address, and its credential if it sent one.
 
     Raises Unauthorized, TooManyFailures, Unavailable; MissingScope or Forbidden if the credential does not suffice.
     """
-    bearer = bearer_of(request.headers.get("Authorization", ""))
-    if bearer is None and (throttle.access.required or need is Need.PROOF):
+    bearer = parse_bearer(request.headers.get("Authorization", ""))
+    if bearer is None and (throttle.access.required or need is Need.CREDENTIAL):
         raise Unauthorized
-    proof = None if bearer is None else throttle.authenticate(address, bearer)
-    caller = Caller(address) if proof is None else Caller.proven(address, proof)
+    credential = None if bearer is None else throttle.authenticate(address, bearer)
+    caller = Caller(address) if credential is None else Caller.with_credential(address, credential)
     caller.check(need)
-    return caller, proof
+    return caller, credential

@@ -21,13 +21,13 @@ def operations(api: Api, services: Services) -> None:
         "/api/auth/token",
         tag=TAG,
         summary="Exchange an API key for a token",
-        need=Need.PROOF,
+        need=Need.CREDENTIAL,
         responses=(ResponseSpec("A token with the permissions of the key, for a limited time", TokenIssued),),
         refusals=(Forbidden,),
     )
     def create_token() -> TokenIssued:
         """Send an API key as the bearer. The token is valid until it expires or is revoked, or its key is revoked."""
-        token, seconds, scope = services.access.exchange(g.proof)
+        token, seconds, scope = services.access.exchange(g.credential)
         return TokenIssued(token=token, expires_in=seconds, scope=scope)
 
     @api.operation(
@@ -35,11 +35,11 @@ def operations(api: Api, services: Services) -> None:
         "/api/auth/token",
         tag=TAG,
         summary="Revoke a token",
-        need=Need.PROOF,
+        need=Need.CREDENTIAL,
         responses=(ResponseSpec("The token is revoked", status=204),),
         refusals=(Forbidden,),
     )
     def revoke_token() -> Response:
         """Revoke the token that is sent as the bearer."""
-        services.access.revoke(g.proof)
+        services.access.revoke(g.credential)
         return Response(status=204)

@@ -31,7 +31,7 @@ def query(model: type[Model]) -> Model:
 
 def _decoded(data: bytes) -> dict[str, Any]:
     try:
-        body = json_text.decoded(data.decode("utf-8"))
+        body = json_text.decode(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise InvalidJson("The body is not valid UTF-8.") from None
     except json_text.RepeatedName as repeated:

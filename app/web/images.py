@@ -10,7 +10,7 @@ from app.container import Services
 from app.domain.access import Need
 from app.domain.errors import AlreadyFinished, Forbidden, NotFound, QuotaExceeded, RateLimited
 from app.domain.ids import is_request_id
-from app.domain.orders import DEFAULT_USER, Order
+from app.domain.image_request import DEFAULT_USER, ImageRequest
 from app.web import limits, presenters, streams
 from app.web.api import Api, ResponseSpec
 from app.web.request_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
@@ -36,12 +36,12 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     def generate_image(body: GenerateRequest) -> Accepted:
         """Submit a request for images. It is in the database before this responds, so it cannot be lost; follow it by its
         `requestId`. Each valid request costs one token of the rate limit."""
-        g.user_id = g.caller.speaks_for(body.user_id if "user_id" in body.model_fields_set else None) or DEFAULT_USER
+        g.user_id = g.caller.user_for(body.user_id if "user_id" in body.model_fields_set else None) or DEFAULT_USER
         return accept(body)
 
     @limits.per_submission(limiter, services.settings.limits)
     def accept(body: GenerateRequest) -> Accepted:
-        order = Order(body.prompt, body.model, g.user_id, body.parameters, body.deadline_ms)
+        order = ImageRequest(body.prompt, body.model, g.user_id, body.parameters, body.deadline_ms)
         return presenters.accepted(services.submission.submit(order, g.correlation_id))
 
     @api.operation(
@@ -58,7 +58,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         is something newer than `since`, or the request is final, or the time is over."""
         known = _checked_id(request_id)
         _await_news(services, known, query)
-        return presenters.status(services.lookup.glance(known, g.caller.sees_only))
+        return presenters.status(services.lookup.glance(known, g.caller.visible_user))
 
     @api.operation(
         "GET",
@@ -73,7 +73,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         """The request and, once it is completed, its images. `wait` and `since` work as they do for the status."""
         known = _checked_id(request_id)
         _await_news(services, known, query)
-        return presenters.result(services.lookup.view(known, g.caller.sees_only))
+        return presenters.result(services.lookup.view(known, g.caller.visible_user))
 
     @api.operation(
         "GET",
@@ -87,7 +87,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     def list_images(query: ListQuery) -> RequestPage:
         """Requests, newest first: a user's own. Operators, and all callers if the service does not require authentication,
         get those of `userId`, or of all users without it. Send a page's `nextCursor` as `cursor` to get the next page."""
-        user_id = g.caller.asks_about(query.user_id)
+        user_id = g.caller.listed_user(query.user_id)
         page = services.lookup.page(user_id, query.status, query.cursor, query.limit)
         return RequestPage(
             images=[presenters.result(each) for each in page.views], next_cursor=page.cursor, timestamp=clock.now()
@@ -104,7 +104,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     )
     def cancel_image(request_id: str) -> Cancelled:
         """Cancel a request that is not final; its extension is told to stop. Cancelling it twice is not an error."""
-        job = services.cancellation.cancel(_checked_id(request_id), g.caller.sees_only)
+        job = services.cancellation.cancel(_checked_id(request_id), g.caller.visible_user)
         return Cancelled(request_id=job.id, correlation_id=job.correlation_id, timestamp=clock.now())
 
     @api.operation(
@@ -124,11 +124,11 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         """The request's past and future events, as Server-Sent Events: an event has its number as `id` and its type as
         `event`; `progress` events have no id, because they are not stored. Comments keep the connection alive."""
         last_event = streams.last_event_id(request, query.last_event_id)
-        return streams.follow(services, _checked_id(request_id), last_event, g.caller.sees_only, g.credential)
+        return streams.follow(services, _checked_id(request_id), last_event, g.caller.visible_user, g.credential_status)
 
 
 def _await_news(services: Services, request_id: str, query: WaitQuery) -> None:
-    services.lookup.await_news(request_id, query.wait, query.since, g.caller.sees_only, g.credential)
+    services.lookup.await_news(request_id, query.wait, query.since, g.caller.visible_user, g.credential_status)
 
 
 def _checked_id(text: str) -> str:

@@ -81,7 +81,7 @@ def per_submission(limiter: Limiter, limits: Limits) -> Callable[[Callable[P, R]
     address = limiter.limit(
         _bucket(limits.rate_per_address, window_ms, address_burst),
         key_func=lambda: f"address:{network(g.caller.address)}",
-        exempt_when=lambda: g.caller.known,
+        exempt_when=lambda: g.caller.authenticated,
         error_message=f"Your address may submit {_rate(limits.rate_per_address, window_ms)}, and {address_burst} at once",
     )
     everybody = limiter.limit(

@@ -108,7 +108,7 @@ def _security(need: Need, required: bool) -> list[Schema]:
     """No need, a need, or something that is looked at where it is sent."""
     if need is Need.NOTHING:
         return []
-    return [{BEARER: []}] if required or need is Need.PROOF else [{}, {BEARER: []}]
+    return [{BEARER: []}] if required or need is Need.CREDENTIAL else [{}, {BEARER: []}]
 
 
 def _body(operation: Operation) -> Schema:

@@ -1,11 +1,11 @@
-"""The JSON Schema of a request's `parameters`; `orders.clean_parameters` validates them."""
+"""The JSON Schema of a request's `parameters`; `image_request.clean_parameters` validates them."""
 
 from __future__ import annotations
 
-from app.domain import orders
+from app.domain import image_request
 
-_SIDE = {"type": "integer", "minimum": orders.SIDE_PX[0], "maximum": orders.SIDE_PX[1]}
-_OPTION = {"type": "string", "pattern": rf"^{orders.OPTION.pattern}$"}
+_SIDE = {"type": "integer", "minimum": image_request.SIDE_PX[0], "maximum": image_request.SIDE_PX[1]}
+_OPTION = {"type": "string", "pattern": rf"^{image_request.OPTION.pattern}$"}
 _TEXT = r"^[^\x00]*$"
 VALUE = "ParameterValue"
 _ANYTHING = {"$ref": f"#/components/schemas/{VALUE}"}
@@ -14,7 +14,7 @@ VALUE_SCHEMA = {
     "description": "A value that is passed to the extension unchanged; at most 8 levels deep, no lone surrogates.",
     "anyOf": [
         {"type": ["null", "boolean"]},
-        {"type": "number", "minimum": -orders.LARGEST_NUMBER, "maximum": orders.LARGEST_NUMBER},
+        {"type": "number", "minimum": -image_request.LARGEST_NUMBER, "maximum": image_request.LARGEST_NUMBER},
         {"type": "string", "pattern": _TEXT},
         {"type": "array", "items": _ANYTHING},
         {"type": "object", "propertyNames": {"pattern": _TEXT}, "additionalProperties": _ANYTHING},
@@ -29,11 +29,16 @@ PARAMETERS = {
     "properties": {
         "width": {**_SIDE, "description": "px"},
         "height": {**_SIDE, "description": "px"},
-        "numberOfImages": {"type": "integer", "minimum": orders.IMAGES[0], "maximum": orders.IMAGES[1], "default": 1},
+        "numberOfImages": {
+            "type": "integer",
+            "minimum": image_request.IMAGES[0],
+            "maximum": image_request.IMAGES[1],
+            "default": 1,
+        },
         "quality": _OPTION,
         "style": _OPTION,
     },
     "propertyNames": {"pattern": _TEXT},
     "additionalProperties": _ANYTHING,
-    "maxProperties": orders.EXTRA_PARAMETERS,
+    "maxProperties": image_request.EXTRA_PARAMETERS,
 }

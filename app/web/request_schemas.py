@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from app.domain import orders
+from app.domain import image_request
 from app.domain.states import Status
 from app.web.parameter_schema import PARAMETERS
 from app.web.schema_base import Query, RequestModel, checked
@@ -17,7 +17,7 @@ MAX_WAIT_S = 60
 
 
 def _user(**schema: str) -> Any:
-    return checked(orders.clean_user, type="string", pattern=rf"^{orders.USER.pattern}$", **schema)
+    return checked(image_request.clean_user, type="string", pattern=rf"^{image_request.USER.pattern}$", **schema)
 
 
 class GenerateRequest(RequestModel):
@@ -26,10 +26,10 @@ class GenerateRequest(RequestModel):
     prompt: Annotated[
         str,
         checked(
-            orders.clean_prompt,
+            image_request.clean_prompt,
             type="string",
             minLength=1,
-            maxLength=orders.PROMPT_CHARS,
+            maxLength=image_request.PROMPT_CHARS,
             pattern=_VISIBLE,
             description="What the image shows.",
             examples=["A beautiful sunset over mountains"],
@@ -37,17 +37,24 @@ class GenerateRequest(RequestModel):
     ]
     model: Annotated[
         str,
-        checked(orders.clean_model, type="string", pattern=rf"^{orders.MODEL.pattern}$", default=orders.DEFAULT_MODEL),
-    ] = orders.DEFAULT_MODEL
-    parameters: Annotated[dict[str, Any], checked(orders.clean_parameters, **PARAMETERS)] = Field(default_factory=dict)
-    user_id: Annotated[str, _user(default=orders.DEFAULT_USER)] = orders.DEFAULT_USER
+        checked(
+            image_request.clean_model,
+            type="string",
+            pattern=rf"^{image_request.MODEL.pattern}$",
+            default=image_request.DEFAULT_MODEL,
+        ),
+    ] = image_request.DEFAULT_MODEL
+    parameters: Annotated[dict[str, Any], checked(image_request.clean_parameters, **PARAMETERS)] = Field(
+        default_factory=dict
+    )
+    user_id: Annotated[str, _user(default=image_request.DEFAULT_USER)] = image_request.DEFAULT_USER
     deadline_ms: Annotated[
         int | None,
         checked(
-            orders.clean_deadline,
+            image_request.clean_deadline,
             type=["integer", "null"],
-            minimum=orders.DEADLINE_MS[0],
-            maximum=orders.DEADLINE_MS[1],
+            minimum=image_request.DEADLINE_MS[0],
+            maximum=image_request.DEADLINE_MS[1],
             description="Milliseconds from acceptance after which the request fails with ERR_TIMEOUT.",
         ),
     ] = None
@@ -90,7 +97,7 @@ class UploadQuery(Query):
     attempt: int = Field(ge=1, le=2**31 - 1)
     expires: int = Field(ge=0, le=2**53, description="ms since the epoch")
     signature: str = Field(max_length=128)
-    position: int = Field(0, ge=0, le=orders.IMAGES[1] - 1, description="0 for the first image")
+    position: int = Field(0, ge=0, le=image_request.IMAGES[1] - 1, description="0 for the first image")
 
 
 class EventsQuery(Query):

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
-from app.domain.access import Kind, Role, Scope
+from app.domain.access import CredentialKind, Role, Scope
 from app.domain.errors import Unauthorized, Unavailable
 from tests.support.serving import serving
 
@@ -133,10 +133,15 @@ def test_a_hostile_token_is_refused_also_where_others_sign(name: str, jwks: str)
 
 
 def test_a_good_token_says_who_comes() -> None:
-    proof = reader().read(signed(GOOD), KEY)
-    assert (proof.kind, proof.id, proof.subject, proof.role) == (Kind.TOKEN, "one", "ann", Role.USER)
-    assert proof.scopes == {Scope.READ, Scope.WRITE}
-    assert proof.expires_at == GOOD["exp"] * 1000
+    credential = reader().read(signed(GOOD), KEY)
+    assert (credential.kind, credential.id, credential.subject, credential.role) == (
+        CredentialKind.TOKEN,
+        "one",
+        "ann",
+        Role.USER,
+    )
+    assert credential.scopes == {Scope.READ, Scope.WRITE}
+    assert credential.expires_at == GOOD["exp"] * 1000
 
 
 def test_a_kid_of_our_own_tokens_means_nothing() -> None:

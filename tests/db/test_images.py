@@ -11,7 +11,7 @@ from app.db.engine import Database, Transaction
 from app.db.images import StoredImage
 from app.db.jobs import Job
 from app.db.tables import files, uploads
-from app.domain.tokens import UploadPlace
+from app.domain.upload_urls import UploadLocation
 from tests.support.interleaving import on_postgresql, overlapping
 from tests.support.jobs_made import added
 
@@ -22,15 +22,15 @@ def picture(position: int, file: str) -> StoredImage:
     return StoredImage(position, file, "https://images.example/a.png", 64, 48, 1_000 + position, "0" * 64)
 
 
-def place(job: Job, position: int = 0) -> UploadPlace:
-    return UploadPlace(job.id, 1, position)
+def place(job: Job, position: int = 0) -> UploadLocation:
+    return UploadLocation(job.id, 1, position)
 
 
-def reserve(database: Database, upload: UploadPlace, stale_before_ms: int = 0) -> bool:
+def reserve(database: Database, upload: UploadLocation, stale_before_ms: int = 0) -> bool:
     return database.write(lambda tx: images.reserve_upload(tx, upload, stale_before_ms))
 
 
-def complete(database: Database, upload: UploadPlace, sha256: str = "1" * 64, size: int = 7) -> bool:
+def complete(database: Database, upload: UploadLocation, sha256: str = "1" * 64, size: int = 7) -> bool:
     return database.write(lambda tx: images.complete_upload(tx, upload, sha256, size))
 
 
@@ -167,11 +167,11 @@ def test_an_upload_that_broke_off_releases_its_own_place_alone(database: Databas
 @pytest.mark.parametrize("differs", ["request", "attempt", "position"])
 def test_an_upload_is_that_of_one_request_attempt_and_position(database: Database, differs: str) -> None:
     job, other = added(database), added(database)
-    mine = UploadPlace(job.id, 1, 0)
+    mine = UploadLocation(job.id, 1, 0)
     theirs = {
-        "request": UploadPlace(other.id, 1, 0),
-        "attempt": UploadPlace(job.id, 2, 0),
-        "position": UploadPlace(job.id, 1, 1),
+        "request": UploadLocation(other.id, 1, 0),
+        "attempt": UploadLocation(job.id, 2, 0),
+        "position": UploadLocation(job.id, 1, 1),
     }[differs]
     reserve(database, mine)
     assert reserve(database, theirs) is True
@@ -215,7 +215,7 @@ def test_an_upload_that_completes_meanwhile_is_not_released(database: Database) 
     assert rows_of(database) == [(0, "1" * 64, 7)]
 
 
-def is_complete(database: Database, upload: UploadPlace) -> bool:
+def is_complete(database: Database, upload: UploadLocation) -> bool:
     return database.read(lambda c: images.has_upload(c, upload))
 
 

@@ -17,7 +17,7 @@ def url(data: bytes = DATA, head: str = "data:image/png;base64,") -> str:
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
 def test_a_data_url_gives_its_bytes(kind: str) -> None:
-    assert data_urls.content(url(head=f"data:image/{kind};base64,"), len(DATA)) == DATA
+    assert data_urls.decode(url(head=f"data:image/{kind};base64,"), len(DATA)) == DATA
 
 
 @pytest.mark.parametrize(
@@ -45,18 +45,18 @@ def test_a_data_url_gives_its_bytes(kind: str) -> None:
 )
 def test_anything_but_strict_base64_of_a_picture_is_refused(bad: str) -> None:
     with pytest.raises(data_urls.BadDataUrl):
-        data_urls.content(bad, 1_000)
+        data_urls.decode(bad, 1_000)
 
 
 @pytest.mark.parametrize("size", [11, 12, 13, 1_000_000])
 def test_more_bytes_than_allowed_are_refused(size: int) -> None:
     with pytest.raises(data_urls.BadDataUrl, match="more than 10 bytes"):
-        data_urls.content(url(b"x" * size), 10)
+        data_urls.decode(url(b"x" * size), 10)
 
 
 @pytest.mark.parametrize("size", range(1, 11))
 def test_as_many_bytes_as_allowed_are_taken(size: int) -> None:
-    assert data_urls.content(url(b"x" * size), size) == b"x" * size
+    assert data_urls.decode(url(b"x" * size), size) == b"x" * size
 
 
 def test_a_data_url_is_known_by_its_beginning() -> None:

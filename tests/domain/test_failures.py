@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.failures import Blame, judge
+from app.domain.failures import Cause, diagnose
 from app.domain.messages import ImageGenerationFailed
 
 REFUSED = [
@@ -48,46 +48,46 @@ def failed(error: str, **more: Any) -> ImageGenerationFailed:
 
 @pytest.mark.parametrize("error", REFUSED)
 def test_what_is_wrong_with_the_request_is_not_tried_again(error: str) -> None:
-    verdict = judge(failed(error))
-    assert (verdict.blame, verdict.code, verdict.retry) == (Blame.JOB, "ERR_GENERATION_FAILED", False)
+    diagnosis = diagnose(failed(error))
+    assert (diagnosis.cause, diagnosis.code, diagnosis.retry) == (Cause.JOB, "ERR_GENERATION_FAILED", False)
 
 
 @pytest.mark.parametrize("error", LIMITED)
 def test_a_site_that_is_asked_too_often_is_a_matter_of_time(error: str) -> None:
-    verdict = judge(failed(error))
-    assert (verdict.blame, verdict.code, verdict.retry) == (Blame.SITE, "ERR_RATE_LIMIT", True)
+    diagnosis = diagnose(failed(error))
+    assert (diagnosis.cause, diagnosis.code, diagnosis.retry) == (Cause.SITE, "ERR_RATE_LIMIT", True)
 
 
 @pytest.mark.parametrize("error", UNFIT)
 def test_what_is_wrong_with_the_extension_is_tried_by_another(error: str) -> None:
-    verdict = judge(failed(error))
-    assert (verdict.blame, verdict.code, verdict.retry) == (Blame.EXTENSION, "ERR_GENERATION_FAILED", True)
+    diagnosis = diagnose(failed(error))
+    assert (diagnosis.cause, diagnosis.code, diagnosis.retry) == (Cause.EXTENSION, "ERR_GENERATION_FAILED", True)
 
 
 @pytest.mark.parametrize("words", [{"reason": "NSFW"}, {"code": "content_policy_violation"}])
 def test_reason_and_code_are_read_too(words: dict[str, str]) -> None:
-    assert judge(failed("It failed", **words)).blame is Blame.JOB
+    assert diagnose(failed("It failed", **words)).cause is Cause.JOB
 
 
 def test_a_pause_that_is_asked_for_is_a_matter_of_time_whatever_the_words() -> None:
-    verdict = judge(failed("It failed", retry_after_ms=0))
-    assert (verdict.blame, verdict.pause_ms) == (Blame.SITE, 0)
+    diagnosis = diagnose(failed("It failed", retry_after_ms=0))
+    assert (diagnosis.cause, diagnosis.pause_ms) == (Cause.SITE, 0)
 
 
 def test_the_extensions_word_on_another_try_goes_before_ours() -> None:
-    assert judge(failed("NSFW", retryable=True)).retry
-    assert not judge(failed("It failed", retryable=False)).retry
-    assert judge(failed("It failed", retryable=False)).blame is Blame.JOB
+    assert diagnose(failed("NSFW", retryable=True)).retry
+    assert not diagnose(failed("It failed", retryable=False)).retry
+    assert diagnose(failed("It failed", retryable=False)).cause is Cause.JOB
 
 
 def test_a_code_of_the_contract_that_the_extension_sends_is_the_clients() -> None:
     logged_out = failed("Logged out", code="ERR_GENERATION_FAILED", retryable=True, retry_after_ms=9)
-    assert judge(logged_out).code == "ERR_GENERATION_FAILED"
-    assert judge(logged_out).blame is Blame.SITE
-    assert judge(failed("Refused", code="ERR_INVALID_PROMPT")).code == "ERR_INVALID_PROMPT"
-    assert judge(failed("Too slow", code="ERR_TIMEOUT")).code == "ERR_TIMEOUT"
+    assert diagnose(logged_out).code == "ERR_GENERATION_FAILED"
+    assert diagnose(logged_out).cause is Cause.SITE
+    assert diagnose(failed("Refused", code="ERR_INVALID_PROMPT")).code == "ERR_INVALID_PROMPT"
+    assert diagnose(failed("Too slow", code="ERR_TIMEOUT")).code == "ERR_TIMEOUT"
 
 
 @pytest.mark.parametrize("code", ["ERR_DOWNLOAD_FAILED", "ERR_UNAUTHORIZED", "content_policy_violation", "<script>"])
 def test_any_other_code_is_read_and_not_passed_on(code: str) -> None:
-    assert judge(failed("?", code=code)).code == "ERR_GENERATION_FAILED"
+    assert diagnose(failed("?", code=code)).code == "ERR_GENERATION_FAILED"

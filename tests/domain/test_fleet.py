@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.fleet import ExtensionStatus, slots, standing
+from app.domain.fleet import ExtensionStatus, extension_status, usable_slots
 
 WELL = {"connected": True, "available": True, "paused": False, "held": 0, "slots": 2}
 
@@ -24,8 +24,8 @@ WELL = {"connected": True, "available": True, "paused": False, "held": 0, "slots
     ],
 )
 def test_the_first_that_holds_is_said(changed: dict[str, Any], expected: ExtensionStatus) -> None:
-    assert standing(**{**WELL, **changed}) is expected
+    assert extension_status(**{**WELL, **changed}) is expected
 
 
 def test_after_a_failure_it_is_given_one_at_a_time() -> None:
-    assert [slots(4, failures) for failures in (0, 1, 9)] == [4, 1, 1]
+    assert [usable_slots(4, failures) for failures in (0, 1, 9)] == [4, 1, 1]

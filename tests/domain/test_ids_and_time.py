@@ -11,7 +11,7 @@ import pytest
 
 from app.adapters import clock
 from app.domain.clock import wire_time
-from app.domain.ids import is_request_id, time_ordered_id
+from app.domain.ids import is_request_id, uuid7
 
 ID = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -19,30 +19,30 @@ ID = "550e8400-e29b-41d4-a716-446655440000"
 @pytest.mark.parametrize("randomness", [b"\x00" * 10, b"\xff" * 10, bytes(range(10))])
 @pytest.mark.parametrize("now_ms", [0, 1_705_233_600_000, 2**48 - 1])
 def test_an_id_is_a_uuid_of_version_7(now_ms: int, randomness: bytes) -> None:
-    made = uuid.UUID(time_ordered_id(now_ms, randomness))
+    made = uuid.UUID(uuid7(now_ms, randomness))
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
     assert made.int >> 80 == now_ms
     assert is_request_id(str(made))
 
 
 def test_ids_sort_by_the_time_they_were_made() -> None:
-    later = [time_ordered_id(now_ms, os.urandom(10)) for now_ms in range(1_000, 1_100)]
+    later = [uuid7(now_ms, os.urandom(10)) for now_ms in range(1_000, 1_100)]
     assert later == sorted(later)
 
 
 @pytest.mark.parametrize("now_ms", [1_000, 999, 1])
 @pytest.mark.parametrize("randomness", [b"\x00" * 10, b"\xff" * 10, bytes(range(10))])
 def test_an_id_follows_upon_another_also_where_the_clock_does_not(now_ms: int, randomness: bytes) -> None:
-    made = [time_ordered_id(1_000, b"\xff" * 10)]
+    made = [uuid7(1_000, b"\xff" * 10)]
     for _ in range(3):
-        made.append(time_ordered_id(now_ms, randomness, above=made[-1]))
+        made.append(uuid7(now_ms, randomness, above=made[-1]))
     assert made == sorted(set(made))
     assert all((uuid.UUID(each).version, uuid.UUID(each).variant) == (7, uuid.RFC_4122) for each in made)
 
 
 def test_an_id_that_is_above_another_by_its_time_is_as_it_would_be_without() -> None:
-    before, randomness = time_ordered_id(1_000, b"\xff" * 10), os.urandom(10)
-    assert time_ordered_id(2_000, randomness, above=before) == time_ordered_id(2_000, randomness)
+    before, randomness = uuid7(1_000, b"\xff" * 10), os.urandom(10)
+    assert uuid7(2_000, randomness, above=before) == uuid7(2_000, randomness)
 
 
 @pytest.mark.parametrize("text", ["", "x", ID.upper(), f"{{{ID}}}", f"{ID}\n", ID.replace("-", "")])

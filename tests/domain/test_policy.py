@@ -37,8 +37,8 @@ def test_who_failed_a_job_gets_it_again_only_where_nobody_else_is_free() -> None
 
 
 def test_a_users_batch_is_spread_so_that_others_come_between() -> None:
-    assert policy.place_in_line(1_000, None) == 1_000
-    assert policy.place_in_line(1_000, 5_000) == 6_000
+    assert policy.virtual_start(1_000, None) == 1_000
+    assert policy.virtual_start(1_000, 5_000) == 6_000
 
 
 def line(*batches: tuple[str, int]) -> list[str]:
@@ -47,7 +47,7 @@ def line(*batches: tuple[str, int]) -> list[str]:
     for user, count in batches:
         last: int | None = None
         for _ in range(count):
-            last = policy.place_in_line(1_000, last)
+            last = policy.virtual_start(1_000, last)
             places.append((last, len(places), user))
     return [user for _, _, user in sorted(places)]
 
@@ -63,12 +63,12 @@ def test_batches_are_served_in_turn() -> None:
 
 
 def test_a_user_who_sends_now_and_then_stands_where_it_arrives() -> None:
-    assert policy.place_in_line(9_000, 5_000) == 9_000
+    assert policy.virtual_start(9_000, 5_000) == 9_000
 
 
-def member(name: str, **more: Any) -> policy.Member:
+def member(name: str, **more: Any) -> policy.ConnectedExtension:
     values: dict[str, Any] = {"capabilities": ("*",), "available": True, "held": 0, "max_concurrent": 1}
-    return policy.Member(name, **{**values, "cooldown_until": 0, "cooldown_reason": None, **more})
+    return policy.ConnectedExtension(name, **{**values, "cooldown_until": 0, "cooldown_reason": None, **more})
 
 
 RESTING = {"cooldown_until": 3_500, "cooldown_reason": "Too many requests"}
@@ -92,7 +92,7 @@ REASONS = [
 
 
 @pytest.mark.parametrize(("fleet", "reason"), REASONS)
-def test_why_a_request_waits(fleet: list[policy.Member], reason: str) -> None:
+def test_why_a_request_waits(fleet: list[policy.ConnectedExtension], reason: str) -> None:
     assert policy.why_waiting(fleet, "dall-e-3", now_ms=1_000) == reason
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.db.credential_tables import api_keys, extension_tokens, revoked_tokens
 from app.db.fleet import Socket
 from app.db.tables import metadata
-from app.domain.access import Kind, Proof, Role, Scope, Secret
+from app.domain.access import Credential, CredentialKind, Role, Scope, Secret
 from app.domain.errors import Forbidden, InvalidRequest, NotFound, Unauthorized
 from app.domain.messages import Authenticate
 from app.services import access as access_module
@@ -42,9 +42,9 @@ def elsewhere(crew: Crew) -> Access:
 
 def test_a_key_lets_its_user_in_with_its_scopes(secrets: Crew) -> None:
     key = secrets.services.accounts.create_key("ann", [Scope.READ])
-    proof = secrets.services.access.authenticate(str(key))
-    assert proof == Proof(Kind.KEY, key.id, "ann", Role.USER, frozenset({Scope.READ}))
-    assert secrets.services.access.authenticate(f"sk-{key}") == proof
+    credential = secrets.services.access.authenticate(str(key))
+    assert credential == Credential(CredentialKind.KEY, key.id, "ann", Role.USER, frozenset({Scope.READ}))
+    assert secrets.services.access.authenticate(f"sk-{key}") == credential
 
 
 def test_a_key_that_is_wrong_in_any_part_is_refused(secrets: Crew) -> None:
@@ -241,8 +241,8 @@ def test_a_user_is_made_once(secrets: Crew) -> None:
 def test_a_token_is_issued_to_those_it_fits(secrets: Crew) -> None:
     accounts, access = secrets.services.accounts, secrets.services.access
     assert access.authenticate(accounts.issue_token("olga", None, [Scope.ADMIN])[0]).role is Role.OPERATOR
-    proof = access.authenticate(accounts.issue_token("painter", Role.EXTENSION, BOTH)[0])
-    assert (proof.role, proof.scopes) == (Role.EXTENSION, frozenset())
+    credential = access.authenticate(accounts.issue_token("painter", Role.EXTENSION, BOTH)[0])
+    assert (credential.role, credential.scopes) == (Role.EXTENSION, frozenset())
     with pytest.raises(NotFound):
         accounts.issue_token("nobody", None, BOTH)
     with pytest.raises(InvalidRequest):

@@ -13,7 +13,7 @@ from app.config import Settings
 from app.db import images
 from app.db.jobs import Job
 from app.domain.images import file_name
-from app.domain.tokens import UploadPlace
+from app.domain.upload_urls import UploadLocation
 from app.services.cancellation import Cancellation
 from app.services.cleanup import STAGING_MS, Cleanup, abandoned_ms
 from app.services.download import Download
@@ -35,8 +35,8 @@ def abandoned(bench: Bench, job: Job, count: int = 1, *, on_disk: bool = True) -
     return names
 
 
-def put_aside(bench: Bench, job: Job, *, complete: bool = True) -> UploadPlace:
-    place = UploadPlace(job.id, 1, 0)
+def put_aside(bench: Bench, job: Job, *, complete: bool = True) -> UploadLocation:
+    place = UploadLocation(job.id, 1, 0)
     bench.database.write(lambda tx: images.reserve_upload(tx, place, 0))
     if complete:
         with bench.store.stage() as staged:

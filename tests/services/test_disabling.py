@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from app.db.credential_tables import revoked_tokens
-from app.domain.access import Kind, Proof, Role, Scope
+from app.domain.access import Credential, CredentialKind, Role, Scope
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized
 from app.services.access import Access
 from app.services.accounts import FOR_EVER
@@ -81,8 +81,8 @@ def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(crew: Cr
     with pytest.raises(NotFound):
         outside.accounts.disable_user("no user can be called this")
     # as whoever signs there would have it, signed by ourselves
-    proof = Proof(Kind.TOKEN, "theirs", "zoe", Role.OPERATOR, frozenset(), crew.clock() + 60_000)
-    token = crew.bench.ports.tokens.issue(proof, "admin", crew.clock() // 1000, outside.access.signing_key())
+    credential = Credential(CredentialKind.TOKEN, "theirs", "zoe", Role.OPERATOR, frozenset(), crew.clock() + 60_000)
+    token = crew.bench.ports.tokens.issue(credential, "admin", crew.clock() // 1000, outside.access.signing_key())
     assert let_in(outside.access, token)
     outside.accounts.disable_user("zoe")
     assert not let_in(outside.access, token)
@@ -119,8 +119,8 @@ def test_a_token_is_revoked_by_its_text_or_its_jti(crew: Crew, ann: list[str], w
 def test_how_long_it_is_remembered_follows_from_a_token_that_is_genuine_alone(crew: Crew, ann: list[str]) -> None:
     """Or one whose end somebody wrote anew would be forgotten before the true one ends."""
     genuine = crew.services.access.authenticate(ann[1])
-    proof = Proof(Kind.TOKEN, "forged", "ann", Role.USER, frozenset(), crew.clock())
-    forged = crew.bench.ports.tokens.issue(proof, "", crew.clock() // 1000, b"another key" * 4)
+    credential = Credential(CredentialKind.TOKEN, "forged", "ann", Role.USER, frozenset(), crew.clock())
+    forged = crew.bench.ports.tokens.issue(credential, "", crew.clock() // 1000, b"another key" * 4)
     for shown in (ann[1], forged, "by-name"):
         crew.services.accounts.revoke_token(shown)
     rows = crew.bench.database.read(lambda c: c.execute(revoked_tokens.select()).all())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain.states import Status
-from app.domain.tokens import UploadGrant
+from app.domain.upload_urls import UploadGrant
 from app.services import dispatch
 from app.services.upload_key import UploadKey
 from tests.support.crew import Crew

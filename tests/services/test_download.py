@@ -20,7 +20,7 @@ from app.db.images import StoredImage
 from app.db.jobs import Job
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
-from app.domain.tokens import UploadPlace
+from app.domain.upload_urls import UploadLocation
 from app.services import download
 from app.services.download import JUDGING_MS, Download
 from tests.support.downloads import OTHER, PNG, URL, run, stored, upload, uploads
@@ -118,7 +118,7 @@ def test_an_upload_that_is_not_there_fails_the_job(bench: Bench) -> None:
 
 def test_an_upload_that_is_still_on_its_way_is_not_taken(bench: Bench) -> None:
     job = processing(bench)
-    place = UploadPlace(job.id, 1, 0)
+    place = UploadLocation(job.id, 1, 0)
     bench.database.write(lambda tx: images.reserve_upload(tx, place, 0))
     assert run(bench, generated(bench, job, f"http://127.0.0.1{place.path}")).status is Status.FAILED
 

@@ -37,9 +37,9 @@ def test_of_many_who_show_the_same_at_once_one_looks_for_all(secrets: Crew) -> N
 def test_whoever_was_let_in_a_moment_ago_is_let_in_again_and_nobody_is_asked(secrets: Crew) -> None:
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
     access = Access(secrets.bench.ports, remembered_s=60)
-    proof = access.authenticate(shown)
+    credential = access.authenticate(shown)
     with noted() as asked:
-        assert access.authenticate(shown) == access.remembered(shown) == proof
+        assert access.authenticate(shown) == access.remembered(shown) == credential
     assert asked == []
     assert access.remembered(f"{shown}0") is None
 
@@ -57,14 +57,14 @@ def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Cr
     """The look had begun, and came back with what stood there before."""
     access = secrets.services.access
     shown, _, _ = access.issue("ann", Role.USER, "read")
-    proof = access.authenticate(shown)
+    credential = access.authenticate(shown)
     access.forget()
     read = access.ports.database.read
 
     def revoked_meanwhile(question: Any) -> Any:
         seen = read(question)
         monkeypatch.undo()
-        access.revoke(proof)
+        access.revoke(credential)
         return seen
 
     monkeypatch.setattr(access.ports.database, "read", revoked_meanwhile)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from app.db.credential_tables import extension_tokens
-from app.domain.access import Kind, Proof, Role, Scope
+from app.domain.access import Credential, CredentialKind, Role, Scope
 from app.domain.errors import Unauthorized, Unavailable
 from app.services import revocation
 from app.services.credential_status import ANYBODY, CredentialStatus
@@ -28,35 +28,35 @@ def ann(crew: Crew) -> Crew:
     return crew
 
 
-def key(crew: Crew) -> tuple[Proof, Callable[[], object]]:
+def key(crew: Crew) -> tuple[Credential, Callable[[], object]]:
     made = crew.services.accounts.create_key("ann", [Scope.READ])
     return crew.services.access.authenticate(str(made)), lambda: crew.services.accounts.revoke_key(made.id)
 
 
-def token(crew: Crew) -> tuple[Proof, Callable[[], object]]:
-    proof = crew.services.access.authenticate(crew.services.access.issue("ann", Role.USER, "read")[0])
-    return proof, lambda: crew.services.access.revoke(proof)
+def token(crew: Crew) -> tuple[Credential, Callable[[], object]]:
+    credential = crew.services.access.authenticate(crew.services.access.issue("ann", Role.USER, "read")[0])
+    return credential, lambda: crew.services.access.revoke(credential)
 
 
-def token_of_a_key(crew: Crew) -> tuple[Proof, Callable[[], object]]:
+def token_of_a_key(crew: Crew) -> tuple[Credential, Callable[[], object]]:
     shown, end = key(crew)
     return crew.services.access.authenticate(crew.services.access.exchange(shown)[0]), end
 
 
-def extension_token(crew: Crew) -> tuple[Proof, Callable[[], object]]:
+def extension_token(crew: Crew) -> tuple[Credential, Callable[[], object]]:
     made = crew.services.accounts.create_extension_token("painter")
     return crew.services.access.authenticate(str(made)), lambda: crew.services.accounts.revoke_extension_token(made.id)
 
 
-def disabled(crew: Crew) -> tuple[Proof, Callable[[], object]]:
+def disabled(crew: Crew) -> tuple[Credential, Callable[[], object]]:
     return token(crew)[0], lambda: crew.services.accounts.disable_user("ann")
 
 
 @pytest.mark.parametrize("came_in", [key, token, token_of_a_key, extension_token, disabled])
 def test_who_stays_is_told_once_that_it_ended_and_others_are_not(ann: Crew, came_in: Callable) -> None:
-    (proof, end), (other, _) = came_in(ann), extension_token(ann)
+    (credential, end), (other, _) = came_in(ann), extension_token(ann)
     access, told = ann.services.access, []
-    ending, staying = CredentialStatus(access, proof), CredentialStatus(access, other)
+    ending, staying = CredentialStatus(access, credential), CredentialStatus(access, other)
     with ending.lasting(lambda: told.append("ending")), staying.lasting(lambda: told.append("staying")):
         access.revocations.look()
         ending.check()
@@ -74,7 +74,9 @@ def test_what_expires_ends_also_while_nobody_can_be_asked(ann: Crew, monkeypatch
         raise Unavailable
 
     monkeypatch.setattr("app.db.credentials.ended_within", away)
-    short = CredentialStatus(ann.services.access, Proof(Kind.TOKEN, "x", "painter", Role.EXTENSION, frozenset(), 1))
+    short = CredentialStatus(
+        ann.services.access, Credential(CredentialKind.TOKEN, "x", "painter", Role.EXTENSION, frozenset(), 1)
+    )
     long = CredentialStatus(ann.services.access, token(ann)[0])
     with short.lasting(bool), long.lasting(bool):
         with pytest.raises(Unavailable):
@@ -87,19 +89,19 @@ def test_what_expires_ends_also_while_nobody_can_be_asked(ann: Crew, monkeypatch
 def test_what_ended_while_nobody_looked_is_found_however_long_that_was(
     ann: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    proof, end = extension_token(ann)
-    credential = CredentialStatus(ann.services.access, proof)
+    credential, end = extension_token(ann)
+    credential_status = CredentialStatus(ann.services.access, credential)
     end()
     hour_ago = extension_tokens.update().values(revoked_at=extension_tokens.c.revoked_at - 3_600_000)
     ann.bench.database.write(lambda tx: tx.connection.execute(hour_ago))
-    with credential.lasting(bool):
+    with credential_status.lasting(bool):
         ann.services.access.revocations.look()
-        credential.check()  # found good an hour after that, as far as it knows
-    monkeypatch.setattr(credential, "_sure_at", credential._sure_at - 3_600)
-    with credential.lasting(bool):
+        credential_status.check()  # found good an hour after that, as far as it knows
+    monkeypatch.setattr(credential_status, "_sure_at", credential_status._sure_at - 3_600)
+    with credential_status.lasting(bool):
         ann.services.access.revocations.look()
         with pytest.raises(Unauthorized):
-            credential.check()
+            credential_status.check()
 
 
 def test_a_look_is_one_question_however_many_stay(ann: Crew) -> None:
@@ -116,8 +118,8 @@ def test_a_look_is_one_question_however_many_stay(ann: Crew) -> None:
 
 def test_who_left_is_forgotten(ann: Crew) -> None:
     told: list[str] = []
-    proof, end = token(ann)
-    with CredentialStatus(ann.services.access, proof).lasting(lambda: told.append("told")):
+    credential, end = token(ann)
+    with CredentialStatus(ann.services.access, credential).lasting(lambda: told.append("told")):
         end()
     ann.services.access.revocations.look()
     assert told == []
@@ -125,8 +127,8 @@ def test_who_left_is_forgotten(ann: Crew) -> None:
 
 def test_who_had_to_show_nothing_stays_while_the_token_of_another_ends(ann: Crew) -> None:
     access, told = ann.services.access, []
-    proof, end = token(ann)
-    nothing, shown = CredentialStatus(access, None), CredentialStatus(access, proof)
+    credential, end = token(ann)
+    nothing, shown = CredentialStatus(access, None), CredentialStatus(access, credential)
     with (
         nothing.lasting(lambda: told.append("nothing")),
         ANYBODY.lasting(lambda: told.append("anybody")),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from app.db import jobs
-from app.domain.ids import is_request_id, time_ordered_id
-from app.domain.orders import Order
+from app.domain.ids import is_request_id, uuid7
+from app.domain.image_request import ImageRequest
 from app.domain.states import Status
 from tests.support.crew import HOUR, Crew
 
 
 def test_an_order_is_one_row_and_its_first_event(crew: Crew) -> None:
-    order = Order("a fox", "flux", "ann", {"width": 64, "numberOfImages": 2, "seed": [1]}, deadline_ms=5_000)
+    order = ImageRequest("a fox", "flux", "ann", {"width": 64, "numberOfImages": 2, "seed": [1]}, deadline_ms=5_000)
     job = crew.services.submission.submit(order, "correlation-9")
     assert job == crew.now(job)
     assert is_request_id(job.id)
@@ -42,9 +42,7 @@ def test_orders_that_come_at_once_are_all_kept(crew: Crew) -> None:
 def test_a_users_requests_keep_their_order_where_the_clock_is_put_back(crew: Crew) -> None:
     order = {"correlation_id": "c-1", "user_id": "ann", "model": "m", "prompt": "a fox", "parameters": {}}
     later = {"number_of_images": 1, "place": crew.clock() + HOUR}
-    first = crew.bench.database.write(
-        lambda tx: jobs.add(tx, time_ordered_id(tx.now + HOUR, b"\xff" * 10), {**order, **later})
-    )
+    first = crew.bench.database.write(lambda tx: jobs.add(tx, uuid7(tx.now + HOUR, b"\xff" * 10), {**order, **later}))
     others = [crew.order("ann") for _ in range(3)]
     newest_first = crew.services.lookup.page("ann", None, None, 20)
     assert [view.job.id for view in newest_first.views] == [job.id for job in (*reversed(others), first)]

@@ -13,6 +13,7 @@ from app.db.events import Logged
 from app.db.fleet import Socket
 from app.db.jobs import Job
 from app.db.tables import extensions, hubs, models_served, sweeps
+from app.domain.image_request import ImageRequest
 from app.domain.messages import (
     Authenticate,
     ExtensionMetadata,
@@ -22,7 +23,6 @@ from app.domain.messages import (
     ImageGenerationFailed,
     ImageGenerationProgress,
 )
-from app.domain.orders import Order
 from app.services.extensions import Welcome
 from app.services.generation import Holder
 from tests.support.fakes import Bench
@@ -53,7 +53,7 @@ class Crew:
 
     def order(self, user: str = "ann", model: str = "dall-e-3", **more: Any) -> Job:
         """A client's request is accepted."""
-        return self.services.submission.submit(Order("a fox", model, user, **more), "correlation-1")
+        return self.services.submission.submit(ImageRequest("a fox", model, user, **more), "correlation-1")
 
     def now(self, job: Job) -> Job:
         """The job as it stands."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.db import events, images
 from app.db.images import StoredImage
 from app.db.jobs import Job
-from app.domain.tokens import UploadPlace
+from app.domain.upload_urls import UploadLocation
 from app.services.download import Download
 from tests.support.fakes import Bench
 from tests.support.hostile_images import png
@@ -39,7 +39,7 @@ def facts(bench: Bench, job: Job) -> list[str]:
 
 def upload(bench: Bench, job: Job, position: int = 0, attempt: int = 1, content: bytes = PNG) -> str:
     """Hand a picture over for the job; the URL that an extension would name it by."""
-    place = UploadPlace(job.id, attempt, position)
+    place = UploadLocation(job.id, attempt, position)
     with bench.store.stage() as staged:
         staged.file.write(content)
         bench.store.keep_upload(staged, *place)
@@ -48,7 +48,7 @@ def upload(bench: Bench, job: Job, position: int = 0, attempt: int = 1, content:
     return "http://127.0.0.1:3000" + place.path
 
 
-def uploads(bench: Bench, job: Job) -> list[UploadPlace]:
+def uploads(bench: Bench, job: Job) -> list[UploadLocation]:
     """The uploads that the job has."""
     return bench.database.read(lambda c: images.uploads_of(c, job.id))
 

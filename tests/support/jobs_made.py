@@ -10,7 +10,7 @@ from app.db.fleet import Socket
 from app.db.jobs import Job
 from app.db.tables import jobs as table
 from app.domain.events import ImageDownloadStartedEvent, ImageGenerationAssignedEvent
-from app.domain.ids import time_ordered_id
+from app.domain.ids import uuid7
 from app.domain.messages import Authenticate
 from app.domain.states import Step
 from app.services import steps
@@ -41,7 +41,7 @@ def processing(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOC
     def work(tx: Transaction) -> Job:
         order = {"correlation_id": "correlation-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox"}
         more = {"parameters": {}, "number_of_images": 1, "place": tx.now}
-        job = jobs.add(tx, time_ordered_id(tx.now, bench.randomness.bytes(10)), {**order, **more})
+        job = jobs.add(tx, uuid7(tx.now, bench.randomness.bytes(10)), {**order, **more})
         taken = steps.take(
             bench.ports,
             tx,

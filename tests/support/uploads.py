@@ -6,7 +6,7 @@ import io
 from typing import Any, BinaryIO
 
 from app.db.jobs import Job
-from app.domain.tokens import UploadGrant
+from app.domain.upload_urls import UploadGrant
 from app.services.upload_key import UploadKey
 from app.services.uploads import Receipt, Uploads
 from tests.support.fakes import Bench

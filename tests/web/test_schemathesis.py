@@ -22,7 +22,7 @@ from app.config import Settings
 from app.container import Services
 from app.db.engine import Database
 from app.domain.access import Role, Scope
-from app.domain.tokens import UploadGrant
+from app.domain.upload_urls import UploadGrant
 from app.factory import create_app
 from app.services.upload_key import UploadKey
 from app.web import accounts, files, fleet, images, limits, openapi, status

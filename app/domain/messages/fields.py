@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from app.domain.orders import FORBIDDEN
+from app.domain.image_request import FORBIDDEN
 from app.domain.wire_types import WireModel
 
 ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")

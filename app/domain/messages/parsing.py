@@ -26,7 +26,7 @@ def parse(text: str) -> Incoming:
 
 def _decode(text: str) -> dict[str, Any]:
     try:
-        body = json_text.decoded(text)
+        body = json_text.decode(text)
     except json_text.RepeatedName as repeated:
         raise MalformedMessage(f"Invalid message format: {repeated.name} is there twice.") from None
     except (ValueError, RecursionError):

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from app.domain.errors import Forbidden
-from app.domain.tokens import UploadGrant, UploadPlace
+from app.domain.upload_urls import UploadGrant, UploadLocation
 
 ID = "550e8400-e29b-41d4-a716-446655440000"
 KEY = b"k" * 32
@@ -42,8 +42,8 @@ def test_another_key_signs_otherwise() -> None:
 
 @pytest.mark.parametrize("base", ["http://127.0.0.1:3000", "https://pictures.example/behind/a/path"])
 def test_an_upload_is_found_by_the_url_that_names_it(base: str) -> None:
-    place = UploadPlace(ID, 2, 9)
-    assert UploadPlace.named_by(base + place.path) == place
+    place = UploadLocation(ID, 2, 9)
+    assert UploadLocation.from_url(base + place.path) == place
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_an_upload_is_found_by_the_url_that_names_it(base: str) -> None:
     ],
 )
 def test_other_urls_name_no_upload(url: str) -> None:
-    assert UploadPlace.named_by(url) is None
+    assert UploadLocation.from_url(url) is None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.domain import orders
+from app.domain import image_request
 from app.domain.errors import InvalidPrompt, InvalidRequest, Refusal
 
 deep: dict[str, Any] = {}
@@ -19,13 +19,13 @@ for _ in range(9):
 
 @pytest.mark.parametrize("prompt", ["a fox", "two\nlines\tand\r\na tab", "狐 🦊", "x" * 8_000, "\u200bmark"])
 def test_a_prompt_is_taken_as_it_is(prompt: str) -> None:
-    assert orders.clean_prompt(prompt) == prompt
+    assert image_request.clean_prompt(prompt) == prompt
 
 
 def test_what_unicode_calls_a_control_or_a_surrogate_is_forbidden_but_breaks_and_tabs() -> None:
     every = [chr(point) for point in range(sys.maxunicode + 1)]
     named = {char for char in every if unicodedata.category(char) in {"Cc", "Cs"}} - set("\n\r\t")
-    assert {char for char in every if orders.FORBIDDEN.search(char)} == named
+    assert {char for char in every if image_request.FORBIDDEN.search(char)} == named
 
 
 @pytest.mark.parametrize(
@@ -45,22 +45,24 @@ def test_what_unicode_calls_a_control_or_a_surrogate_is_forbidden_but_breaks_and
 )
 def test_a_prompt_that_cannot_be_used_is_refused_with_the_reason(prompt: object, said: str) -> None:
     with pytest.raises(InvalidPrompt, match=said) as refusal:
-        orders.clean_prompt(prompt)
+        image_request.clean_prompt(prompt)
     assert (refusal.value.code, refusal.value.status) == ("ERR_INVALID_PROMPT", 400)
 
 
 @pytest.mark.parametrize("model", ["dall-e-3", "org/model:v1.2@x+y", "Stable Diffusion XL", "5"])
 def test_a_models_name_is_taken(model: str) -> None:
-    assert orders.clean_model(model) == model
+    assert image_request.clean_model(model) == model
 
 
 @pytest.mark.parametrize("user", ["cli-user", "ann@example.com", "auth0|5f=", "5"])
 def test_a_users_id_is_taken(user: str) -> None:
-    assert orders.clean_user(user) == user
+    assert image_request.clean_user(user) == user
 
 
 @pytest.mark.parametrize("value", [None, 5, "", " x", "-x", "a\nb", "x" * 129, "<b>", "a\x00"])
-@pytest.mark.parametrize(("clean", "name"), [(orders.clean_model, "model"), (orders.clean_user, "userId")])
+@pytest.mark.parametrize(
+    ("clean", "name"), [(image_request.clean_model, "model"), (image_request.clean_user, "userId")]
+)
 def test_other_names_are_refused_by_the_fields_name(clean: Callable[[object], str], name: str, value: object) -> None:
     with pytest.raises(InvalidRequest, match=f"^{name} must be a string"):
         clean(value)
@@ -69,7 +71,7 @@ def test_other_names_are_refused_by_the_fields_name(clean: Callable[[object], st
 def test_parameters_that_nobody_here_knows_travel_unharmed() -> None:
     value = {"width": 64, "height": 64.0, "quality": "hd", "style": "natural", "numberOfImages": 10}
     more = {"seed": [1, 2.5, {"a": None}], "negative prompt": "blur\n", "flag": True, "big": 2**63 - 1}
-    assert orders.clean_parameters({**value, **more}) == {**value, **more}
+    assert image_request.clean_parameters({**value, **more}) == {**value, **more}
 
 
 @pytest.mark.parametrize(
@@ -98,20 +100,20 @@ def test_parameters_that_nobody_here_knows_travel_unharmed() -> None:
 )
 def test_parameters_that_cannot_be_used_are_refused_by_name(value: object, said: str) -> None:
     with pytest.raises(InvalidRequest, match=said):
-        orders.clean_parameters(value)
+        image_request.clean_parameters(value)
 
 
 @pytest.mark.parametrize("value", [None, 1_000, 604_800_000, 5_000.0])
 def test_a_deadline_is_taken(value: object) -> None:
-    assert orders.clean_deadline(value) == value
+    assert image_request.clean_deadline(value) == value
 
 
 @pytest.mark.parametrize("value", [999, 604_800_001, "5000", True, -1, 1_000.5])
 def test_another_deadline_is_refused(value: object) -> None:
     with pytest.raises(Refusal, match=r"^deadlineMs must be a whole number from 1,000 to 604,800,000\.$"):
-        orders.clean_deadline(value)
+        image_request.clean_deadline(value)
 
 
 @pytest.mark.parametrize(("parameters", "count"), [({}, 1), ({"numberOfImages": 4}, 4), ({"numberOfImages": 4.0}, 4)])
 def test_one_picture_is_asked_for_unless_said_otherwise(parameters: dict[str, object], count: int) -> None:
-    assert orders.Order("a fox", parameters=parameters).number_of_images == count
+    assert image_request.ImageRequest("a fox", parameters=parameters).number_of_images == count

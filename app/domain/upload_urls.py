@@ -40,7 +40,7 @@ class UploadGrant:
             raise Forbidden("This upload address has expired.")
 
 
-class UploadPlace(NamedTuple):
+class UploadLocation(NamedTuple):
     """Where an upload lies: its job, the attempt it was made in, and which picture of it it is, from 0."""
 
     request_id: str
@@ -53,7 +53,7 @@ class UploadPlace(NamedTuple):
         return f"/api/uploads/{self.request_id}/{self.attempt}/{self.position}"
 
     @classmethod
-    def named_by(cls, url: str) -> UploadPlace | None:
+    def from_url(cls, url: str) -> UploadLocation | None:
         """The upload that a URL ending in `path` names; None for any other URL. Whether it is there is not asked."""
         found = _UPLOAD_URL.fullmatch(url)
         return None if found is None else cls(found[1], int(found[2]), int(found[3]))

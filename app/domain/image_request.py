@@ -30,7 +30,7 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ImageRequest:
     """A request for pictures, fit to be stored. `parameters` travel to the extension as they are."""
 
     prompt: str
