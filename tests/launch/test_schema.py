@@ -12,8 +12,9 @@ import pytest
 from app.config import Settings
 from app.db.engine import Database
 from app.db.migrate import is_current
+from app.launch import schema
 from app.launch.checks import NotReady
-from app.launch.schema import migrate
+from app.launch.schema import migrate, migrate_when_reachable
 from tests.support.postgres import PostgresServer
 from tests.support.processes import started
 from tests.support.stand_ins import ROOT
@@ -65,3 +66,26 @@ def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> No
     (tmp_path / "notes.txt").write_text("not a database, but long enough to be looked at" * 10)
     line = refusal(f"sqlite:///{tmp_path}/notes.txt")
     assert line == "DATABASE_URL: the database cannot be used (file is not a database)."
+
+
+def test_a_start_reports_an_unreachable_database_once_and_retries_until_it_is_reachable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusals = [NotReady("DATABASE_URL: the database cannot be used (refused).") for _ in range(3)]
+
+    def migrate_at_the_fourth_try(_: Settings) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    monkeypatch.setattr(schema, "migrate", migrate_at_the_fourth_try)
+    monkeypatch.setattr(schema, "PAUSE_S", 0.0)
+    migrate_when_reachable(Settings.from_env({}))
+    assert refusals == []
+    printed = capsys.readouterr().err
+    assert printed == "DATABASE_URL: the database cannot be used (refused). Retrying for 30 s.\n"
+
+
+def test_a_start_gives_up_when_the_database_stays_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "RETRY_FOR_S", 0.0)
+    with pytest.raises(NotReady):
+        migrate_when_reachable(Settings.from_env({"DATABASE_URL": "postgresql://user@127.0.0.1:1/x"}))
