@@ -1,6 +1,6 @@
-"""One WebSocket of this process: a bounded queue for what is sent, and reading at a bounded rate.
+"""One WebSocket of this process: messages are sent through a bounded queue and received at a bounded rate.
 
-The session reads when it is ready for the next message; while it works, nothing is read, which slows the sender down.
+The session reads only when it is ready for the next message. That is the backpressure on the sender.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from app.hub.wire_socket import WireSocket, read_frames
 MAX_UNREAD = 32
 CLOSE_TIMEOUT_S = 1.0
 MESSAGES_BURST_S = 4.0
-# A sender over a limit is slowed down; one that goes on for so long without a pause is disconnected.
+# A sender above a rate limit is slowed down. One that stays above it for this long is disconnected.
 MESSAGES_OVER_S = 10.0
 BYTES_OVER_S = 60.0
 
@@ -36,13 +36,14 @@ log = logs.get(__name__)
 
 
 class Abuse(Exception):
-    """The other side sends too much, or nonsense: the socket is to be closed."""
+    """The peer sends too much or only invalid messages; its socket must be closed."""
 
 
 class Connection:
-    """A WebSocket of this process. `base_url` is the http(s) address under which its extension reached us.
+    """A WebSocket of this process.
 
-    `messages_per_s` limits the messages received, beyond a burst; 0 is no limit.
+    `base_url` is the http(s) URL by which the extension reached this server. `messages_per_s` limits the messages
+    received, after a burst; 0 means no limit.
     """
 
     def __init__(self, ws: Server, base_url: str, messages_per_s: int = 0, slot: SocketSlot | None = None) -> None:
@@ -59,18 +60,18 @@ class Connection:
 
     @property
     def closing(self) -> bool:
-        """True once nothing more is sent."""
+        """True once nothing more is going to be sent."""
         return self._queue.closing
 
     @property
     def silence_s(self) -> float:
-        """Seconds since anything was received, pongs included."""
+        """Seconds since any frame was received, including pongs."""
         return time.monotonic() - self._wire.received_at
 
     def receive(self, timeout_s: float) -> str | bytes | None:
-        """The next message; None where none came in time, or where a pong came alone.
+        """Return the next message, or None after the time-out or after a frame that is no message, such as a pong.
 
-        Raises ConnectionClosed, and Abuse where too much comes.
+        Raises ConnectionClosed, and Abuse if the peer sends too much.
         """
         self._throttle()
         unread = self._ws.input_buffer
@@ -80,62 +81,62 @@ class Connection:
         if not unread:
             self.check_open()
             return None
-        self._proofs.message_taken()
+        self._proofs.message_received()
         self._messages.spend(1, time.monotonic())
         received: str | bytes = unread.pop(0)
         return received
 
     def mark_authenticated(self) -> None:
-        """The other side has authenticated."""
+        """Count this socket as authenticated."""
         if self._slot is not None:
             self._slot.authenticated()
 
     def send(self, message: Message) -> None:
-        """Queue the message. Any thread may call it."""
+        """Queue the message. Thread-safe."""
         self._queue.put(Frame(message.to_json()))
 
     def send_now(self, message: Message) -> None:
-        """Send the message before returning, unless others are being sent. For the session's thread only."""
+        """Send the message before returning, unless others are queued. Only for the session's thread."""
         self._queue.put_now(Frame(message.to_json()))
 
     def send_raw(self, body: Mapping[str, Any]) -> None:
-        """Queue a message that another process made."""
+        """Queue a message that another process built."""
         self._queue.put(Frame(json_text.encode(body)))
 
     def send_offer(self, offer: Offer, body: Mapping[str, Any]) -> None:
-        """Queue `body`, which offers a request to the extension."""
+        """Queue `body`, the message that offers a request to the extension."""
         self._queue.put(Frame(json_text.encode(self._with_absolute_upload_url(body)), offer))
 
     def ping(self) -> None:
-        """Send a ping unless one is in flight. For the session's thread only."""
+        """Send a ping unless one is in flight. Only for the session's thread."""
         if not self._proofs.ping_in_flight:
             self._queue.put_now(Frame())
 
     def check_open(self) -> None:
-        """Raises ConnectionClosed where the socket is closed, by us or as far as was read."""
+        """Raise ConnectionClosed if this server closed the socket or has read the end of the stream."""
         if not self._ws.connected:
             raise ConnectionClosed
 
     def check_peer(self) -> None:
-        """Raises ConnectionClosed where the other side is known to be gone, read or not. Any thread may call it."""
+        """Raise ConnectionClosed also if the peer has disconnected but the end is unread. Thread-safe."""
         self.check_open()
         if self._wire.is_gone:
             raise ConnectionClosed
 
     def await_pong(self, timeout_s: float) -> None:
-        """Send a ping and wait for its pong, `timeout_s` at most. Raises ConnectionClosed where the socket is gone."""
-        ends = time.monotonic() + timeout_s
+        """Send a ping and wait up to `timeout_s` for its pong. Raises ConnectionClosed if the socket is closed."""
+        deadline = time.monotonic() + timeout_s
         self.ping()
         while not self._proofs.pong_received:
-            left_s = ends - time.monotonic()
+            left_s = deadline - time.monotonic()
             self.check_open()
             if left_s <= 0 or len(self._ws.input_buffer) >= MAX_UNREAD:
                 return
             self._read(left_s)
-        self.take_proven()  # it proves no offer yet; the first offer has a ping of its own
+        self.take_proven()  # this pong proves no offer; the first offer is followed by its own ping
 
     def take_proven(self) -> list[Offer]:
-        """Offers that have been proven received since the last call. Call it when the last message has been handled."""
+        """Return the offers whose receipt was proven since the last call. Call it after handling each message."""
         proven = self._proofs.take()
         if proven is None:
             return []
@@ -144,32 +145,32 @@ class Connection:
         return proven
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Close the socket after what waits to be sent, also where the other side does not answer."""
+        """Close the socket after sending what is queued, even if the peer does not answer the close."""
         self._queue.put(Frame(close=(code, reason)))
 
     def finish(self) -> None:
-        """The session is over: give the writer and the other side's close a short time, then close the TCP connection."""
-        self.close(CloseCode.GOING_AWAY, "")  # without effect unless the socket is gone already
-        ends = time.monotonic() + CLOSE_TIMEOUT_S
-        while self._ws.ws.state is not ConnectionState.CLOSED and (left_s := ends - time.monotonic()) > 0:
+        """End the session: wait briefly for the writer and the peer's close frame, then close the TCP connection."""
+        self.close(CloseCode.GOING_AWAY, "")  # has no effect if the session has sent a close already
+        deadline = time.monotonic() + CLOSE_TIMEOUT_S
+        while self._ws.ws.state is not ConnectionState.CLOSED and (left_s := deadline - time.monotonic()) > 0:
             if not self._read(left_s):
                 break
         self._finished.set()
         self._wire.close()
 
     def _throttle(self) -> None:
-        """Wait until the next message may be taken."""
+        """Wait until the rate limit permits the next message."""
         now = time.monotonic()
         wait_s = self._messages.wait_s(now)
         if self._messages.over_for_s(now) > MESSAGES_OVER_S:
-            raise Abuse("You send more messages than are accepted here.")
+            raise Abuse("You send more messages than this server accepts.")
         if self._wire.over_for_s > BYTES_OVER_S:
-            raise Abuse("You send more bytes than are accepted here.")
+            raise Abuse("You send more bytes than this server accepts.")
         if wait_s:
             time.sleep(wait_s)
 
     def _read(self, timeout_s: float) -> bool:
-        """Read once and handle what came; False where nothing came in time or the connection is over."""
+        """Read once and process the frames; False if nothing was received in time or the connection has ended."""
         try:
             return read_frames(self._ws, timeout_s)
         except (OSError, ProtocolError):
@@ -177,7 +178,7 @@ class Connection:
             return False
 
     def _write(self, frame: Frame) -> bool:
-        """Send one frame; False where no other may follow."""
+        """Send one frame; return False if no other may follow."""
         try:
             if frame.close is not None:
                 self._write_close(*frame.close)
@@ -187,7 +188,7 @@ class Connection:
             if frame.text is None or frame.offer is not None:
                 self._proofs.ping(frame.offer)
         except ConnectionClosed:
-            self._queue.closing = True  # the session finds it closed too, and finishes
+            self._queue.closing = True  # the session notices it too and finishes
             return False
         except (ProtocolError, OSError):
             self._queue.closing = True

@@ -27,7 +27,7 @@ log = logs.get(__name__)
 
 
 class Hub:
-    """Holds this process's connections, passes messages of the bus on to them, and shows that the process lives."""
+    """Holds this process's connections, forwards bus messages to them and reports that the process is alive."""
 
     def __init__(self, services: Services, throttle: AuthThrottle) -> None:
         self.id = str(uuid.uuid4())
@@ -40,15 +40,15 @@ class Hub:
         self._listener = Listener(
             services.settings.redis_url, [CHANGES, hub_channel(self.id)], self._on_message, self._after_gap
         )
-        self._presence = threading.Thread(target=self._show_signs_of_life, name="hub-presence", daemon=True)
+        self._presence = threading.Thread(target=self._report_alive, name="hub-presence", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen and to show signs of life. Once, in the process that serves."""
+        """Start to listen and to report that the process is alive. Call it once, in the process that serves."""
         self._listener.start()
         self._presence.start()
 
     def serve(self, ws: Server, base_url: str, slot: SocketSlot, token: str | None = None) -> None:
-        """Serve one socket until it closes; `token` came with its handshake."""
+        """Serve one socket until it closes. `token` is the one from its handshake."""
         count_frames(ws)
         connection = Connection(ws, base_url, self.services.settings.limits.socket_messages_per_s, slot)
         if self._closing.is_set():
@@ -64,20 +64,20 @@ class Hub:
             del self._connections[connection.id]
 
     def shutdown(self) -> None:
-        """Close every socket so that its extension connects elsewhere, and end held answers; new sockets are closed at once."""
+        """Close every socket, so that its extension reconnects elsewhere, and end long polls. New sockets are closed at once."""
         self._closing.set()
         self.services.watching.end()
         for connection in list(self._connections.values()):
             connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
 
     def close(self) -> None:
-        """The process ends: stop listening, and give its sockets up."""
+        """Stop listening and release the sockets, because the process ends."""
         self.shutdown()
         self._listener.close()
         try:
             self.services.extensions.hub_leaves(self.id)
-        except Unavailable:  # then a sweep finds it by its silence
-            log.warning("The end of a web process was not noted", action="hub.unnoted")
+        except Unavailable:  # then a sweep notices that it no longer reports
+            log.warning("The end of a web process could not be recorded", action="hub.unnoted")
 
     def _on_message(self, channel: str, message: dict[str, Any]) -> None:
         if channel == CHANGES:
@@ -110,25 +110,29 @@ class Hub:
     def _after_gap(self) -> None:
         self._background.submit("catch-up", self.services.watching.catch_up)
 
-    def _show_signs_of_life(self) -> None:
+    def _report_alive(self) -> None:
         known_before = False
         while not self._closing.is_set():
-            # Received again it shows that the bus works; where it is missing for long, the listener reconnects.
+            # The listener receives this too. If it stops arriving, the listener reconnects.
             self.services.ports.bus.publish_to_hub(self.id, {"do": "echo"})
             try:
                 known = self.services.extensions.hub_lives(self.id)
                 if known_before and not known:
-                    self._start_afresh()
+                    self._reconnect_all()
                 known_before = True
                 self.services.watching.catch_up()
-                # in the background: ten thousand rows of a slow database must not delay the next sign of life
-                self._background.submit("heard", self.services.extensions.show_heard)
-            except Exception as problem:  # noqa: BLE001 - if this loop ended, the sockets would be given up
-                log.warning("This web process could not be noted as alive", action="hub.unseen", problem=str(problem))
+                # In the background: updating ten thousand rows of a slow database must not delay the next report.
+                self._background.submit("last-seen", self.services.extensions.show_heard)
+            except Exception as problem:  # noqa: BLE001 - without this loop, the sockets count as lost
+                log.warning(
+                    "This web process could not report that it is alive", action="hub.unseen", problem=str(problem)
+                )
             self._closing.wait(self.services.settings.hub_timeout_ms / 4000)
 
-    def _start_afresh(self) -> None:
-        """This process was given up, and so were its sockets: their extensions must authenticate again."""
-        log.warning("This web process had been given up", action="hub.given_up", connections=len(self._connections))
+    def _reconnect_all(self) -> None:
+        """This process was declared lost together with its sockets, so the extensions must authenticate again."""
+        log.warning(
+            "This web process had been declared lost", action="hub.given_up", connections=len(self._connections)
+        )
         for connection in list(self._connections.values()):
             connection.close(CloseCode.RESTARTING, "please reconnect")

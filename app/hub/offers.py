@@ -1,4 +1,4 @@
-"""Offers on a socket, and the proof that the extension's side has received them."""
+"""Offers on a socket, and the proof that the extension has received them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.hub.wire_socket import send_ping
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A request that is offered to the extension under a lease; `made_s` is the time of `time.monotonic` at its sending."""
+    """A request offered to the extension under a lease. `made_s` is the value of `time.monotonic` when it was sent."""
 
     request_id: str
     lease: str
@@ -20,34 +20,34 @@ class Offer:
 
 
 class OfferProofs:
-    """A ping is sent behind each offer: its pong proves that the other side has received all that was sent before it.
+    """Sends a ping after each offer; its pong proves that the extension has received everything sent before the ping.
 
-    One ping is in flight at a time, so that a pong is known to be its answer.
+    Only one ping is in flight at a time, so each pong belongs to a known ping.
     """
 
     def __init__(self, ws: Server) -> None:
         self._ws = ws
         self._unpinged: list[Offer] = []
-        self._in_flight: list[Offer] | None = None  # what the ping in flight is to prove; None where there is no ping
+        self._in_flight: list[Offer] | None = None  # the offers that the ping in flight proves; None without a ping
         self._messages_before_pong: int | None = None
 
     @property
     def ping_in_flight(self) -> bool:
-        """True from a ping until its pong was taken into account."""
+        """True from a ping until `take` has processed its pong."""
         return self._in_flight is not None
 
     @property
     def pong_received(self) -> bool:
-        """True where the ping in flight is answered."""
+        """True if the pong of the ping in flight has been received."""
         return self._in_flight is not None and bool(self._ws.pong_received)
 
     @property
     def needs_ping(self) -> bool:
-        """True where an offer was sent while another ping was in flight."""
+        """True if an offer was sent while another ping was in flight."""
         return bool(self._unpinged)
 
     def ping(self, offer: Offer | None = None) -> None:
-        """Ping behind `offer`, which was just sent; where a ping is in flight, the next one proves it."""
+        """Send a ping after `offer`, which was just sent. If a ping is in flight, the next ping proves the offer."""
         if offer is not None:
             self._unpinged.append(offer)
         if self._in_flight is None:
@@ -55,15 +55,15 @@ class OfferProofs:
             self._ws.pong_received = False
             send_ping(self._ws)
 
-    def message_taken(self) -> None:
-        """A message that had been received was taken from the buffer."""
+    def message_received(self) -> None:
+        """Count a message that the session took from the buffer."""
         if self._messages_before_pong:
             self._messages_before_pong -= 1
 
     def take(self) -> list[Offer] | None:
-        """The offers that the pong proves, once all messages that came before it were taken; None before that.
+        """Return the offers that the pong proves once all messages received before it are handled; None before that.
 
-        A heartbeat that was sent before the offer was read does not name it, and must not count as leaving it out.
+        A heartbeat that was sent before the extension read the offer does not list it. That must not count as a loss.
         """
         if not self.pong_received:
             return None

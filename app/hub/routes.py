@@ -1,4 +1,4 @@
-"""The route of the socket: what is no valid WebSocket handshake is refused before a slot is taken."""
+"""The route of the WebSocket. Invalid handshakes are refused before they take a slot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 
 def install(app: Flask, hub: Hub, settings: Settings) -> None:
     """Serve the socket path of `settings` on `app`."""
-    # Compression is never agreed to: it would cost 90 KiB a socket and admit bombs, and messages are small.
+    # Compression is never negotiated: it costs 90 KiB for each socket, enables bombs, and messages are small.
     app.config["SOCK_SERVER_OPTIONS"] = {
         "max_message_size": settings.max_message_bytes,
         "subprotocols": [PROTOCOL],
@@ -59,7 +59,7 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
 
 
 def _handshake_token() -> str | None:
-    """The token that came with the handshake. Browsers can send it as a sub-protocol beside our own only."""
+    """The token in the handshake. Browsers cannot set headers, so they send it as a second sub-protocol."""
     if (bearer := parse_bearer(request.headers.get("Authorization", ""))) is not None:
         return bearer
     offered = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
@@ -79,7 +79,7 @@ def _check_handshake() -> None:
 
 
 def _check_origin(origins: Origins) -> None:
-    """RFC 6455, section 10.2: browsers send the origin of the page. Other clients send none, or our own."""
+    """RFC 6455, section 10.2: browsers send the origin of the page. Other clients send none, or this server's."""
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"{request.scheme}://{request.host}" and not origins.allow(origin):
         raise Forbidden("Pages of this origin may not open a socket; the operator can allow it in ALLOWED_ORIGINS.")

@@ -1,4 +1,4 @@
-"""What is sent on one socket: a bounded queue, with one writer thread that exists only while something waits."""
+"""The bounded send queue of one socket, with a writer thread that exists only while frames are waiting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUEUE_SIZE = 128
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Something to send: a text with the offer that it carries, if any; a close; or, where all are None, a ping."""
+    """A frame to send: a text, with the offer that it carries if any; a close; or, if all are None, a ping."""
 
     text: str | None = None
     offer: Offer | None = None
@@ -23,7 +23,7 @@ class Frame:
 
 
 class SendQueue:
-    """`write` sends one frame and returns False where no other may follow; `overflow` is called once the queue is full."""
+    """`write` sends one frame and returns False if no other may follow. `overflow` is called when the queue is full."""
 
     def __init__(self, write: Callable[[Frame], bool], overflow: Callable[[], object]) -> None:
         self.closing = False
@@ -34,7 +34,7 @@ class SendQueue:
         self._writing = False
 
     def put(self, frame: Frame) -> None:
-        """Send the frame after those that wait. Nothing is sent after a close."""
+        """Send the frame after those that are waiting. Nothing is sent after a close."""
         with self._lock:
             if self.closing:
                 return
@@ -49,7 +49,7 @@ class SendQueue:
             self._start_writer()
 
     def put_now(self, frame: Frame) -> None:
-        """Send the frame on the calling thread if no other is being sent, otherwise after those that wait."""
+        """Send the frame on the calling thread if no other is being sent, otherwise queue it."""
         with self._lock:
             idle = not (self.closing or self._writing)
             if idle:

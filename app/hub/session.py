@@ -1,4 +1,4 @@
-"""One connection from its authentication to its end. Every message that is refused is answered and changes nothing."""
+"""One connection from its authentication to its end. A message that is refused is answered and changes nothing."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Session:
         self._credential = credential
         self._receipts = Receipts(services.generation, self.settings.offer_timeout_ms)
         self._malformed = 0  # messages in a row
-        # spread, so that extensions that connected together are not pinged together
+        # With jitter, so that extensions that connected at the same time are not pinged at the same time.
         longest_s = min(PING_AFTER_S, self.settings.heartbeat_timeout_ms / 2000)
         self._ping_after_s = longest_s * (1 - PING_SPREAD * services.ports.randomness.jitter())
 
     def run(self) -> None:
-        """Returns when the socket is to be closed, or is closed."""
+        """Serve the connection. Returns once the socket is closed or a close is queued."""
         try:
             self.connection.send(messages.AuthenticationRequired(timestamp=clock.now()))
             authenticate = self._await_authenticate()
@@ -60,7 +60,7 @@ class Session:
             pass
         except Abuse as abuse:
             self._send_error(Refusal(str(abuse)))
-            self.connection.close(CloseCode.FLOODING, "too much, or nonsense")
+            self.connection.close(CloseCode.FLOODING, "too many or invalid messages")
         except Unauthorized as refusal:
             self._reject(refusal)
         except TooManyFailures as refusal:
@@ -72,8 +72,8 @@ class Session:
     # -- before authentication
 
     def _await_authenticate(self) -> Authenticate | None:
-        ends = time.monotonic() + self.settings.authentication_timeout_ms / 1000
-        while (left_s := ends - time.monotonic()) > 0:
+        deadline = time.monotonic() + self.settings.authentication_timeout_ms / 1000
+        while (left_s := deadline - time.monotonic()) > 0:
             received = self.connection.receive(left_s)
             if received is None:
                 continue
@@ -86,7 +86,9 @@ class Session:
                 refusal = malformed
             self._send_error(refusal)
             self._count_malformed()
-        self._send_error(Refusal(f"No authenticate came within {self.settings.authentication_timeout_ms} ms."))
+        self._send_error(
+            Refusal(f"No authenticate was received within {self.settings.authentication_timeout_ms / 1000:g} seconds.")
+        )
         self.connection.close(CloseCode.NOT_AUTHENTICATED, "not authenticated in time")
         return None
 
@@ -99,14 +101,14 @@ class Session:
             self._retry_while_unavailable(partial(self._authenticate, authenticate))
             with self._credential.lasting(self._on_token_end):
                 while True:
-                    self._take_turn(holder)
+                    self._receive_one(holder)
         finally:
             try:
                 self._record_receipts(0)
             finally:
                 self._disconnect()
 
-    def _take_turn(self, holder: Holder) -> None:
+    def _receive_one(self, holder: Holder) -> None:
         self._credential.check()
         received = self.connection.receive(self._receive_timeout_s())
         if received is not None:
@@ -116,7 +118,7 @@ class Session:
         self._record_receipts(self._receipts.delay_s)
 
     def _authenticate(self, authenticate: Authenticate) -> None:
-        """Connect the extension, unless its side of the socket is gone by now: it may be connected elsewhere since."""
+        """Register the extension unless it has disconnected meanwhile: it may be connected elsewhere already."""
         connection, credential = self.connection, self._credential
         credential.admit(authenticate)
         connection.await_pong(PONG_TIMEOUT_S)
@@ -137,7 +139,7 @@ class Session:
         log.info("An extension disconnected", action="extension.disconnected", extension_id=extension_id)
         try:
             self.services.extensions.disconnected(self.connection.id)
-        except Unavailable:  # a sweep finds it then: no lease outlives the extension's silence
+        except Unavailable:  # then a sweep finds it: the leases expire without heartbeats
             log.warning("A disconnect was not recorded", action="extension.unnoted", extension_id=extension_id)
 
     def _handle(self, holder: Holder, received: str | bytes) -> None:
@@ -155,13 +157,13 @@ class Session:
                 self._count_malformed()
 
     def _count_malformed(self) -> None:
-        """Raises Abuse once there are too many in a row."""
+        """Raise Abuse after too many invalid messages in a row."""
         self._malformed += 1
         if self._malformed == self.settings.limits.max_bad_messages:
-            raise Abuse(f"{self._malformed} messages in a row could not be used.")
+            raise Abuse(f"{self._malformed} messages in a row were invalid.")
 
     def _retry_while_unavailable(self, action: Callable[[], T]) -> T:
-        """A result must not be lost because the database is unavailable for a moment. Nothing is received meanwhile."""
+        """Retry, so that no report is lost while the database is unavailable. No messages are received meanwhile."""
         for _ in range(UNAVAILABLE_TRIES - 1):
             try:
                 return action()
@@ -173,12 +175,12 @@ class Session:
         if isinstance(message, Heartbeat):
             self._heartbeat(holder, message)
         elif isinstance(message, Authenticate):
-            raise Refusal("You are authenticated already.")
+            raise Refusal("You are already authenticated.")
         else:
             self._report(holder, message)
 
     def _report(self, holder: Holder, report: Report) -> None:
-        log.info("An extension reports", action=report.type, request_id=report.request_id)
+        log.info("An extension reported", action=report.type, request_id=report.request_id)
         received_s = time.monotonic()
         reply = self.services.generation.report(holder, report)
         self._receipts.reported(report.request_id, received_s)
@@ -187,7 +189,7 @@ class Session:
 
     def _heartbeat(self, holder: Holder, heartbeat: Heartbeat) -> None:
         if heartbeat.extension_id != holder.extension_id:
-            raise Refusal("heartbeat.extensionId must be the one that you authenticated with.")
+            raise Refusal("heartbeat.extensionId must be the extensionId that you authenticated with.")
         if self.services.extensions.heard(holder, heartbeat):
             self.connection.send_now(messages.HeartbeatResponse(timestamp=clock.now()))
         else:
@@ -198,7 +200,7 @@ class Session:
         self._receipts.record(min_age_s)
 
     def _receive_timeout_s(self) -> float:
-        """How long to wait for a message before there is something else to do; short turns of many sockets cost much CPU."""
+        """How long to wait for a message until something else is due. Waking often would cost much CPU with many sockets."""
         if self._receipts.waiting:
             return self._receipts.delay_s
         silence_s = self.connection.silence_s
@@ -213,7 +215,7 @@ class Session:
             self.connection.ping()
 
     def _on_token_end(self) -> None:
-        """Runs on another thread while the session waits for a message; the other side's answer to the close ends that."""
+        """Called on another thread while the session waits for a message. The peer's reply to the close ends that wait."""
         try:
             self._credential.check()
         except Unauthorized as refusal:
@@ -233,5 +235,5 @@ class Session:
 
 def _parse(received: str | bytes) -> Incoming:
     if isinstance(received, bytes):
-        raise MalformedMessage("Invalid message format: send text frames; binary ones are not accepted.")
+        raise MalformedMessage("Invalid message format: send text frames; binary frames are not accepted.")
     return messages.parse(received)

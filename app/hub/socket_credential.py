@@ -12,7 +12,7 @@ from app.services.credential_status import ANYBODY, CredentialStatus
 
 
 class SocketCredential:
-    """`token` came with the handshake; one in the message `authenticate` takes precedence."""
+    """`token` is from the handshake; a token in the message `authenticate` takes precedence."""
 
     def __init__(self, throttle: AuthThrottle, address: str, token: str | None = None) -> None:
         self._throttle = throttle
@@ -23,7 +23,7 @@ class SocketCredential:
 
     @property
     def token_id(self) -> str | None:
-        """The id of the token; None where none was required."""
+        """The id of the token; None if no token was required."""
         return None if self._credential is None else self._credential.id
 
     def admit(self, authenticate: Authenticate) -> None:
@@ -34,9 +34,9 @@ class SocketCredential:
         self._status = CredentialStatus(self._throttle.access, self._credential)
 
     def lasting(self, end: Callable[[], object]) -> AbstractContextManager[None]:
-        """In this context `end` is called once, within seconds, when the token expires or is revoked; `check` then raises."""
+        """In this context, `end` is called once within seconds after the token expires or is revoked. `check` then raises."""
         return self._status.lasting(end)
 
     def check(self) -> None:
-        """Raises Unauthorized once the token is known to have expired or been revoked. It makes no query."""
+        """Raise Unauthorized if the token is known to have expired or been revoked. Makes no query."""
         self._status.check()

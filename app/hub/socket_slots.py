@@ -1,4 +1,4 @@
-"""How many sockets this process holds: in all, for one address, and of those that have not authenticated yet."""
+"""Limits on the sockets of this process: in total, for each address, and for those that have not authenticated yet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RETRY_AFTER_S = 5
 
 
 class SocketSlot:
-    """One socket's slot, from before it is accepted to its end. `network` is its address, or the network that counts as one."""
+    """The slot of one socket, taken before the socket is accepted. `network` is its address, or its IPv6 network."""
 
     def __init__(self, slots: SocketSlots, network: str) -> None:
         self.network = network
@@ -21,16 +21,16 @@ class SocketSlot:
         self._slots = slots
 
     def authenticated(self) -> None:
-        """It no longer counts as unauthenticated."""
+        """Stop counting the socket as unauthenticated."""
         self._slots.authenticated(self)
 
     def release(self) -> None:
-        """The slot is free again. Calling it twice does no harm."""
+        """Free the slot. Idempotent."""
         self._slots.release(self)
 
 
 class SocketSlots:
-    """Hands out slots up to the limits; one address may have half of those for unauthenticated sockets."""
+    """Hands out slots up to the limits. One address may take half of the slots for unauthenticated sockets."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -40,7 +40,7 @@ class SocketSlots:
         self._unauthenticated_by_network: Counter[str] = Counter()
 
     def take(self, address: str) -> SocketSlot:
-        """A slot. Raises Unavailable or TooManySockets, with the time to retry after, where there is none."""
+        """Take a slot. Raises Unavailable or TooManySockets, with the time to retry after, if none is free."""
         network = networks.network(address)
         with self._lock:
             self._check(network)
@@ -49,14 +49,14 @@ class SocketSlots:
         return SocketSlot(self, network)
 
     def authenticated(self, slot: SocketSlot) -> None:
-        """The slot's socket no longer counts as unauthenticated."""
+        """Stop counting the slot's socket as unauthenticated."""
         with self._lock:
             if not (slot.is_authenticated or slot.released):
                 slot.is_authenticated = True
                 self._count_unauthenticated(slot.network, -1)
 
     def release(self, slot: SocketSlot) -> None:
-        """The slot is free again."""
+        """Free the slot."""
         with self._lock:
             if not slot.released:
                 slot.released = True
@@ -88,8 +88,8 @@ class SocketSlots:
         _add(self._unauthenticated_by_network, network, by)
 
 
-def _full(count: int, most: int) -> bool:
-    return bool(most) and count >= most
+def _full(count: int, limit: int) -> bool:
+    return bool(limit) and count >= limit
 
 
 def _add(counts: Counter[str], network: str, by: int) -> None:

@@ -1,8 +1,8 @@
-"""The TCP socket below a WebSocket, with whole frames out and a bounded flow in; and what else simple-websocket needs.
+"""The TCP socket below a WebSocket: sends whole frames, reads at a bounded rate, and adapts simple-websocket to that.
 
-The library calls `socket.send` once for each frame and ignores how much was sent, so that two senders may mix their frames.
-It also starts a thread for each socket, which reads as fast as the peer writes and keeps all of it. `WireSocket` sends whole
-frames; `NoThread` replaces the thread, and the session reads instead with `read_frames`.
+The library calls `socket.send` once for each frame and ignores how much was sent, so frames of two senders may interleave.
+It also starts a thread for each socket, which reads as fast as the peer writes and buffers everything. `WireSocket` sends
+whole frames. `NoThread` replaces the thread; the session calls `read_frames` instead.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ BYTES_PER_S = 2 * 2**20
 READ_BYTES = 4096
 BURST_S = 2.0
 ESTABLISHED = 1  # TCP_ESTABLISHED of Linux
-FRAME_BYTES = 512  # added for each frame: pings and small fragments cost as much time as large ones
+FRAME_BYTES = 512  # counted for each frame in addition: pings and small fragments cost as much time as large frames
 
 
 class WireSocket:
-    """Wraps the connection's socket, which under gevent waits without blocking other greenlets."""
+    """Wraps the connection's socket. Under gevent its waits do not block other greenlets."""
 
     def __init__(self, raw: Any, send_timeout_s: float = SEND_TIMEOUT_S, bytes_per_s: int = BYTES_PER_S) -> None:
         self._raw = raw
@@ -38,44 +38,44 @@ class WireSocket:
 
     @property
     def over_for_s(self) -> float:
-        """Seconds for which the peer has sent more than the limit without a pause."""
+        """Seconds for which the peer has continuously sent more than the limit."""
         return self._flow.over_for_s(time.monotonic())
 
     def count(self, size: int) -> None:
-        """Count so many bytes against the limit, in addition to those read."""
+        """Count `size` bytes against the limit, in addition to those read."""
         self._flow.spend(size, time.monotonic())
 
     @property
     def is_gone(self) -> bool:
-        """True where the system knows that the peer has disconnected, read or not. Any thread may call it."""
+        """True if the system knows that the peer has disconnected, even if the end is unread. Thread-safe."""
         if not hasattr(socket, "TCP_INFO"):
             return False
         try:
             state: bytes = self._raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-        except OSError:  # it is closed
+        except OSError:  # closed
             return True
         return state[0] != ESTABLISHED
 
     def send(self, data: bytes) -> int:
-        """Send all of `data` within the deadline, or close the connection: after half a frame no other can be read.
+        """Send all of `data` within the time-out, or close the connection: no frame is readable after half a frame.
 
-        Raises OSError where the peer is gone or reads too slowly.
+        Raises OSError if the peer has disconnected or reads too slowly.
         """
-        ends = time.monotonic() + self._send_timeout_s
+        deadline = time.monotonic() + self._send_timeout_s
         with self._sending:
-            rest = memoryview(data)
+            unsent = memoryview(data)
             try:
-                while rest:
-                    rest = rest[self._raw.send(rest, 0, max(0.001, ends - time.monotonic())) :]
+                while unsent:
+                    unsent = unsent[self._raw.send(unsent, 0, max(0.001, deadline - time.monotonic())) :]
             except TimeoutError:
                 self.close()
                 raise
         return len(data)
 
     def read(self, timeout_s: float) -> bytes | None:
-        """The next bytes, not faster than the limit; b"" at the end, None where none came in time.
+        """Return the next bytes at the limited rate; b"" at the end of the stream, None after the time-out.
 
-        Raises OSError where the connection is broken.
+        Raises OSError if the connection is broken.
         """
         if wait_s := self._flow.wait_s(time.monotonic()):
             time.sleep(wait_s)
@@ -86,20 +86,16 @@ class WireSocket:
             return None
         self.received_at = time.monotonic()
         self._flow.spend(len(data), self.received_at)
-        time.sleep(0)  # under gevent, data that is always ready would starve the other greenlets
+        time.sleep(0)  # under gevent, a socket that always has data would starve the other greenlets
         return data
 
     def close(self) -> None:
-        """Close the connection; a thread that reads or writes gets an OSError."""
+        """Close the connection. A thread that is reading or writing gets an OSError."""
         self._raw.close()
-
-    def fileno(self) -> int:
-        """The file descriptor."""
-        return int(self._raw.fileno())
 
 
 class NoThread:
-    """Given to the library as its thread class and its event class: a thread for each socket would cost 13 KiB."""
+    """Passed to the library as its thread class and its event class: a thread would cost 13 KiB for each socket."""
 
     name = ""
 
@@ -107,21 +103,22 @@ class NoThread:
         """`target` is not run."""
 
     def start(self) -> None:
-        """As of a thread."""
+        """As `threading.Thread.start`."""
 
     def set(self) -> None:
-        """As of an event."""
+        """As `threading.Event.set`."""
 
 
 def read_frames(ws: Server, timeout_s: float) -> bool:
-    """Read once and handle the frames that came, as the library's own thread does; messages go to `ws.input_buffer`.
+    """Read once and process the frames, as the library's own thread does. Messages go to `ws.input_buffer`.
 
-    False where nothing came in time, or at the end, where `ws.connected` is then False. Raises OSError and ProtocolError.
+    Returns False after the time-out, and at the end of the stream, after which `ws.connected` is False.
+    Raises OSError and ProtocolError.
     """
     data = ws.sock.read(timeout_s)
     if data:
         ws.ws.receive_data(data)
-        # private: the library offers no way to process what was read by its caller
+        # Private: the library has no public function to process what its caller has read.
         ws.connected = ws._handle_events() and ws.connected
     elif data is not None:
         ws.connected = False
@@ -129,12 +126,12 @@ def read_frames(ws: Server, timeout_s: float) -> bool:
 
 
 def send_ping(ws: Server) -> None:
-    """Send a ping; the library sets `ws.pong_received` when a pong comes."""
+    """Send a ping. The library sets `ws.pong_received` when it receives the pong."""
     ws.sock.send(ws.ws.send(Ping()))
 
 
 def count_frames(ws: Server) -> None:
-    """Count every frame that `ws` reads as `FRAME_BYTES` more: at most 4,000 a second with the defaults."""
+    """Count `FRAME_BYTES` in addition for every frame that `ws` reads: at most 4,000 frames a second by default."""
     events, wire = ws.ws.events, ws.sock
 
     def counted() -> Iterator[Any]:
