@@ -4,6 +4,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do $$python -c '' 2>/dev/null && ech
 BIN := .venv/bin
 SERVER := .venv/.installed
 STAMP := .venv/.installed-dev
+MUTANTS := .venv/.installed-mutants
 MODULES := extension/node_modules/.installed
 CODE := app worker client tests bench migrations celery_config.py gunicorn.conf.py wsgi.py
 # Node comes with what tests need, as a Python package; npm finds it by PATH.
@@ -19,13 +20,17 @@ OTHER_VERSION := yes
 endif
 endif
 
-.PHONY: run test chaos hosts bench check check-server check-extension format lock vendor audit clean
+.PHONY: run test mutants chaos hosts bench check check-server check-extension format lock vendor audit clean
 
 run: $(SERVER)
 	@$(BIN)/python -m app.launch
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+# Small changes of the core that its tests have to notice, a fixed sample of them: make mutants SIZE=40 WORKERS=1
+mutants: $(MUTANTS)
+	$(BIN)/python -m tests.mutants $(if $(SIZE),--size $(SIZE)) $(if $(WORKERS),--workers $(WORKERS))
 
 # A seeded run of faults against a real service: make chaos SEED=7 JOBS=300 SECONDS=90 DATABASE=postgresql
 chaos: $(STAMP)
@@ -61,6 +66,7 @@ lock: $(STAMP)
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q requirements.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements.txt
 	$(BIN)/uv pip compile -q requirements-dev.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements-dev.txt
+	$(BIN)/uv pip compile -q requirements-mutants.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements-mutants.txt
 
 # Copies the browser libraries that vendor/package.json pins to app/web/static/vendor. To update one: change its version there,
 # run `npm install --package-lock-only --prefix vendor` and then this.
@@ -70,7 +76,7 @@ vendor: $(STAMP)
 
 # Known vulnerabilities of the pinned packages, as far as the advisory service can be reached.
 audit: $(SERVER)
-	$(BIN)/python .ci/audit.py requirements.txt requirements-dev.txt
+	$(BIN)/python .ci/audit.py requirements.txt requirements-dev.txt requirements-mutants.txt
 
 clean:
 	rm -rf .venv extension/node_modules
@@ -86,6 +92,11 @@ $(SERVER): requirements.txt
 $(STAMP): $(SERVER) requirements-dev.txt
 	@echo "Installing what tests and checks need into .venv ..."
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(MUTANTS): $(STAMP) requirements-mutants.txt
+	@echo "Installing what trying small changes needs into .venv ..."
+	@$(PIP) -r requirements-mutants.txt
 	@touch $@
 
 $(MODULES): extension/package.json extension/package-lock.json | $(STAMP)
