@@ -1,4 +1,4 @@
-"""What operators ask about extensions."""
+"""What operators read about extensions."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ExtensionPage:
     """Some extensions; `cursor` continues the list and is None at its end."""
 
-    entries: Sequence[ExtensionDetails]
+    extensions: Sequence[ExtensionDetails]
     cursor: str | None
 
 
 class Fleet:
-    """Looks at every extension that is known; changes nothing."""
+    """Reads the known extensions; changes nothing."""
 
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
 
-    def page(self, connected: bool | None, cursor: str | None, limit: int) -> Page:
-        """Extensions in the order of their ids, from where `cursor` says: all, or (un)connected ones alone."""
+    def page(self, connected: bool | None, cursor: str | None, limit: int) -> ExtensionPage:
+        """Extensions ordered by id, starting after `cursor`: all, or only those that are connected or not."""
         timeout_ms = self.ports.settings.hub_timeout_ms
         found = self.ports.database.read(lambda c: extension_list.page(c, timeout_ms, connected, cursor, limit + 1))
         shown = found[:limit]
-        return Page(shown, shown[-1].id if len(found) > limit else None)
+        return ExtensionPage(shown, shown[-1].id if len(found) > limit else None)
 
     def all(self, connected: bool | None = None) -> Iterator[ExtensionDetails]:
-        """The same, page after page."""
+        """All of them, read page by page."""
         cursor: str | None = None
         while True:
             page = self.page(connected, cursor, PAGE)
-            yield from page.entries
+            yield from page.extensions
             cursor = page.cursor
             if cursor is None:
                 return

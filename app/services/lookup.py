@@ -1,4 +1,4 @@
-"""What clients ask: how a request stands, what came of it, which requests there are."""
+"""What clients read: the status of a request, its result, lists of requests."""
 
 from __future__ import annotations
 
@@ -22,59 +22,63 @@ from app.services.ports import Ports
 from app.services.watching import Watching
 
 COUNTED_AHEAD = 1_000
-Sought = TypeVar("Sought", Job, JobSummary)
+Found = TypeVar("Found", Job, JobSummary)
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """Where a waiting job stands (1 is next; counted up to 1,001), and a sentence that says why it waits."""
+class QueueInfo:
+    """A waiting job's position in the queue (1 is next; counted up to 1,001), and a sentence that says why it waits."""
 
     position: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """A request as it stands, with what explains it: why it waits, or the pictures it led to."""
+class JobStatus:
+    """A request's status; `queue` while it waits."""
+
+    job: Job | JobSummary
+    queue: QueueInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetails:
+    """A request with its images once it is completed; `queue` while it waits."""
 
     job: Job
-    waiting: Waiting | None = None
+    queue: QueueInfo | None = None
     images: Sequence[StoredImage] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
-    """How a request stands that does not wait."""
-
-    job: JobSummary
-    waiting: None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
+class JobPage:
     """Some requests, newest first; `cursor` continues the list and is None at its end."""
 
-    views: Sequence[View]
+    jobs: Sequence[JobDetails]
     cursor: str | None
 
 
 class Lookup:
-    """Answers questions; changes nothing."""
+    """Reads requests; changes nothing."""
 
     def __init__(self, ports: Ports, watching: Watching) -> None:
         self.ports = ports
         self.watching = watching
 
-    def view(self, request_id: str, owner: str | None = None) -> View:
-        """The request as it stands; where an `owner` is given, nobody else's is found. Raises NotFound."""
-        return self.ports.database.read(lambda c: _views(c, [_found(c, request_id, owner)])[0])
+    def details(self, request_id: str, owner: str | None = None) -> JobDetails:
+        """The request and its images; only a request of `owner`, if one is given. Raises NotFound."""
+        return self.ports.database.read(lambda c: _details(c, [_found(c, request_id, owner)])[0])
 
-    def glance(self, request_id: str, owner: str | None = None) -> Glance | View:
-        """The same where it is not asked what the request is for and which pictures it has led to."""
-        job = self.ports.database.read(lambda c: _theirs(jobs.find_summary(c, request_id), request_id, owner))
-        if job.status is Status.ACCEPTED:  # it takes more than one question to say why it waits
-            return self.view(request_id, owner)
-        return Glance(job)
+    def status(self, request_id: str, owner: str | None = None) -> JobStatus:
+        """The request's status; only of a request of `owner`, if one is given. Raises NotFound.
+
+        It reads fewer columns than `details`, and one row, unless the request waits: most polls are about one that does not.
+        """
+        job = self.ports.database.read(lambda c: _owned(jobs.find_summary(c, request_id), request_id, owner))
+        if job.status is not Status.ACCEPTED:
+            return JobStatus(job)
+        waiting = self.details(request_id, owner)
+        return JobStatus(waiting.job, waiting.queue)
 
     def await_news(
         self,
@@ -84,10 +88,10 @@ class Lookup:
         owner: str | None = None,
         credential: CredentialStatus = ANYBODY,
     ) -> None:
-        """Wait until there is something newer than version `since` (by default: newer than what is there now), or the request
-        is final, or `wait_s` seconds are over.
+        """Wait until the request has a version newer than `since` (by default: than the current one), or is final, or
+        `wait_s` seconds are over.
 
-        Raises NotFound, and Unauthorized where what the caller came in with is no longer good before that.
+        Raises NotFound, and Unauthorized if the caller's credential is revoked or expires meanwhile.
         """
         if wait_s <= 0:
             return
@@ -100,59 +104,59 @@ class Lookup:
                 credential.wait(watch, ends - time.monotonic())
 
     def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[Logged]]:
-        """The request, and what happened to it after the event numbered `seq`. Raises NotFound."""
+        """The request and its events after the one numbered `seq`. Raises NotFound."""
 
         def work(connection: Connection) -> tuple[Job, list[Logged]]:
             job = _found(connection, request_id, owner)
-            # events that came since are for the next look, which finds the job as they left it
+            # later events are left to the next call, which finds the job as they left it
             return job, events.after(connection, request_id, seq, job.last_event)
 
         return self.ports.database.read(work)
 
-    def page(self, user_id: str | None, status: Status | None, cursor: str | None, limit: int) -> Page:
-        """A user's requests, or everybody's (None), newest first, from where `cursor` says."""
+    def page(self, user_id: str | None, status: Status | None, cursor: str | None, limit: int) -> JobPage:
+        """The requests of a user, or of all users (None), newest first, starting after `cursor`."""
 
-        def work(connection: Connection) -> Page:
+        def work(connection: Connection) -> JobPage:
             if user_id is None:
                 found = jobs.of_all_users(connection, status, cursor, limit + 1)
             else:
                 found = jobs.of_user(connection, user_id, status, cursor, limit + 1)
             shown = found[:limit]
             more = shown[-1].id if len(found) > limit else None
-            return Page(_views(connection, shown), more)
+            return JobPage(_details(connection, shown), more)
 
         return self.ports.database.read(work)
 
     def picture(self, file: str) -> StoredImage | None:
-        """What is known of the picture that is served under this file name."""
+        """The image that is served under this file name, or None."""
         return self.ports.database.read(lambda c: images.of_file(c, file))
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:
-    return _theirs(jobs.find(connection, request_id), request_id, owner)
+    return _owned(jobs.find(connection, request_id), request_id, owner)
 
 
-def _theirs(job: Sought | None, request_id: str, owner: str | None) -> Sought:
+def _owned(job: Found | None, request_id: str, owner: str | None) -> Found:
     if job is None or owner not in (None, job.user_id):
         raise NotFound(f"Not found: there is no request {request_id}.")
     return job
 
 
-def _views(connection: Connection, some: Sequence[Job]) -> list[View]:
-    waits = any(job.status is Status.ACCEPTED for job in some)
-    members = fleet.connected(connection) if waits else []
-    return [_view(connection, job, members) for job in some]
+def _details(connection: Connection, some: Sequence[Job]) -> list[JobDetails]:
+    any_waits = any(job.status is Status.ACCEPTED for job in some)
+    members = fleet.connected(connection) if any_waits else []
+    return [_details_of(connection, job, members) for job in some]
 
 
-def _view(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> View:
+def _details_of(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> JobDetails:
     if job.status is Status.COMPLETED:
-        return View(job, images=images.of_job(connection, job.id))
+        return JobDetails(job, images=images.of_job(connection, job.id))
     if job.status is Status.ACCEPTED:
-        return View(job, waiting=_waiting(connection, job, members))
-    return View(job)
+        return JobDetails(job, queue=_queue_info(connection, job, members))
+    return JobDetails(job)
 
 
-def _waiting(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> Waiting:
+def _queue_info(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> QueueInfo:
     now = clock.now(connection)
     position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
-    return Waiting(position, policy.why_waiting(members, job.model, now))
+    return QueueInfo(position, policy.why_waiting(members, job.model, now))

@@ -32,7 +32,7 @@ def operations(api: Api, services: Services) -> None:
         holds. If the service requires authentication, this is for operators, with a key or token of the scope `admin`."""
         page = services.fleet.page(query.connected, query.cursor, query.limit)
         return FleetPage(
-            extensions=[_state(entry) for entry in page.entries], next_cursor=page.cursor, timestamp=clock.now()
+            extensions=[_state(entry) for entry in page.extensions], next_cursor=page.cursor, timestamp=clock.now()
         )
 
 

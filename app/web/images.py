@@ -58,7 +58,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         is something newer than `since`, or the request is final, or the time is over."""
         known = _checked_id(request_id)
         _await_news(services, known, query)
-        return presenters.status(services.lookup.glance(known, g.caller.visible_user))
+        return presenters.status(services.lookup.status(known, g.caller.visible_user))
 
     @api.operation(
         "GET",
@@ -73,7 +73,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         """The request and, once it is completed, its images. `wait` and `since` work as they do for the status."""
         known = _checked_id(request_id)
         _await_news(services, known, query)
-        return presenters.result(services.lookup.view(known, g.caller.visible_user))
+        return presenters.result(services.lookup.details(known, g.caller.visible_user))
 
     @api.operation(
         "GET",
@@ -90,7 +90,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         user_id = g.caller.listed_user(query.user_id)
         page = services.lookup.page(user_id, query.status, query.cursor, query.limit)
         return RequestPage(
-            images=[presenters.result(each) for each in page.views], next_cursor=page.cursor, timestamp=clock.now()
+            images=[presenters.result(each) for each in page.jobs], next_cursor=page.cursor, timestamp=clock.now()
         )
 
     @api.operation(

@@ -9,8 +9,8 @@ from app.db.images import StoredImage
 from app.db.jobs import Job
 from app.domain.clock import wire_time
 from app.services.generation import IMAGES_PATH
-from app.services.lookup import Glance, View
-from app.web.schemas import Accepted, PictureMetadata, QueuePlace, RequestResult, RequestStatus, StoredPicture
+from app.services.lookup import JobDetails, JobStatus
+from app.web.schemas import Accepted, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
 
 
 def accepted(job: Job) -> Accepted:
@@ -18,16 +18,15 @@ def accepted(job: Job) -> Accepted:
     return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=wire_time(job.created_at))
 
 
-def status(view: Glance | View) -> RequestStatus:
+def status(found: JobStatus | JobDetails) -> RequestStatus:
     """A request's status."""
-    job = view.job
-    queue = None if view.waiting is None else QueuePlace(position=view.waiting.position, reason=view.waiting.reason)
+    job, queue = found.job, found.queue
     return RequestStatus(
         request_id=job.id,
         status=job.status,
         progress=job.progress,
         message=job.progress_note,
-        queue=queue,
+        queue=None if queue is None else QueuePosition(position=queue.position, reason=queue.reason),
         code=job.error_code,
         error=job.error,
         reason=job.reason,
@@ -39,17 +38,17 @@ def status(view: Glance | View) -> RequestStatus:
     )
 
 
-def result(view: View) -> RequestResult:
+def result(details: JobDetails) -> RequestResult:
     """A request's status and its images."""
-    pictures = [_picture(each) for each in view.images]
+    pictures = [_picture(each) for each in details.images]
     first = pictures[0] if pictures else None
     return RequestResult(
-        **status(view).model_dump(),
+        **status(details).model_dump(),
         image_url=first.image_url if first else None,
         image_path=first.image_path if first else None,
         images=pictures or None,
-        metadata=_metadata(view.job, first),
-        user_id=view.job.user_id,
+        metadata=_metadata(details.job, first),
+        user_id=details.job.user_id,
     )
 
 

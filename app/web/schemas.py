@@ -24,7 +24,7 @@ class Accepted(ResponseModel):
     timestamp: Time
 
 
-class QueuePlace(ResponseModel):
+class QueuePosition(ResponseModel):
     """Why a request waits, and its position in the queue."""
 
     position: int = Field(description="1 is next; counted up to 1,001")
@@ -38,7 +38,7 @@ class RequestStatus(ResponseModel):
     status: Status = Field(description="the last three are final")
     progress: int = Field(ge=0, le=100, description="percent")
     message: str | None = Field(None, description="the extension's own description of its progress")
-    queue: QueuePlace | None = Field(None, description="while it waits")
+    queue: QueuePosition | None = Field(None, description="while it waits")
     code: str | None = Field(None, description="why it failed, for programs")
     error: str | None = Field(None, description="why it failed, in a sentence")
     reason: str | None = Field(None, description="details about why it failed")

@@ -135,7 +135,7 @@ def test_what_is_neither_a_token_nor_a_name_of_one_is_refused(crew: Crew, shown:
 
 
 def test_a_key_is_not_revoked_as_a_token(crew: Crew, ann: list[str]) -> None:
-    with pytest.raises(InvalidRequest, match="revoked by the id"):
+    with pytest.raises(InvalidRequest, match="revoke it by the id"):
         crew.services.accounts.revoke_token(ann[0])
 
 

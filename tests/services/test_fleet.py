@@ -77,11 +77,11 @@ def test_they_come_in_order_page_by_page(crew: Crew) -> None:
     seen, cursor = [], None
     for names in (["a", "b"], ["c", "d"], ["e"]):
         page = crew.services.fleet.page(None, cursor, 2)
-        assert [each.id for each in page.entries] == names
+        assert [each.id for each in page.extensions] == names
         seen += names
         cursor = page.cursor
     assert cursor is None
-    assert [each.id for each in crew.services.fleet.page(True, "a", 9).entries] == ["b", "d", "e"]
+    assert [each.id for each in crew.services.fleet.page(True, "a", 9).extensions] == ["b", "d", "e"]
     assert [each.id for each in crew.services.fleet.all(connected=False)] == ["c"]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import event
 from app.db.jobs import JobSummary
 from app.domain.errors import NotFound
 from app.domain.states import Status
-from app.services.lookup import View
+from app.services.lookup import JobDetails, JobStatus
 from tests.support.crew import PICTURE, Crew
 from tests.support.downloads import PNG
 from tests.support.statements import noted
@@ -26,7 +26,7 @@ NOBODY = "550e8400-e29b-41d4-a716-446655440000"
 def test_a_request_that_waits_shows_its_place_and_why(crew: Crew) -> None:
     first, second = crew.order(), crew.order("bob")
     crew.order(model="flux")
-    views = [crew.services.lookup.view(job.id).waiting for job in (first, second)]
+    views = [crew.services.lookup.details(job.id).queue for job in (first, second)]
     assert [(each.position, each.reason) for each in views if each] == [
         (1, "No extension is connected."),
         (2, "No extension is connected."),
@@ -36,31 +36,32 @@ def test_a_request_that_waits_shows_its_place_and_why(crew: Crew) -> None:
 def test_a_request_that_is_done_shows_its_pictures(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.deliver(holder, job)
-    assert crew.services.lookup.view(job.id) == View(crew.now(job))
+    assert crew.services.lookup.details(job.id) == JobDetails(crew.now(job))
     crew.bench.fetch.answers[PICTURE] = PNG
     crew.services.download.run()
-    view = crew.services.lookup.view(job.id)
-    assert (view.job.status, len(view.images), view.waiting) == (Status.COMPLETED, 1, None)
+    view = crew.services.lookup.details(job.id)
+    assert (view.job.status, len(view.images), view.queue) == (Status.COMPLETED, 1, None)
     assert crew.services.lookup.picture(view.images[0].file) == view.images[0]
     assert crew.services.lookup.picture("no-such-file.png") is None
 
 
-def test_at_a_glance_a_request_stands_as_it_does_when_looked_at(crew: Crew) -> None:
+def test_the_status_is_that_of_the_details(crew: Crew) -> None:
     _, job = crew.at_work()
     for step in (lambda: None, lambda: crew.services.cancellation.cancel(job.id)):
         step()
-        seen = crew.services.lookup.view(job.id).job
-        assert crew.services.lookup.glance(job.id).job == JobSummary(
+        seen = crew.services.lookup.details(job.id).job
+        assert crew.services.lookup.status(job.id).job == JobSummary(
             *(getattr(seen, name) for name in JobSummary._fields)
         )
     waiting = crew.order()
-    assert crew.services.lookup.glance(waiting.id) == crew.services.lookup.view(waiting.id)
+    details = crew.services.lookup.details(waiting.id)
+    assert crew.services.lookup.status(waiting.id) == JobStatus(details.job, details.queue)
 
 
 def test_a_request_that_does_not_exist_is_not_waited_for(crew: Crew) -> None:
     for look in (
-        crew.services.lookup.view,
-        crew.services.lookup.glance,
+        crew.services.lookup.details,
+        crew.services.lookup.status,
         partial(crew.services.lookup.await_news, wait_s=1),
     ):
         with pytest.raises(NotFound):
@@ -113,8 +114,8 @@ def test_a_users_requests_come_newest_first_page_by_page(crew: Crew) -> None:
     seen, cursor, sizes = [], None, []
     while True:
         page = crew.services.lookup.page("ann", None, cursor, 3)
-        seen += [view.job.id for view in page.views]
-        sizes.append(len(page.views))
+        seen += [view.job.id for view in page.jobs]
+        sizes.append(len(page.jobs))
         cursor = page.cursor
         if cursor is None:
             break
@@ -131,7 +132,7 @@ def test_a_list_may_be_of_one_status(crew: Crew) -> None:
     _, job = crew.at_work()
     waiting = crew.order()
     for status, ids in ((Status.PROCESSING, [job.id]), (Status.ACCEPTED, [waiting.id]), (Status.FAILED, [])):
-        assert [view.job.id for view in crew.services.lookup.page("ann", status, None, 9).views] == ids
+        assert [view.job.id for view in crew.services.lookup.page("ann", status, None, 9).jobs] == ids
 
 
 @pytest.mark.parametrize("status", [None, Status.ACCEPTED, Status.CANCELLED])
@@ -148,8 +149,8 @@ def test_everybodys_requests_come_newest_first_page_by_page(crew: Crew, status: 
     seen, cursor = [], None
     for size in (2, 2, 1):
         page = crew.services.lookup.page(None, status, cursor, 2)
-        assert len(page.views) == size
-        seen += [view.job.id for view in page.views]
+        assert len(page.jobs) == size
+        seen += [view.job.id for view in page.jobs]
         cursor = page.cursor
     assert (seen, cursor) == (made[::-1], None)
 
@@ -159,16 +160,16 @@ def test_everybodys_requests_may_be_of_any_one_status(crew: Crew) -> None:
     for status in Status:
         if status is not Status.ACCEPTED:
             made[status] = crew.order("ann").id
-            crew.pass_time(crew.services.lookup.view(made[status]).job, status=status.value)
+            crew.pass_time(crew.services.lookup.details(made[status]).job, status=status.value)
     for status, request_id in made.items():
-        assert [view.job.id for view in crew.services.lookup.page(None, status, None, 9).views] == [request_id]
-    assert len(crew.services.lookup.page(None, None, None, 9).views) == len(Status)
+        assert [view.job.id for view in crew.services.lookup.page(None, status, None, 9).jobs] == [request_id]
+    assert len(crew.services.lookup.page(None, None, None, 9).jobs) == len(Status)
 
 
 def test_a_stranger_has_no_requests(crew: Crew) -> None:
     crew.order()
     page = crew.services.lookup.page("bob", None, None, 9)
-    assert (list(page.views), page.cursor) == ([], None)
+    assert (list(page.jobs), page.cursor) == ([], None)
 
 
 def test_a_list_asks_once_who_is_connected(crew: Crew) -> None:
@@ -177,7 +178,7 @@ def test_a_list_asks_once_who_is_connected(crew: Crew) -> None:
         crew.order()
     with noted("FROM extensions") as asked:
         page = crew.services.lookup.page("ann", None, None, 9)
-    assert {view.waiting.reason for view in page.views if view.waiting} == {
+    assert {view.queue.reason for view in page.jobs if view.queue} == {
         "No connected extension makes pictures with dall-e-3."
     }
     assert len(asked) == 1
@@ -187,7 +188,7 @@ def test_a_list_asks_once_who_is_connected(crew: Crew) -> None:
 
 
 def why(crew: Crew) -> str:
-    waiting = crew.services.lookup.view(crew.order().id).waiting
+    waiting = crew.services.lookup.details(crew.order().id).queue
     assert waiting is not None
     return waiting.reason
 

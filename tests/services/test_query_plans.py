@@ -73,7 +73,7 @@ ASKED: dict[str, Callable[[Crew], object]] = {
     "a connection": lambda crew: crew.join("e1", again=3),
     "a heartbeat": lambda crew: crew.beat(crew.join("e1", again=4), active_requests=9),
     "a broken socket": lambda crew: crew.services.extensions.disconnected(crew.join("e1", again=5).connection_id),
-    "how one stands that waits": lambda crew: crew.services.lookup.glance(crew.order().id),
+    "how one stands that waits": lambda crew: crew.services.lookup.status(crew.order().id),
     "a user's list": lambda crew: crew.services.lookup.page("ann", None, None, 20),
     "a user's list of one status": lambda crew: crew.services.lookup.page("ann", Status.ACCEPTED, None, 20),
     "catching up": caught_up,

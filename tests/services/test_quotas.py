@@ -144,7 +144,7 @@ def test_a_user_may_store_so_many_bytes(crew: Crew) -> None:
     crew.bench.fetch.answers["https://images.example/a.png"] = png(8, 8)
     crew.deliver(holder, job)
     crew.services.download.run()
-    stored = sum(image.bytes for image in crew.services.lookup.view(job.id).images)
+    stored = sum(image.bytes for image in crew.services.lookup.details(job.id).images)
     assert stored > 0
     limited(crew, quota_stored_bytes=stored + 1).order("ann")
     with pytest.raises(QuotaExceeded, match=f"{stored} of {stored} bytes"):

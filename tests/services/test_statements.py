@@ -74,7 +74,7 @@ def heartbeat_at_work(crew: Crew) -> Callable[[], object]:
 
 def status(crew: Crew) -> Callable[[], object]:
     _, job = crew.at_work()
-    return lambda: crew.services.lookup.glance(job.id)
+    return lambda: crew.services.lookup.status(job.id)
 
 
 STEPS = {

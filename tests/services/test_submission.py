@@ -45,14 +45,14 @@ def test_a_users_requests_keep_their_order_where_the_clock_is_put_back(crew: Cre
     first = crew.bench.database.write(lambda tx: jobs.add(tx, uuid7(tx.now + HOUR, b"\xff" * 10), {**order, **later}))
     others = [crew.order("ann") for _ in range(3)]
     newest_first = crew.services.lookup.page("ann", None, None, 20)
-    assert [view.job.id for view in newest_first.views] == [job.id for job in (*reversed(others), first)]
+    assert [view.job.id for view in newest_first.jobs] == [job.id for job in (*reversed(others), first)]
     assert [job.place for job in (first, *others)] == [later["place"] + 1_000 * n for n in range(4)]
 
 
 def test_a_batch_of_one_user_does_not_make_another_wait_for_all_of_it(crew: Crew) -> None:
     batch = [crew.order("ann") for _ in range(60)]
     late = crew.order("bob")
-    line = [crew.services.lookup.view(job.id).waiting for job in (late, batch[-1])]
+    line = [crew.services.lookup.details(job.id).queue for job in (late, batch[-1])]
     assert line[0] is not None
     assert line[1] is not None
     assert line[0].position <= 3
@@ -66,7 +66,7 @@ def served(crew: Crew, count: int) -> list[str]:
     for _ in range(count):
         assert crew.hand_out() == 1
         ids.append(crew.bench.bus.sent("generate_image")[-1]["requestId"])
-        crew.deliver(holder, crew.services.lookup.view(ids[-1]).job)
+        crew.deliver(holder, crew.services.lookup.details(ids[-1]).job)
     return ids
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from app.services import steps
-from app.services.lookup import View
+from app.services.lookup import JobDetails
 from tests.support.crew import Crew
 from tests.support.waiting import until
 
@@ -22,13 +22,13 @@ def told(crew: Crew, since_change: int = 0) -> None:
         crew.services.watching.tell(change)
 
 
-def news(crew: Crew, request_id: str, wait_s: float, since: int | None = None) -> View:
+def news(crew: Crew, request_id: str, wait_s: float, since: int | None = None) -> JobDetails:
     """What a client is told that waits."""
     crew.services.lookup.await_news(request_id, wait_s, since)
-    return crew.services.lookup.view(request_id)
+    return crew.services.lookup.details(request_id)
 
 
-def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | None = None) -> View:
+def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | None = None) -> JobDetails:
     """What a client is told that has seen how its request stands and waits, and then something happens."""
     seen = threading.Event()
 
@@ -38,7 +38,7 @@ def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | 
 
     event.listen(crew.bench.database.reader, "after_cursor_execute", note)
     with ThreadPoolExecutor(1) as pool:
-        answer: Future[View] = pool.submit(news, crew, request_id, 20.0, since)
+        answer: Future[JobDetails] = pool.submit(news, crew, request_id, 20.0, since)
         assert seen.wait(10)
         then()
         return answer.result(10)

@@ -93,7 +93,7 @@ def test_a_well_formed_correlation_id_is_honoured(client: FlaskClient, services:
     answer = client.post("/api/images/generate", json={"prompt": "a"}, headers={"X-Correlation-Id": given})
     assert answer.headers["X-Correlation-Id"] == given
     assert answer.json["correlationId"] == given
-    assert services.lookup.view(answer.json["requestId"]).job.correlation_id == given
+    assert services.lookup.details(answer.json["requestId"]).job.correlation_id == given
 
 
 @pytest.mark.parametrize("given", ["short", "x" * 129, "has blanks here", "semi;colon;here", "ünïcödé-id"])

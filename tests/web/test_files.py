@@ -26,7 +26,7 @@ def path(bench: Bench, services: Services) -> str:
     job = jobs_made.processing(bench)
     jobs_made.generated(bench, job, "data:image/png;base64," + b64encode(png()).decode())
     services.download.run()
-    [image] = services.lookup.view(job.id).images
+    [image] = services.lookup.details(job.id).images
     return f"/generated-images/{image.file}"
 
 

@@ -51,7 +51,7 @@ def test_only_a_prompt_is_required_and_the_rest_has_defaults(client: FlaskClient
 def test_what_is_not_known_among_the_parameters_travels_unharmed(client: FlaskClient, services: Services) -> None:
     parameters = {"seed": 7, "Négatif": ["a", {"b": None}], "scale": 7.5, "width": 64.0}
     request_id = submit(client, parameters=parameters)["requestId"]
-    assert dict(services.lookup.view(request_id).job.parameters) == parameters
+    assert dict(services.lookup.details(request_id).job.parameters) == parameters
 
 
 REFUSED: list[tuple[Any, str, str]] = [
@@ -282,4 +282,4 @@ def test_a_finished_request_cannot_be_called_off(client: FlaskClient, services: 
 
 def _is_failed(services: Services, request_id: str) -> bool:
     services.housekeeping.fail_late()
-    return services.lookup.view(request_id).job.status is Status.FAILED
+    return services.lookup.details(request_id).job.status is Status.FAILED

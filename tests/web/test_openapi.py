@@ -220,5 +220,5 @@ def picture(bench: Bench, services: Services) -> str:
     job = jobs_made.generated(bench, jobs_made.processing(bench), URL)
     bench.fetch.answers[URL] = png(8, 8)
     services.download.run()
-    [image] = services.lookup.view(job.id).images
+    [image] = services.lookup.details(job.id).images
     return f"/generated-images/{image.file}"

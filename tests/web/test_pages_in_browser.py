@@ -163,7 +163,7 @@ def test_an_operation_is_tried_with_a_key(visit: Callable[[str], Person], guarde
     person.click(".auth-btn-wrapper .btn-done")
     assert execute(person) == "200"
     request_id = person.see("JSON.parse(document.querySelector('.live-responses-table code').innerText).requestId")
-    assert guarded.lookup.view(request_id).job.user_id == USER
+    assert guarded.lookup.details(request_id).job.user_id == USER
 
 
 def execute(person: Person) -> str:

@@ -119,7 +119,7 @@ def known(bench: Bench, services: Services) -> Known:
     jobs_made.generated(bench, failed, "data:image/png;base64,AAAA")
     services.download.run()
     services.cancellation.cancel(cancelled.id)
-    views = [services.lookup.view(job.id) for job in (completed, failed, cancelled)]
+    views = [services.lookup.details(job.id) for job in (completed, failed, cancelled)]
     assert [view.job.status for view in views] == ["completed", "failed", "cancelled"]
     expires = held.updated_at + 3_600_000
     signature = bench.database.write(

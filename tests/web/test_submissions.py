@@ -23,7 +23,7 @@ FOX = {"prompt": "a fox", "userId": "ann", "parameters": {"width": 64}}
 
 def test_it_is_stored_as_it_was_sent(client: FlaskClient, services: Services) -> None:
     answer = client.post(GENERATE, json=FOX, headers={"X-Correlation-Id": "correlation-of-ours"})
-    job = services.lookup.view(answer.json["requestId"]).job
+    job = services.lookup.details(answer.json["requestId"]).job
     stored = (job.prompt, job.user_id, job.model, job.parameters, job.correlation_id)
     assert stored == ("a fox", "ann", "dall-e-3", {"width": 64}, "correlation-of-ours")
 
