@@ -23,11 +23,18 @@ EVERYWHERE = ["http://*/*", "https://*/*"]
 CANVAS = {"id": "canvas", "kind": "canvas", "name": "Drawn", "enabled": True, "models": ["*"], "settings": {}}
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chromium]:
-    """A browser whose extension nobody has set up, and may reach every host."""
-    with running_chromium(tmp_path / "browser", "", host_permissions=EVERYWHERE) as browser:
+@pytest.fixture(scope="module")
+def running_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A browser whose extension may reach every host."""
+    with running_chromium(tmp_path_factory.mktemp("browser"), "", host_permissions=EVERYWHERE) as browser:
         yield browser
+
+
+@pytest.fixture
+def browser(running_browser: Chromium) -> Chromium:
+    """The same with an extension that is not set up."""
+    running_browser.reinstall()
+    return running_browser
 
 
 @pytest.fixture

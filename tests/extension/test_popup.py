@@ -24,12 +24,19 @@ SLOW = {
 }
 
 
-@pytest.fixture
-def browser(tmp_path: Path, service: Service) -> Iterator[Chromium]:
+@pytest.fixture(scope="module")
+def running_browser(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Iterator[Chromium]:
     """A browser whose extension came from the service."""
-    with running_chromium(tmp_path / "browser", service.url()) as browser:
-        browser.until_status("status.state === 'connected'")
+    with running_chromium(tmp_path_factory.mktemp("browser"), service.url()) as browser:
         yield browser
+
+
+@pytest.fixture
+def browser(running_browser: Chromium) -> Chromium:
+    """The same with an extension that was just installed, and has connected."""
+    running_browser.reinstall()
+    running_browser.until_status("status.state === 'connected'")
+    return running_browser
 
 
 @pytest.fixture

@@ -163,6 +163,11 @@ class Chromium:
         if not self.extension_id:
             self.extension_id = self.pipe.call("Extensions.loadUnpacked", {"path": str(self.extension)})["id"]
 
+    def reinstall(self) -> None:
+        """Remove the extension with all it has stored, and load it again: cheaper than a new browser."""
+        self.pipe.call("Extensions.uninstall", {"id": self.extension_id})
+        self.extension_id = self.pipe.call("Extensions.loadUnpacked", {"path": str(self.extension)})["id"]
+
     def install(self) -> None:
         """Have the extension stay, as one that a person has loaded. It takes a restart of the browser."""
         self.close()
