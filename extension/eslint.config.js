@@ -2,10 +2,10 @@ import js from "@eslint/js";
 import stylistic from "@stylistic/eslint-plugin";
 import globals from "globals";
 
-const message = "Text that becomes markup or code is how others' words would run: make elements, set textContent.";
+const message = "Do not create markup or code from strings, which may be untrusted: set textContent of elements.";
 
-/** Nothing makes markup or code from text: no page of an extension may run what a job or a server said. */
-const nothingFromText = {
+/** Forbid markup and code from strings: extension pages must not run text from a job or a server. */
+const noCodeFromStrings = {
   "no-eval": "error",
   "no-implied-eval": "error",
   "no-new-func": "error",
@@ -22,7 +22,7 @@ const nothingFromText = {
   ],
 };
 
-/** What goes wrong without anybody seeing it. */
+/** Mistakes that are easily overlooked. */
 const likelyMistakes = {
   "array-callback-return": "error",
   "consistent-return": "error",
@@ -54,12 +54,12 @@ const likelyMistakes = {
   "max-lines": ["error", { max: 300, skipBlankLines: true, skipComments: true }],
 };
 
-const looks = {
+const formatting = {
   "@stylistic/arrow-parens": "error",
   "@stylistic/comma-dangle": ["error", "always-multiline"],
   "@stylistic/eol-last": "error",
   "@stylistic/indent": ["error", 2],
-  // A type in JSDoc stays on its line.
+  // JSDoc types cannot be wrapped.
   "@stylistic/max-len": ["error", { code: 120, ignorePattern: "^ *\\* @(property|param|returns) " }],
   "@stylistic/no-multiple-empty-lines": ["error", { max: 1, maxEOF: 0 }],
   "@stylistic/no-trailing-spaces": "error",
@@ -73,7 +73,7 @@ export default [
   {
     plugins: { "@stylistic": stylistic },
     languageOptions: { sourceType: "module" },
-    rules: { ...nothingFromText, ...likelyMistakes, ...looks },
+    rules: { ...noCodeFromStrings, ...likelyMistakes, ...formatting },
   },
   {
     files: ["extension/**/*.js"],

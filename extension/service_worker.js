@@ -1,19 +1,19 @@
-/** Where Chrome starts the worker. Listeners stand here, so that they are there before Chrome looks for them. */
+/** Entry point of the service worker. Chrome requires that listeners are registered synchronously at the top level. */
 
 import { subscribe } from "./shared/settings.js";
-import { Worker } from "./worker/worker.js";
+import { ExtensionWorker } from "./worker/extension_worker.js";
 
-const worker = new Worker();
+const worker = new ExtensionWorker();
 const wake = () => void worker.wake();
 
 chrome.runtime.onInstalled.addListener(wake);
 chrome.runtime.onStartup.addListener(wake);
 chrome.alarms.onAlarm.addListener(wake);
-subscribe((settings) => void worker.change(settings));
-chrome.runtime.onUpdateAvailable.addListener(() => worker.update());
-chrome.runtime.onMessage.addListener((question, sender, respond) => {
-  if (sender.origin !== location.origin) return false; // a web page that a recipe works in asks for nothing
-  void worker.answer(question).then(respond);
+subscribe((settings) => void worker.settingsChanged(settings));
+chrome.runtime.onUpdateAvailable.addListener(() => worker.updateAvailable());
+chrome.runtime.onMessage.addListener((request, sender, respond) => {
+  if (sender.origin !== location.origin) return false; // web pages of recipes must not send requests
+  void worker.handlePageRequest(request).then(respond);
   return true;
 });
 wake();

@@ -1,9 +1,10 @@
-/** Making and finding elements. Words become text nodes: nothing that somebody else wrote is read as markup. */
+/** Creates and finds elements. Strings become text nodes and are never parsed as markup. */
 
 /** @typedef {Node | string | null | undefined | false} Child */
 
 /**
- * An element. A property of the element is set as such, anything else is an attribute; what is undefined is left out.
+ * Create an element. Names that are properties of the element are set as properties, all others as attributes;
+ * undefined values are skipped.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -23,7 +24,7 @@ export function make(tag, properties = {}, ...children) {
 }
 
 /**
- * The element with this id, which must be of this class.
+ * The element with this id. Throws TypeError if it does not exist or is of another class.
  *
  * @template {HTMLElement} T
  * @param {string} id
@@ -36,13 +37,18 @@ export function byId(id, kind) {
   return element;
 }
 
-/** Put these in place of what an element holds. @param {Element} element @param {...Child} children */
-export function fill(element, ...children) {
+/** Replace an element's children. @param {Element} element @param {...Child} children */
+export function setChildren(element, ...children) {
   element.replaceChildren(...present(children));
 }
 
-/** Set a text where it is another, so that a live region says it once. @param {Element} element @param {string} text */
-export function say(element, text, tone = "") {
+/**
+ * Set an element's text if it differs, so that screen readers announce it only once.
+ *
+ * @param {Element} element
+ * @param {string} text
+ */
+export function setText(element, text, tone = "") {
   if (element.textContent !== text) element.textContent = text;
   if (tone) element.setAttribute("data-tone", tone);
   else element.removeAttribute("data-tone");
@@ -50,11 +56,11 @@ export function say(element, text, tone = "") {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** A small drawing of lines, for the eye alone. @param {string} path */
-export function drawing(path) {
+/** A decorative line icon. @param {string} path */
+export function icon(path) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("class", "drawn");
+  svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
   const line = document.createElementNS(SVG, "path");
   line.setAttribute("d", path);

@@ -1,20 +1,21 @@
-/** AUTOMATIC1111's web UI, or Forge, on the user's own machine, started with --api. */
+/** AUTOMATIC1111's Stable Diffusion web UI, or Forge, started with --api. */
 
-import { Failure } from "../worker/failures.js";
-import { baseUrl, isObject, originsOf, seedOf, whole } from "./fields.js";
-import { ask, PICTURE_JSON_BYTES, read, readIfJson } from "./http.js";
-import { pictureFromText } from "./pictures.js";
-import { failureOf } from "./refusals.js";
-import { inTurn } from "./turns.js";
-import { pause } from "./waiting.js";
+import { Failure } from "../shared/failures.js";
+import { sleep } from "./abortable.js";
+import { runExclusively } from "./exclusive.js";
+import { MAX_PICTURE_JSON_BYTES, parseJson, sendRequest, tryParseJson } from "./http.js";
+import { failureFromResponse } from "./http_failures.js";
+import { pictureFromBase64 } from "./pictures.js";
+import { baseUrl, integerInRange, isObject, originsOf, seedOf, toMultipleOf8 } from "./validation.js";
 
 const ADDRESS = "http://127.0.0.1:7860";
 const POLL_MS = 700;
 const SHORT_MS = 5000;
+const MIN_SIDE_PX = 64;
 
-/** @typedef {import("../shared/types.js").Order} Order */
-/** @typedef {import("../shared/types.js").Help} Help */
-/** @typedef {{base: string, headers: Record<string, string>, task: string}} Work */
+/** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
+/** @typedef {import("../shared/types.js").GenerationContext} GenerationContext */
+/** @typedef {{base: string, headers: Record<string, string>, id: string}} WebUiTask */
 
 /** @type {import("../shared/types.js").Provider} */
 export const automatic1111 = {
@@ -23,115 +24,116 @@ export const automatic1111 = {
   about: "Uses the Stable Diffusion web UI on your own machine, started with --api.",
   fields: [
     { name: "address", label: "Address", type: "url", initial: ADDRESS, required: true },
-    { name: "user", label: "User", type: "text", help: "Only where it was started with --api-auth." },
+    { name: "user", label: "User", type: "text", help: "Only if it was started with --api-auth." },
     { name: "password", label: "Password", type: "secret" },
-    { name: "checkpoint", label: "Checkpoint", type: "text", help: "Empty: the one that is loaded." },
+    { name: "checkpoint", label: "Checkpoint", type: "text", help: "Leave empty to use the one that is loaded." },
     { name: "negative", label: "Negative prompt", type: "text" },
-    { name: "sampler", label: "Sampler", type: "text", help: "Empty: its default." },
+    { name: "sampler", label: "Sampler", type: "text", help: "Leave empty to use its default." },
     { name: "steps", label: "Steps", type: "number", initial: 25, min: 1, max: 150 },
     { name: "cfgScale", label: "Guidance (CFG scale)", type: "number", initial: 7, min: 1, max: 30 },
-    { name: "extra", label: "More fields", type: "json", help: "Sent with each request, in place of its own." },
-    { name: "timeoutS", label: "Patience (s)", type: "number", initial: 600, min: 10, max: 3600 },
+    { name: "extra", label: "Extra fields", type: "json", help: "Sent with each request; they override the others." },
+    { name: "timeoutS", label: "Timeout (s)", type: "number", initial: 600, min: 10, max: 3600 },
   ],
   origins: ({ address }) => originsOf(address),
   check: async (settings, signal) => {
-    const { base, headers } = access(settings);
-    const answer = await ask(`${base}/sdapi/v1/sd-models`, { signal, headers });
-    if (answer.status !== 200) throw refusal(answer);
-    const found = read(answer);
-    return `It answers, with ${Array.isArray(found) ? found.length : "no"} checkpoints.`;
+    const { base, headers } = connectionTo(settings);
+    const response = await sendRequest(`${base}/sdapi/v1/sd-models`, { signal, headers });
+    if (response.status !== 200) throw failureFrom(response);
+    const checkpoints = parseJson(response);
+    return `Connected. Checkpoints: ${Array.isArray(checkpoints) ? checkpoints.length : 0}.`;
   },
-  generate: (order, help) => {
-    const { base, headers } = access(help.settings);
-    const work = { base, headers, task: `imagefleet-${crypto.randomUUID()}` };
-    // It tells progress of, and interrupts, whatever it is at. With one of ours at a time, that is the right one.
-    return inTurn(base, help.signal, () => generate(order, help, work));
+  generate: (request, context) => {
+    const { base, headers } = connectionTo(context.settings);
+    const task = { base, headers, id: `imagefleet-${crypto.randomUUID()}` };
+    // Its progress and interrupt endpoints act on the running task, whichever it is. One at a time makes it ours.
+    return runExclusively(base, context.signal, () => generate(request, context, task));
   },
 };
 
-/** @type {(order: Order, help: Help, work: Work) => Promise<Blob>} */
-async function generate(order, { signal, progress, settings }, work) {
-  const over = new AbortController();
-  const watching = watch(work, progress, AbortSignal.any([signal, over.signal]));
+/** @type {(request: PictureRequest, context: GenerationContext, task: WebUiTask) => Promise<Blob>} */
+async function generate(request, { signal, progress, settings }, task) {
+  const finished = new AbortController();
+  const polling = pollProgress(task, progress, AbortSignal.any([signal, finished.signal]));
   try {
-    const answer = await ask(`${work.base}/sdapi/v1/txt2img`, {
+    const response = await sendRequest(`${task.base}/sdapi/v1/txt2img`, {
       signal,
       method: "POST",
-      headers: work.headers,
-      json: { ...sent(order, settings), force_task_id: work.task },
+      headers: task.headers,
+      json: { ...requestBody(request, settings), force_task_id: task.id },
       timeoutMs: (Number(settings.timeoutS) || 600) * 1000,
-      maxBytes: PICTURE_JSON_BYTES,
+      maxBytes: MAX_PICTURE_JSON_BYTES,
     });
-    if (answer.status !== 200) throw refusal(answer);
-    const blob = await pictureFromText(read(answer)?.images?.[0] ?? "", answer.host);
+    if (response.status !== 200) throw failureFrom(response);
+    const blob = await pictureFromBase64(parseJson(response)?.images?.[0] ?? "", response.host);
     progress(100, "Done");
     return blob;
   } catch (problem) {
-    if (signal.aborted || (problem instanceof Failure && problem.code === "ERR_TIMEOUT")) await interrupt(work);
+    if (signal.aborted || (problem instanceof Failure && problem.code === "ERR_TIMEOUT")) await interrupt(task);
     throw problem;
   } finally {
-    over.abort();
-    await watching;
+    finished.abort();
+    await polling;
   }
 }
 
 /**
- * Tell progress until the signal ends it. A question that fails is only a report that is missing.
+ * Report progress until the signal is aborted. A failed poll is skipped.
  *
- * @param {Work} work
- * @param {Help["progress"]} progress
+ * @param {WebUiTask} task
+ * @param {GenerationContext["progress"]} progress
  * @param {AbortSignal} signal
  */
-async function watch(work, progress, signal) {
-  progress(0, "Asking");
+async function pollProgress(task, progress, signal) {
+  progress(0, "Sending the request");
   while (!signal.aborted) {
     try {
-      await pause(POLL_MS, signal);
-      const state = await stateOf(work, signal);
-      if (isOthers(state, work)) progress(0, "Waiting for its turn");
+      await sleep(POLL_MS, signal);
+      const state = await fetchState(task, signal);
+      if (isOtherTask(state, task)) progress(0, "Waiting for other work");
       else progress(Math.min(99, Math.floor(100 * (Number(state.progress) || 0))), "Generating");
     } catch {
-      // Asked again, or over.
+      // The next poll may succeed.
     }
   }
 }
 
-/** Stop what it is at, unless it says that this is somebody else's. @param {Work} work */
-async function interrupt(work) {
+/** Interrupt the running task, unless it is known to be another one. Never rejects. @param {WebUiTask} task */
+async function interrupt(task) {
   const { signal } = new AbortController();
   try {
-    const state = await stateOf(work, signal);
-    if (isOthers(state, work)) return;
-    const { base, headers } = work;
-    await ask(`${base}/sdapi/v1/interrupt`, { signal, method: "POST", headers, json: {}, timeoutMs: SHORT_MS });
+    const state = await fetchState(task, signal);
+    if (isOtherTask(state, task)) return;
+    const { base, headers } = task;
+    const url = `${base}/sdapi/v1/interrupt`;
+    await sendRequest(url, { signal, method: "POST", headers, json: {}, timeoutMs: SHORT_MS });
   } catch {
-    // It does not hear. Nobody waits for what it makes.
+    // The result is discarded anyway.
   }
 }
 
-/** @type {(work: Work, signal: AbortSignal) => Promise<Record<string, any>>} */
-async function stateOf({ base, headers }, signal) {
+/** @type {(task: WebUiTask, signal: AbortSignal) => Promise<Record<string, any>>} */
+async function fetchState({ base, headers }, signal) {
   const url = `${base}/sdapi/v1/progress?skip_current_image=true`;
-  const state = read(await ask(url, { signal, headers, timeoutMs: SHORT_MS }));
+  const state = parseJson(await sendRequest(url, { signal, headers, timeoutMs: SHORT_MS }));
   return isObject(state) ? state : {};
 }
 
-/** Older versions do not say whose work they are at. @type {(state: Record<string, any>, work: Work) => boolean} */
-function isOthers(state, work) {
-  return typeof state.current_task === "string" && state.current_task !== work.task;
+/** Older versions do not report the current task. @type {(state: Record<string, any>, task: WebUiTask) => boolean} */
+function isOtherTask(state, task) {
+  return typeof state.current_task === "string" && state.current_task !== task.id;
 }
 
-/** @type {(order: Order, settings: Record<string, any>) => Record<string, unknown>} */
-function sent(order, settings) {
+/** @type {(request: PictureRequest, settings: Record<string, any>) => Record<string, unknown>} */
+function requestBody(request, settings) {
   return {
-    prompt: order.prompt,
+    prompt: request.prompt,
     negative_prompt: settings.negative ?? "",
-    width: inEights(order.width),
-    height: inEights(order.height),
+    width: toMultipleOf8(request.width, MIN_SIDE_PX),
+    height: toMultipleOf8(request.height, MIN_SIDE_PX),
     steps: settings.steps ?? 25,
     cfg_scale: settings.cfgScale ?? 7,
-    ...fromJob(order.parameters),
-    seed: seedOf(order),
+    ...overrides(request.parameters),
+    seed: seedOf(request),
     batch_size: 1,
     n_iter: 1,
     send_images: true,
@@ -141,32 +143,27 @@ function sent(order, settings) {
   };
 }
 
-/** What a job may decide, where it does so sensibly. @type {(parameters: Order["parameters"]) => object} */
-function fromJob({ negativePrompt, steps, cfgScale }) {
+/** The job's own values, if they are valid. @type {(parameters: PictureRequest["parameters"]) => object} */
+function overrides({ negativePrompt, steps, cfgScale }) {
   return {
     ...(typeof negativePrompt === "string" ? { negative_prompt: negativePrompt } : {}),
-    ...(whole(steps, 1, 150) ? { steps } : {}),
+    ...(integerInRange(steps, 1, 150) ? { steps } : {}),
     ...(typeof cfgScale === "number" && cfgScale >= 1 && cfgScale <= 30 ? { cfg_scale: cfgScale } : {}),
   };
 }
 
-/** Its models think in blocks of 8 px. @type {(px: number) => number} */
-function inEights(px) {
-  return Math.max(64, Math.round(px / 8) * 8);
-}
-
 /** @type {(settings: Record<string, any>) => {base: string, headers: Record<string, string>}} */
-function access({ address, user, password }) {
+function connectionTo({ address, user, password }) {
   const base = baseUrl(address ?? ADDRESS);
-  if (!base) throw new Failure("The generator is set up wrongly", { reason: "Its address is none." });
-  const pair = new TextEncoder().encode(`${user ?? ""}:${password ?? ""}`);
-  return { base, headers: user ? { Authorization: `Basic ${btoa(String.fromCharCode(...pair))}` } : {} };
+  if (!base) throw new Failure("The generator is not set up correctly", { reason: "Its address is not valid." });
+  const credentials = new TextEncoder().encode(`${user ?? ""}:${password ?? ""}`);
+  return { base, headers: user ? { Authorization: `Basic ${btoa(String.fromCharCode(...credentials))}` } : {} };
 }
 
-/** @type {(answer: import("./http.js").Answer) => Failure} */
-function refusal(answer) {
-  if (answer.status === 404) return failureOf(answer, "was it started with --api?");
-  const body = readIfJson(answer);
-  const words = [body?.error, body?.detail, body?.errors].filter((each) => each && typeof each === "string");
-  return failureOf(answer, words.join(": "));
+/** @type {(response: import("./http.js").HttpResponse) => Failure} */
+function failureFrom(response) {
+  if (response.status === 404) return failureFromResponse(response, "was it started with --api?");
+  const body = tryParseJson(response);
+  const messages = [body?.error, body?.detail, body?.errors].filter((each) => each && typeof each === "string");
+  return failureFromResponse(response, messages.join(": "));
 }

@@ -1,42 +1,43 @@
-/** ComfyUI on the user's own machine, with a workflow of the user's own. */
+/** ComfyUI on the user's own machine, with the user's own workflow. */
 
-import { Failure } from "../worker/failures.js";
-import { access, cancel, enqueue, finished, firstCheckpoint, pictureOf } from "./comfyui_api.js";
-import { listen } from "./comfyui_socket.js";
+import { Failure } from "../shared/failures.js";
+import { sleep } from "./abortable.js";
+import { cancel, downloadPicture, enqueue, firstCheckpoint, requireBaseUrl, waitForOutputs } from "./comfyui_api.js";
+import { openProgressSocket } from "./comfyui_socket.js";
 import { DEFAULT_WORKFLOW, workflowProblem } from "./comfyui_workflow.js";
-import { originsOf, seedOf } from "./fields.js";
 import { setOriginRule } from "./origin_rule.js";
-import { filled, hasPlace } from "./places.js";
-import { pause } from "./waiting.js";
+import { fillPlaceholders, hasPlaceholder } from "./placeholders.js";
+import { originsOf, seedOf, toMultipleOf8 } from "./validation.js";
 
 const ADDRESS = "http://127.0.0.1:8188";
 const SOCKET_MS = 3000;
+const MIN_SIDE_PX = 16;
 
-/** @typedef {import("../shared/types.js").Order} Order */
-/** @typedef {import("../shared/types.js").Help} Help */
+/** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
+/** @typedef {import("../shared/types.js").GenerationContext} GenerationContext */
 /** @typedef {import("./comfyui_workflow.js").Workflow} Workflow */
 
 /** @type {import("../shared/types.js").Provider} */
 export const comfyui = {
   kind: "comfyui",
   title: "ComfyUI",
-  about: "Runs a workflow of yours in ComfyUI on your own machine.",
+  about: "Runs your own workflow in ComfyUI on your own machine.",
   fields: [
     { name: "address", label: "Address", type: "url", initial: ADDRESS, required: true },
     {
       name: "workflow", label: "Workflow", type: "json", initial: DEFAULT_WORKFLOW,
       demonstration: () => DEFAULT_WORKFLOW,
-      help: "In the API format. %prompt%, %negative%, %width%, %height%, %seed%, %checkpoint% and %model% in it "
-        + "become what is ordered.",
+      help: "In the API format. %prompt%, %negative%, %width%, %height%, %seed%, %checkpoint% and %model% are "
+        + "replaced by the values of each job.",
     },
-    { name: "checkpoint", label: "Checkpoint", type: "text", help: "Empty: the first that it has." },
+    { name: "checkpoint", label: "Checkpoint", type: "text", help: "Leave empty to use the first one." },
     { name: "negative", label: "Negative prompt", type: "text" },
     {
       name: "hideOrigin", label: "Hide the extension's origin", type: "boolean", initial: false,
-      help: "ComfyUI turns browsers away that do not come from its own page. With this on, it is not told. "
-        + "Starting it with --enable-cors-header is the other way.",
+      help: "ComfyUI rejects requests from other origins than its own page. This removes the Origin header. "
+        + "Alternatively, start ComfyUI with --enable-cors-header.",
     },
-    { name: "timeoutS", label: "Patience (s)", type: "number", initial: 600, min: 10, max: 3600 },
+    { name: "timeoutS", label: "Timeout (s)", type: "number", initial: 600, min: 10, max: 3600 },
   ],
   origins: ({ address }) => originsOf(address),
   permissions: ({ hideOrigin }) => (hideOrigin ? ["declarativeNetRequestWithHostAccess"] : []),
@@ -48,44 +49,44 @@ export const comfyui = {
     return problems;
   },
   check: async (settings, signal) => {
-    const base = access(settings.address ?? ADDRESS);
+    const base = requireBaseUrl(settings.address ?? ADDRESS);
     await setOriginRule(base, settings.hideOrigin === true);
     const checkpoint = await firstCheckpoint(base, signal);
-    return checkpoint ? `It answers; its first checkpoint is ${checkpoint}.` : "It answers, and has no checkpoint.";
+    return checkpoint ? `Connected. First checkpoint: ${checkpoint}.` : "Connected, but it has no checkpoint.";
   },
-  generate: async (order, help) => {
-    const base = access(help.settings.address ?? ADDRESS);
-    await setOriginRule(base, help.settings.hideOrigin === true);
-    help.progress(0, "Asking");
-    return run(base, await workflowOf(base, order, help), help);
+  generate: async (request, context) => {
+    const base = requireBaseUrl(context.settings.address ?? ADDRESS);
+    await setOriginRule(base, context.settings.hideOrigin === true);
+    context.progress(0, "Sending the workflow");
+    return run(base, await buildWorkflow(base, request, context), context);
   },
 };
 
-/** @type {(base: string, workflow: Workflow, help: Help) => Promise<Blob>} */
+/** @type {(base: string, workflow: Workflow, context: GenerationContext) => Promise<Blob>} */
 async function run(base, workflow, { signal, progress, settings }) {
   /** @type {string} */
   let id = crypto.randomUUID();
-  const patience = AbortSignal.timeout((Number(settings.timeoutS) || 600) * 1000);
-  const either = AbortSignal.any([signal, patience]);
-  const { hear, again } = teller(workflow, progress);
-  const socket = listen(base, id, hear);
+  const timeout = AbortSignal.timeout((Number(settings.timeoutS) || 600) * 1000);
+  const bounded = AbortSignal.any([signal, timeout]);
+  const { onNodeProgress, repeat } = progressReporter(workflow, progress);
+  const socket = openProgressSocket(base, id, onNodeProgress);
   try {
-    // What it says before somebody listens is lost.
-    await Promise.race([socket.settled, pause(SOCKET_MS, either)]);
-    id = await enqueue(base, workflow, id, either);
-    const outputs = await finished(base, id, socket, (before) => {
-      if (before > 0) progress(0, `Waiting: ${before} before it`);
-      else again();
-    }, either);
-    progress(99, "Fetching the picture");
-    const blob = await pictureOf(base, outputs, either);
+    // Progress that is sent before the socket is open is lost.
+    await Promise.race([socket.settled, sleep(SOCKET_MS, bounded)]);
+    id = await enqueue(base, workflow, id, bounded);
+    const outputs = await waitForOutputs(base, id, socket, (position) => {
+      if (position > 0) progress(0, `Waiting: queue position ${position}`);
+      else repeat();
+    }, bounded);
+    progress(99, "Downloading the picture");
+    const blob = await downloadPicture(base, outputs, bounded);
     progress(100, "Done");
     return blob;
   } catch (problem) {
-    if (either.aborted) await cancel(base, id);
+    if (bounded.aborted) await cancel(base, id);
     signal.throwIfAborted();
-    if (!patience.aborted) throw problem;
-    const reason = `ComfyUI was not done within ${settings.timeoutS} s.`;
+    if (!timeout.aborted) throw problem;
+    const reason = `ComfyUI did not finish within ${settings.timeoutS} s.`;
     throw new Failure("The generator took too long", { reason, code: "ERR_TIMEOUT" });
   } finally {
     socket.close();
@@ -93,52 +94,47 @@ async function run(base, workflow, { signal, progress, settings }) {
 }
 
 /**
- * What is heard as progress: never less than before, though each node counts from 0 again.
+ * Converts the progress of nodes, each of which starts at 0, to progress that never decreases.
  *
  * @param {Workflow} workflow
- * @param {Help["progress"]} progress
+ * @param {GenerationContext["progress"]} progress
  */
-function teller(workflow, progress) {
-  let most = 0;
-  let words = "Working";
-  const again = () => progress(most, words);
-  /** @type {(share: number | undefined, node: string | undefined) => void} */
-  const hear = (share, node) => {
+function progressReporter(workflow, progress) {
+  let highest = 0;
+  let message = "Generating";
+  const repeat = () => progress(highest, message);
+  /** @type {(fraction: number | undefined, node: string | undefined) => void} */
+  const onNodeProgress = (fraction, node) => {
     const name = node && workflow[node]?.class_type;
     if (!name) return;
-    most = Math.max(most, Math.floor(95 * (share ?? 0)));
-    words = `Running ${name}`;
-    again();
+    highest = Math.max(highest, Math.floor(95 * (fraction ?? 0)));
+    message = `Running ${name}`;
+    repeat();
   };
-  return { hear, again };
+  return { onNodeProgress, repeat };
 }
 
-/** @type {(base: string, order: Order, help: Help) => Promise<Workflow>} */
-async function workflowOf(base, order, { settings, signal }) {
+/** @type {(base: string, request: PictureRequest, context: GenerationContext) => Promise<Workflow>} */
+async function buildWorkflow(base, request, { settings, signal }) {
   const template = settings.workflow ?? DEFAULT_WORKFLOW;
   const problem = workflowProblem(template);
-  if (problem) throw new Failure("The workflow is set up wrongly", { reason: problem });
-  const { negativePrompt } = order.parameters;
-  return filled(template, {
-    prompt: order.prompt,
+  if (problem) throw new Failure("The workflow is not set up correctly", { reason: problem });
+  const { negativePrompt } = request.parameters;
+  return fillPlaceholders(template, {
+    prompt: request.prompt,
     negative: typeof negativePrompt === "string" ? negativePrompt : settings.negative ?? "",
-    width: inEights(order.width),
-    height: inEights(order.height),
-    seed: seedOf(order),
-    model: order.model,
-    checkpoint: await checkpointOf(base, template, settings, signal),
+    width: toMultipleOf8(request.width, MIN_SIDE_PX),
+    height: toMultipleOf8(request.height, MIN_SIDE_PX),
+    seed: seedOf(request),
+    model: request.model,
+    checkpoint: await resolveCheckpoint(base, template, settings, signal),
   });
 }
 
 /** @type {(base: string, template: Workflow, settings: Record<string, any>, signal: AbortSignal) => Promise<string>} */
-async function checkpointOf(base, template, { checkpoint }, signal) {
-  if (checkpoint || !hasPlace(template, "checkpoint")) return checkpoint ?? "";
+async function resolveCheckpoint(base, template, { checkpoint }, signal) {
+  if (checkpoint || !hasPlaceholder(template, "checkpoint")) return checkpoint ?? "";
   const first = await firstCheckpoint(base, signal);
   if (first) return first;
-  throw new Failure("The generator is set up wrongly", { reason: "ComfyUI has no checkpoint to work with." });
-}
-
-/** Its models think in blocks of 8 px. @type {(px: number) => number} */
-function inEights(px) {
-  return Math.max(16, Math.round(px / 8) * 8);
+  throw new Failure("The generator is not set up correctly", { reason: "ComfyUI has no checkpoint." });
 }

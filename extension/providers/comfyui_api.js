@@ -1,38 +1,40 @@
-/** The questions that ComfyUI answers over HTTP. */
+/** ComfyUI's HTTP API. */
 
-import { Failure } from "../worker/failures.js";
-import { baseUrl } from "./fields.js";
-import { ask, PICTURE_BYTES, read, readIfJson } from "./http.js";
-import { picture } from "./pictures.js";
-import { failureOf, UNTIL_SEEN_TO_MS } from "./refusals.js";
-import { pause, unlessAborted } from "./waiting.js";
-import { brief } from "./words.js";
+import { Failure } from "../shared/failures.js";
+import { abortable, sleep } from "./abortable.js";
+import { MAX_PICTURE_BYTES, parseJson, sendRequest, tryParseJson } from "./http.js";
+import { failureFromResponse, NEEDS_USER_MS } from "./http_failures.js";
+import { toPicture } from "./pictures.js";
+import { shorten } from "./text.js";
+import { baseUrl } from "./validation.js";
 
 const POLL_MS = 1000;
-// Where its socket tells of the end, asking is only for what the socket lost.
+// While the socket reports the end, polling only covers lost messages.
 const SLOW_POLL_MS = 2000;
 const SHORT_MS = 5000;
-const HISTORY_BYTES = 16 * 1024 * 1024;
+const MAX_HISTORY_BYTES = 16 * 1024 * 1024;
+const MAX_MISSES = 3;
 
 /** @typedef {import("./comfyui_workflow.js").Workflow} Workflow */
 /** @typedef {{filename: string, subfolder?: string, type?: string}} Output */
 
-/** The address that is set. @type {(address: unknown) => string} */
-export function access(address) {
+/** @type {(address: unknown) => string} */
+export function requireBaseUrl(address) {
   const base = baseUrl(address);
-  if (!base) throw new Failure("The generator is set up wrongly", { reason: "The address of ComfyUI is none." });
-  return base;
+  if (base) return base;
+  throw new Failure("The generator is not set up correctly", { reason: "The address of ComfyUI is not valid." });
 }
 
 /** @type {(base: string, signal: AbortSignal) => Promise<string | undefined>} */
 export async function firstCheckpoint(base, signal) {
-  const answer = await ask(`${base}/object_info/CheckpointLoaderSimple`, { signal, maxBytes: HISTORY_BYTES });
-  if (answer.status !== 200) throw refusal(answer);
-  return firstChoice(read(answer)?.CheckpointLoaderSimple?.input?.required?.ckpt_name);
+  const url = `${base}/object_info/CheckpointLoaderSimple`;
+  const response = await sendRequest(url, { signal, maxBytes: MAX_HISTORY_BYTES });
+  if (response.status !== 200) throw failureFrom(response);
+  return firstChoice(parseJson(response)?.CheckpointLoaderSimple?.input?.required?.ckpt_name);
 }
 
 /**
- * Of an input, as nodes describe them: `[[...names], {}]`, or newer, `["COMBO", {options: [...names]}]`.
+ * The first choice of a node's input: `[[...names], {}]`, or in newer versions `["COMBO", {options: [...names]}]`.
  *
  * @param {any} input
  * @returns {string | undefined}
@@ -43,8 +45,7 @@ function firstChoice(input) {
 }
 
 /**
- * Put a workflow at the end of its queue, under a name of ours. The answer is the name by which it goes: older versions
- * make one of their own.
+ * Add a workflow to the queue. Returns its id: newer versions use ours, older ones assign their own.
  *
  * @param {string} base
  * @param {Workflow} workflow
@@ -53,41 +54,41 @@ function firstChoice(input) {
  */
 export async function enqueue(base, workflow, id, signal) {
   const json = { prompt: workflow, client_id: id, prompt_id: id };
-  const answer = await ask(`${base}/prompt`, { signal, method: "POST", json });
-  if (answer.status === 400) throw notAccepted(readIfJson(answer));
-  if (answer.status !== 200) throw refusal(answer);
-  const named = read(answer)?.prompt_id;
-  if (typeof named !== "string") throw new Failure("Unreadable answer", { reason: "ComfyUI took no work." });
-  return named;
+  const response = await sendRequest(`${base}/prompt`, { signal, method: "POST", json });
+  if (response.status === 400) throw invalidWorkflow(tryParseJson(response));
+  if (response.status !== 200) throw failureFrom(response);
+  const assigned = parseJson(response)?.prompt_id;
+  if (typeof assigned !== "string") throw new Failure("Invalid response", { reason: "ComfyUI returned no prompt_id." });
+  return assigned;
 }
 
 /**
- * Wait for the end, and give what came of it.
+ * Wait until the workflow has finished, and return its outputs.
  *
  * @param {string} base
  * @param {string} id
- * @param {import("./comfyui_socket.js").Heard} socket
- * @param {(before: number) => void} tell  hears again and again how many stand before it, 0 where it runs
+ * @param {import("./comfyui_socket.js").ProgressSocket} socket
+ * @param {(position: number) => void} onPosition  called after each poll; 0 means that it is running
  * @param {AbortSignal} signal
  * @returns {Promise<Output[]>}
  */
-export async function finished(base, id, socket, tell, signal) {
-  for (let missed = 0; missed < 3;) {
-    const next = socket.next();
-    const entry = await historyOf(base, id, signal);
+export async function waitForOutputs(base, id, socket, onPosition, signal) {
+  for (let misses = 0; misses < MAX_MISSES;) {
+    const next = socket.nextEnd();
+    const entry = await fetchHistory(base, id, signal);
     if (entry) return outputsOf(entry);
-    const before = await placeOf(base, id, signal);
-    missed = before === undefined ? missed + 1 : 0;
-    if (before !== undefined) tell(before);
-    const wait = pause(socket.open && before !== undefined ? SLOW_POLL_MS : POLL_MS, signal);
-    await unlessAborted(Promise.race([next, wait]), signal);
+    const position = await queuePosition(base, id, signal);
+    misses = position === undefined ? misses + 1 : 0;
+    if (position !== undefined) onPosition(position);
+    const delay = sleep(socket.isOpen && position !== undefined ? SLOW_POLL_MS : POLL_MS, signal);
+    await abortable(Promise.race([next, delay]), signal);
   }
-  const reason = "ComfyUI no longer knows of it: it was restarted, or its queue was cleared.";
-  throw new Failure("The generator lost the work", { reason });
+  const reason = "ComfyUI has lost the workflow: it was restarted, or its queue was cleared.";
+  throw new Failure("The generator lost the job", { reason });
 }
 
 /**
- * Stop the work, wherever it is. Rejects with nothing: there is nobody to be told.
+ * Remove the workflow from the queue, or interrupt it if it is running. Never rejects.
  *
  * @param {string} base
  * @param {string} id
@@ -96,79 +97,81 @@ export async function cancel(base, id) {
   const { signal } = new AbortController();
   const post = { signal, method: "POST", timeoutMs: SHORT_MS };
   try {
-    await ask(`${base}/queue`, { ...post, json: { delete: [id] } });
-    // Older versions interrupt whatever runs, so only what is known to run is.
-    if (await placeOf(base, id, signal) === 0) await ask(`${base}/interrupt`, { ...post, json: { prompt_id: id } });
+    await sendRequest(`${base}/queue`, { ...post, json: { delete: [id] } });
+    // Older versions interrupt any running workflow, so make sure that it is ours.
+    if (await queuePosition(base, id, signal) !== 0) return;
+    await sendRequest(`${base}/interrupt`, { ...post, json: { prompt_id: id } });
   } catch {
-    // It does not hear.
+    // The result is discarded anyway.
   }
 }
 
 /** @type {(base: string, outputs: Output[], signal: AbortSignal) => Promise<Blob>} */
-export async function pictureOf(base, outputs, signal) {
+export async function downloadPicture(base, outputs, signal) {
   const { host } = new URL(base);
-  const chosen = outputs.find(({ type }) => type === "output") ?? outputs[0];
-  if (!chosen) throw new Failure("No picture came", { reason: "The workflow ended without saving a picture." });
-  const { filename, subfolder = "", type = "output" } = chosen;
-  const answer = await ask(`${base}/view?${new URLSearchParams({ filename, subfolder, type })}`, {
-    signal, maxBytes: PICTURE_BYTES,
+  const output = outputs.find(({ type }) => type === "output") ?? outputs[0];
+  if (!output) throw new Failure("No picture received", { reason: "The workflow ended without saving a picture." });
+  const { filename, subfolder = "", type = "output" } = output;
+  const response = await sendRequest(`${base}/view?${new URLSearchParams({ filename, subfolder, type })}`, {
+    signal, maxBytes: MAX_PICTURE_BYTES,
   });
-  if (answer.status !== 200) throw refusal(answer);
-  return picture(answer.bytes, host);
+  if (response.status !== 200) throw failureFrom(response);
+  return toPicture(response.bytes, host);
 }
 
 /** @type {(base: string, id: string, signal: AbortSignal) => Promise<Record<string, any> | undefined>} */
-async function historyOf(base, id, signal) {
-  const answer = await ask(`${base}/history/${encodeURIComponent(id)}`, { signal, maxBytes: HISTORY_BYTES });
-  if (answer.status !== 200) throw refusal(answer);
-  return read(answer)?.[id];
+async function fetchHistory(base, id, signal) {
+  const url = `${base}/history/${encodeURIComponent(id)}`;
+  const response = await sendRequest(url, { signal, maxBytes: MAX_HISTORY_BYTES });
+  if (response.status !== 200) throw failureFrom(response);
+  return parseJson(response)?.[id];
 }
 
 /**
- * How many stand before it: 0 where it runs, nothing where it is not there.
+ * The number of workflows before this one: 0 if it is running, undefined if it is not in the queue.
  *
  * @param {string} base
  * @param {string} id
  * @param {AbortSignal} signal
  * @returns {Promise<number | undefined>}
  */
-async function placeOf(base, id, signal) {
-  const answer = await ask(`${base}/queue`, { signal, maxBytes: HISTORY_BYTES });
-  const { queue_running: running = [], queue_pending: pending = [] } = readIfJson(answer) ?? {};
+async function queuePosition(base, id, signal) {
+  const response = await sendRequest(`${base}/queue`, { signal, maxBytes: MAX_HISTORY_BYTES });
+  const { queue_running: running = [], queue_pending: pending = [] } = tryParseJson(response) ?? {};
   /** @type {(items: any[]) => number} */
-  const at = (items) => items.findIndex(([, known]) => known === id);
-  if (at(running) >= 0) return 0;
-  pending.sort((/** @type {any[]} */ one, /** @type {any[]} */ other) => one[0] - other[0]);
-  return at(pending) < 0 ? undefined : running.length + at(pending);
+  const indexIn = (items) => items.findIndex(([, itemId]) => itemId === id);
+  if (indexIn(running) >= 0) return 0;
+  pending.sort((/** @type {any[]} */ a, /** @type {any[]} */ b) => a[0] - b[0]);
+  return indexIn(pending) < 0 ? undefined : running.length + indexIn(pending);
 }
 
 /** @type {(entry: Record<string, any>) => Output[]} */
 function outputsOf({ outputs, status }) {
-  if (status?.status_str === "error") throw broken(status.messages ?? []);
+  if (status?.status_str === "error") throw executionFailure(status.messages ?? []);
   return Object.values(outputs ?? {}).flatMap((each) => /** @type {any} */ (each)?.images ?? []);
 }
 
 /** @type {(messages: [string, any][]) => Failure} */
-function broken(messages) {
+function executionFailure(messages) {
   const error = messages.find(([type]) => type === "execution_error")?.[1];
-  if (!error) return new Failure("The work was interrupted", { reason: "Somebody interrupted it in ComfyUI." });
-  const reason = brief(`${error.node_type ?? "A node"}: ${error.exception_message ?? error.exception_type}`);
+  if (!error) return new Failure("The job was interrupted", { reason: "The workflow was interrupted in ComfyUI." });
+  const reason = shorten(`${error.node_type ?? "A node"}: ${error.exception_message ?? error.exception_type}`);
   return new Failure("The generator failed", { reason });
 }
 
 /** @type {(body: any) => Failure} */
-function notAccepted(body) {
+function invalidWorkflow(body) {
   const [node] = Object.values(body?.node_errors ?? {});
   const error = node?.errors?.[0];
-  const words = [body?.error?.message, node?.class_type, error?.message, error?.details].filter(Boolean);
-  const reason = brief(`ComfyUI does not take the workflow: ${words.join("; ")}`);
-  return new Failure("The workflow is set up wrongly", { reason, retryAfterMs: UNTIL_SEEN_TO_MS });
+  const details = [body?.error?.message, node?.class_type, error?.message, error?.details].filter(Boolean);
+  const reason = shorten(`ComfyUI rejected the workflow: ${details.join("; ")}`);
+  return new Failure("The workflow is not set up correctly", { reason, retryAfterMs: NEEDS_USER_MS });
 }
 
-/** @type {(answer: import("./http.js").Answer) => Failure} */
-function refusal(answer) {
-  if (answer.status !== 403) return failureOf(answer);
-  const reason = `${answer.host} turns away what does not come from its own page (403). `
-    + "Start ComfyUI with --enable-cors-header, or switch on \"Hide the extension's origin\" in the options.";
-  return new Failure("Not let in by the generator", { reason, retryAfterMs: UNTIL_SEEN_TO_MS });
+/** @type {(response: import("./http.js").HttpResponse) => Failure} */
+function failureFrom(response) {
+  if (response.status !== 403) return failureFromResponse(response);
+  const reason = `${response.host} rejects requests from other origins than its own page (403). `
+    + "Start ComfyUI with --enable-cors-header, or enable \"Hide the extension's origin\" in the settings.";
+  return new Failure("Access denied by the generator", { reason, retryAfterMs: NEEDS_USER_MS });
 }

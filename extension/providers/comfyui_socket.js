@@ -1,63 +1,63 @@
-/** What ComfyUI tells over its socket while it works: how far it is, and that it is done. */
+/** ComfyUI's WebSocket, which reports progress and the end of a workflow. */
 
-import { isObject } from "./fields.js";
+import { isObject } from "./validation.js";
 
 /**
  * @typedef {{type: string, data: Record<string, any>}} Message
  */
 /**
- * @typedef {object} Heard
- * @property {boolean} open  whether it is heard at all
- * @property {Promise<void>} settled  fulfilled once it is heard, or is known not to be
- * @property {() => Promise<void>} next  fulfilled once something ends: the work, or the socket
+ * @typedef {object} ProgressSocket
+ * @property {boolean} isOpen
+ * @property {Promise<void>} settled  resolves when the socket receives messages, or has failed to open
+ * @property {() => Promise<void>} nextEnd  resolves when a workflow ends, or the socket closes
  * @property {() => void} close
  */
 
-const ENDS = new Set(["execution_success", "execution_error", "execution_interrupted"]);
+const END_TYPES = new Set(["execution_success", "execution_error", "execution_interrupted"]);
 
 /**
- * Listen. That there is no socket to be had is no failure: its answers to questions say the same, only later.
+ * Open the socket. A failure to open is not an error: polling gives the same information later.
  *
  * @param {string} base
  * @param {string} clientId
- * @param {(share: number | undefined, node: string | undefined) => void} tell  a share is 0 to 1
- * @returns {Heard}
+ * @param {(fraction: number | undefined, node: string | undefined) => void} onProgress  fraction from 0 to 1
+ * @returns {ProgressSocket}
  */
-export function listen(base, clientId, tell) {
-  let wake = () => {};
+export function openProgressSocket(base, clientId, onProgress) {
+  let notifyEnd = () => {};
   let settle = () => {};
   const socket = new WebSocket(`${base.replace(/^http/, "ws")}/ws?clientId=${encodeURIComponent(clientId)}`);
-  const heard = {
-    open: false,
+  const state = {
+    isOpen: false,
     settled: new Promise((resolve) => {
       settle = () => resolve(undefined);
     }),
-    next: () => new Promise((resolve) => {
-      wake = () => resolve(undefined);
+    nextEnd: () => new Promise((resolve) => {
+      notifyEnd = () => resolve(undefined);
     }),
     close: () => socket.close(),
   };
   socket.binaryType = "arraybuffer";
   socket.addEventListener("open", () => {
-    heard.open = true;
+    state.isOpen = true;
   });
   socket.addEventListener("close", () => {
-    heard.open = false;
+    state.isOpen = false;
     settle();
-    wake();
+    notifyEnd();
   });
   socket.addEventListener("message", ({ data }) => {
-    // It greets with its state, and only from then on tells everything.
+    // ComfyUI sends its state first, and reports everything after that.
     settle();
-    const message = read(data);
-    if (isEnd(message)) wake();
-    else if (message) tell(shareOf(message), message.data.node);
+    const message = parseMessage(data);
+    if (isEnd(message)) notifyEnd();
+    else if (message) onProgress(fractionOf(message), message.data.node);
   });
-  return /** @type {Heard} */ (heard);
+  return /** @type {ProgressSocket} */ (state);
 }
 
-/** Previews come as bytes, and are not looked at. @type {(data: unknown) => Message | undefined} */
-function read(data) {
+/** Binary messages are previews and are ignored. @type {(data: unknown) => Message | undefined} */
+function parseMessage(data) {
   if (typeof data !== "string") return undefined;
   try {
     const message = JSON.parse(data);
@@ -70,10 +70,10 @@ function read(data) {
 /** @type {(message: Message | undefined) => boolean} */
 function isEnd(message) {
   return message !== undefined
-    && (ENDS.has(message.type) || (message.type === "executing" && message.data.node === null));
+    && (END_TYPES.has(message.type) || (message.type === "executing" && message.data.node === null));
 }
 
 /** @type {(message: Message) => number | undefined} */
-function shareOf({ type, data }) {
+function fractionOf({ type, data }) {
   return type === "progress" && data.max > 0 ? Math.min(1, Math.max(0, data.value / data.max)) : undefined;
 }

@@ -1,11 +1,11 @@
-/** Workflows of ComfyUI in its API format, with places for what an order says. */
+/** ComfyUI workflows in the API format, with placeholders for the values of a job. */
 
-import { isObject } from "./fields.js";
-import { hasPlace } from "./places.js";
+import { isObject } from "./validation.js";
+import { hasPlaceholder } from "./placeholders.js";
 
 /** @typedef {Record<string, {class_type: string, inputs: Record<string, any>}>} Workflow */
 
-/** Text to picture with any checkpoint of the Stable Diffusion kind. @type {Workflow} */
+/** Text to image with any Stable Diffusion checkpoint. @type {Workflow} */
 export const DEFAULT_WORKFLOW = {
   3: {
     class_type: "KSampler",
@@ -23,19 +23,19 @@ export const DEFAULT_WORKFLOW = {
 };
 
 /**
- * What is wrong with a workflow that somebody pasted: a sentence, or nothing.
+ * Why a workflow cannot be used, or undefined if it can.
  *
  * @param {unknown} template
  * @returns {string | undefined}
  */
 export function workflowProblem(template) {
-  if (!isObject(template) || Object.keys(template).length === 0) return "This is no workflow.";
+  if (!isObject(template) || Object.keys(template).length === 0) return "This is not a workflow.";
   if (Array.isArray(template.nodes)) {
-    return "This is the editor's own format. Export it once more with \"Export (API)\", and paste that.";
+    return "This is the format of the editor. Use \"Export (API)\" in ComfyUI and paste that file.";
   }
-  const wrong = Object.keys(template).find((name) => !isNode(template[name]));
-  if (wrong) return `Node "${wrong}" has no class_type or no inputs: paste a workflow in the API format.`;
-  if (!hasPlace(template, "prompt")) return "%prompt% stands nowhere in it: put it where the prompt belongs.";
+  const invalid = Object.keys(template).find((name) => !isNode(template[name]));
+  if (invalid) return `Node "${invalid}" has no class_type or inputs. Paste a workflow in the API format.`;
+  if (!hasPlaceholder(template, "prompt")) return "The workflow has no %prompt%. Insert it where the prompt belongs.";
   return undefined;
 }
 

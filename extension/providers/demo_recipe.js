@@ -1,7 +1,7 @@
-/** The recipe for the demonstration studio that our own server shows, as an example to try and to start from. */
+/** The recipe for the demonstration page that every Imagefleet server has. It is also a template for other recipes. */
 
 /**
- * @param {string} server  its address
+ * @param {string} server  address of the server
  * @returns {import("./page_recipe.js").Recipe}
  */
 export function demoRecipe(server) {

@@ -1,88 +1,89 @@
-/** Asking a generator over HTTP: never for too long, never for too much, and not at all once the work is unwanted. */
+/** HTTP requests to generators, with limits on time and size. */
 
-import { Failure } from "../worker/failures.js";
-import { brief } from "./words.js";
+import { Failure } from "../shared/failures.js";
+import { shorten } from "./text.js";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-export const PICTURE_BYTES = 32 * MIB;
-// A picture in base64, and what stands around it.
-export const PICTURE_JSON_BYTES = 48 * MIB;
+export const MAX_PICTURE_BYTES = 32 * MIB;
+/** A JSON document that contains a picture in base64. */
+export const MAX_PICTURE_JSON_BYTES = 48 * MIB;
 
 /**
- * @typedef {object} Question
+ * @typedef {object} RequestOptions
  * @property {AbortSignal} signal
  * @property {string} [method]
  * @property {Record<string, string>} [headers]
- * @property {unknown} [json]  what is sent
+ * @property {unknown} [json]  the body
  * @property {number} [timeoutMs]
- * @property {number} [maxBytes]  of the answer
- * @property {RequestCredentials} [credentials]  cookies are the user's own business with a site, and stay out of it
+ * @property {number} [maxBytes]  of the response
+ * @property {RequestCredentials} [credentials]  by default the user's cookies are not sent
  */
 
 /**
- * @typedef {object} Answer
- * @property {string} host  who answered
+ * @typedef {object} HttpResponse
+ * @property {string} host
  * @property {number} status
  * @property {Headers} headers
  * @property {Uint8Array<ArrayBuffer>} bytes
  */
 
 /**
- * One question. Whatever is answered is an answer, of any status. Rejects with a Failure where there is none, and with
- * the signal's reason once that is aborted.
+ * Send a request and return the response, whatever its status. Rejects with a Failure if there is none, and with the
+ * signal's reason if it is aborted.
  *
  * @param {string} url
- * @param {Question} question
- * @returns {Promise<Answer>}
+ * @param {RequestOptions} options
+ * @returns {Promise<HttpResponse>}
  */
-export async function ask(url, question) {
-  const { signal, method = "GET", headers, json, timeoutMs = 30_000, maxBytes = MIB, credentials = "omit" } = question;
+export async function sendRequest(url, options) {
+  const { signal, method = "GET", headers, json, timeoutMs = 30_000, maxBytes = MIB, credentials = "omit" } = options;
   signal.throwIfAborted();
   const { host } = new URL(url);
-  const patience = AbortSignal.timeout(timeoutMs);
+  const timeout = AbortSignal.timeout(timeoutMs);
   /** @type {Record<string, string>} */
-  const sent = json === undefined ? {} : { "Content-Type": "application/json" };
+  const contentType = json === undefined ? {} : { "Content-Type": "application/json" };
   try {
     const response = await fetch(url, {
       method,
-      headers: { Accept: "application/json, image/*;q=0.9, */*;q=0.1", ...sent, ...headers },
+      headers: { Accept: "application/json, image/*;q=0.9, */*;q=0.1", ...contentType, ...headers },
       body: json === undefined ? undefined : JSON.stringify(json),
       credentials,
       cache: "no-store",
-      signal: AbortSignal.any([signal, patience]),
+      signal: AbortSignal.any([signal, timeout]),
     });
-    return { host, status: response.status, headers: response.headers, bytes: await bounded(response, maxBytes, host) };
+    const bytes = await readBounded(response, maxBytes, host);
+    return { host, status: response.status, headers: response.headers, bytes };
   } catch (problem) {
     signal.throwIfAborted();
     if (problem instanceof Failure) throw problem;
-    throw patience.aborted ? tooLate(host, timeoutMs) : await unreachable(url, host);
+    throw timeout.aborted ? timeoutFailure(host, timeoutMs) : await unreachable(url, host);
   }
 }
 
 /**
- * The JSON of an answer. Rejects with a Failure where it is none.
+ * The body as JSON. Throws a Failure if it is not JSON.
  *
- * @param {Answer} answer
+ * @param {HttpResponse} response
  * @returns {any}
  */
-export function read({ bytes, host }) {
+export function parseJson({ bytes, host }) {
   try {
     return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    throw new Failure("Unreadable answer", { reason: `${host} answered with something else than JSON.` });
+    throw new Failure("Invalid response", { reason: `${host} sent a response that is not JSON.` });
   }
 }
 
 /**
- * The same, or nothing.
+ * The body as JSON, or undefined if it is not JSON.
  *
- * @param {Answer} answer
+ * @param {HttpResponse} response
  * @returns {any}
  */
-export function readIfJson(answer) {
+export function tryParseJson(response) {
   try {
-    return read(answer);
+    return parseJson(response);
   } catch {
     return undefined;
   }
@@ -90,50 +91,50 @@ export function readIfJson(answer) {
 
 /**
  * @param {Response} response
- * @param {number} most
+ * @param {number} maxBytes
  * @param {string} host
  */
-async function bounded(response, most, host) {
+async function readBounded(response, maxBytes, host) {
   /** @type {Uint8Array<ArrayBuffer>[]} */
-  const parts = [];
+  const chunks = [];
   let size = 0;
   const reader = response.body?.getReader();
   if (!reader) return new Uint8Array();
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return joined(parts, size);
+    if (done) return concat(chunks, size);
     size += value.byteLength;
-    if (size > most) {
+    if (size > maxBytes) {
       await reader.cancel();
-      throw new Failure("Answer too long", { reason: `${host} sent more than ${Math.floor(most / KIB)} KiB.` });
+      throw new Failure("Response too large", { reason: `${host} sent more than ${Math.floor(maxBytes / KIB)} KiB.` });
     }
-    parts.push(value);
+    chunks.push(value);
   }
 }
 
-/** @type {(parts: Uint8Array<ArrayBuffer>[], size: number) => Uint8Array<ArrayBuffer>} */
-function joined(parts, size) {
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
+/** @type {(chunks: Uint8Array<ArrayBuffer>[], size: number) => Uint8Array<ArrayBuffer>} */
+function concat(chunks, size) {
+  const bytes = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.byteLength;
   }
-  return whole;
+  return bytes;
 }
 
 /** @type {(host: string, timeoutMs: number) => Failure} */
-function tooLate(host, timeoutMs) {
-  const reason = `${host} did not answer within ${Math.round(timeoutMs / 1000)} s.`;
+function timeoutFailure(host, timeoutMs) {
+  const reason = `${host} did not respond within ${Math.round(timeoutMs / 1000)} s.`;
   return new Failure("The generator took too long", { reason, code: "ERR_TIMEOUT" });
 }
 
 /** @type {(url: string, host: string) => Promise<Failure>} */
 async function unreachable(url, host) {
   const reason = await isAllowed(url)
-    ? `${host} could not be reached: is it running, and is its address right?`
-    : `This extension may not reach ${host} yet: allow it in the options.`;
-  return new Failure("The generator cannot be reached", { reason: brief(reason), retryAfterMs: 60_000 });
+    ? `${host} cannot be reached. Is it running, and is its address correct?`
+    : `This extension is not allowed to access ${host}. Allow it in the settings.`;
+  return new Failure("The generator cannot be reached", { reason: shorten(reason), retryAfterMs: 60_000 });
 }
 
 /** @type {(url: string) => Promise<boolean>} */

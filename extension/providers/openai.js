@@ -1,83 +1,83 @@
-/** Any service that speaks OpenAI's images API, with the user's own key. */
+/** Any service with OpenAI's images API, with the user's own key. */
 
-import { Failure } from "../worker/failures.js";
-import { baseUrl, isObject, originsOf } from "./fields.js";
-import { ask, PICTURE_BYTES, PICTURE_JSON_BYTES, read, readIfJson } from "./http.js";
-import { sent } from "./openai_request.js";
-import { picture, pictureFromText } from "./pictures.js";
-import { contentRefused, failureOf, UNTIL_SEEN_TO_MS } from "./refusals.js";
-import { brief } from "./words.js";
+import { Failure } from "../shared/failures.js";
+import { MAX_PICTURE_BYTES, MAX_PICTURE_JSON_BYTES, parseJson, sendRequest, tryParseJson } from "./http.js";
+import { contentRejected, failureFromResponse, NEEDS_USER_MS } from "./http_failures.js";
+import { requestBody } from "./openai_request.js";
+import { pictureFromBase64, toPicture } from "./pictures.js";
+import { shorten } from "./text.js";
+import { baseUrl, isObject, originsOf } from "./validation.js";
 
 const ADDRESS = "https://api.openai.com/v1";
-const LIST_BYTES = 8 * 1024 * 1024;
-const CONTENT = /content.?policy|safety system|moderation|content.?filter/i;
-const MONEY = /insufficient_quota|billing/i;
+const MAX_LIST_BYTES = 8 * 1024 * 1024;
+const CONTENT_ERROR = /content.?policy|safety system|moderation|content.?filter/i;
+const BILLING_ERROR = /insufficient_quota|billing/i;
 
-/** @typedef {import("../shared/types.js").Help} Help */
-/** @typedef {import("./http.js").Answer} Answer */
+/** @typedef {import("./http.js").HttpResponse} HttpResponse */
 
 /** @type {import("../shared/types.js").Provider} */
 export const openai = {
   kind: "openai",
   title: "OpenAI-compatible API",
-  about: "Asks a service that speaks OpenAI's images API, with your own key and at your own cost.",
+  about: "Uses a service with OpenAI's images API, with your own key and at your own cost.",
   fields: [
     {
       name: "address", label: "Base address", type: "url", initial: ADDRESS, required: true,
-      help: "What stands before /images/generations.",
+      help: "The part before /images/generations.",
     },
-    { name: "key", label: "API key", type: "secret", help: "It stays in this browser, and goes there alone." },
-    { name: "model", label: "Model to ask for", type: "text", help: "Empty: the one that the job names." },
+    { name: "key", label: "API key", type: "secret", help: "Stored in this browser and sent only to this address." },
+    { name: "model", label: "Model", type: "text", help: "Leave empty to use the model of the job." },
     {
-      name: "mapping", label: "Other names of models", type: "json",
-      help: "What to ask for in place of what a job names, as in {\"dall-e-3\": \"gpt-image-1\"}.",
+      name: "mapping", label: "Model names", type: "json",
+      help: "Replaces the model of a job by another, for example {\"dall-e-3\": \"gpt-image-1\"}.",
     },
     {
       name: "size", label: "Size", type: "choice", initial: "nearest", choices: ["nearest", "exact", "none"],
-      help: "The nearest that the model is known to make, exactly what is ordered, or left to the service.",
+      help: "The nearest size that the model supports, exactly the size of the job, or the service's default.",
     },
     {
-      name: "extra", label: "More fields", type: "json",
-      help: "Sent with each request, in place of its own; null leaves one out, as in {\"response_format\": null}.",
+      name: "extra", label: "Extra fields", type: "json",
+      help: "Sent with each request; they override the others. null removes a field, for example "
+        + "{\"response_format\": null}.",
     },
     {
       name: "pictures", label: "Address of the pictures", type: "url",
-      help: "Only where answers hold addresses at another host than the base address.",
+      help: "Only if the service returns picture addresses at another host than the base address.",
     },
-    { name: "timeoutS", label: "Patience (s)", type: "number", initial: 180, min: 5, max: 900 },
+    { name: "timeoutS", label: "Timeout (s)", type: "number", initial: 180, min: 5, max: 900 },
   ],
   origins: ({ address, pictures }) => [...new Set([...originsOf(address), ...originsOf(pictures)])],
   check: async (settings, signal) => {
-    const headers = authorization(settings);
-    const answer = await ask(`${base(settings)}/models`, { signal, headers, maxBytes: LIST_BYTES });
-    if (answer.status === 404) return "It answers, and does not say which models it has.";
-    if (answer.status !== 200) throw refusal(answer);
-    const models = read(answer)?.data;
-    return Array.isArray(models) ? `It answers, with ${models.length} models.` : "It answers.";
+    const options = { signal, headers: authorization(settings), maxBytes: MAX_LIST_BYTES };
+    const response = await sendRequest(`${requireBase(settings)}/models`, options);
+    if (response.status === 404) return "Connected. The service does not list its models.";
+    if (response.status !== 200) throw failureFrom(response);
+    const models = parseJson(response)?.data;
+    return Array.isArray(models) ? `Connected. Models: ${models.length}.` : "Connected.";
   },
-  generate: async (order, { signal, progress, settings }) => {
-    progress(5, "Asking");
-    const answer = await ask(`${base(settings)}/images/generations`, {
+  generate: async (request, { signal, progress, settings }) => {
+    progress(5, "Sending the request");
+    const response = await sendRequest(`${requireBase(settings)}/images/generations`, {
       signal,
       method: "POST",
       headers: authorization(settings),
-      json: sent(order, settings),
+      json: requestBody(request, settings),
       timeoutMs: (Number(settings.timeoutS) || 180) * 1000,
-      maxBytes: PICTURE_JSON_BYTES,
+      maxBytes: MAX_PICTURE_JSON_BYTES,
     });
-    if (answer.status !== 200) throw refusal(answer);
-    progress(90, "Fetching the picture");
-    const blob = await pictureOf(answer, settings, signal);
+    if (response.status !== 200) throw failureFrom(response);
+    progress(90, "Downloading the picture");
+    const blob = await pictureFrom(response, settings, signal);
     progress(100, "Done");
     return blob;
   },
 };
 
 /** @type {(settings: Record<string, any>) => string} */
-function base({ address }) {
-  const found = baseUrl(address ?? ADDRESS);
-  if (!found) throw new Failure("The generator is set up wrongly", { reason: "Its base address is none." });
-  return found;
+function requireBase({ address }) {
+  const base = baseUrl(address ?? ADDRESS);
+  if (base) return base;
+  throw new Failure("The generator is not set up correctly", { reason: "Its base address is not valid." });
 }
 
 /** @type {(settings: Record<string, any>) => Record<string, string>} */
@@ -85,55 +85,58 @@ function authorization({ key }) {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
-/** @type {(answer: Answer, settings: Record<string, any>, signal: AbortSignal) => Promise<Blob>} */
-async function pictureOf(answer, settings, signal) {
-  const first = read(answer)?.data?.[0];
-  if (typeof first?.b64_json === "string") return pictureFromText(first.b64_json, answer.host);
+/** @type {(response: HttpResponse, settings: Record<string, any>, signal: AbortSignal) => Promise<Blob>} */
+async function pictureFrom(response, settings, signal) {
+  const first = parseJson(response)?.data?.[0];
+  if (typeof first?.b64_json === "string") return pictureFromBase64(first.b64_json, response.host);
   if (typeof first?.url !== "string") {
-    throw new Failure("No picture came", { reason: `${answer.host} answered without a picture.` });
+    throw new Failure("No picture received", { reason: `${response.host} responded without a picture.` });
   }
-  if (first.url.startsWith("data:")) return pictureFromText(first.url, answer.host);
-  return fetched(new URL(first.url, base(settings)), settings, signal);
+  if (first.url.startsWith("data:")) return pictureFromBase64(first.url, response.host);
+  return download(new URL(first.url, requireBase(settings)), settings, signal);
 }
 
 /**
- * Only from where the user said, or over TLS: an answer does not get to have this browser knock at other doors.
+ * Only from hosts in the settings, or over TLS: a response must not make this browser send requests to other hosts in
+ * the user's network.
  *
  * @param {URL} url
  * @param {Record<string, any>} settings
  * @param {AbortSignal} signal
  */
-async function fetched(url, settings, signal) {
-  const own = [base(settings), baseUrl(settings.pictures)].map((known) => known && new URL(known).origin);
-  if (!own.includes(url.origin) && url.protocol !== "https:") {
-    throw new Failure("No picture came", { reason: `The picture's address at ${url.host} is not one to fetch from.` });
+async function download(url, settings, signal) {
+  const allowed = [requireBase(settings), baseUrl(settings.pictures)].map((each) => each && new URL(each).origin);
+  if (!allowed.includes(url.origin) && url.protocol !== "https:") {
+    throw new Failure("No picture received", { reason: `Downloading the picture from ${url.host} is not allowed.` });
   }
-  const answer = await ask(url.href, { signal, timeoutMs: 60_000, maxBytes: PICTURE_BYTES });
-  if (answer.status !== 200) throw failureOf(answer);
-  return picture(answer.bytes, answer.host);
+  const response = await sendRequest(url.href, { signal, timeoutMs: 60_000, maxBytes: MAX_PICTURE_BYTES });
+  if (response.status !== 200) throw failureFromResponse(response);
+  return toPicture(response.bytes, response.host);
 }
 
-/** @type {(answer: Answer) => Failure} */
-function refusal(answer) {
-  const { message, all } = complaint(readIfJson(answer));
-  if (MONEY.test(all)) {
-    const reason = brief(`${answer.host} wants its bill seen to: ${message}`);
+/** @type {(response: HttpResponse) => Failure} */
+function failureFrom(response) {
+  const { message, searchable } = errorOf(tryParseJson(response));
+  if (BILLING_ERROR.test(searchable)) {
+    const reason = shorten(`${response.host} reports a billing problem: ${message}`);
     return new Failure("The account's quota is used up", {
-      reason, code: "ERR_RATE_LIMIT", retryAfterMs: 4 * UNTIL_SEEN_TO_MS,
+      reason, code: "ERR_RATE_LIMIT", retryAfterMs: 4 * NEEDS_USER_MS,
     });
   }
-  if (answer.status < 500 && answer.status !== 429 && CONTENT.test(all)) return contentRefused(answer.host, message);
-  return failureOf(answer, message);
+  if (response.status < 500 && response.status !== 429 && CONTENT_ERROR.test(searchable)) {
+    return contentRejected(response.host, message);
+  }
+  return failureFromResponse(response, message);
 }
 
 /**
- * What an error says to people, and all of its words.
+ * The message of an error, and all of its text.
  *
  * @param {any} body
- * @returns {{message: string, all: string}}
+ * @returns {{message: string, searchable: string}}
  */
-function complaint(body) {
+function errorOf(body) {
   const error = isObject(body?.error) ? body.error : { message: body?.error ?? body?.message };
   const [message, ...others] = [error.message, error.code, error.type].map((each) => String(each ?? ""));
-  return { message, all: [message, ...others].join(" ") };
+  return { message, searchable: [message, ...others].join(" ") };
 }

@@ -1,23 +1,23 @@
 /**
- * A rule of this browser session that takes the Origin header from what this extension sends to one address. ComfyUI
- * turns requests away whose Origin is not its own; it is there against foreign web pages, which this rule leaves alone.
- * No rule reaches the handshake of a socket: it goes unheard, and ComfyUI is asked now and then instead.
+ * A session rule that removes the Origin header from this extension's requests to one host. ComfyUI rejects requests
+ * from other origins to protect itself from web pages; requests of web pages keep their header. Rules do not apply to
+ * WebSocket handshakes, so with this rule the status is polled.
  */
 
 const RESOURCES = /** @type {const} */ (["xmlhttprequest", "other"]);
-const KINDS = 2 ** 30;
+const MAX_ID = 2 ** 30;
 
 /**
- * Set the rule up, or take it back. Does nothing where the browser has not been allowed to.
+ * Add or remove the rule. Does nothing without the permission.
  *
  * @param {string} base  http(s)://host[:port]
- * @param {boolean} wanted
+ * @param {boolean} isEnabled
  */
-export async function setOriginRule(base, wanted) {
+export async function setOriginRule(base, isEnabled) {
   const rules = globalThis.chrome?.declarativeNetRequest;
   if (!rules) return;
   const { host } = new URL(base);
-  const id = numberOf(host);
+  const id = ruleId(host);
   const rule = {
     id,
     action: {
@@ -26,12 +26,12 @@ export async function setOriginRule(base, wanted) {
     },
     condition: { initiatorDomains: [chrome.runtime.id], urlFilter: `||${host}/`, resourceTypes: [...RESOURCES] },
   };
-  await rules.updateSessionRules({ removeRuleIds: [id], addRules: wanted ? [rule] : [] });
+  await rules.updateSessionRules({ removeRuleIds: [id], addRules: isEnabled ? [rule] : [] });
 }
 
-/** The same for the same host, so that setting it up twice makes one. @type {(host: string) => number} */
-function numberOf(host) {
-  let number = 7;
-  for (const char of host) number = (number * 31 + (char.codePointAt(0) ?? 0)) % KINDS;
-  return number + 1;
+/** Always the same for a host, so that adding the rule twice replaces it. @type {(host: string) => number} */
+function ruleId(host) {
+  let hash = 7;
+  for (const char of host) hash = (hash * 31 + (char.codePointAt(0) ?? 0)) % MAX_ID;
+  return hash + 1;
 }

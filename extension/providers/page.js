@@ -1,26 +1,26 @@
-/** A page that makes pictures, worked by a recipe that the user wrote, in a tab in the background. */
+/** A web page that makes pictures, operated by the user's recipe in a background tab. */
 
-import { Failure } from "../worker/failures.js";
+import { Failure } from "../shared/failures.js";
 import { demoRecipe } from "./demo_recipe.js";
-import { isObject, originsOf, seedOf } from "./fields.js";
+import { NEEDS_USER_MS } from "./http_failures.js";
 import { recipeProblem } from "./page_recipe.js";
-import { makeReady, takePicture, walk } from "./page_run.js";
+import { readPicture, runSteps, waitUntilReady } from "./page_runner.js";
 import { closeTab, openTab } from "./page_tabs.js";
-import { filled } from "./places.js";
-import { UNTIL_SEEN_TO_MS } from "./refusals.js";
+import { fillPlaceholders } from "./placeholders.js";
+import { isObject, originsOf, seedOf } from "./validation.js";
 
-/** @typedef {import("../shared/types.js").Order} Order */
+/** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
 /** @typedef {import("./page_recipe.js").Recipe} Recipe */
 
 /** @type {import("../shared/types.js").Provider} */
 export const page = {
   kind: "page",
   title: "Page recipe",
-  about: "Works a page that makes pictures, step by step as you write it down. Only for pages whose owner lets you.",
+  about: "Operates a web page that makes pictures, step by step. Only for pages whose owner allows this.",
   fields: [
     {
       name: "recipe", label: "Recipe", type: "json", required: true, demonstration: demoRecipe,
-      help: "Which page, what to fill in and click there, where the picture appears, and how it looks when none comes.",
+      help: "Which page to open, what to fill in and click, where the picture appears, and how to recognise errors.",
     },
   ],
   origins: ({ recipe }) => {
@@ -35,28 +35,28 @@ export const page = {
     if (problem) problems.recipe = problem;
     return problems;
   },
-  check: async ({ recipe }, signal) => {
-    const { url } = checked(recipe);
-    await inTab(url, (tab) => makeReady(tab, recipe, () => {}, signal));
-    return `${new URL(url).host} opens, and is ready.`;
+  check: async (settings, signal) => {
+    const recipe = requireRecipe(settings.recipe);
+    await withTab(recipe.url, (tab) => waitUntilReady(tab, recipe, () => {}, signal));
+    return `${new URL(recipe.url).host} can be opened and is ready.`;
   },
-  generate: async (order, { signal, progress, settings }) => {
-    const recipe = checked(settings.recipe);
+  generate: async (request, { signal, progress, settings }) => {
+    const recipe = requireRecipe(settings.recipe);
     signal.throwIfAborted();
     progress(0, "Opening the page");
-    const steps = filled(recipe.steps, valuesOf(order));
-    return inTab(recipe.url, async (tab) => {
-      await makeReady(tab, recipe, progress, signal);
-      await walk(tab, { ...recipe, steps }, progress, signal);
-      const blob = await takePicture(tab, recipe, progress, signal);
+    const steps = fillPlaceholders(recipe.steps, placeholderValues(request));
+    return withTab(recipe.url, async (tab) => {
+      await waitUntilReady(tab, recipe, progress, signal);
+      await runSteps(tab, { ...recipe, steps }, progress, signal);
+      const blob = await readPicture(tab, recipe, progress, signal);
       progress(100, "Done");
       return blob;
     });
   },
 };
 
-/** Whatever happens, its tab goes. @type {<T>(url: string, work: (tab: number) => Promise<T>) => Promise<T>} */
-async function inTab(url, work) {
+/** Opens a tab and always closes it. @type {<T>(url: string, work: (tab: number) => Promise<T>) => Promise<T>} */
+async function withTab(url, work) {
   const tab = await openTab(url);
   try {
     return await work(tab);
@@ -66,19 +66,19 @@ async function inTab(url, work) {
 }
 
 /** @type {(recipe: unknown) => Recipe} */
-function checked(recipe) {
+function requireRecipe(recipe) {
   const problem = recipeProblem(recipe);
-  if (problem) throw new Failure("The recipe is wrong", { reason: problem, retryAfterMs: UNTIL_SEEN_TO_MS });
+  if (problem) throw new Failure("The recipe is invalid", { reason: problem, retryAfterMs: NEEDS_USER_MS });
   if (!globalThis.chrome?.scripting) {
-    const reason = "This extension may not work in pages yet: allow it in the options.";
-    throw new Failure("Not allowed yet", { reason, retryAfterMs: UNTIL_SEEN_TO_MS });
+    const reason = "This extension is not allowed to operate web pages. Allow it in the settings.";
+    throw new Failure("Not allowed", { reason, retryAfterMs: NEEDS_USER_MS });
   }
   return /** @type {Recipe} */ (recipe);
 }
 
-/** @type {(order: Order) => import("./places.js").Values} */
-function valuesOf(order) {
-  const { prompt, model, width, height, parameters: { negativePrompt } } = order;
+/** @type {(request: PictureRequest) => import("./placeholders.js").Values} */
+function placeholderValues(request) {
+  const { prompt, model, width, height, parameters: { negativePrompt } } = request;
   const negative = typeof negativePrompt === "string" ? negativePrompt : "";
-  return { prompt, model, width, height, negative, seed: seedOf(order) };
+  return { prompt, model, width, height, negative, seed: seedOf(request) };
 }

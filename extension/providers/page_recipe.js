@@ -1,5 +1,5 @@
 /**
- * Recipes: how a page is asked for a picture, as its user wrote it down. A small, fixed set of words, never code.
+ * Recipes describe how to make a picture with a web page. They consist of a few fixed steps and never contain code.
  *
  * {
  *   "url": "https://studio.example.com/",
@@ -25,26 +25,26 @@
  * }
  */
 
-import { baseUrl, isObject, whole } from "./fields.js";
+import { baseUrl, integerInRange, isObject } from "./validation.js";
 
 /**
- * One step: one of the words that say what is done, with what belongs to it.
+ * One step: exactly one action, with its arguments.
  *
  * @typedef {object} Step
- * @property {string} [fill]  selector
- * @property {string} [with]  what is written there
+ * @property {string} [fill]  selector of an input
+ * @property {string} [with]  the text to fill in
  * @property {string} [choose]  selector of a list
- * @property {string} [option]  its value, or what it is called
+ * @property {string} [option]  value or label of the option
  * @property {string} [click]  selector
  * @property {string} [press]  name of a key
- * @property {string} [wait]  selector of what has to appear
- * @property {string} [gone]  selector of what has to disappear
- * @property {string} [text]  that has to appear
- * @property {string} [in]  selector: where a key is pressed, or a text appears
+ * @property {string} [wait]  selector of an element that must appear
+ * @property {string} [gone]  selector of an element that must disappear
+ * @property {string} [text]  text that must appear
+ * @property {string} [in]  selector: where the key is pressed, or where the text must appear
  * @property {number} [timeoutMs]
  */
 /**
- * Where the picture is, by one selector.
+ * Where the picture is: exactly one selector.
  *
  * @typedef {object} Picture
  * @property {string} [img]
@@ -54,9 +54,9 @@ import { baseUrl, isObject, whole } from "./fields.js";
  * @property {number} [timeoutMs]
  */
 /**
- * What shows a state: an element that is seen, or a text, or a text in an element.
+ * Matches a state of the page: a visible element, a text, or a text in an element.
  *
- * @typedef {object} Sign
+ * @typedef {object} StateMatcher
  * @property {string} [selector]
  * @property {string} [text]
  * @property {number} [retryAfterMs]
@@ -69,152 +69,155 @@ import { baseUrl, isObject, whole } from "./fields.js";
  * @property {Step[]} steps
  * @property {string} [progress]
  * @property {Picture} picture
- * @property {Partial<Record<StateName, Sign | Sign[]>>} [states]
+ * @property {Partial<Record<StateName, StateMatcher | StateMatcher[]>>} [states]
  * @property {string[]} [hosts]
  */
 
 export const STATES = ["loggedOut", "captcha", "refused", "rateLimited"];
-const MOST_STEPS = 60;
-const MOST_HOSTS = 10;
-const MOST_CHARS = 2000;
-const MOST_MS = 3_600_000;
+const MAX_STEPS = 60;
+const MAX_HOSTS = 10;
+const MAX_CHARS = 2000;
+const MAX_TIMEOUT_MS = 3_600_000;
 const DAY_MS = 86_400_000;
-const PICTURES = ["img", "canvas", "background", "link"];
+const PICTURE_KINDS = ["img", "canvas", "background", "link"];
 
 /**
- * What each word of a step needs beside it, and what it may have.
+ * The required and optional arguments of each action.
  *
- * @type {Record<string, {needs: string[], may: string[]}>}
+ * @type {Record<string, {required: string[], optional: string[]}>}
  */
-const WORDS = {
-  fill: { needs: ["with"], may: [] },
-  choose: { needs: ["option"], may: [] },
-  click: { needs: [], may: [] },
-  press: { needs: [], may: ["in"] },
-  wait: { needs: [], may: [] },
-  gone: { needs: [], may: [] },
-  text: { needs: [], may: ["in"] },
+const ACTIONS = {
+  fill: { required: ["with"], optional: [] },
+  choose: { required: ["option"], optional: [] },
+  click: { required: [], optional: [] },
+  press: { required: [], optional: ["in"] },
+  wait: { required: [], optional: [] },
+  gone: { required: [], optional: [] },
+  text: { required: [], optional: ["in"] },
 };
-/** Those that hold no selector. */
-const NO_SELECTORS = new Set(["press", "text", "with", "option"]);
+/** Fields of a step that are not selectors. */
+const TEXT_FIELDS = new Set(["press", "text", "with", "option"]);
 
-/** A recipe that cannot be used; the message is a sentence that names the field. */
-class Wrong extends Error {}
+/** The message names the invalid field. */
+class InvalidRecipe extends Error {}
 
 /**
- * What is wrong with a recipe: a sentence that names the field, or nothing.
+ * Why a recipe is invalid, naming the field; undefined if it is valid.
  *
  * @param {unknown} recipe
  * @returns {string | undefined}
  */
 export function recipeProblem(recipe) {
   try {
-    look(recipe);
+    checkRecipe(recipe);
     return undefined;
   } catch (problem) {
-    if (problem instanceof Wrong) return problem.message;
+    if (problem instanceof InvalidRecipe) return problem.message;
     throw problem;
   }
 }
 
 /** @param {unknown} recipe */
-function look(recipe) {
-  if (!isObject(recipe)) throw new Wrong("The recipe must be a JSON object.");
-  known(recipe, "", ["url", "ready", "steps", "progress", "picture", "states", "hosts"]);
-  if (!baseUrl(recipe.url)) throw new Wrong("url must be an address that begins with http:// or https://.");
-  for (const name of ["ready", "progress"]) if (recipe[name] !== undefined) selector(recipe[name], name);
-  list(recipe.steps, "steps", MOST_STEPS).forEach((step, index) => lookAtStep(step, `steps[${index}]`));
-  lookAtPicture(recipe.picture);
-  lookAtStates(recipe.states ?? {});
-  list(recipe.hosts ?? [], "hosts", MOST_HOSTS).forEach((host, index) => {
-    if (!baseUrl(host)) throw new Wrong(`hosts[${index}] must be an address that begins with http:// or https://.`);
-  });
+function checkRecipe(recipe) {
+  if (!isObject(recipe)) throw new InvalidRecipe("The recipe must be a JSON object.");
+  checkNames(recipe, "", ["url", "ready", "steps", "progress", "picture", "states", "hosts"]);
+  checkAddress(recipe.url, "url");
+  for (const name of ["ready", "progress"]) if (recipe[name] !== undefined) checkSelector(recipe[name], name);
+  requireList(recipe.steps, "steps", MAX_STEPS).forEach((step, index) => checkStep(step, `steps[${index}]`));
+  checkPicture(recipe.picture);
+  checkStates(recipe.states ?? {});
+  requireList(recipe.hosts ?? [], "hosts", MAX_HOSTS).forEach((host, index) => checkAddress(host, `hosts[${index}]`));
 }
 
-/** @type {(step: unknown, where: string) => void} */
-function lookAtStep(step, where) {
-  if (!isObject(step)) throw new Wrong(`${where} must be an object, as in {"click": "#make"}.`);
-  const [word, ...more] = Object.keys(WORDS).filter((each) => step[each] !== undefined);
-  if (!word || more.length > 0) throw new Wrong(`${where} must have just one of ${Object.keys(WORDS).join(", ")}.`);
-  const { needs, may } = WORDS[word];
-  known(step, where, [word, ...needs, ...may, "timeoutMs"]);
-  for (const name of [word, ...needs, ...may.filter((each) => step[each] !== undefined)]) {
-    if (NO_SELECTORS.has(name)) text(step[name], `${where}.${name}`);
-    else selector(step[name], `${where}.${name}`);
+/** @type {(step: unknown, path: string) => void} */
+function checkStep(step, path) {
+  if (!isObject(step)) throw new InvalidRecipe(`${path} must be an object such as {"click": "#make"}.`);
+  const names = Object.keys(ACTIONS);
+  const [action, ...others] = names.filter((each) => step[each] !== undefined);
+  if (!action || others.length > 0) throw new InvalidRecipe(`${path} must have exactly one of ${names.join(", ")}.`);
+  const { required, optional } = ACTIONS[action];
+  checkNames(step, path, [action, ...required, ...optional, "timeoutMs"]);
+  for (const name of [action, ...required, ...optional.filter((each) => step[each] !== undefined)]) {
+    if (TEXT_FIELDS.has(name)) checkText(step[name], `${path}.${name}`);
+    else checkSelector(step[name], `${path}.${name}`);
   }
-  time(step.timeoutMs, `${where}.timeoutMs`, MOST_MS);
+  checkMs(step.timeoutMs, `${path}.timeoutMs`, MAX_TIMEOUT_MS);
 }
 
 /** @param {unknown} picture */
-function lookAtPicture(picture) {
-  if (!isObject(picture)) throw new Wrong("picture must be an object, as in {\"img\": \"#result img\"}.");
-  known(picture, "picture", [...PICTURES, "timeoutMs"]);
-  const kinds = PICTURES.filter((kind) => picture[kind] !== undefined);
-  if (kinds.length !== 1) throw new Wrong(`picture must have just one of ${PICTURES.join(", ")}.`);
-  selector(picture[kinds[0]], `picture.${kinds[0]}`);
-  time(picture.timeoutMs, "picture.timeoutMs", MOST_MS);
+function checkPicture(picture) {
+  if (!isObject(picture)) throw new InvalidRecipe("picture must be an object such as {\"img\": \"#result img\"}.");
+  checkNames(picture, "picture", [...PICTURE_KINDS, "timeoutMs"]);
+  const kinds = PICTURE_KINDS.filter((kind) => picture[kind] !== undefined);
+  if (kinds.length !== 1) throw new InvalidRecipe(`picture must have exactly one of ${PICTURE_KINDS.join(", ")}.`);
+  checkSelector(picture[kinds[0]], `picture.${kinds[0]}`);
+  checkMs(picture.timeoutMs, "picture.timeoutMs", MAX_TIMEOUT_MS);
 }
 
 /** @param {unknown} states */
-function lookAtStates(states) {
-  if (!isObject(states)) throw new Wrong("states must be an object, as in {\"captcha\": {\"text\": \"a human\"}}.");
-  known(states, "states", STATES);
-  for (const [name, signs] of Object.entries(states)) {
-    [signs].flat().forEach((sign, index) => {
-      lookAtSign(sign, Array.isArray(signs) ? `states.${name}[${index}]` : `states.${name}`);
+function checkStates(states) {
+  if (!isObject(states)) throw new InvalidRecipe("states must be an object such as {\"captcha\": {\"text\": \"a\"}}.");
+  checkNames(states, "states", STATES);
+  for (const [name, matchers] of Object.entries(states)) {
+    [matchers].flat().forEach((matcher, index) => {
+      checkMatcher(matcher, Array.isArray(matchers) ? `states.${name}[${index}]` : `states.${name}`);
     });
   }
 }
 
-/** @type {(sign: unknown, where: string) => void} */
-function lookAtSign(sign, where) {
-  if (!isObject(sign)) throw new Wrong(`${where} must be an object, as in {"text": "Too many requests"}.`);
-  known(sign, where, ["selector", "text", "retryAfterMs"]);
-  if ((sign.selector ?? sign.text) === undefined) throw new Wrong(`${where} must have a selector or a text.`);
-  if (sign.selector !== undefined) selector(sign.selector, `${where}.selector`);
-  if (sign.text !== undefined) text(sign.text, `${where}.text`);
-  time(sign.retryAfterMs, `${where}.retryAfterMs`, DAY_MS);
+/** @type {(matcher: unknown, path: string) => void} */
+function checkMatcher(matcher, path) {
+  if (!isObject(matcher)) throw new InvalidRecipe(`${path} must be an object such as {"text": "Too many requests"}.`);
+  checkNames(matcher, path, ["selector", "text", "retryAfterMs"]);
+  if ((matcher.selector ?? matcher.text) === undefined) throw new InvalidRecipe(`${path} needs a selector or text.`);
+  if (matcher.selector !== undefined) checkSelector(matcher.selector, `${path}.selector`);
+  if (matcher.text !== undefined) checkText(matcher.text, `${path}.text`);
+  checkMs(matcher.retryAfterMs, `${path}.retryAfterMs`, DAY_MS);
 }
 
 /**
- * A misspelt field would be a step that is never taken.
+ * Unknown names are errors, because a misspelt field would be ignored.
  *
- * @type {(part: object, where: string, names: string[]) => void}
+ * @type {(part: object, path: string, names: string[]) => void}
  */
-function known(part, where, names) {
-  const other = Object.keys(part).find((name) => !names.includes(name));
-  if (other !== undefined) {
-    throw new Wrong(`${where ? `${where}.` : ""}${other} means nothing: there may be ${names.join(", ")}.`);
+function checkNames(part, path, names) {
+  const unknown = Object.keys(part).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new InvalidRecipe(`${path ? `${path}.` : ""}${unknown} is unknown. Allowed: ${names.join(", ")}.`);
+}
+
+/** @type {(value: unknown, path: string) => void} */
+function checkAddress(value, path) {
+  if (!baseUrl(value)) throw new InvalidRecipe(`${path} must be an address that starts with http:// or https://.`);
+}
+
+/** @type {(value: unknown, path: string) => void} */
+function checkText(value, path) {
+  if (typeof value !== "string" || value === "" || value.length > MAX_CHARS) {
+    throw new InvalidRecipe(`${path} must be text of 1 to ${MAX_CHARS} characters.`);
   }
 }
 
-/** @type {(value: unknown, where: string) => void} */
-function text(value, where) {
-  if (typeof value !== "string" || value === "" || value.length > MOST_CHARS) {
-    throw new Wrong(`${where} must be a text of 1 to ${MOST_CHARS} characters.`);
-  }
-}
-
-/** @type {(value: unknown, where: string) => void} */
-function selector(value, where) {
-  text(value, where);
+/** @type {(value: unknown, path: string) => void} */
+function checkSelector(value, path) {
+  checkText(value, path);
   try {
-    // Only pages can tell; the worker has no document.
+    // The syntax can only be checked in pages: the service worker has no document.
     globalThis.document?.createDocumentFragment().querySelector(String(value));
   } catch {
-    throw new Wrong(`${where} is no selector that the browser understands: ${value}`);
+    throw new InvalidRecipe(`${path} is not a valid CSS selector: ${value}`);
   }
 }
 
-/** @type {(value: unknown, where: string, most: number) => void} */
-function time(value, where, most) {
-  if (value !== undefined && whole(value, 1, most) === undefined) {
-    throw new Wrong(`${where} must be a whole number of ms from 1 to ${most}.`);
+/** @type {(value: unknown, path: string, max: number) => void} */
+function checkMs(value, path, max) {
+  if (value !== undefined && integerInRange(value, 1, max) === undefined) {
+    throw new InvalidRecipe(`${path} must be a whole number of ms from 1 to ${max}.`);
   }
 }
 
-/** @type {(value: unknown, where: string, most: number) => unknown[]} */
-function list(value, where, most) {
-  if (!Array.isArray(value) || value.length > most) throw new Wrong(`${where} must be a list of at most ${most}.`);
-  return value;
+/** @type {(value: unknown, path: string, max: number) => unknown[]} */
+function requireList(value, path, max) {
+  if (Array.isArray(value) && value.length <= max) return value;
+  throw new InvalidRecipe(`${path} must be a list of at most ${max} items.`);
 }

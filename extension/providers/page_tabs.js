@@ -1,48 +1,47 @@
-/** Tabs in the background that recipes are worked through in: opened here, closed here, and never left behind. */
+/** Background tabs for recipes. Tabs that a stopped worker left open are closed by the next one. */
 
 const KEY = "pageTabs";
 
-/** Those of this life of the worker. @type {Set<number>} */
-const open = new Set();
-let tidied = false;
+/** The tabs that this worker opened. @type {Set<number>} */
+const openTabs = new Set();
+let closedLeftovers = false;
 
 /**
  * @param {string} url
- * @returns {Promise<number>}
+ * @returns {Promise<number>}  the tab's id
  */
 export async function openTab(url) {
   await closeLeftovers();
   const id = await create(url);
-  open.add(id);
-  await remember();
-  // One that is put to sleep for want of memory would never finish.
+  openTabs.add(id);
+  await store();
+  // A discarded tab would never finish.
   await chrome.tabs.update(id, { autoDiscardable: false }).catch(() => undefined);
   return id;
 }
 
 /** @param {number} id */
 export async function closeTab(id) {
-  open.delete(id);
+  openTabs.delete(id);
   await chrome.tabs.remove(id).catch(() => undefined);
-  await remember();
+  await store();
 }
 
-/** What a worker that the browser ended in the middle of its work has left open. */
 async function closeLeftovers() {
-  if (tidied) return;
-  tidied = true;
-  const known = (await chrome.storage.session.get(KEY))[KEY];
-  for (const id of Array.isArray(known) ? known : []) {
-    if (!open.has(id)) await chrome.tabs.remove(id).catch(() => undefined);
+  if (closedLeftovers) return;
+  closedLeftovers = true;
+  const stored = (await chrome.storage.session.get(KEY))[KEY];
+  for (const id of Array.isArray(stored) ? stored : []) {
+    if (!openTabs.has(id)) await chrome.tabs.remove(id).catch(() => undefined);
   }
 }
 
-async function remember() {
-  await chrome.storage.session.set({ [KEY]: [...open] });
+async function store() {
+  await chrome.storage.session.set({ [KEY]: [...openTabs] });
 }
 
 /**
- * Without any window, as when the browser runs on in the background, there is nowhere for a tab to be.
+ * Without a window, for example when the browser runs in the background, a new window is needed.
  *
  * @param {string} url
  */
@@ -50,7 +49,7 @@ async function create(url) {
   try {
     return Number((await chrome.tabs.create({ url, active: false })).id);
   } catch {
-    const made = await chrome.windows.create({ url, focused: false });
-    return Number(made?.tabs?.[0]?.id);
+    const window = await chrome.windows.create({ url, focused: false });
+    return Number(window?.tabs?.[0]?.id);
   }
 }

@@ -1,8 +1,8 @@
-/** Pictures as they come from generators: recognised by their first bytes, whatever anybody calls them. */
+/** Converts a generator's output to a picture that the service accepts. The type is detected from the first bytes. */
 
-import { Failure } from "../worker/failures.js";
+import { Failure } from "../shared/failures.js";
 
-/** @type {[string, number[], number][]} the type, the bytes that tell it, and where they stand */
+/** @type {[string, number[], number][]}  type, signature, offset of the signature */
 const SIGNATURES = [
   ["image/png", [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a], 0],
   ["image/jpeg", [0xff, 0xd8, 0xff], 0],
@@ -10,43 +10,47 @@ const SIGNATURES = [
   ["image/gif", [0x47, 0x49, 0x46, 0x38], 0],
   ["image/avif", [0x66, 0x74, 0x79, 0x70, 0x61, 0x76, 0x69], 4],
 ];
-const TAKEN = new Set(["image/png", "image/jpeg", "image/webp"]);
+const ACCEPTED_TYPES = new Set(["image/png", "image/jpeg", "image/webp"]);
 const DATA_URL = /^data:[^,]*;base64,/i;
 
 /**
+ * Rejects with a Failure if the bytes are not a picture.
+ *
  * @param {Uint8Array<ArrayBuffer>} bytes
- * @param {string} from  who sent them
+ * @param {string} host  the sender, for error messages
  * @returns {Promise<Blob>}
  */
-export async function picture(bytes, from) {
-  const found = SIGNATURES.find(([, signature, at]) => signature.every((byte, index) => bytes[at + index] === byte));
-  if (!found) throw nothing(`${from} sent something that is no picture.`);
+export async function toPicture(bytes, host) {
+  const found = SIGNATURES.find(([, signature, offset]) => {
+    return signature.every((byte, index) => bytes[offset + index] === byte);
+  });
+  if (!found) throw noPicture(`${host} sent something that is not a picture.`);
   const blob = new Blob([bytes], { type: found[0] });
-  return TAKEN.has(blob.type) ? blob : asPng(blob, from);
+  return ACCEPTED_TYPES.has(blob.type) ? blob : convertToPng(blob, host);
 }
 
 /**
- * A picture in base64, with or without `data:` before it.
+ * A picture in base64, or in a data: URL.
  *
  * @param {unknown} text
- * @param {string} from
+ * @param {string} host
  * @returns {Promise<Blob>}
  */
-export async function pictureFromText(text, from) {
-  return picture(bytesOf(String(text).replace(DATA_URL, ""), from), from);
+export async function pictureFromBase64(text, host) {
+  return toPicture(decode(String(text).replace(DATA_URL, ""), host), host);
 }
 
-/** @type {(text: string, from: string) => Uint8Array<ArrayBuffer>} */
-function bytesOf(text, from) {
-  const chars = decoded(text);
-  if (chars === undefined) throw nothing(`${from} sent a picture that is not proper base64.`);
+/** @type {(text: string, host: string) => Uint8Array<ArrayBuffer>} */
+function decode(text, host) {
+  const chars = tryDecode(text);
+  if (chars === undefined) throw noPicture(`${host} sent a picture that is not valid base64.`);
   const bytes = new Uint8Array(chars.length);
-  for (let at = 0; at < chars.length; at += 1) bytes[at] = chars.charCodeAt(at);
+  for (let index = 0; index < chars.length; index += 1) bytes[index] = chars.charCodeAt(index);
   return bytes;
 }
 
 /** @type {(text: string) => string | undefined} */
-function decoded(text) {
+function tryDecode(text) {
   try {
     return atob(text);
   } catch {
@@ -55,24 +59,24 @@ function decoded(text) {
 }
 
 /**
- * For what browsers show and the service does not store.
+ * For types that browsers can decode and the service does not accept.
  *
  * @param {Blob} blob
- * @param {string} from
+ * @param {string} host
  */
-async function asPng(blob, from) {
+async function convertToPng(blob, host) {
   try {
     const bitmap = await createImageBitmap(blob);
-    const surface = new OffscreenCanvas(bitmap.width, bitmap.height);
-    surface.getContext("2d")?.drawImage(bitmap, 0, 0);
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
     bitmap.close();
-    return await surface.convertToBlob({ type: "image/png" });
+    return await canvas.convertToBlob({ type: "image/png" });
   } catch {
-    throw nothing(`${from} sent a picture that cannot be read.`);
+    throw noPicture(`${host} sent a picture that cannot be decoded.`);
   }
 }
 
 /** @type {(reason: string) => Failure} */
-function nothing(reason) {
-  return new Failure("No picture came", { reason });
+function noPicture(reason) {
+  return new Failure("No picture received", { reason });
 }

@@ -1,4 +1,4 @@
-/** Which generators there are, and which of the user's own entries makes the pictures of a model. */
+/** All kinds of providers, and the choice of a configured provider for a model. */
 
 import { automatic1111 } from "./automatic1111.js";
 import { canvas } from "./canvas.js";
@@ -9,29 +9,29 @@ import { page } from "./page.js";
 /** @typedef {import("../shared/types.js").Provider} Provider */
 /** @typedef {import("../shared/types.js").ProviderEntry} ProviderEntry */
 
-/** @type {ReadonlyMap<string, Provider>} by kind, in the order in which the options page offers them */
+/** @type {ReadonlyMap<string, Provider>}  by kind, in the order of the options page */
 export const providers = new Map([canvas, openai, automatic1111, comfyui, page].map((each) => [each.kind, each]));
 
 const EVERY_MODEL = "*";
 const GENERIC = "image-generation";
-// The server takes "image-generation" alone for "every model". No model can have this name, so nothing is sent.
+// The server treats "image-generation" alone as "every model". No model has this name, so no jobs are assigned.
 const NO_MODEL = "(none)";
 
 /**
- * The entry that makes a model's pictures: the first that names it, else the first that takes every model.
+ * The entry that generates a model: the first that lists it, otherwise the first that lists `*`.
  *
  * @param {ProviderEntry[]} entries
  * @param {string} model
  * @returns {ProviderEntry | undefined}
  */
-export function choose(entries, model) {
+export function entryForModel(entries, model) {
   const usable = entries.filter(isUsable);
   return usable.find((entry) => entry.models.includes(model))
     ?? usable.find((entry) => entry.models.includes(EVERY_MODEL));
 }
 
 /**
- * What the server is told that this browser can do.
+ * The capabilities to register with the server.
  *
  * @param {ProviderEntry[]} entries
  * @returns {string[]}

@@ -1,21 +1,21 @@
 /**
- * The pictures of the built-in renderer: a sky, a sun with its glow, drifting discs, hills one behind the other.
+ * The pictures of the built-in renderer: a sky, a sun with a glow, discs, and layers of hills.
  *
- * Whole numbers alone, so that any language can draw the same pixels: no floating point, no text, no curves of the
- * browser's. Divisions round down. Shares and covers go from 0 to 256; distances across edges are in 1/256 px.
+ * Uses only integers, so that any language can draw the same pixels. Divisions round down. Opacities and mixing ratios
+ * go from 0 to 256; distances at edges are in 1/256 px.
  */
 
 /** @typedef {[number, number, number]} Colour */
-/** @typedef {{x: number, y: number, radius: number, colour: Colour, cover: number}} Disc */
+/** @typedef {{x: number, y: number, radius: number, colour: Colour, opacity: number}} Disc */
 /** @typedef {{ridge: Int32Array, top: Colour, foot: Colour}} Hill */
 /**
  * @typedef {object} Scene
  * @property {number} width
  * @property {number} height
- * @property {Colour[]} sky  from the top, through the middle, to the horizon
- * @property {number} slant  how far the sky leans over the whole width, in 1/1024 of the height
+ * @property {Colour[]} sky  at the top, the middle and the horizon
+ * @property {number} slant  vertical shift of the sky across the whole width, in 1/1024 of the height
  * @property {Disc} sun
- * @property {number} glow  its radius
+ * @property {number} glow  radius
  * @property {Disc[]} discs
  * @property {Hill[]} hills
  */
@@ -24,10 +24,10 @@ const TURN = 1024;
 const HALF = TURN / 2;
 const HILLS = 5;
 const DISCS = 9;
-const WHEEL = 1536;
+const HUES = 1536;
 
 /**
- * Everything that chance decides, decided.
+ * Choose all random values of a picture.
  *
  * @param {string} seed  the same seed and size make the same scene
  * @param {number} width
@@ -35,60 +35,60 @@ const WHEEL = 1536;
  * @returns {Scene}
  */
 export function scene(seed, width, height) {
-  const chance = dice(seed);
-  const hue = chance(WHEEL);
-  const turn = (chance(2) ? 1 : -1) * (90 + chance(170));
-  const less = Math.min(width, height);
+  const random = randomGenerator(seed);
+  const hue = random(HUES);
+  const turn = (random(2) ? 1 : -1) * (90 + random(170));
+  const side = Math.min(width, height);
   const sky = [tint(hue, 150, 58), tint(hue + turn, 165, 128), tint(hue + 2 * turn, 225, 205)];
-  const slant = chance(401) - 200;
-  const radius = Math.floor((less * (60 + chance(50))) / 1024) + 2;
+  const slant = random(401) - 200;
+  const radius = Math.floor((side * (60 + random(50))) / 1024) + 2;
   const sun = {
-    x: Math.floor((width * (220 + chance(585))) / 1024),
-    y: Math.floor((height * (180 + chance(260))) / 1024),
+    x: Math.floor((width * (220 + random(585))) / 1024),
+    y: Math.floor((height * (180 + random(260))) / 1024),
     radius,
     colour: tint(hue + 2 * turn, 240, 238),
-    cover: 240,
+    opacity: 240,
   };
   const discs = Array.from({ length: DISCS }, () => ({
-    x: chance(width),
-    y: Math.floor((height * chance(800)) / 1024),
-    radius: Math.floor((less * (12 + chance(80))) / 1024) + 1,
-    colour: tint(hue + turn + chance(401) - 200, 180, 150 + chance(80)),
-    cover: 24 + chance(56),
+    x: random(width),
+    y: Math.floor((height * random(800)) / 1024),
+    radius: Math.floor((side * (12 + random(80))) / 1024) + 1,
+    colour: tint(hue + turn + random(401) - 200, 180, 150 + random(80)),
+    opacity: 24 + random(56),
   }));
-  const hills = Array.from({ length: HILLS }, (_, number) => hill(chance, number, hue + turn, width, height));
+  const hills = Array.from({ length: HILLS }, (_, number) => hill(random, number, hue + turn, width, height));
   return { width, height, sky, slant, sun, glow: radius * 5, discs, hills };
 }
 
 /**
  * Paint one row.
  *
- * @param {Scene} what
+ * @param {Scene} image
  * @param {number} y
  * @param {Uint8ClampedArray} pixels  red, green, blue, alpha
- * @param {number} at  where the row begins in it
+ * @param {number} offset  of the row in `pixels`
  */
-export function paintRow(what, y, pixels, at) {
-  paintSky(what, y, pixels, at);
-  paintGlow(what, y, pixels, at);
-  for (const disc of [what.sun, ...what.discs]) paintDisc(disc, what.width, y, pixels, at);
-  for (const each of what.hills) paintHill(each, what, y, pixels, at);
+export function paintRow(image, y, pixels, offset) {
+  paintSky(image, y, pixels, offset);
+  paintGlow(image, y, pixels, offset);
+  for (const disc of [image.sun, ...image.discs]) paintDisc(disc, image.width, y, pixels, offset);
+  for (const each of image.hills) paintHill(each, image, y, pixels, offset);
 }
 
 /**
- * @param {(below: number) => number} chance
+ * @param {(below: number) => number} random
  * @param {number} number  0 for the farthest
  * @param {number} hue
  * @param {number} width
  * @param {number} height
  * @returns {Hill}
  */
-function hill(chance, number, hue, width, height) {
-  const level = 520 + number * 88 + chance(50);
+function hill(random, number, hue, width, height) {
+  const level = 520 + number * 88 + random(50);
   const swing = 92 - number * 9;
   const waves = [1, 2, 5, 11].map((times) => ({
-    turns: Math.floor((TURN * times * (48 + chance(60))) / 100),
-    phase: chance(TURN),
+    turns: Math.floor((TURN * times * (48 + random(60))) / 100),
+    phase: random(TURN),
     height: Math.floor(swing / times),
   }));
   const ridge = new Int32Array(width);
@@ -104,87 +104,87 @@ function hill(chance, number, hue, width, height) {
   return { ridge, top: tint(hue + number * 26, 120, light), foot: tint(hue + 60 + number * 26, 130, light - 26) };
 }
 
-/** @type {(what: Scene, y: number, pixels: Uint8ClampedArray, at: number) => void} */
-function paintSky(what, y, pixels, at) {
-  const { width, height, sky: [top, middle, horizon], slant } = what;
+/** @type {(image: Scene, y: number, pixels: Uint8ClampedArray, offset: number) => void} */
+function paintSky(image, y, pixels, offset) {
+  const { width, height, sky: [top, middle, horizon], slant } = image;
   for (let x = 0; x < width; x += 1) {
     const lean = Math.floor((slant * x) / width);
     const down = Math.min(1023, Math.max(0, Math.floor((y * 1400) / height) + lean));
     const [from, to] = down < 512 ? [top, middle] : [middle, horizon];
-    const share = Math.floor((down % 512) / 2);
-    const pixel = at + 4 * x;
+    const ratio = Math.floor((down % 512) / 2);
+    const pixel = offset + 4 * x;
     for (let channel = 0; channel < 3; channel += 1) {
-      pixels[pixel + channel] = mixed(from[channel], to[channel], share);
+      pixels[pixel + channel] = mix(from[channel], to[channel], ratio);
     }
     pixels[pixel + 3] = 255;
   }
 }
 
-/** @type {(what: Scene, y: number, pixels: Uint8ClampedArray, at: number) => void} */
-function paintGlow({ width, sun, glow }, y, pixels, at) {
+/** @type {(image: Scene, y: number, pixels: Uint8ClampedArray, offset: number) => void} */
+function paintGlow({ width, sun, glow }, y, pixels, offset) {
   const reach = glow * glow;
   const rise = (y - sun.y) * (y - sun.y);
   if (rise >= reach) return;
   for (let x = Math.max(0, sun.x - glow); x < Math.min(width, sun.x + glow + 1); x += 1) {
-    const rest = reach - rise - (x - sun.x) * (x - sun.x);
-    if (rest <= 0) continue;
-    const near = Math.floor((rest * 256) / reach);
-    blend(pixels, at + 4 * x, sun.colour, Math.floor((near * near) / 450));
+    const distance = reach - rise - (x - sun.x) * (x - sun.x);
+    if (distance <= 0) continue;
+    const strength = Math.floor((distance * 256) / reach);
+    blend(pixels, offset + 4 * x, sun.colour, Math.floor((strength * strength) / 450));
   }
 }
 
-/** @type {(disc: Disc, width: number, y: number, pixels: Uint8ClampedArray, at: number) => void} */
-function paintDisc(disc, width, y, pixels, at) {
-  const { radius, cover } = disc;
+/** @type {(disc: Disc, width: number, y: number, pixels: Uint8ClampedArray, offset: number) => void} */
+function paintDisc(disc, width, y, pixels, offset) {
+  const { radius, opacity } = disc;
   const rise = (y - disc.y) * (y - disc.y);
   for (let x = Math.max(0, disc.x - radius - 1); x < Math.min(width, disc.x + radius + 2); x += 1) {
     const inside = radius * radius - rise - (x - disc.x) * (x - disc.x);
     const edge = Math.floor((inside * 128) / radius) + 128;
-    if (edge > 0) blend(pixels, at + 4 * x, disc.colour, Math.floor((Math.min(256, edge) * cover) / 256));
+    if (edge > 0) blend(pixels, offset + 4 * x, disc.colour, Math.floor((Math.min(256, edge) * opacity) / 256));
   }
 }
 
-/** @type {(hill: Hill, what: Scene, y: number, pixels: Uint8ClampedArray, at: number) => void} */
-function paintHill({ ridge, top, foot }, { width, height }, y, pixels, at) {
+/** @type {(hill: Hill, image: Scene, y: number, pixels: Uint8ClampedArray, offset: number) => void} */
+function paintHill({ ridge, top, foot }, { width, height }, y, pixels, offset) {
   const row = y * 256 + 256;
   /** @type {Colour} */
   const colour = [0, 0, 0];
   for (let x = 0; x < width; x += 1) {
     const depth = row - ridge[x];
     if (depth <= 0) continue;
-    const share = Math.min(256, Math.floor((depth * 3) / height));
-    for (let channel = 0; channel < 3; channel += 1) colour[channel] = mixed(top[channel], foot[channel], share);
-    blend(pixels, at + 4 * x, colour, Math.min(256, depth));
+    const ratio = Math.min(256, Math.floor((depth * 3) / height));
+    for (let channel = 0; channel < 3; channel += 1) colour[channel] = mix(top[channel], foot[channel], ratio);
+    blend(pixels, offset + 4 * x, colour, Math.min(256, depth));
   }
 }
 
-/** @type {(pixels: Uint8ClampedArray, pixel: number, colour: Colour, cover: number) => void} */
-function blend(pixels, pixel, colour, cover) {
+/** @type {(pixels: Uint8ClampedArray, pixel: number, colour: Colour, opacity: number) => void} */
+function blend(pixels, pixel, colour, opacity) {
   for (let channel = 0; channel < 3; channel += 1) {
-    pixels[pixel + channel] = mixed(pixels[pixel + channel], colour[channel], cover);
+    pixels[pixel + channel] = mix(pixels[pixel + channel], colour[channel], opacity);
   }
 }
 
-/** @type {(from: number, to: number, share: number) => number} */
-function mixed(from, to, share) {
-  return from + Math.floor(((to - from) * share) / 256);
+/** @type {(from: number, to: number, ratio: number) => number} */
+function mix(from, to, ratio) {
+  return from + Math.floor(((to - from) * ratio) / 256);
 }
 
 /**
- * A colour of the wheel.
+ * Convert from HSL.
  *
- * @param {number} hue  in 1/1536 turns; may be beyond them, and below 0
+ * @param {number} hue  in 1/1536 turns; any integer
  * @param {number} saturation  0 to 255
  * @param {number} lightness  0 to 255
  * @returns {Colour}
  */
 function tint(hue, saturation, lightness) {
-  const at = ((hue % WHEEL) + WHEEL) % WHEEL;
+  const wrapped = ((hue % HUES) + HUES) % HUES;
   const strong = Math.floor(((255 - Math.abs(2 * lightness - 255)) * saturation) / 255);
-  const within = at % 512;
+  const within = wrapped % 512;
   const between = Math.floor((strong * (256 - Math.abs(within - 256))) / 256);
   const low = lightness - Math.floor(strong / 2);
-  const sixth = Math.floor(at / 256);
+  const sixth = Math.floor(wrapped / 256);
   const shares = [
     [strong, between, 0], [between, strong, 0], [0, strong, between],
     [0, between, strong], [between, 0, strong], [strong, 0, between],
@@ -193,7 +193,7 @@ function tint(hue, saturation, lightness) {
 }
 
 /**
- * A sine of -128 to 128 for an angle of 0 to 1023, after Bhaskara.
+ * The sine, from -128 to 128, of an angle from 0 to 1023, by Bhaskara's approximation.
  *
  * @param {number} angle
  */
@@ -204,12 +204,12 @@ function sine(angle) {
 }
 
 /**
- * Dice that fall the same way for the same seed: FNV-1a makes the state, xorshift rolls.
+ * A deterministic random number generator: xorshift, seeded with FNV-1a.
  *
  * @param {string} seed
  * @returns {(below: number) => number}
  */
-function dice(seed) {
+function randomGenerator(seed) {
   let state = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(seed)) state = Math.imul(state ^ byte, 0x01000193) >>> 0;
   state ||= 1;

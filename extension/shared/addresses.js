@@ -1,14 +1,14 @@
-/** Addresses of servers, as people type them. */
+/** Server addresses as users type them. */
 
 const LOOPBACK = /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /**
- * The address of a server in the form in which it is kept: with a scheme, and without a slash at its end. What is no
- * address stays as it is, for the check to refuse.
+ * The address with a scheme and without a trailing slash. Text that is not an address is returned unchanged; validation
+ * rejects it later.
  *
  * @param {string} text
  */
-export function tidyServer(text) {
+export function normalizeServerUrl(text) {
   const typed = text.trim();
   if (!typed) return "";
   const url = parse(typed);
@@ -18,11 +18,11 @@ export function tidyServer(text) {
 }
 
 /**
- * Whether what is sent there can be read on its way: it is not encrypted, and leaves this machine.
+ * Whether traffic to this address is unencrypted and leaves this machine.
  *
  * @param {string} address  http(s):// or ws(s)://
  */
-export function travelsInTheOpen(address) {
+export function isUnencrypted(address) {
   const url = parse(address);
   return url !== null && ["http:", "ws:"].includes(url.protocol) && !LOOPBACK.test(url.hostname);
 }
@@ -32,12 +32,12 @@ export function travelsInTheOpen(address) {
  * @returns {URL | null}
  */
 function parse(typed) {
-  const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(typed) ? typed : `${schemeFor(typed)}//${typed}`;
-  return URL.canParse(whole) ? new URL(whole) : null;
+  const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(typed) ? typed : `${defaultScheme(typed)}//${typed}`;
+  return URL.canParse(address) ? new URL(address) : null;
 }
 
-/** Without a scheme: plain on this machine, encrypted anywhere else. @param {string} typed */
-function schemeFor(typed) {
+/** http on this machine, https everywhere else. @param {string} typed */
+function defaultScheme(typed) {
   const plain = `http://${typed}`;
   return URL.canParse(plain) && LOOPBACK.test(new URL(plain).hostname) ? "http:" : "https:";
 }

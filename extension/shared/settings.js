@@ -1,19 +1,17 @@
-/**
- * What the user decides: kept in `chrome.storage.local`, checked here, read by the worker and by the pages.
- */
+/** The user's settings: stored in `chrome.storage.local`, validated here, read by the worker and the pages. */
 
-import { newExtensionId } from "./names.js";
-import { check, Unfit } from "./settings_check.js";
-import { tidyServer } from "./addresses.js";
+import { normalizeServerUrl } from "./addresses.js";
+import { InvalidSettings, validate } from "./settings_validation.js";
 
-export { check, Unfit } from "./settings_check.js";
-export { travelsInTheOpen } from "./addresses.js";
-export { readPairing } from "./pairing.js";
+export { isUnencrypted } from "./addresses.js";
+export { parsePairingCode } from "./pairing.js";
+export { InvalidSettings, validate } from "./settings_validation.js";
 
 /** @typedef {import("./types.js").Settings} Settings */
 
 const KEY = "settings";
 const LOCK = "imagefleet-settings";
+const ID_BYTES = 6;
 
 /** @type {Settings} */
 export const DEFAULTS = {
@@ -27,17 +25,17 @@ export const DEFAULTS = {
 };
 
 /**
- * The settings as they are; made at the first call ever.
+ * The current settings. The first call after installation creates them.
  *
  * @returns {Promise<Settings>}
  */
 export async function load() {
-  const found = await read();
-  return found.extensionId ? found : navigator.locks.request(LOCK, makeFirst);
+  const settings = await read();
+  return settings.extensionId ? settings : navigator.locks.request(LOCK, initialize);
 }
 
 /**
- * Change some settings, and leave the others. Rejects with Unfit where they would not be right.
+ * Change some settings and keep the others. Rejects with InvalidSettings if the result is not valid.
  *
  * @param {Partial<Settings>} changes
  * @returns {Promise<Settings>}
@@ -45,65 +43,72 @@ export async function load() {
 export async function save(changes) {
   await load();
   return navigator.locks.request(LOCK, async () => {
-    const settings = tidy({ ...await read(), ...changes });
-    const problems = check(settings);
-    if (Object.keys(problems).length > 0) throw new Unfit(problems);
+    const settings = normalize({ ...await read(), ...changes });
+    const problems = validate(settings);
+    if (Object.keys(problems).length > 0) throw new InvalidSettings(problems);
     await chrome.storage.local.set({ [KEY]: settings });
     return settings;
   });
 }
 
 /**
- * Be told of every change, wherever it is made. Returns what ends that.
+ * Call the listener after every change, in this or any other page. Returns a function that unsubscribes.
  *
  * @param {(settings: Settings) => void} listener
  */
 export function subscribe(listener) {
   /** @param {Record<string, chrome.storage.StorageChange>} changes @param {string} area */
-  const hear = (changes, area) => {
-    if (area === "local" && changes[KEY]) listener(complete(changes[KEY].newValue));
+  const onChanged = (changes, area) => {
+    if (area === "local" && changes[KEY]) listener(withDefaults(changes[KEY].newValue));
   };
-  chrome.storage.onChanged.addListener(hear);
-  return () => chrome.storage.onChanged.removeListener(hear);
+  chrome.storage.onChanged.addListener(onChanged);
+  return () => chrome.storage.onChanged.removeListener(onChanged);
 }
 
 async function read() {
   const stored = await chrome.storage.local.get(KEY);
-  return complete(stored[KEY]);
+  return withDefaults(stored[KEY]);
 }
 
-/** Under the lock: the worker and a page that is open may both be the first. */
-async function makeFirst() {
-  const found = await read();
-  if (found.extensionId) return found;
-  const made = { ...found, extensionId: newExtensionId(), server: found.server || await packedServer() };
-  await chrome.storage.local.set({ [KEY]: made });
-  return made;
+/** Runs under the lock, because the worker and a page may both start for the first time. */
+async function initialize() {
+  const settings = await read();
+  if (settings.extensionId) return settings;
+  const created = { ...settings, extensionId: newExtensionId(), server: settings.server || await bundledServerUrl() };
+  await chrome.storage.local.set({ [KEY]: created });
+  return created;
 }
 
-/** The address that the server wrote into the copy of the extension that it handed out, if it did. */
-async function packedServer() {
+function newExtensionId() {
+  const bytes = [...crypto.getRandomValues(new Uint8Array(ID_BYTES))];
+  return `chrome-${bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** The server's address in a copy of the extension that was downloaded from a server; empty in any other copy. */
+async function bundledServerUrl() {
   try {
-    const answer = await fetch(chrome.runtime.getURL("server.json"));
-    return tidyServer(String((await answer.json()).server ?? ""));
+    const response = await fetch(chrome.runtime.getURL("server.json"));
+    return normalizeServerUrl(String((await response.json()).server ?? ""));
   } catch {
     return "";
   }
 }
 
 /**
- * What an older version stored lacks some fields.
+ * Fill in fields that an older version did not store.
  *
  * @param {any} stored
  * @returns {Settings}
  */
-function complete(stored) {
+function withDefaults(stored) {
   const { hours, ...others } = stored ?? {};
   return { ...structuredClone(DEFAULTS), ...others, hours: { ...DEFAULTS.hours, ...hours } };
 }
 
 /** @param {Settings} settings */
-function tidy(settings) {
+function normalize(settings) {
   const { server, token, extensionId } = settings;
-  return { ...settings, server: tidyServer(server), token: token.trim(), extensionId: extensionId.trim() };
+  return {
+    ...settings, server: normalizeServerUrl(server), token: token.trim(), extensionId: extensionId.trim(),
+  };
 }

@@ -1,11 +1,11 @@
-/** What the worker is doing, as pages read it. The worker alone writes it (worker/status.js). */
+/** The worker's status, for the pages to read. Only the worker writes it (worker/status_store.js). */
 
 /** @typedef {import("./types.js").Status} Status */
 
 export const STATUS_KEY = "status";
 
 /** @returns {Status} */
-export function nothingYet() {
+export function initialStatus() {
   return {
     state: "connecting",
     why: "",
@@ -21,21 +21,21 @@ export function nothingYet() {
 /** @returns {Promise<Status>} */
 export async function read() {
   const stored = await chrome.storage.session.get(STATUS_KEY);
-  return { ...nothingYet(), .../** @type {object} */ (stored[STATUS_KEY]) };
+  return { ...initialStatus(), .../** @type {object} */ (stored[STATUS_KEY]) };
 }
 
 /**
- * Be told of every change. Returns what ends that.
+ * Call the listener after every change. Returns a function that unsubscribes.
  *
  * @param {(status: Status) => void} listener
  */
 export function subscribe(listener) {
   /** @param {Record<string, chrome.storage.StorageChange>} changes @param {string} area */
-  const hear = (changes, area) => {
+  const onChanged = (changes, area) => {
     if (area === "session" && changes[STATUS_KEY]?.newValue) {
-      listener({ ...nothingYet(), .../** @type {object} */ (changes[STATUS_KEY].newValue) });
+      listener({ ...initialStatus(), .../** @type {object} */ (changes[STATUS_KEY].newValue) });
     }
   };
-  chrome.storage.onChanged.addListener(hear);
-  return () => chrome.storage.onChanged.removeListener(hear);
+  chrome.storage.onChanged.addListener(onChanged);
+  return () => chrome.storage.onChanged.removeListener(onChanged);
 }

@@ -1,7 +1,7 @@
 /**
- * The shapes that more than one part of the extension knows. Types alone: nothing here exists when the extension runs.
+ * Types that more than one part of the extension uses. This file has no code.
  *
- * Times named `...At` are ms since the epoch, sizes are px, bytes are bytes.
+ * Names ending in `At` are times in ms since the epoch. Picture sizes are in px, data sizes in bytes.
  */
 
 /**
@@ -9,53 +9,52 @@
  */
 
 /**
- * One generator as the user has set it up in the options page. It never comes from a job.
+ * One generator as the user configured it on the options page. A job can never change it.
  *
  * @typedef {object} ProviderEntry
- * @property {string} id  made once, when the entry is
+ * @property {string} id  random; assigned when the entry is created
  * @property {ProviderKind} kind
- * @property {string} name  the user's own words
+ * @property {string} name  chosen by the user
  * @property {boolean} enabled
- * @property {string[]} models  the models it is used for; `*` for every one that no other entry names
- * @property {Record<string, unknown>} settings  what its kind asks for: addresses, keys, recipes
+ * @property {string[]} models  the models it generates; `*` for every model that no other entry lists
+ * @property {Record<string, unknown>} settings  depends on the kind: addresses, keys, recipes
  */
 
 /**
- * When work is taken, in local time. `from` later than `to` goes over midnight.
+ * When the extension accepts work, in local time. If `from` is later than `to`, the hours continue past midnight.
  *
  * @typedef {object} WorkingHours
  * @property {boolean} enabled
- * @property {number[]} days  0 Sunday to 6 Saturday
+ * @property {number[]} days  0 (Sunday) to 6 (Saturday)
  * @property {string} from  HH:MM
  * @property {string} to  HH:MM
  */
 
 /**
- * Everything the user decides; kept in `chrome.storage.local` under `settings`.
+ * The user's settings; stored in `chrome.storage.local` under `settings`.
  *
  * @typedef {object} Settings
- * @property {string} server  http(s) base address, without a slash at its end; empty until it is set
- * @property {string} token  what the operator made for this extension; empty where none is needed
- * @property {string} extensionId  the name the server knows this browser by
- * @property {number} concurrency  jobs at once, 1 to 8
+ * @property {string} server  http(s) base address without a trailing slash; empty until it is set
+ * @property {string} token  the extension token; empty if the server needs none
+ * @property {string} extensionId  the name that identifies this browser to the server
+ * @property {number} concurrency  maximum number of jobs at once, 1 to 8
  * @property {boolean} paused
  * @property {WorkingHours} hours
  * @property {ProviderEntry[]} providers
  */
 
 /**
- * Where the bytes of a job's pictures go, as `generate_image` says it.
+ * Where to upload a job's pictures, from `generate_image`.
  *
  * @typedef {object} UploadGrant
  * @property {string} url
  * @property {string} method
  * @property {Record<string, string>} headers
  * @property {number} [maxBytes]
- * @property {string} [expiresAt]
  */
 
 /**
- * One request as `generate_image` brought it, checked.
+ * One request from `generate_image`, validated.
  *
  * @typedef {object} Job
  * @property {string} requestId
@@ -68,46 +67,45 @@
  */
 
 /**
- * What a provider is asked for: one picture. `width` and `height` are there already, whatever the job said.
+ * One picture of a job, as a provider gets it. `width` and `height` are always set, even if the job has none.
  *
- * @typedef {object} Order
+ * @typedef {object} PictureRequest
  * @property {string} requestId
  * @property {string} prompt
  * @property {string} model
  * @property {number} width
  * @property {number} height
- * @property {number} position  0 for the first picture of the job
- * @property {Record<string, unknown>} parameters  the job's own, unchecked
+ * @property {number} position  0 for the job's first picture
+ * @property {Record<string, unknown>} parameters  the job's parameters, not validated
  */
 
 /**
- * How a provider works with its surroundings.
- *
- * @typedef {object} Help
- * @property {AbortSignal} signal  aborted when the work is no longer wanted; then `generate` rejects with its reason
- * @property {(percent: number, words?: string) => void} progress  0 to 100 of this picture; may be called at any rate
- * @property {Record<string, any>} settings  the entry's own
+ * @typedef {object} GenerationContext
+ * @property {AbortSignal} signal  aborted when the job is cancelled; `generate` then rejects with the signal's reason
+ * @property {(percent: number, message?: string) => void} progress  0 to 100 of this picture; may be called at any rate
+ * @property {Record<string, any>} settings  the provider entry's settings
  */
 
 /**
- * One kind of generator. `generate` rejects with a Failure (worker/failures.js) where nothing comes of it.
+ * One kind of generator. `generate` rejects with a Failure (shared/failures.js) if it cannot make the picture.
  *
  * @typedef {object} Provider
  * @property {ProviderKind} kind
- * @property {string} title  as the options page names it
+ * @property {string} title  shown on the options page
  * @property {string} about  one sentence
- * @property {Field[]} fields  what its settings are, for the options page
- * @property {(settings: Record<string, any>) => string[]} origins  match patterns of the hosts it needs to reach
- * @property {(settings: Record<string, any>) => string[]} [permissions]  optional permissions it needs besides, as the
- *   manifest names them
- * @property {(settings: Record<string, any>) => Record<string, string>} [problems]  what is wrong with them beyond what
- *   the fields say of themselves: a sentence by the name of the field
- * @property {(settings: Record<string, any>, signal: AbortSignal) => Promise<string>} check  says in a sentence that it can be used; rejects with a Failure
- * @property {(order: Order, help: Help) => Promise<Blob>} generate
+ * @property {Field[]} fields  its settings, for the options page
+ * @property {(settings: Record<string, any>) => string[]} origins  match patterns of the hosts it must reach
+ * @property {(settings: Record<string, any>) => string[]} [permissions]  other optional permissions from the manifest
+ *   that it needs
+ * @property {(settings: Record<string, any>) => Record<string, string>} [problems]  validation beyond that of the
+ *   fields: messages by field name
+ * @property {(settings: Record<string, any>, signal: AbortSignal) => Promise<string>} check  tests the generator and
+ *   returns a message for the user; rejects with a Failure
+ * @property {(request: PictureRequest, context: GenerationContext) => Promise<Blob>} generate
  */
 
 /**
- * One setting of a provider, from which the options page makes its form.
+ * One setting of a provider. The options page builds its form from these.
  *
  * @typedef {object} Field
  * @property {string} name
@@ -117,7 +115,7 @@
  * @property {unknown} [initial]
  * @property {boolean} [required]
  * @property {string[]} [choices]
- * @property {(server: string) => unknown} [demonstration]  a value to try it out with, at the address of our server
+ * @property {(server: string) => unknown} [demonstration]  an example value, given the address of the user's server
  * @property {number} [min]
  * @property {number} [max]
  */
@@ -125,53 +123,51 @@
 /**
  * A job as the popup shows it.
  *
- * @typedef {object} ShownJob
+ * @typedef {object} JobSummary
  * @property {string} requestId
  * @property {string} model
  * @property {string} prompt  its first 120 characters
  * @property {number} progress
- * @property {string} words  what the provider said last
+ * @property {string} words  the provider's latest progress message
  * @property {"working" | "sending"} stage
  * @property {number} startedAt
  */
 
 /**
- * What the extension is doing; kept in `chrome.storage.session` under `status`, so pages hear of each change.
+ * The worker's status; stored in `chrome.storage.session` under `status`, so that pages are notified of changes.
  *
- * `unset`: no server is set. `connecting`, `connected`. `waiting`: the server cannot be reached; tried again at
- * `retryAt`.
- * `refused`: the server does not let this extension in, or another browser goes by its name.
+ * `unset`: no server address. `waiting`: the server cannot be reached; the next attempt is at `retryAt`.
+ * `refused`: the server rejected this extension, or another browser uses the same name.
  *
  * @typedef {object} Status
  * @property {"unset" | "connecting" | "connected" | "waiting" | "refused"} state
- * @property {string} why  a sentence for the user where it is not connected
+ * @property {string} why  the reason for the user, if not connected
  * @property {number} since
  * @property {number} [retryAt]
- * @property {boolean} taking  whether it takes new work
+ * @property {boolean} taking  whether the extension accepts new jobs
  * @property {"" | "paused" | "hours" | "providers"} notTaking  why it does not
- * @property {ShownJob[]} jobs
- * @property {number} unsent  results that wait to be delivered or confirmed
+ * @property {JobSummary[]} jobs
+ * @property {number} unsent  results that are not delivered or not confirmed yet
  * @property {{date: string, done: number, failed: number}} today  local date as YYYY-MM-DD
- * @property {{model: string, reason: string, at: number}} [failure]  the last job that nothing came of, in a sentence;
- *   gone with the next that is done
- * @property {{providerId: string, progress: number, words: string}} [trial]  the test picture that is being made
+ * @property {{model: string, reason: string, at: number}} [failure]  the latest failed job; removed after the next
+ *   completed one
+ * @property {{providerId: string, progress: number, words: string}} [trial]  the test picture in progress
  */
 
 /**
- * What pages ask of the worker, by `chrome.runtime.sendMessage`; each is answered with `{ok: true, ...}` or
- * `{ok: false, error}`.
+ * A request from a page to the worker, sent with `chrome.runtime.sendMessage`.
  *
- * @typedef {{ask: "connect"}
- *   | {ask: "pause", paused: boolean}
- *   | {ask: "test", providerId: string, prompt: string}
- *   | {ask: "check", providerId: string}} Ask
+ * @typedef {{type: "connect"}
+ *   | {type: "pause", paused: boolean}
+ *   | {type: "test", providerId: string, prompt: string}
+ *   | {type: "check", providerId: string}} WorkerRequest
  */
 
 /**
- * How an Ask is answered. `words` is a sentence for the user; `picture` a data: URL, for sendMessage carries JSON
- * alone.
+ * The response to a WorkerRequest. `message` is for the user; `picture` is a data: URL, because sendMessage only
+ * carries JSON.
  *
- * @typedef {{ok: true, words?: string, picture?: string} | {ok: false, error: string}} Answer
+ * @typedef {{ok: true, message?: string, picture?: string} | {ok: false, error: string}} WorkerResponse
  */
 
 export {};

@@ -1,38 +1,35 @@
-/** How long to wait before the next try: longer each time, and never all at once with others. */
+/** Exponential backoff with jitter. */
 
-export const MOST_MS = 30_000;
+export const MAX_DELAY_MS = 30_000;
+const INITIAL_DELAY_MS = 1_000;
 
 export class Backoff {
-  #tries = 0;
-  #firstMs;
-  #mostMs;
+  #attempts = 0;
   #random;
 
-  /** @param {{firstMs?: number, mostMs?: number, random?: () => number}} [options] */
-  constructor({ firstMs = 1_000, mostMs = MOST_MS, random = Math.random } = {}) {
-    this.#firstMs = firstMs;
-    this.#mostMs = mostMs;
+  /** @param {{random?: () => number}} [options] */
+  constructor({ random = Math.random } = {}) {
     this.#random = random;
   }
 
-  /** The pause before the next try, in ms: the second half of it is left to chance. */
-  next() {
-    const longest = Math.min(this.#mostMs, this.#firstMs * 2 ** this.#tries);
-    this.#tries += 1;
+  /** The delay before the next attempt, in ms: up to half of it is random. */
+  nextDelayMs() {
+    const longest = Math.min(MAX_DELAY_MS, INITIAL_DELAY_MS * 2 ** this.#attempts);
+    this.#attempts += 1;
     return Math.round(longest * (0.5 + this.#random() / 2));
   }
 
-  /** It went well: begin with short pauses again. */
+  /** Start again with short delays, after a success. */
   reset() {
-    this.#tries = 0;
+    this.#attempts = 0;
   }
 }
 
 /**
- * So long at least, and by chance up to half as long again.
+ * The delay, plus a random part of up to half of it.
  *
- * @param {number} leastMs
+ * @param {number} delayMs
  */
-export function later(leastMs, random = Math.random) {
-  return Math.round(leastMs * (1 + random() / 2));
+export function withJitter(delayMs, random = Math.random) {
+  return Math.round(delayMs * (1 + random() / 2));
 }

@@ -1,4 +1,4 @@
-/** The state in a word at the extension's icon, and in a sentence where the pointer rests on it. */
+/** The badge and the tooltip of the extension's toolbar icon. */
 
 /** @typedef {import("../shared/types.js").Status} Status */
 
@@ -12,15 +12,15 @@ const GREY = "#59636e";
 
 /** @type {Record<Exclude<Status["notTaking"], "">, string>} */
 const NOT_TAKING = {
-  paused: "Paused: no new work is taken.",
-  hours: "Outside working hours: no new work is taken.",
-  providers: "No generator is switched on: no work is taken.",
+  paused: "Paused: not accepting new jobs.",
+  hours: "Outside working hours: not accepting new jobs.",
+  providers: "No generator is enabled: not accepting jobs.",
 };
 
 /** @param {Status} status  @returns {Badge} */
 export function badgeFor(status) {
   switch (status.state) {
-    case "unset": return { text: "set", colour: GREY, title: "Not set up yet: open the options." };
+    case "unset": return { text: "set", colour: GREY, title: "Not set up yet: open the settings." };
     case "refused": return { text: "!", colour: RED, title: status.why };
     case "waiting": return { text: "…", colour: AMBER, title: `${status.why} Trying again.` };
     case "connecting": return { text: "…", colour: AMBER, title: status.why || "Connecting." };
@@ -30,14 +30,14 @@ export function badgeFor(status) {
 
 /** @param {Status} status  @returns {Badge} */
 function connectedBadge({ jobs, notTaking }) {
-  if (jobs.length > 0) return { text: String(jobs.length), colour: BLUE, title: `Working on ${many(jobs.length)}.` };
+  if (jobs.length > 0) return { text: String(jobs.length), colour: BLUE, title: workingTitle(jobs.length) };
   if (notTaking) return { text: "off", colour: GREY, title: NOT_TAKING[notTaking] };
-  return { text: "on", colour: GREEN, title: "Connected, and ready for work." };
+  return { text: "on", colour: GREEN, title: "Connected and ready for work." };
 }
 
 /** @param {number} jobs */
-function many(jobs) {
-  return jobs === 1 ? "a picture" : `${jobs} requests`;
+function workingTitle(jobs) {
+  return jobs === 1 ? "Working on one job." : `Working on ${jobs} jobs.`;
 }
 
 let last = "";

@@ -1,98 +1,87 @@
-/** The one connection to the server: there is never a second, and it comes back after whatever ends it. */
+/** The connection to the server: at most one socket at a time, reconnected after every disconnection. */
 
-import { Backoff, later } from "./backoff.js";
-import { findSocket, NoWayIn } from "./door.js";
-import { ofClose } from "./endings.js";
-import { Link } from "./link.js";
+import { Backoff, withJitter } from "./backoff.js";
+import { fromClose } from "./disconnections.js";
+import { discoverSocketUrl, DiscoveryError } from "./discovery.js";
+import { ServerSocket } from "./server_socket.js";
 
 /** @typedef {import("../shared/types.js").Settings} Settings */
 /** @typedef {import("../shared/types.js").Status} Status */
-/** @typedef {import("./endings.js").Ending} Ending */
+/** @typedef {import("./disconnections.js").Disconnection} Disconnection */
 /** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
 
 /**
- * @typedef {object} ConnectionEvents
+ * @typedef {object} ConnectionHandlers
  * @property {() => Settings} settings
- * @property {() => object} introduce  the `authenticate` to send
- * @property {() => object} beat  the `heartbeat` to send
- * @property {(link: Link, stillHeld: string[] | undefined) => void} welcome
- * @property {(message: ServerMessage) => void} hear
- * @property {(change: Partial<Status>) => void} tell  what becomes of the connection
- * @property {(ending: Ending) => void} lost  it ended, and will be tried again
+ * @property {() => object} authenticateMessage
+ * @property {() => object} heartbeatMessage
+ * @property {(socket: ServerSocket, activeRequestIds: string[] | undefined) => void} onConnected
+ * @property {(message: ServerMessage) => void} onMessage
+ * @property {(changes: Partial<Status>) => void} onStatus
+ * @property {(disconnection: Disconnection) => void} onDisconnected  the next attempt is scheduled already
  */
 
 const HEARTBEAT_MS = 20_000;
-/** A server that answers heartbeats and then says nothing for so long is gone. */
+/** A server that responds to heartbeats is considered gone after this time without a message. */
 const SILENCE_MS = 60_000;
-/** A connection that lasted was no failure. */
-const SETTLED_MS = 5_000;
+/** A connection that lasted this long resets the backoff. */
+const STABLE_MS = 5_000;
 
 export class Connection {
-  #events;
+  #handlers;
   #backoff = new Backoff();
-  /** @type {AbortController | undefined}  the attempt under way, from its first question to the end of its socket */
+  /** @type {AbortController | undefined}  the current attempt, from discovery until its socket is closed */
   #attempt;
-  /** @type {Link | undefined} */
-  #link;
+  /** @type {ServerSocket | undefined} */
+  #socket;
   #retryAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
+  #retryTimer;
   /** @type {ReturnType<typeof setInterval> | undefined} */
-  #heart;
-  #answersHeartbeats = false;
+  #heartbeatTimer;
+  #respondsToHeartbeats = false;
 
-  /** @param {ConnectionEvents} events */
-  constructor(events) {
-    this.#events = events;
+  /** @param {ConnectionHandlers} handlers */
+  constructor(handlers) {
+    this.#handlers = handlers;
   }
 
-  /** The link over which things can be said, if there is one. */
-  get link() {
-    return this.#link?.isIn ? this.#link : undefined;
-  }
-
-  /** Go on waiting for what a worker before this one waited for. @param {number} retryAt */
+  /** Make the first attempt no earlier than this: a previous worker scheduled it. @param {number} retryAt */
   waitUntil(retryAt) {
     this.#retryAt = retryAt;
   }
 
-  /** See that there is a connection, an attempt at one, or a moment set for the next. May be called at any time. */
-  ensure() {
+  /** Connect, unless a connection or an attempt exists or the next one is scheduled. May be called at any time. */
+  ensureConnected() {
     if (this.#attempt) {
-      this.#mindSilence();
+      this.#checkSilence();
     } else if (Date.now() < this.#retryAt) {
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.ensure(), this.#retryAt - Date.now());
+      clearTimeout(this.#retryTimer);
+      this.#retryTimer = setTimeout(() => this.ensureConnected(), this.#retryAt - Date.now());
     } else {
-      this.#begin();
+      this.#connect();
     }
   }
 
-  /** Connect anew and at once, whatever there is. */
-  renew() {
-    this.#drop();
+  /** Drop the current connection, if any, and connect now. */
+  reconnect() {
+    this.#dispose();
     this.#retryAt = 0;
     this.#backoff.reset();
-    this.ensure();
+    this.ensureConnected();
   }
 
-  /** Tell the server how things are here. */
-  beat() {
-    this.#link?.send(this.#events.beat());
+  sendHeartbeat() {
+    this.#socket?.send(this.#handlers.heartbeatMessage());
   }
 
-  /** @param {object} message  @returns {boolean}  whether it went out */
-  send(message) {
-    return this.#link?.send(message) ?? false;
-  }
-
-  #begin() {
-    clearTimeout(this.#timer);
-    if (!this.#events.settings().server) {
-      this.#events.tell({ state: "unset", why: "No server is set yet.", retryAt: undefined });
+  #connect() {
+    clearTimeout(this.#retryTimer);
+    if (!this.#handlers.settings().server) {
+      this.#handlers.onStatus({ state: "unset", why: "No server address is set.", retryAt: undefined });
       return;
     }
-    this.#events.tell({ state: "connecting", retryAt: undefined });
+    this.#handlers.onStatus({ state: "connecting", retryAt: undefined });
     this.#attempt = new AbortController();
     void this.#open(this.#attempt);
   }
@@ -100,76 +89,76 @@ export class Connection {
   /** @param {AbortController} attempt */
   async #open(attempt) {
     try {
-      const url = await findSocket(this.#events.settings(), attempt.signal);
-      if (this.#attempt === attempt) this.#link = this.#linkTo(url);
+      const url = await discoverSocketUrl(this.#handlers.settings(), attempt.signal);
+      if (this.#attempt === attempt) this.#socket = this.#openSocket(url);
     } catch (problem) {
-      if (this.#attempt === attempt) this.#end(endingOf(problem));
+      if (this.#attempt === attempt) this.#disconnected(toDisconnection(problem));
     }
   }
 
   /** @param {string} url */
-  #linkTo(url) {
-    /** @type {Link} */
-    const link = new Link(url, {
-      introduce: this.#events.introduce,
-      welcome: (stillHeld) => this.#enter(link, stillHeld),
-      hear: (message) => this.#hear(message),
-      end: (close, livedMs) => {
-        if (livedMs >= SETTLED_MS) this.#backoff.reset();
-        this.#end(ofClose(close, this.#events.settings().extensionId));
+  #openSocket(url) {
+    /** @type {ServerSocket} */
+    const socket = new ServerSocket(url, {
+      authenticateMessage: this.#handlers.authenticateMessage,
+      onAuthenticated: (activeRequestIds) => this.#connected(socket, activeRequestIds),
+      onMessage: (message) => this.#receive(message),
+      onClosed: (close, connectedMs) => {
+        if (connectedMs >= STABLE_MS) this.#backoff.reset();
+        this.#disconnected(fromClose(close, this.#handlers.settings().extensionId));
       },
     });
-    return link;
+    return socket;
   }
 
-  /** @param {Link} link @param {string[] | undefined} stillHeld */
-  #enter(link, stillHeld) {
-    this.#heart = setInterval(() => this.#pulse(), HEARTBEAT_MS);
-    this.#answersHeartbeats = false;
-    this.#events.tell({ state: "connected", why: "", retryAt: undefined });
-    this.#events.welcome(link, stillHeld);
-    this.beat();
+  /** @param {ServerSocket} socket @param {string[] | undefined} activeRequestIds */
+  #connected(socket, activeRequestIds) {
+    this.#heartbeatTimer = setInterval(() => this.#beat(), HEARTBEAT_MS);
+    this.#respondsToHeartbeats = false;
+    this.#handlers.onStatus({ state: "connected", why: "", retryAt: undefined });
+    this.#handlers.onConnected(socket, activeRequestIds);
+    this.sendHeartbeat();
   }
 
   /** @param {ServerMessage} message */
-  #hear(message) {
-    if (message.type === "heartbeat_response") this.#answersHeartbeats = true;
-    this.#events.hear(message);
+  #receive(message) {
+    if (message.type === "heartbeat_response") this.#respondsToHeartbeats = true;
+    this.#handlers.onMessage(message);
   }
 
-  #pulse() {
-    this.#mindSilence();
-    this.beat();
+  #beat() {
+    this.#checkSilence();
+    this.sendHeartbeat();
   }
 
-  /** Even a socket that leads nowhere any more looks open for a long time, as after a laptop slept. */
-  #mindSilence() {
-    if (this.#link && this.#answersHeartbeats && Date.now() - this.#link.heardAt > SILENCE_MS) {
-      this.#link.giveUp("The server fell silent.");
+  /** A dead socket can look open for a long time, for example after a laptop slept. */
+  #checkSilence() {
+    if (this.#socket && this.#respondsToHeartbeats && Date.now() - this.#socket.lastReceivedAt > SILENCE_MS) {
+      this.#socket.fail("The server stopped responding.");
     }
   }
 
-  /** @param {Ending} ending */
-  #end(ending) {
-    this.#drop();
-    const pauseMs = Math.max(this.#backoff.next(), ending.waitMs ? later(ending.waitMs) : 0);
-    this.#retryAt = Date.now() + pauseMs;
-    this.#events.tell({ state: ending.state, why: ending.why, retryAt: this.#retryAt });
-    this.#events.lost(ending);
-    this.ensure();
+  /** @param {Disconnection} disconnection */
+  #disconnected(disconnection) {
+    this.#dispose();
+    const minimumMs = disconnection.waitMs ? withJitter(disconnection.waitMs) : 0;
+    this.#retryAt = Date.now() + Math.max(this.#backoff.nextDelayMs(), minimumMs);
+    this.#handlers.onStatus({ state: disconnection.state, why: disconnection.why, retryAt: this.#retryAt });
+    this.#handlers.onDisconnected(disconnection);
+    this.ensureConnected();
   }
 
-  #drop() {
-    clearInterval(this.#heart);
-    clearTimeout(this.#timer);
+  #dispose() {
+    clearInterval(this.#heartbeatTimer);
+    clearTimeout(this.#retryTimer);
     this.#attempt?.abort();
-    this.#link?.abandon();
-    this.#attempt = this.#link = undefined;
+    this.#socket?.close();
+    this.#attempt = this.#socket = undefined;
   }
 }
 
-/** @param {unknown} problem  @returns {Ending} */
-function endingOf(problem) {
-  if (problem instanceof NoWayIn) return problem.ending;
+/** @param {unknown} problem  @returns {Disconnection} */
+function toDisconnection(problem) {
+  if (problem instanceof DiscoveryError) return problem.disconnection;
   return { state: "waiting", why: `The connection could not be opened: ${problem}.` };
 }

@@ -1,11 +1,11 @@
-/** The messages of the socket: what the server says, read field by field; what the extension says, made here. */
+/** The socket's messages: parses what the server sends, builds what the extension sends. */
 
 /** @typedef {import("../shared/types.js").Job} Job */
 /** @typedef {import("../shared/types.js").UploadGrant} UploadGrant */
 /** @typedef {Record<string, unknown>} Fields */
 
-/** The server takes no larger messages; this counts bytes. */
-export const MOST_MESSAGE_BYTES = 1_000_000;
+/** The server accepts no larger messages. */
+export const MAX_MESSAGE_BYTES = 1_000_000;
 const DAY_MS = 86_400_000;
 
 /**
@@ -21,47 +21,48 @@ const DAY_MS = 86_400_000;
 
 /** @typedef {{available: boolean, active: number, waiting: number, requestIds: string[]}} Load */
 
-/** A message that cannot be understood. Nothing is done about it. */
-export class BadMessage extends Error {}
+/** A message that cannot be parsed. It is ignored. */
+export class InvalidMessage extends Error {}
 
 /** @type {Record<string, (fields: Fields) => ServerMessage>} */
-const READERS = {
+const PARSERS = {
   authentication_required: () => ({ type: "authentication_required" }),
   authentication_success: (fields) => ({
     type: "authentication_success",
-    ...given("activeRequestIds", optionalTexts(fields, "activeRequestIds")),
+    ...optional("activeRequestIds", optionalStrings(fields, "activeRequestIds")),
   }),
-  generate_image: (fields) => ({ type: "generate_image", job: readJob(fields) }),
-  cancel_generation: (fields) => ({ type: "cancel_generation", requestId: text(fields, "requestId") }),
+  generate_image: (fields) => ({ type: "generate_image", job: parseJob(fields) }),
+  cancel_generation: (fields) => ({ type: "cancel_generation", requestId: requiredString(fields, "requestId") }),
   image_generation_confirmed: (fields) => ({
     type: "image_generation_confirmed",
-    requestId: text(fields, "requestId"),
+    requestId: requiredString(fields, "requestId"),
   }),
   heartbeat_response: () => ({ type: "heartbeat_response" }),
   error: (fields) => ({
     type: "error",
-    error: optionalText(fields, "error") ?? "The server complains, and does not say of what.",
-    code: optionalText(fields, "code") ?? "",
-    requestId: optionalText(fields, "requestId") ?? "",
+    error: optionalString(fields, "error") ?? "The server reported an error without a description.",
+    code: optionalString(fields, "code") ?? "",
+    requestId: optionalString(fields, "requestId") ?? "",
   }),
 };
 
 /**
- * One message of the server. Throws BadMessage. Types that are not known are left to newer extensions.
+ * Parse one message from the server. Unknown types are accepted, because newer servers may send them.
+ * Throws InvalidMessage.
  *
  * @param {unknown} received
  * @returns {ServerMessage}
  */
-export function read(received) {
-  if (typeof received !== "string") throw new BadMessage("The message is no text.");
-  const fields = object(parse(received), "the message");
-  const type = text(fields, "type");
-  return Object.hasOwn(READERS, type) ? READERS[type](fields) : { type: "unknown" };
+export function parseMessage(received) {
+  if (typeof received !== "string") throw new InvalidMessage("The message is not text.");
+  const fields = requireObject(parseJson(received), "the message");
+  const type = requiredString(fields, "type");
+  return Object.hasOwn(PARSERS, type) ? PARSERS[type](fields) : { type: "unknown" };
 }
 
 /**
  * @param {{extensionId: string, token: string, version: string, capabilities: string[], maxConcurrent: number,
- *   activeRequestIds: string[]}} hello
+ *   activeRequestIds: string[]}} registration
  */
 export function authenticate({ extensionId, token, version, capabilities, maxConcurrent, activeRequestIds }) {
   const metadata = { version, capabilities, maxConcurrent };
@@ -74,113 +75,115 @@ export function heartbeat(extensionId, { available, active, waiting, requestIds 
   return { type: "heartbeat", extensionId, status, activeRequestIds: requestIds };
 }
 
-/** @param {Job} job @param {number} percent @param {string} words */
-export function progress(job, percent, words) {
-  return { ...report("image_generation_progress", job), progress: Math.floor(percent), status: words };
+/** @param {Job} job @param {number} percent @param {string} message */
+export function progress(job, percent, message) {
+  return { ...report("image_generation_progress", job), progress: Math.floor(percent), status: message };
 }
 
-/** @param {Job} job @param {string[]} imageUrls @param {Fields} made  about the pictures */
+/** @param {Job} job @param {string[]} imageUrls @param {Fields} made  metadata of the pictures */
 export function generated(job, imageUrls, made) {
   const more = imageUrls.length > 1 ? { imageUrls } : {};
   const metadata = { model: job.model, prompt: job.prompt, ...made };
   return { ...report("image_generated", job), imageUrl: imageUrls[0], ...more, metadata };
 }
 
-/** @param {Job} job @param {Fields} failure  with the fields of a Failure */
+/** @param {Job} job @param {Fields} failure  `fields` of a Failure */
 export function failed(job, { error, reason, code, retryable, retryAfterMs }) {
   return {
     ...report("image_generation_failed", job),
     error: error || "The extension failed",
-    ...given("reason", reason),
-    ...given("code", code),
-    ...given("retryable", retryable),
-    ...given("retryAfterMs", wholeMs(retryAfterMs)),
+    ...optional("reason", reason),
+    ...optional("code", code),
+    ...optional("retryable", retryable),
+    ...optional("retryAfterMs", toWholeMs(retryAfterMs)),
   };
 }
 
-/** The server takes whole numbers, up to a day. @param {unknown} value */
-function wholeMs(value) {
+/** The server accepts whole numbers up to a day. @param {unknown} value */
+function toWholeMs(value) {
   return typeof value === "number" && value >= 0 ? Math.min(DAY_MS, Math.round(value)) : undefined;
 }
 
 /** @param {string} type @param {Job} job */
 function report(type, { requestId, correlationId, lease }) {
-  return { type, requestId, ...given("correlationId", correlationId), ...given("lease", lease) };
+  return { type, requestId, ...optional("correlationId", correlationId), ...optional("lease", lease) };
 }
 
 /** @param {Fields} fields @returns {Job} */
-function readJob(fields) {
+function parseJob(fields) {
   return {
-    requestId: text(fields, "requestId"),
-    prompt: text(fields, "prompt"),
-    model: optionalText(fields, "model") ?? "",
-    parameters: object(fields.parameters ?? {}, "parameters"),
-    ...given("correlationId", optionalText(fields, "correlationId")),
-    ...given("lease", optionalText(fields, "lease")),
-    ...given("upload", readGrant(fields.upload)),
+    requestId: requiredString(fields, "requestId"),
+    prompt: requiredString(fields, "prompt"),
+    model: optionalString(fields, "model") ?? "",
+    parameters: requireObject(fields.parameters ?? {}, "parameters"),
+    ...optional("correlationId", optionalString(fields, "correlationId")),
+    ...optional("lease", optionalString(fields, "lease")),
+    ...optional("upload", parseGrant(fields.upload)),
   };
 }
 
 /** @param {unknown} value @returns {UploadGrant | undefined} */
-function readGrant(value) {
+function parseGrant(value) {
   if (value === undefined || value === null) return undefined;
-  const fields = object(value, "upload");
-  const headers = Object.entries(object(fields.headers ?? {}, "upload.headers"));
+  const fields = requireObject(value, "upload");
+  const headers = Object.entries(requireObject(fields.headers ?? {}, "upload.headers"));
   return {
-    url: httpAddress(text(fields, "url")),
-    method: optionalText(fields, "method") ?? "PUT",
+    url: requireHttpUrl(requiredString(fields, "url")),
+    method: optionalString(fields, "method") ?? "PUT",
     headers: Object.fromEntries(headers.map(([name, content]) => [name, String(content)])),
     ...(typeof fields.maxBytes === "number" ? { maxBytes: fields.maxBytes } : {}),
   };
 }
 
-/** @param {string} address */
-function httpAddress(address) {
-  if (/^https?:\/\//i.test(address) && URL.canParse(address)) return address;
-  throw new BadMessage("upload.url is no http address.");
+/** @param {string} url */
+function requireHttpUrl(url) {
+  if (/^https?:\/\//i.test(url) && URL.canParse(url)) return url;
+  throw new InvalidMessage("upload.url is not an http address.");
 }
 
 /** @param {string} received @returns {unknown} */
-function parse(received) {
+function parseJson(received) {
   try {
     return JSON.parse(received);
   } catch {
-    throw new BadMessage("The message is not JSON.");
+    throw new InvalidMessage("The message is not JSON.");
   }
 }
 
 /** @param {unknown} value @param {string} name @returns {Fields} */
-function object(value, name) {
+function requireObject(value, name) {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return /** @type {Fields} */ (value);
-  throw new BadMessage(`${name} is no object.`);
+  throw new InvalidMessage(`${name} is not an object.`);
 }
 
 /** @param {Fields} fields @param {string} name @returns {string} */
-function text(fields, name) {
+function requiredString(fields, name) {
   const value = fields[name];
   if (typeof value === "string" && value) return value;
-  throw new BadMessage(`${name} is no text.`);
+  throw new InvalidMessage(`${name} is missing or not text.`);
 }
 
 /** @param {Fields} fields @param {string} name */
-function optionalText(fields, name) {
+function optionalString(fields, name) {
   const value = fields[name];
   return typeof value === "string" ? value : undefined;
 }
 
 /** @param {Fields} fields @param {string} name @returns {string[] | undefined} */
-function optionalTexts(fields, name) {
+function optionalStrings(fields, name) {
   const value = fields[name];
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : undefined;
 }
 
 /**
+ * An object with this field, or an empty one if the value is undefined.
+ *
  * @template {string} Name
  * @template T
  * @param {Name} name
  * @param {T | undefined} value
  * @returns {Partial<Record<Name, T>>}
  */
-function given(name, value) {
+function optional(name, value) {
   return value === undefined ? {} : /** @type {Partial<Record<Name, T>>} */ ({ [name]: value });
 }

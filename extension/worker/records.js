@@ -1,24 +1,24 @@
-/** What is kept of each request, and for how long: decided here, without touching anything. */
+/** The stored records, and the rules for how long they are kept. */
 
 /** @typedef {import("../shared/types.js").Job} Job */
 
 /**
- * A request as the ledger keeps it.
+ * A stored job.
  *
  * @typedef {object} JobRecord
  * @property {string} requestId
  * @property {Job} job
- * @property {string} home  the server that it came from, and the name under which
- * @property {boolean} held  the server counts on us for it; otherwise only its pictures are kept, in case it comes back
+ * @property {string} home  the server and the extension ID that the job belongs to
+ * @property {boolean} held  whether this extension holds the request; if not, only its pictures are kept for reuse
  * @property {number} takenAt
- * @property {Outcome} [outcome]  once the work is over
- * @property {string} [sentOver]  the connection over which its result was told last
+ * @property {Outcome} [outcome]  set when generation has ended
+ * @property {string} [sentOver]  id of the socket that last sent the result
  */
 
 /** @typedef {{made: Record<string, unknown>} | {failure: Record<string, unknown>}} Outcome */
 
 /**
- * A finished picture. `url` is where its bytes lie at the server, for the lease under which they were sent there.
+ * A finished picture. `url` is set after an upload, and valid for the lease under which it was uploaded.
  *
  * @typedef {object} PictureRecord
  * @property {string} requestId
@@ -28,10 +28,10 @@
  * @property {string} [lease]
  */
 
-/** A server that confirms nothing, as the bare contract allows, must not fill the disk. */
-export const MOST_KEPT = 32;
-/** So long a request that was lost may come back and find its pictures. */
-export const LOOSE_MS = 60 * 60_000;
+/** Limits the disk space if a server never confirms results, which the contract allows. */
+export const MAX_FINISHED = 32;
+/** How long the pictures of a released request are kept. */
+export const RELEASED_TTL_MS = 60 * 60_000;
 
 /** @param {{server: string, extensionId: string}} settings */
 export function homeOf({ server, extensionId }) {
@@ -39,33 +39,36 @@ export function homeOf({ server, extensionId }) {
 }
 
 /**
- * Those to be forgotten: of another server, lost for long, or one too many; unfinished work that is held never is.
+ * The records to delete: those of another home, those released too long ago, and the oldest ones beyond MAX_FINISHED.
+ * Held jobs without an outcome are always kept.
  *
  * @param {JobRecord[]} records
  * @param {string} home
  * @param {number} now
  */
-export function outdated(records, home, now) {
-  const gone = records.filter((record) => record.home !== home || (!record.held && record.takenAt < now - LOOSE_MS));
-  const rest = records
-    .filter((record) => !gone.includes(record) && !(record.held && !record.outcome))
-    .sort((one, other) => Number(one.held) - Number(other.held) || one.takenAt - other.takenAt);
-  return [...gone, ...rest.slice(0, Math.max(0, rest.length - MOST_KEPT))];
+export function expired(records, home, now) {
+  const old = records.filter((record) => {
+    return record.home !== home || (!record.held && record.takenAt < now - RELEASED_TTL_MS);
+  });
+  const finished = records
+    .filter((record) => !old.includes(record) && !(record.held && !record.outcome))
+    .sort((a, b) => Number(a.held) - Number(b.held) || a.takenAt - b.takenAt);
+  return [...old, ...finished.slice(0, Math.max(0, finished.length - MAX_FINISHED))];
 }
 
 /**
- * Whether pictures that were made for a request are good for it when it comes again. Where the server has seen them,
- * and the connection is still the same, it did not want them.
+ * Whether the pictures of a request can be used when the server assigns it again. If they were already sent over the
+ * same connection, the server has rejected them.
  *
- * @param {JobRecord} known
+ * @param {JobRecord} record
  * @param {Job} job
- * @param {string} linkId
+ * @param {string} socketId
  */
-export function canReuse(known, job, linkId) {
-  return wanted(known.job) === wanted(job) && known.sentOver !== linkId;
+export function canReusePictures(record, job, socketId) {
+  return contentKey(record.job) === contentKey(job) && record.sentOver !== socketId;
 }
 
 /** @param {Job} job */
-function wanted({ prompt, model, parameters }) {
+function contentKey({ prompt, model, parameters }) {
   return JSON.stringify([prompt, model, parameters]);
 }

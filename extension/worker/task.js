@@ -1,21 +1,21 @@
-/** One request in hand, with what is known of it only while this worker lives. */
+/** A stored job together with its state in this worker. */
 
-/** @typedef {import("../shared/types.js").ShownJob} ShownJob */
+/** @typedef {import("../shared/types.js").JobSummary} JobSummary */
 /** @typedef {import("./records.js").JobRecord} JobRecord */
 
-const SHOWN_PROMPT_CHARS = 120;
-const WORDS_CHARS = 200;
-const REPORT_EVERY_MS = 500;
+const MAX_PROMPT_CHARS = 120;
+const MAX_MESSAGE_CHARS = 200;
+const REPORT_INTERVAL_MS = 500;
 
 export class Task {
   percent = 0;
-  words = "";
-  /** Whether the server has said, since this worker began, that the request is still ours. */
+  message = "";
+  /** Whether the server has confirmed, since this worker started, that this extension holds the request. */
   ready;
   running = false;
   delivering = false;
   startedAt = Date.now();
-  #stopping = new AbortController();
+  #abort = new AbortController();
   #reportedAt = 0;
 
   /** @param {JobRecord} record @param {{ready: boolean}} options */
@@ -29,42 +29,41 @@ export class Task {
   }
 
   get signal() {
-    return this.#stopping.signal;
+    return this.#abort.signal;
   }
 
-  /** It could be worked on, and is not. */
+  /** Whether it can be started. */
   get isWaiting() {
     return this.ready && this.record.held && !this.record.outcome && !this.running && !this.signal.aborted;
   }
 
-  /** The work on it is not wanted any more. */
   stop() {
-    this.#stopping.abort();
+    this.#abort.abort();
   }
 
   /**
-   * Note how far it is. True where that is to be told: not too often, and never backwards.
+   * Record the progress, which never decreases. Returns whether it should be reported now; reports are rate-limited.
    *
    * @param {number} percent
-   * @param {string} words
+   * @param {string} message
    */
-  note(percent, words) {
+  updateProgress(percent, message) {
     this.percent = Math.max(this.percent, Math.min(99, Number.isFinite(percent) ? percent : 0));
-    this.words = words.slice(0, WORDS_CHARS);
-    if (Date.now() - this.#reportedAt < REPORT_EVERY_MS) return false;
+    this.message = message.slice(0, MAX_MESSAGE_CHARS);
+    if (Date.now() - this.#reportedAt < REPORT_INTERVAL_MS) return false;
     this.#reportedAt = Date.now();
     return true;
   }
 
-  /** @returns {ShownJob} */
-  get shown() {
+  /** @returns {JobSummary} */
+  get summary() {
     const { job, outcome } = this.record;
     return {
       requestId: job.requestId,
       model: job.model,
-      prompt: job.prompt.slice(0, SHOWN_PROMPT_CHARS),
+      prompt: job.prompt.slice(0, MAX_PROMPT_CHARS),
       progress: Math.floor(this.percent),
-      words: this.words,
+      words: this.message,
       stage: outcome ? "sending" : "working",
       startedAt: this.startedAt,
     };

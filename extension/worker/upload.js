@@ -1,107 +1,99 @@
-/** Getting finished pictures to the server: by the upload that it offers, else inside the report. */
+/** Uploads finished pictures. If the server offers no upload, they are embedded in the report as data: URLs. */
 
+import { sleep } from "../providers/abortable.js";
+import { Failure } from "../shared/failures.js";
 import { dataUrl } from "./data_url.js";
-import { Failure } from "./failures.js";
-import { MOST_MESSAGE_BYTES } from "./protocol.js";
+import { MAX_MESSAGE_BYTES } from "./protocol.js";
 
 /** @typedef {import("../shared/types.js").Job} Job */
 /** @typedef {import("../shared/types.js").UploadGrant} UploadGrant */
+/** @typedef {import("./job_store.js").JobStore} JobStore */
 /** @typedef {import("./records.js").PictureRecord} PictureRecord */
-/** @typedef {import("./ledger.js").Ledger} Ledger */
 
-const MOST_INLINE_BYTES = 512 * 1024;
-const ROOM_FOR_THE_REST_BYTES = 64 * 1024;
-const PATIENCE_MS = 120_000;
-const PAUSES_MS = [500, 1_500, 4_000];
+const MAX_INLINE_BYTES = 512 * 1024;
+/** Reserved for the other fields of the message. */
+const RESERVED_BYTES = 64 * 1024;
+const TIMEOUT_MS = 120_000;
+const RETRY_DELAYS_MS = [500, 1_500, 4_000];
 
 /**
- * The URL of each picture, in order. What was sent under this lease before is not sent again. Rejects with a Failure.
+ * The URLs of the job's pictures, in order. Pictures that were uploaded under the same lease are not sent again.
+ * Rejects with a Failure.
  *
  * @param {Job} job
- * @param {Ledger} ledger
+ * @param {JobStore} store
  * @param {AbortSignal} signal
  */
-export async function handOver(job, ledger, signal) {
+export async function uploadPictures(job, store, signal) {
   const urls = [];
-  let room = MOST_MESSAGE_BYTES - ROOM_FOR_THE_REST_BYTES;
-  for (const picture of await ledger.pictures(job.requestId)) {
-    const url = await urlOf(picture, job, ledger, signal);
-    room -= url.length;
-    if (room < 0) throw tooLarge("The pictures are too large for a message, and the upload did not take them.");
+  let remainingBytes = MAX_MESSAGE_BYTES - RESERVED_BYTES;
+  for (const picture of await store.pictures(job.requestId)) {
+    const url = await pictureUrl(picture, job, store, signal);
+    remainingBytes -= url.length;
+    if (remainingBytes < 0) throw undeliverable("The pictures are too large for a message, and the upload failed.");
     urls.push(url);
   }
   return urls;
 }
 
-/** @param {PictureRecord} picture @param {Job} job @param {Ledger} ledger @param {AbortSignal} signal */
-async function urlOf(picture, job, ledger, signal) {
+/** @param {PictureRecord} picture @param {Job} job @param {JobStore} store @param {AbortSignal} signal */
+async function pictureUrl(picture, job, store, signal) {
   if (picture.url && picture.lease === job.lease) return picture.url;
-  const url = job.upload && await uploaded(job.upload, picture, signal);
+  const url = job.upload && await upload(job.upload, picture, signal);
   if (url) {
     signal.throwIfAborted();
-    await ledger.keepPicture({ ...picture, url, lease: job.lease });
+    await store.savePicture({ ...picture, url, lease: job.lease });
     return url;
   }
-  if (picture.blob.size > MOST_INLINE_BYTES) {
-    throw tooLarge(`The picture has ${picture.blob.size} bytes, and the upload did not take it.`);
+  if (picture.blob.size > MAX_INLINE_BYTES) {
+    throw undeliverable(`The picture has ${picture.blob.size} bytes, and the upload failed.`);
   }
   return dataUrl(picture.blob);
 }
 
 /**
- * The address that the upload answers; nothing where it does not take the picture.
+ * The URL of the uploaded picture; empty if the upload failed.
  *
  * @param {UploadGrant} grant
  * @param {PictureRecord} picture
  * @param {AbortSignal} signal
  */
-async function uploaded(grant, { blob, position }, signal) {
+async function upload(grant, { blob, position }, signal) {
   if (grant.maxBytes !== undefined && blob.size > grant.maxBytes) {
     throw new Failure("The picture is too large", {
-      reason: `The picture has ${blob.size} bytes; at most ${grant.maxBytes} are taken.`,
+      reason: `The picture has ${blob.size} bytes; the maximum is ${grant.maxBytes}.`,
       retryable: false,
     });
   }
-  for (const pauseMs of [...PAUSES_MS, 0]) {
-    const answer = await put(grant, blob, position, signal);
-    if (answer?.ok) return addressIn(answer);
-    if (answer && answer.status < 500 && answer.status !== 429) return "";
-    await pause(pauseMs, signal);
+  for (const delayMs of [...RETRY_DELAYS_MS, 0]) {
+    const response = await put(grant, blob, position, signal);
+    if (response?.ok) return imageUrlFrom(response);
+    if (response && response.status < 500 && response.status !== 429) return "";
+    await sleep(delayMs, signal);
   }
   return "";
 }
 
 /** @param {UploadGrant} grant @param {Blob} blob @param {number} position @param {AbortSignal} signal */
 async function put({ url, method, headers }, blob, position, signal) {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+  const bounded = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
   try {
     const target = `${url}${url.includes("?") ? "&" : "?"}position=${position}`;
-    const described = { "Content-Type": blob.type || "image/png", ...headers };
-    return await fetch(target, { method, headers: described, body: blob, signal: bounded, credentials: "omit" });
+    const allHeaders = { "Content-Type": blob.type || "image/png", ...headers };
+    return await fetch(target, { method, headers: allHeaders, body: blob, signal: bounded, credentials: "omit" });
   } catch {
     signal.throwIfAborted();
     return undefined;
   }
 }
 
-/** @param {Response} answer */
-async function addressIn(answer) {
-  const body = await answer.json().catch(() => ({}));
+/** @param {Response} response */
+async function imageUrlFrom(response) {
+  const body = await response.json().catch(() => ({}));
   return typeof body?.imageUrl === "string" ? body.imageUrl : "";
 }
 
-/** @param {number} ms @param {AbortSignal} signal  @returns {Promise<void>} */
-function pause(ms, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    });
-  });
-}
-
 /** @param {string} reason */
-function tooLarge(reason) {
-  return new Failure("The extension cannot hand its pictures over", { reason });
+function undeliverable(reason) {
+  return new Failure("The pictures could not be delivered", { reason });
 }

@@ -1,4 +1,4 @@
-"""The pictures of the store's listing, taken from the real pages: python -m tests.extension.screenshots [FOLDER]"""
+"""Makes the pictures of the store listing from the real pages: python -m tests.extension.screenshots [FOLDER]"""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def entry(number: int, kind: str, name: str, models: list[str], **settings: Any)
 
 ENTRIES = [
     entry(1, "openai", "My own key", ["gpt-image-1", "dall-e-3"], address="https://api.example.com/v1"),
-    entry(2, "automatic1111", "Forge on the big machine", ["sdxl", "flux-dev"], address="http://127.0.0.1:7860"),
+    entry(2, "automatic1111", "Forge on my desktop", ["sdxl", "flux-dev"], address="http://127.0.0.1:7860"),
     entry(3, "canvas", "Test pictures", ["*"]),
 ]
-SETTINGS = {"server": SERVER, "token": "x" * 24, "extensionId": "desk-upstairs", "concurrency": 2, "providers": ENTRIES}
+SETTINGS = {"server": SERVER, "token": "x" * 24, "extensionId": "ann-desktop", "concurrency": 2, "providers": ENTRIES}
 HOURS = {"enabled": True, "days": [1, 2, 3, 4, 5], "from": "22:00", "to": "06:00"}
 
 
@@ -69,7 +69,7 @@ def show(browser: Chromium, status: dict[str, Any], **settings: Any) -> None:
 
 
 def capture(person: Person, width: int, height: int, scale: float = 1) -> bytes:
-    """The window as it is, in `scale` times its size."""
+    """A screenshot of the window, scaled."""
     person.page.call("Emulation.setScrollbarsHidden", hidden=True)
     person.page.call(
         "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
@@ -87,7 +87,7 @@ def at(browser: Chromium, path: str, scheme: str) -> Iterator[Person]:
 
 
 def options(browser: Chromium, scheme: str, section: str, script: str = "0") -> bytes:
-    """The page of settings, from this section on."""
+    """The settings page, scrolled to this section."""
     with at(browser, "pages/options.html", scheme) as person:
         person.resize(int(WIDTH / ZOOM), int(HEIGHT / ZOOM))
         person.see(f"document.documentElement.style.scrollBehavior = 'auto'; location.hash = '#{section}'; 0")
@@ -102,31 +102,31 @@ def popup(browser: Chromium, scheme: str) -> bytes:
         return capture(person, 352, height, 1.6)
 
 
-# The worker would make the picture; here, where there is none, the page asks the very same renderer.
-TRY_IT = f"""
+# There is no worker here, so the page uses the renderer directly.
+MAKE_TRIAL_PICTURE = f"""
 const {{canvas}} = await import("/providers/canvas.js");
-const order = {{requestId: "r", prompt: {json.dumps(FOX)}, model: "test", width: 512, height: 512, position: 0, parameters: {{}}}};
-const blob = await canvas.generate(order, {{signal: new AbortController().signal, progress() {{}}, settings: {{}}}});
-const read = new FileReader();
-await new Promise((done) => {{ read.onload = done; read.readAsDataURL(blob); }});
-chrome.runtime.sendMessage = async () => ({{ok: true, picture: read.result}});
+const request = {{requestId: "r", prompt: {json.dumps(FOX)}, model: "test", width: 512, height: 512, position: 0, parameters: {{}}}};
+const blob = await canvas.generate(request, {{signal: new AbortController().signal, progress() {{}}, settings: {{}}}});
+const reader = new FileReader();
+await new Promise((done) => {{ reader.onload = done; reader.readAsDataURL(blob); }});
+chrome.runtime.sendMessage = async () => ({{ok: true, picture: reader.result}});
 document.querySelector("#trial-provider").value = "e3";
-document.querySelector("#trial-prompt").value = order.prompt;
+document.querySelector("#trial-prompt").value = request.prompt;
 document.querySelector("#trial-start").click();
 """
 
 
-def tried(browser: Chromium) -> bytes:
+def with_trial_picture(browser: Chromium) -> bytes:
     with at(browser, "pages/options.html", "light") as person:
         person.resize(int(WIDTH / ZOOM), int(HEIGHT / ZOOM))
-        person.see(TRY_IT)
-        person.until_says("#trial-said", "Done.")
+        person.see(MAKE_TRIAL_PICTURE)
+        person.until_says("#trial-message", "Done.")
         person.see("document.documentElement.style.scrollBehavior = 'auto'; location.hash = '#trial'; 0")
         return capture(person, int(WIDTH / ZOOM), int(HEIGHT / ZOOM), ZOOM)
 
 
 def framed(browser: Chromium, folder: Path, name: str, body: str, width: int, height: int) -> bytes:
-    """A page of our own making, around pictures of the extension."""
+    """A generated page that contains screenshots."""
     page = folder / f"{name}.html"
     page.write_text(f"<!doctype html><meta charset=utf-8><style>{FRAME}</style><body>{body}")
     with browser.open(page.as_uri()) as opened:
@@ -148,7 +148,7 @@ def address(picture: bytes, kind: str = "png") -> str:
 
 def around_popups(light: bytes, dark: bytes) -> str:
     pictures = "".join(f'<img class="popup" src="{address(each)}" width="400">' for each in (light, dark))
-    return f'{pictures}<div style="max-width:19rem"><h1>Sees to its work</h1><p>Progress, the day’s count, and a switch to pause, at a glance. Light and dark.</p></div>'
+    return f'{pictures}<div style="max-width:19rem"><h1>Always in view</h1><p>Progress, today’s counts, and a switch to pause. Light and dark.</p></div>'
 
 
 def tile() -> str:
@@ -160,15 +160,15 @@ def tile() -> str:
 
 
 def take(folder: Path) -> dict[str, bytes]:
-    """All pictures, by their names."""
-    # Without its worker, which would write what it really does: nothing.
+    """All pictures by name."""
+    # Without the worker, which would overwrite the status.
     with running_chromium(folder / "browser", "", background=None, host_permissions=["<all_urls>"]) as browser:
         show(browser, CONNECTED, hours=HOURS)
         taken = {
             "1-server": options(browser, "light", "server"),
             "2-providers": options(browser, "dark", "providers"),
             "3-recipe": options(browser, "light", "providers", RECIPE),
-            "4-try-it": tried(browser),
+            "4-try-it": with_trial_picture(browser),
         }
         show(browser, BUSY)
         popups = around_popups(popup(browser, "light"), popup(browser, "dark"))
@@ -179,7 +179,7 @@ def take(folder: Path) -> dict[str, bytes]:
 
 RECIPE = """
 document.querySelector("[data-kind=page]").click();
-document.querySelector("#entry-name").value = "The studio";
+document.querySelector("#entry-name").value = "My studio page";
 [...document.querySelectorAll("#editor .field-actions button")].at(-1).click();
 document.querySelector(".editor-body").scrollTop = 190;
 document.activeElement.blur();
@@ -187,13 +187,13 @@ document.activeElement.blur();
 
 
 def main() -> None:
-    """Take them all and keep them."""
+    """Make and save all pictures."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else STORE
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         taken = take(Path(folder))
     for name, content in taken.items():
-        # The store wants no transparency.
+        # The store does not accept transparency.
         picture = Image.open(io.BytesIO(content)).convert("RGB")
         picture.save(target / f"{name}.png", optimize=True)
         print(f"{name}.png {picture.size} {(target / f'{name}.png').stat().st_size // 1000} kB")

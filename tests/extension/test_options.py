@@ -1,4 +1,4 @@
-"""The page of settings, used by a person in a real browser, with the real service."""
+"""The settings page, used by a person in a real browser, with the real service."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ from tests.support.waiting import until
 
 OPTIONS = "pages/options.html"
 EVERYWHERE = ["http://*/*", "https://*/*"]
-CANVAS = {"id": "canvas", "kind": "canvas", "name": "Drawn", "enabled": True, "models": ["*"], "settings": {}}
+CANVAS = {"id": "canvas", "kind": "canvas", "name": "Test pictures", "enabled": True, "models": ["*"], "settings": {}}
 
 
 @pytest.fixture(scope="module")
 def running_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    """A browser whose extension may reach every host."""
+    """A browser whose extension may access every host."""
     with running_chromium(tmp_path_factory.mktemp("browser"), "", host_permissions=EVERYWHERE) as browser:
         yield browser
 
 
 @pytest.fixture
 def browser(running_browser: Chromium) -> Chromium:
-    """The same with an extension that is not set up."""
+    """The same browser with a new installation of the extension, which is not set up yet."""
     running_browser.reinstall()
     return running_browser
 
 
 @pytest.fixture
 def person(browser: Chromium) -> Iterator[Person]:
-    """Somebody who has opened its settings."""
+    """A person who has opened the settings."""
     with person_at(browser, OPTIONS) as person:
         yield person
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
-    """A service that wants a token."""
+    """A service that requires authentication."""
     folder = tmp_path_factory.mktemp("guarded")
     database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
     with running_service(folder, f"sqlite:///{database}", redis_url, 1, 1, AUTH_MODE="required") as service:
         yield service
 
 
-def manage(service: Service, *words: str) -> str:
-    """What the operator's command prints."""
+def manage(service: Service, *arguments: str) -> str:
+    """Run a management command and return its output."""
     env = {**os.environ, **service.env}
-    command = [sys.executable, "-m", "app.manage", *words]
+    command = [sys.executable, "-m", "app.manage", *arguments]
     return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -64,19 +64,21 @@ def saved(browser: Chromium) -> Any:
     return browser.evaluate("await (await import('/shared/settings.js')).load()")
 
 
-def stands_at(person: Person) -> str:
-    """What has the focus."""
+def focused(person: Person) -> str:
+    """The id or the action of the element with the focus."""
     return str(person.see("document.activeElement.id || document.activeElement.dataset.act"))
 
 
-def described(person: Person, element: str) -> str:
-    """What is said of a field to whoever cannot see it."""
+def description(person: Person, element: str) -> str:
+    """The text that screen readers announce for a field."""
     script = "(e => e.getAttribute('aria-describedby').split(' ').map(i => document.getElementById(i).innerText))"
     return " ".join(person.see(f"{script}(document.getElementById('{element}'))")).strip()
 
 
-def test_an_address_is_typed_and_the_first_job_is_done(browser: Chromium, person: Person, service: Service) -> None:
-    assert stands_at(person) == "pairing"
+def test_after_entering_an_address_the_first_job_is_completed(
+    browser: Chromium, person: Person, service: Service
+) -> None:
+    assert focused(person) == "pairing"
     assert "Not set up" in person.until_says("#state", "Not set up")
 
     person.type("#address", service.url().removeprefix("http://") + "/")
@@ -90,7 +92,7 @@ def test_an_address_is_typed_and_the_first_job_is_done(browser: Chromium, person
     browser.until_status("status.today.done > 0 && status.unsent === 0")
 
 
-def test_an_address_where_nobody_answers_is_told_and_tried_again(person: Person) -> None:
+def test_an_unreachable_address_is_reported_and_retried(person: Person) -> None:
     address = f"http://127.0.0.1:{free_ports(1)[0]}"
     person.type("#address", address)
     person.click("#connect")
@@ -100,10 +102,10 @@ def test_an_address_where_nobody_answers_is_told_and_tried_again(person: Person)
     person.until_says("#retry", "Trying again in")
 
 
-def test_a_wrong_token_is_told_and_a_pairing_code_puts_all_right(
+def test_a_wrong_token_is_reported_and_a_pairing_code_corrects_it(
     browser: Chromium, person: Person, guarded: Service
 ) -> None:
-    code = manage(guarded, "create-extension-token", "ann-desk", "--pairing", "--server", guarded.url())
+    code = manage(guarded, "create-extension-token", "ann-laptop", "--pairing", "--server", guarded.url())
     person.type("#address", guarded.url())
     person.type("#token", "guessed")
     person.click("#connect")
@@ -111,26 +113,26 @@ def test_a_wrong_token_is_told_and_a_pairing_code_puts_all_right(
     assert "token" in person.text("#sentence")
 
     person.type("#pairing", code)
-    person.until_says("#pairing-said", "filled in")
+    person.until_says("#pairing-message", "filled in")
     assert person.see("document.querySelector('#pairing').value") == ""
     person.click("#connect")
     person.until_says("#state", "Connected")
 
     settings = saved(browser)
-    assert (settings["server"], settings["extensionId"]) == (guarded.url(), "ann-desk")
+    assert (settings["server"], settings["extensionId"]) == (guarded.url(), "ann-laptop")
     assert len(settings["token"]) > 20
 
 
-def test_what_is_no_pairing_code_is_told_once_it_is_left(person: Person) -> None:
+def test_an_invalid_pairing_code_is_reported_when_the_field_loses_the_focus(person: Person) -> None:
     person.type("#pairing", "imagefleet:rubbish")
     assert person.text("#pairing-problem") == ""
     person.press("Tab")
     assert "damaged" in person.until_says("#pairing-problem", "pairing code")
-    assert "damaged" in described(person, "pairing")
+    assert "damaged" in description(person, "pairing")
 
 
 @pytest.mark.parametrize(
-    ("address", "warned"),
+    ("address", "has_warning"),
     [
         ("http://localhost:3000", False),
         ("http://127.0.0.1", False),
@@ -139,30 +141,30 @@ def test_what_is_no_pairing_code_is_told_once_it_is_left(person: Person) -> None
         ("ws://192.168.1.7", True),
     ],
 )
-def test_an_address_that_others_can_listen_to_is_warned_of(person: Person, address: str, warned: bool) -> None:
+def test_unencrypted_addresses_show_a_warning(person: Person, address: str, has_warning: bool) -> None:
     person.type("#address", address)
-    assert person.see("!document.querySelector('#address-warning').hidden") is warned
+    assert person.see("!document.querySelector('#address-warning').hidden") is has_warning
 
 
-def test_wrong_fields_are_told_beside_them_and_the_first_has_the_focus(browser: Chromium, person: Person) -> None:
+def test_invalid_fields_show_messages_and_the_first_gets_the_focus(browser: Chromium, person: Person) -> None:
     person.click("#connect")
-    assert stands_at(person) == "address"
-    assert "Enter the address" in described(person, "address")
+    assert focused(person) == "address"
+    assert "Enter the address" in description(person, "address")
 
     person.type("#address", "ftp://pictures.example")
     person.type("#extension-id", "")
     person.click("#connect")
     person.until_says("#address-problem", "http://")
-    assert stands_at(person) == "address"
+    assert focused(person) == "address"
     assert person.see("[...document.querySelectorAll('[aria-invalid]')].map(e => e.id)") == ["address", "extension-id"]
-    assert "1 to 128" in described(person, "extension-id")
+    assert "1 to 128" in description(person, "extension-id")
     assert saved(browser)["server"] == ""
 
     person.type("#address", "https://pictures.example")
     assert person.text("#address-problem") == ""
 
 
-def test_a_token_is_shown_when_asked_for(person: Person) -> None:
+def test_a_token_can_be_shown(person: Person) -> None:
     person.type("#token", "secret")
     assert person.see("document.querySelector('#token').type") == "password"
     person.click("#token-show")
@@ -170,16 +172,16 @@ def test_a_token_is_shown_when_asked_for(person: Person) -> None:
     assert person.see("document.querySelector('#token-show').ariaPressed") == "true"
 
 
-def test_work_is_saved_as_it_is_changed_and_what_is_wrong_is_not(browser: Chromium, person: Person) -> None:
+def test_work_settings_are_saved_on_change_unless_they_are_invalid(browser: Chromium, person: Person) -> None:
     person.type("#concurrency", "9")
     person.press("Tab")
     person.until_says("#concurrency-problem", "from 1 to 8")
-    assert "Not saved" in person.text("#work-said")
-    assert stands_at(person) != "concurrency", "one is not held where one wants to leave"
+    assert "Not saved" in person.text("#work-message")
+    assert focused(person) != "concurrency", "the focus must not be trapped"
     assert saved(browser)["concurrency"] == 1
     person.type("#concurrency", "3")
     person.press("Tab")
-    person.until_says("#work-said", "Saved.")
+    person.until_says("#work-message", "Saved.")
     assert person.text("#concurrency-problem") == ""
 
     person.click("#hours-enabled")
@@ -191,48 +193,48 @@ def test_work_is_saved_as_it_is_changed_and_what_is_wrong_is_not(browser: Chromi
     assert saved(browser)["concurrency"] == 3
 
 
-def test_a_change_from_elsewhere_is_shown_but_wipes_nothing_away(browser: Chromium, person: Person) -> None:
-    person.type("#address", "https://half.typed")
+def test_changes_from_other_pages_do_not_overwrite_unsaved_input(browser: Chromium, person: Person) -> None:
+    person.type("#address", "https://unsaved.example")
     browser.save(paused=True, server="https://elsewhere.example")
     person.wait("document.querySelector('#paused').checked")
-    assert person.see("document.querySelector('#address').value") == "https://half.typed"
+    assert person.see("document.querySelector('#address').value") == "https://unsaved.example"
 
 
-def test_a_picture_is_made_to_try_a_provider_out(browser: Chromium, person: Person) -> None:
+def test_a_test_picture_is_made(browser: Chromium, person: Person) -> None:
     person.type("#trial-prompt", "")
     person.click("#trial-start")
-    assert stands_at(person) == "trial-prompt"
-    assert "Say what" in described(person, "trial-prompt")
+    assert focused(person) == "trial-prompt"
+    assert "Describe the picture" in description(person, "trial-prompt")
 
     browser.save(providers=[{**CANVAS, "settings": {"delayMs": 60}}])
     person.type("#trial-prompt", "a red fox")
     person.press("Enter")
     person.wait("document.querySelector('#trial-progress').value > 0")
     assert person.see("document.querySelector('#trial-start').disabled")
-    person.until_says("#trial-said", "Done.")
+    person.until_says("#trial-message", "Done.")
     shown = person.see("(({alt, naturalWidth}) => [alt, naturalWidth])(document.querySelector('#trial-picture'))")
     assert shown == ["a red fox", 512]
     assert person.text("#trial-caption").startswith("512 × 512 px, ")
     assert person.see("document.querySelector('#trial-progress').hidden")
 
 
-def test_that_a_picture_failed_is_told_in_words(browser: Chromium, person: Person) -> None:
+def test_a_failed_test_picture_shows_the_reason(browser: Chromium, person: Person) -> None:
     address = f"http://127.0.0.1:{free_ports(1)[0]}"
     broken = {**CANVAS, "id": "a", "kind": "automatic1111", "name": "Forge", "settings": {"address": address}}
     browser.save(providers=[broken])
     person.wait("document.querySelector('#trial-provider').value === 'a'")
     person.click("#trial-start")
-    person.wait("document.querySelector('#trial-said').dataset.tone === 'bad'")
-    assert "127.0.0.1" in person.text("#trial-said")
+    person.wait("document.querySelector('#trial-message').dataset.tone === 'bad'")
+    assert "127.0.0.1" in person.text("#trial-message")
     assert person.see("document.querySelector('#trial-result').hidden")
 
     person.click("[data-entry=a] [data-act=check]")
-    person.wait("document.querySelector('[data-entry=a] .said').dataset.tone === 'bad'")
+    person.wait("document.querySelector('[data-entry=a] .message').dataset.tone === 'bad'")
 
 
-def test_a_provider_is_added_moved_switched_off_removed_and_put_back(browser: Chromium, person: Person) -> None:
+def test_a_provider_is_added_moved_disabled_removed_and_restored(browser: Chromium, person: Person) -> None:
     person.click("[data-kind=openai]")
-    assert stands_at(person) == "entry-name"
+    assert focused(person) == "entry-name"
     person.type("#entry-name", "My own key")
     person.type("#entry-models", "dall-e-3, gpt-image-1 ,dall-e-3")
     assert person.see("[...document.querySelectorAll('#entry-models-chips li')].map(e => e.innerText)") == [
@@ -241,41 +243,41 @@ def test_a_provider_is_added_moved_switched_off_removed_and_put_back(browser: Ch
     ]
     person.type("#setting-address", "api.example")
     person.type("#setting-address", "http://api.example")
-    assert "not encrypted" in person.until_says("#editor-fields .note", "others can read")
+    assert "not encrypted" in person.until_says("#editor-fields .note", "others on the network")
     person.type("#setting-address", "api.example")
     person.type("#setting-key", "sk-secret")
     person.press("Enter")
-    assert stands_at(person) == "setting-address"
-    assert "http" in described(person, "setting-address")
+    assert focused(person) == "setting-address"
+    assert "http" in description(person, "setting-address")
     person.type("#setting-address", "http://127.0.0.1:9/v1")
     person.press("Enter")
-    person.until_says("#providers-said", "My own key is saved.")
+    person.until_says("#providers-message", "My own key was saved.")
 
     first, second = saved(browser)["providers"]
     assert (first["name"], first["models"], second["id"]) == ("My own key", ["dall-e-3", "gpt-image-1"], "canvas")
     assert (first["settings"]["address"], first["settings"]["key"]) == ("http://127.0.0.1:9/v1", "sk-secret")
-    assert stands_at(person) == "edit"
+    assert focused(person) == "edit"
 
-    own = f"[data-entry='{first['id']}']"
-    person.click(f"{own} [data-act=down]")
-    person.until_says("#providers-said", "number 2")
-    assert stands_at(person) == "up", "the button that cannot be used any more has lost the focus"
-    person.click(f"{own} [data-act=switch]")
-    person.until_says("#providers-said", "off")
+    row = f"[data-entry='{first['id']}']"
+    person.click(f"{row} [data-act=down]")
+    person.until_says("#providers-message", "number 2")
+    assert focused(person) == "up", "the disabled button must lose the focus"
+    person.click(f"{row} [data-act=switch]")
+    person.until_says("#providers-message", "off")
     assert [(each["id"], each["enabled"]) for each in saved(browser)["providers"]] == [
         ("canvas", True),
         (first["id"], False),
     ]
 
     person.click("[data-entry=canvas] [data-act=remove]")
-    person.until_says("#providers-said", "removed")
-    assert stands_at(person) == "undo"
+    person.until_says("#providers-message", "removed")
+    assert focused(person) == "undo"
     person.press("Enter")
-    person.until_says("#providers-said", "back")
+    person.until_says("#providers-message", "restored")
     assert [each["id"] for each in saved(browser)["providers"]] == ["canvas", first["id"]]
 
 
-def test_the_demonstration_recipe_is_loaded_and_makes_a_picture(tmp_path: Path, service: Service) -> None:
+def test_the_example_recipe_is_loaded_and_makes_a_picture(tmp_path: Path, service: Service) -> None:
     granted: dict[str, Any] = {"permissions": ["storage", "alarms", "scripting"], "host_permissions": EVERYWHERE}
     with (
         running_chromium(tmp_path / "browser", service.url(), **granted) as browser,
@@ -284,8 +286,8 @@ def test_the_demonstration_recipe_is_loaded_and_makes_a_picture(tmp_path: Path, 
         person.click("[data-kind=page]")
         person.type("#entry-name", "The studio")
         person.click("#editor-save")
-        assert stands_at(person) == "setting-recipe"
-        assert "needed" in described(person, "setting-recipe")
+        assert focused(person) == "setting-recipe"
+        assert "required" in description(person, "setting-recipe")
         person.type("#setting-recipe", '{\n  "url": "x",\n}')
         person.click("#editor-save")
         assert "line 3" in person.until_says("#setting-recipe-problem", "JSON")
@@ -297,76 +299,79 @@ def test_the_demonstration_recipe_is_loaded_and_makes_a_picture(tmp_path: Path, 
         person.click("#editor-fields .field-actions button:last-child")
         assert "/extension/demo" in person.see("document.querySelector('#setting-recipe').value")
         person.click("#editor-save")
-        person.until_says("#providers-said", "saved")
+        person.until_says("#providers-message", "saved")
         recipe = saved(browser)["providers"][0]["settings"]["recipe"]
         assert recipe["url"] == service.url("/extension/demo")
 
         person.choose("#trial-provider", saved(browser)["providers"][0]["id"])
         person.click("#trial-start")
-        person.wait("document.querySelector('#trial-said').dataset.tone", 60)
-        assert person.text("#trial-said") == "Done."
+        person.wait("document.querySelector('#trial-message').dataset.tone", 60)
+        assert person.text("#trial-message") == "Done."
         assert person.see("document.querySelector('#trial-picture').naturalWidth") == 512
 
 
-def test_a_form_that_was_typed_into_is_not_lost_by_one_key(person: Person) -> None:
+def test_unsaved_input_is_not_discarded_by_a_single_key(person: Person) -> None:
     person.click("[data-entry=canvas] [data-act=edit]")
     person.type("#entry-name", "Renamed")
     person.press("Escape")
-    person.until_says("#editor-said", "not saved")
+    person.until_says("#editor-message", "not saved")
     assert person.see("document.querySelector('#editor').open")
     person.press("Escape")
     person.wait("!document.querySelector('#editor').open")
     assert "Renamed" not in person.text("#provider-list")
 
 
-def test_a_provider_that_the_browser_keeps_from_its_host_says_so(tmp_path: Path) -> None:
+def test_a_provider_without_host_permission_shows_that(tmp_path: Path) -> None:
     with running_chromium(tmp_path / "browser", "") as browser:
         browser.save(providers=[{**CANVAS, "kind": "openai", "settings": {"address": "https://api.example/v1"}}])
         with person_at(browser, OPTIONS) as person:
             assert "https://api.example" in person.until_says("[data-entry=canvas] .note", "not allowed")
-            assert person.names("button").count("Allow Drawn") == 1
+            assert person.names("button").count("Allow Test pictures") == 1
 
 
-def test_a_provider_that_gets_no_jobs_says_so(browser: Chromium, person: Person) -> None:
+def test_a_provider_that_gets_no_jobs_shows_that(browser: Chromium, person: Person) -> None:
     browser.save(providers=[CANVAS, {**CANVAS, "id": "second", "name": "Second"}])
-    assert "Drawn" in person.until_says("[data-entry=second] .note", "gets no jobs")
+    assert "Test pictures" in person.until_says("[data-entry=second] .note", "gets no jobs")
 
 
-def test_settings_go_into_a_file_without_secrets_and_come_back(
-    browser: Chromium, person: Person, tmp_path: Path
-) -> None:
-    keyed = {**CANVAS, "id": "o", "kind": "openai", "settings": {"address": "http://127.0.0.1:9", "key": "sk-secret"}}
-    browser.save(server="https://pictures.example", token="t-secret", concurrency=5, providers=[keyed])
+def test_settings_are_exported_without_secrets_and_imported(browser: Chromium, person: Person, tmp_path: Path) -> None:
+    with_key = {
+        **CANVAS,
+        "id": "o",
+        "kind": "openai",
+        "settings": {"address": "http://127.0.0.1:9", "key": "sk-secret"},
+    }
+    browser.save(server="https://pictures.example", token="t-secret", concurrency=5, providers=[with_key])
     browser.pipe.call("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     file = tmp_path / "imagefleet-settings.json"
     person.click("#export")
-    person.until_says("#backup-said", "downloads")
-    text = wait_for(file)
+    person.until_says("#backup-message", "downloads")
+    text = content_of(file)
     assert "secret" not in text
 
     browser.save(concurrency=1, providers=[CANVAS])
-    give(person, file)
-    person.until_says("#backup-said", "Imported")
+    import_file(person, file)
+    person.until_says("#backup-message", "Imported")
     settings = saved(browser)
     assert (settings["concurrency"], settings["token"]) == (5, "t-secret")
-    assert settings["providers"] == [{**keyed, "settings": {"address": "http://127.0.0.1:9"}}]
+    assert settings["providers"] == [{**with_key, "settings": {"address": "http://127.0.0.1:9"}}]
 
     file.write_text("{}")
-    give(person, file)
-    person.until_says("#backup-said", "does not hold settings")
+    import_file(person, file)
+    person.until_says("#backup-message", "does not contain settings")
 
 
-def wait_for(file: Path) -> str:
+def content_of(file: Path) -> str:
     until(lambda: file.exists() and file.read_text().endswith("}\n"), what="the file")
     return file.read_text()
 
 
-def give(person: Person, file: Path) -> None:
-    """Pick a file, as in the window that the browser shows for it."""
-    person.see("HTMLInputElement.prototype.click = function () { this.id = 'picked'; document.body.append(this); }; 0")
+def import_file(person: Person, file: Path) -> None:
+    """Choose a file as in the browser's file dialog."""
+    person.see("HTMLInputElement.prototype.click = function () { this.id = 'picker'; document.body.append(this); }; 0")
     person.click("#import")
-    person.wait("!!document.querySelector('#picked')")
+    person.wait("!!document.querySelector('#picker')")
     root = person.page.call("DOM.getDocument")["root"]["nodeId"]
-    node = person.page.call("DOM.querySelector", nodeId=root, selector="#picked")["nodeId"]
+    node = person.page.call("DOM.querySelector", nodeId=root, selector="#picker")["nodeId"]
     person.page.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
-    person.see("document.querySelector('#picked').remove()")
+    person.see("document.querySelector('#picker').remove()")

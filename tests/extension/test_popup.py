@@ -1,4 +1,4 @@
-"""The popup, in a real browser: it shows what the extension does as it does it."""
+"""The popup in a real browser."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SLOW = {
 
 @pytest.fixture(scope="module")
 def running_browser(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Iterator[Chromium]:
-    """A browser whose extension came from the service."""
+    """A browser with a copy of the extension that was downloaded from the service."""
     with running_chromium(tmp_path_factory.mktemp("browser"), service.url()) as browser:
         yield browser
 
 
 @pytest.fixture
 def browser(running_browser: Chromium) -> Chromium:
-    """The same with an extension that was just installed, and has connected."""
+    """The same browser with a new installation of the extension, connected."""
     running_browser.reinstall()
     running_browser.until_status("status.state === 'connected'")
     return running_browser
@@ -41,7 +41,7 @@ def browser(running_browser: Chromium) -> Chromium:
 
 @pytest.fixture
 def person(browser: Chromium) -> Iterator[Person]:
-    """Somebody who has opened the popup."""
+    """A person who has opened the popup."""
     with person_at(browser, POPUP) as person:
         yield person
 
@@ -50,7 +50,7 @@ def number(person: Person, name: str) -> int:
     return int(person.text(f"#{name}"))
 
 
-def test_a_job_is_shown_with_its_progress_and_counted_when_it_is_done(
+def test_a_job_is_shown_with_its_progress_and_counted_when_completed(
     browser: Chromium, person: Person, service: Service
 ) -> None:
     browser.save(providers=[SLOW])
@@ -72,7 +72,7 @@ def test_a_job_is_shown_with_its_progress_and_counted_when_it_is_done(
     assert number(person, "failed") == 0
 
 
-def test_the_switch_pauses_and_goes_on(browser: Chromium, person: Person, service: Service) -> None:
+def test_the_switch_pauses_and_resumes(browser: Chromium, person: Person, service: Service) -> None:
     browser.save(providers=[{**SLOW, "settings": {}}])
     browser.until_status("status.state === 'connected'")
     person.click("#paused")
@@ -87,7 +87,7 @@ def test_the_switch_pauses_and_goes_on(browser: Chromium, person: Person, servic
     person.until_says("#state", "Connected")
 
 
-def test_it_says_why_it_is_not_connected_and_tries_at_once_when_told(
+def test_the_reason_for_a_disconnection_is_shown_and_the_button_retries_at_once(
     browser: Chromium, person: Person, service: Service
 ) -> None:
     browser.save(server=f"http://127.0.0.1:{free_ports(1)[0]}")
@@ -103,7 +103,7 @@ def test_it_says_why_it_is_not_connected_and_tries_at_once_when_told(
     assert person.see("document.querySelector('#again-row').hidden")
 
 
-def test_one_that_is_not_set_up_leads_to_its_settings(tmp_path: Path) -> None:
+def test_an_extension_without_server_offers_the_settings(tmp_path: Path) -> None:
     with running_chromium(tmp_path / "browser", "") as browser, person_at(browser, POPUP) as person:
         person.until_says("#state", "Not set up")
         assert person.see("document.querySelector('#server-page').hidden")
@@ -113,18 +113,18 @@ def test_one_that_is_not_set_up_leads_to_its_settings(tmp_path: Path) -> None:
         person.wait(f"{targets} > 2")
 
 
-def test_it_leads_to_the_page_of_the_server(person: Person, service: Service) -> None:
+def test_it_links_to_the_server(person: Person, service: Service) -> None:
     assert person.see("document.querySelector('#server-page').href") == service.url("/")
     assert person.see("document.querySelector('#server').innerText").endswith(f" at {service.url()}")
 
 
-def test_why_the_last_job_failed_is_shown(browser: Chromium, person: Person, service: Service) -> None:
+def test_the_reason_of_the_last_failure_is_shown(browser: Chromium, person: Person, service: Service) -> None:
     forge = {"address": f"http://127.0.0.1:{free_ports(1)[0]}"}
     browser.save(providers=[{**SLOW, "kind": "automatic1111", "settings": forge}])
     request_id = service.submit(model=MODEL)
     person.wait("document.querySelector('#failed').innerText > 0")
     person.wait("!document.querySelector('#failure').hidden")
-    # Else it would be tried again by whoever comes next.
+    # Otherwise the extension of the next test would get it.
     service.delete(f"/api/images/{request_id}")
     assert MODEL in person.text("#failure-model")
     assert "127.0.0.1" in person.text("#failure-reason")

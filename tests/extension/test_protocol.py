@@ -1,4 +1,4 @@
-"""What the extension says on the wire, to a server that does as it is told."""
+"""The extension's messages, with a scripted server."""
 
 from __future__ import annotations
 
@@ -21,53 +21,60 @@ from tests.support.waiting import until
 
 JOB = "550e8400-e29b-41d4-a716-446655440000"
 SMALL = {"width": 32, "height": 16}
-USUAL = {
+DEFAULTS = {
     "token": "",
     "extensionId": "e1",
     "concurrency": 1,
     "paused": False,
     "hours": {"enabled": False, "days": [1], "from": "09:00", "to": "18:00"},
 }
-OPEN = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*", "Access-Control-Allow-Methods": "*"}
+CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*", "Access-Control-Allow-Methods": "*"}
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    """A browser that knows no server yet."""
+    """A browser without a server address."""
     with running_chromium(tmp_path_factory.mktemp("browser")) as browser:
         yield browser
 
 
 @pytest.fixture
 def server(browser: Chromium) -> Iterator[ScriptedServer]:
-    """A server that the extension may be told of; it is forgotten in the end."""
+    """A scripted server; its address is removed from the extension after the test."""
     with ScriptedServer() as server:
         for path in ("/api/websocket/info", "/put"):
-            server.on("OPTIONS", path, Reply(headers=OPEN))
-        server.on("GET", "/api/websocket/info", Reply({"url": server.ws_url}, headers=OPEN))
+            server.on("OPTIONS", path, Reply(headers=CORS))
+        server.on("GET", "/api/websocket/info", Reply({"url": server.ws_url}, headers=CORS))
         yield server
         browser.save(server="")
         browser.until_status("status.state === 'unset'")
 
 
 def connect(browser: Chromium, server: ScriptedServer, **settings: Any) -> Peer:
-    """Tell the extension of the server; its first connection."""
-    browser.save(**{**USUAL, "server": server.url, "providers": [canvas(["*"])], **settings})
+    """Set the server's address and return the extension's first connection."""
+    browser.save(**{**DEFAULTS, "server": server.url, "providers": [canvas(["*"])], **settings})
     return server.sockets.next()
 
 
 def canvas(models: list[str], **settings: Any) -> dict[str, Any]:
-    return {"id": "canvas", "kind": "canvas", "name": "Drawn", "enabled": True, "models": models, "settings": settings}
+    return {
+        "id": "canvas",
+        "kind": "canvas",
+        "name": "Test pictures",
+        "enabled": True,
+        "models": models,
+        "settings": settings,
+    }
 
 
-def ask(peer: Peer, request_id: str = JOB, **fields: Any) -> None:
-    """Have a small picture made."""
+def assign(peer: Peer, request_id: str = JOB, **fields: Any) -> None:
+    """Assign a request for a small picture."""
     job = {"prompt": "a fox", "model": "m", "parameters": SMALL, "userId": "u", "correlationId": "c-1", "lease": "l-1"}
     peer.send("generate_image", requestId=request_id, **{**job, **fields})
 
 
 def progress(peer: Peer) -> list[int]:
-    """What the extension said of how far it is."""
+    """The progress that the extension reported."""
     return [message["progress"] for message in peer.of_type("image_generation_progress")]
 
 
@@ -77,16 +84,16 @@ def pixels(data_url: str) -> bytes:
     return Image.open(io.BytesIO(base64.b64decode(body))).convert("RGB").tobytes()
 
 
-def test_it_introduces_itself_with_what_it_can_do_and_says_that_it_lives(
+def test_it_authenticates_with_its_capabilities_and_sends_a_heartbeat(
     browser: Chromium, server: ScriptedServer
 ) -> None:
     settings = {"token": "secret.token", "concurrency": 3, "providers": [canvas(["one", "two"])]}
     peer = connect(browser, server, **settings)
-    hello = peer.welcome()
-    beat = peer.receive("heartbeat")
+    authenticate = peer.welcome()
+    heartbeat = peer.receive("heartbeat")
 
     metadata = {"version": "1.0.0", "capabilities": ["image-generation", "one", "two"], "maxConcurrent": 3}
-    assert hello == {
+    assert authenticate == {
         "type": "authenticate",
         "extensionId": "e1",
         "token": "secret.token",
@@ -94,13 +101,13 @@ def test_it_introduces_itself_with_what_it_can_do_and_says_that_it_lives(
         "activeRequestIds": [],
     }
     status = {"available": True, "queueSize": 0, "activeRequests": 0}
-    assert beat == {"type": "heartbeat", "extensionId": "e1", "status": status, "activeRequestIds": []}
+    assert heartbeat == {"type": "heartbeat", "extensionId": "e1", "status": status, "activeRequestIds": []}
 
 
-def test_a_picture_goes_in_the_report_where_no_upload_is_offered(browser: Chromium, server: ScriptedServer) -> None:
+def test_without_an_upload_the_report_contains_the_picture(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server)
     peer.welcome()
-    ask(peer)
+    assign(peer)
     report = peer.receive("image_generated")
 
     about = {"type": "image_generated", "requestId": JOB, "correlationId": "c-1", "lease": "l-1"}
@@ -109,11 +116,13 @@ def test_a_picture_goes_in_the_report_where_no_upload_is_offered(browser: Chromi
     assert report["metadata"] | {"model": "m", "prompt": "a fox", **SMALL} == report["metadata"]
 
 
-def test_a_picture_goes_by_the_upload_where_one_is_offered(browser: Chromium, server: ScriptedServer) -> None:
-    server.on("PUT", "/put", Reply({"imageUrl": "http://127.0.0.1/there.png"}, headers=OPEN))
+def test_a_picture_is_uploaded_if_the_server_offers_it(browser: Chromium, server: ScriptedServer) -> None:
+    server.on("PUT", "/put", Reply({"imageUrl": "http://127.0.0.1/there.png"}, headers=CORS))
     peer = connect(browser, server)
     peer.welcome()
-    ask(peer, upload={"url": f"{server.url}/put?signed=yes", "method": "PUT", "headers": {"Content-Type": "image/png"}})
+    assign(
+        peer, upload={"url": f"{server.url}/put?signed=yes", "method": "PUT", "headers": {"Content-Type": "image/png"}}
+    )
 
     assert peer.receive("image_generated")["imageUrl"] == "http://127.0.0.1/there.png"
     (put,) = server.asked("PUT", "/put")
@@ -122,10 +131,10 @@ def test_a_picture_goes_by_the_upload_where_one_is_offered(browser: Chromium, se
     assert Image.open(io.BytesIO(put.body)).size == (32, 16)
 
 
-def test_a_result_is_told_again_until_it_is_confirmed(browser: Chromium, server: ScriptedServer) -> None:
+def test_a_result_is_sent_again_until_it_is_confirmed(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server)
     peer.welcome()
-    ask(peer)
+    assign(peer)
     report = peer.receive("image_generated")
     peer.cut()
 
@@ -140,10 +149,10 @@ def test_a_result_is_told_again_until_it_is_confirmed(browser: Chromium, server:
     assert server.sockets.next().welcome()["activeRequestIds"] == []
 
 
-def test_what_the_server_no_longer_counts_on_us_for_is_let_go(browser: Chromium, server: ScriptedServer) -> None:
+def test_requests_that_the_server_does_not_list_are_released(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server, providers=[canvas(["*"], delayMs=60_000)])
     peer.welcome()
-    ask(peer)
+    assign(peer)
     peer.receive("image_generation_progress")
     peer.cut()
 
@@ -153,10 +162,10 @@ def test_what_the_server_no_longer_counts_on_us_for_is_let_go(browser: Chromium,
     assert browser.until_status("status.jobs.length === 0")["unsent"] == 0
 
 
-def test_work_goes_on_over_a_broken_connection(browser: Chromium, server: ScriptedServer) -> None:
+def test_a_job_continues_while_disconnected(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server, providers=[canvas(["*"], delayMs=100)])
     peer.welcome()
-    ask(peer)
+    assign(peer)
     peer.receive("image_generation_progress")
     peer.cut()
 
@@ -165,15 +174,13 @@ def test_work_goes_on_over_a_broken_connection(browser: Chromium, server: Script
     assert peer.receive("image_generated")["requestId"] == JOB
 
 
-def test_pictures_that_were_finished_before_the_worker_was_ended_are_not_made_again(
-    browser: Chromium, server: ScriptedServer
-) -> None:
+def test_finished_pictures_survive_a_stopped_worker(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server, providers=[canvas(["*"], delayMs=100)])
     peer.welcome()
-    ask(peer, parameters={**SMALL, "numberOfImages": 3})
+    assign(peer, parameters={**SMALL, "numberOfImages": 3})
     until(lambda: max(progress(peer), default=0) > 40, 20, "the second picture")
     browser.kill_worker()
-    browser.evaluate("await chrome.runtime.sendMessage({ ask: 'connect' }); 0")
+    browser.evaluate("await chrome.runtime.sendMessage({ type: 'connect' }); 0")
 
     peer = server.sockets.next()
     peer.welcome(activeRequestIds=[JOB])
@@ -183,54 +190,50 @@ def test_pictures_that_were_finished_before_the_worker_was_ended_are_not_made_ag
     assert [pixels(url) for url in report["imageUrls"]] == [canvas_picture("a fox", "m", 32, 16, at) for at in range(3)]
 
 
-def test_a_lost_lease_ends_the_work(browser: Chromium, server: ScriptedServer) -> None:
+def test_a_lost_lease_stops_the_job(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server, providers=[canvas(["*"], delayMs=60_000)])
     peer.welcome()
-    ask(peer)
+    assign(peer)
     peer.receive("image_generation_progress")
-    peer.send("error", error="Somebody else has it.", code="ERR_LEASE_LOST", requestId=JOB)
+    peer.send("error", error="The lease was lost.", code="ERR_LEASE_LOST", requestId=JOB)
 
     browser.until_status("status.jobs.length === 0")
 
 
-def test_a_request_that_comes_back_finds_the_picture_that_was_never_delivered(
+def test_an_undelivered_picture_is_reused_when_the_request_is_assigned_again(
     browser: Chromium, server: ScriptedServer
 ) -> None:
     peer = connect(browser, server)
     peer.welcome()
-    ask(peer)
+    assign(peer)
     report = peer.receive("image_generated")
     peer.cut()
     peer = server.sockets.next()
     peer.welcome(activeRequestIds=[])
     browser.save(providers=[canvas(["*"], delayMs=60_000)])
 
-    ask(peer, lease="l-2")
+    assign(peer, lease="l-2")
 
     again = peer.receive("image_generated")
     assert (again["lease"], again["imageUrl"]) == ("l-2", report["imageUrl"])
 
 
-def test_a_request_that_comes_back_because_its_picture_was_not_wanted_is_drawn_anew(
-    browser: Chromium, server: ScriptedServer
-) -> None:
+def test_a_rejected_picture_is_generated_again(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server)
     peer.welcome()
-    ask(peer)
+    assign(peer)
     peer.receive("image_generated")
 
-    ask(peer, lease="l-2")
+    assign(peer, lease="l-2")
 
     peer.receive("image_generation_progress")
     assert peer.receive("image_generated")["lease"] == "l-2"
 
 
-def test_a_model_that_nothing_is_set_up_for_fails_in_a_way_that_lets_others_try(
-    browser: Chromium, server: ScriptedServer
-) -> None:
+def test_a_model_without_a_generator_fails_and_others_may_retry(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server, providers=[canvas(["another"])])
     peer.welcome()
-    ask(peer)
+    assign(peer)
     failure = peer.receive("image_generation_failed")
 
     assert failure == {
@@ -239,23 +242,23 @@ def test_a_model_that_nothing_is_set_up_for_fails_in_a_way_that_lets_others_try(
         "correlationId": "c-1",
         "lease": "l-1",
         "error": "No generator for this model",
-        "reason": "Nothing is set up here for the model m.",
+        "reason": "No generator is set up for the model m.",
         "code": "ERR_GENERATION_FAILED",
         "retryable": True,
     }
     assert browser.until_status("status.jobs.length === 0")["unsent"] == 0
 
 
-def test_parameters_that_nobody_could_draw_fail_for_good(browser: Chromium, server: ScriptedServer) -> None:
+def test_invalid_parameters_fail_without_a_retry(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server)
     peer.welcome()
-    ask(peer, parameters={"width": -5})
+    assign(peer, parameters={"width": -5})
     failure = peer.receive("image_generation_failed")
 
     assert (failure["retryable"], failure["reason"]) == (False, "width must be a whole number from 1 to 8192.")
 
 
-def test_what_cannot_be_understood_changes_nothing(browser: Chromium, server: ScriptedServer) -> None:
+def test_invalid_and_unknown_messages_are_ignored(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server)
     peer.welcome()
     peer.send_text("no JSON")
@@ -264,24 +267,24 @@ def test_what_cannot_be_understood_changes_nothing(browser: Chromium, server: Sc
     peer.send("generate_image", requestId=7)
     peer.send("constructor")
     peer.send("news_from_a_later_version")
-    ask(peer)
+    assign(peer)
 
     assert peer.receive("image_generated")["requestId"] == JOB
 
 
-def test_a_pause_is_told_at_once_and_what_is_in_hand_is_finished(browser: Chromium, server: ScriptedServer) -> None:
+def test_a_pause_is_reported_at_once_and_running_jobs_are_finished(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server, providers=[canvas(["*"], delayMs=100)])
     peer.welcome()
-    ask(peer)
+    assign(peer)
     peer.receive("heartbeat")
     browser.save(paused=True)
 
-    beat = peer.receive("heartbeat")
-    assert (beat["status"]["available"], beat["activeRequestIds"]) == (False, [JOB])
+    heartbeat = peer.receive("heartbeat")
+    assert (heartbeat["status"]["available"], heartbeat["activeRequestIds"]) == (False, [JOB])
     assert peer.receive("image_generated")["requestId"] == JOB
 
 
-def test_outside_its_hours_it_introduces_itself_without_a_model_and_with_all_once_they_begin(
+def test_outside_working_hours_it_registers_without_models_and_reconnects_when_they_start(
     browser: Chromium, server: ScriptedServer
 ) -> None:
     peer = connect(browser, server)
@@ -304,31 +307,33 @@ def test_outside_its_hours_it_introduces_itself_without_a_model_and_with_all_onc
     assert peer.receive("heartbeat")["status"]["available"]
 
 
-def test_there_is_never_a_second_connection(browser: Chromium, server: ScriptedServer) -> None:
+def test_there_is_at_most_one_connection(browser: Chromium, server: ScriptedServer) -> None:
     connect(browser, server).welcome()
     with browser.open("pages/popup.html") as page:
         page.evaluate(
-            "await Promise.all(Array.from({ length: 20 }, () => chrome.runtime.sendMessage({ ask: 'connect' }))); 0"
+            "await Promise.all(Array.from({ length: 20 }, () => chrome.runtime.sendMessage({ type: 'connect' }))); 0"
         )
-    greeted: list[Peer] = []
+    accepted: list[Peer] = []
 
-    def lively() -> list[Peer]:
-        """Those that are open and were let in; whoever comes is let in."""
-        for peer in server.sockets.peers[len(greeted) + 1 :]:
-            greeted.append(peer)
+    def open_peers() -> list[Peer]:
+        """Accept all new connections and return those that are open."""
+        for peer in server.sockets.peers[len(accepted) + 1 :]:
+            accepted.append(peer)
             with suppress(ConnectionClosed, OSError):
                 peer.send("authentication_required")
                 peer.send("authentication_success", extensionId="e1")
-        return [peer for peer in greeted if not peer.closed.is_set() and peer.of_type("heartbeat")]
+        return [peer for peer in accepted if not peer.closed.is_set() and peer.of_type("heartbeat")]
 
-    until(lively, 20, "a connection")
-    until(lambda: len(lively()) == 1, 20, "all but one connection to be closed")
+    until(open_peers, 20, "a connection")
+    until(lambda: len(open_peers()) == 1, 20, "all other connections to be closed")
     assert browser.status()["state"] == "connected"
     assert sum(not peer.closed.is_set() for peer in server.sockets.peers) == 1
 
 
 @pytest.mark.parametrize("code", [1001, 1012, 1011, 4004])
-def test_a_server_that_closes_is_come_back_to(browser: Chromium, server: ScriptedServer, code: int) -> None:
+def test_it_reconnects_after_the_server_closed_the_connection(
+    browser: Chromium, server: ScriptedServer, code: int
+) -> None:
     peer = connect(browser, server)
     peer.welcome()
     peer.close(code)

@@ -1,4 +1,4 @@
-"""Each of the extension's generators in a real browser, with the real service, against a counterpart on this machine."""
+"""Every provider in a real browser, with the real service and a fake generator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Iterator[Chromium]:
-    """A browser whose user has allowed everything that a generator asks for."""
+    """A browser with all permissions that a generator needs."""
     with running_chromium(tmp_path_factory.mktemp("browser"), service.url(), **GRANTED) as browser:
         browser.until_status("status.state === 'connected'")
         yield browser
@@ -55,8 +55,8 @@ def comfyui() -> Iterator[ComfyUI]:
 
 
 def use(browser: Chromium, kind: str, **settings: Any) -> str:
-    """Have the extension use this, and nothing else; the model to ask for. It goes by a new name, so that what the
-    service holds against the old one, as a pause that it asked for, does not count."""
+    """Configure this provider only, and return its model. The extension gets a new name, so that delays that the service
+    applies to the old one have no effect."""
     number = next(numbers)
     model = f"model-{number}-of-{kind}"
     entry = {"id": f"e{number}", "kind": kind, "name": kind, "enabled": True, "models": [model], "settings": settings}
@@ -70,7 +70,7 @@ def submit(service: Service, model: str, size: tuple[int, int] = SIZE, **paramet
 
 
 def stored(service: Service, result: Any) -> Image.Image:
-    """The picture on the disk."""
+    """The stored picture."""
     assert result["status"] == "completed", result
     content = (service.folder / "pictures" / Path(result["imagePath"]).name).read_bytes()
     return Image.open(io.BytesIO(content)).convert("RGB")
@@ -81,9 +81,9 @@ def is_as_generated(service: Service, result: Any) -> bool:
     return picture.size == SIZE and picture.tobytes() == generated(*SIZE).tobytes()
 
 
-def given_back(service: Service, request_id: str) -> tuple[str, str]:
-    """Code and words of the first try, which failed so that another may do better, as clients can read them."""
-    until(lambda: service.row(request_id).strikes == 1, 60, "the try to fail")
+def first_failure(service: Service, request_id: str) -> tuple[str, str]:
+    """Code and reason of the first, retryable failure, as clients see them."""
+    until(lambda: service.row(request_id).strikes == 1, 60, "the first attempt to fail")
     service.delete(f"/api/images/{request_id}")
     stream = service.get(f"/api/images/{request_id}/events").content.decode()
     events = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line.startswith("data: ")]
@@ -91,8 +91,8 @@ def given_back(service: Service, request_id: str) -> tuple[str, str]:
     return data["code"], data["reason"]
 
 
-def call_off(browser: Chromium, service: Service, request_id: str) -> None:
-    """Cancel it, and wait until the extension has heard."""
+def cancel(browser: Chromium, service: Service, request_id: str) -> None:
+    """Cancel the request and wait until the extension has stopped it."""
     service.delete(f"/api/images/{request_id}")
     browser.until_status("status.jobs.length === 0")
 
@@ -111,9 +111,7 @@ def test_an_images_api_makes_the_picture(browser: Chromium, service: Service, op
     assert openai.asked_for(IMAGES)[0].body["model"] == model
 
 
-def test_content_that_an_images_api_refuses_is_tried_no_more(
-    browser: Chromium, service: Service, openai: OpenAI
-) -> None:
+def test_content_that_an_images_api_refuses_is_not_retried(browser: Chromium, service: Service, openai: OpenAI) -> None:
     error = {"code": "content_policy_violation", "message": "Your request was rejected by our safety system."}
     openai.refusal = Answer({"error": error}, 400)
     model = use(browser, "openai", address=f"{openai.url}/v1", key="sk-good")
@@ -128,31 +126,33 @@ def test_content_that_an_images_api_refuses_is_tried_no_more(
     assert service.row(result["requestId"]).strikes == 0
 
 
-def test_an_images_api_that_takes_no_more_sends_the_job_elsewhere(
+def test_a_rate_limited_images_api_makes_the_request_available_to_others(
     browser: Chromium, service: Service, openai: OpenAI
 ) -> None:
     openai.refusal = Answer({"error": {"message": "Slow down"}}, 429, {"Retry-After": "600"})
     model = use(browser, "openai", address=f"{openai.url}/v1", key="sk-good")
 
-    code, words = given_back(service, submit(service, model))
+    code, reason = first_failure(service, submit(service, model))
 
     assert code == "ERR_RATE_LIMIT"
-    assert words.endswith("takes no more for now: Slow down")
+    assert reason.endswith("accepts no more requests for now (429): Slow down")
 
 
-def test_a_key_that_is_not_good_sends_the_job_elsewhere(browser: Chromium, service: Service, openai: OpenAI) -> None:
+def test_an_invalid_key_makes_the_request_available_to_others(
+    browser: Chromium, service: Service, openai: OpenAI
+) -> None:
     model = use(browser, "openai", address=f"{openai.url}/v1", key="sk-bad")
 
-    _, words = given_back(service, submit(service, model))
+    _, reason = first_failure(service, submit(service, model))
 
-    assert words.startswith("Not let in by the generator: ")
-    assert words.endswith("(401): Incorrect API key provided.")
+    assert reason.startswith("Access denied by the generator: ")
+    assert reason.endswith("(401): Incorrect API key provided.")
 
 
 # AUTOMATIC1111
 
 
-def test_the_web_ui_makes_the_picture_and_says_how_far_it_is(browser: Chromium, service: Service, webui: WebUI) -> None:
+def test_the_web_ui_makes_the_picture_and_reports_progress(browser: Chromium, service: Service, webui: WebUI) -> None:
     webui.busy.set()
     model = use(browser, "automatic1111", address=webui.url, steps=7)
 
@@ -165,15 +165,13 @@ def test_the_web_ui_makes_the_picture_and_says_how_far_it_is(browser: Chromium, 
     assert (asked["prompt"], asked["steps"], asked["seed"]) == ("a red fox", 7, 5)
 
 
-def test_the_web_ui_is_interrupted_where_the_job_is_called_off(
-    browser: Chromium, service: Service, webui: WebUI
-) -> None:
+def test_a_cancelled_job_interrupts_the_web_ui(browser: Chromium, service: Service, webui: WebUI) -> None:
     webui.busy.set()
     model = use(browser, "automatic1111", address=webui.url)
 
     request_id = submit(service, model)
     until(lambda: service.status(request_id).get("progress") == 50, 60, "half of it to be done")
-    call_off(browser, service, request_id)
+    cancel(browser, service, request_id)
 
     until(lambda: webui.interrupts == 1, 20, "the web UI to be interrupted")
 
@@ -181,7 +179,7 @@ def test_the_web_ui_is_interrupted_where_the_job_is_called_off(
 # ComfyUI
 
 
-@pytest.mark.parametrize("deaf", [False, True], ids=["which tells of it", "which tells of nothing"])
+@pytest.mark.parametrize("deaf", [False, True], ids=["with progress", "without progress"])
 def test_comfyui_makes_the_picture(browser: Chromium, service: Service, comfyui: ComfyUI, deaf: bool) -> None:
     comfyui.deaf = deaf
     comfyui.busy.set()
@@ -189,7 +187,7 @@ def test_comfyui_makes_the_picture(browser: Chromium, service: Service, comfyui:
 
     request_id = submit(service, model)
     if deaf:
-        until(lambda: comfyui.asked_for("/queue", "GET"), 60, "the extension to ask how it goes")
+        until(lambda: comfyui.asked_for("/queue", "GET"), 60, "the extension to poll the queue")
     else:
         until(lambda: service.status(request_id).get("progress") == 47, 60, "half of it to be done")
     comfyui.busy.clear()
@@ -197,32 +195,28 @@ def test_comfyui_makes_the_picture(browser: Chromium, service: Service, comfyui:
     assert is_as_generated(service, service.final(request_id, 60))
 
 
-def test_comfyui_stops_where_the_job_is_called_off(browser: Chromium, service: Service, comfyui: ComfyUI) -> None:
+def test_a_cancelled_job_interrupts_comfyui(browser: Chromium, service: Service, comfyui: ComfyUI) -> None:
     comfyui.busy.set()
     model = use(browser, "comfyui", address=comfyui.url)
 
     request_id = submit(service, model)
     until(lambda: service.status(request_id).get("progress") == 47, 60, "half of it to be done")
-    call_off(browser, service, request_id)
+    cancel(browser, service, request_id)
 
     until(lambda: len(comfyui.interrupted) == 1, 20, "ComfyUI to be interrupted")
     assert comfyui.interrupted == [comfyui.asked_for("/prompt")[-1].body["prompt_id"]]
 
 
-def test_comfyui_that_turns_the_browser_away_is_explained(
-    browser: Chromium, service: Service, comfyui: ComfyUI
-) -> None:
+def test_a_rejected_origin_is_explained(browser: Chromium, service: Service, comfyui: ComfyUI) -> None:
     comfyui.open_to_all = False
     model = use(browser, "comfyui", address=comfyui.url)
 
-    _, words = given_back(service, submit(service, model))
+    _, reason = first_failure(service, submit(service, model))
 
-    assert "Start ComfyUI with --enable-cors-header" in words
+    assert "Start ComfyUI with --enable-cors-header" in reason
 
 
-def test_comfyui_lets_in_a_browser_that_does_not_say_where_it_comes_from(
-    browser: Chromium, service: Service, comfyui: ComfyUI
-) -> None:
+def test_comfyui_accepts_requests_without_an_origin(browser: Chromium, service: Service, comfyui: ComfyUI) -> None:
     comfyui.open_to_all = False
     model = use(browser, "comfyui", address=comfyui.url, hideOrigin=True)
 
@@ -230,37 +224,37 @@ def test_comfyui_lets_in_a_browser_that_does_not_say_where_it_comes_from(
     assert {question.path for question in comfyui.asked if "origin" in question.headers} <= {"/ws"}
 
 
-def test_what_went_wrong_in_comfyui_is_passed_on(browser: Chromium, service: Service, comfyui: ComfyUI) -> None:
+def test_errors_of_comfyui_are_passed_on(browser: Chromium, service: Service, comfyui: ComfyUI) -> None:
     comfyui.fails = "Allocation on device"
     model = use(browser, "comfyui", address=comfyui.url)
 
-    _, words = given_back(service, submit(service, model))
+    _, reason = first_failure(service, submit(service, model))
 
-    assert words == "The generator failed: KSampler: Allocation on device"
+    assert reason == "The generator failed: KSampler: Allocation on device"
 
 
-# Pages, with the service's own demonstration
+# Page recipes, with the service's demonstration page
 
 
 def recipe(browser: Chromium, service: Service, query: str = "", **changes: Any) -> Any:
-    """The recipe that the options page offers, for a state of the demonstration."""
+    """The example recipe, for a state of the demonstration page."""
     script = f"(await import('/providers/demo_recipe.js')).demoRecipe({json.dumps(service.url())})"
-    offered = browser.evaluate(script)
-    return {**offered, "url": f"{offered['url']}{query}", **changes}
+    example = browser.evaluate(script)
+    return {**example, "url": f"{example['url']}{query}", **changes}
 
 
-def open_studios(browser: Chromium) -> list[str]:
-    """The addresses of the tabs that show the demonstration."""
+def open_demo_tabs(browser: Chromium) -> list[str]:
+    """The addresses of the tabs with the demonstration page."""
     targets = browser.pipe.call("Target.getTargets")["targetInfos"]
     return [each["url"] for each in targets if each["type"] == "page" and "/extension/demo" in each["url"]]
 
 
 def until_closed(browser: Chromium) -> None:
-    """Wait until no tab shows it; the browser is done with closing one some moments after it is told to."""
-    until(lambda: not open_studios(browser), 20, "the page to be closed")
+    """Wait until all tabs with the demonstration page are closed."""
+    until(lambda: not open_demo_tabs(browser), 20, "the page to be closed")
 
 
-def test_a_page_makes_the_same_picture_in_whatever_way_it_shows_it(browser: Chromium, service: Service) -> None:
+def test_all_kinds_of_picture_elements_give_the_same_picture(browser: Chromium, service: Service) -> None:
     pictures = []
     for show, selector in {
         "img": "#picture",
@@ -277,27 +271,27 @@ def test_a_page_makes_the_same_picture_in_whatever_way_it_shows_it(browser: Chro
     until_closed(browser)
 
 
-def test_a_page_tells_how_far_it_is(browser: Chromium, service: Service) -> None:
+def test_the_page_s_progress_is_reported(browser: Chromium, service: Service) -> None:
     model = use(browser, "page", recipe=recipe(browser, service, "?state=stuck"))
 
     request_id = submit(service, model)
 
-    # The studio gets stuck in the third of its five steps.
-    until(lambda: service.status(request_id).get("progress") == 42, 60, "progress as the page shows it")
-    call_off(browser, service, request_id)
+    # The page stops in the third of its five steps.
+    until(lambda: service.status(request_id).get("progress") == 42, 60, "the page's progress")
+    cancel(browser, service, request_id)
 
 
-def test_a_page_that_is_at_work_is_closed_where_the_job_is_called_off(browser: Chromium, service: Service) -> None:
+def test_a_cancelled_job_closes_its_tab(browser: Chromium, service: Service) -> None:
     model = use(browser, "page", recipe=recipe(browser, service, "?state=stuck"))
 
     request_id = submit(service, model)
-    until(lambda: open_studios(browser), 60, "the page to open")
-    call_off(browser, service, request_id)
+    until(lambda: open_demo_tabs(browser), 60, "the page to open")
+    cancel(browser, service, request_id)
 
     until_closed(browser)
 
 
-def test_a_prompt_that_a_page_refuses_is_tried_no_more(browser: Chromium, service: Service) -> None:
+def test_a_prompt_that_a_page_refuses_is_not_retried(browser: Chromium, service: Service) -> None:
     model = use(browser, "page", recipe=recipe(browser, service, "?state=refused"))
 
     result = service.final(submit(service, model), 90)
@@ -309,63 +303,61 @@ def test_a_prompt_that_a_page_refuses_is_tried_no_more(browser: Chromium, servic
 
 
 @pytest.mark.parametrize(
-    ("state", "code", "words"),
+    ("state", "code", "reason"),
     [
         ("rate-limited", RATE_LIMIT, "Rate limit exceeded: Too many pictures for now. Try again in 45 seconds."),
         (
             "captcha",
             GENERATION_FAILED,
-            "The page asks for a person: {host} wants to see a person: open it in this browser and answer it.",
+            "The page shows a captcha: {host} shows a captcha. Open the page in this browser and solve it.",
         ),
-        ("logged-out", GENERATION_FAILED, "Not signed in: {host} wants somebody to sign in: do so in this browser."),
+        ("logged-out", GENERATION_FAILED, "Not signed in: {host} requires a login. Sign in with this browser."),
     ],
 )
-def test_what_keeps_a_page_from_working_sends_the_job_elsewhere(
-    browser: Chromium, service: Service, state: str, code: str, words: str
+def test_a_page_that_cannot_be_used_makes_the_request_available_to_others(
+    browser: Chromium, service: Service, state: str, code: str, reason: str
 ) -> None:
     model = use(browser, "page", recipe=recipe(browser, service, f"?state={state}"))
 
-    assert given_back(service, submit(service, model)) == (
+    assert first_failure(service, submit(service, model)) == (
         code,
-        words.format(host=service.url().removeprefix("http://")),
+        reason.format(host=service.url().removeprefix("http://")),
     )
     until_closed(browser)
 
 
-def test_a_step_that_does_not_work_out_is_named(browser: Chromium, service: Service) -> None:
+def test_a_failed_step_is_named(browser: Chromium, service: Service) -> None:
     steps = [{"fill": "#prompt", "with": "%prompt%"}, {"choose": "#light", "option": "midnight", "timeoutMs": 5000}]
     model = use(browser, "page", recipe=recipe(browser, service, steps=steps))
 
-    _, words = given_back(service, submit(service, model))
+    _, reason = first_failure(service, submit(service, model))
 
-    assert words.startswith("The page did not do as the recipe says: ")
-    assert words.endswith('step 2 (choose "#light") did not work out, as it has no option "midnight".')
+    assert reason.startswith("The recipe does not work on this page: ")
+    assert reason.endswith('step 2 (choose "#light") failed: the list has no option "midnight".')
     until_closed(browser)
 
 
-def test_a_page_that_may_not_be_looked_at_is_told_from_one_that_is_not_there(
-    browser: Chromium, service: Service
-) -> None:
+def test_a_forbidden_page_is_distinguished_from_an_unreachable_one(browser: Chromium, service: Service) -> None:
     forbidden = recipe(browser, service)["url"].replace("127.0.0.1", "localhost")
     model = use(browser, "page", recipe=recipe(browser, service, url=forbidden))
-    _, words = given_back(service, submit(service, model))
-    assert words.startswith("Not allowed on this page: ")
+    _, reason = first_failure(service, submit(service, model))
+    assert reason.startswith("Not allowed on this page: ")
 
     model = use(browser, "page", recipe=recipe(browser, service, url="http://127.0.0.1:9/"))
-    _, words = given_back(service, submit(service, model))
-    assert words.startswith("The page cannot be reached: ")
+    _, reason = first_failure(service, submit(service, model))
+    assert reason.startswith("The page cannot be reached: ")
 
 
-def test_a_page_that_a_worker_left_open_is_closed_by_the_next(browser: Chromium, service: Service) -> None:
+def test_tabs_that_a_stopped_worker_left_open_are_closed_by_the_next(browser: Chromium, service: Service) -> None:
     model = use(browser, "page", recipe=recipe(browser, service, "?state=stuck"))
     request_id = submit(service, model)
-    until(lambda: service.status(request_id).get("progress") == 42, 60, "the page to work")
+    until(lambda: service.status(request_id).get("progress") == 42, 60, "the page to make progress")
 
     browser.kill_worker()
-    assert len(open_studios(browser)) == 1
-    browser.save(providers=[])  # which wakes it
+    assert len(open_demo_tabs(browser)) == 1
+    browser.save(providers=[])  # starts the worker
     browser.until_status("status.state === 'connected'")
-    call_off(browser, service, request_id)
+    cancel(browser, service, request_id)
     model = use(browser, "page", recipe=recipe(browser, service))
 
     assert service.final(submit(service, model), 90)["status"] == "completed"

@@ -1,4 +1,4 @@
-"""The extension's own unit tests, which Node's runner runs: each file of tests/extension/unit is a test here."""
+"""Runs the extension's unit tests in Node: each file in tests/extension/unit is one test here."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-/** The section that takes settings to another browser. */
+/** The section to export and import settings. */
 
 import { providers } from "../../providers/registry.js";
 import { load, save } from "../../shared/settings.js";
-import { byId, say } from "../dom.js";
+import { byId, setText } from "../dom.js";
 import { download, pickFile } from "./files.js";
-import { sentenceOf } from "./form.js";
-import { read, write } from "./settings_file.js";
+import { errorText } from "./form.js";
+import { parseSettingsFile, formatSettingsFile } from "./settings_file.js";
 
-const said = byId("backup-said", HTMLElement);
+const message = byId("backup-message", HTMLElement);
 
 export function start() {
   byId("export", HTMLButtonElement).addEventListener("click", exportAll);
@@ -15,24 +15,24 @@ export function start() {
 }
 
 /** @param {string} kind */
-function secrets(kind) {
+function secretFields(kind) {
   return (providers.get(kind)?.fields ?? []).filter(({ type }) => type === "secret").map(({ name }) => name);
 }
 
 async function exportAll() {
-  download("imagefleet-settings.json", write(await load(), secrets));
-  say(said, "The file is in your downloads.", "good");
+  download("imagefleet-settings.json", formatSettingsFile(await load(), secretFields));
+  setText(message, "The file was saved to your downloads.", "good");
 }
 
 async function importAll() {
-  say(said, "");
+  setText(message, "");
   try {
     const text = await pickFile();
     if (text === null) return;
-    const changes = read(text, await load(), secrets);
+    const changes = parseSettingsFile(text, await load(), secretFields);
     await save(changes);
-    say(said, "Imported. Keys that are not here yet are to be typed in.", "good");
+    setText(message, "Imported. Please enter the token and keys that are missing.", "good");
   } catch (problem) {
-    say(said, sentenceOf(problem), "bad");
+    setText(message, errorText(problem), "bad");
   }
 }

@@ -1,27 +1,27 @@
-/** The controls that a provider's settings are typed into, made from what it says of them. */
+/** Form controls for a provider's settings, built from its list of fields. */
 
-import { travelsInTheOpen } from "../../shared/addresses.js";
+import { isUnencrypted } from "../../shared/addresses.js";
 import { make } from "../dom.js";
 import { jsonTools } from "./json_tools.js";
-import { reveals } from "./reveal.js";
-import { problemOf, readField, textOf } from "./values.js";
+import { addRevealToggle } from "./reveal.js";
+import { fieldProblem, parseField, formatValue } from "./values.js";
 
 /** @typedef {import("../../shared/types.js").Field} Field */
 
 /**
- * @typedef {object} Made
+ * @typedef {object} FieldControl
  * @property {Field} field
- * @property {HTMLElement} element  the whole of it, with its label
+ * @property {HTMLElement} element  contains the label and the control
  * @property {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} control
- * @property {() => unknown} read  what is typed, as its type wants it
- * @property {() => string} problem  a sentence; empty where all is well
+ * @property {() => unknown} read  the value, converted to the field's type
+ * @property {() => string} problem  a message for the user; empty if the value is valid
  */
 
 /**
  * @param {Field} field
  * @param {unknown} value
- * @param {string} server  the address of our server, for what a demonstration needs
- * @returns {Made}
+ * @param {string} server  address of the user's server, for example values
+ * @returns {FieldControl}
  */
 export function makeField(field, value, server) {
   const id = `setting-${field.name}`;
@@ -29,53 +29,53 @@ export function makeField(field, value, server) {
   control.id = id;
   control.setAttribute("aria-describedby", `${id}-problem ${id}-help`);
   if (field.required) control.setAttribute("aria-required", "true");
-  const typed = () => typedInto(control);
+  const typed = () => controlValue(control);
   return {
     field, control,
-    element: around(field, control, server),
-    read: () => readField(field, typed()),
-    problem: () => problemOf(field, typed()),
+    element: withLabel(field, control, server),
+    read: () => parseField(field, typed()),
+    problem: () => fieldProblem(field, typed()),
   };
 }
 
-const FEW = 4;
-const OPEN = "This address is not encrypted: on the way, others can read prompts and keys, and see the pictures.";
+const MAX_EXPANDED = 4;
+const UNENCRYPTED_WARNING = "This address is not encrypted: others on the network can read prompts, keys and pictures.";
 
 /**
- * The elements of all fields. Where there are many, those that may stay as they are lie folded away.
+ * The elements of all fields. If there are many, optional ones are collapsed.
  *
- * @param {Made[]} made
+ * @param {FieldControl[]} controls
  * @returns {HTMLElement[]}
  */
-export function arranged(made) {
-  const needed = made.filter(({ field: { required, type } }) => required || type === "secret");
-  const rest = made.filter((each) => !needed.includes(each));
-  const all = [...needed, ...rest].map(({ element }) => element);
-  if (made.length <= FEW || needed.length === 0) return all;
+export function fieldElements(controls) {
+  const important = controls.filter(({ field: { required, type } }) => required || type === "secret");
+  const others = controls.filter((each) => !important.includes(each));
+  const all = [...important, ...others].map(({ element }) => element);
+  if (controls.length <= MAX_EXPANDED || important.length === 0) return all;
   const more = make("details", { class: "more" }, make("summary", {}, "More settings"),
-    make("div", { class: "fields" }, ...rest.map(({ element }) => element)));
-  return [...needed.map(({ element }) => element), more];
+    make("div", { class: "fields" }, ...others.map(({ element }) => element)));
+  return [...important.map(({ element }) => element), more];
 }
 
-/** @param {Made["control"]} control */
-function typedInto(control) {
+/** @param {FieldControl["control"]} control */
+function controlValue(control) {
   return control instanceof HTMLInputElement && control.type === "checkbox" ? control.checked : control.value;
 }
 
 /** @param {Field} field @param {unknown} value */
 function makeControl(field, value) {
-  const text = textOf(field, value);
+  const text = formatValue(field, value);
   switch (field.type) {
     case "boolean": return make("input", { type: "checkbox", role: "switch", checked: value === true });
     case "choice": return makeChoice(field, text);
-    case "json": return makeText(text);
+    case "json": return makeTextArea(text);
     case "number": return makeNumber(field, text);
-    default: return makeLine(field, text);
+    default: return makeTextInput(field, text);
   }
 }
 
-/** As high as what is in it, within what one can overlook. @param {string} value */
-function makeText(value) {
+/** Its height follows the number of lines, within limits. @param {string} value */
+function makeTextArea(value) {
   const rows = Math.min(18, Math.max(4, value.split("\n").length));
   return make("textarea", { rows, spellcheck: false, wrap: "off", class: "mono", value });
 }
@@ -99,15 +99,15 @@ function makeChoice({ choices = [], required, initial }, value) {
 }
 
 /** @param {Field} field @param {string} value */
-function makeLine({ type }, value) {
+function makeTextInput({ type }, value) {
   return make("input", {
     type: type === "secret" ? "password" : "text", inputMode: type === "url" ? "url" : "", autocomplete: "off",
     spellcheck: false, value,
   });
 }
 
-/** @param {Field} field @param {Made["control"]} control @param {string} server */
-function around(field, control, server) {
+/** @param {Field} field @param {FieldControl["control"]} control @param {string} server */
+function withLabel(field, control, server) {
   const { id } = control;
   const label = make("label", { htmlFor: id }, field.label);
   const problem = make("p", { id: `${id}-problem`, class: "problem" });
@@ -117,27 +117,27 @@ function around(field, control, server) {
     label.prepend(control);
     return make("div", { class: "field" }, label, problem, help);
   }
-  return make("div", { class: "field" }, label, extended(field, control), problem, help,
-    field.type === "url" && openness(control),
+  return make("div", { class: "field" }, label, withRevealButton(field, control), problem, help,
+    field.type === "url" && unencryptedNote(control),
     field.type === "json" && control instanceof HTMLTextAreaElement && jsonTools(field, control, server));
 }
 
-/** A word of warning where what is sent to an address can be read by others. @param {Made["control"]} control */
-function openness(control) {
-  const note = make("p", { "class": "note", "data-tone": "warn", "role": "status" }, OPEN);
-  const look = () => {
-    note.hidden = !travelsInTheOpen(control.value.trim());
+/** A warning for unencrypted addresses. @param {FieldControl["control"]} control */
+function unencryptedNote(control) {
+  const note = make("p", { "class": "note", "data-tone": "warn", "role": "status" }, UNENCRYPTED_WARNING);
+  const update = () => {
+    note.hidden = !isUnencrypted(control.value.trim());
   };
-  control.addEventListener("input", look);
-  look();
+  control.addEventListener("input", update);
+  update();
   return note;
 }
 
-/** @param {Field} field @param {Made["control"]} control */
-function extended(field, control) {
+/** @param {Field} field @param {FieldControl["control"]} control */
+function withRevealButton(field, control) {
   if (field.type !== "secret" || !(control instanceof HTMLInputElement)) return control;
   const name = `Show ${field.label}`;
   const show = make("button", { "type": "button", "aria-pressed": "false", "aria-label": name }, "Show");
-  reveals(show, control);
+  addRevealToggle(show, control);
   return make("div", { class: "with-button" }, control, show);
 }

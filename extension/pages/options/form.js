@@ -1,59 +1,59 @@
-/** What is wrong with a form, said beside the fields. */
+/** Shows validation messages next to the fields of a form. */
 
-/** @typedef {Record<string, HTMLElement>} Controls  by the name of the field, in the order of the page */
+/** @typedef {Record<string, HTMLElement>} Controls  by field name, in the order on the page */
 
 /**
- * Say what is wrong beside each field, or nothing. A control with id `x` has a sentence with id `x-problem`.
+ * Show a message next to a control, or remove it if empty. A control with id `x` has a message with id `x-problem`.
  *
- * @param {HTMLElement} control  an input, or a fieldset
- * @param {string} sentence
+ * @param {HTMLElement} control  an input or a fieldset
+ * @param {string} message
  */
-export function mark(control, sentence) {
-  const place = document.getElementById(`${control.id}-problem`);
-  if (place && place.textContent !== sentence) place.textContent = sentence;
-  for (const input of inputs(control)) {
-    if (sentence) input.setAttribute("aria-invalid", "true");
+export function showProblem(control, message) {
+  const element = document.getElementById(`${control.id}-problem`);
+  if (element && element.textContent !== message) element.textContent = message;
+  for (const input of inputsOf(control)) {
+    if (message) input.setAttribute("aria-invalid", "true");
     else input.removeAttribute("aria-invalid");
   }
 }
 
 /**
- * The same for a whole form. Whether all is well.
+ * Show the messages of a whole form. Returns whether there are none.
  *
  * @param {Controls} controls
  * @param {Record<string, string>} problems
  */
-export function markAll(controls, problems) {
-  for (const [name, control] of Object.entries(controls)) mark(control, problems[name] ?? "");
+export function showProblems(controls, problems) {
+  for (const [name, control] of Object.entries(controls)) showProblem(control, problems[name] ?? "");
   return !Object.keys(controls).some((name) => problems[name]);
 }
 
 /**
- * The same for a form that was sent off: the first field that is wrong gets the focus, too.
+ * After submitting: also move the focus to the first invalid field.
  *
  * @param {Controls} controls
  * @param {Record<string, string>} problems
  */
-export function passes(controls, problems) {
+export function reportProblems(controls, problems) {
   const first = Object.keys(controls).find((name) => problems[name]);
-  markAll(controls, problems);
-  if (first) focusOn(inputs(controls[first])[0]);
+  showProblems(controls, problems);
+  if (first) focusControl(inputsOf(controls[first])[0]);
   return first === undefined;
 }
 
 /** @param {HTMLElement} control */
-function focusOn(control) {
-  const folded = control.closest("details");
-  if (folded) folded.open = true;
+function focusControl(control) {
+  const details = control.closest("details");
+  if (details) details.open = true;
   control.focus();
 }
 
 /** @param {HTMLElement} control @returns {HTMLElement[]} */
-function inputs(control) {
+function inputsOf(control) {
   return control instanceof HTMLFieldSetElement ? [...control.querySelectorAll("input")] : [control];
 }
 
-/** What went wrong, as a sentence. @param {unknown} problem */
-export function sentenceOf(problem) {
+/** The message of an error. @param {unknown} problem */
+export function errorText(problem) {
   return problem instanceof Error ? problem.message : String(problem);
 }

@@ -1,4 +1,4 @@
-/** What one can do with a text of JSON: take it from a file, put it into one, or try a ready one. */
+/** Buttons below a JSON field: import, export, and load an example. */
 
 import { make } from "../dom.js";
 import { download, pickFile } from "./files.js";
@@ -7,33 +7,33 @@ import { download, pickFile } from "./files.js";
 
 /** @param {Field} field @param {HTMLTextAreaElement} area @param {string} server */
 export function jsonTools(field, area, server) {
-  const put = (/** @type {string} */ text) => {
+  const setText = (/** @type {string} */ text) => {
     area.value = text;
     area.rows = Math.min(18, Math.max(area.rows, text.split("\n").length));
     area.dispatchEvent(new Event("input", { bubbles: true }));
   };
   const { demonstration } = field;
   return make("div", { class: "field-actions" },
-    tool("Import from a file…", async () => {
+    toolButton("Import from a file…", async () => {
       const text = await pickFile();
-      if (text !== null) put(pretty(text));
+      if (text !== null) setText(format(text));
     }),
-    tool("Export to a file", () => download(`${field.name}.json`, area.value)),
-    demonstration && tool("Load the demonstration", () => put(JSON.stringify(demonstration(server), null, 2))));
+    toolButton("Export to a file", () => download(`${field.name}.json`, area.value)),
+    demonstration && toolButton("Load the example", () => setText(JSON.stringify(demonstration(server), null, 2))));
 }
 
 /** @param {string} text */
-function pretty(text) {
+function format(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
-    return text; // the field says what is wrong with it
+    return text; // the field shows the syntax error
   }
 }
 
-/** @param {string} words @param {() => unknown} use */
-function tool(words, use) {
-  const button = make("button", { type: "button" }, words);
-  button.addEventListener("click", use);
+/** @param {string} label @param {() => unknown} onClick */
+function toolButton(label, onClick) {
+  const button = make("button", { type: "button" }, label);
+  button.addEventListener("click", onClick);
   return button;
 }

@@ -1,10 +1,10 @@
-/** The options page: starts its sections and tells them of every change, wherever it is made. */
+/** The options page: starts its sections and passes changes of settings and status to them. */
 
 import { load, subscribe } from "../../shared/settings.js";
-import { read, subscribe as follow } from "../../shared/status.js";
-import { byId, say } from "../dom.js";
-import { saying } from "../words.js";
-import { followSections } from "./nav.js";
+import { read, subscribe as subscribeToStatus } from "../../shared/status.js";
+import { byId, setText } from "../dom.js";
+import { statusText } from "../text.js";
+import { highlightCurrentSection } from "./nav.js";
 import * as backup from "./backup.js";
 import * as editor from "./editor.js";
 import * as providers from "./providers.js";
@@ -23,24 +23,24 @@ function showSettings(settings) {
   for (const section of [server, providers, work, trial]) section.showSettings(settings);
 }
 
-/** @param {Status} now */
-function showStatus(now) {
-  status = now;
-  const { label, tone } = saying(now);
-  say(byId("header-state", HTMLElement), label, tone);
-  server.showStatus(now);
-  trial.showStatus(now);
+/** @param {Status} current */
+function showStatus(current) {
+  status = current;
+  const { label, tone } = statusText(current);
+  setText(byId("header-state", HTMLElement), label, tone);
+  server.showStatus(current);
+  trial.showStatus(current);
 }
 
 const settings = await load();
 providers.start(settings);
 for (const section of [server, work, trial, editor, backup]) section.start();
 subscribe(showSettings);
-follow(showStatus);
+subscribeToStatus(showStatus);
 showSettings(settings);
 showStatus(await read());
 setInterval(() => server.showRetry(status), 1000);
-say(byId("version", HTMLElement), `Imagefleet for Chrome ${chrome.runtime.getManifest().version}`);
-followSections();
+setText(byId("version", HTMLElement), `Imagefleet for Chrome ${chrome.runtime.getManifest().version}`);
+highlightCurrentSection();
 if (!settings.server) byId("pairing", HTMLInputElement).focus({ preventScroll: true });
 document.body.dataset.ready = "";

@@ -1,16 +1,16 @@
-/** The models of a provider, as a line of text. */
+/** Converts a provider's models to and from text. */
 
-/** @param {string} text  names with commas or line ends between @returns {string[]} */
-export function readModels(text) {
+/** @param {string} text  names separated by commas or line breaks @returns {string[]} */
+export function parseModels(text) {
   return [...new Set(text.split(/[,\n]/).map((name) => name.trim()).filter(Boolean))];
 }
 
 /** @param {string[]} models */
-export function modelsText(models) {
+export function formatModels(models) {
   return models.join(", ");
 }
 
 /** @param {string} model */
-export function modelWords(model) {
-  return model === "*" ? "* every other model" : model;
+export function modelLabel(model) {
+  return model === "*" ? "* (all other models)" : model;
 }

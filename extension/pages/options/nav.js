@@ -1,17 +1,16 @@
-/** The list of sections shows which of them is in sight. */
+/** Highlights the visible section in the navigation. */
 
-/** To be called once. */
-export function followSections() {
+export function highlightCurrentSection() {
   const all = [...document.querySelectorAll("nav a")];
   const links = new Map(all.map((link) => [link.getAttribute("href")?.slice(1), link]));
   /** @type {Set<string>} */
-  const inSight = new Set();
+  const visible = new Set();
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
-      if (isIntersecting) inSight.add(target.id);
-      else inSight.delete(target.id);
+      if (isIntersecting) visible.add(target.id);
+      else visible.delete(target.id);
     }
-    const first = [...links.keys()].find((id) => id && inSight.has(id));
+    const first = [...links.keys()].find((id) => id && visible.has(id));
     for (const [id, link] of links) {
       if (id === first) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");

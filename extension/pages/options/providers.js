@@ -1,12 +1,12 @@
-/** The section with the list of providers. Each change is saved at once. */
+/** The section with the list of providers. Every change is saved immediately. */
 
-import { choose, providers } from "../../providers/registry.js";
-import { ask } from "../../shared/asks.js";
+import { entryForModel, providers } from "../../providers/registry.js";
+import { sendToWorker } from "../../shared/worker_requests.js";
 import { save } from "../../shared/settings.js";
-import { byId, drawing, fill, make, say } from "../dom.js";
-import { granted, hosts, request } from "./access.js";
+import { byId, icon, setChildren, make, setText } from "../dom.js";
+import { hasPermissions, requiredHosts, requestPermissions } from "./permissions.js";
 import { edit, editNew } from "./editor.js";
-import { sentenceOf } from "./form.js";
+import { errorText } from "./form.js";
 import { providerRow } from "./provider_row.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
@@ -20,80 +20,80 @@ const undo = byId("undo", HTMLButtonElement);
 
 /** @type {Settings} */
 let settings;
-/** @type {Map<string, import("./provider_row.js").Said>} what the last check of each said, by its id */
-const said = new Map();
-/** @type {Set<string>} the entries that lack something of the browser */
-let lacking = new Set();
+/** @type {Map<string, import("./provider_row.js").CheckResult>}  results of the latest checks, offset entry id */
+const checkResults = new Map();
+/** @type {Set<string>}  ids of the entries with missing permissions */
+let missingPermissions = new Set();
 /** @type {ProviderEntry[]} */
-let before = [];
+let previous = [];
 
 /** @param {Settings} first */
 export function start(first) {
   settings = first;
   const tiles = [...providers.values()].map((provider) => make("li", {}, tile(provider)));
-  fill(byId("add-list", HTMLUListElement), ...tiles);
-  undo.addEventListener("click", putBack);
-  chrome.permissions.onAdded.addListener(look);
-  chrome.permissions.onRemoved.addListener(look);
+  setChildren(byId("add-list", HTMLUListElement), ...tiles);
+  undo.addEventListener("click", undoRemove);
+  chrome.permissions.onAdded.addListener(refreshPermissions);
+  chrome.permissions.onRemoved.addListener(refreshPermissions);
 }
 
 /** @param {Settings} now */
 export async function showSettings(now) {
   settings = now;
   show();
-  await look();
+  await refreshPermissions();
 }
 
-/** See what the browser grants, which is told in its own time. */
-async function look() {
+/** Query the granted permissions and update the list. */
+async function refreshPermissions() {
   const entries = settings.providers;
-  const grants = await Promise.all(entries.map(granted));
-  lacking = new Set(entries.filter((_, index) => !grants[index]).map(({ id }) => id));
+  const grants = await Promise.all(entries.map(hasPermissions));
+  missingPermissions = new Set(entries.filter((_, index) => !grants[index]).map(({ id }) => id));
   show();
 }
 
 function show() {
-  const held = focused();
-  fill(list, ...settings.providers.map((entry, index) => providerRow({
+  const focus = focusedControl();
+  setChildren(list, ...settings.providers.map((entry, index) => providerRow({
     entry,
     kind: providers.get(entry.kind)?.title ?? entry.kind,
     first: index === 0,
     last: index === settings.providers.length - 1,
-    missing: lacking.has(entry.id) ? lackWords(entry) : "",
-    idle: idleWords(entry),
-    said: said.get(entry.id),
+    missing: missingPermissions.has(entry.id) ? missingText(entry) : "",
+    idle: idleText(entry),
+    checkResult: checkResults.get(entry.id),
   }, act)));
   list.hidden = settings.providers.length === 0;
   byId("no-providers", HTMLElement).hidden = !list.hidden;
-  if (held) focusOn(held);
+  if (focus) focusRow(focus);
 }
 
 /** @param {ProviderEntry} entry */
-function lackWords(entry) {
-  const where = hosts(entry);
-  return where ? `The browser has not allowed the extension to reach ${where} yet.`
-    : "The browser has not allowed the extension everything this generator needs yet.";
+function missingText(entry) {
+  const where = requiredHosts(entry);
+  return where ? `The extension is not allowed to access ${where} yet.`
+    : "The extension does not have all permissions that this generator needs.";
 }
 
-/** Why an entry that is switched on is never used, if so. @param {ProviderEntry} entry */
-function idleWords(entry) {
+/** Why an enabled entry gets no jobs; empty if it does. @param {ProviderEntry} entry */
+function idleText(entry) {
   if (!entry.enabled) return "";
-  const takers = entry.models.map((model) => choose(settings.providers, model));
-  if (takers.length === 0 || takers.includes(entry)) return "";
-  const names = [...new Set(takers.map((taker) => taker?.name))].join(" and ");
-  return `It gets no jobs: ${names}, further up, takes the same models.`;
+  const handlers = entry.models.map((model) => entryForModel(settings.providers, model));
+  if (handlers.length === 0 || handlers.includes(entry)) return "";
+  const names = [...new Set(handlers.map((handler) => handler?.name))].join(" and ");
+  return `It gets no jobs: ${names}, higher in the list, handles the same models.`;
 }
 
-/** The list is made anew with each change, and the focus goes on where it was. */
-function focused() {
+/** The control with the focus: the list is rebuilt after each change, and the focus must be restored. */
+function focusedControl() {
   const at = document.activeElement;
   const row = at?.closest("[data-entry]");
   if (!row || !list.contains(row)) return null;
   return { id: row.getAttribute("data-entry"), action: at?.getAttribute("data-act") };
 }
 
-/** @param {{id: string | null, action?: string | null}} held */
-function focusOn({ id, action }) {
+/** @param {{id: string | null, action?: string | null}} focus */
+function focusRow({ id, action }) {
   const row = [...list.children].find((each) => each.getAttribute("data-entry") === id);
   /** @param {string | null} [name] @returns {HTMLButtonElement | null | undefined} */
   const find = (name) => row?.querySelector(`[data-act="${name}"]:not(:disabled)`);
@@ -104,8 +104,8 @@ function focusOn({ id, action }) {
 /** @type {Record<Action, (entry: ProviderEntry) => unknown>} */
 const ACTIONS = {
   switch: (entry) => change(entry, { ...entry, enabled: !entry.enabled }),
-  check: (entry) => checkIt(entry),
-  edit: async (entry) => keep(await edit(entry, settings)),
+  check: (entry) => check(entry),
+  edit: async (entry) => onEdited(await edit(entry, settings)),
   up: (entry) => move(entry, -1),
   down: (entry) => move(entry, 1),
   remove: (entry) => remove(entry),
@@ -118,12 +118,12 @@ async function act(action, entry) {
     await ACTIONS[action](entry);
   } catch (problem) {
     show();
-    tell(sentenceOf(problem), "bad");
+    showMessage(errorText(problem), "bad");
   }
 }
 
 /** @param {ProviderEntry[]} entries */
-async function put(entries) {
+async function saveEntries(entries) {
   settings = await save({ providers: entries });
   undo.hidden = true;
   await showSettings(settings);
@@ -131,91 +131,91 @@ async function put(entries) {
 
 /** @param {ProviderEntry} entry @param {ProviderEntry} changed */
 async function change(entry, changed) {
-  said.delete(entry.id);
-  await put(settings.providers.map((each) => (each.id === entry.id ? changed : each)));
-  tell(`${changed.name} is switched ${changed.enabled ? "on" : "off"}.`, "good");
+  checkResults.delete(entry.id);
+  await saveEntries(settings.providers.map((each) => (each.id === entry.id ? changed : each)));
+  showMessage(`${changed.name} is now ${changed.enabled ? "on" : "off"}.`, "good");
 }
 
-/** What the editor saved, if it did. @param {import("./editor.js").Edited | null} edited */
-async function keep(edited) {
+/** @param {import("./editor.js").EditResult | null} edited  null if the user cancelled */
+async function onEdited(edited) {
   if (!edited) return;
-  said.delete(edited.entry.id);
+  checkResults.delete(edited.entry.id);
   undo.hidden = true;
   await showSettings(edited.settings);
-  focusOn({ id: edited.entry.id, action: "edit" });
-  tell(`${edited.entry.name} is saved.`, "good");
+  focusRow({ id: edited.entry.id, action: "edit" });
+  showMessage(`${edited.entry.name} was saved.`, "good");
 }
 
-/** @param {ProviderEntry} entry @param {number} by */
-async function move(entry, by) {
+/** @param {ProviderEntry} entry @param {number} offset */
+async function move(entry, offset) {
   const entries = [...settings.providers];
   const from = entries.findIndex(({ id }) => id === entry.id);
   entries.splice(from, 1);
-  entries.splice(from + by, 0, entry);
-  await put(entries);
-  tell(`${entry.name} is now number ${from + by + 1}.`, "good");
+  entries.splice(from + offset, 0, entry);
+  await saveEntries(entries);
+  showMessage(`${entry.name} is now number ${from + offset + 1}.`, "good");
 }
 
 /** @param {ProviderEntry} entry */
 async function remove(entry) {
-  before = settings.providers;
-  await put(before.filter(({ id }) => id !== entry.id));
+  previous = settings.providers;
+  await saveEntries(previous.filter(({ id }) => id !== entry.id));
   undo.hidden = false;
   undo.focus();
-  tell(`${entry.name} is removed.`, "good");
+  showMessage(`${entry.name} was removed.`, "good");
 }
 
-async function putBack() {
+async function undoRemove() {
   const here = new Set(settings.providers.map(({ id }) => id));
-  const gone = before.filter(({ id }) => !here.has(id));
+  const gone = previous.filter(({ id }) => !here.has(id));
   const merged = [...settings.providers];
-  for (const entry of gone) merged.splice(before.indexOf(entry), 0, entry);
-  await put(merged);
-  if (gone[0]) focusOn({ id: gone[0].id, action: "edit" });
-  tell(`${gone.map(({ name }) => name).join(", ")} is back.`, "good");
+  for (const entry of gone) merged.splice(previous.indexOf(entry), 0, entry);
+  await saveEntries(merged);
+  if (gone[0]) focusRow({ id: gone[0].id, action: "edit" });
+  showMessage(`${gone.map(({ name }) => name).join(", ")} was restored.`, "good");
 }
 
 /** @param {ProviderEntry} entry */
 async function allow(entry) {
-  if (await request(entry)) tell(`${entry.name} is allowed.`, "good");
-  else tell(`${entry.name} was not allowed, so it cannot be used.`, "bad");
-  await look();
+  if (await requestPermissions(entry)) showMessage(`${entry.name} is allowed.`, "good");
+  else showMessage(`${entry.name} was not allowed and cannot be used.`, "bad");
+  await refreshPermissions();
 }
 
 /** @param {ProviderEntry} entry */
-async function checkIt(entry) {
-  note(entry, "Checking …", "");
+async function check(entry) {
+  showCheckResult(entry, "Checking …", "");
   try {
-    const { words } = await ask({ ask: "check", providerId: entry.id });
-    note(entry, words ?? "It can be used.", "good");
+    const { message } = await sendToWorker({ type: "check", providerId: entry.id });
+    showCheckResult(entry, message ?? "Ready to use.", "good");
   } catch (problem) {
-    note(entry, sentenceOf(problem), "bad");
+    showCheckResult(entry, errorText(problem), "bad");
   }
 }
 
 /**
- * Words beside an entry; its row stays, so that they are read out.
+ * Show a text next to an entry, without rebuilding its row, so that screen readers announce it.
  *
  * @param {ProviderEntry} entry
  * @param {string} text
  * @param {string} tone
  */
-function note(entry, text, tone) {
-  said.set(entry.id, { text, tone });
+function showCheckResult(entry, text, tone) {
+  checkResults.set(entry.id, { text, tone });
   const row = [...list.children].find((each) => each.getAttribute("data-entry") === entry.id);
-  const place = row?.querySelector(".said");
-  if (place) say(place, text, tone);
+  const element = row?.querySelector(".message");
+  if (element) setText(element, text, tone);
 }
 
-/** @param {string} words @param {string} tone */
-function tell(words, tone) {
-  say(byId("providers-said", HTMLElement), words, tone);
+/** @param {string} message @param {string} tone */
+function showMessage(message, tone) {
+  setText(byId("providers-message", HTMLElement), message, tone);
 }
 
 /** @param {import("../../shared/types.js").Provider} provider */
 function tile({ kind, title, about }) {
   const button = make("button", { "type": "button", "class": "tile", "data-kind": kind },
-    make("strong", {}, drawing(PLUS), title), make("span", { class: "help" }, about));
-  button.addEventListener("click", async () => keep(await editNew(kind, settings)));
+    make("strong", {}, icon(PLUS), title), make("span", { class: "help" }, about));
+  button.addEventListener("click", async () => onEdited(await editNew(kind, settings)));
   return button;
 }

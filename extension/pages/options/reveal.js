@@ -1,7 +1,7 @@
-/** A button that shows what is typed into a field for secrets. */
+/** A button that shows or hides the text of a password field. */
 
 /** @param {HTMLButtonElement} button @param {HTMLInputElement} input */
-export function reveals(button, input) {
+export function addRevealToggle(button, input) {
   button.addEventListener("click", () => {
     const shown = input.type === "password";
     input.type = shown ? "text" : "password";

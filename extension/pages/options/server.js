@@ -1,11 +1,11 @@
-/** The section in which the server is set, and which says how the connection to it stands. */
+/** The section with the server's address and the status of the connection. */
 
-import { ask } from "../../shared/asks.js";
-import { readPairing, save, travelsInTheOpen, Unfit } from "../../shared/settings.js";
-import { byId, say } from "../dom.js";
-import { retryWords, saying } from "../words.js";
-import { mark, passes, sentenceOf } from "./form.js";
-import { reveals } from "./reveal.js";
+import { sendToWorker } from "../../shared/worker_requests.js";
+import { parsePairingCode, save, isUnencrypted, InvalidSettings } from "../../shared/settings.js";
+import { byId, setText } from "../dom.js";
+import { retryText, statusText } from "../text.js";
+import { showProblem, reportProblems, errorText } from "./form.js";
+import { addRevealToggle } from "./reveal.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
 /** @typedef {import("../../shared/types.js").Status} Status */
@@ -16,111 +16,111 @@ const controls = {
   token: byId("token", HTMLInputElement),
   extensionId: byId("extension-id", HTMLInputElement),
 };
-const connect = byId("connect", HTMLButtonElement);
+const connectButton = byId("connect", HTMLButtonElement);
 const warning = byId("address-warning", HTMLElement);
 
-/** Whether something is typed that is not saved: a change from elsewhere must not wipe it away. */
-let typing = false;
+/** Changes from other pages must not overwrite unsaved input. */
+let hasUnsavedInput = false;
 
 export function start() {
   byId("server-form", HTMLFormElement).addEventListener("submit", submit);
-  pairing.addEventListener("input", () => takePairing(false));
-  pairing.addEventListener("change", () => takePairing(true));
-  for (const control of Object.values(controls)) control.addEventListener("input", () => edited(control));
-  reveals(byId("token-show", HTMLButtonElement), controls.token);
+  pairing.addEventListener("input", () => readPairingCode(false));
+  pairing.addEventListener("change", () => readPairingCode(true));
+  for (const control of Object.values(controls)) control.addEventListener("input", () => onInput(control));
+  addRevealToggle(byId("token-show", HTMLButtonElement), controls.token);
 }
 
 /** @param {Settings} settings */
 export function showSettings(settings) {
-  if (typing) return;
+  if (hasUnsavedInput) return;
   controls.server.value = settings.server;
   controls.token.value = settings.token;
   controls.extensionId.value = settings.extensionId;
-  warn();
+  updateWarning();
 }
 
 /** @param {Status} status */
 export function showStatus(status) {
-  const { label, tone, sentence } = saying(status);
-  say(byId("state", HTMLElement), label, tone);
-  say(byId("sentence", HTMLElement), sentence);
+  const { label, tone, sentence } = statusText(status);
+  setText(byId("state", HTMLElement), label, tone);
+  setText(byId("sentence", HTMLElement), sentence);
   showRetry(status);
 }
 
-/** It counts down each second, so it stands outside of what is read out. @param {Status} status */
+/** Outside of the live region, because it changes every second. @param {Status} status */
 export function showRetry(status) {
-  say(byId("retry", HTMLElement), retryWords(status, Date.now()));
+  setText(byId("retry", HTMLElement), retryText(status, Date.now()));
 }
 
 /** @param {HTMLInputElement} control */
-function edited(control) {
-  typing = true;
-  mark(control, "");
-  if (control === controls.server) warn();
+function onInput(control) {
+  hasUnsavedInput = true;
+  showProblem(control, "");
+  if (control === controls.server) updateWarning();
 }
 
-function warn() {
-  warning.hidden = !travelsInTheOpen(controls.server.value.trim());
+function updateWarning() {
+  warning.hidden = !isUnencrypted(controls.server.value.trim());
 }
 
 /**
- * A code is taken as soon as it is whole; that it is none is said once it is left.
+ * Use the code as soon as it is complete. An invalid code is reported when the field loses the focus.
  *
- * @param {boolean} left
+ * @param {boolean} showError
  */
-function takePairing(left) {
-  mark(pairing, "");
-  say(byId("pairing-said", HTMLElement), "");
+function readPairingCode(showError) {
+  showProblem(pairing, "");
+  setText(byId("pairing-message", HTMLElement), "");
   if (!pairing.value.trim()) return;
   try {
-    fillIn(readPairing(pairing.value));
+    fillForm(parsePairingCode(pairing.value));
   } catch (problem) {
-    if (left) mark(pairing, sentenceOf(problem));
+    if (showError) showProblem(pairing, errorText(problem));
   }
 }
 
-/** @param {ReturnType<typeof readPairing>} read */
-function fillIn({ server, token = "", extensionId }) {
+/** @param {ReturnType<typeof parsePairingCode>} code */
+function fillForm({ server, token = "", extensionId }) {
   controls.server.value = server;
   controls.token.value = token;
   if (extensionId) controls.extensionId.value = extensionId;
-  Object.values(controls).forEach(edited);
-  // The code has the token in it, which need not stand there to be read.
+  Object.values(controls).forEach(onInput);
+  // The code contains the token and should not stay readable.
   pairing.value = "";
-  say(byId("pairing-said", HTMLElement), "Everything is filled in from the code. Now press Connect.", "good");
+  setText(byId("pairing-message", HTMLElement), "The fields are filled in from the code. Press Connect.", "good");
 }
 
 /** @param {SubmitEvent} event */
 async function submit(event) {
   event.preventDefault();
   if (pairing.value.trim()) {
-    takePairing(true);
+    readPairingCode(true);
     if (pairing.value) return pairing.focus();
   }
-  if (!passes(controls, empty())) return undefined;
-  connect.disabled = true;
+  if (!reportProblems(controls, missingFields())) return undefined;
+  connectButton.disabled = true;
   try {
     const { server, token, extensionId } = controls;
     const saved = await save({ server: server.value, token: token.value, extensionId: extensionId.value });
-    typing = false;
+    hasUnsavedInput = false;
     showSettings(saved);
-    say(byId("pairing-said", HTMLElement), "");
-    await ask({ ask: "connect" });
+    setText(byId("pairing-message", HTMLElement), "");
+    await sendToWorker({ type: "connect" });
   } catch (problem) {
-    refuse(problem);
+    showSaveError(problem);
   } finally {
-    connect.disabled = false;
+    connectButton.disabled = false;
   }
   return undefined;
 }
 
 /** @returns {Record<string, string>} */
-function empty() {
+function missingFields() {
   return controls.server.value.trim() ? {} : { server: "Enter the address of the server." };
 }
 
 /** @param {unknown} problem */
-function refuse(problem) {
-  if (problem instanceof Unfit && !passes(controls, problem.problems)) return;
-  say(byId("sentence", HTMLElement), sentenceOf(problem));
+function showSaveError(problem) {
+  if (problem instanceof InvalidSettings && !reportProblems(controls, problem.problems)) return;
+  setText(byId("sentence", HTMLElement), errorText(problem));
 }

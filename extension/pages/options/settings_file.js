@@ -1,47 +1,47 @@
-/** Settings as a file: what goes into it and what is taken from it. No elements here. */
+/** Converts settings to and from a file. No DOM. */
 
 import { DEFAULTS } from "../../shared/settings.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
 /** @typedef {import("../../shared/types.js").ProviderEntry} ProviderEntry */
-/** @typedef {(kind: string) => string[]} Secrets  the names of a kind's settings that are secret */
+/** @typedef {(kind: string) => string[]} SecretFields  names of the secret settings of a provider kind */
 
 const FORMAT = "imagefleet-settings-1";
 
 /**
- * The text of the file. Neither the token nor a key is in it, nor the name of this browser: two must not share one.
+ * The text of the file. It contains no token and no keys, and no browser name, because two browsers must not share one.
  *
  * @param {Settings} settings
- * @param {Secrets} secrets
+ * @param {SecretFields} secretFields
  */
-export function write({ server, concurrency, hours, providers }, secrets) {
-  const open = providers.map((entry) => ({ ...entry, settings: without(entry.settings, secrets(entry.kind)) }));
-  return `${JSON.stringify({ format: FORMAT, server, concurrency, hours, providers: open }, null, 2)}\n`;
+export function formatSettingsFile({ server, concurrency, hours, providers }, secretFields) {
+  const entries = providers.map((entry) => ({ ...entry, settings: without(entry.settings, secretFields(entry.kind)) }));
+  return `${JSON.stringify({ format: FORMAT, server, concurrency, hours, providers: entries }, null, 2)}\n`;
 }
 
 /**
- * The changes that a file asks for. What is secret goes nowhere else by a file: the token stays with the server that it
- * is for, and a key with the very settings that it was typed in with. Throws an Error with a sentence.
+ * The changes to settings from a file. A file must not redirect secrets: the token is kept only for the same server,
+ * and a key only if the provider's other settings are unchanged. Throws an Error with a message for the user.
  *
  * @param {string} text
  * @param {Settings} now
- * @param {Secrets} secrets
+ * @param {SecretFields} secretFields
  * @returns {Partial<Settings>}
  */
-export function read(text, now, secrets) {
+export function parseSettingsFile(text, now, secretFields) {
   const file = parse(text);
-  if (file.format !== FORMAT) throw new Error("This file does not hold settings of this extension.");
+  if (file.format !== FORMAT) throw new Error("This file does not contain settings of this extension.");
   const { concurrency, hours, providers } = file;
   const server = String(file.server ?? "");
   if (!Array.isArray(providers) || !providers.every(isEntry)) {
-    throw new Error("The generators in this file cannot be read.");
+    throw new Error("The generators in this file are not valid.");
   }
   return {
     server,
     token: server === now.server ? now.token : "",
     concurrency: Number(concurrency),
     hours: readHours(hours),
-    providers: providers.map((entry) => withSecrets(entry, now, secrets)),
+    providers: providers.map((entry) => withSecrets(entry, now, secretFields)),
   };
 }
 
@@ -50,7 +50,7 @@ function parse(text) {
   try {
     return Object(JSON.parse(text));
   } catch {
-    throw new Error("This file is no JSON.");
+    throw new Error("This file is not JSON.");
   }
 }
 
@@ -69,16 +69,16 @@ function readHours(hours) {
   return { enabled: enabled === true, days: known, from: String(from), to: String(to) };
 }
 
-/** @param {ProviderEntry} entry @param {Settings} now @param {Secrets} secrets @returns {ProviderEntry} */
-function withSecrets({ id, kind, name, enabled, models, settings }, now, secrets) {
-  const open = without(settings, secrets(kind));
-  const here = now.providers.find((each) => each.id === id && each.kind === kind);
-  const same = here && alike(without(here.settings, secrets(kind)), open);
-  return { id, kind, name, enabled, models, settings: same ? here.settings : open };
+/** @param {ProviderEntry} entry @param {Settings} now @param {SecretFields} secretFields @returns {ProviderEntry} */
+function withSecrets({ id, kind, name, enabled, models, settings }, now, secretFields) {
+  const withoutSecrets = without(settings, secretFields(kind));
+  const existing = now.providers.find((each) => each.id === id && each.kind === kind);
+  const isUnchanged = existing && isEqual(without(existing.settings, secretFields(kind)), withoutSecrets);
+  return { id, kind, name, enabled, models, settings: isUnchanged ? existing.settings : withoutSecrets };
 }
 
-/** Whether two values are the same, in whatever order their fields stand. @param {unknown} a @param {unknown} b */
-function alike(a, b) {
+/** Whether two values are equal, ignoring the order of fields. @param {unknown} a @param {unknown} b */
+function isEqual(a, b) {
   return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
 }
 

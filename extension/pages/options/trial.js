@@ -1,9 +1,9 @@
-/** The section in which a provider makes a picture to try it out. */
+/** The section to make a test picture with a provider. */
 
-import { ask } from "../../shared/asks.js";
-import { byId, fill, make, say } from "../dom.js";
-import { lasting, sizeWords } from "../words.js";
-import { mark, sentenceOf } from "./form.js";
+import { sendToWorker } from "../../shared/worker_requests.js";
+import { byId, setChildren, make, setText } from "../dom.js";
+import { formatDuration, formatSize } from "../text.js";
+import { showProblem, errorText } from "./form.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
 /** @typedef {import("../../shared/types.js").Status} Status */
@@ -11,68 +11,68 @@ import { mark, sentenceOf } from "./form.js";
 const choice = byId("trial-provider", HTMLSelectElement);
 const prompt = byId("trial-prompt", HTMLInputElement);
 const button = byId("trial-start", HTMLButtonElement);
-const said = byId("trial-said", HTMLElement);
+const message = byId("trial-message", HTMLElement);
 const bar = byId("trial-progress", HTMLProgressElement);
 const result = byId("trial-result", HTMLElement);
 const picture = byId("trial-picture", HTMLImageElement);
 
-/** The provider that is at work for this page. */
-let working = "";
+/** The provider that is making a picture for this page; empty if none is. */
+let runningProviderId = "";
 
 export function start() {
   byId("trial-form", HTMLFormElement).addEventListener("submit", submit);
-  prompt.addEventListener("input", () => mark(prompt, ""));
+  prompt.addEventListener("input", () => showProblem(prompt, ""));
 }
 
 /** @param {Settings} settings */
 export function showSettings({ providers }) {
   const chosen = choice.value;
-  fill(choice, ...providers.map(({ id, name }) => make("option", { value: id }, name)));
+  setChildren(choice, ...providers.map(({ id, name }) => make("option", { value: id }, name)));
   if (providers.some(({ id }) => id === chosen)) choice.value = chosen;
-  button.disabled = providers.length === 0 || working !== "";
+  button.disabled = providers.length === 0 || runningProviderId !== "";
 }
 
 /** @param {Status} status */
 export function showStatus({ trial }) {
-  if (!working || trial?.providerId !== working) return;
+  if (!runningProviderId || trial?.providerId !== runningProviderId) return;
   bar.value = trial.progress;
-  say(said, trial.words || "Working …");
+  setText(message, trial.words || "Working …");
 }
 
 /** @param {SubmitEvent} event */
 async function submit(event) {
   event.preventDefault();
   if (!prompt.value.trim()) {
-    mark(prompt, "Say what the picture is to show.");
+    showProblem(prompt, "Describe the picture.");
     prompt.focus();
     return;
   }
   begin();
   const started = Date.now();
   try {
-    const answer = await ask({ ask: "test", providerId: choice.value, prompt: prompt.value.trim() });
-    await show(answer.picture, Math.max(1, Math.round((Date.now() - started) / 1000)));
+    const response = await sendToWorker({ type: "test", providerId: choice.value, prompt: prompt.value.trim() });
+    await show(response.picture, Math.max(1, Math.round((Date.now() - started) / 1000)));
     end("Done.", "good");
   } catch (problem) {
-    end(sentenceOf(problem), "bad");
+    end(errorText(problem), "bad");
   }
 }
 
 function begin() {
-  working = choice.value;
+  runningProviderId = choice.value;
   button.disabled = true;
   result.hidden = true;
   bar.hidden = false;
   bar.removeAttribute("value");
-  say(said, "Working …");
+  setText(message, "Working …");
 }
 
-/** @param {string} words @param {string} tone */
-function end(words, tone) {
-  working = "";
+/** @param {string} text @param {string} tone */
+function end(text, tone) {
+  runningProviderId = "";
   button.disabled = false;
   bar.hidden = true;
-  say(said, words, tone);
+  setText(message, text, tone);
 }
 
 /** @param {string} address  a data: URL @param {number} seconds */
@@ -81,7 +81,8 @@ async function show(address, seconds) {
   picture.alt = prompt.value.trim();
   await picture.decode();
   const bytes = Math.floor((address.length - address.indexOf(",") - 1) * 0.75);
-  const size = `${picture.naturalWidth} × ${picture.naturalHeight} px, ${sizeWords(bytes)}`;
-  say(byId("trial-caption", HTMLElement), `${size}, made in ${lasting(seconds)} by ${choice.selectedOptions[0].text}.`);
+  const size = `${picture.naturalWidth} × ${picture.naturalHeight} px, ${formatSize(bytes)}`;
+  const caption = `${size}, made in ${formatDuration(seconds)} by ${choice.selectedOptions[0].text}.`;
+  setText(byId("trial-caption", HTMLElement), caption);
   result.hidden = false;
 }

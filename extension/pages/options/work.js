@@ -1,9 +1,9 @@
-/** The section on how much is done, and when. Each change is saved as it is made. */
+/** The section with pause, concurrency and working hours. Every change is saved immediately. */
 
-import { save, Unfit } from "../../shared/settings.js";
-import { byId, fill, make, say } from "../dom.js";
-import { hoursWords, WEEK } from "../words.js";
-import { markAll, sentenceOf } from "./form.js";
+import { save, InvalidSettings } from "../../shared/settings.js";
+import { byId, setChildren, make, setText } from "../dom.js";
+import { workingHoursText, WEEK } from "../text.js";
+import { showProblems, errorText } from "./form.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
 
@@ -16,21 +16,21 @@ const to = byId("hours-to", HTMLInputElement);
 const controls = { concurrency, "hours.days": days, "hours.from": from, "hours.to": to };
 
 export function start() {
-  fill(byId("day-list", HTMLElement), ...WEEK.map(({ day, name, short }) => make("label", { class: "day" },
+  setChildren(byId("day-list", HTMLElement), ...WEEK.map(({ day, name, short }) => make("label", { class: "day" },
     make("input", { "type": "checkbox", "name": "day", "value": String(day), "aria-label": name }),
     make("span", {}, short))));
   const form = byId("work-form", HTMLFormElement);
-  form.addEventListener("change", keep);
+  form.addEventListener("change", saveForm);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    keep();
+    saveForm();
   });
 }
 
 /** @param {Settings} settings */
 export function showSettings(settings) {
   paused.checked = settings.paused;
-  // What is wrong stands there until it is put right.
+  // Invalid input stays until the user corrects it.
   if (concurrency.ariaInvalid !== "true") concurrency.value = String(settings.concurrency);
   showHours(settings.hours);
 }
@@ -42,13 +42,13 @@ function showHours(hours) {
   for (const box of boxes()) box.checked = hours.days.includes(Number(box.value));
   from.value = hours.from;
   to.value = hours.to;
-  explain(hours);
+  showDescription(hours);
 }
 
 /** @param {Settings["hours"]} hours */
-function explain(hours) {
+function showDescription(hours) {
   byId("hours-more", HTMLElement).hidden = !hours.enabled;
-  say(byId("hours-words", HTMLElement), hoursWords(hours));
+  setText(byId("hours-words", HTMLElement), workingHoursText(hours));
 }
 
 /** @returns {HTMLInputElement[]} */
@@ -65,17 +65,17 @@ function read() {
   };
 }
 
-async function keep() {
-  const said = byId("work-said", HTMLElement);
+async function saveForm() {
+  const message = byId("work-message", HTMLElement);
   const typed = read();
-  explain(typed.hours);
-  say(said, "");
+  showDescription(typed.hours);
+  setText(message, "");
   try {
     await save(typed);
-    markAll(controls, {});
-    say(said, "Saved.", "good");
+    showProblems(controls, {});
+    setText(message, "Saved.", "good");
   } catch (problem) {
-    const shown = problem instanceof Unfit && !markAll(controls, problem.problems);
-    say(said, shown ? "Not saved: something above is not right." : sentenceOf(problem), "bad");
+    const shown = problem instanceof InvalidSettings && !showProblems(controls, problem.problems);
+    setText(message, shown ? "Not saved: please correct the fields above." : errorText(problem), "bad");
   }
 }

@@ -1,22 +1,22 @@
-/** The jobs in hand. A job keeps its element while it is there, so that its bar moves and nothing is read out twice. */
+/** The list of current jobs. Each job keeps its element, so that screen readers do not announce it again. */
 
-import { make, say } from "../dom.js";
+import { make, setText } from "../dom.js";
 
-/** @typedef {import("../../shared/types.js").ShownJob} ShownJob */
+/** @typedef {import("../../shared/types.js").JobSummary} JobSummary */
 
-/** @param {HTMLElement} list @param {ShownJob[]} jobs */
+/** @param {HTMLElement} list @param {JobSummary[]} jobs */
 export function showJobs(list, jobs) {
-  const here = new Map([...list.children].map((item) => [item.getAttribute("data-job"), item]));
+  const existing = new Map([...list.children].map((item) => [item.getAttribute("data-job"), item]));
   const items = jobs.map((job) => {
-    const item = here.get(job.requestId) ?? newItem(job);
-    update(item, job);
+    const item = existing.get(job.requestId) ?? newItem(job);
+    updateItem(item, job);
     return item;
   });
-  const same = items.length === here.size && items.every((item, index) => list.children[index] === item);
+  const same = items.length === existing.size && items.every((item, index) => list.children[index] === item);
   if (!same) list.replaceChildren(...items);
 }
 
-/** @param {ShownJob} job */
+/** @param {JobSummary} job */
 function newItem({ requestId, model, prompt }) {
   const name = `job-${requestId}`;
   return make("li", { "class": "job", "data-job": requestId },
@@ -27,17 +27,17 @@ function newItem({ requestId, model, prompt }) {
       make("span", { "data-part": "percent" })));
 }
 
-/** @param {Element} item @param {ShownJob} job */
-function update(item, { progress, words, stage }) {
+/** @param {Element} item @param {JobSummary} job */
+function updateItem(item, { progress, words, stage }) {
   const percent = Math.round(progress);
   const bar = item.querySelector("progress");
   if (bar) bar.value = percent;
-  part(item, "percent", `${percent} %`);
-  part(item, "words", stage === "sending" ? "Sending the pictures" : words);
+  setPart(item, "percent", `${percent} %`);
+  setPart(item, "words", stage === "sending" ? "Sending the pictures" : words);
 }
 
 /** @param {Element} item @param {string} name @param {string} text */
-function part(item, name, text) {
-  const place = item.querySelector(`[data-part="${name}"]`);
-  if (place) say(place, text);
+function setPart(item, name, text) {
+  const element = item.querySelector(`[data-part="${name}"]`);
+  if (element) setText(element, text);
 }

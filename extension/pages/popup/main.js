@@ -1,18 +1,19 @@
-/** The popup: how the connection stands, what is being done, and a switch to pause it. */
+/** The popup: the connection's status, the current jobs, and a switch to pause. */
 
-import { ask } from "../../shared/asks.js";
+import { sendToWorker } from "../../shared/worker_requests.js";
 import { load, subscribe } from "../../shared/settings.js";
-import { read, subscribe as follow } from "../../shared/status.js";
-import { byId, say } from "../dom.js";
-import { retryWords, saying, today } from "../words.js";
+import { countsToday } from "../../shared/days.js";
+import { read, subscribe as subscribeToStatus } from "../../shared/status.js";
+import { byId, setText } from "../dom.js";
+import { retryText, statusText } from "../text.js";
 import { showJobs } from "./job_list.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
 /** @typedef {import("../../shared/types.js").Status} Status */
 
-const paused = byId("paused", HTMLInputElement);
-const again = byId("again", HTMLButtonElement);
-const setUp = byId("set-up", HTMLButtonElement);
+const pauseSwitch = byId("paused", HTMLInputElement);
+const retryButton = byId("again", HTMLButtonElement);
+const setUpButton = byId("set-up", HTMLButtonElement);
 const serverPage = byId("server-page", HTMLAnchorElement);
 const jobList = byId("job-list", HTMLUListElement);
 
@@ -21,9 +22,9 @@ let status;
 
 /** @param {Settings} settings */
 function showSettings(settings) {
-  paused.checked = settings.paused;
+  pauseSwitch.checked = settings.paused;
   const { server, extensionId } = settings;
-  say(byId("server", HTMLElement), server && `${extensionId} at ${server}`);
+  setText(byId("server", HTMLElement), server && `${extensionId} at ${server}`);
   serverPage.hidden = !server;
   if (server) serverPage.href = `${server}/`;
 }
@@ -31,62 +32,62 @@ function showSettings(settings) {
 /** @param {Status} now */
 function showStatus(now) {
   status = now;
-  const { label, tone, sentence } = saying(now);
-  say(byId("state", HTMLElement), label, tone);
-  say(byId("sentence", HTMLElement), sentence);
-  setUp.hidden = now.state !== "unset";
+  const { label, tone, sentence } = statusText(now);
+  setText(byId("state", HTMLElement), label, tone);
+  setText(byId("sentence", HTMLElement), sentence);
+  setUpButton.hidden = now.state !== "unset";
   byId("pause-row", HTMLElement).hidden = now.state === "unset";
   byId("again-row", HTMLElement).hidden = !["waiting", "refused"].includes(now.state);
   showRetry();
   byId("jobs", HTMLElement).hidden = now.jobs.length === 0;
   showJobs(jobList, now.jobs);
   showFailure(now);
-  showNumbers(now);
+  showCounts(now);
 }
 
 /** @param {Status} now */
 function showFailure({ failure }) {
   byId("failure", HTMLElement).hidden = !failure;
   if (!failure) return;
-  say(byId("failure-model", HTMLElement), `Failed: ${failure.model}`);
-  say(byId("failure-when", HTMLElement), new Date(failure.at).toLocaleTimeString([], { timeStyle: "short" }));
-  say(byId("failure-reason", HTMLElement), failure.reason);
+  setText(byId("failure-model", HTMLElement), `Failed: ${failure.model}`);
+  setText(byId("failure-when", HTMLElement), new Date(failure.at).toLocaleTimeString([], { timeStyle: "short" }));
+  setText(byId("failure-reason", HTMLElement), failure.reason);
 }
 
 function showRetry() {
-  say(byId("retry", HTMLElement), retryWords(status, Date.now()));
+  setText(byId("retry", HTMLElement), retryText(status, Date.now()));
 }
 
 /** @param {Status} now */
-function showNumbers(now) {
-  const { done, failed } = today(now, new Date());
-  say(byId("done", HTMLElement), String(done));
-  say(byId("failed", HTMLElement), String(failed), failed > 0 ? "bad" : "");
-  say(byId("unsent", HTMLElement), String(now.unsent), now.unsent > 0 ? "warn" : "");
+function showCounts(now) {
+  const { done, failed } = countsToday(now.today, new Date());
+  setText(byId("done", HTMLElement), String(done));
+  setText(byId("failed", HTMLElement), String(failed), failed > 0 ? "bad" : "");
+  setText(byId("unsent", HTMLElement), String(now.unsent), now.unsent > 0 ? "warn" : "");
 }
 
-/** @param {import("../../shared/types.js").Ask} question */
-async function asking(question) {
+/** @param {import("../../shared/types.js").WorkerRequest} request */
+async function send(request) {
   const problem = byId("problem", HTMLElement);
-  say(problem, "");
+  setText(problem, "");
   try {
-    await ask(question);
+    await sendToWorker(request);
     return true;
   } catch (error) {
-    say(problem, error instanceof Error ? error.message : String(error));
+    setText(problem, error instanceof Error ? error.message : String(error));
     return false;
   }
 }
 
-async function tryNow() {
-  again.disabled = true;
-  await asking({ ask: "connect" });
-  again.disabled = false;
+async function retryNow() {
+  retryButton.disabled = true;
+  await send({ type: "connect" });
+  retryButton.disabled = false;
 }
 
 async function pause() {
-  const wanted = paused.checked;
-  if (!await asking({ ask: "pause", paused: wanted })) paused.checked = !wanted;
+  const isPaused = pauseSwitch.checked;
+  if (!await send({ type: "pause", paused: isPaused })) pauseSwitch.checked = !isPaused;
 }
 
 function openOptions() {
@@ -94,11 +95,11 @@ function openOptions() {
   window.close();
 }
 
-again.addEventListener("click", tryNow);
-paused.addEventListener("change", pause);
+retryButton.addEventListener("click", retryNow);
+pauseSwitch.addEventListener("change", pause);
 for (const id of ["set-up", "options"]) byId(id, HTMLButtonElement).addEventListener("click", openOptions);
 subscribe(showSettings);
-follow(showStatus);
+subscribeToStatus(showStatus);
 showSettings(await load());
 showStatus(await read());
 setInterval(showRetry, 1000);

@@ -1,24 +1,27 @@
-// As much of `chrome` as keeps things, in memory.
+// An in-memory fake of `chrome.storage`.
 
-/** Puts a fresh one in place of what there was. Returns what tests may look at. */
+/** Install a new fake. Returns its change listeners. */
 export function fakeChrome() {
   const listeners = new Set();
   const area = (name) => {
-    const kept = new Map();
+    const stored = new Map();
     return {
-      kept,
-      get: async (key) => (kept.has(key) ? { [key]: structuredClone(kept.get(key)) } : {}),
+      stored,
+      get: async (key) => (stored.has(key) ? { [key]: structuredClone(stored.get(key)) } : {}),
       set: async (items) => {
         for (const [key, value] of Object.entries(items)) {
-          const change = { oldValue: kept.get(key), newValue: structuredClone(value) };
-          kept.set(key, structuredClone(value));
-          for (const hear of listeners) hear({ [key]: change }, name);
+          const change = { oldValue: stored.get(key), newValue: structuredClone(value) };
+          stored.set(key, structuredClone(value));
+          for (const listener of listeners) listener({ [key]: change }, name);
         }
       },
       setAccessLevel: async () => undefined,
     };
   };
-  const onChanged = { addListener: (hear) => listeners.add(hear), removeListener: (hear) => listeners.delete(hear) };
+  const onChanged = {
+    addListener: (listener) => listeners.add(listener),
+    removeListener: (listener) => listeners.delete(listener),
+  };
   globalThis.chrome = {
     storage: { local: area("local"), session: area("session"), onChanged },
     runtime: { getURL: (path) => `chrome-extension://id/${path}` },

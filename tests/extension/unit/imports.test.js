@@ -1,4 +1,4 @@
-// What the extension's files import: only files that travel with it, and only in the direction that its rooms have.
+// The extension's files import only files of the extension, and only in the allowed direction between folders.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -9,24 +9,24 @@ const ROOT = resolve(import.meta.dirname, "../../../extension");
 const IMPORT = /^\s*(?:import|export)\b[^"';=()]*?\bfrom\s*"([^"]+)"|^\s*import\s*"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
 const COMMENT = /\/\*[^]*?\*\/|^\s*\/\/.*$/gm;
 
-/** Which rooms a room may import from, besides itself; a name with a slash is one file. */
+/** The folders that each folder may import from, besides itself. */
 const MAY_IMPORT = {
   "service_worker.js": ["worker", "shared"],
   worker: ["providers", "shared"],
-  providers: ["shared", "worker/failures.js"],
+  providers: ["shared"],
   pages: ["providers", "shared"],
   shared: [],
 };
 
 const files = Object.keys(MAY_IMPORT)
-  .flatMap((room) => (room.endsWith(".js") ? [room] : scripts(room)))
+  .flatMap((folder) => (folder.endsWith(".js") ? [folder] : scripts(folder)))
   .filter((file) => existsSync(join(ROOT, file)));
 
-function scripts(room) {
-  if (!existsSync(join(ROOT, room))) return [];
-  return readdirSync(join(ROOT, room), { recursive: true })
+function scripts(folder) {
+  if (!existsSync(join(ROOT, folder))) return [];
+  return readdirSync(join(ROOT, folder), { recursive: true })
     .filter((name) => name.endsWith(".js"))
-    .map((name) => join(room, name));
+    .map((name) => join(folder, name));
 }
 
 function importsOf(file) {
@@ -35,19 +35,19 @@ function importsOf(file) {
 }
 
 const imports = files.flatMap((file) => importsOf(file).map((named) => ({ file, named })));
-const room = (file) => file.split("/")[0];
+const folder = (file) => file.split("/")[0];
 
-test("every import names a file that is there, by a relative path", () => {
+test("every import is a relative path of an existing file", () => {
   for (const { file, named } of imports) {
     assert.match(named, /^\.\.?\/.*\.js$/, `${file} imports ${named}`);
-    assert.ok(existsSync(join(ROOT, dirname(file), named)), `${file} imports ${named}, which is not there`);
+    assert.ok(existsSync(join(ROOT, dirname(file), named)), `${file} imports ${named}, which does not exist`);
   }
 });
 
-test("rooms import in one direction", () => {
+test("folders import only in the allowed direction", () => {
   for (const { file, named } of imports) {
     const target = relative(ROOT, resolve(ROOT, dirname(file), named));
-    const allowed = [room(file), ...MAY_IMPORT[room(file)]];
-    assert.ok(allowed.includes(room(target)) || allowed.includes(target), `${file} imports ${target}`);
+    const allowed = [folder(file), ...MAY_IMPORT[folder(file)]];
+    assert.ok(allowed.includes(folder(target)), `${file} imports ${target}`);
   }
 });

@@ -2,67 +2,71 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  authenticate, BadMessage, failed, generated, heartbeat, progress, read,
+  authenticate, InvalidMessage, failed, generated, heartbeat, progress, parseMessage,
 } from "../../../extension/worker/protocol.js";
 
-const say = (fields) => read(JSON.stringify(fields));
+const parse = (fields) => parseMessage(JSON.stringify(fields));
 const JOB = { requestId: "r", prompt: "a fox", model: "m", parameters: { width: 8 } };
-const asked = { type: "generate_image", ...JOB, correlationId: "c", lease: "l" };
+const message = { type: "generate_image", ...JOB, correlationId: "c", lease: "l" };
 const upload = { url: "http://a.example/put?x=1", method: "PUT", headers: { "X-N": 1 }, maxBytes: 5, expiresAt: "2" };
 
-test("a job is read with all that belongs to it", () => {
+test("a job is parsed with all its fields", () => {
   const { url, method, maxBytes } = upload;
   const grant = { url, method, maxBytes, headers: { "X-N": "1" } };
-  assert.deepEqual(say({ ...asked, upload, userId: "u" }), {
+  assert.deepEqual(parse({ ...message, upload, userId: "u" }), {
     type: "generate_image",
     job: { ...JOB, correlationId: "c", lease: "l", upload: grant },
   });
 });
 
-test("a job of a server that knows the bare contract alone is read", () => {
-  assert.deepEqual(say({ type: "generate_image", ...JOB }).job, JOB);
+test("a job with only the fields of the contract is parsed", () => {
+  assert.deepEqual(parse({ type: "generate_image", ...JOB }).job, JOB);
 });
 
-test("what a job must have and lacks makes it no job", () => {
-  for (const lack of [{ requestId: undefined }, { prompt: "" }, { parameters: [] }, { upload: { url: "file:///etc" } },
-    { upload: "here" }, { requestId: 7 }]) {
-    assert.throws(() => say({ ...asked, ...lack }), BadMessage, JSON.stringify(lack));
+test("a job with a missing or invalid required field is rejected", () => {
+  for (const change of [
+    { requestId: undefined }, { prompt: "" }, { parameters: [] }, { upload: { url: "file:///etc" } },
+    { upload: "here" }, { requestId: 7 },
+  ]) {
+    assert.throws(() => parse({ ...message, ...change }), InvalidMessage, JSON.stringify(change));
   }
 });
 
-test("what is no message is refused", () => {
+test("text that is not a message is rejected", () => {
   for (const text of ["", "{", "null", "[]", "7", '"x"', "{}", '{"type":7}']) {
-    assert.throws(() => read(text), BadMessage, text);
+    assert.throws(() => parseMessage(text), InvalidMessage, text);
   }
-  assert.throws(() => read(new ArrayBuffer(1)), BadMessage);
+  assert.throws(() => parseMessage(new ArrayBuffer(1)), InvalidMessage);
 });
 
-test("messages of later versions, and words that every object has, are left alone", () => {
-  for (const type of ["news", "constructor", "__proto__"]) assert.deepEqual(say({ type }), { type: "unknown" });
+test("unknown types, and names of object properties, are ignored", () => {
+  for (const type of ["news", "constructor", "__proto__"]) assert.deepEqual(parse({ type }), { type: "unknown" });
 });
 
-test("the answer to an introduction may or may not say what is still held", () => {
+test("authentication_success may list active requests", () => {
   const type = "authentication_success";
-  assert.deepEqual(say({ type, extensionId: "e" }), { type });
-  assert.deepEqual(say({ type, activeRequestIds: ["a", 7, "b"] }), { type, activeRequestIds: ["a", "b"] });
+  assert.deepEqual(parse({ type, extensionId: "e" }), { type });
+  assert.deepEqual(parse({ type, activeRequestIds: ["a", 7, "b"] }), { type, activeRequestIds: ["a", "b"] });
 });
 
-test("an error has words and a code, and may be about a request", () => {
+test("an error has a message and a code, and may name a request", () => {
   const type = "error";
-  const whole = { type, error: "No.", code: "C", requestId: "r" };
-  assert.deepEqual(say(whole), whole);
-  assert.equal(say({ type }).code, "");
+  const error = { type, error: "No.", code: "C", requestId: "r" };
+  assert.deepEqual(parse(error), error);
+  assert.equal(parse({ type }).code, "");
 });
 
-test("an introduction shows a token only where there is one", () => {
-  const hello = { extensionId: "e", version: "1.0.0", capabilities: ["x"], maxConcurrent: 2, activeRequestIds: ["r"] };
-  const plain = authenticate({ ...hello, token: "" });
+test("authenticate contains a token only if there is one", () => {
+  const registration = {
+    extensionId: "e", version: "1.0.0", capabilities: ["x"], maxConcurrent: 2, activeRequestIds: ["r"],
+  };
+  const plain = authenticate({ ...registration, token: "" });
   assert.ok(!("token" in plain));
   assert.deepEqual(plain.metadata, { version: "1.0.0", capabilities: ["x"], maxConcurrent: 2 });
-  assert.equal(authenticate({ ...hello, token: "t" }).token, "t");
+  assert.equal(authenticate({ ...registration, token: "t" }).token, "t");
 });
 
-test("a heartbeat says how things are", () => {
+test("a heartbeat reports the load", () => {
   assert.deepEqual(heartbeat("e", { available: false, active: 1, waiting: 2, requestIds: ["a"] }), {
     type: "heartbeat",
     extensionId: "e",
@@ -71,12 +75,12 @@ test("a heartbeat says how things are", () => {
   });
 });
 
-test("a pause is told in whole ms, and is no longer than a day", () => {
-  const told = (retryAfterMs) => failed(JOB, { error: "No", retryAfterMs }).retryAfterMs;
-  assert.deepEqual([1.5, 1e12, -1, NaN, "7"].map(told), [2, 86_400_000, undefined, undefined, undefined]);
+test("retryAfterMs is a error number and at most a day", () => {
+  const sent = (retryAfterMs) => failed(JOB, { error: "No", retryAfterMs }).retryAfterMs;
+  assert.deepEqual([1.5, 1e12, -1, NaN, "7"].map(sent), [2, 86_400_000, undefined, undefined, undefined]);
 });
 
-test("reports carry what the job came with, and nothing that it came without", () => {
+test("reports contain the job's correlation ID and lease only if it has them", () => {
   const known = { ...JOB, correlationId: "c", lease: "l" };
   assert.deepEqual(progress(known, 33.9, "Drawing"), {
     type: "image_generation_progress", requestId: "r", correlationId: "c", lease: "l", progress: 33, status: "Drawing",

@@ -1,4 +1,4 @@
-// What the README tells of the extension is so.
+// The README matches the extension.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -11,19 +11,19 @@ const ROOT = new URL("../../../extension/", import.meta.url);
 const readme = readFileSync(new URL("README.md", ROOT), "utf8");
 const manifest = JSON.parse(readFileSync(new URL("manifest.json", ROOT), "utf8"));
 
-test("the recipe in it can be used", () => {
+test("its recipe is valid", () => {
   const [, recipe] = readme.match(/```json\n([^]*?)```/);
   assert.equal(recipeProblem(JSON.parse(recipe)), undefined);
 });
 
-test("every permission of the manifest is explained, and no other", () => {
-  const [, rows] = readme.match(/## Permissions, and why\n([^]*?)\n## /);
+test("it explains exactly the permissions of the manifest", () => {
+  const [, rows] = readme.match(/## Permissions\n([^]*?)\n## /);
   const explained = [...rows.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
   assert.deepEqual(explained.sort(), [...manifest.permissions, ...manifest.optional_permissions].sort());
 });
 
-test("every text of the badge is explained", () => {
-  const [, badges] = readme.match(/The badge says how it is: ([^]*?)\. The popup/);
+test("it explains every text of the badge", () => {
+  const [, badges] = readme.match(/The badge shows the status: ([^]*?)\. The popup/);
   const quiet = { why: "", since: 0, taking: true, notTaking: "", jobs: [], unsent: 0, today: {} };
   const states = ["unset", "connecting", "connected", "waiting", "refused"].map((state) => ({ ...quiet, state }));
   for (const status of [...states, { ...quiet, state: "connected", notTaking: "paused" }]) {

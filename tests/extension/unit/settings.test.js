@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
-import { check, DEFAULTS, load, readPairing, save, subscribe, Unfit } from "../../../extension/shared/settings.js";
-import { tidyServer, travelsInTheOpen } from "../../../extension/shared/addresses.js";
+import {
+  DEFAULTS, InvalidSettings, load, parsePairingCode, save, subscribe, validate,
+} from "../../../extension/shared/settings.js";
+import { normalizeServerUrl, isUnencrypted } from "../../../extension/shared/addresses.js";
 import { fakeChrome } from "./fake_chrome.js";
 
-const good = { ...DEFAULTS, extensionId: "e1", server: "http://127.0.0.1:3000" };
+const VALID = { ...DEFAULTS, extensionId: "e1", server: "http://127.0.0.1:3000" };
 const fetched = mock.method(globalThis, "fetch");
 
 beforeEach(() => {
@@ -15,19 +17,19 @@ beforeEach(() => {
   });
 });
 
-test("the first start makes a name, and every later one finds it", async () => {
+test("the first start creates a name, and later ones keep it", async () => {
   const first = await load();
   assert.match(first.extensionId, /^chrome-[0-9a-f]{12}$/);
   assert.deepEqual(await load(), first);
   assert.deepEqual(first, { ...DEFAULTS, extensionId: first.extensionId });
 });
 
-test("pages and the worker that start together make one name", async () => {
+test("pages and the worker that start together create one name", async () => {
   const names = (await Promise.all(Array.from({ length: 10 }, load))).map((settings) => settings.extensionId);
   assert.equal(new Set(names).size, 1);
 });
 
-test("a copy that a server handed out knows its address", async () => {
+test("a copy that was downloaded from a server knows its address", async () => {
   fetched.mock.mockImplementation(async (url) => {
     assert.equal(url, "chrome-extension://id/server.json");
     return Response.json({ server: "https://pictures.example.com/" });
@@ -35,38 +37,38 @@ test("a copy that a server handed out knows its address", async () => {
   assert.equal((await load()).server, "https://pictures.example.com");
 });
 
-test("a change of one setting leaves the others", async () => {
+test("changing one setting keeps the others", async () => {
   await save({ server: "https://pictures.example.com", token: "t" });
   await Promise.all([save({ paused: true }), save({ concurrency: 4 })]);
   const { server, token, paused, concurrency } = await load();
   assert.deepEqual([server, token, paused, concurrency], ["https://pictures.example.com", "t", true, 4]);
 });
 
-test("what an older version stored gets the new settings", async () => {
+test("settings of an older version get defaults for new fields", async () => {
   await chrome.storage.local.set({ settings: { extensionId: "old", hours: { enabled: true } } });
   assert.deepEqual(await load(), { ...DEFAULTS, extensionId: "old", hours: { ...DEFAULTS.hours, enabled: true } });
 });
 
-test("settings that are not right are not saved, and it is said why", async () => {
+test("invalid settings are rejected with messages", async () => {
   const before = await load();
   await assert.rejects(save({ concurrency: 0 }), (problem) => {
-    assert.ok(problem instanceof Unfit);
+    assert.ok(problem instanceof InvalidSettings);
     assert.deepEqual(problem.problems, { concurrency: "Jobs at once must be a whole number from 1 to 8." });
     return true;
   });
   assert.deepEqual(await load(), before);
 });
 
-test("whoever listens hears of every change until they end it", async () => {
-  const heard = [];
-  const end = subscribe((settings) => heard.push(settings.paused));
+test("a subscriber is notified of changes until it unsubscribes", async () => {
+  const received = [];
+  const unsubscribe = subscribe((settings) => received.push(settings.paused));
   await save({ paused: true });
-  end();
+  unsubscribe();
   await save({ paused: false });
-  assert.deepEqual(heard.slice(-1), [true]);
+  assert.deepEqual(received.slice(-1), [true]);
 });
 
-test("addresses are kept in one form", () => {
+test("addresses are normalized", () => {
   const forms = {
     " https://a.example/ ": "https://a.example",
     "https://a.example/base//": "https://a.example/base",
@@ -77,50 +79,50 @@ test("addresses are kept in one form", () => {
     "": "",
     "http://": "http://",
   };
-  for (const [typed, kept] of Object.entries(forms)) assert.equal(tidyServer(typed), kept, typed);
+  for (const [typed, normalized] of Object.entries(forms)) assert.equal(normalizeServerUrl(typed), normalized, typed);
 });
 
-test("what leaves the machine unencrypted is told apart", () => {
-  const open = ["http://a.example", "ws://10.0.0.1/ws", "http://localhost.example.com"];
-  const closed = ["https://a.example", "wss://a.example/ws", "http://localhost:1", "ws://127.0.0.9/", "http://[::1]"];
-  assert.deepEqual(open.filter(travelsInTheOpen), open);
-  assert.deepEqual(closed.filter(travelsInTheOpen), []);
+test("unencrypted addresses of other machines are detected", () => {
+  const unencrypted = ["http://a.example", "ws://10.0.0.1/ws", "http://localhost.example.com"];
+  const safe = ["https://a.example", "wss://a.example/ws", "http://localhost:1", "ws://127.0.0.9/", "http://[::1]"];
+  assert.deepEqual(unencrypted.filter(isUnencrypted), unencrypted);
+  assert.deepEqual(safe.filter(isUnencrypted), []);
 });
 
-test("each field that is wrong has a sentence, and nothing else has", () => {
-  assert.deepEqual(check(good), {});
-  assert.deepEqual(check({ ...good, server: "" }), {});
+test("each invalid field has a message, and no others", () => {
+  assert.deepEqual(validate(VALID), {});
+  assert.deepEqual(validate({ ...VALID, server: "" }), {});
   const entry = { ...DEFAULTS.providers[0], id: "p", name: " ", models: [] };
   const hours = { enabled: true, days: [], from: "9", to: "24:00" };
-  const wrong = {
+  const invalid = {
     server: "ftp://a.example", token: "two words", extensionId: "ä", concurrency: 1.5, hours, providers: [entry],
   };
   const fields = ["server", "token", "extensionId", "concurrency", "hours.from", "hours.to", "hours.days",
     "providers.p.name", "providers.p.models"];
-  assert.deepEqual(Object.keys(check({ ...good, ...wrong })), fields);
-  for (const sentence of Object.values(check({ ...good, ...wrong }))) assert.ok(sentence.length > 10, sentence);
+  assert.deepEqual(Object.keys(validate({ ...VALID, ...invalid })), fields);
+  for (const message of Object.values(validate({ ...VALID, ...invalid }))) assert.ok(message.length > 10, message);
 });
 
-test("hours that are switched off need not be right", () => {
-  assert.deepEqual(check({ ...good, hours: { enabled: false, days: [], from: "", to: "" } }), {});
+test("working hours that are off are not validated", () => {
+  assert.deepEqual(validate({ ...VALID, hours: { enabled: false, days: [], from: "", to: "" } }), {});
 });
 
-test("an address with a password in it is refused", () => {
-  assert.ok(check({ ...good, server: "https://me:secret@a.example" }).server);
+test("an address with a password is rejected", () => {
+  assert.ok(validate({ ...VALID, server: "https://me:secret@a.example" }).server);
 });
 
 const code = (content) => `imagefleet:${Buffer.from(JSON.stringify(content)).toString("base64url")}`;
 
-test("a pairing code is read, also where it was broken into lines", () => {
+test("a pairing code is parsed, even with line breaks", () => {
   const content = { server: "https://a.example", extensionId: "e-1", token: "päß" };
   const text = code(content);
-  assert.deepEqual(readPairing(text), content);
-  assert.deepEqual(readPairing(` ${text.slice(0, 30)}\n${text.slice(30)} `), content);
-  assert.deepEqual(readPairing(code({ server: "https://a.example" })), { server: "https://a.example" });
+  assert.deepEqual(parsePairingCode(text), content);
+  assert.deepEqual(parsePairingCode(` ${text.slice(0, 30)}\n${text.slice(30)} `), content);
+  assert.deepEqual(parsePairingCode(code({ server: "https://a.example" })), { server: "https://a.example" });
 });
 
-test("what is no pairing code is refused in a sentence", () => {
+test("an invalid pairing code is rejected with a message", () => {
   for (const text of ["", "hello", "imagefleet:", "imagefleet:%%%", code({}), code(null), code({ server: 7 })]) {
-    assert.throws(() => readPairing(text), /^Error: .{20,}/, text);
+    assert.throws(() => parsePairingCode(text), /^Error: .{20,}/, text);
   }
 });

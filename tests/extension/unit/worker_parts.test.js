@@ -1,86 +1,87 @@
-// The small parts of the worker: orders, limits in time, failures, the badge, tasks.
+// The small parts of the worker: picture requests, timeouts, failures, the badge, tasks.
 
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
 import { badgeFor } from "../../../extension/worker/badge.js";
 import { dataUrl } from "../../../extension/worker/data_url.js";
-import { Failure } from "../../../extension/worker/failures.js";
-import { makePicture, withinTime } from "../../../extension/worker/maker.js";
-import { countOf, orderFor } from "../../../extension/worker/orders.js";
+import { Failure } from "../../../extension/shared/failures.js";
+import { generatePicture, withTimeout } from "../../../extension/worker/generation.js";
+import { pictureCount, pictureRequest } from "../../../extension/worker/picture_requests.js";
 import { Task } from "../../../extension/worker/task.js";
 
 const job = { requestId: "r", prompt: "p".repeat(500), model: "m", parameters: {} };
-const endless = () => new Promise(() => {});
-const silent = new AbortController().signal;
+const never = () => new Promise(() => {});
+const neverAborted = new AbortController().signal;
 
-test("an order has a size even where the job has none", () => {
-  assert.deepEqual([orderFor(job, 2).width, orderFor(job, 2).height, orderFor(job, 2).position], [1024, 1024, 2]);
-  assert.equal(countOf(job), 1);
+test("a picture request has a default size", () => {
+  const { width, height, position } = pictureRequest(job, 2);
+  assert.deepEqual([width, height, position], [1024, 1024, 2]);
+  assert.equal(pictureCount(job), 1);
 });
 
-test("sizes and numbers that make no sense fail for good, and name what is wrong", () => {
+test("invalid parameters fail without a retry, and the reason names them", () => {
   for (const [name, value] of [["width", 0], ["height", 8193], ["width", "8"], ["height", 1.5], ["width", NaN]]) {
-    assert.throws(() => orderFor({ ...job, parameters: { [name]: value } }, 0), (failure) => {
+    assert.throws(() => pictureRequest({ ...job, parameters: { [name]: value } }, 0), (failure) => {
       return failure instanceof Failure && !failure.retryable && failure.reason.startsWith(name);
     });
   }
-  assert.throws(() => countOf({ ...job, parameters: { numberOfImages: 11 } }), Failure);
+  assert.throws(() => pictureCount({ ...job, parameters: { numberOfImages: 11 } }), Failure);
 });
 
-test("a model that nothing is set up for fails so that others may try", async () => {
-  await assert.rejects(makePicture(orderFor(job, 0), [], silent, () => undefined), (failure) => {
+test("a model without a generator fails, and others may retry", async () => {
+  await assert.rejects(generatePicture(pictureRequest(job, 0), [], neverAborted, () => undefined), (failure) => {
     assert.deepEqual([failure.code, failure.retryable], ["ERR_GENERATION_FAILED", true]);
     return true;
   });
 });
 
-test("work that is called off ends at once, also where it does not listen", async () => {
+test("cancelled work ends immediately, even if it ignores the signal", async () => {
   const stop = new AbortController();
-  const work = withinTime(stop.signal, endless);
-  stop.abort(new Error("called off"));
-  await assert.rejects(work, /called off/);
+  const work = withTimeout(stop.signal, never);
+  stop.abort(new Error("cancelled"));
+  await assert.rejects(work, /cancelled/);
 });
 
-test("work that takes too long is told to stop, and is a failure of its own kind", async () => {
+test("work that takes too long is aborted and fails with a timeout", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
-  let heard;
-  const work = withinTime(silent, (signal) => {
-    heard = signal;
-    return endless();
+  let received;
+  const work = withTimeout(neverAborted, (signal) => {
+    received = signal;
+    return never();
   }, 60_000);
   mock.timers.tick(60_000);
   await assert.rejects(work, (failure) => failure.code === "ERR_TIMEOUT" && failure.retryable);
-  assert.ok(heard.aborted);
+  assert.ok(received.aborted);
   mock.timers.reset();
 });
 
-test("whatever is thrown becomes a failure that may be tried again", () => {
+test("unexpected errors become retryable failures", () => {
   const { error, reason, retryable } = Failure.from(new TypeError("x is not a function")).fields;
   assert.deepEqual([error, reason, retryable], ["The extension failed", "TypeError: x is not a function", true]);
   const own = new Failure("No", { code: "ERR_RATE_LIMIT", retryAfterMs: 5 });
   assert.equal(Failure.from(own), own);
 });
 
-test("bytes become a data: URL, however many", async () => {
+test("a large blob becomes a data: URL", async () => {
   const bytes = Uint8Array.from({ length: 100_001 }, (_, at) => at % 256);
   const url = await dataUrl(new Blob([bytes], { type: "image/png" }));
   assert.equal(url, `data:image/png;base64,${Buffer.from(bytes).toString("base64")}`);
 });
 
-test("progress never goes backwards, never says that it is over, and is told twice a second at most", () => {
+test("progress never decreases, stays below 100, and is reported at most twice a second", () => {
   mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
   const task = new Task({ requestId: "r", job, home: "", held: true, takenAt: 0 }, { ready: true });
-  const told = [task.note(10, "a"), task.note(50, "b"), task.note(NaN, "c")];
+  const reported = [task.updateProgress(10, "a"), task.updateProgress(50, "b"), task.updateProgress(NaN, "c")];
   mock.timers.tick(500);
-  told.push(task.note(20, "d"), task.note(200, "e"));
-  assert.deepEqual(told, [true, false, false, true, false]);
-  assert.deepEqual([task.percent, task.words], [99, "e"]);
-  assert.equal(task.shown.prompt.length, 120);
+  reported.push(task.updateProgress(20, "d"), task.updateProgress(200, "e"));
+  assert.deepEqual(reported, [true, false, false, true, false]);
+  assert.deepEqual([task.percent, task.message], [99, "e"]);
+  assert.equal(task.summary.prompt.length, 120);
   mock.timers.reset();
 });
 
-test("the badge tells every state apart", () => {
+test("the badge differs between all states", () => {
   const status = { state: "connected", why: "Because.", notTaking: "", jobs: [] };
   const badges = [
     status,

@@ -1,8 +1,8 @@
-// Settings as a file: no secret leaves by it, and none is led elsewhere by one that somebody else wrote.
+// Settings files contain no secrets, and importing one cannot redirect a secret to another server.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { read, write } from "../../../../extension/pages/options/settings_file.js";
+import { parseSettingsFile, formatSettingsFile } from "../../../../extension/pages/options/settings_file.js";
 
 const secrets = () => ["key"];
 const ENTRY = {
@@ -15,57 +15,58 @@ const NOW = {
 };
 
 const elsewhere = "https://elsewhere.example";
-const changed = (change) => {
-  const file = JSON.parse(write(NOW, secrets));
+const importChanged = (change) => {
+  const file = JSON.parse(formatSettingsFile(NOW, secrets));
   change(file);
-  return read(JSON.stringify(file), NOW, secrets);
+  return parseSettingsFile(JSON.stringify(file), NOW, secrets);
 };
 
-test("neither token, keys nor the name of the browser are in the file", () => {
-  const text = write(NOW, secrets);
+test("the file contains no token, no keys and no browser name", () => {
+  const text = formatSettingsFile(NOW, secrets);
   for (const secret of ["t-1", "sk-1", "here"]) assert.ok(!text.includes(secret), secret);
 });
 
-test("what was exported comes back into the same browser with its secrets", () => {
-  const { server, token, concurrency, hours, providers } = read(write(NOW, secrets), NOW, secrets);
-  const kept = { server, token, concurrency, hours, providers };
-  assert.deepEqual({ ...kept, extensionId: "here", paused: true }, NOW);
+test("an import into the same browser keeps its secrets", () => {
+  const text = formatSettingsFile(NOW, secrets);
+  const { server, token, concurrency, hours, providers } = parseSettingsFile(text, NOW, secrets);
+  const imported = { server, token, concurrency, hours, providers };
+  assert.deepEqual({ ...imported, extensionId: "here", paused: true }, NOW);
 });
 
-test("a file that names another server does not get the token", () => {
-  assert.equal(changed((file) => { file.server = elsewhere; }).token, "");
+test("a file with another server does not keep the token", () => {
+  assert.equal(importChanged((file) => { file.server = elsewhere; }).token, "");
 });
 
-test("a file that leads a provider elsewhere does not get its key", () => {
-  const [entry] = changed((file) => { file.providers[0].settings.address = elsewhere; }).providers;
+test("a file with another provider address does not keep the key", () => {
+  const [entry] = importChanged((file) => { file.providers[0].settings.address = elsewhere; }).providers;
   assert.equal(entry.settings.key, undefined);
 });
 
-test("a key that is in a file is not taken", () => {
-  const [entry] = changed((file) => { file.providers = [{ ...ENTRY, id: "new" }]; }).providers;
+test("a key in a file is ignored", () => {
+  const [entry] = importChanged((file) => { file.providers = [{ ...ENTRY, id: "new" }]; }).providers;
   assert.equal(entry.settings.key, undefined);
 });
 
-test("the order of fields makes no difference", () => {
-  const [entry] = changed((file) => { file.providers[0].settings.extra = { b: 2, a: 1 }; }).providers;
+test("the order of fields does not matter", () => {
+  const [entry] = importChanged((file) => { file.providers[0].settings.extra = { b: 2, a: 1 }; }).providers;
   assert.equal(entry.settings.key, "sk-1");
 });
 
-test("unknown fields of an entry stay outside", () => {
-  const [entry] = changed((file) => { file.providers[0].more = 1; }).providers;
+test("unknown fields of an entry are ignored", () => {
+  const [entry] = importChanged((file) => { file.providers[0].more = 1; }).providers;
   assert.deepEqual(Object.keys(entry).sort(), Object.keys(ENTRY).sort());
 });
 
-test("what is no such file is told in a sentence", () => {
-  assert.throws(() => read("{", NOW, secrets), /no JSON/);
+test("an invalid file is rejected with a message", () => {
+  assert.throws(() => parseSettingsFile("{", NOW, secrets), /not JSON/);
   for (const text of ["null", "[]", '{"format": "other"}']) {
-    assert.throws(() => read(text, NOW, secrets), /does not hold/);
+    assert.throws(() => parseSettingsFile(text, NOW, secrets), /does not contain/);
   }
   for (const providers of [undefined, [1], [null], [{ ...ENTRY, models: "*" }], [{ ...ENTRY, settings: null }]]) {
-    assert.throws(() => changed((file) => { file.providers = providers; }), /cannot be read/);
+    assert.throws(() => importChanged((file) => { file.providers = providers; }), /not valid/);
   }
 });
 
-test("days that are none are left out", () => {
-  assert.deepEqual(changed((file) => { file.hours.days = [1, 9, "2", 6]; }).hours.days, [1, 6]);
+test("invalid days are ignored", () => {
+  assert.deepEqual(importChanged((file) => { file.hours.days = [1, 9, "2", 6]; }).hours.days, [1, 6]);
 });

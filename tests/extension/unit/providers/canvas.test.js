@@ -1,9 +1,9 @@
-// The built-in renderer: bands, progress, abort, and what decides a picture.
+// The built-in renderer: bands, progress, aborting, and determinism.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { canvas } from "../../../../extension/providers/canvas.js";
-import { anOrder, help, rejection } from "./support.js";
+import { pictureRequest, generationContext, rejection } from "./support.js";
 
 const surfaces = [];
 
@@ -13,7 +13,7 @@ globalThis.ImageData = class {
   }
 };
 
-/** A surface that keeps the bands that are put on it, and whose PNG is their pixels. */
+/** A canvas that records its bands; its "PNG" consists of their pixels. */
 globalThis.OffscreenCanvas = class {
   bands = [];
 
@@ -32,15 +32,16 @@ globalThis.OffscreenCanvas = class {
 };
 
 const draw = async (changes, settings = {}) => {
-  const blob = await canvas.generate(anOrder({ width: 40, height: 24, ...changes }), help(settings));
+  const request = pictureRequest({ width: 40, height: 24, ...changes });
+  const blob = await canvas.generate(request, generationContext(settings));
   return Buffer.from(await blob.arrayBuffer()).toString("latin1");
 };
 
-test("the same order makes the same picture", async () => {
+test("the same request gives the same picture", async () => {
   assert.equal(await draw({}), await draw({ requestId: "another" }));
 });
 
-test("prompt, model, size, position and seed each make another", async () => {
+test("a different prompt, model, size, position or seed gives a different picture", async () => {
   const changes = [
     {}, { prompt: "b" }, { model: "b" }, { width: 41 }, { position: 1 },
     { parameters: { seed: 1 } }, { parameters: { seed: 2 } },
@@ -49,7 +50,7 @@ test("prompt, model, size, position and seed each make another", async () => {
   assert.equal(new Set(pictures).size, changes.length);
 });
 
-test("every pixel is opaque, and the bands lie under each other without a gap", async () => {
+test("every pixel is opaque, and the bands have no gaps", async () => {
   const text = await draw({ width: 8, height: 100 });
   const { bands } = surfaces.at(-1);
   let next = 0;
@@ -61,7 +62,7 @@ test("every pixel is opaque, and the bands lie under each other without a gap", 
   for (let at = 3; at < text.length; at += 4) assert.equal(text.charCodeAt(at), 255);
 });
 
-test("a large picture is drawn in bands of 2 MiB at most, and the surface is given back", async () => {
+test("a large picture is drawn in bands of at most 2 MiB, and the canvas is freed", async () => {
   let count = 0;
   let most = 0;
   const stop = new AbortController();
@@ -73,28 +74,29 @@ test("a large picture is drawn in bands of 2 MiB at most, and the surface is giv
       if (count === 3) stop.abort(new Error("enough"));
     },
   });
-  const problem = await rejection(canvas.generate(anOrder({ width: 8192, height: 8192 }), help({}, stop.signal)));
+  const request = pictureRequest({ width: 8192, height: 8192 });
+  const problem = await rejection(canvas.generate(request, generationContext({}, stop.signal)));
   globalThis.OffscreenCanvas.prototype.getContext = put;
   assert.equal(problem.message, "enough");
   assert.ok(most <= 2 << 20, `${most} bytes`);
   assert.deepEqual([surfaces.at(-1).width, surfaces.at(-1).height], [0, 0]);
 });
 
-test("progress rises from 0 to 100 in 16 steps or so", async () => {
-  const heard = help({});
-  await canvas.generate(anOrder({ width: 32, height: 64 }), heard);
-  const percents = heard.heard.map(({ percent }) => percent);
+test("progress rises from 0 to 100 in at least 16 steps", async () => {
+  const reports = generationContext({});
+  await canvas.generate(pictureRequest({ width: 32, height: 64 }), reports);
+  const percents = reports.reports.map(({ percent }) => percent);
   assert.deepEqual(percents, percents.toSorted((a, b) => a - b));
   assert.equal(percents[0], 0);
   assert.equal(percents.at(-1), 100);
   assert.ok(percents.length >= 16, `${percents.length} steps`);
 });
 
-test("it stops between two bands once nobody wants the picture", async () => {
+test("an aborted drawing stops between two bands", async () => {
   const stop = new AbortController();
-  const slow = help({ delayMs: 10_000 }, stop.signal);
-  const made = rejection(canvas.generate(anOrder(), slow));
-  stop.abort(new Error("not wanted"));
-  assert.equal((await made).message, "not wanted");
-  assert.equal(slow.heard.length, 1);
+  const slow = generationContext({ delayMs: 10_000 }, stop.signal);
+  const rejected = rejection(canvas.generate(pictureRequest(), slow));
+  stop.abort(new Error("aborted"));
+  assert.equal((await rejected).message, "aborted");
+  assert.equal(slow.reports.length, 1);
 });

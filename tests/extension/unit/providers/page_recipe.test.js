@@ -1,4 +1,4 @@
-// What is said of recipes that cannot be used.
+// Validation of recipes.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,15 +6,15 @@ import { demoRecipe } from "../../../../extension/providers/demo_recipe.js";
 import { page } from "../../../../extension/providers/page.js";
 import { recipeProblem } from "../../../../extension/providers/page_recipe.js";
 
-const good = demoRecipe("http://127.0.0.1:3000");
+const VALID = demoRecipe("http://127.0.0.1:3000");
 
-test("the recipe for the demonstration is one that can be used", () => {
-  assert.equal(recipeProblem(good), undefined);
-  assert.equal(good.url, "http://127.0.0.1:3000/extension/demo");
-  assert.deepEqual(page.problems({ recipe: good }), {});
+test("the recipe for the demonstration page is valid", () => {
+  assert.equal(recipeProblem(VALID), undefined);
+  assert.equal(VALID.url, "http://127.0.0.1:3000/extension/demo");
+  assert.deepEqual(page.problems({ recipe: VALID }), {});
 });
 
-test("every word there is may be used", () => {
+test("all actions, states and kinds of pictures are valid", () => {
   const steps = [
     { fill: "#a", with: "%prompt%", timeoutMs: 10 }, { choose: "#a", option: "b" }, { click: "#a" }, { press: "Enter" },
     { press: "Enter", in: "#a" }, { wait: "#a" }, { gone: "#a" }, { text: "Done" }, { text: "Done", in: "#a" },
@@ -27,45 +27,45 @@ test("every word there is may be used", () => {
   }
 });
 
-const WRONG = [
+const INVALID = [
   ["The recipe must be a JSON object.", []],
-  ["url must be an address", { ...good, url: "file:///etc/passwd" }],
-  ["url must be an address", { ...good, url: "data:text/html,hi" }],
-  ["script means nothing: there may be url", { ...good, script: "alert(1)" }],
-  ["ready must be a text of 1 to", { ...good, ready: "" }],
-  ["steps must be a list of at most 60", { ...good, steps: {} }],
-  ["steps must be a list of at most 60", { ...good, steps: Array(61).fill({ click: "#a" }) }],
-  ["steps[1] must be an object", { ...good, steps: [{ click: "#a" }, "click"] }],
-  ["steps[0] must have just one of fill, choose, click", { ...good, steps: [{ eval: "1" }] }],
-  ["steps[0] must have just one of", { ...good, steps: [{ click: "#a", wait: "#b" }] }],
-  ["steps[0].with must be a text", { ...good, steps: [{ fill: "#a" }] }],
-  ["steps[0].option must be a text", { ...good, steps: [{ choose: "#a", option: 3 }] }],
-  ["steps[0].click must be a text", { ...good, steps: [{ click: 7 }] }],
-  ["steps[0].timeout means nothing", { ...good, steps: [{ click: "#a", timeout: 5 }] }],
-  ["steps[0].timeoutMs must be a whole number of ms", { ...good, steps: [{ click: "#a", timeoutMs: -1 }] }],
-  ["picture must be an object", { ...good, picture: undefined }],
-  ["picture must have just one of img, canvas", { ...good, picture: { img: "#a", link: "#b" } }],
-  ["states.loggedout means nothing", { ...good, states: { loggedout: { text: "a" } } }],
-  ["states.captcha must have a selector or a text", { ...good, states: { captcha: {} } }],
-  ["states.refused[1].text must be a text", { ...good, states: { refused: [{ text: "a" }, { text: 1 }] } }],
-  ["states.rateLimited.retryAfterMs must be", { ...good, states: { rateLimited: { text: "a", retryAfterMs: 1e12 } } }],
-  ["hosts must be a list", { ...good, hosts: "https://a.example" }],
-  ["hosts[0] must be an address", { ...good, hosts: ["a.example"] }],
+  ["url must be an address", { ...VALID, url: "file:///etc/passwd" }],
+  ["url must be an address", { ...VALID, url: "data:text/html,hi" }],
+  ["script is unknown. Allowed: url", { ...VALID, script: "alert(1)" }],
+  ["ready must be text of 1 to", { ...VALID, ready: "" }],
+  ["steps must be a list of at most 60", { ...VALID, steps: {} }],
+  ["steps must be a list of at most 60", { ...VALID, steps: Array(61).fill({ click: "#a" }) }],
+  ["steps[1] must be an object", { ...VALID, steps: [{ click: "#a" }, "click"] }],
+  ["steps[0] must have exactly one of fill, choose, click", { ...VALID, steps: [{ eval: "1" }] }],
+  ["steps[0] must have exactly one of", { ...VALID, steps: [{ click: "#a", wait: "#b" }] }],
+  ["steps[0].with must be text", { ...VALID, steps: [{ fill: "#a" }] }],
+  ["steps[0].option must be text", { ...VALID, steps: [{ choose: "#a", option: 3 }] }],
+  ["steps[0].click must be text", { ...VALID, steps: [{ click: 7 }] }],
+  ["steps[0].timeout is unknown", { ...VALID, steps: [{ click: "#a", timeout: 5 }] }],
+  ["steps[0].timeoutMs must be a whole number of ms", { ...VALID, steps: [{ click: "#a", timeoutMs: -1 }] }],
+  ["picture must be an object", { ...VALID, picture: undefined }],
+  ["picture must have exactly one of img, canvas", { ...VALID, picture: { img: "#a", link: "#b" } }],
+  ["states.loggedout is unknown", { ...VALID, states: { loggedout: { text: "a" } } }],
+  ["states.captcha needs a selector or text", { ...VALID, states: { captcha: {} } }],
+  ["states.refused[1].text must be text", { ...VALID, states: { refused: [{ text: "a" }, { text: 1 }] } }],
+  ["states.rateLimited.retryAfterMs must be", { ...VALID, states: { rateLimited: { text: "a", retryAfterMs: 1e12 } } }],
+  ["hosts must be a list", { ...VALID, hosts: "https://a.example" }],
+  ["hosts[0] must be an address", { ...VALID, hosts: ["a.example"] }],
 ];
 
-for (const [sentence, recipe] of WRONG) {
-  test(`"${sentence}" names what is wrong in ${JSON.stringify(recipe).slice(0, 300)}`, () => {
-    assert.ok(recipeProblem(recipe)?.startsWith(sentence), recipeProblem(recipe));
+for (const [message, recipe] of INVALID) {
+  test(`"${message}" is reported for ${JSON.stringify(recipe).slice(0, 300)}`, () => {
+    assert.ok(recipeProblem(recipe)?.startsWith(message), recipeProblem(recipe));
     assert.deepEqual(Object.keys(page.problems({ recipe })), ["recipe"]);
   });
 }
 
-test("where there is a document, a selector that it does not understand is named", (t) => {
+test("in a page, an invalid selector is reported", (t) => {
   const querySelector = (selector) => {
     if (selector === "###") throw new SyntaxError("not a selector");
   };
   globalThis.document = { createDocumentFragment: () => ({ querySelector }) };
   t.after(() => delete globalThis.document);
-  assert.match(recipeProblem({ ...good, ready: "###" }), /^ready is no selector that the browser understands: ###$/);
-  assert.equal(recipeProblem(good), undefined);
+  assert.match(recipeProblem({ ...VALID, ready: "###" }), /^ready is not a valid CSS selector: ###$/);
+  assert.equal(recipeProblem(VALID), undefined);
 });

@@ -1,35 +1,35 @@
-// Which of the user's entries makes a model's pictures, and what the server is told of them.
+// The choice of an entry for a model, and the capabilities that are registered.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { capabilities, choose, providers } from "../../../../extension/providers/registry.js";
+import { capabilities, entryForModel, providers } from "../../../../extension/providers/registry.js";
 
 const entry = (id, models, changes = {}) => {
   return { id, kind: "canvas", name: id, enabled: true, models, settings: {}, ...changes };
 };
 
-test("an entry that names the model comes before one that takes every model", () => {
+test("an entry that lists the model comes before one with *", () => {
   const entries = [entry("any", ["*"]), entry("named", ["dall-e-3"])];
-  assert.equal(choose(entries, "dall-e-3").id, "named");
-  assert.equal(choose(entries, "another").id, "any");
+  assert.equal(entryForModel(entries, "dall-e-3").id, "named");
+  assert.equal(entryForModel(entries, "another").id, "any");
 });
 
-test("of two that name the model, the first is taken", () => {
-  assert.equal(choose([entry("one", ["m"]), entry("two", ["m"])], "m").id, "one");
+test("the first of two entries that list the model is chosen", () => {
+  assert.equal(entryForModel([entry("one", ["m"]), entry("two", ["m"])], "m").id, "one");
 });
 
-test("an entry that is off, or of a kind that this version does not have, is not taken", () => {
+test("disabled entries and unknown kinds are ignored", () => {
   const entries = [entry("off", ["m"], { enabled: false }), entry("odd", ["m"], { kind: "telepathy" })];
-  assert.equal(choose(entries, "m"), undefined);
+  assert.equal(entryForModel(entries, "m"), undefined);
   assert.deepEqual(capabilities(entries), ["image-generation", "(none)"]);
 });
 
-test("the server is told the models of all entries that are on, each once", () => {
+test("the capabilities are the models of all enabled entries, without duplicates", () => {
   const entries = [entry("a", ["m", "n"]), entry("b", ["m", "*"]), entry("off", ["x"], { enabled: false })];
   assert.deepEqual(capabilities(entries), ["image-generation", "m", "n", "*"]);
 });
 
-test("every kind goes by its own name, and has fields that a form can be made from", () => {
+test("every kind has a title, a description and valid fields", () => {
   for (const [kind, provider] of providers) {
     assert.equal(provider.kind, kind);
     assert.ok(provider.title && provider.about.endsWith("."));
@@ -42,7 +42,7 @@ test("every kind goes by its own name, and has fields that a form can be made fr
   }
 });
 
-test("what each kind needs to reach is asked for by the host, whatever the port", () => {
+test("permissions are requested by host, without the port", () => {
   const origins = (kind, settings) => providers.get(kind).origins(settings);
   assert.deepEqual(origins("canvas", {}), []);
   assert.deepEqual(origins("comfyui", { address: "http://127.0.0.1:8188/" }), ["http://127.0.0.1/*"]);

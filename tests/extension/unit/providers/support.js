@@ -1,4 +1,4 @@
-// What tests of providers share: a generator of their own over HTTP, an order, and what is heard.
+// Helpers for tests of providers: an HTTP server, a picture request, a generation context.
 
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -9,24 +9,24 @@ const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfD
 export const PICTURE = { base64: PIXEL, bytes: Buffer.from(PIXEL, "base64") };
 
 /**
- * A server that answers with what `respond` says of a question: `{status, headers, json | bytes}`, or nothing at all,
- * ever. `asked` has every question so far. It is closed with the test.
+ * Start a server that is closed after the test. `respond` gets each request and returns
+ * `{status, headers, json | bytes}`, or undefined to never respond. `requests` contains all requests so far.
  */
-export async function serving(test, respond) {
-  const asked = [];
-  const server = createServer(async (request, response) => {
-    const parts = [];
-    for await (const part of request) parts.push(part);
-    const text = Buffer.concat(parts).toString();
-    const { pathname, searchParams } = new URL(request.url, "http://here");
-    const question = {
-      method: request.method, path: pathname, query: searchParams, headers: request.headers,
+export async function startServer(test, respond) {
+  const requests = [];
+  const server = createServer(async (incoming, response) => {
+    const chunks = [];
+    for await (const chunk of incoming) chunks.push(chunk);
+    const text = Buffer.concat(chunks).toString();
+    const { pathname, searchParams } = new URL(incoming.url, "http://localhost");
+    const request = {
+      method: incoming.method, path: pathname, query: searchParams, headers: incoming.headers,
       json: text ? JSON.parse(text) : undefined,
     };
-    asked.push(question);
-    const answer = await respond(question);
-    if (!answer) return;
-    const { status = 200, headers = {}, json, bytes = JSON.stringify(json ?? {}) } = answer;
+    requests.push(request);
+    const reply = await respond(request);
+    if (!reply) return;
+    const { status = 200, headers = {}, json, bytes = JSON.stringify(json ?? {}) } = reply;
     response.writeHead(status, headers).end(bytes);
   });
   server.listen(0, "127.0.0.1");
@@ -35,23 +35,23 @@ export async function serving(test, respond) {
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${server.address().port}`, host: `127.0.0.1:${server.address().port}`, asked };
+  return { url: `http://127.0.0.1:${server.address().port}`, host: `127.0.0.1:${server.address().port}`, requests };
 }
 
-export function anOrder(changes = {}) {
+export function pictureRequest(changes = {}) {
   return {
     requestId: "r1", prompt: "a red fox", model: "some-model", width: 640, height: 480, position: 0, parameters: {},
     ...changes,
   };
 }
 
-/** Help with a signal of the test's own; `heard` has every report of progress. */
-export function help(settings, signal = new AbortController().signal) {
-  const heard = [];
-  return { settings, signal, heard, progress: (percent, words) => heard.push({ percent, words }) };
+/** A context whose `reports` contain every progress report. */
+export function generationContext(settings, signal = new AbortController().signal) {
+  const reports = [];
+  return { settings, signal, reports, progress: (percent, message) => reports.push({ percent, message }) };
 }
 
-/** What a promise rejects with. */
+/** The reason of a rejected promise. */
 export async function rejection(promise) {
   try {
     await promise;

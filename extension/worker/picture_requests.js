@@ -1,0 +1,32 @@
+/** Reads and validates a job's parameters. */
+
+import { Failure } from "../shared/failures.js";
+
+/** @typedef {import("../shared/types.js").Job} Job */
+/** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
+
+const DEFAULT_SIDE_PX = 1024;
+const MAX_SIDE_PX = 8192;
+const MAX_PICTURES = 10;
+
+/** The number of pictures of a job. Throws Failure. @param {Job} job */
+export function pictureCount({ parameters }) {
+  return readInteger(parameters, "numberOfImages", 1, MAX_PICTURES);
+}
+
+/** The request for one picture. Throws Failure. @param {Job} job @param {number} position  @returns {PictureRequest} */
+export function pictureRequest({ requestId, prompt, model, parameters }, position) {
+  const width = readInteger(parameters, "width", DEFAULT_SIDE_PX, MAX_SIDE_PX);
+  const height = readInteger(parameters, "height", DEFAULT_SIDE_PX, MAX_SIDE_PX);
+  return { requestId, prompt, model, width, height, position, parameters };
+}
+
+/** @param {Job["parameters"]} parameters @param {string} name @param {number} initial @param {number} max */
+function readInteger(parameters, name, initial, max) {
+  const value = parameters[name] ?? initial;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= max) return value;
+  throw new Failure("Invalid parameters", {
+    reason: `${name} must be a whole number from 1 to ${max}.`,
+    retryable: false,
+  });
+}
