@@ -99,12 +99,12 @@ def test_what_developers_need_stays_here(client: FlaskClient) -> None:
 
 
 def test_whatever_else_lies_in_the_folder_is_not_given_away(start: Start, folder: Path) -> None:
-    wanted = ["manifest.json", "service_worker.js", "worker/desk.js", "icons/icon16.png", "pages/popup.html"]
+    wanted = ["manifest.json", "service_worker.js", "worker/task.js", "icons/icon16.png", "pages/popup.html"]
     others = [
         "key.pem",
         ".env",
         "notes.md",
-        "worker/.desk.js.swp",
+        "worker/.task.js.swp",
         "pages/.hidden.js",
         "store/text.json",
         "worker/a.ts",
