@@ -250,7 +250,7 @@ def count_waiting(connection: Connection, most: int) -> int:
     return int(connection.execute(select(func.count()).select_from(queue.subquery())).scalar_one())
 
 
-def anyone_waiting(connection: Connection) -> bool:
+def any_waiting(connection: Connection) -> bool:
     """True where at least one job waits and is due."""
     return connection.execute(FIRST_WAITING).first() is not None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Integer, bindparam, case, func, select, update
+from sqlalchemy import Connection, Integer, bindparam, case, func, literal, literal_column, select, update
 
 from app.db.clock import now_ms
 from app.db.engine import Transaction
@@ -31,6 +31,7 @@ _FREE = (
     .limit(bindparam("limit", type_=Integer))
     .offset(bindparam("offset", type_=Integer))
 )
+_ANY_FREE = select(literal(1)).where(_takes_work).limit(literal_column("1"))
 _LOCK = select(extensions.c.id).where(extensions.c.id == bindparam("extension_id")).with_for_update()
 _RECOUNT = update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=COUNTED)
 _TAKE = (
@@ -53,6 +54,11 @@ def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]
             _FREE, {"limit": limit, "offset": offset}
         )
     ]
+
+
+def any_free(connection: Connection) -> bool:
+    """True if an extension is connected that takes work now and has a free slot."""
+    return connection.execute(_ANY_FREE).first() is not None
 
 
 def take(tx: Transaction, candidate: Candidate) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from app.db import events, jobs
 from app.db.engine import Transaction
 from app.db.jobs import Job
@@ -13,6 +15,7 @@ from app.domain.policy import virtual_start
 from app.services.admission import Admission
 from app.services.ports import Ports
 from app.services.quotas import Quotas
+from app.services.wakeups import wake_if_an_extension_is_free
 
 
 class Submission:
@@ -32,7 +35,7 @@ class Submission:
 
         def work(tx: Transaction) -> Job:
             job = self._enter(tx, order, correlation_id, self.quotas.check(tx, order.user_id))
-            tx.after_commit(self.ports.tasks.assign)
+            tx.after_commit(partial(wake_if_an_extension_is_free, self.ports))
             return job
 
         with self.quotas.turn(order.user_id):

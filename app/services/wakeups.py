@@ -1,21 +1,35 @@
-"""Waking the dispatchers where there is a job to hand out."""
+"""Waking the dispatchers when there is a job to hand out and an extension to take it.
+
+A commit that adds a job looks for a free extension, and a commit that frees a slot looks for a waiting job. Both look after
+their commit, so of two that happen at the same time the later one sees the other. Without the look, each submission to a
+busy fleet and each job that ends would start a task that finds nothing to do.
+"""
 
 from __future__ import annotations
 
-from app.db import jobs
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from app.db import jobs, slots
 from app.domain.errors import Unavailable
 from app.services.ports import Ports
 
 
-def wake_if_a_job_waits(ports: Ports) -> None:
-    """An extension may have a free slot: wake a dispatcher, where a job waits.
+def wake_if_an_extension_is_free(ports: Ports) -> None:
+    """A job waits: wake a dispatcher if an extension has a free slot. Call it after the commit that added the job."""
+    _wake_if(ports, slots.any_free)
 
-    Call it after the commit that freed the slot: a job that arrives later sends its own wake-up, and finds the slot. Without
-    the look, each job that ends would have a dispatcher look in vain.
-    """
+
+def wake_if_a_job_waits(ports: Ports) -> None:
+    """An extension may have a free slot: wake a dispatcher if a job waits. Call it after the commit that freed the slot."""
+    _wake_if(ports, jobs.any_waiting)
+
+
+def _wake_if(ports: Ports, found: Callable[[Connection], bool]) -> None:
     try:
-        job_waits = ports.database.read(jobs.anyone_waiting)
-    except Unavailable:  # one wake-up too many does no harm
-        job_waits = True
-    if job_waits:
+        needed = ports.database.read(found)
+    except Unavailable:  # an unnecessary wake-up does no harm
+        needed = True
+    if needed:
         ports.tasks.assign()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from flask_limiter import Limiter, RateLimitExceeded, RequestLimit
 from limits import RateLimitItem
 from limits.strategies import STRATEGIES, RateLimiter
@@ -60,6 +60,9 @@ def install(app: Flask, settings: Settings) -> Limiter:
         in_memory_fallback_enabled=True,
         headers_enabled=False,
     )
+    limiter.request_filter(
+        lambda: request.method != "POST"
+    )  # only submissions are limited: spare all other requests the work
     app.register_error_handler(RateLimitExceeded, lambda exceeded: _refusal(limiter, exceeded))
     app.after_request(lambda response: _with_headers(limiter, response))
     return limiter

@@ -107,9 +107,9 @@ def test_waiting_jobs_are_counted_up_to_a_limit(database: Database) -> None:
 def test_a_job_that_is_not_due_waits_for_no_extension(database: Database) -> None:
     job = added(database, due_at=FUTURE)
     moved(database, added(database), Step.ASSIGN)
-    assert database.read(jobs.anyone_waiting) is False
+    assert database.read(jobs.any_waiting) is False
     moved(database, moved(database, job, Step.ASSIGN), Step.REQUEUE, due_at=1)
-    assert database.read(jobs.anyone_waiting) is True
+    assert database.read(jobs.any_waiting) is True
 
 
 def test_a_users_jobs_are_listed_newest_first_page_by_page(database: Database) -> None:

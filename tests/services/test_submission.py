@@ -26,9 +26,17 @@ def test_an_order_is_one_row_and_its_first_event(crew: Crew) -> None:
     assert fact.data == {"model": "flux", "user_id": "ann"}
 
 
-def test_a_worker_is_told_of_an_order_and_no_watcher_for_nobody_knows_its_id(crew: Crew) -> None:
+def test_a_submission_wakes_a_dispatcher_if_an_extension_is_free(crew: Crew) -> None:
+    crew.join(max_concurrent=1)
     crew.order()
     assert crew.bench.tasks.assigns == 1
+    crew.services.dispatch.assign_waiting()
+    crew.order()
+    assert crew.bench.tasks.assigns == 1  # the only extension is busy
+
+
+def test_a_submission_publishes_no_change_since_its_id_is_not_known_yet(crew: Crew) -> None:
+    crew.order()
     assert crew.bench.bus.changes == []
 
 

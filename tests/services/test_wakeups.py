@@ -1,4 +1,4 @@
-"""Whoever makes room has the hand-off look, where somebody waits for it."""
+"""Commits that free a slot or add a job wake a dispatcher if there is something for it to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Connection
 
-from app.db import jobs
+from app.db import jobs, slots
 from app.db.engine import Database
 from app.domain.errors import Unavailable
 from app.domain.states import Status
@@ -29,7 +29,7 @@ def fails(crew: Crew) -> Callable[[], object]:
     return lambda: crew.give_up(holder, job, "content policy", retryable=False)
 
 
-def is_called_off(crew: Crew) -> Callable[[], object]:
+def is_cancelled(crew: Crew) -> Callable[[], object]:
     _, job = crew.at_work()
     return lambda: crew.services.cancellation.cancel(job.id)
 
@@ -40,39 +40,61 @@ def takes_work_again(crew: Crew) -> Callable[[], object]:
     return lambda: crew.beat(holder, available=True)
 
 
-@pytest.mark.parametrize("way", [connects, delivers, fails, is_called_off, takes_work_again])
-def test_room_wakes_the_hand_off_where_somebody_waits(crew: Crew, way: Callable[[Crew], Callable[[], object]]) -> None:
-    make_room = way(crew)
+@pytest.mark.parametrize("event", [connects, delivers, fails, is_cancelled, takes_work_again])
+def test_a_freed_slot_wakes_a_dispatcher_if_a_job_waits(
+    crew: Crew, event: Callable[[Crew], Callable[[], object]]
+) -> None:
+    free_slot = event(crew)
     crew.order(model="flux")
     crew.bench.tasks.assigns = 0
-    make_room()
+    free_slot()
     assert crew.bench.tasks.assigns == 1
 
 
-@pytest.mark.parametrize("way", [connects, delivers, fails, is_called_off, takes_work_again])
-def test_room_wakes_nobody_where_nobody_waits(crew: Crew, way: Callable[[Crew], Callable[[], object]]) -> None:
-    make_room = way(crew)
+@pytest.mark.parametrize("event", [connects, delivers, fails, is_cancelled, takes_work_again])
+def test_a_freed_slot_wakes_no_dispatcher_if_no_job_waits(
+    crew: Crew, event: Callable[[Crew], Callable[[], object]]
+) -> None:
+    free_slot = event(crew)
     crew.bench.tasks.assigns = 0
-    make_room()
+    free_slot()
     assert crew.bench.tasks.assigns == 0
 
 
-def test_it_is_looked_for_who_waits_once_the_room_is_there(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else who comes in between would look before it, be passed over, and wait for the next sweep."""
+def test_waiting_jobs_are_looked_for_after_the_commit_that_freed_the_slot(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a job added in between would find no free slot, and wait for the next sweep."""
     holder, job = crew.at_work()
     seen: list[Status] = []
 
-    def anyone_waiting(_: Connection) -> bool:
+    def any_waiting(_: Connection) -> bool:
         with ThreadPoolExecutor(1) as another:
             seen.append(another.submit(crew.now, job).result(30).status)
         return False
 
-    monkeypatch.setattr(jobs, "anyone_waiting", anyone_waiting)
+    monkeypatch.setattr(jobs, "any_waiting", any_waiting)
     crew.deliver(holder, job)
     assert seen == [Status.DOWNLOADING]
 
 
-def test_where_nobody_can_look_the_hand_off_is_woken_and_the_report_counts(
+def test_free_extensions_are_looked_for_after_the_commit_that_added_the_job(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise an extension freed in between would find no waiting job, and the job would wait for the next sweep."""
+    seen: list[int] = []
+
+    def any_free(_: Connection) -> bool:
+        with ThreadPoolExecutor(1) as another:
+            seen.append(len(another.submit(crew.services.lookup.page, "ann", None, None, 10).result(30).jobs))
+        return False
+
+    monkeypatch.setattr(slots, "any_free", any_free)
+    crew.order("ann")
+    assert seen == [1]
+
+
+def test_a_dispatcher_is_woken_if_the_look_fails_and_the_report_counts(
     crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holder, job = crew.at_work()
