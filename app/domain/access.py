@@ -14,7 +14,7 @@ from app.domain.errors import Forbidden, MissingScope
 
 
 class Role(StrEnum):
-    """What a caller may do at most; scopes narrow it."""
+    """The most that a caller may do; scopes narrow it."""
 
     USER = "user"
     OPERATOR = "operator"
@@ -58,9 +58,10 @@ class CredentialKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A credential that was verified. `id` is that of the key, or the token's `jti`; `expires_at` in ms.
+    """A verified credential. `id` is the key's id or the token's `jti`, `expires_at` is in ms since the epoch.
 
-    `subject` is a user's id, or an extension's if that is the role. `key_id` is the key that a token was made from.
+    `subject` is a user's id, or an extension's if the role is `extension`. `key_id` names the key that a token was made
+    from.
     """
 
     kind: CredentialKind
@@ -83,7 +84,7 @@ class Caller:
 
     @classmethod
     def with_credential(cls, address: str, credential: Credential) -> Caller:
-        """The caller with this credential. An extension's name has a slash, which no user id can have."""
+        """The caller with this credential. An extension's `user_id` contains a slash, which no real user id can."""
         extension = credential.role is Role.EXTENSION
         user_id = f"extension/{credential.subject}" if extension else credential.subject
         return cls(address, user_id, credential.role, frozenset() if extension else frozenset(credential.scopes))
@@ -100,18 +101,18 @@ class Caller:
 
     @property
     def visible_user(self) -> str | None:
-        """The only user whose requests the caller sees; None if it sees all."""
+        """The only user whose requests the caller may see; None if it may see all."""
         return None if self.is_operator else self.user_id
 
     def check(self, need: Need) -> None:
-        """Raises MissingScope or Forbidden if the caller may not do what needs this."""
+        """Raises MissingScope or Forbidden if the caller does not meet the need."""
         if self.authenticated and need.scope is not None and need.scope not in self.scopes:
             raise MissingScope(f"This needs an API key or token with the scope {need.scope}.", scope=need.scope)
         if self.authenticated and need is Need.OPERATE and not self.is_operator:
             raise Forbidden("Only operators may do this.")
 
     def user_for(self, claimed: str | None) -> str | None:
-        """The user that the request is for: the claimed one, if the caller may act for that user. Raises Forbidden."""
+        """The user that a request belongs to: the claimed one if the caller may act for that user. Raises Forbidden."""
         if self.user_id is None or claimed is None:
             return claimed or self.user_id
         if claimed == self.user_id or self.is_operator:
@@ -119,11 +120,11 @@ class Caller:
         raise Forbidden("userId is not yours: omit it, or send the user id of your API key or token.")
 
     def listed_user(self, claimed: str | None) -> str | None:
-        """The user whose requests are to be listed; None for all users. Raises Forbidden."""
+        """The user whose requests are listed; None for all users. Raises Forbidden."""
         return self.visible_user if claimed is None else self.user_for(claimed)
 
     def limit_key(self, claimed_user: str) -> str:
-        """The rate limit that a request counts against: unauthenticated user ids count per address."""
+        """The key of the caller's rate limit; user ids that nothing proves count per address."""
         return f"user:{self.user_id}" if self.user_id is not None else f"address:{self.address}:{claimed_user}"
 
 
@@ -140,20 +141,20 @@ class Secret:
 
     @classmethod
     def read(cls, text: str) -> Secret | None:
-        """The parts of one, or None. The prefix `sk-` is accepted for programs that insist on it."""
+        """Parse a credential; None if it is not one. OpenAI clients may insist on the prefix `sk-`, so it is accepted."""
         found = _SECRET.fullmatch(text)
-        return None if found is None else cls(found[1], found[2], found[3])
+        return cls(*found.groups()) if found else None
 
     def __str__(self) -> str:
         return f"{self.prefix}_{self.id}_{self.secret}"
 
     @property
     def digest(self) -> str:
-        """What is stored: its SHA-256 in hex. The secret is random, so a fast hash is safe."""
+        """The SHA-256 of the secret in hex, which is what is stored. The secret is random, so a fast hash is safe."""
         return hashlib.sha256(self.secret.encode()).hexdigest()
 
     def matches(self, digest: str) -> bool:
-        """Whether the digest is of this secret, in constant time."""
+        """Compare with a stored digest in constant time."""
         return hmac.compare_digest(self.digest, digest)
 
 
@@ -178,8 +179,5 @@ def format_scopes(scopes: Iterable[Scope]) -> str:
 
 def parse_bearer(authorization: str) -> str | None:
     """The bearer token of an Authorization header (RFC 6750, section 2.1); None for other schemes."""
-    scheme, bearer = authorization[: len(_SCHEME)], authorization[len(_SCHEME) :].strip()
-    return bearer if scheme.lower() == _SCHEME else None
-
-
-_SCHEME = "bearer "
+    scheme, space, bearer = authorization.partition(" ")
+    return bearer.strip() if space and scheme.lower() == "bearer" else None

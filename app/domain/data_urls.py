@@ -1,4 +1,4 @@
-"""Pictures that arrive inside their own URL: `data:image/png;base64,…`."""
+"""Pictures that are embedded in a URL: `data:image/png;base64,…`."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ class BadDataUrl(PictureError):
 
 
 def is_data_url(url: str) -> bool:
-    """True for what `decode` must read, whether or not it can."""
+    """True if `decode` has to read the URL, even if it turns out to be invalid."""
     return url[:5].lower() == "data:"
 
 
 def decode(url: str, max_bytes: int) -> bytes:
-    """The bytes that `url` carries. Raises BadDataUrl where it is not strict base64 of at most `max_bytes` bytes."""
+    """The bytes that the URL contains. Raises BadDataUrl if it is not strict base64 of 1 to `max_bytes` bytes."""
     head = _HEAD.match(url)
     if head is None:
         raise BadDataUrl("The data: URL must begin with data:image/png;base64, (or image/jpeg, image/webp).")
     if len(url) - head.end() > 4 * (max_bytes // 3 + 1):
-        raise BadDataUrl(f"The data: URL carries more than {max_bytes} bytes.")
+        raise BadDataUrl(f"The data: URL contains more than {max_bytes} bytes.")
     try:
         data = base64.b64decode(url[head.end() :], validate=True)
     except (binascii.Error, ValueError):
-        raise BadDataUrl("The data: URL's decode is not valid base64.") from None
+        raise BadDataUrl("The data: URL's content is not valid base64.") from None
     if not data:
-        raise BadDataUrl("The data: URL carries nothing.")
-    if len(url) - head.end() != 4 * -(-len(data) // 3):  # Python 3.11 passes over surplus padding
-        raise BadDataUrl("The data: URL's decode is not valid base64.")
+        raise BadDataUrl("The data: URL is empty.")
+    if len(url) - head.end() != 4 * -(-len(data) // 3):  # Python 3.11 ignores surplus padding
+        raise BadDataUrl("The data: URL's content is not valid base64.")
     if len(data) > max_bytes:
-        raise BadDataUrl(f"The data: URL carries more than {max_bytes} bytes.")
+        raise BadDataUrl(f"The data: URL contains more than {max_bytes} bytes.")
     return data

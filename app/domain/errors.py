@@ -1,7 +1,7 @@
-"""Refusals: a class has its code and HTTP status, and its docstring is the default message.
+"""Errors that are reported to callers. Each class has a code and an HTTP status; its docstring is the default message.
 
-Only `web/errors.py` and `hub/session.py` translate these to the wire. The contract's codes are ERR_NO_EXTENSION,
-ERR_INVALID_PROMPT, ERR_RATE_LIMIT, ERR_GENERATION_FAILED, ERR_DOWNLOAD_FAILED and ERR_TIMEOUT; the rest are ours.
+Only `web/errors.py` and `hub/session.py` translate these to the wire. The constants below are the contract's own codes;
+the other codes are additions.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Refusal(Exception):
 
     @property
     def detail(self) -> str:
-        """The sentence for the caller."""
+        """The message for the caller."""
         return str(self)
 
 
 class InvalidRequest(Refusal):
-    """The request does not have the documented form."""
+    """The request is not of the documented form."""
 
 
 class InvalidPrompt(Refusal):
@@ -133,7 +133,7 @@ class Unavailable(Refusal):
 
 
 class RateLimited(Refusal):
-    """You submit requests too fast; try again after `Retry-After` seconds."""
+    """You are submitting requests too fast; try again after `Retry-After` seconds."""
 
     code = RATE_LIMIT
     status = 429

@@ -1,4 +1,4 @@
-"""What has happened to a request, as past facts. Each is stored in the same transaction as the change it tells of."""
+"""Events in the life of a request. Each is stored in the same transaction as the change that it describes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact about one request; the log adds request id, sequence number and time."""
+    """An event of one request; the event log adds request id, sequence number and time."""
 
     def payload(self) -> dict[str, Any]:
-        """The fact as plain data for the event log; what is unknown is left out."""
-        said = ((each.name, getattr(self, each.name)) for each in fields(self))
-        return {name: value for name, value in said if value is not None}
+        """The event as plain data for the event log; fields that are None are left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class ImageGenerationAssignedEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImageGenerationRequeuedEvent(Event):
-    """The extension gave the request back, or lost it; it waits for another."""
+    """The extension gave the request back or lost it; the request waits for another extension."""
 
     extension_id: str | None
     attempt: int
@@ -44,7 +44,7 @@ class ImageGenerationRequeuedEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImageDownloadStartedEvent(Event):
-    """The extension reported its pictures; they are being fetched and checked."""
+    """The extension reported its pictures; they are being downloaded and checked."""
 
     extension_id: str | None
     attempt: int
@@ -53,7 +53,7 @@ class ImageDownloadStartedEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImageGeneratedEvent(Event):
-    """Every picture is stored; `image_paths` are the paths the server serves them under."""
+    """Every picture is stored; `image_paths` are the paths that the server serves them under."""
 
     image_paths: tuple[str, ...]
 
@@ -71,6 +71,6 @@ class ImageGenerationFailedEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImageGenerationCancelledEvent(Event):
-    """The owner called the request off."""
+    """The owner cancelled the request."""
 
     extension_id: str | None = None

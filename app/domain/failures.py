@@ -1,7 +1,7 @@
-"""Reading a failure: whose fault it is, whether another try makes sense, and how long to leave the extension alone.
+"""Diagnosing a failure: what caused it, whether a retry makes sense, and how long to pause the extension.
 
-Extensions may say so themselves with `code`, `retryable` and `retryAfterMs`; without these, `error` and `reason` are
-read for the words that such failures carry.
+Extensions may state this with `code`, `retryable` and `retryAfterMs`; otherwise it is derived from typical words in
+`error` and `reason`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.domain.messages import ImageGenerationFailed
 
 
 class Cause(StrEnum):
-    """Who a failure is put down to."""
+    """What caused a failure: the request itself, the extension, or the limits of the site that it uses."""
 
     JOB = "job"
     EXTENSION = "extension"
@@ -24,8 +24,8 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`code` goes to the client; `retry` says whether another attempt makes sense; `pause_ms` is how long the extension
-    asked to be left alone, None where it did not say."""
+    """`code` is reported to the client; `retry` is whether another attempt makes sense; `pause_ms` is the pause that the
+    extension requested, None if it requested none."""
 
     cause: Cause
     code: str
@@ -33,8 +33,8 @@ class Diagnosis:
     pause_ms: int | None = None
 
 
-# Of an extension's own codes those of the contract that say why nothing was made are passed on to the client.
-_TOLD = frozenset({RATE_LIMIT, INVALID_PROMPT, GENERATION_FAILED, TIMEOUT})
+# The codes of an extension that are passed on to the client: those of the contract that explain a failed generation.
+_FORWARDED = frozenset({RATE_LIMIT, INVALID_PROMPT, GENERATION_FAILED, TIMEOUT})
 
 _REFUSED = re.compile(
     r"content.?policy|policy violation|moderation|safety system|nsfw|not allowed|prohibited|"
@@ -45,18 +45,18 @@ _LIMITED = re.compile(r"rate.?limit|too many requests|quota|429|slow down|try ag
 
 
 def diagnose(failure: ImageGenerationFailed) -> Diagnosis:
-    """What to do about a failure that an extension reported."""
+    """Diagnose a failure that an extension reported."""
     cause = _cause(failure)
     retry = cause is not Cause.JOB if failure.retryable is None else failure.retryable
     derived = RATE_LIMIT if cause is Cause.SITE else GENERATION_FAILED
-    code = failure.code if failure.code in _TOLD else derived
+    code = failure.code if failure.code in _FORWARDED else derived
     return Diagnosis(cause, code, retry, failure.retry_after_ms)
 
 
 def _cause(failure: ImageGenerationFailed) -> Cause:
-    words = " ".join(filter(None, (failure.code, failure.error, failure.reason)))
-    if failure.retry_after_ms is not None or _LIMITED.search(words):
+    text = " ".join(filter(None, (failure.code, failure.error, failure.reason)))
+    if failure.retry_after_ms is not None or _LIMITED.search(text):
         return Cause.SITE
-    if failure.retryable is False or _REFUSED.search(words):
+    if failure.retryable is False or _REFUSED.search(text):
         return Cause.JOB
     return Cause.EXTENSION

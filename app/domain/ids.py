@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 
-_CHANCE_BITS = 74
+_RANDOM_BITS = 74
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def uuid7(now_ms: int, randomness: bytes, above: str | None = None) -> str:
     """A UUID of version 7 (RFC 9562): 48 bits of time in ms, then 74 of the 80 bits of `randomness`.
 
-    Where that is not above the id `above`, it is one that follows upon it by chance (its section 6.2, method 2): of those made
-    in the same ms, or before the clock was put back.
+    It always sorts after the id `above`: if the clock has not moved on since that one was made, `above` is incremented
+    by a random amount instead (RFC 9562, section 6.2, method 2).
     """
-    made = _written(
-        (now_ms & (2**48 - 1)) << _CHANCE_BITS | int.from_bytes(randomness[:10], "big") & (2**_CHANCE_BITS - 1)
-    )
+    time_bits = (now_ms & (2**48 - 1)) << _RANDOM_BITS
+    made = _format(time_bits | int.from_bytes(randomness[:10], "big") & (2**_RANDOM_BITS - 1))
     if above is not None and made <= above:
-        return _written(_number(above) + 1 + int.from_bytes(randomness[:7], "big"))
+        return _format(_parse(above) + 1 + int.from_bytes(randomness[:7], "big"))
     return made
 
 
@@ -27,13 +26,13 @@ def is_request_id(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
-def _written(number: int) -> str:
-    """Time and chance as a UUID: its version stands before the last 74 bits but 12, its variant before the last 62."""
+def _format(number: int) -> str:
+    """The 122 bits of time and randomness as a UUID, with the bits of version and variant inserted."""
     digits = f"{number >> 74:012x}7{number >> 62 & 0xFFF:03x}{number & 2**62 - 1 | 2**63:016x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def _number(written: str) -> int:
-    """Time and chance of a UUID."""
-    value = int(written.replace("-", ""), 16)
+def _parse(text: str) -> int:
+    """The 122 bits of time and randomness of a UUID."""
+    value = int(text.replace("-", ""), 16)
     return value >> 80 << 74 | (value >> 64 & 0xFFF) << 62 | value & 2**62 - 1

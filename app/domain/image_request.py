@@ -1,4 +1,4 @@
-"""What a client asks for, validated: prompt, model, parameters, owner."""
+"""A client's request for pictures, and the validation of its fields."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LARGEST_NUMBER = 2**63 - 1
 MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+ -]{0,127}")
 USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+|=-]{0,127}")
 OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
-# what no stored text may hold: control characters but line breaks and tabs, and lone surrogates
+# Control characters except line breaks and tabs, and lone surrogates: no text may contain them.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """A request for pictures, fit to be stored. `parameters` travel to the extension as they are."""
+    """A valid request for pictures. `parameters` are sent to the extension unchanged."""
 
     prompt: str
     model: str = DEFAULT_MODEL
@@ -41,15 +41,14 @@ class ImageRequest:
 
     @property
     def number_of_images(self) -> int:
-        """How many pictures are asked for."""
+        """How many pictures are requested."""
         return int(self.parameters.get("numberOfImages", 1))
 
 
 def clean_prompt(value: object) -> str:
-    """The prompt, if it is text of 1 to 8,000 characters with something visible in it.
+    """The prompt: 1 to 8,000 characters that are not all whitespace. Raises InvalidPrompt.
 
-    Line breaks and tabs are welcome; other control characters and lone surrogates are refused, because they forge
-    log lines or cannot be stored. Raises InvalidPrompt.
+    Line breaks and tabs are allowed. Other control characters could forge log lines, and lone surrogates cannot be stored.
     """
     if value is None:
         raise InvalidPrompt("prompt is missing: it must be a string that describes the image.")
@@ -65,17 +64,17 @@ def clean_prompt(value: object) -> str:
 
 
 def clean_model(value: object) -> str:
-    """A model's name: 1 to 128 letters, digits and . _ : / @ + - or spaces. Raises InvalidRequest."""
+    """The name of a model: 1 to 128 letters, digits and . _ : / @ + - or spaces. Raises InvalidRequest."""
     return _name("model", value, MODEL, "letters, digits, spaces and . _ : / @ + -")
 
 
 def clean_user(value: object) -> str:
-    """A user's id: 1 to 128 letters, digits and . _ : @ + | = -. Raises InvalidRequest."""
+    """The id of a user: 1 to 128 letters, digits and . _ : @ + | = -. Raises InvalidRequest."""
     return _name("userId", value, USER, "letters, digits and . _ : @ + | = -")
 
 
 def clean_parameters(value: object) -> dict[str, Any]:
-    """The parameters with the known ones checked; unknown ones are kept as they are. Raises InvalidRequest.
+    """The parameters. Known ones are validated, unknown ones are kept unchanged. Raises InvalidRequest.
 
     width, height: 16 to 8,192 px. numberOfImages: 1 to 10. quality, style: short names.
     """
@@ -85,7 +84,7 @@ def clean_parameters(value: object) -> dict[str, Any]:
         raise InvalidRequest(f"parameters has {len(value)} fields: at most {EXTRA_PARAMETERS} are allowed.")
     for name, bounds in (("width", SIDE_PX), ("height", SIDE_PX), ("numberOfImages", IMAGES)):
         if name in value:
-            _whole(f"parameters.{name}", value[name], bounds)
+            _whole_number(f"parameters.{name}", value[name], bounds)
     for name in ("quality", "style"):
         if name in value:
             _name(f"parameters.{name}", value[name], OPTION, "letters, digits, spaces and . _ -")
@@ -94,12 +93,12 @@ def clean_parameters(value: object) -> dict[str, Any]:
 
 
 def clean_deadline(value: object) -> int | None:
-    """How long the client will wait, in ms from acceptance: 1,000 to 604,800,000 (a week). Raises InvalidRequest."""
-    return None if value is None else _whole("deadlineMs", value, DEADLINE_MS)
+    """How long the client is willing to wait, in ms from acceptance: 1,000 to 604,800,000 (a week). Raises InvalidRequest."""
+    return None if value is None else _whole_number("deadlineMs", value, DEADLINE_MS)
 
 
 def _forbidden_character(text: str) -> str | None:
-    """Names the first one that is FORBIDDEN."""
+    """A description of the first forbidden character, if there is one."""
     found = FORBIDDEN.search(text)
     if found is None:
         return None
@@ -107,9 +106,9 @@ def _forbidden_character(text: str) -> str | None:
     return f"the {kind} U+{ord(found[0]):04X}"
 
 
-def _whole(field_name: str, value: object, bounds: tuple[int, int]) -> int:
+def _whole_number(field_name: str, value: object, bounds: tuple[int, int]) -> int:
     least, most = bounds
-    if isinstance(value, float) and value.is_integer():  # to JSON, 64.0 is a whole number
+    if isinstance(value, float) and value.is_integer():  # 64.0 is a whole number in JSON
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidRequest(f"{field_name} must be a whole number from {least:,} to {most:,}.")
@@ -119,14 +118,14 @@ def _whole(field_name: str, value: object, bounds: tuple[int, int]) -> int:
 def _name(field_name: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise InvalidRequest(
-            f"{field_name} must be a string that begins with a letter or digit and holds at most "
+            f"{field_name} must be a string that starts with a letter or digit and contains at most "
             f"{OPTION_CHARS if pattern is OPTION else NAME_CHARS} of these: {allowed}."
         )
     return value
 
 
 def _check_text(value: object, where: str, depth: int) -> None:
-    """Refuse what cannot be stored or sent on anywhere inside `value`."""
+    """Reject text and numbers inside `value` that cannot be stored or forwarded."""
     if depth > 8:
         raise InvalidRequest(f"{where} is nested too deeply: at most 8 levels are allowed.")
     if isinstance(value, str):
@@ -140,4 +139,4 @@ def _check_text(value: object, where: str, depth: int) -> None:
         for item in value:
             _check_text(item, where, depth + 1)
     elif isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
-        raise InvalidRequest(f"{where} is a number too large to pass on: at most 2^63 - 1.")
+        raise InvalidRequest(f"{where} is too large a number: at most 2^63 - 1 is allowed.")

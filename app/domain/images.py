@@ -1,4 +1,4 @@
-"""What pictures are acceptable, and what their files are called."""
+"""Which pictures are accepted, and what their files are called."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _FILE_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 
 
 class PictureError(Exception):
-    """A picture could not be had or kept; the text is a sentence fit for the client.
+    """A picture could not be fetched or stored; the text is a sentence that can be shown to the client.
 
-    `retryable` says whether trying again may help, `retry_after_ms` how long to wait before it where somebody said so.
+    `retryable` is whether a retry may help, `retry_after_ms` the pause before it that the image host requested, if any.
     """
 
     retryable = False
@@ -23,12 +23,12 @@ class PictureError(Exception):
 
 
 class BadImage(PictureError):
-    """The bytes are not a picture that is kept."""
+    """The bytes are not a picture that is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture as it is stored: size in px and bytes, SHA-256 in hex."""
+    """A stored picture: size in px and bytes, SHA-256 in hex."""
 
     width: int
     height: int
@@ -38,14 +38,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """The largest picture that is taken: bytes of the file as it arrives, and width times height."""
+    """The largest picture that is accepted: bytes of the file as it arrives, and width times height."""
 
     max_bytes: int
     max_pixels: int
 
 
 def file_name(request_id: str, stamp_ms: int) -> str:
-    """What the picture's file is called. `stamp_ms` keeps the pictures of one request apart: give each its own."""
+    """The name of a picture's file. `stamp_ms` must be different for each picture of one request."""
     name = f"{request_id}_{stamp_ms}.png"
     if not is_file_name(name):
         raise ValueError(f"{name!r} is not a name that pictures have")
@@ -53,12 +53,12 @@ def file_name(request_id: str, stamp_ms: int) -> str:
 
 
 def is_file_name(text: str) -> bool:
-    """True for the names that `file_name` makes, and for nothing else."""
+    """True only for names that `file_name` makes."""
     return _FILE_NAME.fullmatch(text) is not None
 
 
 def format_of(head: bytes) -> ImageFormat:
-    """The format that a file's first bytes (HEAD_BYTES are enough) announce. Raises BadImage for all others."""
+    """The format that a file's first bytes (HEAD_BYTES are enough) announce. Raises BadImage for any other."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if head.startswith(b"\xff\xd8\xff"):
@@ -69,8 +69,8 @@ def format_of(head: bytes) -> ImageFormat:
 
 
 def check_pixels(width: int, height: int, limits: ImageLimits) -> None:
-    """Raises BadImage where a picture of this size is more than is taken."""
+    """Raises BadImage if a picture of this size has no pixels or too many."""
     if width < 1 or height < 1:
-        raise BadImage("The picture claims to have no pixels.")
+        raise BadImage("The picture has no pixels.")
     if width * height > limits.max_pixels:
         raise BadImage(f"The picture has {width} x {height} pixels; at most {limits.max_pixels} are allowed.")

@@ -1,4 +1,4 @@
-"""JPEG without a decoder: how often a file makes a decoder pass over the picture."""
+"""Checks of a JPEG file before it is decoded: how many times a decoder would have to pass over the picture."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 from app.domain.images import BadImage
 
-# A progressive JPEG may come in any number of scans, and each makes the decoder walk the whole picture: 60 bytes of file
-# cost 30 ms at 40 million pixels. Encoders write about ten.
+# A progressive JPEG may have any number of scans, and the decoder walks the whole picture for each: 60 bytes of file cost
+# 30 ms at 40 million pixels. Encoders write about ten.
 MAX_SCANS = 64
 MAX_SEGMENTS = 2_000
 
@@ -16,7 +16,7 @@ _SCAN, _END = 0xDA, 0xD9
 
 
 def check_scans(data: bytes) -> None:
-    """Raises BadImage for a file of more scans or segments than a picture needs."""
+    """Raises BadImage if the file has more scans or segments than any real picture."""
     scans = 0
     at = 2
     for _ in range(MAX_SEGMENTS):

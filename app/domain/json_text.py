@@ -1,4 +1,4 @@
-"""Strict reading of JSON (finite numbers, each name once in an object, so that all readers agree), and compact writing."""
+"""Strict parsing of JSON (only finite numbers, no duplicate names, so that all parsers agree), and compact output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_PRINTED_CHARS = 60
 
 
 class RepeatedName(ValueError):
-    """An object has the same name twice; `name` can be printable to the sender."""
+    """An object has the same name twice; `name` can be shown to the sender."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -18,12 +18,12 @@ class RepeatedName(ValueError):
 
 
 def decode(text: str) -> Any:
-    """The value of a JSON text. Raises RepeatedName, or ValueError or RecursionError where it is not JSON."""
+    """The value of a JSON text. Raises RepeatedName, or ValueError or RecursionError if it is not JSON."""
     return _DECODER.decode(text)
 
 
 def encode(value: Any) -> str:
-    """The value as JSON without spaces between its parts."""
+    """The value as JSON without whitespace between its parts."""
     return _ENCODER.encode(value)
 
 
@@ -33,19 +33,12 @@ def printable(name: str) -> str:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise RepeatedName(_first_repeated([name for name, _ in pairs]))
-    return made
-
-
-def _first_repeated(names: list[str]) -> str:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            break
-        seen.add(name)
-    return name
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise RepeatedName(name)
+        members[name] = value
+    return members
 
 
 def _refuse_constant(name: str) -> None:
@@ -54,11 +47,11 @@ def _refuse_constant(name: str) -> None:
 
 def _finite(text: str) -> float:
     number = float(text)
-    if not math.isfinite(number):  # 1e999 is valid JSON, but we would send on `Infinity`, which is not
+    if not math.isfinite(number):  # 1e999 is valid JSON, but it would be forwarded as `Infinity`, which is not
         raise ValueError(text)
     return number
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object)
-# `json.dumps` with these options would build an encoder for every call
+# `json.dumps` with these options would build a new encoder on every call
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""The network that an address counts as in limits."""
+"""Which network an address counts as in limits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from functools import lru_cache
 
 @lru_cache(4096)
 def network(address: str) -> str:
-    """What one client holds for certain: an IPv4 address, or of IPv6 a network of 64 bits, which is given out whole.
+    """What belongs to one client: an IPv4 address, or the whole /64 network of an IPv6 address.
 
-    What is no address, such as the name of a unix socket, stands for itself.
+    Text that is not an address, such as the name of a unix socket, is returned unchanged.
     """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -1,9 +1,9 @@
-"""PNG without a decoder: proving that a file is whole, and copying nothing of it but what makes the picture.
+"""Checks that a PNG is complete and copies only the chunks that make up the picture, without decoding it.
 
-All that is packed is unpacked, to the last row and the checksum behind it. What a decoder does after that, undoing the
-rows' filters and looking up the palette, cannot fail whatever the bytes are, so it is left to those who look.
-Metadata, programs' private chunks and whatever hangs on behind the end are left out without being read into.
-Memory stays below a few hundred KiB, whatever the file says. The names are those of the PNG specification.
+The compressed data is decompressed to the last row and its checksum. The remaining steps of a decoder, undoing filters
+and looking up the palette, cannot fail whatever the bytes are, so they are skipped. Metadata, private chunks and
+trailing bytes are dropped unread. Memory stays below a few hundred KiB for any file. The names are those of the PNG
+specification.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from app.domain.images import BadImage
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PIECE_BYTES = 65_536
-UNPACKED_BYTES = 262_144  # what a piece of a usual picture unpacks to fits: a piece is not handed over twice
+UNPACKED_BYTES = 262_144  # enough for what one piece of a typical picture unpacks to, so that it takes one call
 MAX_CHUNKS = 50_000
-MAX_EXIF_BYTES = 131_072  # twice what a JPEG can hold; it is read as a whole
+MAX_EXIF_BYTES = 131_072  # twice what a JPEG can hold; it is read into memory at once
 
-# What makes the picture, in the order it must come in; tRNS is optional to decoders but pictures look wrong without it.
+# The chunks that make up the picture, in the required order. tRNS is ancillary, but pictures look wrong without it.
 _ORDER = {b"IHDR": 0, b"PLTE": 1, b"tRNS": 2, b"IDAT": 3, b"IEND": 4}
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -44,7 +44,7 @@ class Header:
 
     @property
     def passes(self) -> list[tuple[int, int]]:
-        """(bytes of a row with its filter byte, number of rows) of each pass over the picture, in order."""
+        """(bytes of a row including its filter byte, number of rows) of each pass over the picture, in order."""
         steps = _ADAM7 if self.interlaced else ((0, 0, 1, 1),)
         sizes = [((self.width - x + dx - 1) // dx, (self.height - y + dy - 1) // dy) for x, y, dx, dy in steps]
         bits = self.bit_depth * _CHANNELS[self.colour_type]
@@ -53,25 +53,25 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A chunk whose content has not been read yet."""
+    """The head of a chunk; its content has not been read yet."""
 
     type: bytes
     length: int
 
 
 def read_header(source: BinaryIO) -> Header:
-    """The header, from the beginning of `source`. Raises BadImage."""
+    """Read the header at the start of `source`. Raises BadImage."""
     source.seek(len(SIGNATURE))
     chunk = _next_chunk(source)
     if chunk != Chunk(b"IHDR", 13):
-        raise BadImage("The PNG does not begin with its header.")
+        raise BadImage("The PNG does not start with its header.")
     return _header(b"".join(_content(source, chunk)))
 
 
 def copy_critical_chunks(source: BinaryIO, target: BinaryIO) -> bool:
-    """Copy the picture alone, proving on the way that all of it is there: order, checksums, every row of pixels.
+    """Copy only the picture, and check that it is complete: chunk order, checksums, every row of pixels.
 
-    Returns True where EXIF data, which may say how to turn the picture, was left out. Raises BadImage.
+    Returns True if EXIF data, which may contain the picture's orientation, was dropped. Raises BadImage.
     """
     copy = _Copy(read_header(source), target)
     source.seek(len(SIGNATURE))
@@ -85,7 +85,7 @@ def copy_critical_chunks(source: BinaryIO, target: BinaryIO) -> bool:
 
 
 def read_exif(source: BinaryIO) -> bytes:
-    """The EXIF data of a PNG that was copied and has some. Raises BadImage where it is longer than MAX_EXIF_BYTES."""
+    """The EXIF data of a PNG that is known to have some. Raises BadImage if it is longer than MAX_EXIF_BYTES."""
     source.seek(len(SIGNATURE))
     while (chunk := _next_chunk(source)).type != b"eXIf":
         source.seek(chunk.length + 4, 1)
@@ -103,37 +103,37 @@ class _Copy:
         self.has_exif = False
 
     def take(self, chunk: Chunk, content: Iterator[bytes]) -> None:
-        """Copy or drop one chunk; its content is read through in either case."""
+        """Copy or drop one chunk; its content is read to the end in either case."""
         if chunk.type == b"acTL":
-            raise BadImage("The PNG is animated; only still pictures are taken.")
+            raise BadImage("The PNG is animated; only still pictures are accepted.")
         if chunk.type not in _ORDER:
             self._drop(chunk, content)
         else:
-            self._check_place(chunk)
+            self._check_order(chunk)
             self._copy(chunk, content)
         self.seen.append(chunk.type)
 
     def _drop(self, chunk: Chunk, content: Iterator[bytes]) -> None:
         if not chunk.type[0] & 0x20:
-            raise BadImage("The PNG has critical chunks that the format does not know.")
+            raise BadImage("The PNG has unknown critical chunks.")
         self.has_exif |= chunk.type == b"eXIf"
         for _ in content:
             pass
 
-    def _check_place(self, chunk: Chunk) -> None:
-        """Each at most once and in order, but IDAT, which may be cut into several that follow each other."""
+    def _check_order(self, chunk: Chunk) -> None:
+        """Each chunk comes at most once and in order; only IDAT may be split into several consecutive chunks."""
         if chunk.type == b"IDAT" and self.seen[-1] == b"IDAT":
             return
         if any(_ORDER.get(earlier, -1) >= _ORDER[chunk.type] for earlier in self.seen):
             raise BadImage("The PNG's chunks are not in order.")
         if chunk.type == b"IDAT" and self.header.colour_type == _PALETTE and b"PLTE" not in self.seen:
             raise BadImage("The PNG's palette is missing.")
-        if not self._fits(chunk):
-            raise BadImage(f"The PNG's {chunk.type.decode()} chunk is broken.")
+        if not self._has_valid_length(chunk):
+            raise BadImage(f"The PNG's {chunk.type.decode()} chunk has an invalid length.")
         if chunk.type == b"IEND":
             self.rows.finish()
 
-    def _fits(self, chunk: Chunk) -> bool:
+    def _has_valid_length(self, chunk: Chunk) -> bool:
         if chunk.type == b"PLTE":
             return chunk.length % 3 == 0 and 3 <= chunk.length <= 768
         if chunk.type == b"tRNS":
@@ -152,7 +152,7 @@ class _Copy:
 
 
 class _Rows:
-    """Unpacks the pixels piece by piece and keeps none: every row must be there, filtered in a way that exists."""
+    """Decompresses the pixels piece by piece without keeping them: every row must be present and have a valid filter."""
 
     def __init__(self, header: Header) -> None:
         self.inflate = zlib.decompressobj()
@@ -162,7 +162,7 @@ class _Rows:
     def take(self, packed: bytes) -> None:
         while packed:
             if self.inflate.eof:
-                raise BadImage("The PNG carries something else behind its pixels.")
+                raise BadImage("The PNG has extra data after its pixels.")
             self._check(self._unpack(packed))
             packed = self.inflate.unconsumed_tail or self.inflate.unused_data
 
@@ -170,7 +170,7 @@ class _Rows:
         while not self.inflate.eof and (rows := self._unpack(b"")):
             self._check(rows)
         if self.passes or not self.inflate.eof:
-            raise BadImage("The PNG's pixels are cut off.")
+            raise BadImage("The PNG's pixels are truncated.")
 
     def _unpack(self, packed: bytes) -> bytes:
         try:
@@ -195,19 +195,19 @@ def _header(content: bytes) -> Header:
     width, height, depth, colour, packing, filtering, interlacing = struct.unpack(">IIBBBBB", content)
     sizes_fit = 1 <= width < 2**31 and 1 <= height < 2**31
     if not sizes_fit or depth not in _DEPTHS.get(colour, ()) or packing or filtering or interlacing > 1:
-        raise BadImage("The PNG's header is not valid.")
+        raise BadImage("The PNG's header is invalid.")
     return Header(width, height, depth, colour, interlacing == 1)
 
 
 def _next_chunk(source: BinaryIO) -> Chunk:
     length, kind = struct.unpack(">I4s", _exactly(source, 8))
     if length >= 2**31 or not (kind.isalpha() and kind.isascii()):
-        raise BadImage("The PNG's chunks cannot be read.")
+        raise BadImage("The PNG has an invalid chunk.")
     return Chunk(kind, length)
 
 
 def _content(source: BinaryIO, chunk: Chunk) -> Iterator[bytes]:
-    """The chunk's content in pieces. Raises BadImage at its end where the checksum disagrees."""
+    """The chunk's content in pieces. Raises BadImage at the end if the checksum is wrong."""
     crc = zlib.crc32(chunk.type)
     left = chunk.length
     while left:
@@ -222,5 +222,5 @@ def _content(source: BinaryIO, chunk: Chunk) -> Iterator[bytes]:
 def _exactly(source: BinaryIO, size: int) -> bytes:
     data = source.read(size)
     if len(data) != size:
-        raise BadImage("The PNG is cut off.")
+        raise BadImage("The PNG is truncated.")
     return data

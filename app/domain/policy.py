@@ -1,7 +1,8 @@
-"""How the house decides: who may do a job, who does it, how long to wait. Pure functions over frozen data."""
+"""Decisions: which extension gets a job, in which order jobs are served, how long to back off. Pure functions."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ GENERIC_CAPABILITY = "image-generation"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A connected extension with a free slot. `last_success_at` in ms since the epoch, 0 where it never succeeded."""
+    """A connected extension with a free slot. `last_success_at` is in ms since the epoch, 0 if it never succeeded."""
 
     extension_id: str
     connection_id: str
@@ -23,22 +24,22 @@ class Candidate:
 
     @property
     def load(self) -> float:
-        """The share of its slots in use, 0 to 1."""
+        """The share of its slots that is in use, 0 to 1."""
         return self.held / self.max_concurrent
 
     @property
-    def slots(self) -> int:
-        """How many jobs more it takes."""
+    def free_slots(self) -> int:
+        """How many more jobs it may be given."""
         return self.max_concurrent - self.held
 
-    def with_one_more(self) -> Candidate:
-        """The same once it holds another job."""
+    def with_one_more_job(self) -> Candidate:
+        """A copy that holds one more job."""
         return replace(self, held=self.held + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectedExtension:
-    """What is known of a connected extension when somebody asks why a job waits. `cooldown_until` in ms, 0 for never."""
+    """A connected extension, as needed to explain why a job waits. `cooldown_until` is in ms since the epoch, 0 for none."""
 
     extension_id: str
     capabilities: tuple[str, ...]
@@ -49,70 +50,72 @@ class ConnectedExtension:
     cooldown_reason: str | None
 
 
-def why_waiting(members: Iterable[ConnectedExtension], model: str, now_ms: int) -> str:
-    """A sentence that tells a client why its job for `model` is not being done yet, given who is connected."""
-    fleet = list(members)
-    able = [m for m in fleet if can_do(m.capabilities, model)]
-    willing = [m for m in able if m.available]
-    rested = [m for m in willing if m.cooldown_until <= now_ms]
-    if not fleet:
+def why_waiting(extensions: Iterable[ConnectedExtension], model: str, now_ms: int) -> str:
+    """A sentence that explains to a client why its job for `model` is still waiting."""
+    connected = list(extensions)
+    capable = [e for e in connected if can_do(e.capabilities, model)]
+    available = [e for e in capable if e.available]
+    ready = [e for e in available if e.cooldown_until <= now_ms]
+    if not connected:
         return "No extension is connected."
-    if not able:
-        return f"No connected extension makes pictures with {model}."
-    if not willing:
-        return "The connected extensions that could do it take no work at the moment."
-    if not rested:
-        soonest = min(willing, key=lambda m: m.cooldown_until)
-        seconds = -(-(soonest.cooldown_until - now_ms) // 1000)
-        return f"The extensions that could do it rest for {seconds} s more after a failure: {soonest.cooldown_reason}"
-    if all(m.held >= m.max_concurrent for m in rested):
-        busy = (
-            "The extension that can do it is"
-            if len(rested) == 1
-            else f"All {len(rested)} extensions that can do it are"
-        )
-        return f"{busy} busy with other requests."
-    return "It is about to be handed over."
+    if not capable:
+        return f"No connected extension supports the model {model}."
+    if not available:
+        return "The connected extensions that support the model are not accepting work at the moment."
+    if not ready:
+        first = min(available, key=lambda e: e.cooldown_until)
+        seconds = math.ceil((first.cooldown_until - now_ms) / 1000)
+        return f"The extensions that support the model are paused for {seconds} more s after a failure: {first.cooldown_reason}"
+    if any(e.held < e.max_concurrent for e in ready):
+        return "The request is about to be assigned."
+    if len(ready) == 1:
+        return "The extension that supports the model is busy with other requests."
+    return f"All {len(ready)} extensions that support the model are busy with other requests."
 
 
 def served_models(capabilities: Iterable[str]) -> frozenset[str] | None:
-    """The models that these capabilities name; None means every model.
+    """The models that these capabilities list, or None for every model.
 
-    Every model: the capabilities contain `*`, or name nothing but `image-generation`.
+    An extension serves every model if its capabilities contain `*`, or nothing but `image-generation`.
     """
     named = frozenset(capabilities) - {GENERIC_CAPABILITY}
     return None if not named or ANY_MODEL in named else named
 
 
 def can_do(capabilities: Iterable[str], model: str) -> bool:
-    """True where an extension with these capabilities can make pictures with `model`."""
+    """True if an extension with these capabilities can make pictures with `model`."""
     models = served_models(capabilities)
     return models is None or model in models
 
 
 def by_preference(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """The free extensions, best first: lowest load, then most recent success, then id so that the order is stable."""
+    """The candidates, best first: lowest load, then most recent success, then id, which makes the order stable."""
     return sorted(candidates, key=lambda c: (c.load, -c.last_success_at, c.extension_id))
 
 
 def choose(candidates: Iterable[Candidate], model: str, avoid: str | None = None) -> Candidate | None:
-    """The extension that gets a job for `model`; `avoid` (who failed it last) only where nobody else is free."""
-    able = [c for c in by_preference(candidates) if c.slots > 0 and can_do(c.capabilities, model)]
-    others = [c for c in able if c.extension_id != avoid]
-    return next(iter(others or able), None)
+    """The extension that gets a job for `model`; None if none is free.
 
-
-def virtual_start(now_ms: int, users_last_place: int | None, spacing_ms: int = 1_000) -> int:
-    """Where a new job stands in the line, as a virtual time in ms: the lowest goes first.
-
-    A user's waiting jobs stand `spacing_ms` apart, so that one who sends 500 at once does not make everybody else
-    wait for all of them, while a user's own jobs keep their order.
+    `avoid`, the extension whose attempt failed last, is chosen only if no other one is free.
     """
-    return now_ms if users_last_place is None else max(now_ms, users_last_place + spacing_ms)
+    capable = [c for c in by_preference(candidates) if c.free_slots > 0 and can_do(c.capabilities, model)]
+    others = [c for c in capable if c.extension_id != avoid]
+    return next(iter(others or capable), None)
+
+
+def virtual_start(now_ms: int, last_virtual_start: int | None, spacing_ms: int = 1_000) -> int:
+    """The virtual start time of a new job in ms; the queue is served in order of these times.
+
+    The waiting jobs of one user, the latest of which starts at `last_virtual_start`, are `spacing_ms` apart. A user who
+    submits 500 jobs at once therefore does not delay the others by all of them, and each user's jobs keep their order.
+    """
+    return now_ms if last_virtual_start is None else max(now_ms, last_virtual_start + spacing_ms)
 
 
 def backoff_ms(failures: int, jitter: float, base_ms: int = 1_000, cap_ms: int = 30_000) -> int:
-    """The pause after the nth failure in a row: doubled each time, capped, and spread by `jitter` (0 to 1) over its
-    upper half so that many that failed together do not come back together."""
-    whole = min(cap_ms, base_ms * 2 ** min(max(failures - 1, 0), 30))
-    return int(whole * (0.5 + 0.5 * jitter))
+    """The pause after that many failures in a row: exponential, capped, and reduced by up to half by `jitter` (0 to 1).
+
+    The jitter keeps extensions that failed at the same moment from retrying at the same moment.
+    """
+    longest = min(cap_ms, base_ms * 2 ** min(max(failures - 1, 0), 30))
+    return int(longest * (0.5 + 0.5 * jitter))

@@ -1,4 +1,4 @@
-"""The life of a request: one table. The diagram in docs/architecture.md is drawn from it and a test compares them."""
+"""The state table of a request. The diagram in docs/architecture.md is generated from it, and a test compares them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.domain import events
 
 
 class Status(StrEnum):
-    """The status of a request. The first five are those of the contract; `cancelled` is our addition."""
+    """The status of a request. The contract defines the first five; `cancelled` is an addition."""
 
     ACCEPTED = "accepted"
     PROCESSING = "processing"
@@ -24,7 +24,7 @@ FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 
 class Step(StrEnum):
-    """What can happen to a request."""
+    """A step that changes a request."""
 
     SUBMIT = "submit"
     ASSIGN = "assign"
@@ -39,7 +39,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One arrow: a step may be taken from any of `sources` and leads to `target`, leaving `event` in the log."""
+    """One row: the step may be taken from any of `sources`, leads to `target` and adds `event` to the log."""
 
     step: Step
     sources: frozenset[Status]

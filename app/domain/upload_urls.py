@@ -1,4 +1,4 @@
-"""Uploads: who may put which picture where, until when, and by which URL it is then named."""
+"""Uploads by extensions: the signed URL that permits one, and the URL that identifies the uploaded picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UPLOAD_URL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class UploadGrant:
-    """One attempt's leave to hand over its pictures. `expires_at` in ms since the epoch."""
+    """Permits one attempt to upload its pictures. `expires_at` is in ms since the epoch."""
 
     request_id: str
     attempt: int
@@ -29,19 +29,19 @@ class UploadGrant:
         return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
     def query(self, key: bytes) -> str:
-        """The grant as the query of an upload's URL."""
+        """The grant as the query string of the upload URL."""
         return f"attempt={self.attempt}&expires={self.expires_at}&signature={self.signature(key)}"
 
     def check(self, key: bytes, signature: str, now_ms: int) -> None:
-        """Raises Forbidden where the signature is not ours or the grant is over."""
+        """Raises Forbidden if the signature is invalid or the grant has expired."""
         if not hmac.compare_digest(self.signature(key).encode(), signature.encode("utf-8", "replace")):
-            raise Forbidden("signature is not valid for this upload: use the upload.url of generate_image unchanged.")
+            raise Forbidden("signature is invalid for this upload: use the upload.url of generate_image unchanged.")
         if now_ms > self.expires_at:
-            raise Forbidden("This upload address has expired.")
+            raise Forbidden("This upload URL has expired.")
 
 
 class UploadLocation(NamedTuple):
-    """Where an upload lies: its job, the attempt it was made in, and which picture of it it is, from 0."""
+    """Identifies an uploaded picture by its request, the attempt that uploaded it, and its position, from 0."""
 
     request_id: str
     attempt: int
@@ -49,11 +49,11 @@ class UploadLocation(NamedTuple):
 
     @property
     def path(self) -> str:
-        """What an extension names the upload by, behind this service's public URL."""
+        """The path of the upload's URL, relative to the public URL of this service."""
         return f"/api/uploads/{self.request_id}/{self.attempt}/{self.position}"
 
     @classmethod
     def from_url(cls, url: str) -> UploadLocation | None:
-        """The upload that a URL ending in `path` names; None for any other URL. Whether it is there is not asked."""
+        """The upload that a URL ending in `path` identifies, whether or not it exists; None for any other URL."""
         found = _UPLOAD_URL.fullmatch(url)
         return None if found is None else cls(found[1], int(found[2]), int(found[3]))

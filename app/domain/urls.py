@@ -1,4 +1,4 @@
-"""What an http(s) URL says, read once and strictly, so that no two readers can understand it differently."""
+"""Strict parsing of http(s) URLs, done once, so that no two components can interpret a URL differently."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
 _NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-# Everything printable stays as it was written, because hosts sign their URLs; only what cannot go into a request is encoded.
-_AS_WRITTEN = "!#$%&'()*+,-./:;=?@[]^_`{|}~"
+# Printable characters stay unchanged, because hosts sign their URLs; only what is illegal in a request is encoded.
+_UNCHANGED = "!#$%&'()*+,-./:;=?@[]^_`{|}~"
 
 
 class BadUrl(ValueError):
-    """The URL cannot be used; the text says why, without repeating it."""
+    """The URL cannot be used; the text explains why without repeating the URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebUrl:
-    """`host` is a lower-case ASCII name or an address in its canonical form, `target` the path with its query."""
+    """`host` is a lower-case ASCII name or an address in canonical form, `target` is the path with the query."""
 
     scheme: str
     host: str
@@ -32,29 +32,29 @@ class WebUrl:
 
     @classmethod
     def parse(cls, text: str) -> WebUrl:
-        """Raises BadUrl for anything but a plain http(s) URL without user information."""
+        """Parse a URL. Raises BadUrl for anything but a plain http(s) URL without user information."""
         if len(text) > MAX_CHARS:
             raise BadUrl(f"the URL is longer than {MAX_CHARS} characters")
         if any(char <= " " or char == "\x7f" or "\ud800" <= char <= "\udfff" for char in text):
-            raise BadUrl("the URL contains blanks or control characters")
+            raise BadUrl("the URL contains spaces or control characters")
         try:
             parts = urlsplit(text)
         except ValueError:
-            raise BadUrl("the URL's host cannot be read") from None
+            raise BadUrl("the URL's host is invalid") from None
         if parts.scheme not in DEFAULT_PORTS:
             raise BadUrl("the URL must begin with http:// or https://")
         host, port = _authority(parts.netloc, DEFAULT_PORTS[parts.scheme])
         query = f"?{parts.query}" if parts.query else ""
-        return cls(parts.scheme, host, port, quote((parts.path or "/") + query, safe=_AS_WRITTEN))
+        return cls(parts.scheme, host, port, quote((parts.path or "/") + query, safe=_UNCHANGED))
 
     def join(self, location: str) -> WebUrl:
-        """Where a redirect to `location`, absolute or relative, leads. Raises BadUrl."""
+        """The target of a redirect to `location`, which may be relative. Raises BadUrl."""
         try:
-            return WebUrl.parse(urljoin(str(self), quote(location, safe=_AS_WRITTEN)))
+            return WebUrl.parse(urljoin(str(self), quote(location, safe=_UNCHANGED)))
         except BadUrl:
             raise
         except ValueError:
-            raise BadUrl("the URL's host cannot be read") from None
+            raise BadUrl("the URL's host is invalid") from None
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -62,51 +62,43 @@ class WebUrl:
         return f"{self.scheme}://{host}{port}{self.target}"
 
 
-def redacted(url: str) -> str:
-    """Any text that claims to be a URL, fit for logs: no query, no credentials, no payload, at most 200 characters."""
-    if url[:5].lower() == "data:":
-        return "data:…"
-    plain = re.sub(r"//[^/]*@", "//", re.split(r"[?#]", url[:MAX_CHARS], maxsplit=1)[0])
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in plain[:200])
-
-
 def _authority(netloc: str, default_port: int) -> tuple[str, int]:
     if "@" in netloc:
         raise BadUrl("the URL must not carry a user name or password")
     found = _AUTHORITY.fullmatch(netloc)
     if found is None or not found["host"]:
-        raise BadUrl("the URL must name a host, and a port only as a number")
+        raise BadUrl("the URL must contain a host, and its port must be a number")
     port = int(found["port"] or default_port)
     if not 1 <= port <= 65535:
         raise BadUrl("the URL's port must be between 1 and 65535")
     return _host(found["host"]), port
 
 
-def _host(written: str) -> str:
-    if written.startswith("["):
-        return _ipv6(written[1:-1])
+def _host(text: str) -> str:
+    if text.startswith("["):
+        return _ipv6(text[1:-1])
     try:
-        name = written.encode("idna").decode("ascii").lower().removesuffix(".")
+        name = text.encode("idna").decode("ascii").lower().removesuffix(".")
     except UnicodeError:
         raise BadUrl("the URL's host is not a valid name") from None
     if len(name) > 253 or not _NAME.fullmatch(name):
         raise BadUrl("the URL's host is not a valid name")
-    # A name whose last part is a number is an address to every resolver: 127.1, 0x7f000001, 2130706433, 0177.0.0.1.
+    # Resolvers treat a name whose last label is a number as an address: 127.1, 0x7f000001, 2130706433, 0177.0.0.1.
     return _ipv4(name) if _NUMBER.fullmatch(name.rpartition(".")[2]) else name
 
 
-def _ipv4(written: str) -> str:
+def _ipv4(text: str) -> str:
     try:
-        return str(ipaddress.IPv4Address(written))
+        return str(ipaddress.IPv4Address(text))
     except ValueError:
         raise BadUrl("the URL must write an IPv4 address as four decimal numbers") from None
 
 
-def _ipv6(written: str) -> str:
+def _ipv6(text: str) -> str:
     try:
-        address = ipaddress.IPv6Address(written)
+        address = ipaddress.IPv6Address(text)
     except ValueError:
-        raise BadUrl("the URL's IPv6 address cannot be read") from None
+        raise BadUrl("the URL's IPv6 address is invalid") from None
     if address.scope_id is not None:
-        raise BadUrl("the URL's IPv6 address must not name a zone")
+        raise BadUrl("the URL's IPv6 address must not have a zone")
     return str(address)

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a value, as a sentence that names the field and says what is allowed."""
+"""Turns pydantic's validation errors into sentences that name the field and what is allowed."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _SENTENCES = {
 
 
 def first_error(error: ValidationError) -> ErrorDetails:
-    """The first thing that is wrong, in the order of the model's fields."""
+    """The first error, in the order of the model's fields."""
     return error.errors(include_url=False, include_input=False)[0]
 
 
 def field_name(error: ErrorDetails) -> str:
-    """The field's path with its names on the wire, such as `heartbeat.status.queueSize`; empty for the whole value."""
+    """The path of the field in names on the wire, such as `heartbeat.status.queueSize`; empty if the value as a whole is wrong."""
     return json_text.printable(".".join(str(part) for part in error["loc"]))
 
 
 def sentence(error: ErrorDetails) -> str:
-    """The field and what is allowed there, without a full stop. Errors of our own validators bring their own words."""
+    """The field and what is allowed there, without a full stop. Custom validators supply their own message."""
     template = _SENTENCES.get(error["type"])
-    words = error["msg"] if template is None else template.format(**error.get("ctx", {}))
-    return f"{field_name(error)} {words}".lstrip()
+    message = error["msg"] if template is None else template.format(**error.get("ctx", {}))
+    return f"{field_name(error)} {message}".lstrip()

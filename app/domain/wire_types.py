@@ -1,4 +1,4 @@
-"""Field types and the base model of what travels as JSON: camelCase on the wire, snake_case in Python."""
+"""Field types and the base model of JSON on the wire: camelCase there, snake_case in Python."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 
 
 class WireModel(BaseModel):
-    """An immutable JSON object; constructors take the Python names of its fields, unknown fields are ignored."""
+    """An immutable JSON object. Constructors take the Python names of its fields; unknown fields are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, frozen=True)

@@ -191,7 +191,7 @@ def _match(snapshot: Snapshot) -> list[Match]:
     for waiting in snapshot.waiting:
         chosen = policy.choose(free, waiting.model, waiting.avoid)
         if chosen is not None:
-            free[free.index(chosen)] = chosen.with_one_more()
+            free[free.index(chosen)] = chosen.with_one_more_job()
             matches.append((waiting, chosen))
     return sorted(matches, key=lambda match: match[1].extension_id)
 

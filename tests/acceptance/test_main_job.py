@@ -55,7 +55,7 @@ def test_a_waiting_job_goes_out_the_moment_a_slot_is_free(services: Service) -> 
         waiting = services.status(second)
         assert waiting["queue"] == {
             "position": 1,
-            "reason": "The extension that can do it is busy with other requests.",
+            "reason": "The extension that supports the model is busy with other requests.",
         }
         extension.done(job, data_url(plain()))
         assert extension.next_job()["requestId"] == second

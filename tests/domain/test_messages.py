@@ -45,13 +45,16 @@ CONTRACT = [
 ]
 
 MALFORMED = [
-    ("{", "not JSON"),
+    ("{", "not valid JSON"),
     ("[]", "JSON object"),
-    ('{"type": "authenticate", "x": NaN}', "not JSON"),
-    ('{"type": "image_generated", "requestId": "r", "imageUrl": "http://a/b", "metadata": {"a": 1e999}}', "not JSON"),
+    ('{"type": "authenticate", "x": NaN}', "not valid JSON"),
+    (
+        '{"type": "image_generated", "requestId": "r", "imageUrl": "http://a/b", "metadata": {"a": 1e999}}',
+        "not valid JSON",
+    ),
     ('{"a":' * 5_000 + "1" + "}" * 5_000, "JSON|nested"),
     ('{"type": "surprise"}', "type must be one of"),
-    ('{"type": "heartbeat", "extensionId": "e", "extensionId": "f"}', "extensionId is there twice"),
+    ('{"type": "heartbeat", "extensionId": "e", "extensionId": "f"}', "extensionId is duplicated"),
     ('{"type": "heartbeat", "extensionId": "e", "status": {"available": true, "\\u0061vailable": false}}', "available"),
     ('{"type": "authenticate"}', "authenticate.extensionId is missing"),
     ('{"type": "authenticate", "extension_id": "e"}', "authenticate.extensionId is missing"),

@@ -74,20 +74,26 @@ def member(name: str, **more: Any) -> policy.ConnectedExtension:
 RESTING = {"cooldown_until": 3_500, "cooldown_reason": "Too many requests"}
 REASONS = [
     ([], "No extension is connected."),
-    ([member("a", capabilities=("flux",))], "No connected extension makes pictures with dall-e-3."),
-    ([member("a", available=False)], "The connected extensions that could do it take no work at the moment."),
+    ([member("a", capabilities=("flux",))], "No connected extension supports the model dall-e-3."),
+    (
+        [member("a", available=False)],
+        "The connected extensions that support the model are not accepting work at the moment.",
+    ),
     (
         [member("a", **RESTING), member("b", cooldown_until=9_999, cooldown_reason="Later")],
-        "The extensions that could do it rest for 3 s more after a failure: Too many requests",
+        "The extensions that support the model are paused for 3 more s after a failure: Too many requests",
     ),
-    ([member("a", held=1)], "The extension that can do it is busy with other requests."),
-    ([member("a", held=1), member("b", held=2)], "All 2 extensions that can do it are busy with other requests."),
+    ([member("a", held=1)], "The extension that supports the model is busy with other requests."),
+    (
+        [member("a", held=1), member("b", held=2)],
+        "All 2 extensions that support the model are busy with other requests.",
+    ),
     (
         [member("a", held=1), member("b", capabilities=("flux",))],
-        "The extension that can do it is busy with other requests.",
+        "The extension that supports the model is busy with other requests.",
     ),
-    ([member("a", held=1), member("b")], "It is about to be handed over."),
-    ([member("a", cooldown_until=1_000)], "It is about to be handed over."),
+    ([member("a", held=1), member("b")], "The request is about to be assigned."),
+    ([member("a", cooldown_until=1_000)], "The request is about to be assigned."),
 ]
 
 

@@ -179,7 +179,7 @@ def test_a_list_asks_once_who_is_connected(crew: Crew) -> None:
     with noted("FROM extensions") as asked:
         page = crew.services.lookup.page("ann", None, None, 9)
     assert {view.queue.reason for view in page.jobs if view.queue} == {
-        "No connected extension makes pictures with dall-e-3."
+        "No connected extension supports the model dall-e-3."
     }
     assert len(asked) == 1
 
@@ -199,25 +199,25 @@ def test_it_waits_for_want_of_an_extension(crew: Crew) -> None:
 
 def test_it_waits_for_want_of_an_able_one(crew: Crew) -> None:
     crew.join("e1", "flux")
-    assert why(crew) == "No connected extension makes pictures with dall-e-3."
+    assert why(crew) == "No connected extension supports the model dall-e-3."
 
 
 def test_it_waits_for_want_of_a_willing_one(crew: Crew) -> None:
     crew.beat(crew.join(), available=False)
-    assert why(crew) == "The connected extensions that could do it take no work at the moment."
+    assert why(crew) == "The connected extensions that support the model are not accepting work at the moment."
 
 
 def test_it_waits_for_one_that_rests(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
-    assert why(crew).endswith("s more after a failure: Too many requests")
+    assert why(crew).endswith(" s after a failure: Too many requests")
 
 
 @pytest.mark.parametrize(
     ("count", "reason"),
     [
-        (1, "The extension that can do it is busy with other requests."),
-        (2, "All 2 extensions that can do it are busy with other requests."),
+        (1, "The extension that supports the model is busy with other requests."),
+        (2, "All 2 extensions that support the model are busy with other requests."),
     ],
 )
 def test_it_waits_for_busy_ones(crew: Crew, count: int, reason: str) -> None:
@@ -230,9 +230,9 @@ def test_it_waits_for_one_that_shows_with_another_whether_it_is_well_again(crew:
     crew.join(max_concurrent=4)
     crew.set_extension(failures=1)
     crew.taken()
-    assert why(crew) == "The extension that can do it is busy with other requests."
+    assert why(crew) == "The extension that supports the model is busy with other requests."
 
 
 def test_it_waits_for_nothing(crew: Crew) -> None:
     crew.join()
-    assert why(crew) == "It is about to be handed over."
+    assert why(crew) == "The request is about to be assigned."

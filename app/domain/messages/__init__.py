@@ -1,22 +1,10 @@
-"""The messages on an extension's socket: what it sends (`incoming`), what the server sends (`outgoing`), and `parse`.
+"""The messages on an extension's socket, as pydantic models: those it sends (`incoming`) and receives (`outgoing`).
 
-They are pydantic models. To add a message, add its class and its name in the union of its module, and here; the parser and
-the AsyncAPI document follow from that.
+To add a message, add its class to its module and to the union there, and export it here. The parser and the AsyncAPI
+document follow from that.
 """
 
-from app.domain.messages.fields import (
-    ACTIVE_REQUESTS,
-    CAPABILITIES,
-    CAPABILITY_CHARS,
-    ID,
-    IMAGES,
-    MAX_CONCURRENT,
-    NOTE_CHARS,
-    TEXT_CHARS,
-    TOKEN_CHARS,
-    URL_CHARS,
-    Message,
-)
+from app.domain.messages.fields import ID, IMAGES, MAX_CONCURRENT, URL_CHARS, Message
 from app.domain.messages.incoming import (
     Authenticate,
     ExtensionMetadata,
@@ -42,16 +30,10 @@ from app.domain.messages.outgoing import (
 from app.domain.messages.parsing import DEPTH, parse
 
 __all__ = [
-    "ACTIVE_REQUESTS",
-    "CAPABILITIES",
-    "CAPABILITY_CHARS",
     "DEPTH",
     "ID",
     "IMAGES",
     "MAX_CONCURRENT",
-    "NOTE_CHARS",
-    "TEXT_CHARS",
-    "TOKEN_CHARS",
     "URL_CHARS",
     "Authenticate",
     "AuthenticationRequired",

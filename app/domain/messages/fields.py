@@ -1,4 +1,4 @@
-"""The base class of socket messages and the field types that they share, with their limits."""
+"""The base class of socket messages, and the field types and limits that they share."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 
 
 class Message(WireModel):
-    """Anything that travels on the socket; `type` says which message it is."""
+    """A message on the socket; `type` identifies its class."""
 
     type: str
 
     @classmethod
     def type_name(cls) -> str:
-        """The value of `type` that marks this class on the wire."""
+        """The value of `type` that identifies this class on the wire."""
         return str(cls.model_fields["type"].default)
 
     def to_json(self) -> str:
@@ -44,7 +44,7 @@ class Message(WireModel):
         return self.model_dump_json(exclude_none=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """The message as plain JSON data with its names on the wire; fields that are None are left out."""
+        """The message as JSON data with names as on the wire; fields that are None are left out."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
@@ -56,8 +56,8 @@ def _printable(value: object) -> object:
     return FORBIDDEN.sub(" ", value) if isinstance(value, str) else value
 
 
-def cut(chars: int) -> AfterValidator:
-    """Keep the first `chars` characters: a report is not lost because its text is long."""
+def truncated(chars: int) -> AfterValidator:
+    """Keep the first `chars` characters: a report is not rejected because its text is long."""
     return AfterValidator(lambda text: text.strip()[:chars])
 
 
@@ -68,8 +68,8 @@ WireId = Annotated[str, Field(pattern=f"^{ID.pattern}$")]
 WireIds = Annotated[tuple[WireId, ...], Field(max_length=ACTIVE_REQUESTS)]
 Capability = Annotated[str, Field(min_length=1, max_length=CAPABILITY_CHARS, pattern=f"^[^{_CONTROLS}]*$")]
 Label = Annotated[str, Field(max_length=LABEL_CHARS), PRINTABLE]
-Text = Annotated[str, PRINTABLE, cut(TEXT_CHARS)]
-Note = Annotated[str, PRINTABLE, cut(NOTE_CHARS)]
+Text = Annotated[str, PRINTABLE, truncated(TEXT_CHARS)]
+Note = Annotated[str, PRINTABLE, truncated(NOTE_CHARS)]
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT), WHOLE]
 
 
@@ -91,7 +91,7 @@ _IMAGE_URL_SCHEMA: Mapping[str, Any] = {
             "type": "string",
             "pattern": f"^{_HTTP_URL.pattern}$",
             "maxLength": URL_CHARS,
-            "description": "An http(s) address, or the `imageUrl` that an upload answered.",
+            "description": "An http(s) URL, or the `imageUrl` that an upload returned.",
         },
         {"type": "string", "pattern": r"^data:image/[\x00-\x7f]*$", "description": "The picture itself, in base64."},
     ]

@@ -1,4 +1,4 @@
-"""Messages from an extension to the server. Fields beyond the contract's own are additions, and all of them optional."""
+"""Messages from an extension to the server. Fields that the contract does not define are optional additions."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from app.domain.messages.fields import (
     Text,
     WireId,
     WireIds,
-    cut,
+    truncated,
 )
 from app.domain.wire_types import WireModel
 
-RequestId = Annotated[WireId, Field(description="As `generate_image` had it.")]
-Echoed = Annotated[WireId | None, Field(description="As `generate_image` had it; another one is refused.")]
+RequestId = Annotated[WireId, Field(description="The one in `generate_image`.")]
+Echoed = Annotated[WireId | None, Field(description="The one in `generate_image`; any other is rejected.")]
 
 
 class ExtensionMetadata(WireModel):
@@ -49,10 +49,10 @@ class ExtensionMetadata(WireModel):
     capabilities: tuple[Capability, ...] = Field(
         default=(),
         max_length=CAPABILITIES,
-        description="The models it makes pictures with. Every model: `*`, or `image-generation` alone.",
+        description="The models that it supports. `*`, or only `image-generation`, means every model.",
     )
     max_concurrent: Annotated[int, Field(strict=True, ge=1, le=MAX_CONCURRENT), WHOLE] = Field(
-        default=1, description="How many requests it takes at once."
+        default=1, description="How many requests it can work on at once."
     )
 
 
@@ -60,44 +60,46 @@ class Authenticate(Message):
     """Who the extension is and what it can do."""
 
     type: Literal["authenticate"] = "authenticate"
-    extension_id: WireId = Field(description="The extension's own name, the same at every connection.")
+    extension_id: WireId = Field(description="The extension's own name, the same on every connection.")
     metadata: ExtensionMetadata = Field(default_factory=ExtensionMetadata)
     token: Annotated[str, Field(max_length=TOKEN_CHARS), PRINTABLE] | None = Field(
         default=None,
-        description="What the operator gave this extension. It may also come with the handshake: `Authorization: Bearer`, "
-        "or `Sec-WebSocket-Protocol: imagefleet, token.…`. Required where AUTH_MODE says so, and for an extensionId that "
-        "has one.",
+        description="The token that the operator issued to this extension. It may also be sent in the handshake, as "
+        "`Authorization: Bearer` or `Sec-WebSocket-Protocol: imagefleet, token.…`. Required if AUTH_MODE requires it, "
+        "or if a token was issued for this extensionId.",
     )
     active_request_ids: WireIds | None = Field(
         default=None,
-        description="The requests that it still works on or holds a result of; others that it held are given back.",
+        description="The requests that it still works on or has a result of; any others that it held are requeued.",
     )
 
 
 class ImageGenerated(Message):
-    """The pictures are made: http(s) URLs, data: URLs, or what an upload answered."""
+    """The pictures are ready: http(s) URLs, data: URLs, or URLs that an upload returned."""
 
     type: Literal["image_generated"] = "image_generated"
     image_urls: Annotated[tuple[ImageUrl, ...], Field(min_length=1, max_length=IMAGES)] | None = Field(
-        default=None, description="All pictures, where there are several."
+        default=None, description="All pictures, if there are several."
     )
     image_url: ImageUrl | None = Field(
-        default=None, validate_default=True, description="The picture. Ignored where `imageUrls` is there."
+        default=None, validate_default=True, description="The picture. Ignored if `imageUrls` is present."
     )
     request_id: RequestId
-    metadata: dict[str, Any] = Field(default_factory=dict, description="What the extension wants to have kept with it.")
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description="Data of the extension's choice that is stored with the result."
+    )
     correlation_id: Echoed = None
     lease: Echoed = None
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Where the pictures are, in order."""
+        """The URLs of the pictures, in order."""
         return self.image_urls or (str(self.image_url),)
 
     @model_validator(mode="before")
     @classmethod
     def _name_missing_url(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """An error on a field that is absent names it as in Python, one on a field that is null names it as on the wire."""
+        """Make an absent field null, because pydantic names an absent field as in Python, but a null one as on the wire."""
         return data if "image_url" in data else {"imageUrl": None, **data}
 
     @field_validator("image_url", mode="before")
@@ -121,7 +123,7 @@ class ImageGenerated(Message):
 
 
 class ImageGenerationFailed(Message):
-    """The extension could not make the pictures. `code`, `retryable` and `retryAfterMs` are optional detail."""
+    """The extension could not make the pictures. `code`, `retryable` and `retryAfterMs` are optional details."""
 
     type: Literal["image_generation_failed"] = "image_generation_failed"
     request_id: RequestId
@@ -130,29 +132,27 @@ class ImageGenerationFailed(Message):
         StringConstraints(strip_whitespace=True, min_length=1),
         Field(json_schema_extra={"pattern": r"[^\s\x00-\x1f\x7f-\x9f]"}),
         PRINTABLE,
-        cut(TEXT_CHARS),
-    ] = Field(description=f"Why, in a sentence; its first {TEXT_CHARS:,} characters are kept.")
-    reason: Text | None = Field(
-        default=None, description=f"More about it; the first {TEXT_CHARS:,} characters are kept."
-    )
-    code: Label | None = Field(default=None, description="Why, for programs, such as `ERR_RATE_LIMIT`.")
-    retryable: bool | None = Field(default=None, strict=True, description="Whether trying again may help.")
+        truncated(TEXT_CHARS),
+    ] = Field(description=f"The reason, as a sentence; its first {TEXT_CHARS:,} characters are kept.")
+    reason: Text | None = Field(default=None, description=f"Details; the first {TEXT_CHARS:,} characters are kept.")
+    code: Label | None = Field(default=None, description="The reason as a code, such as `ERR_RATE_LIMIT`.")
+    retryable: bool | None = Field(default=None, strict=True, description="Whether a retry may help.")
     retry_after_ms: Annotated[int, Field(strict=True, ge=0, le=MAX_RETRY_AFTER_MS), WHOLE] | None = Field(
-        default=None, description="How long this extension wants to rest, in ms."
+        default=None, description="How long to send no requests to this extension, in ms."
     )
     correlation_id: Echoed = None
     lease: Echoed = None
 
 
 class ImageGenerationProgress(Message):
-    """How far the extension is."""
+    """The progress of a request."""
 
     type: Literal["image_generation_progress"] = "image_generation_progress"
     request_id: RequestId
-    progress: float = Field(strict=True, ge=0, le=100, description="Percent; it only rises.")
+    progress: float = Field(strict=True, ge=0, le=100, description="Percent; it never decreases.")
     status: Note | None = Field(
         default=None,
-        description=f"What it does, in words that the client is shown; the first {NOTE_CHARS} characters are kept.",
+        description=f"A status text that is shown to the client; the first {NOTE_CHARS} characters are kept.",
     )
     correlation_id: Echoed = None
     lease: Echoed = None
@@ -163,23 +163,23 @@ def _true_if_null(value: object) -> object:
 
 
 class HeartbeatStatus(WireModel):
-    """Whether the extension takes work, and how much it has."""
+    """Whether the extension accepts requests, and how many it has."""
 
     available: Annotated[
         bool, Field(strict=True), BeforeValidator(_true_if_null, json_schema_input_type=bool | None)
-    ] = Field(default=True, description="Whether it takes work.")
+    ] = Field(default=True, description="Whether it accepts requests.")
     queue_size: Count = 0
-    active_requests: Count = Field(default=0, description="How many requests it works on.")
+    active_requests: Count = Field(default=0, description="How many requests it is working on.")
 
 
 class Heartbeat(Message):
-    """The extension is connected and says whether it takes work, and optionally which requests it works on."""
+    """The extension is alive; it reports whether it accepts requests, and optionally which ones it works on."""
 
     type: Literal["heartbeat"] = "heartbeat"
-    extension_id: WireId = Field(description="The one of `authenticate`; another one is refused.")
+    extension_id: WireId = Field(description="The one in `authenticate`; any other is rejected.")
     status: HeartbeatStatus = Field(default_factory=HeartbeatStatus)
     active_request_ids: WireIds | None = Field(
-        default=None, description="Exactly the requests that it works on or holds an unconfirmed result of."
+        default=None, description="Exactly the requests that it works on or has an unconfirmed result of."
     )
 
 

@@ -14,7 +14,7 @@ CorrelationId = Annotated[str, Field(description="Echo it in every report on the
 
 
 class Upload(WireModel):
-    """Where pictures without a public address go; add `&position=N` for the Nth, from 0."""
+    """Where to upload pictures that have no public URL; add `&position=N` for the Nth, from 0."""
 
     url: str = Field(json_schema_extra={"format": "uri"})
     method: Literal["PUT"]
@@ -37,12 +37,13 @@ class AuthenticationSuccess(Message):
     extension_id: str
     timestamp: Time
     active_request_ids: tuple[str, ...] | None = Field(
-        default=None, description="Those listed in `authenticate` that it still holds; the others it should drop."
+        default=None,
+        description="The requests listed in `authenticate` that it still holds; it should drop the others.",
     )
 
 
 class GenerateImage(Message):
-    """Make these pictures. `lease` may be echoed; `upload` takes bytes that have no public URL."""
+    """Make these pictures. `lease` may be echoed; `upload` accepts pictures that have no public URL."""
 
     type: Literal["generate_image"] = "generate_image"
     request_id: Uuid
@@ -57,11 +58,11 @@ class GenerateImage(Message):
 
 
 class ImageGenerationConfirmed(Message):
-    """The pictures are stored; the extension may forget them."""
+    """The pictures are stored; the extension may delete its own."""
 
     type: Literal["image_generation_confirmed"] = "image_generation_confirmed"
     request_id: Uuid
-    image_path: str = Field(description="Where the first picture is served.")
+    image_path: str = Field(description="The path at which the first picture is served.")
     correlation_id: CorrelationId
     timestamp: Time
 
@@ -74,7 +75,7 @@ class HeartbeatResponse(Message):
 
 
 class CancelGeneration(Message):
-    """Stop working on this request: it was cancelled, or is no longer this extension's."""
+    """Stop working on this request: it was cancelled, or the extension no longer holds it."""
 
     type: Literal["cancel_generation"] = "cancel_generation"
     request_id: Uuid
@@ -83,7 +84,7 @@ class CancelGeneration(Message):
 
 
 class Error(Message):
-    """What the extension sent could not be used, and why; it changed nothing."""
+    """A message of the extension was rejected and changed nothing."""
 
     type: Literal["error"] = "error"
     error: str

@@ -1,4 +1,4 @@
-"""From the text of a frame to a message, or to a refusal that names the field."""
+"""Parses the text of a frame into a message, or into an error that names the field."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ADAPTER: TypeAdapter[Incoming] = TypeAdapter(Annotated[Incoming, Field(discrimi
 
 
 def parse(text: str) -> Incoming:
-    """One message from an extension. Raises MalformedMessage, which names the field and says what is allowed."""
+    """Parse a message from an extension. Raises MalformedMessage, which names the field and what is allowed."""
     try:
         return _ADAPTER.validate_python(_decode(text), by_alias=True, by_name=False)
     except ValidationError as error:
@@ -28,12 +28,12 @@ def _decode(text: str) -> dict[str, Any]:
     try:
         body = json_text.decode(text)
     except json_text.RepeatedName as repeated:
-        raise MalformedMessage(f"Invalid message format: {repeated.name} is there twice.") from None
+        raise MalformedMessage(f"Invalid message format: the field {repeated.name} is duplicated.") from None
     except (ValueError, RecursionError):
-        raise MalformedMessage("Invalid message format: the message is not JSON.") from None
+        raise MalformedMessage("Invalid message format: the message is not valid JSON.") from None
     if not isinstance(body, dict):
         raise MalformedMessage("Invalid message format: the message must be a JSON object.")
-    may_be_deep = text.count("{") + text.count("[") > DEPTH  # few messages need the walk through their values
+    may_be_deep = text.count("{") + text.count("[") > DEPTH  # most messages need no walk through their values
     if may_be_deep and _depth_exceeds(body, DEPTH):
         raise MalformedMessage(f"Invalid message format: nested deeper than {DEPTH} levels.")
     return body
