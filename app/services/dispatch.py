@@ -175,7 +175,7 @@ def _snapshot(passed_over: int, connection: Connection) -> Snapshot:
     head, free = queue.first(connection, QUEUE_HEAD), slots.free(connection, BATCH, passed_over)
     if not (free and head):
         return Snapshot()
-    limit = min(BATCH, sum(candidate.slots for candidate in free))
+    limit = min(BATCH, sum(candidate.free_slots for candidate in free))
     models = _models(free)
     waiting = [each for each in head if models is None or each.model in models][:limit]
     if len(waiting) < limit and len(head) == QUEUE_HEAD:  # more of them may stand behind these

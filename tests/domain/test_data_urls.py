@@ -1,4 +1,4 @@
-"""Pictures inside their URL."""
+"""Pictures that are embedded in a URL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def url(data: bytes = DATA, head: str = "data:image/png;base64,") -> str:
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
-def test_a_data_url_gives_its_bytes(kind: str) -> None:
+def test_a_data_url_is_decoded(kind: str) -> None:
     assert data_urls.decode(url(head=f"data:image/{kind};base64,"), len(DATA)) == DATA
 
 
@@ -43,22 +43,22 @@ def test_a_data_url_gives_its_bytes(kind: str) -> None:
         "data:image/png;base64,%41%41%41%41",
     ],
 )
-def test_anything_but_strict_base64_of_a_picture_is_refused(bad: str) -> None:
+def test_anything_but_strict_base64_of_a_picture_is_rejected(bad: str) -> None:
     with pytest.raises(data_urls.BadDataUrl):
         data_urls.decode(bad, 1_000)
 
 
 @pytest.mark.parametrize("size", [11, 12, 13, 1_000_000])
-def test_more_bytes_than_allowed_are_refused(size: int) -> None:
+def test_more_bytes_than_allowed_are_rejected(size: int) -> None:
     with pytest.raises(data_urls.BadDataUrl, match="more than 10 bytes"):
         data_urls.decode(url(b"x" * size), 10)
 
 
 @pytest.mark.parametrize("size", range(1, 11))
-def test_as_many_bytes_as_allowed_are_taken(size: int) -> None:
+def test_as_many_bytes_as_allowed_are_accepted(size: int) -> None:
     assert data_urls.decode(url(b"x" * size), size) == b"x" * size
 
 
-def test_a_data_url_is_known_by_its_beginning() -> None:
+def test_a_data_url_is_recognised_by_its_scheme() -> None:
     assert data_urls.is_data_url("DATA:whatever")
     assert not data_urls.is_data_url("https://data.example/")

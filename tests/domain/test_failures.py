@@ -1,4 +1,4 @@
-"""Reading failures."""
+"""Diagnosing failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LIMITED = [
     "Please slow down",
     "Try again later",
 ]
-UNFIT = [
+BROKEN = [
     "The tab crashed",
     "Please log in",
     "net::ERR_CONNECTION_REFUSED",
@@ -47,40 +47,40 @@ def failed(error: str, **more: Any) -> ImageGenerationFailed:
 
 
 @pytest.mark.parametrize("error", REFUSED)
-def test_what_is_wrong_with_the_request_is_not_tried_again(error: str) -> None:
+def test_a_failure_caused_by_the_request_is_not_retried(error: str) -> None:
     diagnosis = diagnose(failed(error))
     assert (diagnosis.cause, diagnosis.code, diagnosis.retry) == (Cause.JOB, "ERR_GENERATION_FAILED", False)
 
 
 @pytest.mark.parametrize("error", LIMITED)
-def test_a_site_that_is_asked_too_often_is_a_matter_of_time(error: str) -> None:
+def test_a_rate_limit_of_the_site_is_retried(error: str) -> None:
     diagnosis = diagnose(failed(error))
     assert (diagnosis.cause, diagnosis.code, diagnosis.retry) == (Cause.SITE, "ERR_RATE_LIMIT", True)
 
 
-@pytest.mark.parametrize("error", UNFIT)
-def test_what_is_wrong_with_the_extension_is_tried_by_another(error: str) -> None:
+@pytest.mark.parametrize("error", BROKEN)
+def test_a_failure_caused_by_the_extension_is_retried(error: str) -> None:
     diagnosis = diagnose(failed(error))
     assert (diagnosis.cause, diagnosis.code, diagnosis.retry) == (Cause.EXTENSION, "ERR_GENERATION_FAILED", True)
 
 
-@pytest.mark.parametrize("words", [{"reason": "NSFW"}, {"code": "content_policy_violation"}])
-def test_reason_and_code_are_read_too(words: dict[str, str]) -> None:
-    assert diagnose(failed("It failed", **words)).cause is Cause.JOB
+@pytest.mark.parametrize("details", [{"reason": "NSFW"}, {"code": "content_policy_violation"}])
+def test_reason_and_code_are_considered_too(details: dict[str, str]) -> None:
+    assert diagnose(failed("It failed", **details)).cause is Cause.JOB
 
 
-def test_a_pause_that_is_asked_for_is_a_matter_of_time_whatever_the_words() -> None:
+def test_a_requested_pause_means_a_limit_of_the_site_whatever_the_text() -> None:
     diagnosis = diagnose(failed("It failed", retry_after_ms=0))
     assert (diagnosis.cause, diagnosis.pause_ms) == (Cause.SITE, 0)
 
 
-def test_the_extensions_word_on_another_try_goes_before_ours() -> None:
+def test_retryable_overrides_the_derived_decision() -> None:
     assert diagnose(failed("NSFW", retryable=True)).retry
     assert not diagnose(failed("It failed", retryable=False)).retry
     assert diagnose(failed("It failed", retryable=False)).cause is Cause.JOB
 
 
-def test_a_code_of_the_contract_that_the_extension_sends_is_the_clients() -> None:
+def test_a_code_of_the_contract_is_passed_on_to_the_client() -> None:
     logged_out = failed("Logged out", code="ERR_GENERATION_FAILED", retryable=True, retry_after_ms=9)
     assert diagnose(logged_out).code == "ERR_GENERATION_FAILED"
     assert diagnose(logged_out).cause is Cause.SITE
@@ -89,5 +89,5 @@ def test_a_code_of_the_contract_that_the_extension_sends_is_the_clients() -> Non
 
 
 @pytest.mark.parametrize("code", ["ERR_DOWNLOAD_FAILED", "ERR_UNAUTHORIZED", "content_policy_violation", "<script>"])
-def test_any_other_code_is_read_and_not_passed_on(code: str) -> None:
+def test_any_other_code_is_considered_but_not_passed_on(code: str) -> None:
     assert diagnose(failed("?", code=code)).code == "ERR_GENERATION_FAILED"

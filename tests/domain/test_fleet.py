@@ -1,4 +1,4 @@
-"""How an extension stands, in one word."""
+"""The status of an extension."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.fleet import ExtensionStatus, extension_status, usable_slots
 
-WELL = {"connected": True, "available": True, "paused": False, "held": 0, "slots": 2}
+HEALTHY = {"connected": True, "available": True, "paused": False, "held": 0, "slots": 2}
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ WELL = {"connected": True, "available": True, "paused": False, "held": 0, "slots
         ({"available": False, "connected": False}, ExtensionStatus.AWAY),
     ],
 )
-def test_the_first_that_holds_is_said(changed: dict[str, Any], expected: ExtensionStatus) -> None:
-    assert extension_status(**{**WELL, **changed}) is expected
+def test_the_most_important_condition_decides_the_status(changed: dict[str, Any], expected: ExtensionStatus) -> None:
+    assert extension_status(**{**HEALTHY, **changed}) is expected
 
 
-def test_after_a_failure_it_is_given_one_at_a_time() -> None:
+def test_after_a_failure_an_extension_gets_one_job_at_a_time() -> None:
     assert [usable_slots(4, failures) for failures in (0, 1, 9)] == [4, 1, 1]

@@ -32,7 +32,7 @@ def test_ids_sort_by_the_time_they_were_made() -> None:
 
 @pytest.mark.parametrize("now_ms", [1_000, 999, 1])
 @pytest.mark.parametrize("randomness", [b"\x00" * 10, b"\xff" * 10, bytes(range(10))])
-def test_an_id_follows_upon_another_also_where_the_clock_does_not(now_ms: int, randomness: bytes) -> None:
+def test_ids_ascend_even_if_the_clock_does_not(now_ms: int, randomness: bytes) -> None:
     made = [uuid7(1_000, b"\xff" * 10)]
     for _ in range(3):
         made.append(uuid7(now_ms, randomness, above=made[-1]))
@@ -40,18 +40,18 @@ def test_an_id_follows_upon_another_also_where_the_clock_does_not(now_ms: int, r
     assert all((uuid.UUID(each).version, uuid.UUID(each).variant) == (7, uuid.RFC_4122) for each in made)
 
 
-def test_an_id_that_is_above_another_by_its_time_is_as_it_would_be_without() -> None:
+def test_the_previous_id_is_ignored_once_the_clock_has_moved_on() -> None:
     before, randomness = uuid7(1_000, b"\xff" * 10), os.urandom(10)
     assert uuid7(2_000, randomness, above=before) == uuid7(2_000, randomness)
 
 
 @pytest.mark.parametrize("text", ["", "x", ID.upper(), f"{{{ID}}}", f"{ID}\n", ID.replace("-", "")])
-def test_other_texts_are_no_ids(text: str) -> None:
+def test_other_texts_are_not_ids(text: str) -> None:
     assert not is_request_id(text)
 
 
 @pytest.mark.parametrize(
-    ("at_ms", "shown"),
+    ("at_ms", "expected"),
     [
         (0, "1970-01-01T00:00:00.000Z"),
         (1_705_233_600_000, "2024-01-14T12:00:00.000Z"),
@@ -59,11 +59,11 @@ def test_other_texts_are_no_ids(text: str) -> None:
         (1_705_233_599_999, "2024-01-14T11:59:59.999Z"),
     ],
 )
-def test_time_is_shown_in_the_contracts_form(at_ms: int, shown: str) -> None:
-    assert wire_time(at_ms) == shown
+def test_times_are_formatted_as_in_the_contract(at_ms: int, expected: str) -> None:
+    assert wire_time(at_ms) == expected
 
 
-def test_the_process_tells_the_time_in_that_form() -> None:
+def test_the_clock_uses_that_format() -> None:
     now = clock.now()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", now)
     assert abs((datetime.now(UTC) - datetime.fromisoformat(now)).total_seconds()) < 60

@@ -1,4 +1,4 @@
-"""What a client may ask for."""
+"""Validation of a client's request."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ for _ in range(9):
 
 
 @pytest.mark.parametrize("prompt", ["a fox", "two\nlines\tand\r\na tab", "狐 🦊", "x" * 8_000, "\u200bmark"])
-def test_a_prompt_is_taken_as_it_is(prompt: str) -> None:
+def test_a_valid_prompt_is_unchanged(prompt: str) -> None:
     assert image_request.clean_prompt(prompt) == prompt
 
 
-def test_what_unicode_calls_a_control_or_a_surrogate_is_forbidden_but_breaks_and_tabs() -> None:
+def test_controls_and_surrogates_are_forbidden_except_line_breaks_and_tabs() -> None:
     every = [chr(point) for point in range(sys.maxunicode + 1)]
     named = {char for char in every if unicodedata.category(char) in {"Cc", "Cs"}} - set("\n\r\t")
     assert {char for char in every if image_request.FORBIDDEN.search(char)} == named
 
 
 @pytest.mark.parametrize(
-    ("prompt", "said"),
+    ("prompt", "expected"),
     [
         (None, "prompt is missing"),
         (5, "must be a string"),
@@ -43,19 +43,19 @@ def test_what_unicode_calls_a_control_or_a_surrogate_is_forbidden_but_breaks_and
         ("a\ud800b", "lone surrogate"),
     ],
 )
-def test_a_prompt_that_cannot_be_used_is_refused_with_the_reason(prompt: object, said: str) -> None:
-    with pytest.raises(InvalidPrompt, match=said) as refusal:
+def test_an_invalid_prompt_is_rejected_with_the_reason(prompt: object, expected: str) -> None:
+    with pytest.raises(InvalidPrompt, match=expected) as refusal:
         image_request.clean_prompt(prompt)
     assert (refusal.value.code, refusal.value.status) == ("ERR_INVALID_PROMPT", 400)
 
 
 @pytest.mark.parametrize("model", ["dall-e-3", "org/model:v1.2@x+y", "Stable Diffusion XL", "5"])
-def test_a_models_name_is_taken(model: str) -> None:
+def test_a_valid_model_is_accepted(model: str) -> None:
     assert image_request.clean_model(model) == model
 
 
 @pytest.mark.parametrize("user", ["cli-user", "ann@example.com", "auth0|5f=", "5"])
-def test_a_users_id_is_taken(user: str) -> None:
+def test_a_valid_user_id_is_accepted(user: str) -> None:
     assert image_request.clean_user(user) == user
 
 
@@ -63,19 +63,21 @@ def test_a_users_id_is_taken(user: str) -> None:
 @pytest.mark.parametrize(
     ("clean", "name"), [(image_request.clean_model, "model"), (image_request.clean_user, "userId")]
 )
-def test_other_names_are_refused_by_the_fields_name(clean: Callable[[object], str], name: str, value: object) -> None:
+def test_the_error_for_an_invalid_name_names_the_field(
+    clean: Callable[[object], str], name: str, value: object
+) -> None:
     with pytest.raises(InvalidRequest, match=f"^{name} must be a string"):
         clean(value)
 
 
-def test_parameters_that_nobody_here_knows_travel_unharmed() -> None:
+def test_unknown_parameters_are_kept_unchanged() -> None:
     value = {"width": 64, "height": 64.0, "quality": "hd", "style": "natural", "numberOfImages": 10}
     more = {"seed": [1, 2.5, {"a": None}], "negative prompt": "blur\n", "flag": True, "big": 2**63 - 1}
     assert image_request.clean_parameters({**value, **more}) == {**value, **more}
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "expected"),
     [
         (None, "parameters must be a JSON object"),
         ([], "parameters must be a JSON object"),
@@ -98,22 +100,22 @@ def test_parameters_that_nobody_here_knows_travel_unharmed() -> None:
         (deep, "nested too deeply"),
     ],
 )
-def test_parameters_that_cannot_be_used_are_refused_by_name(value: object, said: str) -> None:
-    with pytest.raises(InvalidRequest, match=said):
+def test_the_error_for_an_invalid_parameter_names_it(value: object, expected: str) -> None:
+    with pytest.raises(InvalidRequest, match=expected):
         image_request.clean_parameters(value)
 
 
 @pytest.mark.parametrize("value", [None, 1_000, 604_800_000, 5_000.0])
-def test_a_deadline_is_taken(value: object) -> None:
+def test_a_valid_deadline_is_accepted(value: object) -> None:
     assert image_request.clean_deadline(value) == value
 
 
 @pytest.mark.parametrize("value", [999, 604_800_001, "5000", True, -1, 1_000.5])
-def test_another_deadline_is_refused(value: object) -> None:
+def test_an_invalid_deadline_is_rejected(value: object) -> None:
     with pytest.raises(Refusal, match=r"^deadlineMs must be a whole number from 1,000 to 604,800,000\.$"):
         image_request.clean_deadline(value)
 
 
 @pytest.mark.parametrize(("parameters", "count"), [({}, 1), ({"numberOfImages": 4}, 4), ({"numberOfImages": 4.0}, 4)])
-def test_one_picture_is_asked_for_unless_said_otherwise(parameters: dict[str, object], count: int) -> None:
+def test_one_picture_is_the_default(parameters: dict[str, object], count: int) -> None:
     assert image_request.ImageRequest("a fox", parameters=parameters).number_of_images == count

@@ -9,7 +9,7 @@ from app.domain.images import BadImage, ImageLimits, check_pixels, file_name, fo
 REQUEST = "550e8400-e29b-41d4-a716-446655440000"
 
 
-def test_a_picture_is_called_after_its_request_and_time() -> None:
+def test_a_file_is_named_after_its_request_and_time() -> None:
     assert file_name(REQUEST, 1705238520000) == f"{REQUEST}_1705238520000.png"
     assert is_file_name(file_name(REQUEST, 1705238520000))
 
@@ -17,7 +17,7 @@ def test_a_picture_is_called_after_its_request_and_time() -> None:
 @pytest.mark.parametrize(
     ("request_id", "stamp"), [("../../etc/passwd", 1), (REQUEST, -1), (REQUEST.upper(), 1), ("", 1)]
 )
-def test_no_other_name_is_made(request_id: str, stamp: int) -> None:
+def test_invalid_file_names_are_never_made(request_id: str, stamp: int) -> None:
     with pytest.raises(ValueError, match="not a name that pictures have"):
         file_name(request_id, stamp)
 
@@ -42,11 +42,11 @@ def test_no_other_name_is_made(request_id: str, stamp: int) -> None:
         ".staging",
     ],
 )
-def test_what_is_no_file_name_is_told_apart(name: str) -> None:
+def test_other_names_are_not_file_names(name: str) -> None:
     assert not is_file_name(name)
 
 
-def test_formats_are_told_by_their_first_bytes() -> None:
+def test_formats_are_recognised_by_their_first_bytes() -> None:
     assert format_of(b"\x89PNG\r\n\x1a\n") == "png"
     assert format_of(b"\xff\xd8\xff\xdb") == "jpeg"
     assert format_of(b"RIFF\x01\x02\x03\x04WEBPVP8 ") == "webp"
@@ -55,12 +55,12 @@ def test_formats_are_told_by_their_first_bytes() -> None:
 @pytest.mark.parametrize(
     "head", [b"", b"GIF89a", b"<svg", b"RIFF\x01\x02\x03\x04WAVE", b"\x89PNG\n", b"BM", b"\xff\xd8"]
 )
-def test_other_formats_are_refused(head: bytes) -> None:
+def test_other_formats_are_rejected(head: bytes) -> None:
     with pytest.raises(BadImage, match="not a PNG, JPEG or WEBP"):
         format_of(head)
 
 
-def test_a_picture_may_have_as_many_pixels_as_allowed_and_not_one_more() -> None:
+def test_a_picture_may_have_exactly_the_allowed_number_of_pixels() -> None:
     limits = ImageLimits(max_bytes=1, max_pixels=100)
     check_pixels(10, 10, limits)
     for width, height in ((101, 1), (0, 5), (5, 0)):

@@ -1,3 +1,5 @@
+"""Messages on the socket: parsing, serialization, errors."""
+
 from __future__ import annotations
 
 import json
@@ -177,13 +179,13 @@ OUTGOING = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "meant"), ADDITIONS)
-def test_what_extensions_may_add_is_understood(wire: dict[str, object], meant: messages.Message) -> None:
-    assert messages.parse(json.dumps(wire)) == meant
+@pytest.mark.parametrize(("wire", "expected"), ADDITIONS)
+def test_optional_additions_are_parsed(wire: dict[str, object], expected: messages.Message) -> None:
+    assert messages.parse(json.dumps(wire)) == expected
 
 
 @pytest.mark.parametrize(("message", "wire"), OUTGOING)
-def test_what_the_server_sends_is_the_contracts_own(message: messages.Message, wire: dict[str, object]) -> None:
+def test_messages_of_the_server_are_as_in_the_contract(message: messages.Message, wire: dict[str, object]) -> None:
     assert json.loads(message.to_json()) == message.to_dict() == wire
     assert list(message.to_dict()) == list(wire)
     assert message.to_json() == json.dumps(wire, ensure_ascii=False, separators=(",", ":"))
@@ -191,7 +193,7 @@ def test_what_the_server_sends_is_the_contracts_own(message: messages.Message, w
 
 @pytest.mark.parametrize("kind", ["image_generated", "image_generation_progress", "image_generation_failed"])
 @pytest.mark.parametrize("name", ["-_.correlation.id._-", "12345678", "a" * 128])
-def test_every_correlation_id_that_clients_may_give_can_be_sent_back(kind: str, name: str) -> None:
+def test_every_correlation_id_that_clients_may_choose_can_be_echoed(kind: str, name: str) -> None:
     assert logs.well_formed(name)
     wire = {"type": kind, "requestId": "r", "imageUrl": "http://a/b", "progress": 1, "error": "no"}
     report = messages.parse(json.dumps({**wire, "correlationId": name, "lease": name}))
@@ -199,28 +201,28 @@ def test_every_correlation_id_that_clients_may_give_can_be_sent_back(kind: str, 
     assert (report.correlation_id, report.lease) == (name, name)
 
 
-def test_a_message_without_what_is_optional_leaves_all_of_it_unknown() -> None:
+def test_optional_fields_may_be_missing() -> None:
     assert messages.parse('{"type": "heartbeat", "extensionId": "e"}') == messages.Heartbeat(extension_id="e")
     assert messages.parse('{"type": "authenticate", "extensionId": "e"}') == messages.Authenticate(extension_id="e")
 
 
-@pytest.mark.parametrize(("wire", "meant"), CONTRACT)
-def test_the_contracts_messages_are_understood(wire: dict[str, object], meant: messages.Message) -> None:
-    assert messages.parse(json.dumps(wire)) == meant
+@pytest.mark.parametrize(("wire", "expected"), CONTRACT)
+def test_the_contracts_messages_are_parsed(wire: dict[str, object], expected: messages.Message) -> None:
+    assert messages.parse(json.dumps(wire)) == expected
 
 
-@pytest.mark.parametrize(("text", "named"), MALFORMED)
-def test_a_malformed_message_is_refused_by_name(text: str, named: str) -> None:
-    with pytest.raises(MalformedMessage, match=named):
+@pytest.mark.parametrize(("text", "expected"), MALFORMED)
+def test_the_error_for_a_malformed_message_names_the_field(text: str, expected: str) -> None:
+    with pytest.raises(MalformedMessage, match=expected):
         messages.parse(text)
 
 
-def test_what_is_unknown_is_left_out_on_the_wire() -> None:
+def test_fields_that_are_none_are_left_out_on_the_wire() -> None:
     wire = json.loads(messages.AuthenticationSuccess(extension_id="e", timestamp="2024-01-14T12:00:00.000Z").to_json())
     assert wire == {"type": "authentication_success", "extensionId": "e", "timestamp": "2024-01-14T12:00:00.000Z"}
 
 
-def test_long_texts_are_cut_and_not_refused() -> None:
+def test_long_texts_are_truncated_and_not_rejected() -> None:
     failed = {"type": "image_generation_failed", "requestId": "a", "error": "x" * 5000, "reason": "y" * 5000}
     report = messages.parse(json.dumps(failed))
     assert isinstance(report, messages.ImageGenerationFailed)
@@ -232,8 +234,8 @@ def test_long_texts_are_cut_and_not_refused() -> None:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_messages_may_be_nested_so_deep_and_no_deeper(opening: str, closing: str) -> None:
-    def nested(levels: int) -> str:  # of which the message itself is the first
+def test_the_nesting_of_messages_is_limited(opening: str, closing: str) -> None:
+    def nested(levels: int) -> str:  # the message itself is the first level
         within = levels - 1
         return f'{{"type": "heartbeat", "extensionId": "e", "more": {opening * within}1{closing * within}}}'
 
@@ -242,6 +244,6 @@ def test_messages_may_be_nested_so_deep_and_no_deeper(opening: str, closing: str
         messages.parse(nested(messages.DEPTH + 1))
 
 
-def test_brackets_in_texts_are_no_depth() -> None:
+def test_brackets_in_texts_do_not_count_as_nesting() -> None:
     sent = {"type": "image_generation_failed", "requestId": "r", "error": "[{" * 50}
     assert messages.parse(json.dumps(sent)) == messages.ImageGenerationFailed(request_id="r", error="[{" * 50)

@@ -8,7 +8,7 @@ from app.domain.networks import network
 
 
 @pytest.mark.parametrize(
-    ("address", "whose"),
+    ("address", "expected"),
     [
         ("203.0.113.7", "203.0.113.7"),
         ("::ffff:203.0.113.7", "203.0.113.7"),
@@ -18,5 +18,5 @@ from app.domain.networks import network
         ("", ""),
     ],
 )
-def test_an_address_of_ipv6_is_one_of_a_network_that_one_client_has(address: str, whose: str) -> None:
-    assert network(address) == whose
+def test_ipv6_addresses_count_by_their_network(address: str, expected: str) -> None:
+    assert network(address) == expected

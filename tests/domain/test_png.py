@@ -1,4 +1,4 @@
-"""Copying the picture out of a PNG without decoding it."""
+"""Copying the picture of a PNG without decoding it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_bare_picture_is_copied_byte_by_byte() -> None:
     assert copied(png(20, 10)) == png(20, 10)
 
 
-def test_everything_around_the_picture_is_left_behind() -> None:
+def test_everything_but_the_picture_is_dropped() -> None:
     decorated = png(20, 10, (b"tEXt", b"k\0v"), (b"gAMA", bytes(4)), (b"prVt", b"x")) + b"trailing"
     assert copied(decorated) == png(20, 10)
 
@@ -53,7 +53,7 @@ def test_interlaced_pictures_have_rows_for_seven_passes(size: tuple[int, int], d
         copied(cut)
 
 
-def test_that_exif_was_left_out_is_said() -> None:
+def test_dropped_exif_data_is_reported() -> None:
     assert copy_critical_chunks(io.BytesIO(png(8, 8, (b"eXIf", b"MM"))), io.BytesIO())
     assert not copy_critical_chunks(io.BytesIO(png(8, 8)), io.BytesIO())
 
@@ -76,21 +76,21 @@ def test_exif_is_read_up_to_its_limit_and_never_beyond() -> None:
     assert source.longest_read < 100
 
 
-def test_no_change_of_any_byte_passes_unseen() -> None:
-    sound = png(6, 4)
-    for at in range(len(sound)):
+def test_a_change_of_any_byte_is_detected() -> None:
+    intact = png(6, 4)
+    for at in range(len(intact)):
         for bit in (1, 0x20, 0x80):
-            changed = bytearray(sound)
+            changed = bytearray(intact)
             changed[at] ^= bit
             with pytest.raises(BadImage):
                 _read_whole(bytes(changed))
 
 
-def test_no_cut_passes_unseen() -> None:
-    sound = png(6, 4, (b"tEXt", b"k\0v"))
-    for length in range(8, len(sound)):
+def test_truncation_at_any_byte_is_detected() -> None:
+    intact = png(6, 4, (b"tEXt", b"k\0v"))
+    for length in range(8, len(intact)):
         with pytest.raises(BadImage):
-            copied(sound[:length])
+            copied(intact[:length])
 
 
 def test_random_bytes_never_raise_anything_but_bad_image() -> None:
@@ -101,7 +101,7 @@ def test_random_bytes_never_raise_anything_but_bad_image() -> None:
 
 
 def _read_whole(data: bytes) -> None:
-    """The signature is looked at by whoever chooses the reader."""
+    """As in the service, where the signature selects the parser."""
     if data[:8] != png()[:8]:
         raise BadImage("signature")
     copied(data)

@@ -1,4 +1,4 @@
-"""The table of a request's life."""
+"""The state table of a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ARCHITECTURE = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
 
 
 @pytest.mark.parametrize("step", list(Step))
-def test_every_step_is_one_row(step: Step) -> None:
+def test_every_step_has_one_row(step: Step) -> None:
     assert TABLE[step].step is step
 
 
@@ -42,7 +42,7 @@ def test_the_diagram_draws_every_arrow_of_the_table() -> None:
     assert len(lines) == 1 + sum(len(transition.sources) for transition in TABLE.values()) + len(FINAL)
 
 
-def test_the_page_on_the_architecture_shows_the_diagram_of_this_table() -> None:
+def test_the_architecture_page_shows_the_diagram_of_this_table() -> None:
     page = ARCHITECTURE.read_text()
     shown = page.split("<!-- states -->")[1].split("<!-- /states -->")[0]
     assert shown.strip() == f"```mermaid\n{diagram()}\n```"

@@ -1,4 +1,4 @@
-"""What http(s) URLs are taken, and how strangers' spellings are read."""
+"""Which http(s) URLs are accepted, and how unusual spellings are interpreted."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("url", REFUSED)
-def test_a_url_that_could_be_read_in_two_ways_is_refused(url: str) -> None:
+def test_an_ambiguous_url_is_rejected(url: str) -> None:
     with pytest.raises(BadUrl):
         WebUrl.parse(url)
 
@@ -90,12 +90,12 @@ def test_a_url_that_could_be_read_in_two_ways_is_refused(url: str) -> None:
         ("http://images.example?x", "images.example", 80, "/?x"),
     ],
 )
-def test_a_url_is_read_into_its_one_meaning(url: str, host: str, port: int, target: str) -> None:
-    read = WebUrl.parse(url)
-    assert (read.host, read.port, read.target) == (host, port, target)
+def test_a_url_is_parsed(url: str, host: str, port: int, target: str) -> None:
+    parsed = WebUrl.parse(url)
+    assert (parsed.host, parsed.port, parsed.target) == (host, port, target)
 
 
-def test_a_url_is_written_as_it_is_read() -> None:
+def test_a_parsed_url_formats_as_it_was() -> None:
     for url in ("http://images.example/a?b", "https://[::1]:8443/", "http://127.0.0.1:81/"):
         assert str(WebUrl.parse(url)) == url
 
@@ -111,11 +111,11 @@ def test_a_url_is_written_as_it_is_read() -> None:
         ("/ü", "https://images.example/%C3%BC"),
     ],
 )
-def test_a_redirect_is_read_from_where_it_stands(location: str, leads_to: str) -> None:
+def test_a_redirect_is_resolved_against_the_url(location: str, leads_to: str) -> None:
     assert str(WebUrl.parse("https://images.example/dir/a.png").join(location)) == leads_to
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "http://u@h/", "http://[::1", "https://0x7f.1/", "data:,x"])
-def test_a_redirect_to_a_bad_url_is_refused(location: str) -> None:
+def test_a_redirect_to_a_bad_url_is_rejected(location: str) -> None:
     with pytest.raises(BadUrl):
         WebUrl.parse("https://images.example/").join(location)

@@ -1,4 +1,4 @@
-"""Sentences about what pydantic refuses."""
+"""Sentences for pydantic's validation errors."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_a_type_list_stands_for_what_may_be_null_and_no_title_or_null_default_is
         "type": ["integer", "null"],
         "minimum": 0,
         "maximum": 86_400_000,
-        "description": "How long this extension wants to rest, in ms.",
+        "description": "How long to send no requests to this extension, in ms.",
     }
     assert failed["required"] == ["type", "requestId", "error"]
 
