@@ -65,7 +65,7 @@ def why_waiting(extensions: Iterable[ConnectedExtension], model: str, now_ms: in
     if not ready:
         first = min(available, key=lambda e: e.cooldown_until)
         seconds = math.ceil((first.cooldown_until - now_ms) / 1000)
-        return f"The extensions that support the model are paused for {seconds} more s after a failure: {first.cooldown_reason}"
+        return f"The extensions that support the model are paused for another {seconds} s after a failure: {first.cooldown_reason}"
     if any(e.held < e.max_concurrent for e in ready):
         return "The request is about to be assigned."
     if len(ready) == 1:

@@ -83,7 +83,7 @@ REASONS = [
     ),
     (
         [extension("a", **PAUSED), extension("b", cooldown_until=9_999, cooldown_reason="Later")],
-        "The extensions that support the model are paused for 3 more s after a failure: Too many requests",
+        "The extensions that support the model are paused for another 3 s after a failure: Too many requests",
     ),
     ([extension("a", held=1)], "The extension that supports the model is busy with other requests."),
     (

@@ -25,7 +25,7 @@ def test_a_grant_is_valid_until_it_expires() -> None:
 
 @pytest.mark.parametrize("changed", [{"request_id": ID[:-1] + "1"}, {"attempt": 3}, {"expires_at": 9_999}])
 def test_a_grant_is_valid_for_nothing_else(changed: dict[str, object]) -> None:
-    other = dataclasses.relocation(GRANT, **changed)  # type: ignore[arg-type]
+    other = dataclasses.replace(GRANT, **changed)  # type: ignore[arg-type]
     with pytest.raises(Forbidden, match="signature"):
         other.check(KEY, GRANT.signature(KEY), now_ms=0)
 

@@ -78,7 +78,7 @@ def test_a_position_is_0_to_9(bench: Bench, position: int) -> None:
     ],
 )
 def test_what_was_not_granted_is_forbidden(bench: Bench, changed: dict[str, Any]) -> None:
-    with pytest.raises(Forbidden, match="signature is not valid"):
+    with pytest.raises(Forbidden, match="signature is invalid"):
         send(bench, processing(bench), **changed)
     assert bench.files() == []
 
