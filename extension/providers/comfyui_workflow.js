@@ -1,7 +1,7 @@
 /** ComfyUI workflows in the API format, with placeholders for the values of a job. */
 
-import { isObject } from "./validation.js";
 import { hasPlaceholder } from "./placeholders.js";
+import { isObject } from "./validation.js";
 
 /** @typedef {Record<string, {class_type: string, inputs: Record<string, any>}>} Workflow */
 

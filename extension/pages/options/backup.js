@@ -5,7 +5,7 @@ import { load, save } from "../../shared/settings.js";
 import { byId, setText } from "../dom.js";
 import { download, pickFile } from "./files.js";
 import { errorText } from "./form.js";
-import { parseSettingsFile, formatSettingsFile } from "./settings_file.js";
+import { formatSettingsFile, parseSettingsFile } from "./settings_file.js";
 
 const message = byId("backup-message", HTMLElement);
 

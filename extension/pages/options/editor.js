@@ -1,12 +1,12 @@
 /** The dialog to edit one provider. It saves the settings and returns what it saved. */
 
 import { providers } from "../../providers/registry.js";
-import { save, InvalidSettings } from "../../shared/settings.js";
-import { byId, setChildren, make, setText } from "../dom.js";
-import { requestPermissions } from "./permissions.js";
+import { InvalidSettings, save } from "../../shared/settings.js";
+import { byId, make, setChildren, setText } from "../dom.js";
 import { fieldElements, makeField } from "./fields.js";
-import { showProblem, reportProblems, errorText } from "./form.js";
+import { errorText, reportProblems, showProblem } from "./form.js";
 import { formatModels, modelLabel, parseModels } from "./models.js";
+import { requestPermissions } from "./permissions.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
 /** @typedef {import("../../shared/types.js").ProviderEntry} ProviderEntry */
@@ -45,25 +45,26 @@ export function start() {
  * Create a provider. It is added at the top, because an existing one may handle every model already.
  *
  * @param {ProviderKind} kind
- * @param {Settings} now
+ * @param {Settings} current
  */
-export function editNew(kind, now) {
+export function editNew(kind, current) {
   const provider = providers.get(kind);
+  const title = provider?.title ?? kind;
   const initial = (provider?.fields ?? []).map(({ name, initial: value }) => [name, value]);
   /** @type {ProviderEntry} */
   const created = {
-    id: crypto.randomUUID(), kind, name: uniqueName(provider?.title ?? kind, now), enabled: true, models: ["*"],
+    id: crypto.randomUUID(), kind, name: uniqueName(title, current), enabled: true, models: ["*"],
     settings: Object.fromEntries(initial),
   };
-  return open(created, { ...now, providers: [created, ...now.providers] }, `New generator: ${provider?.title ?? kind}`);
+  return open(created, { ...current, providers: [created, ...current.providers] }, `New generator: ${title}`);
 }
 
-/** @param {ProviderEntry} original @param {Settings} now */
-export function edit(original, now) {
-  return open(original, now, `Edit ${original.name}`);
+/** @param {ProviderEntry} original @param {Settings} current */
+export function edit(original, current) {
+  return open(original, current, `Edit ${original.name}`);
 }
 
-/** @param {string} title @param {Settings} now */
+/** @param {string} title @param {Settings} current */
 function uniqueName(title, { providers: entries }) {
   const taken = new Set(entries.map(({ name }) => name));
   let name = title;
@@ -71,11 +72,16 @@ function uniqueName(title, { providers: entries }) {
   return name;
 }
 
-/** @param {ProviderEntry} original @param {Settings} now @param {string} title @returns {Promise<EditResult | null>} */
-function open(original, now, title) {
+/**
+ * @param {ProviderEntry} original
+ * @param {Settings} current
+ * @param {string} title
+ * @returns {Promise<EditResult | null>}
+ */
+function open(original, current, title) {
   const provider = providers.get(original.kind);
   entry = original;
-  settings = now;
+  settings = current;
   changed = false;
   setText(byId("editor-title", HTMLElement), title);
   setText(byId("editor-about", HTMLElement), provider?.about ?? "");
@@ -83,7 +89,7 @@ function open(original, now, title) {
   setText(footerMessage, "");
   nameInput.value = original.name;
   modelsInput.value = formatModels(original.models);
-  fields = (provider?.fields ?? []).map((field) => makeField(field, original.settings[field.name], now.server));
+  fields = (provider?.fields ?? []).map((field) => makeField(field, original.settings[field.name], current.server));
   setChildren(fieldsContainer, ...fieldElements(fields));
   reportProblems(controls(), {});
   showModels();
@@ -131,14 +137,14 @@ function cancel() {
 /** @param {SubmitEvent} event */
 async function submit(event) {
   event.preventDefault();
-  const typed = read();
-  if (!reportProblems(controls(), problems(typed))) return;
+  const updated = read();
+  if (!reportProblems(controls(), problems(updated))) return;
   // Chrome requires this before any `await`. The result is not needed: the list shows what is missing.
-  if (typed.enabled) requestPermissions(typed).catch(() => undefined);
+  if (updated.enabled) requestPermissions(updated).catch(() => undefined);
   try {
-    const entries = settings.providers.map((each) => (each.id === typed.id ? typed : each));
+    const entries = settings.providers.map((each) => (each.id === updated.id ? updated : each));
     const saved = await save({ providers: entries });
-    finish({ entry: typed, settings: saved });
+    finish({ entry: updated, settings: saved });
     dialog.close();
   } catch (problem) {
     showSaveError(problem);
@@ -152,15 +158,15 @@ function read() {
   return { ...entry, name: nameInput.value.trim(), models, settings: { ...entry.settings, ...own } };
 }
 
-/** @param {ProviderEntry} typed */
-function problems(typed) {
+/** @param {ProviderEntry} updated */
+function problems(updated) {
   /** @type {Record<string, string>} */
   const found = Object.fromEntries(fields.map((each) => [fieldKey(each), each.problem()]));
   if (Object.values(found).every((message) => !message)) {
-    const more = providers.get(typed.kind)?.problems?.(typed.settings) ?? {};
+    const more = providers.get(updated.kind)?.problems?.(updated.settings) ?? {};
     for (const [name, message] of Object.entries(more)) found[`settings.${name}`] = message;
   }
-  if (!typed.name) found.name = "Enter a name.";
+  if (!updated.name) found.name = "Enter a name.";
   return found;
 }
 

@@ -4,7 +4,7 @@ import { isUnencrypted } from "../../shared/addresses.js";
 import { make } from "../dom.js";
 import { jsonTools } from "./json_tools.js";
 import { addRevealToggle } from "./reveal.js";
-import { fieldProblem, parseField, formatValue } from "./values.js";
+import { fieldProblem, formatValue, parseField } from "./values.js";
 
 /** @typedef {import("../../shared/types.js").Field} Field */
 

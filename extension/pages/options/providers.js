@@ -1,12 +1,12 @@
 /** The section with the list of providers. Every change is saved immediately. */
 
 import { entryForModel, providers } from "../../providers/registry.js";
-import { sendToWorker } from "../../shared/worker_requests.js";
 import { save } from "../../shared/settings.js";
-import { byId, icon, setChildren, make, setText } from "../dom.js";
-import { hasPermissions, requiredHosts, requestPermissions } from "./permissions.js";
+import { sendToWorker } from "../../shared/worker_requests.js";
+import { byId, icon, make, setChildren, setText } from "../dom.js";
 import { edit, editNew } from "./editor.js";
 import { errorText } from "./form.js";
+import { hasPermissions, requestPermissions, requiredHosts } from "./permissions.js";
 import { providerRow } from "./provider_row.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
@@ -20,7 +20,7 @@ const undo = byId("undo", HTMLButtonElement);
 
 /** @type {Settings} */
 let settings;
-/** @type {Map<string, import("./provider_row.js").CheckResult>}  results of the latest checks, offset entry id */
+/** @type {Map<string, import("./provider_row.js").CheckResult>}  results of the latest checks, by entry id */
 const checkResults = new Map();
 /** @type {Set<string>}  ids of the entries with missing permissions */
 let missingPermissions = new Set();
@@ -37,9 +37,9 @@ export function start(first) {
   chrome.permissions.onRemoved.addListener(refreshPermissions);
 }
 
-/** @param {Settings} now */
-export async function showSettings(now) {
-  settings = now;
+/** @param {Settings} current */
+export async function showSettings(current) {
+  settings = current;
   show();
   await refreshPermissions();
 }
@@ -80,16 +80,16 @@ function idleText(entry) {
   if (!entry.enabled) return "";
   const handlers = entry.models.map((model) => entryForModel(settings.providers, model));
   if (handlers.length === 0 || handlers.includes(entry)) return "";
-  const names = [...new Set(handlers.map((handler) => handler?.name))].join(" and ");
-  return `It gets no jobs: ${names}, higher in the list, handles the same models.`;
+  const names = [...new Set(handlers.map((handler) => handler?.name))].join(", ");
+  return `It gets no jobs, because ${names}, higher in the list, handles the same models.`;
 }
 
 /** The control with the focus: the list is rebuilt after each change, and the focus must be restored. */
 function focusedControl() {
-  const at = document.activeElement;
-  const row = at?.closest("[data-entry]");
+  const control = document.activeElement;
+  const row = control?.closest("[data-entry]");
   if (!row || !list.contains(row)) return null;
-  return { id: row.getAttribute("data-entry"), action: at?.getAttribute("data-act") };
+  return { id: row.getAttribute("data-entry"), action: control?.getAttribute("data-act") };
 }
 
 /** @param {{id: string | null, action?: string | null}} focus */

@@ -1,10 +1,10 @@
 /** The section with the server's address and the status of the connection. */
 
+import { InvalidSettings, isUnencrypted, parsePairingCode, save } from "../../shared/settings.js";
 import { sendToWorker } from "../../shared/worker_requests.js";
-import { parsePairingCode, save, isUnencrypted, InvalidSettings } from "../../shared/settings.js";
 import { byId, setText } from "../dom.js";
 import { retryText, statusText } from "../text.js";
-import { showProblem, reportProblems, errorText } from "./form.js";
+import { errorText, reportProblems, showProblem } from "./form.js";
 import { addRevealToggle } from "./reveal.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */

@@ -24,11 +24,11 @@ export function formatSettingsFile({ server, concurrency, hours, providers }, se
  * and a key only if the provider's other settings are unchanged. Throws an Error with a message for the user.
  *
  * @param {string} text
- * @param {Settings} now
+ * @param {Settings} current
  * @param {SecretFields} secretFields
  * @returns {Partial<Settings>}
  */
-export function parseSettingsFile(text, now, secretFields) {
+export function parseSettingsFile(text, current, secretFields) {
   const file = parse(text);
   if (file.format !== FORMAT) throw new Error("This file does not contain settings of this extension.");
   const { concurrency, hours, providers } = file;
@@ -38,10 +38,10 @@ export function parseSettingsFile(text, now, secretFields) {
   }
   return {
     server,
-    token: server === now.server ? now.token : "",
+    token: server === current.server ? current.token : "",
     concurrency: Number(concurrency),
     hours: readHours(hours),
-    providers: providers.map((entry) => withSecrets(entry, now, secretFields)),
+    providers: providers.map((entry) => withSecrets(entry, current, secretFields)),
   };
 }
 
@@ -69,10 +69,15 @@ function readHours(hours) {
   return { enabled: enabled === true, days: known, from: String(from), to: String(to) };
 }
 
-/** @param {ProviderEntry} entry @param {Settings} now @param {SecretFields} secretFields @returns {ProviderEntry} */
-function withSecrets({ id, kind, name, enabled, models, settings }, now, secretFields) {
+/**
+ * @param {ProviderEntry} entry
+ * @param {Settings} current
+ * @param {SecretFields} secretFields
+ * @returns {ProviderEntry}
+ */
+function withSecrets({ id, kind, name, enabled, models, settings }, current, secretFields) {
   const withoutSecrets = without(settings, secretFields(kind));
-  const existing = now.providers.find((each) => each.id === id && each.kind === kind);
+  const existing = current.providers.find((each) => each.id === id && each.kind === kind);
   const isUnchanged = existing && isEqual(without(existing.settings, secretFields(kind)), withoutSecrets);
   return { id, kind, name, enabled, models, settings: isUnchanged ? existing.settings : withoutSecrets };
 }

@@ -1,9 +1,9 @@
 /** The section to make a test picture with a provider. */
 
 import { sendToWorker } from "../../shared/worker_requests.js";
-import { byId, setChildren, make, setText } from "../dom.js";
+import { byId, make, setChildren, setText } from "../dom.js";
 import { formatDuration, formatSize } from "../text.js";
-import { showProblem, errorText } from "./form.js";
+import { errorText, showProblem } from "./form.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
 /** @typedef {import("../../shared/types.js").Status} Status */

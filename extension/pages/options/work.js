@@ -1,9 +1,9 @@
 /** The section with pause, concurrency and working hours. Every change is saved immediately. */
 
-import { save, InvalidSettings } from "../../shared/settings.js";
-import { byId, setChildren, make, setText } from "../dom.js";
-import { workingHoursText, WEEK } from "../text.js";
-import { showProblems, errorText } from "./form.js";
+import { InvalidSettings, save } from "../../shared/settings.js";
+import { byId, make, setChildren, setText } from "../dom.js";
+import { WEEK, workingHoursText } from "../text.js";
+import { errorText, showProblems } from "./form.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
 

@@ -1,9 +1,9 @@
 /** The popup: the connection's status, the current jobs, and a switch to pause. */
 
-import { sendToWorker } from "../../shared/worker_requests.js";
-import { load, subscribe } from "../../shared/settings.js";
 import { countsToday } from "../../shared/days.js";
+import { load, subscribe } from "../../shared/settings.js";
 import { read, subscribe as subscribeToStatus } from "../../shared/status.js";
+import { sendToWorker } from "../../shared/worker_requests.js";
 import { byId, setText } from "../dom.js";
 import { retryText, statusText } from "../text.js";
 import { showJobs } from "./job_list.js";
@@ -29,23 +29,23 @@ function showSettings(settings) {
   if (server) serverPage.href = `${server}/`;
 }
 
-/** @param {Status} now */
-function showStatus(now) {
-  status = now;
-  const { label, tone, sentence } = statusText(now);
+/** @param {Status} current */
+function showStatus(current) {
+  status = current;
+  const { label, tone, sentence } = statusText(current);
   setText(byId("state", HTMLElement), label, tone);
   setText(byId("sentence", HTMLElement), sentence);
-  setUpButton.hidden = now.state !== "unset";
-  byId("pause-row", HTMLElement).hidden = now.state === "unset";
-  byId("again-row", HTMLElement).hidden = !["waiting", "refused"].includes(now.state);
+  setUpButton.hidden = current.state !== "unset";
+  byId("pause-row", HTMLElement).hidden = current.state === "unset";
+  byId("again-row", HTMLElement).hidden = !["waiting", "refused"].includes(current.state);
   showRetry();
-  byId("jobs", HTMLElement).hidden = now.jobs.length === 0;
-  showJobs(jobList, now.jobs);
-  showFailure(now);
-  showCounts(now);
+  byId("jobs", HTMLElement).hidden = current.jobs.length === 0;
+  showJobs(jobList, current.jobs);
+  showFailure(current);
+  showCounts(current);
 }
 
-/** @param {Status} now */
+/** @param {Status} current */
 function showFailure({ failure }) {
   byId("failure", HTMLElement).hidden = !failure;
   if (!failure) return;
@@ -58,12 +58,12 @@ function showRetry() {
   setText(byId("retry", HTMLElement), retryText(status, Date.now()));
 }
 
-/** @param {Status} now */
-function showCounts(now) {
-  const { done, failed } = countsToday(now.today, new Date());
+/** @param {Status} current */
+function showCounts(current) {
+  const { done, failed } = countsToday(current.today, new Date());
   setText(byId("done", HTMLElement), String(done));
   setText(byId("failed", HTMLElement), String(failed), failed > 0 ? "bad" : "");
-  setText(byId("unsent", HTMLElement), String(now.unsent), now.unsent > 0 ? "warn" : "");
+  setText(byId("unsent", HTMLElement), String(current.unsent), current.unsent > 0 ? "warn" : "");
 }
 
 /** @param {import("../../shared/types.js").WorkerRequest} request */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fromHttpStatus, fromClose, REFUSED_MS, REPLACED_MS } from "../../../extension/worker/disconnections.js";
+import { fromClose, fromHttpStatus, REFUSED_MS, REPLACED_MS } from "../../../extension/worker/disconnections.js";
 
 const closed = (code, error, reason = "") => fromClose({ code, reason, error }, "e1");
 const UNAUTHORIZED = { error: "This token is not known.", code: "ERR_UNAUTHORIZED" };

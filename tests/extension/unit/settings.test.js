@@ -4,7 +4,7 @@ import { beforeEach, mock, test } from "node:test";
 import {
   DEFAULTS, InvalidSettings, load, parsePairingCode, save, subscribe, validate,
 } from "../../../extension/shared/settings.js";
-import { normalizeServerUrl, isUnencrypted } from "../../../extension/shared/addresses.js";
+import { isUnencrypted, normalizeServerUrl } from "../../../extension/shared/addresses.js";
 import { fakeChrome } from "./fake_chrome.js";
 
 const VALID = { ...DEFAULTS, extensionId: "e1", server: "http://127.0.0.1:3000" };

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseSettingsFile, formatSettingsFile } from "../../../../extension/pages/options/settings_file.js";
+import { formatSettingsFile, parseSettingsFile } from "../../../../extension/pages/options/settings_file.js";
 
 const secrets = () => ["key"];
 const ENTRY = {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatModels, parseModels } from "../../../../extension/pages/options/models.js";
-import { fieldProblem, parseField, formatValue } from "../../../../extension/pages/options/values.js";
+import { fieldProblem, formatValue, parseField } from "../../../../extension/pages/options/values.js";
 
 const field = (type, more = {}) => ({ name: "n", label: "N", type, ...more });
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { automatic1111 } from "../../../../extension/providers/automatic1111.js";
-import { pictureRequest, generationContext, PICTURE, rejection, startServer } from "./support.js";
+import { generationContext, PICTURE, pictureRequest, rejection, startServer } from "./support.js";
 
 const DONE = { json: { images: [PICTURE.base64], parameters: {}, info: "{}" } };
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { canvas } from "../../../../extension/providers/canvas.js";
-import { pictureRequest, generationContext, rejection } from "./support.js";
+import { generationContext, pictureRequest, rejection } from "./support.js";
 
 const surfaces = [];
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { comfyui } from "../../../../extension/providers/comfyui.js";
 import { DEFAULT_WORKFLOW, workflowProblem } from "../../../../extension/providers/comfyui_workflow.js";
-import { pictureRequest, generationContext, PICTURE, rejection, startServer } from "./support.js";
+import { generationContext, PICTURE, pictureRequest, rejection, startServer } from "./support.js";
 
 const CHECKPOINTS = { CheckpointLoaderSimple: { input: { required: { ckpt_name: [["a.safetensors", "b"], {}] } } } };
 const SAVED = { outputs: { 9: { images: [

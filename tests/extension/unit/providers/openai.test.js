@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openai } from "../../../../extension/providers/openai.js";
 import { requestBody } from "../../../../extension/providers/openai_request.js";
-import { pictureRequest, generationContext, PICTURE, rejection, startServer } from "./support.js";
+import { generationContext, PICTURE, pictureRequest, rejection, startServer } from "./support.js";
 
 const inBase64 = () => ({ json: { created: 1, data: [{ b64_json: PICTURE.base64 }] } });
 const generate = (url, settings = {}, order = {}, signal = undefined) =>
