@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.chromium import Chromium, running_chromium
-from tests.support.service import ROOT, Service, running_service
+from tests.support.management import manage
+from tests.support.service import Service, running_service
 
 SMALL = {"width": 48, "height": 32}
 
@@ -33,13 +31,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     """A browser without a server address."""
     with running_chromium(tmp_path_factory.mktemp("browser")) as browser:
         yield browser
-
-
-def manage(service: Service, *arguments: str) -> str:
-    """Run a management command and return its output."""
-    command = [sys.executable, "-m", "app.manage", *arguments]
-    env = {**os.environ, **service.env}
-    return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def generate(service: Service, key: str, model: str) -> Any:

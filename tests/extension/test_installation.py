@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.chromium import Chromium, Page, running_chromium
-from tests.support.service import ROOT, Service, call, running_service
+from tests.support.management import manage
+from tests.support.service import Service, call, running_service
 from tests.support.waiting import until
 
 ZIP = "imagefleet-extension.zip"
@@ -56,13 +54,6 @@ def unzipped(archive: Path, folder: Path) -> Path:
     with zipfile.ZipFile(archive) as archive_file:
         archive_file.extractall(folder)
     return folder
-
-
-def manage(service: Service, *arguments: str) -> str:
-    """Run a management command and return its output."""
-    command = [sys.executable, "-m", "app.manage", *arguments]
-    env = {**os.environ, **service.env}
-    return subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def fits(page: Page, width: int) -> bool:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.support.chromium import Chromium, running_chromium
+from tests.support.management import manage
 from tests.support.person import Person, person_at
 from tests.support.ports import free_ports
-from tests.support.service import ROOT, Service, running_service
+from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
 OPTIONS = "pages/options.html"
@@ -51,13 +49,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
     database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
     with running_service(folder, f"sqlite:///{database}", redis_url, 1, 1, AUTH_MODE="required") as service:
         yield service
-
-
-def manage(service: Service, *arguments: str) -> str:
-    """Run a management command and return its output."""
-    env = {**os.environ, **service.env}
-    command = [sys.executable, "-m", "app.manage", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def saved(browser: Chromium) -> Any:
