@@ -66,7 +66,7 @@ export function contentRejected(host, message) {
  * @param {Headers} headers
  * @returns {number | undefined}
  */
-export function retryAfterOf(headers) {
+function retryAfterOf(headers) {
   const exact = Number(headers.get("retry-after-ms"));
   if (exact > 0) return clamp(exact);
   const value = headers.get("retry-after");

@@ -10,7 +10,7 @@ import { providers } from "../../providers/registry.js";
  * @param {ProviderEntry} entry
  * @returns {chrome.permissions.Permissions}
  */
-export function requiredPermissions({ kind, settings }) {
+function requiredPermissions({ kind, settings }) {
   const provider = providers.get(kind);
   if (!provider) return {};
   const permissions = provider.permissions?.(settings) ?? [];
