@@ -67,7 +67,7 @@ def _carry_out(url: str, folder: Path, count: int) -> None:
         job = crew.services.submission.submit(ORDER, "weighed-1")
         assert crew.hand_out() == 1
         job = crew.now(job)
-        crew.services.generation.handed_over(job.id, job.lease or "")
+        crew.services.generation.offer_received(job.id, job.lease or "")
         crew.progress(holder, job, 30)
         crew.progress(holder, job, 60)
         crew.deliver(holder, job)

@@ -14,7 +14,7 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as 
     inherit_cache = True
 
 
-class asked_ms(FunctionElement[int]):  # noqa: N801
+class statement_now_ms(FunctionElement[int]):  # noqa: N801
     """The same clock when the statement began: right for what rows are compared with.
 
     It is the same for every row and every value of a statement, so that PostgreSQL can use it in an index.
@@ -25,7 +25,7 @@ class asked_ms(FunctionElement[int]):  # noqa: N801
 
 
 @compiles(now_ms, "sqlite")
-@compiles(asked_ms, "sqlite")
+@compiles(statement_now_ms, "sqlite")
 def _now_sqlite(_element: object, _compiler: object, **_: object) -> str:
     return "CAST((julianday('now') - 2440587.5) * 86400000 + 0.5 AS INTEGER)"
 
@@ -35,7 +35,7 @@ def _now_postgresql(_element: object, _compiler: object, **_: object) -> str:
     return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 
-@compiles(asked_ms, "postgresql")
+@compiles(statement_now_ms, "postgresql")
 def _asked_postgresql(_element: object, _compiler: object, **_: object) -> str:
     return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
 

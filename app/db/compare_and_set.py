@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Update, bindparam, case, update
 
-from app.db.clock import asked_ms, now_ms
+from app.db.clock import now_ms, statement_now_ms
 from app.db.tables import jobs, one_of
 from app.domain.states import TABLE, Step
 
@@ -102,5 +102,5 @@ def _new_value(column: Column[Any], kind: type) -> ColumnElement[Any]:
     if kind is AtLeast:
         return case((column < value, value), else_=column)
     if kind is FromNow:
-        return asked_ms() + value  # the same moment for all values of a statement
-    return capped(asked_ms() + value) if kind is FromNowCapped else value
+        return statement_now_ms() + value  # the same moment for all values of a statement
+    return capped(statement_now_ms() + value) if kind is FromNowCapped else value

@@ -17,7 +17,7 @@ _APPEND = insert(events)
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
+class LoggedEvent:
     """A fact in the log. `seq` counts 1, 2, 3 … within its request; `at` in ms since the epoch."""
 
     seq: int
@@ -40,10 +40,10 @@ def append(tx: Transaction, job: Job, fact: Event) -> None:
     tx.connection.execute(_APPEND, row)
 
 
-def after(connection: Connection, job_id: str, seq: int, last: int | None = None) -> list[Logged]:
+def after(connection: Connection, job_id: str, seq: int, last: int | None = None) -> list[LoggedEvent]:
     """What happened to the job after the event numbered `seq`, in order; no further than `last` where that is given."""
     columns = (events.c.seq, events.c.type, events.c.status, events.c.at, events.c.data)
     query = select(*columns).where(events.c.job_id == job_id, events.c.seq > seq).order_by(events.c.seq)
     if last is not None:
         query = query.where(events.c.seq <= last)
-    return [Logged(*row) for row in connection.execute(query)]
+    return [LoggedEvent(*row) for row in connection.execute(query)]

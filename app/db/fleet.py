@@ -21,7 +21,7 @@ _STATE = select(
     extensions.c.available,
     leases.HAS_WORK.label("has_work"),
     # a scalar subquery, since within EXISTS PostgreSQL ignores the order that keeps it to the index of the queue
-    jobs.FIRST_WAITING.scalar_subquery().is_not(None).label("anyone_waits"),
+    jobs.FIRST_WAITING.scalar_subquery().is_not(None).label("any_job_waits"),
 ).where(*_here)
 _HEARTBEAT = update(extensions).where(*_here).values(heard_at=now_ms(), available=bindparam("takes_work"))
 _LAST_SEEN = update(extensions).where(*_here, extensions.c.heard_at < bindparam("at")).values(heard_at=bindparam("at"))
@@ -69,7 +69,7 @@ class ExtensionState:
 
     available: bool
     has_work: bool
-    anyone_waits: bool
+    any_job_waits: bool
 
 
 def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str | None = None) -> Socket | None:
@@ -113,7 +113,7 @@ def heartbeat(tx: Transaction, connection_id: str, available: bool) -> bool:
     return tx.connection.execute(_HEARTBEAT, {"over": connection_id, "takes_work": available}).rowcount == 1
 
 
-def seen_earlier(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
+def record_last_seen(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
     """Heartbeats that changed nothing came over these connections, so long ago; what came later is left as it stands."""
     tx.connection.execute(_LAST_SEEN, [{"over": each, "at": tx.now - ago} for each, ago in ms_ago.items()])
 
@@ -150,7 +150,7 @@ def cool_down(tx: Transaction, extension_id: str, pause_ms: int, reason: str) ->
     )
 
 
-def rest(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str) -> None:
+def pause(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str) -> None:
     """The extension on this connection gets no work before the pause is over; that is no failure."""
     tx.connection.execute(
         update(extensions).where(extensions.c.connection_id == connection_id).values(**_pause(tx, pause_ms, reason))
@@ -170,7 +170,7 @@ def count_connected(connection: Connection, hub_timeout_ms: int) -> int:
     return connection.execute(query).scalar_one()
 
 
-def hub_seen(tx: Transaction, hub_id: str) -> bool:
+def touch_hub(tx: Transaction, hub_id: str) -> bool:
     """The web process lives; False where it was not known, because it is new or had been given up."""
     known = tx.connection.execute(update(hubs).where(hubs.c.id == hub_id).values(seen_at=tx.now))
     if known.rowcount == 0:
@@ -178,7 +178,7 @@ def hub_seen(tx: Transaction, hub_id: str) -> bool:
     return known.rowcount == 1
 
 
-def all_hubs_seen(tx: Transaction) -> None:
+def touch_all_hubs(tx: Transaction) -> None:
     """Every web process counts as seen this moment: one that does not live will be missed soon enough."""
     tx.connection.execute(update(hubs).where(hubs.c.seen_at < tx.now).values(seen_at=tx.now))
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from app.db import compare_and_set
-from app.db.clock import asked_ms
+from app.db.clock import statement_now_ms
 from app.db.engine import Transaction
 from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, Ms, jobs
 from app.domain.states import FINAL, Status, Step
@@ -84,7 +84,7 @@ class JobSummary(NamedTuple):
     updated_at: int
 
 
-NOW = asked_ms()
+NOW = statement_now_ms()
 COLUMNS = [jobs.c[name] for name in Job._fields]
 _STATUS = Job._fields.index("status")
 _SUMMARY_STATUS = JobSummary._fields.index("status")

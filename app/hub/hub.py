@@ -66,7 +66,7 @@ class Hub:
     def shutdown(self) -> None:
         """Close every socket, so that its extension reconnects elsewhere, and end long polls. New sockets are closed at once."""
         self._closing.set()
-        self.services.watching.end()
+        self.services.watching.stop()
         for connection in list(self._connections.values()):
             connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
 
@@ -75,13 +75,13 @@ class Hub:
         self.shutdown()
         self._listener.close()
         try:
-            self.services.extensions.hub_leaves(self.id)
+            self.services.extensions.hub_stopped(self.id)
         except Unavailable:  # then a sweep notices that it no longer reports
             log.warning("The end of a web process could not be recorded", action="hub.unnoted")
 
     def _on_message(self, channel: str, message: dict[str, Any]) -> None:
         if channel == CHANGES:
-            self.services.watching.tell(message)
+            self.services.watching.notify(message)
             return
         match message["do"]:
             case "offer":
@@ -116,13 +116,13 @@ class Hub:
             # The listener receives this too. If it stops arriving, the listener reconnects.
             self.services.ports.bus.publish_to_hub(self.id, {"do": "echo"})
             try:
-                known = self.services.extensions.hub_lives(self.id)
+                known = self.services.extensions.hub_heartbeat(self.id)
                 if known_before and not known:
                     self._reconnect_all()
                 known_before = True
                 self.services.watching.catch_up()
                 # In the background: updating ten thousand rows of a slow database must not delay the next report.
-                self._background.submit("last-seen", self.services.extensions.show_heard)
+                self._background.submit("last-seen", self.services.extensions.record_last_seen)
             except Exception as problem:  # noqa: BLE001 - without this loop, the sockets count as lost
                 log.warning(
                     "This web process could not report that it is alive", action="hub.unseen", problem=str(problem)

@@ -52,7 +52,7 @@ class Receipts:
             while self._waiting and self._waiting[0][0] <= latest_s:
                 _, offer = self._waiting[0]
                 if not self._reported_since(offer):
-                    self._generation.handed_over(offer.request_id, offer.lease)
+                    self._generation.offer_received(offer.request_id, offer.lease)
                 del self._waiting[0]
         except Unavailable:
             log.warning("Proofs of receipt could not be recorded", action="offer.unnoted", offers=len(self._waiting))

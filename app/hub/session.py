@@ -99,7 +99,7 @@ class Session:
         holder = Holder(authenticate.extension_id, self.connection.id)
         try:
             self._retry_while_unavailable(partial(self._authenticate, authenticate))
-            with self._credential.lasting(self._on_token_end):
+            with self._credential.monitored(self._on_token_end):
                 while True:
                     self._receive_one(holder)
         finally:
@@ -190,7 +190,7 @@ class Session:
     def _heartbeat(self, holder: Holder, heartbeat: Heartbeat) -> None:
         if heartbeat.extension_id != holder.extension_id:
             raise Refusal("heartbeat.extensionId must be the extensionId that you authenticated with.")
-        if self.services.extensions.heard(holder, heartbeat):
+        if self.services.extensions.heartbeat(holder, heartbeat):
             self.connection.send_now(messages.HeartbeatResponse(timestamp=clock.now()))
         else:
             self.connection.close(CloseCode.REPLACED, "replaced by a newer connection")

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from app.domain.access import Credential
 from app.domain.messages import Authenticate
 from app.services.auth_throttle import AuthThrottle
-from app.services.credential_status import ANYBODY, CredentialStatus
+from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
 
 
 class SocketCredential:
@@ -19,7 +19,7 @@ class SocketCredential:
         self._address = address
         self._token = token
         self._credential: Credential | None = None
-        self._status = ANYBODY
+        self._status = NO_CREDENTIAL
 
     @property
     def token_id(self) -> str | None:
@@ -33,9 +33,9 @@ class SocketCredential:
         )
         self._status = CredentialStatus(self._throttle.access, self._credential)
 
-    def lasting(self, end: Callable[[], object]) -> AbstractContextManager[None]:
+    def monitored(self, end: Callable[[], object]) -> AbstractContextManager[None]:
         """In this context, `end` is called once within seconds after the token expires or is revoked. `check` then raises."""
-        return self._status.lasting(end)
+        return self._status.monitored(end)
 
     def check(self) -> None:
         """Raise Unauthorized if the token is known to have expired or been revoked. Makes no query."""

@@ -32,10 +32,10 @@ log = logs.get(__name__)
 class Access:
     """Decides who is let in."""
 
-    def __init__(self, ports: Ports, remembered_s: float = REMEMBERED_S) -> None:
+    def __init__(self, ports: Ports, cache_s: float = REMEMBERED_S) -> None:
         self.ports = ports
         # Who was let in rests on what was found, and each is remembered for half of the time.
-        self._memory, self._let_in = _Memory(remembered_s / 2), _Memory(remembered_s / 2)
+        self._memory, self._let_in = _Memory(cache_s / 2), _Memory(cache_s / 2)
         self.revocations = RevocationWatcher(ports.database)
         self._signing_key: bytes | None = None
 
@@ -50,11 +50,11 @@ class Access:
         What was revoked in this process is refused at once, what was revoked elsewhere within a second; so is whoever
         was disabled.
         """
-        return self.remembered(bearer) or self._let_in.look(_shown(bearer), lambda: self._found_good(bearer))
+        return self.cached(bearer) or self._let_in.look(_shown(bearer), lambda: self._found_good(bearer))
 
-    def remembered(self, bearer: str) -> Credential | None:
+    def cached(self, bearer: str) -> Credential | None:
         """Whose key or token this is, where it was found good a moment ago. Nobody is asked."""
-        credential: Credential | None = self._let_in.remembered(_shown(bearer))
+        credential: Credential | None = self._let_in.cached(_shown(bearer))
         if credential is None or (credential.expires_at is not None and credential.expires_at <= time.time() * 1000):
             return None
         return credential
@@ -202,7 +202,7 @@ class _Memory:
         self._looking: dict[Name, threading.Lock] = {}
         self._forgotten = 0  # how often something was
 
-    def remembered(self, name: Name) -> Any:
+    def cached(self, name: Name) -> Any:
         """What was found within the last moment; None where nothing was."""
         at, found = self._found.get(name, NEVER)
         return found if time.monotonic() - at < self._kept_s else None

@@ -29,9 +29,9 @@ class Admission:
     """Decides whether new requests are taken. It looks once a second at most, and at the line less often where that takes long,
     or where it cannot be full yet."""
 
-    def __init__(self, ports: Ports, look_every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(self, ports: Ports, check_every_s: float = LOOK_EVERY_S) -> None:
         self.ports = ports
-        self._look_every_s = look_every_s
+        self._look_every_s = check_every_s
         self._look_at = self._line_at = float("-inf")
         self._closed: Closed | None = None
         self._full: Closed | None = None

@@ -47,9 +47,7 @@ class AuthThrottle:
 
     def authenticate(self, address: str, bearer: str) -> Credential:
         """As Access.authenticate. Raises TooManyFailures as well."""
-        return self.access.remembered(bearer) or self._guarded(
-            address, bearer, lambda: self.access.authenticate(bearer)
-        )
+        return self.access.cached(bearer) or self._guarded(address, bearer, lambda: self.access.authenticate(bearer))
 
     def admit_extension(self, address: str, extension_id: str, bearer: str | None) -> Credential | None:
         """As Access.admit_extension. Raises TooManyFailures as well."""

@@ -12,7 +12,7 @@ from app.domain.errors import AlreadyFinished, NotFound
 from app.domain.events import ImageGenerationCancelledEvent
 from app.domain.states import Status, Step
 from app.services import steps
-from app.services.extension_messages import tell_to_stop
+from app.services.extension_messages import send_cancel
 from app.services.ports import Ports
 from app.services.requeueing import NOT_HELD
 from app.services.wakeups import wake_if_a_job_waits
@@ -49,7 +49,7 @@ class Cancellation:
         if done is None:
             return self._final(job)
         if holder is not None:
-            tell_to_stop(self.ports, tx, job)
+            send_cancel(self.ports, tx, job)
             tx.after_commit(partial(wake_if_a_job_waits, self.ports))
         return done
 

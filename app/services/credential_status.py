@@ -20,11 +20,11 @@ class CredentialStatus:
     def __init__(self, access: Access | None = None, credential: Credential | None = None) -> None:
         self._access = access
         self._credential = credential
-        self._sure_at = time.time()
+        self._valid_at = time.time()
         self._ended: str | None = None
 
     @contextmanager
-    def lasting(self, end: Callable[[], object]) -> Iterator[None]:
+    def monitored(self, end: Callable[[], object]) -> Iterator[None]:
         """While inside, `end` is called, once and within seconds, where the credential expires or is revoked; then see `check`."""
         if self._access is None or self._credential is None:
             yield
@@ -34,13 +34,13 @@ class CredentialStatus:
             self._ended = reason
             end()
 
-        subscription = Subscription(self._credential, self._sure_at, ended)
+        subscription = Subscription(self._credential, self._valid_at, ended)
         self._access.revocations.add(subscription)
         try:
             yield
         finally:
             self._access.revocations.remove(subscription)
-            self._sure_at = subscription.sure_at
+            self._valid_at = subscription.valid_at
 
     def check(self) -> None:
         """Raises Unauthorized once it is known to have ended. It asks nobody."""
@@ -49,10 +49,10 @@ class CredentialStatus:
 
     def wait(self, watch: Watch, timeout_s: float) -> Mapping[str, Any] | None:
         """As `watch.wait`. Raises Unauthorized, within seconds, once the watcher may not hear of it any more."""
-        with self.lasting(watch.end):
+        with self.monitored(watch.end):
             change = watch.wait(timeout_s)
         self.check()
         return change
 
 
-ANYBODY = CredentialStatus()
+NO_CREDENTIAL = CredentialStatus()

@@ -82,7 +82,7 @@ class Dispatch:
             if job is not None and job.lease == lease and not job.handed_over:
                 reason = "The extension could not be reached."
                 if self.requeueing.give_back(tx, job, NO_EXTENSION, reason, strike=False) is not None:
-                    fleet.rest(tx, job.connection_id, UNREACHABLE_MS, reason)
+                    fleet.pause(tx, job.connection_id, UNREACHABLE_MS, reason)
 
         self.ports.database.write(work)
 

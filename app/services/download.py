@@ -28,14 +28,14 @@ from app.domain.images import ImageLimits, Picture, PictureError, file_name
 from app.domain.states import Step
 from app.domain.upload_urls import UploadLocation
 from app.services import steps
-from app.services.extension_messages import tell, tell_to_stop
+from app.services.extension_messages import send, send_cancel
 from app.services.generation import IMAGES_PATH, confirmation
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
 from app.services.sources import Sources
 from app.services.uploads import discard
 
-JUDGING_MS = 10_000  # a picture of 40 million pixels takes 2 s to decode and pack where nothing else runs
+VALIDATION_MS = 10_000  # a picture of 40 million pixels takes 2 s to decode and pack where nothing else runs
 
 SCANNING_MS = 20_000  # where there is a scanner: more than it may take
 
@@ -71,7 +71,7 @@ class Made:
 
 def longest_ms(settings: Settings, count: int) -> int:
     """How long the download of `count` pictures may take, in ms."""
-    return count * (settings.download_timeout_ms + JUDGING_MS + (SCANNING_MS if settings.clamav_url else 0))
+    return count * (settings.download_timeout_ms + VALIDATION_MS + (SCANNING_MS if settings.clamav_url else 0))
 
 
 class Download:
@@ -200,7 +200,7 @@ class Download:
             raise NotOurs
         stored = self._rows(made, names)
         images.add(tx, job.id, stored)
-        tell(self.ports, tx, completed.holder, confirmation(completed, stored))
+        send(self.ports, tx, completed.holder, confirmation(completed, stored))
         return images.uploads_of(tx.connection, job.id)
 
     def _rows(self, made: Sequence[Made], names: Sequence[str]) -> list[StoredImage]:
@@ -237,7 +237,7 @@ class Download:
             mine = {"lease": job.lease}
             if self.requeueing.fail(tx, job, DOWNLOAD_FAILED, sentence, mine) is None:
                 return False
-            tell_to_stop(self.ports, tx, job)
+            send_cancel(self.ports, tx, job)
             return True
 
         if self.ports.database.write(work):

@@ -10,7 +10,7 @@ from app.domain.clock import wire_time
 from app.services.ports import Ports
 
 
-def tell(ports: Ports, tx: Transaction, extension_id: str | None, message: messages.Message) -> None:
+def send(ports: Ports, tx: Transaction, extension_id: str | None, message: messages.Message) -> None:
     """Send the extension `message` after the commit, where it is connected; a message that is lost does no harm."""
     if extension_id is None:
         return
@@ -20,7 +20,7 @@ def tell(ports: Ports, tx: Transaction, extension_id: str | None, message: messa
         tx.after_commit(lambda: ports.bus.publish_to_hub(socket.hub_id, command))
 
 
-def tell_to_stop(ports: Ports, tx: Transaction, job: Job) -> None:
+def send_cancel(ports: Ports, tx: Transaction, job: Job) -> None:
     """Whoever holds the job, as `job` shows it, need not go on."""
     stop = messages.CancelGeneration(request_id=job.id, correlation_id=job.correlation_id, timestamp=wire_time(tx.now))
-    tell(ports, tx, job.holder, stop)
+    send(ports, tx, job.holder, stop)

@@ -36,7 +36,7 @@ class Extensions:
     def __init__(self, ports: Ports, requeueing: Requeueing) -> None:
         self.ports = ports
         self.requeueing = requeueing
-        self._heard = LastSeen()
+        self._last_seen = LastSeen()
 
     def connected(
         self,
@@ -65,7 +65,7 @@ class Extensions:
 
         return self.ports.database.write(work)
 
-    def heard(self, holder: Holder, beat: Heartbeat) -> bool:
+    def heartbeat(self, holder: Holder, beat: Heartbeat) -> bool:
         """A heartbeat: the extension lives, takes work or not, and works on what it says it works on.
 
         False where the extension is not connected through this socket any more: the socket is to be closed. Most heartbeats
@@ -77,20 +77,20 @@ class Extensions:
             return False
         if state.has_work or state.available != beat.status.available:
             return self._take_news(holder, beat)
-        self._heard.note(connection_id)
-        if beat.status.available and state.anyone_waits:
+        self._last_seen.note(connection_id)
+        if beat.status.available and state.any_job_waits:
             self.ports.tasks.assign()
         return True
 
-    def show_heard(self) -> None:
+    def record_last_seen(self) -> None:
         """Write down when those were heard whose heartbeats said nothing new. What is lost on the way, the next ones say again."""
-        noted = self._heard.take()
+        noted = self._last_seen.take()
         for begin in range(0, len(noted), BATCH):
-            self.ports.database.write(partial(_were_heard, noted[begin : begin + BATCH]))
+            self.ports.database.write(partial(_were_last_seen, noted[begin : begin + BATCH]))
 
     def disconnected(self, connection_id: str) -> None:
         """The socket is gone: what it held is kept for RECONNECT_GRACE_MS."""
-        self._heard.forget(connection_id)
+        self._last_seen.forget(connection_id)
 
         def work(tx: Transaction) -> None:
             if fleet.disconnect(tx, connection_id):
@@ -98,11 +98,11 @@ class Extensions:
 
         self.ports.database.write(work)
 
-    def hub_lives(self, hub_id: str) -> bool:
+    def hub_heartbeat(self, hub_id: str) -> bool:
         """This web process is there; False where it was not known, because it is new or had been given up."""
-        return self.ports.database.write(lambda tx: fleet.hub_seen(tx, hub_id))
+        return self.ports.database.write(lambda tx: fleet.touch_hub(tx, hub_id))
 
-    def hub_leaves(self, hub_id: str) -> None:
+    def hub_stopped(self, hub_id: str) -> None:
         """This web process ends: its sockets are gone, what came over them is kept for a short absence."""
 
         def work(tx: Transaction) -> None:
@@ -148,10 +148,10 @@ class Extensions:
         self.ports.bus.publish_to_hub(before.hub_id, {"do": "replace", "connection": before.connection_id})
 
 
-def _were_heard(noted: Sequence[tuple[str, float]], tx: Transaction) -> None:
+def _were_last_seen(noted: Sequence[tuple[str, float]], tx: Transaction) -> None:
     """Whole ms alone are taken off the database's clock: who was heard is never shown as heard before it spoke."""
     now_s = time.monotonic()
-    fleet.seen_earlier(tx, {connection_id: int((now_s - at_s) * 1000) for connection_id, at_s in noted})
+    fleet.record_last_seen(tx, {connection_id: int((now_s - at_s) * 1000) for connection_id, at_s in noted})
 
 
 def _still_works_on(hello: Authenticate, job: Job) -> bool:

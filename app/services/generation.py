@@ -126,7 +126,7 @@ class Generation:
 
         self.ports.database.write(work)
 
-    def handed_over(self, request_id: str, lease: str) -> None:
+    def offer_received(self, request_id: str, lease: str) -> None:
         """The extension has the offer in hand: its lease now lasts as long as it may be silent.
 
         Where it has reported meanwhile, that has said as much.

@@ -14,7 +14,7 @@ CHECK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ComponentHealth:
     """Without the database no request is accepted; without Redis accepted requests wait until it is back."""
 
     database: bool
@@ -28,14 +28,14 @@ class Health:
         self.ports = ports
         self._check_every_s = check_every_s
         self._lock = threading.Lock()
-        self._parts = Parts(database=False, redis=False)
+        self._parts = ComponentHealth(database=False, redis=False)
         self._checked_at = float("-inf")
 
-    def check(self) -> Parts:
+    def check(self) -> ComponentHealth:
         """Which parts answered last. Callers that arrive during a check wait for its result."""
         with self._lock:
             if time.monotonic() - self._checked_at >= self._check_every_s:
-                self._parts = Parts(self._database(), self.ports.bus.is_available())
+                self._parts = ComponentHealth(self._database(), self.ports.bus.is_available())
                 self._checked_at = time.monotonic()
             return self._parts
 

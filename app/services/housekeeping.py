@@ -12,7 +12,7 @@ from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain import policy
 from app.domain.errors import GENERATION_FAILED, NO_EXTENSION, TIMEOUT
-from app.services.extension_messages import tell_to_stop
+from app.services.extension_messages import send_cancel
 from app.services.extensions import Extensions
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
@@ -43,7 +43,7 @@ class Housekeeping:
         self.give_up_lost_hubs()
         self.end_leases()
         self.fail_late()
-        self.see_to_lines()
+        self.fail_waiting_too_long()
         self.wake()
 
     def note_pause(self) -> None:
@@ -61,7 +61,7 @@ class Housekeeping:
         """Sockets of a web process that is not seen any more are gone; what came over them is kept for a short absence."""
         timeout_ms = self.ports.settings.hub_timeout_ms
         for hub_id in self.ports.database.read(lambda c: fleet.hubs_lost(c, timeout_ms)):
-            self.extensions.hub_leaves(hub_id)
+            self.extensions.hub_stopped(hub_id)
 
     def end_leases(self) -> None:
         """Jobs whose holder has been silent for too long go back to the line."""
@@ -73,13 +73,13 @@ class Housekeeping:
         for job in self.ports.database.read(lambda c: jobs.late(c, BATCH)):
             self.ports.database.write(partial(self._fail_late, job))
 
-    def see_to_lines(self) -> None:
+    def fail_waiting_too_long(self) -> None:
         """Jobs have failed that have waited for QUEUE_TIMEOUT_MS, or for NO_EXTENSION_TIMEOUT_MS while no extension was able to
         make pictures with their model."""
         members = self.ports.database.read(fleet.connected)
         for model in self.ports.database.read(jobs.models_waited_for):
             able = any(policy.can_do(member.capabilities, model) for member in members)
-            self.ports.database.write(partial(self._see_to_line, model, able))
+            self.ports.database.write(partial(self._fail_waiting_of, model, able))
 
     def wake(self) -> None:
         """Send again what should have been sent: the message may be lost, or its sender may have died before."""
@@ -96,7 +96,7 @@ class Housekeeping:
             offer_ms=settings.offer_timeout_ms,
             attempt_ms=settings.request_max_ms,
         )
-        fleet.all_hubs_seen(tx)
+        fleet.touch_all_hubs(tx)
         for model in jobs.models_waited_for(tx.connection):
             service_state.served(tx, model, now=True)
 
@@ -105,7 +105,7 @@ class Housekeeping:
         over = {"lease_until": job.lease_until, "handed_over": job.handed_over}
         moved = self.requeueing.give_back(tx, job, code, reason, over, strike=strike)
         if moved is not None:
-            tell_to_stop(self.ports, tx, job)
+            send_cancel(self.ports, tx, job)
 
     def _why_over(self, tx: Transaction, job: Job) -> tuple[str, str, bool]:
         """Code, sentence, and whether somebody is to blame."""
@@ -122,9 +122,9 @@ class Housekeeping:
     def _fail_late(self, job: Job, tx: Transaction) -> None:
         error = "The request was not done by its deadlineMs."
         if self.requeueing.fail(tx, job, TIMEOUT, error, {"attempt": job.attempt}) is not None:
-            tell_to_stop(self.ports, tx, job)
+            send_cancel(self.ports, tx, job)
 
-    def _see_to_line(self, model: str, able: bool, tx: Transaction) -> None:
+    def _fail_waiting_of(self, model: str, able: bool, tx: Transaction) -> None:
         settings = self.ports.settings
         served_at = service_state.served(tx, model, now=able)
         self._fail_waiting(

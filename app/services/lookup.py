@@ -10,14 +10,14 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from app.db import clock, events, fleet, images, jobs
-from app.db.events import Logged
+from app.db.events import LoggedEvent
 from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
 from app.domain import policy
 from app.domain.errors import NotFound
 from app.domain.policy import ConnectedExtension
 from app.domain.states import FINAL, Status
-from app.services.credential_status import ANYBODY, CredentialStatus
+from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
 from app.services.ports import Ports
 from app.services.watching import Watching
 
@@ -86,7 +86,7 @@ class Lookup:
         wait_s: float,
         since: int | None = None,
         owner: str | None = None,
-        credential: CredentialStatus = ANYBODY,
+        credential: CredentialStatus = NO_CREDENTIAL,
     ) -> None:
         """Wait until the request has a version newer than `since` (by default: than the current one), or is final, or
         `wait_s` seconds are over.
@@ -100,13 +100,13 @@ class Lookup:
             job = self.ports.database.read(lambda c: _found(c, request_id, owner))
             known = job.version if since is None else since
             if job.status not in FINAL and job.version <= known:
-                watch.pass_over(known)
+                watch.skip_to(known)
                 credential.wait(watch, ends - time.monotonic())
 
-    def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[Logged]]:
+    def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[LoggedEvent]]:
         """The request and its events after the one numbered `seq`. Raises NotFound."""
 
-        def work(connection: Connection) -> tuple[Job, list[Logged]]:
+        def work(connection: Connection) -> tuple[Job, list[LoggedEvent]]:
             job = _found(connection, request_id, owner)
             # later events are left to the next call, which finds the job as they left it
             return job, events.after(connection, request_id, seq, job.last_event)

@@ -32,10 +32,10 @@ log = logs.get(__name__)
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """Somebody who stays. At `sure_at` (s since the epoch) the credential was good; `ended` is told, once, why it is not."""
+    """Somebody who stays. At `valid_at` (s since the epoch) the credential was good; `ended` is told, once, why it is not."""
 
     credential: Credential
-    sure_at: float
+    valid_at: float
     ended: Callable[[str], object]
 
 
@@ -54,14 +54,14 @@ class RevocationWatcher:
             self._subscriptions.add(subscription)
             begins, self._looking = not self._looking, True
         if begins:
-            threading.Thread(target=self._look_again_and_again, name="revocations", daemon=True).start()
+            threading.Thread(target=self._run, name="revocations", daemon=True).start()
 
     def remove(self, subscription: Subscription) -> None:
         """Whoever stayed is gone. Twice is no error."""
         with self._lock:
             self._subscriptions.discard(subscription)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Look once. While the database cannot be asked, whoever was let in stays until it expires."""
         with self._lock:
             subscriptions = list(self._subscriptions)
@@ -69,11 +69,11 @@ class RevocationWatcher:
         for subscription in subscriptions:
             if subscription.credential.expires_at is not None and subscription.credential.expires_at <= now * 1000:
                 self._end(subscription, EXPIRED)
-        sure_at = min((subscription.sure_at for subscription in subscriptions), default=now)
-        window_ms = round(1000 * (max(0.0, now - sure_at) + MARGIN_S))
+        valid_at = min((subscription.valid_at for subscription in subscriptions), default=now)
+        window_ms = round(1000 * (max(0.0, now - valid_at) + MARGIN_S))
         ended = self._database.read(lambda c: credentials.ended_within(c, window_ms))
         for subscription in subscriptions:
-            subscription.sure_at = now
+            subscription.valid_at = now
             for name in _names(subscription.credential) if ended else ():
                 if name in ended:
                     self._end(subscription, REASONS[name[0]])
@@ -86,10 +86,10 @@ class RevocationWatcher:
         if stayed:
             subscription.ended(reason)
 
-    def _look_again_and_again(self) -> None:
+    def _run(self) -> None:
         while self._anybody_after_a_pause():
             try:
-                self.look()
+                self.check()
             except Exception as problem:  # noqa: BLE001 - whatever it was, who stays is to be looked at again
                 log.warning("What ended could not be seen", action="access.unchecked", problem=str(problem))
 

@@ -28,7 +28,7 @@ class Watch:
         self._changed = threading.Condition()
         self._change: Mapping[str, Any] | None = None
 
-    def tell(self, change: Mapping[str, Any]) -> None:
+    def notify(self, change: Mapping[str, Any]) -> None:
         """The job changed; what is no newer than what was told already is passed over."""
         with self._changed:
             if change["version"] > self.version:
@@ -36,7 +36,7 @@ class Watch:
                 self._change = change
                 self._changed.notify()
 
-    def pass_over(self, version: int) -> None:
+    def skip_to(self, version: int) -> None:
         """The watcher knows `version` already: what is no newer is not told, also where it was on its way."""
         with self._changed:
             self.version = max(self.version, version)
@@ -87,14 +87,14 @@ class Watching:
                 if not self._watches[job_id]:
                     del self._watches[job_id]
 
-    def tell(self, change: Mapping[str, Any]) -> None:
+    def notify(self, change: Mapping[str, Any]) -> None:
         """A job changed."""
         with self._lock:
             watches = list(self._watches.get(change["requestId"], ()))
         for watch in watches:
-            watch.tell(change)
+            watch.notify(change)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """This process ends: nobody is kept waiting here, so that all can ask elsewhere at once."""
         with self._lock:
             self._ended = True
@@ -109,4 +109,4 @@ class Watching:
         for begin in range(0, len(ids), ASKED_AT_ONCE):
             some = ids[begin : begin + ASKED_AT_ONCE]
             for job in self.ports.database.read(partial(jobs.find_all, job_ids=some)):
-                self.tell(steps.change(job))
+                self.notify(steps.change(job))

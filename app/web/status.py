@@ -13,7 +13,7 @@ from app.adapters.memory import process_memory
 from app.config import Settings
 from app.container import Services
 from app.domain.access import Need
-from app.services.health import Parts
+from app.services.health import ComponentHealth
 from app.web.api import Api, ResponseSpec, json_response
 from app.web.proxies import FORWARDED
 from app.web.schemas import HealthReport, Memory, SocketInfo
@@ -76,7 +76,7 @@ def socket_url(settings: Settings) -> str:
     return f"{scheme}://{netloc}{base.path.rstrip('/')}{settings.ws_path}"
 
 
-def _health(parts: Parts) -> Literal["healthy", "degraded", "unhealthy"]:
+def _health(parts: ComponentHealth) -> Literal["healthy", "degraded", "unhealthy"]:
     if not parts.database:
         return "unhealthy"
     return "healthy" if parts.redis else "degraded"

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from app import logs
 from app.container import Services
-from app.db.events import Logged
+from app.db.events import LoggedEvent
 from app.domain.clock import wire_time
 from app.domain.errors import Unauthorized
 from app.domain.states import FINAL, Status
@@ -54,7 +54,7 @@ def _while_authorized(stream: Iterator[str], request_id: str) -> Iterator[str]:
 
 def _stream(services: Services, request_id: str, seq: int, credential: CredentialStatus) -> Iterator[str]:
     yield f"retry: {RECONNECT_MS}\n\n"
-    with services.watching.watch(request_id) as watch, credential.lasting(watch.end):
+    with services.watching.watch(request_id) as watch, credential.monitored(watch.end):
         while True:
             credential.check()
             job, events = services.lookup.events_after(request_id, seq)
@@ -84,7 +84,7 @@ def _progress(change: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _stored_event(request_id: str, event: Logged) -> str:
+def _stored_event(request_id: str, event: LoggedEvent) -> str:
     body = {
         "type": event.type,
         "requestId": request_id,

@@ -89,12 +89,12 @@ def test_a_slot_is_one_of_the_connection_that_was_seen(database: Database) -> No
 
 def test_a_rest_is_no_failure_and_ends_no_longer_one(database: Database) -> None:
     connect(database, "a")
-    database.write(lambda tx: fleet.rest(tx, "a-1", 60_000, "away"))
+    database.write(lambda tx: fleet.pause(tx, "a-1", 60_000, "away"))
     assert free(database) == []
     assert database.read(lambda c: fleet.failures(c, "a")) == 0
-    database.write(lambda tx: fleet.rest(tx, "a-1", 1, "away"))
+    database.write(lambda tx: fleet.pause(tx, "a-1", 1, "away"))
     assert free(database) == []
-    database.write(lambda tx: fleet.rest(tx, "b-1", 60_000, "nobody"))
+    database.write(lambda tx: fleet.pause(tx, "b-1", 60_000, "nobody"))
 
 
 def test_failures_are_counted_until_a_success(database: Database) -> None:
@@ -119,6 +119,6 @@ def test_a_web_process_that_is_gone_takes_its_sockets_along(database: Database) 
 
 
 def test_a_web_process_is_lost_once_it_was_not_seen_for_long(database: Database) -> None:
-    database.write(lambda tx: fleet.hub_seen(tx, "hub-1"))
+    database.write(lambda tx: fleet.touch_hub(tx, "hub-1"))
     assert database.read(lambda c: fleet.hubs_lost(c, 60_000)) == []
     assert database.read(lambda c: fleet.hubs_lost(c, -1)) == ["hub-1"]

@@ -32,17 +32,17 @@ class FakeExtensions:
         self.quick = threading.Event()
         self.quick.set()
 
-    def hub_lives(self, hub_id: str) -> bool:
+    def hub_heartbeat(self, hub_id: str) -> bool:
         self.signs += 1
         return self.signs > 1
 
-    def show_heard(self) -> None:
+    def record_last_seen(self) -> None:
         self.shown += 1
         self.quick.wait(10)
         if self.away:
             raise Unavailable
 
-    def hub_leaves(self, hub_id: str) -> None:
+    def hub_stopped(self, hub_id: str) -> None:
         """Not counted here."""
 
     def disconnected(self, connection_id: str) -> None:

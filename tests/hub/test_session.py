@@ -243,7 +243,7 @@ class FakeToken:
         """It is good."""
 
     @contextmanager
-    def lasting(self, end: Callable[[], object]) -> Iterator[None]:
+    def monitored(self, end: Callable[[], object]) -> Iterator[None]:
         self.end = end
         yield
 

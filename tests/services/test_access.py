@@ -37,7 +37,7 @@ def secrets(crew: Crew) -> Crew:
 
 def elsewhere(crew: Crew) -> Access:
     """Another process's, which remembers nothing."""
-    return Access(crew.bench.ports, remembered_s=0)
+    return Access(crew.bench.ports, cache_s=0)
 
 
 def test_a_key_lets_its_user_in_with_its_scopes(secrets: Crew) -> None:

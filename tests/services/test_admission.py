@@ -22,7 +22,7 @@ def submission(bench: Bench) -> Submission:
 
 def looking_every(seconds: float, bench: Bench) -> Submission:
     """It looks as often as that."""
-    admission = Admission(bench.ports, look_every_s=seconds)
+    admission = Admission(bench.ports, check_every_s=seconds)
     return Submission(bench.ports, admission)
 
 

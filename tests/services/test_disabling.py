@@ -60,7 +60,7 @@ def test_what_ended_meanwhile_stays_ended_when_the_user_is_enabled(crew: Crew, a
     crew.services.accounts.disable_user("ann")
     crew.services.accounts.revoke_key(ann[0].split("_")[1])
     crew.services.accounts.enable_user("ann")
-    access = Access(crew.bench.ports, remembered_s=0)
+    access = Access(crew.bench.ports, cache_s=0)
     assert [let_in(access, shown) for shown in ann] == [False, False, True]
 
 

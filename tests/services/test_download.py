@@ -22,7 +22,7 @@ from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
 from app.domain.upload_urls import UploadLocation
 from app.services import download
-from app.services.download import JUDGING_MS, Download
+from app.services.download import VALIDATION_MS, Download
 from tests.support.downloads import OTHER, PNG, URL, run, stored, upload, uploads
 from tests.support.fakes import Bench
 from tests.support.hostile_images import drawn, png, saved
@@ -238,7 +238,7 @@ def test_a_claim_lasts_as_long_as_the_download_may(bench: Bench) -> None:
     assert held[0].download_attempt == 1
     settings = bench.ports.settings
     assert held[0].due_at - held[0].updated_at == pytest.approx(
-        2 * (settings.download_timeout_ms + JUDGING_MS), abs=999
+        2 * (settings.download_timeout_ms + VALIDATION_MS), abs=999
     )
 
 

@@ -13,7 +13,7 @@ WORD = HeartbeatResponse(timestamp="2024-01-14T12:00:00.000Z")
 
 
 def tell(crew: Crew, extension_id: str | None) -> list[tuple[str, dict[str, object]]]:
-    crew.bench.database.write(lambda tx: extension_messages.tell(crew.bench.ports, tx, extension_id, WORD))
+    crew.bench.database.write(lambda tx: extension_messages.send(crew.bench.ports, tx, extension_id, WORD))
     return crew.bench.bus.to_hubs
 
 
@@ -33,7 +33,7 @@ def test_a_word_of_a_change_that_was_not_made_is_not_said(crew: Crew) -> None:
     crew.join("e1")
 
     def work(tx: Transaction) -> None:
-        extension_messages.tell(crew.bench.ports, tx, "e1", WORD)
+        extension_messages.send(crew.bench.ports, tx, "e1", WORD)
         raise RuntimeError("the process dies")
 
     with pytest.raises(RuntimeError):

@@ -128,15 +128,15 @@ def test_a_web_process_that_ends_takes_its_sockets_along(crew: Crew) -> None:
     _, here = crew.at_work("e1")
     crew.join("e2", hub="hub-2")
     there = crew.taken()
-    crew.services.extensions.hub_leaves("hub-1")
+    crew.services.extensions.hub_stopped("hub-1")
     assert [crew.extension(name).connected for name in ("e1", "e2")] == [False, True]
     assert (crew.now(here).lease_until or 0) <= crew.clock() + crew.services.settings.reconnect_grace_ms
     assert crew.now(there) == there
-    assert crew.services.extensions.hub_lives("hub-1") is False
+    assert crew.services.extensions.hub_heartbeat("hub-1") is False
 
 
 def test_a_web_process_is_known_once_it_was_seen(crew: Crew) -> None:
-    assert [crew.services.extensions.hub_lives("hub-1") for _ in range(3)] == [False, True, True]
+    assert [crew.services.extensions.hub_heartbeat("hub-1") for _ in range(3)] == [False, True, True]
 
 
 def test_the_connected_are_counted_over_all_web_processes_that_live(crew: Crew) -> None:

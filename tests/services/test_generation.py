@@ -53,7 +53,7 @@ def test_an_offer_that_arrived_is_held_for_as_long_as_its_holder_may_be_silent(c
     crew.join()
     job = crew.offered()
     now = crew.clock()
-    crew.services.generation.handed_over(job.id, job.lease or "")
+    crew.services.generation.offer_received(job.id, job.lease or "")
     held = crew.now(job)
     assert held.handed_over
     assert (held.lease_until or 0) >= now + crew.services.settings.request_timeout_ms
@@ -64,14 +64,14 @@ def test_an_offer_that_was_reported_upon_is_not_noted_as_arrived_once_more(crew:
     job = crew.offered()
     crew.progress(holder, job, 1)
     with noted("UPDATE") as changes:
-        crew.services.generation.handed_over(job.id, job.lease or "")
+        crew.services.generation.offer_received(job.id, job.lease or "")
     assert changes == []
 
 
 def test_a_sign_of_another_offer_proves_nothing(crew: Crew) -> None:
     crew.join()
     job = crew.offered()
-    crew.services.generation.handed_over(job.id, "token-of-another")
+    crew.services.generation.offer_received(job.id, "token-of-another")
     assert crew.now(job) == job
 
 
@@ -79,7 +79,7 @@ def test_that_an_offer_arrived_is_no_news_to_those_who_wait(crew: Crew) -> None:
     crew.join()
     job = crew.offered()
     crew.bench.bus.changes.clear()
-    crew.services.generation.handed_over(job.id, job.lease or "")
+    crew.services.generation.offer_received(job.id, job.lease or "")
     assert crew.now(job).version == job.version
     assert crew.bench.bus.changes == []
 

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from app.db.engine import Database
-from app.services.health import Health, Parts
+from app.services.health import ComponentHealth, Health
 from tests.support.fakes import Bench, FakeBus
 
 
@@ -18,16 +18,16 @@ class SilentBus(FakeBus):
 
 
 def test_all_is_well(bench: Bench) -> None:
-    assert Health(bench.ports).check() == Parts(database=True, redis=True)
+    assert Health(bench.ports).check() == ComponentHealth(database=True, redis=True)
 
 
 def test_redis_is_away(bench: Bench) -> None:
-    assert Health(bench.with_tools(bus=SilentBus()).ports).check() == Parts(database=True, redis=False)
+    assert Health(bench.with_tools(bus=SilentBus()).ports).check() == ComponentHealth(database=True, redis=False)
 
 
 def test_the_database_is_away(bench: Bench) -> None:
     away = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
-    assert Health(bench.with_tools(database=away).ports).check() == Parts(database=False, redis=True)
+    assert Health(bench.with_tools(database=away).ports).check() == ComponentHealth(database=False, redis=True)
 
 
 class SlowBus(FakeBus):
@@ -52,7 +52,7 @@ def test_callers_that_arrive_during_a_check_share_its_result(bench: Bench) -> No
         assert bus.is_asked.wait(20)
         others = [pool.submit(health.check) for _ in range(7)]
         bus.may_answer.set()
-        assert {each.result(20) for each in (first, *others)} == {Parts(database=True, redis=True)}
+        assert {each.result(20) for each in (first, *others)} == {ComponentHealth(database=True, redis=True)}
     assert bus.asked == 1
 
 
@@ -60,5 +60,5 @@ def test_a_result_is_used_for_no_longer_than_it_may_be(bench: Bench) -> None:
     bus = SlowBus()
     bus.may_answer.set()
     health = Health(bench.with_tools(bus=bus).ports, check_every_s=0)
-    assert [health.check() for _ in range(3)] == [Parts(database=True, redis=True)] * 3
+    assert [health.check() for _ in range(3)] == [ComponentHealth(database=True, redis=True)] * 3
     assert bus.asked == 3

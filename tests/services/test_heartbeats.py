@@ -163,7 +163,7 @@ def test_one_that_is_replaced_while_its_heartbeat_is_read_is_told_so(
     older = crew.join()
     crew.join(again=2)
     monkeypatch.setattr(
-        fleet, "state_of", lambda *_: fleet.ExtensionState(available=True, has_work=False, anyone_waits=False)
+        fleet, "state_of", lambda *_: fleet.ExtensionState(available=True, has_work=False, any_job_waits=False)
     )
     assert crew.beat(older, available=False) is False
     assert crew.extension().available
@@ -179,7 +179,7 @@ def test_a_heartbeat_over_an_older_socket_is_not_taken(crew: Crew) -> None:
 
 
 def test_a_heartbeat_of_nobody_is_not_taken(crew: Crew) -> None:
-    assert crew.services.extensions.heard(Holder("e9", "no-socket"), Heartbeat(extension_id="e9")) is False
+    assert crew.services.extensions.heartbeat(Holder("e9", "no-socket"), Heartbeat(extension_id="e9")) is False
 
 
 def test_those_who_say_nothing_new_are_shown_as_heard_once_that_is_written_down(
@@ -195,12 +195,12 @@ def test_those_who_say_nothing_new_are_shown_as_heard_once_that_is_written_down(
         crew.beat(holder)
     assert [crew.extension(name).heard_at for name in names] == [1, 1, 1]
     commits.clear()
-    crew.services.extensions.show_heard()
+    crew.services.extensions.record_last_seen()
     assert len(commits) == 2
     after = crew.clock()
     assert [name for name in names if not before <= crew.extension(name).heard_at <= after] == []
     commits.clear()
-    crew.services.extensions.show_heard()
+    crew.services.extensions.record_last_seen()
     assert commits == []
 
 
@@ -211,7 +211,7 @@ def test_they_are_shown_as_heard_when_they_were(crew: Crew, monkeypatch: pytest.
         then.setattr(last_seen, "time", SimpleNamespace(monotonic=lambda: time.monotonic() - 60))
         before = crew.clock()
         crew.beat(holder)
-    crew.services.extensions.show_heard()
+    crew.services.extensions.record_last_seen()
     assert before <= crew.extension().heard_at + 60_000 <= crew.clock()
 
 
@@ -220,7 +220,7 @@ def test_nobody_is_shown_as_heard_earlier_than_before(crew: Crew) -> None:
     crew.beat(holder)
     later = crew.clock() + HOUR
     crew.set_extension(heard_at=later)
-    crew.services.extensions.show_heard()
+    crew.services.extensions.record_last_seen()
     assert crew.extension().heard_at == later
 
 
@@ -233,6 +233,6 @@ def test_whoever_is_gone_is_not_shown_as_heard_any_more(crew: Crew) -> None:
     for name in ("e1", "e2"):
         crew.set_extension(name, heard_at=1)
     with noted("UPDATE extensions") as statements:
-        crew.services.extensions.show_heard()
+        crew.services.extensions.record_last_seen()
     assert gone.connection_id not in str(statements)
     assert [crew.extension(name).heard_at for name in ("e1", "e2")] == [1, 1]

@@ -69,7 +69,7 @@ def test_after_the_last_strike_the_request_has_timed_out(crew: Crew) -> None:
         crew.lease_ends(job)
         crew.sweep()
         crew.hand_out()
-        crew.services.generation.handed_over(job.id, crew.now(job).lease or "")
+        crew.services.generation.offer_received(job.id, crew.now(job).lease or "")
     job = crew.now(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_TIMEOUT")
     assert job.error == "The extension said nothing for 300000 ms."
@@ -108,7 +108,7 @@ def test_an_extension_of_a_lost_web_process_goes_on_over_another(crew: Crew) -> 
 
 def test_a_web_process_that_died_before_it_was_first_seen_is_given_up_too(crew: Crew) -> None:
     crew.join()
-    crew.services.extensions.hub_leaves("hub-1")
+    crew.services.extensions.hub_stopped("hub-1")
     crew.set_extension(connected=True, connected_at=crew.clock() - HOUR)
     crew.sweep()
     assert not crew.extension().connected
@@ -116,7 +116,7 @@ def test_a_web_process_that_died_before_it_was_first_seen_is_given_up_too(crew: 
 
 def test_a_web_process_that_is_about_to_be_seen_is_not_given_up(crew: Crew) -> None:
     crew.join()
-    crew.services.extensions.hub_leaves("hub-1")
+    crew.services.extensions.hub_stopped("hub-1")
     crew.set_extension(connected=True)
     crew.sweep()
     assert crew.extension().connected

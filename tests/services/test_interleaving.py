@@ -39,7 +39,9 @@ def test_an_offer_that_is_taken_while_its_lease_is_being_ended_counts_as_taken(c
     crew.join()
     job = crew.offered()
     crew.pass_time(job, lease_until=OVER, attempt_until=OVER)  # so the lease ends at the same moment before and after
-    with changed_after_read(crew.bench.database, lambda: crew.services.generation.handed_over(job.id, job.lease or "")):
+    with changed_after_read(
+        crew.bench.database, lambda: crew.services.generation.offer_received(job.id, job.lease or "")
+    ):
         crew.services.housekeeping.end_leases()
     assert (crew.now(job).status, crew.now(job).handed_over) == (Status.PROCESSING, True)
     crew.services.housekeeping.end_leases()
@@ -57,7 +59,7 @@ def test_a_job_that_changes_hands_while_its_lease_is_being_ended_stays_there(cre
         crew.services.housekeeping.end_leases()
         crew.join("e2")
         crew.hand_out()
-        crew.services.generation.handed_over(job.id, crew.now(job).lease or "")
+        crew.services.generation.offer_received(job.id, crew.now(job).lease or "")
         crew.lease_ends(job)
 
     strict = crew.with_settings(max_attempts=max_attempts)

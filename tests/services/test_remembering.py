@@ -27,7 +27,7 @@ def secrets(crew: Crew) -> Crew:
 
 def test_of_many_who_show_the_same_at_once_one_looks_for_all(secrets: Crew) -> None:
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
-    access = Access(secrets.bench.ports, remembered_s=60)
+    access = Access(secrets.bench.ports, cache_s=60)
     with ThreadPoolExecutor(16) as pool, noted("api_keys.hash") as asked:
         for done in [pool.submit(access.authenticate, shown) for _ in range(64)]:
             done.result()
@@ -36,21 +36,21 @@ def test_of_many_who_show_the_same_at_once_one_looks_for_all(secrets: Crew) -> N
 
 def test_whoever_was_let_in_a_moment_ago_is_let_in_again_and_nobody_is_asked(secrets: Crew) -> None:
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
-    access = Access(secrets.bench.ports, remembered_s=60)
+    access = Access(secrets.bench.ports, cache_s=60)
     credential = access.authenticate(shown)
     with noted() as asked:
-        assert access.authenticate(shown) == access.remembered(shown) == credential
+        assert access.authenticate(shown) == access.cached(shown) == credential
     assert asked == []
-    assert access.remembered(f"{shown}0") is None
+    assert access.cached(f"{shown}0") is None
 
 
 def test_what_has_expired_meanwhile_is_remembered_no_more(secrets: Crew) -> None:
-    access = Access(secrets.bench.ports, remembered_s=60)
+    access = Access(secrets.bench.ports, cache_s=60)
     shown = str(secrets.services.accounts.create_key("ann", BOTH, lifetime_ms=300))
     ends = access.authenticate(shown).expires_at
     assert ends is not None
     until(lambda: time.time() * 1000 >= ends, 10, "the key to expire")
-    assert access.remembered(shown) is None
+    assert access.cached(shown) is None
 
 
 def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Crew, monkeypatch: Any) -> None:
@@ -69,6 +69,6 @@ def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Cr
 
     monkeypatch.setattr(access.ports.database, "read", revoked_meanwhile)
     access.authenticate(shown)  # it was good when this was asked
-    assert access.remembered(shown) is None
+    assert access.cached(shown) is None
     with pytest.raises(Unauthorized):
         access.authenticate(shown)

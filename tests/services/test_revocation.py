@@ -11,7 +11,7 @@ from app.db.credential_tables import extension_tokens
 from app.domain.access import Credential, CredentialKind, Role, Scope
 from app.domain.errors import Unauthorized, Unavailable
 from app.services import revocation
-from app.services.credential_status import ANYBODY, CredentialStatus
+from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
 from tests.support.crew import Crew
 from tests.support.statements import noted
 
@@ -19,7 +19,7 @@ from tests.support.statements import noted
 @pytest.fixture(autouse=True)
 def _nobody_looks_by_himself(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests say when."""
-    monkeypatch.setattr(revocation.RevocationWatcher, "_look_again_and_again", lambda self: None)
+    monkeypatch.setattr(revocation.RevocationWatcher, "_run", lambda self: None)
 
 
 @pytest.fixture
@@ -57,12 +57,12 @@ def test_who_stays_is_told_once_that_it_ended_and_others_are_not(ann: Crew, came
     (credential, end), (other, _) = came_in(ann), extension_token(ann)
     access, told = ann.services.access, []
     ending, staying = CredentialStatus(access, credential), CredentialStatus(access, other)
-    with ending.lasting(lambda: told.append("ending")), staying.lasting(lambda: told.append("staying")):
-        access.revocations.look()
+    with ending.monitored(lambda: told.append("ending")), staying.monitored(lambda: told.append("staying")):
+        access.revocations.check()
         ending.check()
         end()
-        access.revocations.look()
-        access.revocations.look()
+        access.revocations.check()
+        access.revocations.check()
         assert told == ["ending"]
         with pytest.raises(Unauthorized):
             ending.check()
@@ -78,9 +78,9 @@ def test_what_expires_ends_also_while_nobody_can_be_asked(ann: Crew, monkeypatch
         ann.services.access, Credential(CredentialKind.TOKEN, "x", "painter", Role.EXTENSION, frozenset(), 1)
     )
     long = CredentialStatus(ann.services.access, token(ann)[0])
-    with short.lasting(bool), long.lasting(bool):
+    with short.monitored(bool), long.monitored(bool):
         with pytest.raises(Unavailable):
-            ann.services.access.revocations.look()
+            ann.services.access.revocations.check()
         long.check()
         with pytest.raises(Unauthorized, match="expired"):
             short.check()
@@ -94,12 +94,12 @@ def test_what_ended_while_nobody_looked_is_found_however_long_that_was(
     end()
     hour_ago = extension_tokens.update().values(revoked_at=extension_tokens.c.revoked_at - 3_600_000)
     ann.bench.database.write(lambda tx: tx.connection.execute(hour_ago))
-    with credential_status.lasting(bool):
-        ann.services.access.revocations.look()
+    with credential_status.monitored(bool):
+        ann.services.access.revocations.check()
         credential_status.check()  # found good an hour after that, as far as it knows
-    monkeypatch.setattr(credential_status, "_sure_at", credential_status._sure_at - 3_600)
-    with credential_status.lasting(bool):
-        ann.services.access.revocations.look()
+    monkeypatch.setattr(credential_status, "_valid_at", credential_status._valid_at - 3_600)
+    with credential_status.monitored(bool):
+        ann.services.access.revocations.check()
         with pytest.raises(Unauthorized):
             credential_status.check()
 
@@ -109,9 +109,9 @@ def test_a_look_is_one_question_however_many_stay(ann: Crew) -> None:
     for many in (1, 60):
         with ExitStack() as stack:
             for _ in range(many):
-                stack.enter_context(CredentialStatus(access, token(ann)[0]).lasting(bool))
+                stack.enter_context(CredentialStatus(access, token(ann)[0]).monitored(bool))
             with noted() as statements:
-                access.revocations.look()
+                access.revocations.check()
         asked = [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT"))]
         assert len(asked) == 1, "\n".join(asked)
 
@@ -119,9 +119,9 @@ def test_a_look_is_one_question_however_many_stay(ann: Crew) -> None:
 def test_who_left_is_forgotten(ann: Crew) -> None:
     told: list[str] = []
     credential, end = token(ann)
-    with CredentialStatus(ann.services.access, credential).lasting(lambda: told.append("told")):
+    with CredentialStatus(ann.services.access, credential).monitored(lambda: told.append("told")):
         end()
-    ann.services.access.revocations.look()
+    ann.services.access.revocations.check()
     assert told == []
 
 
@@ -130,12 +130,12 @@ def test_who_had_to_show_nothing_stays_while_the_token_of_another_ends(ann: Crew
     credential, end = token(ann)
     nothing, shown = CredentialStatus(access, None), CredentialStatus(access, credential)
     with (
-        nothing.lasting(lambda: told.append("nothing")),
-        ANYBODY.lasting(lambda: told.append("anybody")),
-        shown.lasting(lambda: told.append("shown")),
+        nothing.monitored(lambda: told.append("nothing")),
+        NO_CREDENTIAL.monitored(lambda: told.append("anybody")),
+        shown.monitored(lambda: told.append("shown")),
     ):
         end()
-        access.revocations.look()
+        access.revocations.check()
         assert told == ["shown"]
         nothing.check()
-        ANYBODY.check()
+        NO_CREDENTIAL.check()

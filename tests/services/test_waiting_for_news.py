@@ -19,7 +19,7 @@ from tests.support.waiting import until
 def told(crew: Crew, since_change: int = 0) -> None:
     """The bus brings what was said."""
     for change in crew.bench.bus.changes[since_change:]:
-        crew.services.watching.tell(change)
+        crew.services.watching.notify(change)
 
 
 def news(crew: Crew, request_id: str, wait_s: float, since: int | None = None) -> JobDetails:
@@ -74,9 +74,9 @@ def test_a_change_that_comes_late_over_the_bus_is_no_news(crew: Crew) -> None:
 
     def late_then_new() -> None:
         for change in older:
-            crew.services.watching.tell(change)
+            crew.services.watching.notify(change)
         crew.progress(holder, job, 40)
-        crew.services.watching.tell(steps.change(crew.now(job)))
+        crew.services.watching.notify(steps.change(crew.now(job)))
 
     assert waits(crew, late_then_new, job.id).job.progress == 40
 

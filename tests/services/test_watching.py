@@ -20,14 +20,14 @@ def change(request_id: str, version: int) -> dict[str, Any]:
 
 def test_a_change_told_before_anybody_waits_is_not_lost(crew: Crew) -> None:
     with crew.services.watching.watch("r") as watch:
-        crew.services.watching.tell(change("r", 2))
+        crew.services.watching.notify(change("r", 2))
         assert watch.wait(0) == change("r", 2)
 
 
 def test_a_change_wakes_whoever_waits(crew: Crew) -> None:
     with crew.services.watching.watch("r") as watch, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(watch.wait, 10)
-        crew.services.watching.tell(change("r", 2))
+        crew.services.watching.notify(change("r", 2))
         assert waiting.result(5) == change("r", 2)
 
 
@@ -40,25 +40,25 @@ def test_without_a_change_the_time_runs_out(crew: Crew) -> None:
 def test_of_several_changes_the_newest_is_told_once(crew: Crew) -> None:
     with crew.services.watching.watch("r") as watch:
         for version in (2, 4, 3):
-            crew.services.watching.tell(change("r", version))
+            crew.services.watching.notify(change("r", version))
         assert watch.wait(0) == change("r", 4)
         assert watch.wait(0) is None
 
 
 def test_what_is_no_newer_than_what_the_watcher_knows_is_passed_over() -> None:
     watch = Watch(5)
-    watch.tell(change("r", 4))
-    watch.tell(change("r", 5))
+    watch.notify(change("r", 4))
+    watch.notify(change("r", 5))
     assert watch.wait(0) is None
 
 
 def test_what_turns_out_to_be_known_already_is_passed_over() -> None:
     watch = Watch(0)
-    watch.tell(change("r", 5))
-    watch.pass_over(5)
+    watch.notify(change("r", 5))
+    watch.skip_to(5)
     assert watch.wait(0) is None
-    watch.tell(change("r", 6))
-    watch.pass_over(5)
+    watch.notify(change("r", 6))
+    watch.skip_to(5)
     assert watch.wait(0) == change("r", 6)
 
 
@@ -66,7 +66,7 @@ def test_every_watcher_of_a_request_is_told_and_nobody_else(crew: Crew) -> None:
     watching = crew.services.watching
     with watching.watch("r") as one, watching.watch("r", version=1) as two, watching.watch("other") as three:
         assert watching.count == 3
-        watching.tell(change("r", 2))
+        watching.notify(change("r", 2))
         assert (one.wait(0), two.wait(0), three.wait(0)) == (change("r", 2), change("r", 2), None)
     assert watching.count == 0
 
@@ -78,7 +78,7 @@ def test_a_watcher_that_breaks_off_leaves_nothing_behind(crew: Crew) -> None:
     except RuntimeError:
         pass
     assert crew.services.watching.count == 0
-    crew.services.watching.tell(change("r", 2))
+    crew.services.watching.notify(change("r", 2))
 
 
 def test_catching_up_tells_what_the_bus_lost(crew: Crew) -> None:
@@ -115,7 +115,7 @@ def test_watchers_come_and_go_while_changes_are_told(crew: Crew) -> None:
     def tell() -> None:
         while not stop.is_set():
             for n in range(10):
-                watching.tell(change(f"r{n}", 1))
+                watching.notify(change(f"r{n}", 1))
             assert watching.count >= 0
 
     def look(n: int) -> None:
@@ -136,7 +136,7 @@ def test_at_the_end_nobody_is_kept_waiting(crew: Crew) -> None:
     watching = crew.services.watching
     with ThreadPoolExecutor(1) as pool, watching.watch("r") as early:
         waiting = pool.submit(early.wait, 60)
-        watching.end()
+        watching.stop()
         assert waiting.result(5) is None
         assert early.over
         with watching.watch("r") as late:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.container import Services, build
 from app.db import events
-from app.db.events import Logged
+from app.db.events import LoggedEvent
 from app.db.fleet import Socket
 from app.db.jobs import Job
 from app.db.tables import extensions, hubs, models_served, sweeps
@@ -59,7 +59,7 @@ class Crew:
         """The job as it stands."""
         return found(self.bench.database, job)
 
-    def facts(self, job: Job) -> list[Logged]:
+    def facts(self, job: Job) -> list[LoggedEvent]:
         """What happened to the job."""
         return self.bench.database.read(lambda c: events.after(c, job.id, 0))
 
@@ -96,7 +96,7 @@ class Crew:
         holder = Holder(extension_id, f"{extension_id}-socket-{again}")
         metadata = ExtensionMetadata(capabilities=capabilities or ("*",), max_concurrent=max_concurrent)
         hello = Authenticate(extension_id=extension_id, metadata=metadata, active_request_ids=active)
-        self.services.extensions.hub_lives(hub)
+        self.services.extensions.hub_heartbeat(hub)
         return holder, self.services.extensions.connected(hello, Socket(hub, holder.connection_id))
 
     def hand_out(self) -> int:
@@ -112,7 +112,7 @@ class Crew:
     def taken(self, **order: Any) -> Job:
         """A request that a free extension has in hand."""
         job = self.offered(**order)
-        self.services.generation.handed_over(job.id, job.lease or "")
+        self.services.generation.offer_received(job.id, job.lease or "")
         return self.now(job)
 
     def at_work(self, extension_id: str = "e1", **order: Any) -> tuple[Holder, Job]:
@@ -139,7 +139,7 @@ class Crew:
             status=HeartbeatStatus(**status),
             active_request_ids=active_request_ids,
         )
-        return self.services.extensions.heard(holder, heartbeat)
+        return self.services.extensions.heartbeat(holder, heartbeat)
 
     def extension(self, extension_id: str = "e1") -> Any:
         """The extension's row."""

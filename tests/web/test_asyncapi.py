@@ -143,7 +143,7 @@ def test_the_served_document_says_where_this_service_is_reached(
 
 
 def test_what_the_service_really_sends_is_as_described(client: FlaskClient, services: Services, bench: Bench) -> None:
-    services.extensions.hub_lives("hub-1")
+    services.extensions.hub_heartbeat("hub-1")
     services.extensions.connected(
         Authenticate(extension_id="e", metadata=ExtensionMetadata(max_concurrent=2)), Socket("hub-1", "connection-1")
     )

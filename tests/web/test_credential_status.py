@@ -44,7 +44,7 @@ def aside(guarded: Services) -> Iterator[ThreadPoolExecutor]:
     """Where something waits while the test goes on; nothing of it outlives the test."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
-        guarded.watching.end()
+        guarded.watching.stop()
 
 
 def by_a_key(services: Services) -> tuple[str, Callable[[], object]]:
@@ -159,6 +159,6 @@ def test_idle_streams_and_held_answers_ask_no_more_than_one_question_for_all(
             monkeypatch.setattr(credentials, "ended_within", counted)
             assert looked.wait(30)
             monkeypatch.setattr(credentials, "ended_within", look)
-        guarded.watching.end()
+        guarded.watching.stop()
     assert len([text for text, _ in statements if "revoked" in text]) <= looks + 2
     assert [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT")) and "revoked" not in text] == []

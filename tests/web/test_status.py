@@ -26,7 +26,7 @@ def test_health_has_the_contracts_fields(client: FlaskClient) -> None:
 
 def test_the_socket_info_counts_connected_extensions(client: FlaskClient, services: Services) -> None:
     assert client.get("/api/websocket/info").json["activeConnections"] == 0
-    services.extensions.hub_lives("hub-1")
+    services.extensions.hub_heartbeat("hub-1")
     for name in ("a", "b"):
         services.extensions.connected(Authenticate(extension_id=name), Socket("hub-1", f"connection-{name}"))
     services.extensions.connected(Authenticate(extension_id="c"), Socket("hub-unknown", "connection-c"))
