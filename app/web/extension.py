@@ -53,7 +53,7 @@ def _extension() -> Extension:
     try:
         return archive.read(FOLDER)
     except FileNotFoundError:
-        raise NotFound("This server was installed without the extension: there is no folder of that name.") from None
+        raise NotFound("Not found: this server was installed without the extension's folder.") from None
 
 
 def _server() -> str:

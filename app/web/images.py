@@ -103,7 +103,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         refusals=(NotFound, AlreadyFinished),
     )
     def cancel_image(request_id: str) -> Cancelled:
-        """Cancel a request that is not final; its extension is told to stop. Cancelling it twice is not an error."""
+        """Cancel a request that is not final; its extension is notified to stop. Cancelling it twice is not an error."""
         job = services.cancellation.cancel(_checked_id(request_id), g.caller.visible_user)
         return Cancelled(request_id=job.id, correlation_id=job.correlation_id, timestamp=clock.now())
 
