@@ -1,6 +1,6 @@
-"""Clients that do what sensible ones do: send again, ask elsewhere, go on from where they were cut off.
+"""Clients that behave sensibly: they retry, try another server, and resume interrupted streams.
 
-What nobody answered is unknown to them, never failed.
+An unanswered request counts as unknown, never as failed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.domain.states import FINAL
+from tests.chaos.database_probe import DatabaseProbe
 from tests.chaos.history import Acknowledged, EventSeen, Records, StatusSeen, StreamEnded
-from tests.chaos.plan import Follow, Order
-from tests.chaos.witness import Witness
+from tests.chaos.plan import Follow, PlannedRequest
 from tests.support.service import Answer
 
 TIMEOUT_S = 8.0
@@ -32,13 +32,13 @@ _streams = itertools.count(1)
 class Client(threading.Thread):
     """One client with one request. It ends once its request is final, or when it is stopped."""
 
-    def __init__(self, order: Order, webs: Sequence[str], records: Records, witness: Witness) -> None:
-        super().__init__(name=f"client-{order.number}", daemon=True)
-        self.order = order
-        self._webs = itertools.cycle([*webs[order.number % len(webs) :], *webs[: order.number % len(webs)]])
+    def __init__(self, plan: PlannedRequest, webs: Sequence[str], records: Records, probe: DatabaseProbe) -> None:
+        super().__init__(name=f"client-{plan.number}", daemon=True)
+        self.plan = plan
+        self._webs = itertools.cycle([*webs[plan.number % len(webs) :], *webs[: plan.number % len(webs)]])
         self._web = next(self._webs)
         self._records = records
-        self._witness = witness
+        self._probe = probe
         self._stopping = threading.Event()
         self.request_id: str | None = None
         self.finished = False
@@ -46,69 +46,69 @@ class Client(threading.Thread):
         self._cancel_at: float | None = None
 
     def run(self) -> None:
-        """Submit at the time of the order, then follow."""
-        self._stopping.wait(self.order.at_s)
-        self._carry_out()
+        """Submit the request at the planned time, then follow it."""
+        self._stopping.wait(self.plan.at_s)
+        self._execute()
         self.finished = True
 
-    def _carry_out(self) -> None:
+    def _execute(self) -> None:
         self.request_id = request_id = self._submit()
         if request_id is None:
             return
-        if self.order.cancel_after_s is not None:
-            self._cancel_at = time.monotonic() + self.order.cancel_after_s
-        if self.order.follow is Follow.STREAM and self._cancel_at is None:
+        if self.plan.cancel_after_s is not None:
+            self._cancel_at = time.monotonic() + self.plan.cancel_after_s
+        if self.plan.follow is Follow.STREAM and self._cancel_at is None:
             self._stream(request_id)
         while not self._stopping.is_set() and not self._status(request_id):
-            self._stopping.wait(0.05 if self.order.follow is Follow.WAIT else POLL_S)
+            self._stopping.wait(0.05 if self.plan.follow is Follow.WAIT else POLL_S)
             self._cancel_when_due(request_id)
 
     def stop(self) -> None:
-        """End soon, whatever has come of the request."""
+        """End soon, whether or not the request has ended."""
         self._stopping.set()
 
     def _submit(self) -> str | None:
         body: dict[str, Any] = {
-            "prompt": f"chaos {self.order.number}",
-            "model": self.order.model,
-            "parameters": {"numberOfImages": self.order.images},
-            "userId": f"user-{self.order.number % 7}",
+            "prompt": f"chaos {self.plan.number}",
+            "model": self.plan.model,
+            "parameters": {"numberOfImages": self.plan.images},
+            "userId": f"user-{self.plan.number % 7}",
         }
-        if self.order.deadline_ms is not None:
-            body["deadlineMs"] = self.order.deadline_ms
+        if self.plan.deadline_ms is not None:
+            body["deadlineMs"] = self.plan.deadline_ms
         while not self._stopping.is_set():
-            answer = self._ask("POST", "/api/images/generate", body)
+            answer = self._call("POST", "/api/images/generate", body)
             if answer is not None and answer.status == 200:
                 request_id: str = answer.json["requestId"]
-                there = self._witness.has_job(request_id)
-                self._records.acknowledged.append(Acknowledged(time.time(), self.order.number, request_id, there))
+                there = self._probe.has_job(request_id)
+                self._records.acknowledged.append(Acknowledged(time.time(), self.plan.number, request_id, there))
                 return request_id
             self._stopping.wait(AGAIN_S)
         return None
 
     def _status(self, request_id: str) -> bool:
-        """Ask once; True once the request is final."""
-        waiting = f"?wait={WAIT_S}&since={self._version}" if self.order.follow is Follow.WAIT else ""
-        asked_at = time.time()
-        answer = self._ask("GET", f"/api/images/{request_id}/status{waiting}")
+        """Poll once; True if the request is final."""
+        waiting = f"?wait={WAIT_S}&since={self._version}" if self.plan.follow is Follow.WAIT else ""
+        sent_at = time.time()
+        answer = self._call("GET", f"/api/images/{request_id}/status{waiting}")
         if answer is None or answer.status != 200:
             return False
-        told = answer.json
-        self._version = told["version"]
+        body = answer.json
+        self._version = body["version"]
         seen = StatusSeen(
-            asked_at, time.time(), self.order.number, request_id, told["status"], told["progress"], told["version"]
+            sent_at, time.time(), self.plan.number, request_id, body["status"], body["progress"], body["version"]
         )
         self._records.statuses.append(seen)
         return seen.status in FINAL
 
     def _cancel_when_due(self, request_id: str) -> None:
         if self._cancel_at is not None and time.monotonic() >= self._cancel_at:
-            answer = self._ask("DELETE", f"/api/images/{request_id}", expected=(200, 409))
+            answer = self._call("DELETE", f"/api/images/{request_id}", expected=(200, 409))
             if answer is not None and answer.status in {200, 409}:
                 self._cancel_at = None
 
     def _stream(self, request_id: str) -> None:
-        """Follow the request's events to their end, over as many connections as it takes."""
+        """Follow the request's events to their end, over as many connections as necessary."""
         last = 0
         while not self._stopping.is_set():
             try:
@@ -121,36 +121,36 @@ class Client(threading.Thread):
             self._stopping.wait(AGAIN_S)
 
     def _read_stream(self, request_id: str, after: int) -> tuple[int, bool]:
-        """Read one connection; the last event of it, and whether all is said. Raises OSError, HTTPException."""
+        """Read one connection; returns its last event and whether the stream is complete. Raises OSError, HTTPException."""
         stream, last = next(_streams), after
         request = urllib.request.Request(
             f"{self._web}/api/images/{request_id}/events", headers={"Last-Event-ID": str(after)}
         )
         try:
-            # longer than the time between two signs of life
+            # longer than the interval of keep-alives
             with urllib.request.urlopen(request, timeout=20) as answer:
-                for fact in _facts(answer):
-                    there = self._witness.has_event(request_id, fact["seq"])
-                    seen = EventSeen(self.order.number, request_id, stream, after, fact["seq"], fact["type"], there)
+                for event in _events(answer):
+                    there = self._probe.has_event(request_id, event["seq"])
+                    seen = EventSeen(self.plan.number, request_id, stream, after, event["seq"], event["type"], there)
                     self._records.events.append(seen)
-                    last = fact["seq"]
-                    if fact["status"] in FINAL:
-                        self._records.streams.append(StreamEnded(self.order.number, request_id, last))
+                    last = event["seq"]
+                    if event["status"] in FINAL:
+                        self._records.streams.append(StreamEnded(self.plan.number, request_id, last))
                         return last, True
                 return last, answer.status == 204
         except urllib.error.HTTPError as error:
             with error:
                 raise OSError(error.code) from None
         except (OSError, http.client.HTTPException):
-            # what was read is read: the next connection goes on after it
+            # keep what was read; the next connection resumes after it
             if last == after:
                 raise
             return last, False
 
-    def _ask(
+    def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, expected: Sequence[int] = (200,)
     ) -> Answer | None:
-        """One request; None where nobody answered: what came of it is unknown."""
+        """Send one request; None if there was no answer, so its outcome is unknown."""
         data = None if body is None else json.dumps(body).encode()
         headers = {} if data is None else {"Content-Type": "application/json"}
         request = urllib.request.Request(self._web + path, data, headers, method=method)
@@ -172,7 +172,7 @@ class Client(threading.Thread):
             return None
 
 
-def _facts(lines: Any) -> Any:
+def _events(lines: Any) -> Any:
     """The numbered events of a stream; progress has no number."""
     for line in lines:
         if line.startswith(b"data: ") and line.endswith(b"\n"):

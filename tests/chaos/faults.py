@@ -106,14 +106,14 @@ def _second_beat(stage: Stage, fault: Fault) -> Undo:
 # -- Redis
 
 
-def _redis_killed(stage: Stage, fault: Fault) -> Undo:
+def _kill_redis(stage: Stage, fault: Fault) -> Undo:
     """It is gone for a while and comes back with nothing in it."""
-    stage.held_down.add("redis")
+    stage.kept_down.add("redis")
     stage.service.processes["redis"].kill()
-    return lambda: stage.held_down.discard("redis")
+    return lambda: stage.kept_down.discard("redis")
 
 
-def _redis_told(*command: str) -> Callable[[Stage, Fault], None]:
+def _redis_command(*command: str) -> Callable[[Stage, Fault], None]:
     def do(stage: Stage, fault: Fault) -> None:
         words = [word.format(ms=int(fault.seconds * 1000)) for word in command]
         with suppress(redis.RedisError), redis_client(stage.redis.url) as client:
@@ -135,7 +135,7 @@ def _download_thawed(stage: Stage, fault: Fault) -> Undo:
     frozen: list[psutil.Process] = []
 
     def on_heavy(key: Key, port: int) -> Callable[[], None] | None:
-        holder = _who_reads(stage, port)
+        holder = _reader_of(stage, port)
         if holder is None or frozen:
             return None
         frozen.append(holder)
@@ -162,7 +162,7 @@ def _freeze_and_thaw(host: ImageHost, key: Key, holder: psutil.Process) -> None:
     _resume(holder)
 
 
-def _who_reads(stage: Stage, port: int) -> psutil.Process | None:
+def _reader_of(stage: Stage, port: int) -> psutil.Process | None:
     """The process of a pool whose end of a connection has this port."""
     for name in WORKERS:
         for process in stage.tree(name):
@@ -194,14 +194,14 @@ def _database_locked(stage: Stage, fault: Fault) -> Undo:
 
 def _postgresql_restarted(stage: Stage, fault: Fault) -> None:
     with _connected(stage) as connection:
-        folder = _said(connection, "SHOW data_directory")
+        folder = _query_value(connection, "SHOW data_directory")
     pg_ctl(folder, "restart", "-m", "fast")
 
 
 def _postgresql_crashed(stage: Stage, fault: Fault) -> None:
     """One of its processes is killed, so it ends all others and recovers from its log."""
     with _connected(stage) as connection:
-        os.kill(int(_said(connection, "SELECT pg_backend_pid()")), signal.SIGKILL)
+        os.kill(int(_query_value(connection, "SELECT pg_backend_pid()")), signal.SIGKILL)
 
 
 def _connected(stage: Stage) -> psycopg.Connection[tuple[object, ...]]:
@@ -209,7 +209,7 @@ def _connected(stage: Stage) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(plain, autocommit=True, connect_timeout=5)
 
 
-def _said(connection: psycopg.Connection[tuple[object, ...]], query: LiteralString) -> str:
+def _query_value(connection: psycopg.Connection[tuple[object, ...]], query: LiteralString) -> str:
     row = connection.execute(query).fetchone()
     assert row is not None
     return str(row[0])
@@ -227,12 +227,12 @@ _KINDS: Mapping[str, Callable[[Stage, Fault], Undo | None]] = {
     "beat.kill": _kill("beat"),
     "beat.freeze": _freeze("beat"),
     "beat.double": _second_beat,
-    "redis.kill": _redis_killed,
+    "redis.kill": _kill_redis,
     "redis.freeze": _freeze("redis"),
-    "redis.flush": _redis_told("FLUSHALL"),
-    "redis.pause": _redis_told("CLIENT", "PAUSE", "{ms}", "ALL"),
-    "redis.deafen": _redis_told("CLIENT", "KILL", "TYPE", "pubsub"),
-    "redis.disconnect": _redis_told("CLIENT", "KILL", "TYPE", "normal"),
+    "redis.flush": _redis_command("FLUSHALL"),
+    "redis.pause": _redis_command("CLIENT", "PAUSE", "{ms}", "ALL"),
+    "redis.deafen": _redis_command("CLIENT", "KILL", "TYPE", "pubsub"),
+    "redis.disconnect": _redis_command("CLIENT", "KILL", "TYPE", "normal"),
     "host.away": _host_away,
     "download.thaw": _download_thawed,
     "database.lock": _database_locked,

@@ -7,10 +7,10 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from tests.chaos.extension import Simulated
+from tests.chaos.extension import SimulatedExtension
 from tests.chaos.history import Records
 from tests.chaos.host import ImageHost
-from tests.chaos.plan import Plan, Turn
+from tests.chaos.plan import AttemptPlan, Plan
 
 
 class Fleet:
@@ -27,27 +27,30 @@ class Fleet:
         self._plan = plan
         self._offered: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._members = [Simulated(member, sockets, host, records, self._turn_of, silence_s) for member in plan.members]
+        self._extensions = [
+            SimulatedExtension(extension, sockets, host, records, self._plan_of, silence_s)
+            for extension in plan.extensions
+        ]
 
     def start(self) -> None:
         """Have all of them connect."""
-        for member in self._members:
-            member.start()
+        for extension in self._extensions:
+            extension.start()
 
     def stop(self) -> None:
         """Have all of them leave."""
-        for member in self._members:
-            member.stop()
-        for member in self._members:
-            member.join(10)
+        for extension in self._extensions:
+            extension.stop()
+        for extension in self._extensions:
+            extension.join(10)
 
     @property
     def broken(self) -> list[str]:
         """Names of those that have ended by a mistake of their own."""
-        return [member.name for member in self._members if not member.is_alive()]
+        return [extension.name for extension in self._extensions if not extension.is_alive()]
 
-    def _turn_of(self, request_id: str, order: int) -> Turn:
+    def _plan_of(self, request_id: str, number: int) -> AttemptPlan:
         with self._lock:
             nth = self._offered[request_id]
             self._offered[request_id] += 1
-        return self._plan.orders[order].turn(nth)
+        return self._plan.requests[number].attempt(nth)

@@ -27,7 +27,7 @@ class Acknowledged:
 class StatusSeen:
     """A client was told how its request stands."""
 
-    asked_at: float
+    sent_at: float
     at: float
     client: int
     request_id: str
@@ -86,7 +86,7 @@ class Reported:
     attempt: int
     serial: int
     lease: bool
-    heard_at: float | None = None
+    answered_at: float | None = None
     refused: str | None = None
 
 
@@ -110,7 +110,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class LetGo:
+class Released:
     """From now on the extension works on this attempt no more, or says so."""
 
     at: float
@@ -140,7 +140,7 @@ class Records:
     reported: list[Reported] = field(default_factory=list)
     confirmed: list[Confirmed] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
-    let_go: list[LetGo] = field(default_factory=list)
+    released: list[Released] = field(default_factory=list)
     uploaded: list[Uploaded] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)  # of clients' requests, beyond 503: each is a surprise
     unknown: list[str] = field(default_factory=list)  # requests of clients that nobody answered
@@ -163,7 +163,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class LoggedEvent:
     """An event of the log; `at` in ms."""
 
     seq: int
@@ -192,11 +192,11 @@ class FileSeen:
 
 
 @dataclass
-class Ending:
+class FinalState:
     """Database and disk once everything is quiet."""
 
     rows: dict[str, Row] = field(default_factory=dict)
-    log: dict[str, list[Fact]] = field(default_factory=lambda: defaultdict(list))
+    log: dict[str, list[LoggedEvent]] = field(default_factory=lambda: defaultdict(list))
     pictures: list[StoredPicture] = field(default_factory=list)
     files: dict[str, FileSeen] = field(default_factory=dict)
 
@@ -211,6 +211,6 @@ class History:
     max_attempts: int
     literal: frozenset[str] = frozenset()
     records: Records = field(default_factory=Records)
-    ending: Ending = field(default_factory=Ending)
+    final: FinalState = field(default_factory=FinalState)
     earlier: dict[str, Row] = field(default_factory=dict)
     fetches: dict[tuple[int, int, int, int], int] = field(default_factory=dict)

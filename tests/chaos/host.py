@@ -38,7 +38,7 @@ class ImageHost:
 
     def url(self, stamp: Stamp, source: Source) -> str:
         """Where that picture is to be had."""
-        path = f"{stamp.order}/{stamp.extension}/{stamp.offer}/{stamp.position}/{source.name}.png"
+        path = f"{stamp.number}/{stamp.extension}/{stamp.offer}/{stamp.position}/{source.name}.png"
         return f"http://{self._address}:{self.port}/{path}"
 
     def leave(self) -> None:
@@ -78,16 +78,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         *numbers, name = self.path.strip("/").split("/")
-        order, extension, offer, position = map(int, numbers)
+        number, extension, offer, position = map(int, numbers)
         source = Source[name.removesuffix(".png")]
-        key = (order, extension, offer, position)
+        key = (number, extension, offer, position)
         nth = self.server.host.count(key)
         if source is Source.GONE or (source is Source.FLAKY and nth == 1):
             self.send_error(404 if source is Source.GONE else 500)
             return
         time.sleep(_pause_s(source, nth))
         size = HEAVY_PX if source is Source.HEAVY else 8
-        data = pictures.draw(Stamp(order, extension, offer, position, nth), size)
+        data = pictures.draw(Stamp(number, extension, offer, position, nth), size)
         hook = self.server.host.on_heavy if source is Source.HEAVY else None
         then = hook(key, self.client_address[1]) if hook else None
         self._send(data, whole=not (source is Source.BREAK and nth == 1))

@@ -17,7 +17,7 @@ class Stamp:
     """What is drawn into a picture: whose it is, who made it at which offer, and the how manieth fetch brought it (from 1,
     0 where it came without one)."""
 
-    order: int
+    number: int
     extension: int
     offer: int
     position: int

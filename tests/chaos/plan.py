@@ -9,11 +9,11 @@ from enum import StrEnum
 
 MODELS = ("dall-e-3", "dall-e-2")
 ANY_MODEL = "image-generation"
-TURNS = 3  # of a request that are drawn; later ones go well
+PLANNED_ATTEMPTS = 3  # of a request that are drawn; later ones go well
 FIRST_FAULT_S = 3.0
 
 
-class Act(StrEnum):
+class Behaviour(StrEnum):
     """What an extension does with a request that it is given."""
 
     NORMAL = "normal"
@@ -55,16 +55,16 @@ class Follow(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class AttemptPlan:
     """One attempt at a request."""
 
-    act: Act = Act.NORMAL
+    behaviour: Behaviour = Behaviour.NORMAL
     work_s: float = 0.2
     source: Source = Source.DATA
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PlannedRequest:
     """One request of a client; `turns` are what its first extensions do, in that order."""
 
     number: int
@@ -72,17 +72,17 @@ class Order:
     model: str
     images: int
     follow: Follow
-    turns: tuple[Turn, ...]
+    attempts: tuple[AttemptPlan, ...]
     cancel_after_s: float | None = None
     deadline_ms: int | None = None
 
-    def turn(self, nth: int) -> Turn:
+    def attempt(self, nth: int) -> AttemptPlan:
         """What its `nth` extension does, from 0."""
-        return self.turns[nth] if nth < len(self.turns) else Turn()
+        return self.attempts[nth] if nth < len(self.attempts) else AttemptPlan()
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ExtensionPlan:
     """An extension. A literal one knows the contract's page and nothing else; `echoes` says whether it sends leases back."""
 
     index: int
@@ -113,8 +113,8 @@ class Plan:
 
     seed: int
     seconds: float
-    orders: tuple[Order, ...]
-    members: tuple[Member, ...]
+    requests: tuple[PlannedRequest, ...]
+    extensions: tuple[ExtensionPlan, ...]
     faults: tuple[Fault, ...]
 
 
@@ -144,7 +144,7 @@ POSTGRESQL_FAULTS = {"postgresql.restart": (0.0, 0.0), "postgresql.crash": (0.0,
 LONG_FAULTS = {"download.thaw": (28.0, 28.0)}  # a run must be long enough for the lease of a download to end in it
 LONG_RUN_S = 60.0
 
-ODD_ACTS = [act for act in Act if act is not Act.NORMAL]
+ODD_BEHAVIOURS = [behaviour for behaviour in Behaviour if behaviour is not Behaviour.NORMAL]
 WEB_SOURCES = [Source.WEB, Source.WEB, Source.SLOW, Source.STALL, Source.BREAK, Source.FLAKY]
 
 
@@ -155,50 +155,50 @@ def draw(seed: int, jobs: int, seconds: float, *, postgresql: bool = False, faul
     return Plan(
         seed,
         seconds,
-        tuple(_order(randomness, number, seconds) for number in range(jobs)),
-        tuple(_members(randomness)),
+        tuple(_request(randomness, number, seconds) for number in range(jobs)),
+        tuple(_extensions(randomness)),
         tuple(_faults(randomness, count, seconds, postgresql)),
     )
 
 
-def _order(randomness: random.Random, number: int, seconds: float) -> Order:
-    turns = _turns(randomness, number)
-    return Order(
+def _request(randomness: random.Random, number: int, seconds: float) -> PlannedRequest:
+    attempts = _attempts(randomness, number)
+    return PlannedRequest(
         number=number,
         at_s=round(randomness.uniform(0, seconds), 3),
         model=randomness.choice(MODELS),
-        images=1 if turns[0].source is Source.HEAVY else randomness.choice((1, 1, 1, 2)),
+        images=1 if attempts[0].source is Source.HEAVY else randomness.choice((1, 1, 1, 2)),
         follow=randomness.choice(list(Follow)),
-        turns=turns,
+        attempts=attempts,
         cancel_after_s=round(randomness.uniform(0.1, 6), 3) if randomness.random() < 0.05 else None,
         deadline_ms=randomness.randrange(3_000, 15_000) if randomness.random() < 0.03 else None,
     )
 
 
-def _turns(randomness: random.Random, number: int) -> tuple[Turn, ...]:
+def _attempts(randomness: random.Random, number: int) -> tuple[AttemptPlan, ...]:
     if number % 97 == 41:  # it takes everybody down who tries, and must come to an end all the same
-        return tuple(Turn(Act.CRASH, 0.2) for _ in range(12))
+        return tuple(AttemptPlan(Behaviour.CRASH, 0.2) for _ in range(12))
     if number % 25 == 3:
-        return (Turn(Act.NORMAL, 0.2, Source.HEAVY),) * TURNS
-    return tuple(_turn(randomness, odd) for odd in (0.4, 0.3, 0.0))
+        return (AttemptPlan(Behaviour.NORMAL, 0.2, Source.HEAVY),) * PLANNED_ATTEMPTS
+    return tuple(_attempt(randomness, odd) for odd in (0.4, 0.3, 0.0))
 
 
-def _turn(randomness: random.Random, odd: float) -> Turn:
-    act = randomness.choice(ODD_ACTS) if randomness.random() < odd else Act.NORMAL
+def _attempt(randomness: random.Random, odd: float) -> AttemptPlan:
+    behaviour = randomness.choice(ODD_BEHAVIOURS) if randomness.random() < odd else Behaviour.NORMAL
     source = randomness.choice([Source.DATA, Source.UPLOAD, randomness.choice(WEB_SOURCES)])
     if odd and randomness.random() < 0.02:
         source = Source.GONE
-    return Turn(act, round(randomness.uniform(0.1, 1.2), 3), source)
+    return AttemptPlan(behaviour, round(randomness.uniform(0.1, 1.2), 3), source)
 
 
-def _members(randomness: random.Random) -> Sequence[Member]:
+def _extensions(randomness: random.Random) -> Sequence[ExtensionPlan]:
     kinds = [(True, False), (True, False), (True, True), (False, False), (False, True), (False, True), (False, True)]
-    members = []
+    extensions = []
     for index, (literal, echoes) in enumerate([*kinds, *kinds]):
         abilities = randomness.choice(((ANY_MODEL,), (ANY_MODEL, *MODELS), (ANY_MODEL, MODELS[index % 2]), ()))
         slots = 1 if literal and not echoes else randomness.randrange(1, 5)
-        members.append(Member(index, literal, echoes, slots, abilities))
-    return members
+        extensions.append(ExtensionPlan(index, literal, echoes, slots, abilities))
+    return extensions
 
 
 def _faults(randomness: random.Random, count: int, seconds: float, postgresql: bool) -> Sequence[Fault]:

@@ -15,22 +15,22 @@ from app.config import Settings
 from app.container import build, real_ports
 from app.db.engine import Database
 from app.domain.errors import Unavailable
-from tests.chaos import collecting, faults
+from tests.chaos import faults, snapshots
 from tests.chaos.checker import CHECKS, Violation, violations
 from tests.chaos.clients import Client
+from tests.chaos.database_probe import DatabaseProbe
 from tests.chaos.fleet import Fleet
 from tests.chaos.history import History
+from tests.chaos.observer_checks import OBSERVER_CHECKS
 from tests.chaos.plan import Fault, Plan
 from tests.chaos.stage import SETTINGS, Stage, stage
-from tests.chaos.witness import Witness
-from tests.chaos.witnesses import WITNESS_CHECKS
 
 TURN_S = 0.05
 AGAIN_S = 0.5
 QUIET_S = 1.5  # between two looks at rows that must not change any more
 FAR_AHEAD_MS = 3 * 86_400_000
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass
@@ -46,38 +46,38 @@ class Result:
     """From the end of the last fault, or the last request if that was later, to the last request's end."""
 
 
-def carry_out(plan: Plan, database: str, folder: Path, patience_s: float, say: Say) -> Result:
+def execute(plan: Plan, database: str, folder: Path, patience_s: float, log: Log) -> Result:
     """Do what the plan says; `patience_s` is how long the service may take to come to rest after it."""
-    literal = frozenset(member.name for member in plan.members if member.literal)
-    result = Result(History({m.name: m.slots for m in plan.members}, int(SETTINGS["MAX_ATTEMPTS"]), literal))
+    literal = frozenset(each.name for each in plan.extensions if each.literal)
+    result = Result(History({m.name: m.slots for m in plan.extensions}, int(SETTINGS["MAX_ATTEMPTS"]), literal))
     began = time.monotonic()
     with stage(folder, database) as made, closing(Database(made.database_url)) as reader:
-        say(f"everything runs after {time.monotonic() - began:.1f} s")
-        _Run(plan, made, reader, result, say).carry_out(patience_s)
+        log(f"everything runs after {time.monotonic() - began:.1f} s")
+        _Run(plan, made, reader, result, log).execute(patience_s)
         result.restarts = made.restarts
-    result.violations += violations(result.history, (*CHECKS, *WITNESS_CHECKS))
+    result.violations += violations(result.history, (*CHECKS, *OBSERVER_CHECKS))
     result.duration_s = time.monotonic() - began
     return result
 
 
 class _Run:
-    def __init__(self, plan: Plan, made: Stage, reader: Database, result: Result, say: Say) -> None:
+    def __init__(self, plan: Plan, made: Stage, reader: Database, result: Result, log: Log) -> None:
         self._plan = plan
         self._stage = made
         self._reader = reader
         self._result = result
-        self._say = say
+        self._log = log
         self._began = time.monotonic()
         self._undo: list[tuple[float, int, Fault, faults.Undo]] = []
         self._order = itertools.count()
 
-    def carry_out(self, patience_s: float) -> None:
+    def execute(self, patience_s: float) -> None:
         records = self._result.history.records
         webs = [self._stage.service.url(web=n) for n in range(2)]
         sockets = [url.replace("http", "ws") + "/ws" for url in webs]
         fleet = Fleet(self._plan, sockets, self._stage.host, records)
-        witness = Witness(self._stage.database_url)
-        clients = [Client(order, webs, records, witness) for order in self._plan.orders]
+        probe = DatabaseProbe(self._stage.database_url)
+        clients = [Client(request, webs, records, probe) for request in self._plan.requests]
         fleet.start()
         for client in clients:
             client.start()
@@ -100,15 +100,15 @@ class _Run:
                 self._break(due.pop(0))
             while self._undo and self._undo[0][0] <= now:
                 self._mend()
-            self._stage.tend()
+            self._stage.restart_dead()
             time.sleep(TURN_S)
 
     def _break(self, fault: Fault) -> None:
-        self._say(f"{time.monotonic() - self._began:6.1f} s  {fault.kind} ({fault.which}, {fault.seconds:.1f} s)")
+        self._log(f"{time.monotonic() - self._began:6.1f} s  {fault.kind} ({fault.which}, {fault.seconds:.1f} s)")
         try:
             undo = faults.apply(self._stage, fault)
         except faults.CANNOT as problem:  # what it is about is down already
-            self._say(f"          {fault.kind} cannot be done now: {problem}")
+            self._log(f"          {fault.kind} cannot be done now: {problem}")
             return
         if undo is None:
             self._result.survived[fault.kind] += 1
@@ -126,26 +126,26 @@ class _Run:
     def _come_to_rest(self, clients: list[Client], patience_s: float) -> None:
         began = time.monotonic()
         while time.monotonic() < began + patience_s:
-            self._stage.tend()
+            self._stage.restart_dead()
             submitted = not any(client.is_alive() and client.request_id is None for client in clients)
             if submitted and self._stage.running() and self._open() == 0:
                 break
             time.sleep(0.2)
         self._result.quiet_after_s = time.monotonic() - began
-        self._say(f"at rest {self._result.quiet_after_s:.1f} s after the last fault")
+        self._log(f"at rest {self._result.quiet_after_s:.1f} s after the last fault")
 
     def _open(self) -> int:
         try:
-            return collecting.still_open(self._reader)
+            return snapshots.still_open(self._reader)
         except Unavailable:
             return -1
 
     def _read(self) -> None:
         history = self._result.history
-        history.earlier = collecting.rows(self._reader)
+        history.earlier = snapshots.rows(self._reader)
         time.sleep(QUIET_S)
         self._tidy()
-        history.ending = collecting.ending(self._reader, self._stage.pictures)
+        history.final = snapshots.final_state(self._reader, self._stage.pictures)
         history.fetches = dict(self._stage.host.fetches)
 
     def _tidy(self) -> None:

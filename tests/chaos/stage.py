@@ -49,13 +49,13 @@ END_S = 40.0
 
 
 class Stage:
-    """Processes by name: those of `NAMES`, and redis. Start and tend them from one thread that outlives them."""
+    """Processes by name: those of `NAMES`, and redis. Start and supervise them from one thread that outlives them."""
 
     def __init__(self, service: Service, redis: LocalRedis, host: ImageHost) -> None:
         self.service = service
         self.host = host
         self.redis = redis
-        self.held_down: set[str] = set()  # what a fault keeps from being started again
+        self.kept_down: set[str] = set()  # what a fault keeps from being started again
         self.restarts: Counter[str] = Counter()
         self._again_at: dict[str, float] = {}
 
@@ -76,11 +76,11 @@ class Stage:
         else:
             self.service.start(name)
 
-    def tend(self) -> None:
+    def restart_dead(self) -> None:
         """Start again what has ended, a moment after its end."""
         now = time.monotonic()
         for name, process in list(self.service.processes.items()):
-            if process.poll() is None or name in self.held_down:
+            if process.poll() is None or name in self.kept_down:
                 continue
             if now >= self._again_at.setdefault(name, now + AGAIN_S):
                 del self._again_at[name]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.plan import draw
-from tests.chaos.run import carry_out
+from tests.chaos.run import execute
 
 SEED = 32
 JOBS = 40
@@ -20,7 +20,7 @@ FAULTS = 6
 def test_no_promise_is_broken_while_everything_around_breaks(tmp_path: Path) -> None:
     said: list[str] = []
     plan = draw(SEED, JOBS, SECONDS, faults=FAULTS)
-    result = carry_out(plan, "sqlite", tmp_path, patience_s=90, say=said.append)
+    result = execute(plan, "sqlite", tmp_path, patience_s=90, log=said.append)
     assert not result.violations, "\n".join([f"seed {SEED}", *said, *map(str, result.violations)])
     assert sum(result.survived.values()) == FAULTS
     assert len(result.history.records.acknowledged) == JOBS

@@ -8,35 +8,35 @@ from dataclasses import replace
 import pytest
 
 from tests.chaos.checker import CHECKS, violations
-from tests.chaos.history import Confirmed, FileSeen, History, LetGo, Offered, StreamEnded
+from tests.chaos.history import Confirmed, FileSeen, History, Offered, Released, StreamEnded
+from tests.chaos.observer_checks import FORGOTTEN, OBSERVER_CHECKS
 from tests.chaos.pictures import Stamp
-from tests.chaos.story import FILE, FIRST, ID, SECOND, fact, happy, log, reported, row, seen, status
-from tests.chaos.witnesses import FORGOTTEN, WITNESS_CHECKS
+from tests.chaos.sample_history import FILE, FIRST, ID, SECOND, event, log, reported, row, sample, seen, status
 
 Break = Callable[[History], object]
-EVERY = (*CHECKS, *WITNESS_CHECKS)
+EVERY = (*CHECKS, *OBSERVER_CHECKS)
 
 
 def change_log(history: History, seq: int, **values: object) -> None:
-    facts = history.ending.log[ID]
-    facts[seq - 1] = replace(facts[seq - 1], **values)  # type: ignore[arg-type]
+    events = history.final.log[ID]
+    events[seq - 1] = replace(events[seq - 1], **values)  # type: ignore[arg-type]
 
 
 def change_data(history: History, seq: int, **data: object) -> None:
-    change_log(history, seq, data={**history.ending.log[ID][seq - 1].data, **data})
+    change_log(history, seq, data={**history.final.log[ID][seq - 1].data, **data})
 
 
 def end(history: History, **values: object) -> None:
-    history.ending.rows[ID] = history.earlier[ID] = row(**values)
+    history.final.rows[ID] = history.earlier[ID] = row(**values)
 
 
 def stay_open(history: History) -> None:
-    del history.ending.log[ID][5:]
+    del history.final.log[ID][5:]
     end(history, status="downloading", last_event=5)
 
 
 def end_twice(history: History) -> None:
-    history.ending.log[ID].append(fact(7, "ImageGenerationFailedEvent", "failed", 9_000, code="ERR_TIMEOUT"))
+    history.final.log[ID].append(event(7, "ImageGenerationFailedEvent", "failed", 9_000, code="ERR_TIMEOUT"))
     end(history, last_event=7, status="failed")
 
 
@@ -45,20 +45,20 @@ def hold_twice(history: History) -> None:
 
 
 def hold_too_many(history: History) -> None:
-    history.ending.log["other"] = [
+    history.final.log["other"] = [
         replace(each, at=each.at + 500, data={**each.data, "extension_id": FIRST, "attempt": 1}) for each in log()[:2]
     ]
 
 
 def fail_with_a_file(history: History) -> None:
-    failed = fact(6, "ImageGenerationFailedEvent", "failed", 8_000, code="ERR_DOWNLOAD_FAILED")
-    history.ending.log[ID][5] = failed
+    failed = event(6, "ImageGenerationFailedEvent", "failed", 8_000, code="ERR_DOWNLOAD_FAILED")
+    history.final.log[ID][5] = failed
     end(history, status="failed", error_code="ERR_DOWNLOAD_FAILED")
 
 
 def fail_by_a_late_report(history: History) -> None:
-    failed = fact(6, "ImageGenerationFailedEvent", "failed", 8_000, code="ERR_GENERATION_FAILED")
-    history.ending.log[ID][5] = failed
+    failed = event(6, "ImageGenerationFailedEvent", "failed", 8_000, code="ERR_GENERATION_FAILED")
+    history.final.log[ID][5] = failed
     end(history, status="failed", error_code="ERR_GENERATION_FAILED")
 
 
@@ -82,17 +82,17 @@ def unheard(history: History) -> None:
 
 def lose_progress(history: History) -> None:
     history.records.statuses.insert(2, status(2.6, "processing", 20, 3))
-    del history.ending.log[ID][2]
+    del history.final.log[ID][2]
 
 
 def store_another(history: History, stamp: Stamp) -> None:
-    history.ending.files[FILE] = FileSeen("sha", stamp)
+    history.final.files[FILE] = FileSeen("sha", stamp)
 
 
 BROKEN: list[tuple[str, Break]] = [
     ("one_final_state", stay_open),
-    ("final_rows_stay", lambda h: h.ending.rows.update({ID: row(version=12)})),
-    ("log_is_whole", lambda h: h.ending.log[ID].pop(2)),
+    ("final_rows_stay", lambda h: h.final.rows.update({ID: row(version=12)})),
+    ("log_is_whole", lambda h: h.final.log[ID].pop(2)),
     ("log_is_whole", end_twice),
     ("log_is_whole", lambda h: end(h, status="failed")),
     ("log_follows_the_table", lambda h: change_log(h, 4, status="completed")),
@@ -104,17 +104,17 @@ BROKEN: list[tuple[str, Break]] = [
     ("ended_by_its_holder", fail_by_a_late_report),
     ("within_capacity", hold_too_many),
     ("strikes_are_bounded", lambda h: end(h, strikes=4)),
-    ("exactly_its_files", lambda h: h.ending.files.clear()),
-    ("exactly_its_files", lambda h: h.ending.files.update({FILE: FileSeen("other", Stamp(9, 2, 2, 0, 1))})),
-    ("exactly_its_files", lambda h: h.ending.files.update({FILE: FileSeen("sha", None)})),
-    ("exactly_its_files", lambda h: h.ending.files.update({"orphan.png": FileSeen("sha", None)})),
-    ("exactly_its_files", lambda h: h.ending.pictures.clear()),
+    ("exactly_its_files", lambda h: h.final.files.clear()),
+    ("exactly_its_files", lambda h: h.final.files.update({FILE: FileSeen("other", Stamp(9, 2, 2, 0, 1))})),
+    ("exactly_its_files", lambda h: h.final.files.update({FILE: FileSeen("sha", None)})),
+    ("exactly_its_files", lambda h: h.final.files.update({"orphan.png": FileSeen("sha", None)})),
+    ("exactly_its_files", lambda h: h.final.pictures.clear()),
     ("exactly_its_files", fail_with_a_file),
     ("pictures_of_its_holder", lambda h: store_another(h, Stamp(8, 2, 2, 0, 1))),
     ("pictures_of_its_holder", lambda h: store_another(h, Stamp(9, 1, 1, 0, 1))),
     ("pictures_of_its_holder", lambda h: store_another(h, Stamp(9, 2, 2, 1, 0))),
     ("pictures_of_its_holder", lambda h: h.fetches.update({(9, 2, 2, 0): 2})),
-    ("nothing_acknowledged_is_forgotten", lambda h: h.ending.rows.clear()),
+    ("nothing_acknowledged_is_forgotten", lambda h: h.final.rows.clear()),
     (
         "nothing_acknowledged_is_forgotten",
         lambda h: h.records.acknowledged.append(replace(h.records.acknowledged[0], in_database=False)),
@@ -149,12 +149,12 @@ BROKEN: list[tuple[str, Break]] = [
 
 
 def test_nothing_is_found_where_everything_went_well() -> None:
-    assert violations(happy(), EVERY) == []
+    assert violations(sample(), EVERY) == []
 
 
 @pytest.mark.parametrize(("promise", "broken"), BROKEN, ids=[f"{n}-{promise}" for n, (promise, _) in enumerate(BROKEN)])
 def test_a_broken_promise_is_found(promise: str, broken: Break) -> None:
-    history = happy()
+    history = sample()
     broken(history)
     assert promise in {violation.promise for violation in violations(history, EVERY)}
 
@@ -164,28 +164,28 @@ def test_every_promise_is_broken_by_some_story() -> None:
 
 
 def test_a_report_that_nobody_answered_proves_nothing() -> None:
-    history = happy()
-    history.records.reported.append(reported(FIRST, 5.5, "image_generated", 1, heard_at=None))
+    history = sample()
+    history.records.reported.append(reported(FIRST, 5.5, "image_generated", 1, answered_at=None))
     assert violations(history, EVERY) == []
 
 
 def test_an_extension_that_says_nothing_may_lose_an_offer_when_it_connects_again() -> None:
-    history = happy()
+    history = sample()
     take_away(history)
     history.literal = frozenset({FIRST})
     assert violations(history, EVERY) == []
 
 
 def test_what_is_let_go_may_be_given_back_within_the_same_ms() -> None:
-    history = happy()
+    history = sample()
     take_away(history)
-    at_s = history.ending.log[ID][2].at / 1000
-    history.records.let_go[:] = [LetGo(at_s + 0.0009, FIRST, ID, 1)]
+    at_s = history.final.log[ID][2].at / 1000
+    history.records.released[:] = [Released(at_s + 0.0009, FIRST, ID, 1)]
     assert violations(history, EVERY) == []
 
 
 def test_progress_may_fall_when_the_request_was_given_back_in_between() -> None:
-    history = happy()
+    history = sample()
     history.records.statuses.insert(2, status(3.9, "processing", 60, 3))
     history.records.statuses.insert(3, status(5.2, "processing", 10, 5))
     del history.records.statuses[4]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chaos.plan import FAULTS, LONG_FAULTS, MODELS, POSTGRESQL_FAULTS, Act, Source, draw
+from tests.chaos.plan import FAULTS, LONG_FAULTS, MODELS, POSTGRESQL_FAULTS, Behaviour, Source, draw
 
 
 def test_the_same_seed_makes_the_same_plan() -> None:
@@ -10,7 +10,7 @@ def test_the_same_seed_makes_the_same_plan() -> None:
 
 
 def test_another_seed_makes_another_plan() -> None:
-    assert draw(7, 100, 60).orders != draw(8, 100, 60).orders
+    assert draw(7, 100, 60).requests != draw(8, 100, 60).requests
     assert draw(7, 100, 60).faults != draw(8, 100, 60).faults
 
 
@@ -31,19 +31,19 @@ def test_faults_come_in_order_and_within_the_run() -> None:
 
 
 def test_everything_that_can_happen_happens_in_some_hundred_requests() -> None:
-    turns = [turn for order in draw(1, 400, 90).orders for turn in order.turns]
-    assert {turn.act for turn in turns} == set(Act)
-    assert {turn.source for turn in turns} == set(Source)
+    attempts = [attempt for request in draw(1, 400, 90).requests for attempt in request.attempts]
+    assert {attempt.behaviour for attempt in attempts} == set(Behaviour)
+    assert {attempt.source for attempt in attempts} == set(Source)
 
 
 def test_a_request_that_nobody_broke_goes_well_in_the_end() -> None:
-    order = draw(1, 1, 10).orders[0]
-    assert order.turn(1000).act is Act.NORMAL
+    request = draw(1, 1, 10).requests[0]
+    assert request.attempt(1000).behaviour is Behaviour.NORMAL
 
 
 def test_every_model_has_several_extensions() -> None:
     for seed in range(50):
-        members = draw(seed, 1, 10).members
+        extensions = draw(seed, 1, 10).extensions
         for model in MODELS:
-            able = [m for m in members if not set(m.capabilities) - {"image-generation"} or model in m.capabilities]
+            able = [e for e in extensions if not set(e.capabilities) - {"image-generation"} or model in e.capabilities]
             assert len(able) >= 3

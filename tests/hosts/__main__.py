@@ -10,11 +10,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.chaos.witnesses import REQUEUED
-from tests.hosts.cuts import Story, slowest_s
+from tests.chaos.observer_checks import REQUEUED
 from tests.hosts.network import CannotBuild
-from tests.hosts.orders import draw
-from tests.hosts.run import Result, carry_out
+from tests.hosts.outages import OutageReport, slowest_s
+from tests.hosts.requests import draw
+from tests.hosts.run import Result, execute
 
 SHOWN = 40
 
@@ -28,7 +28,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="imagefleet-hosts-"))
     plan = draw(options.seed, options.jobs, options.seconds)
     try:
-        result = carry_out(plan, options.cut, options.beats, folder, _say, bare=options.bare)
+        result = execute(plan, options.cut, options.beats, folder, _print, bare=options.bare)
     except CannotBuild as problem:
         shutil.rmtree(folder)
         print(problem, file=sys.stderr)
@@ -36,7 +36,7 @@ def main() -> int:
     except BaseException:
         print(f"what the processes said is in {folder}", file=sys.stderr)
         raise
-    print("\n".join(_told(result)))
+    print("\n".join(_summary(result)))
     for violation in result.violations[:SHOWN]:
         print(f"VIOLATION {violation}")
     if result.violations or options.keep:
@@ -60,27 +60,27 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def _told(result: Result) -> list[str]:
-    rows = result.history.ending.rows.values()
+def _summary(result: Result) -> list[str]:
+    rows = result.history.final.rows.values()
     outcomes = Counter(row.status if row.error_code is None else f"{row.status} {row.error_code}" for row in rows)
-    facts = [fact for log in result.history.ending.log.values() for fact in log]
-    requeues = Counter(fact.data["reason"] for fact in facts if fact.type == REQUEUED)
+    events = [event for log in result.history.final.log.values() for event in log]
+    requeues = Counter(event.data["reason"] for event in events if event.type == REQUEUED)
     records = result.history.records
     unanswered = len(records.unknown)
     return [
         "",
         *(
-            f"posted at {a.posted_at}, made at {a.made_at}: handed over after {a.handed_ms:.0f} ms, "
-            f"progress told after {a.told_ms:.0f} ms"
-            for a in result.across
+            f"posted at {a.posted_at}, made at {a.made_at}: handed over after {a.handover_ms:.0f} ms, "
+            f"progress told after {a.progress_ms:.0f} ms"
+            for a in result.cross_host
         ),
         "",
         HEAD,
-        *(_line(story) for story in result.stories),
+        *(_line(report) for report in result.outages),
         "",
         f"requests: {len(rows)} ({len(records.acknowledged)} acknowledged); {_counted(outcomes)}",
         f"given back: {_counted(requeues)}",
@@ -96,11 +96,11 @@ HEAD = (
 )
 
 
-def _line(story: Story) -> str:
-    cut = story.cut
+def _line(report: OutageReport) -> str:
+    cut = report.cut
     again = "-" if cut.in_again_s is None else f"{cut.in_again_s:.1f} s"
     return (
-        f"{cut.host:<9} | {cut.mended - cut.at:4.1f} s | {story.open}, {story.held} | {story.ended_s:.1f} s | {story.pause_s:.1f} s | "
+        f"{cut.host:<9} | {cut.mended - cut.at:4.1f} s | {report.open}, {report.held} | {report.ended_s:.1f} s | {report.pause_s:.1f} s | "
         f"{again} | {cut.back_s:.1f} s"
     )
 

@@ -38,7 +38,7 @@ END_S = 40.0
 
 
 class Cluster:
-    """Processes by the names of their hosts. Start and tend them from one thread that outlives them."""
+    """Processes by the names of their hosts. Start and supervise them from one thread that outlives them."""
 
     def __init__(self, network: Network, folder: Path, beats: int, *, bare: bool) -> None:
         self.network = network
@@ -91,7 +91,7 @@ class Cluster:
         for host in WORKERS:
             until(partial(self._works, host), START_S, f"{host} to be ready; it said: {self.log(host)[-2000:]}")
 
-    def tend(self) -> None:
+    def restart_dead(self) -> None:
         """Start again what has ended, a moment after its end, as whatever runs processes on a host does."""
         now = time.monotonic()
         for name, process in list(self._processes.items()):

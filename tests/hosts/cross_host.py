@@ -22,16 +22,16 @@ WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Across:
+class CrossHostTimes:
     """How long it took, in ms: from the POST to the extension's socket, and from a report there to the stream here."""
 
     posted_at: str
     made_at: str
-    handed_ms: float
-    told_ms: float
+    handover_ms: float
+    progress_ms: float
 
 
-def across(cluster: Cluster, posted_at: str, made_at: str, nth: int) -> Across:
+def cross_host(cluster: Cluster, posted_at: str, made_at: str, nth: int) -> CrossHostTimes:
     """Have it done. Raises AssertionError where any of it does not come."""
     name = f"extension-{EXTENSION + nth}"
     with Extension(cluster.socket(made_at), name, MODEL) as extension:
@@ -42,20 +42,20 @@ def across(cluster: Cluster, posted_at: str, made_at: str, nth: int) -> Across:
         assert answer.status == 200, answer.content
         request_id = answer.json["requestId"]
         job = extension.next_job(WAIT_S)
-        handed_s = time.monotonic() - began
+        handover_s = time.monotonic() - began
         heard = _follow(f"{cluster.url(posted_at)}/api/images/{request_id}/events")
         _until(heard, "processing", 0)
         began = time.monotonic()
         extension.progress(job, 50)
         _until(heard, "processing", 50)
-        told_s = time.monotonic() - began
+        progress_s = time.monotonic() - began
         picture = pictures.draw(Stamp(FIRST + nth, EXTENSION + nth, 1, 0))
         extension.done(job, extension.upload(job, picture)["imageUrl"])
         _until(heard, "completed", 100)
         extension.receive("image_generation_confirmed", timeout_s=WAIT_S)
     path = call("GET", f"{cluster.url(posted_at)}/api/images/{request_id}").json["imagePath"]
     assert pictures.read(call("GET", cluster.url(posted_at) + path).content) == pictures.read(picture)
-    return Across(posted_at, made_at, 1000 * handed_s, 1000 * told_s)
+    return CrossHostTimes(posted_at, made_at, 1000 * handover_s, 1000 * progress_s)
 
 
 def _until(heard: queue.Queue[dict], status: str, progress: int) -> None:

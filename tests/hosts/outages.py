@@ -8,11 +8,11 @@ from itertools import pairwise
 
 from app.domain.states import FINAL
 from tests.chaos.checker import holds
-from tests.chaos.history import Fact, History
+from tests.chaos.history import History, LoggedEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Outage:
     """A host was cut off at `at`, and its cable was back at `mended` (s); `back_s` after that it was at work again.
 
     `extensions` are those that were connected to it, `in_again_s` is when the last of them was at another host.
@@ -27,29 +27,29 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class OutageReport:
     """What came of a cut. `open` requests there were at that moment, `held` of them in the hands of its extensions; after
     `ended_s` the last of them had ended. For `pause_s`, at the longest, no request at all ended while it was cut off."""
 
-    cut: Cut
+    cut: Outage
     open: int
     held: int
     ended_s: float
     pause_s: float
 
 
-def told(cut: Cut, history: History) -> Story:
-    """Its story, once everything is over."""
-    logs = history.ending.log
+def outage_report(cut: Outage, history: History) -> OutageReport:
+    """Its report, once everything is over."""
+    logs = history.final.log
     open_then = [log for log in logs.values() if _open_at(log, cut.at)]
     ended_s = max((_end_s(log) - cut.at for log in open_then), default=0.0)
     held = sum(_held_by(log, cut) for log in open_then)
-    return Story(cut, len(open_then), held, ended_s, _pause_s(logs.values(), cut))
+    return OutageReport(cut, len(open_then), held, ended_s, _pause_s(logs.values(), cut))
 
 
 def slowest_s(history: History) -> float:
     """How long the slowest request took from its acceptance to its end."""
-    return max(_end_s(log) - log[0].at / 1000 for log in history.ending.log.values())
+    return max(_end_s(log) - log[0].at / 1000 for log in history.final.log.values())
 
 
 def in_again_s(history: History, extensions: Iterable[str], at: float) -> float:
@@ -76,16 +76,16 @@ def connected_to(history: History, address: str) -> frozenset[str]:
     return frozenset(name for name in entered if last[name].startswith(f"opens {address}"))
 
 
-def _open_at(log: Sequence[Fact], at: float) -> bool:
+def _open_at(log: Sequence[LoggedEvent], at: float) -> bool:
     return bool(log) and log[0].at / 1000 <= at < _end_s(log)
 
 
-def _end_s(log: Sequence[Fact]) -> float:
+def _end_s(log: Sequence[LoggedEvent]) -> float:
     """When it ended; one that never did is told of by the checker."""
-    return next((fact.at / 1000 for fact in log if fact.status in FINAL), float("inf"))
+    return next((event.at / 1000 for event in log if event.status in FINAL), float("inf"))
 
 
-def _held_by(log: Sequence[Fact], cut: Cut) -> bool:
+def _held_by(log: Sequence[LoggedEvent], cut: Outage) -> bool:
     ms = cut.at * 1000
     return any(
         hold.extension in cut.extensions and hold.begun <= ms and (hold.ended is None or hold.ended > ms)
@@ -93,6 +93,6 @@ def _held_by(log: Sequence[Fact], cut: Cut) -> bool:
     )
 
 
-def _pause_s(logs: Iterable[Sequence[Fact]], cut: Cut) -> float:
+def _pause_s(logs: Iterable[Sequence[LoggedEvent]], cut: Outage) -> float:
     ends = sorted(at for at in map(_end_s, logs) if cut.at < at < cut.mended)
     return max(later - earlier for earlier, later in pairwise([cut.at, *ends, cut.mended]))

@@ -1,4 +1,4 @@
-"""A hand-made history in which everything went well, for tests that break one thing in it."""
+"""A hand-made history without violations, for tests that break one thing in it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tests.chaos.history import (
     Acknowledged,
     Confirmed,
     EventSeen,
-    Fact,
     FileSeen,
     History,
-    LetGo,
+    LoggedEvent,
     Offered,
+    Released,
     Reported,
     Row,
     StatusSeen,
@@ -27,26 +27,26 @@ FILE = f"{ID}_1.png"
 FIRST, SECOND = "extension-1", "extension-2"
 
 
-def fact(seq: int, name: str, status: str, at: int, **data: Any) -> Fact:
+def event(seq: int, name: str, status: str, at: int, **data: Any) -> LoggedEvent:
     """An event of the log."""
-    return Fact(seq, name, status, at, data)
+    return LoggedEvent(seq, name, status, at, data)
 
 
-def log() -> list[Fact]:
-    """Asked for, given to one extension, lost by it, given to another, made, fetched, stored."""
+def log() -> list[LoggedEvent]:
+    """Submitted, assigned, requeued, assigned to another extension, generated, downloaded, stored."""
     lost = {"code": "ERR_TIMEOUT", "reason": "It was silent.", "extension_id": FIRST, "attempt": 1}
     return [
-        fact(1, "ImageGenerationRequestedEvent", "accepted", 1_000, model="dall-e-3", user_id="ann"),
-        fact(2, "ImageGenerationAssignedEvent", "processing", 2_000, extension_id=FIRST, attempt=1),
-        fact(3, "ImageGenerationRequeuedEvent", "accepted", 4_000, **lost),
-        fact(4, "ImageGenerationAssignedEvent", "processing", 5_000, extension_id=SECOND, attempt=2),
-        fact(5, "ImageDownloadStartedEvent", "downloading", 7_000, extension_id=SECOND, attempt=2, images=1),
-        fact(6, "ImageGeneratedEvent", "completed", 8_000, image_paths=[f"/generated-images/{FILE}"]),
+        event(1, "ImageGenerationRequestedEvent", "accepted", 1_000, model="dall-e-3", user_id="ann"),
+        event(2, "ImageGenerationAssignedEvent", "processing", 2_000, extension_id=FIRST, attempt=1),
+        event(3, "ImageGenerationRequeuedEvent", "accepted", 4_000, **lost),
+        event(4, "ImageGenerationAssignedEvent", "processing", 5_000, extension_id=SECOND, attempt=2),
+        event(5, "ImageDownloadStartedEvent", "downloading", 7_000, extension_id=SECOND, attempt=2, images=1),
+        event(6, "ImageGeneratedEvent", "completed", 8_000, image_paths=[f"/generated-images/{FILE}"]),
     ]
 
 
 def row(**other: Any) -> Row:
-    """The request in the end."""
+    """The final row of the request."""
     values: dict[str, Any] = {
         "id": ID,
         "number": 9,
@@ -64,17 +64,17 @@ def row(**other: Any) -> Row:
 
 def reported(extension: str, sent_at: float, kind: str, attempt: int, **other: Any) -> Reported:
     """A report that was answered a tenth of a second later."""
-    values: dict[str, Any] = {"connection": 0, "serial": attempt, "lease": True, "heard_at": sent_at + 0.1}
+    values: dict[str, Any] = {"connection": 0, "serial": attempt, "lease": True, "answered_at": sent_at + 0.1}
     return Reported(sent_at, extension, request_id=ID, kind=kind, attempt=attempt, **{**values, **other})
 
 
-def happy() -> History:
-    """All of it."""
+def sample() -> History:
+    """The complete history."""
     history = History({FIRST: 1, SECOND: 1}, max_attempts=4)
-    history.ending.rows[ID] = row()
-    history.ending.log[ID] = log()
-    history.ending.pictures = [StoredPicture(ID, 0, FILE, "sha")]
-    history.ending.files[FILE] = FileSeen("sha", Stamp(9, 2, 2, 0, 1))
+    history.final.rows[ID] = row()
+    history.final.log[ID] = log()
+    history.final.pictures = [StoredPicture(ID, 0, FILE, "sha")]
+    history.final.files[FILE] = FileSeen("sha", Stamp(9, 2, 2, 0, 1))
     history.earlier[ID] = row()
     history.fetches[9, 2, 2, 0] = 1
     records = history.records
@@ -90,15 +90,15 @@ def happy() -> History:
     records.reported.append(reported(SECOND, 6.95, "image_generated", 2))
     records.confirmed.append(Confirmed(8.1, SECOND, ID))
     records.uploaded.append(Uploaded(ID, 2, 0))
-    records.let_go.append(LetGo(5.6, FIRST, ID, 1))
+    records.released.append(Released(5.6, FIRST, ID, 1))
     return history
 
 
-def status(at: float, word: str, progress: int, version: int) -> StatusSeen:
-    """What a client was told."""
-    return StatusSeen(at, at + 0.01, 9, ID, word, progress, version)
+def status(at: float, name: str, progress: int, version: int) -> StatusSeen:
+    """A status that a client received."""
+    return StatusSeen(at, at + 0.01, 9, ID, name, progress, version)
 
 
 def seen(stream: int, seq: int, after: int) -> EventSeen:
-    """An event that a stream brought."""
+    """An event that a client received on a stream."""
     return EventSeen(9, ID, stream, after, seq, log()[seq - 1].type, in_database=True)

@@ -4,55 +4,55 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.history import Fact, History, Moment
-from tests.chaos.story import fact
-from tests.hosts.cuts import Cut, connected_to, in_again_s, slowest_s, told
+from tests.chaos.history import History, LoggedEvent, Moment
+from tests.chaos.sample_history import event
+from tests.hosts.outages import Outage, connected_to, in_again_s, outage_report, slowest_s
 
 WEB_A, WEB_B = "ws://198.18.0.2:3000/ws", "ws://198.18.0.3:3000/ws"
 
 
-def request(asked_at: int, extension: str, assigned_at: int, ended_at: int) -> list[Fact]:
+def request(asked_at: int, extension: str, assigned_at: int, ended_at: int) -> list[LoggedEvent]:
     """One that one extension made; times in ms."""
     return [
-        fact(1, "ImageGenerationRequestedEvent", "accepted", asked_at),
-        fact(2, "ImageGenerationAssignedEvent", "processing", assigned_at, extension_id=extension, attempt=1),
-        fact(
+        event(1, "ImageGenerationRequestedEvent", "accepted", asked_at),
+        event(2, "ImageGenerationAssignedEvent", "processing", assigned_at, extension_id=extension, attempt=1),
+        event(
             3, "ImageDownloadStartedEvent", "downloading", ended_at - 100, extension_id=extension, attempt=1, images=1
         ),
-        fact(4, "ImageGeneratedEvent", "completed", ended_at),
+        event(4, "ImageGeneratedEvent", "completed", ended_at),
     ]
 
 
-def history(*logs: list[Fact]) -> History:
+def history(*logs: list[LoggedEvent]) -> History:
     made = History({}, 4)
-    made.ending.log.update({f"request-{n}": log for n, log in enumerate(logs)})
+    made.final.log.update({f"request-{n}": log for n, log in enumerate(logs)})
     return made
 
 
-def cut(at: float, mended: float, *extensions: str) -> Cut:
-    return Cut("web-a", at, mended, 1.0, frozenset(extensions))
+def cut(at: float, mended: float, *extensions: str) -> Outage:
+    return Outage("web-a", at, mended, 1.0, frozenset(extensions))
 
 
 def test_open_requests_are_those_that_had_begun_and_not_ended() -> None:
     over = request(1_000, "e1", 1_100, 5_000)
     under_way = request(8_000, "e1", 8_100, 14_000)
     not_yet = request(11_000, "e1", 11_100, 12_000)
-    story = told(cut(10.0, 20.0), history(over, under_way, not_yet))
-    assert (story.open, story.ended_s) == (1, 4.0)
+    found = outage_report(cut(10.0, 20.0), history(over, under_way, not_yet))
+    assert (found.open, found.ended_s) == (1, 4.0)
 
 
 def test_what_its_extensions_had_in_hand_is_counted() -> None:
     theirs = request(8_000, "e1", 8_100, 14_000)
     anothers = request(8_000, "e2", 8_100, 14_000)
     waiting = request(8_000, "e1", 11_000, 14_000)
-    assert told(cut(10.0, 20.0, "e1"), history(theirs, anothers, waiting)).held == 1
+    assert outage_report(cut(10.0, 20.0, "e1"), history(theirs, anothers, waiting)).held == 1
 
 
 def test_the_longest_pause_is_between_two_endings_or_to_the_ends_of_the_cut() -> None:
     endings = [request(1_000, "e1", 1_100, at) for at in (11_000, 12_000, 15_000)]
-    assert told(cut(10.0, 16.0), history(*endings)).pause_s == 3.0
-    assert told(cut(10.0, 20.0), history(*endings)).pause_s == 5.0
-    assert told(cut(16.0, 20.0), history(*endings)).pause_s == 4.0
+    assert outage_report(cut(10.0, 16.0), history(*endings)).pause_s == 3.0
+    assert outage_report(cut(10.0, 20.0), history(*endings)).pause_s == 5.0
+    assert outage_report(cut(16.0, 20.0), history(*endings)).pause_s == 4.0
 
 
 def test_the_slowest_is_the_one_that_took_longest() -> None:

@@ -1,4 +1,4 @@
-"""Reads what database and disk hold."""
+"""Reads the contents of database and disk."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from app.db.engine import Database
 from app.db.tables import events, images, jobs
 from app.domain.states import FINAL
 from tests.chaos import pictures
-from tests.chaos.history import Ending, Fact, FileSeen, Row, StoredPicture
+from tests.chaos.history import FileSeen, FinalState, LoggedEvent, Row, StoredPicture
 
 
 def rows(database: Database) -> dict[str, Row]:
-    """Every request, as it stands."""
+    """The current row of every request."""
     names = ("id", "prompt", "status", "version", "last_event", "attempt", "strikes", "holder", "error_code", "error")
     query = select(*(jobs.c[name] for name in names))
     found = database.read(lambda c: list(c.execute(query)))
@@ -27,14 +27,14 @@ def still_open(database: Database) -> int:
     return sum(row.status not in FINAL for row in rows(database).values())
 
 
-def ending(database: Database, folder: Path) -> Ending:
-    """Everything, on one view of the database."""
+def final_state(database: Database, folder: Path) -> FinalState:
+    """The state of everything, from one snapshot of the database."""
 
-    def read(connection: Connection) -> Ending:
-        found = Ending()
+    def read(connection: Connection) -> FinalState:
+        found = FinalState()
         query = select(events.c.job_id, events.c.seq, events.c.type, events.c.status, events.c.at, events.c.data)
         for job_id, *rest in connection.execute(query.order_by(events.c.job_id, events.c.seq)):
-            found.log[job_id].append(Fact(*rest))
+            found.log[job_id].append(LoggedEvent(*rest))
         stored = select(images.c.job_id, images.c.position, images.c.file, images.c.sha256)
         found.pictures = [StoredPicture(*row) for row in connection.execute(stored)]
         return found

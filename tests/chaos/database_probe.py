@@ -1,4 +1,4 @@
-"""Somebody who reads the database beside the service: what it says must be there, is there."""
+"""Reads the database independently of the service, to verify that acknowledged data is really stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ JOB = "SELECT 1 FROM jobs WHERE id = {0}"
 EVENT = "SELECT 1 FROM events WHERE job_id = {0} AND seq = {0}"
 
 
-class Witness:
+class DatabaseProbe:
     """One connection for all threads."""
 
     def __init__(self, database_url: str) -> None:
@@ -21,22 +21,22 @@ class Witness:
         self._connection: sqlite3.Connection | psycopg.Connection[tuple[object, ...]] | None = None
 
     def has_job(self, request_id: str) -> bool | None:
-        """True where the request is in the database; None where that cannot be seen now."""
+        """True if the request is in the database; None if the database is unavailable."""
         return self._has(JOB, request_id)
 
     def has_event(self, request_id: str, seq: int) -> bool | None:
-        """True where this event is; None where that cannot be seen now."""
+        """True if the event is in the database; None if the database is unavailable."""
         return self._has(EVENT, request_id, seq)
 
     def _has(self, query: str, *values: object) -> bool | None:
         with self._lock:
             try:
-                return self._ask(query, values)
+                return self._call(query, values)
             except (sqlite3.Error, psycopg.Error):
                 self._connection = None
                 return None
 
-    def _ask(self, query: str, values: tuple[object, ...]) -> bool:
+    def _call(self, query: str, values: tuple[object, ...]) -> bool:
         if self._url.get_backend_name() == "sqlite":
             if not isinstance(self._connection, sqlite3.Connection):
                 self._connection = sqlite3.connect(self._url.database or "", 10, check_same_thread=False)
