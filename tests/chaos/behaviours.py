@@ -29,7 +29,7 @@ UPLOAD_TRIES = 5
 
 Moment = tuple[float, Callable[[], None]]
 
-RUBBISH: tuple[str | bytes, ...] = (
+GARBAGE: tuple[str | bytes, ...] = (
     "{",
     "[]",
     '{"type": "make_coffee"}',
@@ -79,8 +79,8 @@ def _odd_steps(extension: SimulatedExtension, task: Task) -> Iterator[Moment]:
         yield half_s, partial(ODD[behaviour], extension, task)
     elif behaviour is Behaviour.SLOW:
         yield from ((0.8 * n, partial(_progress, extension, task, 31 + 10 * n)) for n in range(6))
-    elif behaviour is Behaviour.RUBBISH:
-        yield from ((half_s, partial(extension.send, rubbish)) for rubbish in RUBBISH)
+    elif behaviour is Behaviour.GARBAGE:
+        yield from ((half_s, partial(extension.send, garbage)) for garbage in GARBAGE)
     elif behaviour is Behaviour.TWICE:
         yield 2 * half_s + AGAIN_S, partial(deliver, extension, task)
     elif behaviour is Behaviour.CONTRADICT:

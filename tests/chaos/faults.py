@@ -1,4 +1,4 @@
-"""What breaks. Each fault is done at once; one that lasts gives what mends it."""
+"""Fault injection. A fault takes effect at once; one that lasts returns a function that ends it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.chaos.plan import Fault
 from tests.chaos.stage import Stage, pg_ctl
 
 Undo = Callable[[], object]
-"""Mends it; False where it is too early for that."""
-CANNOT = (OSError, psutil.Error, psycopg.Error, sqlite3.Error, subprocess.SubprocessError)
+"""Ends the fault; returns False if it is too early for that."""
+NOT_APPLICABLE = (OSError, psutil.Error, psycopg.Error, sqlite3.Error, subprocess.SubprocessError)
 WEBS = ("web0", "web1")
 WORKERS = ("worker0", "worker1")
 SECOND_BEAT = "beat-too"
@@ -33,7 +33,7 @@ THAW_S = 20.0
 
 
 def apply(stage: Stage, fault: Fault) -> Undo | None:
-    """Break it."""
+    """Inject the fault."""
     return _KINDS[fault.kind](stage, fault)
 
 
@@ -60,30 +60,30 @@ def _stopped(processes: list[psutil.Process]) -> Undo:
         with suppress(psutil.NoSuchProcess):
             process.suspend()
 
-    def go_on() -> None:
+    def resume() -> None:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
 
-    return go_on
+    return resume
 
 
 def _rolling(stage: Stage, fault: Fault) -> Undo:
-    """One web process after the other, the second once the first is back."""
+    """Restart one web process, then the other once the first is back."""
     first = stage.service.processes["web0"]
     first.terminate()
 
-    def go_on() -> bool:
+    def resume() -> bool:
         if stage.service.processes["web0"] is first or not stage.answers(0):
             return False
         stage.service.processes["web1"].terminate()
         return True
 
-    return go_on
+    return resume
 
 
 def _child(stage: Stage, fault: Fault) -> None:
-    """One process that does tasks: a child of one of the worker's Celery workers, or the worker itself that has no pool."""
+    """Kill a process that executes tasks: a child of one of the Celery workers, or a Celery worker without a pool."""
     main, *_ = stage.tree(_pick("worker", fault)) or [None]
     if main is None:
         return
@@ -107,7 +107,7 @@ def _second_beat(stage: Stage, fault: Fault) -> Undo:
 
 
 def _kill_redis(stage: Stage, fault: Fault) -> Undo:
-    """It is gone for a while and comes back with nothing in it."""
+    """Redis is away for a while and comes back empty."""
     stage.kept_down.add("redis")
     stage.service.processes["redis"].kill()
     return lambda: stage.kept_down.discard("redis")
@@ -115,9 +115,9 @@ def _kill_redis(stage: Stage, fault: Fault) -> Undo:
 
 def _redis_command(*command: str) -> Callable[[Stage, Fault], None]:
     def do(stage: Stage, fault: Fault) -> None:
-        words = [word.format(ms=int(fault.seconds * 1000)) for word in command]
+        parts = [part.format(ms=int(fault.seconds * 1000)) for part in command]
         with suppress(redis.RedisError), redis_client(stage.redis.url) as client:
-            client.execute_command(*words)
+            client.execute_command(*parts)
 
     return do
 
@@ -126,12 +126,12 @@ def _redis_command(*command: str) -> Callable[[Stage, Fault], None]:
 
 
 def _host_away(stage: Stage, fault: Fault) -> Undo:
-    stage.host.leave()
-    return stage.host.come_back
+    stage.host.stop()
+    return stage.host.restart
 
 
 def _download_thawed(stage: Stage, fault: Fault) -> Undo:
-    """A process freezes with a whole picture in hand, and thaws while another, to whom the job has gone, fetches it anew."""
+    """Freeze a process that has downloaded a picture, and resume it while another process downloads it again."""
     frozen: list[psutil.Process] = []
 
     def on_heavy(key: Key, port: int) -> Callable[[], None] | None:
@@ -163,7 +163,7 @@ def _freeze_and_thaw(host: ImageHost, key: Key, holder: psutil.Process) -> None:
 
 
 def _reader_of(stage: Stage, port: int) -> psutil.Process | None:
-    """The process of a pool whose end of a connection has this port."""
+    """The worker process whose end of a connection has this port."""
     for name in WORKERS:
         for process in stage.tree(name):
             with suppress(psutil.Error):
@@ -181,7 +181,7 @@ def _resume(process: psutil.Process) -> None:
 
 
 def _database_locked(stage: Stage, fault: Fault) -> Undo:
-    """Somebody holds the lock that every write needs."""
+    """Hold the lock that every write needs."""
     url = make_url(stage.database_url)
     if url.get_backend_name() == "sqlite":
         holder = sqlite3.connect(url.database or "", 10, isolation_level=None)
@@ -199,7 +199,7 @@ def _postgresql_restarted(stage: Stage, fault: Fault) -> None:
 
 
 def _postgresql_crashed(stage: Stage, fault: Fault) -> None:
-    """One of its processes is killed, so it ends all others and recovers from its log."""
+    """Kill one of its processes, which makes PostgreSQL end all others and recover from its log."""
     with _connected(stage) as connection:
         os.kill(int(_query_value(connection, "SELECT pg_backend_pid()")), signal.SIGKILL)
 

@@ -14,7 +14,7 @@ from tests.chaos.plan import AttemptPlan, Plan
 
 
 class Fleet:
-    """Starts them, and tells each what the plan has it do with a request that it is given."""
+    """Starts the extensions, and looks up in the plan what each does with an offered request."""
 
     def __init__(
         self,
@@ -33,12 +33,12 @@ class Fleet:
         ]
 
     def start(self) -> None:
-        """Have all of them connect."""
+        """Connect all extensions."""
         for extension in self._extensions:
             extension.start()
 
     def stop(self) -> None:
-        """Have all of them leave."""
+        """Disconnect all extensions."""
         for extension in self._extensions:
             extension.stop()
         for extension in self._extensions:
@@ -46,7 +46,7 @@ class Fleet:
 
     @property
     def broken(self) -> list[str]:
-        """Names of those that have ended by a mistake of their own."""
+        """The names of extensions whose thread has crashed."""
         return [extension.name for extension in self._extensions if not extension.is_alive()]
 
     def _plan_of(self, request_id: str, number: int) -> AttemptPlan:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: what clients and extensions saw, and what database and disk hold in the end.
+"""The history of a run: what clients and extensions observed, and what database and disk contain at the end.
 
 Times are wall-clock seconds of this machine; those of the database are of the same clock, in ms.
 """
@@ -15,7 +15,7 @@ from tests.chaos.pictures import Stamp
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A client was answered 200; `in_database` is what an independent reader saw right then, None where it could not."""
+    """A client received 200. `in_database` is whether the row was readable at that moment, None if that is unknown."""
 
     at: float
     client: int
@@ -25,7 +25,7 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class StatusSeen:
-    """A client was told how its request stands."""
+    """A client received the status of its request."""
 
     sent_at: float
     at: float
@@ -38,7 +38,7 @@ class StatusSeen:
 
 @dataclass(frozen=True, slots=True)
 class EventSeen:
-    """A client's stream brought an event. Each connection is a `stream` of its own, asked to go on after event `after`."""
+    """A client received an event on a stream. Each connection is a new `stream`, resumed after event `after`."""
 
     client: int
     request_id: str
@@ -51,7 +51,7 @@ class EventSeen:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """A client's stream was ended by the server, as it is once everything was said; `last` is the last event of it."""
+    """The server ended a client's stream because it was complete; `last` is the last event on it."""
 
     client: int
     request_id: str
@@ -60,7 +60,7 @@ class StreamEnded:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """An extension was given a request; `serial` counts its offers, `attempt` is what the upload address says."""
+    """An extension received a request. `serial` counts its offers; `attempt` is the one in the upload URL."""
 
     at: float
     extension: str
@@ -72,10 +72,10 @@ class Offered:
 
 @dataclass(slots=True)
 class Reported:
-    """An extension said something about a request.
+    """An extension sent a report on a request.
 
-    `lease` is whether it named the attempt's lease. It is `heard` once the answer to a heartbeat sent behind it came:
-    whatever had to be said about it came before that. `refused` is the code it was refused with.
+    `lease` is whether the report contained the lease. `answered_at` is when the response to the heartbeat sent after it
+    arrived, since any error about the report arrives before that. `refused` is the code of that error.
     """
 
     sent_at: float
@@ -92,7 +92,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """An extension was told that its pictures are stored."""
+    """An extension received the confirmation that its pictures are stored."""
 
     at: float
     extension: str
@@ -101,7 +101,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something in the life of an extension's connection, for whoever reads what happened."""
+    """An event of an extension's connection, recorded for diagnosis."""
 
     at: float
     extension: str
@@ -111,7 +111,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """From now on the extension works on this attempt no more, or says so."""
+    """From then on the extension no longer worked on this attempt, or no longer reported that it did."""
 
     at: float
     extension: str
@@ -121,7 +121,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """An extension handed a picture over and was answered that it arrived."""
+    """An extension uploaded a picture and received the confirmation."""
 
     request_id: str
     attempt: int
@@ -130,7 +130,7 @@ class Uploaded:
 
 @dataclass
 class Records:
-    """Filled by many threads: appending to a list is one step."""
+    """Everything that was observed. Many threads append to it; appending to a list is atomic."""
 
     acknowledged: list[Acknowledged] = field(default_factory=list)
     statuses: list[StatusSeen] = field(default_factory=list)
@@ -142,13 +142,13 @@ class Records:
     moments: list[Moment] = field(default_factory=list)
     released: list[Released] = field(default_factory=list)
     uploaded: list[Uploaded] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)  # of clients' requests, beyond 503: each is a surprise
-    unknown: list[str] = field(default_factory=list)  # requests of clients that nobody answered
+    refusals: list[str] = field(default_factory=list)  # unexpected error responses to clients, other than 503
+    unknown: list[str] = field(default_factory=list)  # requests of clients without an answer
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A request as its row stands."""
+    """The row of a request."""
 
     id: str
     number: int
@@ -164,7 +164,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An event of the log; `at` in ms."""
+    """An event of the log; `at` is in ms."""
 
     seq: int
     type: str
@@ -175,7 +175,7 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """A picture as its row describes it."""
+    """The row of a picture."""
 
     request_id: str
     position: int
@@ -185,7 +185,7 @@ class StoredPicture:
 
 @dataclass(frozen=True, slots=True)
 class FileSeen:
-    """A file of the folder of pictures; `stamp` is what is drawn into it, None where it is no picture."""
+    """A file in the folder of pictures. `stamp` is drawn into the picture; None if the file is not a picture."""
 
     sha256: str
     stamp: Stamp | None
@@ -193,7 +193,7 @@ class FileSeen:
 
 @dataclass
 class FinalState:
-    """Database and disk once everything is quiet."""
+    """Database and disk at the end of the run."""
 
     rows: dict[str, Row] = field(default_factory=dict)
     log: dict[str, list[LoggedEvent]] = field(default_factory=lambda: defaultdict(list))
@@ -203,9 +203,12 @@ class FinalState:
 
 @dataclass
 class History:
-    """All of it. `slots` is how many requests each extension takes, `literal` are those that never say what they work on.
-    `earlier` are the rows as they stood a moment before the end; `fetches` counts those of a picture's URL by request,
-    extension, offer and position."""
+    """Everything about a run.
+
+    `slots` is how many requests each extension accepts; `literal` are the extensions that never report what they work on.
+    `earlier` are the rows shortly before the end; `fetches` counts the downloads of a picture's URL by request number,
+    extension, offer and position.
+    """
 
     slots: dict[str, int]
     max_attempts: int

@@ -1,4 +1,4 @@
-"""An image host that stalls, breaks off, fails, is slow, or goes away."""
+"""An image host that stalls, truncates responses, fails, is slow, or is unreachable."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Key = tuple[int, int, int, int]
 
 
 class ImageHost:
-    """Serves pictures by URLs that say which; a URL's fetches are counted, and each brings a picture of its own.
+    """Serves pictures; the URL identifies the picture. Downloads are counted, and each returns a different picture.
 
-    `on_heavy(key, port)` is told of a heavy picture that is about to go to the client with that port; what it returns is
-    done once all of it is sent.
+    `on_heavy(key, port)` is called before a heavy picture is sent to the client with that port; the function that it
+    returns is called after the picture has been sent.
     """
 
     def __init__(self, address: str = "127.0.0.1") -> None:
@@ -37,22 +37,22 @@ class ImageHost:
         self._serve()
 
     def url(self, stamp: Stamp, source: Source) -> str:
-        """Where that picture is to be had."""
+        """The URL of that picture."""
         path = f"{stamp.number}/{stamp.extension}/{stamp.offer}/{stamp.position}/{source.name}.png"
         return f"http://{self._address}:{self.port}/{path}"
 
-    def leave(self) -> None:
-        """Nobody listens any more."""
+    def stop(self) -> None:
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
 
-    def come_back(self) -> None:
-        """Listen again, at the same address."""
+    def restart(self) -> None:
+        """Listen again on the same port."""
         self._server = _Server((self._address, self.port), self)
         self._serve()
 
     def count(self, key: Key) -> int:
-        """One more fetch; returns which it is, from 1."""
+        """Count a download; returns its number, from 1."""
         with self._lock:
             self.fetches[key] += 1
             return self.fetches[key]
@@ -70,7 +70,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """The other side was killed, or had enough of waiting."""
+        """Ignore it: the client was killed or timed out."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -101,8 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data if whole else data[: len(data) // 2])
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Nobody reads it."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is from the base class
+        """Log nothing."""
 
 
 def _pause_s(source: Source, nth: int) -> float:

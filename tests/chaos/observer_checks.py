@@ -1,4 +1,4 @@
-"""What clients and extensions were told, held against what happened."""
+"""Checks what clients and extensions observed against what happened."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from tests.chaos.checker import FAILED, STARTED, Check, Findings, Hold, holds
 from tests.chaos.history import EventSeen, History, LoggedEvent, Reported, StatusSeen
 
 REQUEUED = ImageGenerationRequeuedEvent.__name__
-SLOP_S = 0.05  # between two clocks' readings of one moment
-COMMIT_S = 10.0  # from the moment that a row notes to the commit that makes it true, on a machine that has much to do
+SLOP_S = 0.05  # tolerance between two clocks
+COMMIT_S = 10.0  # from the time stored in a row to its commit, on a busy machine
 UNAVAILABLE = "ERR_UNAVAILABLE"
 LEASE_LOST = "ERR_LEASE_LOST"
 FORGOTTEN = "The extension no longer works on the request."
 
 
-def nothing_acknowledged_is_forgotten(history: History) -> Findings:
-    """A request that was answered with 200 was in the database then, and is there in the end."""
+def acknowledged_requests_are_kept(history: History) -> Findings:
+    """A request that was answered with 200 was in the database at that moment, and still is at the end."""
     for each in history.records.acknowledged:
         if each.in_database is False:
             yield each.request_id, "it was acknowledged before it was in the database"
         if each.request_id not in history.final.rows:
-            yield each.request_id, "it was acknowledged and is not there"
+            yield each.request_id, "it was acknowledged and is missing"
 
 
-def clients_see_no_way_back(history: History) -> Findings:
-    """What a client is told never goes back: versions, final states, and progress within an attempt."""
+def clients_see_no_regression(history: History) -> Findings:
+    """Versions, final states, and progress within an attempt never go back for a client."""
     seen: dict[str, list[StatusSeen]] = defaultdict(list)
     for status in history.records.statuses:
         seen[status.request_id].append(status)
-    for request_id, told in seen.items():
+    for request_id, statuses in seen.items():
         log = history.final.log[request_id]
-        for before, after in pairwise(told):
+        for before, after in pairwise(statuses):
             if after.version < before.version:
                 yield request_id, f"after {before} came {after}"
             if before.status in FINAL and after.status != before.status:
@@ -44,59 +44,63 @@ def clients_see_no_way_back(history: History) -> Findings:
             if after.progress < before.progress and not _given_back(log, before, after):
                 yield request_id, f"its progress fell: after {before} came {after}"
         row = history.final.rows.get(request_id)
-        if told[-1].status in FINAL and row and (row.status, row.version) != (told[-1].status, told[-1].version):
-            yield request_id, f"a client was told {told[-1]}, in the end it is {row}"
+        if (
+            statuses[-1].status in FINAL
+            and row
+            and (row.status, row.version) != (statuses[-1].status, statuses[-1].version)
+        ):
+            yield request_id, f"a client received {statuses[-1]}, but the final row is {row}"
 
 
 def streams_are_in_order(history: History) -> Findings:
-    """Streams bring each event once, in order, from where they were taken up, as it is in the log, and not before."""
+    """A stream delivers each event once, in order, from where it was resumed, as in the log, and not before its commit."""
     streams: dict[int, list[EventSeen]] = defaultdict(list)
     for event in history.records.events:
         streams[event.stream].append(event)
-    for told in streams.values():
-        request_id, after = told[0].request_id, told[0].after
-        numbers = [event.seq for event in told]
-        if numbers != list(range(after + 1, after + 1 + len(told))):
-            yield request_id, f"a stream that was to go on after {after} brought {numbers}"
+    for received in streams.values():
+        request_id, after = received[0].request_id, received[0].after
+        numbers = [event.seq for event in received]
+        if numbers != list(range(after + 1, after + 1 + len(received))):
+            yield request_id, f"a stream resumed after {after} delivered {numbers}"
         logged = {event.seq: event.type for event in history.final.log[request_id]}
-        for event in told:
+        for event in received:
             if event.in_database is False:
-                yield request_id, f"event {event.seq} was told before it was in the database"
+                yield request_id, f"event {event.seq} was delivered before it was in the database"
             if logged.get(event.seq) != event.type:
-                yield request_id, f"event {event.seq} was told as {event.type} and is {logged.get(event.seq)}"
+                yield request_id, f"event {event.seq} was delivered as {event.type} and is {logged.get(event.seq)}"
     for ended in history.records.streams:
         if ended.last != len(history.final.log[ended.request_id]):
             yield ended.request_id, f"its stream ended with event {ended.last}"
 
 
-def each_attempt_is_handed_out_once(history: History) -> Findings:
-    """An extension is given only what the log says is its own, not before, and nobody is given the same attempt."""
+def each_attempt_is_offered_once(history: History) -> Findings:
+    """An extension is offered only attempts that the log assigns to it, not earlier, and each attempt only once."""
     given: set[tuple[str, int]] = set()
     for offer in history.records.offered:
         held = _hold(history.final.log[offer.request_id], offer.attempt)
         if held is None or held.extension != offer.extension or held.begun > (offer.at + SLOP_S) * 1000:
-            yield offer.request_id, f"{offer} was given out; the log has {held}"
+            yield offer.request_id, f"{offer} was offered; the log has {held}"
         if (offer.request_id, offer.attempt) in given:
-            yield offer.request_id, f"{offer} was given out twice"
+            yield offer.request_id, f"{offer} was offered twice"
         given.add((offer.request_id, offer.attempt))
 
 
-def only_holders_are_heard(history: History) -> Findings:
-    """A report that was heard and not refused came from the holder; one of another attempt is answered with an error."""
+def only_reports_of_holders_are_accepted(history: History) -> Findings:
+    """An accepted report came from the holder; a report on another attempt is answered with an error."""
     for report in history.records.reported:
         if report.answered_at is None or report.refused == UNAVAILABLE:
             continue
         log = history.final.log[report.request_id]
         if report.refused is None and not _might_change(log, report):
-            yield report.request_id, f"nobody refused {report}; who held it: {_holders(log)}"
+            yield report.request_id, f"{report} was accepted; the holders were {_holders(log)}"
         if report.refused not in {None, LEASE_LOST}:
-            yield report.request_id, f"refused with another word: {report}"
+            yield report.request_id, f"rejected with an unexpected code: {report}"
 
 
-def nobody_loses_what_it_works_on(history: History) -> Findings:
-    """A request is taken from an extension as forgotten only where the extension has left it out.
+def no_extension_loses_its_work(history: History) -> Findings:
+    """A request is requeued as forgotten only if the extension no longer reports it.
 
-    One that never says what it works on loses, when it connects again, what it was not known to have received.
+    A literal extension never reports its work, so it may lose an unproven offer when it reconnects.
     """
     offered = {(o.extension, o.request_id, o.attempt): o for o in history.records.offered}
     left_out = {(g.extension, g.request_id, g.attempt): g.at for g in history.records.released}
@@ -108,13 +112,13 @@ def nobody_loses_what_it_works_on(history: History) -> Findings:
             if attempt[0] in history.literal:
                 continue
             offer, left_at = offered.get(attempt), left_out.get(attempt)
-            took_it = left_at is None or int(left_at * 1000) > event.at  # the log has whole ms, and may be as fast
+            took_it = left_at is None or int(left_at * 1000) > event.at  # the log has whole ms
             if offer and offer.at * 1000 < event.at and took_it:
-                yield request_id, f"{offer} was worked on; at {event.at} it was taken away, let go at {left_at}"
+                yield request_id, f"{offer} was in progress, but requeued at {event.at}; released at {left_at}"
 
 
-def holders_are_heard(history: History) -> Findings:
-    """A holder's result is not refused on the connection on which it was given the request."""
+def reports_of_holders_are_accepted(history: History) -> Findings:
+    """A holder's result is not rejected on the connection on which the request was offered."""
     given = {(o.request_id, o.attempt): o.connection for o in history.records.offered}
     for report in history.records.reported:
         if report.refused != LEASE_LOST or report.kind != "image_generated" or report.answered_at is None:
@@ -122,28 +126,28 @@ def holders_are_heard(history: History) -> Findings:
         hold = _hold(history.final.log[report.request_id], report.attempt)
         same = given.get((report.request_id, report.attempt)) == report.connection
         if same and hold is not None and hold.extension == report.extension and _covers(hold, report):
-            yield report.request_id, f"refused though it was held: {report}"
+            yield report.request_id, f"rejected although it held the request: {report}"
 
 
 def result_of_its_attempt(history: History) -> Findings:
-    """Where an extension names leases, the picture that is stored was made under the lease that was taken."""
+    """If an extension echoes leases, the stored picture was made in the attempt whose result was accepted."""
     attempts = {(offer.extension, offer.serial): offer.attempt for offer in history.records.offered}
-    naming = {report.extension for report in history.records.reported if report.lease}
+    echoing = {report.extension for report in history.records.reported if report.lease}
     for picture in history.final.pictures:
         started = next((f for f in history.final.log[picture.request_id] if f.type == STARTED), None)
         file = history.final.files.get(picture.file)
-        if started is None or file is None or file.stamp is None or started.data["extension_id"] not in naming:
+        if started is None or file is None or file.stamp is None or started.data["extension_id"] not in echoing:
             continue
         made_in = attempts.get((started.data["extension_id"], file.stamp.offer))
         if made_in != started.data["attempt"]:
             yield (
                 picture.request_id,
-                f"attempt {started.data['attempt']} was taken, its picture is of attempt {made_in}",
+                f"attempt {started.data['attempt']} was accepted, but its picture is of attempt {made_in}",
             )
 
 
 def uploads_are_kept(history: History) -> Findings:
-    """A picture that was handed over for an attempt is there when that attempt's result is fetched."""
+    """A picture that was uploaded for an attempt is available when the result of that attempt is downloaded."""
     uploaded: dict[tuple[str, int], set[int]] = defaultdict(set)
     for upload in history.records.uploaded:
         uploaded[upload.request_id, upload.attempt].add(upload.position)
@@ -153,15 +157,15 @@ def uploads_are_kept(history: History) -> Findings:
             continue
         there = uploaded[row.id, started.data["attempt"]]
         if there == set(range(started.data["images"])):
-            yield row.id, f"every picture of attempt {started.data['attempt']} was handed over; it failed: {row.error}"
+            yield row.id, f"every picture of attempt {started.data['attempt']} was uploaded, but it failed: {row.error}"
 
 
 def confirmed_is_stored(history: History) -> Findings:
-    """Who was told that its pictures are stored was told the truth."""
-    for told in history.records.confirmed:
-        row = history.final.rows.get(told.request_id)
+    """If an extension received a confirmation, its pictures are stored."""
+    for confirmed in history.records.confirmed:
+        row = history.final.rows.get(confirmed.request_id)
         if row is None or row.status != Status.COMPLETED:
-            yield told.request_id, f"{told.extension} was told that it is stored; it is {row and row.status}"
+            yield confirmed.request_id, f"{confirmed.extension} received a confirmation, but it is {row and row.status}"
 
 
 def _given_back(log: Iterable[LoggedEvent], before: StatusSeen, after: StatusSeen) -> bool:
@@ -178,16 +182,16 @@ def _holders(log: Iterable[LoggedEvent]) -> Sequence[tuple[str, int, int, int | 
 
 
 def _might_change(log: Sequence[LoggedEvent], report: Reported) -> bool:
-    """True where the report is of somebody who held the request then, or says again what was taken already."""
+    """True if the sender held the request at that time, or repeats a result that was accepted already."""
     mine = [hold for hold in holds(log) if hold.extension == report.extension]
-    if report.kind == "image_generated":  # told twice is no error, also where it is told of an earlier attempt
+    if report.kind == "image_generated":  # repeating a result is no error, even one of an earlier attempt
         return any(hold.ended_by and hold.ended_by.type == STARTED for hold in mine)
     if report.lease:
         mine = [hold for hold in mine if hold.attempt == report.attempt]
     if report.kind == "image_generation_failed":
         return any(hold.ended_by and hold.ended_by.type in {REQUEUED, FAILED} for hold in mine)
-    sent, heard = (report.sent_at - SLOP_S) * 1000, ((report.answered_at or report.sent_at) + SLOP_S) * 1000
-    return any(hold.begun <= heard and (hold.ended is None or hold.ended >= sent) for hold in mine)
+    sent, answered = (report.sent_at - SLOP_S) * 1000, ((report.answered_at or report.sent_at) + SLOP_S) * 1000
+    return any(hold.begun <= answered and (hold.ended is None or hold.ended >= sent) for hold in mine)
 
 
 def _covers(hold: Hold, report: Reported) -> bool:
@@ -197,13 +201,13 @@ def _covers(hold: Hold, report: Reported) -> bool:
 
 
 OBSERVER_CHECKS: tuple[Check, ...] = (
-    nothing_acknowledged_is_forgotten,
-    clients_see_no_way_back,
+    acknowledged_requests_are_kept,
+    clients_see_no_regression,
     streams_are_in_order,
-    each_attempt_is_handed_out_once,
-    only_holders_are_heard,
-    nobody_loses_what_it_works_on,
-    holders_are_heard,
+    each_attempt_is_offered_once,
+    only_reports_of_holders_are_accepted,
+    no_extension_loses_its_work,
+    reports_of_holders_are_accepted,
     result_of_its_attempt,
     uploads_are_kept,
     confirmed_is_stored,

@@ -1,4 +1,4 @@
-"""Pictures that tell where they come from, so that a stored one can be held against who should have made it."""
+"""Pictures that contain their origin, so that a stored one can be compared with the extension that should have made it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ _PACKED = struct.Struct(">HBHBH")
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What is drawn into a picture: whose it is, who made it at which offer, and the how manieth fetch brought it (from 1,
-    0 where it came without one)."""
+    """The origin of a picture: number of the request, extension and its offer, position, and number of the download.
+
+    Downloads count from 1; `fetch` is 0 for a picture that was not downloaded.
+    """
 
     number: int
     extension: int
@@ -37,7 +39,7 @@ def draw(stamp: Stamp, size: int = 8) -> bytes:
 
 
 def read(data: bytes) -> Stamp | None:
-    """The stamp of a picture; None where there is none, or no picture."""
+    """The stamp of a picture; None if there is none."""
     try:
         image = Image.open(io.BytesIO(data))
         image.load()

@@ -1,4 +1,4 @@
-"""The plan of a run: who asks for what, how each extension behaves, what breaks and when. The same seed, the same plan."""
+"""The plan of a run: requests, behaviour of extensions, and faults. The same seed always makes the same plan."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from enum import StrEnum
 
 MODELS = ("dall-e-3", "dall-e-2")
 ANY_MODEL = "image-generation"
-PLANNED_ATTEMPTS = 3  # of a request that are drawn; later ones go well
+PLANNED_ATTEMPTS = 3  # attempts of a request that are planned; later ones succeed
 FIRST_FAULT_S = 3.0
 
 
 class Behaviour(StrEnum):
-    """What an extension does with a request that it is given."""
+    """What an extension does with a request."""
 
     NORMAL = "normal"
-    SLOW = "slow, with progress for longer than it may be silent"
-    RETURN = "vanishes and returns within the grace"
-    LATE = "vanishes, returns beyond the grace and delivers all the same"
-    CRASH = "vanishes and has forgotten everything when it returns"
-    SILENT = "says nothing for longer than it may, then delivers"
+    SLOW = "is slow, and reports progress for longer than the request time-out"
+    RETURN = "disconnects and reconnects within the grace period"
+    LATE = "disconnects, reconnects after the grace period and delivers anyway"
+    CRASH = "disconnects and has lost all state when it reconnects"
+    SILENT = "sends nothing for longer than the time-out, then delivers"
     FREEZE = "reads and answers nothing for a while"
     FORGET = "leaves the request out of its heartbeats, then delivers"
     TWICE = "sends its result twice"
-    CONTRADICT = "sends its result, then that it failed"
-    FAIL = "fails in a way that another try may heal"
-    LIMITED = "is limited by its site"
+    CONTRADICT = "sends its result, then a failure"
+    FAIL = "fails in a way that a retry may fix"
+    LIMITED = "is rate-limited by its site"
     REFUSED = "reports that the content was refused"
-    RUBBISH = "sends rubbish first"
+    GARBAGE = "sends garbage first"
 
 
 class Source(StrEnum):
-    """How a picture is handed over; those after UPLOAD name what the image host does with the first fetch."""
+    """How a picture is delivered; those after UPLOAD describe how the image host responds to the first download."""
 
     DATA = "in the report itself"
     UPLOAD = "by upload"
     WEB = "by http"
     SLOW = "by http, slowly"
-    STALL = "by http, stalling beyond the time of a download"
-    BREAK = "by http, broken off"
+    STALL = "by http, stalling beyond the download time-out"
+    BREAK = "by http, truncated"
     FLAKY = "by http, 500 at first"
     GONE = "by http, 404 always"
-    HEAVY = "by http, a picture that takes long to judge"
+    HEAVY = "by http, a picture that takes long to validate"
 
 
 class Follow(StrEnum):
@@ -56,7 +56,7 @@ class Follow(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AttemptPlan:
-    """One attempt at a request."""
+    """What happens in one attempt at a request."""
 
     behaviour: Behaviour = Behaviour.NORMAL
     work_s: float = 0.2
@@ -65,7 +65,7 @@ class AttemptPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRequest:
-    """One request of a client; `turns` are what its first extensions do, in that order."""
+    """One request of a client, and what happens in its first attempts."""
 
     number: int
     at_s: float
@@ -77,13 +77,13 @@ class PlannedRequest:
     deadline_ms: int | None = None
 
     def attempt(self, nth: int) -> AttemptPlan:
-        """What its `nth` extension does, from 0."""
+        """What happens in its `nth` attempt, from 0."""
         return self.attempts[nth] if nth < len(self.attempts) else AttemptPlan()
 
 
 @dataclass(frozen=True, slots=True)
 class ExtensionPlan:
-    """An extension. A literal one knows the contract's page and nothing else; `echoes` says whether it sends leases back."""
+    """An extension. A literal one implements only the contract; `echoes` is whether it sends leases back."""
 
     index: int
     literal: bool
@@ -99,7 +99,7 @@ class ExtensionPlan:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something breaks at `at_s`, of the `which`-th of its kind, for `seconds` where it lasts."""
+    """A fault at `at_s` in process number `which`, lasting `seconds` if it lasts."""
 
     at_s: float
     kind: str
@@ -109,7 +109,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that chance decides."""
+    """Everything that is random in a run."""
 
     seed: int
     seconds: float
@@ -118,7 +118,7 @@ class Plan:
     faults: tuple[Fault, ...]
 
 
-# How long each lasts, in seconds: some shorter, some longer than the time-outs that notice it.
+# The range of its duration in seconds: shorter and longer than the time-outs that detect it.
 FAULTS = {
     "web.kill": (0.0, 0.0),
     "web.freeze": (1.0, 7.0),
@@ -141,7 +141,7 @@ FAULTS = {
     "database.lock": (0.5, 4.0),
 }
 POSTGRESQL_FAULTS = {"postgresql.restart": (0.0, 0.0), "postgresql.crash": (0.0, 0.0)}
-LONG_FAULTS = {"download.thaw": (28.0, 28.0)}  # a run must be long enough for the lease of a download to end in it
+LONG_FAULTS = {"download.thaw": (28.0, 28.0)}  # the run must be long enough for the lease of a download to expire
 LONG_RUN_S = 60.0
 
 ODD_BEHAVIOURS = [behaviour for behaviour in Behaviour if behaviour is not Behaviour.NORMAL]
@@ -176,7 +176,7 @@ def _request(randomness: random.Random, number: int, seconds: float) -> PlannedR
 
 
 def _attempts(randomness: random.Random, number: int) -> tuple[AttemptPlan, ...]:
-    if number % 97 == 41:  # it takes everybody down who tries, and must come to an end all the same
+    if number % 97 == 41:  # it crashes every extension, and must end nevertheless
         return tuple(AttemptPlan(Behaviour.CRASH, 0.2) for _ in range(12))
     if number % 25 == 3:
         return (AttemptPlan(Behaviour.NORMAL, 0.2, Source.HEAVY),) * PLANNED_ATTEMPTS
@@ -204,7 +204,7 @@ def _extensions(randomness: random.Random) -> Sequence[ExtensionPlan]:
 def _faults(randomness: random.Random, count: int, seconds: float, postgresql: bool) -> Sequence[Fault]:
     kinds = {**FAULTS, **(POSTGRESQL_FAULTS if postgresql else {}), **(LONG_FAULTS if seconds >= LONG_RUN_S else {})}
     drawn: list[str] = []
-    while len(drawn) < count:  # each kind once before any comes twice
+    while len(drawn) < count:  # each kind once before any is repeated
         drawn += randomness.sample(sorted(kinds), len(kinds))
     gap = max(seconds - FIRST_FAULT_S, 1.0) / max(count, 1)
     return [

@@ -1,4 +1,4 @@
-"""One run: everything is started, asked for, broken, mended, waited for, read and checked."""
+"""One run: start the service, submit requests, inject faults, wait until all requests end, and check the history."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.chaos.stage import SETTINGS, Stage, stage
 
 TURN_S = 0.05
 AGAIN_S = 0.5
-QUIET_S = 1.5  # between two looks at rows that must not change any more
+QUIET_S = 1.5  # between two reads of rows that must not change any more
 FAR_AHEAD_MS = 3 * 86_400_000
 
 Log = Callable[[str], None]
@@ -35,7 +35,7 @@ Log = Callable[[str], None]
 
 @dataclass
 class Result:
-    """What there is to tell of a run."""
+    """The result of a run."""
 
     history: History
     violations: list[Violation] = field(default_factory=list)
@@ -47,12 +47,12 @@ class Result:
 
 
 def execute(plan: Plan, database: str, folder: Path, patience_s: float, log: Log) -> Result:
-    """Do what the plan says; `patience_s` is how long the service may take to come to rest after it."""
+    """Execute the plan; `patience_s` is how long the requests may take to end after it."""
     literal = frozenset(each.name for each in plan.extensions if each.literal)
     result = Result(History({m.name: m.slots for m in plan.extensions}, int(SETTINGS["MAX_ATTEMPTS"]), literal))
     began = time.monotonic()
     with stage(folder, database) as made, closing(Database(made.database_url)) as reader:
-        log(f"everything runs after {time.monotonic() - began:.1f} s")
+        log(f"everything is running after {time.monotonic() - began:.1f} s")
         _Run(plan, made, reader, result, log).execute(patience_s)
         result.restarts = made.restarts
     result.violations += violations(result.history, (*CHECKS, *OBSERVER_CHECKS))
@@ -81,34 +81,34 @@ class _Run:
         fleet.start()
         for client in clients:
             client.start()
-        self._break_things()
-        self._come_to_rest(clients, patience_s)
+        self._inject_faults()
+        self._wait_for_the_end(clients, patience_s)
         for client in clients:
             client.stop()
         for client in clients:
             client.join(30)
         for name in [*fleet.broken, *(client.name for client in clients if not client.finished)]:
-            self._result.violations.append(Violation("the harness itself", None, f"{name} has broken"))
+            self._result.violations.append(Violation("the harness itself", None, f"{name} has crashed"))
         self._read()
         fleet.stop()
 
-    def _break_things(self) -> None:
+    def _inject_faults(self) -> None:
         due = list(self._plan.faults)
         while due or self._undo or time.monotonic() < self._began + self._plan.seconds:
             now = time.monotonic() - self._began
             while due and due[0].at_s <= now:
-                self._break(due.pop(0))
+                self._inject(due.pop(0))
             while self._undo and self._undo[0][0] <= now:
-                self._mend()
+                self._end_fault()
             self._stage.restart_dead()
             time.sleep(TURN_S)
 
-    def _break(self, fault: Fault) -> None:
+    def _inject(self, fault: Fault) -> None:
         self._log(f"{time.monotonic() - self._began:6.1f} s  {fault.kind} ({fault.which}, {fault.seconds:.1f} s)")
         try:
             undo = faults.apply(self._stage, fault)
-        except faults.CANNOT as problem:  # what it is about is down already
-            self._log(f"          {fault.kind} cannot be done now: {problem}")
+        except faults.NOT_APPLICABLE as problem:  # its target is down already
+            self._log(f"          {fault.kind} is impossible now: {problem}")
             return
         if undo is None:
             self._result.survived[fault.kind] += 1
@@ -116,14 +116,14 @@ class _Run:
             ends = time.monotonic() - self._began + fault.seconds
             heapq.heappush(self._undo, (ends, next(self._order), fault, undo))
 
-    def _mend(self) -> None:
+    def _end_fault(self) -> None:
         at, order, fault, undo = heapq.heappop(self._undo)
         if undo() is False:
             heapq.heappush(self._undo, (at + AGAIN_S, order, fault, undo))
         else:
             self._result.survived[fault.kind] += 1
 
-    def _come_to_rest(self, clients: list[Client], patience_s: float) -> None:
+    def _wait_for_the_end(self, clients: list[Client], patience_s: float) -> None:
         began = time.monotonic()
         while time.monotonic() < began + patience_s:
             self._stage.restart_dead()
@@ -132,7 +132,7 @@ class _Run:
                 break
             time.sleep(0.2)
         self._result.quiet_after_s = time.monotonic() - began
-        self._log(f"at rest {self._result.quiet_after_s:.1f} s after the last fault")
+        self._log(f"all requests ended {self._result.quiet_after_s:.1f} s after the last fault")
 
     def _open(self) -> int:
         try:
@@ -144,12 +144,12 @@ class _Run:
         history = self._result.history
         history.earlier = snapshots.rows(self._reader)
         time.sleep(QUIET_S)
-        self._tidy()
+        self._clean_up()
         history.final = snapshots.final_state(self._reader, self._stage.pictures)
         history.fetches = dict(self._stage.host.fetches)
 
-    def _tidy(self) -> None:
-        """What a crash left on the disk is removed by the tidying, as it will be some days from now."""
+    def _clean_up(self) -> None:
+        """Remove files that a crash left behind, as the cleanup task will some days from now."""
         services = build(real_ports(Settings.from_env(self._stage.service.env)))
         ahead_ms = int(time.time() * 1000) + FAR_AHEAD_MS
         while services.cleanup.sweep(ahead_ms):

@@ -1,4 +1,4 @@
-"""The service of a run as real processes, and somebody who starts again what dies."""
+"""The service under test as real processes, and a supervisor that restarts them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.processes import ends_within
 from tests.support.service import QUICK, Service
 from tests.support.waiting import until
 
-# Short, so that each time-out passes many times in a run. What they are without this stands in docs/reliability.md.
+# Short, so that each time-out expires many times in a run. docs/reliability.md lists the defaults.
 SETTINGS = {
     **QUICK,
     "REQUEST_TIMEOUT_MS": "4000",
@@ -55,29 +55,29 @@ class Stage:
         self.service = service
         self.host = host
         self.redis = redis
-        self.kept_down: set[str] = set()  # what a fault keeps from being started again
+        self.kept_down: set[str] = set()  # processes that a fault keeps from being restarted
         self.restarts: Counter[str] = Counter()
         self._again_at: dict[str, float] = {}
 
     @property
     def database_url(self) -> str:
-        """Where the service keeps everything."""
+        """The URL of the service's database."""
         return self.service.env["DATABASE_URL"]
 
     @property
     def pictures(self) -> Path:
-        """Where it puts pictures."""
+        """The folder in which it stores pictures."""
         return self.service.folder / "pictures"
 
     def start(self, name: str) -> None:
-        """Start one of them."""
+        """Start one process."""
         if name == "redis":
             self._start_redis()
         else:
             self.service.start(name)
 
     def restart_dead(self) -> None:
-        """Start again what has ended, a moment after its end."""
+        """Restart processes that have ended, a moment after their end."""
         now = time.monotonic()
         for name, process in list(self.service.processes.items()):
             if process.poll() is None or name in self.kept_down:
@@ -88,14 +88,14 @@ class Stage:
                 self.start(name)
 
     def tree(self, name: str) -> list[psutil.Process]:
-        """The process and all that come from it, itself first; none where it has ended."""
+        """The process and its descendants, itself first; empty if it has ended."""
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.service.processes[name].pid)
             return [process, *process.children(recursive=True)]
         return []
 
     def answers(self, web: int) -> bool:
-        """True where that web process serves."""
+        """True if that web process answers."""
         try:
             with urllib.request.urlopen(self.service.url("/health", web), timeout=1):
                 return True
@@ -103,7 +103,7 @@ class Stage:
             return False
 
     def running(self) -> bool:
-        """True where all of them run."""
+        """True if all processes are running."""
         return all(process.poll() is None for process in self.service.processes.values())
 
     def end(self) -> None:
@@ -120,7 +120,7 @@ class Stage:
                 ends_within(self.service.processes[name], END_S)
 
     def _start_redis(self) -> None:
-        """With nothing in it: whatever it held is lost."""
+        """Start an empty Redis: its previous data is lost."""
         for kept in self.redis.folder.iterdir():
             shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
         self.service.processes["redis"] = subprocess.Popen(
@@ -133,7 +133,7 @@ class Stage:
 
 @contextmanager
 def stage(folder: Path, database: str) -> Iterator[Stage]:
-    """Everything, ready to be used, on a database of that kind with nothing in it."""
+    """The running service on an empty database of that kind."""
     with ExitStack() as stack:
         redis_folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="imagefleet-redis-")))
         binary = find_server()
@@ -146,7 +146,7 @@ def stage(folder: Path, database: str) -> Iterator[Stage]:
             "IMAGE_STORAGE_PATH": str(folder / "pictures"),
         }
         host = ImageHost()
-        stack.callback(host.leave)
+        stack.callback(host.stop)
         made = Stage(Service(folder, free_ports(2), settings), redis, host)
         made.start("redis")
         stack.callback(made.end)
@@ -167,15 +167,15 @@ def _empty_database(folder: Path, database: str) -> Iterator[str]:
     url = shared_server(folder).create(TEMPLATE)
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
-        # The server of the tests forgets what it has just committed when it is killed, to be fast. Not here.
+        # For speed, the tests' server may lose its last commits when killed. Chaos tests must not.
         connection.execute(f'ALTER DATABASE "{make_url(url).database}" SET synchronous_commit = on')
         row = connection.execute("SHOW data_directory").fetchone()
     yield url
     assert row is not None
-    pg_ctl(row[0], "stop", "-m", "fast")  # its guard would not find it any more where it was restarted
+    pg_ctl(row[0], "stop", "-m", "fast")  # after a restart, its own guard would no longer find it
 
 
 def pg_ctl(data: str, *command: str) -> None:
-    """Start, stop, restart the PostgreSQL whose data lies there."""
+    """Start, stop or restart the PostgreSQL server with that data directory."""
     user = "pgserver" if os.geteuid() == 0 else None
     pgexec("pg_ctl", ("-w", "-D", data, *command), bin_path=POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION], user=user)

@@ -17,10 +17,10 @@ FAULTS = 6
 
 @pytest.mark.xdist_group("chaos")
 @pytest.mark.timeout(240)
-def test_no_promise_is_broken_while_everything_around_breaks(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_every_guarantee_is_kept_under_faults(tmp_path: Path) -> None:
+    lines: list[str] = []
     plan = draw(SEED, JOBS, SECONDS, faults=FAULTS)
-    result = execute(plan, "sqlite", tmp_path, patience_s=90, log=said.append)
-    assert not result.violations, "\n".join([f"seed {SEED}", *said, *map(str, result.violations)])
+    result = execute(plan, "sqlite", tmp_path, patience_s=90, log=lines.append)
+    assert not result.violations, "\n".join([f"seed {SEED}", *lines, *map(str, result.violations)])
     assert sum(result.survived.values()) == FAULTS
     assert len(result.history.records.acknowledged) == JOBS

@@ -1,4 +1,4 @@
-"""The checker finds each way in which a promise can be broken, and nothing where none was."""
+"""The checker finds each kind of violation, and finds nothing in a history without violations."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def lose_an_upload(history: History) -> None:
     end(history, status="failed", error_code="ERR_DOWNLOAD_FAILED", error=error)
 
 
-def give_out_again(history: History) -> None:
+def offer_again(history: History) -> None:
     history.records.offered.append(Offered(5.2, SECOND, 0, ID, 2, 3))
 
 
@@ -76,7 +76,7 @@ def take_away(history: History) -> None:
     change_data(history, 3, reason=FORGOTTEN)
 
 
-def unheard(history: History) -> None:
+def reject_a_holder(history: History) -> None:
     history.records.reported.append(reported(SECOND, 5.5, "image_generated", 2, refused="ERR_LEASE_LOST"))
 
 
@@ -114,69 +114,75 @@ BROKEN: list[tuple[str, Break]] = [
     ("pictures_of_its_holder", lambda h: store_another(h, Stamp(9, 1, 1, 0, 1))),
     ("pictures_of_its_holder", lambda h: store_another(h, Stamp(9, 2, 2, 1, 0))),
     ("pictures_of_its_holder", lambda h: h.fetches.update({(9, 2, 2, 0): 2})),
-    ("nothing_acknowledged_is_forgotten", lambda h: h.final.rows.clear()),
+    ("acknowledged_requests_are_kept", lambda h: h.final.rows.clear()),
     (
-        "nothing_acknowledged_is_forgotten",
+        "acknowledged_requests_are_kept",
         lambda h: h.records.acknowledged.append(replace(h.records.acknowledged[0], in_database=False)),
     ),
-    ("clients_see_no_way_back", lambda h: h.records.statuses.append(status(9.5, "processing", 100, 12))),
-    ("clients_see_no_way_back", lambda h: h.records.statuses.append(status(9.5, "completed", 100, 10))),
-    ("clients_see_no_way_back", lose_progress),
-    ("clients_see_no_way_back", lambda h: end(h, version=12)),
+    ("clients_see_no_regression", lambda h: h.records.statuses.append(status(9.5, "processing", 100, 12))),
+    ("clients_see_no_regression", lambda h: h.records.statuses.append(status(9.5, "completed", 100, 10))),
+    ("clients_see_no_regression", lose_progress),
+    ("clients_see_no_regression", lambda h: end(h, version=12)),
     ("streams_are_in_order", lambda h: h.records.events.pop(1)),
     ("streams_are_in_order", lambda h: h.records.events.append(seen(3, 5, 2))),
     ("streams_are_in_order", lambda h: h.records.events.append(replace(seen(3, 1, 0), in_database=False))),
     ("streams_are_in_order", lambda h: h.records.events.append(replace(seen(3, 1, 0), type="Another"))),
     ("streams_are_in_order", lambda h: h.records.streams.append(StreamEnded(9, ID, 5))),
-    ("each_attempt_is_handed_out_once", give_out_again),
-    ("each_attempt_is_handed_out_once", lambda h: h.records.offered.append(Offered(1.5, FIRST, 0, ID, 7, 3))),
-    ("only_holders_are_heard", lambda h: h.records.reported.append(reported(FIRST, 5.5, "image_generated", 1))),
+    ("each_attempt_is_offered_once", offer_again),
+    ("each_attempt_is_offered_once", lambda h: h.records.offered.append(Offered(1.5, FIRST, 0, ID, 7, 3))),
     (
-        "only_holders_are_heard",
+        "only_reports_of_holders_are_accepted",
+        lambda h: h.records.reported.append(reported(FIRST, 5.5, "image_generated", 1)),
+    ),
+    (
+        "only_reports_of_holders_are_accepted",
         lambda h: h.records.reported.append(reported(SECOND, 7.5, "image_generation_failed", 2)),
     ),
     (
-        "only_holders_are_heard",
+        "only_reports_of_holders_are_accepted",
         lambda h: h.records.reported.append(reported(FIRST, 5.5, "image_generation_progress", 1, lease=False)),
     ),
-    ("only_holders_are_heard", lambda h: h.records.reported.append(reported(FIRST, 5.5, "x", 1, refused="ERR_X"))),
-    ("nobody_loses_what_it_works_on", take_away),
-    ("holders_are_heard", unheard),
+    (
+        "only_reports_of_holders_are_accepted",
+        lambda h: h.records.reported.append(reported(FIRST, 5.5, "x", 1, refused="ERR_X")),
+    ),
+    ("no_extension_loses_its_work", take_away),
+    ("reports_of_holders_are_accepted", reject_a_holder),
     ("result_of_its_attempt", lambda h: store_another(h, Stamp(9, 2, 1, 0, 0))),
     ("uploads_are_kept", lose_an_upload),
     ("confirmed_is_stored", lambda h: h.records.confirmed.append(Confirmed(8.1, SECOND, "other"))),
 ]
 
 
-def test_nothing_is_found_where_everything_went_well() -> None:
+def test_a_history_without_violations_passes() -> None:
     assert violations(sample(), EVERY) == []
 
 
 @pytest.mark.parametrize(("promise", "broken"), BROKEN, ids=[f"{n}-{promise}" for n, (promise, _) in enumerate(BROKEN)])
-def test_a_broken_promise_is_found(promise: str, broken: Break) -> None:
+def test_a_violation_is_found(promise: str, broken: Break) -> None:
     history = sample()
     broken(history)
     assert promise in {violation.promise for violation in violations(history, EVERY)}
 
 
-def test_every_promise_is_broken_by_some_story() -> None:
+def test_every_check_has_a_violation() -> None:
     assert {check.__name__ for check in EVERY} == {promise for promise, _ in BROKEN}
 
 
-def test_a_report_that_nobody_answered_proves_nothing() -> None:
+def test_an_unanswered_report_proves_nothing() -> None:
     history = sample()
     history.records.reported.append(reported(FIRST, 5.5, "image_generated", 1, answered_at=None))
     assert violations(history, EVERY) == []
 
 
-def test_an_extension_that_says_nothing_may_lose_an_offer_when_it_connects_again() -> None:
+def test_an_extension_that_does_not_report_its_work_may_lose_an_offer_when_it_reconnects() -> None:
     history = sample()
     take_away(history)
     history.literal = frozenset({FIRST})
     assert violations(history, EVERY) == []
 
 
-def test_what_is_let_go_may_be_given_back_within_the_same_ms() -> None:
+def test_a_released_request_may_be_requeued_within_the_same_ms() -> None:
     history = sample()
     take_away(history)
     at_s = history.final.log[ID][2].at / 1000
@@ -184,7 +190,7 @@ def test_what_is_let_go_may_be_given_back_within_the_same_ms() -> None:
     assert violations(history, EVERY) == []
 
 
-def test_progress_may_fall_when_the_request_was_given_back_in_between() -> None:
+def test_progress_may_fall_if_the_request_was_requeued_in_between() -> None:
     history = sample()
     history.records.statuses.insert(2, status(3.9, "processing", 60, 3))
     history.records.statuses.insert(3, status(5.2, "processing", 10, 5))

@@ -1,4 +1,4 @@
-"""Pictures tell where they come from."""
+"""Pictures contain their origin."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.chaos.pictures import Stamp
 
 
 @pytest.mark.parametrize("stamp", [Stamp(0, 0, 0, 0, 0), Stamp(65_535, 255, 65_535, 9, 300)])
-def test_what_is_drawn_is_read(stamp: Stamp) -> None:
+def test_a_stamp_can_be_read_back(stamp: Stamp) -> None:
     assert pictures.read(pictures.draw(stamp)) == stamp
 
 
-def test_what_is_no_picture_has_no_stamp() -> None:
+def test_a_broken_picture_has_no_stamp() -> None:
     whole = pictures.draw(Stamp(1, 2, 3, 4))
     assert pictures.read(whole[: len(whole) // 2]) is None
     assert pictures.read(b"") is None

@@ -1,4 +1,4 @@
-"""The plan of a run is made by its seed alone."""
+"""The plan of a run depends only on its seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_another_seed_makes_another_plan() -> None:
     assert draw(7, 100, 60).faults != draw(8, 100, 60).faults
 
 
-def test_every_fault_comes_once_before_any_comes_twice() -> None:
+def test_every_fault_occurs_once_before_any_is_repeated() -> None:
     kinds = [fault.kind for fault in draw(1, 1, 200, postgresql=True).faults]
     every = {*FAULTS, *POSTGRESQL_FAULTS, *LONG_FAULTS}
     assert set(kinds[: len(every)]) == every
@@ -30,13 +30,13 @@ def test_faults_come_in_order_and_within_the_run() -> None:
     assert 0 < moments[0] < moments[-1] < 90
 
 
-def test_everything_that_can_happen_happens_in_some_hundred_requests() -> None:
+def test_a_few_hundred_requests_cover_all_behaviours() -> None:
     attempts = [attempt for request in draw(1, 400, 90).requests for attempt in request.attempts]
     assert {attempt.behaviour for attempt in attempts} == set(Behaviour)
     assert {attempt.source for attempt in attempts} == set(Source)
 
 
-def test_a_request_that_nobody_broke_goes_well_in_the_end() -> None:
+def test_later_attempts_succeed() -> None:
     request = draw(1, 1, 10).requests[0]
     assert request.attempt(1000).behaviour is Behaviour.NORMAL
 

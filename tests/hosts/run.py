@@ -107,7 +107,7 @@ class _Run:
         self._result.violations += [Violation("the harness itself", None, f"{name} has broken") for name in broken]
         self._read(images)
         fleet.stop()
-        images.leave()
+        images.stop()
 
     def _measure_cross_host(self, nth: int) -> None:
         for offset, (here, there) in enumerate([WEBS, WEBS[::-1]]):
