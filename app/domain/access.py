@@ -141,7 +141,7 @@ class Secret:
 
     @classmethod
     def read(cls, text: str) -> Secret | None:
-        """Parse a credential; None if it is not one. OpenAI clients may insist on the prefix `sk-`, so it is accepted."""
+        """Parse a credential; None if it is not one. The prefix `sk-` is allowed, since some clients insist on it."""
         found = _SECRET.fullmatch(text)
         return cls(*found.groups()) if found else None
 

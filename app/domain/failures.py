@@ -24,8 +24,10 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`code` is reported to the client; `retry` is whether another attempt makes sense; `pause_ms` is the pause that the
-    extension requested, None if it requested none."""
+    """`code` is reported to the client; `retry` is whether another attempt makes sense.
+
+    `pause_ms` is the pause that the extension requested, None if it requested none.
+    """
 
     cause: Cause
     code: str

@@ -48,7 +48,7 @@ class ImageRequest:
 def clean_prompt(value: object) -> str:
     """The prompt: 1 to 8,000 characters that are not all whitespace. Raises InvalidPrompt.
 
-    Line breaks and tabs are allowed. Other control characters could forge log lines, and lone surrogates cannot be stored.
+    Line breaks and tabs are allowed. Other control characters could forge log lines; lone surrogates cannot be stored.
     """
     if value is None:
         raise InvalidPrompt("prompt is missing: it must be a string that describes the image.")
@@ -93,7 +93,7 @@ def clean_parameters(value: object) -> dict[str, Any]:
 
 
 def clean_deadline(value: object) -> int | None:
-    """How long the client is willing to wait, in ms from acceptance: 1,000 to 604,800,000 (a week). Raises InvalidRequest."""
+    """How long the client will wait, in ms from acceptance: 1,000 to 604,800,000 (a week). Raises InvalidRequest."""
     return None if value is None else _whole_number("deadlineMs", value, DEADLINE_MS)
 
 

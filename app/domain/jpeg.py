@@ -6,8 +6,8 @@ import re
 
 from app.domain.images import BadImage
 
-# A progressive JPEG may have any number of scans, and the decoder walks the whole picture for each: 60 bytes of file cost
-# 30 ms at 40 million pixels. Encoders write about ten.
+# A progressive JPEG may have any number of scans, and the decoder walks the whole picture for each: 60 bytes of file
+# cost 30 ms at 40 million pixels. Encoders write about ten.
 MAX_SCANS = 64
 MAX_SEGMENTS = 2_000
 

@@ -152,7 +152,7 @@ class _Copy:
 
 
 class _Rows:
-    """Decompresses the pixels piece by piece without keeping them: every row must be present and have a valid filter."""
+    """Decompresses the pixels without keeping them: every row must be present and have a valid filter."""
 
     def __init__(self, header: Header) -> None:
         self.inflate = zlib.decompressobj()

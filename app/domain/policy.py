@@ -39,7 +39,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ConnectedExtension:
-    """A connected extension, as needed to explain why a job waits. `cooldown_until` is in ms since the epoch, 0 for none."""
+    """A connected extension, as needed to explain why a job waits. `cooldown_until` is in ms, 0 for none."""
 
     extension_id: str
     capabilities: tuple[str, ...]
@@ -65,7 +65,8 @@ def why_waiting(extensions: Iterable[ConnectedExtension], model: str, now_ms: in
     if not ready:
         first = min(available, key=lambda e: e.cooldown_until)
         seconds = math.ceil((first.cooldown_until - now_ms) / 1000)
-        return f"The extensions that support the model are paused for another {seconds} s after a failure: {first.cooldown_reason}"
+        pause = f"paused for another {seconds} s after a failure: {first.cooldown_reason}"
+        return f"The extensions that support the model are {pause}"
     if any(e.held < e.max_concurrent for e in ready):
         return "The request is about to be assigned."
     if len(ready) == 1:

@@ -1,4 +1,4 @@
-"""One simulated extension: a thread that connects, takes requests and does with each what the plan says."""
+"""A simulated extension: a thread that connects, accepts requests and handles each one as planned."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class SimulatedExtension(threading.Thread):
         raise Disconnected
 
     def _on_authenticated(self, message: Json) -> None:
-        self.note(f"is in with {message.get('activeRequestIds')}")
+        self.note(f"is authenticated with {message.get('activeRequestIds')}")
         if "activeRequestIds" in message:
             for request_id in set(self.tasks) - set(message["activeRequestIds"]):
                 self._drop(request_id)

@@ -1,4 +1,4 @@
-"""`python -m tests.hosts`: the service on four hosts of a network made here, which are cut off and come back."""
+"""`python -m tests.hosts`: run the service on four hosts of a virtual network, and disconnect each host for a while."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SHOWN = 40
 
 
 def main() -> int:
-    """Returns the exit status: 0 where every promise was kept, 2 where this machine cannot do it."""
+    """Returns the exit status: 0 if every guarantee was kept, 2 if this machine cannot create the network."""
     options = _options()
     print(
-        f"seed {options.seed}: {options.jobs} requests in {options.seconds:g} s, each host cut off for {options.cut:g} s"
+        f"seed {options.seed}: {options.jobs} requests in {options.seconds:g} s, each host disconnected for {options.cut:g} s"
     )
     folder = Path(tempfile.mkdtemp(prefix="imagefleet-hosts-"))
     plan = draw(options.seed, options.jobs, options.seconds)
@@ -34,13 +34,13 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 2
     except BaseException:
-        print(f"what the processes said is in {folder}", file=sys.stderr)
+        print(f"the logs of the processes are in {folder}", file=sys.stderr)
         raise
     print("\n".join(_summary(result)))
     for violation in result.violations[:SHOWN]:
         print(f"VIOLATION {violation}")
     if result.violations or options.keep:
-        print(f"what the processes said is in {folder}")
+        print(f"the logs of the processes are in {folder}")
     else:
         shutil.rmtree(folder)
     return 1 if result.violations else 0
@@ -50,11 +50,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.hosts", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--jobs", type=int, default=300)
-    parser.add_argument("--seconds", type=float, default=100.0, help="in which requests come")
-    parser.add_argument("--cut", type=float, default=15.0, help="seconds for which a host is cut off")
+    parser.add_argument("--seconds", type=float, default=100.0, help="for which requests are submitted")
+    parser.add_argument("--cut", type=float, default=15.0, help="seconds for which a host is disconnected")
     parser.add_argument("--beats", type=int, choices=(1, 2), default=1, help="2: a beat on each worker host")
     parser.add_argument(
-        "--bare", action="store_true", help="have DATABASE_URL switch off the time-outs of silent connections"
+        "--bare", action="store_true", help="disable the time-outs of silent connections in DATABASE_URL"
     )
     parser.add_argument("--keep", action="store_true", help="keep logs")
     return parser.parse_args()
@@ -74,34 +74,34 @@ def _summary(result: Result) -> list[str]:
     return [
         "",
         *(
-            f"posted at {a.posted_at}, made at {a.made_at}: handed over after {a.handover_ms:.0f} ms, "
-            f"progress told after {a.progress_ms:.0f} ms"
+            f"posted at {a.posted_at}, made at {a.made_at}: offered after {a.handover_ms:.0f} ms, "
+            f"progress received after {a.progress_ms:.0f} ms"
             for a in result.cross_host
         ),
         "",
         HEAD,
-        *(_line(report) for report in result.outages),
+        *(_line(report) for report in result.reports),
         "",
         f"requests: {len(rows)} ({len(records.acknowledged)} acknowledged); {_counted(outcomes)}",
-        f"given back: {_counted(requeues)}",
-        f"requests of clients that nobody answered: {unanswered}; refused: {len(records.refusals)} {records.refusals[:3]}",
+        f"requeued: {_counted(requeues)}",
+        f"unanswered requests of clients: {unanswered}; refused: {len(records.refusals)} {records.refusals[:3]}",
         f"processes started again: {_counted(result.restarts)}",
-        f"the slowest took {slowest_s(result.history):.1f} s; at rest {result.rest_s:.1f} s after the last was taken; violations: {len(result.violations)}",
+        f"the slowest took {slowest_s(result.history):.1f} s; all had ended {result.rest_s:.1f} s after the last was accepted; violations: {len(result.violations)}",
     ]
 
 
 HEAD = (
-    "cut off   | for    | open then, in its extensions' hands | had all ended after | longest pause of endings | "
-    "extensions elsewhere after | at work after its cable was back"
+    "host      | for    | open then, held by its extensions | all ended after | longest time without an ending | "
+    "extensions reconnected after | recovered after reconnection"
 )
 
 
 def _line(report: OutageReport) -> str:
-    cut = report.cut
-    again = "-" if cut.in_again_s is None else f"{cut.in_again_s:.1f} s"
+    outage = report.outage
+    again = "-" if outage.reconnected_s is None else f"{outage.reconnected_s:.1f} s"
     return (
-        f"{cut.host:<9} | {cut.mended - cut.at:4.1f} s | {report.open}, {report.held} | {report.ended_s:.1f} s | {report.pause_s:.1f} s | "
-        f"{again} | {cut.back_s:.1f} s"
+        f"{outage.host:<9} | {outage.ended - outage.at:4.1f} s | {report.open}, {report.held} | {report.ended_s:.1f} s | {report.pause_s:.1f} s | "
+        f"{again} | {outage.recovered_s:.1f} s"
     )
 
 

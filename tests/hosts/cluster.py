@@ -1,4 +1,4 @@
-"""The service on several hosts: two that serve, two that work, one of them with beat, and the servers that they share."""
+"""The service on several hosts: two web hosts, two worker hosts, one of them with beat, and their shared servers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from worker.__main__ import CELERY_WORKERS
 
 WEBS = ("web-a", "web-b")
 WORKERS = ("worker-a", "worker-b")
-SERVERS = ("redis", "postgresql")  # which at SIGINT wait for nobody who is still connected
+SERVERS = ("redis", "postgresql")  # on SIGINT they do not wait for connected clients
 PORT = 3000
 AGAIN_S = 0.5
 START_S = 60.0
@@ -43,7 +43,7 @@ class Cluster:
     def __init__(self, network: Network, folder: Path, beats: int, *, bare: bool) -> None:
         self.network = network
         self.folder = folder
-        self.pictures = folder / "pictures"  # every host sees it, as it would see a mounted file system
+        self.pictures = folder / "pictures"  # visible on every host, like a shared file system
         self.restarts: Counter[str] = Counter()
         self.database_url = servers.postgresql_url(network.servers)
         self._bare = bare
@@ -57,7 +57,7 @@ class Cluster:
 
     @property
     def env(self) -> dict[str, str]:
-        """What every process is told."""
+        """The environment of every process."""
         return {
             **SETTINGS,
             "DATABASE_URL": servers.postgresql_url(self.network.servers, bare=self._bare),
@@ -70,15 +70,15 @@ class Cluster:
         }
 
     def url(self, host: str) -> str:
-        """Where a web host answers."""
+        """The base URL of a web host."""
         return f"http://{self.network.address(host)}:{PORT}"
 
     def socket(self, host: str) -> str:
-        """Where extensions connect to it."""
+        """The WebSocket URL for extensions."""
         return self.url(host).replace("http", "ws") + "/ws"
 
     def start(self) -> None:
-        """Servers first, then everything; it is ready when this returns."""
+        """Start the servers, then the service, and wait until everything is ready."""
         address = self.network.servers
         self._run("postgresql", BRIDGE, servers.postgresql(self.folder, address, self.network.subnet))
         self._run("redis", BRIDGE, servers.redis(self.folder, address))
@@ -87,12 +87,12 @@ class Cluster:
         for name in (*WEBS, *WORKERS, *self._beats):
             self._start(name)
         for host in WEBS:
-            until(partial(self.healthy, host), START_S, f"{host} to be healthy; it said: {self.log(host)[-2000:]}")
+            until(partial(self.healthy, host), START_S, f"{host} to be healthy; its log: {self.log(host)[-2000:]}")
         for host in WORKERS:
-            until(partial(self._works, host), START_S, f"{host} to be ready; it said: {self.log(host)[-2000:]}")
+            until(partial(self._is_ready, host), START_S, f"{host} to be ready; its log: {self.log(host)[-2000:]}")
 
     def restart_dead(self) -> None:
-        """Start again what has ended, a moment after its end, as whatever runs processes on a host does."""
+        """Restart processes that have ended, a moment after their end, as a process supervisor would."""
         now = time.monotonic()
         for name, process in list(self._processes.items()):
             if process.poll() is not None and now >= self._again_at.setdefault(name, now + AGAIN_S):
@@ -100,8 +100,8 @@ class Cluster:
                 self.restarts[name] += 1
                 self._start(name)
 
-    def frozen(self, name: str) -> Callable[[], None]:
-        """Stop a host's processes where they stand; what is returned has them go on."""
+    def suspend(self, name: str) -> Callable[[], None]:
+        """Suspend a host's processes; the returned function resumes them."""
         root = psutil.Process(self._processes[name].pid)
         tree = [root, *root.children(recursive=True)]
         _each(tree, "suspend")
@@ -109,27 +109,27 @@ class Cluster:
 
     def end(self) -> None:
         """Stop everything, servers last."""
-        everybody = [name for name in self._processes if name not in SERVERS]
-        for names in (everybody, SERVERS):
+        services = [name for name in self._processes if name not in SERVERS]
+        for names in (services, SERVERS):
             processes = [self._processes[name] for name in names if name in self._processes]
             for process in processes:
-                process.send_signal(signal.SIGTERM if names is everybody else signal.SIGINT)
+                process.send_signal(signal.SIGTERM if names is services else signal.SIGINT)
             for process in processes:
                 ends_within(process, END_S)
 
     def healthy(self, host: str) -> bool:
-        """True where that web host says so."""
+        """True if that web host reports that it is healthy."""
         answer = self.health(host)
         return answer is not None and answer.status == 200 and answer.json["status"] == "healthy"
 
     def health(self, host: str) -> Answer | None:
-        """What it says of itself; None where it does not answer."""
+        """The response to a health check; None if there is none."""
         with suppress(OSError):
             return call("GET", self.url(host) + "/health")
         return None
 
     def log(self, name: str) -> str:
-        """What a process has printed."""
+        """The output of a process."""
         return self._log(name).read_text(errors="replace")
 
     def _log(self, name: str) -> Path:
@@ -150,7 +150,7 @@ class Cluster:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                process_group=0,  # Ctrl-C is for us
+                process_group=0,  # Ctrl-C must reach only this process
                 preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - two system calls, and no lock
             )
 
@@ -160,19 +160,19 @@ class Cluster:
             return bool(Redis(self.network.servers, servers.REDIS_PORT).ping())
         return False
 
-    def _works(self, host: str) -> bool:
+    def _is_ready(self, host: str) -> bool:
         return self.log(host).count(" ready.") >= CELERY_WORKERS
 
 
-def _each(processes: Sequence[psutil.Process], what: str) -> None:
+def _each(processes: Sequence[psutil.Process], method: str) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):
-            getattr(process, what)()
+            getattr(process, method)()
 
 
 @contextmanager
 def cluster(folder: Path, beats: int, *, bare: bool) -> Iterator[Cluster]:
-    """Everything, ready to be used, on a network of its own. Raises CannotBuild."""
+    """A running cluster on its own network. Raises CannotBuild."""
     with ExitStack() as stack:
         network = stack.enter_context(Network())
         made = Cluster(network, folder, beats, bare=bare)

@@ -1,4 +1,4 @@
-"""One request that is posted at one web host and made at another: its events and its picture are had where it was posted."""
+"""A request that is posted to one web host and processed at another: its events and picture reach the first host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.hosts.cluster import Cluster
 from tests.support.extension import Extension
 from tests.support.service import call
 
-MODEL = "made-across"  # one that only its extension makes
+MODEL = "cross-host"  # only the extension of this request supports it
 FIRST = 9_000  # beyond the numbers of the other requests
 EXTENSION = 90
 WAIT_S = 60.0
@@ -23,7 +23,7 @@ WAIT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class CrossHostTimes:
-    """How long it took, in ms: from the POST to the extension's socket, and from a report there to the stream here."""
+    """Latencies in ms: from the POST to the extension's socket, and from its report to the client's stream."""
 
     posted_at: str
     made_at: str
@@ -32,53 +32,55 @@ class CrossHostTimes:
 
 
 def cross_host(cluster: Cluster, posted_at: str, made_at: str, nth: int) -> CrossHostTimes:
-    """Have it done. Raises AssertionError where any of it does not come."""
+    """Process one request across hosts. Raises AssertionError if any message does not arrive."""
     name = f"extension-{EXTENSION + nth}"
     with Extension(cluster.socket(made_at), name, MODEL) as extension:
         began = time.monotonic()
         answer = call(
-            "POST", f"{cluster.url(posted_at)}/api/images/generate", {"prompt": f"across {FIRST + nth}", "model": MODEL}
+            "POST",
+            f"{cluster.url(posted_at)}/api/images/generate",
+            {"prompt": f"cross-host {FIRST + nth}", "model": MODEL},
         )
         assert answer.status == 200, answer.content
         request_id = answer.json["requestId"]
         job = extension.next_job(WAIT_S)
         handover_s = time.monotonic() - began
-        heard = _follow(f"{cluster.url(posted_at)}/api/images/{request_id}/events")
-        _until(heard, "processing", 0)
+        received = _follow(f"{cluster.url(posted_at)}/api/images/{request_id}/events")
+        _until(received, "processing", 0)
         began = time.monotonic()
         extension.progress(job, 50)
-        _until(heard, "processing", 50)
+        _until(received, "processing", 50)
         progress_s = time.monotonic() - began
         picture = pictures.draw(Stamp(FIRST + nth, EXTENSION + nth, 1, 0))
         extension.done(job, extension.upload(job, picture)["imageUrl"])
-        _until(heard, "completed", 100)
+        _until(received, "completed", 100)
         extension.receive("image_generation_confirmed", timeout_s=WAIT_S)
     path = call("GET", f"{cluster.url(posted_at)}/api/images/{request_id}").json["imagePath"]
     assert pictures.read(call("GET", cluster.url(posted_at) + path).content) == pictures.read(picture)
     return CrossHostTimes(posted_at, made_at, 1000 * handover_s, 1000 * progress_s)
 
 
-def _until(heard: queue.Queue[dict], status: str, progress: int) -> None:
-    """Take what the stream brings until it has said that."""
+def _until(received: queue.Queue[dict], status: str, progress: int) -> None:
+    """Read the stream until it reports this status and progress."""
     seen = []
     while True:
         try:
-            seen.append(heard.get(timeout=WAIT_S))
+            seen.append(received.get(timeout=WAIT_S))
         except queue.Empty:
-            raise AssertionError(f"the stream never said {status}, {progress} %; it said {seen}") from None
+            raise AssertionError(f"the stream never reported {status}, {progress} %, but {seen}") from None
         if seen[-1]["status"] == status and seen[-1].get("progress", progress) >= progress:
             return
 
 
 def _follow(url: str) -> queue.Queue[dict]:
-    """What a stream brings, as it comes."""
-    heard: queue.Queue[dict] = queue.Queue()
+    """The messages of a stream, as they arrive."""
+    received: queue.Queue[dict] = queue.Queue()
 
     def read() -> None:
         with urllib.request.urlopen(url, timeout=WAIT_S) as answer:
             for line in answer:
                 if line.startswith(b"data: "):
-                    heard.put(json.loads(line[6:]))
+                    received.put(json.loads(line[6:]))
 
-    threading.Thread(target=read, name="follows", daemon=True).start()
-    return heard
+    threading.Thread(target=read, name="stream-reader", daemon=True).start()
+    return received

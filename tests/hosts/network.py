@@ -1,7 +1,7 @@
-"""A network of its own on this machine: a bridge, and hosts at its cables, each a network namespace (ip-netns(8)).
+"""A virtual network on this machine: a bridge, and hosts connected to it, each a network namespace (ip-netns(8)).
 
-The servers that all hosts share listen at the bridge itself. This process stands outside, at a cable of its own, as
-clients and extensions do. Its addresses are of the block that is set aside for such trials (RFC 2544).
+The servers that all hosts share listen on the bridge itself. This process has a connection of its own, like clients and
+extensions. The addresses are from the block that is reserved for such tests (RFC 2544).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ INSIDE = "eth0"
 
 
 class CannotBuild(Exception):
-    """This machine, or whoever runs us, cannot make networks; the text says what is missing."""
+    """Networks cannot be created on this machine or by this user; the text explains what is missing."""
 
 
 class Network:
-    """Made by `with`, gone with its end. The namespace of a host is named after this process and the host."""
+    """A context manager that creates and removes the network. Namespaces are named after this process and the host."""
 
     def __init__(self) -> None:
         self._mark = os.getpid()
@@ -46,43 +46,43 @@ class Network:
                 self._at_bridge("link", "set", device, "up")
         except subprocess.CalledProcessError as problem:
             self._remove()
-            raise CannotBuild(f"ip cannot make a network here: {problem.stderr.strip()}") from None
+            raise CannotBuild(f"ip cannot create a network here: {problem.stderr.strip()}") from None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._remove()
 
     def host(self, name: str) -> str:
-        """One more host; its address."""
+        """Add a host; returns its address."""
         namespace = self._namespace(name)
         _ip("netns", "add", namespace)
-        address = self._cable(name, INSIDE, namespace)
+        address = self._connect(name, INSIDE, namespace)
         _ip("-n", namespace, "address", "add", f"{address}/24", "dev", INSIDE)
         for device in ("lo", INSIDE):
             _ip("-n", namespace, "link", "set", device, "up")
         return address
 
     def outside(self) -> str:
-        """The address of this process in the network."""
-        address = self._cable("outside", self._outside_device, str(os.getpid()))
+        """Connect this process; returns its address in the network."""
+        address = self._connect("outside", self._outside_device, str(os.getpid()))
         _ip("address", "add", f"{address}/24", "dev", self._outside_device)
         _ip("link", "set", self._outside_device, "up")
         return address
 
     def address(self, name: str) -> str:
-        """That of a host."""
+        """The address of a host."""
         return self._hosts[name]
 
-    def cut(self, name: str) -> None:
-        """Pull its cable: packets are lost without a word to anybody."""
+    def disconnect(self, name: str) -> None:
+        """Disconnect a host: packets are lost silently."""
         self._at_bridge("link", "set", name, "down")
 
-    def mend(self, name: str) -> None:
-        """Put the cable back."""
+    def reconnect(self, name: str) -> None:
+        """Reconnect a host."""
         self._at_bridge("link", "set", name, "up")
 
     def command(self, name: str, command: Sequence[str]) -> list[str]:
-        """The command that runs `command` on that host, in the same process."""
+        """A command that runs `command` on that host, in the same process."""
         return ["ip", "netns", "exec", self._namespace(name), *command]
 
     @property
@@ -92,10 +92,10 @@ class Network:
     def _namespace(self, name: str) -> str:
         return f"{PREFIX}{self._mark}-{name}"
 
-    def _at_bridge(self, *words: str) -> None:
-        _ip("-n", self._namespace(BRIDGE), *words)
+    def _at_bridge(self, *arguments: str) -> None:
+        _ip("-n", self._namespace(BRIDGE), *arguments)
 
-    def _cable(self, name: str, device: str, namespace: str) -> str:
+    def _connect(self, name: str, device: str, namespace: str) -> str:
         self._at_bridge("link", "add", name, "type", "veth", "peer", "name", device, "netns", namespace)
         self._at_bridge("link", "set", name, "master", BRIDGE, "up")
         self._taken += 1
@@ -110,14 +110,14 @@ class Network:
 
 def _check() -> None:
     if not shutil.which("ip"):
-        raise CannotBuild("There is no ip here: install iproute2.")
+        raise CannotBuild("The command ip is missing: install iproute2.")
     if os.geteuid() != 0:
-        raise CannotBuild("Only root may make network namespaces: run this with sudo.")
+        raise CannotBuild("Only root may create network namespaces: run this with sudo.")
 
 
 def _remove_leftovers() -> None:
-    """Of runs that were killed."""
-    for mark in {mark for mark, _ in _namespaces() if not os.path.exists(f"/proc/{mark}")}:  # noqa: PTH110 - of a process
+    """Remove the networks of runs that were killed."""
+    for mark in {mark for mark, _ in _namespaces() if not os.path.exists(f"/proc/{mark}")}:  # noqa: PTH110 - a process, not a file
         _remove(mark)
 
 
@@ -133,5 +133,5 @@ def _namespaces() -> list[tuple[int, str]]:
     return [(int(name.split("-")[1]), name) for name in names]
 
 
-def _ip(*words: str) -> str:
-    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+def _ip(*arguments: str) -> str:
+    return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout

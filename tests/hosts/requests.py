@@ -1,4 +1,4 @@
-"""Who asks for what while hosts are cut off, and how extensions do it: well. The weather is the network's alone."""
+"""The plan of a run: requests and extensions that always behave well. Only the network fails."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.chaos.plan import AttemptPlan, ExtensionPlan, Follow, Plan, PlannedRe
 MODEL = "dall-e-3"
 EXTENSIONS = 8
 SLOTS = 2
-# Not by upload, which goes to the web host that made the offer: behind a load balancer any other takes it, here none.
+# No uploads: they go to the web host that made the offer, and there is no load balancer to use another one.
 SOURCES = (Source.DATA, Source.WEB, Source.SLOW)
 
 
 def draw(seed: int, jobs: int, seconds: float) -> Plan:
-    """`jobs` requests spread evenly over `seconds`, and extensions that have some of them in hand at any moment."""
+    """`jobs` requests spread evenly over `seconds`, so that extensions hold some of them at any moment."""
     randomness = random.Random(seed)
     extensions = tuple(
         ExtensionPlan(n, literal=False, echoes=True, slots=SLOTS, capabilities=(MODEL,)) for n in range(EXTENSIONS)

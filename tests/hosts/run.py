@@ -1,4 +1,4 @@
-"""One run: hosts are cut off one after the other while requests come in, everything is waited for, read and checked."""
+"""One run: disconnect one host after another under load, wait until all requests end, and check the history."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tests.chaos.run import FAR_AHEAD_MS, QUIET_S
 from tests.chaos.stage import SETTINGS
 from tests.hosts.cluster import WEBS, Cluster, cluster
 from tests.hosts.cross_host import EXTENSION, CrossHostTimes, cross_host
-from tests.hosts.outages import Outage, OutageReport, connected_to, in_again_s, outage_report
+from tests.hosts.outages import Outage, OutageReport, connected_to, outage_report, reconnected_s
 from tests.support.waiting import until
 
-CUT_OFF = ("worker-b", "worker-a", "web-a")  # while worker-a is away, worker-b has come back or nobody works
+DISCONNECTED = ("worker-b", "worker-a", "web-a")  # worker-b must have recovered before worker-a is disconnected
 SILENCE_S = 5.0
 SETTLED_S = 6.0
 PATIENCE_S = 180.0
@@ -48,36 +48,36 @@ Log = Callable[[str], None]
 
 @dataclass
 class Result:
-    """What there is to tell."""
+    """The result of a run."""
 
     history: History
     cross_host: list[CrossHostTimes] = field(default_factory=list)
-    cuts: list[Outage] = field(default_factory=list)
-    outages: list[OutageReport] = field(default_factory=list)
+    outages: list[Outage] = field(default_factory=list)
+    reports: list[OutageReport] = field(default_factory=list)
     restarts: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
     rest_s: float = 0.0
 
 
-def execute(plan: Plan, cut_s: float, beats: int, folder: Path, log: Log, *, bare: bool = False) -> Result:
-    """Do it. Raises CannotBuild where this machine cannot, AssertionError where the service does not come back."""
+def execute(plan: Plan, outage_s: float, beats: int, folder: Path, log: Log, *, bare: bool = False) -> Result:
+    """Execute the plan. Raises CannotBuild, or AssertionError if the service does not recover."""
     slots = {extension.name: extension.slots for extension in plan.extensions}
     slots |= {f"extension-{EXTENSION + nth}": 1 for nth in range(4)}
     result = Result(History(slots, int(SETTINGS["MAX_ATTEMPTS"])))
     began = time.monotonic()
     with cluster(folder, beats, bare=bare) as made, closing(Database(made.database_url)) as reader:
-        log(f"four hosts and their servers are up after {time.monotonic() - began:.0f} s")
-        _Run(plan, cut_s, made, reader, result, log).execute()
+        log(f"four hosts and their servers are running after {time.monotonic() - began:.0f} s")
+        _Run(plan, outage_s, made, reader, result, log).execute()
         result.restarts = made.restarts
     result.violations += violations(result.history, (*CHECKS, *OBSERVER_CHECKS))
-    result.outages = [outage_report(cut, result.history) for cut in result.cuts]
+    result.reports = [outage_report(outage, result.history) for outage in result.outages]
     return result
 
 
 class _Run:
-    def __init__(self, plan: Plan, cut_s: float, made: Cluster, reader: Database, result: Result, log: Log) -> None:
+    def __init__(self, plan: Plan, outage_s: float, made: Cluster, reader: Database, result: Result, log: Log) -> None:
         self._plan = plan
-        self._cut_s = cut_s
+        self._outage_s = outage_s
         self._cluster = made
         self._reader = reader
         self._result = result
@@ -96,59 +96,61 @@ class _Run:
         for client in clients:
             client.start()
         self._supervise_for(SETTLED_S)
-        for host in CUT_OFF:
-            self._cut_off(host)
+        for host in DISCONNECTED:
+            self._disconnect(host)
             self._supervise_for(SETTLED_S)
-        self._come_to_rest(clients)
+        self._wait_for_the_end(clients)
         self._measure_cross_host(2)
         for host in WEBS:
             assert self._cluster.healthy(host), self._cluster.health(host)
         broken = [*fleet.broken, *(client.name for client in clients if not client.finished)]
-        self._result.violations += [Violation("the harness itself", None, f"{name} has broken") for name in broken]
+        self._result.violations += [Violation("the harness itself", None, f"{name} has crashed") for name in broken]
         self._read(images)
         fleet.stop()
         images.stop()
 
     def _measure_cross_host(self, nth: int) -> None:
-        for offset, (here, there) in enumerate([WEBS, WEBS[::-1]]):
-            self._result.cross_host.append(cross_host(self._cluster, here, there, nth + offset))
+        for offset, (posted_at, made_at) in enumerate([WEBS, WEBS[::-1]]):
+            self._result.cross_host.append(cross_host(self._cluster, posted_at, made_at, nth + offset))
 
-    def _cut_off(self, host: str) -> None:
+    def _disconnect(self, host: str) -> None:
         history, address = self._result.history, self._cluster.network.address(host)
-        its = connected_to(history, self._cluster.socket(host)) if host in WEBS else frozenset[str]()
-        at = self._cut_amid_a_transaction(host, address)
+        extensions = connected_to(history, self._cluster.socket(host)) if host in WEBS else frozenset[str]()
+        at = self._disconnect_during_a_transaction(host, address)
         self._log(
-            f"{self._now()}  {host} is cut off amid a transaction{f', and with it {len(its)} extensions' if its else ''}"
+            f"{self._now()}  {host} is disconnected during a transaction{f', with {len(extensions)} extensions' if extensions else ''}"
         )
-        self._supervise_for(self._cut_s)
-        again = None
-        if its:
+        self._supervise_for(self._outage_s)
+        reconnected = None
+        if extensions:
             elsewhere = self._cluster.socket(next(web for web in WEBS if web != host))
-            self._wait(lambda: its <= connected_to(history, elsewhere), f"{sorted(its)} to be elsewhere")
-            again = in_again_s(history, its, at)
-        mended = time.time()
-        self._cluster.network.mend(host)
-        self._wait(partial(self._is_at_work, host, address, mended), f"{host} to be back")
-        self._result.cuts.append(Outage(host, at, mended, time.time() - mended, its, again))
-        self._log(f"{self._now()}  {host} is back, {time.time() - mended:.1f} s after its cable")
+            self._wait(
+                lambda: extensions <= connected_to(history, elsewhere), f"{sorted(extensions)} to reconnect elsewhere"
+            )
+            reconnected = reconnected_s(history, extensions, at)
+        ended = time.time()
+        self._cluster.network.reconnect(host)
+        self._wait(partial(self._is_at_work, host, address, ended), f"{host} to recover")
+        self._result.outages.append(Outage(host, at, ended, time.time() - ended, extensions, reconnected))
+        self._log(f"{self._now()}  {host} recovered {time.time() - ended:.1f} s after it was reconnected")
 
-    def _cut_amid_a_transaction(self, host: str, address: str) -> float:
-        """When it was cut off: at a moment at which it has locks in the database, which nobody else can then give back."""
+    def _disconnect_during_a_transaction(self, host: str, address: str) -> float:
+        """Disconnect the host while it holds locks in the database, which no other process can release; returns the time."""
         with psycopg.connect(self._plain_url(), autocommit=True) as connection:
 
-            def caught() -> bool:
-                go_on = self._cluster.frozen(host)
+            def disconnected() -> bool:
+                resume = self._cluster.suspend(host)
                 row = connection.execute(HAS_WRITTEN, (address,)).fetchone()
                 if row is not None:
-                    self._cluster.network.cut(host)
-                go_on()
+                    self._cluster.network.disconnect(host)
+                resume()
                 return row is not None
 
-            self._wait(caught, f"{host} to be in the middle of a transaction")
+            self._wait(disconnected, f"{host} to be in the middle of a transaction")
         return time.time()
 
     def _is_at_work(self, host: str, address: str, since: float) -> bool:
-        """True once it has asked the database something since then, and says that it is healthy where it serves."""
+        """True if it has queried the database since then and, as a web host, reports that it is healthy."""
         with suppress(psycopg.Error), psycopg.connect(self._plain_url(), connect_timeout=3) as connection:
             row = connection.execute(AT_WORK, (since, address)).fetchone()
             return bool(row and row[0]) and (host not in WEBS or self._cluster.healthy(host))
@@ -157,10 +159,10 @@ class _Run:
     def _plain_url(self) -> str:
         return self._cluster.database_url.replace("+psycopg", "")
 
-    def _come_to_rest(self, clients: Sequence[Client]) -> None:
-        self._wait(lambda: all(client.request_id for client in clients), "every request to be taken")
+    def _wait_for_the_end(self, clients: Sequence[Client]) -> None:
+        self._wait(lambda: all(client.request_id for client in clients), "every request to be accepted")
         began = time.monotonic()
-        self._wait(lambda: self._all_over(clients), "every request to end and every client to know it")
+        self._wait(lambda: self._all_over(clients), "every request to end and every client to notice")
         self._result.rest_s = time.monotonic() - began
         for client in clients:
             client.join(5)

@@ -99,7 +99,7 @@ class ImageGenerated(Message):
     @model_validator(mode="before")
     @classmethod
     def _name_missing_url(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Make an absent field null, because pydantic names an absent field as in Python, but a null one as on the wire."""
+        """Make an absent field null: pydantic names absent fields as in Python, but null ones as on the wire."""
         return data if "image_url" in data else {"imageUrl": None, **data}
 
     @field_validator("image_url", mode="before")
