@@ -43,7 +43,7 @@ def first_error(error: ValidationError) -> ErrorDetails:
 
 
 def field_name(error: ErrorDetails) -> str:
-    """The path of the field in names on the wire, such as `heartbeat.status.queueSize`; empty for the value as a whole."""
+    """The path of the field on the wire, such as `heartbeat.status.queueSize`; empty for the value as a whole."""
     return json_text.printable(".".join(str(part) for part in error["loc"]))
 
 
