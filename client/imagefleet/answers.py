@@ -1,4 +1,4 @@
-"""The server's answers as frozen data. Fields that the server may leave out are None where it did."""
+"""The server's responses as frozen dataclasses. An optional field that the server left out is None."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from imagefleet.wire import Fields
 
 COMPLETED = "completed"
 FINAL = frozenset({COMPLETED, "failed", "cancelled"})
-FINAL_FACTS = frozenset({"ImageGeneratedEvent", "ImageGenerationFailedEvent", "ImageGenerationCancelledEvent"})
+FINAL_EVENTS = frozenset({"ImageGeneratedEvent", "ImageGenerationFailedEvent", "ImageGenerationCancelledEvent"})
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The server took the request."""
+    """The server accepted the request."""
 
     request_id: str
     status: str
@@ -26,17 +26,17 @@ class Accepted:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From an answer to POST /api/images/generate."""
-        return cls(**_outline(fields))
+        """From a response to POST /api/images/generate."""
+        return cls(**_common_fields(fields))
 
 
 class Cancelled(Accepted):
-    """The server called the request off."""
+    """The server cancelled the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Where a request stands that nobody works on yet: 1 is next. `reason` says in a sentence why it waits."""
+    """The position of a waiting request in the queue (1 is next). `reason` explains in a sentence why it waits."""
 
     position: int | None
     reason: str | None
@@ -49,9 +49,9 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class ImageStatus:
-    """How far a request is. `progress` is in percent; `version` rises with every change; `message` is the extension's.
+    """The status of a request. `progress` is in percent, `version` rises with every change, `message` is the extension's.
 
-    `code`, `error`, `reason` and `retryable` say why a request failed.
+    `code`, `error`, `reason` and `retryable` explain why a request failed.
     """
 
     request_id: str
@@ -69,18 +69,18 @@ class ImageStatus:
 
     @property
     def is_final(self) -> bool:
-        """True once nothing about it will change."""
+        """True once the status can no longer change."""
         return self.status in FINAL
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From an answer to GET /api/images/{id}/status."""
-        return cls(**_outline(fields), **_state(fields))
+        """From a response to GET /api/images/{id}/status."""
+        return cls(**_common_fields(fields), **_status_fields(fields))
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What the picture was made of. Sizes in px."""
+    """How the picture was generated. Sizes in px."""
 
     model: str | None = None
     prompt: str | None = None
@@ -104,7 +104,7 @@ class Metadata:
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """One picture that the server keeps at `image_path`. Sizes in px; `bytes` is the size of the file."""
+    """One picture stored on the server at `image_path`. Sizes in px; `bytes` is the size of the file."""
 
     image_path: str
     image_url: str | None = None
@@ -128,7 +128,7 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedImage(ImageStatus):
-    """A request with all that is known of it: its status and, once completed, its pictures."""
+    """A request in full: its status and, once completed, its pictures."""
 
     image_url: str | None = None
     image_path: str | None = None
@@ -137,22 +137,27 @@ class GeneratedImage(ImageStatus):
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """From an answer to GET /api/images/{id}. A server that names one picture only has a list of one."""
+        """From a response to GET /api/images/{id}. A server that names only one picture yields a list of one."""
         metadata = Metadata.read(fields.part("metadata"))
         url, path = fields.optional_text("image_url"), fields.optional_text("image_path")
         images = tuple(StoredImage.read(each) for each in fields.parts("images"))
         if path and not images:
             images = (StoredImage(path, url, metadata.width, metadata.height),)
         return cls(
-            **_outline(fields), **_state(fields), image_url=url, image_path=path, images=images, metadata=metadata
+            **_common_fields(fields),
+            **_status_fields(fields),
+            image_url=url,
+            image_path=path,
+            images=images,
+            metadata=metadata,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a request: a stored fact with its number `seq`, or progress, which has none.
+    """An event of a request: a stored event with its number `seq`, or progress, which has none.
 
-    `data` is the fact's own data, with the names that the API gives them.
+    `data` is the event's own data, with the field names of the API.
     """
 
     type: str
@@ -166,8 +171,8 @@ class Event:
 
     @property
     def is_final(self) -> bool:
-        """True for the last fact of a request."""
-        return self.type in FINAL_FACTS
+        """True for the last event of a request."""
+        return self.type in FINAL_EVENTS
 
     @classmethod
     def read(cls, kind: str, fields: Fields) -> Self:
@@ -185,8 +190,8 @@ class Event:
         )
 
 
-def _outline(fields: Fields) -> dict[str, Any]:
-    """What every answer about a request has."""
+def _common_fields(fields: Fields) -> dict[str, Any]:
+    """The fields that every response about a request has."""
     return {
         "request_id": fields.text("request_id"),
         "status": fields.text("status"),
@@ -196,7 +201,7 @@ def _outline(fields: Fields) -> dict[str, Any]:
     }
 
 
-def _state(fields: Fields) -> dict[str, Any]:
+def _status_fields(fields: Fields) -> dict[str, Any]:
     progress = fields.whole("progress")
     return {
         "progress": (100 if fields.body.get("status") == COMPLETED else 0) if progress is None else progress,

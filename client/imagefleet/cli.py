@@ -1,4 +1,4 @@
-"""The `imagefleet` command. What takes long to load is loaded by the commands that need it, so that --help is quick."""
+"""The `imagefleet` command. Slow imports are made inside the commands that need them, so that --help is fast."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import click
 
 from imagefleet import fleet_command
 from imagefleet.answers import COMPLETED, GeneratedImage
-from imagefleet.asking import fleet_at, valid_address
 from imagefleet.defaults import DEFAULT_URL, VERSION
-from imagefleet.exits import CODES, NOT_FINISHED, fail, told_in_a_sentence
-from imagefleet.options import ID, JSON, KEY_OF_ALL, OUTPUT, SERVER, TIMEOUT, WAIT, parameters
-from imagefleet.terminal import plain, shown_progress, words
+from imagefleet.exits import CODES, NOT_FINISHED, errors_as_exit_codes, fail
+from imagefleet.options import GLOBAL_KEY, ID, JSON, OUTPUT, SERVER, TIMEOUT, WAIT, parameters
+from imagefleet.server_access import connect, valid_address
+from imagefleet.terminal import describe, plain, show_progress
 from imagefleet.wire import encode, wire
 
 if TYPE_CHECKING:
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 class Program(click.Group):
-    """Every command ends in one of the documented ways."""
+    """Ends every command with one of the documented exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""
-        with told_in_a_sentence():
+        with errors_as_exit_codes():
             return super().invoke(ctx)
 
 
 @click.group(cls=Program, epilog=CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION)
 @click.option("--server", envvar="IMAGEFLEET_URL", default=DEFAULT_URL, show_default=True, help="The server's address.")
-@KEY_OF_ALL
+@GLOBAL_KEY
 @click.pass_context
 def main(ctx: click.Context, server: str) -> None:
-    """Ask an Imagefleet server for pictures.
+    """Generate pictures with an Imagefleet server.
 
     Progress goes to stderr, results to stdout. The server's address is taken from --server or IMAGEFLEET_URL.
     """
@@ -46,14 +46,16 @@ def main(ctx: click.Context, server: str) -> None:
 
 @main.command()
 @click.argument("prompt", nargs=-1, required=True)
-@click.option("--model", help="Who is to draw, such as dall-e-3.")
-@click.option("--width", type=int, help="In px.")
-@click.option("--height", type=int, help="In px.")
-@click.option("--quality", help="Such as standard or hd.")
-@click.option("--style", help="Such as natural or vivid.")
-@click.option("--number", type=int, help="How many pictures.")
-@click.option("--param", multiple=True, callback=parameters, metavar="NAME=VALUE", help="Any other parameter.")
-@click.option("--user", help="Whose request it is.")
+@click.option("--model", help="Model, such as dall-e-3.")
+@click.option("--width", type=int, help="Width in px.")
+@click.option("--height", type=int, help="Height in px.")
+@click.option("--quality", help="Quality, such as standard or hd.")
+@click.option("--style", help="Style, such as natural or vivid.")
+@click.option("--number", type=int, help="Number of pictures.")
+@click.option(
+    "--param", multiple=True, callback=parameters, metavar="NAME=VALUE", help="Any other parameter; may be repeated."
+)
+@click.option("--user", help="User ID of the request.")
 @WAIT
 @TIMEOUT
 @OUTPUT
@@ -75,8 +77,8 @@ def generate(
     as_json: bool,
     server: str,
 ) -> None:
-    """Submit a request; its words need no quotes. Prints its ID, or with --wait or --output its pictures."""
-    with fleet_at(server) as fleet:
+    """Submit a request and print its ID, or with --wait or --output its pictures. The prompt needs no quotes."""
+    with connect(server) as fleet:
         accepted = fleet.generate(
             " ".join(prompt),
             model=model,
@@ -90,7 +92,7 @@ def generate(
         )
         if wait or output or timeout is not None:
             click.echo(plain(f"Request {accepted.request_id}"), err=True)
-            _show_result(fleet, _followed(fleet, accepted.request_id, timeout), output, as_json)
+            _show_result(fleet, _wait_for(fleet, accepted.request_id, timeout), output, as_json)
         else:
             click.echo(_pretty(accepted) if as_json else plain(accepted.request_id))
 
@@ -100,10 +102,10 @@ def generate(
 @JSON
 @SERVER
 def status(request_id: str, as_json: bool, server: str) -> None:
-    """Tell how far a request is."""
-    with fleet_at(server) as fleet:
-        found = fleet.status(request_id)
-        click.echo(_pretty(found) if as_json else words(found))
+    """Print the status of a request."""
+    with connect(server) as fleet:
+        result = fleet.status(request_id)
+        click.echo(_pretty(result) if as_json else describe(result))
 
 
 @main.command()
@@ -114,22 +116,22 @@ def status(request_id: str, as_json: bool, server: str) -> None:
 @JSON
 @SERVER
 def get(request_id: str, wait: bool, timeout: float | None, output: Path | None, as_json: bool, server: str) -> None:
-    """Print where the pictures of a request are, or save them."""
-    with fleet_at(server) as fleet:
+    """Print the URLs of a request's pictures, or save the pictures."""
+    with connect(server) as fleet:
         waits = wait or timeout is not None
-        found = _followed(fleet, request_id, timeout) if waits else fleet.get(request_id)
-        _show_result(fleet, found, output, as_json)
+        result = _wait_for(fleet, request_id, timeout) if waits else fleet.get(request_id)
+        _show_result(fleet, result, output, as_json)
 
 
 @main.command("list")
 @click.option("--user", help="Only this user's requests.")
 @click.option("--status", "state", help="Only requests in this status.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="So many at most.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of results.")
 @JSON
 @SERVER
 def list_requests(user: str | None, state: str | None, limit: int, as_json: bool, server: str) -> None:
-    """List your requests, or everybody's if you see them all, newest first; with --json one object a line."""
-    with fleet_at(server) as fleet:
+    """List the requests that you may see, newest first; with --json one object per line."""
+    with connect(server) as fleet:
         for each in itertools.islice(fleet.list(user_id=user, status=state, page_size=min(limit, 100)), limit):
             line = f"{each.request_id}  {each.status:<11} {each.progress:>3} %  {each.metadata.prompt or ''}"
             click.echo(encode(wire(each)) if as_json else plain(line)[:160])
@@ -140,8 +142,8 @@ def list_requests(user: str | None, state: str | None, limit: int, as_json: bool
 @JSON
 @SERVER
 def cancel(request_id: str, as_json: bool, server: str) -> None:
-    """Call a request off."""
-    with fleet_at(server) as fleet:
+    """Cancel a request."""
+    with connect(server) as fleet:
         answer = fleet.cancel(request_id)
         click.echo(_pretty(answer) if as_json else plain(answer.message or answer.status))
 
@@ -152,8 +154,8 @@ def cancel(request_id: str, as_json: bool, server: str) -> None:
 @JSON
 @SERVER
 def events(request_id: str, after: int | None, as_json: bool, server: str) -> None:
-    """Print what happens to a request, as it happens; with --json one object a line."""
-    with fleet_at(server) as fleet:
+    """Print the events of a request as they happen; with --json one object per line."""
+    with connect(server) as fleet:
         for each in fleet.events(request_id, last_event_id=after):
             share = "" if each.progress is None else f" {each.progress} %"
             number = "" if each.seq is None else each.seq
@@ -162,12 +164,14 @@ def events(request_id: str, after: int | None, as_json: bool, server: str) -> No
 
 
 @main.command()
-@click.option("--id", "extension_id", help="Its name; by default one that no other has.")
-@click.option("--ws", "websocket_url", help="The socket's URL; by default the server is asked for it.")
-@click.option("--models", default="", help="What it can draw, such as dall-e-3,sdxl; by default everything.")
+@click.option("--id", "extension_id", help="ID of the extension; unique by default.")
+@click.option("--ws", "websocket_url", help="WebSocket URL; by default taken from the server.")
+@click.option("--models", default="", help="Models it offers, such as dall-e-3,sdxl; all by default.")
 @click.option("--concurrent", type=click.IntRange(1, 64), default=1, show_default=True, help="Jobs at once.")
-@click.option("--step-ms", type=click.IntRange(min=0), default=100, show_default=True, help="Pause after each report.")
-@click.option("--token", envvar="IMAGEFLEET_EXTENSION_TOKEN", help="Where the server lets in only those who show one.")
+@click.option(
+    "--step-ms", type=click.IntRange(min=0), default=100, show_default=True, help="Pause after each progress report."
+)
+@click.option("--token", envvar="IMAGEFLEET_EXTENSION_TOKEN", help="Extension token, if the server requires one.")
 @SERVER
 def extension(
     extension_id: str | None,
@@ -178,45 +182,45 @@ def extension(
     token: str | None,
     server: str,
 ) -> None:
-    """Run the reference extension, which draws by itself, until Ctrl-C or SIGTERM."""
-    from imagefleet.extension import Extension, Settings  # noqa: PLC0415 - the socket takes long to load
-    from imagefleet.running import default_id, run_until_signal, say  # noqa: PLC0415 - the same
+    """Run the reference extension, which draws pictures without a browser, until Ctrl-C or SIGTERM."""
+    from imagefleet.extension import Extension, Settings  # noqa: PLC0415 - the socket is slow to load
+    from imagefleet.running import default_id, log_line, run_until_signal  # noqa: PLC0415 - the same
 
     named = tuple(name.strip() for name in models.split(",") if name.strip())
     chosen = Settings(server, extension_id or default_id(), websocket_url, named, concurrent, token, step_ms / 1000)
     with valid_address():
-        working = Extension(chosen, say)
-    run_until_signal(working)
+        worker = Extension(chosen, log_line)
+    run_until_signal(worker)
 
 
 main.add_command(fleet_command.fleet)
 
 
-def _followed(fleet: Imagefleet, request_id: str, timeout_s: float | None) -> GeneratedImage:
+def _wait_for(fleet: Imagefleet, request_id: str, timeout_s: float | None) -> GeneratedImage:
     try:
-        with shown_progress() as show:
+        with show_progress() as show:
             return fleet.wait(request_id, show, timeout_s)
     except KeyboardInterrupt:
         follow, stop = f"imagefleet get {request_id} --wait", f"imagefleet cancel {request_id}"
-        click.echo(plain(f"The request goes on: `{follow}` follows it, `{stop}` calls it off."), err=True)
+        click.echo(plain(f"The request continues: `{follow}` waits for it, `{stop}` cancels it."), err=True)
         raise
 
 
 def _show_result(fleet: Imagefleet, result: GeneratedImage, output: Path | None, as_json: bool) -> None:
-    """Pictures as files or URLs, one a line; anything but pictures is no success."""
-    from imagefleet.saving import save_all  # noqa: PLC0415 - the HTTP library takes long to load
+    """Print the files or URLs of the pictures, one per line. Exits with an error if the request is not completed."""
+    from imagefleet.saving import save_all  # noqa: PLC0415 - the HTTP library is slow to load
 
     completed = result.status == COMPLETED
     saved = [str(file) for file in save_all(fleet, result, output)] if completed and output else []
     if as_json:
         click.echo(_pretty(result))
     elif completed:
-        for place in saved or [fleet.image_url(image) for image in result.images]:
-            click.echo(plain(place))
+        for target in saved or [fleet.image_url(image) for image in result.images]:
+            click.echo(plain(target))
     if not result.is_final:
-        fail(f"Request {result.request_id} is {words(result)}; add --wait to wait for it.", NOT_FINISHED)
+        fail(f"Request {result.request_id} is {describe(result)}; add --wait to wait for it.", NOT_FINISHED)
     if not completed:
-        fail(f"Request {result.request_id} {words(result)}")
+        fail(f"Request {result.request_id} {describe(result)}")
 
 
 def _pretty(answer: object) -> str:

@@ -1,4 +1,4 @@
-"""The Python library: ask an Imagefleet server for pictures.
+"""The Python library: generate pictures with an Imagefleet server.
 
     with Imagefleet("http://localhost:3000") as fleet:
         accepted = fleet.generate("A lighthouse at dawn", width=1024, height=768)
@@ -6,7 +6,7 @@
         for image in result.images:
             fleet.download(image, "lighthouse.png")
 
-Every method raises the errors of `imagefleet.errors` and nothing else but OSError for the local disk.
+Methods raise the errors of `imagefleet.errors`, and OSError if a file cannot be written.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from urllib.parse import quote
 from imagefleet.answers import Accepted, Cancelled, Event, GeneratedImage, ImageStatus, StoredImage
 from imagefleet.defaults import DEFAULT_URL
 from imagefleet.downloads import save
-from imagefleet.endurance import Endurance
 from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, Refused, TimedOut
 from imagefleet.fleet_answers import ExtensionState
 from imagefleet.following import Follower
+from imagefleet.retrying import Retries
 from imagefleet.sse import messages
 from imagefleet.transport import PATIENCE_S, READ_S, Call, Transport
 from imagefleet.wire import Fields, decode, encode
@@ -36,10 +36,10 @@ Progress = Callable[[ImageStatus], None]
 
 
 class Imagefleet:
-    """A server and how to ask it. `patience_s` is how many seconds a single question bears faults, where that is safe.
+    """A client of one server. `patience_s` is how many seconds a call is retried after a fault, if that is safe.
 
-    `key` is an API key or a token, where the server lets in only those who show one.
-    Connections are kept and shared between threads; `close` them, or use this in a `with`.
+    `key` is an API key or a token, if the server requires one.
+    Connections are pooled and shared between threads; call `close`, or use the client in a `with`.
     """
 
     def __init__(self, base_url: str = DEFAULT_URL, *, key: str | None = None, patience_s: float = PATIENCE_S) -> None:
@@ -53,7 +53,7 @@ class Imagefleet:
         self.close()
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the pooled connections."""
         self._transport.close()
 
     def generate(
@@ -70,10 +70,10 @@ class Imagefleet:
         user_id: str | None = None,
         deadline_ms: int | None = None,
     ) -> Accepted:
-        """Submit a request; what is left out is the server's default. Sizes in px.
+        """Submit a request; the server has defaults for what is left out. Sizes in px.
 
-        `parameters` travel to the extension as they are; the named ones win over them. It is sent again only where the
-        server certainly did not take it; ConnectionLost says that nobody knows, so look with `list` before asking again.
+        `parameters` are passed to the extension unchanged; the named arguments override them. It is retried only if
+        the server certainly did not accept it. After ConnectionLost check with `list` before you submit again.
         """
         named = {
             "width": width,
@@ -85,78 +85,78 @@ class Imagefleet:
         whole = {
             "prompt": prompt,
             "model": model,
-            "parameters": {**(parameters or {}), **_given(named)} or None,
+            "parameters": {**(parameters or {}), **_without_none(named)} or None,
             "userId": user_id,
             "deadlineMs": deadline_ms,
         }
         headers = {"Content-Type": "application/json"}
-        call = Call("POST", "/api/images/generate", headers=headers, body=encode(_given(whole)).encode())
-        return Accepted.read(self._transport.ask(call, patience_s=self._patience_s))
+        call = Call("POST", "/api/images/generate", headers=headers, body=encode(_without_none(whole)).encode())
+        return Accepted.read(self._transport.fetch(call, patience_s=self._patience_s))
 
     def status(self, request_id: str, *, wait: int | None = None, since: int | None = None) -> ImageStatus:
-        """How far the request is; with `wait`, the answer comes once it is newer than version `since`, or after `wait` s."""
-        return ImageStatus.read(self._ask(_status_call(request_id, wait, since, read_s=READ_S + (wait or 0))))
+        """The status of the request; with `wait`, returns once it is newer than version `since`, or after `wait` s."""
+        return ImageStatus.read(self._fetch(_status_call(request_id, wait, since, read_s=READ_S + (wait or 0))))
 
     def get(self, request_id: str) -> GeneratedImage:
-        """All that is known of the request, with its pictures once it is completed."""
-        return GeneratedImage.read(self._ask(Call("GET", _path(request_id))))
+        """The request in full, with its pictures once it is completed."""
+        return GeneratedImage.read(self._fetch(Call("GET", _path(request_id))))
 
     def wait(self, request_id: str, progress: Progress | None = None, timeout_s: float | None = None) -> GeneratedImage:
-        """Follow the request until it is completed, failed or cancelled, and return the result, whichever it is.
+        """Wait until the request is completed, failed or cancelled, and return it.
 
-        `progress` hears each new state, the first at once. Faults on the way are borne until `timeout_s`; without a
-        timeout, until there was no answer for two minutes. Raises TimedOut when the time is over; the request goes on.
+        `progress` is called with each new status, the first time at once. Faults are retried until `timeout_s`; without
+        a timeout, until nothing succeeded for two minutes. Raises TimedOut after `timeout_s`; the request continues.
         """
-        endurance = Endurance(FAULTS_S, timeout_s)
+        retries = Retries(FAULTS_S, timeout_s)
         follower = Follower(progress or (lambda _: None))
         while True:
             try:
-                if self._follow(request_id, follower, endurance.left_s()):
-                    return GeneratedImage.read(self._transport.ask(Call("GET", _path(request_id)), patience_s=0.0))
+                if self._follow(request_id, follower, retries.left_s()):
+                    return GeneratedImage.read(self._transport.fetch(Call("GET", _path(request_id)), patience_s=0.0))
             except ImagefleetError as error:
-                endurance.bear(error)
+                retries.wait_or_raise(error)
                 continue
-            endurance.relieve()
-            if endurance.left_s() <= 0:
-                raise TimedOut(f"Request {request_id} is not finished yet; it goes on.")
+            retries.reset()
+            if retries.left_s() <= 0:
+                raise TimedOut(f"Request {request_id} is not finished yet; it continues.")
 
     def cancel(self, request_id: str) -> Cancelled:
-        """Call the request off. Refused with ERR_ALREADY_FINISHED where it has ended otherwise."""
-        return Cancelled.read(self._ask(Call("DELETE", _path(request_id))))
+        """Cancel the request. Raises Refused with ERR_ALREADY_FINISHED if it has already completed or failed."""
+        return Cancelled.read(self._fetch(Call("DELETE", _path(request_id))))
 
     def list(
         self, *, user_id: str | None = None, status: str | None = None, page_size: int = PAGE_SIZE
     ) -> Iterator[GeneratedImage]:
-        """The requests, newest first; each page of up to `page_size` (1..100) is asked for when it is needed."""
+        """The requests, newest first; each page of up to `page_size` (1..100) is fetched when it is needed."""
         query = {"userId": user_id, "status": status, "limit": page_size}
-        return map(GeneratedImage.read, self._listed("/api/images", query, "images"))
+        return map(GeneratedImage.read, self._pages("/api/images", query, "images"))
 
     def extensions(self, *, connected: bool | None = None, page_size: int = PAGE_SIZE) -> Iterator[ExtensionState]:
-        """The fleet, in the order of the extensions' ids; for operators, where the server wants a key."""
+        """The extensions, ordered by ID. If the server requires a key, it must be an operator's."""
         query = {"connected": None if connected is None else str(connected).lower(), "limit": page_size}
-        return map(ExtensionState.read, self._listed("/api/extensions", query, "extensions"))
+        return map(ExtensionState.read, self._pages("/api/extensions", query, "extensions"))
 
     def events(self, request_id: str, *, last_event_id: int | None = None) -> Iterator[Event]:
-        """What happens to the request, as it happens, each fact once, until its last; faults on the way are borne.
+        """The request's events as they happen, each stored event once, until the last one; faults are retried.
 
-        Facts carry their number `seq`; with `last_event_id` only later ones come. Progress comes in between.
+        Stored events have a number `seq`; with `last_event_id` only later ones are returned. Progress has none.
         """
-        endurance, last = Endurance(FAULTS_S), last_event_id
+        retries, last = Retries(FAULTS_S), last_event_id
         while True:
             try:
                 with contextlib.closing(self._stream(request_id, last)) as stream:
                     for event in stream:
                         if not _is_known(event, last):
-                            endurance.relieve()
+                            retries.reset()
                             last = last if event.seq is None else event.seq
                             yield event
                 return
             except ImagefleetError as error:
-                endurance.bear(error)
+                retries.wait_or_raise(error)
 
     def download(self, image: StoredImage, to: str | Path) -> Path:
-        """Save the picture as the file `to`, which is there whole and checked, or not at all. Returns its path."""
-        target, endurance = Path(to), Endurance(self._patience_s)
+        """Save the picture as the file `to`, whole and checked or not at all. Returns its path."""
+        target, retries = Path(to), Retries(self._patience_s)
         call = Call("GET", quote(image.image_path, safe="/%"), headers={"Accept": "image/*"})
         while True:
             try:
@@ -164,40 +164,40 @@ class Imagefleet:
                     save(self._transport.pieces(response), image, target)
                 return target
             except ImagefleetError as error:
-                endurance.bear(error)
+                retries.wait_or_raise(error)
 
     def websocket_url(self) -> str:
-        """Where extensions connect."""
-        return self._ask(Call("GET", "/api/websocket/info")).text("url")
+        """The URL of the extensions' WebSocket."""
+        return self._fetch(Call("GET", "/api/websocket/info")).text("url")
 
     def image_url(self, image: StoredImage) -> str:
-        """Where the picture can be fetched from this server."""
+        """The URL of the picture on this server."""
         return self._transport.url(image.image_path)
 
-    def _ask(self, call: Call) -> Fields:
-        return self._transport.ask(call, patience_s=self._patience_s)
+    def _fetch(self, call: Call) -> Fields:
+        return self._transport.fetch(call, patience_s=self._patience_s)
 
-    def _listed(self, path: str, query: Mapping[str, Any], name: str) -> Iterator[Fields]:
-        """What the pages of a list have under `name`; each page is asked for when it is needed."""
+    def _pages(self, path: str, query: Mapping[str, Any], name: str) -> Iterator[Fields]:
+        """The items under `name` on all pages of a list; each page is fetched when it is needed."""
         cursor: str | None = None
         while True:
-            page = self._ask(Call("GET", path, {**query, "cursor": cursor}))
+            page = self._fetch(Call("GET", path, {**query, "cursor": cursor}))
             yield from page.parts(name)
             following = page.optional_text("next_cursor")
             if not following:
                 return
             if following == cursor:
-                raise BadAnswer("The server names the same page again and again.")
+                raise BadAnswer("The server returned the same page cursor twice.")
             cursor = following
 
     def _follow(self, request_id: str, follower: Follower, left_s: float) -> bool:
-        """Ask once for news, for about `left_s` seconds at most. True where the request has ended."""
-        wait = follower.ask(left_s)
+        """Poll once, for about `left_s` seconds at most. True if the request has ended."""
+        wait = follower.next_wait_s(left_s)
         call = _status_call(request_id, wait, follower.version, read_s=wait + min(READ_S, left_s - wait + 1.0))
-        return follower.take(ImageStatus.read(self._transport.ask(call, patience_s=0.0)))
+        return follower.update(ImageStatus.read(self._transport.fetch(call, patience_s=0.0)))
 
     def _stream(self, request_id: str, last: int | None) -> Generator[Event, None, None]:
-        """One connection's events. Raises ConnectionLost where it ended and the request had not."""
+        """The events of one connection. Raises ConnectionLost if it ends before the request does."""
         headers = {"Accept": "text/event-stream"} | ({} if last is None else {"Last-Event-ID": str(last)})
         call = Call("GET", _path(request_id) + "/events", headers=headers, read_s=EVENTS_READ_S)
         with self._transport.open(call) as response:
@@ -208,7 +208,7 @@ class Imagefleet:
                 yield event
                 if event.is_final:
                     return
-        raise ConnectionLost("The stream of events ended before the request did.")
+        raise ConnectionLost("The event stream ended before the request did.")
 
 
 def _status_call(request_id: str, wait: int | None, since: int | None, *, read_s: float) -> Call:
@@ -217,11 +217,11 @@ def _status_call(request_id: str, wait: int | None, since: int | None, *, read_s
 
 def _path(request_id: str) -> str:
     if not request_id.strip("."):
-        raise Refused(f"{request_id!r} is not a request's id.")
+        raise Refused(f"{request_id!r} is not a valid request ID.")
     return f"/api/images/{quote(request_id, safe='')}"
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 

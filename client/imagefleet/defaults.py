@@ -1,4 +1,4 @@
-"""This package's version, as pyproject.toml has it, and where a server is looked for."""
+"""This package's version, as in pyproject.toml, and the default server address."""
 
 VERSION = "0.1.0"
 DEFAULT_URL = "http://localhost:3000"

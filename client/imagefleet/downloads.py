@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all."""
+"""Atomic downloads: the file is complete or does not exist."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from imagefleet.errors import ConnectionLost
 
 
 def save(pieces: Iterable[bytes], image: StoredImage, target: Path) -> None:
-    """Write the picture beside `target`, compare it with what the server says of it, and rename it into place.
+    """Write the picture beside `target`, check its size and SHA-256, and rename it.
 
-    Raises ConnectionLost where it is not the picture that the server announced, and OSError where the disk refuses.
+    Raises ConnectionLost if the size or SHA-256 is not the announced one, OSError if writing fails.
     """
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -37,4 +37,4 @@ def _write(pieces: Iterable[bytes], image: StoredImage, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     if image.bytes not in (None, size) or image.sha256 not in (None, digest.hexdigest()):
-        raise ConnectionLost(f"What arrived of {image.image_path} is not the picture that the server announced.")
+        raise ConnectionLost(f"The download of {image.image_path} is not the picture that the server announced.")

@@ -1,7 +1,7 @@
-"""Pictures out of nothing but their prompt: a sky, a sun, drifting discs, and hills one behind the other.
+"""Draws a landscape from a prompt: a sky, a sun, drifting discs, and hills one behind the other.
 
 The same prompt, size and index give the same picture. A row is three planes of bytes (red, green, blue);
-what lies over it is blended in by looking bytes up in tables, so that no pixel is touched by Python code of its own.
+layers are blended in with lookup tables, so that no Python code runs per pixel.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ HILLS = 4
 DISCS = 7
 Colour = tuple[int, int, int]
 Span = tuple[int, int]
-Watch = Callable[[float], None]
+ReportProgress = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What to draw. Sizes in px; `index` tells the pictures of one request apart."""
+    """What to draw. Sizes in px; `index` is the number of the picture within its request."""
 
     prompt: str
     width: int
@@ -42,21 +42,21 @@ class Layer:
     tables: tuple[bytes, bytes, bytes]
 
 
-def draw(picture: Picture, watch: Watch = lambda _: None) -> bytes:
-    """The picture as PNG. `watch` hears now and then which share of it is drawn, 0 to 1; it may raise to end the work."""
+def draw(picture: Picture, report: ReportProgress = lambda _: None) -> bytes:
+    """The picture as PNG. `report` is called with the share drawn so far, 0 to 1; it may raise to stop the work."""
     scene = _Scene(picture)
-    return encode_png(picture.width, picture.height, _watched(scene.rows(), picture.height, watch))
+    return encode_png(picture.width, picture.height, _with_progress(scene.rows(), picture.height, report))
 
 
-def _watched(rows: Iterator[bytes], height: int, watch: Watch) -> Iterator[bytes]:
+def _with_progress(rows: Iterator[bytes], height: int, report: ReportProgress) -> Iterator[bytes]:
     for number, row in enumerate(rows):
         if number % 32 == 0:
-            watch(number / height)
+            report(number / height)
         yield row
 
 
 class _Scene:
-    """Everything that chance decides, decided; then row after row."""
+    """Makes all random choices first, then draws row by row."""
 
     def __init__(self, picture: Picture) -> None:
         self.width, self.height = picture.width, picture.height
@@ -158,7 +158,7 @@ def _blending(channel: int, cover: float) -> bytes:
 
 
 def _soft_disc(x: float, y: float, radius: float, width: int, colour: Colour, cover: float) -> Iterator[Layer]:
-    """Two discs, one over the other: their edges make a step of half the contrast, which the eye takes for smooth."""
+    """Two discs, one over the other: their edges make a step of half the contrast, which looks smooth."""
     part = 1 - math.sqrt(1 - cover)
     yield _layer(_disc(x, y, radius + 0.6, width), colour, part)
     yield _layer(_disc(x, y, radius, width), colour, part)
@@ -177,7 +177,7 @@ def _disc(x: float, y: float, radius: float, width: int) -> Callable[[int], list
 
 
 def _below(ridge: list[int], width: int, height: int) -> Callable[[int], list[Span]]:
-    """Everything under a ridge. Where a row enters and leaves the hill is kept from row to row, not searched anew."""
+    """Everything under a ridge. Where a row enters and leaves the hill is kept from row to row, instead of searched again."""
     starts: list[list[int]] = [[] for _ in range(height + 1)]
     for x, top in enumerate(ridge):
         starts[top].append(x)

@@ -1,17 +1,17 @@
-"""What can go wrong between this library and a server; the text of each is a sentence for a person."""
+"""The errors of this library; the text of each is a sentence for a person."""
 
 from __future__ import annotations
 
-# The server did not take the request, and says so: asking again can do no harm.
-NOT_TAKEN = frozenset({429, 503})
-# Something between here and the server failed: whether the request was taken is not known.
-UNDECIDED = frozenset({408, 502, 504})
+# The server did not accept the request: a retry can do no harm.
+NOT_ACCEPTED = frozenset({429, 503})
+# Something between this client and the server failed: the request may have been accepted.
+UNKNOWN_OUTCOME = frozenset({408, 502, 504})
 
 
 class ImagefleetError(Exception):
-    """Something went wrong; the server's own words are in `detail`, the rest is there where the server said it.
+    """Base class. `detail` is the error text; the other attributes are None if the server did not send them.
 
-    `code` is the API's (ERR_…), `status` the HTTP status, `retry_after_s` how many seconds the server asks to wait.
+    `code` is the API's (ERR_…), `status` the HTTP status, `retry_after_s` how many seconds to wait before a retry.
     """
 
     def __init__(
@@ -30,34 +30,34 @@ class ImagefleetError(Exception):
         self.correlation_id = correlation_id
         self.retry_after_s = retry_after_s
 
-    def may_pass(self, *, idempotent: bool) -> bool:
-        """True where asking again later may help and cannot make the server do the same thing twice."""
-        return self.status in NOT_TAKEN or (idempotent and self.status in UNDECIDED)
+    def is_transient(self, *, idempotent: bool) -> bool:
+        """True if a retry may help and cannot make the server do the same thing twice."""
+        return self.status in NOT_ACCEPTED or (idempotent and self.status in UNKNOWN_OUTCOME)
 
 
 class Refused(ImagefleetError):
-    """The server understood and said no."""
+    """The server refused the request."""
 
 
 class BadAnswer(ImagefleetError):
-    """The server answered something that the API does not provide for."""
+    """The response does not follow the API."""
 
 
 class Unreachable(ImagefleetError):
-    """No connection came about: the server certainly has not seen the request."""
+    """No connection could be opened: the server certainly has not seen the request."""
 
-    def may_pass(self, *, idempotent: bool) -> bool:
+    def is_transient(self, *, idempotent: bool) -> bool:
         """Always: nothing was sent."""
         return True
 
 
 class ConnectionLost(Unreachable):
-    """The connection broke before the answer was there: the server may have acted on the request or not."""
+    """The connection broke before the response arrived: the server may or may not have acted on the request."""
 
-    def may_pass(self, *, idempotent: bool) -> bool:
-        """Only where doing it twice is as good as once."""
+    def is_transient(self, *, idempotent: bool) -> bool:
+        """Only if the request is idempotent."""
         return idempotent
 
 
 class TimedOut(ImagefleetError):
-    """The time that the caller allowed is over; the request itself goes on."""
+    """The timeout of the caller is over; the request itself continues."""

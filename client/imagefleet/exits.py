@@ -1,4 +1,4 @@
-"""How the command ends: an exit code for each kind of end, and one sentence that names what to do."""
+"""Exit codes of the command, and the one-sentence message that explains each error."""
 
 from __future__ import annotations
 
@@ -25,51 +25,51 @@ Exit codes:
   2    the command line is wrong
   3    the server cannot be reached
   4    the request is not finished yet
-  5    the server answered something that this program does not understand
+  5    the server sent a response that this program does not understand
   6    a file could not be written
   130  interrupted with Ctrl-C"""
 
-# The first class that an error belongs to decides.
-_ENDS: tuple[tuple[type[ImagefleetError], int, str], ...] = (
-    (ConnectionLost, UNREACHABLE, "If you were submitting, look with `imagefleet list` before you try again."),
-    (Unreachable, UNREACHABLE, "Start the server, or name another with --server or IMAGEFLEET_URL."),
-    (TimedOut, NOT_FINISHED, "Follow it with `imagefleet get --wait`."),
-    (BadAnswer, NOT_UNDERSTOOD, "Check that --server or IMAGEFLEET_URL names an Imagefleet server."),
+# The first matching class decides.
+_EXITS: tuple[tuple[type[ImagefleetError], int, str], ...] = (
+    (ConnectionLost, UNREACHABLE, "If you were submitting, check with `imagefleet list` before you try again."),
+    (Unreachable, UNREACHABLE, "Start the server, or choose another with --server or IMAGEFLEET_URL."),
+    (TimedOut, NOT_FINISHED, "Wait for it with `imagefleet get --wait`."),
+    (BadAnswer, NOT_UNDERSTOOD, "Check that --server or IMAGEFLEET_URL is the address of an Imagefleet server."),
     (ImagefleetError, FAILED, ""),
 )
 
 
 @contextmanager
-def told_in_a_sentence() -> Iterator[None]:
-    """Errors end the command with a sentence and their exit code; never with a traceback."""
+def errors_as_exit_codes() -> Iterator[None]:
+    """Turn errors into a one-sentence message and an exit code, never a traceback."""
     try:
         yield
     except ImagefleetError as error:
-        code, advice = next((code, advice) for kind, code, advice in _ENDS if isinstance(error, kind))
-        _end(" ".join(part for part in (error.detail, _again(error), advice, _marks(error)) if part), code)
+        code, advice = next((code, advice) for kind, code, advice in _EXITS if isinstance(error, kind))
+        _exit(" ".join(part for part in (error.detail, _retry_advice(error), advice, _reference(error)) if part), code)
     except KeyboardInterrupt:
-        _end("Interrupted.", INTERRUPTED)
+        _exit("Interrupted.", INTERRUPTED)
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
-        _end(f"Cannot write {error.filename or 'the file'}: {error.strerror}. Choose another --output.", NOT_SAVED)
+        _exit(f"Cannot write {error.filename or 'the file'}: {error.strerror}. Choose another --output.", NOT_SAVED)
 
 
 def fail(sentence: str, code: int = FAILED) -> None:
-    """End the command."""
-    _end(sentence, code)
+    """End the command with a message and an exit code."""
+    _exit(sentence, code)
 
 
-def _end(sentence: str, code: int) -> None:
+def _exit(sentence: str, code: int) -> None:
     click.echo(f"imagefleet: {plain(sentence)}", err=True)
     raise click.exceptions.Exit(code)
 
 
-def _again(error: ImagefleetError) -> str:
+def _retry_advice(error: ImagefleetError) -> str:
     return f"Try again in {error.retry_after_s:.0f} s." if error.retry_after_s else ""
 
 
-def _marks(error: ImagefleetError) -> str:
-    """What the operator of the server needs to find the case."""
+def _reference(error: ImagefleetError) -> str:
+    """The error code and correlation ID, with which an operator finds the error in the server's logs."""
     marks = [mark for mark in (error.code, error.correlation_id and f"correlation id {error.correlation_id}") if mark]
     return f"({', '.join(marks)})" if marks else ""

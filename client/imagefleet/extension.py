@@ -1,7 +1,7 @@
-"""The reference extension: what a browser extension does for the service, for machines without a browser.
+"""The reference extension: does what the browser extension does, on machines without a browser.
 
-`Extension` keeps the connection: it introduces itself, sends heartbeats, and connects again for ever. The work is done
-in `workshop.py`; what draws is handed in.
+`Extension` owns the connection: it authenticates, sends heartbeats, and reconnects until it is stopped. `job_runner.py`
+runs the jobs; the drawing function is a parameter.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from imagefleet.client import Imagefleet
 from imagefleet.connection import Closed, Connection
 from imagefleet.defaults import VERSION
 from imagefleet.drawing import draw
-from imagefleet.endurance import pauses
 from imagefleet.errors import BadAnswer, ImagefleetError
+from imagefleet.job_runner import JobRunner, Log
 from imagefleet.jobs import Message
-from imagefleet.painter import Draw
+from imagefleet.renderer import Draw
+from imagefleet.retrying import pauses
 from imagefleet.transport import Transport
 from imagefleet.wire import Fields, decode
-from imagefleet.workshop import Say, Workshop
 
 REPLACED = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How an extension works. `models` names what it can do; none means everything.
+    """How an extension works. `models` lists the models that it offers; empty means all.
 
-    Times are in seconds: `step_s` pauses after each report of progress, `heartbeat_s` lies between heartbeats,
-    `silence_s` is how long the server may say nothing, `first_pause_s` to `most_pause_s` lie between connections.
+    Times are in seconds: `step_s` is the pause after each progress report, `heartbeat_s` the heartbeat interval,
+    `silence_s` how long the server may be silent, `first_pause_s` to `max_pause_s` the pause before a reconnect.
     """
 
     server: str
@@ -45,59 +45,59 @@ class Settings:
     heartbeat_s: float = 20.0
     silence_s: float = 60.0
     first_pause_s: float = 0.5
-    most_pause_s: float = 30.0
+    max_pause_s: float = 30.0
 
 
 class Extension:
-    """Works for the server until it is stopped; `say` hears each happening in one line."""
+    """Works for the server until it is stopped; `log` is called with a line for each event."""
 
-    def __init__(self, settings: Settings, say: Say, draw: Draw = draw) -> None:
+    def __init__(self, settings: Settings, log: Log, draw: Draw = draw) -> None:
         self._settings = settings
-        self._say = say
-        self._workshop = Workshop(Transport(settings.server), draw, self._send, say, settings.step_s)
+        self._log = log
+        self._runner = JobRunner(Transport(settings.server), draw, self._send, log, settings.step_s)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._open: Connection | None = None
-        self._connection: Connection | None = None  # the same, once the server has let the extension in
+        self._connection: Connection | None = None  # the same, once authenticated
 
     def run(self) -> None:
         """Work until `stop`; blocks."""
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
-        self._workshop.open(self._settings.concurrent)
-        waits = self._waits()
+        threading.Thread(target=self._send_heartbeats, name="heartbeat", daemon=True).start()
+        self._runner.start(self._settings.concurrent)
+        waits = self._pauses()
         while not self._stopping.is_set():
-            if self._one_connection():
-                waits = self._waits()
+            if self._serve_connection():
+                waits = self._pauses()
             self._stopping.wait(next(waits))
 
     def stop(self) -> None:
-        """Give back what is not done, close the connection, and let `run` end; takes a second at most."""
+        """Give unfinished jobs back, close the connection, and make `run` return; takes a second at most."""
         with self._lock:
             self._stopping.set()
             opened, welcomed = self._open, self._connection
             self._connection = None
-        self._workshop.close()
+        self._runner.stop()
         if welcomed is not None:
-            welcomed.goodbye(self._heartbeat(available=False))
+            welcomed.close_gracefully(self._heartbeat(available=False))
         elif opened is not None:
             opened.abort()
 
-    def _one_connection(self) -> bool:
-        """Connect and serve until it ends. True where the next may come soon: the server had let the extension in."""
+    def _serve_connection(self) -> bool:
+        """Connect and work until the connection ends. True if it was authenticated, so that a reconnect may be quick."""
         welcomed = False
         try:
             with self._connected() as connection:
-                self._greet(connection)
+                self._authenticate(connection)
                 welcomed = True
                 while True:
-                    self._workshop.take(connection.receive())
+                    self._runner.handle(connection.receive())
         except (Closed, ImagefleetError) as error:
             if self._stopping.is_set():
                 return False
-            self._say(f"{str(error).rstrip('.')}; trying again")
+            self._log(f"{str(error).rstrip('.')}; trying again")
             if error.code == REPLACED:
-                # Another goes by the same id: the two pushing each other out at once would go on for ever.
-                self._stopping.wait(self._settings.most_pause_s * random.uniform(0.5, 1.0))
+                # Another extension uses the same ID: without a long pause the two would replace each other for ever.
+                self._stopping.wait(self._settings.max_pause_s * random.uniform(0.5, 1.0))
             return welcomed
 
     @contextlib.contextmanager
@@ -106,16 +106,16 @@ class Extension:
         try:
             with self._lock:
                 self._open = connection
-                self._check_going_on()
+                self._raise_if_stopping()
             yield connection
         finally:
             with self._lock:
                 self._open = self._connection = None
             connection.close()
 
-    def _check_going_on(self) -> None:
+    def _raise_if_stopping(self) -> None:
         if self._stopping.is_set():
-            raise Closed("the extension ends")
+            raise Closed("the extension is stopping")
 
     def _url(self) -> str:
         if self._settings.websocket_url:
@@ -123,30 +123,30 @@ class Extension:
         with Imagefleet(self._settings.server, key=self._settings.token, patience_s=0.0) as server:
             return server.websocket_url()
 
-    def _greet(self, connection: Connection) -> None:
-        """Say who this is once asked; go on with what both sides still know of."""
+    def _authenticate(self, connection: Connection) -> None:
+        """Authenticate when the server requests it; drop the jobs that it no longer assigns to this extension."""
         _expect(connection, "authentication_required")
-        connection.send(self._introduction())
+        connection.send(self._authenticate_message())
         answer = _expect(connection, "authentication_success")
         connection.settled()
         still_held = answer.texts("active_request_ids")
         if still_held is not None:
-            self._workshop.keep_only(still_held)
+            self._runner.retain(still_held)
         with self._lock:
-            self._check_going_on()
+            self._raise_if_stopping()
             self._connection = connection
-        self._say(f"connected to {connection.url} as {self._settings.extension_id}")
-        self._workshop.deliver()
+        self._log(f"connected to {connection.url} as {self._settings.extension_id}")
+        self._runner.deliver()
 
-    def _introduction(self) -> Message:
+    def _authenticate_message(self) -> Message:
         capabilities = ["image-generation", *self._settings.models]
         metadata = {"version": VERSION, "capabilities": capabilities, "maxConcurrent": self._settings.concurrent}
         message = {"type": "authenticate", "extensionId": self._settings.extension_id, "metadata": metadata}
         token = {"token": self._settings.token} if self._settings.token else {}
-        return {**message, **token, "activeRequestIds": self._workshop.ids()}
+        return {**message, **token, "activeRequestIds": self._runner.ids()}
 
     def _send(self, message: Message) -> bool:
-        """Send where there is a connection; that it broke is for its reader to tell."""
+        """Send if connected; False fallback. The reading thread reports a broken connection."""
         with self._lock:
             connection = self._connection
         if connection is None:
@@ -157,8 +157,8 @@ class Extension:
             return False
         return True
 
-    def _beat(self) -> None:
-        """A heartbeat now and then, and a ping, which even a server that answers no heartbeats answers."""
+    def _send_heartbeats(self) -> None:
+        """Send heartbeats, each with a ping, which even a server that ignores heartbeats answers."""
         while not self._stopping.wait(self._settings.heartbeat_s):
             with self._lock:
                 connection = self._connection
@@ -167,19 +167,19 @@ class Extension:
                     connection.ping()
 
     def _heartbeat(self, *, available: bool) -> Message:
-        active, waiting = self._workshop.load()
+        active, waiting = self._runner.load()
         status = {"available": available, "queueSize": waiting, "activeRequests": active}
         message = {"type": "heartbeat", "extensionId": self._settings.extension_id, "status": status}
-        return {**message, "activeRequestIds": self._workshop.ids()}
+        return {**message, "activeRequestIds": self._runner.ids()}
 
-    def _waits(self) -> Iterator[float]:
-        return pauses(self._settings.first_pause_s, self._settings.most_pause_s)
+    def _pauses(self) -> Iterator[float]:
+        return pauses(self._settings.first_pause_s, self._settings.max_pause_s)
 
 
 def _expect(connection: Connection, kind: str) -> Fields:
-    """The next message, which must be of this type. Raises BadAnswer with the server's words where it is another."""
+    """The next message, which must be of this type. Raises BadAnswer with the server's error text fallback."""
     fields = decode(connection.receive())
     if fields.optional_text("type") != kind:
-        words = fields.optional_text("error") or f"it said {fields.optional_text('type')!r:.70} instead of {kind}"
-        raise BadAnswer(f"The server did not let the extension in: {words}")
+        problem = fields.optional_text("error") or f"it sent {fields.optional_text('type')!r:.70} instead of {kind}"
+        raise BadAnswer(f"The server did not accept the extension: {problem}")
     return fields

@@ -1,4 +1,4 @@
-"""The server's answers about its fleet, as frozen data."""
+"""The server's responses about its fleet, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imagefleet.wire import Fields
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Until when an extension is given no work, and why."""
+    """Until when an extension gets no work, and why."""
 
     until: datetime | None
     reason: str | None
@@ -24,9 +24,9 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionState:
-    """An extension as it stands. `standing` is free, busy, paused, unavailable or away; `since` is when it came or went.
+    """An extension. `standing` is free, busy, paused, unavailable or away; `since` is when it (dis)connected.
 
-    `active` is how many requests it holds, `request_ids` which; `failures` are in a row.
+    `active` is the number of requests it holds, `request_ids` their IDs; `failures` counts consecutive failures.
     """
 
     extension_id: str

@@ -1,4 +1,4 @@
-"""`imagefleet fleet`: the extensions, for operators."""
+"""`imagefleet fleet`: lists the extensions, for operators."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imagefleet.asking import fleet_at
 from imagefleet.options import JSON, SERVER
+from imagefleet.server_access import connect
 from imagefleet.terminal import plain
 from imagefleet.wire import encode, wire
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--connected", is_flag=True, help="Only those that are connected now.")
+@click.option("--connected", is_flag=True, help="Only extensions that are connected now.")
 @JSON
 @SERVER
 def fleet(connected: bool, as_json: bool, server: str) -> None:
-    """List the server's extensions, as its operator sees them; with --json one object a line."""
-    with fleet_at(server) as asked:
-        for each in asked.extensions(connected=True if connected else None):
+    """List the server's extensions, for operators; with --json one object per line."""
+    with connect(server) as client:
+        for each in client.extensions(connected=True if connected else None):
             click.echo(encode(wire(each)) if as_json else plain(_line(each)))
 
 

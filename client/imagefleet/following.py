@@ -1,4 +1,4 @@
-"""Following one request from answer to answer."""
+"""Following the status of one request by long polling."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ PACE_S = 1.0
 
 
 class Follower:
-    """Tells each new state once, and paces a server that answers at once instead of holding its answer."""
+    """Reports each new status once, and limits the polling rate if the server does not support long polling."""
 
-    def __init__(self, tell: Callable[[ImageStatus], None]) -> None:
-        self._tell = tell
+    def __init__(self, notify: Callable[[ImageStatus], None]) -> None:
+        self._notify = notify
         self._last: ImageStatus | None = None
-        self._asked_at = 0.0
+        self._polled_at = 0.0
         self._held = True
 
     @property
     def version(self) -> int | None:
-        """What the next answer should be newer than."""
+        """The version that the next status should be newer than."""
         return None if self._last is None else self._last.version
 
-    def ask(self, left_s: float) -> int:
-        """Seconds that the server may hold its next answer; pauses before where the last one came too soon."""
+    def next_wait_s(self, left_s: float) -> int:
+        """Seconds that the next poll may wait on the server; pauses first if the previous poll returned too soon."""
         if not self._held:
-            time.sleep(min(left_s, max(0.0, self._asked_at + PACE_S - time.monotonic())))
-        self._asked_at = time.monotonic()
+            time.sleep(min(left_s, max(0.0, self._polled_at + PACE_S - time.monotonic())))
+        self._polled_at = time.monotonic()
         return 0 if self._last is None else int(min(LONG_POLL_S, left_s))
 
-    def take(self, status: ImageStatus) -> bool:
-        """Look at an answer. True where it is the last."""
-        news = dataclasses.replace(status, timestamp=None)
-        changed = news != self._last
+    def update(self, status: ImageStatus) -> bool:
+        """Process a status. True if it is final."""
+        current = dataclasses.replace(status, timestamp=None)
+        changed = current != self._last
         self._held = changed and status.version is not None
-        self._last = news
+        self._last = current
         if changed:
-            self._tell(status)
+            self._notify(status)
         return status.is_final

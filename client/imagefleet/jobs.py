@@ -1,4 +1,4 @@
-"""The requests that an extension works on, or holds results of that the server has not confirmed."""
+"""The jobs of an extension: unfinished, or with a result that the server has not confirmed."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from imagefleet.wire import Fields, camel
 
 DEFAULT_SIDE_PX = 1024
 MAX_IMAGES = 10
-# A server that confirms nothing, as the bare contract allows, must not fill the memory.
+# The contract allows a server that confirms nothing; its results must not fill the memory.
 MAX_HELD = 64
 Message = dict[str, Any]
 
 
 class BadJob(Exception):
-    """The server asks for something that this extension cannot draw; the text says what."""
+    """The job cannot be done by this extension; the text gives the reason."""
 
 
 class Stopped(Exception):
-    """The work on a job is no longer wanted."""
+    """The job was cancelled or replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Where the pictures' bytes may be put. Sizes in bytes."""
+    """Where to upload the pictures. Sizes in bytes."""
 
     url: str
     headers: Mapping[str, str]
@@ -46,7 +46,7 @@ class Upload:
 
 @dataclass(eq=False)
 class Job:
-    """One request as `generate_image` brought it. `report` is its result, once there is one."""
+    """One request from a `generate_image` message. `report` is its result, once there is one."""
 
     request_id: str
     prompt: str
@@ -79,21 +79,21 @@ class Job:
 
     @property
     def count(self) -> int:
-        """How many pictures are wanted. Raises BadJob."""
+        """The number of pictures requested. Raises BadJob."""
         return self._whole("number_of_images", 1, MAX_IMAGES)
 
     def message(self, kind: str, **fields: Any) -> Message:
         """A report on this job."""
         named = {"correlationId": self.correlation_id, "lease": self.lease}
-        return {"type": kind, "requestId": self.request_id, **_given(named), **fields}
+        return {"type": kind, "requestId": self.request_id, **_without_none(named), **fields}
 
     def failure(self, error: str, reason: str, *, retryable: bool) -> Message:
-        """The report that nothing came of it."""
+        """The report that the job failed."""
         fields = {"error": error, "reason": reason, "code": "ERR_GENERATION_FAILED", "retryable": retryable}
         return self.message("image_generation_failed", **fields)
 
     def _whole(self, name: str, default: int, most: int) -> int:
-        """A parameter that counts something, from 1 to `most`. Raises BadJob."""
+        """An integer parameter from 1 to `most`. Raises BadJob."""
         try:
             value = Fields(self.parameters, "parameters").whole(name)
         except BadAnswer:
@@ -106,29 +106,29 @@ class Job:
 
 
 class Jobs:
-    """The jobs by their request; every method may be called by any thread."""
+    """The jobs by request ID. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
 
     def ids(self) -> list[str]:
-        """The requests, oldest first."""
+        """The request IDs, oldest first."""
         with self._lock:
             return list(self._jobs)
 
-    def working(self) -> int:
-        """How many have no result yet."""
+    def unfinished(self) -> int:
+        """The number of jobs without a result."""
         with self._lock:
             return sum(job.report is None for job in self._jobs.values())
 
     def reported(self) -> list[Job]:
-        """Those that have a result."""
+        """The jobs with a result."""
         with self._lock:
             return [job for job in self._jobs.values() if job.report is not None]
 
     def add(self, job: Job) -> Job | None:
-        """Take a job, in place of an older one under another lease. Returns the one that is there already, if it is."""
+        """Add a job, replacing one with another lease. Returns the existing job if the lease is the same."""
         with self._lock:
             known = self._jobs.get(job.request_id)
             if known is not None and known.lease == job.lease:
@@ -139,7 +139,7 @@ class Jobs:
             return None
 
     def report(self, job: Job, message: Message) -> bool:
-        """Note a result. False where the job is no longer wanted."""
+        """Store a result. False if the job was dropped."""
         with self._lock:
             if self._jobs.get(job.request_id) is not job:
                 return False
@@ -149,15 +149,15 @@ class Jobs:
             return True
 
     def drop(self, request_id: str) -> Job | None:
-        """Forget a job and stop the work on it. Returns it, if it was there."""
+        """Remove a job and stop the work on it. Returns it, if it existed."""
         with self._lock:
             job = self._jobs.pop(request_id, None)
             if job is not None:
                 job.stopped.set()
             return job
 
-    def keep_only(self, request_ids: Iterable[str]) -> list[str]:
-        """Drop all others; returns them."""
+    def retain(self, request_ids: Iterable[str]) -> list[str]:
+        """Drop all jobs but these. Returns the IDs of the dropped ones."""
         wanted = set(request_ids)
         dropped = [request_id for request_id in self.ids() if request_id not in wanted]
         for request_id in dropped:
@@ -165,5 +165,5 @@ class Jobs:
         return dropped
 
 
-def _given(fields: Mapping[str, Any]) -> Message:
+def _without_none(fields: Mapping[str, Any]) -> Message:
     return {name: value for name, value in fields.items() if value is not None}

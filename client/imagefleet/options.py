@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and their parsing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 
-def _chosen(ctx: click.Context, _: click.Parameter, value: str | None) -> str:
-    """Of this command, or of the whole program."""
+def _server_or_default(ctx: click.Context, _: click.Parameter, value: str | None) -> str:
+    """The command's own value, or the global one."""
     return value or str(ctx.obj)
 
 
 def parameters(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """`k=v` pairs; what reads as JSON is taken as that, anything else as text."""
+    """Parse `name=value` pairs; a value that is not JSON is a string."""
     read: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -29,42 +29,42 @@ def parameters(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) ->
     return read
 
 
-def _keep_key(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-    """Of this command, or of the whole program; `key_of` tells it."""
+def _store_key(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    """Store the key for `key_of`; the command's own value overrides the global one."""
     if value:
         ctx.meta[_KEY] = value
 
 
 def key_of(ctx: click.Context) -> str | None:
-    """The key that was given; a header holds no line break, and none of its words is printed."""
+    """The key, checked to fit in a header. The error message never contains the key."""
     key: str | None = ctx.meta.get(_KEY)
     if key is not None and not (key.isascii() and key.isprintable()):
-        raise click.UsageError("The key holds what no key holds: change --key or IMAGEFLEET_API_KEY.")
+        raise click.UsageError("The key contains invalid characters: change --key or IMAGEFLEET_API_KEY.")
     return key
 
 
 _KEY = "imagefleet.key"
-_KEY_HELP = "An API key or a token, where the server wants one."
-KEY = click.option("--key", callback=_keep_key, expose_value=False, help=_KEY_HELP)
-KEY_OF_ALL = click.option(
+_KEY_HELP = "API key or token, if the server requires one."
+KEY = click.option("--key", callback=_store_key, expose_value=False, help=_KEY_HELP)
+GLOBAL_KEY = click.option(
     "--key",
     envvar="IMAGEFLEET_API_KEY",
-    callback=_keep_key,
+    callback=_store_key,
     expose_value=False,
-    help=f"{_KEY_HELP} Or IMAGEFLEET_API_KEY.",
+    help=f"{_KEY_HELP} Environment variable: IMAGEFLEET_API_KEY.",
 )
-_SERVER = click.option("--server", callback=_chosen, help="The server's address.")
+_SERVER = click.option("--server", callback=_server_or_default, help="Server address.")
 
 
 def SERVER(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - used like the others
-    """Which server is asked, and who asks."""
+    """Add --server and --key to a command."""
     return _SERVER(KEY(command))
 
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
 WAIT = click.option("--wait", is_flag=True, help="Wait until the request has ended.")
-TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0), help="Wait so many seconds at most.")
+TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0), help="Maximum time to wait, in seconds.")
 OUTPUT = click.option(
-    "--output", type=click.Path(file_okay=False, path_type=Path), help="Save the pictures in this folder."
+    "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to save the pictures in."
 )
 ID = click.argument("request_id", metavar="ID")

@@ -1,4 +1,4 @@
-"""Running the reference extension as a program: names, lines on stdout, and an end on SIGTERM or Ctrl-C."""
+"""Runs the reference extension as a program: default ID, log lines, and shutdown on SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ END_S = 1.0
 
 
 def default_id() -> str:
-    """A name that says where the extension runs and that no other has."""
+    """A unique ID that contains the host name."""
     host = re.sub(r"[^A-Za-z0-9-]+", "-", socket.gethostname()).strip("-")[:60] or "host"
     return f"reference-{host}-{secrets.token_hex(3)}"
 
@@ -34,11 +34,11 @@ def run_until_signal(extension: Extension) -> None:
             pass
     extension.stop()
     ended.wait(END_S)
-    say("ended")
+    log_line("stopped")
 
 
-def say(line: str) -> None:
-    """One line with the local time; that nobody reads it is no reason to stop working."""
+def log_line(line: str) -> None:
+    """Print a line with the local time. A closed stdout does not stop the extension."""
     with contextlib.suppress(OSError, ValueError):
         click.echo(f"{datetime.now().astimezone():%H:%M:%S} {plain(line)}")
 

@@ -1,4 +1,4 @@
-"""Putting the pictures of a request into a folder."""
+"""Saving the pictures of a request in a folder."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,200}")
 
 
 def save_all(fleet: Imagefleet, result: GeneratedImage, folder: Path) -> list[Path]:
-    """Download every picture into `folder`, which is made where it is missing. Returns the files, in order."""
+    """Download every picture into `folder`, which is created if it is missing. Returns the files, in order."""
     folder.mkdir(parents=True, exist_ok=True)
     names = [file_name(image.image_path, f"image_{number}.png") for number, image in enumerate(result.images, 1)]
     return [fleet.download(image, folder / name) for image, name in zip(result.images, names, strict=True)]
 
 
-def file_name(image_path: str, otherwise: str) -> str:
-    """The last part of a path that a server named, where it is harmless as the name of a file here."""
+def file_name(image_path: str, fallback: str) -> str:
+    """The last part of the server's path if it is a safe file name, else `fallback`."""
     name = PurePosixPath(image_path).name
-    return name if _NAME.fullmatch(name) else otherwise
+    return name if _NAME.fullmatch(name) else fallback

@@ -1,4 +1,4 @@
-"""Server-Sent Events: bytes in, messages out, as the HTML standard has it."""
+"""Server-Sent Events: bytes in, messages out, as the HTML standard defines it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from imagefleet.errors import BadAnswer
 
 MAX_LINE_BYTES = 1_048_576
-# A carriage return at the very end may be the first half of a line's end.
+# A carriage return at the very end may be the first half of CR LF.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message: its type, its data, and its id where it has one of its own."""
+    """One message: its type, its data, and its ID if it has one."""
 
     type: str
     data: str
@@ -23,7 +23,7 @@ class Message:
 
 
 def messages(pieces: Iterable[bytes]) -> Iterator[Message]:
-    """The messages of a stream; one that is cut off is dropped."""
+    """The messages of a stream; an incomplete one at the end is dropped."""
     kind, own_id, data = "", None, list[str]()
     for line in _lines(pieces):
         name, _, value = line.partition(":")
@@ -45,6 +45,6 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
     for piece in pieces:
         *whole, pending = _LINE_END.split(pending + piece)
         if len(pending) > MAX_LINE_BYTES:
-            raise BadAnswer("The server sent an event without end.")
+            raise BadAnswer("The server sent an event that is too long.")
         for line in whole:
             yield line.decode("utf-8", "replace").removeprefix("\ufeff")

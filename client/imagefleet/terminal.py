@@ -1,4 +1,4 @@
-"""What a person sees: words for a status, and progress on stderr."""
+"""Output for a person: a status in one line, and progress on stderr."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from imagefleet.answers import ImageStatus
 
-# What others wrote must not move the cursor or change the colours of a terminal.
+# Text from the server must not move the cursor or change the colours of a terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 Progress = Callable[[ImageStatus], None]
 
@@ -21,11 +21,11 @@ def plain(text: str) -> str:
     return _CONTROL.sub(" ", text)
 
 
-def words(status: ImageStatus) -> str:
+def describe(status: ImageStatus) -> str:
     """The status in one line."""
     if status.queue is not None:
-        place = f", number {status.queue.position} in the queue" if status.queue.position else ""
-        return plain(f"{status.status}{place}{f': {status.queue.reason}' if status.queue.reason else ''}")
+        position = f", number {status.queue.position} in the queue" if status.queue.position else ""
+        return plain(f"{status.status}{position}{f': {status.queue.reason}' if status.queue.reason else ''}")
     if status.error:
         reason = f" {status.reason}" if status.reason else ""
         return plain(f"{status.status}: {status.error}{reason}{f' ({status.code})' if status.code else ''}")
@@ -34,10 +34,10 @@ def words(status: ImageStatus) -> str:
 
 
 @contextmanager
-def shown_progress() -> Iterator[Progress]:
-    """Shows each state on stderr: a bar on a terminal, a line each otherwise."""
+def show_progress() -> Iterator[Progress]:
+    """Shows each status on stderr: a bar on a terminal, lines fallback."""
     if sys.stderr.isatty():
-        from imagefleet.bar import bar  # noqa: PLC0415 - rich takes long to load and only a terminal needs it
+        from imagefleet.progress_bar import bar  # noqa: PLC0415 - rich is slow to load and only a terminal needs it
 
         with bar() as show:
             yield show
@@ -46,13 +46,13 @@ def shown_progress() -> Iterator[Progress]:
 
 
 class _Lines:
-    """Says nothing twice in a row."""
+    """Prints a status unless it repeats the previous line."""
 
     def __init__(self) -> None:
         self._last = ""
 
     def show(self, status: ImageStatus) -> None:
-        line = words(status)
+        line = describe(status)
         if line != self._last:
             click.echo(line, err=True)
         self._last = line

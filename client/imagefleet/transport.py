@@ -1,4 +1,4 @@
-"""One HTTP exchange with the server, and what its faults mean."""
+"""HTTP requests to the server, and their faults as errors of this library."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from urllib3.exceptions import (
 )
 
 from imagefleet.defaults import VERSION
-from imagefleet.endurance import Endurance
 from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, Refused, Unreachable
+from imagefleet.retrying import Retries
 from imagefleet.wire import Fields, decode
 
 CONNECT_S = 10.0
 READ_S = 30.0
 PATIENCE_S = 10.0
 PIECE_BYTES = 65_536
-# Faults are ours to judge; only redirects are followed below us.
+# `Retries` decides about faults; urllib3 only follows redirects.
 _REDIRECTS = urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
 _NOT_SENT = (NewConnectionError, ConnectTimeoutError, SSLError, ProxyError, LocationParseError)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What to ask. `read_s` is how many seconds may pass without a byte of the answer."""
+    """An HTTP request. `read_s` is how many seconds may pass without a byte of the response."""
 
     method: str
     path: str
@@ -48,14 +48,14 @@ class Call:
 
     @property
     def idempotent(self) -> bool:
-        """True where asking twice is as good as once."""
+        """True if sending it twice has the same effect as once."""
         return self.method != "POST"
 
 
 class Transport:
-    """Exchanges with the server at `base_url`; connections are kept and may be used by several threads.
+    """Sends requests to the server at `base_url`. It pools connections and is thread-safe.
 
-    `key` says who asks, and is shown to this server alone.
+    `key` is sent to this server only.
 
     Raises ValueError where the address is not one of http or https.
     """
@@ -65,34 +65,34 @@ class Transport:
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError(f"{base_url!r} is not an address like http://localhost:3000")
         self.base_url = base_url.rstrip("/")
-        self._shown = {"Authorization": f"Bearer {key}"} if key else {}
+        self._credentials = {"Authorization": f"Bearer {key}"} if key else {}
         self._pool = urllib3.PoolManager(maxsize=8)
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the pooled connections."""
         self._pool.clear()
 
     def url(self, path: str) -> str:
-        """The full URL of a path of the API; a full URL stays what it is."""
+        """The full URL of a path of the API; a full URL is returned unchanged."""
         return path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path.lstrip('/')}"
 
-    def ask(self, call: Call, *, patience_s: float = PATIENCE_S) -> Fields:
-        """The JSON of a good answer. Faults are borne for `patience_s` seconds where asking again is safe."""
-        endurance = Endurance(patience_s, idempotent=call.idempotent)
+    def fetch(self, call: Call, *, patience_s: float = PATIENCE_S) -> Fields:
+        """The JSON of a successful response. Faults are retried for `patience_s` seconds if that is safe."""
+        retries = Retries(patience_s, idempotent=call.idempotent)
         while True:
             try:
-                return self._ask_once(call)
+                return self._fetch_once(call)
             except ImagefleetError as error:
-                endurance.bear(error)
+                retries.wait_or_raise(error)
 
     @contextlib.contextmanager
     def open(self, call: Call) -> Iterator[urllib3.BaseHTTPResponse]:
-        """A good answer whose body has not been read; read it with `pieces`."""
-        with self._faults():
+        """A successful response whose body has not been read; read it with `pieces`."""
+        with self._translate_errors():
             response = self._send(call, preload=False)
         try:
             if response.status >= 300:
-                with self._faults():
+                with self._translate_errors():
                     raise _refusal(response)
             yield response
         finally:
@@ -101,14 +101,14 @@ class Transport:
     def pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         """The body, each piece as soon as it has arrived."""
         while True:
-            with self._faults():
+            with self._translate_errors():
                 piece = response.read1(PIECE_BYTES)
             if not piece:
                 return
             yield piece
 
-    def _ask_once(self, call: Call) -> Fields:
-        with self._faults():
+    def _fetch_once(self, call: Call) -> Fields:
+        with self._translate_errors():
             response = self._send(call, preload=True)
         if not 200 <= response.status < 300:
             raise _refusal(response)
@@ -124,7 +124,7 @@ class Transport:
             headers={
                 "Accept": "application/json",
                 "User-Agent": f"imagefleet/{VERSION}",
-                **self._showing(url),
+                **self._authorization(url),
                 **call.headers,
             },
             timeout=urllib3.Timeout(connect=CONNECT_S, read=call.read_s),
@@ -132,34 +132,34 @@ class Transport:
             preload_content=preload,
         )
 
-    def _showing(self, url: str) -> Mapping[str, str]:
-        """Who asks, where it is our server that is asked: pictures may be told to lie elsewhere."""
-        return self._shown if url.startswith(f"{self.base_url}/") else {}
+    def _authorization(self, url: str) -> Mapping[str, str]:
+        """The Authorization header, for our server only: upload URLs may point to another host."""
+        return self._credentials if url.startswith(f"{self.base_url}/") else {}
 
     @contextlib.contextmanager
-    def _faults(self) -> Iterator[None]:
-        """Faults of the connection as errors of this library."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Turn faults of the connection into errors of this library."""
         try:
             yield
         except (HTTPError, OSError) as error:
-            raise self._meaning(error) from error
+            raise self._translated(error) from error
 
-    def _meaning(self, error: Exception) -> ImagefleetError:
+    def _translated(self, error: Exception) -> ImagefleetError:
         cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
         if isinstance(cause, _NOT_SENT):
-            return Unreachable(f"Cannot connect to {self.base_url}: {_why(cause)}.")
+            return Unreachable(f"Cannot connect to {self.base_url}: {_cause(cause)}.")
         if isinstance(cause, ResponseError):
-            return BadAnswer(f"{self.base_url} redirects without end.")
-        return ConnectionLost(f"The connection to {self.base_url} broke before the answer was there: {_why(cause)}.")
+            return BadAnswer(f"{self.base_url} redirects too often.")
+        return ConnectionLost(f"The connection to {self.base_url} broke before the response arrived: {_cause(cause)}.")
 
 
-def _why(error: Exception) -> str:
-    """The innermost reason in the fewest words; the wrappers around it repeat addresses and object names."""
+def _cause(error: Exception) -> str:
+    """The innermost cause as a short text; the wrappers around it repeat addresses and object names."""
     inner: BaseException = error
     while inner.__cause__ is not None:
         inner = inner.__cause__
-    words = (isinstance(inner, OSError) and inner.strerror) or str(inner) or type(inner).__name__
-    return words.rpartition(": ")[2].rstrip(".").lower() if isinstance(inner, HTTPError) else words.rstrip(".").lower()
+    text = (isinstance(inner, OSError) and inner.strerror) or str(inner) or type(inner).__name__
+    return text.rpartition(": ")[2].rstrip(".").lower() if isinstance(inner, HTTPError) else text.rstrip(".").lower()
 
 
 def _refusal(response: urllib3.BaseHTTPResponse) -> ImagefleetError:
@@ -177,7 +177,7 @@ def _refusal(response: urllib3.BaseHTTPResponse) -> ImagefleetError:
         )
     except BadAnswer:
         return BadAnswer(
-            f"HTTP status {response.status} came back with a body that no Imagefleet server sends.",
+            f"HTTP status {response.status} came with a body that is not an Imagefleet response.",
             status=response.status,
             correlation_id=correlation_id,
             retry_after_s=retry_after_s,

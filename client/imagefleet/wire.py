@@ -1,4 +1,4 @@
-"""Between the API's JSON (camelCase) and the names here (snake_case): the one place that knows both."""
+"""Converts between the API's JSON (camelCase) and the names in Python (snake_case)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def camel(name: str) -> str:
 
 
 def timestamp(moment: datetime) -> str:
-    """The API's form of a time: UTC, to the millisecond, with a Z."""
+    """A time in the API's format: UTC, to the millisecond, with a Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def wire(value: Any) -> Any:
-    """An answer as the API writes it: dataclasses become objects with camelCase names; what is None is left out."""
+    """A response as the API's JSON: dataclasses become objects with camelCase names; None is left out."""
     if dataclasses.is_dataclass(value):
         pairs = ((each.name, getattr(value, each.name)) for each in dataclasses.fields(value))
         return {camel(name): wire(item) for name, item in pairs if item is not None}
@@ -33,7 +33,7 @@ def wire(value: Any) -> Any:
 
 
 def encode(body: Mapping[str, Any]) -> str:
-    """JSON without needless spaces, in ASCII: a prompt may hold what no encoding takes, and must not break anything."""
+    """Compact JSON in ASCII, because a prompt may contain lone surrogates, which UTF-8 cannot encode."""
     return json.dumps(body, separators=(",", ":"))
 
 
@@ -46,7 +46,7 @@ def decode(text: str | bytes) -> Fields:
 
 
 class Fields:
-    """Reads the fields of one object by the names used here. Raises BadAnswer, which names the field on the wire."""
+    """Reads the fields of one object by their Python names. Raises BadAnswer, which names the JSON field."""
 
     def __init__(self, body: object, where: str = "answer") -> None:
         if not isinstance(body, dict):
@@ -55,21 +55,21 @@ class Fields:
         self._where = where
 
     def text(self, name: str) -> str:
-        """A string that must be there."""
+        """A required string."""
         value = self.optional_text(name)
         if value is None:
             raise self._refusal(name, "a string")
         return value
 
     def optional_text(self, name: str) -> str | None:
-        """A string, if it is there."""
+        """An optional string."""
         value = self.body.get(camel(name))
         if value is not None and not isinstance(value, str):
             raise self._refusal(name, "a string")
         return value
 
     def whole(self, name: str) -> int | None:
-        """A whole number, if it is there."""
+        """An optional integer."""
         value = self.body.get(camel(name))
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -78,14 +78,14 @@ class Fields:
         return value
 
     def flag(self, name: str) -> bool | None:
-        """True or false, if it is there."""
+        """An optional boolean."""
         value = self.body.get(camel(name))
         if value is not None and not isinstance(value, bool):
             raise self._refusal(name, "true or false")
         return value
 
     def time(self, name: str) -> datetime | None:
-        """A moment, if it is there; one that names no zone is UTC."""
+        """An optional time; without a zone it is UTC."""
         value = self.optional_text(name)
         if value is None:
             return None
@@ -96,19 +96,19 @@ class Fields:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def part(self, name: str) -> Fields | None:
-        """An object, if it is there."""
+        """An optional object."""
         value = self.body.get(camel(name))
         return None if value is None else Fields(value, f"{self._where}.{camel(name)}")
 
     def parts(self, name: str) -> tuple[Fields, ...]:
-        """A list of objects; none where there is no such field."""
+        """A list of objects; empty if the field is missing."""
         value = self.body.get(camel(name))
         if value is not None and not isinstance(value, list):
             raise self._refusal(name, "a list")
         return tuple(Fields(item, f"{self._where}.{camel(name)}[]") for item in value or ())
 
     def texts(self, name: str) -> tuple[str, ...] | None:
-        """A list of strings, if it is there."""
+        """An optional list of strings."""
         value = self.body.get(camel(name))
         if value is None:
             return None

@@ -153,14 +153,14 @@ def test_a_server_that_is_not_there_is_a_sentence_too(run: Run) -> None:
     ended = run("list", server=f"http://127.0.0.1:{free_port()}")
     assert (ended.exit_code, ended.stdout) == (3, "")
     assert ended.stderr.count("\n") == 1
-    assert "connection refused. Start the server, or name another" in ended.stderr
+    assert "connection refused. Start the server, or choose another" in ended.stderr
 
 
 def test_a_submission_of_unknown_fate_says_where_to_look(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, CUT)
     ended = run("generate", "fox")
     assert ended.exit_code == 3
-    assert "look with `imagefleet list` before you try again" in ended.stderr
+    assert "check with `imagefleet list` before you try again" in ended.stderr
 
 
 def test_a_server_of_another_kind_is_recognised(run: Run, scripted: ScriptedServer) -> None:

@@ -12,8 +12,8 @@ def test_nothing_is_said_after_the_goodbye(scripted: ScriptedServer) -> None:
     connection = Connection(scripted.ws_url, silence_s=5)
     peer = scripted.sockets.next()
 
-    connection.goodbye({"type": "heartbeat"})
-    with pytest.raises(Closed, match="the extension ends"):
+    connection.close_gracefully({"type": "heartbeat"})
+    with pytest.raises(Closed, match="the extension is stopping"):
         connection.send({"type": "generation_progress"})
     connection.close()
 

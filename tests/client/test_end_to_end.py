@@ -74,7 +74,7 @@ def test_a_request_that_is_called_off_is_dropped_by_the_extension(service: Servi
         assert fleet.cancel(request_id).status == "cancelled"
         waiting.join(30)
         assert fleet.get(request_id).status == "cancelled"
-    assert any("was called off" in line for line in said)
+    assert any("was cancelled" in line for line in said)
 
 
 def test_refusals_carry_their_code(service: Service) -> None:

@@ -159,7 +159,7 @@ def test_a_job_that_is_called_off_ends_without_a_result(peer: Peer, colleague: C
     send_job(peer, "one")
     until(lambda: colleague.easel.drawn)
     peer.send("cancel_generation", requestId="one", correlationId="c1")
-    until(lambda: colleague.has_said("one was called off"))
+    until(lambda: colleague.has_said("one was cancelled"))
     colleague.easel.let_go()
     send_job(peer, "two")
     assert peer.receive("image_generated")["requestId"] == "two"
@@ -171,7 +171,7 @@ def test_a_job_whose_lease_is_lost_is_given_up(peer: Peer, colleague: Colleague)
     send_job(peer, "one", lease="l1")
     until(lambda: colleague.easel.drawn)
     peer.send("error", error="You do not hold this request.", code="ERR_LEASE_LOST", requestId="one")
-    until(lambda: colleague.has_said("the server says: You do not hold this request."))
+    until(lambda: colleague.has_said("the server reported an error: You do not hold this request."))
     colleague.easel.let_go()
     send_job(peer, "two")
     assert peer.receive("image_generated")["requestId"] == "two"

@@ -68,7 +68,7 @@ def test_waiting_survives_a_restart_of_the_server() -> None:
 def test_waiting_ends_when_its_time_is_over(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("accepted", 1))
     began = time.monotonic()
-    with pytest.raises(TimedOut, match="it goes on"):
+    with pytest.raises(TimedOut, match="it continues"):
         fleet.wait(ID, timeout_s=1.2)
     assert 1.1 <= time.monotonic() - began < 4
 

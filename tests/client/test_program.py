@@ -80,7 +80,7 @@ def test_the_extension_works_until_it_is_told_to_end(scripted: ScriptedServer, n
         until(lambda: program.has_said(f"job {JOB} is stored as /a.png"))
         code, took_s = program.end(number)
     assert (code, took_s < 2, peer.close_code) == (0, True, 1001)
-    assert program.has_said("ended")
+    assert program.has_said("stopped")
     assert not program.has_said("Traceback")
 
 
@@ -102,7 +102,7 @@ def test_ctrl_c_while_waiting_says_how_to_go_on(scripted: ScriptedServer) -> Non
         until(lambda: program.has_said("processing 30 %"))
         code, _ = program.end(signal.SIGINT)
     assert code == 130
-    assert program.has_said(f"`imagefleet get {ID} --wait` follows it")
+    assert program.has_said(f"`imagefleet get {ID} --wait` waits for it")
     assert not program.has_said("Traceback")
 
 

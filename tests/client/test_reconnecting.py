@@ -76,7 +76,7 @@ def test_what_the_server_no_longer_knows_is_dropped(scripted: ScriptedServer, co
     first.cut()
     second = scripted.sockets.next()
     second.welcome(activeRequestIds=[])
-    until(lambda: colleague.has_said(f"job {JOB} is no longer ours"))
+    until(lambda: colleague.has_said(f"job {JOB} was dropped"))
     send_job(second, "two")
     assert second.receive("image_generated")["requestId"] == "two"
 
@@ -102,7 +102,7 @@ def test_it_comes_back_whatever_the_server_closes_with(
 
 
 def test_it_leaves_the_field_for_a_while_to_another_of_the_same_name(scripted: ScriptedServer) -> None:
-    with running_extension(scripted, most_pause_s=1.0):
+    with running_extension(scripted, max_pause_s=1.0):
         peer = scripted.sockets.next()
         peer.welcome()
         began = time.monotonic()
@@ -117,7 +117,7 @@ def test_a_server_that_lets_nobody_in_is_quoted(scripted: ScriptedServer, collea
     peer.receive("authenticate")
     peer.send("error", error="This token is not known.", code="ERR_FORBIDDEN")
     peer.close(4001)
-    until(lambda: colleague.has_said("did not let the extension in: This token is not known; trying again"))
+    until(lambda: colleague.has_said("did not accept the extension: This token is not known; trying again"))
     scripted.sockets.next().welcome()
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from imagefleet.drawing import Picture, Watch, draw
+from imagefleet.drawing import Picture, ReportProgress, draw
 from imagefleet.extension import Extension, Settings
 from tests.support.scripted_server import ScriptedServer
 from tests.support.scripted_socket import Peer
@@ -30,7 +30,7 @@ class Easel:
     def let_go(self) -> None:
         self._free.set()
 
-    def draw(self, picture: Picture, watch: Watch) -> bytes:
+    def draw(self, picture: Picture, watch: ReportProgress) -> bytes:
         """In ten steps, or as long as it is held."""
         self.drawn.append(picture)
         for tenth in range(10):
@@ -46,7 +46,7 @@ class Colleague:
     def __init__(self, scripted: ScriptedServer, **settings: Any) -> None:
         self.easel = Easel()
         self.said: list[str] = []
-        chosen = {"websocket_url": scripted.ws_url, "step_s": 0.0, "first_pause_s": 0.02, "most_pause_s": 0.1}
+        chosen = {"websocket_url": scripted.ws_url, "step_s": 0.0, "first_pause_s": 0.02, "max_pause_s": 0.1}
         self.extension = Extension(
             Settings(scripted.url, "e1", **{**chosen, **settings}), self.said.append, self.easel.draw
         )

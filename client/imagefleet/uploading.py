@@ -1,4 +1,4 @@
-"""Getting a picture's bytes to the server: by the upload it offers, or inside a data: URL."""
+"""Sending a picture to the server: by the upload it offers, or inside a data: URL."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from imagefleet.transport import Call, Transport
 UPLOAD_PATIENCE_S = 8.0
 
 
-def hand_over(transport: Transport, upload: Upload | None, position: int, content: bytes) -> str:
-    """The URL under which the server finds the picture: what the upload answers, or where there is none, a data: URL."""
+def deliver(transport: Transport, upload: Upload | None, position: int, content: bytes) -> str:
+    """The URL of the picture: returned by the upload, or a data: URL if there is no upload or it failed."""
     if upload is None:
         return _data_url(content)
     if upload.max_bytes is not None and len(content) > upload.max_bytes:
-        raise BadJob(f"The picture has {len(content)} bytes; at most {upload.max_bytes} are taken.")
+        raise BadJob(f"The picture has {len(content)} bytes; the maximum is {upload.max_bytes}.")
     try:
         return _put(transport, upload, position, content)
     except ImagefleetError:
@@ -29,7 +29,7 @@ def _put(transport: Transport, upload: Upload, position: int, content: bytes) ->
         url += f"{'&' if '?' in url else '?'}position={position}"
     headers = {"Content-Type": "image/png", **upload.headers}
     call = Call("PUT", url, headers=headers, body=content)
-    return transport.ask(call, patience_s=UPLOAD_PATIENCE_S).text("image_url")
+    return transport.fetch(call, patience_s=UPLOAD_PATIENCE_S).text("image_url")
 
 
 def _data_url(content: bytes) -> str:

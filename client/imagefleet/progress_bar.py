@@ -11,17 +11,17 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from imagefleet.answers import ImageStatus
 from imagefleet.terminal import Progress as Show
-from imagefleet.terminal import words
+from imagefleet.terminal import describe
 
 
 @contextmanager
 def bar() -> Iterator[Show]:
-    """Shows each state until the `with` ends, and then leaves the line to what follows."""
+    """Shows each status until the `with` ends, then removes the bar."""
     columns = (SpinnerColumn(), BarColumn(30), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=100)
 
         def show(status: ImageStatus) -> None:
-            progress.update(task, completed=status.progress, description=escape(words(status)))
+            progress.update(task, completed=status.progress, description=escape(describe(status)))
 
         yield show

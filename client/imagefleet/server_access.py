@@ -1,4 +1,4 @@
-"""How a command reaches the server."""
+"""How a command connects to the server."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from imagefleet.options import key_of
 if TYPE_CHECKING:
     from imagefleet.client import Imagefleet
 
-# The command is told within seconds that there is no server; the library has more patience.
+# A person at a terminal should learn within seconds that the server is down; the library retries longer.
 PATIENCE_S = 3.0
 
 
 @contextmanager
-def fleet_at(server: str) -> Iterator[Imagefleet]:
-    """The server at this address, with the key that the command was given."""
-    from imagefleet.client import Imagefleet  # noqa: PLC0415 - the HTTP library takes long to load
+def connect(server: str) -> Iterator[Imagefleet]:
+    """A client for the server at this address, with the key that the command was given."""
+    from imagefleet.client import Imagefleet  # noqa: PLC0415 - the HTTP library is slow to load
 
     with valid_address():
         fleet = Imagefleet(server, key=key_of(click.get_current_context()), patience_s=PATIENCE_S)
@@ -30,7 +30,7 @@ def fleet_at(server: str) -> Iterator[Imagefleet]:
 
 @contextmanager
 def valid_address() -> Iterator[None]:
-    """An address that cannot be one is a mistake on the command line."""
+    """Report an invalid address as an error on the command line."""
     try:
         yield
     except ValueError as error:

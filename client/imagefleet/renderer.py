@@ -1,0 +1,80 @@
+"""Runs one job: draws its pictures, sends progress, uploads them, and builds the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from imagefleet.drawing import Picture, ReportProgress
+from imagefleet.jobs import BadJob, Job, Message, Stopped
+from imagefleet.transport import Transport
+from imagefleet.uploading import deliver
+from imagefleet.wire import encode, timestamp
+
+Draw = Callable[[Picture, ReportProgress], bytes]
+STEPS = 8
+MAX_MESSAGE_BYTES = 1_048_576
+
+
+class Renderer:
+    """Draws with `draw`; `send` gets each progress message; pauses `step_s` seconds after each."""
+
+    def __init__(self, draw: Draw, transport: Transport, send: Callable[[Message], object], step_s: float) -> None:
+        self._draw = draw
+        self._transport = transport
+        self._send = send
+        self._step_s = step_s
+
+    def render(self, job: Job) -> Message:
+        """The report on the job, success or failure. Raises Stopped if the job was cancelled."""
+        try:
+            return self._render(job)
+        except BadJob as error:
+            return job.failure("This extension cannot draw that", str(error), retryable=False)
+        except MemoryError:
+            return job.failure("The extension has too little memory", "The picture is too large.", retryable=True)
+
+    def _render(self, job: Job) -> Message:
+        (width, height), count = job.size, job.count
+        urls = []
+        for index in range(count):
+            steps = _Steps(self, job, index, count)
+            content = self._draw(Picture(job.prompt, width, height, index), steps.report)
+            urls.append(deliver(self._transport, job.upload, index, content))
+            self.step(job, 100 * (index + 1) // count - 1, f"Picture {index + 1} of {count} is drawn")
+        return _generated(job, urls, {"width": width, "height": height})
+
+    def step(self, job: Job, percent: int, text: str) -> None:
+        """Send the progress, and pause. Raises Stopped."""
+        if not job.stopped.is_set():
+            self._send(job.message("image_generation_progress", progress=percent, status=text))
+        if job.stopped.wait(self._step_s):
+            raise Stopped
+
+
+class _Steps:
+    """Turns the share of one picture that is drawn into a few messages about the whole job."""
+
+    def __init__(self, renderer: Renderer, job: Job, index: int, count: int) -> None:
+        self._renderer, self._job, self._index, self._count = renderer, job, index, count
+        self._next = 0
+
+    def report(self, share: float) -> None:
+        """Called with the share drawn so far, 0 to 1. Raises Stopped."""
+        if self._job.stopped.is_set():
+            raise Stopped
+        if share * STEPS >= self._next * self._count:
+            self._next += 1
+            percent = int(100 * (self._index + share) / self._count)
+            self._renderer.step(self._job, percent, f"Drawing picture {self._index + 1} of {self._count}")
+
+
+def _generated(job: Job, urls: list[str], size: dict[str, Any]) -> Message:
+    metadata = {"model": job.model, "prompt": job.prompt, **size, "generatedAt": timestamp(datetime.now(UTC))}
+    more = {"imageUrls": urls} if len(urls) > 1 else {}
+    report = job.message("image_generated", imageUrl=urls[0], **more, metadata=metadata)
+    if len(encode(report)) > MAX_MESSAGE_BYTES:
+        text = "The pictures are too large for a message, and the upload did not accept them."
+        return job.failure("The extension cannot deliver its pictures", text, retryable=True)
+    return report
