@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from app.adapters.celery_app import SHORT_S
+from app.adapters.celery_app import SHORT_TASK_LIMIT_S
 from app.adapters.tasks import ASSIGN
 from worker.services import services
 
 
-@shared_task(name=ASSIGN, time_limit=SHORT_S)
+@shared_task(name=ASSIGN, time_limit=SHORT_TASK_LIMIT_S)
 def assign() -> None:
-    """Assign until no request waits or no extension is free."""
+    """Assign requests until none is waiting or no extension is free."""
     services().ports.tasks.started(ASSIGN)
     services().dispatch.assign_waiting()

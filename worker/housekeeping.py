@@ -1,21 +1,21 @@
-"""The periodic tasks: beat sends them."""
+"""The periodic tasks, which beat sends."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
-from app.adapters.celery_app import SHORT_S
+from app.adapters.celery_app import SHORT_TASK_LIMIT_S
 from worker.services import services
 
 
-@shared_task(name="housekeeping.sweep", time_limit=SHORT_S)
+@shared_task(name="housekeeping.sweep", time_limit=SHORT_TASK_LIMIT_S)
 def sweep() -> None:
-    """Find what a crash, a lost message or the passing of time left behind."""
+    """Resume work that a crash or a lost message interrupted, and handle what has expired."""
     if services().housekeeping.is_due():
         services().housekeeping.sweep()
 
 
-@shared_task(name="housekeeping.tidy", time_limit=SHORT_S)
+@shared_task(name="housekeeping.tidy", time_limit=SHORT_TASK_LIMIT_S)
 def tidy() -> None:
-    """Remove files that no request needs."""
+    """Delete files that no request needs."""
     services().cleanup.sweep()

@@ -1,4 +1,4 @@
-"""Which addresses may be fetched from: public ones, and what the operator's allow-list adds."""
+"""Which addresses files may be fetched from: public ones, and those on the operator's allow-list."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from app.network_settings import Allowlist
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
 
-# Every IPv6 address that the Internet routes lies in 2000::/3. Outside it are loopback, link-local, site-local, unique
+# All IPv6 addresses routed on the Internet are in 2000::/3. Outside it are loopback, link-local, site-local, unique
 # local and multicast addresses, and the forms that carry an IPv4 address: ::a.b.c.d, ::ffff:a.b.c.d, NAT64.
 _ROUTED_V6 = ipaddress.IPv6Network("2000::/3")
 
-# Python's is_global takes several of these for public (3.11: multicast, 192.0.0.8, 192.88.99.0/24, 2002::/16), so they
-# are all written down. 168.63.129.16 looks public but is, inside Azure, the machine's own host.
+# Python's is_global is True for several of these (3.11: multicast, 192.0.0.8, 192.88.99.0/24, 2002::/16), so the list is
+# complete. 168.63.129.16 looks public, but inside Azure it is the host of the machine.
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -48,19 +48,19 @@ _NOT_PUBLIC = tuple(
 
 
 def is_public(address: IPAddress) -> bool:
-    """True where this address leads to the same machine from everywhere on the Internet."""
+    """True if this address means the same machine everywhere on the Internet."""
     if address.version == 6 and address not in _ROUTED_V6:
         return False
     return address.is_global and not any(address in network for network in _NOT_PUBLIC)
 
 
 def system_resolver(host: str, port: int) -> list[str]:
-    """Every address that this machine's resolver knows for `host`."""
+    """All addresses of `host` according to this machine's resolver."""
     return [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 class AddressRules:
-    """Turns a host into the addresses that may be connected to, or refuses it whole."""
+    """Resolves a host to the addresses that connections may be made to, or refuses the host."""
 
     def __init__(self, allowlist: Allowlist, resolve: Resolver = system_resolver) -> None:
         self._hosts = frozenset(host.removesuffix(".") for host in allowlist.hosts)
@@ -68,9 +68,9 @@ class AddressRules:
         self._resolve = resolve
 
     def admit(self, host: str, port: int, timeout_s: float) -> tuple[IPAddress, ...]:
-        """The addresses of `host`, looked up once: connect to one of these, and do not resolve the name again.
+        """Resolve `host` once. Connect to one of the returned addresses; do not resolve the name again.
 
-        Raises AddressRefused where a single one is not public: a host with one private address is an attack or a mistake.
+        Raises AddressRefused if any address is not public: a host with one private address is an attack or a mistake.
         """
         addresses = self._addresses(host, port, timeout_s)
         if host in self._hosts:
@@ -78,9 +78,9 @@ class AddressRules:
         unlisted = [address for address in addresses if not self._is_allowed(address)]
         if not all(is_public(address) for address in unlisted):
             raise AddressRefused(f"{host} is not at a public address, so nothing is fetched from it.")
-        # Below 1024 live the services that a GET could be mistaken for a command by; a web server has two ports there.
+        # Services on ports below 1024 might misread a GET as a command; only two of these ports are for web servers.
         if unlisted and port < 1024 and port not in (80, 443):
-            raise AddressRefused(f"Port {port} is not one for HTTP: use 80, 443 or one from 1024 on.")
+            raise AddressRefused(f"Port {port} is not allowed for HTTP: use 80, 443, or a port from 1024 up.")
         return addresses
 
     def _is_allowed(self, address: IPAddress) -> bool:
@@ -90,18 +90,18 @@ class AddressRules:
         try:
             return (ipaddress.ip_address(host),)
         except ValueError:
-            answers = _resolved(self._resolve, host, port, timeout_s)
+            answers = _resolve_within(self._resolve, host, port, timeout_s)
         try:
             addresses = tuple(dict.fromkeys(ipaddress.ip_address(answer) for answer in answers))
         except ValueError:
-            raise AddressRefused(f"{host} has an address that cannot be read.") from None
+            raise AddressRefused(f"{host} has an invalid address.") from None
         if not addresses:
             raise HostUnreachable(f"{host} has no address.")
         return addresses
 
 
-def _resolved(resolve: Resolver, host: str, port: int, timeout_s: float) -> Sequence[str]:
-    """Resolvers have no deadline of their own, so a thread looks the name up and is abandoned when it is too slow."""
+def _resolve_within(resolve: Resolver, host: str, port: int, timeout_s: float) -> Sequence[str]:
+    """Resolve on a thread, which is abandoned after the time-out, since resolvers have no time-out of their own."""
     answers: queue.SimpleQueue[Sequence[str] | Exception] = queue.SimpleQueue()
 
     def look_up() -> None:

@@ -1,4 +1,4 @@
-"""Actions that run one after another on a thread of their own, so that a slow or absent Redis delays no request."""
+"""Runs actions one after another on a background thread, so that a slow or unavailable Redis delays no request."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ log = logs.get(__name__)
 class BackgroundRunner:
     """Runs submitted actions in order, on one thread.
 
-    Each action has a key: submitted again before it has started, it replaces the one that waits. So a wake-up that is
-    requested a thousand times while Redis is away is one wake-up. An action that fails is logged and forgotten: use this
-    only for what may be lost.
+    Each action has a key. An action submitted again before it has started replaces the waiting one, so a wake-up that is
+    requested a thousand times while Redis is unavailable is sent once. A failed action is logged and not retried: use
+    this only for what may be lost.
     """
 
     def __init__(self, name: str, max_waiting: int = 10_000) -> None:
@@ -27,7 +27,7 @@ class BackgroundRunner:
         self._closing = False
 
     def submit(self, key: str, action: Callable[[], object]) -> None:
-        """Run `action` soon. Where `max_waiting` others wait already, it is dropped."""
+        """Run `action` soon. It is dropped if `max_waiting` others are waiting already."""
         with self._changed:
             if len(self._waiting) >= self._max_waiting and key not in self._waiting:
                 return
@@ -38,7 +38,7 @@ class BackgroundRunner:
             self._changed.notify()
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Run what still waits, for `timeout_s` at most."""
+        """Run the waiting actions, for at most `timeout_s`."""
         with self._changed:
             self._closing = True
             thread = self._thread
@@ -50,7 +50,7 @@ class BackgroundRunner:
         while (action := self._next()) is not None:
             try:
                 action()
-            except Exception as problem:  # noqa: BLE001 - libraries raise many types when Redis goes away
+            except Exception as problem:  # noqa: BLE001 - libraries raise many types when Redis fails
                 log.warning("A background action failed", action=f"{self._name}.failed", problem=str(problem))
 
     def _next(self) -> Callable[[], object] | None:

@@ -1,4 +1,4 @@
-"""Messages between processes over Redis pub/sub. At most once: what is lost is found again in the database."""
+"""Messages between processes over Redis pub/sub, delivered at most once. The database has what a lost one announced."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ class RedisBus:
         self._background = background
 
     def publish_to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
-        """Publish to one web process; False where certainly no process received it.
+        """Publish to one web process. False if it is certain that no process received the message.
 
-        An error proves nothing either way, so it counts as received: the offer's own short lease decides.
+        After an error that is uncertain, so the result is True: the offer's short lease decides.
         """
         try:
             return self._client.publish(hub_channel(hub_id), json.dumps(message)) > 0
         except redis.RedisError as problem:
-            log.warning("Redis did not take a message", action="bus.failed", problem=str(problem))
+            log.warning("A message could not be published", action="bus.failed", problem=str(problem))
             return True
 
     def publish_change(self, change: Mapping[str, Any]) -> None:
-        """Publish to all watchers, in the background. Of several changes of one job that wait to be sent, the newest is."""
+        """Publish to all watchers, in the background. Of several waiting changes of one job, only the newest is sent."""
         text = json.dumps(change)
         self._background.submit(f"change:{change['requestId']}", lambda: self._client.publish(CHANGES, text))
 
     def is_available(self) -> bool:
-        """True where Redis answers at the moment."""
+        """True if Redis answers a ping."""
         try:
             return self._client.ping()
         except redis.RedisError:
@@ -63,13 +63,13 @@ class RedisBus:
 class Listener:
     """The subscribing side: one for each process, on a thread of its own.
 
-    `on_message(channel, message)` gets each message. `after_gap()` is called after every (re)connection: what was published
-    in between is lost. A connection on which nothing arrived for `SILENCE_S` counts as dead, since the other end of a
-    half-open connection never answers; so something must be published on one of the channels more often than that.
+    `on_message(channel, message)` is called for each message. `after_gap()` is called after every (re)connection, since
+    what was published in between is lost. A connection on which nothing arrives for `SILENCE_S` counts as dead, as it may
+    be half-open; so something must be published on one of the channels more often than that.
     """
 
     def __init__(self, url: str, channels: list[str], on_message: OnMessage, after_gap: Callable[[], None]) -> None:
-        # No time-out of the client's own: each read below has one, and silence is judged here.
+        # Without a time-out of the client: each read below has one, and this class detects silence.
         self._client = blocking_client(url, connect_s=2.0)
         self._channels = channels
         self._on_message = on_message
@@ -78,7 +78,7 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="bus-listener", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start to listen."""
         self._thread.start()
 
     def close(self) -> None:

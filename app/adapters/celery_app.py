@@ -1,7 +1,7 @@
-"""The Celery application: queues, routes, time limits, and how it reaches Redis.
+"""The Celery application: queues, routes, time limits and the connection to Redis.
 
-A message is only a hint that there is work; the database knows what the work is. With these settings no fault that was
-tried (Redis killed, frozen, cut off; workers killed, frozen) stopped a worker for good.
+A message only announces work; the work itself is in the database. With these settings, workers recovered from every fault
+that was tested: Redis killed, frozen and cut off, and workers killed and frozen.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ from app.sentinels import Sentinels
 DISPATCH = "dispatch"
 HOUSEKEEPING = "housekeeping"
 DOWNLOAD = "download"
-MAX_IMAGES = 10  # of one request: each may take the whole DOWNLOAD_TIMEOUT_MS
-VALIDATION_S = 10  # and this long to be decoded and packed
-TIDY_S = 60.0
-SHORT_S = 120  # time limit of a hand-off or a sweep: one that hangs must not delay the others for long
-# Without socket_timeout, a connection that was cut off silently is waited on for ever.
+MAX_IMAGES = 10  # of one request; each download may take DOWNLOAD_TIMEOUT_MS
+VALIDATION_S = 10  # for each image
+CLEANUP_INTERVAL_S = 60.0
+SHORT_TASK_LIMIT_S = 120  # of a hand-off or a sweep, so that one that hangs does not delay the others for long
+# Without socket_timeout, a read from a connection that was cut off silently would never end.
 TIMEOUTS = {"socket_timeout": 5, "socket_connect_timeout": 2}
 
 
 def make_celery(settings: Settings) -> Celery:
-    """The application for these settings. Tasks are sent by name; only workers import them."""
+    """Create the application for these settings. Tasks are sent by name; only workers import them."""
     longest_task_s = MAX_IMAGES * (settings.download_timeout_ms // 1000 + VALIDATION_S) + 60
     app = Celery("imagefleet", broker=broker_url(settings.redis_url))
     app.conf.update(
         include=["worker.signals", "worker.dispatch", "worker.download", "worker.housekeeping"],
-        # A slow image host holds up downloads, never the hand-off of requests.
+        # A queue for downloads, so that slow image hosts never delay the hand-off of requests.
         task_default_queue=DISPATCH,
         task_routes={"dispatch.*": DISPATCH, "housekeeping.*": HOUSEKEEPING, "download.*": DOWNLOAD},
-        # JSON alone: a message can name a task and an id, and nothing that is executed.
+        # JSON only: a message must not be able to carry code.
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
         timezone="UTC",
-        # A message comes back where a process of a pool died with it. Where the whole worker died it is lost, and the next
-        # sweep sends another: that is sooner than Redis would deliver it again, and costs no round trips for each task.
+        # A message is delivered again if the pool process that had it died. If the whole worker died, it is lost and the
+        # next sweep sends another. That is sooner than a redelivery by Redis and saves round trips for each task.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         task_time_limit=longest_task_s,
         worker_soft_shutdown_timeout=20,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        # With remote control on, a Redis killed while a task runs ends the worker.
+        # With remote control, a worker exits when Redis is killed while a task runs.
         worker_enable_remote_control=False,
         worker_send_task_events=False,
-        # Retry for ever: Redis may be away for as long as it likes.
+        # Retry without limit, however long Redis is unavailable.
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
@@ -62,20 +62,22 @@ def make_celery(settings: Settings) -> Celery:
             **sentinel_options(settings.redis_url, TIMEOUTS),
         },
         worker_redirect_stdouts=False,
-        # In memory: a schedule of two entries needs no file that can be lost, broken or locked by another beat.
+        # In memory: a schedule of two entries needs no file, which could be lost, corrupted or locked by another beat.
         beat_scheduler="celery.beat:Scheduler",
         beat_schedule={
-            # Ticks do not expire, since clocks differ; of those that piled up, all but one find that a sweep has just run.
+            # Ticks do not expire, since clocks differ. When several have piled up, all but the first find nothing due.
             "sweep": {"task": "housekeeping.sweep", "schedule": settings.sweep_interval_ms / 1000},
-            "tidy": {"task": "housekeeping.tidy", "schedule": TIDY_S},
+            "tidy": {"task": "housekeeping.tidy", "schedule": CLEANUP_INTERVAL_S},
         },
     )
     return app
 
 
 def broker_url(redis_url: str) -> str:
-    """REDIS_URL in Celery's spelling, which differs for unix sockets and sentinels. Over TLS, Celery checks no certificate
-    unless the URL says so."""
+    """Convert REDIS_URL to Celery's notation, which differs for unix sockets and sentinels.
+
+    Over TLS, Celery checks certificates only if the URL requires it.
+    """
     if sentinels := Sentinels.parse(redis_url):
         return sentinels.broker_url
     parts = urlsplit(redis_url)
@@ -89,7 +91,7 @@ def broker_url(redis_url: str) -> str:
 
 
 def sentinel_options(redis_url: str, timeouts: Mapping[str, float]) -> dict[str, Any]:
-    """The transport options that Celery needs besides the URL of sentinels; none for other URLs."""
+    """The transport options that Celery needs in addition to the URL of sentinels; none for other URLs."""
     if sentinels := Sentinels.parse(redis_url):
         return {"master_name": sentinels.master, "sentinel_kwargs": {**timeouts, **sentinels.credentials}}
     return {}

@@ -1,4 +1,4 @@
-"""The clock of this process: for time stamps that people read. What decides is the database's clock."""
+"""The clock of this process, for time stamps in messages. Decisions are made by the database's clock."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from app.domain.clock import wire_time
 
 
 def now() -> str:
-    """This moment in the contract's form, such as `2024-01-14T12:00:00.000Z`."""
+    """The current time in the contract's format, such as `2024-01-14T12:00:00.000Z`."""
     return wire_time(time.time_ns() // 1_000_000)

@@ -1,4 +1,4 @@
-"""Why a fetch failed, each with whether trying again may help. The texts are sentences fit for the client."""
+"""Why a fetch failed, and whether a retry may help. The texts are sentences that clients may see."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from app.domain.images import PictureError
 
 
 class FetchError(PictureError):
-    """`retry_after_ms` is the time after which the host wants the next attempt, None where it named none."""
+    """`retry_after_ms` is the host's Retry-After in ms; None without one."""
 
     def __init__(self, sentence: str, *, retry_after_ms: int | None = None) -> None:
         super().__init__(sentence)
@@ -14,31 +14,31 @@ class FetchError(PictureError):
 
 
 class UrlRefused(FetchError):
-    """The URL is not one that can be fetched."""
+    """The URL cannot be fetched."""
 
 
 class AddressRefused(FetchError):
-    """The host is not at a public address, or the port is not one for HTTP."""
+    """The host is not at a public address, or the port is not allowed."""
 
 
 class RedirectRefused(FetchError):
-    """The host redirects in circles, too often, to something unsafe or to nowhere."""
+    """The host redirects in a loop, too often, to an unsafe URL or without a URL."""
 
 
 class TooLarge(FetchError):
     """The host sends more bytes than allowed."""
 
 
-class BadAnswer(FetchError):
-    """The host answered with something that is not a whole file."""
+class BadResponse(FetchError):
+    """The host's response is not a complete file."""
 
 
 class BadCertificate(FetchError):
-    """The host could not prove that it is who the URL names."""
+    """The host has no valid certificate for the name in the URL."""
 
 
 class HostUnreachable(FetchError):
-    """The connection could not be made, or broke."""
+    """The connection failed or broke."""
 
     retryable = True
 
@@ -50,6 +50,6 @@ class HostBusy(FetchError):
 
 
 class FetchTimeout(FetchError):
-    """The whole attempt took longer than it may."""
+    """The whole attempt exceeded its time limit."""
 
     retryable = True

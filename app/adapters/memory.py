@@ -1,4 +1,4 @@
-"""A ceiling on memory while bytes from outside are decoded."""
+"""The memory of this process: a limit on it, and its size."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ _STATM = Path("/proc/self/statm")
 
 @contextlib.contextmanager
 def limited_memory(extra_bytes: int) -> Iterator[None]:
-    """While inside, this process may map `extra_bytes` more than it has now; beyond that comes MemoryError.
+    """In this context, the process may map `extra_bytes` more than now; beyond that, allocations raise MemoryError.
 
-    It holds for all threads of the process, so it is for processes that do one thing at a time. Where the system does
-    not say how much is mapped (it is not Linux), nothing is limited.
+    The limit applies to all threads, so use it in processes that do one thing at a time. It is set on Linux only.
     """
     if not _STATM.exists():
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    bounds = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
-    ceiling = min([_mapped_bytes() + extra_bytes, *bounds])
-    resource.setrlimit(resource.RLIMIT_AS, (ceiling, hard))
+    present = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min([_mapped_bytes() + extra_bytes, *present]), hard))
     try:
         yield
     finally:
@@ -35,9 +33,9 @@ def _mapped_bytes() -> int:
 
 
 def process_memory() -> dict[str, int]:
-    """This process's memory in bytes: `rss` resident, `heap_total` private memory asked for, `heap_used` resident of it.
+    """This process's memory in bytes: `rss` resident, `heap_total` private, `heap_used` the resident part of that.
 
-    From Linux's own account; elsewhere all three are the peak of what was resident.
+    Without /proc (not Linux), all three are the peak of the resident memory.
     """
     status = Path("/proc/self/status")
     if not status.exists():

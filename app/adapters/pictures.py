@@ -1,4 +1,4 @@
-"""Judging bytes that claim to be a picture, and making the clean PNG of it that is kept."""
+"""Validates untrusted images and converts them to clean PNGs."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from PIL import ExifTags, Image, ImageOps
 from app.domain import jpeg, png, webp
 from app.domain.images import HEAD_BYTES, BadImage, ImageFormat, ImageLimits, Picture, check_pixels, format_of
 
-# Measured at 1024 x 1024: a third of the time of level 6 for 4 to 8 % more bytes.
+# Measured at 1024 x 1024: a third of the time of level 6, with 4 to 8 % more bytes.
 COMPRESS_LEVEL = 4
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)
 
 
 def memory_needed(limits: ImageLimits) -> int:
-    """Bytes that judging the largest picture may take: a WEBP's decoder keeps four copies of 4 bytes a pixel."""
+    """The memory in bytes to validate the largest image: the WEBP decoder keeps four copies of 4 bytes a pixel."""
     return 16 * limits.max_pixels + 128 * 2**20
 
 
 def check_and_store_as_png(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
-    """Write the picture in `source` into the empty, readable `target` as a PNG without anything but the picture.
+    """Write the image in `source` into the empty, readable `target` as a PNG without metadata.
 
-    A PNG that `png` proves to be whole keeps its pixels as they are packed, and Pillow makes no raster of it. The rest
-    is decoded, turned upright and packed anew.
-    Raises BadImage where the bytes are not a whole, still picture within `limits`; an OSError is the disk's.
+    A PNG that `png` proves to be complete keeps its compressed pixels and is not decoded by Pillow. Other images are
+    decoded, rotated according to their EXIF data and encoded again.
+    Raises BadImage if the bytes are not a complete, still image within `limits`. An OSError comes from the disk.
     """
     try:
         width, height = _store(source, target, limits)
     except MemoryError as error:
-        raise BadImage("The picture takes more memory to decode than a picture may.") from error
+        raise BadImage("Decoding the picture takes more memory than is allowed.") from error
     target.flush()
     return Picture(width, height, target.seek(0, 2), _sha256(target))
 
@@ -53,7 +53,7 @@ def _store(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> tuple[int
 
 
 def _measure(source: BinaryIO, limits: ImageLimits) -> tuple[ImageFormat, int, int]:
-    """What the file claims to be, before anything makes room for it."""
+    """The format and size that the file claims, read before any memory is allocated for it."""
     if source.seek(0, 2) > limits.max_bytes:
         raise BadImage(f"The picture has more than the {limits.max_bytes} bytes that are allowed.")
     source.seek(0)
@@ -74,8 +74,8 @@ def _measure(source: BinaryIO, limits: ImageLimits) -> tuple[ImageFormat, int, i
 
 
 def _check_copy(target: BinaryIO, width: int, height: int) -> None:
-    """A second reader, that of those who will look at the picture, must find in the copy what the first did."""
-    with _opened(target, "png") as image, _judged("png"):
+    """A second, independent reader must find the same image in the copy."""
+    with _opened(target, "png") as image, _translate_errors("png"):
         if image.size != (width, height):
             raise BadImage("The PNG is damaged or cut off.")
         image.verify()
@@ -83,7 +83,7 @@ def _check_copy(target: BinaryIO, width: int, height: int) -> None:
 
 def _is_upright(exif: bytes) -> bool:
     found = Image.Exif()
-    with _judged("png"):
+    with _translate_errors("png"):
         found.load(b"Exif\0\0" + exif)
         return bool(found.get(ExifTags.Base.Orientation, 1) == 1)
 
@@ -91,7 +91,7 @@ def _is_upright(exif: bytes) -> bool:
 def _repack(source: BinaryIO, target: BinaryIO, image_format: ImageFormat, limits: ImageLimits) -> tuple[int, int]:
     with _opened(source, image_format) as image:
         check_pixels(*image.size, limits)
-        with _judged(image_format):
+        with _translate_errors(image_format):
             upright = _decoded(image)
         upright.save(target, format="PNG", compress_level=COMPRESS_LEVEL)
         return upright.size
@@ -99,9 +99,9 @@ def _repack(source: BinaryIO, target: BinaryIO, image_format: ImageFormat, limit
 
 def _decoded(image: Image.Image) -> Image.Image:
     image.load()
-    image.getexif()  # Pillow remembers it from here on
-    # Turning the picture writes the EXIF data anew where it finds them here, and trips over odd ones; the encoder writes
-    # profiles and the like of its own accord.
+    image.getexif()  # Pillow caches it
+    # Without the metadata: exif_transpose fails on invalid EXIF data that it would rewrite here, and the encoder would
+    # write profiles.
     image.info = {key: value for key, value in image.info.items() if key == "transparency"}
     ImageOps.exif_transpose(image, in_place=True)
     return image if image.mode in PNG_MODES else image.convert("RGB")
@@ -110,15 +110,15 @@ def _decoded(image: Image.Image) -> Image.Image:
 @contextlib.contextmanager
 def _opened(source: BinaryIO, image_format: ImageFormat) -> Iterator[Image.Image]:
     source.seek(0)
-    with _judged(image_format):
+    with _translate_errors(image_format):
         image = Image.open(source, formats=[image_format.upper()])
-    with image:  # not close(): that would close `source`, which is not ours
+    with image:  # not close(), which would close `source` of the caller
         yield image
 
 
 @contextlib.contextmanager
-def _judged(image_format: ImageFormat) -> Iterator[None]:
-    """Whatever a decoder says about broken bytes is one thing to us."""
+def _translate_errors(image_format: ImageFormat) -> Iterator[None]:
+    """Turn every error of a decoder into BadImage."""
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -130,6 +130,6 @@ def _judged(image_format: ImageFormat) -> Iterator[None]:
 def _sha256(file: BinaryIO) -> str:
     file.seek(0)
     digest = hashlib.sha256()
-    while piece := file.read(1 << 20):
-        digest.update(piece)
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
     return digest.hexdigest()

@@ -1,7 +1,7 @@
-"""IP-pinned HTTP connections: they go to an address that was checked before, and end when their deadline has passed.
+"""IP-pinned HTTP connections: they connect to an address that was checked before, and are cut off at their deadline.
 
-`_new_conn` is where urllib3's connections open their socket. It is private by name, but the one place where the address
-can be chosen while SNI, certificate and Host header still go by the name.
+`_new_conn` opens the socket of a urllib3 connection. It is private, but it is the only place where the address can be
+chosen while SNI, certificate check and Host header still use the name.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from app.adapters.addresses import AddressRules, IPAddress
-from app.adapters.fetch_errors import BadAnswer, BadCertificate, FetchError, FetchTimeout, HostUnreachable
+from app.adapters.fetch_errors import BadCertificate, BadResponse, FetchError, FetchTimeout, HostUnreachable
 from app.domain.urls import WebUrl
 
-ADDRESSES_TRIED = 4
+MAX_ADDRESSES = 4
 
-# urllib3 warns of headers that it cannot parse with the whole URL, whose query may be a signature, and the headers.
+# urllib3 logs headers that it cannot parse together with the whole URL, whose query may hold a signature.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
 class Deadline:
-    """The time of one whole attempt.
+    """The time limit of one whole attempt.
 
-    A socket's timeout starts anew with every byte, so a dripping host never meets it. This one ends the attempt by
-    shutting the socket down from beside, which wakes any read, TLS handshakes included.
+    A socket's time-out restarts with every byte, so a host that drips bytes never reaches it. This class shuts the socket
+    down from another thread, which ends any read and any TLS handshake.
     """
 
     def __init__(self, timeout_ms: int) -> None:
         self._ends = time.monotonic() + timeout_ms / 1000
-        self._sentence = f"The host did not deliver within {timeout_ms} ms."
+        self._message = f"The host did not deliver within {timeout_ms} ms."
         self._lock = threading.Lock()
         self._guarded: socket.socket | None = None
         self._over = False
@@ -56,29 +56,29 @@ class Deadline:
             self._release()
 
     def left_s(self) -> float:
-        """Seconds left, more than zero. Raises FetchTimeout when there are none."""
+        """The positive number of seconds left. Raises FetchTimeout if there are none."""
         left = self._ends - time.monotonic()
         if self._over or left <= 0:
-            raise FetchTimeout(self._sentence)
+            raise FetchTimeout(self._message)
         return left
 
     def guard(self, sock: socket.socket) -> None:
-        """Make `sock` the one that is cut off. Wrapping it in TLS detaches the object, so a duplicate is kept."""
+        """Cut off `sock` at the deadline. TLS detaches the socket object, so this keeps a duplicate."""
         with self._lock:
             self._release()
             self._guarded = sock.dup()
         self.left_s()
 
     @contextlib.contextmanager
-    def faults(self, host: str) -> Iterator[None]:
-        """Whatever breaks on the wire inside becomes a FetchError: a timeout where the time is over."""
+    def translate_errors(self, host: str) -> Iterator[None]:
+        """In this context, every network error becomes a FetchError; after the deadline, a FetchTimeout."""
         try:
             yield
         except FetchError:
             raise
         except (OSError, ValueError, HTTPException, urllib3.exceptions.HTTPError) as error:
             self.left_s()
-            raise _translated(error, host, self._sentence) from error
+            raise _translated(error, host, self._message) from error
 
     def _cut(self) -> None:
         with self._lock:
@@ -94,7 +94,7 @@ class Deadline:
 
 
 def connect(url: WebUrl, rules: AddressRules, tls: ssl.SSLContext, deadline: Deadline) -> HTTPConnection:
-    """A connection to one of the admitted addresses, opened when first used; SNI and certificate still go by name."""
+    """A connection to one of the allowed addresses, opened on first use; SNI and certificate check use the name."""
     addresses = rules.admit(url.host, url.port, deadline.left_s())
 
     def open_socket() -> socket.socket:
@@ -126,8 +126,8 @@ class _PinnedHTTPS(HTTPSConnection):
 
 
 def _open(addresses: Sequence[IPAddress], url: WebUrl, deadline: Deadline) -> socket.socket:
-    """The first address that answers. Each may use its share of the time that is left."""
-    candidates = list(addresses[:ADDRESSES_TRIED])
+    """Connect to the first address that answers. Each may take an equal share of the time left."""
+    candidates = list(addresses[:MAX_ADDRESSES])
     while True:
         address = candidates.pop(0)
         try:
@@ -146,19 +146,19 @@ def _open(addresses: Sequence[IPAddress], url: WebUrl, deadline: Deadline) -> so
         return sock
 
 
-def _translated(error: Exception, host: str, over_time: str) -> FetchError:
+def _translated(error: Exception, host: str, timeout_message: str) -> FetchError:
     causes = list(_causes(error))
     if _any(causes, TimeoutError):
-        return FetchTimeout(over_time)
+        return FetchTimeout(timeout_message)
     if _any(causes, ssl.SSLCertVerificationError):
         return BadCertificate(f"{host} has no valid certificate for its name.")
     if _any(causes, ConnectionError, IncompleteRead, RemoteDisconnected, ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        return HostUnreachable(f"{host} broke the connection off before the end.")
+        return HostUnreachable(f"{host} closed the connection before the end.")
     if _any(causes, ssl.SSLError):
-        return BadAnswer(f"{host} does not speak TLS as it should.")
+        return BadResponse(f"{host} violates the TLS protocol.")
     if _any(causes, OSError):
         return HostUnreachable(f"{host} could not be reached.")
-    return BadAnswer(f"{host} does not speak HTTP as it should.")
+    return BadResponse(f"{host} violates the HTTP protocol.")
 
 
 def _any(causes: Sequence[BaseException], *kinds: type[BaseException]) -> bool:
@@ -166,7 +166,7 @@ def _any(causes: Sequence[BaseException], *kinds: type[BaseException]) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, what it was raised from, and what urllib3 packed into its arguments."""
+    """The error, its causes, and the errors that urllib3 put into its arguments."""
     while error is not None:
         yield error
         yield from (argument for argument in error.args if isinstance(argument, BaseException))

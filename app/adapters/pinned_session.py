@@ -1,4 +1,4 @@
-"""requests sessions for untrusted URLs: each connection goes to an address that was checked before."""
+"""requests sessions for untrusted URLs: every connection is made to an address that was checked before."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from app.domain.urls import WebUrl
 
 
 class PinnedSession(requests.Session):
-    """Sends requests within one deadline, without proxies or passwords from the environment. Close it after use.
+    """Sends requests within one deadline, without proxies or credentials from the environment. Close it after use.
 
-    Redirects are left to the caller, which has to check where they lead.
+    It follows no redirects: the caller has to check their targets.
     """
 
     def __init__(self, rules: AddressRules, tls: ssl.SSLContext, deadline: Deadline) -> None:
@@ -31,18 +31,18 @@ class PinnedSession(requests.Session):
     def open(
         self, method: str, url: WebUrl, headers: Mapping[str, str], data: bytes | None = None
     ) -> requests.Response:
-        """Send this, and return the answer with its body still unread. Raises FetchError."""
+        """Send a request and return the response with its body unread. Raises FetchError."""
         request = requests.Request(method, str(url), headers=dict(headers), data=data).prepare()
-        request.url = str(url)  # as it was written: preparing encodes it anew, and then a signature no longer fits
+        request.url = str(url)  # unchanged: `prepare` encodes it again, which would break a signature
         return self.send(request, stream=True, allow_redirects=False)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """None: where there is one, requests reads the whole body of the redirect, even if it may not follow it."""
+        """Always None: otherwise requests reads the whole body of a redirect, even if it must not follow it."""
         return None
 
 
 class PinnedAdapter(HTTPAdapter):
-    """Sends each request over a connection of its own to one of the addresses that `rules` admit."""
+    """Sends each request over a new connection to one of the addresses that `rules` allow."""
 
     def __init__(self, rules: AddressRules, tls: ssl.SSLContext, deadline: Deadline) -> None:
         super().__init__()
@@ -52,11 +52,11 @@ class PinnedAdapter(HTTPAdapter):
         self._connections: list[HTTPConnection] = []
 
     def send(self, request: requests.PreparedRequest, *_args: Any, **_options: Any) -> requests.Response:
-        """The answer, whose body is not read yet; the deadline stands for all time-outs. Raises FetchError, BadUrl."""
+        """Send and return the response with its body unread; the deadline replaces all time-outs. Raises FetchError, BadUrl."""
         url = WebUrl.parse(str(request.url))
         connection = connect(url, self._rules, self._tls, self._deadline)
         self._connections.append(connection)
-        with self._deadline.faults(url.host):
+        with self._deadline.translate_errors(url.host):
             connection.request(
                 str(request.method),
                 url.target,

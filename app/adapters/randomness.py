@@ -8,14 +8,14 @@ import secrets
 
 
 class SystemRandomness:
-    """The real thing, where tests have numbers that they know."""
+    """Random values of the operating system. Tests replace it with predictable ones."""
 
     def token(self) -> str:
-        """A fresh secret of 128 bits in hex: letters and digits only, which every part of the wire takes."""
+        """A new secret of 128 bits in hex, which is valid in every message and URL."""
         return secrets.token_hex(16)
 
     def bytes(self, size: int) -> bytes:
-        """Fresh random bytes."""
+        """New random bytes."""
         return os.urandom(size)
 
     def jitter(self) -> float:

@@ -1,4 +1,4 @@
-"""Clients of Redis with bounded waits: no command is sent twice, and none waits for ever."""
+"""Redis clients with time-outs and without retries."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from redis.sentinel import Sentinel
 
 from app.sentinels import Sentinels
 
-# Answers are short, and whoever reads more at once is given as much memory each time.
+# Replies are short, and each read allocates this much memory.
 READ_BYTES = 4096
 
 
 def redis_client(url: str, timeout_s: float = 1.0) -> redis.Redis:
-    """A client whose every command ends within `timeout_s`, done or failed. Where sentinels are asked first, each of them
-    has as long again."""
+    """A client whose commands succeed or fail within `timeout_s`. Each sentinel that is queried first may take as long."""
     return _client(url, connect_s=timeout_s, answer_s=timeout_s, max_connections=200)
 
 
 def blocking_client(url: str, connect_s: float) -> redis.Redis:
-    """A client whose reads have no time-out of their own: each read of a subscription names one."""
+    """A client without a read time-out, for subscriptions, whose reads have their own."""
     return _client(url, connect_s=connect_s, answer_s=None)
 
 
 def _client(url: str, *, connect_s: float, answer_s: float | None, **more: Any) -> redis.Redis:
-    """redis-py's own retries are off: it sends a command again after a time-out, though the first may have been carried
-    out. With sentinels each new connection goes to whom they name as the master then."""
+    """Without redis-py's retries, which send a command again after a time-out although Redis may have executed it.
+
+    With sentinels, each new connection is made to the current master.
+    """
     retry = Retry(NoBackoff(), 0)
     options = {
         "decode_responses": True,
@@ -38,10 +39,15 @@ def _client(url: str, *, connect_s: float, answer_s: float | None, **more: Any) 
         "retry": retry,
         **more,
     }
-    known = Sentinels.parse(url)
-    if known is None:
+    sentinels = Sentinels.parse(url)
+    if sentinels is None:
         return redis.Redis.from_url(url, **options)
-    asking = {"socket_connect_timeout": connect_s, "socket_timeout": connect_s, "retry": retry, **known.credentials}
-    sentinel = Sentinel(known.addresses, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
-    client: redis.Redis = sentinel.master_for(known.master, **known.credentials, **options)  # type: ignore[no-untyped-call]
+    sentinel_options = {
+        "socket_connect_timeout": connect_s,
+        "socket_timeout": connect_s,
+        "retry": retry,
+        **sentinels.credentials,
+    }
+    sentinel = Sentinel(sentinels.addresses, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
+    client: redis.Redis = sentinel.master_for(sentinels.master, **sentinels.credentials, **options)  # type: ignore[no-untyped-call]
     return client

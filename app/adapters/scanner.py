@@ -1,4 +1,4 @@
-"""Asking clamd whether a file is harmful, over its INSTREAM command (clamd(8)): nothing but its word lets a file pass."""
+"""Scans files with clamd over its INSTREAM command, see clamd(8). Only an explicit OK lets a file pass."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from app import logs
 from app.domain.images import PictureError
 
-PIECE_BYTES = 65_536
+CHUNK_BYTES = 65_536
 CONNECT_S = 3.0
-TIMEOUT_S = 15.0  # the whole of one scan; 8 MB take a fifth of a second
-LONGEST_ANSWER = 4_096
+TIMEOUT_S = 15.0  # of a whole scan; 8 MB take 0.2 s
+MAX_REPLY_BYTES = 4_096
 
 log = logs.get(__name__)
 
@@ -26,42 +26,42 @@ class Harmful(PictureError):
 
 
 class NotScanned(PictureError):
-    """The picture could not be scanned for harmful content; unscanned it is not taken."""
+    """The picture could not be scanned for harmful content. Unscanned pictures are not accepted."""
 
     retryable = True
 
 
 class TooLargeToScan(PictureError):
-    """The picture's file is larger than the scanner takes; unscanned it is not taken."""
+    """The picture's file is too large for the scanner. Unscanned pictures are not accepted."""
 
 
 class NoScanner:
-    """Where no CLAMAV_URL is set."""
+    """Used if CLAMAV_URL is not set."""
 
     def scan(self, source: BinaryIO) -> None:
-        """Nobody looks."""
+        """Accept every file."""
 
 
 class ClamdScanner:
-    """Scans by the clamd at `url`: tcp://host:port or unix:///path."""
+    """Scans with the clamd at `url`: tcp://host:port or unix:///path."""
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
         self.timeout_s = timeout_s
 
     def scan(self, source: BinaryIO) -> None:
-        """Read all of `source`. Raises Harmful, TooLargeToScan, and NotScanned for whatever is no clear word."""
+        """Scan all of `source`. Raises Harmful, TooLargeToScan, and NotScanned after any error or unclear reply."""
         source.seek(0)
         deadline = time.monotonic() + self.timeout_s
         try:
-            with contextlib.closing(self._connected()) as sock:
-                answer = _ask(sock, source, deadline)
+            with contextlib.closing(self._connect()) as sock:
+                reply = _send(sock, source, deadline)
         except OSError as error:
-            log.warning("The scanner cannot be asked", action="scan.failed", problem=f"{type(error).__name__}: {error}")
+            log.warning("The scanner is unavailable", action="scan.failed", problem=f"{type(error).__name__}: {error}")
             raise NotScanned(NotScanned.__doc__) from error
-        _judge(answer)
+        _check(reply)
 
-    def _connected(self) -> socket.socket:
+    def _connect(self) -> socket.socket:
         parts = urlsplit(self.url)
         timeout_s = min(CONNECT_S, self.timeout_s)
         if parts.scheme == "tcp":
@@ -76,51 +76,52 @@ class ClamdScanner:
         return sock
 
 
-def _ask(sock: socket.socket, source: BinaryIO, deadline: float) -> str:
+def _send(sock: socket.socket, source: BinaryIO, deadline: float) -> str:
+    """Send the file and return the reply."""
     try:
-        for piece in _frames(source):
-            _allow(sock, deadline)
-            sock.sendall(piece)
+        for chunk in _chunks(source):
+            _set_timeout(sock, deadline)
+            sock.sendall(chunk)
     except (BrokenPipeError, ConnectionResetError):
-        pass  # it has stopped listening, and may have said why
-    return _answer(sock, deadline)
+        pass  # clamd stopped reading and may have sent the reason
+    return _receive(sock, deadline)
 
 
-def _frames(source: BinaryIO) -> Iterator[bytes]:
-    """The command, the file in pieces with their lengths (32 bits, big-endian), and an empty piece as the end."""
+def _chunks(source: BinaryIO) -> Iterator[bytes]:
+    """The command, the file in chunks after their lengths (32 bits, big-endian), and an empty chunk as the end."""
     yield b"zINSTREAM\0"
-    while piece := source.read(PIECE_BYTES):
-        yield struct.pack(">I", len(piece)) + piece
+    while chunk := source.read(CHUNK_BYTES):
+        yield struct.pack(">I", len(chunk)) + chunk
     yield bytes(4)
 
 
-def _answer(sock: socket.socket, deadline: float) -> str:
-    """One answer, which ends with a NUL. Raises OSError where it is none."""
-    said = b""
-    while not said.endswith(b"\0"):
-        _allow(sock, deadline)
-        piece = sock.recv(LONGEST_ANSWER)
-        if not piece or len(said) > LONGEST_ANSWER:
-            raise ConnectionError("the answer broke off" if not piece else "the answer does not end")
-        said += piece
-    return said[:-1].decode("utf-8", "replace")
+def _receive(sock: socket.socket, deadline: float) -> str:
+    """One reply, which ends with a NUL. Raises OSError if it is incomplete or too long."""
+    reply = b""
+    while not reply.endswith(b"\0"):
+        _set_timeout(sock, deadline)
+        chunk = sock.recv(MAX_REPLY_BYTES)
+        if not chunk or len(reply) > MAX_REPLY_BYTES:
+            raise ConnectionError("the reply is too long" if chunk else "the reply is incomplete")
+        reply += chunk
+    return reply[:-1].decode("utf-8", "replace")
 
 
-def _allow(sock: socket.socket, deadline: float) -> None:
+def _set_timeout(sock: socket.socket, deadline: float) -> None:
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("the scan took too long")
     sock.settimeout(left)
 
 
-def _judge(answer: str) -> None:
-    if answer == "stream: OK":
+def _check(reply: str) -> None:
+    if reply == "stream: OK":
         return
-    if answer.startswith("stream: ") and answer.endswith(" FOUND"):
-        signature = answer.removeprefix("stream: ").removesuffix(" FOUND")
-        log.warning("A file was found harmful", action="scan.found", signature=signature[:200])
+    if reply.startswith("stream: ") and reply.endswith(" FOUND"):
+        signature = reply.removeprefix("stream: ").removesuffix(" FOUND")
+        log.warning("A file is harmful", action="scan.found", signature=signature[:200])
         raise Harmful(Harmful.__doc__)
-    log.warning("The scanner did not judge a file", action="scan.failed", problem=answer[:200])
-    if answer.startswith("INSTREAM size limit exceeded"):
+    log.warning("The scanner could not scan a file", action="scan.failed", problem=reply[:200])
+    if reply.startswith("INSTREAM size limit exceeded"):
         raise TooLargeToScan(TooLargeToScan.__doc__)
     raise NotScanned(NotScanned.__doc__)

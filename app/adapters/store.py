@@ -1,4 +1,4 @@
-"""Pictures as files of one directory, each there whole or not at all."""
+"""Stores pictures as files in one directory. Each file appears atomically."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from app.domain.images import PictureError, is_file_name
 
 STAGING = ".staging"
 UPLOAD = ".upload"
-UPLOADS_STAY_MS = 86_400_000
+UPLOAD_RETENTION_MS = 86_400_000
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class StoreError(PictureError):
-    """The disk did not do what it should; trying again may help once somebody has looked at it."""
+    """The disk failed. A retry may help once an operator has repaired it."""
 
     retryable = True
 
 
 class BadName(StoreError):
-    """A name that no picture and no upload has. Nothing was touched."""
+    """The name is invalid. No file was touched."""
 
     retryable = False
 
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A file in the making: write to `file`, which can be read back. It is gone after its `with`, unless published."""
+    """An unfinished file: `file` can be written and read back. It is removed after its `with`, unless published."""
 
     path: Path
     file: BinaryIO
 
 
 class LocalStore:
-    """Pictures lie in `root`; files in the making and uploads in `root/.staging`, so that renaming moves them.
+    """Pictures are in `root`; unfinished files and uploads are in `root/.staging`, so that a rename publishes them.
 
-    `root` may be a symbolic link, as operators mount disks; nothing inside it is followed.
+    `root` may be a symbolic link. Links inside it are not followed.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._staging = root / STAGING
-        with _sentences("The directory for pictures cannot be made"):
+        with _store_errors("The directory for pictures cannot be created"):
             root.mkdir(parents=True, exist_ok=True)
             self._staging.mkdir(mode=0o700, exist_ok=True)
         if self._staging.is_symlink():
@@ -57,59 +57,59 @@ class LocalStore:
 
     @contextlib.contextmanager
     def stage(self) -> Iterator[StagedFile]:
-        """An empty file to write to. What the disk refuses inside the `with` is raised as StoreError."""
+        """Create an empty file. An OSError inside the `with` is raised as StoreError."""
         path = self._staging / f"{secrets.token_hex(16)}.part"
         try:
-            with _sentences("The picture cannot be written"), _create(path) as file:
+            with _store_errors("The picture cannot be written"), _create(path) as file:
                 yield StagedFile(path, file)
         finally:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
     def publish(self, staged: StagedFile, name: str) -> None:
-        """Make the file the picture `name`, on the disk for good when this returns. Raises BadName, StoreError."""
-        self._settle(staged, self._picture(name))
+        """Make the file the picture `name`, durably. Raises BadName, StoreError."""
+        self._move(staged, self._picture(name))
 
     def keep_upload(self, staged: StagedFile, request_id: str, attempt: int, position: int) -> None:
-        """Put the file aside until its download comes for it. Raises BadName, StoreError."""
-        self._settle(staged, self._upload(request_id, attempt, position))
+        """Keep the file until its download task takes it. Raises BadName, StoreError."""
+        self._move(staged, self._upload(request_id, attempt, position))
 
     def open_upload(self, request_id: str, attempt: int, position: int) -> BinaryIO | None:
-        """What `keep_upload` put aside; None where there is nothing."""
+        """Open a kept upload; None if there is none."""
         return _open(self._upload(request_id, attempt, position))
 
     def discard_upload(self, request_id: str, attempt: int, position: int) -> None:
-        """Forget what was put aside, if anything was."""
+        """Delete the kept upload if there is one."""
         _unlink(self._upload(request_id, attempt, position))
 
     def open(self, name: str) -> BinaryIO | None:
-        """The picture `name`, to read; None where there is none. The name may be anything a stranger typed."""
+        """Open the picture `name` for reading; None if there is none. The name may be untrusted."""
         return _open(self._picture(name)) if is_file_name(name) else None
 
     def delete(self, name: str) -> None:
-        """Remove the picture `name`; it is no error that there is none. Raises BadName, StoreError."""
+        """Delete the picture `name` if there is one. Raises BadName, StoreError."""
         _unlink(self._picture(name))
 
     def free_bytes(self) -> int:
-        """How much room the disk has for us. Raises StoreError."""
-        with _sentences("The room for pictures cannot be found out"):
+        """The free space on the disk. Raises StoreError."""
+        with _store_errors("The free space for pictures cannot be determined"):
             return shutil.disk_usage(self.root).free
 
     def sweep_staging(self, before_ms: int) -> int:
-        """Remove unfinished files last changed before then (ms since the epoch); returns how many.
+        """Delete unfinished files last changed before `before_ms` (ms since the epoch); return how many.
 
-        Uploads are forgotten by whoever knows their jobs; only those that nobody came for within a day more are removed.
+        Uploads are normally deleted with their jobs, so this deletes them only a day later.
         """
-        with _sentences("Unfinished pictures cannot be listed"):
+        with _store_errors("Unfinished pictures cannot be listed"):
             files = [entry for entry in os.scandir(self._staging) if entry.is_file(follow_symlinks=False)]
         return sum(
-            _unlink_if_older(Path(entry.path), before_ms - (UPLOADS_STAY_MS if entry.name.endswith(UPLOAD) else 0))
+            _unlink_if_older(Path(entry.path), before_ms - (UPLOAD_RETENTION_MS if entry.name.endswith(UPLOAD) else 0))
             for entry in files
         )
 
     def _picture(self, name: str) -> Path:
         if not is_file_name(name):
-            raise BadName(f"{name[:100]!r} is not a name that pictures have.")
+            raise BadName(f"{name[:100]!r} is not the name of a picture.")
         return self.root / name
 
     def _upload(self, request_id: str, attempt: int, position: int) -> Path:
@@ -117,8 +117,8 @@ class LocalStore:
             raise BadName(f"{request_id[:100]!r} is not the id of a request.")
         return self._staging / f"{request_id}.{int(attempt)}.{int(position)}{UPLOAD}"
 
-    def _settle(self, staged: StagedFile, path: Path) -> None:
-        with _sentences("The picture cannot be stored"):
+    def _move(self, staged: StagedFile, path: Path) -> None:
+        with _store_errors("The picture cannot be stored"):
             staged.file.flush()
             os.fsync(staged.file.fileno())
             staged.path.replace(path)
@@ -126,8 +126,8 @@ class LocalStore:
 
 
 @contextlib.contextmanager
-def _sentences(what: str) -> Iterator[None]:
-    """An error of the disk as a StoreError that says what failed and why."""
+def _store_errors(what: str) -> Iterator[None]:
+    """Turn an OSError into a StoreError that says what failed and why."""
     try:
         yield
     except OSError as error:
@@ -140,7 +140,7 @@ def _create(path: Path) -> BinaryIO:
 
 
 def _open(path: Path) -> BinaryIO | None:
-    with _sentences("The picture cannot be read"):
+    with _store_errors("The picture cannot be read"):
         try:
             return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
         except FileNotFoundError:
@@ -148,17 +148,17 @@ def _open(path: Path) -> BinaryIO | None:
 
 
 def _unlink(path: Path) -> None:
-    with _sentences("The picture cannot be removed"):
+    with _store_errors("The picture cannot be deleted"):
         path.unlink(missing_ok=True)
 
 
 def _unlink_if_older(path: Path, before_ms: int) -> bool:
-    with _sentences("An unfinished picture cannot be removed"):
+    with _store_errors("An unfinished picture cannot be deleted"):
         try:
             if path.lstat().st_mtime_ns // 1_000_000 >= before_ms:
                 return False
             path.unlink()
-        except FileNotFoundError:  # its maker was faster
+        except FileNotFoundError:  # published or deleted meanwhile
             return False
     return True
 

@@ -1,4 +1,4 @@
-"""Wakes workers by sending Celery tasks by name. A task is a hint: it carries no state, and may be lost."""
+"""Wakes workers by sending Celery tasks by name. A task carries no state and may be lost."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ ASSIGN = "dispatch.assign"
 DOWNLOAD = "download.run"
 CORRELATION_HEADER = "imagefleet_correlation_id"  # Celery itself calls a task's id `correlation_id`
 KEY_PREFIX = "imagefleet:wake-up:"
-# A pooled connection may be dead: Redis was restarted.
+# A pooled connection may be dead after a restart of Redis.
 RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 log = logs.get(__name__)
 
 
 class CeleryTasks:
-    """Sends tasks in the background, and never fails or delays the caller: the sweep finds what was not sent.
+    """Sends tasks in the background and never fails or delays the caller; sweeps make up for tasks that were not sent.
 
-    A task that has not started yet will read everything that is committed by then, so it need not be sent twice: a key in
-    Redis says that one is on its way. The task deletes the key before it reads. Where the task is lost, the key expires
-    after `coalesce_ms`, which is to be no longer than the interval between sweeps.
+    A task reads everything committed before it starts, so a second one is not sent while one is waiting: a key in Redis
+    marks it. The task deletes the key before it reads. If the task is lost, the key expires after `coalesce_ms`, which
+    must not be longer than the interval between sweeps.
     """
 
     def __init__(self, celery: Celery, client: redis.Redis, background: BackgroundRunner, coalesce_ms: int) -> None:
@@ -35,18 +35,18 @@ class CeleryTasks:
         self._coalesce_ms = coalesce_ms
 
     def assign(self) -> None:
-        """A job waits, or an extension is free: have a dispatcher match them."""
+        """Wake a dispatcher, because a job is waiting or an extension is free."""
         self._wake(ASSIGN)
 
     def download(self) -> None:
-        """Pictures are due to be fetched."""
+        """Wake a downloader, because downloads are due."""
         self._wake(DOWNLOAD)
 
     def started(self, task: str) -> None:
-        """The task of this name begins to read: what is committed from now on needs another one."""
+        """Note that this task starts to read: what is committed from now on needs another task."""
         try:
             self._client.delete(KEY_PREFIX + task)
-        except redis.RedisError as problem:  # then the key expires by itself
+        except redis.RedisError as problem:  # then the key expires
             log.warning("A wake-up could not be cleared", action="wake_up.kept", problem=str(problem))
 
     def _wake(self, task: str) -> None:

@@ -1,7 +1,7 @@
-"""Token bucket: the rate-limit strategy that `limits` lacks, written as one of its strategies.
+"""Token bucket: a rate-limit strategy for `limits`, which has none of this kind.
 
-"20 per 120000 milliseconds" is a bucket of 20 tokens that is refilled evenly, one token each 6 s: 20 requests at once, and
-10 a minute after that. Of a bucket only the time is stored at which it will be full again, so an idle one needs no storage.
+"20 per 120000 milliseconds" is a bucket of 20 tokens that is refilled by one token every 6 s: it allows 20 requests at once
+and then 10 a minute. Only the time at which a bucket will be full again is stored, so a full bucket needs no storage.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from limits.util import WindowStats
 from app.adapters.redis_clients import redis_client
 
 KEY_PREFIX = "imagefleet:limit"
-TIMEOUT_S = 0.2  # to connect, and again for an answer: longer than this and Redis counts as away
+TIMEOUT_S = 0.2  # for connecting, and for each reply; then Redis counts as unavailable
 SECOND_US = 1_000_000
 
-# All times are microseconds of Redis's own clock. No bucket can owe more than its window: one that is full in the far
-# future, because the clock was set back, is stored anew as an empty one instead of refusing everything until then.
+# All times are microseconds of Redis's clock. A debt is at most the window: a bucket that would be full in the far future,
+# because the clock was set back, counts as empty instead of refusing everything until then.
 SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -42,7 +42,7 @@ return {allowed and 1 or 0, debt}
 
 
 class RateLimitItemPerMillisecond(RateLimitItem):
-    """Defining this class adds the unit to the notation of `limits`, whose own smallest is the second."""
+    """Defining this class adds milliseconds to the notation of `limits`, whose smallest unit is the second."""
 
     GRANULARITY = Granularity(0, "millisecond")
 
@@ -52,12 +52,12 @@ class RateLimitItemPerMillisecond(RateLimitItem):
 
 
 def bucket(requests: int, window_ms: int, burst: int) -> RateLimitItem:
-    """`requests` in each window of `window_ms`, and up to `burst` at once."""
+    """A bucket that allows `requests` in each window of `window_ms`, and up to `burst` at once."""
     return RateLimitItemPerMillisecond(burst, max(1, round(window_ms * burst / requests)))
 
 
 def shared_storage_options(redis_url: str) -> dict[str, object]:
-    """Options of a RedisStorage whose calls end within `TIMEOUT_S`, successful or not."""
+    """Options of a RedisStorage whose calls succeed or fail within `TIMEOUT_S`."""
     return {"connection_pool": redis_client(redis_url, TIMEOUT_S).connection_pool, "key_prefix": KEY_PREFIX}
 
 
@@ -68,7 +68,7 @@ def wait_s(item: RateLimitItem, stats: WindowStats) -> int:
 
 
 class TokenBucketRateLimiter(RateLimiter):
-    """Strategy over a RedisStorage, where it is exact over all processes, or over this process's MemoryStorage."""
+    """The strategy for a RedisStorage, where it is exact across processes, and for a MemoryStorage."""
 
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage)
@@ -77,15 +77,15 @@ class TokenBucketRateLimiter(RateLimiter):
             self._script = cast(redis.Redis, storage.get_connection()).register_script(SCRIPT)
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """Take `cost` tokens. False where there are fewer; then none is taken."""
+        """Take `cost` tokens. False if there are fewer; then none is taken."""
         return self.take(item, *identifiers, cost=cost)[0]
 
     def test(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """True where a hit would be allowed."""
+        """True if a hit would be allowed."""
         return self.get_window_stats(item, *identifiers).remaining >= cost
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        """When the bucket is full again (s since the epoch), and how many tokens it has."""
+        """The time when the bucket will be full (s since the epoch), and its number of tokens."""
         return self.take(item, *identifiers, cost=0)[1]
 
     def take(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> tuple[bool, WindowStats]:
@@ -103,7 +103,7 @@ class TokenBucketRateLimiter(RateLimiter):
     def _take_in_memory(
         self, storage: MemoryStorage, key: str, interval_us: int, window_us: int, cost: int
     ) -> tuple[bool, int]:
-        """What the script does, on the process's monotonic clock."""
+        """The same as the script, with the process's monotonic clock."""
         now = time.monotonic_ns() // 1000
         with self._lock:
             debt = max(storage.get(key) - now, 0)
@@ -116,5 +116,5 @@ class TokenBucketRateLimiter(RateLimiter):
 
 
 def _interval_us(item: RateLimitItem) -> int:
-    """Microseconds in which one token comes back."""
+    """Microseconds for one token to be refilled."""
     return max(1, item.multiples * 1000 // item.amount)

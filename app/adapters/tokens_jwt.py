@@ -1,7 +1,7 @@
-"""JSON Web Tokens: ours, signed with our secret, and those of whoever signs with the keys at JWKS_URL.
+"""JSON Web Tokens: those of this service, signed with its secret, and those of the issuer with the keys at JWKS_URL.
 
-Which key a token is held against, and by which algorithm, follows from what signs there: a secret is never used for
-RS256, nor a public key for HS256. Nothing that a token says about where its key is found is followed.
+The secret is used only for HS256, and the keys at JWKS_URL only for RS256 and ES256. A token cannot choose where its key is
+found: such headers are refused.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from app.domain import image_request, messages
 from app.domain.access import JTI, Credential, CredentialKind, Role, parse_scopes
 from app.domain.errors import Unauthorized, Unavailable
 
-LARGEST = 8_192
+MAX_TOKEN_BYTES = 8_192
 LEEWAY_S = 10
 JWKS_TIMEOUT_S = 3
-JWKS_KEPT_S = 300
-LAST_SECOND = 253_402_300_799  # of the year 9999
-OURS = "HS256"
-THEIRS = ("RS256", "ES256")
+JWKS_CACHE_S = 300
+MAX_TIME_S = 253_402_300_799  # the end of the year 9999
+OWN_ALGORITHM = "HS256"
+JWKS_ALGORITHMS = ("RS256", "ES256")
 REQUIRED = ["exp", "iat", "sub", "iss", "aud", "jti"]
-KEYS_OF_THEIR_OWN = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
-WRONG = (PyJWTError, ValueError, TypeError, OverflowError, RecursionError, KeyError, AttributeError)
+REFUSED_HEADERS = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
+INVALID = (PyJWTError, ValueError, TypeError, OverflowError, RecursionError, KeyError, AttributeError)
 
 
 class JsonWebTokens:
-    """Makes and reads tokens."""
+    """Issues and verifies tokens."""
 
     def __init__(self, settings: Settings) -> None:
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
         self._keys = (
-            PyJWKClient(settings.jwks_url, timeout=JWKS_TIMEOUT_S, lifespan=JWKS_KEPT_S) if settings.jwks_url else None
+            PyJWKClient(settings.jwks_url, timeout=JWKS_TIMEOUT_S, lifespan=JWKS_CACHE_S) if settings.jwks_url else None
         )
 
     def issue(self, credential: Credential, scope: str, now_s: int, key: bytes) -> str:
-        """A token that says what the credential says; it begins at `now_s` and ends when the credential does."""
+        """A token for the credential, valid from `now_s` until the credential expires."""
         claims: dict[str, Any] = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -55,39 +55,41 @@ class JsonWebTokens:
         }
         if credential.key_id is not None:
             claims["key"] = credential.key_id
-        return jwt.encode(claims, key, OURS)
+        return jwt.encode(claims, key, OWN_ALGORITHM)
 
     def read(self, token: str, key: bytes) -> Credential:
-        """What the token says, where it is good; whether it was revoked is not asked here. `key` is our secret.
+        """Verify the token and return its credential; revocation is not checked here. `key` is this service's secret.
 
-        Raises Unauthorized, and Unavailable where the keys at JWKS_URL cannot be had.
+        Raises Unauthorized, and Unavailable if the keys at JWKS_URL cannot be fetched.
         """
-        if len(token) > LARGEST:
-            raise Unauthorized(f"This token has more than {LARGEST} bytes.", shown=True)
+        if len(token) > MAX_TOKEN_BYTES:
+            raise Unauthorized(f"This token has more than {MAX_TOKEN_BYTES} bytes.", shown=True)
         try:
             return _credential(self._claims(token, key))
         except PyJWKClientConnectionError as error:
             raise Unavailable("The keys to verify tokens with are temporarily unavailable.", retry_after_s=5) from error
         except jwt.ExpiredSignatureError:
             raise Unauthorized("This token has expired.", shown=True) from None
-        except WRONG:
+        except INVALID:
             raise Unauthorized("This token is invalid.", shown=True) from None
 
     def unverified_id(self, token: str) -> str | None:
-        """The `jti` that a token gives itself, whether it is good or not; None for what is no token."""
+        """The `jti` of a token without verifying it; None if the text is not a token."""
+        if len(token) > MAX_TOKEN_BYTES:
+            return None
         try:
-            jti = jwt.decode(token, options={"verify_signature": False}).get("jti") if len(token) <= LARGEST else None
-        except WRONG:
+            jti = jwt.decode(token, options={"verify_signature": False}).get("jti")
+        except INVALID:
             return None
         return jti if isinstance(jti, str) and JTI.fullmatch(jti) else None
 
     def _claims(self, token: str, key: bytes) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
-        if KEYS_OF_THEIR_OWN & set(header):
+        if REFUSED_HEADERS & set(header):
             raise ValueError(header)
-        if header["alg"] == OURS:
-            return self._decode(token, key, OURS)
-        if self._keys is None or header["alg"] not in THEIRS or not isinstance(header.get("kid"), str):
+        if header["alg"] == OWN_ALGORITHM:
+            return self._decode(token, key, OWN_ALGORITHM)
+        if self._keys is None or header["alg"] not in JWKS_ALGORITHMS or not isinstance(header.get("kid"), str):
             raise ValueError(header)
         return self._decode(token, self._keys.get_signing_key(header["kid"]).key, header["alg"])
 
@@ -127,8 +129,8 @@ def _credential(claims: Mapping[str, Any]) -> Credential:
 
 
 def _check_time(value: object) -> None:
-    """Seconds since the epoch as a number: what is text, or beyond any calendar, was made to confuse."""
+    """Raise TypeError or ValueError unless `value` is a number of seconds since the epoch, before the year 10000."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise TypeError(value)
-    if not 0 <= value <= LAST_SECOND:
+    if not 0 <= value <= MAX_TIME_S:
         raise ValueError(value)

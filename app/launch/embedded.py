@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.adapters.local_redis import LONGEST_SOCKET_PATH, LocalRedis, find_server
+from app.adapters.local_redis import MAX_SOCKET_PATH, LocalRedis, find_server
 from app.launch.checks import NotReady
 
 SOCKET = "redis.sock"
@@ -42,7 +42,7 @@ def _lock(folder: Path) -> Iterator[None]:
 @contextmanager
 def _socket_folder(folder: Path) -> Iterator[Path]:
     """`folder`, or a private temporary one where its path is too long for a socket."""
-    if len(str(folder / SOCKET).encode()) <= LONGEST_SOCKET_PATH:
+    if len(str(folder / SOCKET).encode()) <= MAX_SOCKET_PATH:
         yield folder
     else:
         with tempfile.TemporaryDirectory(prefix="imagefleet-") as short:

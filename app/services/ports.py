@@ -42,7 +42,7 @@ class Bus(Protocol):
 class Fetch(Protocol):
     """Fetches a file from a URL that a stranger gave."""
 
-    def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> object:
+    def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> None:
         """Write the file into `into`. Raises FetchError."""
 
 

@@ -1,4 +1,4 @@
-"""Hosts that misbehave."""
+"""Image hosts that misbehave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses may be fetched from."""
+"""Which addresses files may be fetched from."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "172.32.0.1", "100.128.0.1", "2
 
 
 @pytest.mark.parametrize("text", NOT_PUBLIC)
-def test_an_address_that_is_not_public_is_told(text: str) -> None:
+def test_private_addresses_are_not_public(text: str) -> None:
     assert not is_public(ipaddress.ip_address(text))
 
 
 @pytest.mark.parametrize("text", PUBLIC)
-def test_a_public_address_is_told(text: str) -> None:
+def test_public_addresses_are_public(text: str) -> None:
     assert is_public(ipaddress.ip_address(text))
 
 
@@ -82,36 +82,36 @@ def rules(*answers: str, hosts: Sequence[str] = (), networks: Sequence[str] = ()
     return AddressRules(allowlist, lambda host, port: answers)
 
 
-def test_a_host_gives_all_of_its_addresses_once() -> None:
+def test_each_address_of_a_host_is_returned_once() -> None:
     admitted = rules("8.8.8.8", "2606:4700::1111", "8.8.8.8").admit("images.example", 443, 1)
     assert [str(address) for address in admitted] == ["8.8.8.8", "2606:4700::1111"]
 
 
 @pytest.mark.parametrize("private", ["10.0.0.1", "::1", "169.254.169.254", "fe80::1%eth0"])
-def test_one_private_answer_among_public_ones_spoils_the_host(private: str) -> None:
+def test_a_host_with_one_private_address_is_refused(private: str) -> None:
     with pytest.raises(AddressRefused, match="not at a public address"):
         rules("8.8.8.8", private, "1.1.1.1").admit("images.example", 443, 1)
 
 
-def test_an_address_is_not_looked_up() -> None:
-    asked: list[str] = []
+def test_an_ip_address_is_not_resolved() -> None:
+    resolved: list[str] = []
 
     def resolve(host: str, port: int) -> list[str]:
-        asked.append(host)
+        resolved.append(host)
         return []
 
     assert [str(found) for found in AddressRules(Allowlist(), resolve).admit("8.8.8.8", 80, 1)] == ["8.8.8.8"]
-    assert asked == []
+    assert resolved == []
 
 
-def test_an_allowed_host_may_be_anywhere_on_any_port() -> None:
+def test_an_allowed_host_may_have_any_address_and_port() -> None:
     assert rules("10.0.0.1", "127.0.0.1", hosts=["images.internal"]).admit("images.internal", 81, 1)
     assert rules("10.0.0.1", hosts=["images.internal."]).admit("images.internal", 81, 1)
     with pytest.raises(AddressRefused):
         rules("10.0.0.1", hosts=["images.internal"]).admit("sub.images.internal", 80, 1)
 
 
-def test_an_allowed_network_counts_as_public_and_opens_nothing_else() -> None:
+def test_only_addresses_in_an_allowed_network_count_as_public() -> None:
     assert rules("10.1.2.3", "8.8.8.8", networks=["10.1.0.0/16"]).admit("images.example", 80, 1)
     assert rules(networks=["127.0.0.0/8"]).admit("127.0.0.1", 81, 1)
     with pytest.raises(AddressRefused):
@@ -119,7 +119,7 @@ def test_an_allowed_network_counts_as_public_and_opens_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("port", [22, 25, 53, 81, 587, 1023])
-def test_a_port_of_another_service_is_refused(port: int) -> None:
+def test_a_port_of_another_protocol_is_refused(port: int) -> None:
     with pytest.raises(AddressRefused, match=f"Port {port}"):
         rules("8.8.8.8").admit("images.example", port, 1)
 
@@ -136,30 +136,30 @@ def raising(error: Exception) -> AddressRules:
     return AddressRules(Allowlist(), resolve)
 
 
-def test_a_name_that_does_not_exist_is_final() -> None:
+def test_a_host_name_that_does_not_exist_is_not_retried() -> None:
     with pytest.raises(AddressRefused, match="no host named") as caught:
         raising(socket.gaierror(socket.EAI_NONAME, "unknown")).admit("images.example", 80, 1)
     assert not caught.value.retryable
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(socket.EAI_AGAIN, "later"), OSError("broken"), UnicodeError("odd")])
-def test_a_resolver_in_trouble_may_be_asked_again(error: Exception) -> None:
+def test_a_failure_of_the_resolver_may_be_retried(error: Exception) -> None:
     with pytest.raises(HostUnreachable) as caught:
         raising(error).admit("images.example", 80, 1)
     assert caught.value.retryable
 
 
-def test_a_resolver_without_an_answer_is_no_host() -> None:
+def test_a_host_without_addresses_is_unreachable() -> None:
     with pytest.raises(HostUnreachable, match="no address"):
         rules().admit("images.example", 80, 1)
 
 
-def test_an_answer_that_is_no_address_is_refused() -> None:
+def test_an_invalid_address_is_refused() -> None:
     with pytest.raises(AddressRefused):
         rules("8.8.8.8", "not an address").admit("images.example", 80, 1)
 
 
-def test_a_resolver_that_never_answers_is_left_behind() -> None:
+def test_a_resolver_that_never_answers_times_out() -> None:
     over = threading.Event()
 
     def resolve(host: str, port: int) -> list[str]:

@@ -10,7 +10,7 @@ from tests.support.waiting import until
 
 
 class Gate:
-    """An action that has begun and does not end before it may."""
+    """A running action that ends when `may_end` is set."""
 
     def __init__(self, background: BackgroundRunner) -> None:
         self.begun = threading.Event()
@@ -31,7 +31,7 @@ def test_actions_run_in_order() -> None:
     assert done == list(range(100))
 
 
-def test_to_submit_an_action_does_not_wait_for_those_that_run() -> None:
+def test_submitting_does_not_wait_for_running_actions() -> None:
     background = BackgroundRunner("test")
     gate = Gate(background)
     began = time.monotonic()
@@ -42,7 +42,7 @@ def test_to_submit_an_action_does_not_wait_for_those_that_run() -> None:
     background.close()
 
 
-def test_an_action_submitted_again_before_it_started_runs_once_in_its_last_form() -> None:
+def test_an_action_submitted_again_before_it_starts_runs_once_with_the_latest_callable() -> None:
     background, done = BackgroundRunner("test"), list[str]()
     gate = Gate(background)
     for n in range(1_000):
@@ -53,7 +53,7 @@ def test_an_action_submitted_again_before_it_started_runs_once_in_its_last_form(
     assert done == ["wake 999", "other 0", "other 1"]
 
 
-def test_an_action_submitted_after_it_started_runs_again() -> None:
+def test_an_action_submitted_again_after_it_started_runs_again() -> None:
     background, done = BackgroundRunner("test"), list[str]()
     gate = Gate(background)
     background.submit("gate", lambda: done.append("again"))
@@ -62,7 +62,7 @@ def test_an_action_submitted_after_it_started_runs_again() -> None:
     assert done == ["again"]
 
 
-def test_an_action_that_fails_does_not_stop_the_others() -> None:
+def test_a_failed_action_does_not_stop_later_ones() -> None:
     background, done = BackgroundRunner("test"), list[str]()
 
     def fail() -> None:
@@ -77,18 +77,18 @@ def test_an_action_that_fails_does_not_stop_the_others() -> None:
     assert done == ["good", "later"]
 
 
-def test_beyond_the_limit_new_actions_are_dropped_and_replacements_are_not() -> None:
+def test_above_the_limit_new_actions_are_dropped_but_replacements_are_kept() -> None:
     background, done = BackgroundRunner("test", max_waiting=2), list[str]()
     gate = Gate(background)
     for key in ("a", "b", "c"):
         background.submit(key, lambda key=key: done.append(key))  # type: ignore[misc]
-    background.submit("b", lambda: done.append("b, its last form"))
+    background.submit("b", lambda: done.append("b, replaced"))
     gate.may_end.set()
     background.close()
-    assert done == ["a", "b, its last form"]
+    assert done == ["a", "b, replaced"]
 
 
-def test_closing_waits_for_what_is_left_but_for_a_bounded_time() -> None:
+def test_closing_runs_waiting_actions_for_a_limited_time() -> None:
     background, done = BackgroundRunner("test"), list[str]()
     gate = Gate(background)
     background.submit("left", lambda: done.append("left"))
@@ -101,5 +101,5 @@ def test_closing_waits_for_what_is_left_but_for_a_bounded_time() -> None:
     assert done == ["left"]
 
 
-def test_a_runner_that_was_never_used_can_be_closed() -> None:
+def test_an_unused_runner_can_be_closed() -> None:
     BackgroundRunner("test").close()

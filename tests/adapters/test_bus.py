@@ -1,4 +1,4 @@
-"""Publishing to other processes, on a real Redis."""
+"""Publishing to other processes over a real Redis."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.support.fakes import Later
 from tests.support.redis import running_redis
 from tests.support.waiting import until
 
-NOWHERE = "redis://127.0.0.1:1/0"
+UNREACHABLE = "redis://127.0.0.1:1/0"
 
 
 class Receiver:
-    """What a listener received, and how often it has subscribed."""
+    """Records what a listener received and how often it has subscribed."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str, dict[str, Any]]] = []
@@ -63,7 +63,7 @@ def publisher(client: redis.Redis) -> Iterator[RedisBus]:
 
 @contextmanager
 def listening(redis_url: str, hub: str) -> Iterator[Receiver]:
-    """A listener as the web process `hub` has one."""
+    """The listener of the web process `hub`."""
     receiver = Receiver()
     listener = Listener(redis_url, [CHANGES, hub_channel(hub)], receiver.on_message, receiver.after_gap)
     listener.start()
@@ -78,7 +78,7 @@ def listeners(client: redis.Redis) -> list[dict[str, str]]:
     return [each for each in client.client_list(_type="pubsub") if int(each["sub"]) == 2]
 
 
-def test_a_web_process_receives_what_is_published_to_it_and_no_other_does(
+def test_a_message_to_a_web_process_is_received_by_that_process_only(
     redis_url: str, hub: str, publisher: RedisBus
 ) -> None:
     with listening(redis_url, hub) as receiver, listening(redis_url, hub + "-other") as other:
@@ -94,10 +94,10 @@ def test_a_message_without_a_subscriber_is_reported(hub: str, publisher: RedisBu
     assert publisher.publish_to_hub(hub, {"do": "echo"}) is False
 
 
-def test_where_redis_is_away_nothing_is_certain(hub: str) -> None:
-    away = RedisBus(redis_client(NOWHERE, timeout_s=0.2), BackgroundRunner("test"))
-    assert away.publish_to_hub(hub, {"do": "echo"}) is True
-    assert away.is_available() is False
+def test_without_redis_a_message_counts_as_received(hub: str) -> None:
+    unavailable = RedisBus(redis_client(UNREACHABLE, timeout_s=0.2), BackgroundRunner("test"))
+    assert unavailable.publish_to_hub(hub, {"do": "echo"}) is True
+    assert unavailable.is_available() is False
 
 
 def test_redis_is_available(publisher: RedisBus) -> None:
@@ -111,7 +111,7 @@ def test_every_web_process_receives_changes(redis_url: str, hub: str, publisher:
             until(lambda receiver=receiver: (CHANGES, {"requestId": hub, "version": 2}) in receiver.received)  # type: ignore[misc]
 
 
-def test_of_changes_of_one_job_that_wait_to_be_published_only_the_newest_is(
+def test_of_several_waiting_changes_of_one_job_only_the_newest_is_published(
     redis_url: str, hub: str, client: redis.Redis
 ) -> None:
     background = Later()
@@ -138,7 +138,7 @@ def test_a_listener_whose_connection_is_killed_subscribes_again_and_reports_the_
             until(lambda n=n: {"n": n} in receiver.bodies())  # type: ignore[misc]
 
 
-def test_a_message_that_is_no_json_does_not_end_the_listener(
+def test_an_invalid_message_does_not_end_the_listener(
     redis_url: str, hub: str, publisher: RedisBus, client: redis.Redis
 ) -> None:
     with listening(redis_url, hub) as receiver:
@@ -162,16 +162,16 @@ def test_a_handler_that_raises_does_not_end_the_listener(redis_url: str, hub: st
     listener.close()
 
 
-def test_a_connection_on_which_nothing_arrives_counts_as_dead(
-    redis_url: str, hub: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_connection_is_replaced(redis_url: str, hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus, "SILENCE_S", 0.05)
     monkeypatch.setattr(bus, "READ_S", 0.02)
     with listening(redis_url, hub) as receiver:
-        until(lambda: receiver.subscribed >= 3, what="the listener to connect anew")
+        until(lambda: receiver.subscribed >= 3, what="the listener to reconnect")
 
 
-def test_a_listener_begins_once_redis_is_there(hub: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listener_started_before_redis_subscribes_once_redis_is_running(
+    hub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bus, "RECONNECT_S", 0.01)
     receiver = Receiver()
     with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder:
@@ -187,7 +187,7 @@ def test_a_listener_begins_once_redis_is_there(hub: str, monkeypatch: pytest.Mon
             listener.close()
 
 
-def test_a_closed_listener_listens_no_more(
+def test_closing_a_listener_ends_its_subscription(
     redis_url: str, hub: str, publisher: RedisBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus, "READ_S", 0.02)

@@ -1,4 +1,4 @@
-"""How much memory a picture may take while it is judged."""
+"""The memory that the validation of an image may take."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ MIB = 2**20
 
 
 def mapped_bytes() -> int:
-    """How much memory this process has mapped, as Linux counts it."""
+    """The mapped memory of this process according to Linux."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
-@pytest.mark.parametrize(("max_pixels", "wanted_mib"), [(2**20, 16 + 128), (40 * 2**20, 640 + 128)])
-def test_the_limit_follows_the_pixels_that_a_picture_may_have(
-    monkeypatch: pytest.MonkeyPatch, max_pixels: int, wanted_mib: int
+@pytest.mark.parametrize(("max_pixels", "expected_mib"), [(2**20, 16 + 128), (40 * 2**20, 640 + 128)])
+def test_the_memory_limit_follows_the_maximum_number_of_pixels(
+    monkeypatch: pytest.MonkeyPatch, max_pixels: int, expected_mib: int
 ) -> None:
-    room: list[float] = []
+    limits_mib: list[float] = []
 
-    def judge(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
-        ceiling, _ = resource.getrlimit(resource.RLIMIT_AS)
-        room.append((ceiling - mapped_bytes()) / MIB)
+    def record_limit(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        limits_mib.append((limit - mapped_bytes()) / MIB)
         return Picture(1, 1, 1, "")
 
     before = resource.getrlimit(resource.RLIMIT_AS)
-    monkeypatch.setattr(image_validator, "check_and_store_as_png", judge)
+    monkeypatch.setattr(image_validator, "check_and_store_as_png", record_limit)
     PillowValidator()(io.BytesIO(), io.BytesIO(), ImageLimits(MIB, max_pixels))
-    assert room == [pytest.approx(wanted_mib, abs=8)]
+    assert limits_mib == [pytest.approx(expected_mib, abs=8)]
     assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
-def test_a_sound_picture_is_judged_within_its_limit() -> None:
+def test_a_valid_image_is_validated_within_the_limit() -> None:
     picture = PillowValidator()(io.BytesIO(png(8, 8)), io.BytesIO(), ImageLimits(MIB, 64))
     assert (picture.width, picture.height) == (8, 8)

@@ -1,4 +1,4 @@
-"""The embedded server: which program is run, and that it keeps nothing on disk."""
+"""The embedded Redis server: which program is used, and that it stores nothing on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def program(folder: Path, name: str) -> Path:
     return path
 
 
-def test_the_program_comes_with_the_python_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_program_of_the_python_package_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program(tmp_path, "redis-server")
     monkeypatch.setenv("PATH", str(tmp_path))
     found = local_redis.find_server()
@@ -32,7 +32,9 @@ def test_the_program_comes_with_the_python_packages(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("name", local_redis.PROGRAMS)
-def test_without_the_package_one_on_path_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+def test_without_the_package_a_program_on_path_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
     monkeypatch.setattr(importlib.metadata, "files", missing)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert local_redis.find_server() is None
@@ -40,7 +42,7 @@ def test_without_the_package_one_on_path_is_used(monkeypatch: pytest.MonkeyPatch
     assert local_redis.find_server() == installed
 
 
-def test_it_keeps_nothing_on_disk(redis_url: str) -> None:
+def test_nothing_is_stored_on_disk(redis_url: str) -> None:
     client = redis.Redis.from_url(redis_url, decode_responses=True)
     assert client.config_get("appendonly") == {"appendonly": "no"}
     assert client.config_get("save") == {"save": ""}

@@ -1,4 +1,4 @@
-"""Judging pictures and making the clean PNG that is kept."""
+"""Validating images and converting them to clean PNGs."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ LIMITS = ImageLimits(max_bytes=2_000_000, max_pixels=1_000_000)
 ROOT = Path(__file__).parents[2]
 CRITICAL = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-WORK = {"unpacked": (zlib, "decompressobj"), "decoded": (Image, "_getdecoder"), "packed": (Image, "_getencoder")}
-# EXIF data: the orientation alone, and one followed by a resolution that is a text.
+WORK = {"decompressed": (zlib, "decompressobj"), "decoded": (Image, "_getdecoder"), "encoded": (Image, "_getencoder")}
+# EXIF data: only the orientation; and an orientation followed by a resolution that is a text.
 UPRIGHT = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0"
-ON_ITS_SIDE_AND_ODD = (
+ROTATED_AND_INVALID = (
     b"MM\0\x2a\0\0\0\x08\0\x02\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\x01\x1a\0\x02\0\0\0\x02a\0\0\0\0\0\0\0"
 )
 
 
-def judged(data: bytes, limits: ImageLimits = LIMITS) -> tuple[Picture, bytes]:
+def validated(data: bytes, limits: ImageLimits = LIMITS) -> tuple[Picture, bytes]:
     target = io.BytesIO()
     picture = check_and_store_as_png(io.BytesIO(data), target, limits)
     return picture, target.getvalue()
@@ -59,16 +59,16 @@ def opened(data: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED.keys())
-def test_refused_is(make: Callable[[], bytes]) -> None:
+def test_an_invalid_image_is_refused(make: Callable[[], bytes]) -> None:
     with pytest.raises(BadImage) as caught:
-        judged(make())
+        validated(make())
     assert not caught.value.retryable
     assert str(caught.value).endswith(".")
 
 
 @pytest.mark.parametrize("make", CLEANED.values(), ids=CLEANED.keys())
-def test_cleaned_is(make: Callable[[], bytes]) -> None:
-    picture, stored = judged(make())
+def test_an_image_is_stored_without_metadata(make: Callable[[], bytes]) -> None:
+    picture, stored = validated(make())
     assert (picture.width, picture.height) == (8, 8)
     assert {kind for kind, _ in chunks_of(stored)} <= CRITICAL
     assert stored.endswith(b"IEND\xaeB`\x82")
@@ -93,28 +93,28 @@ def test_cleaned_is(make: Callable[[], bytes]) -> None:
         ("WEBP", "RGBA"),
     ],
 )
-def test_a_picture_of_any_usual_kind_is_kept_as_it_looks(form: str, mode: str) -> None:
+def test_an_image_of_any_usual_kind_looks_the_same_when_stored(form: str, mode: str) -> None:
     data = saved(drawn(48, 32, mode), form)
-    picture, stored = judged(data)
+    picture, stored = validated(data)
     assert (picture.width, picture.height) == (48, 32)
     shown = opened(stored).convert("RGB")
     for at, colour in (((2, 2), (255, 0, 0)), ((40, 28), (255, 255, 255))):
-        wanted = drawn(48, 32, mode).convert("RGB").getpixel(at) if mode in ("L", "LA", "1") else colour
+        expected = drawn(48, 32, mode).convert("RGB").getpixel(at) if mode in ("L", "LA", "1") else colour
         found = shown.getpixel(at)
         assert isinstance(found, tuple)
-        assert isinstance(wanted, tuple)
-        assert all(abs(a - b) < 20 for a, b in zip(found, wanted, strict=True))
+        assert isinstance(expected, tuple)
+        assert all(abs(a - b) < 20 for a, b in zip(found, expected, strict=True))
 
 
-def test_what_is_said_of_a_picture_is_what_is_stored() -> None:
-    picture, stored = judged(saved(drawn(), "WEBP"))
+def test_the_reported_size_and_hash_are_those_of_the_stored_file() -> None:
+    picture, stored = validated(saved(drawn(), "WEBP"))
     assert picture == Picture(48, 32, len(stored), hashlib.sha256(stored).hexdigest())
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "1"])
-def test_the_pixels_of_a_sound_png_are_not_packed_anew(mode: str) -> None:
+def test_the_pixels_of_a_valid_png_are_not_compressed_again(mode: str) -> None:
     data = saved(drawn(48, 32, mode), "PNG", optimize=True)
-    _, stored = judged(data)
+    _, stored = validated(data)
     assert [chunk for chunk in chunks_of(data) if chunk[0] in CRITICAL] == chunks_of(stored)
 
 
@@ -123,28 +123,26 @@ def test_the_pixels_of_a_sound_png_are_not_packed_anew(mode: str) -> None:
     ("colour", "depth"),
     [(colour, depth) for colour, depths in DEPTHS.items() for depth in depths],
 )
-def test_a_png_that_is_kept_as_it_is_packed_is_one_that_pillow_decodes(
-    colour: int, depth: int, interlaced: int
-) -> None:
+def test_a_png_that_is_stored_unchanged_can_be_decoded_by_pillow(colour: int, depth: int, interlaced: int) -> None:
     randomness = random.Random(f"{colour} {depth} {interlaced}")
     for _ in range(20):
         data = filtered_at_random(
             randomness, ihdr(randomness.randint(1, 40), randomness.randint(1, 40), depth, colour, interlaced)
         )
-        _, stored = judged(data)
+        _, stored = validated(data)
         assert stored == data
         opened(stored)
 
 
-def test_a_png_whose_rows_are_no_rows_is_refused_whatever_else_is_sound() -> None:
+def test_a_png_with_invalid_filter_types_is_refused() -> None:
     randomness = random.Random(7)
     for _ in range(200):
         with pytest.raises(BadImage):
-            judged(filtered_at_random(randomness, ihdr(5, 9), filters=range(5, 256)))
+            validated(filtered_at_random(randomness, ihdr(5, 9), filters=range(5, 256)))
 
 
 def filtered_at_random(randomness: random.Random, header: tuple[bytes, bytes], filters: range = range(5)) -> bytes:
-    """A PNG whose rows are any bytes, each behind a filter out of `filters`, its IDAT cut anywhere."""
+    """A PNG with random rows, each with a filter type from `filters`, and with its IDAT split at a random position."""
     rows = b"".join(
         bytes([randomness.choice(filters)]) + randomness.randbytes(stride - 1)
         for stride, height in read_header(io.BytesIO(from_chunks(header))).passes
@@ -157,23 +155,23 @@ def filtered_at_random(randomness: random.Random, header: tuple[bytes, bytes], f
 
 
 @pytest.mark.parametrize("between", [(), ((b"eXIf", UPRIGHT),)], ids=["bare", "with EXIF"])
-def test_a_sound_png_is_unpacked_once_and_neither_decoded_nor_packed(
+def test_a_valid_png_is_decompressed_once_and_neither_decoded_nor_encoded(
     monkeypatch: pytest.MonkeyPatch, between: tuple[tuple[bytes, bytes], ...]
 ) -> None:
-    work = {step: counted(monkeypatch, *place) for step, place in WORK.items()}
-    assert judged(png(8, 8, *between))[1] == png(8, 8)
-    assert {step: len(calls) for step, calls in work.items()} == {"unpacked": 1, "decoded": 0, "packed": 0}
+    work = {step: counted(monkeypatch, *function) for step, function in WORK.items()}
+    assert validated(png(8, 8, *between))[1] == png(8, 8)
+    assert {step: len(calls) for step, calls in work.items()} == {"decompressed": 1, "decoded": 0, "encoded": 0}
 
 
-def test_a_jpeg_is_decoded_once_and_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jpeg_is_decoded_once_and_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     data = saved(drawn(), "JPEG")
-    work = {step: counted(monkeypatch, *place) for step, place in WORK.items()}
-    judged(data)
-    assert {step: len(calls) for step, calls in work.items()} == {"unpacked": 0, "decoded": 1, "packed": 1}
+    work = {step: counted(monkeypatch, *function) for step, function in WORK.items()}
+    validated(data)
+    assert {step: len(calls) for step, calls in work.items()} == {"decompressed": 0, "decoded": 1, "encoded": 1}
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[None]:
-    """One entry for each call of the function, from now on."""
+    """A list that gets an entry for each call of the function."""
     calls: list[None] = []
     function = getattr(owner, name)
 
@@ -185,19 +183,19 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[N
     return calls
 
 
-def test_sixteen_bits_a_colour_are_kept() -> None:
+def test_sixteen_bits_per_colour_are_kept() -> None:
     data = from_chunks(ihdr(8, 8, 16, 2), idat(8, 8, 48), END_CHUNK)
-    assert judged(data)[1] == data
+    assert validated(data)[1] == data
 
 
 def test_a_palette_keeps_its_transparency() -> None:
     data = from_chunks(ihdr(8, 8, 2, 3), PALETTE, (b"tRNS", b"\0\x80"), (b"IDAT", idat(8, 8, 2)[1]), END_CHUNK)
-    assert judged(data)[1] == data
+    assert validated(data)[1] == data
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
-def test_a_picture_that_lies_on_its_side_is_put_upright(form: str) -> None:
-    picture, stored = judged(turned(form))
+def test_an_image_is_rotated_according_to_its_exif_orientation(form: str) -> None:
+    picture, stored = validated(turned(form))
     assert (picture.width, picture.height) == (32, 48)
     red, green, blue = opened(stored).convert("RGB").getpixel((30, 2))  # type: ignore[misc]
     assert (red > 200, green < 80, blue < 80) == (True, True, True)
@@ -205,23 +203,23 @@ def test_a_picture_that_lies_on_its_side_is_put_upright(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
-def test_a_picture_is_put_upright_whatever_else_its_exif_data_says(form: str) -> None:
-    picture, stored = judged(saved(drawn(), form, exif=b"Exif\0\0" + ON_ITS_SIDE_AND_ODD))
+def test_an_image_is_rotated_even_if_other_exif_data_is_invalid(form: str) -> None:
+    picture, stored = validated(saved(drawn(), form, exif=b"Exif\0\0" + ROTATED_AND_INVALID))
     assert (picture.width, picture.height) == (32, 48)
     assert {kind for kind, _ in chunks_of(stored)} <= CRITICAL
 
 
-def test_one_byte_or_pixel_more_than_allowed_is_too_many() -> None:
+def test_one_byte_or_pixel_above_the_limit_is_refused() -> None:
     for form in ("PNG", "JPEG", "WEBP"):
         data = saved(drawn(48, 32), form)
-        judged(data, ImageLimits(len(data), 48 * 32))
+        validated(data, ImageLimits(len(data), 48 * 32))
         with pytest.raises(BadImage, match="bytes that are allowed"):
-            judged(data, ImageLimits(len(data) - 1, 48 * 32))
+            validated(data, ImageLimits(len(data) - 1, 48 * 32))
         with pytest.raises(BadImage, match="pixels"):
-            judged(data, ImageLimits(len(data), 48 * 32 - 1))
+            validated(data, ImageLimits(len(data), 48 * 32 - 1))
 
 
-def test_what_the_disk_raises_passes_through() -> None:
+def test_an_error_of_the_target_file_is_passed_on() -> None:
     class Full(io.BytesIO):
         def write(self, data: object) -> int:
             raise OSError(28, "No space left on device")
@@ -231,46 +229,46 @@ def test_what_the_disk_raises_passes_through() -> None:
             check_and_store_as_png(io.BytesIO(saved(drawn(), form)), Full(), LIMITS)
 
 
-def test_the_limit_of_memory_ends_with_its_block() -> None:
+def test_the_memory_limit_ends_with_its_context() -> None:
     with limited_memory(64 * 2**20), pytest.raises(MemoryError):
         bytearray(256 * 2**20)
     assert len(bytearray(256 * 2**20)) == 256 * 2**20
 
 
-def judged_elsewhere(data: bytes, max_pixels: int, extra_bytes: int) -> tuple[str, int]:
-    """What a process of its own says of the bytes, and the most memory it held at any time, in bytes."""
-    command = [sys.executable, "-m", "tests.support.judge", str(max_pixels), str(extra_bytes)]
+def validated_in_a_process(data: bytes, max_pixels: int, extra_bytes: int) -> tuple[str, int]:
+    """The verdict of a separate process on the bytes, and its peak memory in bytes."""
+    command = [sys.executable, "-m", "tests.support.validate", str(max_pixels), str(extra_bytes)]
     done = subprocess.run(command, input=data, capture_output=True, check=True, cwd=ROOT)
     verdict, _, peak = done.stdout.decode().strip().rpartition("|")
     return verdict, int(peak)
 
 
-def test_a_png_whose_exif_data_is_none_is_refused() -> None:
+def test_a_png_with_invalid_exif_data_is_refused() -> None:
     with pytest.raises(BadImage):
-        judged(png(8, 8, (b"eXIf", b"garbage")))
+        validated(png(8, 8, (b"eXIf", b"garbage")))
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
-def test_a_bomb_that_passes_for_a_picture_is_refused_before_it_fills_the_memory(form: str) -> None:
+def test_a_decompression_bomb_is_refused_before_it_fills_the_memory(form: str) -> None:
     options = {"method": 0} if form == "WEBP" else {}
     data = saved(Image.new("RGB", (6_000, 6_000)), form, **options)
-    verdict, peak = judged_elsewhere(data, 10**9, 64 * 2**20)
+    verdict, peak = validated_in_a_process(data, 10**9, 64 * 2**20)
     assert verdict.startswith("refused")
     assert peak < 160 * 2**20
 
 
-def test_a_png_is_kept_without_room_for_its_pixels() -> None:
+def test_a_png_is_stored_without_memory_for_its_pixels() -> None:
     data = saved(Image.new("RGB", (6_000, 6_000)), "PNG")
-    verdict, peak = judged_elsewhere(data, 10**9, 64 * 2**20)
+    verdict, peak = validated_in_a_process(data, 10**9, 64 * 2**20)
     assert verdict == "kept 6000 x 6000"
     assert peak < 160 * 2**20
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
-def test_the_memory_that_is_said_to_be_needed_is_enough(form: str) -> None:
+def test_the_calculated_memory_is_enough(form: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     options = {"method": 0} if form == "WEBP" else {}
     data = saved(Image.new("RGBA" if form != "JPEG" else "CMYK", (2_000, 2_000)), form, exif=exif.tobytes(), **options)
-    verdict, _ = judged_elsewhere(data, 4_000_000, memory_needed(ImageLimits(0, 4_000_000)))
+    verdict, _ = validated_in_a_process(data, 4_000_000, memory_needed(ImageLimits(0, 4_000_000)))
     assert verdict == "kept 2000 x 2000"

@@ -1,4 +1,4 @@
-"""A rate limit in a real Redis, and in this process while Redis is away."""
+"""A rate limit in a real Redis, and in this process while Redis is unavailable."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from app.adapters.redis_clients import redis_client
 from app.adapters.token_bucket import bucket
 from tests.support.redis import running_redis
 
-SLOW = bucket(1, 3_600_000, 20)  # one an hour: nothing comes back while a test runs
+SLOW = bucket(1, 3_600_000, 20)  # one token an hour: none is refilled during a test
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that a test moves."""
 
     now_s = 1000.0
 
@@ -37,7 +37,7 @@ def name() -> str:
 
 @pytest.fixture
 def stoppable() -> Iterator[tuple[str, int]]:
-    """A Redis of the test's own: its address and its process."""
+    """A separate Redis: its URL and process id."""
     with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, running_redis(Path(folder)) as server:
         pid = int(redis_client(server.url).info("server")["process_id"])
         yield server.url, pid
@@ -48,7 +48,7 @@ def hits(limit: RateLimit, name: str, times: int) -> int:
     return sum(limit.hit(name) for _ in range(times))
 
 
-def test_processes_share_it(redis_url: str, name: str) -> None:
+def test_processes_share_a_limit(redis_url: str, name: str) -> None:
     assert hits(RateLimit(SLOW, redis_url), name, 15) == 15
     other = RateLimit(SLOW, redis_url)
     assert other.wait_s(name) == 0
@@ -56,13 +56,13 @@ def test_processes_share_it(redis_url: str, name: str) -> None:
     assert 3590 < other.wait_s(name) <= 3600
 
 
-def test_without_redis_it_holds_in_the_process(name: str) -> None:
+def test_without_redis_the_limit_applies_to_the_process(name: str) -> None:
     limit = RateLimit(SLOW, "unix:///nonexistent/redis.sock")
     assert hits(limit, name, 25) == 20
     assert 3590 < limit.wait_s(name) <= 3600
 
 
-def test_a_frozen_redis_is_waited_for_once_a_second(stoppable: tuple[str, int], name: str) -> None:
+def test_a_frozen_redis_delays_one_call_a_second(stoppable: tuple[str, int], name: str) -> None:
     url, pid = stoppable
     clock = Clock()
     limit = RateLimit(SLOW, url, clock)
@@ -74,5 +74,5 @@ def test_a_frozen_redis_is_waited_for_once_a_second(stoppable: tuple[str, int], 
         assert time.monotonic() - began < 0.5  # for all of them together
         clock.now_s += rate_limit.RETRY_S
     os.kill(pid, signal.SIGCONT)
-    # Redis had counted 15, and since then what was sent while it was frozen, although that had timed out.
+    # Redis has counted 15, and now also the commands sent while it was frozen, although they timed out.
     assert 3 <= hits(limit, name, 25) <= 5

@@ -1,4 +1,4 @@
-"""Scanning by a real clamd, and by false ones: whatever is no clear "OK" lets nothing pass."""
+"""Scanning with a real clamd and with fake ones: only an explicit OK lets a file pass."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.pictures import plain
 
 @pytest.fixture(scope="module")
 def scanner() -> Iterator[ClamdScanner]:
-    """Asks a real clamd."""
+    """A scanner that uses a real clamd."""
     with tempfile.TemporaryDirectory(prefix="imagefleet-clamd-") as folder, real_clamd(Path(folder)) as url:
         yield ClamdScanner(url)
 
@@ -37,25 +37,25 @@ def test_a_clean_file_passes(scanner: ClamdScanner, content: bytes) -> None:
     [EICAR, png(8, 8, (b"prVt", MARKER)), plain(kind="JPEG") + MARKER],
     ids=["EICAR", "inside a PNG", "behind a JPEG"],
 )
-def test_a_harmful_file_is_refused_for_good(scanner: ClamdScanner, content: bytes) -> None:
+def test_a_harmful_file_is_refused_without_a_retry(scanner: ClamdScanner, content: bytes) -> None:
     with pytest.raises(Harmful) as caught:
         scanner.scan(io.BytesIO(content))
     assert not caught.value.retryable
     assert str(caught.value) == "The scanner found something harmful in the picture's file."
 
 
-def test_a_file_that_the_scanner_does_not_take_is_refused_for_good(scanner: ClamdScanner) -> None:
+def test_a_file_too_large_for_the_scanner_is_refused_without_a_retry(scanner: ClamdScanner) -> None:
     with pytest.raises(TooLargeToScan) as caught:
         scanner.scan(io.BytesIO(b"x" * (STREAM_BYTES + 1)))
     assert not caught.value.retryable
 
 
-def test_nobody_looks_where_no_scanner_is_set() -> None:
+def test_without_a_scanner_every_file_passes() -> None:
     NoScanner().scan(io.BytesIO(EICAR))
 
 
 def answering(text: bytes) -> Callable[[socket.socket], None]:
-    """Read all, then say this."""
+    """Read everything, then reply with `text`."""
 
     def act(connection: socket.socket) -> None:
         read_stream(connection)
@@ -64,21 +64,21 @@ def answering(text: bytes) -> Callable[[socket.socket], None]:
     return act
 
 
-def test_the_whole_file_is_sent_as_it_is() -> None:
+def test_the_whole_file_is_sent_unchanged() -> None:
     content = bytes(range(256)) * 1000
-    seen: list[bytes] = []
+    received: list[bytes] = []
 
     def act(connection: socket.socket) -> None:
-        seen.append(read_stream(connection))
+        received.append(read_stream(connection))
         connection.sendall(b"stream: OK\0")
 
     with fake_clamd(act) as scanner:
         scanner.scan(io.BytesIO(content))
-    assert seen == [content]
+    assert received == [content]
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         b"",
         b"\0",
@@ -93,19 +93,19 @@ def test_the_whole_file_is_sent_as_it_is() -> None:
         b"x" * 100_000,
     ],
 )
-def test_what_is_no_clear_word_lets_nothing_pass(said: bytes) -> None:
-    with fake_clamd(answering(said)) as scanner, pytest.raises(NotScanned) as caught:
+def test_an_unclear_reply_lets_nothing_pass(reply: bytes) -> None:
+    with fake_clamd(answering(reply)) as scanner, pytest.raises(NotScanned) as caught:
         scanner.scan(io.BytesIO(b"content"))
     assert caught.value.retryable
 
 
-def test_a_scanner_that_stops_listening_lets_nothing_pass() -> None:
+def test_a_scanner_that_closes_the_connection_lets_nothing_pass() -> None:
     with fake_clamd(lambda connection: connection.close()) as scanner, pytest.raises(NotScanned):
         scanner.scan(io.BytesIO(b"x" * 5_000_000))
 
 
 def drip(connection: socket.socket) -> None:
-    """Never quite finish."""
+    """Reply without end, slowly."""
     read_stream(connection)
     connection.settimeout(0.05)
     while True:
@@ -118,7 +118,7 @@ def drip(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("act", [drip, lambda connection: connection.recv(2**30, socket.MSG_WAITALL)])
-def test_a_scanner_that_does_not_end_is_left_in_time(act: Callable[[socket.socket], None]) -> None:
+def test_a_scanner_that_never_finishes_times_out(act: Callable[[socket.socket], None]) -> None:
     began = time.monotonic()
     with fake_clamd(act, timeout_s=0.5) as scanner, pytest.raises(NotScanned):
         scanner.scan(io.BytesIO(b"x" * 1000))
@@ -126,7 +126,7 @@ def test_a_scanner_that_does_not_end_is_left_in_time(act: Callable[[socket.socke
 
 
 @pytest.mark.parametrize("url", ["unix:///nowhere/clamd.sock", "tcp://127.0.0.1:1", "tcp://no-such-host.invalid:3310"])
-def test_a_scanner_that_is_not_there_lets_nothing_pass(url: str) -> None:
+def test_an_unreachable_scanner_lets_nothing_pass(url: str) -> None:
     with pytest.raises(PictureError) as caught:
         ClamdScanner(url).scan(io.BytesIO(b"content"))
     assert caught.value.retryable

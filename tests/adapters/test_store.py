@@ -1,4 +1,4 @@
-"""Files of pictures: there whole, or not at all."""
+"""Picture files appear atomically."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def publish(store: LocalStore, content: bytes = b"picture", name: str = NAME) ->
         store.publish(staged, name)
 
 
-def write_half(store: LocalStore, and_then: Exception) -> None:
+def write_half(store: LocalStore, error: Exception) -> None:
     with store.stage() as staged:
         staged.file.write(b"half")
-        raise and_then
+        raise error
 
 
 def staged_files(store: LocalStore) -> list[str]:
@@ -62,7 +62,7 @@ def test_a_published_picture_can_be_read(store: LocalStore) -> None:
     assert staged_files(store) == []
 
 
-def test_a_picture_is_not_there_before_it_is_published(store: LocalStore) -> None:
+def test_a_picture_does_not_exist_before_it_is_published(store: LocalStore) -> None:
     with store.stage() as staged:
         staged.file.write(b"half")
         assert content_of(store) is None
@@ -76,13 +76,13 @@ def test_a_file_that_is_not_published_leaves_nothing(store: LocalStore) -> None:
     assert staged_files(store) == []
 
 
-def test_publishing_again_takes_the_place_of_what_was_there(store: LocalStore) -> None:
+def test_publishing_again_replaces_the_picture(store: LocalStore) -> None:
     publish(store, b"first")
     publish(store, b"second")
     assert content_of(store) == b"second"
 
 
-def test_a_reader_keeps_what_it_opened(store: LocalStore) -> None:
+def test_an_open_picture_stays_readable_after_it_is_replaced_and_deleted(store: LocalStore) -> None:
     publish(store, b"first")
     file = store.open(NAME)
     assert file is not None
@@ -92,7 +92,7 @@ def test_a_reader_keeps_what_it_opened(store: LocalStore) -> None:
         assert file.read() == b"first"
 
 
-def test_deleting_what_is_not_there_is_no_error(store: LocalStore) -> None:
+def test_deleting_twice_is_no_error(store: LocalStore) -> None:
     publish(store)
     store.delete(NAME)
     store.delete(NAME)
@@ -100,7 +100,7 @@ def test_deleting_what_is_not_there_is_no_error(store: LocalStore) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_a_hostile_name_names_nothing(store: LocalStore, name: str) -> None:
+def test_a_hostile_name_is_refused(store: LocalStore, name: str) -> None:
     (store.root.parent / "secret.png").write_bytes(b"secret")
     assert store.open(name) is None
     with pytest.raises(BadName) as caught:
@@ -121,14 +121,14 @@ def test_a_link_among_the_pictures_is_not_followed(store: LocalStore) -> None:
     assert (store.root.parent / "secret.png").read_bytes() == b"secret"
 
 
-def test_a_linked_directory_is_taken_as_it_is(store: LocalStore, tmp_path: Path) -> None:
+def test_the_root_may_be_a_link(store: LocalStore, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(store.root)
     linked = LocalStore(tmp_path / "link")
     publish(linked)
     assert content_of(store) == b"picture"
 
 
-def test_a_staging_area_that_is_a_link_is_refused(tmp_path: Path) -> None:
+def test_a_staging_directory_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / STAGING).symlink_to(tmp_path / "elsewhere")
@@ -136,14 +136,14 @@ def test_a_staging_area_that_is_a_link_is_refused(tmp_path: Path) -> None:
         LocalStore(tmp_path / "images")
 
 
-def test_a_root_that_cannot_be_a_directory_is_said(tmp_path: Path) -> None:
+def test_a_root_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for root in (tmp_path / "file", tmp_path / "file" / "images"):
-        with pytest.raises(StoreError, match="The directory for pictures cannot be made"):
+        with pytest.raises(StoreError, match="The directory for pictures cannot be created"):
             LocalStore(root)
 
 
-def test_uploads_wait_until_they_are_discarded(store: LocalStore) -> None:
+def test_uploads_are_kept_until_they_are_discarded(store: LocalStore) -> None:
     with store.stage() as staged:
         staged.file.write(b"uploaded")
         store.keep_upload(staged, REQUEST, 2, 0)
@@ -162,14 +162,14 @@ def test_uploads_wait_until_they_are_discarded(store: LocalStore) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["", "..", "../../etc/passwd", REQUEST.upper(), f"{REQUEST}\n", f"{REQUEST}/x"])
-def test_an_upload_belongs_to_the_id_of_a_request(store: LocalStore, request_id: str) -> None:
+def test_an_upload_needs_a_valid_request_id(store: LocalStore, request_id: str) -> None:
     with pytest.raises(BadName):
         store.open_upload(request_id, 1, 0)
     with pytest.raises(BadName), store.stage() as staged:
         store.keep_upload(staged, request_id, 1, 0)
 
 
-def test_sweeping_removes_what_a_crash_left_and_nothing_else(store: LocalStore) -> None:
+def test_a_sweep_deletes_only_what_a_crash_left_behind(store: LocalStore) -> None:
     publish(store)
     ages = {"old.part": 100, "new.part": 1, f"{REQUEST}.1.0.upload": 86_500, f"{REQUEST}.2.0.upload": 86_400}
     for name, age_s in ages.items():
@@ -184,7 +184,7 @@ def test_sweeping_removes_what_a_crash_left_and_nothing_else(store: LocalStore) 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_what_the_disk_refuses_is_said_and_leaves_nothing(
+def test_an_error_of_the_disk_is_reported_and_leaves_no_file(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch, number: int, step: str
 ) -> None:
     def refuse(*_: object) -> None:
@@ -198,14 +198,14 @@ def test_what_the_disk_refuses_is_said_and_leaves_nothing(
     assert staged_files(store) == []
 
 
-def test_a_full_disk_met_while_writing_is_said_and_leaves_nothing(store: LocalStore) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_file(store: LocalStore) -> None:
     with pytest.raises(StoreError, match="No space left on device") as caught:
         write_half(store, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     assert caught.value.retryable
     assert staged_files(store) == []
 
 
-def test_a_directory_that_went_away_is_said_and_not_made_anew(store: LocalStore) -> None:
+def test_a_deleted_directory_is_reported_and_not_created_again(store: LocalStore) -> None:
     (store.root / STAGING).rmdir()
     store.root.rmdir()
     with pytest.raises(StoreError, match="No such file or directory"):
@@ -216,15 +216,15 @@ def test_a_directory_that_went_away_is_said_and_not_made_anew(store: LocalStore)
     assert not store.root.exists()
 
 
-def test_a_published_picture_is_on_the_disk_with_its_name(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publishing_syncs_the_file_and_its_directory(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = []
     sync = os.fsync
 
-    def noting(descriptor: int) -> None:
+    def record(descriptor: int) -> None:
         synced.append(Path(f"/proc/self/fd/{descriptor}").resolve())
         sync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(os, "fsync", record)
     with store.stage() as staged:
         staged.file.write(b"picture")
         store.publish(staged, NAME)

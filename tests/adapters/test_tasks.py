@@ -1,4 +1,4 @@
-"""Waking workers, over a real Redis."""
+"""Waking workers over a real Redis."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def celery_at(redis_url: str) -> Celery:
 
 
 def wake(celery: Celery, client: redis.Redis) -> None:
-    """Both tasks are wanted, by a process of its own."""
+    """Send both wake-ups, as a separate process would."""
     background = BackgroundRunner("test")
     tasks = CeleryTasks(celery, client, background, COALESCE_MS)
     tasks.assign()
@@ -60,7 +60,7 @@ def wake(celery: Celery, client: redis.Redis) -> None:
 
 
 def sent(client: redis.Redis, queue: str) -> list[tuple[dict[str, Any], list[Any]]]:
-    """Headers and arguments of the messages in a queue, oldest first."""
+    """The headers and arguments of the messages in a queue, oldest first."""
     raw: Any = client.lrange(queue, 0, -1)
     messages = [json.loads(each) for each in reversed(raw)]
     return [(each["headers"], json.loads(base64.b64decode(each["body"]))[0]) for each in messages]
@@ -75,7 +75,7 @@ def test_a_wake_up_names_its_task_and_goes_to_its_queue(celery: Celery, client: 
         assert headers["expires"] is None  # clocks differ
 
 
-def test_wake_ups_of_several_processes_are_one_until_the_task_starts(celery: Celery, client: redis.Redis) -> None:
+def test_wake_ups_of_several_processes_are_coalesced_until_the_task_starts(celery: Celery, client: redis.Redis) -> None:
     for _ in range(5):
         wake(celery, client)
     assert [len(sent(client, queue)) for queue in (DISPATCH, DOWNLOAD_QUEUE)] == [1, 1]
@@ -93,7 +93,7 @@ def test_a_wake_up_whose_task_was_lost_is_sent_again_within_a_sweep_interval(
 
 def test_a_wake_up_that_could_not_be_sent_does_not_hold_back_the_next(celery: Celery, client: redis.Redis) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise OperationalError("the broker is away")
+        raise OperationalError("the broker is unavailable")
 
     wake(cast(Celery, SimpleNamespace(send_task=refuse)), client)
     assert client.exists(KEY_PREFIX + ASSIGN, KEY_PREFIX + DOWNLOAD) == 0
@@ -102,20 +102,23 @@ def test_a_wake_up_that_could_not_be_sent_does_not_hold_back_the_next(celery: Ce
 
 
 def test_the_first_wake_up_after_a_restart_of_redis_is_sent() -> None:
-    with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, restartable_redis(Path(folder)) as frail:
-        client, celery, background = redis_client(frail.server.url), celery_at(frail.server.url), Later()
+    with (
+        tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder,
+        restartable_redis(Path(folder)) as stoppable,
+    ):
+        client, celery, background = redis_client(stoppable.server.url), celery_at(stoppable.server.url), Later()
         tasks = CeleryTasks(celery, client, background, COALESCE_MS)
         tasks.assign()
         background.run_all()
-        frail.kill()
-        frail.start()
+        stoppable.kill()
+        stoppable.start()
         client.delete(*KEYS)
         tasks.assign()
         background.run_all()
         assert len(sent(client, DISPATCH)) == 1
 
 
-def test_no_caller_waits_for_a_redis_that_does_not_answer() -> None:
+def test_callers_do_not_wait_for_a_redis_that_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         tasks = CeleryTasks(celery_at(url), redis_client(url, timeout_s=5), BackgroundRunner("test"), COALESCE_MS)
@@ -126,8 +129,8 @@ def test_no_caller_waits_for_a_redis_that_does_not_answer() -> None:
 
 
 def test_a_key_that_cannot_be_deleted_does_not_stop_the_task(celery: Celery) -> None:
-    nowhere = redis_client("redis://127.0.0.1:1/0", timeout_s=0.2)
-    CeleryTasks(celery, nowhere, BackgroundRunner("test"), COALESCE_MS).started(ASSIGN)
+    unreachable = redis_client("redis://127.0.0.1:1/0", timeout_s=0.2)
+    CeleryTasks(celery, unreachable, BackgroundRunner("test"), COALESCE_MS).started(ASSIGN)
 
 
 def test_the_tasks_that_are_sent_by_name_exist() -> None:
@@ -138,7 +141,7 @@ def test_the_tasks_that_are_sent_by_name_exist() -> None:
 def test_a_task_clears_its_wake_up_before_it_reads(
     monkeypatch: pytest.MonkeyPatch, module: Any, task: str, name: str
 ) -> None:
-    """What is committed after the task has read finds no key, and sends another task."""
+    """A change committed after the task has read finds no key, so it sends another task."""
     calls: list[str] = []
     services = SimpleNamespace(
         ports=SimpleNamespace(tasks=SimpleNamespace(started=calls.append)),

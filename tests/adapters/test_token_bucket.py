@@ -15,7 +15,7 @@ from app.adapters.redis_clients import redis_client
 from app.adapters.token_bucket import KEY_PREFIX, TokenBucketRateLimiter, bucket, shared_storage_options, wait_s
 
 HOUR_US = 3_600_000_000
-SLOW = bucket(1, 3_600_000, 20)  # one an hour: nothing comes back while a test runs
+SLOW = bucket(1, 3_600_000, 20)  # one token an hour: none is refilled during a test
 
 
 @pytest.fixture
@@ -51,14 +51,14 @@ def test_the_notation_of_limits_has_milliseconds() -> None:
     assert (item, item.amount, item.multiples, item.get_expiry()) == (bucket(10, 60_000, 20), 20, 120_000, 120)
 
 
-def test_a_bucket_gives_its_capacity_at_once_and_no_more(limiter: TokenBucketRateLimiter, name: str) -> None:
+def test_a_bucket_allows_its_burst_and_no_more(limiter: TokenBucketRateLimiter, name: str) -> None:
     assert hits(limiter, name, 25) == 20
     assert not limiter.test(SLOW, name)
     assert hits(limiter, f"{name}-other", 1) == 1
 
 
 @pytest.mark.parametrize(("requests", "window_ms"), [(7, 60_000), (1, 86_400_000), (3, 100_000)])
-def test_no_rate_gives_more_or_less_than_its_burst(
+def test_every_rate_allows_exactly_its_burst(
     limiter: TokenBucketRateLimiter, name: str, requests: int, window_ms: int
 ) -> None:
     assert hits(limiter, name, 12, bucket(requests, window_ms, 7)) == 7
@@ -70,7 +70,7 @@ def test_a_hit_that_costs_too_much_takes_nothing(limiter: TokenBucketRateLimiter
     assert not limiter.hit(SLOW, name)
 
 
-def test_tokens_come_back_one_by_one(limiter: TokenBucketRateLimiter, name: str) -> None:
+def test_tokens_are_refilled_one_by_one(limiter: TokenBucketRateLimiter, name: str) -> None:
     item = bucket(100, 2_000, 2)  # one in 20 ms
     began, served = time.monotonic(), 0
     while served < 12:
@@ -78,7 +78,9 @@ def test_tokens_come_back_one_by_one(limiter: TokenBucketRateLimiter, name: str)
     assert 0.2 <= time.monotonic() - began < 5
 
 
-def test_stats_tell_what_is_left_and_when_the_bucket_is_full(limiter: TokenBucketRateLimiter, name: str) -> None:
+def test_stats_show_the_remaining_tokens_and_when_the_bucket_is_full(
+    limiter: TokenBucketRateLimiter, name: str
+) -> None:
     assert limiter.get_window_stats(SLOW, name).remaining == 20
     hits(limiter, name, 3)
     stats, now = limiter.get_window_stats(SLOW, name), time.time()
@@ -93,7 +95,7 @@ def test_an_empty_bucket_has_a_token_after_one_interval(limiter: TokenBucketRate
     assert 3590 < wait_s(SLOW, limiter.get_window_stats(SLOW, name)) <= 3600
 
 
-def test_many_processes_at_once_get_exactly_what_there_is(redis_url: str, name: str) -> None:
+def test_concurrent_processes_get_exactly_the_burst(redis_url: str, name: str) -> None:
     processes = [TokenBucketRateLimiter(RedisStorage("redis://", connection_pool=pool(redis_url))) for _ in range(4)]
     with ThreadPoolExecutor(16) as threads:
         served = list(threads.map(lambda n: processes[n % 4].hit(SLOW, name), range(200)))
@@ -104,7 +106,7 @@ def pool(redis_url: str) -> redis.ConnectionPool:
     return redis_client(redis_url, 5.0).connection_pool
 
 
-def test_many_threads_of_one_process_get_exactly_what_there_is(name: str) -> None:
+def test_concurrent_threads_get_exactly_the_burst(name: str) -> None:
     limiter = TokenBucketRateLimiter(MemoryStorage())
     with ThreadPoolExecutor(16) as threads:
         assert list(threads.map(lambda _: limiter.hit(SLOW, name), range(200))).count(True) == 20
@@ -118,7 +120,7 @@ def test_the_stored_time_moves_with_the_clock_of_redis(client: redis.Redis, redi
     assert hits(limiter, name, 5) == 2
 
 
-def test_a_bucket_that_is_full_again_is_forgotten(client: redis.Redis, redis_url: str, name: str) -> None:
+def test_a_full_bucket_needs_no_storage(client: redis.Redis, redis_url: str, name: str) -> None:
     limiter = TokenBucketRateLimiter(shared(redis_url))
     limiter.get_window_stats(SLOW, name)
     assert not client.exists(key(SLOW, name))
@@ -126,7 +128,7 @@ def test_a_bucket_that_is_full_again_is_forgotten(client: redis.Redis, redis_url
     assert 3_590_000 < int(str(client.pttl(key(SLOW, name)))) <= 3_600_000
 
 
-def test_a_clock_that_was_set_back_leaves_an_empty_bucket_that_fills_again(
+def test_after_the_clock_was_set_back_a_bucket_is_empty_and_is_refilled(
     client: redis.Redis, redis_url: str, name: str
 ) -> None:
     limiter, item = TokenBucketRateLimiter(shared(redis_url)), bucket(100, 2_000, 2)
@@ -139,17 +141,19 @@ def test_a_clock_that_was_set_back_leaves_an_empty_bucket_that_fills_again(
 
 
 @pytest.mark.parametrize("stored", ["nonsense", "-1"])
-def test_what_is_no_time_counts_as_a_full_bucket(client: redis.Redis, redis_url: str, name: str, stored: str) -> None:
+def test_an_invalid_stored_value_counts_as_a_full_bucket(
+    client: redis.Redis, redis_url: str, name: str, stored: str
+) -> None:
     client.set(key(SLOW, name), stored)
     assert hits(TokenBucketRateLimiter(shared(redis_url)), name, 25) == 20
 
 
-def test_names_in_memory_are_forgotten_when_their_bucket_is_full(name: str) -> None:
+def test_full_buckets_are_removed_from_memory(name: str) -> None:
     storage = MemoryStorage()
     limiter, item = TokenBucketRateLimiter(storage), bucket(1_000, 1_000, 1)  # full again after 1 ms
     for n in range(100):
         limiter.hit(item, f"{name}-{n}")
     deadline = time.monotonic() + 5
     while len(storage.storage) > 1:
-        assert time.monotonic() < deadline, "invented names fill the memory"
+        assert time.monotonic() < deadline, "full buckets stay in memory"
         limiter.hit(item, name)

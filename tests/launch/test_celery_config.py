@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING, SHORT_S, broker_url, make_celery
+from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING, SHORT_TASK_LIMIT_S, broker_url, make_celery
 from app.config import Settings
 from worker import dispatch, housekeeping
 from worker.__main__ import GRACE_S, dispatcher, downloader
@@ -59,5 +59,5 @@ def test_every_worker_has_a_pool_that_enforces_time_limits() -> None:
 
 def test_a_hand_off_and_a_sweep_are_ended_long_before_a_download_would_be() -> None:
     short = (dispatch.assign, housekeeping.sweep, housekeeping.tidy)
-    assert [task.time_limit for task in short] == [SHORT_S] * 3
-    assert make_celery(Settings.from_env({})).conf.task_time_limit > SHORT_S
+    assert [task.time_limit for task in short] == [SHORT_TASK_LIMIT_S] * 3
+    assert make_celery(Settings.from_env({})).conf.task_time_limit > SHORT_TASK_LIMIT_S

@@ -45,7 +45,7 @@ def test_a_disk_that_is_nearly_full_takes_nobody_more(bench: Bench) -> None:
 
 def test_a_disk_that_is_gone_takes_nobody_more(bench: Bench) -> None:
     shutil.rmtree(bench.store.root)
-    with pytest.raises(Unavailable, match="cannot be found out"):
+    with pytest.raises(Unavailable, match="cannot be determined"):
         submission(bench).submit(ImageRequest("a fox"), CORRELATION)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.adapters.fetch_errors import AddressRefused, BadAnswer, HostBusy, HostUnreachable
+from app.adapters.fetch_errors import AddressRefused, BadResponse, HostBusy, HostUnreachable
 from app.adapters.store import LocalStore, StoreError
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
@@ -53,7 +53,7 @@ def test_after_as_many_attempts_as_allowed_the_job_fails(bench: Bench) -> None:
     assert facts(bench, job)[-1] == "ImageGenerationFailedEvent"
 
 
-@pytest.mark.parametrize("error", [AddressRefused("private"), BadAnswer("rubbish")])
+@pytest.mark.parametrize("error", [AddressRefused("private"), BadResponse("rubbish")])
 def test_what_cannot_heal_fails_at_once_and_the_extension_may_let_go(bench: Bench, error: Exception) -> None:
     connected(bench)
     bench.fetch.answers[URL] = error

@@ -98,14 +98,14 @@ class FakeFetch:
         self.asked: list[str] = []
         self._lock = threading.Lock()
 
-    def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> object:
+    def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> None:
         """Write what is there; HostUnreachable where nothing is."""
         with self._lock:
             self.asked.append(url)
         answer = self.answers.get(url, HostUnreachable("Nobody is there."))
         if isinstance(answer, Exception):
             raise answer
-        return into.write(answer if isinstance(answer, bytes) else answer())
+        into.write(answer if isinstance(answer, bytes) else answer())
 
 
 class FakeRandomness:

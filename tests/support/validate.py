@@ -1,6 +1,6 @@
-"""Judges the picture on standard input in a process of its own: `python -m tests.support.judge <pixels> <bytes>`.
+"""Validates the image on standard input in a separate process: `python -m tests.support.validate <pixels> <bytes>`.
 
-Prints the verdict, a bar, and the most memory that was resident at any time, in bytes.
+Prints the verdict, a bar, and the peak of the resident memory in bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.domain.images import BadImage, ImageLimits
 
 
 def main() -> None:
-    """The verdict on what comes in."""
+    """Print the verdict."""
     max_pixels, extra_bytes = (int(argument) for argument in sys.argv[1:])
     source = io.BytesIO(sys.stdin.buffer.read())
     try:
@@ -24,7 +24,7 @@ def main() -> None:
         verdict = f"kept {picture.width} x {picture.height}"
     except BadImage as error:
         verdict = f"refused: {error}"
-    # Not getrusage: there a child begins with its parent's peak.
+    # Not getrusage, where a child starts with its parent's peak.
     status = Path("/proc/self/status").read_text()
     peak = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
     print(f"{verdict}|{peak}")
