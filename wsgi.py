@@ -1,6 +1,6 @@
-"""What a WSGI server serves: `gunicorn -c gunicorn.conf.py wsgi:app`.
+"""The WSGI application: `gunicorn -c gunicorn.conf.py wsgi:app`.
 
-gunicorn's gevent worker makes the standard library co-operative before it imports this.
+gunicorn's gevent worker patches the standard library before it imports this module.
 """
 
 from __future__ import annotations

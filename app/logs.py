@@ -1,7 +1,7 @@
-"""Logs on standard error, each line with what happened (`action`) and the correlation id: JSON, or text for a terminal.
+"""Logs on standard error, with an `action` and the correlation id in each line: JSON, or text on a terminal.
 
-structlog does the work. Our own loggers write directly, since there is a line for each request; records of libraries,
-which use the standard library's `logging`, go through the same processors.
+The application's loggers are structlog's and write directly, because every request is logged. Records of libraries, which
+use the standard library's `logging`, pass through the same processors.
 """
 
 from __future__ import annotations
@@ -20,19 +20,13 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
-QUIET = (
-    "kombu",
-    "amqp",
-    "alembic",
-    "celery.utils.functional",
-    "flask-limiter",
-)  # libraries whose info is of no use here
+WARNINGS_ONLY = ("kombu", "amqp", "alembic", "celery.utils.functional", "flask-limiter")  # their info is of no use
 
 
 def configure(level: str, log_format: str = "auto") -> None:
-    """Give every log of this process, our own and those of libraries, one form.
+    """Configure all logging of this process, including that of libraries.
 
-    `level` is as in LOG_LEVEL, `log_format` as in LOG_FORMAT: auto is text where standard error is a terminal.
+    `level` is a LOG_LEVEL and `log_format` a LOG_FORMAT: auto means text if standard error is a terminal, JSON otherwise.
     """
     as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
@@ -55,30 +49,30 @@ def configure(level: str, log_format: str = "auto") -> None:
 
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
-    """The logger of a file; call it as `log.info("a sentence", action="assign", request_id=…)`."""
+    """The logger of a module. Use it as `log.info("A sentence", action="assign", request_id=…)`."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
 
 def well_formed(text: str | None) -> bool:
-    """True for a correlation id that is honoured: 8 to 128 letters, digits and . _ -"""
+    """True for a valid correlation id: 8 to 128 letters, digits and . _ -"""
     return text is not None and CORRELATION_ID.fullmatch(text) is not None
 
 
 def correlation_id() -> str | None:
-    """The correlation id of what runs now."""
+    """The correlation id of the current context."""
     return get_contextvars().get("correlation_id")
 
 
 @contextmanager
 def correlated(correlation_id: str | None) -> Iterator[None]:
-    """Log lines that are written inside carry this correlation id; with None they keep the present one."""
+    """Add this correlation id to the log lines in this context; None keeps the current one."""
     with bound_contextvars(**({"correlation_id": correlation_id} if correlation_id else {})):
         yield
 
 
 class _NamedLogger(structlog.WriteLogger):
-    """structlog's own writer of lines, with the name that `add_logger_name` reads."""
+    """structlog's line writer with the attribute that `add_logger_name` reads."""
 
     def __init__(self, name: str) -> None:
         super().__init__(sys.stderr)
@@ -87,7 +81,7 @@ class _NamedLogger(structlog.WriteLogger):
 
 def _configure_libraries(level: str, shared: list[Processor], rendering: list[Processor]) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_mend_message)
+    handler.addFilter(_repair_message)
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
@@ -97,21 +91,21 @@ def _configure_libraries(level: str, shared: list[Processor], rendering: list[Pr
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in QUIET:
+    for name in WARNINGS_ONLY:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _mend_message(record: logging.LogRecord) -> bool:
-    """Make a message of a record whose arguments do not fit: `logging` would print a traceback of several lines."""
+def _repair_message(record: logging.LogRecord) -> bool:
+    """Repair a record whose arguments do not match its format: `logging` would print a traceback of several lines."""
     try:
         record.getMessage()
-    except Exception:  # noqa: BLE001 - formatting calls code of others
+    except Exception:  # noqa: BLE001 - formatting calls foreign code
         record.msg, record.args = f"{record.msg} {_plain(record.args)}", None
     return True
 
 
 def _plain_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Values that every renderer can show: JSON has no NaN and no cycles, and a repr may raise."""
+    """Convert values to what every renderer supports: JSON has no NaN and no cycles, and a repr may raise."""
     return {name: _plain(value) for name, value in event.items()}
 
 
@@ -120,7 +114,7 @@ def _plain(value: object) -> object:
         return value
     try:
         return repr(value)
-    except Exception:  # noqa: BLE001 - a repr is code of others
+    except Exception:  # noqa: BLE001 - a repr is foreign code
         return f"<{type(value).__name__}>"
 
 
@@ -135,7 +129,7 @@ def _text_renderers() -> list[Processor]:
 
 
 def _escape_control_characters(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A value cannot begin a new line or send the terminal a command; a traceback is indented, line by line."""
+    """Keep values from starting a new line or controlling the terminal, and indent the lines of a traceback."""
     exception = event.pop("exception", None)
     safe: EventDict = {name: _escaped(value) if isinstance(value, str) else value for name, value in event.items()}
     if exception is not None:
@@ -144,4 +138,4 @@ def _escape_control_characters(_logger: WrappedLogger, _method: str, event: Even
 
 
 def _escaped(text: str) -> str:
-    return "".join(mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in text)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

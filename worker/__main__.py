@@ -1,4 +1,4 @@
-"""`python -m worker`: one Celery worker for hand-offs and sweeps, and one for downloads, which slow image hosts may fill."""
+"""`python -m worker`: one Celery worker for hand-offs and sweeps, and another for downloads, which may be slow."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from app.launch.console import print_error, print_line
 from app.launch.process import Command
 from app.launch.supervisor import Supervisor
 
-GRACE_S = 25.0  # more than worker_soft_shutdown_timeout, which running tasks are given to end
-DISPATCHERS = 2  # processes: a sweep that takes long does not hold up the hand-off
+GRACE_S = 25.0  # more than worker_soft_shutdown_timeout, the time that running tasks have to finish
+DISPATCHERS = 2  # processes, so that a slow sweep does not delay hand-offs
 CELERY_WORKERS = 2
 
 
 def dispatcher(log_level: str) -> Command:
-    """The Celery worker that hands requests out and runs the sweeps."""
+    """The Celery worker for hand-offs and sweeps."""
     return _celery_worker(DISPATCH, f"{DISPATCH},{HOUSEKEEPING}", DISPATCHERS, log_level)
 
 
 def downloader(concurrency: int, log_level: str) -> Command:
-    """The Celery worker that fetches, checks and stores pictures."""
+    """The Celery worker that fetches, validates and stores pictures."""
     return _celery_worker(DOWNLOAD, DOWNLOAD, concurrency, log_level)
 
 
 def _celery_worker(name: str, queues: str, concurrency: int, log_level: str) -> Command:
-    """The pool is `prefork`: it ends tasks that exceed their time limit, and a decoder that runs out of memory ends alone.
+    """The prefork pool enforces time limits, and a decoder that runs out of memory ends only its own process.
 
-    SIGTERM alone would wait for running tasks for ever; remapped, they have their grace and go back to the queue.
+    SIGTERM would wait for running tasks without limit. Remapped to SIGQUIT, it returns them to the queue after a while.
     """
     command = (sys.executable, "-m", "celery", "-A", "celery_config", "--quiet", "worker")
     options = (
@@ -46,7 +46,7 @@ def _celery_worker(name: str, queues: str, concurrency: int, log_level: str) -> 
 
 
 async def run(settings: Settings) -> None:
-    """Keep them running until SIGTERM or SIGINT."""
+    """Run both workers until SIGTERM or SIGINT."""
     async with Supervisor(print_line, stop_together=True) as supervisor:
         supervisor.start(dispatcher(settings.log_level))
         supervisor.start(downloader(settings.worker_processes, settings.log_level))
@@ -54,7 +54,7 @@ async def run(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Returns the exit status: 0 after a stop that was asked for, 2 for a bad setting."""
+    """Return the exit status: 0 after a requested stop, 2 for a bad setting."""
     try:
         asyncio.run(run(Settings.from_env()))
     except BadSetting as problem:

@@ -1,4 +1,4 @@
-"""Fetch, check and store the pictures of requests."""
+"""Fetch, validate and store the pictures of requests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from worker.services import services
 
 @shared_task(name=DOWNLOAD)
 def run() -> None:
-    """Do the downloads that are due and that no other process has claimed."""
+    """Run the downloads that are due and not claimed by another process."""
     services().ports.tasks.started(DOWNLOAD)
     services().download.run()

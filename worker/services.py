@@ -1,4 +1,4 @@
-"""The services, once for each process of the pool."""
+"""The services of a pool process."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from app.container import Services, build, real_ports
 
 @cache
 def services() -> Services:
-    """This process's services. Built at its first task, so that no connection is shared with the process it was forked from.
+    """This process's services, built at its first task: no connection may be shared with the parent process.
 
-    What is loaded by then stays loaded: the garbage collector need not look through it again while a hand-off waits.
+    The garbage collector is frozen, so that it does not examine long-lived objects again while a hand-off waits.
     """
     built = build(real_ports(Settings.from_env()))
     gc.collect()

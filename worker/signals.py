@@ -1,4 +1,4 @@
-"""What a Celery worker does around its tasks: at its start, in each process of its pool, and for the logs of each task."""
+"""Signal handlers of Celery workers: at their start, in each pool process, and for each task."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from app.launch.checks import NotReady
 from app.launch.parent_death import end_with_parent
 from app.launch.schema import migrate_when_reachable
 
-WORKER = os.getpid()  # imported before the pool is forked, so this is the worker's id in its children too
+WORKER = os.getpid()  # imported before the fork, so pool processes see the id of their worker
 
-# Celery warns root of messages that are programs (pickle). Ours are JSON.
+# Celery warns root about pickled messages. This service uses JSON.
 warnings.filterwarnings("ignore", "You're running the worker with superuser privileges")
 
 
 @worker_init.connect
 def _migrate(**_: object) -> None:
-    """Tasks find their tables, whichever process is started first. Where the database stays away, the worker exits and is
-    started again."""
+    """Migrate before the first task. If the database stays unreachable, the worker exits and is restarted."""
     try:
         migrate_when_reachable(Settings.from_env())
     except NotReady as problem:
@@ -35,14 +34,14 @@ def _migrate(**_: object) -> None:
 
 
 @worker_process_init.connect
-def _end_with_the_worker(**_: object) -> None:
-    """A worker that is killed takes its children along; without this they wait for work for ever."""
+def _end_with_worker(**_: object) -> None:
+    """End the pool process when its worker is killed; otherwise it would wait for work for ever."""
     end_with_parent(WORKER)
 
 
 @task_prerun.connect
 def _set_correlation_id(task: Task[Any, Any], **_: object) -> None:
-    """The logs of a task carry the correlation id of the request that sent it."""
+    """Add the correlation id of the request that sent the task to the task's logs."""
     given = (task.request.headers or {}).get(CORRELATION_HEADER)
     clear_contextvars()
     if logs.well_formed(given):
