@@ -192,8 +192,10 @@ class Session:
             raise Refusal("heartbeat.extensionId must be the extensionId that you authenticated with.")
         if self.services.extensions.heartbeat(holder, heartbeat):
             self.connection.send_now(messages.HeartbeatResponse(timestamp=clock.now()))
-        else:
+        elif self.services.extensions.is_connected(holder.extension_id):
             self.connection.close(CloseCode.REPLACED, "replaced by a newer connection")
+        else:  # a sweep declared this process or the extension lost
+            self.connection.close(CloseCode.RESTARTING, "please reconnect")
 
     def _record_receipts(self, min_age_s: float) -> None:
         self._receipts.add(self.connection.take_proven())

@@ -82,6 +82,10 @@ class Extensions:
             self.ports.tasks.assign()
         return True
 
+    def is_connected(self, extension_id: str) -> bool:
+        """True if the extension is connected, over any socket."""
+        return self.ports.database.read(lambda connection: fleet.socket_of(connection, extension_id)) is not None
+
     def record_last_seen(self) -> None:
         """Write down when those were heard whose heartbeats said nothing new. What is lost on the way, the next ones say again."""
         noted = self._last_seen.take()
