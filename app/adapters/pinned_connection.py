@@ -13,6 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from types import TracebackType
 from typing import Self
@@ -96,33 +97,29 @@ class Deadline:
 def connect(url: WebUrl, rules: AddressRules, tls: ssl.SSLContext, deadline: Deadline) -> HTTPConnection:
     """A connection to one of the allowed addresses, opened on first use; SNI and certificate check use the name."""
     addresses = rules.admit(url.host, url.port, deadline.left_s())
-
-    def open_socket() -> socket.socket:
-        return _open(addresses, url, deadline)
-
-    if url.scheme == "https":
-        return _PinnedHTTPS(url, open_socket, deadline.left_s(), tls)
-    return _PinnedHTTP(url, open_socket, deadline.left_s())
-
-
-class _PinnedHTTP(HTTPConnection):
-    def __init__(self, url: WebUrl, open_socket: Callable[[], socket.socket], timeout_s: float) -> None:
-        super().__init__(url.host, url.port, timeout=timeout_s)
-        self._open_socket = open_socket
-
-    def _new_conn(self) -> socket.socket:
-        return self._open_socket()
+    timeout_s = deadline.left_s()
+    connection = (
+        _PinnedHTTPS(url.host, url.port, timeout=timeout_s, ssl_context=tls)
+        if url.scheme == "https"
+        else _PinnedHTTP(url.host, url.port, timeout=timeout_s)
+    )
+    connection.open_socket = partial(_open, addresses, url, deadline)
+    return connection
 
 
-class _PinnedHTTPS(HTTPSConnection):
-    def __init__(
-        self, url: WebUrl, open_socket: Callable[[], socket.socket], timeout_s: float, tls: ssl.SSLContext
-    ) -> None:
-        super().__init__(url.host, url.port, timeout=timeout_s, ssl_context=tls)
-        self._open_socket = open_socket
+class _Pinned:
+    open_socket: Callable[[], socket.socket]
 
     def _new_conn(self) -> socket.socket:
-        return self._open_socket()
+        return self.open_socket()
+
+
+class _PinnedHTTP(_Pinned, HTTPConnection):
+    pass
+
+
+class _PinnedHTTPS(_Pinned, HTTPSConnection):
+    pass
 
 
 def _open(addresses: Sequence[IPAddress], url: WebUrl, deadline: Deadline) -> socket.socket:
