@@ -1,4 +1,4 @@
-"""Where everybody must show who they are, end to end on real processes: users, extensions, the command, the client."""
+"""Required authentication end to end on real processes: users, extensions, management command and client."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ OTHER = "another"
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
-    """A service of its own, with AUTH_MODE=required."""
+    """A separate service with AUTH_MODE=required."""
     folder = tmp_path_factory.mktemp("guarded")
     database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
     with running_service(folder, f"sqlite:///{database}", redis_url, workers=1, AUTH_MODE="required") as service:
         yield service
 
 
-def manage(service: Service, *words: str) -> str:
-    """What the operator's command prints."""
+def manage(service: Service, *arguments: str) -> str:
+    """Run the management command and return its output."""
     ended = subprocess.run(
-        [sys.executable, "-m", "app.manage", *words],
+        [sys.executable, "-m", "app.manage", *arguments],
         cwd=ROOT,
         env={**os.environ, **service.env},
         check=True,
@@ -49,14 +49,14 @@ def manage(service: Service, *words: str) -> str:
 
 @pytest.fixture(scope="module")
 def keys(guarded: Service) -> dict[str, str]:
-    """The keys of two users."""
+    """The API keys of two users."""
     for user in ("ann", "bob"):
         manage(guarded, "create-user", user)
     return {user: manage(guarded, "create-key", user) for user in ("ann", "bob")}
 
 
-def is_refused(service: Service, web: int, shown: str) -> bool:
-    return service.get("/api/images", web, Authorization=f"Bearer {shown}").status == 401
+def is_refused(service: Service, web: int, credential: str) -> bool:
+    return service.get("/api/images", web, Authorization=f"Bearer {credential}").status == 401
 
 
 def extension(service: Service, name: str, token: str | None, **options: Any) -> Extension:
@@ -67,26 +67,28 @@ def extension(service: Service, name: str, token: str | None, **options: Any) ->
 
 @contextmanager
 def refused(service: Service, name: str, token: str | None) -> Iterator[Extension]:
-    """One that introduces itself and is sent away."""
-    stranger = extension(service, name, token)
-    stranger.send(stranger.authentication)
-    error = stranger.receive("error")
+    """An extension whose authentication is refused."""
+    rejected = extension(service, name, token)
+    rejected.send(rejected.authentication)
+    error = rejected.receive("error")
     assert error["code"] == "ERR_UNAUTHORIZED"
-    yield stranger
-    assert stranger.closed() == 4001
-    stranger.disconnect()
+    yield rejected
+    assert rejected.closed() == 4001
+    rejected.disconnect()
 
 
-def test_a_picture_is_made_for_whom_asked_by_who_may(guarded: Service, keys: Mapping[str, str]) -> None:
-    token = manage(guarded, "create-extension-token", "painter")
+def test_an_authenticated_extension_makes_a_picture_for_an_authenticated_user(
+    guarded: Service, keys: Mapping[str, str]
+) -> None:
+    token = manage(guarded, "create-extension-token", "extension-1")
     assert guarded.post("/api/images/generate", {"prompt": "a"}).status == 401
     with Imagefleet(guarded.url(), key=keys["ann"]) as ann, Imagefleet(guarded.url(web=1), key=keys["bob"]) as bob:
         request_id = ann.generate("a fox").request_id
-        with extension(guarded, "painter", token, web=1) as painter:
-            job = painter.next_job()
+        with extension(guarded, "extension-1", token, web=1) as holder:
+            job = holder.next_job()
             assert (job["requestId"], job["userId"]) == (request_id, "ann")
-            painter.done(job, data_url(plain()))
-            painter.receive("image_generation_confirmed")
+            holder.done(job, data_url(plain()))
+            holder.receive("image_generation_confirmed")
         result = ann.wait(request_id, timeout_s=30)
         with pytest.raises(Refused) as refusal:
             bob.get(request_id)
@@ -94,27 +96,27 @@ def test_a_picture_is_made_for_whom_asked_by_who_may(guarded: Service, keys: Map
         assert guarded.get(result.images[0].image_path).status == 200
 
 
-def test_extensions_without_their_own_token_are_sent_away(guarded: Service, keys: Mapping[str, str]) -> None:
+def test_extensions_without_their_own_token_are_refused(guarded: Service, keys: Mapping[str, str]) -> None:
     token = manage(guarded, "create-extension-token", OTHER)
-    for name, shown in (("thief", None), ("thief", token), (OTHER, keys["ann"]), (OTHER, "nonsense"), (OTHER, None)):
-        with refused(guarded, name, shown):
+    for name, wrong in (("thief", None), ("thief", token), (OTHER, keys["ann"]), (OTHER, "nonsense"), (OTHER, None)):
+        with refused(guarded, name, wrong):
             pass
     assert guarded.get("/api/websocket/info", Authorization=f"Bearer {token}").json["activeConnections"] == 0
 
 
-@pytest.mark.parametrize("how", ["header", "protocol"])
-def test_a_token_may_come_with_the_handshake(guarded: Service, how: str) -> None:
-    token = manage(guarded, "create-extension-token", f"by-{how}")
-    shown: dict[str, Any] = (
+@pytest.mark.parametrize("place", ["header", "protocol"])
+def test_a_token_may_be_sent_with_the_handshake(guarded: Service, place: str) -> None:
+    token = manage(guarded, "create-extension-token", f"by-{place}")
+    options: dict[str, Any] = (
         {"header": {"Authorization": f"Bearer {token}"}}
-        if how == "header"
+        if place == "header"
         else {"subprotocols": ["imagefleet", f"token.{token}"]}
     )
-    ws = websocket.create_connection(f"ws://127.0.0.1:{guarded.ports[0]}/ws", timeout=20, **shown)
-    assert ws.getsubprotocol() == ("imagefleet" if how == "protocol" else None)
-    ws.send(f'{{"type": "authenticate", "extensionId": "by-{how}"}}')
-    heard = [ws.recv(), ws.recv()]
-    assert "authentication_success" in str(heard[-1])
+    ws = websocket.create_connection(f"ws://127.0.0.1:{guarded.ports[0]}/ws", timeout=20, **options)
+    assert ws.getsubprotocol() == ("imagefleet" if place == "protocol" else None)
+    ws.send(f'{{"type": "authenticate", "extensionId": "by-{place}"}}')
+    received = [ws.recv(), ws.recv()]
+    assert "authentication_success" in str(received[-1])
     ws.close()
 
 
@@ -131,24 +133,24 @@ def test_only_the_same_token_takes_over_a_socket(guarded: Service) -> None:
 
 def test_a_socket_is_closed_when_its_token_is_revoked_or_expires(guarded: Service) -> None:
     token = manage(guarded, "create-extension-token", "short-lived")
-    with extension(guarded, "short-lived", token) as painter:
+    with extension(guarded, "short-lived", token) as holder:
         manage(guarded, "revoke-extension-token", token.split("_")[1])
-        assert painter.closed() == 4001
+        assert holder.closed() == 4001
     with refused(guarded, "short-lived", token):
         pass
 
 
-def test_a_revoked_key_is_refused_by_every_process_within_a_moment(guarded: Service) -> None:
+def test_a_revoked_key_is_soon_refused_by_every_process(guarded: Service) -> None:
     manage(guarded, "create-user", "carl")
     key = manage(guarded, "create-key", "carl")
     token = guarded.post("/api/auth/token", {}, Authorization=f"Bearer {key}").json["token"]
     for web in (0, 1):
-        for shown in (key, token):
-            assert guarded.get("/api/images", web, Authorization=f"Bearer {shown}").status == 200
+        for credential in (key, token):
+            assert guarded.get("/api/images", web, Authorization=f"Bearer {credential}").status == 200
     manage(guarded, "revoke-key", key.split("_")[1])
     for web in (0, 1):
-        for shown in (key, token):
-            until(partial(is_refused, guarded, web, shown), 5, "the key to be refused")
+        for credential in (key, token):
+            until(partial(is_refused, guarded, web, credential), 5, "the key to be refused")
 
 
 def test_no_secret_is_in_any_log_or_in_the_database(guarded: Service, keys: Mapping[str, str]) -> None:

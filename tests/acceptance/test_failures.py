@@ -1,4 +1,4 @@
-"""Wrong tokens over real sockets of two web processes: with the handshake, and in `authenticate`."""
+"""Invalid tokens over real sockets of two web processes: in the handshake, and in `authenticate`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 from tests.support.raw import connected, shake_hands
 from tests.support.service import ROOT, Service, running_service
 
-WRONG = "imgx_" + "0" * 16 + "_" + "0" * 64
-TRIES = 60
+INVALID = "imgx_" + "0" * 16 + "_" + "0" * 64
+MAX_ATTEMPTS = 60
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
-    """A service that looks at a few wrong ones a minute."""
+    """A service that accepts few authentication failures a minute."""
     folder = tmp_path_factory.mktemp("strict")
     database = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}"
     with running_service(
@@ -41,24 +41,24 @@ def extension_token(service: Service, name: str) -> str:
     return made.stdout.strip()
 
 
-def test_who_authenticates_wrongly_too_often_is_told_to_come_later_and_nobody_else(strict: Service) -> None:
+def test_an_address_with_too_many_failures_must_wait_but_a_known_token_works(strict: Service) -> None:
     token = extension_token(strict, "good")
     with strict.extension("good", "*", token=token):
         pass
     codes: list[str] = []
-    while "ERR_TOO_MANY_FAILURES" not in codes and len(codes) < TRIES:
-        stranger = strict.extension("good", "*", web=len(codes) % 2, token=WRONG)
-        stranger.send(stranger.authentication)
-        codes.append(stranger.receive("error")["code"])
-        closed = stranger.closed()
-        stranger.disconnect()
+    while "ERR_TOO_MANY_FAILURES" not in codes and len(codes) < MAX_ATTEMPTS:
+        rejected = strict.extension("good", "*", web=len(codes) % 2, token=INVALID)
+        rejected.send(rejected.authentication)
+        codes.append(rejected.receive("error")["code"])
+        closed = rejected.closed()
+        rejected.disconnect()
     assert set(codes[:-1]) == {"ERR_UNAUTHORIZED"}
     assert (codes[-1], closed) == ("ERR_TOO_MANY_FAILURES", 1013)
 
     heads: list[bytes] = []
-    while not (heads and b" 429 " in heads[-1]) and len(heads) < TRIES:
+    while not (heads and b" 429 " in heads[-1]) and len(heads) < MAX_ATTEMPTS:
         with connected(strict.ports[0]) as sock:
-            heads.append(shake_hands(sock, f"Authorization: Bearer {WRONG}"))
+            heads.append(shake_hands(sock, f"Authorization: Bearer {INVALID}"))
     assert heads[-1].startswith(b"HTTP/1.1 429 ")
     assert b"retry-after: " in heads[-1].lower()
 

@@ -1,4 +1,4 @@
-"""Faults that the harness of random ones leaves out: a full disk, clocks that are wrong, clients that never finish."""
+"""Faults that the chaos tests do not cover: a full disk, wrong clocks, clients that never finish."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SLOW_CLIENTS = 100
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A disk of that size in place of the folder."""
+    """Mount a disk of that size at `folder`."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
     try:
@@ -36,12 +36,12 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
 
 
 def grow(folder: Path, size: str) -> None:
-    """Make room."""
+    """Enlarge the disk."""
     subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="LOUD: only root can mount the small disk that this test fills")
-def test_a_full_disk_delays_a_picture_and_leaves_nothing_half_done(
+def test_a_full_disk_delays_a_picture_and_leaves_no_unfinished_file(
     tmp_path: Path, migrated_sqlite_file: Path, redis_url: str
 ) -> None:
     database = tmp_path / "imagefleet.db"
@@ -51,7 +51,7 @@ def test_a_full_disk_delays_a_picture_and_leaves_nothing_half_done(
     with (
         small_disk(pictures, "256k"),
         running_service(tmp_path, f"sqlite:///{database}", redis_url, webs=1, workers=1, **settings) as service,
-        service.extension("painter", "large") as extension,
+        service.extension("extension-1", "large") as extension,
     ):
         request_id = service.submit(model="large")
         extension.done(extension.next_job(), data_url(noise(400, 400)))
@@ -62,9 +62,9 @@ def test_a_full_disk_delays_a_picture_and_leaves_nothing_half_done(
         assert len(service.pictures) == 1
 
 
-@pytest.mark.parametrize("away", ["redis", "worker0"])
-def test_while_redis_or_the_worker_is_away_requests_wait_and_go_out_by_themselves(
-    tmp_path: Path, migrated_sqlite_file: Path, away: str
+@pytest.mark.parametrize("unavailable", ["redis", "worker0"])
+def test_requests_wait_while_redis_or_the_worker_is_unavailable(
+    tmp_path: Path, migrated_sqlite_file: Path, unavailable: str
 ) -> None:
     database = tmp_path / "imagefleet.db"
     database.write_bytes(migrated_sqlite_file.read_bytes())
@@ -74,17 +74,17 @@ def test_while_redis_or_the_worker_is_away_requests_wait_and_go_out_by_themselve
         service = stack.enter_context(
             running_service(tmp_path, f"sqlite:///{database}", redis.server.url, webs=1, workers=1)
         )
-        extension = stack.enter_context(service.extension("painter"))
-        if away == "redis":
+        extension = stack.enter_context(service.extension("extension-1"))
+        if unavailable == "redis":
             redis.kill()
         else:
-            service.stop(away, signal.SIGKILL)
+            service.stop(unavailable, signal.SIGKILL)
         request_id = service.submit()
         assert service.status(request_id)["status"] == "accepted"
-        if away == "redis":
+        if unavailable == "redis":
             redis.start()
         else:
-            service.start(away)
+            service.start(unavailable)
         extension.done(extension.next_job(60), data_url(plain()))
         extension.receive("image_generation_confirmed", timeout_s=60)
         assert service.final(request_id)["status"] == "completed"
@@ -92,16 +92,14 @@ def test_while_redis_or_the_worker_is_away_requests_wait_and_go_out_by_themselve
 
 
 def fake_time() -> str | None:
-    """The library that lies to a process about the time."""
+    """The library that shifts the clock of a process."""
     return next((str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 
 
 @pytest.mark.skipif(fake_time() is None, reason="LOUD: libfaketime is not installed; .ci/run installs it")
 @pytest.mark.parametrize("wrong", ["+2h", "-2h"])
-def test_a_process_whose_clock_is_wrong_decides_nothing_by_it(
-    tmp_path: Path, postgres: PostgresServer, wrong: str
-) -> None:
-    lie = {"LD_PRELOAD": fake_time() or "", "FAKETIME": wrong}
+def test_a_wrong_clock_of_a_process_affects_no_decision(tmp_path: Path, postgres: PostgresServer, wrong: str) -> None:
+    fake_clock = {"LD_PRELOAD": fake_time() or "", "FAKETIME": wrong}
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imagefleet-redis-"))
         redis = stack.enter_context(running_redis(Path(folder)))
@@ -110,17 +108,17 @@ def test_a_process_whose_clock_is_wrong_decides_nothing_by_it(
         )
         for name in ("worker0", "beat"):
             service.stop(name)
-            service.start(name, **lie)
+            service.start(name, **fake_clock)
         until(
             lambda: service.log("worker0").count(" ready.") == 2 * CELERY_WORKERS,
             60,
             "the worker with the wrong clock to be ready",
         )
         extension = stack.enter_context(service.extension("steady", "timely"))
-        _does_three_requests(service, extension)
+        _complete_three_requests(service, extension)
 
 
-def _does_three_requests(service: Service, extension: Extension) -> None:
+def _complete_three_requests(service: Service, extension: Extension) -> None:
     for _ in range(3):
         request_id = service.submit(model="timely")
         job = extension.next_job(40)
@@ -131,7 +129,7 @@ def _does_three_requests(service: Service, extension: Extension) -> None:
         assert service.row(request_id).attempt == 1
 
 
-def test_clients_that_never_finish_hold_up_nobody_else(service: Service) -> None:
+def test_clients_that_never_finish_do_not_delay_others(service: Service) -> None:
     head = "POST /api/images/generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
     with ExitStack() as stack:
         for number in range(SLOW_CLIENTS):

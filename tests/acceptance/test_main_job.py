@@ -1,4 +1,4 @@
-"""The main job end to end, on real parts: two web processes, two workers, SQLite and PostgreSQL."""
+"""The main job end to end on real processes: two web processes, two workers, SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def services(request: pytest.FixtureRequest) -> Service:
     return service
 
 
-def test_a_request_becomes_a_picture_on_disk(services: Service) -> None:
+def test_a_request_results_in_a_stored_picture(services: Service) -> None:
     request_id = services.submit(
         "A beautiful sunset over mountains", parameters={"width": 16, "height": 16, "quality": "hd", "sky": ["wide"]}
     )
-    with services.extension("painter-1", "image-generation", web=1) as extension:
+    with services.extension("extension-1", "image-generation", web=1) as extension:
         job = extension.next_job()
         assert job["requestId"] == request_id
         assert job["prompt"] == "A beautiful sunset over mountains"
@@ -47,7 +47,7 @@ def test_a_request_becomes_a_picture_on_disk(services: Service) -> None:
     assert Image.open(file).getpixel((0, 0)) == (255, 0, 0)
 
 
-def test_a_waiting_job_goes_out_the_moment_a_slot_is_free(services: Service) -> None:
+def test_a_waiting_job_is_assigned_as_soon_as_a_slot_is_free(services: Service) -> None:
     with services.extension("single", "slow-model", web=0) as extension:
         first, second = services.submit(model="slow-model"), services.submit(model="slow-model", web=1)
         job = extension.next_job()
@@ -62,7 +62,7 @@ def test_a_waiting_job_goes_out_the_moment_a_slot_is_free(services: Service) -> 
         services.delete(f"/api/images/{second}")
 
 
-def test_several_pictures_are_handed_over_by_upload(services: Service) -> None:
+def test_several_pictures_can_be_uploaded(services: Service) -> None:
     request_id = services.submit("two foxes", model="twins", parameters={"numberOfImages": 2})
     pictures = [plain("red"), plain("blue")]
     with services.extension("uploader", "twins", web=1) as extension:
@@ -80,7 +80,7 @@ def test_several_pictures_are_handed_over_by_upload(services: Service) -> None:
     assert Image.open(io.BytesIO(served.content)).getpixel((0, 0)) == (0, 0, 255)
 
 
-def test_a_picture_is_fetched_from_where_the_extension_says_it_is(services: Service) -> None:
+def test_a_picture_is_fetched_from_the_reported_url(services: Service) -> None:
     request_id = services.submit(model="fetched")
     with serving(plain("blue", kind="JPEG")) as url, services.extension("remote", "fetched") as extension:
         job = extension.next_job()
@@ -100,7 +100,7 @@ def test_a_picture_at_a_private_address_is_never_fetched(services: Service) -> N
     assert not [name for name in services.pictures if name.startswith(request_id)]
 
 
-def test_a_correlation_id_is_found_wherever_the_request_went(services: Service) -> None:
+def test_a_correlation_id_appears_in_every_message_and_log_of_its_request(services: Service) -> None:
     given = f"trace-{uuid.uuid4()}"
     answer = services.post("/api/images/generate", {"prompt": "a fox", "model": "traced"}, X_Correlation_Id=given)
     with services.extension("tracer", "traced") as extension:
@@ -114,13 +114,13 @@ def test_a_correlation_id_is_found_wherever_the_request_went(services: Service) 
     assert {line["action"] for line in lines} >= {"assign", "store"}
 
 
-def test_events_stream_live_and_can_be_taken_up_again(services: Service) -> None:
+def test_events_are_streamed_and_a_stream_can_be_resumed(services: Service) -> None:
     request_id = services.submit(model="streamed")
-    heard: list[str] = []
+    lines: list[str] = []
 
     def follow() -> None:
         with urllib.request.urlopen(services.url(f"/api/images/{request_id}/events", web=1), timeout=60) as stream:
-            heard.extend(line.decode().rstrip("\n") for line in stream)
+            lines.extend(line.decode().rstrip("\n") for line in stream)
 
     follower = threading.Thread(target=follow)
     follower.start()
@@ -132,7 +132,7 @@ def test_events_stream_live_and_can_be_taken_up_again(services: Service) -> None
         extension.done(job, data_url(plain()))
         extension.receive("image_generation_confirmed")
     follower.join(30)
-    facts = [json.loads(line.removeprefix("data: ")) for line in heard if line.startswith("data: ")]
+    facts = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
     assert [fact["type"] for fact in facts if "seq" in fact] == [
         "ImageGenerationRequestedEvent",
         "ImageGenerationAssignedEvent",
@@ -144,7 +144,7 @@ def test_events_stream_live_and_can_be_taken_up_again(services: Service) -> None
     assert services.get(f"/api/images/{request_id}/events", Last_Event_ID="4").status == 204
 
 
-def test_a_lost_extension_gives_its_job_back(services: Service) -> None:
+def test_the_job_of_a_lost_extension_is_assigned_to_another(services: Service) -> None:
     request_id = services.submit(model="fragile")
     with services.extension("dying", "fragile") as dying:
         job = dying.next_job()

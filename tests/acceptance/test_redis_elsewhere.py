@@ -1,4 +1,4 @@
-"""A Redis of the operator's: over TLS, and with sentinels that name a new master when the old one is gone."""
+"""An external Redis: over TLS, and with sentinels that promote a new master when the old one fails."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ BURST = 50
 
 @dataclass(frozen=True)
 class Remote:
-    """A Redis over TLS: where it is, and the file that vouches for it."""
+    """A Redis over TLS: its URL, without and with the CA file."""
 
     url: str
-    vouched: str
+    trusted_url: str
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A short path, for sockets."""
+    """A folder with a path short enough for sockets."""
     with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as name:
         yield Path(name)
 
@@ -57,8 +57,8 @@ def connect(app: Celery) -> None:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
 
 
-def do_one(service: Service, prompt: str, extension_id: str, web: int = 0) -> None:
-    """One request from its submission to its picture; submitted here, made at the other web process."""
+def complete_a_request(service: Service, prompt: str, extension_id: str, web: int = 0) -> None:
+    """Complete a request that is submitted to one web process and assigned to an extension at the other."""
     with service.extension(extension_id, web=1 - web) as extension:
         request_id = service.submit(prompt, web=web)
         extension.done(extension.next_job(60), data_url(plain()))
@@ -66,22 +66,22 @@ def do_one(service: Service, prompt: str, extension_id: str, web: int = 0) -> No
     assert service.final(request_id)["status"] == "completed"
 
 
-def test_over_tls_everything_works(remote: Remote, tmp_path: Path, migrated_sqlite_file: Path) -> None:
+def test_the_service_works_over_tls(remote: Remote, tmp_path: Path, migrated_sqlite_file: Path) -> None:
     database = tmp_path / "imagefleet.db"
     database.write_bytes(migrated_sqlite_file.read_bytes())
-    with running_service(tmp_path, f"sqlite:///{database}", remote.vouched) as service:
-        do_one(service, "over TLS", "e1")
+    with running_service(tmp_path, f"sqlite:///{database}", remote.trusted_url) as service:
+        complete_a_request(service, "over TLS", "e1")
         assert service.get("/health").json["status"] == "healthy"
 
 
-def test_a_redis_that_nobody_vouches_for_is_told_nothing(remote: Remote) -> None:
+def test_an_untrusted_certificate_of_redis_is_refused(remote: Remote) -> None:
     with pytest.raises(redis.ConnectionError):
         redis_client(remote.url).ping()
     with pytest.raises(OperationalError):
         connect(celery(remote.url))
 
 
-def test_whom_one_knows_can_be_taken_at_their_word(remote: Remote) -> None:
+def test_the_certificate_check_can_be_switched_off(remote: Remote) -> None:
     url = f"{remote.url}?ssl_cert_reqs=none"
     assert redis_client(url).ping()
     connect(celery(url))
@@ -100,7 +100,9 @@ def sentinels(folder: Path) -> Iterator[Sentinels]:
 
 
 @pytest.mark.timeout(240)
-def test_work_goes_on_at_the_new_master(sentinels: Sentinels, tmp_path: Path, migrated_sqlite_file: Path) -> None:
+def test_after_a_failover_the_new_master_is_used(
+    sentinels: Sentinels, tmp_path: Path, migrated_sqlite_file: Path
+) -> None:
     database = tmp_path / "imagefleet.db"
     database.write_bytes(migrated_sqlite_file.read_bytes())
     with running_service(
@@ -111,11 +113,11 @@ def test_work_goes_on_at_the_new_master(sentinels: Sentinels, tmp_path: Path, mi
         RATE_LIMIT_WINDOW_MS="3600000",
         RATE_LIMIT_BURST=str(BURST),
     ) as service:
-        do_one(service, "before", "e1")
+        complete_a_request(service, "before", "e1")
         sentinels.kill("one")
-        sentinels.kill("sentinel-0")  # a host that both were on
-        do_one(service, "after", "e2")
-        do_one(service, "after, from the other side", "e3", web=1)
+        sentinels.kill("sentinel-0")  # as if both were on one host
+        complete_a_request(service, "after", "e2")
+        complete_a_request(service, "after, at the other process", "e3", web=1)
         assert sentinels.ask("two", "ROLE")[0] == "master"
         assert sentinels.ask("sentinel-1", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
         assert [remaining(service, web) for web in (0, 1, 0)] == [BURST - 1, BURST - 2, BURST - 3]

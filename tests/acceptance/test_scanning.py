@@ -1,4 +1,4 @@
-"""A whole service with a real clamd and signatures of its own: what it finds, or did not look at, is never stored."""
+"""A whole service with a real clamd: harmful and unscanned pictures are never stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.service import Service, running_service
 
 @dataclass
 class Scanned:
-    """A service, and how to end the scanner that it asks."""
+    """A service, and a stack that stops its scanner."""
 
     service: Service
     clamd: ExitStack
@@ -27,7 +27,7 @@ class Scanned:
 
 @pytest.fixture
 def scanned(tmp_path: Path, migrated_sqlite_file: Path) -> Iterator[Scanned]:
-    """Real processes, all of them: web, workers, beat, Redis, clamd."""
+    """Real processes: web, workers, beat, Redis, clamd."""
     database = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
     with (
         tempfile.TemporaryDirectory(prefix="clamd-") as short,
@@ -40,34 +40,34 @@ def scanned(tmp_path: Path, migrated_sqlite_file: Path) -> Iterator[Scanned]:
             yield Scanned(service, clamd)
 
 
-def made(service: Service, picture: bytes, handed_over: str) -> dict[str, object]:
-    """What came of a request whose extension hands over this picture."""
-    with service.extension("painter", "scanned") as painter:
+def result_of(service: Service, picture: bytes, delivery: str) -> dict[str, object]:
+    """The result of a request whose extension delivers this picture by upload or data URL."""
+    with service.extension("extension-1", "scanned") as extension:
         request_id = service.submit(model="scanned")
-        job = painter.next_job()
-        said = painter.upload(job, picture)["imageUrl"] if handed_over == "uploaded" else data_url(picture)
-        painter.done(job, said)
+        job = extension.next_job()
+        url = extension.upload(job, picture)["imageUrl"] if delivery == "upload" else data_url(picture)
+        extension.done(job, url)
         result: dict[str, object] = service.final(request_id, 60)
     return result
 
 
-def test_clean_pictures_are_stored_harmful_ones_never_and_without_a_scanner_none(scanned: Scanned) -> None:
+def test_only_pictures_that_were_scanned_and_are_clean_are_stored(scanned: Scanned) -> None:
     service, clean = scanned.service, plain()
     harmful = clean + MARKER
 
-    for handed_over in ("said", "uploaded"):
-        assert made(service, clean, handed_over)["status"] == "completed"
+    for delivery in ("data URL", "upload"):
+        assert result_of(service, clean, delivery)["status"] == "completed"
     kept = service.pictures
     assert len(kept) == 2
 
-    for handed_over in ("said", "uploaded"):
-        failed = made(service, harmful, handed_over)
+    for delivery in ("data URL", "upload"):
+        failed = result_of(service, harmful, delivery)
         assert (failed["status"], failed["code"]) == ("failed", "ERR_DOWNLOAD_FAILED")
         assert "harmful" in str(failed["error"])
     assert service.pictures == kept
 
     scanned.clamd.close()
-    failed = made(service, clean, "said")
+    failed = result_of(service, clean, "data URL")
     assert (failed["status"], failed["code"]) == ("failed", "ERR_DOWNLOAD_FAILED")
     assert service.pictures == kept
     assert sorted(path for path in (service.folder / "pictures").rglob("*") if path.is_file()) == [

@@ -1,4 +1,4 @@
-"""https and wss end to end: behind a real nginx under the documented configuration, and by gunicorn alone."""
+"""https and wss end to end: behind a real nginx with the documented configuration, and with gunicorn alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.ports import free_port
 from tests.support.service import ROOT, Service, running_service
 from tests.support.waiting import until
 
-AROUND = """
+NGINX_CONFIG = """
 user {user};
 daemon off;
 worker_processes 1;
@@ -51,7 +51,7 @@ http {{
 
 
 def nginx_program() -> str:
-    """Debian keeps it where not every user looks."""
+    """Find nginx, also where Debian installs it outside most PATHs."""
     program = shutil.which("nginx", path=f"{environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         missing("nginx is missing: apt-get install nginx-light")
@@ -59,29 +59,29 @@ def nginx_program() -> str:
 
 
 def documented(port: int, upstream: int, certificate: Certificate) -> str:
-    """The configuration in the documentation, with this test's ports, names and files."""
+    """The documented configuration with the ports, names and files of this test."""
     found = re.search(r"```nginx\n(.*?)```", (ROOT / "docs" / "security.md").read_text(), re.DOTALL)
     assert found is not None
     text = found[1]
-    for said, here in {
+    for example, actual in {
         "listen 443": f"listen 127.0.0.1:{port}",
         "127.0.0.1:3000": f"127.0.0.1:{upstream}",
         "images.example": "localhost",
         "/etc/imagefleet/fullchain.pem": str(certificate.file),
         "/etc/imagefleet/privkey.pem": str(certificate.key),
     }.items():
-        assert said in text
-        text = text.replace(said, here)
+        assert example in text
+        text = text.replace(example, actual)
     return text
 
 
 @contextmanager
 def nginx(folder: Path, service: Service, certificate: Certificate) -> Iterator[int]:
-    """A real nginx in front of the service; the port it serves https on."""
+    """Run a real nginx in front of the service and yield its https port."""
     program, port = nginx_program(), free_port()
     config = folder / "nginx.conf"
     config.write_text(
-        AROUND.format(user=getuser(), folder=folder, documented=documented(port, service.ports[0], certificate))
+        NGINX_CONFIG.format(user=getuser(), folder=folder, documented=documented(port, service.ports[0], certificate))
     )
     with (folder / "nginx.log").open("wb") as log:
         process = subprocess.Popen(
@@ -90,7 +90,7 @@ def nginx(folder: Path, service: Service, certificate: Certificate) -> Iterator[
             preexec_fn=partial(end_with_parent, getpid()),  # noqa: PLW1509 - two system calls, and no lock
         )
     try:
-        until(lambda: answers(port), 20, f"nginx to answer; it said {(folder / 'nginx.log').read_text()}")
+        until(lambda: answers(port), 20, f"nginx to answer; its log: {(folder / 'nginx.log').read_text()}")
         yield port
     finally:
         process.terminate()
@@ -106,7 +106,7 @@ def answers(port: int) -> bool:
 
 
 class Client:
-    """Speaks https and wss to `localhost`, and believes this one certificate alone."""
+    """An https and wss client for `localhost` that trusts only this certificate."""
 
     def __init__(self, port: int, certificate: Certificate) -> None:
         self.base = f"https://localhost:{port}"
@@ -137,7 +137,7 @@ def client(
     redis_url: str,
     certificate: Certificate,
 ) -> Iterator[Client]:
-    """The whole service, once behind nginx and once by itself."""
+    """The whole service, once behind nginx and once without it."""
     if request.param == "nginx":
         nginx_program()
     folder = tmp_path_factory.mktemp("tls")
@@ -156,64 +156,64 @@ def client(
         yield Client(port, certificate)
 
 
-def hear(ws: websocket.WebSocket, kind: str) -> Any:
+def receive(ws: websocket.WebSocket, kind: str) -> Any:
     while (message := json.loads(ws.recv()))["type"] != kind:
         pass
     return message
 
 
-def test_a_request_becomes_a_picture_over_https_and_wss(client: Client) -> None:
+def test_a_request_results_in_a_picture_over_https_and_wss(client: Client) -> None:
     info = client.call("/api/websocket/info")
     assert info["url"] == client.base.replace("https", "wss") + "/ws"
     request_id = client.call("/api/images/generate", {"prompt": "a fox", "model": "sealed"})["requestId"]
     with closing(client.socket(info["url"])) as ws:
-        hello = {"type": "authenticate", "extensionId": "sealed", "metadata": {"capabilities": ["sealed"]}}
-        ws.send(json.dumps(hello))
-        job = hear(ws, "generate_image")
+        authenticate = {"type": "authenticate", "extensionId": "sealed", "metadata": {"capabilities": ["sealed"]}}
+        ws.send(json.dumps(authenticate))
+        job = receive(ws, "generate_image")
         assert job["requestId"] == request_id
         upload = job["upload"]
         assert upload["url"].startswith(f"{client.base}/api/uploads/{request_id}?")
         receipt = client.call(upload["url"] + "&position=0", plain(), upload["method"], **upload["headers"])
         assert receipt["imageUrl"].startswith(client.base)
         ws.send(json.dumps({"type": "image_generated", "requestId": request_id, "imageUrl": receipt["imageUrl"]}))
-        assert hear(ws, "image_generation_confirmed")["requestId"] == request_id
+        assert receive(ws, "image_generation_confirmed")["requestId"] == request_id
     assert client.call(f"/api/images/{request_id}")["status"] == "completed"
 
 
-def test_a_large_message_goes_through_whole(client: Client) -> None:
+def test_a_large_message_is_delivered_whole(client: Client) -> None:
     parameters = {"filler": ["x" * 1000] * 100}
     request_id = client.call("/api/images/generate", {"prompt": "a fox", "model": "wide", "parameters": parameters})
     with closing(client.socket(client.base.replace("https", "wss") + "/ws")) as ws:
-        hello = {"type": "authenticate", "extensionId": "wide", "metadata": {"capabilities": ["wide"]}}
-        ws.send(json.dumps(hello))
-        assert hear(ws, "generate_image")["parameters"] == parameters
+        authenticate = {"type": "authenticate", "extensionId": "wide", "metadata": {"capabilities": ["wide"]}}
+        ws.send(json.dumps(authenticate))
+        assert receive(ws, "generate_image")["parameters"] == parameters
         done = {
             "type": "image_generated",
             "requestId": request_id["requestId"],
             "imageUrl": data_url(plain(size=(300, 300))),
         }
         ws.send(json.dumps(done))
-        hear(ws, "image_generation_confirmed")
+        receive(ws, "image_generation_confirmed")
 
 
-def test_browsers_are_told_to_stay_with_https(client: Client) -> None:
+def test_responses_have_strict_transport_security(client: Client) -> None:
     client.call("/health")
     assert client.headers["Strict-Transport-Security"].startswith("max-age=")
 
 
-def test_what_a_client_says_was_forwarded_changes_no_address(client: Client) -> None:
+def test_forwarded_headers_of_a_client_are_ignored(client: Client) -> None:
     forged = {"X_Forwarded_Host": "evil.example", "X_Forwarded_Proto": "http", "X_Forwarded_Prefix": "/evil"}
     url = client.call("/api/websocket/info", **forged)["url"]
     assert url == client.base.replace("https", "wss") + "/ws"
 
 
-def test_a_page_from_elsewhere_opens_no_socket(client: Client) -> None:
+def test_a_page_of_a_foreign_origin_cannot_open_a_socket(client: Client) -> None:
     with pytest.raises(websocket.WebSocketBadStatusException) as refused:
         client.socket(client.base.replace("https", "wss") + "/ws", origin="https://evil.example")
     assert refused.value.status_code == 403
 
 
-def test_old_versions_of_tls_are_not_spoken(client: Client) -> None:
+def test_old_versions_of_tls_are_refused(client: Client) -> None:
     port = int(client.base.rpartition(":")[2])
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE

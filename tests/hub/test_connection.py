@@ -1,4 +1,4 @@
-"""What proves that an extension has received an offer; and how a connection ends."""
+"""The proof that an extension has received an offer, and the end of a connection."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ OFFER = Offer("one", "lease-1")
 NOW = "2026-01-01T00:00:00.000Z"
 
 
-def offered() -> tuple[FakeWebSocket, Connection]:
+def with_offer() -> tuple[FakeWebSocket, Connection]:
     server = FakeWebSocket()
-    connection = Connection(cast(Server, server), "http://here")
+    connection = Connection(cast(Server, server), "http://hub.example")
     connection.send_offer(OFFER, {"type": "generate_image"})
     until(lambda: "Ping" in server.sent)
     return server, connection
 
 
-def test_an_offer_is_proven_by_the_pong_to_the_ping_behind_it() -> None:
-    server, connection = offered()
+def test_an_offer_is_proven_by_the_pong_to_the_ping_after_it() -> None:
+    server, connection = with_offer()
     assert connection.take_proven() == []
     server.pong_received = True
     assert connection.take_proven() == [OFFER]
     assert connection.take_proven() == []
 
 
-def test_an_offer_is_not_proven_before_what_came_before_the_pong_is_taken() -> None:
-    server, connection = offered()
+def test_an_offer_is_proven_only_after_the_messages_before_the_pong_are_received() -> None:
+    server, connection = with_offer()
     server.input_buffer = ["a heartbeat sent before the offer was read", "another"]
     server.pong_received = True
     assert connection.take_proven() == []
@@ -47,8 +47,8 @@ def test_an_offer_is_not_proven_before_what_came_before_the_pong_is_taken() -> N
     assert connection.take_proven() == [OFFER]
 
 
-def test_what_comes_after_the_pong_does_not_put_the_proof_off() -> None:
-    server, connection = offered()
+def test_messages_after_the_pong_do_not_delay_the_proof() -> None:
+    server, connection = with_offer()
     server.input_buffer = ["before"]
     server.pong_received = True
     assert connection.take_proven() == []
@@ -57,17 +57,17 @@ def test_what_comes_after_the_pong_does_not_put_the_proof_off() -> None:
     assert connection.take_proven() == [OFFER]
 
 
-def test_messages_that_come_before_the_awaited_pong_are_kept() -> None:
-    server, connection = offered()
+def test_messages_before_the_awaited_pong_are_kept() -> None:
+    server, connection = with_offer()
     server.incoming = ["a heartbeat", "pong", "another"]
     connection.await_pong(60)
     assert server.incoming == ["another"]
     assert connection.receive(1) == "a heartbeat"
 
 
-def test_an_offer_after_an_answered_ping_has_a_ping_of_its_own() -> None:
+def test_an_offer_after_an_answered_ping_is_followed_by_another_ping() -> None:
     server = FakeWebSocket()
-    connection = Connection(cast(Server, server), "http://here")
+    connection = Connection(cast(Server, server), "http://hub.example")
     server.incoming = ["pong"]
     connection.await_pong(60)
     connection.send_offer(OFFER, {"type": "generate_image"})
@@ -75,15 +75,15 @@ def test_an_offer_after_an_answered_ping_has_a_ping_of_its_own() -> None:
 
 
 def test_a_pong_ends_the_wait_for_a_message() -> None:
-    server, connection = offered()
+    server, connection = with_offer()
     server.incoming = ["pong", "a heartbeat"]
     assert connection.receive(60) is None
     assert connection.take_proven() == [OFFER]
     assert connection.receive(60) == "a heartbeat"
 
 
-def test_what_was_read_is_taken_before_the_end_is_raised() -> None:
-    server, connection = offered()
+def test_messages_are_returned_before_the_end_of_the_stream_is_raised() -> None:
+    server, connection = with_offer()
     server.incoming = ["a heartbeat"]
     server.input_buffer, server.connected = ["a report"], False
     assert connection.receive(1) == "a report"
@@ -91,11 +91,11 @@ def test_what_was_read_is_taken_before_the_end_is_raised() -> None:
         connection.receive(1)
 
 
-def test_a_close_is_the_last_frame_and_closes_also_where_there_is_no_answer(
+def test_a_close_is_the_last_frame_and_needs_no_reply(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("app.hub.connection.CLOSE_TIMEOUT_S", 0.01)
-    server, connection = offered()
+    server, connection = with_offer()
     connection.close(CloseCode.REPLACED, "replaced")
     connection.send_raw({"type": "cancel_generation"})
     connection.close(CloseCode.GOING_AWAY, "again")
@@ -103,8 +103,8 @@ def test_a_close_is_the_last_frame_and_closes_also_where_there_is_no_answer(
     assert [each for each in server.sent if isinstance(each, int) or "cancel" in each] == [4000]
 
 
-def test_finishing_waits_for_the_close_of_the_other_side() -> None:
-    server, connection = offered()
+def test_finishing_waits_for_the_close_of_the_peer() -> None:
+    server, connection = with_offer()
     server.incoming = ["too late", "close"]
     connection.finish()
     assert (server.incoming, server.closed.is_set()) == ([], True)
@@ -112,7 +112,7 @@ def test_finishing_waits_for_the_close_of_the_other_side() -> None:
 
 def test_only_an_offer_is_followed_by_a_ping() -> None:
     server = FakeWebSocket()
-    connection = Connection(cast(Server, server), "http://here")
+    connection = Connection(cast(Server, server), "http://hub.example")
     connection.send_now(HeartbeatResponse(timestamp=NOW))
     connection.send_raw({"type": "cancel_generation"})
     connection.send_offer(OFFER, {"type": "generate_image"})
@@ -121,13 +121,13 @@ def test_only_an_offer_is_followed_by_a_ping() -> None:
     assert kinds == ["heartbeat_response", "cancel_generation", "generate_image", "Ping"]
 
 
-def test_a_pong_is_awaited_until_the_time_is_over_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    server, connection = offered()
+def test_a_pong_is_awaited_until_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, connection = with_offer()
     now_s = [100.0]
     waits: list[float] = []
 
     def read(timeout_s: float) -> bytes | None:
-        assert len(waits) < 3, "it goes on waiting"
+        assert len(waits) < 3, "it waits beyond the timeout"
         waits.append(timeout_s)
         now_s[0] += 0.5
         return b"a message"
@@ -140,8 +140,8 @@ def test_a_pong_is_awaited_until_the_time_is_over_and_no_longer(monkeypatch: pyt
     assert server.connected
 
 
-def test_no_pong_is_awaited_on_a_closed_socket() -> None:
-    server, connection = offered()
+def test_awaiting_a_pong_on_a_closed_socket_raises() -> None:
+    server, connection = with_offer()
     server.connected = False
     with pytest.raises(ConnectionClosed):
         connection.await_pong(60)

@@ -1,4 +1,4 @@
-"""A hub shows regularly that its web process lives, and ends its sockets properly."""
+"""A hub regularly reports that its web process is alive, and closes its sockets properly."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from tests.support.waiting import until
 
 
 class FakeExtensions:
-    """Counts the signs of life; with `away`, showing last-seen times fails, and without `quick` it never ends."""
+    """Counts the reports. With `unavailable`, updating last-seen times fails; without `fast`, it takes long."""
 
     def __init__(self) -> None:
-        self.signs = self.shown = 0
-        self.away = False
-        self.quick = threading.Event()
-        self.quick.set()
+        self.reports = self.updates = 0
+        self.unavailable = False
+        self.fast = threading.Event()
+        self.fast.set()
 
     def hub_heartbeat(self, hub_id: str) -> bool:
-        self.signs += 1
-        return self.signs > 1
+        self.reports += 1
+        return self.reports > 1
 
     def record_last_seen(self) -> None:
-        self.shown += 1
-        self.quick.wait(10)
-        if self.away:
+        self.updates += 1
+        self.fast.wait(10)
+        if self.unavailable:
             raise Unavailable
 
     def hub_stopped(self, hub_id: str) -> None:
-        """Not counted here."""
+        """Not counted."""
 
     def disconnected(self, connection_id: str) -> None:
-        """Not counted here."""
+        """Not counted."""
 
 
 @pytest.fixture
@@ -74,25 +74,25 @@ def hub(extensions: FakeExtensions, bus: FakeBus, redis_url: str) -> Iterator[Hu
     hub.close()
 
 
-def test_with_its_sign_of_life_it_has_written_down_who_was_heard(hub: Hub, extensions: FakeExtensions) -> None:
+def test_each_report_updates_the_last_seen_times(hub: Hub, extensions: FakeExtensions) -> None:
     hub.start()
-    until(lambda: extensions.shown >= 3, 5, "three signs of life")
-    assert extensions.signs >= 3
+    until(lambda: extensions.updates >= 3, 5, "three reports")
+    assert extensions.reports >= 3
 
 
-def test_it_goes_on_where_that_cannot_be_written_down(hub: Hub, extensions: FakeExtensions) -> None:
-    extensions.away = True
+def test_a_failed_update_does_not_stop_the_reports(hub: Hub, extensions: FakeExtensions) -> None:
+    extensions.unavailable = True
     hub.start()
-    until(lambda: extensions.shown >= 3, 5, "three signs of life")
-    assert extensions.signs >= 3
+    until(lambda: extensions.updates >= 3, 5, "three reports")
+    assert extensions.reports >= 3
 
 
-def test_it_is_seen_in_time_however_long_that_takes(hub: Hub, extensions: FakeExtensions) -> None:
-    extensions.quick.clear()
+def test_a_slow_update_does_not_delay_the_reports(hub: Hub, extensions: FakeExtensions) -> None:
+    extensions.fast.clear()
     hub.start()
-    until(lambda: extensions.signs >= 5, 5, "five signs of life")
-    assert extensions.shown == 1
-    extensions.quick.set()
+    until(lambda: extensions.reports >= 5, 5, "five reports")
+    assert extensions.updates == 1
+    extensions.fast.set()
 
 
 def test_a_session_that_fails_closes_its_socket_with_an_internal_error(hub: Hub) -> None:
@@ -102,7 +102,7 @@ def test_a_session_that_fails_closes_its_socket_with_an_internal_error(hub: Hub)
     hub.throttle = cast(AuthThrottle, SimpleNamespace(admit_extension=fail))
     ws = FakeWebSocket()
     ws.incoming = ['{"type": "authenticate", "extensionId": "e"}', "close"]
-    hub.serve(cast(Server, ws), "http://here", cast(SocketSlot, SimpleNamespace(network="203.0.113.7")))
+    hub.serve(cast(Server, ws), "http://hub.example", cast(SocketSlot, SimpleNamespace(network="203.0.113.7")))
     until(lambda: len(ws.sent) == 2, what="the close")
     assert ws.sent[1] == CloseCode.SERVER_ERROR
     assert ws.closed.is_set()

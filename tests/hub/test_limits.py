@@ -1,4 +1,4 @@
-"""How many sockets there may be, and how much one of them may say, on real ones."""
+"""Limits on the number of sockets and on their messages, with real sockets."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
-    """One web process with little room and little patience."""
-    folder = tmp_path_factory.mktemp("narrow")
+def limited(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
+    """One web process with low limits."""
+    folder = tmp_path_factory.mktemp("limited")
     database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
     limits: dict[str, Any] = {
         "MAX_SOCKETS": "8",
@@ -39,7 +39,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path,
 
 
 def handshake(service: Service) -> tuple[int, dict[str, str], Any]:
-    """What a WebSocket handshake is answered with over HTTP."""
+    """The HTTP response to a WebSocket handshake."""
     with closing(HTTPConnection("127.0.0.1", service.ports[0], timeout=10)) as http:
         headers = {
             "Upgrade": "websocket",
@@ -53,10 +53,10 @@ def handshake(service: Service) -> tuple[int, dict[str, str], Any]:
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, body
 
 
-def empty(service: Service) -> None:
-    """Wait until sockets of other tests are gone: four strangers fit, and are gone again."""
+def wait_until_empty(service: Service) -> None:
+    """Wait until the sockets of other tests are closed, so that four unauthenticated ones can be opened."""
 
-    def fit() -> bool:
+    def four_fit() -> bool:
         with ExitStack() as stack:
             try:
                 for _ in range(4):
@@ -65,38 +65,38 @@ def empty(service: Service) -> None:
                 return False
         return True
 
-    until(fit, 20, "sockets of other tests to be gone")
+    until(four_fit, 20, "the sockets of other tests to be closed")
 
 
-def test_idle_strangers_do_not_keep_others_out_for_longer_than_their_time(narrow: Service) -> None:
-    empty(narrow)
-    idle = [until(lambda: _open(narrow), what="room for a stranger") for _ in range(4)]
-    status, headers, body = handshake(narrow)
+def test_idle_unauthenticated_sockets_block_others_only_until_their_timeout(limited: Service) -> None:
+    wait_until_empty(limited)
+    idle = [until(lambda: _open(limited), what="a free slot") for _ in range(4)]
+    status, headers, body = handshake(limited)
     assert status == 429
     assert headers["content-type"] == "application/problem+json"
     assert int(headers["retry-after"]) > 0
     assert body["code"] == "ERR_TOO_MANY_SOCKETS"
-    until(lambda: handshake(narrow)[0] == 101, 20, "the strangers' time to be over")
+    until(lambda: handshake(limited)[0] == 101, 20, "the idle sockets to time out")
     for ws in idle:
         assert ws is not None
         ws.close()
 
 
-def test_an_address_with_all_its_sockets_is_refused_before_a_socket_is_taken(narrow: Service) -> None:
-    empty(narrow)
+def test_the_handshake_of_an_address_with_too_many_sockets_is_refused(limited: Service) -> None:
+    wait_until_empty(limited)
     with ExitStack() as stack:
         for n in range(6):
-            stack.enter_context(seated(narrow, f"many-{n}"))
-        status, _, body = handshake(narrow)
+            stack.enter_context(connected(limited, f"many-{n}"))
+        status, _, body = handshake(limited)
         assert (status, body["status"]) == (429, 429)
         assert "6 open sockets" in body["detail"]
-        assert narrow.get("/health").status == 200
-    until(lambda: handshake(narrow)[0] == 101, 20, "room")
+        assert limited.get("/health").status == 200
+    until(lambda: handshake(limited)[0] == 101, 20, "a free slot")
 
 
-def test_nonsense_in_a_row_closes_the_socket_and_sense_in_between_does_not(narrow: Service) -> None:
-    empty(narrow)
-    with seated(narrow, "babbler") as extension:
+def test_only_consecutive_malformed_messages_close_the_socket(limited: Service) -> None:
+    wait_until_empty(limited)
+    with connected(limited, "malformed") as extension:
         for _ in range(3):
             for _ in range(4):
                 extension.send("{")
@@ -107,18 +107,18 @@ def test_nonsense_in_a_row_closes_the_socket_and_sense_in_between_does_not(narro
     assert any("in a row" in message.get("error", "") for message in extension.received)
 
 
-def test_nonsense_before_authentication_closes_it_too(narrow: Service) -> None:
-    empty(narrow)
-    extension = seated(narrow, "stranger")
+def test_invalid_messages_before_authentication_close_the_socket(limited: Service) -> None:
+    wait_until_empty(limited)
+    extension = connected(limited, "unauthenticated")
     for _ in range(5):
-        extension.send({"type": "heartbeat", "extensionId": "stranger"})
+        extension.send({"type": "heartbeat", "extensionId": "unauthenticated"})
     assert extension.closed() == CloseCode.FLOODING
 
 
-def test_a_flood_of_pings_is_slowed_down_too(narrow: Service) -> None:
-    empty(narrow)
-    with seated(narrow, "pinger"):
-        ws = until(lambda: _open(narrow), what="a seat")
+def test_a_flood_of_pings_is_slowed_down(limited: Service) -> None:
+    wait_until_empty(limited)
+    with connected(limited, "pinger"):
+        ws = until(lambda: _open(limited), what="a free slot")
         assert ws is not None
         assert ws.sock is not None
         ws.recv()
@@ -128,21 +128,21 @@ def test_a_flood_of_pings_is_slowed_down_too(narrow: Service) -> None:
         while (took_s := time.monotonic() - began) < 1.0:
             with suppress(TimeoutError):
                 pongs += len(ws.sock.recv(65536)) // 2
-        assert 100 < pongs < 4096 * (2 + took_s) + 1000  # two seconds' worth at once
-        assert narrow.get("/health").status == 200
+        assert 100 < pongs < 4096 * (2 + took_s) + 1000  # a burst of two seconds
+        assert limited.get("/health").status == 200
         ws.close()
 
 
-def test_a_flood_is_slowed_down_and_then_cut_off(narrow: Service) -> None:
-    empty(narrow)
-    with seated(narrow, "flood") as extension:
-        beat = json.dumps({"type": "heartbeat", "extensionId": "flood", "status": {"available": True}})
+def test_a_flood_of_messages_is_slowed_down_and_then_disconnected(limited: Service) -> None:
+    wait_until_empty(limited)
+    with connected(limited, "flood") as extension:
+        heartbeat = json.dumps({"type": "heartbeat", "extensionId": "flood", "status": {"available": True}})
         ended = threading.Event()
 
         def flood() -> None:
             try:
                 while not ended.is_set():
-                    extension.send(beat)
+                    extension.send(heartbeat)
             except (OSError, websocket.WebSocketException):
                 pass
 
@@ -152,12 +152,12 @@ def test_a_flood_is_slowed_down_and_then_cut_off(narrow: Service) -> None:
         code = extension.closed(40)
         took_s = time.monotonic() - began
         ended.set()
-        heard = sum(message["type"] == "heartbeat_response" for message in extension.received)
-        assert code in {CloseCode.FLOODING, None}  # what is still on its way may make the end a reset
+        responses = sum(message["type"] == "heartbeat_response" for message in extension.received)
+        assert code in {CloseCode.FLOODING, None}  # unread messages may turn the close into a reset
         assert 9 < took_s < 35
-        assert heard <= 20 * (4 + took_s) + 1
+        assert responses <= 20 * (4 + took_s) + 1
         sender.join(10)
-    assert "more messages" in narrow.log("web0")
+    assert "more messages" in limited.log("web0")
 
 
 def _open(service: Service) -> websocket.WebSocket | None:
@@ -167,11 +167,11 @@ def _open(service: Service) -> websocket.WebSocket | None:
         return None
 
 
-def seated(service: Service, name: str) -> Extension:
-    """An extension's socket, once there is room for it."""
-    found = until(lambda: _extension(service, name), 20, "a seat")
-    assert found is not None
-    return found
+def connected(service: Service, name: str) -> Extension:
+    """The socket of an extension, once a slot is free."""
+    extension = until(lambda: _extension(service, name), 20, "a free slot")
+    assert extension is not None
+    return extension
 
 
 def _extension(service: Service, name: str) -> Extension | None:

@@ -1,4 +1,4 @@
-"""The queue of what is sent on a socket, and its writer."""
+"""The send queue of a socket, and its writer thread."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from tests.support.waiting import until
 
 
 class Wire:
-    """Notes what is written and by which thread; writing waits while `open` is not set."""
+    """Records what is written and by which thread. Writing blocks while `open` is not set."""
 
     def __init__(self) -> None:
         self.written: list[str | None] = []
         self.threads: set[threading.Thread] = set()
         self.open = threading.Event()
         self.open.set()
-        self.begun = threading.Event()
-        self.meanwhile: Callable[[], object] = lambda: None
+        self.started = threading.Event()
+        self.on_write: Callable[[], object] = lambda: None
 
     def write(self, frame: Frame) -> bool:
-        self.begun.set()
+        self.started.set()
         assert self.open.wait(30)
         self.threads.add(threading.current_thread())
         self.written.append(frame.text)
-        self.meanwhile()
+        self.on_write()
         return frame.close is None
 
 
@@ -44,7 +44,7 @@ def test_frames_are_written_in_order() -> None:
     assert wire.written == texts
 
 
-def test_the_writer_ends_when_nothing_waits() -> None:
+def test_the_writer_ends_when_the_queue_is_empty() -> None:
     wire = Wire()
     queue = queue_on(wire)
 
@@ -58,25 +58,25 @@ def test_the_writer_ends_when_nothing_waits() -> None:
     assert len(wire.threads) == 10
 
 
-def test_a_frame_is_written_by_the_caller_where_nothing_waits() -> None:
+def test_the_caller_writes_a_frame_if_the_queue_is_empty() -> None:
     wire = Wire()
     queue_on(wire).put_now(Frame("now"))
     assert wire.written == ["now"]
     assert wire.threads == {threading.current_thread()}
 
 
-def test_what_comes_while_the_caller_writes_is_written_after_it() -> None:
+def test_frames_queued_while_the_caller_writes_are_written_next() -> None:
     wire = Wire()
     queue = queue_on(wire)
 
     def put_another() -> None:
-        wire.meanwhile = lambda: None
-        queue.put(Frame("meanwhile"))
+        wire.on_write = lambda: None
+        queue.put(Frame("queued meanwhile"))
 
-    wire.meanwhile = put_another
+    wire.on_write = put_another
     queue.put_now(Frame("now"))
     until(lambda: len(wire.written) == 2, what="both to be written")
-    assert wire.written == ["now", "meanwhile"]
+    assert wire.written == ["now", "queued meanwhile"]
 
 
 def test_the_caller_does_not_write_while_another_frame_is_being_written() -> None:
@@ -84,7 +84,7 @@ def test_the_caller_does_not_write_while_another_frame_is_being_written() -> Non
     queue = queue_on(wire)
     wire.open.clear()
     queue.put(Frame("first"))
-    assert wire.begun.wait(30)
+    assert wire.started.wait(30)
     queue.put_now(Frame("second"))
     assert wire.written == []
     wire.open.set()
@@ -106,18 +106,18 @@ def test_nothing_is_sent_after_a_close() -> None:
     assert wire.written == ["before", None]
 
 
-def test_a_full_queue_ends_the_connection_and_takes_no_more() -> None:
-    wire, overflown = Wire(), threading.Event()
-    queue = queue_on(wire, overflown.set)
+def test_a_full_queue_closes_the_connection_and_accepts_no_more() -> None:
+    wire, overflowed = Wire(), threading.Event()
+    queue = queue_on(wire, overflowed.set)
     wire.open.clear()
     queue.put(Frame("being written"))
-    assert wire.begun.wait(30)
+    assert wire.started.wait(30)
     for number in range(QUEUE_SIZE):
         queue.put(Frame(str(number)))
-    assert not overflown.is_set()
+    assert not overflowed.is_set()
     queue.put(Frame("too many"))
-    assert overflown.is_set()
+    assert overflowed.is_set()
     assert queue.closing
     wire.open.set()
-    until(lambda: len(wire.written) == QUEUE_SIZE + 1, what="those before it to be written")
+    until(lambda: len(wire.written) == QUEUE_SIZE + 1, what="the frames before it to be written")
     assert "too many" not in wire.written

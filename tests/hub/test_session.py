@@ -1,4 +1,4 @@
-"""A session while the database is away for a moment: nothing that the extension said is lost."""
+"""Sessions: no report is lost while the database is unavailable, receipts, pings, revoked tokens."""
 
 from __future__ import annotations
 
@@ -25,38 +25,39 @@ from app.hub.socket_credential import SocketCredential
 from app.services.auth_throttle import AuthThrottle
 from tests.support.fakes import FakeRandomness
 
-HELLO = json.dumps({"type": "authenticate", "extensionId": "painter", "metadata": {"capabilities": []}})
+AUTHENTICATE = json.dumps({"type": "authenticate", "extensionId": "extension-1", "metadata": {"capabilities": []}})
+HEARTBEAT = json.dumps({"type": "heartbeat", "extensionId": "extension-1"})
 FAILURE = json.dumps({"type": "image_generation_failed", "requestId": "two", "error": "It crashed"})
-OF_THE_OFFER = FAILURE.replace("two", "one")
+OFFER_FAILURE = FAILURE.replace("two", "one")
 
 
 class FakeConnection:
-    """Receives what it was given, proves one offer, and keeps what is sent."""
+    """Receives the given messages, proves one offer, and records what is sent."""
 
     id = "connection-1"
     silence_s = 0.0
     closing = False
 
-    def __init__(self, *said: str) -> None:
-        self.said = list(said)
+    def __init__(self, *messages: str) -> None:
+        self.messages = list(messages)
         self.sent: list[str] = []
-        self.listened_s: list[float] = []
+        self.timeouts_s: list[float] = []
         self.offers = [Offer("one", "lease-1")]
         self.closed: int | None = None
-        self.gone = self.leaves = self.parted_from = False
+        self.gone = self.leaves = self.unregistered = False
 
     def receive(self, timeout_s: float) -> str:
-        self.listened_s.append(timeout_s)
-        if not self.said:
+        self.timeouts_s.append(timeout_s)
+        if not self.messages:
             raise ConnectionClosed
-        return self.said.pop(0)
+        return self.messages.pop(0)
 
     def await_pong(self, timeout_s: float) -> None:
         if self.gone:
             raise ConnectionClosed
 
     def mark_authenticated(self) -> None:
-        """No slots are counted here."""
+        """Slots are not counted."""
 
     def check_peer(self) -> None:
         if self.leaves:
@@ -76,33 +77,34 @@ class FakeConnection:
         self.closing = True
 
 
-class Flaky:
-    """A database that cannot be reached the first `times` times."""
+class FlakyDatabase:
+    """Fails for the first `times` calls, then records them."""
 
     def __init__(self, times: int) -> None:
         self.left = times
         self.done: list[str] = []
 
-    def note(self, what: str) -> None:
+    def record(self, what: str) -> None:
         if self.left:
             self.left -= 1
             raise Unavailable
         self.done.append(what)
 
 
-def live(
+def run_session(
     connection: FakeConnection,
     *,
-    coming: Flaky,
-    proofs: Flaky,
-    reports: Flaky,
+    registrations: FlakyDatabase,
+    receipts: FlakyDatabase,
+    reports: FlakyDatabase,
     offer_timeout_ms: int = 0,
     jitter: float = 0.0,
     credential: Any = None,
+    has_newer_connection: bool = False,
 ) -> None:
-    def connected(hello: Any, socket: Any, check: Callable[[], object], token_id: str | None) -> Any:
+    def connected(message: Any, socket: Any, check: Callable[[], object], token_id: str | None) -> Any:
         check()
-        coming.note(hello.extension_id)
+        registrations.record(message.extension_id)
         return SimpleNamespace(held=())
 
     randomness = FakeRandomness()
@@ -114,11 +116,14 @@ def live(
             Settings.from_env({}), heartbeat_timeout_ms=60_000, offer_timeout_ms=offer_timeout_ms
         ),
         extensions=SimpleNamespace(
-            connected=connected, disconnected=lambda connection_id: setattr(connection, "parted_from", True)
+            connected=connected,
+            disconnected=lambda connection_id: setattr(connection, "unregistered", True),
+            heartbeat=lambda holder, heartbeat: False,
+            is_connected=lambda extension_id: has_newer_connection,
         ),
         generation=SimpleNamespace(
-            handed_over=lambda request_id, lease: proofs.note(lease),
-            report=lambda holder, report: reports.note(report.error),
+            offer_received=lambda request_id, lease: receipts.record(lease),
+            report=lambda holder, report: reports.record(report.error),
         ),
     )
     Session(
@@ -130,103 +135,142 @@ def live(
 
 
 @pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_retry_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "UNAVAILABLE_PAUSE_S", 0.0)
 
 
-def test_a_report_outlives_a_proof_that_could_not_be_noted() -> None:
-    proofs, reports = Flaky(1), Flaky(0)
-    live(FakeConnection(HELLO, FAILURE, FAILURE), coming=Flaky(0), proofs=proofs, reports=reports)
+def test_a_receipt_that_could_not_be_recorded_does_not_affect_reports() -> None:
+    receipts, reports = FlakyDatabase(1), FlakyDatabase(0)
+    run_session(
+        FakeConnection(AUTHENTICATE, FAILURE, FAILURE),
+        registrations=FlakyDatabase(0),
+        receipts=receipts,
+        reports=reports,
+    )
     assert reports.done == ["It crashed", "It crashed"]
-    assert proofs.done == ["lease-1"]
+    assert receipts.done == ["lease-1"]
 
 
-def test_what_was_heard_is_dealt_with_before_a_proof_counts() -> None:
-    both = Flaky(0)
-    live(FakeConnection(HELLO, FAILURE), coming=Flaky(0), proofs=both, reports=both)
+def test_a_received_message_is_handled_before_a_receipt_is_recorded() -> None:
+    both = FlakyDatabase(0)
+    run_session(FakeConnection(AUTHENTICATE, FAILURE), registrations=FlakyDatabase(0), receipts=both, reports=both)
     assert both.done == ["It crashed", "lease-1"]
 
 
-def test_a_proof_is_noted_some_time_later_or_when_the_session_ends() -> None:
-    both = Flaky(0)
-    connection = FakeConnection(HELLO, FAILURE, FAILURE)
-    live(connection, coming=Flaky(0), proofs=both, reports=both, offer_timeout_ms=60_000)
+def test_a_receipt_is_recorded_with_a_delay_or_when_the_session_ends() -> None:
+    both = FlakyDatabase(0)
+    connection = FakeConnection(AUTHENTICATE, FAILURE, FAILURE)
+    run_session(connection, registrations=FlakyDatabase(0), receipts=both, reports=both, offer_timeout_ms=60_000)
     assert both.done == ["It crashed", "It crashed", "lease-1"]
 
 
-def test_a_report_proves_that_its_offer_came() -> None:
-    both = Flaky(0)
-    live(FakeConnection(HELLO, OF_THE_OFFER), coming=Flaky(0), proofs=both, reports=both)
+def test_a_report_proves_the_receipt_of_its_offer() -> None:
+    both = FlakyDatabase(0)
+    run_session(
+        FakeConnection(AUTHENTICATE, OFFER_FAILURE), registrations=FlakyDatabase(0), receipts=both, reports=both
+    )
     assert both.done == ["It crashed"]
 
 
-def test_a_report_proves_nothing_of_an_offer_that_was_made_after_it() -> None:
-    both = Flaky(0)
-    connection = FakeConnection(HELLO, OF_THE_OFFER)
+def test_a_report_proves_nothing_about_a_later_offer() -> None:
+    both = FlakyDatabase(0)
+    connection = FakeConnection(AUTHENTICATE, OFFER_FAILURE)
     connection.offers = [Offer("one", "lease-2", made_s=float("inf"))]
-    live(connection, coming=Flaky(0), proofs=both, reports=both)
+    run_session(connection, registrations=FlakyDatabase(0), receipts=both, reports=both)
     assert both.done == ["It crashed", "lease-2"]
 
 
 def test_a_report_that_is_refused_proves_nothing() -> None:
-    class Refusing(Flaky):
-        def note(self, what: str) -> None:
+    class Refusing(FlakyDatabase):
+        def record(self, what: str) -> None:
             raise LeaseLost
 
-    proofs = Flaky(0)
-    live(FakeConnection(HELLO, OF_THE_OFFER), coming=Flaky(0), proofs=proofs, reports=Refusing(0))
-    assert proofs.done == ["lease-1"]
+    receipts = FlakyDatabase(0)
+    run_session(
+        FakeConnection(AUTHENTICATE, OFFER_FAILURE),
+        registrations=FlakyDatabase(0),
+        receipts=receipts,
+        reports=Refusing(0),
+    )
+    assert receipts.done == ["lease-1"]
 
 
-def test_a_goodbye_is_noted_whatever_becomes_of_a_proof() -> None:
-    class Broken(Flaky):
-        def note(self, what: str) -> None:
+def test_a_disconnect_is_recorded_even_if_recording_a_receipt_fails() -> None:
+    class Broken(FlakyDatabase):
+        def record(self, what: str) -> None:
             raise ZeroDivisionError
 
-    connection = FakeConnection(HELLO)
+    connection = FakeConnection(AUTHENTICATE)
     with pytest.raises(ZeroDivisionError):
-        live(connection, coming=Flaky(0), proofs=Broken(0), reports=Flaky(0), offer_timeout_ms=60_000)
-    assert connection.parted_from
+        run_session(
+            connection,
+            registrations=FlakyDatabase(0),
+            receipts=Broken(0),
+            reports=FlakyDatabase(0),
+            offer_timeout_ms=60_000,
+        )
+    assert connection.unregistered
 
 
-@pytest.mark.parametrize(("jitter", "silent_s"), [(0.0, 25.0), (0.5, 22.5), (1.0, 20.0)])
-def test_those_who_came_together_are_not_pinged_together(jitter: float, silent_s: float) -> None:
-    connection = FakeConnection(HELLO)
+@pytest.mark.parametrize(("jitter", "expected_s"), [(0.0, 25.0), (0.5, 22.5), (1.0, 20.0)])
+def test_pings_are_spread_by_jitter(jitter: float, expected_s: float) -> None:
+    connection = FakeConnection(AUTHENTICATE)
     connection.offers = []
-    live(connection, coming=Flaky(0), proofs=Flaky(0), reports=Flaky(0), jitter=jitter)
-    assert connection.listened_s[-1] == pytest.approx(silent_s)
+    run_session(
+        connection, registrations=FlakyDatabase(0), receipts=FlakyDatabase(0), reports=FlakyDatabase(0), jitter=jitter
+    )
+    assert connection.timeouts_s[-1] == pytest.approx(expected_s)
+
+
+@pytest.mark.parametrize(("has_newer_connection", "code"), [(True, CloseCode.REPLACED), (False, CloseCode.RESTARTING)])
+def test_a_heartbeat_of_an_unregistered_connection_closes_it(has_newer_connection: bool, code: CloseCode) -> None:
+    """An extension that was declared lost must reconnect; one that was replaced must not."""
+    connection, database = FakeConnection(AUTHENTICATE, HEARTBEAT), FlakyDatabase(0)
+    run_session(
+        connection,
+        registrations=database,
+        receipts=database,
+        reports=database,
+        has_newer_connection=has_newer_connection,
+    )
+    assert connection.closed == code
 
 
 def test_a_report_waits_for_the_database() -> None:
-    reports = Flaky(3)
-    live(FakeConnection(HELLO, FAILURE), coming=Flaky(0), proofs=Flaky(0), reports=reports)
+    reports = FlakyDatabase(3)
+    run_session(
+        FakeConnection(AUTHENTICATE, FAILURE),
+        registrations=FlakyDatabase(0),
+        receipts=FlakyDatabase(0),
+        reports=reports,
+    )
     assert reports.done == ["It crashed"]
 
 
-def test_an_extension_that_comes_waits_for_the_database() -> None:
-    connection = FakeConnection(HELLO)
-    live(connection, coming=Flaky(3), proofs=Flaky(0), reports=Flaky(0))
+def test_an_authentication_waits_for_the_database() -> None:
+    connection = FakeConnection(AUTHENTICATE)
+    run_session(connection, registrations=FlakyDatabase(3), receipts=FlakyDatabase(0), reports=FlakyDatabase(0))
     assert "authentication_success" in connection.sent
 
 
-def test_an_extension_that_cannot_be_let_in_is_asked_to_come_again() -> None:
-    connection = FakeConnection(HELLO)
-    live(connection, coming=Flaky(1000), proofs=Flaky(0), reports=Flaky(0))
+def test_without_a_database_the_extension_must_reconnect() -> None:
+    connection = FakeConnection(AUTHENTICATE)
+    run_session(connection, registrations=FlakyDatabase(1000), receipts=FlakyDatabase(0), reports=FlakyDatabase(0))
     assert connection.closed == CloseCode.RESTARTING
 
 
-def test_a_greeting_whose_sender_is_gone_changes_nothing() -> None:
-    connection, coming = FakeConnection(HELLO), Flaky(0)
+def test_the_authentication_of_a_disconnected_extension_changes_nothing() -> None:
+    connection, registrations = FakeConnection(AUTHENTICATE), FlakyDatabase(0)
     connection.gone = True
-    live(connection, coming=coming, proofs=Flaky(0), reports=Flaky(0))
-    assert coming.done == []
+    run_session(connection, registrations=registrations, receipts=FlakyDatabase(0), reports=FlakyDatabase(0))
+    assert registrations.done == []
 
 
-def test_a_greeting_whose_sender_leaves_while_the_database_is_busy_changes_nothing() -> None:
-    connection, coming = FakeConnection(HELLO), Flaky(0)
+def test_an_extension_that_disconnects_during_its_authentication_is_not_registered() -> None:
+    connection, registrations = FakeConnection(AUTHENTICATE), FlakyDatabase(0)
     connection.leaves = True
-    live(connection, coming=coming, proofs=Flaky(0), reports=Flaky(0))
-    assert coming.done == []
+    run_session(connection, registrations=registrations, receipts=FlakyDatabase(0), reports=FlakyDatabase(0))
+    assert registrations.done == []
     assert "authentication_success" not in connection.sent
 
 
@@ -239,8 +283,8 @@ class FakeToken:
         self.revoked = False
         self.end: Callable[[], object] = bool
 
-    def admit(self, hello: Any) -> None:
-        """It is good."""
+    def admit(self, message: Any) -> None:
+        """The token is valid."""
 
     @contextmanager
     def monitored(self, end: Callable[[], object]) -> Iterator[None]:
@@ -252,31 +296,39 @@ class FakeToken:
             raise Unauthorized("The token was revoked.", shown=True)
 
 
-def test_an_extension_that_only_listens_is_turned_away_in_the_moment_its_token_is_revoked() -> None:
-    class Listening(FakeConnection):
+def test_an_idle_extension_is_disconnected_at_once_when_its_token_is_revoked() -> None:
+    class Idle(FakeConnection):
         def receive(self, timeout_s: float) -> str:
-            if not self.said:
+            if not self.messages:
                 token.revoked = True
                 token.end()
                 at_once.append((self.sent[-1], self.closed))
             return super().receive(timeout_s)
 
     token, at_once = FakeToken(), list[tuple[str, int | None]]()
-    connection = Listening(HELLO)
-    live(connection, coming=Flaky(0), proofs=Flaky(0), reports=Flaky(0), credential=token)
+    connection = Idle(AUTHENTICATE)
+    run_session(
+        connection,
+        registrations=FlakyDatabase(0),
+        receipts=FlakyDatabase(0),
+        reports=FlakyDatabase(0),
+        credential=token,
+    )
     assert at_once == [("error", CloseCode.NOT_AUTHENTICATED)]
     assert connection.sent.count("error") == 1
 
 
-def test_nothing_more_is_read_once_the_token_is_known_to_be_revoked() -> None:
-    class RevokedMeanwhile(Flaky):
-        def note(self, what: str) -> None:
-            super().note(what)
+def test_no_message_is_handled_after_the_token_is_revoked() -> None:
+    class RevokingDatabase(FlakyDatabase):
+        def record(self, what: str) -> None:
+            super().record(what)
             token.revoked = True
 
-    token, reports = FakeToken(), RevokedMeanwhile(0)
-    connection = FakeConnection(HELLO, FAILURE, FAILURE)
-    live(connection, coming=Flaky(0), proofs=Flaky(0), reports=reports, credential=token)
+    token, reports = FakeToken(), RevokingDatabase(0)
+    connection = FakeConnection(AUTHENTICATE, FAILURE, FAILURE)
+    run_session(
+        connection, registrations=FlakyDatabase(0), receipts=FlakyDatabase(0), reports=reports, credential=token
+    )
     assert reports.done == ["It crashed"]
     assert (connection.sent[-1], connection.closed) == ("error", CloseCode.NOT_AUTHENTICATED)
-    assert connection.parted_from
+    assert connection.unregistered

@@ -1,4 +1,4 @@
-"""The socket's protocol on real parts: gunicorn, Redis, sockets."""
+"""The socket's protocol with real gunicorn, Redis and sockets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from typing import Any
 import pytest
 import websocket
 
+from app.adapters.background import BackgroundRunner
+from app.adapters.bus import RedisBus
+from app.adapters.redis_clients import redis_client
+from app.db import fleet
+from app.db.engine import Database
 from tests.support.extension import Extension
 from tests.support.service import Service, call
 from tests.support.waiting import until
@@ -28,18 +33,18 @@ def data_url() -> str:
     )
 
 
-def test_a_greeting_is_the_contracts_own(service: Service) -> None:
-    extension = service.extension("polite", "nothing")
+def test_the_authentication_messages_follow_the_contract(service: Service) -> None:
+    extension = service.extension("greeting", "nothing")
     first = extension.receive("authentication_required")
     assert set(first) == {"type", "timestamp"}
     assert TIME.fullmatch(first["timestamp"])
-    welcome = extension.authenticate()
-    assert set(welcome) == {"type", "extensionId", "timestamp"}
-    assert welcome["extensionId"] == "polite"
+    success = extension.authenticate()
+    assert set(success) == {"type", "extensionId", "timestamp"}
+    assert success["extensionId"] == "greeting"
     extension.disconnect()
 
 
-def test_an_offer_is_the_contracts_own_with_documented_additions(service: Service) -> None:
+def test_an_offer_follows_the_contract_with_documented_additions(service: Service) -> None:
     request_id = service.submit(model="shown", userId="ann", parameters={"width": 32})
     with service.extension("shown", "shown") as extension:
         job = extension.next_job()
@@ -62,7 +67,7 @@ def test_an_offer_is_the_contracts_own_with_documented_additions(service: Servic
         assert stop["requestId"] == request_id
 
 
-def test_nothing_but_authenticate_is_heard_before_it(service: Service) -> None:
+def test_only_authenticate_is_accepted_before_authentication(service: Service) -> None:
     extension = service.extension("hasty", "nothing")
     for early in ({"type": "heartbeat", "extensionId": "hasty"}, {"type": "image_generated"}, {"type": "error"}):
         extension.send(early)
@@ -71,7 +76,7 @@ def test_nothing_but_authenticate_is_heard_before_it(service: Service) -> None:
     extension.disconnect()
 
 
-def test_who_does_not_authenticate_in_time_is_sent_away(service: Service) -> None:
+def test_an_extension_that_does_not_authenticate_in_time_is_disconnected(service: Service) -> None:
     extension = service.extension("mute")
     assert extension.closed() == 4001
     assert "authenticate" in extension.receive("error")["error"]
@@ -120,7 +125,7 @@ MALFORMED: list[tuple[Any, str]] = [
 ]
 
 
-def test_malformed_messages_are_answered_and_do_no_harm(service: Service) -> None:
+def test_malformed_messages_are_answered_with_errors(service: Service) -> None:
     with service.extension("odd", "nothing") as extension:
         for message, name in MALFORMED:
             extension.send(message)
@@ -150,7 +155,7 @@ def test_an_extension_acts_only_on_jobs_that_it_holds(service: Service) -> None:
         assert (status["status"], status["progress"]) == ("processing", 0)
         holder.done(job, data_url())
         holder.receive("image_generation_confirmed")
-        holder.failed(job, "changed my mind")
+        holder.failed(job, "too late")
         assert holder.receive("error")["code"] == "ERR_LEASE_LOST"
     assert service.final(request_id)["status"] == "completed"
 
@@ -169,28 +174,28 @@ def test_a_newer_socket_of_the_same_extension_replaces_the_older(service: Servic
     assert service.final(request_id)["status"] == "completed"
 
 
-def test_the_whole_fleet_is_counted_over_all_web_processes(service: Service) -> None:
+def test_the_fleet_is_counted_across_all_web_processes(service: Service) -> None:
     def counted(web: int) -> int:
         count: int = service.get("/api/websocket/info", web).json["activeConnections"]
         return count
 
-    until(lambda: counted(0) == 0, what="extensions of other tests to be gone")
+    until(lambda: counted(0) == 0, what="the extensions of other tests to disconnect")
     with service.extension("one", "nothing"), service.extension("two", "nothing", web=1):
         assert [counted(0), counted(1)] == [2, 2]
-    until(lambda: counted(1) == 0, what="both to be gone")
+    until(lambda: counted(1) == 0, what="both to disconnect")
 
 
-def test_an_extension_that_answers_only_pings_keeps_the_job_it_was_offered(service: Service) -> None:
+def test_an_extension_that_answers_only_pings_keeps_its_job(service: Service) -> None:
     request_id = service.submit(model="silent")
     with service.extension("silent", "silent") as extension:
         job = extension.next_job()
-        until(lambda: service.row(request_id).handed_over, what="the pong behind the offer to be noted")
+        until(lambda: service.row(request_id).handed_over, what="the receipt to be recorded")
         extension.done(job, data_url())
         extension.receive("image_generation_confirmed")
     assert service.final(request_id)["status"] == "completed"
 
 
-def test_a_message_beyond_the_limit_closes_the_socket_and_nothing_else(service: Service) -> None:
+def test_a_too_large_message_closes_only_its_own_socket(service: Service) -> None:
     with service.extension("loud", "nothing") as loud, service.extension("calm", "nothing") as calm:
         loud.send("x" * (1_048_576 + 1))
         assert loud.closed() == 1009
@@ -199,33 +204,40 @@ def test_a_message_beyond_the_limit_closes_the_socket_and_nothing_else(service: 
 
 
 def test_a_slow_reader_gets_every_message_whole(service: Service) -> None:
-    """The library below sends a part of a frame and calls it sent; nobody may notice."""
+    """`socket.send` sends only part of a frame when its buffer is full, which simple-websocket ignores."""
     filler = ["x" * 1000] * 100
-    ids = {service.submit(model="big", parameters={"filler": filler}) for _ in range(40)}
     small = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),)
     slow = websocket.create_connection(f"ws://127.0.0.1:{service.ports[0]}/ws", timeout=30, sockopt=small)
-    hello = {"type": "authenticate", "extensionId": "slow", "metadata": {"maxConcurrent": 64, "capabilities": ["big"]}}
-    slow.send(json.dumps(hello))
-    until(lambda: all(service.status(i)["status"] == "processing" for i in ids), 30, "all to be offered")
-    got: set[str] = set()
-    while got != ids:
-        message = json.loads(slow.recv())
-        if message["type"] == "generate_image":
-            assert message["parameters"]["filler"] == filler
-            got.add(message["requestId"])
-    slow.close()
+    slow.send(json.dumps({"type": "authenticate", "extensionId": "slow", "metadata": {"capabilities": ["nothing"]}}))
+    while json.loads(slow.recv())["type"] != "authentication_success":
+        pass
+    ids = [f"request-{number}" for number in range(40)]
+    publish_offers(service, "slow", [{"requestId": each, "filler": filler} for each in ids])
     for request_id in ids:
-        service.delete(f"/api/images/{request_id}")
+        offer = json.loads(slow.recv())
+        assert (offer["requestId"], offer["filler"]) == (request_id, filler)
+    slow.close()
 
 
-def test_a_flood_holds_up_nobody_else(service: Service) -> None:
+def publish_offers(service: Service, extension_id: str, offers: list[dict[str, Any]]) -> None:
+    """Publish these messages to the hub of the extension at once, as dispatchers do."""
+    with closing(Database(service.env["DATABASE_URL"])) as database:
+        target = database.read(lambda connection: fleet.socket_of(connection, extension_id))
+    assert target is not None
+    bus = RedisBus(redis_client(service.env["REDIS_URL"]), BackgroundRunner("test"))
+    for offer in offers:
+        head = {"do": "offer", "connection": target.connection_id, "requestId": offer["requestId"], "lease": "lease"}
+        assert bus.publish_to_hub(target.hub_id, {**head, "message": offer})
+
+
+def test_a_flood_does_not_delay_other_sockets(service: Service) -> None:
     flood = service.extension("flood", "nothing")
     flood.authenticate()
-    beat = json.dumps({"type": "heartbeat", "extensionId": "flood", "status": {"available": True}})
+    heartbeat = json.dumps({"type": "heartbeat", "extensionId": "flood", "status": {"available": True}})
     with service.extension("steady", "nothing") as steady:
         for _ in range(50):
             for _ in range(40):
-                flood.send(beat)
+                flood.send(heartbeat)
             steady.send_heartbeat()
             steady.receive("heartbeat_response", timeout_s=10)
     flood.disconnect()
@@ -240,7 +252,7 @@ def test_a_flood_holds_up_nobody_else(service: Service) -> None:
         ({"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}, "Sec-WebSocket-Version"),
     ],
 )
-def test_a_handshake_that_is_none_is_refused(service: Service, headers: dict[str, str], name: str) -> None:
+def test_an_invalid_handshake_is_status_of_refusal(service: Service, headers: dict[str, str], name: str) -> None:
     with closing(HTTPConnection("127.0.0.1", service.ports[0], timeout=10)) as http:
         http.request("GET", "/ws", headers={"Upgrade": "websocket", "Connection": "Upgrade", **headers})
         answer = http.getresponse()
@@ -248,37 +260,37 @@ def test_a_handshake_that_is_none_is_refused(service: Service, headers: dict[str
         assert name in json.load(answer)["detail"]
 
 
-def test_the_socket_path_without_a_handshake_says_what_it_is(service: Service) -> None:
+def test_a_plain_request_to_the_socket_path_is_explained(service: Service) -> None:
     answer = call("GET", service.url("/ws"))
     assert answer.status == 400
     assert "WebSocket" in answer.json["detail"]
 
 
-def test_compression_is_not_agreed_to(service: Service) -> None:
+def test_compression_is_not_negotiated(service: Service) -> None:
     offer = {"Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits"}
     ws = websocket.create_connection(f"ws://127.0.0.1:{service.ports[0]}/ws", timeout=10, header=offer)
     assert "sec-websocket-extensions" not in (ws.getheaders() or {})
     ws.close()
 
 
-def test_uploads_are_for_whom_they_were_granted_and_once(service: Service) -> None:
+def test_an_upload_url_is_valid_for_its_job_and_once(service: Service) -> None:
     request_id = service.submit(model="granted")
     with service.extension("granted", "granted") as extension:
         job = extension.next_job()
-        for spoilt in (
+        for tampered in (
             {**job, "upload": {**job["upload"], "url": job["upload"]["url"].replace("signature=", "signature=0")}},
             {**job, "upload": {**job["upload"], "url": job["upload"]["url"].replace(request_id, FOREIGN)}},
             {**job, "upload": {**job["upload"], "url": job["upload"]["url"].replace("attempt=1", "attempt=2")}},
         ):
-            assert _refused(extension, spoilt, b"x") == 403
+            assert _status_of_refusal(extension, tampered, b"x") == 403
         extension.upload(job, b"first")
-        assert _refused(extension, job, b"second") == 409
-        assert _announced(service, job, 10_485_761) == 413
+        assert _status_of_refusal(extension, job, b"second") == 409
+        assert _status_of_upload(service, job, 10_485_761) == 413
         service.delete(f"/api/images/{request_id}")
-        assert _refused(extension, job, b"late", position=2) == 403
+        assert _status_of_refusal(extension, job, b"late", position=2) == 403
 
 
-def _refused(extension: Extension, job: dict[str, Any], data: bytes, position: int = 0) -> int:
+def _status_of_refusal(extension: Extension, job: dict[str, Any], data: bytes, position: int = 0) -> int:
     with pytest.raises(urllib.error.HTTPError) as caught:
         extension.upload(job, data, position)
     with caught.value:
@@ -286,8 +298,8 @@ def _refused(extension: Extension, job: dict[str, Any], data: bytes, position: i
     return caught.value.code
 
 
-def _announced(service: Service, job: dict[str, Any], size: int) -> int:
-    """The answer to a body of that size before any of it is sent."""
+def _status_of_upload(service: Service, job: dict[str, Any], size: int) -> int:
+    """The status of a request with a Content-Length of `size`, before its body is sent."""
     with closing(HTTPConnection("127.0.0.1", service.ports[0], timeout=10)) as http:
         http.putrequest("PUT", job["upload"]["url"].removeprefix(service.url()) + "&position=1")
         http.putheader("Content-Length", str(size))

@@ -1,4 +1,4 @@
-"""Limits on sockets: in all, for one address, for those that have not authenticated yet."""
+"""Limits on sockets: in total, for each address, and for those that have not authenticated yet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIMITS = dataclasses.replace(
 )
 
 
-def known(slots: SocketSlots, address: str) -> SocketSlot:
+def take_authenticated(slots: SocketSlots, address: str) -> SocketSlot:
     slot = slots.take(address)
     slot.authenticated()
     return slot
@@ -28,9 +28,9 @@ def refusal(slots: SocketSlots, address: str) -> Refusal:
     return caught.value
 
 
-def test_a_process_has_so_many_slots() -> None:
+def test_the_slots_of_a_process_are_limited() -> None:
     slots = SocketSlots(LIMITS)
-    taken = [known(slots, f"203.0.113.{n}") for n in range(6)]
+    taken = [take_authenticated(slots, f"203.0.113.{n}") for n in range(6)]
     full = refusal(slots, "203.0.113.99")
     assert isinstance(full, Unavailable)
     taken[0].release()
@@ -39,9 +39,9 @@ def test_a_process_has_so_many_slots() -> None:
     refusal(slots, "203.0.113.98")
 
 
-def test_an_address_has_fewer() -> None:
+def test_the_slots_of_an_address_are_limited() -> None:
     slots = SocketSlots(LIMITS)
-    taken = [known(slots, "203.0.113.1") for _ in range(4)]
+    taken = [take_authenticated(slots, "203.0.113.1") for _ in range(4)]
     full = refusal(slots, "203.0.113.1")
     assert (type(full), full.status) == (TooManySockets, 429)
     refusal(slots, "::ffff:203.0.113.1")
@@ -50,7 +50,7 @@ def test_an_address_has_fewer() -> None:
     slots.take("203.0.113.1")
 
 
-def test_unauthenticated_sockets_have_fewer_still_and_one_address_half_of_those() -> None:
+def test_unauthenticated_sockets_are_limited_and_one_address_may_have_half_of_them() -> None:
     slots = SocketSlots(LIMITS)
     mine = [slots.take("203.0.113.1") for _ in range(2)]
     assert isinstance(refusal(slots, "203.0.113.1"), TooManySockets)
@@ -63,7 +63,7 @@ def test_unauthenticated_sockets_have_fewer_still_and_one_address_half_of_those(
     slots.take("203.0.113.3")
 
 
-def test_a_released_slot_is_not_counted_again_and_not_remembered() -> None:
+def test_a_released_slot_leaves_no_trace() -> None:
     slots = SocketSlots(LIMITS)
     for n in range(1000):
         slot = slots.take(f"203.0.113.{n % 250}")
@@ -76,7 +76,7 @@ def test_a_released_slot_is_not_counted_again_and_not_remembered() -> None:
     assert not slots._unauthenticated_by_network
 
 
-def test_zero_is_no_limit() -> None:
+def test_zero_means_no_limit() -> None:
     limits = dataclasses.replace(LIMITS, max_sockets=0, max_sockets_per_address=0, max_unauthenticated_sockets=0)
     slots = SocketSlots(limits)
     assert len([slots.take("203.0.113.1") for _ in range(50)]) == 50
