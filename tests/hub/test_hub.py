@@ -61,7 +61,7 @@ def bus() -> FakeBus:
 
 @pytest.fixture
 def hub(extensions: FakeExtensions, bus: FakeBus, redis_url: str) -> Iterator[Hub]:
-    watching: Any = SimpleNamespace(tell=lambda change: None, catch_up=lambda: None, end=lambda: None)
+    watching: Any = SimpleNamespace(notify=lambda change: None, catch_up=lambda: None, stop=lambda: None)
     services = SimpleNamespace(
         settings=dataclasses.replace(Settings.from_env({}), redis_url=redis_url, hub_timeout_ms=40),
         ports=SimpleNamespace(bus=bus, randomness=FakeRandomness()),
