@@ -89,19 +89,15 @@ def can_do(capabilities: Iterable[str], model: str) -> bool:
     return models is None or model in models
 
 
-def by_preference(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """The candidates, best first: lowest load, then most recent success, then id, which makes the order stable."""
-    return sorted(candidates, key=lambda c: (c.load, -c.last_success_at, c.extension_id))
-
-
 def choose(candidates: Iterable[Candidate], model: str, avoid: str | None = None) -> Candidate | None:
     """The extension that gets a job for `model`; None if none is free.
 
-    `avoid`, the extension whose attempt failed last, is chosen only if no other one is free.
+    The lowest load comes first, then the most recent success, then the id, which makes the choice stable. `avoid`, the
+    extension whose attempt failed last, is chosen only if no other one is free.
     """
-    capable = [c for c in by_preference(candidates) if c.free_slots > 0 and can_do(c.capabilities, model)]
+    capable = [c for c in candidates if c.free_slots > 0 and can_do(c.capabilities, model)]
     others = [c for c in capable if c.extension_id != avoid]
-    return next(iter(others or capable), None)
+    return min(others or capable, key=lambda c: (c.load, -c.last_success_at, c.extension_id), default=None)
 
 
 def virtual_start(now_ms: int, last_virtual_start: int | None, spacing_ms: int = 1_000) -> int:

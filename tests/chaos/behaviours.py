@@ -177,7 +177,7 @@ def _upload(extension: SimulatedExtension, task: Task, stamp: Stamp) -> str:
     target = task.job["upload"]
     url = f"{target['url']}&position={stamp.position}"
     request = urllib.request.Request(url, pictures.draw(stamp), target["headers"], method=target["method"])
-    base, place = target["url"].partition("?")[0], f"{task.attempt}/{stamp.position}"
+    base, location = target["url"].partition("?")[0], f"{task.attempt}/{stamp.position}"
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             image_url: str = json.load(answer)["imageUrl"]
@@ -187,4 +187,4 @@ def _upload(extension: SimulatedExtension, task: Task, stamp: Stamp) -> str:
         with refusal:
             if refusal.code >= 500:
                 raise OSError(refusal.code) from None
-            return f"{base}/{place}"
+            return f"{base}/{location}"

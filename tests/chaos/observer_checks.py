@@ -41,7 +41,7 @@ def clients_see_no_regression(history: History) -> Findings:
                 yield request_id, f"after {before} came {after}"
             if before.status in FINAL and after.status != before.status:
                 yield request_id, f"it was final: after {before} came {after}"
-            if after.progress < before.progress and not _given_back(log, before, after):
+            if after.progress < before.progress and not _was_requeued(log, before, after):
                 yield request_id, f"its progress fell: after {before} came {after}"
         row = history.final.rows.get(request_id)
         if (
@@ -75,14 +75,14 @@ def streams_are_in_order(history: History) -> Findings:
 
 def each_attempt_is_offered_once(history: History) -> Findings:
     """An extension is offered only attempts that the log assigns to it, not earlier, and each attempt only once."""
-    given: set[tuple[str, int]] = set()
+    offered: set[tuple[str, int]] = set()
     for offer in history.records.offered:
         held = _hold(history.final.log[offer.request_id], offer.attempt)
         if held is None or held.extension != offer.extension or held.begun > (offer.at + SLOP_S) * 1000:
             yield offer.request_id, f"{offer} was offered; the log has {held}"
-        if (offer.request_id, offer.attempt) in given:
+        if (offer.request_id, offer.attempt) in offered:
             yield offer.request_id, f"{offer} was offered twice"
-        given.add((offer.request_id, offer.attempt))
+        offered.add((offer.request_id, offer.attempt))
 
 
 def only_reports_of_holders_are_accepted(history: History) -> Findings:
@@ -119,12 +119,12 @@ def no_extension_loses_its_work(history: History) -> Findings:
 
 def reports_of_holders_are_accepted(history: History) -> Findings:
     """A holder's result is not rejected on the connection on which the request was offered."""
-    given = {(o.request_id, o.attempt): o.connection for o in history.records.offered}
+    offered = {(o.request_id, o.attempt): o.connection for o in history.records.offered}
     for report in history.records.reported:
         if report.refused != LEASE_LOST or report.kind != "image_generated" or report.answered_at is None:
             continue
         hold = _hold(history.final.log[report.request_id], report.attempt)
-        same = given.get((report.request_id, report.attempt)) == report.connection
+        same = offered.get((report.request_id, report.attempt)) == report.connection
         if same and hold is not None and hold.extension == report.extension and _covers(hold, report):
             yield report.request_id, f"rejected although it held the request: {report}"
 
@@ -168,7 +168,7 @@ def confirmed_is_stored(history: History) -> Findings:
             yield confirmed.request_id, f"{confirmed.extension} received a confirmation, but it is {row and row.status}"
 
 
-def _given_back(log: Iterable[LoggedEvent], before: StatusSeen, after: StatusSeen) -> bool:
+def _was_requeued(log: Iterable[LoggedEvent], before: StatusSeen, after: StatusSeen) -> bool:
     begin, end = (before.sent_at - COMMIT_S) * 1000, (after.at + SLOP_S) * 1000
     return any(event.type == REQUEUED and begin <= event.at <= end for event in log)
 

@@ -117,9 +117,9 @@ class _Run:
             heapq.heappush(self._undo, (ends, next(self._order), fault, undo))
 
     def _end_fault(self) -> None:
-        at, order, fault, undo = heapq.heappop(self._undo)
+        at, number, fault, undo = heapq.heappop(self._undo)
         if undo() is False:
-            heapq.heappush(self._undo, (at + AGAIN_S, order, fault, undo))
+            heapq.heappush(self._undo, (at + AGAIN_S, number, fault, undo))
         else:
             self._result.survived[fault.kind] += 1
 

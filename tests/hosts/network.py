@@ -29,7 +29,7 @@ class Network:
     def __init__(self) -> None:
         self._mark = os.getpid()
         self._hosts: dict[str, str] = {}
-        self._taken = 1
+        self._last_address = 1
         self._block = f"198.18.{self._mark % 256}"
         self.subnet = f"{self._block}.0/24"
         self.servers = f"{self._block}.1"
@@ -98,8 +98,8 @@ class Network:
     def _connect(self, name: str, device: str, namespace: str) -> str:
         self._at_bridge("link", "add", name, "type", "veth", "peer", "name", device, "netns", namespace)
         self._at_bridge("link", "set", name, "master", BRIDGE, "up")
-        self._taken += 1
-        self._hosts[name] = f"{self._block}.{self._taken}"
+        self._last_address += 1
+        self._hosts[name] = f"{self._block}.{self._last_address}"
         return self._hosts[name]
 
     def _remove(self) -> None:
