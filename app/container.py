@@ -1,4 +1,4 @@
-"""The one place where adapters and services are joined."""
+"""Connects adapters and services."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Services:
 
 
 def real_ports(settings: Settings) -> Ports:
-    """The adapters that touch the world."""
+    """The real adapters."""
     background, client = BackgroundRunner("hints"), redis_client(settings.redis_url)
     return Ports(
         settings=settings,
@@ -78,7 +78,7 @@ def real_ports(settings: Settings) -> Ports:
 
 
 def build(ports: Ports) -> Services:
-    """The services, joined."""
+    """Build all services on these ports."""
     requeueing = Requeueing(ports)
     extensions = Extensions(ports, requeueing)
     watching = Watching(ports)

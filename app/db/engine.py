@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 log = logs.get(__name__)
 
-TURNS = 1_024  # two names that share one wait for each other, which does no harm
+LOCAL_LOCKS = 1_024  # two names may share a lock, which does no harm
 
 # The columns are evaluated in order: this is the time at which the lock was granted.
 _LOCK = select(
@@ -80,7 +80,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.reader, self.writer = read_engine(url), write_engine(url)
-        self._turns = [threading.Lock() for _ in range(TURNS)]
+        self._locks = [threading.Lock() for _ in range(LOCAL_LOCKS)]
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work`, which changes nothing. SQLite shows it one snapshot; PostgreSQL answers each query as things stand then.
@@ -110,15 +110,15 @@ class Database:
         return result
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[None]:
-        """Wait for others of this process that use this name, without a connection.
+    def local_lock(self, name: str) -> Iterator[None]:
+        """Hold a lock of this process by name, without a connection.
 
-        Transactions that wait for a lock in PostgreSQL keep a connection meanwhile, and could use up the pool.
+        Transactions that wait for a lock in PostgreSQL keep their connections, and could exhaust the pool.
         """
-        if self.writer.dialect.name == "sqlite":  # its writers take turns anyway
+        if self.writer.dialect.name == "sqlite":  # it has one writer at a time anyway
             yield
             return
-        with self._turns[hash(name) % len(self._turns)]:
+        with self._locks[hash(name) % len(self._locks)]:
             yield
 
     def close(self) -> None:

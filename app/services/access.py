@@ -1,4 +1,4 @@
-"""Who may come in: what callers show is held against what is kept, and against the clock."""
+"""Authentication: checks API keys, extension tokens and signed tokens, with a short cache in front of the database."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from app.domain.errors import Forbidden, Unauthorized, Unavailable
 from app.services.ports import Ports
 from app.services.revocation import RevocationWatcher
 
-REMEMBERED_S = 1.0
-REMEMBERED = 10_000
+CACHE_S = 1.0
+CACHE_SIZE = 10_000
 DISABLED = "The user is disabled."
 NEVER = (float("-inf"), None)
 
@@ -30,37 +30,37 @@ log = logs.get(__name__)
 
 
 class Access:
-    """Decides who is let in."""
+    """Authenticates callers, and issues and revokes signed tokens."""
 
-    def __init__(self, ports: Ports, cache_s: float = REMEMBERED_S) -> None:
+    def __init__(self, ports: Ports, cache_s: float = CACHE_S) -> None:
         self.ports = ports
-        # Who was let in rests on what was found, and each is remembered for half of the time.
-        self._memory, self._let_in = _Memory(cache_s / 2), _Memory(cache_s / 2)
+        # an accepted credential was built from cached rows: each cache gets half of the time
+        self._rows, self._accepted = _Cache(cache_s / 2), _Cache(cache_s / 2)
         self.revocations = RevocationWatcher(ports.database)
         self._signing_key: bytes | None = None
 
     @property
     def required(self) -> bool:
-        """True where everybody has to show who they are."""
+        """True if every caller has to authenticate."""
         return self.ports.settings.auth_required
 
     def authenticate(self, bearer: str) -> Credential:
-        """Whose key or token this is, where it is good. Raises Unauthorized, Unavailable.
+        """The credential of this key or token. Raises Unauthorized, Unavailable.
 
-        What was revoked in this process is refused at once, what was revoked elsewhere within a second; so is whoever
-        was disabled.
+        A revocation, or the disabling of a user, takes effect at once in the process that made it, and within a second
+        in the others.
         """
-        return self.cached(bearer) or self._let_in.look(_shown(bearer), lambda: self._found_good(bearer))
+        return self.cached(bearer) or self._accepted.load(_cache_key(bearer), lambda: self._verify(bearer))
 
     def cached(self, bearer: str) -> Credential | None:
-        """Whose key or token this is, where it was found good a moment ago. Nobody is asked."""
-        credential: Credential | None = self._let_in.cached(_shown(bearer))
+        """The credential, if it was accepted a moment ago and has not expired. It makes no query."""
+        credential: Credential | None = self._accepted.cached(_cache_key(bearer))
         if credential is None or (credential.expires_at is not None and credential.expires_at <= time.time() * 1000):
             return None
         return credential
 
     def admit_extension(self, extension_id: str, bearer: str | None) -> Credential | None:
-        """What the extension of this id comes in with; None where it needs nothing. Raises Unauthorized, Unavailable."""
+        """The extension's credential; None if it needs none. Raises Unauthorized, Unavailable."""
         if bearer:
             credential = self.authenticate(bearer)
             if credential.role is not Role.EXTENSION or credential.subject != extension_id:
@@ -73,7 +73,7 @@ class Access:
         return None
 
     def exchange(self, credential: Credential) -> tuple[str, int, str]:
-        """A token for a key: the token, its seconds, its scope. Raises Forbidden where it is no key that was shown."""
+        """Exchange an API key for a token: the token, its lifetime in seconds, its scope. Raises Forbidden."""
         if credential.kind is not CredentialKind.KEY:
             raise Forbidden("Only an API key can be exchanged for a token.")
         return self.issue(credential.subject, credential.role, format_scopes(credential.scopes), key=credential)
@@ -81,7 +81,7 @@ class Access:
     def issue(
         self, subject: str, role: Role, scope: str, *, lifetime_ms: int | None = None, key: Credential | None = None
     ) -> tuple[str, int, str]:
-        """A new token: it, its seconds, its scope. One that is made for a key ends no later than that key does."""
+        """A new token: the token, its lifetime in seconds, its scope. It expires no later than the `key` it is made from."""
         signing = self.signing_key()
         now = self.ports.database.write(lambda tx: tx.now)
         ends = now + (lifetime_ms or self.ports.settings.token_lifetime_ms)
@@ -92,23 +92,23 @@ class Access:
         return self.ports.tokens.issue(credential, scope, now // 1000, signing), max(1, (ends - now) // 1000), scope
 
     def revoke(self, credential: Credential) -> None:
-        """The token that was shown is no longer good. Raises Forbidden for what is none."""
+        """Revoke the caller's own token. Raises Forbidden if the caller used an API key."""
         if credential.kind is not CredentialKind.TOKEN:
             raise Forbidden("Only tokens can be revoked here; the operator revokes API keys.")
         self.revoke_token(credential.id, credential.expires_at or 0)
 
     def revoke_token(self, jti: str, expires_at: int) -> None:
-        """The token of that `jti` is no longer good; `expires_at` (ms) says how long that must be remembered."""
+        """Revoke the token with this `jti`; the revocation is kept until `expires_at` (ms)."""
         self.ports.database.write(lambda tx: credentials.revoke_token(tx, jti, expires_at))
         self.forget()
 
     def forget(self) -> None:
-        """Who is let in has changed: look at once."""
-        self._memory.forget()
-        self._let_in.forget()
+        """Clear the caches: the next request of each caller is checked in the database."""
+        self._rows.clear()
+        self._accepted.clear()
 
     def signing_key(self) -> bytes:
-        """What our tokens are signed with: JWT_SECRET, or a key that was made once and is kept in the database."""
+        """The key that signs our tokens: JWT_SECRET, or a key that was generated once and is stored in the database."""
         if self.ports.settings.jwt_secret:
             return self.ports.settings.jwt_secret.encode()
         if self._signing_key is None:
@@ -116,7 +116,7 @@ class Access:
             self._signing_key = self.ports.database.write(lambda tx: service_state.secret(tx, "tokens", fresh))
         return self._signing_key
 
-    def _found_good(self, bearer: str) -> Credential:
+    def _verify(self, bearer: str) -> Credential:
         secret = Secret.read(bearer)
         if secret is None:
             credential = self.ports.tokens.read(bearer, self.signing_key())
@@ -126,7 +126,7 @@ class Access:
         return self._key(secret) if secret.prefix == Secret.KEY else self._extension_token(secret)
 
     def _key(self, secret: Secret) -> Credential:
-        key = self._memory.find(("k", secret.id), lambda: self._read_key(secret.id))
+        key = self._rows.get(("k", secret.id), lambda: self._read_key(secret.id))
         if key is None or not secret.matches(key.hash) or not key.live:
             raise Unauthorized("This API key is invalid.", shown=True)
         if key.disabled:
@@ -135,7 +135,7 @@ class Access:
         return Credential(CredentialKind.KEY, key.id, key.user_id, key.role, key.scopes, key.expires_at)
 
     def _extension_token(self, secret: Secret) -> Credential:
-        token = self._memory.find(("x", secret.id), lambda: self._read_extension_token(secret.id))
+        token = self._rows.get(("x", secret.id), lambda: self._read_extension_token(secret.id))
         if token is None or not secret.matches(token.hash) or not token.live:
             raise Unauthorized("This token is invalid.", shown=True)
         self._note_use(extension_tokens, "x", secret.id)
@@ -143,36 +143,36 @@ class Access:
         return Credential(CredentialKind.EXTENSION_TOKEN, *credential)
 
     def _check_not_revoked(self, credential: Credential) -> None:
-        if self._memory.find(("t", credential.id), lambda: self._is_revoked(credential.id)):
+        if self._rows.get(("t", credential.id), lambda: self._is_revoked(credential.id)):
             raise Unauthorized("This token was revoked.", shown=True)
         self._check_key(credential.key_id)
 
     def _check_key(self, key_id: str | None) -> None:
-        """The key that was shown, or that a token was made from, if there was one."""
+        """The API key that a token was made from, if there is one."""
         if key_id is None:
             return
-        key = self._memory.find(("k", key_id), lambda: self._read_key(key_id))
+        key = self._rows.get(("k", key_id), lambda: self._read_key(key_id))
         if key is None or not key.live:
             raise Unauthorized(
                 "This API key, or the one that the token was made from, was revoked or has expired.", shown=True
             )
 
     def _check_user(self, credential: Credential) -> None:
-        """A disabled user is kept out with whatever is good otherwise, whoever has signed it."""
+        """A disabled user is refused even with a valid token, also with one that another issuer signed."""
         user_id = credential.subject
         if credential.role is Role.EXTENSION:
             return
-        if self._memory.find(("u", user_id), lambda: self._is_disabled(user_id)):
+        if self._rows.get(("u", user_id), lambda: self._is_disabled(user_id)):
             raise Unauthorized(DISABLED, shown=True)
 
     def _note_use(self, table: Table, kind: str, row_id: str) -> None:
-        """When it was used last, once a minute a process; nobody is kept out where that cannot be written down."""
-        if not self._memory.first_use((kind, row_id)):
+        """Store the time of use, once a minute per process. If that fails, the caller is accepted all the same."""
+        if not self._rows.first_use((kind, row_id)):
             return
         try:
             self.ports.database.write(lambda tx: credentials.used(tx, table, row_id))
         except Unavailable:
-            log.warning("The use of a key was not noted", action="access.unnoted", key_id=row_id)
+            log.warning("The use of a key was not stored", action="access.unnoted", key_id=row_id)
 
     def _read_key(self, key_id: str) -> Key | None:
         return self.ports.database.read(lambda c: credentials.key(c, key_id))
@@ -187,69 +187,69 @@ class Access:
         return self.ports.database.read(lambda c: credentials.is_revoked(c, jti))
 
 
-def _shown(bearer: str) -> Name:
+def _cache_key(bearer: str) -> Name:
     return "b", digest(bearer)
 
 
-class _Memory:
-    """What was found a moment ago. Bounded: it is emptied when it is full; what was not found is not kept."""
+class _Cache:
+    """Recent results, each for `ttl_s`. Bounded: it is cleared when it is full. None is not cached."""
 
-    def __init__(self, kept_s: float) -> None:
-        self._kept_s = kept_s
+    def __init__(self, ttl_s: float) -> None:
+        self._ttl_s = ttl_s
         self._found: dict[Name, tuple[float, Any]] = {}
         self._used: dict[Name, float] = {}
         self._lock = threading.Lock()
-        self._looking: dict[Name, threading.Lock] = {}
-        self._forgotten = 0  # how often something was
+        self._loading: dict[Name, threading.Lock] = {}
+        self._cleared = 0  # how often
 
     def cached(self, name: Name) -> Any:
-        """What was found within the last moment; None where nothing was."""
+        """The cached result, or None."""
         at, found = self._found.get(name, NEVER)
-        return found if time.monotonic() - at < self._kept_s else None
+        return found if time.monotonic() - at < self._ttl_s else None
 
-    def find(self, name: Name, look: Callable[[], Any]) -> Any:
-        """What `look` found within the last moment, or finds now. Of many who ask at once, one looks for all."""
-        at, found = self._found.get(name, NEVER)
-        if time.monotonic() - at < self._kept_s:
+    def get(self, name: Name, query: Callable[[], Any]) -> Any:
+        """The cached result, or that of `query`. Of several threads that miss at once, one runs the query for all."""
+        found = self.cached(name)
+        if found is not None:
             return found
         with self._lock:
-            one = self._looking.setdefault(name, threading.Lock())
-        with one:
-            at, found = self._found.get(name, NEVER)
-            return found if time.monotonic() - at < self._kept_s else self.look(name, look)
+            loading = self._loading.setdefault(name, threading.Lock())
+        with loading:
+            found = self.cached(name)
+            return found if found is not None else self.load(name, query)
 
-    def look(self, name: Name, look: Callable[[], T]) -> T:
-        """What `look` finds now."""
-        began, forgotten = time.monotonic(), self._forgotten
+    def load(self, name: Name, query: Callable[[], T]) -> T:
+        """The result of `query`, which is then cached."""
+        began, cleared = time.monotonic(), self._cleared
         try:
-            found = look()
+            found = query()
             with self._lock:
-                if found is not None and self._forgotten == forgotten:  # else it may be what is to be forgotten
-                    self._keep(self._found, name, (began, found))
+                if found is not None and self._cleared == cleared:  # else the result may be out of date already
+                    self._store(self._found, name, (began, found))
             return found
         finally:
             with self._lock:
-                self._looking.pop(name, None)
+                self._loading.pop(name, None)
 
     def first_use(self, name: Name) -> bool:
         """True once a minute for each name."""
         now = time.monotonic()
         if now - self._used.get(name, float("-inf")) < credentials.USED_EVERY_MS / 1000:
-            return False  # as it is nearly always, so it is looked at before the lock is taken, too
+            return False  # the usual case needs no lock
         with self._lock:
             if now - self._used.get(name, float("-inf")) < credentials.USED_EVERY_MS / 1000:
                 return False
-            self._keep(self._used, name, now)
+            self._store(self._used, name, now)
             return True
 
-    def forget(self) -> None:
-        """Look anew for everything."""
+    def clear(self) -> None:
+        """Drop every result."""
         with self._lock:
-            self._forgotten += 1
+            self._cleared += 1
             self._found.clear()
 
     @staticmethod
-    def _keep(where: dict[Name, Any], name: Name, value: Any) -> None:
-        if len(where) >= REMEMBERED:
-            where.clear()
-        where[name] = value
+    def _store(entries: dict[Name, Any], name: Name, value: Any) -> None:
+        if len(entries) >= CACHE_SIZE:
+            entries.clear()
+        entries[name] = value

@@ -1,4 +1,4 @@
-"""What an operator does about those who may come in: users, keys, tokens of extensions. Secrets are told once."""
+"""What an operator manages: users, API keys and extension tokens. A secret is shown once, when it is created."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FOR_EVER = 2**53
 
 
 class Accounts:
-    """Makes and ends what others come in with."""
+    """Creates and revokes credentials."""
 
     def __init__(self, ports: Ports, access: Access) -> None:
         self.ports = ports
         self.access = access
 
     def create_user(self, user_id: str, role: Role) -> None:
-        """Let there be this user. Raises InvalidRequest."""
+        """Create a user. Raises InvalidRequest."""
         if role is Role.EXTENSION or not image_request.USER.fullmatch(user_id):
             raise InvalidRequest(
                 "A user id has 1 to 128 letters, digits and . _ : @ + | = -; the role is user or operator."
@@ -43,9 +43,9 @@ class Accounts:
         return self.ports.database.read(credentials.all_users)
 
     def disable_user(self, user_id: str) -> None:
-        """Refuse the user's keys and tokens, also those that others sign; requests that run go on. Raises NotFound.
+        """Refuse the user's keys and tokens, also those of another issuer; running requests go on. Raises NotFound.
 
-        A user whom nobody made is known as soon as others may sign tokens: JWKS_URL.
+        With JWKS_URL any user id is valid, since the other issuer may know users that were never created here.
         """
 
         def work(tx: Transaction) -> None:
@@ -58,7 +58,7 @@ class Accounts:
         self.access.forget()
 
     def enable_user(self, user_id: str) -> None:
-        """Let the user in again with what is still good. Raises NotFound."""
+        """Accept the user's valid keys and tokens again. Raises NotFound."""
         if not self.ports.database.write(lambda tx: credentials.enable(tx, user_id)):
             raise NotFound(f"No user {user_id} exists.")
         self.access.forget()
@@ -90,7 +90,7 @@ class Accounts:
         return self.ports.database.read(lambda c: credentials.keys(c, user_id=user_id))
 
     def revoke_key(self, key_id: str) -> None:
-        """End the key, and every token that was made from it. Raises NotFound."""
+        """Revoke the key and every token that was made from it. Raises NotFound."""
         self._revoke(api_keys, key_id, "key")
 
     def create_extension_token(self, extension_id: str, lifetime_ms: int | None = None) -> Secret:
@@ -110,15 +110,15 @@ class Accounts:
         return self.ports.database.read(lambda c: credentials.tokens_of(c, extension_id))
 
     def revoke_extension_token(self, token_id: str) -> None:
-        """End the token; a socket that came in with it is closed within seconds. Raises NotFound."""
+        """Revoke the token; a socket that uses it is closed within seconds. Raises NotFound."""
         self._revoke(extension_tokens, token_id, "extension token")
 
     def issue_token(
         self, subject: str, role: Role | None, scopes: Iterable[Scope], lifetime_ms: int | None = None
     ) -> tuple[str, int, str]:
-        """A token for a user, or with the role extension for an extension: it, its seconds, its scope.
+        """A token for a user, or for an extension if that is the role: the token, its lifetime in seconds, its scope.
 
-        Without a role it is the user's own. Raises InvalidRequest, NotFound.
+        The default role is the user's own. Raises InvalidRequest, NotFound.
         """
         known = self.ports.database.read(lambda c: credentials.role_of(c, subject))
         if role is None and known is None:
@@ -133,10 +133,9 @@ class Accounts:
         return self.access.issue(subject, role, scope, lifetime_ms=lifetime_ms)
 
     def revoke_token(self, shown: str) -> str:
-        """End a signed token, given whole or by its `jti`, which is returned. Raises InvalidRequest, Unavailable.
+        """Revoke a signed token, given whole or by its `jti`; returns the `jti`. Raises InvalidRequest, Unavailable.
 
-        It is remembered until the token would have ended; where nobody says when that is (of a `jti` alone, and of a
-        token that cannot be held against a key), for ever.
+        The revocation is kept until the token expires, or for ever if its expiry cannot be verified.
         """
         if Secret.read(shown) is not None:
             raise InvalidRequest("This is an API key or an extension's token: revoke it by the id in its middle.")

@@ -1,4 +1,4 @@
-"""A client calls its request off."""
+"""Cancelling a request."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Cancellation:
         self.ports = ports
 
     def cancel(self, request_id: str, owner: str | None = None) -> Job:
-        """End the request as cancelled; one that is cancelled already stays so. Raises NotFound, AlreadyFinished.
+        """Cancel the request; idempotent. Raises NotFound, AlreadyFinished.
 
-        Where an `owner` is given, nobody else's is found.
+        With an `owner`, requests of other users are not found.
         """
         return self.ports.database.write(lambda tx: self._cancel(tx, request_id, owner))
 

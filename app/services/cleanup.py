@@ -1,6 +1,6 @@
-"""Removing files that nobody will come for: of downloads and uploads that a crash, a failure or a cancellation ended.
+"""Removes files that downloads and uploads left behind after a crash, a failure or a cancellation.
 
-What is removed is found by rows, never by looking which files there are, so nobody else's file is ever touched.
+The files are found by their rows in the database, never by listing the folder, so no other file is touched.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import contextlib
 
 from app.config import Settings
 from app.db import clock, images
-from app.db.engine import Transaction
 from app.domain.image_request import IMAGES
 from app.domain.images import PictureError
 from app.services.download import longest_ms
@@ -23,18 +22,18 @@ STAGING_MS = 3_600_000
 
 
 def abandoned_ms(settings: Settings) -> int:
-    """After how long the files of a download are nobody's, in ms: it writes their names down when it begins."""
+    """How old the stored names of a download's files must be before the files count as abandoned, in ms."""
     return longest_ms(settings, MOST_IMAGES) + ABANDONED_MS
 
 
 class Cleanup:
-    """Keeps the folder of pictures free of what belongs to no completed request."""
+    """Removes files that belong to no completed request."""
 
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
 
     def sweep(self, now: int | None = None) -> int:
-        """Remove what was left behind, some hundred of each kind at most; returns how many files that were.
+        """Remove abandoned files, at most `BATCH` of each kind; returns how many.
 
         Safe at any time and in several processes at once. `now` is in ms since the epoch, the database's by default.
         """
@@ -47,15 +46,12 @@ class Cleanup:
         )
 
     def _pictures(self, before_ms: int) -> int:
-        # Given up first, in a commit of its own: a download that is late finds that out before it completes its job.
+        # given up in a commit of its own first, so that a late download cannot complete its job with a removed file
         names = self.ports.database.write(lambda tx: images.give_up_intended(tx, before_ms, BATCH))
         removed = [name for name in names if self._removed(name)]
 
-        def forget(tx: Transaction) -> None:
-            images.forget_intended(tx, removed)
-
         if removed:
-            self.ports.database.write(forget)
+            self.ports.database.write(lambda tx: images.forget_intended(tx, removed))
         return len(removed)
 
     def _removed(self, name: str) -> bool:

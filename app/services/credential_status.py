@@ -1,4 +1,4 @@
-"""Whether what somebody came in with is still good, for as long as they stay: a socket, a stream, an answer that is held."""
+"""Whether the credential of a long-lived connection is still valid: a socket, a stream, a long poll."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.services.watching import Watch
 
 
 class CredentialStatus:
-    """Looks after one credential, found good just now; without one, nobody had to show any and nothing ends."""
+    """Monitors one credential that was just accepted. Without a credential it never ends."""
 
     def __init__(self, access: Access | None = None, credential: Credential | None = None) -> None:
         self._access = access
@@ -25,7 +25,7 @@ class CredentialStatus:
 
     @contextmanager
     def monitored(self, end: Callable[[], object]) -> Iterator[None]:
-        """While inside, `end` is called, once and within seconds, where the credential expires or is revoked; then see `check`."""
+        """Inside the block, `end` is called once, within seconds, if the credential expires or is revoked; see `check`."""
         if self._access is None or self._credential is None:
             yield
             return
@@ -43,12 +43,12 @@ class CredentialStatus:
             self._valid_at = subscription.valid_at
 
     def check(self) -> None:
-        """Raises Unauthorized once it is known to have ended. It asks nobody."""
+        """Raises Unauthorized if the credential is known to have ended. It makes no query."""
         if self._ended is not None:
             raise Unauthorized(self._ended, shown=True)
 
     def wait(self, watch: Watch, timeout_s: float) -> Mapping[str, Any] | None:
-        """As `watch.wait`. Raises Unauthorized, within seconds, once the watcher may not hear of it any more."""
+        """As `watch.wait`. Raises Unauthorized, within seconds, if the credential ends meanwhile."""
         with self.monitored(watch.end):
             change = watch.wait(timeout_s)
         self.check()

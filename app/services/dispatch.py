@@ -28,18 +28,18 @@ from app.services.upload_key import UploadKey
 
 BATCH = 100  # rows of the queue and of the fleet that are read at a time
 QUEUE_HEAD = 10  # waiting jobs that are read before it is known which models are wanted
-BUSY_S = 10.0  # then other tasks of this worker have their turn
-JOBS_PER_COMMIT = 10  # other writers wait for so long
-UNREACHABLE_MS = 1_000  # how long an extension rests after its hub did not receive an offer
+BUSY_S = 10.0  # after this the task ends, so that other tasks of this worker can run
+JOBS_PER_COMMIT = 10  # other writers wait until the commit
+UNREACHABLE_MS = 1_000  # how long an extension gets no work after its hub did not receive an offer
 
 Match = tuple[QueuedJob, Candidate]
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Some free extensions, and the jobs that wait for one of them in the order of the queue.
+    """Some free extensions, and the waiting jobs that they can take, in queue order.
 
-    `complete` is True where there are no more free extensions, and no more such jobs, than these.
+    `complete` is True if there are no other free extensions and no other such jobs.
     """
 
     free: Sequence[Candidate] = ()
@@ -56,9 +56,9 @@ class Dispatch:
         self._upload_key = UploadKey(ports)
 
     def assign_waiting(self) -> int:
-        """Assign until no job waits or no extension is free; returns how many jobs were given out.
+        """Assign until no job waits or no extension is free; returns how many jobs were assigned.
 
-        Where jobs arrive as fast as they are given out it ends after `BUSY_S`, and wakes a worker to go on.
+        It ends after `BUSY_S` at the latest, and then wakes a worker to continue.
         """
         total = passed_over = 0
         ends = time.monotonic() + BUSY_S
@@ -71,11 +71,11 @@ class Dispatch:
             if time.monotonic() >= ends:
                 self.ports.tasks.assign()
                 return total
-            # where none of these extensions can do what waits, those behind them perhaps can
+            # none of these extensions can take a waiting job: try the next ones
             passed_over = 0 if delivered else passed_over + BATCH
 
     def not_delivered(self, request_id: str, lease: str) -> None:
-        """The offer reached no extension: back to the queue at once, without a strike."""
+        """The offer was not delivered: return the job to the queue at once, without a strike."""
 
         def work(tx: Transaction) -> None:
             job = jobs.find_to_change(tx, request_id)
@@ -87,14 +87,14 @@ class Dispatch:
         self.ports.database.write(work)
 
     def _assign(self, matches: Sequence[Match]) -> list[bool]:
-        """Of each job that was given out, whether a hub received its offer."""
+        """Assign the jobs; returns for each assigned one whether a hub received its offer."""
         delivered: list[bool] = []
         for begin in range(0, len(matches), JOBS_PER_COMMIT):
             self.ports.database.write(partial(self._assign_some, matches[begin : begin + JOBS_PER_COMMIT], delivered))
         return delivered
 
     def _assign_some(self, matches: Sequence[Match], delivered: list[bool], tx: Transaction) -> None:
-        """Give these out by one commit. Their offers are sent right after it, before watchers are notified."""
+        """Assign these in one commit. Their offers are sent right after it, before watchers are notified."""
         given: list[tuple[Job, str]] = []
         key = self._upload_key.value(tx)
         tx.after_commit(lambda: delivered.extend(self._send_offer(job, key, hub_id) for job, hub_id in given))
@@ -159,7 +159,7 @@ class Dispatch:
         settings = self.ports.settings
         expires_at = job.attempt_until or job.updated_at
         grant = UploadGrant(job.id, job.attempt, expires_at)
-        # without a public address, the hub puts the address before it under which the extension reached it
+        # without PUBLIC_URL, the hub prepends the address under which the extension connected
         base = settings.public_url or ""
         return messages.Upload(
             url=f"{base}/api/uploads/{job.id}?{grant.query(key)}",
@@ -178,7 +178,7 @@ def _snapshot(passed_over: int, connection: Connection) -> Snapshot:
     limit = min(BATCH, sum(candidate.free_slots for candidate in free))
     models = _models(free)
     waiting = [each for each in head if models is None or each.model in models][:limit]
-    if len(waiting) < limit and len(head) == QUEUE_HEAD:  # more of them may stand behind these
+    if len(waiting) < limit and len(head) == QUEUE_HEAD:  # there may be more behind the head of the queue
         waiting = (
             queue.first(connection, limit) if models is None else queue.first_of(connection, sorted(models), limit)
         )
@@ -186,7 +186,7 @@ def _snapshot(passed_over: int, connection: Connection) -> Snapshot:
 
 
 def _match(snapshot: Snapshot) -> list[Match]:
-    """Which job goes to which extension, ordered by extension: two workers that lock rows in one order cannot deadlock."""
+    """Pairs of job and extension, ordered by extension: workers that lock rows in the same order cannot deadlock."""
     free, matches = list(snapshot.free), []
     for waiting in snapshot.waiting:
         chosen = policy.choose(free, waiting.model, waiting.avoid)
@@ -197,7 +197,7 @@ def _match(snapshot: Snapshot) -> list[Match]:
 
 
 def _models(free: Iterable[Candidate]) -> frozenset[str] | None:
-    """The models that some of them make; None where one of them makes any."""
+    """The models that these extensions serve; None if one of them serves any model."""
     served = [policy.served_models(candidate.capabilities) for candidate in free]
     named = [models for models in served if models is not None]
     return frozenset().union(*named) if len(named) == len(served) else None

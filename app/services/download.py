@@ -1,7 +1,7 @@
-"""The pictures of a job come home: fetched, judged and stored, all of them or none.
+"""Downloads the pictures of a job: fetches, validates and stores all of them, or none.
 
-A download holds its job under a lease of its own. Whatever ends it early, the job is due again once the lease is over,
-and whoever lost the lease leaves nothing behind.
+A download holds its job under its own lease. If it is interrupted, the job is due again when the lease expires. A download
+that lost its lease removes its files.
 """
 
 from __future__ import annotations
@@ -35,18 +35,16 @@ from app.services.requeueing import Requeueing
 from app.services.sources import Sources
 from app.services.uploads import discard
 
-VALIDATION_MS = 10_000  # a picture of 40 million pixels takes 2 s to decode and pack where nothing else runs
-
-SCANNING_MS = 20_000  # where there is a scanner: more than it may take
-
-TURN_S = 1.0  # then whoever told the worker to end is heard, and others have their turn
+VALIDATION_MS = 10_000  # a picture of 40 million pixels takes 2 s to decode and encode on an idle machine
+SCANNING_MS = 20_000  # longer than the timeout of the scanner
+TASK_S = 1.0  # then the task ends, so that the worker can stop or run other tasks
 
 log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A download that is ours, and the `names` that its files will have, which are written down before any is made."""
+    """A download that this process has claimed. The `names` of its files are stored before the files are created."""
 
     job: Job
     names: Sequence[str]
@@ -56,13 +54,13 @@ class Claim:
 ClaimNext = Callable[[Transaction], Claim | None]
 
 
-class NotOurs(Exception):
-    """The download, or one of its files, was taken from us: nothing of it is to be kept."""
+class ClaimLost(Exception):
+    """The lease expired, or one of the files was given up: the files must not be kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A picture that is sound, in a file that has no name yet."""
+class ValidImage:
+    """A validated picture in a staged file."""
 
     url: str
     staged: Any
@@ -75,7 +73,7 @@ def longest_ms(settings: Settings, count: int) -> int:
 
 
 class Download:
-    """Carries out downloads."""
+    """Runs downloads."""
 
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
@@ -83,25 +81,24 @@ class Download:
         self.sources = Sources(ports)
 
     def run(self) -> None:
-        """Fetch and keep the pictures of whatever is due and nobody else is at, one request after the other.
+        """Run the downloads that are due and unclaimed, one after the other, for `TASK_S` seconds.
 
-        Safe at any time, any number of times and in parallel. Where more is due than one, somebody else is woken, who does
-        the same. After `TURN_S` (s) it ends. Raises Unavailable where the database cannot be reached; the job is then due
-        again by itself.
+        Safe at any time and in parallel. If more than one is due, it wakes another worker. Raises Unavailable if the
+        database cannot be reached; the job is due again when its lease expires.
         """
-        ends, others_woken = time.monotonic() + TURN_S, False
+        ends, others_woken = time.monotonic() + TASK_S, False
         claim = self.ports.database.write(self._claim)
         while claim is not None:
             if claim.more_are_due and not others_woken:
                 self.ports.tasks.download()
                 others_woken = True
             with logs.correlated(claim.job.correlation_id):
-                claim = self._bring_home(claim, partial(self._claim, before_s=ends))
+                claim = self._process(claim, partial(self._claim, before_s=ends))
         if time.monotonic() >= ends:
             self.ports.tasks.download()
 
     def _claim(self, tx: Transaction, before_s: float = math.inf) -> Claim | None:
-        """Take the first download that is due; None where none is, and by our clock (s) after `before_s`."""
+        """Claim the first download that is due; None if there is none, or if `before_s` (monotonic clock) has passed."""
         due = jobs.next_download(tx) if time.monotonic() < before_s else None
         if due is None:
             return None
@@ -112,10 +109,7 @@ class Download:
             tx,
             Step.FETCH,
             job.id,
-            {
-                "due_at": job.due_at,
-                "download_attempt": job.download_attempt,
-            },  # as it was found, whatever the clock says
+            {"due_at": job.due_at, "download_attempt": job.download_attempt},
             lease=self.ports.randomness.token(),
             download_attempt=job.download_attempt + 1,
             due_at=FromNow(longest_ms(self.ports.settings, count)),
@@ -127,63 +121,62 @@ class Download:
             images.intend(tx, job.id, names)
         return Claim(claimed, names, more_are_due)
 
-    def _bring_home(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
-        """Returns what is to be brought home next."""
+    def _process(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
+        """Run one download; returns the next claim."""
         tries = self.ports.settings.max_download_attempts
         try:
-            if claim.job.download_attempt > tries:  # nobody lived to say what went wrong
-                raise PictureError(f"The download was begun {tries} times and never came to an end.")
-            return self._carry_out(claim, claim_next)
+            if claim.job.download_attempt > tries:  # each one crashed before it could fail
+                raise PictureError(f"The download was begun {tries} times and never finished.")
+            return self._download(claim, claim_next)
         except (PictureError, OSError) as error:
             self._failed(claim.job, error)
         return self.ports.database.write(claim_next)
 
-    def _carry_out(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
+    def _download(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
         job = claim.job
         if not job.sources:
             raise PictureError("The extension named no picture.")
         with contextlib.ExitStack() as files:
-            made = [self._make(job, url, files) for url in job.sources]
-            left, after = self._keep(claim, made, claim_next)
-        discard(self.ports, left)
-        return after
+            pictures = [self._fetch(job, url, files) for url in job.sources]
+            unused, following = self._store(claim, pictures, claim_next)
+        discard(self.ports, unused)
+        return following
 
-    def _make(self, job: Job, url: str, files: contextlib.ExitStack) -> Made:
+    def _fetch(self, job: Job, url: str, files: contextlib.ExitStack) -> ValidImage:
         settings = self.ports.settings
         staged = files.enter_context(self.ports.store.stage())
         with self.sources.opened(job, url) as source:
             self.ports.scanner.scan(source)  # before any decoder sees it
             limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-            return Made(url, staged, self.ports.validator(source, staged.file, limits))
+            return ValidImage(url, staged, self.ports.validator(source, staged.file, limits))
 
-    def _keep(
-        self, claim: Claim, made: Sequence[Made], claim_next: ClaimNext
+    def _store(
+        self, claim: Claim, pictures: Sequence[ValidImage], claim_next: ClaimNext
     ) -> tuple[Sequence[UploadLocation], Claim | None]:
-        """Returns the uploads that are of no use any more, and what was claimed next, by the same commit."""
+        """Returns the uploads that are no longer needed, and the next claim, which the same commit made."""
         try:
-            for each, name in zip(made, claim.names, strict=True):
+            for each, name in zip(pictures, claim.names, strict=True):
                 self.ports.store.publish(each.staged, name)
         except (PictureError, OSError):
             self._remove(claim.names)
             raise
 
         def work(tx: Transaction) -> tuple[Sequence[UploadLocation], Claim | None]:
-            return self._complete(tx, claim.job, made, claim.names), claim_next(tx)
+            return self._complete(tx, claim.job, pictures, claim.names), claim_next(tx)
 
         try:
-            # Whatever else is raised here removes nothing: nobody knows then whether the commit was made.
-            left, after = self.ports.database.write(work)
-        except NotOurs:
+            # any other error removes nothing, since the commit may have succeeded
+            return self.ports.database.write(work)
+        except ClaimLost:
             self._remove(claim.names)
             return (), self.ports.database.write(claim_next)
-        return left, after
 
     def _complete(
-        self, tx: Transaction, job: Job, made: Sequence[Made], names: Sequence[str]
+        self, tx: Transaction, job: Job, pictures: Sequence[ValidImage], names: Sequence[str]
     ) -> Sequence[UploadLocation]:
-        """Returns the uploads that are of no use any more after the commit. Raises NotOurs."""
+        """Returns the uploads that are no longer needed after the commit. Raises ClaimLost."""
         if not images.keep_intended(tx, names):
-            raise NotOurs
+            raise ClaimLost
         completed = steps.take(
             self.ports,
             tx,
@@ -194,16 +187,16 @@ class Download:
             progress=100,
             finished_at=NOW,
             lease=None,
-            sources=None,  # they may be the pictures themselves; of those that are addresses, `images` has each
+            sources=None,  # they may contain the pictures themselves; the URLs are kept in `images`
         )
         if completed is None:
-            raise NotOurs
-        stored = self._rows(made, names)
+            raise ClaimLost
+        stored = self._rows(pictures, names)
         images.add(tx, job.id, stored)
         send(self.ports, tx, completed.holder, confirmation(completed, stored))
         return images.uploads_of(tx.connection, job.id)
 
-    def _rows(self, made: Sequence[Made], names: Sequence[str]) -> list[StoredImage]:
+    def _rows(self, pictures: Sequence[ValidImage], names: Sequence[str]) -> list[StoredImage]:
         return [
             StoredImage(
                 position=position,
@@ -214,20 +207,20 @@ class Download:
                 bytes=each.picture.bytes,
                 sha256=each.picture.sha256,
             )
-            for position, (each, name) in enumerate(zip(made, names, strict=True))
+            for position, (each, name) in enumerate(zip(pictures, names, strict=True))
         ]
 
     def _failed(self, job: Job, error: PictureError | OSError) -> None:
         sentence = str(error) if isinstance(error, PictureError) else f"The disk failed: {error.strerror}."
         retryable = error.retryable if isinstance(error, PictureError) else True
-        wait_ms = error.retry_after_ms if isinstance(error, PictureError) else None
+        wait_ms = (error.retry_after_ms if isinstance(error, PictureError) else None) or 0
         log.warning("A download failed", action="download.failed", request_id=job.id, problem=sentence)
         if retryable and job.download_attempt < self.ports.settings.max_download_attempts:
-            self.ports.database.write(lambda tx: self._put_off(tx, job, wait_ms or 0))
+            self.ports.database.write(lambda tx: self._retry_later(tx, job, wait_ms))
         else:
             self._fail(job, sentence)
 
-    def _put_off(self, tx: Transaction, job: Job, wait_ms: int) -> None:
+    def _retry_later(self, tx: Transaction, job: Job, wait_ms: int) -> None:
         pause_ms = max(wait_ms, policy.backoff_ms(job.download_attempt, self.ports.randomness.jitter()))
         mine = {"lease": job.lease}
         steps.take(self.ports, tx, Step.FETCH, job.id, mine, lease=None, due_at=FromNow(pause_ms))
@@ -244,7 +237,7 @@ class Download:
             discard(self.ports, self.ports.database.read(lambda c: images.uploads_of(c, job.id)))
 
     def _remove(self, names: Sequence[str]) -> None:
-        """What cannot be removed now stays written down for the next sweep."""
+        """Remove the files. Those that cannot be removed now keep their rows, for the next sweep."""
         with contextlib.suppress(PictureError):
             for name in names:
                 self.ports.store.delete(name)

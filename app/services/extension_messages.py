@@ -1,4 +1,4 @@
-"""Speaking to the extension that holds, or held, a job, over the web process that holds its socket."""
+"""Messages to an extension, sent over the web process that holds its socket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.services.ports import Ports
 
 
 def send(ports: Ports, tx: Transaction, extension_id: str | None, message: messages.Message) -> None:
-    """Send the extension `message` after the commit, where it is connected; a message that is lost does no harm."""
+    """Send `message` after the commit if the extension is connected. A lost message does no harm."""
     if extension_id is None:
         return
     socket = fleet.socket_of(tx.connection, extension_id)
@@ -21,6 +21,6 @@ def send(ports: Ports, tx: Transaction, extension_id: str | None, message: messa
 
 
 def send_cancel(ports: Ports, tx: Transaction, job: Job) -> None:
-    """Whoever holds the job, as `job` shows it, need not go on."""
+    """Send the holder of the job, as `job` shows it, the message that the job is cancelled."""
     stop = messages.CancelGeneration(request_id=job.id, correlation_id=job.correlation_id, timestamp=wire_time(tx.now))
     send(ports, tx, job.holder, stop)

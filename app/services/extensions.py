@@ -1,4 +1,4 @@
-"""Extensions come, live and go; what they hold is kept for them over a short absence."""
+"""Connections and heartbeats of extensions. An extension that reconnects soon keeps the jobs it holds."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from app.services.ports import Ports
 from app.services.requeueing import Requeueing
 from app.services.wakeups import wake_if_a_job_waits
 
-SETTLED_MS = 5_000  # an extension's script may hear of an offer later than its browser answered the ping behind it
-BATCH = 200  # rows a commit: nobody waits long for any of them
+SETTLED_MS = 5_000  # a browser may answer the ping behind an offer before the extension's script receives the offer
+BATCH = 200  # rows per commit, so that other writers do not wait long
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Welcome:
 
 
 class Extensions:
-    """Knows the fleet's comings and goings."""
+    """Keeps track of connected extensions."""
 
     def __init__(self, ports: Ports, requeueing: Requeueing) -> None:
         self.ports = ports
@@ -45,11 +45,11 @@ class Extensions:
         check: Callable[[], object] | None = None,
         token_id: str | None = None,
     ) -> Welcome:
-        """The extension is in. It takes up the jobs it lists and still holds; those it has forgotten are given back.
+        """Store that the extension is connected. It keeps the jobs that it lists; others that it held are given back.
 
-        An extension that lists nothing (the contract's own `authenticate`) keeps what it holds. A socket that it
-        had before is told to close. `check` is called once nobody else can change the extension; what it raises undoes all.
-        `token_id` is what it came in with. Raises Unauthorized where it is connected with another token.
+        An extension that lists no jobs keeps all it holds. Its previous socket is closed. `check` is called while the
+        extension's row is locked; an error that it raises undoes everything. `token_id` is the extension's token, if any.
+        Raises Unauthorized if it is already connected with another token.
         """
 
         def work(tx: Transaction) -> Welcome:
@@ -66,17 +66,17 @@ class Extensions:
         return self.ports.database.write(work)
 
     def heartbeat(self, holder: Holder, beat: Heartbeat) -> bool:
-        """A heartbeat: the extension lives, takes work or not, and works on what it says it works on.
+        """Process a heartbeat; False if the extension is no longer connected through this socket, which must be closed.
 
-        False where the extension is not connected through this socket any more: the socket is to be closed. Most heartbeats
-        say nothing new; of ten thousand extensions a commit each would be hundreds a second, so they cost a question.
+        Most heartbeats report no change. They cost one query and no commit: ten thousand extensions would otherwise cause
+        hundreds of commits a second.
         """
         extension_id, connection_id = holder.extension_id, holder.connection_id
         state = self.ports.database.read(lambda c: fleet.state_of(c, extension_id, connection_id))
         if state is None:
             return False
         if state.has_work or state.available != beat.status.available:
-            return self._take_news(holder, beat)
+            return self._record_heartbeat(holder, beat)
         self._last_seen.note(connection_id)
         if beat.status.available and state.any_job_waits:
             self.ports.tasks.assign()
@@ -87,13 +87,13 @@ class Extensions:
         return self.ports.database.read(lambda connection: fleet.socket_of(connection, extension_id)) is not None
 
     def record_last_seen(self) -> None:
-        """Write down when those were heard whose heartbeats said nothing new. What is lost on the way, the next ones say again."""
+        """Store the times of heartbeats that reported no change. If some are lost, later heartbeats replace them."""
         noted = self._last_seen.take()
         for begin in range(0, len(noted), BATCH):
-            self.ports.database.write(partial(_were_last_seen, noted[begin : begin + BATCH]))
+            self.ports.database.write(partial(_record, noted[begin : begin + BATCH]))
 
     def disconnected(self, connection_id: str) -> None:
-        """The socket is gone: what it held is kept for RECONNECT_GRACE_MS."""
+        """The socket is closed: the extension keeps its jobs for RECONNECT_GRACE_MS."""
         self._last_seen.forget(connection_id)
 
         def work(tx: Transaction) -> None:
@@ -103,11 +103,11 @@ class Extensions:
         self.ports.database.write(work)
 
     def hub_heartbeat(self, hub_id: str) -> bool:
-        """This web process is there; False where it was not known, because it is new or had been given up."""
+        """Record that this web process is alive; False if it was unknown, because it is new or had been given up."""
         return self.ports.database.write(lambda tx: fleet.touch_hub(tx, hub_id))
 
     def hub_stopped(self, hub_id: str) -> None:
-        """This web process ends: its sockets are gone, what came over them is kept for a short absence."""
+        """A web process stopped: its extensions are disconnected and keep their jobs for RECONNECT_GRACE_MS."""
 
         def work(tx: Transaction) -> None:
             lost = fleet.forget_hub(tx, hub_id)
@@ -119,7 +119,7 @@ class Extensions:
         """How many extensions are connected, over all web processes."""
         return self.ports.database.read(lambda c: fleet.count_connected(c, self.ports.settings.hub_timeout_ms))
 
-    def _take_news(self, holder: Holder, beat: Heartbeat) -> bool:
+    def _record_heartbeat(self, holder: Holder, beat: Heartbeat) -> bool:
         def work(tx: Transaction) -> bool:
             if not fleet.heartbeat(tx, holder.connection_id, beat.status.available):
                 return False
@@ -145,33 +145,33 @@ class Extensions:
     def _give_back(self, tx: Transaction, forgotten: Iterable[Job]) -> None:
         for job in forgotten:
             reason = "The extension no longer works on the request."
-            # an offer that never reached it is nobody's fault
+            # an offer that never arrived is not the extension's failure
             self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, strike=job.handed_over)
 
     def _replace(self, before: Socket) -> None:
         self.ports.bus.publish_to_hub(before.hub_id, {"do": "replace", "connection": before.connection_id})
 
 
-def _were_last_seen(noted: Sequence[tuple[str, float]], tx: Transaction) -> None:
-    """Whole ms alone are taken off the database's clock: who was heard is never shown as heard before it spoke."""
+def _record(noted: Sequence[tuple[str, float]], tx: Transaction) -> None:
+    # ages are rounded down, so that no time is stored that lies before the heartbeat
     now_s = time.monotonic()
     fleet.record_last_seen(tx, {connection_id: int((now_s - at_s) * 1000) for connection_id, at_s in noted})
 
 
 def _still_works_on(hello: Authenticate, job: Job) -> bool:
-    """What the extension says, where it says so; else it has what it was known to have in hand."""
+    """As the extension reports; one that reports nothing works on the jobs that it has received."""
     return job.handed_over if hello.active_request_ids is None else job.id in hello.active_request_ids
 
 
 def _mentions(beat: Heartbeat, job: Job, held: int) -> bool:
-    """The extension says that it works on the job: by name, or by a number that covers all it holds."""
+    """The extension reports the job by its id, or reports at least as many jobs as it holds."""
     if beat.active_request_ids is not None:
         return job.id in beat.active_request_ids
     return beat.status.active_requests + beat.status.queue_size >= held
 
 
 def _leaves_out(beat: Heartbeat, job: Job, now_ms: int) -> bool:
-    """The extension no longer knows of the job: it does not name it, or it has nothing at all to do."""
+    """The extension no longer has the job: it does not list it, or it reports that it is idle."""
     if beat.active_request_ids is not None:
         return job.id not in beat.active_request_ids
     idle = beat.status.active_requests + beat.status.queue_size == 0

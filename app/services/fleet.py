@@ -1,4 +1,4 @@
-"""What operators read about extensions."""
+"""The list of extensions, for operators."""
 
 from __future__ import annotations
 

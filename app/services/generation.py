@@ -1,4 +1,4 @@
-"""What an extension reports about the jobs it holds. Whoever lost the lease changes nothing and is told so."""
+"""Reports of extensions about the jobs they hold. A report from an extension that lost its lease is rejected."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ IMAGES_PATH = "/generated-images/"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who speaks: the extension, and the very connection it speaks over."""
+    """The sender of a report: the extension and its connection."""
 
     extension_id: str
     connection_id: str
 
 
 class Generation:
-    """Takes the reports of extensions; each answers with what the extension is to be told, or None."""
+    """Processes the reports of extensions."""
 
     def __init__(self, ports: Ports, requeueing: Requeueing) -> None:
         self.ports = ports
         self.requeueing = requeueing
 
     def report(self, holder: Holder, report: Report) -> Message | None:
-        """Take one report. Raises LeaseLost where the extension does not hold the job."""
+        """Process one report; returns the answer to the extension, if any. Raises LeaseLost."""
         if isinstance(report, ImageGenerated):
             return self.generated(holder, report)
         if isinstance(report, ImageGenerationFailed):
@@ -60,7 +60,7 @@ class Generation:
         return None
 
     def generated(self, holder: Holder, report: ImageGenerated) -> Message | None:
-        """The pictures are made: fetch them. A result that is stored already is confirmed again."""
+        """Start the download of the pictures. A result that is already stored is confirmed again. Raises LeaseLost."""
 
         def work(tx: Transaction) -> Message | None:
             moved = steps.take(
@@ -88,15 +88,15 @@ class Generation:
         return self.ports.database.write(work)
 
     def failed(self, holder: Holder, report: ImageGenerationFailed) -> None:
-        """The extension could not: another tries, or the request fails, as the failure's cause says."""
+        """Return the job to the queue, or fail it, depending on the cause of the failure. Raises LeaseLost."""
 
         def work(tx: Transaction) -> None:
             job = _found(tx, report)
             diagnosis = diagnose(report)
             error, reason = report.error, report.reason
             if diagnosis.retry:
-                told = f"{error}: {reason}" if reason else error
-                moved = self.requeueing.give_back(tx, job, diagnosis.code, told, _held(holder, report), strike=True)
+                text = f"{error}: {reason}" if reason else error
+                moved = self.requeueing.give_back(tx, job, diagnosis.code, text, _held(holder, report), strike=True)
             else:
                 moved = self.requeueing.fail(tx, job, diagnosis.code, error, _held(holder, report), reason=reason)
             if moved is None:
@@ -107,7 +107,7 @@ class Generation:
         self.ports.database.write(work)
 
     def progressed(self, holder: Holder, report: ImageGenerationProgress) -> None:
-        """The extension is at work: progress only rises, and the lease is renewed."""
+        """Raise the progress, which never falls, and renew the lease. Raises LeaseLost."""
 
         def work(tx: Transaction) -> None:
             moved = steps.take(
@@ -127,9 +127,9 @@ class Generation:
         self.ports.database.write(work)
 
     def offer_received(self, request_id: str, lease: str) -> None:
-        """The extension has the offer in hand: its lease now lasts as long as it may be silent.
+        """The extension received the offer: the lease now lasts for REQUEST_TIMEOUT_MS.
 
-        Where it has reported meanwhile, that has said as much.
+        If the extension has already reported on the job, that report has renewed the lease.
         """
         if self.ports.database.read(lambda c: leases.is_offer(c, request_id, lease)):
             silent_ms = self.ports.settings.request_timeout_ms
@@ -150,7 +150,7 @@ class Generation:
 
 
 def confirmation(job: Job, pictures: Sequence[StoredImage]) -> Message:
-    """What tells an extension that its pictures, which are these, are stored."""
+    """The message that confirms to an extension that these pictures are stored."""
     path = IMAGES_PATH + pictures[0].file
     return ImageGenerationConfirmed(
         request_id=job.id,
@@ -168,7 +168,7 @@ def _found(tx: Transaction, report: Report) -> Job:
 
 
 def _held(holder: Holder, report: Report) -> dict[str, Any]:
-    """The lease, as a condition: this extension on this connection, and its token and correlation id where it sent them."""
+    """The lease as a condition: extension and connection, and its lease token and correlation id if it sent them."""
     held = {
         "status": Status.PROCESSING.value,
         "holder": holder.extension_id,

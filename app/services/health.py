@@ -15,14 +15,14 @@ CHECK_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ComponentHealth:
-    """Without the database no request is accepted; without Redis accepted requests wait until it is back."""
+    """Which components work. Without the database no request is accepted; without Redis accepted requests wait."""
 
     database: bool
     redis: bool
 
 
 class Health:
-    """Checks the parts once per `check_every_s` at most: /health needs no credential, so anybody may call it in a loop."""
+    """Checks at most once per `check_every_s`: /health needs no credential, so anyone may call it in a loop."""
 
     def __init__(self, ports: Ports, check_every_s: float = CHECK_EVERY_S) -> None:
         self.ports = ports
@@ -32,7 +32,7 @@ class Health:
         self._checked_at = float("-inf")
 
     def check(self) -> ComponentHealth:
-        """Which parts answered last. Callers that arrive during a check wait for its result."""
+        """The result of the last check. Callers that arrive during a check wait for its result."""
         with self._lock:
             if time.monotonic() - self._checked_at >= self._check_every_s:
                 self._parts = ComponentHealth(self._database(), self.ports.bus.is_available())

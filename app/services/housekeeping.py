@@ -1,6 +1,6 @@
-"""Putting the wheels back on the road: finds what a crash, a lost message or the passing of time left behind.
+"""Periodic sweeps: recover from crashes and lost messages, and enforce the time limits.
 
-Every sweep may run at any moment, any number of times and in several processes at once; each finds its rows by an index.
+Every sweep is idempotent, may run in several processes at once, and finds its rows by an index.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from app.services.wakeups import wake_if_a_job_waits
 
 BATCH = 200
 SWEEP = "sweep"
-UNWATCHED_MS = 15_000  # a pause between sweeps longer than this was ours, and nobody else's silence
-UNWATCHED_SWEEPS = 4  # the same, where sweeps are rare
+LONGEST_GAP_MS = 15_000  # after a longer gap between sweeps the service itself was down, and leases are extended
+LONGEST_GAP_SWEEPS = 4  # the same in sweep intervals; the longer one counts
 
 
 class Housekeeping:
@@ -33,56 +33,56 @@ class Housekeeping:
         self.extensions = extensions
 
     def is_due(self) -> bool:
-        """False where a sweep has just run: ticks that piled up while no worker took them are worth one."""
+        """False if a sweep has just run: of several queued ticks only one is needed."""
         half_ms = self.ports.settings.sweep_interval_ms // 2
         return not self.ports.database.read(lambda c: service_state.swept_within(c, SWEEP, half_ms))
 
     def sweep(self) -> None:
-        """Everything once."""
-        self.note_pause()
+        """Run every sweep once."""
+        self.extend_after_downtime()
         self.give_up_lost_hubs()
         self.end_leases()
         self.fail_late()
         self.fail_waiting_too_long()
         self.wake()
 
-    def note_pause(self) -> None:
-        """Where nobody has swept for long, time stood still for us: what runs out by it is put off by as much."""
+    def extend_after_downtime(self) -> None:
+        """If no sweep ran for long, the service was down: leases and timeouts are extended by that time."""
 
         def work(tx: Transaction) -> None:
             before = service_state.last_sweep(tx, SWEEP)
             pause_ms = 0 if before is None else tx.now - before
-            if pause_ms > max(UNWATCHED_MS, UNWATCHED_SWEEPS * self.ports.settings.sweep_interval_ms):
+            if pause_ms > max(LONGEST_GAP_MS, LONGEST_GAP_SWEEPS * self.ports.settings.sweep_interval_ms):
                 self._put_off(tx, pause_ms)
 
         self.ports.database.write(work)
 
     def give_up_lost_hubs(self) -> None:
-        """Sockets of a web process that is not seen any more are gone; what came over them is kept for a short absence."""
+        """Disconnect the extensions of web processes that are no longer alive."""
         timeout_ms = self.ports.settings.hub_timeout_ms
         for hub_id in self.ports.database.read(lambda c: fleet.hubs_lost(c, timeout_ms)):
             self.extensions.hub_stopped(hub_id)
 
     def end_leases(self) -> None:
-        """Jobs whose holder has been silent for too long go back to the line."""
+        """Return jobs whose lease has expired to the queue."""
         for job in self.ports.database.read(lambda c: leases.over(c, BATCH)):
             self.ports.database.write(partial(self._end_lease, job))
 
     def fail_late(self) -> None:
-        """Jobs whose client waits no longer have failed."""
+        """Fail jobs whose client deadline has passed."""
         for job in self.ports.database.read(lambda c: jobs.late(c, BATCH)):
             self.ports.database.write(partial(self._fail_late, job))
 
     def fail_waiting_too_long(self) -> None:
-        """Jobs have failed that have waited for QUEUE_TIMEOUT_MS, or for NO_EXTENSION_TIMEOUT_MS while no extension was able to
-        make pictures with their model."""
+        """Fail jobs that have waited for QUEUE_TIMEOUT_MS, or for NO_EXTENSION_TIMEOUT_MS without an extension that serves
+        their model."""
         members = self.ports.database.read(fleet.connected)
         for model in self.ports.database.read(jobs.models_waited_for):
             able = any(policy.can_do(member.capabilities, model) for member in members)
             self.ports.database.write(partial(self._fail_waiting_of, model, able))
 
     def wake(self) -> None:
-        """Send again what should have been sent: the message may be lost, or its sender may have died before."""
+        """Send wake-ups again: they may have been lost, or their sender may have crashed before sending them."""
         if self.ports.database.read(jobs.any_download_due):
             self.ports.tasks.download()
         wake_if_a_job_waits(self.ports)
@@ -108,7 +108,7 @@ class Housekeeping:
             send_cancel(self.ports, tx, job)
 
     def _why_over(self, tx: Transaction, job: Job) -> tuple[str, str, bool]:
-        """Code, sentence, and whether somebody is to blame."""
+        """Error code, reason, and whether this counts as a strike."""
         if not job.handed_over:
             return NO_EXTENSION, "The extension did not take the request.", False
         socket = fleet.socket_of(tx.connection, job.holder or "")
@@ -116,11 +116,11 @@ class Housekeeping:
             return GENERATION_FAILED, "The extension was lost and did not come back in time.", True
         settings = self.ports.settings
         if job.attempt_until is not None and job.attempt_until <= tx.now:
-            return TIMEOUT, f"The extension did not finish within {settings.request_max_ms} ms.", True
-        return TIMEOUT, f"The extension said nothing for {settings.request_timeout_ms} ms.", True
+            return TIMEOUT, f"The extension did not finish within {settings.request_max_ms / 1000:g} seconds.", True
+        return TIMEOUT, f"The extension was silent for {settings.request_timeout_ms / 1000:g} seconds.", True
 
     def _fail_late(self, job: Job, tx: Transaction) -> None:
-        error = "The request was not done by its deadlineMs."
+        error = "The request was not completed by its deadlineMs."
         if self.requeueing.fail(tx, job, TIMEOUT, error, {"attempt": job.attempt}) is not None:
             send_cancel(self.ports, tx, job)
 
@@ -128,11 +128,15 @@ class Housekeeping:
         settings = self.ports.settings
         served_at = service_state.served(tx, model, now=able)
         self._fail_waiting(
-            tx, model, settings.queue_timeout_ms, TIMEOUT, "The request waited in the line for as long as it may."
+            tx,
+            model,
+            settings.queue_timeout_ms,
+            TIMEOUT,
+            "The request waited in the queue for the longest time allowed.",
         )
         timeout_ms = settings.no_extension_timeout_ms
         if not able and served_at <= tx.now - timeout_ms:
-            error = f"No extension that makes pictures with {model} was connected for {timeout_ms} ms."
+            error = f"No extension that makes pictures with {model} was connected for {timeout_ms / 1000:g} seconds."
             self._fail_waiting(tx, model, timeout_ms, NO_EXTENSION, error)
 
     def _fail_waiting(self, tx: Transaction, model: str, for_ms: int, code: str, error: str) -> None:

@@ -1,4 +1,4 @@
-"""When extensions were last heard whose heartbeats changed nothing. It is only shown, so it need not be written at once."""
+"""The times of heartbeats that reported no change. They are only displayed, so they are stored in batches."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import time
 
 
 class LastSeen:
-    """Notes it for the connections of one process, a float each, until somebody takes the notes to write them down."""
+    """Collects the times for the connections of one process until they are stored."""
 
     def __init__(self) -> None:
         self._at_s: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def note(self, connection_id: str) -> None:
-        """It was heard this moment."""
+        """A heartbeat came over this connection just now."""
         with self._lock:
             self._at_s[connection_id] = time.monotonic()
 
     def forget(self, connection_id: str) -> None:
-        """It is gone."""
+        """The connection is closed."""
         with self._lock:
             self._at_s.pop(connection_id, None)
 
     def take(self) -> list[tuple[str, float]]:
-        """Who was heard since this was last asked, and when, by `time.monotonic`."""
+        """Take the connections noted since the last call, with their times by `time.monotonic`."""
         with self._lock:
             taken, self._at_s = self._at_s, {}
         return list(taken.items())

@@ -72,7 +72,7 @@ class Lookup:
     def status(self, request_id: str, owner: str | None = None) -> JobStatus:
         """The request's status; only of a request of `owner`, if one is given. Raises NotFound.
 
-        It reads fewer columns than `details`, and one row, unless the request waits: most polls are about one that does not.
+        It reads one row and fewer columns than `details`, unless the request waits in the queue.
         """
         job = self.ports.database.read(lambda c: _owned(jobs.find_summary(c, request_id), request_id, owner))
         if job.status is not Status.ACCEPTED:
@@ -108,7 +108,7 @@ class Lookup:
 
         def work(connection: Connection) -> tuple[Job, list[LoggedEvent]]:
             job = _found(connection, request_id, owner)
-            # later events are left to the next call, which finds the job as they left it
+            # later events belong to the next call, which then reads the job as of those events
             return job, events.after(connection, request_id, seq, job.last_event)
 
         return self.ports.database.read(work)

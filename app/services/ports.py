@@ -1,4 +1,4 @@
-"""The ports that services may touch. `app.adapters` has the real ones; tests have fakes; `app.container` joins them."""
+"""The interfaces that services use. `app.adapters` implements them, tests have fakes, `app.container` connects them."""
 
 from __future__ import annotations
 
@@ -17,101 +17,101 @@ class Tasks(Protocol):
     """Wakes workers. A wake-up is a hint: it may be lost, and the sweep makes up for it."""
 
     def assign(self) -> None:
-        """A job waits, or an extension is free: have a dispatcher match them."""
+        """Wake a dispatcher: a job waits, or an extension is free."""
 
     def download(self) -> None:
-        """Pictures are due to be fetched."""
+        """Wake a downloader: pictures are due to be fetched."""
 
     def started(self, task: str) -> None:
-        """The task of this name begins to read: what is committed from now on needs another one."""
+        """The task of this name begins to read: later commits need another wake-up."""
 
 
 class Bus(Protocol):
-    """Publishes to other processes. At most once: what is lost is found again in the database."""
+    """Publishes to other processes, at most once: what is lost is recovered from the database."""
 
     def publish_to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
-        """Publish to the web process `hub_id`; False where certainly no process received it."""
+        """Publish to the web process `hub_id`; False if certainly no process received it."""
 
     def publish_change(self, change: Mapping[str, Any]) -> None:
         """Notify all watchers that a job changed."""
 
     def is_available(self) -> bool:
-        """True where the bus works at the moment."""
+        """True if the bus works at the moment."""
 
 
 class Fetch(Protocol):
-    """Fetches a file from a URL that a stranger gave."""
+    """Fetches a file from an untrusted URL."""
 
     def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> None:
         """Write the file into `into`. Raises FetchError."""
 
 
 class Staged(Protocol):
-    """A file in the making."""
+    """A file that is not published yet."""
 
     file: BinaryIO
 
 
 class Store(Protocol):
-    """Keeps pictures, and uploads until their download comes for them. Raises StoreError."""
+    """Stores pictures, and uploads until they are downloaded. Raises StoreError."""
 
     def stage(self) -> AbstractContextManager[Any]:
-        """An empty file to write to."""
+        """A new empty file to write to."""
 
     def publish(self, staged: Any, name: str) -> None:
-        """Make the file the picture `name`."""
+        """Publish the file as the picture `name`."""
 
     def keep_upload(self, staged: Any, request_id: str, attempt: int, position: int) -> None:
-        """Put the file aside until its download comes."""
+        """Store the file as an upload."""
 
     def open_upload(self, request_id: str, attempt: int, position: int) -> BinaryIO | None:
-        """What was put aside."""
+        """The uploaded file, to read; None if there is none."""
 
     def discard_upload(self, request_id: str, attempt: int, position: int) -> None:
-        """Forget what was put aside."""
+        """Remove the uploaded file."""
 
     def open(self, name: str) -> BinaryIO | None:
-        """The picture, to read; None where there is none."""
+        """The picture, to read; None if there is none."""
 
     def delete(self, name: str) -> None:
         """Remove the picture."""
 
     def free_bytes(self) -> int:
-        """How much room there is."""
+        """Free disk space in bytes."""
 
     def sweep_staging(self, before_ms: int) -> int:
-        """Remove what was left unfinished before then."""
+        """Remove unpublished files that were last changed before this time (ms); returns how many."""
 
 
 class Scanner(Protocol):
-    """Looks for what would harm those who open a file."""
+    """Scans files for malware."""
 
     def scan(self, source: BinaryIO) -> None:
-        """Returns where nothing was found. Raises PictureError where something was, or where nobody could look."""
+        """Raises PictureError if something was found, or if the scan failed."""
 
 
 class ImageValidator(Protocol):
-    """Judges pictures."""
+    """Validates pictures."""
 
     def __call__(self, source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
         """Write the picture in `source` into `target` as a clean PNG. Raises BadImage."""
 
 
 class Tokens(Protocol):
-    """Makes and reads tokens that are signed."""
+    """Issues and verifies signed tokens."""
 
     def issue(self, credential: Credential, scope: str, now_s: int, key: bytes) -> str:
-        """A token that says what the credential says, signed with `key`."""
+        """A token for the credential, signed with `key`."""
 
     def read(self, token: str, key: bytes) -> Credential:
-        """What the token says. Raises Unauthorized where it is not good."""
+        """Verify the token and return its credential. Raises Unauthorized."""
 
     def unverified_id(self, token: str) -> str | None:
-        """The `jti` that a token gives itself, whether it is good or not; None for what is no token."""
+        """The token's `jti`, without verification; None if this is not a token."""
 
 
 class Randomness(Protocol):
-    """Randomness."""
+    """A source of random values."""
 
     def token(self) -> str:
         """A fresh secret of 128 bits or more, as text."""
@@ -125,7 +125,7 @@ class Randomness(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything a service may use."""
+    """The configuration and the interfaces that every service uses."""
 
     settings: Settings
     database: Database

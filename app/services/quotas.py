@@ -1,4 +1,4 @@
-"""How much one user may have here: requests that wait, requests a day, bytes of pictures. Asked as requests come in."""
+"""Quotas of one user: waiting requests, requests per day, stored bytes. They are checked when a request is submitted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LATER_S = 3_600
 
 
 class Quotas:
-    """Refuses what would exceed a quota. What is accepted already is always finished."""
+    """Refuses requests that would exceed a quota. Accepted requests are never affected."""
 
     def __init__(self, ports: Ports) -> None:
         self.limits = ports.settings.limits
@@ -25,14 +25,14 @@ class Quotas:
         limits = self.limits
         self._counts = bool(limits.quota_waiting or limits.quota_per_day or limits.quota_stored_bytes)
 
-    def turn(self, user_id: str) -> AbstractContextManager[None]:
-        """One of a user's requests is counted at a time: be inside before a transaction begins that calls `check`."""
-        return self._database.turn(user_id) if self._counts else nullcontext()
+    def lock(self, user_id: str) -> AbstractContextManager[None]:
+        """Count one request of a user at a time: enter this before the transaction that calls `check` begins."""
+        return self._database.local_lock(user_id) if self._counts else nullcontext()
 
     def check(self, tx: Transaction, user_id: str) -> UserQueue:
-        """The user's requests. Raises QuotaExceeded where the user may not have one more.
+        """The user's queue. Raises QuotaExceeded if the user may not submit another request.
 
-        Call it in the transaction that adds the request: no other one adds a request of that user before its end.
+        Call it in the transaction that adds the request: until it ends, no other transaction adds one for this user.
         """
         limits = self.limits
         if self._counts:

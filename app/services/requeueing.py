@@ -1,4 +1,4 @@
-"""A job comes back from its extension: it returns to the queue, or fails after `MAX_ATTEMPTS` strikes."""
+"""Returning a job from its extension to the queue, or failing it after `MAX_ATTEMPTS` strikes."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Requeueing:
     def give_back(
         self, tx: Transaction, job: Job, code: str, reason: str, held: Mapping[str, Any] | None = None, *, strike: bool
     ) -> Job | None:
-        """Take the job from its holder: back to the queue, or failed with `code` once `MAX_ATTEMPTS` strikes are full.
+        """Take the job from its holder: requeue it, or fail it with `code` after `MAX_ATTEMPTS` strikes.
 
-        `strike` says whether this attempt counts. None where the job is no longer held under the lease that `job` shows.
+        `strike` is True if this attempt counts. None if the job is no longer held under the lease in `job`.
         """
         strikes = job.strikes + strike
         still_held = {"lease": job.lease, **(held or {})}
@@ -70,7 +70,7 @@ class Requeueing:
         held: Mapping[str, Any] | None = None,
         reason: str | None = None,
     ) -> Job | None:
-        """End the job as failed; None where it is no longer as `held` says."""
+        """Fail the job; None if its columns no longer match `held`."""
         failed = steps.take(
             self.ports,
             tx,

@@ -1,6 +1,6 @@
-"""What stopped being good of late: one question every other second, for all who stay on what they once came in with.
+"""Watches the credentials of open connections with one query every other second.
 
-It asks as much of the database where one stays as where ten thousand do.
+The cost for the database does not depend on the number of connections.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.db.engine import Database
 from app.domain.access import Credential, CredentialKind, Role
 
 CHECKED_EVERY_S = 2.0
-# What ended is found by the time that is written beside it. That is a little before its commit, and by another's clock.
+# Revocations are found by their stored time, which is a little before the commit and comes from another clock.
 MARGIN_S = 60.0
 
 EXPIRED = "This token has expired."
@@ -32,7 +32,7 @@ log = logs.get(__name__)
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """Somebody who stays. At `valid_at` (s since the epoch) the credential was good; `ended` is told, once, why it is not."""
+    """An open connection. Its credential was valid at `valid_at` (s since the epoch); `ended` is called once with the reason."""
 
     credential: Credential
     valid_at: float
@@ -40,29 +40,29 @@ class Subscription:
 
 
 class RevocationWatcher:
-    """Tells those who stay. Its thread begins with the first of them and ends after the last."""
+    """Notifies subscribers. Its thread runs while there are any."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._subscriptions: set[Subscription] = set()
         self._lock = threading.Lock()
-        self._looking = False
+        self._running = False
 
     def add(self, subscription: Subscription) -> None:
-        """From now on, until it is removed."""
+        """Watch this credential until it is removed."""
         with self._lock:
             self._subscriptions.add(subscription)
-            begins, self._looking = not self._looking, True
+            begins, self._running = not self._running, True
         if begins:
             threading.Thread(target=self._run, name="revocations", daemon=True).start()
 
     def remove(self, subscription: Subscription) -> None:
-        """Whoever stayed is gone. Twice is no error."""
+        """Stop watching. Idempotent."""
         with self._lock:
             self._subscriptions.discard(subscription)
 
     def check(self) -> None:
-        """Look once. While the database cannot be asked, whoever was let in stays until it expires."""
+        """Check all subscriptions once. If the database cannot be reached, only expiry is noticed."""
         with self._lock:
             subscriptions = list(self._subscriptions)
         now = time.time()
@@ -81,27 +81,28 @@ class RevocationWatcher:
 
     def _end(self, subscription: Subscription, reason: str) -> None:
         with self._lock:
-            stayed = subscription in self._subscriptions
+            subscribed = subscription in self._subscriptions
             self._subscriptions.discard(subscription)
-        if stayed:
+        if subscribed:
             subscription.ended(reason)
 
     def _run(self) -> None:
-        while self._anybody_after_a_pause():
+        while self._wait():
             try:
                 self.check()
-            except Exception as problem:  # noqa: BLE001 - whatever it was, who stays is to be looked at again
-                log.warning("What ended could not be seen", action="access.unchecked", problem=str(problem))
+            except Exception as problem:  # noqa: BLE001 - the thread must go on
+                log.warning("Revocations could not be checked", action="access.unchecked", problem=str(problem))
 
-    def _anybody_after_a_pause(self) -> bool:
+    def _wait(self) -> bool:
+        """Sleep until the next check; False if there are no subscriptions left."""
         time.sleep(CHECKED_EVERY_S)
         with self._lock:
-            self._looking = bool(self._subscriptions)
-            return self._looking
+            self._running = bool(self._subscriptions)
+            return self._running
 
 
 def _names(credential: Credential) -> list[tuple[str, str]]:
-    """Everything whose end is the end of the credential. A disabled user's is, whoever has signed it."""
+    """Everything whose revocation ends the credential: itself, its API key, and its user, also with another issuer."""
     names: list[tuple[str, str]] = [(credential.kind, credential.id)]
     if credential.key_id is not None:
         names.append((CredentialKind.KEY, credential.key_id))

@@ -1,4 +1,4 @@
-"""Where the pictures that an extension reported come from: their own URL, an upload to this service, or somewhere else."""
+"""The sources of reported pictures: a data URL, an upload to this service, or an external URL."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from app.services.ports import Ports
 
 
 class UploadMissing(PictureError):
-    """The upload that the extension named as its picture has not arrived whole in this attempt."""
+    """The upload that the extension reported as its picture is missing or incomplete."""
 
 
 class Sources:
-    """Opens what reports name."""
+    """Opens the sources of pictures."""
 
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
 
     @contextlib.contextmanager
     def opened(self, job: Job, url: str) -> Iterator[BinaryIO]:
-        """The bytes behind `url`, to read from the beginning. Raises PictureError, and OSError where the disk fails."""
+        """The content of `url`, to read from the beginning. Raises PictureError, and OSError if the disk fails."""
         upload = UploadLocation.from_url(url)
         with contextlib.ExitStack() as files:
             if data_urls.is_data_url(url):
@@ -38,13 +38,13 @@ class Sources:
                 yield files.enter_context(self._fetched(url))
 
     def public_url(self, url: str) -> str | None:
-        """What clients may be shown of where a picture was: None for pictures that came with the report itself."""
+        """The URL to show to clients; None for data URLs and uploads."""
         return None if data_urls.is_data_url(url) or UploadLocation.from_url(url) is not None else url
 
-    def _uploaded(self, job: Job, place: UploadLocation) -> BinaryIO:
-        # what arrived in another attempt may be of another extension
-        if place.attempt == job.attempt and self.ports.database.read(lambda c: images.has_upload(c, place)):
-            file = self.ports.store.open_upload(*place)
+    def _uploaded(self, job: Job, location: UploadLocation) -> BinaryIO:
+        # an upload of another attempt may come from another extension
+        if location.attempt == job.attempt and self.ports.database.read(lambda c: images.has_upload(c, location)):
+            file = self.ports.store.open_upload(*location)
             if file is not None:
                 return file
         raise UploadMissing(UploadMissing.__doc__)

@@ -1,4 +1,4 @@
-"""The single door through which a job changes: the move, its event, the slot it frees, and the word to watchers."""
+"""The only way to change a job: the compare-and-set, its event, the slot it frees, and the message to watchers."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def take(
     was_held_by: str | None = None,
     **values: Any,
 ) -> Job | None:
-    """Take `step` if it can be taken now; None where it cannot, because someone was faster or the lease is lost.
+    """Take `step` if it is possible; None if it is not, because another process was faster or the lease is lost.
 
-    `held` says how its columns still have to be (see `jobs.move`).
-    `event` must be of the type that the table names for the step, and is stored in the same transaction; where it tells
-    what only the row knows, it is made of the job as it is now.
-    `was_held_by` names the extension whose slot the step frees.
+    `held` are the values that columns must still have (see `jobs.move`).
+    `event` must be of the step's type in `states.TABLE`, and is stored in the same transaction. A function is called with
+    the changed job.
+    `was_held_by` is the extension whose slot the step frees.
     """
     if not callable(event):
         _check(step, event)
@@ -48,10 +48,10 @@ def take(
         events.append(tx, job, fact)
     if was_held_by is not None:
         slots.recount(tx, was_held_by)
-    if step is not Step.FETCH:  # which looks the same to those who watch
+    if step is not Step.FETCH:  # it changes nothing that watchers see
         tx.after_commit(lambda: ports.bus.publish_change(change(job)))
     if fact is not None:
-        tx.after_commit(lambda: _tell_the_log(step, job))
+        tx.after_commit(lambda: _log_change(step, job))
     return job
 
 
@@ -61,7 +61,7 @@ def _check(step: Step, fact: Event | None) -> None:
         raise TypeError(f"{step} is stored with {expected}, not {type(fact)}")
 
 
-def _tell_the_log(step: Step, job: Job) -> None:
+def _log_change(step: Step, job: Job) -> None:
     log.info(
         "A request changed",
         action=step.value,
@@ -75,7 +75,7 @@ def _tell_the_log(step: Step, job: Job) -> None:
 
 
 def change(job: Job) -> dict[str, Any]:
-    """What watchers are told of a job: enough to show its status without asking the database."""
+    """The message to watchers of a job: enough to show its status without a query."""
     return {
         "requestId": job.id,
         "status": job.status.value,

@@ -1,4 +1,4 @@
-"""A client's order becomes a job: one transaction with the row and its first event, then a wake-up for the dispatchers."""
+"""Submitting a request: one transaction stores the job and its first event, then a dispatcher is woken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.services.wakeups import wake_if_an_extension_is_free
 
 
 class Submission:
-    """Takes orders."""
+    """Accepts requests."""
 
     def __init__(self, ports: Ports, admission: Admission) -> None:
         self.ports = ports
@@ -27,10 +27,7 @@ class Submission:
         self.quotas = Quotas(ports)
 
     def submit(self, order: ImageRequest, correlation_id: str) -> Job:
-        """Accept the order; when this returns, it is in the database for good.
-
-        Raises Unavailable, and QuotaExceeded where the user has as much as a user may have.
-        """
+        """Accept the request; when this returns, it is committed. Raises Unavailable, QuotaExceeded."""
         self.admission.check()
 
         def work(tx: Transaction) -> Job:
@@ -38,7 +35,7 @@ class Submission:
             tx.after_commit(partial(wake_if_an_extension_is_free, self.ports))
             return job
 
-        with self.quotas.turn(order.user_id):
+        with self.quotas.lock(order.user_id):
             return self.ports.database.write(work)
 
     def _enter(self, tx: Transaction, order: ImageRequest, correlation_id: str, queue: UserQueue) -> Job:

@@ -1,4 +1,4 @@
-"""The key that signs the addresses of uploads: SECRET_KEY, or one that was made once and is kept in the database."""
+"""The key that signs upload URLs: SECRET_KEY, or one that was generated once and is stored in the database."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ NAME = "upload"
 
 
 class UploadKey:
-    """Asks the database for the key once, for it never changes."""
+    """Reads the key from the database once: it never changes."""
 
     def __init__(self, ports: Ports) -> None:
-        self._tools = ports
+        self._ports = ports
         self._known: bytes | None = None
 
     def value(self, tx: Transaction) -> bytes:
         """The key."""
-        if self._tools.settings.secret_key:
-            return self._tools.settings.secret_key.encode()
+        if self._ports.settings.secret_key:
+            return self._ports.settings.secret_key.encode()
         if self._known is None:
-            made = service_state.secret(tx, NAME, self._tools.randomness.bytes(32))
-            tx.after_commit(lambda: self._remember(made))  # undone, it would never have been
-            return made
+            key = service_state.secret(tx, NAME, self._ports.randomness.bytes(32))
+            tx.after_commit(lambda: self._cache(key))  # only a committed key exists
+            return key
         return self._known
 
-    def _remember(self, key: bytes) -> None:
+    def _cache(self, key: bytes) -> None:
         self._known = key

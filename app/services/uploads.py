@@ -1,4 +1,4 @@
-"""Extensions hand their pictures over themselves, where the picture's own URL is of no use to anybody else."""
+"""Uploads by extensions, for pictures whose URL works only in their own browser."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from app.services.ports import Ports
 from app.services.upload_key import UploadKey
 
 PIECE_BYTES = 65_536
-STALE_MS = 300_000  # a body that has not arrived by then never will: its process is gone
+STALE_MS = 300_000  # after this an incomplete upload counts as aborted
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What arrived: `bytes` bytes with this SHA-256 (hex); `path` is what the report names it by."""
+    """A complete upload: its size, its SHA-256 (hex), and the `path` by which the report refers to it."""
 
     position: int
     sha256: str
@@ -33,7 +33,7 @@ class Receipt:
 
 
 class Uploads:
-    """Takes uploads."""
+    """Receives uploads."""
 
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
@@ -49,7 +49,7 @@ class Uploads:
         stream: BinaryIO,
         length: int | None,
     ) -> Receipt:
-        """Put the picture in `stream` (`length` bytes where the sender said so) aside for its download.
+        """Store the picture in `stream` until its download; `length` is the Content-Length, if there was one.
 
         Raises Forbidden, NotFound, InvalidRequest, AlreadyUploaded, PayloadTooLarge, Unavailable. `expires_at` in ms.
         """
@@ -57,7 +57,7 @@ class Uploads:
         place = UploadLocation(request_id, attempt, position)
         self.ports.database.write(lambda tx: self._admit(tx, grant, signature, place, length))
         with self._released_unless_kept(place):
-            sha256, size = self._put_aside(stream, length, place)
+            sha256, size = self._save(stream, length, place)
         self.ports.database.write(lambda tx: self._complete(tx, place, sha256, size))
         return Receipt(position, sha256, size, place.path)
 
@@ -74,7 +74,7 @@ class Uploads:
             raise AlreadyUploaded(f"Image {place.position} of this attempt was already uploaded, or is being uploaded.")
 
     def _complete(self, tx: Transaction, place: UploadLocation, sha256: str, size: int) -> None:
-        # The job may have gone on while the bytes came in; what was put aside is then left to the sweep.
+        # the job may have changed during the upload; the sweep then removes the file
         _check_held(tx, place)
         if not images.complete_upload(tx, place, sha256, size):
             raise Unavailable("The upload took too long; send it again.", retry_after_s=1)
@@ -87,7 +87,7 @@ class Uploads:
             self.ports.database.write(lambda tx: images.release_upload(tx, place))
             raise
 
-    def _put_aside(self, stream: BinaryIO, length: int | None, place: UploadLocation) -> tuple[str, int]:
+    def _save(self, stream: BinaryIO, length: int | None, place: UploadLocation) -> tuple[str, int]:
         try:
             with self.ports.store.stage() as staged:
                 sha256, size = self._copy(stream, staged.file)
@@ -118,7 +118,7 @@ class Uploads:
 
 
 def discard(ports: Ports, places: Iterable[UploadLocation]) -> int:
-    """Forget these uploads, bytes first; returns how many. One that cannot be removed now is left to the next sweep."""
+    """Remove these uploads, files first; returns how many. The next sweep retries those that could not be removed."""
     gone = []
     for place in places:
         with contextlib.suppress(PictureError):

@@ -1,8 +1,8 @@
-"""Waking the dispatchers when there is a job to hand out and an extension to take it.
+"""Wakes a dispatcher when there is a waiting job and a free extension.
 
-A commit that adds a job looks for a free extension, and a commit that frees a slot looks for a waiting job. Both look after
-their commit, so of two that happen at the same time the later one sees the other. Without the look, each submission to a
-busy fleet and each job that ends would start a task that finds nothing to do.
+After a commit that adds a job, a query looks for a free extension; after one that frees a slot, for a waiting job. Both run
+after their commit, so the later of two concurrent ones sees the other. Without the query, each submission to a busy fleet
+and each finished job would start a task with nothing to do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who waits to hear of a job: live streams and long polls of this process. Nobody asks the database in a loop."""
+"""Watchers of jobs: the live streams and long polls of this process. None of them polls the database."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.db import jobs
 from app.services import steps
 from app.services.ports import Ports
 
-ASKED_AT_ONCE = 500
+BATCH = 500
 
 
 class Watch:
-    """One watcher's place: it is told the newest change of its job; older ones that it did not take are dropped.
+    """The changes of one job for one watcher. Only the newest change is kept.
 
-    Once it is `over`, nothing more is told: this process ends.
+    `over` is True once this process stops: there will be no more changes.
     """
 
     def __init__(self, version: int) -> None:
@@ -29,7 +29,7 @@ class Watch:
         self._change: Mapping[str, Any] | None = None
 
     def notify(self, change: Mapping[str, Any]) -> None:
-        """The job changed; what is no newer than what was told already is passed over."""
+        """Deliver a change; ignored unless it is newer than the last one."""
         with self._changed:
             if change["version"] > self.version:
                 self.version = change["version"]
@@ -37,7 +37,7 @@ class Watch:
                 self._changed.notify()
 
     def skip_to(self, version: int) -> None:
-        """The watcher knows `version` already: what is no newer is not told, also where it was on its way."""
+        """The watcher knows `version` already: changes that are not newer are dropped."""
         with self._changed:
             self.version = max(self.version, version)
             if self._change is not None and self._change["version"] <= version:
@@ -51,14 +51,14 @@ class Watch:
             return change
 
     def end(self) -> None:
-        """Let go whoever waits."""
+        """End the wait."""
         with self._changed:
             self.over = True
             self._changed.notify()
 
 
 class Watching:
-    """Passes on to watchers what the bus says."""
+    """Passes changes from the bus on to watchers."""
 
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
@@ -68,13 +68,13 @@ class Watching:
 
     @property
     def count(self) -> int:
-        """How many watch in this process."""
+        """The number of watchers in this process."""
         with self._lock:
             return sum(len(watches) for watches in self._watches.values())
 
     @contextmanager
     def watch(self, job_id: str, version: int = 0) -> Iterator[Watch]:
-        """Hear of changes newer than `version` while inside. Look at the job once inside: what came before is not told."""
+        """Watch for changes newer than `version`. Read the job inside the block: earlier changes are not delivered."""
         watch = Watch(version)
         with self._lock:
             self._watches[job_id].add(watch)
@@ -88,14 +88,14 @@ class Watching:
                     del self._watches[job_id]
 
     def notify(self, change: Mapping[str, Any]) -> None:
-        """A job changed."""
+        """Deliver a change to all watchers of its job."""
         with self._lock:
             watches = list(self._watches.get(change["requestId"], ()))
         for watch in watches:
             watch.notify(change)
 
     def stop(self) -> None:
-        """This process ends: nobody is kept waiting here, so that all can ask elsewhere at once."""
+        """End every wait, because this process stops: clients can then reconnect to another one."""
         with self._lock:
             self._ended = True
             watches = [watch for some in self._watches.values() for watch in some]
@@ -103,10 +103,10 @@ class Watching:
             watch.end()
 
     def catch_up(self) -> None:
-        """Look at every watched job once: one query for some hundred jobs, however many watch them."""
+        """Read every watched job once, in batches, and deliver missed changes."""
         with self._lock:
             ids = list(self._watches)
-        for begin in range(0, len(ids), ASKED_AT_ONCE):
-            some = ids[begin : begin + ASKED_AT_ONCE]
+        for begin in range(0, len(ids), BATCH):
+            some = ids[begin : begin + BATCH]
             for job in self.ports.database.read(partial(jobs.find_all, job_ids=some)):
                 self.notify(steps.change(job))

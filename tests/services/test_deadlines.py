@@ -18,7 +18,7 @@ def test_a_request_does_not_wait_in_the_line_for_ever(crew: Crew) -> None:
     crew.sweep()
     job = crew.now(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_TIMEOUT")
-    assert job.error == "The request waited in the line for as long as it may."
+    assert job.error == "The request waited in the queue for the longest time allowed."
 
 
 def test_the_longest_wait_is_what_the_settings_say_now(crew: Crew) -> None:
@@ -52,7 +52,7 @@ def test_a_clients_deadline_ends_its_request_wherever_it_stands(crew: Crew, stag
     crew.sweep()
     job = crew.now(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_TIMEOUT")
-    assert job.error == "The request was not done by its deadlineMs."
+    assert job.error == "The request was not completed by its deadlineMs."
     assert len(crew.bench.bus.sent("cancel_generation")) == int(stage != "accepted")
 
 
@@ -65,7 +65,7 @@ def test_a_request_that_nobody_can_do_fails_in_the_end(crew: Crew) -> None:
     crew.sweep()
     job = crew.now(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_NO_EXTENSION")
-    assert job.error == "No extension that makes pictures with flux was connected for 300000 ms."
+    assert job.error == "No extension that makes pictures with flux was connected for 300 seconds."
 
 
 @pytest.mark.parametrize(

@@ -129,4 +129,4 @@ def test_a_job_that_kills_its_worker_each_time_fails_in_the_end(bench: Bench) ->
     make_due(bench, job)
     job = run(bench, job)
     assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
-    assert job.error == "The download was begun 4 times and never came to an end."
+    assert job.error == "The download was begun 4 times and never finished."

@@ -49,7 +49,7 @@ def test_silence_is_a_strike_and_the_extension_is_told_to_stop(crew: Crew) -> No
     crew.sweep()
     assert (crew.now(job).status, crew.now(job).strikes) == (Status.ACCEPTED, 1)
     fact = crew.facts(job)[-1].data
-    assert (fact["code"], fact["reason"]) == ("ERR_TIMEOUT", "The extension said nothing for 300000 ms.")
+    assert (fact["code"], fact["reason"]) == ("ERR_TIMEOUT", "The extension was silent for 300 seconds.")
     assert [word["requestId"] for word in crew.bench.bus.sent("cancel_generation")] == [job.id]
     assert crew.extension().held == 0
 
@@ -58,7 +58,7 @@ def test_an_attempt_that_is_too_long_is_a_strike(crew: Crew) -> None:
     _, job = crew.at_work()
     crew.pass_time(job, lease_until=1, attempt_until=1)
     crew.sweep()
-    assert crew.facts(job)[-1].data["reason"] == "The extension did not finish within 900000 ms."
+    assert crew.facts(job)[-1].data["reason"] == "The extension did not finish within 900 seconds."
 
 
 def test_after_the_last_strike_the_request_has_timed_out(crew: Crew) -> None:
@@ -72,7 +72,7 @@ def test_after_the_last_strike_the_request_has_timed_out(crew: Crew) -> None:
         crew.services.generation.offer_received(job.id, crew.now(job).lease or "")
     job = crew.now(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_TIMEOUT")
-    assert job.error == "The extension said nothing for 300000 ms."
+    assert job.error == "The extension was silent for 300 seconds."
     assert crew.types(job).count("ImageGenerationRequeuedEvent") == 2
 
 
