@@ -1,4 +1,4 @@
-"""The database's clock, as a part of statements and by itself."""
+"""The database's clock, as an SQL expression and as a query."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as 
 
 
 class statement_now_ms(FunctionElement[int]):  # noqa: N801
-    """The same clock when the statement began: right for what rows are compared with.
+    """The same clock at the start of the statement, for comparisons with rows.
 
-    It is the same for every row and every value of a statement, so that PostgreSQL can use it in an index.
+    It is constant within a statement, so PostgreSQL can use an index for it.
     """
 
     type = BigInteger()

@@ -1,4 +1,4 @@
-"""The statement of a compare-and-set: an UPDATE that changes a job only where it still is as the caller saw it."""
+"""The compare-and-set: an UPDATE that changes a job only if it is still in the state that the caller read."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from app.db.clock import now_ms, statement_now_ms
 from app.db.tables import jobs, one_of
 from app.domain.states import TABLE, Step
 
-Form = tuple[tuple[str, type], ...]  # the columns, and of which type their values are
+Form = tuple[tuple[str, type], ...]  # columns and the types of their values
 
 
 @dataclass(frozen=True, slots=True)
 class AtLeast:
-    """As a new value: `value`, or the present one where that is more."""
+    """A new value: `value`, or the current one if that is greater."""
 
     value: int
 
 
 @dataclass(frozen=True, slots=True)
 class FromNow:
-    """As a new value: the moment `value` ms from now, by the database's clock."""
+    """A new value: `value` ms from now, by the database's clock."""
 
     value: int
 
 
 @dataclass(frozen=True, slots=True)
 class FromNowCapped:
-    """As a new value: the moment `value` ms from now, or the end of the attempt where that is earlier."""
+    """A new value: `value` ms from now, or the end of the attempt if that is earlier."""
 
     value: int
 
@@ -42,9 +42,9 @@ NOW = FromNow(0)
 
 
 def statement(step: Step, expected: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[Update, dict[str, Any]]:
-    """The UPDATE that takes `step` where the job's columns are as `expected`, and its parameters beside `job_id`.
+    """The UPDATE that takes `step` if the job's columns are as `expected`, and its parameters without `job_id`.
 
-    It returns the job's columns.
+    The UPDATE returns the job's columns.
     """
     parameters = {f"expected_{name}": value for name, value in expected.items()}
     parameters |= {f"new_{name}": _parameter(value) for name, value in values.items()}
@@ -52,12 +52,12 @@ def statement(step: Step, expected: Mapping[str, Any], values: Mapping[str, Any]
 
 
 def capped(moment: ColumnElement[int] | int) -> ColumnElement[int]:
-    """That moment, or the end of the attempt where that is earlier."""
+    """This time, or the end of the attempt if that is earlier."""
     return earlier(jobs.c.attempt_until, moment)
 
 
 def earlier(one: ColumnElement[Any], other: ColumnElement[int] | int) -> ColumnElement[int]:
-    """The lesser of the two."""
+    """The earlier of two times."""
     return case((one < other, one), else_=other)
 
 
@@ -71,7 +71,7 @@ def _parameter(value: Any) -> Any:
 
 @lru_cache(maxsize=256)
 def _built(step: Step, expected: Form, values: Form) -> Update:
-    """Built once for each form, some thirty of them: SQLAlchemy takes ten times as long to build it as to execute it."""
+    """Cached for each of about thirty forms: building the statement takes ten times as long as executing it."""
     transition = TABLE[step]
     return (
         update(jobs)

@@ -41,7 +41,7 @@ extension_tokens = Table(
     Column("last_used_at", Ms),
 )
 
-# Tokens that ended before their time; a row goes once its token would have ended anyway.
+# Revoked tokens; a row is deleted once its token has expired.
 revoked_tokens = Table(
     "revoked_tokens",
     metadata,

@@ -89,19 +89,19 @@ class ExtensionToken:
 
 
 def add_user(tx: Transaction, user_id: str, role: Role) -> bool:
-    """Add a user; False where there is one of that name."""
+    """Add a user; False if the id is taken."""
     row = tx.upsert(users).values(id=user_id, role=role.value, created_at=tx.now).on_conflict_do_nothing()
     return tx.connection.execute(row.returning(users.c.id)).first() is not None
 
 
 def role_of(connection: Connection, user_id: str) -> Role | None:
-    """The user's role; None where there is no such user."""
+    """The user's role; None if there is no such user."""
     role = connection.execute(select(users.c.role).where(users.c.id == user_id)).scalar()
     return None if role is None else Role(role)
 
 
 def all_users(connection: Connection) -> list[User]:
-    """Every user, in the order of their ids."""
+    """All users, ordered by id."""
     mine = (api_keys.c.user_id == users.c.id, _live(api_keys))
     live = select(func.count()).where(*mine).scalar_subquery()
     query = select(users, live.label("keys")).order_by(users.c.id)
@@ -111,14 +111,14 @@ def all_users(connection: Connection) -> list[User]:
 
 
 def disable(tx: Transaction, user_id: str) -> None:
-    """Disable the user, and add the user first where there is none of that name. Idempotent."""
+    """Disable the user; an unknown user is added first. Idempotent."""
     row = tx.upsert(users).values(id=user_id, role=Role.USER.value, created_at=tx.now, disabled_at=tx.now)
     again = func.coalesce(users.c.disabled_at, tx.now)
     tx.connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"disabled_at": again}))
 
 
 def enable(tx: Transaction, user_id: str) -> bool:
-    """Enable the user again; False where there is none of that name. Idempotent."""
+    """Enable the user again; False if there is no such user. Idempotent."""
     known = tx.connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=None))
     return known.rowcount == 1
 
@@ -137,7 +137,7 @@ def add_key(
     name: str | None,
     expires_at: int | None,
 ) -> None:
-    """Add a key of the user."""
+    """Add an API key of the user."""
     values = {"id": key_id, "hash": digest, "user_id": user_id, "scope": format_scopes(scopes), "name": name}
     tx.connection.execute(insert(api_keys).values(**values, created_at=tx.now, expires_at=expires_at))
 
@@ -149,7 +149,7 @@ def key(connection: Connection, key_id: str) -> Key | None:
 
 
 def keys(connection: Connection, user_id: str | None = None) -> list[Key]:
-    """All keys of a user, or all; oldest first."""
+    """The keys of one user or of all, oldest first."""
     query = _keys.order_by(api_keys.c.created_at, api_keys.c.id)
     if user_id is not None:
         query = query.where(api_keys.c.user_id == user_id)
@@ -163,13 +163,13 @@ def add_extension_token(tx: Transaction, token_id: str, digest: str, extension_i
 
 
 def extension_token(connection: Connection, token_id: str) -> ExtensionToken | None:
-    """The extension's token of that id."""
+    """The extension token of that id, or None."""
     found = _extension_tokens(connection, select(*_TOKEN).where(extension_tokens.c.id == token_id))
     return found[0] if found else None
 
 
 def tokens_of(connection: Connection, extension_id: str | None) -> list[ExtensionToken]:
-    """The tokens of an extension, or all; oldest first."""
+    """The tokens of one extension or of all, oldest first."""
     query = select(*_TOKEN).order_by(extension_tokens.c.created_at, extension_tokens.c.id)
     if extension_id is not None:
         query = query.where(extension_tokens.c.extension_id == extension_id)
@@ -177,19 +177,19 @@ def tokens_of(connection: Connection, extension_id: str | None) -> list[Extensio
 
 
 def is_claimed(connection: Connection, extension_id: str) -> bool:
-    """True where a token for this extension exists that is not revoked: only its bearer may use the name."""
+    """True if the extension has a token that is not revoked: its id then requires that token."""
     mine = (extension_tokens.c.extension_id == extension_id, extension_tokens.c.revoked_at.is_(None))
     return connection.execute(select(literal(1)).where(*mine).limit(1)).first() is not None
 
 
 def used(tx: Transaction, table: Table, row_id: str) -> None:
-    """A key or a token was used; noted once a minute."""
+    """Store that a key or token was used, once a minute."""
     long_ago = or_(table.c.last_used_at.is_(None), table.c.last_used_at <= tx.now - USED_EVERY_MS)
     tx.connection.execute(update(table).where(table.c.id == row_id, long_ago).values(last_used_at=tx.now))
 
 
 def revoke(tx: Transaction, table: Table, row_id: str) -> bool:
-    """Revoke a key or a token; False where there is none of that id. Idempotent."""
+    """Revoke a key or token; False if there is none of that id. Idempotent."""
     tx.connection.execute(
         update(table).where(table.c.id == row_id, table.c.revoked_at.is_(None)).values(revoked_at=tx.now)
     )
@@ -197,7 +197,7 @@ def revoke(tx: Transaction, table: Table, row_id: str) -> bool:
 
 
 def revoke_token(tx: Transaction, jti: str, expires_at: int) -> None:
-    """Revoke a token. Those that have expired by now are removed."""
+    """Revoke a token, and delete the revocations of expired tokens."""
     tx.connection.execute(delete(revoked_tokens).where(revoked_tokens.c.expires_at < tx.now - USED_EVERY_MS))
     row = tx.upsert(revoked_tokens).values(jti=jti, expires_at=expires_at, revoked_at=tx.now)
     tx.connection.execute(row.on_conflict_do_nothing())
@@ -209,7 +209,7 @@ def is_revoked(connection: Connection, jti: str) -> bool:
 
 
 def ended_within(connection: Connection, window_ms: int) -> set[tuple[str, str]]:
-    """What was disabled or revoked in the last `window_ms`: of which kind (`USER`, or a `CredentialKind`), and its id."""
+    """Kind (`USER` or a `CredentialKind`) and id of everything disabled or revoked in the last `window_ms`."""
     return {(row.kind, row.id) for row in connection.execute(_ENDED, {"window": window_ms})}
 
 

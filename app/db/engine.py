@@ -1,5 +1,5 @@
-"""The database of one process: reads, and writes as units of work. What differs between the two kinds of database is in
-`sqlite.py`, `postgres.py` and `clock.py`."""
+"""The database of one process: reads and units of work. `sqlite.py`, `postgres.py` and `clock.py` contain what differs
+between SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Transaction:
     def now(self) -> int:
         """The database's time in ms, read once for each transaction."""
         if self._now is None:
-            # SQLite has no clock of its own: it would read the one of this machine
+            # SQLite would read the clock of this machine, too
             self._now = time.time_ns() // 1_000_000 if self.writes_alone else clock.now(self.connection)
         return self._now
 
     @property
     def writes_alone(self) -> bool:
-        """True where no other transaction writes before this one ends: SQLite has one writer at a time."""
+        """True if no other transaction can write before this one ends: SQLite has one writer at a time."""
         return self.connection.dialect.name == "sqlite"
 
     def upsert(self, table: Table) -> Any:
@@ -58,16 +58,16 @@ class Transaction:
         return dialect.insert(table)
 
     def lock(self, scope: str, name: str) -> None:
-        """Wait until no other transaction holds this lock, and hold it until this one ends. `now` is not before that moment."""
+        """Hold this lock until the transaction ends. `now` is not earlier than the moment it was acquired."""
         if not self.writes_alone:
             self._now = self.connection.execute(_LOCK, {"scope": scope, "name": name}).one().now
 
     def after_commit(self, action: Callable[[], object]) -> None:
-        """Run `action` after the commit, in the order of these calls; never where the transaction fails."""
+        """Run `action` after the commit, in the order of these calls; not if the transaction fails."""
         self._after_commit.append(action)
 
     def run_after_commit(self) -> None:
-        """Run the actions. One that raises is logged, for what it belongs to is committed, and does not stop the others."""
+        """Run the actions. An error is only logged: the transaction is committed, and the other actions must run."""
         for action in self._after_commit:
             try:
                 action()
@@ -83,9 +83,9 @@ class Database:
         self._locks = [threading.Lock() for _ in range(LOCAL_LOCKS)]
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work`, which changes nothing. SQLite shows it one snapshot; PostgreSQL answers each query as things stand then.
+        """Run `work`, which changes nothing. On SQLite it reads one snapshot, on PostgreSQL each query reads its own.
 
-        `work` may run more than once. Raises Unavailable where the database cannot be reached.
+        `work` may run more than once. Raises Unavailable.
         """
 
         def attempt() -> T:
@@ -97,7 +97,7 @@ class Database:
     def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in one transaction and commit, then run its after-commit actions.
 
-        `work` may run more than once, but only one run is committed. Raises Unavailable where the database cannot be reached.
+        `work` may run more than once, but only one run is committed. Raises Unavailable.
         """
 
         def attempt() -> tuple[Transaction, T]:

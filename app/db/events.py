@@ -1,4 +1,4 @@
-"""The event log: what happened to each request, numbered without holes, written with the change itself."""
+"""The event log of each request, numbered without gaps and written in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _APPEND = insert(events)
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """A fact in the log. `seq` counts 1, 2, 3 … within its request; `at` in ms since the epoch."""
+    """An event in the log. `seq` counts 1, 2, 3 … within its request; `at` in ms since the epoch."""
 
     seq: int
     type: str
@@ -28,7 +28,7 @@ class LoggedEvent:
 
 
 def append(tx: Transaction, job: Job, fact: Event) -> None:
-    """Write the fact under the number that the job's row has just taken; its time is the row's."""
+    """Append the event, with the sequence number and the time of the job's row."""
     row = {
         "job_id": job.id,
         "seq": job.last_event,
@@ -41,7 +41,7 @@ def append(tx: Transaction, job: Job, fact: Event) -> None:
 
 
 def after(connection: Connection, job_id: str, seq: int, last: int | None = None) -> list[LoggedEvent]:
-    """What happened to the job after the event numbered `seq`, in order; no further than `last` where that is given."""
+    """The job's events after number `seq`, in order; up to number `last`, if given."""
     columns = (events.c.seq, events.c.type, events.c.status, events.c.at, events.c.data)
     query = select(*columns).where(events.c.job_id == job_id, events.c.seq > seq).order_by(events.c.seq)
     if last is not None:

@@ -1,4 +1,4 @@
-"""The fleet as operators look at it: every extension that is known, connected or not."""
+"""The list of known extensions for operators, connected or not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.domain.states import Status
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Until when (ms) an extension is given no work, and why."""
+    """Until when (ms) an extension gets no work, and why."""
 
     until: int
     reason: str | None
@@ -24,9 +24,9 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionDetails:
-    """An extension. Times in ms since the epoch; `since` is when it came, or went; `failures` are in a row.
+    """An extension. Times in ms since the epoch; `since` is when it connected or disconnected.
 
-    `held` is how many jobs it holds, `job_ids` which; `hub_id` the web process that it is connected through.
+    `failures` counts failures in a row, `held` the jobs it holds; `hub_id` is its web process.
     """
 
     id: str
@@ -49,11 +49,11 @@ class ExtensionDetails:
 def page(
     connection: Connection, hub_timeout_ms: int, connected: bool | None, after: str | None, limit: int
 ) -> list[ExtensionDetails]:
-    """Extensions in the order of their ids, behind the id `after`: all, those that are connected, or those that are not.
+    """Extensions ordered by id, starting after the id `after`; optionally only those that are `connected`, or are not.
 
-    Extensions of a web process that is no longer alive count as not connected, even before a sweep has recorded that.
+    Extensions of a dead web process count as not connected, even before a sweep has recorded that.
     """
-    # a lookup for each extension: with a list of hubs, SQLite would read all that are connected and sort them
+    # EXISTS per extension: with a list of hubs, SQLite would read all connected extensions and sort them
     hub = (hubs.c.id == extensions.c.hub_id, hubs.c.seen_at > now_ms() - hub_timeout_ms)
     here = extensions.c.connected & exists().where(*hub)
     query = select(extensions, here.label("here"), now_ms().label("now")).order_by(extensions.c.id).limit(limit)

@@ -1,4 +1,4 @@
-"""The fleet: which extensions there are, and which are connected through which web process."""
+"""The fleet: the known extensions and their connections to web processes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _SUCCEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """Where an extension can be reached: the web process that holds its socket, and the socket's id there."""
+    """The address of an extension: its web process and its connection there."""
 
     hub_id: str
     connection_id: str
@@ -65,7 +65,7 @@ class Socket:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionState:
-    """What a heartbeat is compared with: whether the extension took work before, has work, and whether any job waits."""
+    """The stored state that a heartbeat is compared with."""
 
     available: bool
     has_work: bool
@@ -73,14 +73,14 @@ class ExtensionState:
 
 
 def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str | None = None) -> Socket | None:
-    """The extension is connected through `socket`; returns the socket it had until now, where it still had one.
+    """Connect the extension through `socket`; returns its previous socket if that was still connected.
 
-    Raises Unauthorized where that one came in with another token than `token_id`.
+    Raises Unauthorized if that one used another token than `token_id`.
     """
     query = select(extensions.c.connected, extensions.c.hub_id, extensions.c.connection_id, extensions.c.token_id)
     before = tx.connection.execute(query.where(extensions.c.id == hello.extension_id).with_for_update()).first()
     if before and before.connected and before.token_id not in (None, token_id):
-        raise Unauthorized("This extension is connected with another token; it is not pushed out.")
+        raise Unauthorized("This extension is connected with another token; that connection stays open.")
     values = {
         "hub_id": socket.hub_id,
         "connection_id": socket.connection_id,
@@ -103,46 +103,46 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
 
 
 def state_of(connection: Connection, extension_id: str, connection_id: str) -> ExtensionState | None:
-    """The state of this extension; None where it is not connected through this connection (any more)."""
+    """The state of the extension; None if it is not connected through this connection (any more)."""
     row = connection.execute(_STATE, {"extension_id": extension_id, "over": connection_id}).first()
     return None if row is None else ExtensionState(*row)
 
 
 def heartbeat(tx: Transaction, connection_id: str, available: bool) -> bool:
-    """A heartbeat came over this connection; False where the extension is not connected through it (any more)."""
+    """Store a heartbeat; False if the extension is not connected through this connection (any more)."""
     return tx.connection.execute(_HEARTBEAT, {"over": connection_id, "takes_work": available}).rowcount == 1
 
 
 def record_last_seen(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
-    """Heartbeats that changed nothing came over these connections, so long ago; what came later is left as it stands."""
+    """Store how many ms ago each connection sent its last heartbeat; later times in the database are kept."""
     tx.connection.execute(_LAST_SEEN, [{"over": each, "at": tx.now - ago} for each, ago in ms_ago.items()])
 
 
 def disconnect(tx: Transaction, connection_id: str) -> bool:
-    """The connection is gone; False where the extension has another by now."""
+    """The connection is closed; False if the extension has another one by now."""
     return tx.connection.execute(_DISCONNECT, {"over": connection_id}).rowcount == 1
 
 
 def socket_of(connection: Connection, extension_id: str) -> Socket | None:
-    """Where the extension can be reached; None where it is not connected."""
+    """The extension's socket; None if it is not connected."""
     row = connection.execute(_SOCKET_OF, {"extension_id": extension_id}).first()
     return None if row is None else Socket(*row)
 
 
 def succeeded(tx: Transaction, extension_id: str) -> None:
-    """The extension made its pictures: it is well again, and its slot is free."""
+    """The extension completed a job: reset its failures and pause, and free its slot."""
     slots.hold(tx, extension_id)
     tx.connection.execute(_SUCCEEDED, {"extension_id": extension_id})
 
 
 def failures(connection: Connection, extension_id: str) -> int:
-    """How often in a row the extension has failed."""
+    """How many times in a row the extension has failed."""
     query = select(extensions.c.failures).where(extensions.c.id == extension_id)
     return connection.execute(query).scalar() or 0
 
 
 def cool_down(tx: Transaction, extension_id: str, pause_ms: int, reason: str) -> None:
-    """The extension failed: one more in a row, and no work before the pause is over."""
+    """Count a failure of the extension, and give it no work for `pause_ms`."""
     tx.connection.execute(
         update(extensions)
         .where(extensions.c.id == extension_id)
@@ -151,27 +151,27 @@ def cool_down(tx: Transaction, extension_id: str, pause_ms: int, reason: str) ->
 
 
 def pause(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str) -> None:
-    """The extension on this connection gets no work before the pause is over; that is no failure."""
+    """Give the extension on this connection no work for `pause_ms`, without counting a failure."""
     tx.connection.execute(
         update(extensions).where(extensions.c.connection_id == connection_id).values(**_pause(tx, pause_ms, reason))
     )
 
 
 def connected(connection: Connection, limit: int = 10_000) -> list[ConnectedExtension]:
-    """The extensions that are connected now, each with as many slots as it has at the moment."""
+    """The connected extensions, with their current numbers of slots."""
     rows = connection.execute(_MEMBERS, {"limit": limit})
     return [ConnectedExtension(extension_id, tuple(capabilities), *rest) for extension_id, capabilities, *rest in rows]
 
 
 def count_connected(connection: Connection, hub_timeout_ms: int) -> int:
-    """How many extensions are connected, over all web processes that live."""
+    """How many extensions are connected, over all live web processes."""
     alive = select(hubs.c.id).where(hubs.c.seen_at > now_ms() - hub_timeout_ms)
     query = select(func.count()).where(extensions.c.connected, extensions.c.hub_id.in_(alive))
     return connection.execute(query).scalar_one()
 
 
 def touch_hub(tx: Transaction, hub_id: str) -> bool:
-    """The web process lives; False where it was not known, because it is new or had been given up."""
+    """Store that the web process is alive; False if it was unknown."""
     known = tx.connection.execute(update(hubs).where(hubs.c.id == hub_id).values(seen_at=tx.now))
     if known.rowcount == 0:
         tx.connection.execute(tx.upsert(hubs).values(id=hub_id, seen_at=tx.now).on_conflict_do_nothing())
@@ -179,12 +179,12 @@ def touch_hub(tx: Transaction, hub_id: str) -> bool:
 
 
 def touch_all_hubs(tx: Transaction) -> None:
-    """Every web process counts as seen this moment: one that does not live will be missed soon enough."""
+    """Set every web process to seen now; dead ones will be noticed after the usual timeout."""
     tx.connection.execute(update(hubs).where(hubs.c.seen_at < tx.now).values(seen_at=tx.now))
 
 
 def hubs_lost(connection: Connection, hub_timeout_ms: int) -> list[str]:
-    """Web processes that have not been seen for longer than they may, or died before they were seen at all."""
+    """Web processes not seen for `hub_timeout_ms`, including those that died before their first heartbeat."""
     long_ago = now_ms() - hub_timeout_ms
     silent = select(hubs.c.id).where(hubs.c.seen_at <= long_ago)
     never_seen = select(extensions.c.hub_id).where(
@@ -194,7 +194,7 @@ def hubs_lost(connection: Connection, hub_timeout_ms: int) -> list[str]:
 
 
 def forget_hub(tx: Transaction, hub_id: str) -> list[str]:
-    """The web process is gone: so are its sockets. Returns the ids of the connections that went with it."""
+    """Remove a dead web process and disconnect its extensions; returns the ids of their connections."""
     query = select(extensions.c.connection_id).where(extensions.c.hub_id == hub_id, extensions.c.connected)
     lost = list(tx.connection.execute(query).scalars())
     tx.connection.execute(

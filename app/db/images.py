@@ -1,4 +1,4 @@
-"""Stored pictures, the files that downloads mean to write, and the uploads that hand pictures over."""
+"""Stored pictures, the files that downloads are writing, and uploads."""
 
 from __future__ import annotations
 
@@ -61,22 +61,22 @@ def of_file(connection: Connection, file: str) -> StoredImage | None:
 
 
 def intend(tx: Transaction, job_id: str, names: Sequence[str]) -> None:
-    """Store the names of the files that a download is about to make, so that the sweep finds those that a crash leaves."""
+    """Store the names of files that a download is about to create, so that the sweep finds them after a crash."""
     tx.connection.execute(_INTEND, [{"name": name, "job_id": job_id} for name in names])
 
 
 def keep_intended(tx: Transaction, names: Sequence[str]) -> bool:
-    """These files are finished and are kept: take their names off the list.
+    """Keep these files: remove their names from the list of intended files.
 
-    False where one of them was given up meanwhile; the transaction is then to be undone.
+    False if one of them was given up meanwhile; the caller must then roll back.
     """
     return tx.connection.execute(_KEEP_INTENDED, {"names": names}).rowcount == len(names)
 
 
 def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
-    """Names of files begun before `before_ms` that no completed request owns; from now on none can come to own them.
+    """Give up files begun before `before_ms` that no completed request owns; returns their names.
 
-    Remove the files after the commit, then forget their names; until then they are found here again.
+    Delete the files after the commit, then call `forget_intended`; until then they are returned again.
     """
     kept = exists().where(images.c.file == files.c.name)
     some = select(files.c.name).where(files.c.created_at < before_ms, ~kept).order_by(files.c.created_at).limit(limit)
@@ -85,14 +85,14 @@ def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
 
 
 def forget_intended(tx: Transaction, names: Sequence[str]) -> None:
-    """The files of these names are gone."""
+    """Remove the names of deleted files."""
     tx.connection.execute(_FORGET_INTENDED, {"names": names})
 
 
 def reserve_upload(tx: Transaction, place: UploadLocation, stale_before_ms: int) -> bool:
-    """Take the place for this picture; False where it is taken.
+    """Reserve the location of an upload; False if it is taken.
 
-    A place that was taken before `stale_before_ms` and holds nothing yet is free again: its taker has crashed.
+    An incomplete upload begun before `stale_before_ms` counts as aborted and can be replaced.
     """
     stale = uploads.c.sha256.is_(None) & (uploads.c.created_at < stale_before_ms)
     taken = tx.connection.execute(
@@ -107,19 +107,19 @@ def reserve_upload(tx: Transaction, place: UploadLocation, stale_before_ms: int)
 
 
 def complete_upload(tx: Transaction, place: UploadLocation, sha256: str, size: int) -> bool:
-    """The bytes (`size` of them) are put aside: note what they are; False where the place is no longer taken, or complete."""
+    """Store hash and size of a complete upload; False if it is no longer reserved, or already complete."""
     reserved = (_at(place), uploads.c.sha256.is_(None))
     completed = tx.connection.execute(update(uploads).where(*reserved).values(sha256=sha256, bytes=size))
     return completed.rowcount == 1
 
 
 def release_upload(tx: Transaction, place: UploadLocation) -> None:
-    """The bytes did not arrive whole: the place may be taken again."""
+    """The upload failed: release its location."""
     tx.connection.execute(delete(uploads).where(_at(place), uploads.c.sha256.is_(None)))
 
 
 def has_upload(connection: Connection, place: UploadLocation) -> bool:
-    """True where all bytes of the upload have arrived."""
+    """True if the upload is complete."""
     return bool(connection.execute(select(exists().where(_at(place), uploads.c.sha256.is_not(None)))).scalar_one())
 
 
@@ -129,14 +129,14 @@ def uploads_of(connection: Connection, job_id: str) -> list[UploadLocation]:
 
 
 def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[UploadLocation]:
-    """Uploads begun before `before_ms` whose job has ended, went back to the queue or is gone."""
+    """Uploads begun before `before_ms` whose job no longer needs them."""
     in_use = exists().where(jobs.c.id == uploads.c.job_id, jobs.c.status.in_(("processing", "downloading")))
     query = select(*_PLACE).where(uploads.c.created_at < before_ms, ~in_use).order_by(uploads.c.created_at)
     return [UploadLocation(*row) for row in connection.execute(query.limit(limit))]
 
 
 def forget_uploads(tx: Transaction, places: Iterable[UploadLocation]) -> None:
-    """The bytes that were put aside are gone, and so are their records."""
+    """Remove the rows of deleted uploads."""
     for place in places:
         tx.connection.execute(delete(uploads).where(_at(place)))
 

@@ -27,7 +27,7 @@ from app.domain.states import FINAL, Status, Step
 
 
 class Job(NamedTuple):
-    """One request as it stood when it was read. Times in ms since the epoch; see `tables.jobs` for the meanings."""
+    """A request as it was when it was read. Times in ms since the epoch; see `tables.jobs` for the meanings."""
 
     id: str
     correlation_id: str
@@ -89,7 +89,7 @@ COLUMNS = [jobs.c[name] for name in Job._fields]
 _STATUS = Job._fields.index("status")
 _SUMMARY_STATUS = JobSummary._fields.index("status")
 _ONE: ColumnClause[int] = literal_column("1")
-# What a new job has where the caller names nothing else; `tables.jobs` has the same as the database's defaults.
+# The defaults of a new job, the same as in `tables.jobs`.
 _NEW = dict.fromkeys(Job._fields) | {
     "status": Status.ACCEPTED,
     "progress": 0,
@@ -120,7 +120,7 @@ _NEXT_DOWNLOAD = (
 _before = tuple_(jobs.c.place, jobs.c.id) < tuple_(
     bindparam("place", type_=Ms), bindparam("job_id", type_=jobs.c.id.type)
 )
-# Those nearest, by the index of the queue: without an order PostgreSQL counts any rows it finds, by reading all.
+# Ordered, so that PostgreSQL reads the index of the queue backwards; otherwise it would read all rows.
 _ahead = (
     select(literal(1))
     .where(WAITING, jobs.c.model == bindparam("model"), _before)
@@ -131,7 +131,7 @@ _COUNT_AHEAD = select(func.count()).select_from(_ahead.subquery())
 
 
 def made(row: Sequence[Any]) -> Job:
-    """The job of a row that a statement for `COLUMNS` found."""
+    """The job in a row of `COLUMNS`."""
     values = list(row)
     values[_STATUS] = Status(values[_STATUS])
     return Job._make(values)
@@ -146,10 +146,10 @@ def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
 
 
 def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
-    """Take `step` where the job still is in one of its sources and its columns are as `held` says; None where not.
+    """Take `step` if the job is in one of its source states and its columns match `held`; None if not.
 
-    This is the compare-and-set that every change of a job goes through. None is normal: another process was faster.
-    Beside plain values, `values` take AtLeast, FromNow and FromNowCapped (see `compare_and_set`).
+    Every change of a job goes through this compare-and-set. None is normal: another process was faster.
+    `values` may contain AtLeast, FromNow and FromNowCapped (see `compare_and_set`).
     """
     statement, parameters = compare_and_set.statement(step, held or {}, values)
     row = tx.connection.execute(statement, {"job_id": job_id, **parameters}).first()
@@ -173,13 +173,13 @@ def find_summary(connection: Connection, job_id: str) -> JobSummary | None:
 
 
 def find_to_change(tx: Transaction, job_id: str) -> Job | None:
-    """The job of that id; no other transaction changes it before this one ends."""
+    """The job of that id, locked until the transaction ends; or None."""
     row = tx.connection.execute(_FIND_TO_CHANGE, {"job_id": job_id}).first()
     return None if row is None else made(row)
 
 
 def find_all(connection: Connection, job_ids: Iterable[str]) -> list[Job]:
-    """Those of these jobs that exist."""
+    """The jobs with these ids that exist."""
     return listed(connection, select(*COLUMNS).where(jobs.c.id.in_(list(job_ids))))
 
 
@@ -190,7 +190,7 @@ def of_user(connection: Connection, user_id: str, status: Status | None, before:
 
 
 def of_all_users(connection: Connection, status: Status | None, before: str | None, limit: int) -> list[Job]:
-    """The same of all users together."""
+    """The jobs of all users, newest first; `before` as in `of_user`."""
     query = select(*COLUMNS)
     if status is not None:
         query = query.where(ENDED if status in FINAL else OPEN, jobs.c.status == status)
@@ -204,14 +204,14 @@ def ahead_of(connection: Connection, job: Job, most: int) -> int:
 
 
 def any_download_due(connection: Connection) -> bool:
-    """True where there is a job whose download is due and not under way."""
+    """True if a download is due."""
     return connection.execute(_ANY_DOWNLOAD).first() is not None
 
 
 def next_download(tx: Transaction) -> tuple[Job, bool] | None:
-    """The first job whose download is due and not under way, and whether there are more; None where there is none.
+    """The first job whose download is due, and whether there are more; None if there is none.
 
-    Other transactions do not find it before this one ends: they find the next one.
+    The job is locked; concurrent transactions skip it and find the next one.
     """
     row = tx.connection.execute(_NEXT_DOWNLOAD).first()
     if row is None:
@@ -223,12 +223,12 @@ def next_download(tx: Transaction) -> tuple[Job, bool] | None:
 def late(connection: Connection, limit: int) -> list[Job]:
     """Jobs whose client's deadline has passed."""
     query = select(*COLUMNS).where(OPEN, jobs.c.deadline_at.is_not(None), jobs.c.deadline_at <= NOW)
-    # in the order of the index: where nearly all jobs wait, PostgreSQL would rather scan the table until it has enough
+    # ordered, so that PostgreSQL uses the index even if nearly all jobs wait
     return listed(connection, query.order_by(jobs.c.deadline_at).limit(limit))
 
 
 def models_waited_for(connection: Connection) -> list[str]:
-    """The models of the waiting jobs: one index probe a model, however many jobs wait."""
+    """The models of the waiting jobs, by one index lookup per model."""
     found: list[str] = []
     query = select(func.min(jobs.c.model)).where(WAITING)
     model = connection.execute(query).scalar_one()
@@ -239,7 +239,7 @@ def models_waited_for(connection: Connection) -> list[str]:
 
 
 def waiting_since(connection: Connection, model: str, before_ms: int, limit: int) -> list[Job]:
-    """Jobs for `model` that have waited since `before_ms` or longer, those that have waited longest first."""
+    """Jobs for `model` that have waited since before `before_ms`, oldest first."""
     query = select(*COLUMNS).where(WAITING, jobs.c.model == model, jobs.c.created_at <= before_ms)
     return listed(connection, query.order_by(jobs.c.created_at).limit(limit))
 
@@ -251,12 +251,12 @@ def count_waiting(connection: Connection, most: int) -> int:
 
 
 def any_waiting(connection: Connection) -> bool:
-    """True where at least one job waits and is due."""
+    """True if at least one job waits and is due."""
     return connection.execute(FIRST_WAITING).first() is not None
 
 
 def listed(connection: Connection, query: Select[Any]) -> list[Job]:
-    """The jobs that a query for `COLUMNS` finds."""
+    """The jobs that a query for `COLUMNS` returns."""
     return [made(row) for row in connection.execute(query)]
 
 

@@ -15,7 +15,7 @@ from app.db.tables import PROCESSING
 from app.db.tables import jobs as table
 
 _HELD = select(*jobs.COLUMNS).where(table.c.holder == bindparam("extension_id"), PROCESSING)
-# a token of its own, which no other attempt and no download has
+# lease tokens are unique: no other attempt or download has the same
 _under_lease = (table.c.id == bindparam("job_id"), table.c.lease == bindparam("held_lease"))
 _IS_OFFER = select(literal(1)).where(*_under_lease, ~table.c.handed_over)
 _RECEIVED = (
@@ -28,30 +28,30 @@ HAS_WORK = exists().where(table.c.holder == bindparam("extension_id"), PROCESSIN
 
 
 def held_by(connection: Connection, extension_id: str) -> list[Job]:
-    """The jobs that this extension holds at the moment."""
+    """The jobs that this extension holds."""
     return [jobs.made(row) for row in connection.execute(_HELD, {"extension_id": extension_id})]
 
 
 def over(connection: Connection, limit: int) -> list[Job]:
-    """Jobs whose lease has run out."""
+    """Jobs whose lease has expired."""
     query = select(*jobs.COLUMNS).where(PROCESSING, table.c.lease_until <= jobs.NOW)
     return jobs.listed(connection, query.order_by(table.c.lease_until).limit(limit))
 
 
 def is_offer(connection: Connection, job_id: str, lease: str) -> bool:
-    """True where the job is offered under this lease, and the extension has not confirmed that it received it."""
+    """True if the job is offered under this lease and the extension has not confirmed the offer."""
     return connection.execute(_IS_OFFER, {"job_id": job_id, "held_lease": lease}).first() is not None
 
 
 def received(tx: Transaction, job_id: str, lease: str, silent_ms: int) -> None:
-    """The extension has received the job under this lease: the lease lasts so many ms from now."""
+    """The extension received the offer: the lease lasts `silent_ms` from now."""
     tx.connection.execute(_RECEIVED, {"job_id": job_id, "held_lease": lease, "silent_ms": silent_ms})
 
 
 def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **values: Any) -> list[str]:
-    """The holder of these jobs, each under the lease beside its id, works on them: its leases last until `moment_ms`.
+    """Renew the leases of these jobs (job id to lease) until `moment_ms`.
 
-    Returns the ids of those that it still holds.
+    Returns the ids of the jobs that are still held under them.
     """
     if not held:
         return []
@@ -63,13 +63,13 @@ def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **val
 
 
 def shorten(tx: Transaction, connection_ids: Sequence[str], moment_ms: int) -> None:
-    """Connections broke: their extensions keep the jobs they hold until `moment_ms`, and not longer."""
+    """Shorten the leases over these closed connections: they end at `moment_ms` at the latest."""
     theirs = (table.c.connection_id.in_(connection_ids), PROCESSING, table.c.lease_until > moment_ms)
     tx.connection.execute(update(table).where(*theirs).values(lease_until=moment_ms))
 
 
 def put_off(tx: Transaction, by_ms: int, *, lease_ms: int, offer_ms: int, attempt_ms: int) -> None:
-    """No sweep ran for `by_ms`, so that time does not count; but nothing lasts longer than if it began now."""
+    """Extend all leases and attempts by `by_ms`, but to no more than if they began now."""
     fresh = case((table.c.handed_over, tx.now + lease_ms), else_=tx.now + offer_ms)
     tx.connection.execute(
         update(table)

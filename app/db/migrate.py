@@ -1,4 +1,4 @@
-"""Bring the database to this release's schema: many processes may call this at once, one does it."""
+"""Upgrade the database to this release's schema. Safe to call from many processes at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADVISORY_LOCK = 0x1F1EE7
 
 
 def upgrade(url: str) -> bool:
-    """Run what migrations are missing, under a lock that other processes wait for; True where there were any."""
+    """Run the missing migrations under a lock; True if there were any."""
     engine = write_engine(url)
     try:
         with engine.begin() as connection:
@@ -33,7 +33,7 @@ def upgrade(url: str) -> bool:
 
 
 def is_current(url: str) -> bool:
-    """True where the database has the schema that this code was written for."""
+    """True if the database has this release's schema."""
     engine = read_engine(url)
     try:
         with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Engines for PostgreSQL by psycopg, which waits cooperatively where the process serves with gevent."""
+"""Engines for PostgreSQL by psycopg, which cooperates with gevent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import URL, Engine, create_engine, event
 
 from app.db import json_values
 
-CONNECTIONS = 20  # of one process and purpose, at most
+CONNECTIONS = 20  # the size of each pool: every process has one for reads and one for writes
 POOL_TIMEOUT_S = 5.0  # for how long a request waits for a free connection
 IDLE_IN_TRANSACTION_MS = 5_000
 # How long a silent connection is trusted, in seconds (the last in ms). DATABASE_URL may set these otherwise
@@ -23,8 +23,8 @@ TIMEOUTS = {
 
 
 def read_engine(url: URL) -> Engine:
-    """An engine for queries. BEGIN and COMMIT would be two of its three round trips, and change nothing: at PostgreSQL's usual
-    isolation each query in a transaction sees what was committed before it."""
+    """An engine for queries, without transactions. BEGIN and COMMIT would cost two more round trips for nothing: at READ
+    COMMITTED each query in a transaction sees what was committed before it."""
     return _engine(url, isolation_level="AUTOCOMMIT")
 
 
@@ -62,10 +62,10 @@ def _limit_idle_transactions(connection: Any, _: object) -> None:
 
 
 def _read_by_indexes(connection: Any, _: object) -> None:
-    """Every ordered query of a transaction has an index in that order. Where PostgreSQL's statistics show few rows, it would
-    rather read another index to its end and sort, which becomes slower with every row until the next ANALYZE.
+    """Every ordered query of a transaction has an index in that order. If PostgreSQL's statistics show few rows, it would read
+    another index and sort, which becomes slower with every row until the next ANALYZE.
 
-    Not for the read engine: its lists are filtered in many ways, and some are better sorted.
+    Not for the read engine: some of its lists are better sorted.
     """
     _set(connection, "enable_sort", "off")
 

@@ -1,4 +1,4 @@
-"""The queue: jobs that wait for an extension, in their order. Rows of it are slim, for many are read and few are taken."""
+"""The queue of waiting jobs, in order. Few columns are read, since most of the jobs read are not assigned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.db.tables import WAITING, jobs
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A job that waits and is due: what it takes to choose an extension for it, and to take it from the queue."""
+    """A waiting job that is due: the columns that are needed to assign it."""
 
     id: str
     model: str
@@ -32,12 +32,12 @@ _FIRST_OF_MODEL = _FIRST.where(jobs.c.model == bindparam("model"))
 
 
 def first(connection: Connection, limit: int) -> list[QueuedJob]:
-    """The first in the queue, whatever their models."""
+    """The first jobs in the queue, for any model."""
     return [QueuedJob(*row) for row in connection.execute(_FIRST, {"limit": limit})]
 
 
 def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[QueuedJob]:
-    """The first in the queue of those for one of these models."""
+    """The first jobs in the queue for these models."""
     found: list[QueuedJob] = []
     for model in models:
         rows = connection.execute(_FIRST_OF_MODEL, {"model": model, "limit": limit})
@@ -46,5 +46,5 @@ def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[
 
 
 def in_order(waiting: Iterable[QueuedJob]) -> list[QueuedJob]:
-    """As they stand in the queue."""
+    """Sorted by their position in the queue."""
     return sorted(waiting, key=lambda job: (job.place, job.id))

@@ -1,4 +1,4 @@
-"""Which failures of a database mean "try again", and which mean that it is unavailable."""
+"""Retries transactions after transient database errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from app.domain.errors import Unavailable
 T = TypeVar("T")
 
 ATTEMPTS = 3
-PAUSE_S = 0.05  # without it, a transaction often takes its first lock again before the other one has taken both
+PAUSE_S = 0.05  # lets the other transaction of a deadlock finish first
 DEADLOCKS = {"40P01", "40001"}  # SQLSTATE of deadlocks and serialization failures
 
 
 def retried(attempt: Callable[[], T]) -> T:
-    """The result of `attempt`, which runs again where the database has undone it for no fault of its own.
+    """The result of `attempt`, which is retried after transient errors.
 
-    Raises Unavailable where the database cannot be reached, or is busy for too long.
+    Raises Unavailable if the database cannot be reached, or is busy for too long.
     """
     for attempts_left in reversed(range(ATTEMPTS)):
         try:
@@ -36,11 +36,10 @@ def retried(attempt: Callable[[], T]) -> T:
 
 
 def _is_undone(error: Exception) -> bool:
-    """True where the database has certainly undone the work, and it may succeed if it runs again."""
+    """True if the transaction was certainly rolled back, and a retry may succeed."""
     if not isinstance(error, DBAPIError):
         return False
     if getattr(error.orig, "sqlstate", None) in DEADLOCKS:
         return True
-    # A connection of the pool had broken; SQLAlchemy replaces all that are as old. Without a statement it was the commit that
-    # failed, whose outcome is unknown.
+    # A pooled connection was broken. Without a statement it was the commit that failed, and its outcome is unknown.
     return error.connection_invalidated and error.statement is not None

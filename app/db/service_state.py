@@ -1,4 +1,4 @@
-"""Small facts about the service: secrets it generated, when it last swept, which models were served."""
+"""State of the service: generated secrets, the time of the last sweep, and when each model was served."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from app.db.tables import models_served, secrets, sweeps
 
 
 def secret(tx: Transaction, name: str, fresh: bytes) -> bytes:
-    """The secret of that name; `fresh` becomes it where there is none yet."""
+    """The secret of that name; `fresh` is stored if there is none yet."""
     tx.connection.execute(tx.upsert(secrets).values(name=name, value=fresh, created_at=tx.now).on_conflict_do_nothing())
     return bytes(tx.connection.execute(select(secrets.c.value).where(secrets.c.name == name)).scalar_one())
 
 
 def swept_within(connection: Connection, name: str, ms: int) -> bool:
-    """True where the sweep of that name ran within the last `ms`."""
+    """True if the sweep of that name ran within the last `ms`."""
     recent = select(sweeps.c.name).where(sweeps.c.name == name, sweeps.c.at > now_ms() - ms)
     return connection.execute(recent).first() is not None
 
 
 def last_sweep(tx: Transaction, name: str) -> int | None:
-    """When the sweep of that name ran last (ms), and note that it runs now."""
+    """When the sweep of that name ran last (ms); stores that it runs now."""
     before = tx.connection.execute(select(sweeps.c.at).where(sweeps.c.name == name).with_for_update()).scalar()
     tx.connection.execute(
         tx.upsert(sweeps)
@@ -33,9 +33,9 @@ def last_sweep(tx: Transaction, name: str) -> int | None:
 
 
 def served(tx: Transaction, model: str, now: bool) -> int:
-    """When a capable extension was last there for `model` (ms): this moment where `now`, else as noted before.
+    """When an extension that serves `model` was last connected (ms); with `now`, the current time is stored.
 
-    An unknown model counts as served this moment, so that its jobs get their full waiting time.
+    An unknown model counts as served now, so that its jobs get their full waiting time.
     """
     write = tx.upsert(models_served).values(model=model, served_at=tx.now)
     if now:

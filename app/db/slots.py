@@ -9,7 +9,7 @@ from app.db.engine import Transaction
 from app.db.tables import PROCESSING, extensions, jobs
 from app.domain.policy import Candidate
 
-# after a failure, one job at a time shows whether it is well again
+# after a failure, one job at a time until it succeeds again
 AT_ONCE = case((extensions.c.failures > 0, 1), else_=extensions.c.max_concurrent)
 
 
@@ -47,7 +47,7 @@ _TAKE = (
 
 
 def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]:
-    """Connected extensions that take work now and have a free slot, least busy first."""
+    """Connected extensions that accept work and have a free slot, least busy first."""
     return [
         Candidate(extension_id, connection_id, hub_id, tuple(capabilities), held, slots, last_success_at)
         for extension_id, connection_id, hub_id, capabilities, held, slots, last_success_at in connection.execute(
@@ -57,15 +57,15 @@ def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]
 
 
 def any_free(connection: Connection) -> bool:
-    """True if an extension is connected that takes work now and has a free slot."""
+    """True if a connected extension accepts work and has a free slot."""
     return connection.execute(_ANY_FREE).first() is not None
 
 
 def take(tx: Transaction, candidate: Candidate) -> bool:
-    """Take a slot of the extension; False where it has none free any more, or another connection.
+    """Take a slot of the extension; False if none is free any more, or it has another connection.
 
-    The job it is taken for has to be moved before the commit, or the slots be counted again. Transactions that assign to the
-    same extension wait here for each other, so that together they never give it more than it takes.
+    The caller must assign the job before the commit, or recount. The row is locked, so that concurrent transactions never
+    assign more jobs than the extension has slots.
     """
     hold(tx, candidate.extension_id)
     slot = {"extension_id": candidate.extension_id, "over": candidate.connection_id}
@@ -73,12 +73,12 @@ def take(tx: Transaction, candidate: Candidate) -> bool:
 
 
 def recount(tx: Transaction, extension_id: str) -> None:
-    """Store how many jobs the extension holds; counted anew each time, so it cannot drift."""
+    """Store how many jobs the extension holds. It is counted each time, so it cannot drift."""
     hold(tx, extension_id)
     tx.connection.execute(_RECOUNT, {"extension_id": extension_id})
 
 
 def hold(tx: Transaction, extension_id: str) -> None:
-    """Lock its row before its jobs are counted: counts made at the same time would miss each other's changes."""
+    """Lock the extension's row before its jobs are counted: concurrent counts would miss each other's changes."""
     if not tx.writes_alone:
         tx.connection.execute(_LOCK, {"extension_id": extension_id})

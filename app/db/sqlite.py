@@ -1,6 +1,6 @@
 """Engines for SQLite: any number of readers, and one writer at a time (https://sqlite.org/wal.html).
 
-A commit waits for the disk. Where the process serves with gevent it does so on a thread, so that other greenlets run.
+A commit waits for the disk. With gevent it runs on a thread, so that other greenlets can run meanwhile.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.db import json_values
 
-LOCK_TIMEOUT_S = 10.0  # for how long a transaction waits for SQLite's write lock
+LOCK_TIMEOUT_S = 10.0  # how long a transaction waits for SQLite's write lock
 PAUSES_S = 0.0005, 0.01  # the first and the longest pause between two attempts to take it
 PRIMARY_CODE = 0xFF  # the part of SQLite's error codes that names the kind (https://sqlite.org/rescode.html)
 
@@ -34,8 +34,7 @@ def read_engine(url: URL) -> Engine:
 def write_engine(url: URL) -> Engine:
     """An engine whose transactions hold SQLite's write lock from their beginning.
 
-    Its pool has one connection: the writers of one process wait for it in turn, and only those of other processes compete for
-    the lock of the file.
+    Its pool has one connection: the writers of one process queue for it, and only processes compete for the file lock.
     """
     engine = _engine(url, pool_size=1, max_overflow=0)
     event.listen(engine, "connect", _prepare_writer)
@@ -87,7 +86,7 @@ def _begin(connection: Connection) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
-    """Take the write lock now: a deferred transaction that reads first cannot wait for another writer, it fails at once."""
+    """Take the write lock now: a deferred transaction that reads first fails at once if another one writes."""
     give_up, pause_s = time.monotonic() + LOCK_TIMEOUT_S, PAUSES_S[0]
     while True:
         try:
@@ -105,8 +104,8 @@ def _is_busy(error: OperationalError) -> bool:
 
 
 def _run_on_thread(work: Callable[[], None]) -> None:
-    """Run `work` on a thread of gevent's pool and wait for it to end, even where this greenlet is killed meanwhile: until then
-    the thread uses the connection."""
+    """Run `work` on a thread of gevent's pool and wait for its end, even if this greenlet is killed: until then the thread
+    uses the connection."""
     outcome = get_hub().threadpool.spawn(_error_of, work)
     killed: BaseException | None = None
     while not outcome.ready():

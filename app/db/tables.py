@@ -48,7 +48,7 @@ jobs = Table(
     # `version` rises with every change; `last_event` is the sequence number of the newest event
     Column("version", Integer, nullable=False, server_default="1"),
     Column("last_event", Integer, nullable=False, server_default="0"),
-    # counts its user's requests from 1; 0 is one from before they were counted
+    # counts the user's requests from 1; 0 for rows older than this column
     Column("number", BigInteger, nullable=False, server_default="0"),
     # its position in the queue (a virtual time), and the time before which it is not due
     Column("place", Ms, nullable=False),
@@ -79,15 +79,15 @@ jobs = Table(
 
 
 def one_of(*statuses: str) -> ColumnElement[bool]:
-    """The job's status is one of these, which are written out in the statement."""
+    """The job's status is one of these literals."""
     if not statuses:
         return false()
     words = [literal_column(f"'{status}'", String) for status in statuses]
     return jobs.c.status == words[0] if len(words) == 1 else jobs.c.status.in_(words)
 
 
-# A partial index serves queries that repeat its condition literally. With the status as a parameter PostgreSQL could not reuse a
-# plan with that index, and would plan each execution anew; SQLite would not use it at all for a list.
+# A partial index is used by queries that repeat its condition literally. With the status as a parameter PostgreSQL would plan
+# each execution again, and SQLite would not use the index for a list.
 WAITING = one_of("accepted")
 PROCESSING = one_of("processing")
 DOWNLOADING = one_of("downloading")
@@ -99,12 +99,12 @@ def partial_index(name: str, *columns: ColumnElement[object], where: object) -> 
     Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
-# Each frequent query has its index; those of open jobs stay small however long the history is.
+# Each frequent query has its index. Indexes of open jobs stay small when the history grows.
 partial_index("ix_jobs_line", jobs.c.model, jobs.c.place, jobs.c.id, where=WAITING)
 partial_index("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=WAITING)
 partial_index("ix_jobs_waiting_since", jobs.c.model, jobs.c.created_at, where=WAITING)
 partial_index("ix_jobs_held", jobs.c.holder, where=PROCESSING)
-# Not for the jobs of one extension: where its statistics show few rows, PostgreSQL would read all processing jobs by it.
+# IS NOT NULL keeps PostgreSQL from choosing this index for the jobs of one extension, where it would read all leases.
 partial_index("ix_jobs_lease_until", jobs.c.lease_until, where=PROCESSING & jobs.c.lease_until.is_not(None))
 partial_index("ix_jobs_download_due", jobs.c.due_at, where=DOWNLOADING)
 partial_index("ix_jobs_deadline", jobs.c.deadline_at, where=OPEN & jobs.c.deadline_at.is_not(None))
@@ -113,7 +113,7 @@ partial_index("ix_jobs_ended", jobs.c.status, jobs.c.id, where=ENDED)
 Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
 Index("ix_jobs_user_status", jobs.c.user_id, jobs.c.status, jobs.c.id)
 
-# Only found by request and number, and therefore stored in that order: on SQLite the table is its own index.
+# Always read by request and number; on SQLite the table is therefore stored in that order, without a rowid.
 events = Table(
     "events",
     metadata,
@@ -140,7 +140,7 @@ images = Table(
     Column("created_at", Ms, nullable=False),
 )
 
-# Files that a download means to write: what a crash leaves on disk is found here, not by walking the folder.
+# Files that downloads are about to write: files left by a crash are found here, not by listing the folder.
 files = Table(
     "files",
     metadata,
@@ -177,7 +177,7 @@ extensions = Table(
     Column("heard_at", Ms, nullable=False),
     Column("disconnected_at", Ms),
     Column("last_success_at", Ms, nullable=False, server_default="0"),
-    # how it has done lately: failures in a row, and the pause they earned it
+    # failures in a row, and the pause that follows from them
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("cooldown_until", Ms, nullable=False, server_default="0"),
     Column("cooldown_reason", String(400)),
@@ -195,7 +195,7 @@ partial_index(
     where=_connected & extensions.c.available & (extensions.c.held < extensions.c.max_concurrent),
 )
 
-# One row a web process, renewed while it lives: sockets of a process that is not seen any more are gone.
+# One row per web process, updated while it is alive: the sockets of a dead process count as closed.
 hubs = Table(
     "hubs",
     metadata,

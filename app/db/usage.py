@@ -1,4 +1,4 @@
-"""What one user has in the service, counted by indexes that begin with the user."""
+"""The usage of one user, counted by indexes that begin with the user."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from app.domain.ids import uuid7
 _USER = jobs.c.user_id == bindparam("user_id")
 _ONE: ColumnClause[int] = literal_column("1")
 _ACCEPTED = literal_column("'accepted'", jobs.c.status.type)
-# A range, in the order of `ix_jobs_user_status`. For an equality PostgreSQL, where its statistics show many waiting jobs, would
-# look for the next waiting one among all of the user's, and where all have ended by now read every one of them.
+# A range instead of an equality, so that PostgreSQL uses `ix_jobs_user_status`. Otherwise, if its statistics show many waiting
+# jobs, it would search all jobs of the user for a waiting one.
 _waiting = select(jobs.c.place).where(_USER, jobs.c.status.between(_ACCEPTED, _ACCEPTED))
 _FIRST, _LAST = (jobs.c.status, jobs.c.id), (jobs.c.status.desc(), jobs.c.id.desc())
 _QUEUE = (
@@ -32,8 +32,8 @@ _AS_MANY = _waiting.with_only_columns(_ONE).order_by(*_FIRST).offset(bindparam("
 
 @dataclass(frozen=True, slots=True)
 class UserQueue:
-    """A user's requests as the next one joins them: id and number of the last, the place of the last that waits, and the number
-    of the first that waits."""
+    """What a new request of a user depends on: id and number of the last request, the place of the last waiting one, and the
+    number of the first waiting one."""
 
     last_id: str | None = None
     last_number: int = 0
@@ -41,32 +41,31 @@ class UserQueue:
     first_number: int | None = None
 
     def fewer_than(self, count: int) -> bool:
-        """True where certainly fewer than `count` wait: numbers are unique, and all that wait are between the first and the
-        last."""
+        """True if certainly fewer than `count` wait: numbers are unique, and those of waiting requests lie in between."""
         if self.first_number is None:
             return True
         return self.first_number > 0 and self.last_number - self.first_number + 1 < count
 
 
 def queue_of(connection: Connection, user_id: str) -> UserQueue:
-    """The user's requests."""
+    """The user's queue."""
     row = connection.execute(_QUEUE, {"user_id": user_id}).first()
     return UserQueue() if row is None else UserQueue(*row)
 
 
 def as_many_wait(connection: Connection, user_id: str, count: int) -> bool:
-    """True where `count` of a user's requests wait, or more; it reads no more than `count` index entries."""
+    """True if at least `count` of the user's requests wait; reads at most `count` index entries."""
     return connection.execute(_AS_MANY, {"user_id": user_id, "before": count - 1}).first() is not None
 
 
 def accepted_since(connection: Connection, user_id: str, since_ms: int, count: int) -> int | None:
-    """Where the user has had `count` jobs accepted since then, when the first of the last `count` was (ms)."""
+    """The time (ms) of the user's `count`-th newest request, if it was accepted after `since_ms`; else None."""
     mine = select(jobs.c.created_at).where(jobs.c.user_id == user_id, jobs.c.id > uuid7(since_ms, bytes(10)))
     accepted: int | None = connection.execute(mine.order_by(jobs.c.id.desc()).offset(count - 1).limit(1)).scalar()
     return accepted
 
 
 def bytes_stored(connection: Connection, user_id: str) -> int:
-    """How many bytes the user's pictures take."""
+    """The total size of the user's pictures in bytes."""
     size = select(func.coalesce(func.sum(images.c.bytes), 0)).join(jobs, jobs.c.id == images.c.job_id)
     return int(connection.execute(size.where(jobs.c.user_id == user_id)).scalar_one())
