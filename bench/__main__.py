@@ -1,4 +1,4 @@
-"""`python -m bench run`: measure this service here. `python -m bench compare A.json B.json`: two results side by side."""
+"""`python -m bench run`: measure this service. `python -m bench compare A.json B.json`: compare two results."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bench import compare, page
 from bench.environment import USERS
-from bench.figures import shown
-from bench.machine import described
+from bench.figures import formatted
+from bench.machine import describe_machine
 from bench.plan import DATABASES, Plan
 from bench.results import Measure, Result, Row
 
@@ -34,10 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(plan: Plan, names: tuple[str, ...], out: Path | None = None) -> int:
-    """Measure, one after the other; what was found out is written after each of them."""
+    """Run the measures one after the other; the result is written after each of them."""
     growth = "full" if plan.full_growth else "smaller"
     settings = {"quick": plan.quick, "growth": growth, "database": plan.database, "users": len(USERS)}
-    result = Result(described(), settings)
+    result = Result(describe_machine(), settings)
     path = out or RESULTS / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     failed = 0
@@ -46,14 +46,14 @@ def run(plan: Plan, names: tuple[str, ...], out: Path | None = None) -> int:
         begun = time.monotonic()
         try:
             measure: Measure = importlib.import_module(f"bench.measures.{name}").measure(plan)
-        except Exception as problem:  # noqa: BLE001 - the others are measured all the same, and this one is missed
+        except Exception as problem:  # noqa: BLE001 - the other measures still run; the exit status reports the failure
             failed += 1
             print(f"  {name} could not be measured: {type(problem).__name__}: {problem}", file=sys.stderr)
             continue
         measure.seconds = round(time.monotonic() - begun, 1)
         result.measures.append(measure)
         for row in measure.rows:
-            print(f"  {told(row)}")
+            print(f"  {row_text(row)}")
         for note in measure.notes:
             print(f"  {note}")
         result.save(path)
@@ -62,14 +62,14 @@ def run(plan: Plan, names: tuple[str, ...], out: Path | None = None) -> int:
     return 1 if failed else 0
 
 
-def told(row: Row) -> str:
+def row_text(row: Row) -> str:
     """One line about one quantity."""
-    text = f"{row.label:<58} {shown(row.spread.median):>10} {row.unit}"
+    text = f"{row.label:<58} {formatted(row.spread.median):>10} {row.unit}"
     if row.floor_spread is None or row.ratio is None:
-        return f"{text}  ({shown(row.spread.low)} to {shown(row.spread.high)})"
+        return f"{text}  ({formatted(row.spread.low)} to {formatted(row.spread.high)})"
     ratio = f"{row.ratio.median:.2f} × ({row.ratio.low:.2f} to {row.ratio.high:.2f})"
     verdict = {None: "", True: f"  within {row.budget} ×", False: f"  OVER {row.budget} ×"}[row.held]
-    return f"{text}  floor {shown(row.floor_spread.median)}  {ratio}{verdict}"
+    return f"{text}  floor {formatted(row.floor_spread.median)}  {ratio}{verdict}"
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -84,14 +84,16 @@ def _parser() -> argparse.ArgumentParser:
     does = parser.add_subparsers(dest="do", required=True)
     running = does.add_parser("run", help="measure")
     running.add_argument("--only", type=_names, help=f"some of {','.join(MEASURES)}")
-    running.add_argument("--quick", action="store_true", help="less of everything: to see that it works")
-    running.add_argument("--growth", choices=("full", "smaller"), default="smaller", help="how many rows are many")
-    running.add_argument("--database", choices=DATABASES, help="this one alone")
-    running.add_argument("--out", type=Path, help="where the JSON goes; the page goes beside it")
-    comparing = does.add_parser("compare", help="two results side by side")
+    running.add_argument("--quick", action="store_true", help="shorter and smaller: checks that the benchmark works")
+    running.add_argument(
+        "--growth", choices=("full", "smaller"), default="smaller", help="how many rows a large database has"
+    )
+    running.add_argument("--database", choices=DATABASES, help="only this database")
+    running.add_argument("--out", type=Path, help="path of the JSON; the page is written beside it")
+    comparing = does.add_parser("compare", help="compare two results")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
-    paging = does.add_parser("page", help="make the page of a result anew")
+    paging = does.add_parser("page", help="regenerate the page of a result")
     paging.add_argument("result", type=Path)
     return parser
 

@@ -1,17 +1,17 @@
-"""Two results side by side: ratios where there are floors, for only these carry from one day to another."""
+"""Compares two results by their ratios to the floors, which are comparable across days, where there are floors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.figures import Spread, shown
+from bench.figures import Spread, formatted
 from bench.results import Result, Row
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One quantity in both results. `verdict` is better, worse or same; same is whatever the spreads do not tell apart."""
+    """One quantity in both results. `verdict` is better, worse, or same if the spreads overlap."""
 
     measure: str
     label: str
@@ -43,7 +43,7 @@ def _change(measure: str, old: Row, new: Row) -> Change:
     else:
         unit, more_is_better = "× floor", False
     verdict = "same"
-    if before.apart_from(after):
+    if before.differs_from(after):
         verdict = "better" if (after.median > before.median) == more_is_better else "worse"
     return Change(measure, new.label, unit, before, after, verdict)
 
@@ -52,9 +52,9 @@ def table(before: Result, after: Result) -> str:
     """The changes as lines of text."""
     lines = []
     if before.settings != after.settings:
-        lines.append(f"These were not measured alike: {before.settings} and {after.settings}.")
+        lines.append(f"The results were measured with different settings: {before.settings} and {after.settings}.")
     lines += [f"{'measure':<10} {'quantity':<58} {'before':>10} {'after':>10} {'factor':>7}  verdict"]
     for each in changes(before, after):
-        figures = f"{shown(each.before.median):>10} {shown(each.after.median):>10} {each.factor:>7.2f}"
+        figures = f"{formatted(each.before.median):>10} {formatted(each.after.median):>10} {each.factor:>7.2f}"
         lines.append(f"{each.measure:<10} {each.label[:58]:<58} {figures}  {each.verdict} ({each.unit})")
     return "\n".join(lines)

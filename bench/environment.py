@@ -1,4 +1,4 @@
-"""What a measure stands on: servers, databases and keys, on this machine, all of which end with their block."""
+"""Servers, databases and credentials for a measure, on this machine; all end with their `with` block."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ from tests.support.service import PROGRAMS, QUICK, ROOT, Service, call, running_
 from tests.support.waiting import until
 
 USER = "bench"
-USERS = (USER, *(f"{USER}-{n}" for n in range(1, 64)))  # where clients are not all of one user
+USERS = (USER, *(f"{USER}-{n}" for n in range(1, 64)))  # for measures with several users
 MODEL = "bench-model"
-UNSERVED = "model-of-nobody"
+UNSERVED = "model-of-no-extension"
 PROMPT = "A futuristic cityscape at night, seen from the river"
 FORGET = "DELETE FROM jobs WHERE user_id = :user AND status = 'accepted' AND prompt = :prompt"
 MANY = str(10**9)
-# As it comes, with everything on; what is counted is counted, and high enough to refuse nobody.
+# The default configuration with every feature on; limits count, but are too high to refuse anything.
 ENVIRONMENT = {
     **dict.fromkeys(QUICK, ""),
     "AUTH_MODE": "required",
     "RATE_LIMIT_MAX_REQUESTS": "1000000",
     "RATE_LIMIT_BURST": "1000000",
     "RATE_LIMIT_GLOBAL": "10000000",
-    # What waits is removed after each turn. Where all clients are one user's, that user has all that was submitted in it:
-    # 724 a second were seen, which makes 1,450 in the longest turn, of two seconds. The floor would come to about 2,700.
+    # Waiting requests are removed after each turn. If all clients share one user, that user has all submissions of a turn:
+    # 724 per second were measured, so 1,450 in the longest turn of two seconds. The floor would reach about 2,700.
     "QUOTA_WAITING": "4000",
     "MAX_SOCKETS": "20000",
     "MAX_SOCKET_MESSAGES_PER_S": "1000000",
@@ -65,8 +65,8 @@ ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class Stand:
-    """The service, running, and who may use it: `keys` are those of USERS, in their order."""
+class SystemUnderTest:
+    """The running service and its credentials: `keys` are those of USERS, in their order."""
 
     service: Service
     redis_pid: int
@@ -75,21 +75,21 @@ class Stand:
 
     @property
     def key(self) -> str:
-        """Of the first user, for whatever one user asks."""
+        """The first user's key."""
         return self.keys[0]
 
     @property
     def port(self) -> int:
-        """Of its one web process; HTTP and sockets."""
+        """The port of the only web process, for HTTP and WebSocket."""
         return self.service.ports[0]
 
     @property
     def web_pid(self) -> int:
-        """The process that serves, not the one that watches over it."""
+        """The gunicorn worker, not its master process."""
         return meter.tree(self.service.processes["web0"].pid)[-1]
 
     def groups(self) -> dict[str, list[int]]:
-        """Its processes by what they do."""
+        """The process IDs by role."""
         processes = self.service.processes
         workers = meter.tree(processes["worker0"].pid)
         return {
@@ -102,11 +102,11 @@ class Stand:
         }
 
     def post_text(self, prompt: str = PROMPT, model: str = MODEL, user: int = 0) -> str:
-        """A submission as it goes over the wire, by one of USERS."""
+        """A submission as HTTP text, by one of USERS."""
         return submission(prompt, self.keys[user], model)
 
     def forget_submissions(self) -> None:
-        """Remove what a turn left waiting: the next one finds as little as this one did."""
+        """Remove the requests that a turn left waiting, so that every turn starts equal."""
         engine = write_engine(self.service.env["DATABASE_URL"])
         with engine.begin() as connection:
             connection.execute(text(FORGET), [{"user": user, "prompt": PROMPT} for user in USERS])
@@ -114,25 +114,25 @@ class Stand:
 
 
 def submission(prompt: str = PROMPT, key: str | None = None, model: str = MODEL) -> str:
-    """A submission as it goes over the wire; `key` where one is asked for."""
+    """A submission as HTTP text, with `key` if there is one."""
     body = f'{{"prompt": "{prompt}", "model": "{model}", "parameters": {{"width": 1024, "height": 1024}}}}'
     return request_text("POST", "/api/images/generate", body, key).decode()
 
 
 @contextmanager
-def serving(database: str, extensions: int = 0, url: str | None = None, **env: str) -> Iterator[Stand]:
+def serving(database: str, extensions: int = 0, url: str | None = None, **env: str) -> Iterator[SystemUnderTest]:
     """The service on a database of its own (or on `url`), with USERS and tokens for `extensions` extensions."""
     with ExitStack() as stack:
-        folder = lasting()
+        folder = run_folder()
         url = url or stack.enter_context(fresh(database, folder))
         redis_url, redis_pid = stack.enter_context(own_redis())
         settings = {**ENVIRONMENT, **env, "IMAGE_STORAGE_PATH": str(folder / "pictures")}
-        keys, tokens = let_in({**settings, "DATABASE_URL": url, "REDIS_URL": redis_url}, extensions)
+        keys, tokens = create_credentials({**settings, "DATABASE_URL": url, "REDIS_URL": redis_url}, extensions)
         service = stack.enter_context(running_service(folder, url, redis_url, webs=1, workers=1, **settings))
-        yield Stand(service, redis_pid, keys, tokens)
+        yield SystemUnderTest(service, redis_pid, keys, tokens)
 
 
-def let_in(env: Mapping[str, str], extensions: int) -> tuple[list[str], list[str]]:
+def create_credentials(env: Mapping[str, str], extensions: int) -> tuple[list[str], list[str]]:
     """A key of each of USERS, and a token for each extension, named e0, e1 and so on."""
     settings = Settings.from_env(env)
     services = build(real_ports(settings))
@@ -148,37 +148,37 @@ def let_in(env: Mapping[str, str], extensions: int) -> tuple[list[str], list[str
 
 
 @contextmanager
-def fleet(stand: Stand, slots: int = 1) -> Iterator[tuple[Load, dict[str, Any]]]:
-    """Every extension that the stand has a token for, connected, and a client that submits; and how connecting went.
+def fleet(system: SystemUnderTest, slots: int = 1) -> Iterator[tuple[Load, dict[str, Any]]]:
+    """Connects every extension that has a token; yields the load generator and the figures of connecting.
 
-    Raises RuntimeError where not all of them came in.
+    Raises RuntimeError if not all of them connected.
     """
     with loading("bench.load.fleet") as load:
-        post = stand.post_text("PROMPT")
-        done = load.ask("connect", port=stand.port, tokens=stand.tokens, model=MODEL, post=post, slots=slots)
-        if done["count"] != len(stand.tokens):
-            raise RuntimeError(f"of {len(stand.tokens)} extensions {done['count']} came in")
+        post = system.post_text("PROMPT")
+        done = load.call("connect", port=system.port, tokens=system.tokens, model=MODEL, post=post, slots=slots)
+        if done["count"] != len(system.tokens):
+            raise RuntimeError(f"of {len(system.tokens)} extensions only {done['count']} connected")
         yield load, done
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for files that are thrown away."""
+    """A temporary folder."""
     with tempfile.TemporaryDirectory(prefix="imagefleet-bench-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
-def lasting() -> Path:
-    """A folder for files that are thrown away when the run ends, and no earlier.
+def run_folder() -> Path:
+    """A temporary folder that is deleted at the end of the run, not earlier.
 
-    For a minute and more after files were removed, an ext4 without a journal looks for long where to make the next one: 240 us
-    were seen, against 15. The pictures of one measure are not to weigh on those of the next.
+    After files were removed, ext4 without a journal is slow to create new ones for a minute or more: 240 us were
+    measured, instead of 15. The cleanup after one measure must not slow the next one down.
     """
-    return Path(tempfile.mkdtemp(dir=_of_the_run()))
+    return Path(tempfile.mkdtemp(dir=_run_root()))
 
 
 @cache
-def _of_the_run() -> str:
+def _run_root() -> str:
     folder = tempfile.mkdtemp(prefix="imagefleet-bench-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -201,7 +201,7 @@ def fresh(database: str, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def own_redis() -> Iterator[tuple[str, int]]:
-    """The URL of a Redis, and its process."""
+    """The URL and process ID of a new Redis."""
     with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, running_redis(Path(folder)) as server:
         client = redis.Redis.from_url(server.url)
         pid = int(client.info("server")["process_id"])
@@ -211,7 +211,7 @@ def own_redis() -> Iterator[tuple[str, int]]:
 
 @cache
 def postgres_server() -> PostgresServer:
-    """One for the whole run, started when it is first asked for; it ends with this process."""
+    """One PostgreSQL for the whole run, started on first use; it ends with this process."""
     guard = subprocess.Popen(
         [sys.executable, "-m", "bench.postgres_guard", str(os.getpid())],
         cwd=ROOT,
@@ -223,7 +223,7 @@ def postgres_server() -> PostgresServer:
     assert guard.stdout is not None
     url = guard.stdout.readline().strip()
     if not url:
-        raise RuntimeError("PostgreSQL did not start; what it said is above")
+        raise RuntimeError("PostgreSQL did not start; see its output above")
     return PostgresServer(url)
 
 
@@ -236,7 +236,7 @@ def _postmaster(url: str) -> int:
 
 
 def postgres_group(url: str) -> dict[str, list[int]]:
-    """The server's processes, where the database is one."""
+    """The process IDs of PostgreSQL; empty for SQLite."""
     if make_url(url).get_backend_name() == "sqlite":
         return {}
     return {"postgresql": meter.tree(_postmaster(url))}
@@ -244,7 +244,7 @@ def postgres_group(url: str) -> dict[str, list[int]]:
 
 @contextmanager
 def floor_web(application: str, **env: str) -> Iterator[tuple[int, int]]:
-    """An application of `bench.floors` under the same kind of server; its port, and its process."""
+    """An application of `bench.floors` under the same kind of server; yields its port and process ID."""
     port = free_port()
     command = [str(PROGRAMS / "gunicorn"), "-c", "python:bench.floors.server", "-b", f"127.0.0.1:{port}"]
     with child([*command, f"bench.floors.{application}:app"], env) as process:
@@ -254,7 +254,7 @@ def floor_web(application: str, **env: str) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def child(command: list[str], env: Mapping[str, str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended with the block."""
+    """A process that is terminated at the end of the block."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What repeats of one measurement said: the middle one, and the two ends."""
+    """The median, minimum and maximum of repeated measurements."""
 
     median: float
     low: float
@@ -18,13 +18,13 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Raises ValueError where there are none."""
+        """Raises ValueError if there are no values."""
         if not values:
             raise ValueError("nothing was measured")
         return cls(statistics.median(values), min(values), max(values))
 
-    def apart_from(self, other: Spread) -> bool:
-        """True where every repeat of the one lies on one side of every repeat of the other."""
+    def differs_from(self, other: Spread) -> bool:
+        """True if the two ranges do not overlap."""
         return self.high < other.low or other.high < self.low
 
 
@@ -37,16 +37,16 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def ratios(subject: Sequence[float], floor: Sequence[float], *, more_is_better: bool = False) -> list[float]:
-    """How many times the floor each repeat costs, each against the floor measured right beside it.
+    """Each repeat as a multiple of the floor that was measured next to it.
 
-    Where more is better the ratio is turned over, so that 1 is the floor and more is worse in every case.
+    If more is better the ratio is inverted, so that 1 is the floor and higher is worse in every case.
     """
     pairs = zip(subject, floor, strict=True)
     return [(b / a if more_is_better else a / b) if a and b else math.inf for a, b in pairs]
 
 
-def shown(value: float) -> str:
-    """The value as people read it: three or four digits, thousands set apart, no exponents."""
+def formatted(value: float) -> str:
+    """The value for people: three or four digits, thousands separators, no exponents."""
     size = abs(value)
     if size >= 100 or not math.isfinite(value):
         return f"{value:,.0f}"

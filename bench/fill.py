@@ -1,4 +1,4 @@
-"""Many requests in a database, put there by SQL alone: some that wait for a model that nobody has, some that are finished."""
+"""Fills a database with many requests by SQL: waiting ones, for a model that no extension has, and finished ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERIES = {
     "postgresql": "generate_series(1, :count) AS s(n)",
     "sqlite": "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :count) SELECT n FROM s) AS s",
 }
-# Ids grow with time, and these are older than whatever is submitted later. {} sets the two kinds apart.
+# IDs grow with time; these are older than any real one. {} is the kind: waiting or finished.
 ID = {
     "postgresql": "'01900000-0000-700{}-8000-' || lpad(to_hex(n), 12, '0')",
     "sqlite": "printf('01900000-0000-700{}-8000-%012x', n)",
@@ -39,7 +39,7 @@ INSERT INTO images (job_id, position, file, width, height, bytes, sha256, create
 SELECT {id}, 0, {id} || '-0.png', 1024, 1024, 1000000, 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', :now
 FROM {series}
 """
-# Every event and picture has its request: that need not be looked up.
+# Every event and picture has its request, so foreign keys need no check.
 FASTER = {
     "postgresql": "SET LOCAL session_replication_role = replica; SET LOCAL maintenance_work_mem = '512MB'",
     "sqlite": "PRAGMA cache_size = -500000",
@@ -48,7 +48,7 @@ KNOWN = {"postgresql": "VACUUM ANALYZE", "sqlite": "ANALYZE"}
 
 
 def fill(url: str, waiting: int, finished: int) -> None:
-    """Put so many there. Of those that wait a hundred are the user's who is measured, of the others a tenth."""
+    """Insert the rows. The measured user owns a hundred of the waiting ones and a tenth of the finished ones."""
     engine = write_engine(url)
     try:
         with engine.begin() as connection, _indexes_last(connection):
@@ -62,18 +62,18 @@ def fill(url: str, waiting: int, finished: int) -> None:
 
 
 def id_of(kind: int, number: int) -> str:
-    """The id of one of them."""
+    """The ID of one of these requests."""
     return f"01900000-0000-700{kind}-8000-{number:012x}"
 
 
-def owned_each(kind: int, count: int) -> int:
-    """How far apart those of the user stand."""
+def owner_interval(kind: int, count: int) -> int:
+    """Every n-th request belongs to the measured user."""
     return max(1, count // 100) if kind == WAITING else 10
 
 
 @contextmanager
 def _indexes_last(connection: Connection) -> Iterator[None]:
-    """Indexes of requests are built from all rows at once: row by row, those of 10,000,000 take most of an hour."""
+    """Build the indexes of requests after the rows: updating them row by row takes most of an hour for 10,000,000."""
     for index in jobs.indexes:
         index.drop(connection)
     yield
@@ -84,8 +84,8 @@ def _indexes_last(connection: Connection) -> Iterator[None]:
 def _add(connection: Connection, count: int, kind: int, status: str, event: str) -> None:
     dialect = connection.dialect.name
     done = kind == FINISHED
-    words = {
-        "each": owned_each(kind, count),
+    values = {
+        "each": owner_interval(kind, count),
         "id": ID[dialect].format(kind),
         "series": SERIES[dialect],
         "user": USER,
@@ -97,4 +97,4 @@ def _add(connection: Connection, count: int, kind: int, status: str, event: str)
     }
     given = {"count": count, "now": int(time.time() * 1000)}
     for statement in (JOBS, EVENTS, *([IMAGES] if done else [])):
-        connection.execute(text(statement.format(**words)), given)
+        connection.execute(text(statement.format(**values)), given)

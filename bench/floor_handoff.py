@@ -1,4 +1,4 @@
-"""The floor of a hand-off, standing: a Redis, a Celery worker with two processes, flask-sock, and one socket."""
+"""The running floor of a hand-off: a Redis, a Celery worker with two processes, flask-sock, and one socket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.waiting import until
 
 @dataclass(frozen=True)
 class HandoffFloor:
-    """Ask `load`; `groups` are the processes that serve."""
+    """Commands go to `load`; `groups` are the server processes."""
 
     load: Load
     web_port: int
@@ -24,13 +24,13 @@ class HandoffFloor:
     redis_pid: int
 
     def groups(self) -> dict[str, list[int]]:
-        """By what they do."""
+        """The process IDs by role."""
         return {"web": meter.tree(self.web_pid), "worker": meter.tree(self.worker_pid), "redis": [self.redis_pid]}
 
 
 @contextmanager
 def handoff_floor() -> Iterator[HandoffFloor]:
-    """Until the end of the block."""
+    """Runs until the end of the block."""
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
         url, redis_pid = stack.enter_context(own_redis())
@@ -42,6 +42,6 @@ def handoff_floor() -> Iterator[HandoffFloor]:
             worker = stack.enter_context(child([*command, *options], env, stdout=log, stderr=log))
         until(lambda: " ready." in (folder / "worker.log").read_text(), 60, "the floor's worker to be ready")
         load = stack.enter_context(loading("bench.load.floor", env))
-        load.ask("connect", port=port, path="/ws")
-        load.ask("handoff", rate=20, seconds=0.5)  # whatever is made at the first task is made
+        load.call("connect", port=port, path="/ws")
+        load.call("handoff", rate=20, seconds=0.5)  # warm-up: connections are opened at the first task
         yield HandoffFloor(load, port, web_pid, worker.pid, redis_pid)

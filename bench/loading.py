@@ -1,4 +1,4 @@
-"""Processes that put load on a server, told what to do over their stdin."""
+"""Load generators: processes that execute commands from their stdin."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from tests.support.service import ROOT
 
 
 class Load:
-    """One such process."""
+    """One load generator."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     @property
     def pid(self) -> int:
-        """For its CPU."""
+        """The process ID, to measure its CPU."""
         return self._process.pid
 
-    def ask(self, do: str, **more: Any) -> dict[str, Any]:
-        """Have it do something; what came of it. Raises RuntimeError where it died of that."""
+    def call(self, do: str, **more: Any) -> dict[str, Any]:
+        """Execute a command and return its result. Raises RuntimeError if the process ended."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"do": do, **more}) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the load generator ended while it was to {do}; what it said stands above")
+            raise RuntimeError(f"the load generator ended during the command {do}; see its output above")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

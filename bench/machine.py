@@ -1,4 +1,4 @@
-"""What a run says about the machine it stood on, and about how busy that was with other things."""
+"""Describes the machine of a run, and how busy it was."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import psutil
 PACKAGES = ("celery", "flask", "gevent", "gunicorn", "pillow", "psycopg", "pydantic", "redis", "sqlalchemy")
 
 
-def described() -> dict[str, Any]:
-    """Nothing in it names the machine or its folders."""
+def describe_machine() -> dict[str, Any]:
+    """The description. It contains neither the host name nor paths."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),

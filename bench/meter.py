@@ -19,7 +19,7 @@ def cpu_s(pid: int) -> float:
 
 
 def tree(pid: int) -> list[int]:
-    """The process and all that come from it; none where it has ended."""
+    """The process and its descendants; empty if it has ended."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         return [process.pid, *(child.pid for child in process.children(recursive=True))]
@@ -27,20 +27,20 @@ def tree(pid: int) -> list[int]:
 
 
 def resident(pids: list[int]) -> int:
-    """Bytes of memory that are theirs alone, together."""
+    """The unique memory (USS) of all processes together, in bytes."""
     return sum(int(psutil.Process(pid).memory_full_info().uss) for pid in pids)
 
 
 def peak_resident(pid: int) -> int:
-    """The most bytes that the process has had in memory since `forget_peak`."""
+    """The peak resident memory of the process since `forget_peak`, in bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise LookupError(f"the system does not say how much memory {pid} had")
+    raise LookupError(f"the system does not report the peak memory of process {pid}")
 
 
 def forget_peak(pid: int) -> int:
-    """Count the peak from here; returns what the process has now."""
+    """Reset the peak; returns the current resident memory."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
     return peak_resident(pid)
 
@@ -53,11 +53,11 @@ class Meter:
         self._before: dict[tuple[str, int], float] = {}
 
     def start(self) -> None:
-        """Count from here."""
+        """Start counting."""
         self._before = self._now()
 
     def used(self) -> dict[str, float]:
-        """CPU seconds of each group since `start`; a process that has ended meanwhile counts no more."""
+        """CPU seconds of each group since `start`; a process that has ended meanwhile is not counted."""
         now = self._now()
         result = dict.fromkeys({name for name, _ in now}, 0.0)
         for (name, pid), used in now.items():

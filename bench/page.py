@@ -1,10 +1,10 @@
-"""A result as one HTML page that needs nothing else: plots, tables, and what they mean; light and dark."""
+"""A result as one self-contained HTML page with plots, tables and explanations; light and dark."""
 
 from __future__ import annotations
 
 from html import escape
 
-from bench.figures import Spread, shown
+from bench.figures import Spread, formatted
 from bench.plots import PROCESSES, cost_plot, ratio_plot
 from bench.results import Measure, Result, Row
 
@@ -30,8 +30,8 @@ svg text { font-size: 12px; fill: var(--ink); } .label { text-anchor: end; } .ti
 .figure { text-anchor: end; font-variant-numeric: tabular-nums; } svg .total, svg .tick { fill: var(--soft); }
 .grid { stroke: var(--line); } .floor { stroke: var(--soft); stroke-dasharray: 3 3; }
 .budget { stroke: var(--ink); stroke-width: 2; } .spread { stroke-width: 3; opacity: .45; }
-line.held { stroke: var(--good); } line.beyond { stroke: var(--bad); } line.shown { stroke: var(--plain); }
-circle.held { fill: var(--good); } circle.beyond { fill: var(--bad); } circle.shown { fill: var(--plain); }
+line.held { stroke: var(--good); } line.beyond { stroke: var(--bad); } line.plain { stroke: var(--plain); }
+circle.held { fill: var(--good); } circle.beyond { fill: var(--bad); } circle.plain { fill: var(--plain); }
 svg text.held { fill: var(--good); } svg text.beyond { fill: var(--bad); }
 table { border-collapse: collapse; width: 100%; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .5rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
@@ -65,7 +65,7 @@ def html(result: Result) -> str:
 
 
 def _summary(result: Result) -> str:
-    """Every ratio that is to be held, in one plot."""
+    """Every ratio that has a budget, in one plot."""
     rows = [row for measure in result.measures for row in measure.rows if row.held is not None]
     named = [_with_name(measure, row) for measure in result.measures for row in measure.rows if row.held is not None]
     held = sum(bool(row.held) for row in rows)
@@ -99,19 +99,19 @@ def _table_row(row: Row) -> str:
     kind = {None: "", True: "held", False: "beyond"}[row.held]
     cells = [
         escape(row.unit),
-        shown(row.spread.median),
+        formatted(row.spread.median),
         _ends(row.spread),
-        "" if floor is None else shown(floor.median),
+        "" if floor is None else formatted(floor.median),
         "" if ratio is None else f"{ratio.median:.2f} ×",
         "" if ratio is None else _ends(ratio),
         "" if row.budget is None else f"≤ {row.budget:g} ×",
     ]
-    told = "".join(f'<td class="{kind if number == 4 else ""}">{cell}</td>' for number, cell in enumerate(cells))
-    return f"<tr><td>{escape(row.label)}</td>{told}</tr>"
+    cells_html = "".join(f'<td class="{kind if number == 4 else ""}">{cell}</td>' for number, cell in enumerate(cells))
+    return f"<tr><td>{escape(row.label)}</td>{cells_html}</tr>"
 
 
 def _ends(spread: Spread) -> str:
-    return f"{shown(spread.low)} – {shown(spread.high)}"
+    return f"{formatted(spread.low)} – {formatted(spread.high)}"
 
 
 def _packages(result: Result) -> str:
@@ -120,10 +120,10 @@ def _packages(result: Result) -> str:
 
 
 def _colours() -> str:
-    told = []
+    cells_html = []
     for number, hue in enumerate((*HUES[: len(PROCESSES)], 180)):
         saturation = "0%" if hue == 0 else "55%"
-        told.append(
+        cells_html.append(
             f".p{number} {{ fill: hsl({hue} {saturation} var(--light)); background: hsl({hue} {saturation} var(--light)) }}"
         )
-    return "\n".join(told)
+    return "\n".join(cells_html)

@@ -1,4 +1,4 @@
-"""How much is measured: how often, for how long, with how many."""
+"""How much is measured: repeats, durations, sizes."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ GROWN = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`database` is None where measures about databases take both, and the others SQLite."""
+    """`database` None means: both for measures about databases, SQLite for the others."""
 
     quick: bool = False
     full_growth: bool = False
     database: str | None = None
 
     def pick(self, usual: T, quick: T) -> T:
-        """The one or the other."""
+        """One of the two values, depending on `quick`."""
         return quick if self.quick else usual
 
     @property
     def repeats(self) -> int:
-        """How often each thing is measured; odd, so that the median is one of them."""
+        """The number of repeats; odd, so that the median is one of them."""
         return self.pick(5, 3)
 
     @property
     def seconds(self) -> float:
-        """How long load lasts each time."""
+        """The duration of one load, in s."""
         return self.pick(2.0, 1.0)
 
     @property
     def one_database(self) -> str:
-        """For measures that are not about databases."""
+        """The database for measures that are not about databases."""
         return self.database or "sqlite"
 
     @property
     def databases(self) -> tuple[str, ...]:
-        """For those that are."""
+        """The databases for measures that are."""
         return (self.database,) if self.database else DATABASES
 
     def rows(self, database: str) -> tuple[int, int]:
-        """How many requests wait and how many are finished where there are many."""
+        """The number of waiting and of finished requests in the large database."""
         size = "full" if self.full_growth else self.pick("default", "quick")
         return GROWN[size][database]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from bench.figures import Spread, shown
+from bench.figures import Spread, formatted
 from bench.results import Bar, Row
 
 WIDTH, LABEL, LINE, TOP = 920, 420, 26, 30
@@ -32,10 +32,10 @@ PROCESSES = (
 
 def ratio_plot(rows: Sequence[Row]) -> str:
     """Each ratio to its floor, on a logarithmic scale; a bar across shows the budget. "" where there are no floors."""
-    shown = [(row, row.ratio) for row in rows if row.ratio is not None]
-    if not shown:
+    compared = [(row, row.ratio) for row in rows if row.ratio is not None]
+    if not compared:
         return ""
-    values = [x for row, ratio in shown for x in (ratio.low, ratio.high, row.budget or 1.0)]
+    values = [x for row, ratio in compared for x in (ratio.low, ratio.high, row.budget or 1.0)]
     low = math.log10(max(min([*values, 0.9]), 0.01))
     high = math.log10(min(max([*values, 3.0]) * 1.1, MOST_RATIO))
 
@@ -43,15 +43,15 @@ def ratio_plot(rows: Sequence[Row]) -> str:
         share = (math.log10(min(max(value, 10**low), 10**high)) - low) / (high - low)
         return LABEL + share * (WIDTH - LABEL - 70)
 
-    parts = [_grid(at, low, high, TOP + LINE * len(shown))]
-    for number, (row, ratio) in enumerate(shown):
+    parts = [_grid(at, low, high, TOP + LINE * len(compared))]
+    for number, (row, ratio) in enumerate(compared):
         parts.append(_ratio_line(row, ratio, TOP + LINE * number + LINE / 2, at))
-    return _svg(parts, TOP + LINE * len(shown) + 8, "times the floor, with the spread of the repeats")
+    return _svg(parts, TOP + LINE * len(compared) + 8, "times the floor, with the spread of the repeats")
 
 
 def _ratio_line(row: Row, ratio: Spread, y: float, at: object) -> str:
     assert callable(at)
-    kind = {None: "shown", True: "held", False: "beyond"}[row.held]
+    kind = {None: "plain", True: "held", False: "beyond"}[row.held]
     budget = "" if row.budget is None else _line(at(row.budget), y - 9, at(row.budget), y + 9, "budget")
     spread = _line(at(ratio.low), y, at(ratio.high), y, f"spread {kind}")
     dot = f'<circle class="{kind}" cx="{at(ratio.median):.1f}" cy="{y:.1f}" r="5"/>'
@@ -82,12 +82,12 @@ def cost_plot(bars: Sequence[Bar], unit: str) -> str:
         parts.append(_text(LABEL - 12, y + 17, bar.label, "label"))
         for name in sorted(bar.parts, key=_order):
             wide = bar.parts[name] * scale
-            said = f"<title>{escape(bar.label)}, {escape(name)}: {shown(bar.parts[name])}</title>"
+            tooltip = f"<title>{escape(bar.label)}, {escape(name)}: {formatted(bar.parts[name])}</title>"
             parts.append(
-                f'<rect class="{_class(name)}" x="{x:.1f}" y="{y + 4}" width="{wide:.1f}" height="17">{said}</rect>'
+                f'<rect class="{_class(name)}" x="{x:.1f}" y="{y + 4}" width="{wide:.1f}" height="17">{tooltip}</rect>'
             )
             x += wide
-        parts.append(_text(x + 6, y + 17, shown(sum(bar.parts.values())), "total"))
+        parts.append(_text(x + 6, y + 17, formatted(sum(bar.parts.values())), "total"))
     return _svg(parts, TOP + LINE * len(bars), unit) + _legend(bars)
 
 

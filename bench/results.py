@@ -1,4 +1,4 @@
-"""What a run found out, as plain data that goes to JSON and back."""
+"""The results of a run as plain data, saved as JSON."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity: what each repeat said of the service, and of the floor beside it where there is one.
+    """One quantity: the repeats of the service, and of the floor beside it if there is one.
 
-    `budget` is the ratio that is to be held, None where the figure is only shown.
+    `budget` is the ratio that is to be held, None where the figure is only reported.
     """
 
     label: str
@@ -29,24 +29,24 @@ class Row:
 
     @property
     def spread(self) -> Spread:
-        """Of the service."""
+        """The spread of the service."""
         return Spread.of(self.subject)
 
     @property
     def floor_spread(self) -> Spread | None:
-        """Of the floor."""
+        """The spread of the floor."""
         return None if self.floor is None else Spread.of(self.floor)
 
     @property
     def ratio(self) -> Spread | None:
-        """Of the one to the other, pair by pair."""
+        """The ratio of the service to the floor, pair by pair."""
         if self.floor is None:
             return None
         return Spread.of(ratios(self.subject, self.floor, more_is_better=self.more_is_better))
 
     @property
     def held(self) -> bool | None:
-        """Whether the budget is held; None where there is none."""
+        """Whether the ratio is within the budget; None without a budget."""
         ratio = self.ratio
         return None if self.budget is None or ratio is None else ratio.median <= self.budget
 
@@ -61,7 +61,7 @@ class Bar:
 
 @dataclass
 class Measure:
-    """One of the questions that a run answers. `says` explains what was compared with what."""
+    """One measure of a run. `says` explains what was compared with what."""
 
     name: str
     title: str
@@ -83,18 +83,18 @@ class Result:
     schema: int = SCHEMA
 
     def save(self, path: Path) -> None:
-        """As JSON, with the medians and ratios beside what they were made from."""
+        """Write JSON, with the medians and ratios beside the raw values."""
         body = dataclasses.asdict(self)
-        for measure, told in zip(self.measures, body["measures"], strict=True):
-            for row, said in zip(measure.rows, told["rows"], strict=True):
-                said["median"] = row.spread.median
-                said["ratio"] = None if row.ratio is None else dataclasses.asdict(row.ratio)
-                said["held"] = row.held
+        for measure, measure_body in zip(self.measures, body["measures"], strict=True):
+            for row, row_body in zip(measure.rows, measure_body["rows"], strict=True):
+                row_body["median"] = row.spread.median
+                row_body["ratio"] = None if row.ratio is None else dataclasses.asdict(row.ratio)
+                row_body["held"] = row.held
         path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Result:
-        """What `save` wrote. Raises ValueError for what another release wrote."""
+        """Read what `save` wrote. Raises ValueError for another release's format."""
         body = json.loads(path.read_text())
         if body.get("schema") != SCHEMA:
             raise ValueError(f"{path} is no result of this release's bench.")
@@ -102,6 +102,6 @@ class Result:
         return cls(body["machine"], body["settings"], measures)
 
 
-def _measure(said: dict[str, Any]) -> Measure:
-    rows = [Row(**{each.name: row[each.name] for each in dataclasses.fields(Row)}) for row in said["rows"]]
-    return Measure(**{**said, "rows": rows, "bars": [Bar(**bar) for bar in said["bars"]]})
+def _measure(body: dict[str, Any]) -> Measure:
+    rows = [Row(**{each.name: row[each.name] for each in dataclasses.fields(Row)}) for row in body["rows"]]
+    return Measure(**{**body, "rows": rows, "bars": [Bar(**bar) for bar in body["bars"]]})

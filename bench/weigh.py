@@ -1,7 +1,7 @@
-"""`python -m bench.weigh`: what a whole request leaves in PostgreSQL: rows and bytes, and what it writes on the way.
+"""`python -m bench.weigh`: the rows and bytes that a whole request leaves in PostgreSQL, and what it writes meanwhile.
 
-The services are the real ones, asked in this process; nobody serves and nothing goes over a network, so only what lies in
-the database is told. Each request has a prompt of 100 characters and one picture, and says twice how far it is.
+The real services run in this process, without servers or network, so that only the database is measured. Each
+request has a prompt of 100 characters and one picture, and reports progress twice.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         with engine.connect() as connection:
             empty = {table: _sizes(connection, table)[0] for table in TABLES}
             wal, commits = _written(connection)
-            _carry_out(url, Path(folder) / "pictures", count)
+            _run_requests(url, Path(folder) / "pictures", count)
             wal, commits = _written(connection)[0] - wal, _written(connection)[1] - commits
             connection.exec_driver_sql("VACUUM ANALYZE")
             print(f"{count:,} requests, each:")
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _carry_out(url: str, folder: Path, count: int) -> None:
+def _run_requests(url: str, folder: Path, count: int) -> None:
     database = Database(url)
     ports = bench(database, folder)
     ports.fetch.answers[PICTURE] = PNG

@@ -1,4 +1,4 @@
-"""How gunicorn serves a floor: as it serves the service, without what is the service's own."""
+"""gunicorn's configuration for a floor: the service's settings without its own additions."""
 
 worker_class = "gevent"
 workers = 1

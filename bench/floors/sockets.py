@@ -1,4 +1,4 @@
-"""The least that a socket can be: flask-sock alone. `/echo` says back; `/ws` hears what is published on a channel."""
+"""A minimal socket: flask-sock alone. `/echo` echoes; `/ws` sends what is published on a channel."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from bench.floors.tasks import CHANNEL
 
 app = Flask(__name__, static_folder=None)
 sock = Sock(app)
-listening: set[Server] = set()
+connected: set[Server] = set()
 
 
 @app.get("/cached")
 def cached() -> Response:
-    """Sign of life."""
+    """A health check."""
     return Response(b"{}", content_type="application/json")
 
 
 @sock.route("/echo")  # type: ignore[untyped-decorator]
 def echo(ws: Server) -> None:
-    """Say the same."""
+    """Echo every message."""
     while True:
         ws.send(ws.receive())
 
 
 @sock.route("/ws")  # type: ignore[untyped-decorator]
-def hear(ws: Server) -> None:
-    """Be told."""
-    listening.add(ws)
+def receive(ws: Server) -> None:
+    """Receive what `_forward` sends, until the client closes."""
+    connected.add(ws)
     try:
         ws.receive()
     except ConnectionClosed:
-        listening.discard(ws)
+        connected.discard(ws)
 
 
-def _pass_on(channel: Any) -> None:
+def _forward(channel: Any) -> None:
     for message in channel.listen():
         if message["type"] == "message":
-            for ws in list(listening):
+            for ws in list(connected):
                 ws.send(message["data"].decode())
 
 
 if url := os.environ.get("FLOOR_REDIS_URL"):
     pubsub = redis.Redis.from_url(url).pubsub()  # type: ignore[no-untyped-call]
     pubsub.subscribe(CHANNEL)
-    threading.Thread(target=_pass_on, args=(pubsub,), daemon=True).start()
+    threading.Thread(target=_forward, args=(pubsub,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""The least that a hand-off by Celery can be: a task that does nothing but publish what it was given."""
+"""A minimal Celery hand-off: a task that only publishes its argument."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def _client() -> redis.Redis:
 
 @app.task(name=NAME)
 def publish(text: str) -> None:
-    """Pass it on."""
+    """Publish the text."""
     _client().publish(CHANNEL, text)

@@ -1,6 +1,6 @@
-"""The least that a submission can be: the same server and validation, and one insert of Core with its commit.
+"""A minimal submission: the same server and validation, and one insert of SQLAlchemy Core with its commit.
 
-Nothing is asked of the database, nobody is counted or let in, and nobody is woken. Durability is that of the service:
+There is no query, no authentication, no limit and no wake-up. Durability is that of the service:
 the engine for SQLite is its own, and that for PostgreSQL is SQLAlchemy's with as many connections. `/cached` is
 the least that an answer can be.
 """

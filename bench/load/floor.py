@@ -1,4 +1,4 @@
-"""`python -m bench.load.floor`: what `fleet` does, against floors: POSTs, tasks that publish to a socket, and echoes."""
+"""`python -m bench.load.floor`: the counterpart of `fleet` for floors: POSTs, tasks that publish to a socket, echoes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 from bench.figures import percentile
 from bench.floors.tasks import NAME, app
 from bench.load.http import Caller
-from bench.load.loop import Loop, obey
+from bench.load.loop import Loop, run_commands
 from bench.load.wire import Peer
 
 PATIENCE_S = 60.0
-# as long as what an extension is told about a request
+# as long as the message that offers a request to an extension
 PADDING = "x" * 620
 
 
 class Floor:
-    """One socket, and somebody who sends tasks."""
+    """One socket, and a client that sends tasks."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
         self._peer: Peer | None = None
-        self._asked: dict[int, float] = {}
+        self._sent_at: dict[int, float] = {}
         self._times: list[float] = []
         self._count = 0
         self._sending_s = 0.0
@@ -37,16 +37,16 @@ class Floor:
         """Open the socket."""
         if self._peer is not None:
             self._peer.close()
-        self._peer = peer = Peer(self.loop, port, path, self._heard)
+        self._peer = peer = Peer(self.loop, port, path, self._on_text)
         self.loop.until(lambda: peer.is_open, PATIENCE_S)
         return {"open": peer.is_open}
 
     def handoff(self, rate: float, seconds: float) -> dict[str, Any]:
-        """Send tasks at a steady rate; times from before it is sent to the socket, in ms."""
+        """Send tasks at a steady rate; times from the sending of the task to the socket, in ms."""
         return self._at(rate, seconds, self._send)
 
     def handoff_posted(self, rate: float, seconds: float, port: int, post: str) -> dict[str, Any]:
-        """The same, each task sent once the answer to `post` is there; times from before that is posted."""
+        """The same, each task sent after the response to `post`; times from the sending of the POST."""
         request = post.encode()
         return self._at(rate, seconds, lambda: self._post(port, request))
 
@@ -62,7 +62,7 @@ class Floor:
         return self._end(begun)
 
     def handoff_most(self, window: int, seconds: float) -> dict[str, Any]:
-        """The same as fast as it goes, so many under way."""
+        """Send tasks continuously with `window` in flight."""
         begun = time.perf_counter()
         self._begin(begun + seconds)
         for _ in range(window):
@@ -76,9 +76,9 @@ class Floor:
         begun = time.perf_counter()
         self._begin(0.0)
         for number in range(count):
-            self._asked[number] = time.perf_counter()
-            self._peer.say(json.dumps({"number": number, "padding": PADDING[:100]}))
-            self.loop.until(lambda: not self._asked, PATIENCE_S)
+            self._sent_at[number] = time.perf_counter()
+            self._peer.send(json.dumps({"number": number, "padding": PADDING[:100]}))
+            self.loop.until(lambda: not self._sent_at, PATIENCE_S)
         return self._end(begun)
 
     def _begin(self, ends: float) -> None:
@@ -86,8 +86,8 @@ class Floor:
 
     def _end(self, begun: float) -> dict[str, Any]:
         took = time.perf_counter() - begun
-        self.loop.until(lambda: not self._asked, 10)
-        self._asked.clear()
+        self.loop.until(lambda: not self._sent_at, 10)
+        self._sent_at.clear()
         times = self._times or [0.0]
         return {
             "count": len(self._times),
@@ -99,12 +99,12 @@ class Floor:
 
     def _number(self) -> int:
         self._count += 1
-        self._asked[self._count] = time.perf_counter()
+        self._sent_at[self._count] = time.perf_counter()
         return self._count
 
     def _post(self, port: int, request: bytes) -> None:
         caller = self._callers.popleft() if self._callers else Caller(self.loop, port)
-        caller.ask(request, partial(self._posted, caller, self._number()))
+        caller.send(request, partial(self._posted, caller, self._number()))
 
     def _posted(self, caller: Caller, number: int, status: int, _: bytes) -> None:
         self._callers.append(caller)
@@ -119,20 +119,20 @@ class Floor:
         app.send_task(NAME, args=(json.dumps({"number": number, "padding": PADDING}),), retry=False)
         self._sending_s += time.thread_time() - cpu
 
-    def _heard(self, text: str) -> None:
-        asked = self._asked.pop(json.loads(text)["number"], None)
-        if asked is not None:
-            self._times.append((time.perf_counter() - asked) * 1000)
+    def _on_text(self, text: str) -> None:
+        sent_at = self._sent_at.pop(json.loads(text)["number"], None)
+        if sent_at is not None:
+            self._times.append((time.perf_counter() - sent_at) * 1000)
         if time.perf_counter() < self._ends:
             self._send()
 
 
 def main() -> None:
-    """Until stdin ends."""
+    """Execute commands until stdin ends."""
     loop = Loop()
     floor = Floor(loop)
     names = ("connect", "handoff", "handoff_posted", "handoff_most", "round_trips")
-    obey(loop, {name: getattr(floor, name) for name in names})
+    run_commands(loop, {name: getattr(floor, name) for name in names})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m bench.load.http`: clients that each ask one thing again and again, over a connection that they keep."""
+"""`python -m bench.load.http`: clients that each repeat one request over a kept-alive connection."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from itertools import cycle
 from typing import Any
 
 from bench.figures import percentile
-from bench.load.loop import Loop, obey
+from bench.load.loop import Loop, run_commands
 
 Answered = Callable[[int, bytes], None]
 
 
 def request_text(method: str, path: str, body: str = "", key: str | None = None) -> bytes:
-    """A whole request, ready to be sent."""
+    """A complete HTTP request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Accept: application/json"]
     if key:
         lines.append(f"Authorization: Bearer {key}")
@@ -25,19 +25,19 @@ def request_text(method: str, path: str, body: str = "", key: str | None = None)
 
 
 class Caller:
-    """One connection: one request at a time, answered to `answered(status, body)`."""
+    """One connection with one request at a time; calls `answered(status, body)` with the response."""
 
     def __init__(self, loop: Loop, port: int) -> None:
         self._loop, self._port = loop, port
         self._answered: Answered | None = None
-        self._said = bytearray()
+        self._buffer = bytearray()
         self._whole = 0
         self._connect()
 
-    def ask(self, request: bytes, answered: Answered) -> None:
-        """Send it. A server may have closed what it kept open: then once more."""
+    def send(self, request: bytes, answered: Answered) -> None:
+        """Send a request. Reconnects once if the server has closed the idle connection."""
         self._answered = answered
-        self._said.clear()
+        self._buffer.clear()
         self._whole = 0
         try:
             self._socket.sendall(request)
@@ -47,16 +47,16 @@ class Caller:
             self._socket.sendall(request)
 
     def close(self) -> None:
-        """No more."""
+        """Close the connection."""
         self._loop.remove(self._socket.fileno())
         self._socket.close()
 
     def _connect(self) -> None:
         self._socket = socket.create_connection(("127.0.0.1", self._port), 10)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._loop.add(self._socket.fileno(), self._hear)
+        self._loop.add(self._socket.fileno(), self._read)
 
-    def _hear(self) -> None:
+    def _read(self) -> None:
         try:
             piece = self._socket.recv(65_536)
         except OSError:
@@ -68,16 +68,16 @@ class Caller:
             if answered is not None:
                 answered(0, b"")
             return
-        self._said += piece
+        self._buffer += piece
         if not self._whole:
-            end = self._said.find(b"\r\n\r\n")
+            end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
                 return
-            self._whole = end + 4 + _length(bytes(self._said[:end]))
+            self._whole = end + 4 + _length(bytes(self._buffer[:end]))
             self._body_at = end + 4
-        if len(self._said) >= self._whole and self._answered is not None:
+        if len(self._buffer) >= self._whole and self._answered is not None:
             answered, self._answered = self._answered, None
-            answered(int(self._said[9:12]), bytes(self._said[self._body_at : self._whole]))
+            answered(int(self._buffer[9:12]), bytes(self._buffer[self._body_at : self._whole]))
 
 
 def _length(head: bytes) -> int:
@@ -87,7 +87,7 @@ def _length(head: bytes) -> int:
 
 
 class Crowd:
-    """Some callers that never rest."""
+    """Clients that send requests without a pause."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -99,21 +99,21 @@ class Crowd:
         self._refused: dict[int, int] = {}
 
     def open(self, port: int, clients: int, requests: Sequence[str]) -> dict[str, Any]:
-        """Connect, and ask once each: `requests` are dealt to the clients, over and over where there are fewer."""
+        """Connect, and send one request each: `requests` are assigned to the clients in turn."""
         self.close()
         self._callers = [Caller(self._loop, port) for _ in range(clients)]
         self._requests = [request.encode() for request, _ in zip(cycle(requests), self._callers, strict=False)]
         return self.run(0.0)
 
     def run(self, seconds: float) -> dict[str, Any]:
-        """Ask for so long; times in ms."""
+        """Send requests for `seconds`; times in ms."""
         self._times, self._refused = [], {}
         begun = time.perf_counter()
         self._ends = begun + seconds
         self._busy = len(self._callers)
         cpu = time.process_time()
         for caller, request in zip(self._callers, self._requests, strict=True):
-            self._ask(caller, request)
+            self._send(caller, request)
         self._loop.until(lambda: self._busy == 0, seconds + 30)
         took = time.perf_counter() - begun
         return {
@@ -126,34 +126,34 @@ class Crowd:
         }
 
     def close(self) -> dict[str, Any]:
-        """Hang up."""
+        """Close all connections."""
         for caller in self._callers:
             caller.close()
         self._callers = []
         return {}
 
-    def _ask(self, caller: Caller, request: bytes) -> None:
-        asked = time.perf_counter()
+    def _send(self, caller: Caller, request: bytes) -> None:
+        sent_at = time.perf_counter()
 
         def answered(status: int, _: bytes) -> None:
             now = time.perf_counter()
             if status == 200:
-                self._times.append((now - asked) * 1000)
+                self._times.append((now - sent_at) * 1000)
             else:
                 self._refused[status] = self._refused.get(status, 0) + 1
             if now < self._ends:
-                self._ask(caller, request)
+                self._send(caller, request)
             else:
                 self._busy -= 1
 
-        caller.ask(request, answered)
+        caller.send(request, answered)
 
 
 def main() -> None:
-    """Until stdin ends."""
+    """Execute commands until stdin ends."""
     loop = Loop()
     crowd = Crowd(loop)
-    obey(loop, {"open": crowd.open, "run": crowd.run, "close": crowd.close})
+    run_commands(loop, {"open": crowd.open, "run": crowd.run, "close": crowd.close})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One thread, many sockets: who puts load on others should cost little itself."""
+"""A minimal event loop on one thread, so that the load generators themselves need little CPU."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ Handler = Callable[[], None]
 
 
 class Loop:
-    """Calls the handler of whatever socket has something to read (or, before it is connected, can be written to)."""
+    """Calls the handler of every socket that is readable (or, while it is connecting, writable)."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
 
     def add(self, fd: int, handler: Handler, *, writing: bool = False) -> None:
-        """Have `handler` called from now on."""
+        """Register `handler`."""
         self._handlers[fd] = handler
         self._epoll.register(fd, select.EPOLLOUT if writing else select.EPOLLIN)
 
     def read_now(self, fd: int, handler: Handler) -> None:
-        """What was connecting is connected: it reads from here on."""
+        """Switch a connected socket from writing to reading."""
         self._handlers[fd] = handler
         self._epoll.modify(fd, select.EPOLLIN)
 
     def remove(self, fd: int) -> None:
-        """Nothing more of it."""
+        """Unregister a socket."""
         if self._handlers.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
     def turn(self, timeout_s: float) -> None:
-        """Wait for something, for `timeout_s` at most, and deal with it."""
+        """Wait for events, `timeout_s` at most, and handle them."""
         for fd, _ in self._epoll.poll(max(timeout_s, 0.0)):
             handler = self._handlers.get(fd)
             if handler is not None:
                 handler()
 
     def until(self, done: Callable[[], bool], timeout_s: float) -> bool:
-        """Go on until `done`; False where that took too long."""
+        """Handle events until `done`; False after `timeout_s`."""
         ends = time.perf_counter() + timeout_s
         while not done():
             left = ends - time.perf_counter()
@@ -53,24 +53,24 @@ class Loop:
         return True
 
 
-def obey(loop: Loop, commands: dict[str, Callable[..., dict[str, Any]]]) -> None:
-    """Carry out commands that come on stdin, one JSON object a line, and answer each on stdout; end with stdin.
+def run_commands(loop: Loop, commands: dict[str, Callable[..., dict[str, Any]]]) -> None:
+    """Execute commands from stdin, one JSON object per line, and print each result on stdout, until stdin ends.
 
-    Between two commands the loop goes on: whoever is connected has to answer pings.
+    The loop also runs between commands, because connected sockets have to answer pings.
     """
-    said = b""
-    heard = []
+    buffer = b""
+    pieces = []
     stdin = sys.stdin.fileno()
-    loop.add(stdin, lambda: heard.append(os.read(stdin, 1 << 20)))
+    loop.add(stdin, lambda: pieces.append(os.read(stdin, 1 << 20)))
     while True:
-        while b"\n" not in said:
+        while b"\n" not in buffer:
             loop.turn(1.0)
-            for piece in heard:
+            for piece in pieces:
                 if not piece:
                     return
-                said += piece
-            heard.clear()
-        line, _, said = said.partition(b"\n")
+                buffer += piece
+            pieces.clear()
+        line, _, buffer = buffer.partition(b"\n")
         command = json.loads(line)
         answer = commands[command.pop("do")](**command)
         print(json.dumps(answer), flush=True)

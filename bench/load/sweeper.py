@@ -1,4 +1,4 @@
-"""`python -m bench.load.sweeper`: the sweep that beat wakes, again and again, in a process of its own."""
+"""`python -m bench.load.sweeper`: repeated sweeps in their own process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from app.config import Settings
 from app.container import build, real_ports
-from bench.load.loop import Loop, obey
+from bench.load.loop import Loop, run_commands
 
 
 def main() -> None:
-    """Until stdin ends."""
+    """Execute commands until stdin ends."""
     services = build(real_ports(Settings.from_env()))
 
     def sweep(count: int) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def main() -> None:
             services.housekeeping.sweep()
         return {"cpu": time.process_time() - cpu, "seconds": time.perf_counter() - begun, "count": count}
 
-    obey(Loop(), {"sweep": sweep})
+    run_commands(Loop(), {"sweep": sweep})
 
 
 if __name__ == "__main__":

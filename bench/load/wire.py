@@ -1,4 +1,4 @@
-"""A WebSocket seen from the client's side, on a socket that never waits."""
+"""A WebSocket client on a non-blocking socket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HANDSHAKE = (
 
 
 def frame(opcode: int, content: bytes) -> bytes:
-    """One frame from a client. Its mask is of zeros, which is allowed and costs nothing."""
+    """One frame from a client. The mask is zeros, which is allowed and cheap."""
     size = len(content)
     if size < 126:
         head = struct.pack("!BB", 0x80 | opcode, 0x80 | size)
@@ -31,19 +31,19 @@ def frame(opcode: int, content: bytes) -> bytes:
 
 
 class Peer:
-    """Connects, shakes hands, answers pings; `heard` gets each text, `opened` is called once it may be spoken to."""
+    """Connects and answers pings; calls `on_text` with each text, `on_open` once the handshake is done."""
 
     def __init__(
         self,
         loop: Loop,
         port: int,
         path: str,
-        heard: Callable[[str], None],
-        opened: Callable[[], None] = lambda: None,
+        on_text: Callable[[str], None],
+        on_open: Callable[[], None] = lambda: None,
         source: str = "127.0.0.1",
     ) -> None:
-        self._loop, self._heard, self._opened = loop, heard, opened
-        self._said = b""
+        self._loop, self._on_text, self._on_open = loop, on_text, on_open
+        self._buffer = b""
         self._path = path
         self.is_open = False
         self.closed = False
@@ -54,14 +54,14 @@ class Peer:
         code = self._socket.connect_ex(("127.0.0.1", port))
         if code not in {0, errno.EINPROGRESS}:
             raise OSError(code, os.strerror(code))
-        loop.add(self._socket.fileno(), self._shake_hands, writing=True)
+        loop.add(self._socket.fileno(), self._start_handshake, writing=True)
 
-    def say(self, text: str) -> None:
-        """One message."""
+    def send(self, text: str) -> None:
+        """Send one message."""
         self._send(frame(TEXT, text.encode()))
 
     def close(self) -> None:
-        """Be gone, without a word."""
+        """Close the connection without a closing handshake."""
         if not self.closed:
             self.closed = True
             self.is_open = False
@@ -69,15 +69,15 @@ class Peer:
             self._socket.close()
 
     def _send(self, data: bytes) -> None:
-        # what is sent here is small, and read at once: a full buffer is a server that has stopped
+        # messages are small and read at once: a full buffer means that the server has stopped
         with contextlib.suppress(OSError):
             self._socket.sendall(data)
 
-    def _shake_hands(self) -> None:
-        self._loop.read_now(self._socket.fileno(), self._hear)
+    def _start_handshake(self) -> None:
+        self._loop.read_now(self._socket.fileno(), self._read)
         self._send(HANDSHAKE.format(path=self._path).encode())
 
-    def _hear(self) -> None:
+    def _read(self) -> None:
         try:
             piece = self._socket.recv(65_536)
         except OSError:
@@ -85,43 +85,43 @@ class Peer:
         if not piece:
             self.close()
             return
-        self._said += piece
+        self._buffer += piece
         if not self.is_open and not self._upgraded():
             return
-        while self._take_frame():
+        while self._read_frame():
             pass
 
     def _upgraded(self) -> bool:
-        head, end, rest = self._said.partition(b"\r\n\r\n")
+        head, end, rest = self._buffer.partition(b"\r\n\r\n")
         if not end:
             return False
         if b" 101 " not in head.split(b"\r\n", 1)[0]:
             self.close()
             return False
-        self._said = rest
+        self._buffer = rest
         self.is_open = True
-        self._opened()
+        self._on_open()
         return True
 
-    def _take_frame(self) -> bool:
-        said = self._said
-        if len(said) < 2:
+    def _read_frame(self) -> bool:
+        buffer = self._buffer
+        if len(buffer) < 2:
             return False
-        size, begin = said[1] & 0x7F, 2
+        size, begin = buffer[1] & 0x7F, 2
         if size == 126:
-            size, begin = int.from_bytes(said[2:4], "big"), 4
+            size, begin = int.from_bytes(buffer[2:4], "big"), 4
         elif size == 127:
-            size, begin = int.from_bytes(said[2:10], "big"), 10
-        if len(said) < begin + size:
+            size, begin = int.from_bytes(buffer[2:10], "big"), 10
+        if len(buffer) < begin + size:
             return False
-        self._said = said[begin + size :]
-        self._act(said[0] & 0x0F, said[begin : begin + size])
+        self._buffer = buffer[begin + size :]
+        self._handle_frame(buffer[0] & 0x0F, buffer[begin : begin + size])
         return not self.closed
 
-    def _act(self, opcode: int, content: bytes) -> None:
+    def _handle_frame(self, opcode: int, content: bytes) -> None:
         if opcode == PING:
             self._send(frame(PONG, content))
         elif opcode == CLOSE:
             self.close()
         elif opcode == TEXT:
-            self._heard(content.decode())
+            self._on_text(content.decode())

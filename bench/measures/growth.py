@@ -1,12 +1,12 @@
-"""Whether anything becomes slower where many requests wait and many more are finished: the same with 1,000 of each."""
+"""Whether anything gets slower with many waiting and finished requests, compared with 1,000 of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from bench.environment import UNSERVED, Stand, fleet, fresh, postgres_group, scratch, serving
-from bench.fill import FINISHED, WAITING, fill, id_of, owned_each
+from bench.environment import UNSERVED, SystemUnderTest, fleet, fresh, postgres_group, scratch, serving
+from bench.fill import FINISHED, WAITING, fill, id_of, owner_interval
 from bench.load.http import request_text
 from bench.loading import Load, loading
 from bench.measures.handoff import handing_off
@@ -23,8 +23,8 @@ HANDOFFS_A_SECOND = 5.0
 
 SAYS = (
     "The floor is the same service on a database with 1,000 waiting and 1,000 finished requests, each with an event and, "
-    "where finished, a picture. The user who is measured has a hundred of those that wait. CPU is that of the web process "
-    "and of PostgreSQL together. What waits is for a model that nobody has: a hand-off has to find its request among them."
+    "where finished, a picture. The measured user owns a hundred of the waiting ones. CPU is that of the web process "
+    "and of PostgreSQL together. They wait for a model that no extension has: a hand-off has to find its request among them."
 )
 
 
@@ -38,48 +38,48 @@ def measure(plan: Plan) -> Measure:
 
 
 class Grown:
-    """The service on a database of some size, and everybody who asks it something."""
+    """The service on a filled database, with all its load generators."""
 
     def __init__(self, database: str, waiting: int, finished: int, stack: ExitStack) -> None:
         url = stack.enter_context(fresh(database, stack.enter_context(scratch())))
         fill(url, waiting, finished)
-        self.stand: Stand = stack.enter_context(serving(database, 4, url, MAX_WAITING="2000000"))
+        self.system: SystemUnderTest = stack.enter_context(serving(database, 4, url, MAX_WAITING="2000000"))
         self.clients: Load = stack.enter_context(loading("bench.load.http"))
-        self.fleet, _ = stack.enter_context(fleet(self.stand))
-        self.sweeper: Load = stack.enter_context(loading("bench.load.sweeper", self.stand.service.env))
+        self.fleet, _ = stack.enter_context(fleet(self.system))
+        self.sweeper: Load = stack.enter_context(loading("bench.load.sweeper", self.system.service.env))
         self.url = url
-        self._last = 100 * owned_each(WAITING, waiting), finished // 10 * 10
+        self._last = 100 * owner_interval(WAITING, waiting), finished // 10 * 10
 
     def turns(self, plan: Plan) -> dict[str, Callable[[], Turn]]:
-        """What is measured."""
+        """The measured operations."""
         waiting, finished = self._last
         seconds = plan.pick(1.5, 0.7)
 
-        def asking(request: str, afterwards: Callable[[], None] = lambda: None) -> Callable[[], Turn]:
-            return posting(self.clients, self.stand.port, [request], CLIENTS, seconds, self._serving, afterwards)
+        def requesting(request: str, afterwards: Callable[[], None] = lambda: None) -> Callable[[], Turn]:
+            return posting(self.clients, self.system.port, [request], CLIENTS, seconds, self._serving, afterwards)
 
         def get(path: str) -> Callable[[], Turn]:
-            return asking(request_text("GET", path, key=self.stand.key).decode())
+            return requesting(request_text("GET", path, key=self.system.key).decode())
 
         return {
-            "submit": asking(self.stand.post_text(model=UNSERVED), self.stand.forget_submissions),
+            "submit": requesting(self.system.post_text(model=UNSERVED), self.system.forget_submissions),
             "status of one that waits": get(f"/api/images/{id_of(WAITING, waiting)}/status"),
             "status of one that is finished": get(f"/api/images/{id_of(FINISHED, finished // 20 * 10)}/status"),
             "list": get("/api/images?status=completed"),
             "list, far down": get(f"/api/images?cursor={id_of(FINISHED, finished // 2)}"),
             "hand-off": handing_off(
-                self.fleet, self.stand.groups, "handoff", rate=HANDOFFS_A_SECOND, seconds=plan.pick(5.0, 2.0)
+                self.fleet, self.system.groups, "handoff", rate=HANDOFFS_A_SECOND, seconds=plan.pick(5.0, 2.0)
             ),
             "sweep": lambda: self._swept(plan.pick(20, 5)),
         }
 
     def _serving(self) -> dict[str, list[int]]:
-        return {"web": self.stand.groups()["web"], **postgres_group(self.url)}
+        return {"web": self.system.groups()["web"], **postgres_group(self.url)}
 
     def _swept(self, count: int) -> Turn:
         counter = Meter(lambda: postgres_group(self.url))
         counter.start()
-        done = self.sweeper.ask("sweep", count=count)
+        done = self.sweeper.call("sweep", count=count)
         used = {**counter.used(), "worker": done["cpu"]}
         return Turn({"p50": 1e3 * done["seconds"] / count}, {name: 1e6 * each / count for name, each in used.items()})
 

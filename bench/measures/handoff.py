@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from bench.environment import Stand, fleet, floor_web, fresh, scratch, serving, submission
+from bench.environment import SystemUnderTest, fleet, floor_web, fresh, scratch, serving, submission
 from bench.floor_handoff import HandoffFloor, handoff_floor
 from bench.loading import Load
 from bench.measures.turns import Turn, average, cpu, in_turns, values
@@ -34,31 +34,33 @@ SAYS = (
 
 
 def measure(plan: Plan) -> Measure:
-    """p50 and p99 of the way, idle and at half load, and its CPU."""
+    """p50 and p99 of the hand-off, idle and at half load, and its CPU."""
     result = Measure("handoff", "From the POST to the extension's socket", SAYS, bars_unit="CPU µs a request")
     with ExitStack() as stack:
-        stand = stack.enter_context(serving(plan.one_database, EXTENSIONS))
-        load, _ = stack.enter_context(fleet(stand))
+        system = stack.enter_context(serving(plan.one_database, EXTENSIONS))
+        load, _ = stack.enter_context(fleet(system))
         url = stack.enter_context(fresh(plan.one_database, stack.enter_context(scratch())))
         port, _ = stack.enter_context(floor_web("web", FLOOR_DATABASE_URL=url))
         floor = stack.enter_context(handoff_floor())
-        load.ask("begin", window=2 * EXTENSIONS, whole=False)
-        most = load.ask("watch", seconds=plan.pick(5.0, 3.0))
-        load.ask("stop")
+        load.call("begin", window=2 * EXTENSIONS, whole=False)
+        most = load.call("watch", seconds=plan.pick(5.0, 3.0))
+        load.call("stop")
         rate = most["count"] / most["seconds"]
         result.rows.append(Row("hand-offs as fast as they go", "/s", [rate], more_is_better=True))
         for label, at in (("idle", min(IDLE_A_SECOND, rate / 4)), ("half load", max(rate / 2, 1.0))):
             time.sleep(1.0)
             result.notes.append(f"{label.capitalize()}: {at:.1f} requests a second.")
-            _report(result, label, *_at(at, plan, stand, load, floor, port))
+            _report(result, label, *_at(at, plan, system, load, floor, port))
     return result
 
 
-def _at(rate: float, plan: Plan, stand: Stand, load: Load, floor: HandoffFloor, port: int) -> list[list[Turn]]:
+def _at(
+    rate: float, plan: Plan, system: SystemUnderTest, load: Load, floor: HandoffFloor, port: int
+) -> list[list[Turn]]:
     at = {"rate": rate, "seconds": plan.pick(8.0, 2.0)}
     return in_turns(
         REPEATS,
-        handing_off(load, stand.groups, "handoff", **at),
+        handing_off(load, system.groups, "handoff", **at),
         handing_off(floor.load, floor.groups, "handoff", **at),
         handing_off(floor.load, floor.groups, "handoff_posted", port=port, post=submission(), **at),
     )
@@ -70,7 +72,7 @@ def handing_off(load: Load, groups: Callable[[], Groups], do: str, **more: Any) 
     def turn() -> Turn:
         counter = Meter(groups)
         counter.start()
-        done = load.ask(do, **more)
+        done = load.call(do, **more)
         time.sleep(SETTLE_S)
         return turned(done, counter.used())
 
@@ -78,7 +80,7 @@ def handing_off(load: Load, groups: Callable[[], Groups], do: str, **more: Any) 
 
 
 def turned(done: dict[str, float], used: dict[str, float]) -> Turn:
-    """What a load generator and the meter say, as a turn. Raises RuntimeError where nothing arrived."""
+    """The figures of load generator and meter as a turn. Raises RuntimeError if nothing arrived."""
     if not done["count"]:
         raise RuntimeError(f"nothing arrived: {done}")
     spent = {**used, **({"sending": done["sending"]} if "sending" in done else {"load generator": done["cpu"]})}

@@ -4,7 +4,7 @@ The floor of a job is what its parts cost where each is done in the least way, i
 
 - its submission: the floor of `submit` (validation, one insert and commit), at 16 clients;
 - its hand-off and its download: twice the floor of `handoff`, since a job is two tasks: sending a task of Celery that does
-  nothing, running it, one publish, one message to a socket (the offer, and the word that the picture is stored);
+  nothing, running it, one publish, one message to a socket (the offer, and the confirmation that the picture is stored);
 - the extension's report: one message to a socket and its answer, the echo of flask-sock;
 - its picture: Pillow's decode of the same bytes.
 
@@ -35,15 +35,15 @@ from bench.results import Bar, Measure, Row
 EXTENSIONS = (16, 256)
 REPEATS = 3
 BUDGET = 3.5
-WINDOW = 2  # submissions under way, for each extension
+WINDOW = 2  # requests in flight per extension
 MOST_UNDER_WAY = 300
 ECHOES = 500
 
 
 def measure(plan: Plan) -> Measure:
     """Jobs a second, and CPU a job."""
-    said = " ".join((__doc__ or "").split("\n", 2)[2].split())
-    result = Measure("jobs", "Whole jobs", said, bars_unit="CPU µs a job")
+    explanation = " ".join((__doc__ or "").split("\n", 2)[2].split())
+    result = Measure("jobs", "Whole jobs", explanation, bars_unit="CPU µs a job")
     for extensions in EXTENSIONS:
         with ExitStack() as stack:
             _with(extensions, plan, result, stack)
@@ -51,13 +51,13 @@ def measure(plan: Plan) -> Measure:
 
 
 def _with(extensions: int, plan: Plan, result: Measure, stack: ExitStack) -> None:
-    stand = stack.enter_context(serving(plan.one_database, extensions))
-    load, _ = stack.enter_context(fleet(stand))
+    system = stack.enter_context(serving(plan.one_database, extensions))
+    load, _ = stack.enter_context(fleet(system))
     floor = JobFloor(plan, stack)
     window = min(WINDOW * extensions, MOST_UNDER_WAY)
     subject, floors = [], []
     for _ in range(REPEATS):
-        subject.append(_jobs(load, window, plan.pick(8.0, 3.0), stand.groups))
+        subject.append(_jobs(load, window, plan.pick(8.0, 3.0), system.groups))
         floors.append(floor.turn())
     label = f"{extensions} extensions"
     result.rows += [
@@ -69,12 +69,12 @@ def _with(extensions: int, plan: Plan, result: Measure, stack: ExitStack) -> Non
 
 
 def _jobs(load: Load, window: int, seconds: float, groups: Callable[[], Groups]) -> Turn:
-    load.ask("begin", window=window, whole=True)
+    load.call("begin", window=window, whole=True)
     counter = Meter(groups)
     counter.start()
-    done = load.ask("watch", seconds=seconds)
+    done = load.call("watch", seconds=seconds)
     used = counter.used()
-    load.ask("stop")
+    load.call("stop")
     if not done["count"]:
         raise RuntimeError(f"no job was done with {window} under way: {done}")
     each = {name: 1e6 * spent / done["count"] for name, spent in {**used, "load generator": done["cpu"]}.items()}
@@ -85,7 +85,7 @@ FLOORS = ("submission", "hand-off and download", "report", "picture")
 
 
 class JobFloor:
-    """The floors of a job's parts, standing."""
+    """The running floors of a job's parts."""
 
     def __init__(self, plan: Plan, stack: ExitStack) -> None:
         url = stack.enter_context(fresh(plan.one_database, stack.enter_context(scratch())))
@@ -98,11 +98,11 @@ class JobFloor:
         self._submitting = posting(clients, port, [submission()], 16, plan.seconds, groups)
         self._handing = stack.enter_context(handoff_floor())
         self._echo = stack.enter_context(loading("bench.load.floor"))
-        self._echo.ask("connect", port=self._handing.web_port, path="/echo")
+        self._echo.call("connect", port=self._handing.web_port, path="/echo")
         self._seconds = plan.seconds
 
     def turn(self) -> Turn:
-        """What a job costs at least, by part, in CPU µs."""
+        """The least cost of a job by part, in CPU µs."""
         submitting = self._submitting().cpu
         return Turn(
             {},
@@ -117,14 +117,14 @@ class JobFloor:
     def _handing_us(self) -> float:
         counter = Meter(self._handing.groups)
         counter.start()
-        done = self._handing.load.ask("handoff_most", window=16, seconds=self._seconds)
+        done = self._handing.load.call("handoff_most", window=16, seconds=self._seconds)
         used = sum(counter.used().values()) + done["sending"]
         return float(1e6 * used / max(done["count"], 1))
 
     def _report_us(self) -> float:
         counter = Meter(lambda: {"web": meter.tree(self._handing.web_pid)})
         counter.start()
-        done = self._echo.ask("round_trips", count=ECHOES)
+        done = self._echo.call("round_trips", count=ECHOES)
         return float(1e6 * counter.used()["web"] / max(done["count"], 1))
 
 

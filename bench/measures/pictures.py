@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageFilter
 
 from bench import meter
-from bench.environment import Stand, fleet, scratch, serving
+from bench.environment import SystemUnderTest, fleet, scratch, serving
 from bench.loading import Load, loading
 from bench.measures.turns import Turn, average, in_turns, values
 from bench.meter import Meter
@@ -25,7 +25,7 @@ BUDGET = 1.3
 MOST_BYTES = str(200 * 2**20)
 
 SAYS = (
-    "From image_generated on the socket to image_generation_confirmed: fetched over HTTP from this machine, judged, stored "
+    "From image_generated on the socket to image_generation_confirmed: fetched over HTTP from this machine, validated, stored "
     "as PNG, committed. CPU is that of all processes of the service; the picture's own is what is above that of a tiny picture, "
     "which is the job's. Memory is the peak of the download process above what it has after a tiny picture. The floor: Pillow's decode of the same bytes in memory, and its encode as PNG, packed as hard as "
     "the service packs, where they are not PNG."
@@ -38,23 +38,23 @@ def measure(plan: Plan) -> Measure:
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
         env = {"WORKER_PROCESSES": "1", "MAX_IMAGE_SIZE": MOST_BYTES, "SWEEP_INTERVAL_MS": "60000"}
-        stand = stack.enter_context(serving(plan.one_database, 1, **env))
-        load, _ = stack.enter_context(fleet(stand))
-        painter = stack.enter_context(loading("bench.load.painter"))
-        pair = Pair(stand, load, painter, drawn(folder, "PNG", 16), plan.repeats)
+        system = stack.enter_context(serving(plan.one_database, 1, **env))
+        load, _ = stack.enter_context(fleet(system))
+        pillow = stack.enter_context(loading("bench.load.pillow"))
+        pair = Pair(system, load, pillow, drawn(folder, "PNG", 16), plan.repeats)
         result.rows.append(Row("16 × 16 PNG: CPU", "ms", values(pair.tiny, "cpu")))
         result.bars.append(Bar("16 × 16 PNG", average(pair.tiny)))
         for side in SIDES:
             for kind in KINDS:
                 path = drawn(folder, kind, side)
                 with hosting(path.read_bytes()) as url:
-                    turns = in_turns(plan.repeats, partial(pair.stored, url), partial(pair.painted, path))
+                    turns = in_turns(plan.repeats, partial(pair.stored, url), partial(pair.converted, path))
                 _report(result, f"{side} × {side} {kind} of {path.stat().st_size / 2**20:.1f} MiB", *turns)
     return result
 
 
 def drawn(folder: Path, kind: str, side: int) -> Path:
-    """A picture that packs about as a photograph does: soft shapes, and grain."""
+    """A picture that compresses about like a photograph: soft shapes, and grain."""
     path = folder / f"{side}.{kind.lower()}"
     randomness = random.Random(side)
     shapes = Image.frombytes("RGB", (32, 32), randomness.randbytes(3 * 32 * 32)).resize(
@@ -70,32 +70,32 @@ def drawn(folder: Path, kind: str, side: int) -> Path:
 
 
 class Pair:
-    """The service's download process and Pillow alone; what each has in memory after a tiny picture is its rest.
+    """The service's download process and Pillow alone; the baseline of each is its memory after a tiny picture.
 
     `tiny` are the turns of the service with that picture: what a job costs whatever its picture is.
     """
 
-    def __init__(self, stand: Stand, load: Load, painter: Load, tiny: Path, repeats: int) -> None:
-        self._stand, self._load, self._painter = stand, load, painter
+    def __init__(self, system: SystemUnderTest, load: Load, pillow: Load, tiny: Path, repeats: int) -> None:
+        self._system, self._load, self._pillow = system, load, pillow
         self._rest = self._paint_rest = self._job_cpu = 0.0
         with hosting(tiny.read_bytes()) as url:
             self.stored(url)
             self.tiny = [self.stored(url) for _ in range(repeats)]
         self._rest = self.tiny[-1].figures["memory"]
         self._job_cpu = statistics.median(values(self.tiny, "cpu"))
-        self._paint_rest = self.painted(tiny).figures["memory"]
+        self._paint_rest = self.converted(tiny).figures["memory"]
 
     def stored(self, url: str) -> Turn:
-        """One picture, from reported to stored."""
-        (request_id,) = self._load.ask("hold", count=1)["ids"]
-        worker = self._stand.groups()["download"][-1]
+        """One picture, from report to stored file."""
+        (request_id,) = self._load.call("hold", count=1)["ids"]
+        worker = self._system.groups()["download"][-1]
         meter.forget_peak(worker)
-        counter = Meter(self._stand.groups)
+        counter = Meter(self._system.groups)
         counter.start()
-        done = self._load.ask("report", request_id=request_id, url=url)
+        done = self._load.call("report", request_id=request_id, url=url)
         used = counter.used()
         if not done["confirmed"]:
-            raise RuntimeError(f"the picture was not stored: {self._stand.service.log('worker0')[-500:]}")
+            raise RuntimeError(f"the picture was not stored: {self._system.service.log('worker0')[-500:]}")
         memory = meter.peak_resident(worker) / 2**20 - self._rest
         cpu = 1e3 * sum(used.values())
         return Turn(
@@ -103,9 +103,9 @@ class Pair:
             {name: 1e3 * each for name, each in used.items()},
         )
 
-    def painted(self, path: Path) -> Turn:
-        """The floor of it."""
-        done = self._painter.ask("paint", path=str(path))
+    def converted(self, path: Path) -> Turn:
+        """The floor of the same picture."""
+        done = self._pillow.call("convert", path=str(path))
         memory = done["memory"] / 2**20 - self._paint_rest
         return Turn({"cpu": 1e3 * done["cpu"], "memory": memory}, {"Pillow": 1e3 * done["cpu"]})
 

@@ -1,4 +1,4 @@
-"""Ten thousand extensions on one web process: memory and connects, and whether anybody else feels them."""
+"""Ten thousand extensions on one web process: memory, connects, and the effect on other clients."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ REPEATS = 15  # a turn is over in half a second, and the slowest hundredth of it
 BUDGET_KIB, BUDGET_P99 = 45.0, 2.0
 
 SAYS = (
-    "Each comes in with a token of its own, which is checked again while it is connected; nine hundred from one address. "
-    "The round trip is a heartbeat and its answer, for which the database is asked; from anybody in turn, while all are connected. "
+    "Each connects with its own token, which is checked again while it is connected; nine hundred from one address. "
+    "The round trip is a heartbeat and its answer, which queries the database; from random extensions, while all are connected. "
     "The floor: the echo of flask-sock on one socket, without a database. The floor of memory is the budget."
 )
 
@@ -40,15 +40,15 @@ def measure(plan: Plan) -> Measure:
 
 
 def _with(count: int, plan: Plan, result: Measure, stack: ExitStack) -> None:
-    stand = stack.enter_context(serving(plan.one_database, count))
+    system = stack.enter_context(serving(plan.one_database, count))
     port, _ = stack.enter_context(floor_web("sockets"))
     echo = stack.enter_context(loading("bench.load.floor"))
-    echo.ask("connect", port=port, path="/echo")
-    web = stand.web_pid
+    echo.call("connect", port=port, path="/echo")
+    web = system.web_pid
     before = meter.resident([web])
-    counter = Meter(stand.groups)
+    counter = Meter(system.groups)
     counter.start()
-    load, done = stack.enter_context(fleet(stand))
+    load, done = stack.enter_context(fleet(system))
     used = counter.used()
     each = (meter.resident([web]) - before) / count / 1024
     trips = plan.pick(1_500, 200)
@@ -64,7 +64,7 @@ def _with(count: int, plan: Plan, result: Measure, stack: ExitStack) -> None:
 
 
 def _trips(load: Load, count: int) -> Turn:
-    done = load.ask("round_trips", count=count)
+    done = load.call("round_trips", count=count)
     if done["count"] < count:
         raise RuntimeError(f"of {count} round trips {done['count']} came back")
     return Turn({"p50": done["p50"], "p99": done["p99"]})

@@ -1,4 +1,4 @@
-"""How long it takes from `make run` to a picture, and to a word of help."""
+"""How long `make run` takes to the first picture, and `imagefleet --help` to its output."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def measure(plan: Plan) -> Measure:
     with scratch() as folder:
         for name in NEEDED:
             (folder / name).symlink_to(ROOT / name)
-        _run(folder)  # makes the database; whatever is read from the disk is read
+        _run(folder)  # warm-up: creates the database and fills the disk cache
         subject, floor = in_turns(3, lambda: _run(folder), _floor)
     helping, nothing = in_turns(plan.repeats, _timed("-m", "imagefleet", "--help"), _timed("-c", "pass"))
     result.rows += [

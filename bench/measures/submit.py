@@ -1,4 +1,4 @@
-"""What a submission costs, with everything on, against the least that it can be (`bench.floors.web`)."""
+"""The cost of a submission with all features on, against the minimal one (`bench.floors.web`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 from bench import meter
-from bench.environment import UNSERVED, Stand, floor_web, fresh, postgres_group, scratch, serving, submission
+from bench.environment import UNSERVED, SystemUnderTest, floor_web, fresh, postgres_group, scratch, serving, submission
 from bench.loading import Load, loading
 from bench.measures.turns import Turn, average, cpu, in_turns, values
 from bench.meter import Meter
@@ -17,12 +17,12 @@ from bench.results import Bar, Measure, Row
 CLIENTS = (1, 16, 64)
 OF_ONE_USER = 16
 BUDGET = 3.5
-SETTLE_S = 0.3  # what was put off until after the answer belongs to it
+SETTLE_S = 0.3  # work deferred until after the response is counted too
 
 SAYS = (
     "One POST with authentication, three limits, quota, validation, the row and its event committed, and the wake sent. "
     "Each client is a user with a key of its own, as clients are. But one who builds a tool may post in parallel with one key: "
-    f"{OF_ONE_USER} clients of one user are told too, whose requests a quota has to count one after the other. "
+    f"{OF_ONE_USER} clients of one user are shown too, whose requests the quota has to count one after the other. "
     "The floor: the same Flask, server, validation and durability with one insert and commit of SQLAlchemy Core; it knows no users. "
     "CPU is that of the web process; the bars show the others, which also do the work that the wakes bring."
 )
@@ -38,7 +38,7 @@ def measure(plan: Plan) -> Measure:
 
 def _on(database: str, plan: Plan, result: Measure) -> None:
     with ExitStack() as stack:
-        stand = stack.enter_context(serving(database))
+        system = stack.enter_context(serving(database))
         floor_url = stack.enter_context(fresh(database, stack.enter_context(scratch())))
         port, pid = stack.enter_context(floor_web("web", FLOOR_DATABASE_URL=floor_url))
         load = stack.enter_context(loading("bench.load.http"))
@@ -46,22 +46,22 @@ def _on(database: str, plan: Plan, result: Measure) -> None:
         def floor_groups() -> dict[str, list[int]]:
             return {"web": meter.tree(pid), **postgres_group(floor_url)}
 
-        forget = stand.forget_submissions
-        for label, clients, requests in _crowds(stand):
+        forget = system.forget_submissions
+        for label, clients, requests in _crowds(system):
             subject, floor = in_turns(
                 plan.repeats,
-                posting(load, stand.port, requests, clients, plan.seconds, stand.groups, forget),
+                posting(load, system.port, requests, clients, plan.seconds, system.groups, forget),
                 posting(load, port, [submission()], clients, plan.seconds, floor_groups),
             )
             _report(result, f"{database}, {label}", subject, floor)
 
 
-def _crowds(stand: Stand) -> Iterator[tuple[str, int, list[str]]]:
-    """Who posts, how many they are, and what: each with a key of its own, and at last all with the same."""
+def _crowds(system: SystemUnderTest) -> Iterator[tuple[str, int, list[str]]]:
+    """Label, number of clients and their requests: each with its own key, and at last all with the same one."""
     for clients in CLIENTS:
-        requests = [stand.post_text(model=UNSERVED, user=number) for number in range(clients)]
+        requests = [system.post_text(model=UNSERVED, user=number) for number in range(clients)]
         yield f"{clients} client{'s' if clients > 1 else ''}", clients, requests
-    yield f"{OF_ONE_USER} clients of one user", OF_ONE_USER, [stand.post_text(model=UNSERVED)]
+    yield f"{OF_ONE_USER} clients of one user", OF_ONE_USER, [system.post_text(model=UNSERVED)]
 
 
 def posting(
@@ -73,16 +73,16 @@ def posting(
     groups: Callable[[], meter.Groups],
     afterwards: Callable[[], None] = lambda: None,
 ) -> Callable[[], Turn]:
-    """One turn of asking again and again, each client one of `requests`, and `afterwards`, which is not counted."""
+    """One turn of repeated requests, each client one of `requests`; `afterwards` runs uncounted."""
 
     def turn() -> Turn:
-        load.ask("open", port=port, clients=clients, requests=requests)
+        load.call("open", port=port, clients=clients, requests=requests)
         counter = Meter(groups)
         counter.start()
-        done = load.ask("run", seconds=seconds)
+        done = load.call("run", seconds=seconds)
         time.sleep(SETTLE_S)
         used = counter.used()
-        load.ask("close")
+        load.call("close")
         afterwards()
         if done["refused"] or not done["count"]:
             raise RuntimeError(f"what was to be measured was refused: {done}")

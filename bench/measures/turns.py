@@ -1,4 +1,4 @@
-"""Taking turns: the service, its floor, the service, its floor, so that whatever else the machine does meets all of them."""
+"""Measures service and floor alternately, so that other load on the machine affects both."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one turn said: figures by name, and CPU an operation of each process."""
+    """The figures of one turn by name, and the CPU per operation of each process."""
 
     figures: dict[str, float]
     cpu: dict[str, float] = field(default_factory=dict)
 
 
 def in_turns(repeats: int, *takers: Callable[[], Turn]) -> list[list[Turn]]:
-    """All of them, one after the other, so often; the turns of each."""
+    """Run all of them in turn, `repeats` times; returns the turns of each."""
     rounds = [[take() for take in takers] for _ in range(repeats)]
     return [list(turns) for turns in zip(*rounds, strict=True)]
 
 
 def average(turns: list[Turn]) -> dict[str, float]:
-    """The median CPU of each process, by name; those that did nothing are left out."""
+    """The median CPU of each process, by name; idle ones are left out."""
     names = {name for turn in turns for name in turn.cpu}
     medians = {name: statistics.median(turn.cpu.get(name, 0.0) for turn in turns) for name in sorted(names)}
     return {name: cpu for name, cpu in medians.items() if cpu > 0.5}
 
 
 def values(turns: list[Turn], name: str) -> list[float]:
-    """One figure of each turn."""
+    """One figure of every turn."""
     return [turn.figures[name] for turn in turns]
 
 
 def cpu(turns: list[Turn], *names: str) -> list[float]:
-    """The CPU of some processes in each turn; of all that serve where none is named."""
+    """The CPU of some processes in each turn; of all server processes if no name is given."""
     return [sum(each for name, each in turn.cpu.items() if name in (names or SERVING)) for turn in turns]
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic of measurements: whoever reads a ratio must be able to believe it."""
+"""The arithmetic of measurements: ratios must be reliable."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def test_pairs_must_be_whole() -> None:
 
 
 def test_spreads_are_apart_only_where_they_do_not_touch() -> None:
-    assert Spread.of([1, 2]).apart_from(Spread.of([3, 4]))
-    assert Spread.of([3, 4]).apart_from(Spread.of([1, 2]))
-    assert not Spread.of([1, 3]).apart_from(Spread.of([3, 4]))
+    assert Spread.of([1, 2]).differs_from(Spread.of([3, 4]))
+    assert Spread.of([3, 4]).differs_from(Spread.of([1, 2]))
+    assert not Spread.of([1, 3]).differs_from(Spread.of([3, 4]))

@@ -1,4 +1,4 @@
-"""One measure from end to end, as short as it can be: real servers, real load, a result and its page."""
+"""One short measure from end to end: real servers, real load, a result and its page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.db.engine import read_engine
 from app.db.tables import jobs
 from bench import __main__ as bench
 from bench import meter
-from bench.environment import USER, USERS, Stand, floor_web, fresh, serving, submission
+from bench.environment import USER, USERS, SystemUnderTest, floor_web, fresh, serving, submission
 from bench.floor_handoff import handoff_floor
 from bench.load.http import Crowd
 from bench.load.loop import Loop
@@ -26,7 +26,7 @@ from bench.results import Result
 
 @dataclasses.dataclass(frozen=True)
 class Shortest(Plan):
-    """Once, for a moment."""
+    """One short turn."""
 
     @property
     def repeats(self) -> int:
@@ -56,15 +56,15 @@ def test_a_measure_leads_to_a_result_and_a_page(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.timeout(120)  # it starts six processes
 def test_clients_submit_as_users_of_their_own_and_all_of_that_is_forgotten() -> None:
-    with serving("sqlite") as stand:
+    with serving("sqlite") as system:
         crowd = Crowd(Loop())
-        ours = [stand.post_text(user=number) for number in range(len(USERS))]
-        assert crowd.open(stand.port, len(ours), ours)["count"] == len(USERS)
-        assert crowd.open(stand.port, 1, [stand.post_text("Another one")])["count"] == 1
+        ours = [system.post_text(user=number) for number in range(len(USERS))]
+        assert crowd.open(system.port, len(ours), ours)["count"] == len(USERS)
+        assert crowd.open(system.port, 1, [system.post_text("Another one")])["count"] == 1
         crowd.close()
-        assert sorted(_who_waits(stand)) == sorted([*USERS, USER])
-        stand.forget_submissions()
-        assert _who_waits(stand) == [USER]
+        assert sorted(_who_waits(system)) == sorted([*USERS, USER])
+        system.forget_submissions()
+        assert _who_waits(system) == [USER]
 
 
 @pytest.mark.timeout(120)  # it starts seven processes
@@ -74,7 +74,7 @@ def test_both_floors_of_a_hand_off_are_gone_through_in_a_row(tmp_path: Path) -> 
         floor_web("web", FLOOR_DATABASE_URL=url) as (port, _),
         handoff_floor() as floor,
     ):
-        done = floor.load.ask("handoff_posted", rate=20, seconds=0.5, port=port, post=submission())
+        done = floor.load.call("handoff_posted", rate=20, seconds=0.5, port=port, post=submission())
         engine = read_engine(url)
         with engine.connect() as connection:
             kept = connection.execute(text("SELECT count(*) FROM requests")).scalar_one()
@@ -82,8 +82,8 @@ def test_both_floors_of_a_hand_off_are_gone_through_in_a_row(tmp_path: Path) -> 
     assert done["count"] == kept >= 5
 
 
-def _who_waits(stand: Stand) -> list[str]:
-    engine = read_engine(stand.service.env["DATABASE_URL"])
+def _who_waits(system: SystemUnderTest) -> list[str]:
+    engine = read_engine(system.service.env["DATABASE_URL"])
     with engine.connect() as connection:
         users = list(connection.execute(select(jobs.c.user_id)).scalars())
     engine.dispose()
@@ -91,7 +91,7 @@ def _who_waits(stand: Stand) -> list[str]:
 
 
 def test_a_meter_counts_what_is_used_and_no_more() -> None:
-    counter = Meter(lambda: {"us": [os.getpid()], "nobody": [2**22 - 3]})
+    counter = Meter(lambda: {"us": [os.getpid()], "ended": [2**22 - 3]})
     counter.start()
     before = time.process_time()
     while time.process_time() < before + 0.05:

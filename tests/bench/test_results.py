@@ -1,4 +1,4 @@
-"""Results: kept, read again, compared, shown."""
+"""Results: saved, loaded, compared, formatted."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_what_another_release_wrote_is_refused(tmp_path: Path) -> None:
         (Row("x", "/s", [20], [40], more_is_better=True), Row("x", "/s", [10], [40], more_is_better=True), "worse"),
     ],
 )
-def test_two_results_are_told_apart_where_their_spreads_are(before: Row, after: Row, verdict: str) -> None:
+def test_two_results_differ_if_their_spreads_do_not_overlap(before: Row, after: Row, verdict: str) -> None:
     (change,) = changes(result(before), result(after))
     assert change.verdict == verdict
     assert verdict in table(result(before), result(after))
@@ -71,7 +71,7 @@ def test_what_only_one_result_has_is_not_compared() -> None:
 
 
 def test_the_page_shows_everything_and_needs_nothing() -> None:
-    said = page.html(result(Row("CPU & more", "µs", [10, 14, 30], [10, 10, 10], 1.5), Row("rate", "/s", [50.0])))
+    text = page.html(result(Row("CPU & more", "µs", [10, 14, 30], [10, 10, 10], 1.5), Row("rate", "/s", [50.0])))
     for part in (
         "CPU &amp; more",
         "A &lt;fast&gt; one",
@@ -80,6 +80,6 @@ def test_the_page_shows_everything_and_needs_nothing() -> None:
         "prefers-color-scheme: dark",
         "A quick run",
     ):
-        assert part in said
-    assert "http" not in said
-    assert said.count("<svg") == 3  # what is to be held, the ratios, the bars
+        assert part in text
+    assert "http" not in text
+    assert text.count("<svg") == 3  # what is to be held, the ratios, the bars

@@ -7,8 +7,8 @@ import pytest
 from bench import weigh
 
 
-def test_a_whole_request_is_told_by_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_request_is_measured_by_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert weigh.main(["3"]) == 0
-    told = [line.split() for line in capsys.readouterr().out.splitlines()]
-    rows = {words[0]: words[1] for words in told if words[0] in weigh.TABLES}
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    rows = {words[0]: words[1] for words in lines if words[0] in weigh.TABLES}
     assert rows == {"jobs": "1.0", "events": "4.0", "images": "1.0", "files": "0.0"}

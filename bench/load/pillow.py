@@ -1,4 +1,4 @@
-"""`python -m bench.load.painter`: Pillow alone, doing what cannot be done with less. It is the floor of `pictures`."""
+"""`python -m bench.load.pillow`: Pillow alone, the floor of `pictures`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from PIL import Image
 
 from app.adapters.pictures import COMPRESS_LEVEL
 from bench import meter
-from bench.load.loop import Loop, obey
+from bench.load.loop import Loop, run_commands
 
 
-def paint(path: str) -> dict[str, Any]:
-    """Decode the file; encode it as PNG, as the service packs it, where it is none. CPU in s, peak memory in bytes."""
+def convert(path: str) -> dict[str, Any]:
+    """Decode the file; encode it as PNG like the service unless it is one. CPU in s, peak memory in bytes."""
     data = Path(path).read_bytes()
     meter.forget_peak(os.getpid())
     begun = time.process_time()
@@ -28,4 +28,4 @@ def paint(path: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    obey(Loop(), {"paint": paint})
+    run_commands(Loop(), {"convert": convert})
