@@ -28,13 +28,13 @@ def free(database: Database, limit: int = 10, offset: int = 0) -> list[str]:
     return [each.extension_id for each in database.read(lambda c: slots.free(c, limit, offset))]
 
 
-def test_connecting_tells_of_the_socket_that_was_there_before(database: Database) -> None:
+def test_connecting_returns_the_previous_socket(database: Database) -> None:
     assert connect(database, "a") is None
     assert connect(database, "a", "hub-2", 2) == Socket("hub-1", "a-1")
     assert database.read(lambda c: fleet.socket_of(c, "a")) == Socket("hub-2", "a-2")
 
 
-def test_whoever_had_left_had_no_socket(database: Database) -> None:
+def test_a_disconnected_extension_has_no_previous_socket(database: Database) -> None:
     connect(database, "a")
     assert database.write(lambda tx: fleet.disconnect(tx, "a-1")) is True
     assert database.read(lambda c: fleet.socket_of(c, "a")) is None

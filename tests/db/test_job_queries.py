@@ -128,7 +128,7 @@ def test_a_users_jobs_are_listed_newest_first_page_by_page(database: Database) -
     assert page(Status.CANCELLED, None, 9) == ["f" * 36]
 
 
-def test_everybodys_jobs_are_listed_by_status(database: Database) -> None:
+def test_the_jobs_of_all_users_are_listed_by_status(database: Database) -> None:
     open_job, ended = added(database), moved(database, added(database, user_id="ben"), Step.CANCEL)
 
     def listed(status: Status | None) -> list[Job]:

@@ -31,7 +31,7 @@ def add(database: Database, **values: object) -> jobs.Job:
 
 
 def waiting(database: Database, *models: str, most: int = 10) -> list[str]:
-    """The first in the line, for these models or for any."""
+    """The first jobs in the queue, for these models or for any."""
     asked = partial(queue.first_of, models=models, limit=most) if models else partial(queue.first, limit=most)
     return [each.id for each in database.read(asked)]
 
@@ -71,7 +71,7 @@ def test_a_step_with_the_wrong_lease_changes_nothing(database: Database) -> None
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_two_that_look_for_a_download_at_once_find_different_ones(database: Database) -> None:
+def test_concurrent_workers_claim_different_downloads(database: Database) -> None:
     with ThreadPoolExecutor(1) as pool:
         for _ in range(2):
             job_id = add(database).id
@@ -88,7 +88,7 @@ def test_two_that_look_for_a_download_at_once_find_different_ones(database: Data
     assert (first[1], second[1]) == (True, True)
 
 
-def test_it_is_told_whether_more_downloads_are_due(database: Database) -> None:
+def test_next_download_reports_whether_more_are_due(database: Database) -> None:
     assert database.write(jobs.next_download) is None
     for more in (False, True):
         job_id = add(database).id
@@ -105,7 +105,7 @@ def test_models_are_listed_once_however_many_wait(database: Database) -> None:
     assert database.read(jobs.models_waited_for) == ["a", "b", "c"]
 
 
-def test_the_line_is_served_in_order_for_the_models_asked(database: Database) -> None:
+def test_the_queue_is_read_in_order_for_the_given_models(database: Database) -> None:
     late, early, other = add(database, place=9), add(database, place=5), add(database, place=1, model="x")
     assert waiting(database, "dall-e-3") == [early.id, late.id]
     assert waiting(database, "dall-e-3", "x") == waiting(database) == [other.id, early.id, late.id]
@@ -116,7 +116,7 @@ def test_what_waits_for_after_the_commit_is_not_done_when_it_fails(database: Dat
     done: list[str] = []
 
     def work(tx: Transaction) -> None:
-        tx.after_commit(lambda: done.append("told"))
+        tx.after_commit(lambda: done.append("committed"))
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):

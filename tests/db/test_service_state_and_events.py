@@ -18,8 +18,8 @@ def test_a_secret_is_made_once_whoever_asks(database: Database) -> None:
         return database.write(lambda tx: service_state.secret(tx, "upload", bytes([n]) * 32))
 
     with ThreadPoolExecutor(6) as pool:
-        told = set(pool.map(ask, range(12)))
-    assert len(told) == 1
+        received = set(pool.map(ask, range(12)))
+    assert len(received) == 1
     assert database.write(lambda tx: service_state.secret(tx, "another", b"x")) == b"x"
 
 

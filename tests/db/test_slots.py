@@ -39,7 +39,7 @@ def give_back(tx: Transaction, job: Job, extension_id: str = "e1") -> None:
 
 
 def held(database: Database, name: str = "e1") -> int:
-    """How many jobs the extension's row says that it holds."""
+    """The number of held jobs in the extension's row."""
     query = extensions.select().where(extensions.c.id == name)
     return int(database.read(lambda c: c.execute(query).one().held))
 

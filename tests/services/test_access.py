@@ -117,7 +117,7 @@ def test_a_token_is_made_from_a_key_and_from_nothing_else(secrets: Crew) -> None
         access.revoke(access.authenticate(str(key)))
 
 
-def test_our_signing_key_is_made_once_whoever_asks_and_is_no_default(secrets: Crew) -> None:
+def test_the_signing_key_is_generated_once_for_all_processes(secrets: Crew) -> None:
     here, there = secrets.services.access, elsewhere(secrets)
     assert here.signing_key() == there.signing_key()
     assert len(here.signing_key()) == 32
@@ -272,7 +272,7 @@ def test_an_extension_comes_in_with_its_own_token_alone(secrets: Crew) -> None:
                 access.admit_extension("painter", wrong)
 
 
-def test_an_extension_that_nobody_made_a_token_for_comes_in_where_it_is_open(secrets: Crew) -> None:
+def test_an_extension_without_a_token_is_accepted_if_authentication_is_off(secrets: Crew) -> None:
     assert secrets.services.access.admit_extension("stranger", None) is None
     with pytest.raises(Unauthorized):
         secrets.with_settings(auth_required=True).services.access.admit_extension("stranger", None)

@@ -26,7 +26,7 @@ def looking_every(seconds: float, bench: Bench) -> Submission:
     return Submission(bench.ports, admission)
 
 
-def test_a_line_that_is_too_long_takes_nobody_more(bench: Bench) -> None:
+def test_a_full_queue_refuses_new_requests(bench: Bench) -> None:
     door = submission(bench.with_settings(max_waiting=2))
     for _ in range(2):
         door.submit(ImageRequest("a fox"), CORRELATION)
@@ -35,7 +35,7 @@ def test_a_line_that_is_too_long_takes_nobody_more(bench: Bench) -> None:
     assert caught.value.retry_after_s == 30
 
 
-def test_a_disk_that_is_nearly_full_takes_nobody_more(bench: Bench) -> None:
+def test_a_nearly_full_disk_refuses_new_requests(bench: Bench) -> None:
     free = shutil.disk_usage(bench.store.root).free
     submission(bench.with_settings(min_free_disk_bytes=free // 2)).submit(ImageRequest("a fox"), CORRELATION)
     with pytest.raises(Unavailable, match="almost full") as caught:
@@ -43,13 +43,13 @@ def test_a_disk_that_is_nearly_full_takes_nobody_more(bench: Bench) -> None:
     assert caught.value.retry_after_s == 60
 
 
-def test_a_disk_that_is_gone_takes_nobody_more(bench: Bench) -> None:
+def test_an_unavailable_disk_refuses_new_requests(bench: Bench) -> None:
     shutil.rmtree(bench.store.root)
     with pytest.raises(Unavailable, match="cannot be determined"):
         submission(bench).submit(ImageRequest("a fox"), CORRELATION)
 
 
-def test_it_does_not_look_for_each_request(bench: Bench) -> None:
+def test_the_queue_is_not_counted_for_each_request(bench: Bench) -> None:
     door = looking_every(60, bench)
     door.submit(ImageRequest("a fox"), CORRELATION)
     shutil.rmtree(bench.store.root)
@@ -57,7 +57,7 @@ def test_it_does_not_look_for_each_request(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("takes_s", "looks"), [(0.001, 60), (0.05, 12), (3.0, 6)])
-def test_what_takes_long_is_looked_at_less_often(
+def test_a_slow_count_runs_less_often(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, takes_s: float, looks: int
 ) -> None:
     now = 0.0
@@ -79,7 +79,7 @@ def test_what_takes_long_is_looked_at_less_often(
 
 
 @pytest.mark.parametrize(("waiting", "looks"), [(0, 3), (900_000, 12), (999_999, 60)])
-def test_a_line_that_cannot_be_full_yet_is_not_looked_at_while_the_disk_is(
+def test_a_queue_that_cannot_be_full_yet_is_not_counted_but_the_disk_is_checked(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, waiting: int, looks: int
 ) -> None:
     now = 0.0

@@ -23,7 +23,7 @@ def test_a_request_that_waits_is_cancelled(crew: Crew) -> None:
     assert crew.bench.bus.to_hubs == []
 
 
-def test_the_extension_that_holds_it_is_told_to_stop_and_its_slot_is_free(crew: Crew) -> None:
+def test_the_holder_receives_a_cancellation_and_its_slot_is_free(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.services.cancellation.cancel(job.id)
     hub, word = crew.bench.bus.to_hubs[-1]
@@ -50,7 +50,7 @@ def test_cancelling_twice_is_no_mistake(crew: Crew) -> None:
 
 
 @pytest.mark.parametrize("end", ["completed", "failed"])
-def test_what_has_ended_otherwise_stays_so(crew: Crew, end: str) -> None:
+def test_a_finished_request_is_not_changed_by_a_cancellation(crew: Crew, end: str) -> None:
     holder, job = crew.at_work()
     if end == "failed":
         crew.give_up(holder, job, "NSFW")

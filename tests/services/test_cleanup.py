@@ -1,4 +1,4 @@
-"""What nobody will come for is removed, and nothing else."""
+"""Cleanup removes abandoned files and nothing else."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_unfinished_files_are_removed_after_an_hour(bench: Bench) -> None:
     assert bench.files() == ["new.part"]
 
 
-def test_a_sweep_is_bounded_and_the_next_goes_on(bench: Bench) -> None:
+def test_a_sweep_is_bounded_and_the_next_one_continues(bench: Bench) -> None:
     job = downloading(bench, URL)
     abandoned(bench, job, 250, on_disk=False)
     sweeps = [Cleanup(bench.ports).sweep(later(job)) for _ in range(3)]

@@ -12,7 +12,7 @@ from tests.support.crew import Crew
 HOUR = 3_600_000
 
 
-def test_a_request_does_not_wait_in_the_line_for_ever(crew: Crew) -> None:
+def test_a_request_fails_after_the_queue_timeout(crew: Crew) -> None:
     job = crew.order()
     crew.pass_time(job, created_at=1)
     crew.sweep()
@@ -32,7 +32,7 @@ def test_the_longest_wait_is_what_the_settings_say_now(crew: Crew) -> None:
     assert (crew.now(job).status, crew.now(job).error_code) == (Status.FAILED, "ERR_TIMEOUT")
 
 
-def test_a_request_that_is_being_done_is_not_ended_for_its_time_in_the_line(crew: Crew) -> None:
+def test_a_request_in_progress_does_not_fail_by_the_queue_timeout(crew: Crew) -> None:
     _, job = crew.at_work()
     crew.pass_time(job, created_at=1)
     before = crew.now(job)
@@ -41,7 +41,7 @@ def test_a_request_that_is_being_done_is_not_ended_for_its_time_in_the_line(crew
 
 
 @pytest.mark.parametrize("stage", ["accepted", "processing", "downloading"])
-def test_a_clients_deadline_ends_its_request_wherever_it_stands(crew: Crew, stage: str) -> None:
+def test_a_clients_deadline_fails_its_request_in_every_status(crew: Crew, stage: str) -> None:
     job = crew.order(deadline_ms=1_000)
     if stage != "accepted":
         holder = crew.join()
@@ -56,7 +56,7 @@ def test_a_clients_deadline_ends_its_request_wherever_it_stands(crew: Crew, stag
     assert len(crew.bench.bus.sent("cancel_generation")) == int(stage != "accepted")
 
 
-def test_a_request_that_nobody_can_do_fails_in_the_end(crew: Crew) -> None:
+def test_a_request_that_no_extension_serves_fails_after_its_timeout(crew: Crew) -> None:
     crew.join("e1", "dall-e-3")
     job = crew.order(model="flux")
     crew.sweep()

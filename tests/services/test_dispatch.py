@@ -55,9 +55,7 @@ def test_the_offer_travels_over_the_hub_that_holds_the_socket(crew: Crew) -> Non
     }
 
 
-def test_a_line_that_does_not_end_is_gone_on_with_after_others_had_their_turn(
-    crew: Crew, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_queue_is_continued_by_another_task(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "BUSY_S", 0.0)
     monkeypatch.setattr(dispatch, "BATCH", 1)
     for number in range(3):
@@ -86,7 +84,7 @@ def test_the_offer_grants_uploads_for_this_attempt(crew: Crew, secret: str | Non
     assert int(granted["expires"]) == job.attempt_until
 
 
-def test_nobody_is_free_and_nothing_happens(crew: Crew) -> None:
+def test_without_a_free_extension_nothing_is_assigned(crew: Crew) -> None:
     job = crew.order()
     assert crew.hand_out() == 0
     assert crew.now(job) == job
@@ -115,13 +113,13 @@ def test_who_takes_no_work_gets_none(crew: Crew, column: str, value: int | str) 
         (("dall-e-3",), False),
     ],
 )
-def test_only_the_capable_are_asked(crew: Crew, capabilities: tuple[str, ...], able: bool) -> None:
+def test_only_capable_extensions_receive_offers(crew: Crew, capabilities: tuple[str, ...], able: bool) -> None:
     crew.join("e1", *capabilities)
     crew.order(model="flux")
     assert crew.hand_out() == int(able)
 
 
-def test_the_least_busy_is_asked_first_then_who_succeeded_last(crew: Crew) -> None:
+def test_the_least_busy_extension_is_preferred_then_the_last_successful_one(crew: Crew) -> None:
     crew.join("busy", max_concurrent=4)
     crew.taken()
     for name, success in (("cold", 10), ("warm", 20)):
@@ -138,7 +136,7 @@ def test_load_counts_in_shares_not_in_requests(crew: Crew) -> None:
         assert crew.taken().holder == "large"
 
 
-def test_who_failed_it_last_is_asked_again_only_where_nobody_else_is_free(crew: Crew) -> None:
+def test_the_extension_that_failed_last_is_chosen_only_if_no_other_is_free(crew: Crew) -> None:
     first, job = crew.at_work("first")
     crew.join("second")
     crew.give_up(first, job)
@@ -216,10 +214,10 @@ def test_idle_extensions_for_other_models_do_not_hide_the_one_that_can(
     assert crew.now(job).holder == "able"
 
 
-def test_requests_that_nobody_can_do_do_not_hide_those_behind_them(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unserved_requests_do_not_block_those_behind_them(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "BATCH", 2)
     for _ in range(5):
-        crew.order(model="nobody-knows-it")
+        crew.order(model="unserved-model")
     crew.join("able", "flux")
     job = crew.order(model="flux")
     assert crew.hand_out() == 1
@@ -238,7 +236,7 @@ def test_what_was_cancelled_meanwhile_is_not_given_out(crew: Crew, monkeypatch: 
     assert crew.extension().held == 0
 
 
-def test_an_extension_with_many_slots_is_filled_in_one_look_at_the_line(crew: Crew) -> None:
+def test_an_extension_with_many_slots_is_filled_by_one_read_of_the_queue(crew: Crew) -> None:
     crew.join(max_concurrent=8)
     for n in range(12):
         crew.order(f"user-{n}")

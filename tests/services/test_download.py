@@ -136,7 +136,7 @@ def test_an_upload_of_another_job_is_a_url_like_any_other(bench: Bench) -> None:
     assert job.status is Status.FAILED
 
 
-def test_the_extension_is_told_that_its_pictures_are_stored(bench: Bench) -> None:
+def test_the_extension_receives_a_confirmation_that_its_pictures_are_stored(bench: Bench) -> None:
     connected(bench)
     bench.fetch.answers[URL] = PNG
     job = run(bench, downloading(bench, URL))
@@ -146,7 +146,7 @@ def test_the_extension_is_told_that_its_pictures_are_stored(bench: Bench) -> Non
     assert message["correlationId"] == job.correlation_id
 
 
-def test_an_extension_that_is_gone_is_not_told(bench: Bench) -> None:
+def test_a_disconnected_extension_receives_no_confirmation(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     assert run(bench, downloading(bench, URL)).status is Status.COMPLETED
     assert bench.bus.to_hubs == []
@@ -177,12 +177,12 @@ def test_what_is_logged_of_a_download_carries_its_request_s_correlation_id(bench
         return PNG
 
     bench.fetch.answers[URL] = answer
-    with logs.correlated("of-whoever-woke-us"):
+    with logs.correlated("of-the-caller"):
         job = run(bench, downloading(bench, URL))
     assert seen == [job.correlation_id]
 
 
-def test_where_more_is_due_somebody_else_is_woken(bench: Bench) -> None:
+def test_if_more_downloads_are_due_another_worker_is_woken(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     run(bench, downloading(bench, URL))
     assert bench.tasks.downloads == 0

@@ -48,7 +48,7 @@ def test_a_download_that_is_overtaken_leaves_only_the_files_of_the_other(bench: 
 
 
 @pytest.mark.parametrize("answer", [PNG, b"rubbish", HostUnreachable("gone")])
-def test_whoever_lost_the_lease_changes_nothing(bench: Bench, answer: Any) -> None:
+def test_a_download_that_lost_its_lease_changes_nothing(bench: Bench, answer: Any) -> None:
     after_the_other: list[Job] = []
 
     def overtaken() -> bytes:

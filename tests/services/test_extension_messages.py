@@ -1,4 +1,4 @@
-"""Speaking to whoever holds a request."""
+"""Messages to the extension that holds a request."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from app.domain.messages import HeartbeatResponse
 from app.services import extension_messages
 from tests.support.crew import Crew
 
-WORD = HeartbeatResponse(timestamp="2024-01-14T12:00:00.000Z")
+MESSAGE = HeartbeatResponse(timestamp="2024-01-14T12:00:00.000Z")
 
 
 def tell(crew: Crew, extension_id: str | None) -> list[tuple[str, dict[str, object]]]:
-    crew.bench.database.write(lambda tx: extension_messages.send(crew.bench.ports, tx, extension_id, WORD))
+    crew.bench.database.write(lambda tx: extension_messages.send(crew.bench.ports, tx, extension_id, MESSAGE))
     return crew.bench.bus.to_hubs
 
 
-def test_a_word_travels_over_the_web_process_that_holds_the_socket(crew: Crew) -> None:
+def test_a_message_is_sent_over_the_web_process_that_holds_the_socket(crew: Crew) -> None:
     crew.join("e1", hub="hub-3")
     message = {"type": "heartbeat_response", "timestamp": "2024-01-14T12:00:00.000Z"}
     assert tell(crew, "e1") == [("hub-3", {"do": "send", "connection": "e1-socket-1", "message": message})]
 
 
 @pytest.mark.parametrize("extension_id", [None, "nobody", "gone"])
-def test_to_whoever_is_not_connected_nothing_is_said(crew: Crew, extension_id: str | None) -> None:
+def test_a_disconnected_extension_receives_no_message(crew: Crew, extension_id: str | None) -> None:
     crew.services.extensions.disconnected(crew.join("gone").connection_id)
     assert tell(crew, extension_id) == []
 
 
-def test_a_word_of_a_change_that_was_not_made_is_not_said(crew: Crew) -> None:
+def test_a_message_is_not_sent_if_its_transaction_is_rolled_back(crew: Crew) -> None:
     crew.join("e1")
 
     def work(tx: Transaction) -> None:
-        extension_messages.send(crew.bench.ports, tx, "e1", WORD)
+        extension_messages.send(crew.bench.ports, tx, "e1", MESSAGE)
         raise RuntimeError("the process dies")
 
     with pytest.raises(RuntimeError):

@@ -10,7 +10,7 @@ from app.domain.states import Status
 from tests.support.crew import Crew
 
 
-def test_what_an_extension_says_of_itself_is_kept(crew: Crew) -> None:
+def test_the_metadata_of_an_extension_are_stored(crew: Crew) -> None:
     crew.join("e1", "image-generation", "flux", max_concurrent=3, hub="hub-2")
     extension = crew.extension()
     assert (extension.connected, extension.available, extension.max_concurrent) == (True, True, 3)
@@ -18,7 +18,7 @@ def test_what_an_extension_says_of_itself_is_kept(crew: Crew) -> None:
     assert extension.capabilities == ["image-generation", "flux"]
 
 
-def test_a_newer_socket_takes_over_and_the_older_is_told_to_close(crew: Crew) -> None:
+def test_a_newer_socket_replaces_the_older_one(crew: Crew) -> None:
     crew.join(hub="hub-1")
     crew.join(hub="hub-2", again=2)
     assert crew.bench.bus.to_hubs == [("hub-1", {"do": "replace", "connection": "e1-socket-1"})]
@@ -56,7 +56,7 @@ def test_an_extension_keeps_what_it_lists_and_gives_back_the_rest(crew: Crew) ->
 
 
 @pytest.mark.parametrize("active", [None, ()])
-def test_an_offer_that_never_arrived_is_nobodys_fault(crew: Crew, active: tuple[str, ...] | None) -> None:
+def test_an_offer_that_never_arrived_is_no_strike(crew: Crew, active: tuple[str, ...] | None) -> None:
     crew.join()
     job = crew.offered()
     _, welcome = crew.joined("e1", again=2, active=active)
@@ -65,7 +65,7 @@ def test_an_offer_that_never_arrived_is_nobodys_fault(crew: Crew, active: tuple[
     assert crew.extension().held == 0
 
 
-def test_an_offer_that_arrived_after_all_is_kept_by_whoever_lists_it(crew: Crew) -> None:
+def test_an_offer_that_the_extension_lists_is_kept(crew: Crew) -> None:
     crew.join()
     job = crew.offered()
     _, welcome = crew.joined("e1", again=2, active=(job.id,))
@@ -73,14 +73,14 @@ def test_an_offer_that_arrived_after_all_is_kept_by_whoever_lists_it(crew: Crew)
     assert crew.now(job).handed_over
 
 
-def test_nobody_takes_up_what_another_holds(crew: Crew) -> None:
+def test_an_extension_cannot_resume_a_job_of_another(crew: Crew) -> None:
     _, job = crew.at_work()
     _, welcome = crew.joined("other", active=(job.id,))
     assert welcome.held == ()
     assert crew.now(job) == job
 
 
-def test_nobody_takes_up_what_was_given_back_meanwhile(crew: Crew) -> None:
+def test_an_extension_cannot_resume_a_job_that_was_given_back(crew: Crew) -> None:
     _, job = crew.at_work()
     crew.lease_ends(job)
     crew.services.housekeeping.end_leases()
@@ -166,4 +166,4 @@ def test_a_greeting_from_a_socket_that_is_gone_takes_nothing_over(crew: Crew) ->
     assert crew.extension().connection_id == holder.connection_id
 
 
-# -- when they were last heard, which is only shown
+# -- the last seen time, which is only displayed

@@ -1,4 +1,4 @@
-"""Whoever does not hold a request changes nothing by what it reports, and is told so."""
+"""A report from an extension that does not hold the request changes nothing and is rejected."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_report_on_a_request_that_does_not_exist(crew: Crew, report: Callable[
         crew.services.generation.report(holder, report("no-such-request"))
 
 
-def test_a_result_of_somebody_else_is_not_confirmed(crew: Crew) -> None:
+def test_a_result_of_another_extension_is_not_confirmed(crew: Crew) -> None:
     holder, job = crew.at_work()
     other = crew.join("other")
     crew.deliver(holder, job)

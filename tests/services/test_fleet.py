@@ -35,7 +35,7 @@ def test_what_is_delivered_is_no_longer_held(crew: Crew) -> None:
     assert entry.last_success_at is not None
 
 
-def test_one_that_rests_says_why_and_until_when(crew: Crew) -> None:
+def test_a_paused_extension_shows_reason_and_end_of_its_pause(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
     entry = shown(crew)
@@ -53,7 +53,7 @@ def test_one_that_takes_no_work_is_unavailable(crew: Crew) -> None:
     assert (shown(crew).standing, shown(crew).available) == (ExtensionStatus.UNAVAILABLE, False)
 
 
-def test_one_that_is_gone_says_since_when(crew: Crew) -> None:
+def test_a_disconnected_extension_shows_since_when(crew: Crew) -> None:
     holder = crew.join()
     crew.services.extensions.disconnected(holder.connection_id)
     entry = shown(crew)
@@ -85,7 +85,7 @@ def test_they_come_in_order_page_by_page(crew: Crew) -> None:
     assert [each.id for each in crew.services.fleet.all(connected=False)] == ["c"]
 
 
-def test_a_page_asks_once_for_all_that_is_held(crew: Crew) -> None:
+def test_a_page_reads_all_held_jobs_in_one_query(crew: Crew) -> None:
     for n in range(3):
         crew.at_work(f"e{n}")
     with noted("FROM jobs") as asked:

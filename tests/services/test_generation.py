@@ -25,7 +25,7 @@ def test_progress_rises_and_never_falls(crew: Crew) -> None:
     assert seen == [10, 40, 40, 40, 100]
 
 
-def test_the_extensions_words_about_progress_are_kept(crew: Crew) -> None:
+def test_the_progress_note_of_the_extension_is_stored(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.progress(holder, job, 10, status="Drawing")
     assert crew.now(job).progress_note == "Drawing"
@@ -125,11 +125,11 @@ def test_a_result_that_is_repeated_once_it_is_stored_is_confirmed_again(crew: Cr
     crew.deliver(holder, job)
     crew.bench.fetch.answers[PICTURE] = PNG
     crew.services.download.run()
-    told = crew.bench.bus.sent("image_generation_confirmed")
+    received = crew.bench.bus.sent("image_generation_confirmed")
     again = crew.join(again=2)
     answer = crew.deliver(again, job)
     assert isinstance(answer, ImageGenerationConfirmed)
-    assert answer.image_path == told[0]["imagePath"]
+    assert answer.image_path == received[0]["imagePath"]
     assert (answer.request_id, answer.correlation_id) == (job.id, "correlation-1")
     assert crew.types(job).count("ImageGeneratedEvent") == 1
 
@@ -154,8 +154,8 @@ def test_of_a_result_and_a_failure_at_once_one_counts(crew: Crew) -> None:
             return "taken"
 
         with ThreadPoolExecutor(2) as pool:
-            told = list(pool.map(report, range(2)))
-        assert sorted(told) == ["lost", "taken"]
+            received = list(pool.map(report, range(2)))
+        assert sorted(received) == ["lost", "taken"]
         assert crew.extension().held == 0
         crew.set_extension(cooldown_until=0, failures=0, available=False)
         crew.services.cancellation.cancel(job.id)

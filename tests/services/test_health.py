@@ -1,4 +1,4 @@
-"""Whether the parts answer."""
+"""The health check of the database and Redis."""
 
 from __future__ import annotations
 

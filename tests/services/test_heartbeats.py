@@ -37,7 +37,7 @@ def test_a_heartbeat_does_not_make_an_attempt_longer(crew: Crew) -> None:
     assert crew.now(job).lease_until == ends
 
 
-def test_a_heartbeat_is_no_news_to_those_who_wait(crew: Crew) -> None:
+def test_a_heartbeat_does_not_notify_watchers(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.bench.bus.changes.clear()
     crew.beat(holder, active_request_ids=(job.id,))
@@ -92,7 +92,7 @@ def test_an_extension_that_takes_no_work_for_a_while_is_given_none(crew: Crew) -
     assert crew.hand_out() == 1
 
 
-def test_a_heartbeat_where_nobody_waits_wakes_nobody(crew: Crew) -> None:
+def test_a_heartbeat_without_waiting_jobs_wakes_no_dispatcher(crew: Crew) -> None:
     holder = crew.join()
     crew.bench.tasks.assigns = 0
     crew.beat(holder)
@@ -114,7 +114,7 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 @pytest.mark.parametrize("available", [True, False])
-def test_a_heartbeat_that_says_nothing_new_asks_once_and_writes_nothing(
+def test_a_heartbeat_without_changes_costs_one_query_and_no_commit(
     crew: Crew, commits: list[object], available: bool
 ) -> None:
     idle = crew.join("idle", "flux")
@@ -127,7 +127,7 @@ def test_a_heartbeat_that_says_nothing_new_asks_once_and_writes_nothing(
     assert (len(commits), len(asked)) == (0, 1)
 
 
-def test_an_offer_that_is_not_in_hand_yet_has_no_heartbeat_written(crew: Crew, commits: list[object]) -> None:
+def test_an_unconfirmed_offer_does_not_cause_a_commit_per_heartbeat(crew: Crew, commits: list[object]) -> None:
     holder = crew.join()
     crew.offered()
     commits.clear()
@@ -135,7 +135,7 @@ def test_an_offer_that_is_not_in_hand_yet_has_no_heartbeat_written(crew: Crew, c
     assert commits == []
 
 
-def test_a_heartbeat_that_says_something_new_is_written_at_once(crew: Crew, commits: list[object]) -> None:
+def test_a_heartbeat_with_a_change_is_stored_at_once(crew: Crew, commits: list[object]) -> None:
     holder = crew.join()
     for available in (False, True):
         crew.set_extension(heard_at=1)
@@ -146,7 +146,7 @@ def test_a_heartbeat_that_says_something_new_is_written_at_once(crew: Crew, comm
         assert crew.extension().heard_at > 1
 
 
-def test_a_heartbeat_that_says_nothing_new_wakes_those_who_assign_where_somebody_waits(crew: Crew) -> None:
+def test_a_heartbeat_without_changes_wakes_a_dispatcher_if_a_job_waits(crew: Crew) -> None:
     able, unable = crew.join("able"), crew.join("unable")
     crew.beat(unable, available=False)
     crew.order()
@@ -157,9 +157,7 @@ def test_a_heartbeat_that_says_nothing_new_wakes_those_who_assign_where_somebody
     assert crew.bench.tasks.assigns == 1
 
 
-def test_one_that_is_replaced_while_its_heartbeat_is_read_is_told_so(
-    crew: Crew, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_socket_replaced_while_its_heartbeat_is_read_is_rejected(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     older = crew.join()
     crew.join(again=2)
     monkeypatch.setattr(
@@ -169,7 +167,7 @@ def test_one_that_is_replaced_while_its_heartbeat_is_read_is_told_so(
     assert crew.extension().available
 
 
-def test_a_heartbeat_over_an_older_socket_is_not_taken(crew: Crew) -> None:
+def test_a_heartbeat_over_an_older_socket_is_rejected(crew: Crew) -> None:
     older, job = crew.at_work()
     crew.join(again=2)
     before = crew.now(job)
@@ -178,11 +176,11 @@ def test_a_heartbeat_over_an_older_socket_is_not_taken(crew: Crew) -> None:
     assert crew.extension().available
 
 
-def test_a_heartbeat_of_nobody_is_not_taken(crew: Crew) -> None:
+def test_a_heartbeat_of_an_unknown_extension_is_rejected(crew: Crew) -> None:
     assert crew.services.extensions.heartbeat(Holder("e9", "no-socket"), Heartbeat(extension_id="e9")) is False
 
 
-def test_those_who_say_nothing_new_are_shown_as_heard_once_that_is_written_down(
+def test_heartbeats_without_changes_are_shown_once_they_are_stored(
     crew: Crew, commits: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extensions, "BATCH", 2)
@@ -204,7 +202,9 @@ def test_those_who_say_nothing_new_are_shown_as_heard_once_that_is_written_down(
     assert commits == []
 
 
-def test_they_are_shown_as_heard_when_they_were(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_the_heartbeat_is_shown_and_not_the_time_of_storing(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
     holder = crew.join()
     crew.set_extension(heard_at=1)
     with monkeypatch.context() as then:
@@ -215,7 +215,7 @@ def test_they_are_shown_as_heard_when_they_were(crew: Crew, monkeypatch: pytest.
     assert before <= crew.extension().heard_at + 60_000 <= crew.clock()
 
 
-def test_nobody_is_shown_as_heard_earlier_than_before(crew: Crew) -> None:
+def test_the_last_seen_time_never_goes_back(crew: Crew) -> None:
     holder = crew.join()
     crew.beat(holder)
     later = crew.clock() + HOUR
@@ -224,7 +224,7 @@ def test_nobody_is_shown_as_heard_earlier_than_before(crew: Crew) -> None:
     assert crew.extension().heard_at == later
 
 
-def test_whoever_is_gone_is_not_shown_as_heard_any_more(crew: Crew) -> None:
+def test_the_last_seen_time_of_a_disconnected_extension_does_not_change(crew: Crew) -> None:
     gone, replaced = crew.join("e1"), crew.join("e2")
     crew.beat(gone)
     crew.beat(replaced)

@@ -98,7 +98,7 @@ def test_what_may_heal_is_not_final_at_once(hostile: Bench, host: HostileHost, n
 
 
 @pytest.mark.parametrize("name", FINAL)
-def test_what_cannot_heal_is_asked_for_only_once(hostile: Bench, host: HostileHost, name: str) -> None:
+def test_a_permanent_failure_is_fetched_only_once(hostile: Bench, host: HostileHost, name: str) -> None:
     assert run(hostile.with_settings(max_download_attempts=4), host.url(name)).status is Status.FAILED
 
 

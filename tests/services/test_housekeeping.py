@@ -11,7 +11,7 @@ HOUR = 3_600_000
 # -- leases
 
 
-def test_an_offer_that_nobody_took_goes_to_another_and_nobody_is_to_blame(crew: Crew) -> None:
+def test_an_offer_that_was_not_received_goes_to_another_extension_without_a_strike(crew: Crew) -> None:
     crew.join("e1")
     job = crew.offered()
     crew.lease_ends(job)
@@ -43,7 +43,7 @@ def test_an_extension_that_came_back_without_its_job_counts_as_lost(crew: Crew) 
     assert "lost" in crew.facts(job)[-1].data["reason"]
 
 
-def test_silence_is_a_strike_and_the_extension_is_told_to_stop(crew: Crew) -> None:
+def test_silence_is_a_strike_and_the_extension_receives_a_cancellation(crew: Crew) -> None:
     _, job = crew.at_work()
     crew.lease_ends(job)
     crew.sweep()
@@ -97,7 +97,7 @@ def test_what_a_lost_web_process_held_is_given_back_after_a_short_absence(crew: 
     assert crew.now(job).status is Status.ACCEPTED
 
 
-def test_an_extension_of_a_lost_web_process_goes_on_over_another(crew: Crew) -> None:
+def test_an_extension_of_a_lost_web_process_continues_over_another(crew: Crew) -> None:
     _, job = crew.at_work()
     crew.hub_falls_silent()
     crew.sweep()
@@ -135,7 +135,7 @@ def test_what_was_not_woken_is_woken_again(crew: Crew) -> None:
     assert (crew.bench.tasks.downloads, crew.bench.tasks.assigns) == (1, 1)
 
 
-def test_where_there_is_nothing_to_do_nobody_is_woken(crew: Crew) -> None:
+def test_without_work_no_worker_is_woken(crew: Crew) -> None:
     crew.at_work()
     crew.bench.tasks.assigns = 0
     crew.sweep()

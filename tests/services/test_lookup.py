@@ -17,7 +17,7 @@ from tests.support.downloads import PNG
 from tests.support.statements import noted
 from tests.support.waiting import until
 
-NOBODY = "550e8400-e29b-41d4-a716-446655440000"
+UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 
 
 # -- one request
@@ -65,9 +65,9 @@ def test_a_request_that_does_not_exist_is_not_waited_for(crew: Crew) -> None:
         partial(crew.services.lookup.await_news, wait_s=1),
     ):
         with pytest.raises(NotFound):
-            look(NOBODY)
+            look(UNKNOWN)
     with pytest.raises(NotFound):
-        crew.services.lookup.events_after(NOBODY, 0)
+        crew.services.lookup.events_after(UNKNOWN, 0)
 
 
 def test_events_are_given_from_where_the_client_left_off(crew: Crew) -> None:
@@ -136,7 +136,7 @@ def test_a_list_may_be_of_one_status(crew: Crew) -> None:
 
 
 @pytest.mark.parametrize("status", [None, Status.ACCEPTED, Status.CANCELLED])
-def test_everybodys_requests_come_newest_first_page_by_page(crew: Crew, status: Status | None) -> None:
+def test_the_requests_of_all_users_are_listed_newest_first_page_by_page(crew: Crew, status: Status | None) -> None:
     made = []
     for user in ("ann", "bob", "ann", "eve", "bob"):
         made.append(crew.order(user).id)
@@ -155,7 +155,7 @@ def test_everybodys_requests_come_newest_first_page_by_page(crew: Crew, status: 
     assert (seen, cursor) == (made[::-1], None)
 
 
-def test_everybodys_requests_may_be_of_any_one_status(crew: Crew) -> None:
+def test_the_requests_of_all_users_can_be_filtered_by_status(crew: Crew) -> None:
     made = {Status.ACCEPTED: crew.order("bob").id}
     for status in Status:
         if status is not Status.ACCEPTED:
@@ -172,7 +172,7 @@ def test_a_stranger_has_no_requests(crew: Crew) -> None:
     assert (list(page.jobs), page.cursor) == ([], None)
 
 
-def test_a_list_asks_once_who_is_connected(crew: Crew) -> None:
+def test_a_list_reads_the_connected_extensions_once(crew: Crew) -> None:
     crew.join("e1", "flux")
     for _ in range(5):
         crew.order()

@@ -1,4 +1,4 @@
-"""What is asked every few seconds, or at every request, looks at no more rows where many requests wait than where few do."""
+"""Frequent queries read no more rows with many waiting requests than with few."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.statements import noted
 T = TypeVar("T")
 
 FEW, MANY = 20, 2_000
-UNSERVED = "nobody-knows-it"
+UNSERVED = "unserved-model"
 # Indexes of those who wait or are in hand, which stay small however long the history is; what finds one by its id, and the
 # first or last of a user's.
 OPEN = {index.name for index in jobs.indexes if index.dialect_options["postgresql"]["where"] is not None}
@@ -26,7 +26,7 @@ SMALL = OPEN | {"pk_jobs", "ix_jobs_user", "ix_jobs_user_status"}
 
 
 def wait(crew: Crew, count: int) -> None:
-    """So many requests wait, of as many users, for a model that nobody has made for long; all but one are young."""
+    """So many requests wait, of as many users, for a model that no extension has served for long; all but one are new."""
     first = crew.order(model=UNSERVED)
     crew.sweep()
     crew.long_unserved(crew.order(model=UNSERVED))
@@ -123,7 +123,7 @@ ASKED: dict[str, Callable[[Crew], object]] = {
 
 
 @pytest.mark.parametrize("question", list(ASKED))
-def test_no_question_looks_at_all_who_wait(crew: Crew, question: str) -> None:
+def test_no_query_reads_all_waiting_jobs(crew: Crew, question: str) -> None:
     crew.join("e1", "dall-e-3")
     crew.order()
     wait(crew, MANY)
@@ -132,7 +132,7 @@ def test_no_question_looks_at_all_who_wait(crew: Crew, question: str) -> None:
     assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
 
 
-def test_an_order_looks_at_few_of_its_users_that_wait(crew: Crew) -> None:
+def test_a_submission_reads_few_waiting_jobs_of_its_user(crew: Crew) -> None:
     for _ in range(45 * FEW):
         crew.order("ann")
     crew.bench.database.write(lambda tx: tx.connection.exec_driver_sql("ANALYZE jobs"))
@@ -141,7 +141,7 @@ def test_an_order_looks_at_few_of_its_users_that_wait(crew: Crew) -> None:
     assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
 
 
-def test_an_order_looks_at_few_of_its_users_that_waited_when_the_database_last_counted(crew: Crew) -> None:
+def test_a_submission_reads_few_jobs_even_with_outdated_statistics(crew: Crew) -> None:
     def all_are_done(connection: Connection) -> None:
         connection.exec_driver_sql("ANALYZE jobs")
         connection.execute(update(jobs).values(status="completed"))

@@ -12,7 +12,7 @@ from tests.support.crew import Crew
 HOUR = 3_600_000
 
 
-def test_a_long_pause_between_sweeps_is_nobodys_silence(crew: Crew) -> None:
+def test_a_long_gap_between_sweeps_does_not_expire_leases(crew: Crew) -> None:
     crew.sweep()
     _, job = crew.at_work()
     crew.pass_time(job, lease_until=crew.clock() - HOUR + 60_000, attempt_until=crew.clock() - HOUR + 90_000)
@@ -50,7 +50,7 @@ def test_a_pause_puts_off_that_a_model_is_unserved(crew: Crew) -> None:
     assert crew.now(job).status is Status.ACCEPTED
 
 
-def test_a_pause_does_not_put_off_a_clients_deadline(crew: Crew) -> None:
+def test_a_gap_between_sweeps_does_not_extend_a_clients_deadline(crew: Crew) -> None:
     crew.sweep()
     job = crew.order(deadline_ms=1_000)
     crew.pass_time(job, deadline_at=1)

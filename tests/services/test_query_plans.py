@@ -48,7 +48,7 @@ def busy(crew: Crew) -> None:
     crew.pass_time(failed, deadline_at=1)
     crew.pass_time(crew.order(), created_at=1)
     crew.pass_time(crew.order(), due_at=2**53)
-    crew.long_unserved(crew.order(model="nobody-knows-it"))
+    crew.long_unserved(crew.order(model="unserved-model"))
     crew.hub_falls_silent("hub-2")
     crew.bench.database.write(lambda tx: tx.connection.exec_driver_sql("UPDATE sweeps SET at = 1"))
 
@@ -103,7 +103,7 @@ def test_what_ended_of_late_is_found_by_indexes(crew: Crew) -> None:
 
 
 @pytest.mark.parametrize("word", ["a heartbeat", "a broken socket"])
-def test_no_word_of_an_extension_reads_the_whole_fleet(crew: Crew, word: str) -> None:
+def test_no_message_of_an_extension_reads_the_whole_fleet(crew: Crew, word: str) -> None:
     busy(crew)
     crew.join("e1", again=9)
     with noted("UPDATE extensions") as statements:
@@ -115,7 +115,7 @@ def test_no_word_of_an_extension_reads_the_whole_fleet(crew: Crew, word: str) ->
 
 @pytest.mark.parametrize("status", [None, *Status])
 @pytest.mark.parametrize("cursor", [None, "f" * 36])
-def test_everybodys_requests_are_read_in_the_order_of_an_index(
+def test_the_requests_of_all_users_are_read_in_the_order_of_an_index(
     crew: Crew, status: Status | None, cursor: str | None
 ) -> None:
     busy(crew)
@@ -134,7 +134,7 @@ def test_extensions_are_read_in_the_order_of_an_index(crew: Crew, connected: boo
 
 
 def in_order(crew: Crew, statement: tuple[str, Any]) -> None:
-    """Whoever walks through an index stops at the limit: nothing is read to be sorted."""
+    """An index scan stops at the limit: no rows are read to be sorted."""
     [plan] = plans(crew, [statement]).values()
     tables = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
     assert "LIMIT" in statement[0]

@@ -152,6 +152,6 @@ def test_a_user_may_store_so_many_bytes(crew: Crew) -> None:
     limited(crew, quota_stored_bytes=stored).order("bob")
 
 
-def test_no_quota_holds_nobody_up(crew: Crew) -> None:
+def test_without_quotas_every_request_is_accepted(crew: Crew) -> None:
     crew = limited(crew, quota_waiting=0, quota_per_day=0, quota_stored_bytes=0)
     assert all(taken(lambda: crew.order("ann")) for _ in range(5))

@@ -25,7 +25,7 @@ def secrets(crew: Crew) -> Crew:
     return crew
 
 
-def test_of_many_who_show_the_same_at_once_one_looks_for_all(secrets: Crew) -> None:
+def test_concurrent_uses_of_one_credential_cause_one_query(secrets: Crew) -> None:
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
     access = Access(secrets.bench.ports, cache_s=60)
     with ThreadPoolExecutor(16) as pool, noted("api_keys.hash") as asked:
@@ -34,7 +34,7 @@ def test_of_many_who_show_the_same_at_once_one_looks_for_all(secrets: Crew) -> N
     assert len(asked) == 1
 
 
-def test_whoever_was_let_in_a_moment_ago_is_let_in_again_and_nobody_is_asked(secrets: Crew) -> None:
+def test_a_recently_accepted_credential_is_accepted_without_a_query(secrets: Crew) -> None:
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
     access = Access(secrets.bench.ports, cache_s=60)
     credential = access.authenticate(shown)

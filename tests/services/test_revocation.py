@@ -1,4 +1,4 @@
-"""Whoever stays is told once what they came in with is no longer good; one question is asked for all of them."""
+"""Open connections are notified once when their credential ends; one query serves all of them."""
 
 from __future__ import annotations
 
@@ -53,23 +53,25 @@ def disabled(crew: Crew) -> tuple[Credential, Callable[[], object]]:
 
 
 @pytest.mark.parametrize("came_in", [key, token, token_of_a_key, extension_token, disabled])
-def test_who_stays_is_told_once_that_it_ended_and_others_are_not(ann: Crew, came_in: Callable) -> None:
+def test_only_the_connection_of_a_revoked_credential_is_notified_and_once(ann: Crew, came_in: Callable) -> None:
     (credential, end), (other, _) = came_in(ann), extension_token(ann)
-    access, told = ann.services.access, []
+    access, ended = ann.services.access, []
     ending, staying = CredentialStatus(access, credential), CredentialStatus(access, other)
-    with ending.monitored(lambda: told.append("ending")), staying.monitored(lambda: told.append("staying")):
+    with ending.monitored(lambda: ended.append("ending")), staying.monitored(lambda: ended.append("staying")):
         access.revocations.check()
         ending.check()
         end()
         access.revocations.check()
         access.revocations.check()
-        assert told == ["ending"]
+        assert ended == ["ending"]
         with pytest.raises(Unauthorized):
             ending.check()
         staying.check()
 
 
-def test_what_expires_ends_also_while_nobody_can_be_asked(ann: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_credential_expires_even_if_the_database_cannot_be_reached(
+    ann: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def away(*_: object) -> None:
         raise Unavailable
 
@@ -86,9 +88,7 @@ def test_what_expires_ends_also_while_nobody_can_be_asked(ann: Crew, monkeypatch
             short.check()
 
 
-def test_what_ended_while_nobody_looked_is_found_however_long_that_was(
-    ann: Crew, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_revocation_is_found_after_any_gap_between_checks(ann: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     credential, end = extension_token(ann)
     credential_status = CredentialStatus(ann.services.access, credential)
     end()
@@ -104,7 +104,7 @@ def test_what_ended_while_nobody_looked_is_found_however_long_that_was(
             credential_status.check()
 
 
-def test_a_look_is_one_question_however_many_stay(ann: Crew) -> None:
+def test_a_check_is_one_query_for_any_number_of_connections(ann: Crew) -> None:
     access = ann.services.access
     for many in (1, 60):
         with ExitStack() as stack:
@@ -117,25 +117,25 @@ def test_a_look_is_one_question_however_many_stay(ann: Crew) -> None:
 
 
 def test_who_left_is_forgotten(ann: Crew) -> None:
-    told: list[str] = []
+    ended: list[str] = []
     credential, end = token(ann)
-    with CredentialStatus(ann.services.access, credential).monitored(lambda: told.append("told")):
+    with CredentialStatus(ann.services.access, credential).monitored(lambda: ended.append("ended")):
         end()
     ann.services.access.revocations.check()
-    assert told == []
+    assert ended == []
 
 
-def test_who_had_to_show_nothing_stays_while_the_token_of_another_ends(ann: Crew) -> None:
-    access, told = ann.services.access, []
+def test_a_connection_without_credential_is_not_ended_by_the_revocation_of_a_token(ann: Crew) -> None:
+    access, ended = ann.services.access, []
     credential, end = token(ann)
     nothing, shown = CredentialStatus(access, None), CredentialStatus(access, credential)
     with (
-        nothing.monitored(lambda: told.append("nothing")),
-        NO_CREDENTIAL.monitored(lambda: told.append("anybody")),
-        shown.monitored(lambda: told.append("shown")),
+        nothing.monitored(lambda: ended.append("nothing")),
+        NO_CREDENTIAL.monitored(lambda: ended.append("anybody")),
+        shown.monitored(lambda: ended.append("shown")),
     ):
         end()
         access.revocations.check()
-        assert told == ["shown"]
+        assert ended == ["shown"]
         nothing.check()
         NO_CREDENTIAL.check()

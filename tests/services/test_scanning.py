@@ -16,14 +16,14 @@ from tests.support.jobs_made import downloading, set_values
 
 
 class FakeScanner:
-    """Says what it is told to, and notes what it saw."""
+    """Returns the given results, and records what it scanned."""
 
     def __init__(self, *words: PictureError | None) -> None:
         self.words = list(words)
         self.seen: list[bytes] = []
 
     def scan(self, source: BinaryIO) -> None:
-        """As told."""
+        """The next given result."""
         source.seek(0)
         self.seen.append(source.read())
         if self.words and (word := self.words.pop(0)):

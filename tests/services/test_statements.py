@@ -90,7 +90,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_asks_no_more_of_the_database_than_it_did(crew: Crew, step: str, database_url: str) -> None:
+def test_a_step_executes_no_more_statements_than_recorded(crew: Crew, step: str, database_url: str) -> None:
     act = STEPS[step](crew)
     with noted() as statements:
         act()

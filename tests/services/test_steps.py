@@ -71,7 +71,7 @@ def test_a_step_that_the_table_does_not_have_changes_nothing(crew: Crew, status:
 
 
 @pytest.mark.parametrize(("status", "step"), ARROWS)
-def test_a_step_leads_where_its_arrow_says_and_leaves_its_event(crew: Crew, status: Status, step: Step) -> None:
+def test_a_step_leads_to_its_target_and_stores_its_event(crew: Crew, status: Status, step: Step) -> None:
     target, event = ARROWS[status, step]
     job = job_with(crew, Status(status))
     moved = take(crew, job, Step(step))
@@ -132,7 +132,7 @@ def test_steps_taken_at_the_same_time_number_their_events_without_holes(crew: Cr
     assert seqs == list(range(1, crew.now(job).last_event + 1))
 
 
-def test_a_change_and_its_event_are_undone_together_and_nobody_is_told(crew: Crew) -> None:
+def test_a_change_and_its_event_are_rolled_back_together_without_notification(crew: Crew) -> None:
     job = crew.order()
     crew.bench.bus.changes.clear()
     before = crew.facts(job)
@@ -177,15 +177,15 @@ def test_wakes_leave_only_after_the_commit(crew: Crew) -> None:
     assert tasks.seen == [Status.ACCEPTED, Status.DOWNLOADING]
 
 
-def test_watchers_are_told_enough_to_show_the_status(crew: Crew) -> None:
+def test_a_change_contains_enough_to_show_the_status(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.progress(holder, job, 40, status="Painting")
-    told = crew.bench.bus.changes[-1]
+    received = crew.bench.bus.changes[-1]
     job = crew.now(job)
-    assert {name: told[name] for name in ("requestId", "status", "progress", "message")} == {
+    assert {name: received[name] for name in ("requestId", "status", "progress", "message")} == {
         "requestId": job.id,
         "status": "processing",
         "progress": 40,
         "message": "Painting",
     }
-    assert (told["version"], told["lastEvent"]) == (job.version, 2)
+    assert (received["version"], received["lastEvent"]) == (job.version, 2)

@@ -1,4 +1,4 @@
-"""What becomes of a request whose extension says that it could not."""
+"""What happens to a request after a failure that its extension reported."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_another_extension_tries_what_one_could_not(crew: Crew) -> None:
     }
 
 
-def test_a_request_keeps_its_place_in_the_line_when_it_is_given_back(crew: Crew) -> None:
+def test_a_request_keeps_its_position_in_the_queue_when_it_is_given_back(crew: Crew) -> None:
     holder, job = crew.at_work()
     crew.order("bob")
     crew.give_up(holder, job)
@@ -71,7 +71,7 @@ def test_strikes_are_counted_up_to_the_limit_and_the_last_failure_names_the_code
     assert crew.types(job).count("ImageGenerationRequeuedEvent") == 2
 
 
-def test_what_reached_nobody_does_not_count(crew: Crew) -> None:
+def test_an_undelivered_offer_is_no_strike(crew: Crew) -> None:
     crew = crew.with_settings(max_attempts=1)
     crew.bench.bus.deaf.add("hub-1")
     crew.join()
@@ -82,7 +82,7 @@ def test_what_reached_nobody_does_not_count(crew: Crew) -> None:
         crew.set_extension(cooldown_until=0)
 
 
-def test_an_extension_whose_site_says_when_rests_until_then(crew: Crew) -> None:
+def test_an_extension_is_paused_until_the_time_that_its_site_reports(crew: Crew) -> None:
     holder, job = crew.at_work()
     now = crew.clock()
     crew.give_up(holder, job, "Too many requests", retry_after_ms=90_000)
@@ -123,7 +123,9 @@ def test_a_shorter_pause_does_not_end_a_longer_one(crew: Crew) -> None:
         ("Rate limit exceeded", False, Status.FAILED),
     ],
 )
-def test_what_the_extension_says_of_another_try_counts(crew: Crew, error: str, retryable: bool, status: Status) -> None:
+def test_the_extensions_retryable_flag_decides_about_a_retry(
+    crew: Crew, error: str, retryable: bool, status: Status
+) -> None:
     holder, job = crew.at_work()
     crew.give_up(holder, job, error, retryable=retryable)
     assert crew.now(job).status is status

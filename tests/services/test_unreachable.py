@@ -6,7 +6,7 @@ from app.domain.states import Status
 from tests.support.crew import Crew
 
 
-def test_a_hub_that_does_not_hear_gives_the_request_back_at_once_and_nobody_is_to_blame(crew: Crew) -> None:
+def test_an_unreachable_hub_causes_a_requeue_at_once_without_a_strike(crew: Crew) -> None:
     crew.bench.bus.deaf.add("hub-1")
     crew.join()
     job = crew.offered()
@@ -26,7 +26,7 @@ def test_another_extension_gets_at_once_what_did_not_reach_the_first(crew: Crew)
     assert (crew.now(job).holder, crew.now(job).attempt) == ("near", 2)
 
 
-def test_a_hub_that_does_not_hear_is_not_asked_for_every_request_that_waits(crew: Crew) -> None:
+def test_an_unreachable_hub_is_not_tried_for_every_waiting_request(crew: Crew) -> None:
     crew.bench.bus.deaf.add("hub-1")
     crew.join()
     made = [crew.order() for _ in range(10)]

@@ -102,7 +102,7 @@ class FullStore(LocalStore):
         raise StoreError("The picture cannot be stored: No space left on device.")
 
 
-def test_a_full_disk_is_said_and_it_may_be_sent_again(bench: Bench) -> None:
+def test_a_full_disk_is_reported_and_the_upload_can_be_repeated(bench: Bench) -> None:
     job = processing(bench)
     with pytest.raises(Unavailable, match="No space left on device"):
         send(bench.with_tools(store=FullStore(bench.store.root)), job)

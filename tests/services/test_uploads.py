@@ -22,7 +22,7 @@ from tests.support.hostile_images import png
 from tests.support.jobs_made import found, generated, processing
 from tests.support.uploads import PNG, lying, send
 
-NOBODY = "550e8400-e29b-41d4-a716-446655440000"
+UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 
 
 def test_a_picture_that_was_handed_over_completes_its_job(bench: Bench) -> None:
@@ -74,7 +74,7 @@ def test_a_position_is_0_to_9(bench: Bench, position: int) -> None:
         {"signature": "0" * 64},
         {"attempt": 2},
         {"expires_at": 2**60},
-        {"request_id": NOBODY},
+        {"request_id": UNKNOWN},
     ],
 )
 def test_what_was_not_granted_is_forbidden(bench: Bench, changed: dict[str, Any]) -> None:
@@ -91,7 +91,7 @@ def test_a_grant_ends(bench: Bench) -> None:
 
 
 def test_a_grant_for_a_request_that_is_gone_finds_nothing(bench: Bench) -> None:
-    gone: dict[str, Any] = {"request_id": NOBODY}
+    gone: dict[str, Any] = {"request_id": UNKNOWN}
     with pytest.raises(NotFound):
         send(bench, processing(bench), signed=gone, **gone)
 

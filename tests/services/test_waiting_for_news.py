@@ -16,20 +16,20 @@ from tests.support.crew import Crew
 from tests.support.waiting import until
 
 
-def told(crew: Crew, since_change: int = 0) -> None:
-    """The bus brings what was said."""
+def publish(crew: Crew, since_change: int = 0) -> None:
+    """The bus delivers the published changes."""
     for change in crew.bench.bus.changes[since_change:]:
         crew.services.watching.notify(change)
 
 
 def news(crew: Crew, request_id: str, wait_s: float, since: int | None = None) -> JobDetails:
-    """What a client is told that waits."""
+    """The answer to a client that waits."""
     crew.services.lookup.await_news(request_id, wait_s, since)
     return crew.services.lookup.details(request_id)
 
 
 def waits(crew: Crew, then: Callable[[], object], request_id: str, since: int | None = None) -> JobDetails:
-    """What a client is told that has seen how its request stands and waits, and then something happens."""
+    """The answer to a client that knows the current status and waits, when then something happens."""
     seen = threading.Event()
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -62,7 +62,7 @@ def test_the_answer_comes_with_the_next_change(crew: Crew, named: bool) -> None:
 
     def move_on() -> None:
         crew.progress(holder, job, 40)
-        told(crew, before)
+        publish(crew, before)
 
     view = waits(crew, move_on, job.id, job.version if named else None)
     assert view.job.progress == 40
@@ -81,12 +81,12 @@ def test_a_change_that_comes_late_over_the_bus_is_no_news(crew: Crew) -> None:
     assert waits(crew, late_then_new, job.id).job.progress == 40
 
 
-def test_a_change_told_before_the_request_was_read_is_no_news(crew: Crew) -> None:
+def test_a_change_published_before_the_request_was_read_does_not_end_the_wait(crew: Crew) -> None:
     _, job = crew.at_work()
 
     def tell_what_is_known(_c: object, _cursor: object, statement: str, *_: object) -> None:
         if "FROM jobs" in statement:
-            told(crew)
+            publish(crew)
 
     event.listen(crew.bench.database.reader, "before_cursor_execute", tell_what_is_known)
     began = time.monotonic()
@@ -100,7 +100,7 @@ def test_versions_that_the_client_knows_of_are_waited_through(crew: Crew) -> Non
 
     def move_on() -> None:
         crew.progress(holder, job, 40)
-        told(crew)
+        publish(crew)
         assert time.monotonic() - began < 5
 
     with ThreadPoolExecutor(1) as pool:

@@ -61,7 +61,7 @@ def test_a_freed_slot_wakes_no_dispatcher_if_no_job_waits(
     assert crew.bench.tasks.assigns == 0
 
 
-def test_waiting_jobs_are_looked_for_after_the_commit_that_freed_the_slot(
+def test_waiting_jobs_are_queried_after_the_commit_that_freed_the_slot(
     crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a job added in between would find no free slot, and wait for the next sweep."""
@@ -78,7 +78,7 @@ def test_waiting_jobs_are_looked_for_after_the_commit_that_freed_the_slot(
     assert seen == [Status.DOWNLOADING]
 
 
-def test_free_extensions_are_looked_for_after_the_commit_that_added_the_job(
+def test_free_extensions_are_queried_after_the_commit_that_added_the_job(
     crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise an extension freed in between would find no waiting job, and the job would wait for the next sweep."""
@@ -94,7 +94,7 @@ def test_free_extensions_are_looked_for_after_the_commit_that_added_the_job(
     assert seen == [1]
 
 
-def test_a_dispatcher_is_woken_if_the_look_fails_and_the_report_counts(
+def test_a_dispatcher_is_woken_if_the_query_fails_and_the_report_is_accepted(
     crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holder, job = crew.at_work()

@@ -18,13 +18,13 @@ def change(request_id: str, version: int) -> dict[str, Any]:
     return {"requestId": request_id, "version": version}
 
 
-def test_a_change_told_before_anybody_waits_is_not_lost(crew: Crew) -> None:
+def test_a_change_published_before_the_wait_is_not_lost(crew: Crew) -> None:
     with crew.services.watching.watch("r") as watch:
         crew.services.watching.notify(change("r", 2))
         assert watch.wait(0) == change("r", 2)
 
 
-def test_a_change_wakes_whoever_waits(crew: Crew) -> None:
+def test_a_change_ends_the_wait(crew: Crew) -> None:
     with crew.services.watching.watch("r") as watch, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(watch.wait, 10)
         crew.services.watching.notify(change("r", 2))
@@ -37,7 +37,7 @@ def test_without_a_change_the_time_runs_out(crew: Crew) -> None:
         assert watch.wait(-1) is None
 
 
-def test_of_several_changes_the_newest_is_told_once(crew: Crew) -> None:
+def test_of_several_changes_the_newest_is_delivered_once(crew: Crew) -> None:
     with crew.services.watching.watch("r") as watch:
         for version in (2, 4, 3):
             crew.services.watching.notify(change("r", version))
@@ -62,7 +62,7 @@ def test_what_turns_out_to_be_known_already_is_passed_over() -> None:
     assert watch.wait(0) == change("r", 6)
 
 
-def test_every_watcher_of_a_request_is_told_and_nobody_else(crew: Crew) -> None:
+def test_only_the_watchers_of_a_request_are_notified(crew: Crew) -> None:
     watching = crew.services.watching
     with watching.watch("r") as one, watching.watch("r", version=1) as two, watching.watch("other") as three:
         assert watching.count == 3
@@ -81,7 +81,7 @@ def test_a_watcher_that_breaks_off_leaves_nothing_behind(crew: Crew) -> None:
     crew.services.watching.notify(change("r", 2))
 
 
-def test_catching_up_tells_what_the_bus_lost(crew: Crew) -> None:
+def test_catching_up_delivers_changes_that_the_bus_lost(crew: Crew) -> None:
     holder, job = crew.at_work()
     with crew.services.watching.watch(job.id, job.version) as watch:
         crew.progress(holder, job, 40)
@@ -92,7 +92,7 @@ def test_catching_up_tells_what_the_bus_lost(crew: Crew) -> None:
         assert watch.wait(0) is None
 
 
-def test_catching_up_asks_once_for_many_watchers(crew: Crew) -> None:
+def test_catching_up_is_one_query_for_many_watchers(crew: Crew) -> None:
     made = [crew.order() for _ in range(5)]
     with ExitStack() as watching:
         watches = [watching.enter_context(crew.services.watching.watch(job.id)) for job in made for _ in range(20)]
@@ -102,14 +102,14 @@ def test_catching_up_asks_once_for_many_watchers(crew: Crew) -> None:
         assert all(watch.wait(0) is not None for watch in watches)
 
 
-def test_where_nobody_watches_nobody_is_asked(crew: Crew) -> None:
+def test_without_watchers_catching_up_makes_no_query(crew: Crew) -> None:
     crew.order()
     with noted() as asked:
         crew.services.watching.catch_up()
     assert asked == []
 
 
-def test_watchers_come_and_go_while_changes_are_told(crew: Crew) -> None:
+def test_watchers_come_and_go_while_changes_are_published(crew: Crew) -> None:
     watching, stop = crew.services.watching, threading.Event()
 
     def tell() -> None:
@@ -132,7 +132,7 @@ def test_watchers_come_and_go_while_changes_are_told(crew: Crew) -> None:
     until(lambda: watching.count == 0)
 
 
-def test_at_the_end_nobody_is_kept_waiting(crew: Crew) -> None:
+def test_stopping_ends_every_wait(crew: Crew) -> None:
     watching = crew.services.watching
     with ThreadPoolExecutor(1) as pool, watching.watch("r") as early:
         waiting = pool.submit(early.wait, 60)
