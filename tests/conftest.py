@@ -26,7 +26,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A real Redis of this test process's own, on a unix socket. Tests share it: use keys of your own, or flush it."""
+    """A real Redis for this test process, on a unix socket. Tests share it: use keys of your own, or flush it."""
     with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder, running_redis(Path(folder)) as server:
         yield server.url
 
@@ -54,7 +54,7 @@ def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A fresh, migrated database: each test that asks runs once on SQLite and once on PostgreSQL."""
+    """A fresh, migrated database: each test that uses it runs once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         template: Path = request.getfixturevalue("migrated_sqlite_file")
         yield f"sqlite:///{shutil.copyfile(template, tmp_path / 'imagefleet.db')}"
@@ -91,7 +91,7 @@ def service_on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres: Post
 
 @contextmanager
 def _service(folder: Path, database_url: str) -> Iterator[Service]:
-    """A service with a Redis of its own: two in one would take each other's wakes."""
+    """A service with its own Redis: two services on one would receive each other's wake-ups."""
     with (
         tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as redis_folder,
         running_redis(Path(redis_folder)) as redis,

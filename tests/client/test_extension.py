@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from imagefleet.drawing import Picture
-from tests.support.reference_extension import JOB, Colleague, running_extension, send_job
+from tests.support.reference_extension import JOB, RunningExtension, running_extension, send_job
 from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
 from tests.support.scripted_socket import Peer
 from tests.support.waiting import until
@@ -20,13 +20,13 @@ UPLOAD = f"/api/uploads/{JOB}"
 
 
 @pytest.fixture
-def colleague(scripted: ScriptedServer) -> Iterator[Colleague]:
-    with running_extension(scripted, concurrent=2) as colleague:
-        yield colleague
+def running(scripted: ScriptedServer) -> Iterator[RunningExtension]:
+    with running_extension(scripted, concurrent=2) as running:
+        yield running
 
 
 @pytest.fixture
-def peer(scripted: ScriptedServer, colleague: Colleague) -> Peer:
+def peer(scripted: ScriptedServer, running: RunningExtension) -> Peer:
     peer = scripted.sockets.next()
     peer.welcome()
     return peer
@@ -37,7 +37,7 @@ def upload(scripted: ScriptedServer, **fields: Any) -> dict[str, Any]:
     return {"url": url, "method": "PUT", "headers": {"X-Own": "1"}, "maxBytes": 10_000_000, **fields}
 
 
-def test_it_introduces_itself_only_once_asked(scripted: ScriptedServer, colleague: Colleague) -> None:
+def test_it_introduces_itself_only_once_asked(scripted: ScriptedServer, running: RunningExtension) -> None:
     peer = scripted.sockets.next()
     assert peer.welcome() == {
         "type": "authenticate",
@@ -59,12 +59,14 @@ def test_it_finds_the_socket_by_asking_the_server(scripted: ScriptedServer) -> N
     scripted.on(
         "GET", "/api/websocket/info", refusal(503, "ERR_UNAVAILABLE", "Later."), Reply({"url": scripted.ws_url})
     )
-    with running_extension(scripted, websocket_url=None) as colleague:
+    with running_extension(scripted, websocket_url=None) as running:
         scripted.sockets.next().welcome()
-        until(lambda: colleague.has_said(f"connected to {scripted.ws_url} as e1"))
+        until(lambda: running.has_logged(f"connected to {scripted.ws_url} as e1"))
 
 
-def test_a_job_ends_in_a_picture_inside_a_data_url_where_there_is_no_upload(peer: Peer, colleague: Colleague) -> None:
+def test_a_job_ends_in_a_picture_inside_a_data_url_where_there_is_no_upload(
+    peer: Peer, running: RunningExtension
+) -> None:
     send_job(peer, lease="l1")
     report = peer.receive("image_generated")
     assert (report["requestId"], report["correlationId"], report["lease"]) == (JOB, "c1", "l1")
@@ -76,7 +78,7 @@ def test_a_job_ends_in_a_picture_inside_a_data_url_where_there_is_no_upload(peer
         "generatedAt": "",
     }
     assert Image.open(io.BytesIO(_content(report["imageUrl"]))).size == (16, 16)
-    assert colleague.easel.drawn == [Picture("A fox", 64, 48, 0)]
+    assert running.easel.drawn == [Picture("A fox", 64, 48, 0)]
 
 
 def test_progress_is_told_several_times_and_only_rises(peer: Peer) -> None:
@@ -113,8 +115,8 @@ def test_an_upload_that_is_refused_is_made_up_for_by_a_data_url(
     assert _content(peer.receive("image_generated")["imageUrl"]) == scripted.asked("PUT", UPLOAD)[0].body
 
 
-def test_a_picture_too_large_for_a_message_is_not_forced_into_one(peer: Peer, colleague: Colleague) -> None:
-    colleague.easel.content = bytes(1_000_000)
+def test_a_picture_too_large_for_a_message_is_not_forced_into_one(peer: Peer, running: RunningExtension) -> None:
+    running.easel.content = bytes(1_000_000)
     send_job(peer)
     report = peer.receive("image_generation_failed")
     assert (report["requestId"], report["correlationId"], report["retryable"]) == (JOB, "c1", True)
@@ -135,65 +137,65 @@ def test_what_cannot_be_drawn_is_refused_by_name(peer: Peer, parameters: dict[st
     assert report["retryable"] is False
 
 
-def test_a_drawing_that_breaks_costs_only_its_own_job(peer: Peer, colleague: Colleague) -> None:
-    colleague.easel.content = "no bytes"  # type: ignore[assignment]
+def test_a_drawing_that_breaks_costs_only_its_own_job(peer: Peer, running: RunningExtension) -> None:
+    running.easel.content = "no bytes"  # type: ignore[assignment]
     send_job(peer)
     assert "TypeError" in peer.receive("image_generation_failed")["reason"]
-    colleague.easel.content = None
+    running.easel.content = None
     send_job(peer)
     peer.receive("image_generated")
 
 
-def test_several_jobs_are_done_at_once_and_the_rest_in_turn(peer: Peer, colleague: Colleague) -> None:
-    colleague.easel.hold()
+def test_several_jobs_are_done_at_once_and_the_rest_in_turn(peer: Peer, running: RunningExtension) -> None:
+    running.easel.hold()
     for name in ("one", "two", "three"):
         send_job(peer, name, prompt=name)
-    until(lambda: len(colleague.easel.drawn) == 2)
-    assert {each.prompt for each in colleague.easel.drawn} == {"one", "two"}
-    colleague.easel.let_go()
+    until(lambda: len(running.easel.drawn) == 2)
+    assert {each.prompt for each in running.easel.drawn} == {"one", "two"}
+    running.easel.let_go()
     assert {peer.receive("image_generated")["requestId"] for _ in range(3)} == {"one", "two", "three"}
 
 
-def test_a_job_that_is_called_off_ends_without_a_result(peer: Peer, colleague: Colleague) -> None:
-    colleague.easel.hold()
+def test_a_job_that_is_called_off_ends_without_a_result(peer: Peer, running: RunningExtension) -> None:
+    running.easel.hold()
     send_job(peer, "one")
-    until(lambda: colleague.easel.drawn)
+    until(lambda: running.easel.drawn)
     peer.send("cancel_generation", requestId="one", correlationId="c1")
-    until(lambda: colleague.has_said("one was cancelled"))
-    colleague.easel.let_go()
+    until(lambda: running.has_logged("one was cancelled"))
+    running.easel.let_go()
     send_job(peer, "two")
     assert peer.receive("image_generated")["requestId"] == "two"
     assert peer.of_type("image_generation_failed") == []
 
 
-def test_a_job_whose_lease_is_lost_is_given_up(peer: Peer, colleague: Colleague) -> None:
-    colleague.easel.hold()
+def test_a_job_whose_lease_is_lost_is_given_up(peer: Peer, running: RunningExtension) -> None:
+    running.easel.hold()
     send_job(peer, "one", lease="l1")
-    until(lambda: colleague.easel.drawn)
+    until(lambda: running.easel.drawn)
     peer.send("error", error="You do not hold this request.", code="ERR_LEASE_LOST", requestId="one")
-    until(lambda: colleague.has_said("the server reported an error: You do not hold this request."))
-    colleague.easel.let_go()
+    until(lambda: running.has_logged("the server reported an error: You do not hold this request."))
+    running.easel.let_go()
     send_job(peer, "two")
     assert peer.receive("image_generated")["requestId"] == "two"
 
 
-def test_a_job_that_comes_again_under_a_new_lease_is_done_for_that(peer: Peer, colleague: Colleague) -> None:
-    colleague.easel.hold()
+def test_a_job_that_comes_again_under_a_new_lease_is_done_for_that(peer: Peer, running: RunningExtension) -> None:
+    running.easel.hold()
     send_job(peer, lease="l1")
-    until(lambda: colleague.easel.drawn)
+    until(lambda: running.easel.drawn)
     send_job(peer, lease="l2")
-    until(lambda: len(colleague.easel.drawn) == 2)
-    colleague.easel.let_go()
+    until(lambda: len(running.easel.drawn) == 2)
+    running.easel.let_go()
     assert peer.receive("image_generated")["lease"] == "l2"
     assert len(peer.of_type("image_generated")) == 1
 
 
-def test_a_message_that_comes_twice_is_done_once_and_answered_twice(peer: Peer, colleague: Colleague) -> None:
+def test_a_message_that_comes_twice_is_done_once_and_answered_twice(peer: Peer, running: RunningExtension) -> None:
     send_job(peer, lease="l1")
     first = peer.receive("image_generated")
     send_job(peer, lease="l1")
     assert peer.receive("image_generated") == first
-    assert len(colleague.easel.drawn) == 1
+    assert len(running.easel.drawn) == 1
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Process:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def has_said(self, words: str) -> bool:
+    def has_logged(self, words: str) -> bool:
         return any(words in line for line in list(self.lines))
 
     def end(self, number: signal.Signals) -> tuple[int, float]:
@@ -77,16 +77,16 @@ def test_the_extension_works_until_it_is_told_to_end(scripted: ScriptedServer, n
         send_job(peer)
         peer.receive("image_generated")
         peer.send("image_generation_confirmed", requestId=JOB, imagePath="/a.png", correlationId="c1")
-        until(lambda: program.has_said(f"job {JOB} is stored as /a.png"))
+        until(lambda: program.has_logged(f"job {JOB} is stored as /a.png"))
         code, took_s = program.end(number)
     assert (code, took_s < 2, peer.close_code) == (0, True, 1001)
-    assert program.has_said("stopped")
-    assert not program.has_said("Traceback")
+    assert program.has_logged("stopped")
+    assert not program.has_logged("Traceback")
 
 
 def test_the_extension_ends_while_it_has_no_server() -> None:
     with running("extension", "--ws", "ws://127.0.0.1:1/ws") as program:
-        until(lambda: program.has_said("trying again"))
+        until(lambda: program.has_logged("trying again"))
         code, took_s = program.end(signal.SIGTERM)
     assert (code, took_s < 2.5) == (0, True)
 
@@ -99,11 +99,11 @@ def test_ctrl_c_while_waiting_says_how_to_go_on(scripted: ScriptedServer) -> Non
 
     scripted.on("GET", STATUS, hold)
     with running("get", ID, "--wait", "--server", scripted.url) as program:
-        until(lambda: program.has_said("processing 30 %"))
+        until(lambda: program.has_logged("processing 30 %"))
         code, _ = program.end(signal.SIGINT)
     assert code == 130
-    assert program.has_said(f"`imagefleet get {ID} --wait` waits for it")
-    assert not program.has_said("Traceback")
+    assert program.has_logged(f"`imagefleet get {ID} --wait` waits for it")
+    assert not program.has_logged("Traceback")
 
 
 def test_a_terminal_gets_a_bar_and_the_pipe_only_the_result(scripted: ScriptedServer) -> None:

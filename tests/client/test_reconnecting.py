@@ -8,18 +8,18 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.ports import free_port
-from tests.support.reference_extension import JOB, Colleague, running_extension, send_job
+from tests.support.reference_extension import JOB, RunningExtension, running_extension, send_job
 from tests.support.scripted_server import ScriptedServer
 from tests.support.waiting import until
 
 
 @pytest.fixture
-def colleague(scripted: ScriptedServer) -> Iterator[Colleague]:
-    with running_extension(scripted, heartbeat_s=0.05) as colleague:
-        yield colleague
+def running(scripted: ScriptedServer) -> Iterator[RunningExtension]:
+    with running_extension(scripted, heartbeat_s=0.05) as running:
+        yield running
 
 
-def test_heartbeats_tell_what_it_works_on(scripted: ScriptedServer, colleague: Colleague) -> None:
+def test_heartbeats_tell_what_it_works_on(scripted: ScriptedServer, running: RunningExtension) -> None:
     peer = scripted.sockets.next()
     peer.welcome()
     idle = peer.receive("heartbeat")
@@ -29,7 +29,7 @@ def test_heartbeats_tell_what_it_works_on(scripted: ScriptedServer, colleague: C
         "status": {"available": True, "queueSize": 0, "activeRequests": 0},
         "activeRequestIds": [],
     }
-    colleague.easel.hold()
+    running.easel.hold()
     send_job(peer, "one")
     send_job(peer, "two")
     busy = until(lambda: next((each for each in peer.of_type("heartbeat") if len(each["activeRequestIds"]) == 2), None))
@@ -38,7 +38,7 @@ def test_heartbeats_tell_what_it_works_on(scripted: ScriptedServer, colleague: C
     assert busy["status"] == {"available": True, "queueSize": 1, "activeRequests": 1}
 
 
-def test_a_result_is_told_again_until_it_is_confirmed(scripted: ScriptedServer, colleague: Colleague) -> None:
+def test_a_result_is_told_again_until_it_is_confirmed(scripted: ScriptedServer, running: RunningExtension) -> None:
     first = scripted.sockets.next()
     first.welcome()
     send_job(first, lease="l1")
@@ -48,27 +48,27 @@ def test_a_result_is_told_again_until_it_is_confirmed(scripted: ScriptedServer, 
     assert second.welcome(activeRequestIds=[JOB])["activeRequestIds"] == [JOB]
     assert second.receive("image_generated") == report
     second.send("image_generation_confirmed", requestId=JOB, imagePath="/generated-images/a.png", correlationId="c1")
-    until(lambda: colleague.has_said("is stored as /generated-images/a.png"))
+    until(lambda: running.has_logged("is stored as /generated-images/a.png"))
     second.close(1001)
     assert scripted.sockets.next().welcome()["activeRequestIds"] == []
 
 
-def test_work_goes_on_while_the_connection_is_away(scripted: ScriptedServer, colleague: Colleague) -> None:
+def test_work_goes_on_while_the_connection_is_away(scripted: ScriptedServer, running: RunningExtension) -> None:
     first = scripted.sockets.next()
     first.welcome()
-    colleague.easel.hold()
+    running.easel.hold()
     send_job(first)
-    until(lambda: colleague.easel.drawn)
+    until(lambda: running.easel.drawn)
     first.cut()
     second = scripted.sockets.next()
-    colleague.easel.let_go()
-    until(lambda: colleague.has_said(f"job {JOB}: done"))
+    running.easel.let_go()
+    until(lambda: running.has_logged(f"job {JOB}: done"))
     assert second.welcome()["activeRequestIds"] == [JOB]
     second.receive("image_generated")
     assert len(second.of_type("image_generated")) == 1
 
 
-def test_what_the_server_no_longer_knows_is_dropped(scripted: ScriptedServer, colleague: Colleague) -> None:
+def test_what_the_server_no_longer_knows_is_dropped(scripted: ScriptedServer, running: RunningExtension) -> None:
     first = scripted.sockets.next()
     first.welcome()
     send_job(first)
@@ -76,12 +76,12 @@ def test_what_the_server_no_longer_knows_is_dropped(scripted: ScriptedServer, co
     first.cut()
     second = scripted.sockets.next()
     second.welcome(activeRequestIds=[])
-    until(lambda: colleague.has_said(f"job {JOB} was dropped"))
+    until(lambda: running.has_logged(f"job {JOB} was dropped"))
     send_job(second, "two")
     assert second.receive("image_generated")["requestId"] == "two"
 
 
-def test_a_failure_is_told_once_and_then_forgotten(scripted: ScriptedServer, colleague: Colleague) -> None:
+def test_a_failure_is_told_once_and_then_forgotten(scripted: ScriptedServer, running: RunningExtension) -> None:
     first = scripted.sockets.next()
     first.welcome()
     send_job(first, parameters={"width": -1})
@@ -92,13 +92,13 @@ def test_a_failure_is_told_once_and_then_forgotten(scripted: ScriptedServer, col
 
 @pytest.mark.parametrize("code", [1001, 1012, 4001, 4003])
 def test_it_comes_back_whatever_the_server_closes_with(
-    scripted: ScriptedServer, colleague: Colleague, code: int
+    scripted: ScriptedServer, running: RunningExtension, code: int
 ) -> None:
     peer = scripted.sockets.next()
     peer.welcome()
     peer.close(code, "because")
     scripted.sockets.next().welcome()
-    assert colleague.has_said(f"code {code}: because; trying again")
+    assert running.has_logged(f"code {code}: because; trying again")
 
 
 def test_it_leaves_the_field_for_a_while_to_another_of_the_same_name(scripted: ScriptedServer) -> None:
@@ -111,29 +111,29 @@ def test_it_leaves_the_field_for_a_while_to_another_of_the_same_name(scripted: S
         assert time.monotonic() - began > 0.5
 
 
-def test_a_server_that_lets_nobody_in_is_quoted(scripted: ScriptedServer, colleague: Colleague) -> None:
+def test_a_server_that_lets_nobody_in_is_quoted(scripted: ScriptedServer, running: RunningExtension) -> None:
     peer = scripted.sockets.next()
     peer.send("authentication_required")
     peer.receive("authenticate")
     peer.send("error", error="This token is not known.", code="ERR_FORBIDDEN")
     peer.close(4001)
-    until(lambda: colleague.has_said("did not accept the extension: This token is not known; trying again"))
+    until(lambda: running.has_logged("did not accept the extension: This token is not known; trying again"))
     scripted.sockets.next().welcome()
 
 
 def test_a_silent_server_is_taken_for_gone(scripted: ScriptedServer) -> None:
-    with running_extension(scripted, silence_s=0.2) as colleague:
+    with running_extension(scripted, silence_s=0.2) as running:
         scripted.sockets.next()
         scripted.sockets.next().welcome()
-        assert colleague.has_said("silent for too long")
+        assert running.has_logged("silent for too long")
 
 
 def test_a_server_that_answers_nothing_but_pings_is_alive(scripted: ScriptedServer) -> None:
-    with running_extension(scripted, silence_s=0.5, heartbeat_s=0.05) as colleague:
+    with running_extension(scripted, silence_s=0.5, heartbeat_s=0.05) as running:
         peer = scripted.sockets.next()
         peer.welcome()
         until(lambda: len(peer.of_type("heartbeat")) > 15)
-        assert not colleague.has_said("trying again")
+        assert not running.has_logged("trying again")
 
 
 def test_it_waits_for_a_server_that_is_not_there_yet() -> None:
@@ -142,22 +142,24 @@ def test_it_waits_for_a_server_that_is_not_there_yet() -> None:
         ScriptedServer() as elsewhere,
         running_extension(elsewhere, websocket_url=f"ws://127.0.0.1:{port}/ws") as early,
     ):
-        until(lambda: early.has_said("connection refused; trying again"))
+        until(lambda: early.has_logged("connection refused; trying again"))
         with ScriptedServer(port) as server:
             server.sockets.next().welcome()
 
 
-def test_stopping_gives_back_what_is_not_done_and_says_goodbye(scripted: ScriptedServer, colleague: Colleague) -> None:
+def test_stopping_gives_back_what_is_not_done_and_says_goodbye(
+    scripted: ScriptedServer, running: RunningExtension
+) -> None:
     peer = scripted.sockets.next()
     peer.welcome()
     send_job(peer, "done")
     peer.receive("image_generated")
-    colleague.easel.hold()
+    running.easel.hold()
     send_job(peer, "begun")
-    until(lambda: len(colleague.easel.drawn) == 2)
+    until(lambda: len(running.easel.drawn) == 2)
     began = time.monotonic()
-    colleague.extension.stop()
-    colleague.thread.join(5)
+    running.extension.stop()
+    running.thread.join(5)
     assert time.monotonic() - began < 2
     until(peer.closed.is_set)
     assert peer.close_code == 1001
@@ -167,9 +169,9 @@ def test_stopping_gives_back_what_is_not_done_and_says_goodbye(scripted: Scripte
 
 def test_stopping_does_not_depend_on_the_server() -> None:
     with ScriptedServer() as scripted:
-        colleague = Colleague(scripted)
+        running = RunningExtension(scripted)
         scripted.sockets.next()
         began = time.monotonic()
-        colleague.extension.stop()
-        colleague.thread.join(5)
+        running.extension.stop()
+        running.thread.join(5)
         assert time.monotonic() - began < 2

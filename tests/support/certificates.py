@@ -1,4 +1,4 @@
-"""Certificates that nobody but a test vouches for."""
+"""Self-signed certificates for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Certificate:
-    """PEM files: the certificate, which vouches for itself, and its key."""
+    """PEM files: the self-signed certificate and its key."""
 
     file: Path
     key: Path

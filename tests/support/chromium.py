@@ -70,7 +70,7 @@ class Pipe:
         threading.Thread(target=self._listen, name="devtools", daemon=True).start()
 
     def call(self, method: str, params: Mapping[str, Any] | None = None, session: str | None = None) -> Any:
-        """The result of one command. Raises AssertionError with the browser's words where it refuses."""
+        """The result of one command. Raises AssertionError with the browser's error text if it refuses."""
         number = next(self._numbers)
         command = {"id": number, "method": method, "params": dict(params or {})}
         if session is not None:
@@ -136,7 +136,7 @@ class Page:
         return result["result"].get("value")
 
     def until(self, script: str, timeout_s: float = 20.0) -> Any:
-        """Ask again and again until the script gives something truthy, and return that."""
+        """Poll the script until its value is truthy, and return that."""
         return until(lambda: self.evaluate(script), timeout_s, script)
 
     def close(self) -> None:
@@ -169,7 +169,7 @@ class Chromium:
         self.extension_id = self.pipe.call("Extensions.loadUnpacked", {"path": str(self.extension)})["id"]
 
     def install(self) -> None:
-        """Have the extension stay, as one that a person has loaded. It takes a restart of the browser."""
+        """Keep the extension installed over restarts. It takes a restart of the browser."""
         self.close()
         profile = json.loads(self._preferences.read_text())
         profile["extensions"]["settings"][self.extension_id]["creation_flags"] &= ~UNTIL_THE_END
@@ -208,7 +208,7 @@ class Chromium:
         self.evaluate(f"await (await import('/shared/settings.js')).save({json.dumps(settings)}); 0")
 
     def status(self) -> Any:
-        """What the extension says it does."""
+        """The status that the extension reports."""
         return self.evaluate("await (await import('/shared/status.js')).read()")
 
     def until_status(self, condition: str, timeout_s: float = 20.0) -> Any:

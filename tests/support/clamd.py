@@ -53,7 +53,7 @@ def real_clamd(folder: Path) -> Iterator[str]:
             preexec_fn=partial(end_with_parent, getpid()),  # noqa: PLW1509 - two system calls, and no lock
         )
     try:
-        until(lambda: _answers(folder / "clamd.sock"), 60, f"clamd; it said {(folder / 'clamd.log').read_text()}")
+        until(lambda: _answers(folder / "clamd.sock"), 60, f"clamd; its log: {(folder / 'clamd.log').read_text()}")
         yield url
     finally:
         process.terminate()
@@ -71,7 +71,7 @@ def _answers(path: Path) -> bool:
 
 @contextmanager
 def fake_clamd(act: Callable[[socket.socket], None], timeout_s: float = 5.0) -> Iterator[ClamdScanner]:
-    """A scanner that asks a server which does to each connection what `act` does."""
+    """A scanner that asks a server that runs `act` on each connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

@@ -1,4 +1,4 @@
-"""A house under test with its fleet: orders come in, extensions join, take requests and speak, all through the services."""
+"""Drives the services in tests: clients submit, extensions connect, take requests and report."""
 
 from __future__ import annotations
 
@@ -35,36 +35,36 @@ PICTURE = "https://images.example/a.png"
 
 @dataclass(frozen=True)
 class Crew:
-    """Short ways to say who does what."""
+    """The services with short methods for what clients and extensions do."""
 
     bench: Bench
     services: Services
 
     @classmethod
     def of(cls, bench: Bench) -> Crew:
-        """A crew that works with these tools."""
+        """Build the services on these ports."""
         return cls(bench, build(bench.ports))
 
     def with_settings(self, **changes: Any) -> Crew:
-        """The same people under other settings."""
+        """The same with other settings."""
         return Crew.of(self.bench.with_settings(**changes))
 
     # -- clients
 
     def order(self, user: str = "ann", model: str = "dall-e-3", **more: Any) -> Job:
-        """A client's request is accepted."""
+        """Submit a request as a client."""
         return self.services.submission.submit(ImageRequest("a fox", model, user, **more), "correlation-1")
 
     def now(self, job: Job) -> Job:
-        """The job as it stands."""
+        """The job's current row."""
         return found(self.bench.database, job)
 
     def facts(self, job: Job) -> list[LoggedEvent]:
-        """What happened to the job."""
+        """The job's stored events."""
         return self.bench.database.read(lambda c: events.after(c, job.id, 0))
 
     def types(self, job: Job) -> list[str]:
-        """The same, as the types of the events."""
+        """The types of the job's events."""
         return [fact.type for fact in self.facts(job)]
 
     # -- extensions
@@ -92,7 +92,7 @@ class Crew:
         again: int = 1,
         active: tuple[str, ...] | None = None,
     ) -> tuple[Holder, Welcome]:
-        """The same, and what the extension is told."""
+        """The same, and the service's answer to the extension."""
         holder = Holder(extension_id, f"{extension_id}-socket-{again}")
         metadata = ExtensionMetadata(capabilities=capabilities or ("*",), max_concurrent=max_concurrent)
         hello = Authenticate(extension_id=extension_id, metadata=metadata, active_request_ids=active)
@@ -100,32 +100,32 @@ class Crew:
         return holder, self.services.extensions.connected(hello, Socket(hub, holder.connection_id))
 
     def hand_out(self) -> int:
-        """A worker looks who can be given to whom."""
+        """Run the dispatcher once; the number of assigned requests."""
         return self.services.dispatch.assign_waiting()
 
     def offered(self, **order: Any) -> Job:
-        """A request that was put before a free extension, which has not shown yet that it has it."""
+        """A request offered to a free extension, which has not confirmed receipt yet."""
         job = self.order(**order)
         assert self.hand_out() == 1
         return self.now(job)
 
     def taken(self, **order: Any) -> Job:
-        """A request that a free extension has in hand."""
+        """A request that a free extension works on."""
         job = self.offered(**order)
         self.services.generation.offer_received(job.id, job.lease or "")
         return self.now(job)
 
     def at_work(self, extension_id: str = "e1", **order: Any) -> tuple[Holder, Job]:
-        """An extension that has a request in hand."""
+        """An extension that works on a request."""
         holder = self.join(extension_id)
         return holder, self.taken(**order)
 
     def progress(self, holder: Holder, job: Job, percent: int = 50, **more: Any) -> None:
-        """The extension says how far it is."""
+        """The extension reports progress."""
         self.services.generation.report(holder, ImageGenerationProgress(request_id=job.id, progress=percent, **more))
 
     def deliver(self, holder: Holder, job: Job, **more: Any) -> Any:
-        """The extension reports its picture; what it is told."""
+        """The extension reports its picture; returns the service's answer."""
         return self.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=(PICTURE,), **more))
 
     def give_up(self, holder: Holder, job: Job, error: str = "The tab crashed", **more: Any) -> None:
@@ -133,7 +133,7 @@ class Crew:
         self.services.generation.report(holder, ImageGenerationFailed(request_id=job.id, error=error, **more))
 
     def beat(self, holder: Holder, active_request_ids: tuple[str, ...] | None = None, **status: Any) -> bool:
-        """The extension's heartbeat."""
+        """Send the extension's heartbeat."""
         heartbeat = Heartbeat(
             extension_id=holder.extension_id,
             status=HeartbeatStatus(**status),
@@ -150,11 +150,11 @@ class Crew:
     # -- the passing of time
 
     def pass_time(self, job: Job, **values: object) -> None:
-        """Write into the job's row what only the passing of time would write."""
+        """Set columns of the job's row, to simulate that time has passed."""
         set_values(self.bench.database, job, **values)
 
     def lease_ends(self, job: Job) -> None:
-        """The holder has been silent for long enough."""
+        """The lease has expired."""
         self.pass_time(job, lease_until=1)
 
     def set_extension(self, extension_id: str = "e1", **values: object) -> None:
@@ -174,11 +174,11 @@ class Crew:
         self.pass_time(job, created_at=self.clock() - HOUR)
 
     def sweep(self) -> None:
-        """Beat wakes the sweeps, as it does every few seconds."""
+        """Run the sweep that beat starts every few seconds."""
         self.services.housekeeping.sweep()
 
     def last_sweep_was(self, ms_ago: int) -> None:
-        """Nobody has swept for that long."""
+        """Set the time of the last sweep."""
         self.bench.database.write(lambda tx: tx.connection.execute(sweeps.update().values(at=tx.now - ms_ago)))
 
     def clock(self) -> int:

@@ -1,4 +1,4 @@
-"""Running downloads, and looking at what they left."""
+"""Runs downloads and reads their results."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PNG = png(8, 8)
 
 
 def run(bench: Bench, job: Job) -> Job:
-    """Run the job's download; how the job stands then."""
+    """Run the job's download; returns the job afterwards."""
     Download(bench.ports).run()
     return found(bench.database, job)
 
 
 def make_due(bench: Bench, job: Job) -> None:
-    """Let the time pass that the job waits for."""
+    """Make the job due, as if its waiting time had passed."""
     set_values(bench.database, job, due_at=0)
 
 
@@ -33,12 +33,12 @@ def stored(bench: Bench, job: Job) -> list[StoredImage]:
 
 
 def facts(bench: Bench, job: Job) -> list[str]:
-    """What happened to the job, as types of events."""
+    """The types of the job's events."""
     return [event.type for event in bench.database.read(lambda c: events.after(c, job.id, 0))]
 
 
 def upload(bench: Bench, job: Job, position: int = 0, attempt: int = 1, content: bytes = PNG) -> str:
-    """Hand a picture over for the job; the URL that an extension would name it by."""
+    """Upload a picture for the job; returns the URL that an extension would report."""
     place = UploadLocation(job.id, attempt, position)
     with bench.store.stage() as staged:
         staged.file.write(content)

@@ -28,7 +28,7 @@ class Host(Protocol):
     requests: list[Request]
 
     def times_asked(self, path: str) -> int:
-        """How often `path` was asked for."""
+        """How often `path` was requested."""
 
 
 @dataclass

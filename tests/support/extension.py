@@ -1,4 +1,4 @@
-"""A scripted extension that follows the contract's page to the letter, and says whatever else a test wants said."""
+"""A scripted extension that follows the contract, and sends any other message that a test needs."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Extension:
         return self.close_code
 
     def disconnect(self) -> None:
-        """Be gone, without a word."""
+        """Close the connection without a closing handshake."""
         with contextlib.suppress(OSError):  # the server was faster
             assert self._socket.sock is not None
             self._socket.sock.shutdown(socket.SHUT_RDWR)

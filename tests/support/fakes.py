@@ -1,4 +1,4 @@
-"""Complete stand-ins for the ports of `app.services.ports`, which remember what they were told; and a way to join them.
+"""Complete stand-ins for the ports of `app.services.ports`, which record their calls; and a function to combine them.
 
 The database and the store are real ones wherever a test has them: they are quick, and no fake is as strict.
 """
@@ -47,7 +47,7 @@ class FakeTasks:
 
 
 class Later(BackgroundRunner):
-    """Runs its actions when the test says so, each key once, as its thread would."""
+    """Runs its actions when the test calls it, each key once, as its thread would."""
 
     def __init__(self) -> None:
         super().__init__("hints")
@@ -102,7 +102,7 @@ class FakeFetch:
         """Write what is there; HostUnreachable where nothing is."""
         with self._lock:
             self.asked.append(url)
-        answer = self.answers.get(url, HostUnreachable("Nobody is there."))
+        answer = self.answers.get(url, HostUnreachable("Host not found."))
         if isinstance(answer, Exception):
             raise answer
         into.write(answer if isinstance(answer, bytes) else answer())

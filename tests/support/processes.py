@@ -20,7 +20,7 @@ MARK = "IMAGEFLEET_TEST_MARK"
 
 
 def ends_within(process: subprocess.Popen[Any], seconds: float) -> bool:
-    """Wait for a process that was told to end; where it does not, it is killed, and False is returned."""
+    """Wait for a process that was asked to end; kill it after the timeout and return False."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -48,7 +48,7 @@ class Started:
         try:
             until(lambda: text in self.output, timeout_s, text)
         except AssertionError as problem:
-            raise AssertionError(f"{problem}\nIt said:\n{self.output}") from None
+            raise AssertionError(f"{problem}\nIts output:\n{self.output}") from None
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal: to it alone, as `kill` does."""
@@ -59,10 +59,10 @@ class Started:
         try:
             return self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"it still runs after {timeout_s:g} s; it said:\n{self.output}") from None
+            raise AssertionError(f"it still runs after {timeout_s:g} s; its output:\n{self.output}") from None
 
     def family(self) -> list[psutil.Process]:
-        """Every living process that carries its mark, whoever is its parent by now."""
+        """Every living process with its mark, whatever its parent is now."""
         return [process for process in psutil.process_iter() if _mark_of(process) == self._mark]
 
     def leaves_nothing(self, timeout_s: float = 30.0) -> None:

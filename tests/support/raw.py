@@ -1,4 +1,4 @@
-"""HTTP and WebSocket byte by byte, for saying what no library would."""
+"""HTTP and WebSocket byte by byte, to send what no library would."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def shake_hands(sock: socket.socket, *headers: str) -> bytes:
 def frame(
     opcode: int, content: bytes = b"", *, fin: bool = True, masked: bool = True, claims: int | None = None
 ) -> bytes:
-    """One frame (RFC 6455, section 5.2); `claims` is the length that it says it has."""
+    """One frame (RFC 6455, section 5.2); `claims` is the length in its header."""
     length = len(content) if claims is None else claims
     size = length if length < 126 else 126 if length < 65_536 else 127
     extended = b"" if size < 126 else length.to_bytes(2 if size == 126 else 8, "big")

@@ -1,4 +1,4 @@
-"""The reference extension with a drawing that tests hold in their hands, running in this process."""
+"""The reference extension in this process, with a drawing function that tests control."""
 
 from __future__ import annotations
 
@@ -40,36 +40,36 @@ class Easel:
         return self.content or draw(Picture(picture.prompt, 16, 16, picture.index))
 
 
-class Colleague:
-    """A running extension: its drawing, and what it said."""
+class RunningExtension:
+    """A running extension: its drawing function and its log lines."""
 
     def __init__(self, scripted: ScriptedServer, **settings: Any) -> None:
         self.easel = Easel()
-        self.said: list[str] = []
+        self.log_lines: list[str] = []
         chosen = {"websocket_url": scripted.ws_url, "step_s": 0.0, "first_pause_s": 0.02, "max_pause_s": 0.1}
         self.extension = Extension(
-            Settings(scripted.url, "e1", **{**chosen, **settings}), self.said.append, self.easel.draw
+            Settings(scripted.url, "e1", **{**chosen, **settings}), self.log_lines.append, self.easel.draw
         )
         self.thread = threading.Thread(target=self.extension.run, name="extension", daemon=True)
         self.thread.start()
 
-    def has_said(self, words: str) -> bool:
-        return any(words in line for line in list(self.said))
+    def has_logged(self, words: str) -> bool:
+        return any(words in line for line in list(self.log_lines))
 
 
 @contextlib.contextmanager
-def running_extension(scripted: ScriptedServer, **settings: Any) -> Iterator[Colleague]:
+def running_extension(scripted: ScriptedServer, **settings: Any) -> Iterator[RunningExtension]:
     """Runs until the end of the `with`."""
-    colleague = Colleague(scripted, **settings)
+    running = RunningExtension(scripted, **settings)
     try:
-        yield colleague
+        yield running
     finally:
-        colleague.extension.stop()
-        colleague.thread.join(5)
+        running.extension.stop()
+        running.thread.join(5)
 
 
 def send_job(peer: Peer, request_id: str = JOB, **fields: Any) -> None:
-    """Ask for one picture of 64 x 48 px; the fields are those of the wire."""
+    """Send a job for one picture of 64 x 48 px; the fields are those of the wire."""
     chosen = {
         "prompt": "A fox",
         "model": "dall-e-3",

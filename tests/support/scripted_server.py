@@ -1,4 +1,4 @@
-"""An HTTP and WebSocket server that answers what a test tells it to, and remembers what it was asked.
+"""An HTTP and WebSocket server with scripted responses, which records its requests.
 
     with ScriptedServer() as server:
         server.on("GET", "/health", Reply({"status": "healthy"}))

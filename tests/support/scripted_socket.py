@@ -48,7 +48,7 @@ class Peer:
         return [message for message in list(self.heard) if message["type"] == kind]
 
     def welcome(self, **fields: Any) -> dict[str, Any]:
-        """Let the extension in; returns how it introduced itself."""
+        """Authenticate the extension; returns its `authenticate` message."""
         self.send("authentication_required")
         introduction = self.receive("authenticate")
         self.send("authentication_success", extensionId=introduction["extensionId"], **fields)
@@ -60,7 +60,7 @@ class Peer:
             self._wire.close(code, reason)
 
     def cut(self) -> None:
-        """Break the connection without a word."""
+        """Break the connection without a closing handshake."""
         with contextlib.suppress(OSError):
             self._raw.shutdown(socket.SHUT_RDWR)
 
@@ -95,7 +95,7 @@ class Sockets:
         self._taken = 0
 
     def serve(self, environ: dict[str, Any]) -> None:
-        """Attend to one connection until it ends."""
+        """Serve one connection until it ends."""
         peer = Peer(environ)
         self.peers.append(peer)
         peer.listen()

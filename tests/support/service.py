@@ -110,14 +110,14 @@ class Service:
         return call("DELETE", self.url(path, web))
 
     def submit(self, prompt: str = "a red fox", web: int = 0, **body: Any) -> str:
-        """Ask for a picture; the request's id."""
+        """Submit a request; returns its ID."""
         answer = self.post("/api/images/generate", {"prompt": prompt, **body}, web)
         assert answer.status == 200, answer.content
         request_id: str = answer.json["requestId"]
         return request_id
 
     def status(self, request_id: str, web: int = 0) -> Any:
-        """How the request stands."""
+        """The status of the request."""
         return self.get(f"/api/images/{request_id}/status", web).json
 
     def final(self, request_id: str, timeout_s: float = 30.0) -> Any:
@@ -177,7 +177,7 @@ class Service:
     def ready(self) -> None:
         """Wait until every web process answers and every worker has connected."""
         for index in range(len(self.ports)):
-            until(partial(self._answers, index), 60, f"web{index} to answer; it said: {self.log(f'web{index}')}")
+            until(partial(self._answers, index), 60, f"web{index} to answer; its log: {self.log(f'web{index}')}")
         for name in self.processes:
             if name.startswith("worker"):
                 until(partial(self._works, name), 60, f"{name} to be ready")

@@ -1,4 +1,4 @@
-"""What is asked of a database."""
+"""Recording SQL statements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often Redis is asked."""
+"""Counting the round trips to Redis."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _never = threading.Event()
 
 
 def until(condition: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T:
-    """Ask `condition` again and again until it gives something truthy, and return that.
+    """Poll `condition` until its value is truthy, and return that.
 
     Raises AssertionError that says `what` was waited for once `timeout_s` seconds are over. An exception of the
     condition is the test's failure at once; catch those that mean "not yet" inside it.
