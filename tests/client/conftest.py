@@ -1,4 +1,4 @@
-"""A scripted server of each test's own."""
+"""A scripted server and a client for each test."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def test_a_server_that_is_not_there_is_a_sentence_too(run: Run) -> None:
     assert "connection refused. Start the server, or choose another" in ended.stderr
 
 
-def test_a_submission_of_unknown_fate_says_where_to_look(run: Run, scripted: ScriptedServer) -> None:
+def test_a_submission_with_unknown_outcome_suggests_the_list_command(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, CUT)
     ended = run("generate", "fox")
     assert ended.exit_code == 3
@@ -212,7 +212,7 @@ def test_a_list_has_a_line_for_each_request_up_to_its_limit(run: Run, scripted: 
     assert len([json.loads(line) for line in run("list", "--limit", "2", "--json").stdout.splitlines()]) == 2
 
 
-def test_cancelling_says_so(run: Run, scripted: ScriptedServer) -> None:
+def test_cancelling_prints_the_outcome(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("DELETE", IMAGE, Reply({"requestId": ID, "status": "cancelled", "message": "It is called off."}))
     assert run("cancel", ID).stdout == "It is called off.\n"
 

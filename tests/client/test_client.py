@@ -1,4 +1,4 @@
-"""The library's questions and answers, against a server that says what a test tells it to."""
+"""The library's requests and responses, against a scripted server."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_wish_to_wait_beyond_all_patience_is_passed_on(fleet: Imagefleet, scri
     assert len(scripted.asked("POST", GENERATE)) == 1
 
 
-def test_a_refusal_carries_all_that_the_server_says(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_refusal_has_all_fields_of_the_problem(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, refusal(400, "ERR_INVALID_PROMPT", "prompt must not be empty."))
     with pytest.raises(Refused) as caught:
         fleet.generate("")
@@ -89,7 +89,7 @@ def test_a_refusal_carries_all_that_the_server_says(fleet: Imagefleet, scripted:
     assert error.correlation_id == "corr-0001"
 
 
-def test_a_question_is_asked_again_after_a_fault(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_call_is_retried_after_a_fault(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, CUT, Reply(b"<h1>Bad gateway</h1>", 502), status("processing", 3, progress=40))
     answer = fleet.status(ID)
     assert (answer.status, answer.progress, answer.version, answer.is_final) == ("processing", 40, 3, False)
@@ -162,7 +162,7 @@ def test_an_id_cannot_lead_to_another_path(fleet: Imagefleet, scripted: Scripted
     assert [each.path for each in scripted.questions] == ["/api/images/../../health?x=1#y"]
 
 
-def test_cancelling_says_what_became_of_it(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_cancelling_returns_the_outcome(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     gone = Reply({"requestId": ID, "status": "cancelled", "message": "cancelled", "timestamp": NOW})
     scripted.on("DELETE", IMAGE, CUT, gone, refusal(409, "ERR_ALREADY_FINISHED", "It has already ended."))
     assert fleet.cancel(ID).status == "cancelled"

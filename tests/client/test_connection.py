@@ -8,7 +8,7 @@ from imagefleet.connection import Closed, Connection
 from tests.support.scripted_server import ScriptedServer
 
 
-def test_nothing_is_said_after_the_goodbye(scripted: ScriptedServer) -> None:
+def test_nothing_is_sent_after_a_graceful_close(scripted: ScriptedServer) -> None:
     connection = Connection(scripted.ws_url, silence_s=5)
     peer = scripted.sockets.next()
 

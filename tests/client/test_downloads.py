@@ -30,7 +30,7 @@ def test_an_older_file_is_replaced(fleet: Imagefleet, scripted: ScriptedServer, 
     assert fleet.download(StoredImage(PATH), str(tmp_path / "mine.png")).read_bytes() == CONTENT
 
 
-def test_a_fault_on_the_way_is_borne(fleet: Imagefleet, scripted: ScriptedServer, tmp_path: Path) -> None:
+def test_a_download_is_retried_after_a_fault(fleet: Imagefleet, scripted: ScriptedServer, tmp_path: Path) -> None:
     scripted.on("GET", PATH, CUT, SHORT, Reply(CONTENT[::-1]), Reply(CONTENT))
     assert fleet.download(IMAGE, tmp_path / "mine.png").read_bytes() == CONTENT
 
@@ -56,9 +56,7 @@ def test_a_picture_that_is_not_there_is_refused_by_the_server(fleet: Imagefleet,
         fleet.download(IMAGE, tmp_path / "mine.png")
 
 
-def test_a_disk_that_refuses_is_said_to_be_the_disk(
-    fleet: Imagefleet, scripted: ScriptedServer, tmp_path: Path
-) -> None:
+def test_a_disk_error_is_reported_as_a_disk_error(fleet: Imagefleet, scripted: ScriptedServer, tmp_path: Path) -> None:
     scripted.on("GET", PATH, Reply(CONTENT))
     with pytest.raises(FileNotFoundError):
         fleet.download(IMAGE, tmp_path / "no such folder" / "mine.png")

@@ -34,7 +34,7 @@ def painting(service: Service, model: str, *, step_s: float = 0.0) -> Iterator[l
         running.join(5)
 
 
-def test_pictures_come_all_the_way(service: Service, tmp_path: Path) -> None:
+def test_pictures_arrive_end_to_end(service: Service, tmp_path: Path) -> None:
     told: list[ImageStatus] = []
     with painting(service, "ref-a", step_s=0.02) as said, Imagefleet(service.url(web=1)) as fleet:
         accepted = fleet.generate("A lighthouse", model="ref-a", width=640, height=480, number_of_images=2)
@@ -52,7 +52,7 @@ def test_pictures_come_all_the_way(service: Service, tmp_path: Path) -> None:
     assert any(f"{accepted.request_id} is stored as {result.image_path}" in line for line in said)
 
 
-def test_the_command_saves_what_it_asked_for(service: Service, tmp_path: Path) -> None:
+def test_the_command_saves_the_pictures(service: Service, tmp_path: Path) -> None:
     order = ["generate", "a", "red", "fox", "--model", "ref-b", "--width", "64", "--height", "64", "--user", "someone"]
     with painting(service, "ref-b") as said:
         ended = CliRunner().invoke(
@@ -64,7 +64,7 @@ def test_the_command_saves_what_it_asked_for(service: Service, tmp_path: Path) -
     assert "a red fox" in listed
 
 
-def test_a_request_that_is_called_off_is_dropped_by_the_extension(service: Service) -> None:
+def test_the_extension_drops_a_cancelled_request(service: Service) -> None:
     with painting(service, "ref-c", step_s=30.0) as said, Imagefleet(service.url()) as fleet:
         request_id = fleet.generate("Slow", model="ref-c").request_id
         moving = threading.Event()

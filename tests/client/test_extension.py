@@ -1,4 +1,4 @@
-"""The reference extension does a job as the contract has it."""
+"""The reference extension does a job as the contract defines it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def upload(scripted: ScriptedServer, **fields: Any) -> dict[str, Any]:
     return {"url": url, "method": "PUT", "headers": {"X-Own": "1"}, "maxBytes": 10_000_000, **fields}
 
 
-def test_it_introduces_itself_only_once_asked(scripted: ScriptedServer, running: RunningExtension) -> None:
+def test_it_authenticates_only_when_the_server_requests_it(scripted: ScriptedServer, running: RunningExtension) -> None:
     peer = scripted.sockets.next()
     assert peer.welcome() == {
         "type": "authenticate",
@@ -81,7 +81,7 @@ def test_a_job_ends_in_a_picture_inside_a_data_url_where_there_is_no_upload(
     assert running.easel.drawn == [Picture("A fox", 64, 48, 0)]
 
 
-def test_progress_is_told_several_times_and_only_rises(peer: Peer) -> None:
+def test_progress_is_reported_several_times_and_only_rises(peer: Peer) -> None:
     send_job(peer, parameters={"numberOfImages": 3})
     peer.receive("image_generated")
     reports = peer.of_type("image_generation_progress")
@@ -156,7 +156,7 @@ def test_several_jobs_are_done_at_once_and_the_rest_in_turn(peer: Peer, running:
     assert {peer.receive("image_generated")["requestId"] for _ in range(3)} == {"one", "two", "three"}
 
 
-def test_a_job_that_is_called_off_ends_without_a_result(peer: Peer, running: RunningExtension) -> None:
+def test_a_cancelled_job_ends_without_a_result(peer: Peer, running: RunningExtension) -> None:
     running.easel.hold()
     send_job(peer, "one")
     until(lambda: running.easel.drawn)

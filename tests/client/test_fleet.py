@@ -1,4 +1,4 @@
-"""The fleet as operators ask for it, by the library and by the command."""
+"""The list of extensions for operators, in the library and the command."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_command_prints_objects(scripted: ScriptedServer) -> None:
     assert json.loads(run(scripted, "--json").stdout)["extensionId"] == "painter"
 
 
-def test_whoever_is_no_operator_is_told_so(scripted: ScriptedServer) -> None:
+def test_a_user_who_is_not_an_operator_is_refused(scripted: ScriptedServer) -> None:
     scripted.on("GET", PATH, refusal(403, "ERR_FORBIDDEN", "Only operators may do this."))
     ended = run(scripted)
     assert (ended.exit_code, ended.stdout) == (1, "")

@@ -1,4 +1,4 @@
-"""Waiting for a request, and listening to what happens to it, across faults."""
+"""Waiting for a request and following its events, across faults."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_waiting_ends_with_every_end(fleet: Imagefleet, scripted: ScriptedServer
     assert (found.status, found.code, found.images) == (end, "ERR_TIMEOUT", ())
 
 
-def test_waiting_survives_faults_on_the_way(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_waiting_survives_faults(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on(
         "GET", STATUS, status("accepted", 1), CUT, refusal(503, "ERR_UNAVAILABLE", "Later."), status("completed", 2)
     )
@@ -97,7 +97,7 @@ def test_waiting_for_an_unknown_request_ends_at_once(fleet: Imagefleet) -> None:
 
 
 @pytest.mark.parametrize("version", [1, None])
-def test_a_server_that_does_not_hold_its_answer_is_not_asked_without_pause(
+def test_a_server_without_long_polling_is_polled_with_pauses(
     fleet: Imagefleet, scripted: ScriptedServer, version: int | None
 ) -> None:
     scripted.on("GET", STATUS, status("processing", version))

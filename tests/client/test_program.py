@@ -66,7 +66,7 @@ def running(*words: str) -> Iterator[Process]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_extension_works_until_it_is_told_to_end(scripted: ScriptedServer, number: signal.Signals) -> None:
+def test_the_extension_works_until_it_gets_a_signal(scripted: ScriptedServer, number: signal.Signals) -> None:
     scripted.on("GET", "/api/websocket/info", Reply({"url": scripted.ws_url}))
     options = ["--server", scripted.url, "--models", "sdxl, dall-e-3", "--concurrent", "2", "--step-ms", "0"]
     with running("extension", *options) as program:
@@ -91,7 +91,7 @@ def test_the_extension_ends_while_it_has_no_server() -> None:
     assert (code, took_s < 2.5) == (0, True)
 
 
-def test_ctrl_c_while_waiting_says_how_to_go_on(scripted: ScriptedServer) -> None:
+def test_ctrl_c_while_waiting_prints_how_to_continue(scripted: ScriptedServer) -> None:
     def hold(_: object) -> Reply:
         if len(scripted.questions) > 1:
             scripted.closing.wait(20)

@@ -38,7 +38,7 @@ def test_heartbeats_tell_what_it_works_on(scripted: ScriptedServer, running: Run
     assert busy["status"] == {"available": True, "queueSize": 1, "activeRequests": 1}
 
 
-def test_a_result_is_told_again_until_it_is_confirmed(scripted: ScriptedServer, running: RunningExtension) -> None:
+def test_a_result_is_sent_again_until_it_is_confirmed(scripted: ScriptedServer, running: RunningExtension) -> None:
     first = scripted.sockets.next()
     first.welcome()
     send_job(first, lease="l1")
@@ -53,7 +53,7 @@ def test_a_result_is_told_again_until_it_is_confirmed(scripted: ScriptedServer, 
     assert scripted.sockets.next().welcome()["activeRequestIds"] == []
 
 
-def test_work_goes_on_while_the_connection_is_away(scripted: ScriptedServer, running: RunningExtension) -> None:
+def test_work_continues_while_disconnected(scripted: ScriptedServer, running: RunningExtension) -> None:
     first = scripted.sockets.next()
     first.welcome()
     running.easel.hold()
@@ -81,7 +81,7 @@ def test_what_the_server_no_longer_knows_is_dropped(scripted: ScriptedServer, ru
     assert second.receive("image_generated")["requestId"] == "two"
 
 
-def test_a_failure_is_told_once_and_then_forgotten(scripted: ScriptedServer, running: RunningExtension) -> None:
+def test_a_failure_is_sent_once_and_then_dropped(scripted: ScriptedServer, running: RunningExtension) -> None:
     first = scripted.sockets.next()
     first.welcome()
     send_job(first, parameters={"width": -1})
@@ -111,7 +111,9 @@ def test_it_leaves_the_field_for_a_while_to_another_of_the_same_name(scripted: S
         assert time.monotonic() - began > 0.5
 
 
-def test_a_server_that_lets_nobody_in_is_quoted(scripted: ScriptedServer, running: RunningExtension) -> None:
+def test_the_error_of_a_server_that_rejects_the_extension_is_logged(
+    scripted: ScriptedServer, running: RunningExtension
+) -> None:
     peer = scripted.sockets.next()
     peer.send("authentication_required")
     peer.receive("authenticate")
@@ -147,7 +149,7 @@ def test_it_waits_for_a_server_that_is_not_there_yet() -> None:
             server.sockets.next().welcome()
 
 
-def test_stopping_gives_back_what_is_not_done_and_says_goodbye(
+def test_stopping_gives_unfinished_jobs_back_and_closes_gracefully(
     scripted: ScriptedServer, running: RunningExtension
 ) -> None:
     peer = scripted.sockets.next()

@@ -1,4 +1,4 @@
-"""Reading Server-Sent Events as the HTML standard has it, however the bytes are cut."""
+"""Reading Server-Sent Events as the HTML standard defines it, however the bytes are split."""
 
 from __future__ import annotations
 
