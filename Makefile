@@ -20,7 +20,7 @@ OTHER_VERSION := yes
 endif
 endif
 
-.PHONY: run test mutants chaos hosts bench check check-server check-extension format lock vendor audit clean
+.PHONY: run test test-slow mutants chaos hosts bench check check-server check-extension format lock vendor audit clean
 
 run: $(SERVER)
 	@$(BIN)/python -m app.launch

@@ -82,9 +82,9 @@ def service(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service_on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Service]:
-    """The same on PostgreSQL."""
+    """The same on PostgreSQL, until the end of the module: its sweeps go on, and cost, for as long as it runs."""
     with _service(tmp_path_factory.mktemp("service"), postgres.create(TEMPLATE)) as service:
         yield service
 
@@ -95,6 +95,6 @@ def _service(folder: Path, database_url: str) -> Iterator[Service]:
     with (
         tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as redis_folder,
         running_redis(Path(redis_folder)) as redis,
-        running_service(folder, database_url, redis.url, IMAGE_SOURCE_ALLOWLIST="127.0.0.1") as service,
+        running_service(folder, database_url, redis.url, workers=2, IMAGE_SOURCE_ALLOWLIST="127.0.0.1") as service,
     ):
         yield service

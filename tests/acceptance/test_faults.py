@@ -96,26 +96,30 @@ def fake_time() -> str | None:
     return next((str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 
 
+@pytest.fixture(scope="module")
+def workerless(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Service]:
+    """A service on PostgreSQL without a worker."""
+    with (
+        tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder,
+        running_redis(Path(folder)) as redis,
+        running_service(
+            tmp_path_factory.mktemp("workerless"), postgres.create(TEMPLATE), redis.url, webs=1, workers=0
+        ) as service,
+    ):
+        yield service
+
+
 @pytest.mark.skipif(fake_time() is None, reason="LOUD: libfaketime is not installed; .ci/run installs it")
 @pytest.mark.parametrize("wrong", ["+2h", "-2h"])
-def test_a_wrong_clock_of_a_process_affects_no_decision(tmp_path: Path, postgres: PostgresServer, wrong: str) -> None:
-    fake_clock = {"LD_PRELOAD": fake_time() or "", "FAKETIME": wrong}
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imagefleet-redis-"))
-        redis = stack.enter_context(running_redis(Path(folder)))
-        service = stack.enter_context(
-            running_service(tmp_path, postgres.create(TEMPLATE), redis.url, webs=1, workers=1)
-        )
-        for name in ("worker0", "beat"):
-            service.stop(name)
-            service.start(name, **fake_clock)
-        until(
-            lambda: service.log("worker0").count(" ready.") == 2 * CELERY_WORKERS,
-            60,
-            "the worker with the wrong clock to be ready",
-        )
-        extension = stack.enter_context(service.extension("steady", "timely"))
+def test_a_wrong_clock_of_a_process_affects_no_decision(workerless: Service, wrong: str) -> None:
+    service, worker = workerless, f"worker{wrong}"
+    service.stop("beat")
+    for name in (worker, "beat"):
+        service.start(name, LD_PRELOAD=fake_time() or "", FAKETIME=wrong)
+    until(lambda: service.log(worker).count(" ready.") == CELERY_WORKERS, 60, "the worker to be ready")
+    with service.extension("steady", "timely") as extension:
         _complete_three_requests(service, extension)
+    service.stop(worker)
 
 
 def _complete_three_requests(service: Service, extension: Extension) -> None:

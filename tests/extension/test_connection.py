@@ -17,16 +17,6 @@ SMALL = {"width": 48, "height": 32}
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
-    """A service that requires authentication, with a timeout that suits slow machines."""
-    folder = tmp_path_factory.mktemp("guarded")
-    database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
-    settings = {"AUTH_MODE": "required", "AUTHENTICATION_TIMEOUT_MS": "10000"}
-    with running_service(folder, f"sqlite:///{database}", redis_url, webs=1, workers=1, **settings) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     """A browser without a server address."""
     with running_chromium(tmp_path_factory.mktemp("browser")) as browser:

@@ -28,16 +28,6 @@ def visitor(tmp_path: Path) -> Iterator[Chromium]:
         yield browser
 
 
-@pytest.fixture
-def guarded(tmp_path: Path, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
-    """A service that requires authentication."""
-    database = shutil.copyfile(migrated_sqlite_file, tmp_path / "imagefleet.db")
-    with running_service(
-        tmp_path, f"sqlite:///{database}", redis_url, webs=1, workers=1, AUTH_MODE="required"
-    ) as service:
-        yield service
-
-
 @contextmanager
 def loaded(extension: Path, folder: Path) -> Iterator[Chromium]:
     """A new browser with the extension from this folder."""
@@ -89,9 +79,9 @@ def test_the_downloaded_extension_connects_and_works_at_once(
 
 
 def test_if_a_token_is_required_pasting_the_pairing_code_is_enough(guarded: Service, tmp_path: Path) -> None:
-    manage(guarded, "create-user", "ann")
-    key = {"Authorization": f"Bearer {manage(guarded, 'create-key', 'ann')}"}
-    code = manage(guarded, "create-extension-token", "ann-laptop", "--pairing", "--server", guarded.url())
+    manage(guarded, "create-user", "bea")
+    key = {"Authorization": f"Bearer {manage(guarded, 'create-key', 'bea')}"}
+    code = manage(guarded, "create-extension-token", "bea-laptop", "--pairing", "--server", guarded.url())
     (tmp_path / ZIP).write_bytes(guarded.get(f"/extension/{ZIP}").content)
 
     with loaded(unzipped(tmp_path / ZIP, tmp_path / "imagefleet-extension"), tmp_path / "browser") as browser:

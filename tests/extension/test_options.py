@@ -42,15 +42,6 @@ def person(browser: Chromium) -> Iterator[Person]:
         yield person
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
-    """A service that requires authentication."""
-    folder = tmp_path_factory.mktemp("guarded")
-    database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
-    with running_service(folder, f"sqlite:///{database}", redis_url, 1, 1, AUTH_MODE="required") as service:
-        yield service
-
-
 def saved(browser: Chromium) -> Any:
     return browser.evaluate("await (await import('/shared/settings.js')).load()")
 

@@ -202,7 +202,7 @@ def _command(name: str) -> list[str]:
 
 @contextmanager
 def running_service(
-    folder: Path, database_url: str, redis_url: str, webs: int = 2, workers: int = 2, **env: str
+    folder: Path, database_url: str, redis_url: str, webs: int = 2, workers: int = 1, **env: str
 ) -> Iterator[Service]:
     """Everything, ready to be used; whatever is still running in the end is ended."""
     settings = {
