@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, bindparam, select
@@ -42,9 +42,4 @@ def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[
     for model in models:
         rows = connection.execute(_FIRST_OF_MODEL, {"model": model, "limit": limit})
         found += [QueuedJob(*row) for row in rows]
-    return in_order(found)[:limit]
-
-
-def in_order(waiting: Iterable[QueuedJob]) -> list[QueuedJob]:
-    """Sorted by their position in the queue."""
-    return sorted(waiting, key=lambda job: (job.place, job.id))
+    return sorted(found, key=lambda job: (job.place, job.id))[:limit]

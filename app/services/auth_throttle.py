@@ -2,7 +2,7 @@
 
 Each wrong key or token costs the address one token of a bucket that all processes share. While the bucket is empty, keys
 are refused without the database query that checking one costs, except those that this process accepted within `KNOWN_S`:
-so a stranger at the same address does not lock out people at work. Signed tokens are always checked, since their signature
+so a stranger at the same address does not lock out other users. Signed tokens are always checked, since their signature
 needs no query and they are new each hour.
 """
 
@@ -31,10 +31,10 @@ class FailureLimit(Protocol):
     """A rate limit on failures, counted by name."""
 
     def hit(self, name: str) -> bool:
-        """Count one; False where it is one too many."""
+        """Count one failure; False if it exceeds the limit."""
 
     def wait_s(self, name: str) -> int:
-        """Whole seconds until one more is allowed; 0 where it is."""
+        """Whole seconds until another one is allowed; 0 if it is allowed now."""
 
 
 class AuthThrottle:
@@ -56,7 +56,7 @@ class AuthThrottle:
         return self._guarded(address, bearer, lambda: self.access.admit_extension(extension_id, bearer))
 
     def check(self, address: str, bearer: str) -> None:
-        """Raises TooManyFailures where this credential would be refused without being checked."""
+        """Raises TooManyFailures if this credential would be refused without a check."""
         if self._limit is None or bearer in self._known or Secret.read(bearer) is None:
             return
         wait_s = self._limit.wait_s(_name(address))
@@ -75,7 +75,7 @@ class AuthThrottle:
         return credential
 
     def _count(self, address: str) -> None:
-        """Count one failure. Raises TooManyFailures where it is one too many."""
+        """Count one failure. Raises TooManyFailures if it exceeds the limit."""
         if self._limit is not None and not self._limit.hit(_name(address)):
             raise _refusal(max(1, self._limit.wait_s(_name(address)))) from None
 
