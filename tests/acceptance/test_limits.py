@@ -131,7 +131,7 @@ def test_limits_apply_while_redis_is_down_and_are_shared_again_afterwards(
         assert time.monotonic() - began < 2
         assert [submit(service, "cat", 0).status for _ in range(30)].count(200) == BURST - 1
     finally:
-        redis.end()
+        redis.stop()
         redis.start()
     until(
         lambda: submit(service, f"dog-{uuid.uuid4().hex}", 0).status == 200 and _keys(redis),

@@ -211,7 +211,7 @@ def test_a_slow_reader_gets_every_message_whole(service: Service) -> None:
     slow.send(json.dumps({"type": "authenticate", "extensionId": "slow", "metadata": {"capabilities": ["nothing"]}}))
     while json.loads(slow.recv())["type"] != "authentication_success":
         pass
-    ids = [f"request-{number}" for number in range(40)]
+    ids = [f"request-{number}" for number in range(64)]
     publish_offers(service, "slow", [{"requestId": each, "filler": filler} for each in ids])
     for request_id in ids:
         offer = json.loads(slow.recv())

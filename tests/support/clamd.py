@@ -1,4 +1,4 @@
-"""A real clamd with signatures of its own, and false ones that break the protocol."""
+"""A real clamd with test signatures, and fake ones that violate the protocol."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.launch.parent_death import end_with_parent
 from tests.support.missing import missing
 from tests.support.waiting import until
 
-# The test file that every scanner knows, cut in two so that none takes this file for it.
+# The test file that every scanner detects, in two parts so that this source file is not detected.
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + rb"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 MARKER = b"imagefleet harmful marker"
 STREAM_BYTES = 2 * 2**20
@@ -71,7 +71,7 @@ def _answers(path: Path) -> bool:
 
 @contextmanager
 def fake_clamd(act: Callable[[socket.socket], None], timeout_s: float = 5.0) -> Iterator[ClamdScanner]:
-    """A scanner that asks a server that runs `act` on each connection."""
+    """A scanner whose server calls `act` for each connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -89,7 +89,7 @@ def fake_clamd(act: Callable[[socket.socket], None], timeout_s: float = 5.0) -> 
 
 
 def read_stream(connection: socket.socket) -> bytes:
-    """What was sent for scanning, once all of it is here."""
+    """Receive the whole file that was sent for scanning."""
     file = connection.makefile("rb")
     assert file.read(10) == b"zINSTREAM\0"
     content = b""

@@ -1,4 +1,4 @@
-"""A scripted extension that follows the contract, and sends any other message that a test needs."""
+"""A scripted extension that sends the contract's messages, and any others that a test wants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 class Extension:
-    """One socket. Everything that arrives is kept in `heard`, in order; nothing is answered by itself."""
+    """One socket. Messages are kept in `received` in order; nothing is answered automatically."""
 
     def __init__(self, url: str, extension_id: str, *capabilities: str, **options: Any) -> None:
         self.id = extension_id
@@ -32,7 +32,7 @@ class Extension:
         self.authentication.update(options)
         self.received: list[Json] = []
         self.close_code: int | None = None
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._socket = websocket.create_connection(url, timeout=30)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -45,7 +45,7 @@ class Extension:
         self.disconnect()
 
     def authenticate(self) -> Json:
-        """Introduce ourselves and wait until we are in."""
+        """Authenticate and return the server's response."""
         self.send(self.authentication)
         return self.receive("authentication_success")
 
@@ -58,23 +58,23 @@ class Extension:
         self._socket.send_binary(data)
 
     def receive(self, kind: str, where: Callable[[Json], bool] = lambda message: True, timeout_s: float = 20.0) -> Json:
-        """Take the next message of that type for which `where` holds; those before it stay in `heard`."""
+        """Take the next message of that type for which `where` holds; those before it stay in `received`."""
 
         def find() -> Json | None:
             return next((m for m in self.received if m["type"] == kind and where(m)), None)
 
-        with self._news:
-            found = self._news.wait_for(find, timeout_s)
+        with self._changed:
+            found = self._changed.wait_for(find, timeout_s)
             assert found, f"{self.id} received no {kind}, only {self.received}, close code {self.close_code}"
             self.received.remove(found)
             return found
 
     def next_job(self, timeout_s: float = 20.0) -> Json:
-        """The next request it is given."""
+        """The next offered request."""
         return self.receive("generate_image", timeout_s=timeout_s)
 
     def done(self, job: Json, image_url: str, **more: Any) -> None:
-        """Report the picture as the contract shows."""
+        """Report a picture as in the contract."""
         self.send(
             {
                 "type": "image_generated",
@@ -87,22 +87,22 @@ class Extension:
         )
 
     def failed(self, job: Json, error: str, **more: Any) -> None:
-        """Report a failure as the contract shows."""
+        """Report a failure as in the contract."""
         base = {"type": "image_generation_failed", "requestId": job["requestId"], "error": error}
         self.send({**base, "correlationId": job["correlationId"], **more})
 
     def progress(self, job: Json, percent: int, status: str = "Generating image...") -> None:
-        """Report progress as the contract shows."""
+        """Report progress as in the contract."""
         base = {"type": "image_generation_progress", "requestId": job["requestId"], "progress": percent}
         self.send({**base, "status": status, "correlationId": job["correlationId"]})
 
     def send_heartbeat(self, *, available: bool = True, active: int = 0, **more: Any) -> None:
-        """Send a heartbeat as the contract shows."""
+        """Send a heartbeat as in the contract."""
         status = {"available": available, "queueSize": 0, "activeRequests": active}
         self.send({"type": "heartbeat", "extensionId": self.id, "status": status, **more})
 
     def upload(self, job: Json, data: bytes, position: int = 0) -> Json:
-        """Hand a picture over; returns what the server answered. Raises urllib.error.HTTPError."""
+        """Upload a picture and return the response. Raises urllib.error.HTTPError."""
         target = job["upload"]
         request = urllib.request.Request(
             f"{target['url']}&position={position}", data, target["headers"], method=target["method"]
@@ -112,13 +112,13 @@ class Extension:
             return result
 
     def closed(self, timeout_s: float = 20.0) -> int | None:
-        """Wait until the server has closed the socket; its close code."""
+        """Wait until the server has closed the socket; return its close code."""
         until(lambda: not self._reader.is_alive(), timeout_s, f"the server to close the socket of {self.id}")
         return self.close_code
 
     def disconnect(self) -> None:
-        """Close the connection without a closing handshake."""
-        with contextlib.suppress(OSError):  # the server was faster
+        """Close the TCP connection without a close frame."""
+        with contextlib.suppress(OSError):  # the server has closed it
             assert self._socket.sock is not None
             self._socket.sock.shutdown(socket.SHUT_RDWR)
         self._reader.join(5)
@@ -133,8 +133,8 @@ class Extension:
             if opcode == websocket.ABNF.OPCODE_CLOSE:
                 self.close_code = int.from_bytes(data[:2], "big") if len(data) >= 2 else None
                 break
-            with self._news:
+            with self._changed:
                 self.received.append(json.loads(data))
-                self._news.notify_all()
-        with self._news:
-            self._news.notify_all()
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""A WebSocket of the server whose other side the test plays."""
+"""A WebSocket of the server whose peer is simulated by the test."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.support.waiting import until
 
 
 class FakeWebSocket:
-    """Stands in for `simple_websocket.Server` on a `WireSocket`; `incoming` is what the other side sends, in order.
+    """Replaces `simple_websocket.Server` on a `WireSocket`. `incoming` is what the peer sends, in order:
 
-    A text is a message, "pong" a pong, which comes after a ping only, and "close" a close.
+    "pong" is a pong, which is sent only after a ping, "close" is a close, and any other text is a message.
     """
 
     def __init__(self) -> None:
@@ -35,19 +35,19 @@ class FakeWebSocket:
         )
         self.ws = SimpleNamespace(
             send=lambda event: type(event).__name__,
-            receive_data=self.take,
+            receive_data=self.process,
             state=ConnectionState.OPEN,
             events=list,
         )
 
     def read(self, timeout_s: float) -> bytes | None:
-        """The next of `incoming`; None at once where there is none."""
+        """The next of `incoming`; None at once if it is empty."""
         if self.incoming[:1] == ["pong"]:
             until(lambda: "Ping" in self.sent and not self.pong_received)
         return self.incoming.pop(0).encode() if self.incoming else None
 
-    def take(self, data: bytes) -> None:
-        """What the library does with what was read."""
+    def process(self, data: bytes) -> None:
+        """Process what was read, as the library does."""
         if data == b"pong":
             self.pong_received = True
         elif data == b"close":
@@ -59,11 +59,11 @@ class FakeWebSocket:
         return self.ws.state is ConnectionState.OPEN
 
     def close(self, code: int, reason: str) -> None:
-        """Our own close."""
+        """Send a close."""
         self.sent.append(code)
         self.connected = False
         self.ws.state = ConnectionState.LOCAL_CLOSING
 
     def send(self, text: str) -> None:
-        """A message of ours."""
+        """Send a message."""
         self.sent.append(text)

@@ -49,15 +49,15 @@ def forget_limits(redis_url: str) -> None:
 
 
 class RestartableRedis:
-    """A Redis that can be killed and started again."""
+    """A Redis that a test can kill and restart."""
 
     def __init__(self, server: LocalRedis) -> None:
         self.server = server
-        self._again: subprocess.Popen[bytes] | None = None
+        self._restarted: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
-        """Its process, while it answers."""
+        """The process id of the running server."""
         return int(redis_client(self.server.url).info("server")["process_id"])
 
     def clear_limits(self) -> None:
@@ -65,31 +65,31 @@ class RestartableRedis:
         forget_limits(self.server.url)
 
     def kill(self) -> None:
-        """It is gone from one moment to the next."""
+        """Kill the server without a shutdown."""
         os.kill(self.pid, signal.SIGKILL)
 
     def start(self) -> None:
-        """Start it again; it is empty."""
-        self._again = subprocess.Popen(
+        """Start a new, empty server at the same URL."""
+        self._restarted = subprocess.Popen(
             self.server.command,
             stdout=subprocess.DEVNULL,
             preexec_fn=partial(end_with_parent, os.getpid()),  # noqa: PLW1509 - two system calls, and no lock
         )
         until(self.server.is_ready, what="Redis to answer again")
 
-    def end(self) -> None:
-        """End what `start` started."""
-        if self._again is not None:
-            self._again.terminate()
-            self._again.wait(10)
+    def stop(self) -> None:
+        """Stop the server that `start` started."""
+        if self._restarted is not None:
+            self._restarted.terminate()
+            self._restarted.wait(10)
 
 
 @contextmanager
 def restartable_redis(folder: Path) -> Iterator[RestartableRedis]:
-    """A server as above, which may be killed meanwhile."""
+    """As `running_redis`, for a test that kills the server."""
     with running_redis(folder) as server:
-        frail = RestartableRedis(server)
+        redis = RestartableRedis(server)
         try:
-            yield frail
+            yield redis
         finally:
-            frail.end()
+            redis.stop()
