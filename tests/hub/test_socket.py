@@ -83,13 +83,13 @@ def test_an_extension_that_does_not_authenticate_in_time_is_disconnected(service
 
 
 MALFORMED: list[tuple[Any, str]] = [
-    ("", "not JSON"),
-    ("{", "not JSON"),
-    ("nonsense", "not JSON"),
+    ("", "not valid JSON"),
+    ("{", "not valid JSON"),
+    ("nonsense", "not valid JSON"),
     ("[1]", "object"),
     ("null", "object"),
-    ('{"type": NaN}', "not JSON"),
-    ("[" * 50_000, "not JSON"),
+    ('{"type": NaN}', "not valid JSON"),
+    ("[" * 50_000, "not valid JSON"),
     ('{"type":"heartbeat","x":' + "[" * 40 + "]" * 40 + "}", "deeper"),
     ({}, "type"),
     ({"type": None}, "type"),
