@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,10 @@ PLAIN_POLICY = pages_base.policy(style_src=SELF, img_src=SELF)
 def install(app: Flask, api: Api, settings: Settings) -> None:
     """Serve them on `app`."""
     pages_base.install(app)
-    document = openapi.document(api.operations, required=settings.auth_required)
+
+    @cache  # created at its first request, so that no start of a process waits for it
+    def openapi_document() -> dict[str, Any]:
+        return openapi.document(api.operations, required=settings.auth_required)
 
     @app.get("/")
     def get_root() -> AnyResponse:
@@ -33,7 +37,7 @@ def install(app: Flask, api: Api, settings: Settings) -> None:
 
     @app.get("/openapi.json")
     def get_openapi() -> Response:
-        return _json({**document, "servers": [{"url": urlsplit(presenters.public_url("")).path or "/"}]})
+        return _json({**openapi_document(), "servers": [{"url": urlsplit(presenters.public_url("")).path or "/"}]})
 
     @app.get("/asyncapi.json")
     def get_asyncapi() -> Response:
