@@ -88,7 +88,8 @@ def test_requests_wait_while_redis_or_the_worker_is_unavailable(
         extension.done(extension.next_job(60), data_url(plain()))
         extension.receive("image_generation_confirmed", timeout_s=60)
         assert service.final(request_id)["status"] == "completed"
-        assert service.row(request_id).attempt == 1
+        # The first offer after the return of Redis may be published before the hub has subscribed again; that is no strike.
+        assert service.row(request_id).strikes == 0
 
 
 def fake_time() -> str | None:
@@ -130,7 +131,8 @@ def _complete_three_requests(service: Service, extension: Extension) -> None:
         extension.done(job, data_url(noise(16, 16)))
         extension.receive("image_generation_confirmed", timeout_s=40)
         assert service.final(request_id)["status"] == "completed"
-        assert service.row(request_id).attempt == 1
+        # The first offer after the return of Redis may be published before the hub has subscribed again; that is no strike.
+        assert service.row(request_id).strikes == 0
 
 
 def test_clients_that_never_finish_do_not_delay_others(service: Service) -> None:

@@ -64,7 +64,7 @@ def fail_by_a_late_report(history: History) -> None:
 
 def lose_an_upload(history: History) -> None:
     fail_with_a_file(history)
-    error = "The upload that the extension named as its picture has not arrived whole in this attempt."
+    error = "The upload that the extension reported as its picture is missing or incomplete."
     end(history, status="failed", error_code="ERR_DOWNLOAD_FAILED", error=error)
 
 

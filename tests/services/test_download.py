@@ -112,7 +112,7 @@ def test_an_upload_that_is_not_there_fails_the_job(bench: Bench) -> None:
     url = upload(bench, job)
     bench.store.discard_upload(job.id, 1, 0)
     job = run(bench, generated(bench, job, url))
-    assert job.error == "The upload that the extension named as its picture has not arrived whole in this attempt."
+    assert job.error == "The upload that the extension reported as its picture is missing or incomplete."
     assert uploads(bench, job) == []
 
 
@@ -191,8 +191,10 @@ def test_if_more_downloads_are_due_another_worker_is_woken(bench: Bench) -> None
     assert bench.tasks.downloads == 1
 
 
-def test_a_run_ends_after_its_turn_and_has_the_rest_brought_home(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "TURN_S", 0.0)
+def test_a_task_ends_after_its_time_and_wakes_another_for_the_rest(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "TASK_S", 0.0)
     bench.fetch.answers[URL] = PNG
     jobs = [downloading(bench, URL) for _ in range(2)]
     for status in (Status.DOWNLOADING, Status.COMPLETED):
