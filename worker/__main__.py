@@ -12,7 +12,7 @@ from app.launch.console import print_error, print_line
 from app.launch.process import Command
 from app.launch.supervisor import Supervisor
 
-GRACE_S = 25.0  # more than worker_soft_shutdown_timeout, the time that running tasks have to finish
+GRACE_S = 25.0  # the time that running tasks have to finish
 DISPATCHERS = 2  # processes, so that a slow sweep does not delay hand-offs
 CELERY_WORKERS = 2
 
@@ -30,7 +30,7 @@ def downloader(concurrency: int, log_level: str) -> Command:
 def _celery_worker(name: str, queues: str, concurrency: int, log_level: str) -> Command:
     """The prefork pool enforces time limits, and a decoder that runs out of memory ends only its own process.
 
-    SIGTERM would wait for running tasks without limit. Remapped to SIGQUIT, it returns them to the queue after a while.
+    After SIGTERM running tasks finish. What takes longer than GRACE_S is killed, and the next sweep finds what it left.
     """
     command = (sys.executable, "-m", "celery", "-A", "celery_config", "--quiet", "worker")
     options = (
@@ -42,7 +42,7 @@ def _celery_worker(name: str, queues: str, concurrency: int, log_level: str) -> 
         "--without-gossip",
         "--without-mingle",
     )
-    return Command(name, command + options, GRACE_S, {"REMAP_SIGTERM": "SIGQUIT"})
+    return Command(name, command + options, GRACE_S)
 
 
 async def run(settings: Settings) -> None:

@@ -46,7 +46,6 @@ def make_celery(settings: Settings) -> Celery:
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         task_time_limit=longest_task_s,
-        worker_soft_shutdown_timeout=20,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # With remote control, a worker exits when Redis is killed while a task runs.
         worker_enable_remote_control=False,

@@ -7,7 +7,7 @@ import pytest
 from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING, SHORT_TASK_LIMIT_S, broker_url, make_celery
 from app.config import Settings
 from worker import dispatch, housekeeping
-from worker.__main__ import GRACE_S, dispatcher, downloader
+from worker.__main__ import dispatcher, downloader
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,6 @@ def test_a_message_in_hand_is_not_kept_in_redis_too() -> None:
 def test_the_sweep_comes_as_often_as_the_setting_says_whatever_the_clocks_say() -> None:
     sweep = make_celery(Settings.from_env({"SWEEP_INTERVAL_MS": "500"})).conf.beat_schedule["sweep"]
     assert sweep == {"task": "housekeeping.sweep", "schedule": 0.5}
-
-
-def test_a_worker_is_given_longer_to_end_than_it_gives_its_tasks() -> None:
-    assert make_celery(Settings.from_env({})).conf.worker_soft_shutdown_timeout < GRACE_S
-    assert [service.grace_s for service in (dispatcher("info"), downloader(3, "info"))] == [GRACE_S] * 2
 
 
 def test_every_worker_has_a_pool_that_enforces_time_limits() -> None:

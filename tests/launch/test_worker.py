@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,11 +49,33 @@ dispatch.assign.time_limit = 5  # the first task also builds the services
 """
 
 
+# The same, where every hand-off waits until it may end.
+WAITS = """
+import time
+from pathlib import Path
+
+from app.services.dispatch import Dispatch
+from celery_config import celery
+
+here = Path(__file__).parent
+
+
+def assign_waiting(_):
+    (here / "begun").touch()
+    while not (here / "may_end").exists():
+        time.sleep(0.01)
+    (here / "done").touch()
+
+
+Dispatch.assign_waiting = assign_waiting
+"""
+
+
 @contextmanager
-def dispatching(folder: Path, redis_url: str) -> Iterator[Started]:
-    """A dispatcher of one process that runs the application above."""
-    (folder / "hangs_once.py").write_text(HANGS_ONCE)
-    replaced = {"celery_config": "hangs_once", "--concurrency=2": "--concurrency=1"}
+def dispatching(folder: Path, redis_url: str, application: str) -> Iterator[Started]:
+    """A dispatcher of one process that runs this application."""
+    (folder / "replaced.py").write_text(application)
+    replaced = {"celery_config": "replaced", "--concurrency=2": "--concurrency=1"}
     command = [replaced.get(word, word) for word in dispatcher("info").argv]
     env = {
         "REDIS_URL": redis_url,
@@ -65,18 +88,42 @@ def dispatching(folder: Path, redis_url: str) -> Iterator[Started]:
         yield worker
 
 
+@contextmanager
+def sending(redis_url: str) -> Iterator[CeleryTasks]:
+    settings = Settings.from_env({"REDIS_URL": redis_url})
+    background = BackgroundRunner("test")
+    yield CeleryTasks(make_celery(settings), redis_client(redis_url), background, settings.sweep_interval_ms)
+    background.close()
+
+
 def test_a_hand_off_that_exceeds_its_time_limit_is_ended_and_the_next_one_is_done(tmp_path: Path) -> None:
-    with running_redis(tmp_path) as server, dispatching(tmp_path, server.url) as worker:
-        settings = Settings.from_env({"REDIS_URL": server.url})
-        background = BackgroundRunner("test")
-        tasks = CeleryTasks(make_celery(settings), redis_client(server.url), background, settings.sweep_interval_ms)
+    with (
+        running_redis(tmp_path) as server,
+        dispatching(tmp_path, server.url, HANGS_ONCE) as worker,
+        sending(server.url) as tasks,
+    ):
         tasks.assign()
         until((tmp_path / "hangs").exists, 60, "the first hand-off to start")
         with logs.correlated("correlation-1"):
             tasks.assign()
         until((tmp_path / "done").exists, 60, f"the second hand-off; the worker said: {worker.output}")
         assert until((tmp_path / "done").read_text) == "correlation-1"
-        background.close()
+
+
+def test_a_worker_that_is_stopped_finishes_its_task_and_ends_right_after_it(tmp_path: Path) -> None:
+    with (
+        running_redis(tmp_path) as server,
+        dispatching(tmp_path, server.url, WAITS) as worker,
+        sending(server.url) as tasks,
+    ):
+        tasks.assign()
+        until((tmp_path / "begun").exists, 60, "the hand-off to start")
+        worker.send(signal.SIGTERM)
+        worker.until_it_says("Warm shutdown")
+        assert not (tmp_path / "done").exists()
+        (tmp_path / "may_end").touch()
+        assert worker.ends(timeout_s=15) == 0
+        assert (tmp_path / "done").exists()
 
 
 def test_a_bad_setting_is_one_line_and_status_2(tmp_path: Path) -> None:
