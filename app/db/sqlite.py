@@ -77,7 +77,14 @@ def _prepare_writer(connection: sqlite3.Connection, _: object) -> None:
 
 def _prepare(connection: sqlite3.Connection, *, busy_timeout_ms: int) -> None:
     connection.isolation_level = None  # sqlite3 would begin too late, and with a deferred transaction
-    for pragma in (f"busy_timeout={busy_timeout_ms}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    waiting = f"busy_timeout={int(LOCK_TIMEOUT_S * 1000)}"  # the first access to the file may meet an exclusive lock
+    for pragma in (
+        waiting,
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={busy_timeout_ms}",
+    ):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -37,6 +37,7 @@ class Shortest(Plan):
         return 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # it starts seven processes, and builds two databases
 def test_a_measure_leads_to_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submit, "CLIENTS", (2,))
@@ -54,6 +55,7 @@ def test_a_measure_leads_to_a_result_and_a_page(tmp_path: Path, monkeypatch: pyt
     assert "Submitting a request" in out.with_suffix(".html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)  # it starts six processes
 def test_clients_submit_as_users_of_their_own_and_all_of_that_is_forgotten() -> None:
     with serving("sqlite") as system:

@@ -61,6 +61,23 @@ def test_a_writer_waits_for_one_of_another_process(database: Database, path: Pat
     assert database.read(seen) == [1]
 
 
+def test_a_new_connection_for_writing_waits_for_an_exclusive_lock(path: Path) -> None:
+    with (
+        closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other,
+        closing(Database(f"sqlite:///{path}")) as database,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("CREATE TABLE seen (n INTEGER)")
+        waits = pool.submit(database.write, lambda tx: note(tx, 1))
+        with pytest.raises(TimeoutError):
+            waits.result(0.1)
+        other.close()
+        waits.result(30)
+        assert database.read(seen) == [1]
+
+
 def test_a_writer_gives_up_when_another_process_holds_the_lock_for_too_long(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

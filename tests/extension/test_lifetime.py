@@ -169,6 +169,7 @@ def test_the_extension_reconnects_after_a_graceful_restart(browser: Chromium, re
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow  # an idle worker must live for longer than Chrome's limit of 30 s
 def test_an_idle_extension_stays_connected_and_can_work(browser: Chromium, restartable: Service) -> None:
     configure(browser, "idle", delay_ms=0)
     before = registration(browser, restartable)
