@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import signal
 import tempfile
 import threading
 import urllib.error
@@ -172,5 +173,5 @@ def test_no_password_of_a_server_is_logged_where_it_cannot_be_reached(tmp_path: 
             until(lambda: complaint in service.log(name), 60, f"{name} to complain")  # noqa: B023 - called at once
     finally:
         for name in list(service.processes):
-            service.stop(name)
+            service.stop(name, signal.SIGKILL)  # a web process that waits for its database takes its grace to stop
     check(service)
