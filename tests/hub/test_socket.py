@@ -206,8 +206,8 @@ def test_a_too_large_message_closes_only_its_own_socket(service: Service) -> Non
 def test_a_slow_reader_gets_every_message_whole(service: Service) -> None:
     """`socket.send` sends only part of a frame when its buffer is full, which simple-websocket ignores."""
     filler = ["x" * 1000] * 100
-    small = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),)
-    slow = websocket.create_connection(f"ws://127.0.0.1:{service.ports[0]}/ws", timeout=30, sockopt=small)
+    small_buffer = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 65536),)
+    slow = websocket.create_connection(f"ws://127.0.0.1:{service.ports[0]}/ws", timeout=30, sockopt=small_buffer)
     slow.send(json.dumps({"type": "authenticate", "extensionId": "slow", "metadata": {"capabilities": ["nothing"]}}))
     while json.loads(slow.recv())["type"] != "authentication_success":
         pass
