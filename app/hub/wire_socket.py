@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from gevent.socket import wait_write
 from simple_websocket import Server
 from wsproto.events import Ping
 
@@ -27,7 +28,7 @@ FRAME_BYTES = 512  # counted for each frame in addition: pings and small fragmen
 
 
 class WireSocket:
-    """Wraps the connection's socket. Under gevent its waits do not block other greenlets."""
+    """Wraps the connection's gevent socket, so that its waits do not block other greenlets."""
 
     def __init__(self, raw: Any, send_timeout_s: float = SEND_TIMEOUT_S, bytes_per_s: int = BYTES_PER_S) -> None:
         self._raw = raw
@@ -66,11 +67,20 @@ class WireSocket:
             unsent = memoryview(data)
             try:
                 while unsent:
-                    unsent = unsent[self._raw.send(unsent, 0, max(0.001, deadline - time.monotonic())) :]
+                    unsent = unsent[self._send_some(unsent, deadline) :]
             except TimeoutError:
                 self.close()
                 raise
         return len(data)
+
+    def _send_some(self, data: memoryview, deadline: float) -> int:
+        try:
+            sent: int = self._raw.send(data, 0, 0.0)
+        except BlockingIOError:
+            # Not `send` with a time-out: gevent would wait for as long as `read` has set for receiving.
+            wait_write(self._raw.fileno(), max(0.001, deadline - time.monotonic()))
+            return 0
+        return sent
 
     def read(self, timeout_s: float) -> bytes | None:
         """Return the next bytes at the limited rate; b"" at the end of the stream, None after the time-out.

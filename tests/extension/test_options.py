@@ -80,7 +80,7 @@ def test_an_unreachable_address_is_reported_and_retried(person: Person) -> None:
     person.click("#connect")
 
     assert person.until_says("#sentence", "cannot be reached") == f"The server at {address} cannot be reached."
-    assert person.text("#header-state") == "Not connected"
+    assert person.until_says("#header-state", "Not connected") == "Not connected"
     person.until_says("#retry", "Trying again in")
 
 

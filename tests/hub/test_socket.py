@@ -207,7 +207,9 @@ def test_a_slow_reader_gets_every_message_whole(service: Service) -> None:
     """`socket.send` sends only part of a frame when its buffer is full, which simple-websocket ignores."""
     filler = ["x" * 1000] * 100
     small_buffer = ((socket.SOL_SOCKET, socket.SO_RCVBUF, 65536),)
-    slow = websocket.create_connection(f"ws://127.0.0.1:{service.ports[0]}/ws", timeout=30, sockopt=small_buffer)
+    slow = websocket.create_connection(
+        f"ws://127.0.0.1:{service.ports[0]}/ws", timeout=30, sockopt=small_buffer, skip_utf8_validation=True
+    )
     slow.send(json.dumps({"type": "authenticate", "extensionId": "slow", "metadata": {"capabilities": ["nothing"]}}))
     while json.loads(slow.recv())["type"] != "authentication_success":
         pass
