@@ -33,7 +33,7 @@ class RequestIdConverter(BaseConverter):
 class ResponseSpec:
     """A successful response: a model as JSON, bytes of another content type, or no body.
 
-    `headers` are those beside the ones that every response has; `responses.HEADERS` documents them.
+    `headers` are those beside the ones that every response has; `documents/openapi.json` describes them.
     """
 
     description: str

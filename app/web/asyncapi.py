@@ -11,7 +11,7 @@ from app.domain.close_codes import CloseCode
 from app.domain.messages import Message
 from app.web import examples
 from app.web.json_schema import Schema, inlined, tidied
-from app.web.openapi import LICENSE, VERSION
+from app.web.openapi import INFO
 
 CHANNEL = "extension"
 HEARTBEAT_S = 20
@@ -36,9 +36,9 @@ def document(settings: Settings, url: str) -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {
             "title": "Imagefleet: the socket of extensions",
-            "version": VERSION,
+            "version": INFO["version"],
             "description": about(settings),
-            "license": {"name": LICENSE["name"]},
+            "license": {"name": INFO["license"]["name"]},
         },
         "defaultContentType": "application/json",
         "servers": {"this": _server(settings, url)},
@@ -86,11 +86,6 @@ def payload(kind: type[Message]) -> Schema:
     return tidy
 
 
-def example(kind: type[Message]) -> dict[str, Any]:
-    """One such message as it travels."""
-    return examples.RECEIVED.get(kind) or examples.SENT[kind].to_dict()
-
-
 def _server(settings: Settings, url: str) -> dict[str, str]:
     parts = urlsplit(url)
     server = {"host": parts.netloc, "protocol": parts.scheme, "pathname": parts.path.removesuffix(settings.ws_path)}
@@ -103,7 +98,7 @@ def _message(kind: type[Message]) -> Schema:
         "title": kind.type_name().replace("_", " ").capitalize(),
         "summary": " ".join((kind.__doc__ or "").split()),
         "payload": payload(kind),
-        "examples": [{"payload": example(kind)}],
+        "examples": [{"payload": examples.message(kind)}],
     }
 
 

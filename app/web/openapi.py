@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -10,56 +11,18 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
-from app.domain import errors
 from app.domain.access import Need
 from app.web import examples, parameter_schema, responses
 from app.web.api import JSON, Operation
 from app.web.errors import KNOWN
 from app.web.json_schema import Schema, tidied
-from app.web.request_context import HEADER
 from app.web.responses import REF
 from app.web.schemas import Problem
 
-VERSION = "0.1.0"
-LICENSE = {"name": "MIT", "identifier": "MIT"}
-TITLE = "Imagefleet"
-# What an accepted request fails with; the sentences are the contract's.
-FAILURES = {
-    errors.NO_EXTENSION: "No Chrome extension available to handle request",
-    errors.RATE_LIMIT: "Rate limit exceeded",
-    errors.GENERATION_FAILED: "Image generation failed",
-    errors.DOWNLOAD_FAILED: "Failed to download generated image",
-    errors.TIMEOUT: "Request timed out",
-}
-ABOUT = (
-    "Clients submit image requests over HTTP. The requests are stored in a database and done by a fleet of browser "
-    "extensions, which connect over a WebSocket (see [its page](docs/socket)).\n\n"
-    "Every error response is a problem document (RFC 9457) with a `code` for programs and a sentence for people. This "
-    "includes unknown addresses (404, `ERR_NOT_FOUND`) and methods that an address does not support (405, "
-    "`ERR_METHOD_NOT_ALLOWED`, with `Allow`). A request that was accepted can still fail; its `code` is then one of\n\n"
-    + "".join(f"- `{code}`: {text}\n" for code, text in FAILURES.items())
-    + "\nWhere the service requires authentication (`AUTH_MODE=required`), send `Authorization: Bearer` with an API key or a "
-    "token. It belongs to a user, who sees only their own requests. Elsewhere it is optional, and `userId` is trusted. "
-    "Images and signed uploads need no credentials, because their addresses cannot be guessed.\n\n"
-    f"Every response carries `{HEADER}`: the value you sent, if it has 8 to 128 letters, digits and `. _ -`, otherwise a "
-    "new one. Times are UTC, such as `2024-01-14T12:00:00.000Z`."
-)
-TAGS = {
-    "Images": "Submit image requests, follow them and cancel them.",
-    "Files": "Download images, and upload those that have no public address.",
-    "Fleet": "Extensions, for operators.",
-    "Access": "Tokens made from API keys.",
-    "Service": "Health, and where extensions connect.",
-}
+# What is the same for every service; its description is Markdown, in a file of its own.
+BASE: Schema = json.loads((examples.FOLDER / "openapi.json").read_text("utf-8"))
+INFO = {**BASE["info"], "description": (examples.FOLDER / "openapi.md").read_text("utf-8")}
 BEARER = "bearer"
-SCHEMES = {
-    BEARER: {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An API key (`imgk_…`, also as `sk-imgk_…`) or a token: one that `POST /api/auth/token` made from a "
-        "key, or one of an issuer that the operator trusts.",
-    }
-}
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -70,15 +33,12 @@ def document(operations: Iterable[Operation], *, required: bool = False) -> Sche
     for operation in served:
         paths.setdefault(path(operation.rule), {})[operation.method.lower()] = _operation(operation, required)
     return {
-        "openapi": "3.1.0",
-        "info": {"title": TITLE, "version": VERSION, "description": ABOUT, "license": LICENSE},
-        "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        **BASE,
+        "info": INFO,
         "paths": paths,
         "components": {
+            **BASE["components"],
             "schemas": _schemas(served),
-            "securitySchemes": SCHEMES,
-            "headers": {name: {"required": True, **header} for name, header in responses.HEADERS.items()},
             "responses": {responses.NOT_ALLOWED: responses.problems(405, dict([KNOWN[405]]))},
         },
     }
@@ -114,7 +74,7 @@ def _security(need: Need, required: bool) -> list[Schema]:
 def _body(operation: Operation) -> Schema:
     if operation.body is not None:
         schema = {"$ref": REF.format(model=operation.body.__name__)}
-        return {JSON: {"schema": schema, "example": examples.REQUESTS[operation.body]}}
+        return {JSON: {"schema": schema, "example": examples.body(operation.body)}}
     if operation.takes is not None:
         return {operation.takes: {"schema": {"type": "string", "format": "binary"}}}
     return {}
@@ -153,8 +113,8 @@ def _parameter(name: str, place: str, *, required: bool, schema: Schema) -> Sche
     if "description" in schema:
         said["description"] = schema["description"]
     said["schema"] = {key: value for key, value in schema.items() if key != "description"}
-    if name in examples.PARAMETER_VALUES and place != "header":
-        said["example"] = examples.PARAMETER_VALUES[name]
+    if name in examples.PARAMETERS and place != "header":
+        said["example"] = examples.PARAMETERS[name]
     return said
 
 

@@ -45,7 +45,7 @@ def install(app: Flask, api: Api, settings: Settings) -> None:
 
     @app.get("/docs")
     def get_docs() -> Response:
-        return pages_base.page("docs.html", DOCS_POLICY, version=openapi.VERSION)
+        return pages_base.page("docs.html", DOCS_POLICY, version=openapi.INFO["version"])
 
     @app.get("/docs/socket")
     def get_socket_docs() -> Response:

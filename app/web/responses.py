@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from app import logs
 from app.domain.access import Need
 from app.domain.errors import (
     BodyTooSlow,
@@ -30,55 +29,6 @@ from app.web.schemas import Problem
 
 REF = "#/components/schemas/{model}"
 
-HEADERS: dict[str, dict[str, Any]] = {
-    HEADER: {
-        "description": "The id under which the request is logged: the one you sent, or a new one.",
-        "schema": {"type": "string", "pattern": f"^{logs.CORRELATION_ID.pattern}$"},
-        "example": examples.CORRELATION_ID,
-    },
-    "Retry-After": {
-        "description": "Seconds to wait before you try again.",
-        "schema": {"type": "integer", "minimum": 1},
-        "example": 2,
-    },
-    "WWW-Authenticate": {
-        "description": "The credential that is required, or what was wrong with the one you sent (RFC 6750).",
-        "schema": {"type": "string", "pattern": "^Bearer "},
-        "example": 'Bearer realm="imagefleet"',
-    },
-    "Allow": {"description": "The methods that the address supports.", "schema": {"type": "string"}, "example": "POST"},
-    "ETag": {
-        "description": "The SHA-256 of the image, in quotes.",
-        "schema": {"type": "string", "pattern": '^"[0-9a-f]{64}"$'},
-        "example": f'"{examples.SHA256}"',
-    },
-    "Cache-Control": {"description": "An image may be cached forever.", "schema": {"type": "string"}},
-    "Accept-Ranges": {"description": "Range requests are supported.", "schema": {"const": "bytes"}},
-    "Content-Range": {
-        "description": "The part that was sent and the size of the whole file; for 416 only the size.",
-        "schema": {"type": "string", "pattern": r"^bytes ([0-9]+-[0-9]+|\*)/[0-9]+$"},
-        "example": "bytes 0-1023/1482113",
-    },
-    limits.LIMIT: {
-        "description": "How many requests you may submit at once, by the limit that leaves you fewest. Absent if the operator has "
-        "disabled rate limits.",
-        "schema": {"type": "integer", "minimum": 1},
-        "example": 20,
-        "required": False,
-    },
-    limits.REMAINING: {
-        "description": "How many requests you may submit right now.",
-        "schema": {"type": "integer", "minimum": 0},
-        "example": 19,
-        "required": False,
-    },
-    limits.RESET: {
-        "description": "When the limit is full again, in seconds since the epoch; it refills request by request.",
-        "schema": {"type": "integer", "minimum": 0},
-        "example": 1705233606,
-        "required": False,
-    },
-}
 _CARRIED = {
     401: ("WWW-Authenticate",),
     405: ("Allow",),
@@ -117,7 +67,7 @@ def _success(response: ResponseSpec) -> dict[str, Any]:
     if response.model is not None:
         media: dict[str, Any] = {"schema": {"$ref": REF.format(model=response.model.__name__)}}
         if response.status < 400:
-            media["example"] = examples.as_json(examples.RESPONSES[response.model])
+            media["example"] = examples.body(response.model)
         described["content"] = {JSON: media}
     elif response.content_type is not None:
         described["content"] = {response.content_type: _raw(response.content_type)}
@@ -126,7 +76,7 @@ def _success(response: ResponseSpec) -> dict[str, Any]:
 
 def _raw(content_type: str) -> dict[str, Any]:
     if content_type.startswith("text/"):
-        return {"schema": stream_schema.event(), "example": examples.EVENTS}
+        return {"schema": stream_schema.event(), "example": examples.STREAM}
     return {"schema": {"type": "string", "contentMediaType": content_type}}
 
 

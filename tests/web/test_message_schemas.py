@@ -104,9 +104,7 @@ LISTS: list[Any] = [
 ]
 VALUES = [ABSENT, *SINGLE, *LISTS]
 
-WHOLE: dict[type[Message], dict[str, Any]] = {
-    kind: copy.deepcopy(example) for kind, example in examples.RECEIVED.items()
-}
+WHOLE: dict[type[Message], dict[str, Any]] = {kind: copy.deepcopy(examples.message(kind)) for kind in RECEIVED}
 WHOLE[messages.Authenticate] |= {"token": "t", "activeRequestIds": ["a"]}
 WHOLE[messages.Authenticate]["metadata"]["maxConcurrent"] = 2
 WHOLE[messages.ImageGenerated] |= {"lease": "l", "imageUrls": [URLS[0]]}

@@ -12,10 +12,12 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from openapi_spec_validator import validate
 from sqlalchemy.exc import OperationalError
 
-from app import container
+from app import container, logs
 from app.container import Services
+from app.domain import errors
 from app.factory import create_app
-from app.web.openapi import TAGS, path
+from app.web import limits, request_context
+from app.web.openapi import path
 from tests.support import jobs_made
 from tests.support.downloads import URL
 from tests.support.fakes import Bench
@@ -68,8 +70,21 @@ def test_the_server_is_the_path_that_callers_use(bench: Bench, public_url: str, 
 
 
 def test_the_failure_codes_of_the_contract_are_explained(document: Any) -> None:
-    for code in ("NO_EXTENSION", "RATE_LIMIT", "GENERATION_FAILED", "DOWNLOAD_FAILED", "TIMEOUT"):
-        assert f"- `ERR_{code}`: " in document["info"]["description"]
+    failures = (
+        errors.NO_EXTENSION,
+        errors.RATE_LIMIT,
+        errors.GENERATION_FAILED,
+        errors.DOWNLOAD_FAILED,
+        errors.TIMEOUT,
+    )
+    for code in failures:
+        assert f"- `{code}`: " in document["info"]["description"]
+
+
+def test_the_headers_described_are_those_that_are_sent(document: Any) -> None:
+    headers = document["components"]["headers"]
+    assert headers[request_context.HEADER]["schema"]["pattern"] == f"^{logs.CORRELATION_ID.pattern}$"
+    assert set(limits.HEADERS) <= set(headers)
 
 
 def test_every_address_that_is_served_is_documented(client: FlaskClient, document: Any) -> None:
@@ -83,8 +98,8 @@ def test_every_address_that_is_served_is_documented(client: FlaskClient, documen
 
 
 def test_every_operation_has_a_tag_that_is_explained(document: Any) -> None:
-    assert {tag["name"] for tag in document["tags"]} == set(TAGS)
-    assert {tag for _, operation in _operations(document) for tag in operation["tags"]} == set(TAGS)
+    explained = {tag["name"] for tag in document["tags"]}
+    assert {tag for _, operation in _operations(document) for tag in operation["tags"]} == explained
 
 
 def test_every_example_is_one_of_what_it_shows(document: Any) -> None:
