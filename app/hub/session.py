@@ -10,10 +10,10 @@ from typing import TypeVar
 from simple_websocket import ConnectionClosed
 
 from app import logs
-from app.adapters import clock
 from app.container import Services
 from app.db.fleet import Socket
 from app.domain import messages
+from app.domain.clock import wire_now
 from app.domain.close_codes import CloseCode
 from app.domain.errors import MalformedMessage, Refusal, TooManyFailures, Unauthorized, Unavailable
 from app.domain.messages import Authenticate, Heartbeat, Incoming, Report
@@ -52,7 +52,7 @@ class Session:
     def run(self) -> None:
         """Serve the connection. Returns once the socket is closed or a close is queued."""
         try:
-            self.connection.send(messages.AuthenticationRequired(timestamp=clock.now()))
+            self.connection.send(messages.AuthenticationRequired(timestamp=wire_now()))
             authenticate = self._await_authenticate()
             if authenticate is not None:
                 self._serve(authenticate)
@@ -128,7 +128,7 @@ class Session:
         connection.send(
             messages.AuthenticationSuccess(
                 extension_id=authenticate.extension_id,
-                timestamp=clock.now(),
+                timestamp=wire_now(),
                 active_request_ids=None if authenticate.active_request_ids is None else welcome.held,
             )
         )
@@ -191,7 +191,7 @@ class Session:
         if heartbeat.extension_id != holder.extension_id:
             raise Refusal("heartbeat.extensionId must be the extensionId that you authenticated with.")
         if self.services.extensions.heartbeat(holder, heartbeat):
-            self.connection.send_now(messages.HeartbeatResponse(timestamp=clock.now()))
+            self.connection.send_now(messages.HeartbeatResponse(timestamp=wire_now()))
         elif self.services.extensions.is_connected(holder.extension_id):
             self.connection.close(CloseCode.REPLACED, "replaced by a newer connection")
         else:  # a sweep declared this process or the extension lost
@@ -231,7 +231,7 @@ class Session:
     def _send_error(self, refusal: Refusal, request_id: str | None = None) -> None:
         log.info("A message was refused", action="message.refused", code=refusal.code, detail=refusal.detail)
         self.connection.send(
-            messages.Error(error=refusal.detail, timestamp=clock.now(), code=refusal.code, request_id=request_id)
+            messages.Error(error=refusal.detail, timestamp=wire_now(), code=refusal.code, request_id=request_id)
         )
 
 

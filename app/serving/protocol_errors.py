@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from gunicorn.http import errors
 
-from app.adapters import clock
+from app.domain.clock import wire_now
 from app.web.default_headers import HEADERS, HSTS
 
 _SERVER_ERROR = (HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed to answer.")
@@ -59,6 +59,6 @@ def _problem(status: HTTPStatus, detail: str, correlation_id: str) -> bytes:
         "detail": detail,
         "error": detail,
         "correlationId": correlation_id,
-        "timestamp": clock.now(),
+        "timestamp": wire_now(),
     }
     return json.dumps(fields).encode("ascii")

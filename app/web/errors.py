@@ -10,7 +10,7 @@ from werkzeug.routing import WebsocketMismatch
 from werkzeug.wrappers import Response as AnyResponse
 
 from app import logs
-from app.adapters import clock
+from app.domain.clock import wire_now
 from app.domain.errors import MissingScope, Refusal, Unauthorized
 from app.web.schemas import Problem
 
@@ -46,7 +46,7 @@ def problem(status: int, code: str, detail: str) -> Response:
         detail=detail,
         error=detail,
         correlation_id=g.get("correlation_id", ""),
-        timestamp=clock.now(),
+        timestamp=wire_now(),
     )
     return Response(body.model_dump_json(by_alias=True), status, content_type=PROBLEM)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from app.adapters import clock
 from app.container import Services
 from app.db.extension_list import ExtensionDetails
 from app.domain.access import Need
-from app.domain.clock import wire_time
+from app.domain.clock import wire_now, wire_time
 from app.domain.errors import Forbidden
 from app.web.api import Api, ResponseSpec
 from app.web.fleet_schemas import MOST_HELD, ExtensionState, FleetPage, FleetQuery, Pause
@@ -32,7 +31,7 @@ def operations(api: Api, services: Services) -> None:
         holds. If the service requires authentication, this is for operators, with a key or token of the scope `admin`."""
         page = services.fleet.page(query.connected, query.cursor, query.limit)
         return FleetPage(
-            extensions=[_state(entry) for entry in page.extensions], next_cursor=page.cursor, timestamp=clock.now()
+            extensions=[_state(entry) for entry in page.extensions], next_cursor=page.cursor, timestamp=wire_now()
         )
 
 

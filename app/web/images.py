@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Response, g, request
 from flask_limiter import Limiter
 
-from app.adapters import clock
 from app.container import Services
 from app.domain.access import Need
+from app.domain.clock import wire_now
 from app.domain.errors import AlreadyFinished, Forbidden, NotFound, QuotaExceeded, RateLimited
 from app.domain.ids import is_request_id
 from app.domain.image_request import DEFAULT_USER, ImageRequest
@@ -90,7 +90,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         user_id = g.caller.listed_user(query.user_id)
         page = services.lookup.page(user_id, query.status, query.cursor, query.limit)
         return RequestPage(
-            images=[presenters.result(each) for each in page.jobs], next_cursor=page.cursor, timestamp=clock.now()
+            images=[presenters.result(each) for each in page.jobs], next_cursor=page.cursor, timestamp=wire_now()
         )
 
     @api.operation(
@@ -105,7 +105,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     def cancel_image(request_id: str) -> Cancelled:
         """Cancel a request that is not final; its extension is notified to stop. Cancelling it twice is not an error."""
         job = services.cancellation.cancel(_checked_id(request_id), g.caller.visible_user)
-        return Cancelled(request_id=job.id, correlation_id=job.correlation_id, timestamp=clock.now())
+        return Cancelled(request_id=job.id, correlation_id=job.correlation_id, timestamp=wire_now())
 
     @api.operation(
         "GET",

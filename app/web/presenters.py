@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from flask import current_app, request
 
-from app.adapters import clock
 from app.db.images import StoredImage
 from app.db.jobs import Job
-from app.domain.clock import wire_time
+from app.domain.clock import wire_now, wire_time
 from app.services.generation import IMAGES_PATH
 from app.services.lookup import JobDetails, JobStatus
 from app.web.schemas import Accepted, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
@@ -34,7 +33,7 @@ def status(found: JobStatus | JobDetails) -> RequestStatus:
         correlation_id=job.correlation_id,
         created_at=wire_time(job.created_at),
         updated_at=wire_time(job.updated_at),
-        timestamp=clock.now(),
+        timestamp=wire_now(),
     )
 
 

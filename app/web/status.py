@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from flask import Response, request
 
-from app.adapters import clock
 from app.adapters.memory import process_memory
 from app.config import Settings
 from app.container import Services
 from app.domain.access import Need
+from app.domain.clock import wire_now
 from app.services.health import ComponentHealth
 from app.web.api import Api, ResponseSpec, json_response
 from app.web.proxies import FORWARDED
@@ -41,7 +41,7 @@ def operations(api: Api, services: Services) -> None:
         parts = services.health.check()
         report = HealthReport(
             status=_health(parts),
-            timestamp=clock.now(),
+            timestamp=wire_now(),
             uptime=int(time.monotonic() - _started_s),
             memory=Memory(**process_memory()),
             environment=services.settings.environment,
@@ -61,7 +61,7 @@ def operations(api: Api, services: Services) -> None:
     def get_socket_info() -> SocketInfo:
         """The WebSocket's address, and the number of extensions that are connected to any web process."""
         return SocketInfo(
-            url=socket_url(services.settings), active_connections=services.extensions.count(), timestamp=clock.now()
+            url=socket_url(services.settings), active_connections=services.extensions.count(), timestamp=wire_now()
         )
 
 
