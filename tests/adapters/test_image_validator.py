@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 import pytest
 
-from app.adapters import image_validator
-from app.adapters.image_validator import PillowValidator
+from app.adapters import pictures
+from app.adapters.pictures import PillowValidator
 from app.domain.images import ImageLimits, Picture
 from tests.support.hostile_images import png
 
@@ -34,7 +34,7 @@ def test_the_memory_limit_follows_the_maximum_number_of_pixels(
         return Picture(1, 1, 1, "")
 
     before = resource.getrlimit(resource.RLIMIT_AS)
-    monkeypatch.setattr(image_validator, "check_and_store_as_png", record_limit)
+    monkeypatch.setattr(pictures, "check_and_store_as_png", record_limit)
     PillowValidator()(io.BytesIO(), io.BytesIO(), ImageLimits(MIB, max_pixels))
     assert limits_mib == [pytest.approx(expected_mib, abs=8)]
     assert resource.getrlimit(resource.RLIMIT_AS) == before

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.adapters.http import Fetcher
-from app.adapters.image_validator import PillowValidator
+from app.adapters.pictures import PillowValidator
 from app.db.jobs import Job
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
