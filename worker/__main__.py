@@ -1,7 +1,5 @@
 """`python -m worker`: one Celery worker for hand-offs and sweeps, and another for downloads, which may be slow."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys

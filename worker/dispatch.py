@@ -1,7 +1,5 @@
 """Hand waiting requests to free extensions."""
 
-from __future__ import annotations
-
 from celery import shared_task
 
 from app.adapters.celery_app import SHORT_TASK_LIMIT_S

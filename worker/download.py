@@ -1,7 +1,5 @@
 """Fetch, validate and store the pictures of requests."""
 
-from __future__ import annotations
-
 from celery import shared_task
 
 from app.adapters.tasks import DOWNLOAD

@@ -1,7 +1,5 @@
 """The periodic tasks, which beat sends."""
 
-from __future__ import annotations
-
 from celery import shared_task
 
 from app.adapters.celery_app import SHORT_TASK_LIMIT_S

@@ -1,7 +1,5 @@
 """The services of a pool process."""
 
-from __future__ import annotations
-
 import gc
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Signal handlers of Celery workers: at their start, in each pool process, and for each task."""
 
-from __future__ import annotations
-
 import os
 import sys
 import warnings

@@ -1,7 +1,5 @@
 """Which addresses files may be fetched from: public ones, and those on the operator's allow-list."""
 
-from __future__ import annotations
-
 import ipaddress
 import queue
 import socket

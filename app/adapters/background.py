@@ -1,7 +1,5 @@
 """Runs actions one after another on a background thread, so that a slow or unavailable Redis delays no request."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 

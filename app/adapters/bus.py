@@ -1,7 +1,5 @@
 """Messages between processes over Redis pub/sub, delivered at most once. The database has what a lost one announced."""
 
-from __future__ import annotations
-
 import json
 import threading
 import time

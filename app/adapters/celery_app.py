@@ -4,8 +4,6 @@ A message only announces work; the work itself is in the database. With these se
 that was tested: Redis killed, frozen and cut off, and workers killed and frozen.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit

@@ -1,7 +1,5 @@
 """Why a fetch failed, and whether a retry may help. The texts are sentences that clients may see."""
 
-from __future__ import annotations
-
 from app.domain.images import PictureError
 
 

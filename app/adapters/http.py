@@ -1,7 +1,5 @@
 """Fetches a file from an untrusted URL, with limits on time, size and the addresses to connect to."""
 
-from __future__ import annotations
-
 import ssl
 import time
 from collections.abc import Callable, Iterator

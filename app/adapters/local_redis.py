@@ -4,8 +4,6 @@ It listens on a unix socket that only this user may open. It writes no data to d
 and sweeps make up for lost ones. The caller starts and stops the process.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import shutil
 from dataclasses import dataclass
@@ -57,7 +55,7 @@ class LocalRedis:
         """True once the server accepts commands."""
         with redis_client(self.url) as client:
             try:
-                return client.ping()
+                return bool(client.ping())
             except redis.RedisError:
                 return False
 

@@ -1,7 +1,5 @@
 """The memory of this process: a limit on it, and its size."""
 
-from __future__ import annotations
-
 import contextlib
 import resource
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Validates untrusted images and converts them to clean PNGs."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import struct

@@ -4,8 +4,6 @@
 chosen while SNI, certificate check and Host header still use the name.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import socket

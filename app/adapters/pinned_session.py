@@ -1,7 +1,5 @@
 """requests sessions for untrusted URLs: every connection is made to an address that was checked before."""
 
-from __future__ import annotations
-
 import ssl
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Randomness from the system."""
 
-from __future__ import annotations
-
 import os
 import random
 import secrets

@@ -1,7 +1,5 @@
 """A rate limit outside Flask's views, with the storage of Flask-Limiter's: shared in Redis, else in this process."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Redis clients with time-outs and without retries."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import redis

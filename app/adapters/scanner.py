@@ -1,7 +1,5 @@
 """Scans files with clamd over its INSTREAM command, see clamd(8). Only an explicit OK lets a file pass."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import struct

@@ -1,7 +1,5 @@
 """Stores pictures as files in one directory. Each file appears atomically."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets

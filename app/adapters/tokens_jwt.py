@@ -4,8 +4,6 @@ The secret is used only for HS256, and the keys at JWKS_URL only for RS256 and E
 found: such headers are refused.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

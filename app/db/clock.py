@@ -1,7 +1,5 @@
 """The database's clock, as an SQL expression and as a query."""
 
-from __future__ import annotations
-
 from sqlalchemy import BigInteger, Connection, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement

@@ -1,7 +1,5 @@
 """The compare-and-set: an UPDATE that changes a job only if it is still in the state that the caller read."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Tables of users and credentials. Of secrets only the SHA-256 is stored; times are ms since the epoch."""
 
-from __future__ import annotations
-
 from sqlalchemy import Column, ForeignKey, Index, String, Table
 
 from app.db.tables import Ms, metadata, partial_index

@@ -1,7 +1,5 @@
 """Credentials: users and their keys, the tokens of extensions, and revoked tokens."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

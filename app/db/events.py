@@ -1,7 +1,5 @@
 """The event log of each request, numbered without gaps and written in the transaction of the change."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The list of known extensions for operators, connected or not."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The fleet: the known extensions and their connections to web processes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Stored pictures, the files that downloads are writing, and uploads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Jobs: the clients' requests as rows. Insert, find, list, and `move`, the one compare-and-set."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """JSON columns, read and written by pydantic_core in a third of the standard library's time."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Leases: for how long extensions hold their jobs. They fence reports; clients are not notified of them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Upgrade the database to this release's schema. Safe to call from many processes at once."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from alembic import command

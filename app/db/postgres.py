@@ -1,7 +1,5 @@
 """Engines for PostgreSQL by psycopg, which cooperates with gevent."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event

@@ -1,7 +1,5 @@
 """The queue of waiting jobs, in order. Few columns are read, since most of the jobs read are not assigned."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Retries transactions after transient database errors."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """State of the service: generated secrets, the time of the last sweep, and when each model was served."""
 
-from __future__ import annotations
-
 from sqlalchemy import Connection, select
 
 from app.db.clock import now_ms

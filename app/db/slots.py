@@ -1,7 +1,5 @@
 """Slots: how many jobs an extension takes at a time, and which extensions have a free one."""
 
-from __future__ import annotations
-
 from sqlalchemy import Connection, Integer, bindparam, case, func, literal, literal_column, select, update
 
 from app.db.clock import now_ms

@@ -1,7 +1,5 @@
 """The tables. Times are whole milliseconds since the epoch (UTC); names are the contract's words in snake_case."""
 
-from __future__ import annotations
-
 from sqlalchemy import (
     JSON,
     BigInteger,

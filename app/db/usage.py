@@ -1,7 +1,5 @@
 """The usage of one user, counted by indexes that begin with the user."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnClause, Connection, Integer, bindparam, func, literal_column, select

@@ -1,14 +1,12 @@
 """Who may do what: users see their own requests, operators see all of them, extensions work on them."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from app.domain.errors import Forbidden, MissingScope
 
@@ -83,7 +81,7 @@ class Caller:
     scopes: frozenset[str] = frozenset()
 
     @classmethod
-    def with_credential(cls, address: str, credential: Credential) -> Caller:
+    def with_credential(cls, address: str, credential: Credential) -> Self:
         """The caller with this credential. An extension's `user_id` contains a slash, which no real user id can."""
         extension = credential.role is Role.EXTENSION
         user_id = f"extension/{credential.subject}" if extension else credential.subject
@@ -140,7 +138,7 @@ class Secret:
     secret: str = field(repr=False)
 
     @classmethod
-    def read(cls, text: str) -> Secret | None:
+    def read(cls, text: str) -> Self | None:
         """Parse a credential; None if it is not one. The prefix `sk-` is allowed, since some clients insist on it."""
         found = _SECRET.fullmatch(text)
         return cls(*found.groups()) if found else None

@@ -1,7 +1,5 @@
 """Time is whole milliseconds since the epoch inside the service, and RFC 3339 with milliseconds and Z on the wire."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 

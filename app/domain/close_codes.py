@@ -1,8 +1,7 @@
 """The codes that the server closes an extension's socket with."""
 
-from __future__ import annotations
-
 from enum import IntEnum
+from typing import Self
 
 
 class CloseCode(IntEnum):
@@ -20,7 +19,7 @@ class CloseCode(IntEnum):
     FLOODING = 4003, "Too many messages, or invalid ones for too long."
     SILENT = 4004, "No message arrived for too long."
 
-    def __new__(cls, code: int, meaning: str) -> CloseCode:
+    def __new__(cls, code: int, meaning: str) -> Self:
         """Make the member an int that carries its meaning."""
         member = int.__new__(cls, code)
         member._value_ = code

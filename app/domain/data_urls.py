@@ -1,7 +1,5 @@
 """Pictures that are embedded in a URL: `data:image/png;base64,…`."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

@@ -4,8 +4,6 @@ Only `web/errors.py` and `hub/session.py` translate these to the wire. The const
 the other codes are additions.
 """
 
-from __future__ import annotations
-
 NO_EXTENSION = "ERR_NO_EXTENSION"
 INVALID_PROMPT = "ERR_INVALID_PROMPT"
 RATE_LIMIT = "ERR_RATE_LIMIT"

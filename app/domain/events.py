@@ -1,7 +1,5 @@
 """Events in the life of a request. Each is stored in the same transaction as the change that it describes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from typing import Any
 

@@ -4,8 +4,6 @@ Extensions may state this with `code`, `retryable` and `retryAfterMs`; otherwise
 `error` and `reason`.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from enum import StrEnum

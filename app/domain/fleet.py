@@ -1,7 +1,5 @@
 """The status of an extension."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -1,7 +1,5 @@
 """Flow control: how fast one peer may send. A peer that is too fast is slowed down, not disconnected."""
 
-from __future__ import annotations
-
 
 class Flow:
     """A token bucket that may go into debt. The caller passes the time; `per_s` 0 means no limit.

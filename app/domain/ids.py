@@ -1,7 +1,5 @@
 """Identifiers: those of requests sort by the time they were made."""
 
-from __future__ import annotations
-
 import re
 
 _RANDOM_BITS = 74

@@ -1,7 +1,5 @@
 """A client's request for pictures, and the validation of its fields."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Which pictures are accepted, and what their files are called."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Literal

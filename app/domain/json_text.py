@@ -1,7 +1,5 @@
 """Strict parsing of JSON (only finite numbers, no duplicate names, so that all parsers agree), and compact output."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any

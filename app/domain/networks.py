@@ -1,7 +1,5 @@
 """Which network an address counts as in limits."""
 
-from __future__ import annotations
-
 import ipaddress
 from functools import lru_cache
 

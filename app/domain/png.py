@@ -6,8 +6,6 @@ trailing bytes are dropped unread. Memory stays below a few hundred KiB for any 
 specification.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterator

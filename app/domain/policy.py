@@ -1,10 +1,9 @@
 """Decisions: which extension gets a job, in which order jobs are served, how long to back off. Pure functions."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Self
 
 ANY_MODEL = "*"
 GENERIC_CAPABILITY = "image-generation"
@@ -32,7 +31,7 @@ class Candidate:
         """How many more jobs it may be given."""
         return self.max_concurrent - self.held
 
-    def with_one_more_job(self) -> Candidate:
+    def with_one_more_job(self) -> Self:
         """A copy that holds one more job."""
         return replace(self, held=self.held + 1)
 

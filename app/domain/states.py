@@ -1,7 +1,5 @@
 """The state table of a request. The diagram in docs/architecture.md is generated from it, and a test compares them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -1,12 +1,10 @@
 """Uploads by extensions: the signed URL that permits one, and the URL that identifies the uploaded picture."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from app.domain.errors import Forbidden
 
@@ -53,7 +51,7 @@ class UploadLocation(NamedTuple):
         return f"/api/uploads/{self.request_id}/{self.attempt}/{self.position}"
 
     @classmethod
-    def from_url(cls, url: str) -> UploadLocation | None:
+    def from_url(cls, url: str) -> Self | None:
         """The upload that a URL ending in `path` identifies, whether or not it exists; None for any other URL."""
         found = _UPLOAD_URL.fullmatch(url)
         return None if found is None else cls(found[1], int(found[2]), int(found[3]))

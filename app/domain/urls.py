@@ -1,10 +1,9 @@
 """Strict parsing of http(s) URLs, done once, so that no two components can interpret a URL differently."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import quote, urljoin, urlsplit
 
 MAX_CHARS = 8_192
@@ -31,7 +30,7 @@ class WebUrl:
     target: str
 
     @classmethod
-    def parse(cls, text: str) -> WebUrl:
+    def parse(cls, text: str) -> Self:
         """Parse a URL. Raises BadUrl for anything but a plain http(s) URL without user information."""
         if len(text) > MAX_CHARS:
             raise BadUrl(f"the URL is longer than {MAX_CHARS} characters")
@@ -47,10 +46,10 @@ class WebUrl:
         query = f"?{parts.query}" if parts.query else ""
         return cls(parts.scheme, host, port, quote((parts.path or "/") + query, safe=_UNCHANGED))
 
-    def join(self, location: str) -> WebUrl:
+    def join(self, location: str) -> Self:
         """The target of a redirect to `location`, which may be relative. Raises BadUrl."""
         try:
-            return WebUrl.parse(urljoin(str(self), quote(location, safe=_UNCHANGED)))
+            return self.parse(urljoin(str(self), quote(location, safe=_UNCHANGED)))
         except BadUrl:
             raise
         except ValueError:

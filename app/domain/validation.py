@@ -1,7 +1,5 @@
 """Turns pydantic's validation errors into sentences that name the field and what is allowed."""
 
-from __future__ import annotations
-
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 

@@ -1,7 +1,5 @@
 """Field types and the base model of JSON on the wire: camelCase there, snake_case in Python."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field

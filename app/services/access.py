@@ -1,7 +1,5 @@
 """Authentication: checks API keys, extension tokens and signed tokens, with a short cache in front of the database."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What an operator manages: users, API keys and extension tokens. A secret is shown once, when it is created."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from sqlalchemy import Table

@@ -1,7 +1,5 @@
 """Backpressure: new requests are refused while the queue is too long or the disk is nearly full."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 

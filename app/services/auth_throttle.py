@@ -6,8 +6,6 @@ so a stranger at the same address does not lock out other users. Signed tokens a
 needs no query and they are new each hour.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import OrderedDict

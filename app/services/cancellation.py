@@ -1,7 +1,5 @@
 """Cancelling a request."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from app.db import jobs

@@ -3,8 +3,6 @@
 The files are found by their rows in the database, never by listing the folder, so no other file is touched.
 """
 
-from __future__ import annotations
-
 import contextlib
 
 from app.config import Settings

@@ -1,7 +1,5 @@
 """Whether the credential of a long-lived connection is still valid: a socket, a stream, a long poll."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The hand-off: waiting jobs go to free extensions, each by one compare-and-set, over the hub that holds the socket."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

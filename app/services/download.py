@@ -4,8 +4,6 @@ A download holds its job under its own lease. If it is interrupted, the job is d
 that lost its lease removes its files.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import time

@@ -1,7 +1,5 @@
 """Messages to an extension, sent over the web process that holds its socket."""
 
-from __future__ import annotations
-
 from app.db import fleet
 from app.db.engine import Transaction
 from app.db.jobs import Job

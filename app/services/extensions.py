@@ -1,7 +1,5 @@
 """Connections and heartbeats of extensions. An extension that reconnects soon keeps the jobs it holds."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

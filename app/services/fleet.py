@@ -1,7 +1,5 @@
 """The list of extensions, for operators."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Reports of extensions about the jobs they hold. A report from an extension that lost its lease is rejected."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial

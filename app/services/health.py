@@ -1,7 +1,5 @@
 """Whether the database and Redis answer."""
 
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import dataclass

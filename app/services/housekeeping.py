@@ -3,8 +3,6 @@
 Every sweep is idempotent, may run in several processes at once, and finds its rows by an index.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 from app.db import fleet, jobs, leases, service_state

@@ -1,7 +1,5 @@
 """The times of heartbeats that reported no change. They are only displayed, so they are stored in batches."""
 
-from __future__ import annotations
-
 import threading
 import time
 

@@ -1,7 +1,5 @@
 """What clients read: the status of a request, its result, lists of requests."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The interfaces that services use. `app.adapters` implements them, tests have fakes, `app.container` connects them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Quotas of one user: waiting requests, requests per day, stored bytes. They are checked when a request is submitted."""
 
-from __future__ import annotations
-
 import math
 from contextlib import AbstractContextManager, nullcontext
 

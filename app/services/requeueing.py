@@ -1,7 +1,5 @@
 """Returning a job from its extension to the queue, or failing it after `MAX_ATTEMPTS` strikes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from typing import Any

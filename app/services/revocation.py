@@ -3,8 +3,6 @@
 The cost for the database does not depend on the number of connections.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The sources of reported pictures: a data URL, an upload to this service, or an external URL."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The only way to change a job: the compare-and-set, its event, the slot it frees, and the message to watchers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Submitting a request: one transaction stores the job and its first event, then a dispatcher is woken."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from app.db import events, jobs

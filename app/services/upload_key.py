@@ -1,7 +1,5 @@
 """The key that signs upload URLs: SECRET_KEY, or one that was generated once and is stored in the database."""
 
-from __future__ import annotations
-
 from app.db import service_state
 from app.db.engine import Transaction
 from app.services.ports import Ports

@@ -1,7 +1,5 @@
 """Uploads by extensions, for pictures whose URL works only in their own browser."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator

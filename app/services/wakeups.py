@@ -5,8 +5,6 @@ after their commit, so the later of two concurrent ones sees the other. Without 
 and each finished job would start a task with nothing to do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from sqlalchemy import Connection

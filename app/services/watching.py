@@ -1,7 +1,5 @@
 """Watchers of jobs: the live streams and long polls of this process. None of them polls the database."""
 
-from __future__ import annotations
-
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping

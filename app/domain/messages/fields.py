@@ -1,7 +1,5 @@
 """The base class of socket messages, and the field types and limits that they share."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Messages from an extension to the server. Fields that the contract does not define are optional additions."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import (

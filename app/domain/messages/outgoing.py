@@ -1,7 +1,5 @@
 """Messages from the server to an extension."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """Parses the text of a frame into a message, or into an error that names the field."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
