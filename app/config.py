@@ -11,66 +11,112 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from app import network_settings
-from app.environment import BadSetting, Environment
+from app.environment import BadSetting, Environment, setting
 from app.limits import Limits
 from app.network_settings import Allowlist, IPNetwork, Origins, TlsFiles
 
 __all__ = ["BadSetting", "Settings"]
 
 
+# What a value must be: a pattern and its sentence, or the sentence alone.
+# http only on this machine: an attacker who can change the response can sign any token
+JWKS = (
+    r"https://[^\s]+|http://(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?/[^\s]*",
+    "an address that begins with https://",
+)
+CLAMAV = (r"unix:///.+|tcp://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}", "tcp://host:port or unix:///path")
+ORIGINS = f"exact origins such as https://images.example, {network_settings.ANY_EXTENSION} or none"
+NETWORKS = "addresses and networks, such as 127.0.0.1,10.1.0.0/16"
+ALLOWLIST = "host names and networks, such as images.example,10.1.0.0/16"
+
+
+def _port(env: Environment) -> int:
+    return env.whole("PORT", 3000, 1, 65535)
+
+
+def _ws_port(env: Environment) -> int | None:
+    """The contract's defaults are 3000 and 3001; a runner of Procfiles that gives PORT alone gets that one port."""
+    port = env.whole("WS_PORT", _port(env) if env.given("PORT") else 3001, 1, 65535)
+    return None if port == _port(env) else port
+
+
+def _storage_path(env: Environment) -> Path:
+    return Path(env.text("IMAGE_STORAGE_PATH", "./generated-images")).resolve()
+
+
+def _request_timeout_ms(env: Environment) -> int:
+    return env.whole("REQUEST_TIMEOUT_MS", 300_000, 100)
+
+
+def _request_max_ms(env: Environment) -> int:
+    return env.whole("REQUEST_MAX_MS", 3 * _request_timeout_ms(env), _request_timeout_ms(env))
+
+
+def _auto_migrate(env: Environment) -> bool:
+    return env.choice("AUTO_MIGRATE", "on", "on", "off") == "on"
+
+
+def _auth_required(env: Environment) -> bool:
+    local = network_settings.is_local_only(env.text("HOST", "127.0.0.1"), env.text("PUBLIC_URL", ""))
+    return env.choice("AUTH_MODE", "open" if local else "required", "open", "required") == "required"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the processes are told from outside. Build it with `from_env`; tests use `dataclasses.replace`."""
 
-    host: str
-    port: int
-    ws_port: int | None
-    ws_path: str
-    environment: str
-    public_url: str | None
-    database_url: str
-    redis_url: str
-    secret_key: str | None
-    storage_path: Path
-    max_image_bytes: int
-    max_image_pixels: int
-    image_source_allowlist: Allowlist
-    request_timeout_ms: int
-    request_max_ms: int
-    download_timeout_ms: int
-    max_attempts: int
-    max_download_attempts: int
-    heartbeat_timeout_ms: int
-    reconnect_grace_ms: int
-    offer_timeout_ms: int
-    authentication_timeout_ms: int
-    no_extension_timeout_ms: int
-    queue_timeout_ms: int
-    hub_timeout_ms: int
-    sweep_interval_ms: int
-    max_message_bytes: int
-    max_body_bytes: int
-    max_waiting: int
-    min_free_disk_bytes: int
-    web_processes: int
-    worker_processes: int
-    auto_migrate: bool
-    log_level: str
-    log_format: str
-    auth_required: bool
-    jwt_secret: str | None
-    jwks_url: str | None
-    jwt_issuer: str
-    jwt_audience: str
-    token_lifetime_ms: int
-    limits: Limits
-    allowed_origins: Origins
-    trusted_proxies: tuple[IPNetwork, ...]
-    tls: TlsFiles | None
-    clamav_url: str | None
+    host: str = setting(Environment.text, "HOST", "127.0.0.1")
+    port: int = setting(_port)
+    ws_port: int | None = setting(_ws_port)
+    ws_path: str = setting(Environment.matching, "WS_PATH", "/ws", r"/[A-Za-z0-9._/-]*", "a path such as /ws")
+    environment: str = setting(Environment.text, "NODE_ENV", "production")
+    public_url: str | None = setting(Environment.web_url, "PUBLIC_URL")
+    database_url: str = setting(Environment.database_url, "DATABASE_URL", "sqlite:///data/imagefleet.db")
+    redis_url: str = setting(Environment.redis_url, "REDIS_URL", "redis://127.0.0.1:6379/0")
+    secret_key: str | None = setting(Environment.secret, "SECRET_KEY")
+    storage_path: Path = setting(_storage_path)
+    max_image_bytes: int = setting(Environment.whole, "MAX_IMAGE_SIZE", 10_485_760, 1)
+    max_image_pixels: int = setting(Environment.whole, "MAX_IMAGE_PIXELS", 40_000_000, 1)
+    image_source_allowlist: Allowlist = setting(
+        Environment.parsed, "IMAGE_SOURCE_ALLOWLIST", Allowlist(), Allowlist.parse, ALLOWLIST
+    )
+    request_timeout_ms: int = setting(_request_timeout_ms)
+    request_max_ms: int = setting(_request_max_ms)
+    download_timeout_ms: int = setting(Environment.whole, "DOWNLOAD_TIMEOUT_MS", 60_000, 100)
+    max_attempts: int = setting(Environment.whole, "MAX_ATTEMPTS", 3, 1, 100)
+    max_download_attempts: int = setting(Environment.whole, "MAX_DOWNLOAD_ATTEMPTS", 4, 1, 100)
+    heartbeat_timeout_ms: int = setting(Environment.whole, "HEARTBEAT_TIMEOUT_MS", 60_000, 500)
+    reconnect_grace_ms: int = setting(Environment.whole, "RECONNECT_GRACE_MS", 10_000, 0)
+    offer_timeout_ms: int = setting(Environment.whole, "OFFER_TIMEOUT_MS", 5_000, 100)
+    authentication_timeout_ms: int = setting(Environment.whole, "AUTHENTICATION_TIMEOUT_MS", 10_000, 100)
+    no_extension_timeout_ms: int = setting(Environment.whole, "NO_EXTENSION_TIMEOUT_MS", 300_000, 0)
+    queue_timeout_ms: int = setting(Environment.whole, "QUEUE_TIMEOUT_MS", 86_400_000, 1)
+    hub_timeout_ms: int = setting(Environment.whole, "HUB_TIMEOUT_MS", 10_000, 1_000)
+    sweep_interval_ms: int = setting(Environment.whole, "SWEEP_INTERVAL_MS", 2_000, 100, 60_000)
+    max_message_bytes: int = setting(Environment.whole, "MAX_MESSAGE_BYTES", 1_048_576, 16_384)
+    max_body_bytes: int = setting(Environment.whole, "MAX_BODY_BYTES", 131_072, 1_024)
+    max_waiting: int = setting(Environment.whole, "MAX_WAITING", 100_000, 1)
+    min_free_disk_bytes: int = setting(Environment.whole, "MIN_FREE_DISK", 104_857_600, 0)
+    web_processes: int = setting(Environment.whole, "WEB_PROCESSES", 1, 1, 256)
+    worker_processes: int = setting(Environment.whole, "WORKER_PROCESSES", 2, 1, 256)
+    auto_migrate: bool = setting(_auto_migrate)
+    log_level: str = setting(Environment.choice, "LOG_LEVEL", "info", "debug", "info", "warning", "error")
+    log_format: str = setting(Environment.choice, "LOG_FORMAT", "auto", "auto", "text", "json")
+    auth_required: bool = setting(_auth_required)
+    jwt_secret: str | None = setting(Environment.secret, "JWT_SECRET")
+    jwks_url: str | None = setting(Environment.matching, "JWKS_URL", None, *JWKS)
+    jwt_issuer: str = setting(Environment.text, "JWT_ISSUER", "imagefleet")
+    jwt_audience: str = setting(Environment.text, "JWT_AUDIENCE", "imagefleet")
+    token_lifetime_ms: int = setting(Environment.whole, "TOKEN_LIFETIME_MS", 3_600_000, 1_000)
+    limits: Limits = setting(Environment.all_of, Limits)
+    allowed_origins: Origins = setting(Environment.parsed, "ALLOWED_ORIGINS", Origins(), Origins.parse, ORIGINS)
+    trusted_proxies: tuple[IPNetwork, ...] = setting(
+        Environment.parsed, "TRUSTED_PROXIES", (), network_settings.networks, NETWORKS
+    )
+    tls: TlsFiles | None = setting(Environment.tls, "TLS_CERT", "TLS_KEY")
+    clamav_url: str | None = setting(Environment.matching, "CLAMAV_URL", None, *CLAMAV)
 
     @property
     def is_sqlite(self) -> bool:
@@ -80,10 +126,7 @@ class Settings:
     @property
     def open_to_all(self) -> bool:
         """True where others than this machine are served without showing who they are."""
-        public = urlsplit(self.public_url or "").hostname or "localhost"
-        return not self.auth_required and not (
-            network_settings.is_loopback(self.host) and network_settings.is_loopback(public)
-        )
+        return not self.auth_required and not network_settings.is_local_only(self.host, self.public_url or "")
 
     @property
     def socket_port(self) -> int:
@@ -96,56 +139,4 @@ class Settings:
 
         Raises BadSetting with one line that names the variable, the value and what is allowed.
         """
-        read = Environment(os.environ if env is None else env)
-        port = read.whole("PORT", 3000, 1, 65535)
-        # The contract's defaults are 3000 and 3001; a runner of Procfiles that gives PORT alone gets that one port.
-        ws_port = read.optional_port("WS_PORT", None if read.given("PORT") else 3001)
-        request_timeout_ms = read.whole("REQUEST_TIMEOUT_MS", 300_000, 100)
-        return cls(
-            host=read.text("HOST", "127.0.0.1"),
-            port=port,
-            ws_port=None if ws_port == port else ws_port,
-            ws_path=read.matching("WS_PATH", "/ws", r"/[A-Za-z0-9._/-]*", "a path such as /ws"),
-            environment=read.text("NODE_ENV", "production"),
-            public_url=read.url("PUBLIC_URL", {"http", "https"}),
-            database_url=read.database_url("DATABASE_URL", "sqlite:///data/imagefleet.db"),
-            redis_url=read.redis_url("REDIS_URL", "redis://127.0.0.1:6379/0"),
-            secret_key=read.secret("SECRET_KEY"),
-            storage_path=Path(read.text("IMAGE_STORAGE_PATH", "./generated-images")).resolve(),
-            max_image_bytes=read.whole("MAX_IMAGE_SIZE", 10_485_760, 1),
-            max_image_pixels=read.whole("MAX_IMAGE_PIXELS", 40_000_000, 1),
-            image_source_allowlist=read.allowlist("IMAGE_SOURCE_ALLOWLIST"),
-            request_timeout_ms=request_timeout_ms,
-            request_max_ms=read.whole("REQUEST_MAX_MS", 3 * request_timeout_ms, request_timeout_ms),
-            download_timeout_ms=read.whole("DOWNLOAD_TIMEOUT_MS", 60_000, 100),
-            max_attempts=read.whole("MAX_ATTEMPTS", 3, 1, 100),
-            max_download_attempts=read.whole("MAX_DOWNLOAD_ATTEMPTS", 4, 1, 100),
-            heartbeat_timeout_ms=read.whole("HEARTBEAT_TIMEOUT_MS", 60_000, 500),
-            reconnect_grace_ms=read.whole("RECONNECT_GRACE_MS", 10_000, 0),
-            offer_timeout_ms=read.whole("OFFER_TIMEOUT_MS", 5_000, 100),
-            authentication_timeout_ms=read.whole("AUTHENTICATION_TIMEOUT_MS", 10_000, 100),
-            no_extension_timeout_ms=read.whole("NO_EXTENSION_TIMEOUT_MS", 300_000, 0),
-            queue_timeout_ms=read.whole("QUEUE_TIMEOUT_MS", 86_400_000, 1),
-            hub_timeout_ms=read.whole("HUB_TIMEOUT_MS", 10_000, 1_000),
-            sweep_interval_ms=read.whole("SWEEP_INTERVAL_MS", 2_000, 100, 60_000),
-            max_message_bytes=read.whole("MAX_MESSAGE_BYTES", 1_048_576, 16_384),
-            max_body_bytes=read.whole("MAX_BODY_BYTES", 131_072, 1_024),
-            max_waiting=read.whole("MAX_WAITING", 100_000, 1),
-            min_free_disk_bytes=read.whole("MIN_FREE_DISK", 104_857_600, 0),
-            web_processes=read.whole("WEB_PROCESSES", 1, 1, 256),
-            worker_processes=read.whole("WORKER_PROCESSES", 2, 1, 256),
-            auto_migrate=read.choice("AUTO_MIGRATE", "on", {"on", "off"}) == "on",
-            log_level=read.choice("LOG_LEVEL", "info", {"debug", "info", "warning", "error"}),
-            log_format=read.choice("LOG_FORMAT", "auto", {"auto", "text", "json"}),
-            auth_required=read.choice("AUTH_MODE", read.safe_auth_mode(), {"open", "required"}) == "required",
-            jwt_secret=read.secret("JWT_SECRET"),
-            jwks_url=read.jwks_url("JWKS_URL"),
-            jwt_issuer=read.text("JWT_ISSUER", "imagefleet"),
-            jwt_audience=read.text("JWT_AUDIENCE", "imagefleet"),
-            token_lifetime_ms=read.whole("TOKEN_LIFETIME_MS", 3_600_000, 1_000),
-            limits=Limits.read(read),
-            allowed_origins=read.origins("ALLOWED_ORIGINS"),
-            trusted_proxies=read.networks("TRUSTED_PROXIES"),
-            tls=read.tls("TLS_CERT", "TLS_KEY"),
-            clamav_url=read.clamav_url("CLAMAV_URL"),
-        )
+        return Environment(os.environ if env is None else env).all_of(cls)

@@ -78,6 +78,11 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def is_local_only(host: str, public_url: str) -> bool:
+    """True where HOST and PUBLIC_URL can be reached from this machine alone."""
+    return is_loopback(host) and is_loopback(urlsplit(public_url).hostname or "localhost")
+
+
 def networks(text: str) -> tuple[IPNetwork, ...]:
     """A comma list of addresses and networks (CIDR). Raises ValueError."""
     return tuple(ipaddress.ip_network(item.strip(), strict=False) for item in text.split(",") if item.strip())
