@@ -19,9 +19,9 @@ from app.db.engine import Database, read_engine
 from app.domain.image_request import ImageRequest
 from app.services.download import Download
 from bench.environment import fresh
-from tests.support.crew import PICTURE, Crew
 from tests.support.downloads import PNG
 from tests.support.fakes import bench
+from tests.support.harness import PICTURE, Harness
 
 COUNT = 2_000
 TABLES = ("jobs", "events", "images", "files")
@@ -61,16 +61,16 @@ def _run_requests(url: str, folder: Path, count: int) -> None:
     database = Database(url)
     ports = bench(database, folder)
     ports.fetch.answers[PICTURE] = PNG
-    crew = Crew.of(ports)
-    holder = crew.join()
+    harness = Harness.of(ports)
+    holder = harness.join()
     for _ in range(count):
-        job = crew.services.submission.submit(ORDER, "weighed-1")
-        assert crew.hand_out() == 1
-        job = crew.now(job)
-        crew.services.generation.offer_received(job.id, job.lease or "")
-        crew.progress(holder, job, 30)
-        crew.progress(holder, job, 60)
-        crew.deliver(holder, job)
+        job = harness.services.submission.submit(ORDER, "weighed-1")
+        assert harness.hand_out() == 1
+        job = harness.now(job)
+        harness.services.generation.offer_received(job.id, job.lease or "")
+        harness.progress(holder, job, 30)
+        harness.progress(holder, job, 60)
+        harness.deliver(holder, job)
         Download(ports.ports).run()
     database.close()
 

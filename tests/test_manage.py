@@ -16,7 +16,7 @@ from app.db.engine import Database
 from app.domain.errors import Unauthorized
 from app.manage.__main__ import main
 from tests.support import fakes
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 
 Run = Callable[..., Result]
 KEY = re.compile(r"imgk_[0-9a-f]{16}_[0-9a-f]{64}\n")
@@ -128,11 +128,11 @@ def test_tokens_of_extensions_are_listed(run: Run) -> None:
 def test_the_fleet_is_a_table(run: Run, database: Database, tmp_path: Path) -> None:
     nobody = run("list-extensions")
     assert (nobody.stdout, nobody.stderr) == ("", "No extension has ever connected.\n")
-    crew = Crew.of(fakes.bench(database, tmp_path))
+    harness = Harness.of(fakes.bench(database, tmp_path))
     for name in ("a-longer-name", "b"):
-        crew.join(name, "dall-e-3", max_concurrent=2)
-    crew.services.extensions.disconnected("b-socket-1")
-    crew.set_extension("a-longer-name", cooldown_until=2**42, cooldown_reason="\x1b[31mred", failures=2)
+        harness.join(name, "dall-e-3", max_concurrent=2)
+    harness.services.extensions.disconnected("b-socket-1")
+    harness.set_extension("a-longer-name", cooldown_until=2**42, cooldown_reason="\x1b[31mred", failures=2)
     head, first, second = run("list-extensions").stdout.splitlines()
     assert head.split() == [
         "EXTENSION",

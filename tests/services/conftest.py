@@ -8,8 +8,8 @@ import pytest
 
 from app.db.engine import Database
 from tests.support import fakes
-from tests.support.crew import Crew
 from tests.support.fakes import Bench
+from tests.support.harness import Harness
 
 
 @pytest.fixture
@@ -19,6 +19,6 @@ def bench(database: Database, tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def crew(bench: Bench) -> Crew:
+def harness(bench: Bench) -> Harness:
     """Every service on those tools, and short ways to use them."""
-    return Crew.of(bench)
+    return Harness.of(bench)

@@ -21,33 +21,33 @@ from app.domain.errors import Forbidden, InvalidRequest, NotFound, Unauthorized
 from app.domain.messages import Authenticate
 from app.services import access as access_module
 from app.services.access import Access
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 from tests.support.waiting import until
 
 BOTH = (Scope.READ, Scope.WRITE)
 
 
 @pytest.fixture
-def secrets(crew: Crew) -> Crew:
+def secrets(harness: Harness) -> Harness:
     """With a user, ann, and an operator, olga."""
-    crew.services.accounts.create_user("ann", Role.USER)
-    crew.services.accounts.create_user("olga", Role.OPERATOR)
-    return crew
+    harness.services.accounts.create_user("ann", Role.USER)
+    harness.services.accounts.create_user("olga", Role.OPERATOR)
+    return harness
 
 
-def elsewhere(crew: Crew) -> Access:
+def elsewhere(harness: Harness) -> Access:
     """Another process's, which remembers nothing."""
-    return Access(crew.bench.ports, cache_s=0)
+    return Access(harness.bench.ports, cache_s=0)
 
 
-def test_a_key_lets_its_user_in_with_its_scopes(secrets: Crew) -> None:
+def test_a_key_lets_its_user_in_with_its_scopes(secrets: Harness) -> None:
     key = secrets.services.accounts.create_key("ann", [Scope.READ])
     credential = secrets.services.access.authenticate(str(key))
     assert credential == Credential(CredentialKind.KEY, key.id, "ann", Role.USER, frozenset({Scope.READ}))
     assert secrets.services.access.authenticate(f"sk-{key}") == credential
 
 
-def test_a_key_that_is_wrong_in_any_part_is_refused(secrets: Crew) -> None:
+def test_a_key_that_is_wrong_in_any_part_is_refused(secrets: Harness) -> None:
     key = secrets.services.accounts.create_key("ann", BOTH)
     other = secrets.services.accounts.create_key("ann", BOTH)
     for wrong in (
@@ -64,7 +64,7 @@ def test_a_key_that_is_wrong_in_any_part_is_refused(secrets: Crew) -> None:
             secrets.services.access.authenticate(wrong)
 
 
-def test_a_key_that_has_expired_is_refused_and_its_tokens_end_with_it(secrets: Crew) -> None:
+def test_a_key_that_has_expired_is_refused_and_its_tokens_end_with_it(secrets: Harness) -> None:
     access = elsewhere(secrets)
     key = secrets.services.accounts.create_key("ann", BOTH, lifetime_ms=60_000)
     token, seconds, scope = access.exchange(access.authenticate(str(key)))
@@ -75,7 +75,7 @@ def test_a_key_that_has_expired_is_refused_and_its_tokens_end_with_it(secrets: C
             access.authenticate(shown)
 
 
-def test_a_revoked_key_ends_at_once_elsewhere_too_with_every_token_made_from_it(secrets: Crew) -> None:
+def test_a_revoked_key_ends_at_once_elsewhere_too_with_every_token_made_from_it(secrets: Harness) -> None:
     here, there = secrets.services.access, elsewhere(secrets)
     key = secrets.services.accounts.create_key("ann", BOTH)
     token, _, _ = here.exchange(here.authenticate(str(key)))
@@ -88,7 +88,7 @@ def test_a_revoked_key_ends_at_once_elsewhere_too_with_every_token_made_from_it(
         until(partial(_refused, here, shown), what="what is remembered here to be forgotten")
 
 
-def test_a_revoked_token_ends_alone(secrets: Crew) -> None:
+def test_a_revoked_token_ends_alone(secrets: Harness) -> None:
     access = secrets.services.access
     key = secrets.services.accounts.create_key("ann", BOTH)
     first, second = (access.exchange(access.authenticate(str(key)))[0] for _ in range(2))
@@ -99,7 +99,7 @@ def test_a_revoked_token_ends_alone(secrets: Crew) -> None:
         assert place.authenticate(second).subject == "ann"
 
 
-def test_what_need_not_be_remembered_is_forgotten(secrets: Crew) -> None:
+def test_what_need_not_be_remembered_is_forgotten(secrets: Harness) -> None:
     secrets.services.access.revoke_token("long-ago", 1)
     secrets.services.access.revoke_token("now", secrets.clock() + 60_000)
     secrets.services.access.revoke_token("now", secrets.clock() + 60_000)
@@ -107,7 +107,7 @@ def test_what_need_not_be_remembered_is_forgotten(secrets: Crew) -> None:
     assert kept == ["now"]
 
 
-def test_a_token_is_made_from_a_key_and_from_nothing_else(secrets: Crew) -> None:
+def test_a_token_is_made_from_a_key_and_from_nothing_else(secrets: Harness) -> None:
     access = secrets.services.access
     key = secrets.services.accounts.create_key("ann", BOTH)
     token = access.authenticate(access.exchange(access.authenticate(str(key)))[0])
@@ -117,7 +117,7 @@ def test_a_token_is_made_from_a_key_and_from_nothing_else(secrets: Crew) -> None
         access.revoke(access.authenticate(str(key)))
 
 
-def test_the_signing_key_is_generated_once_for_all_processes(secrets: Crew) -> None:
+def test_the_signing_key_is_generated_once_for_all_processes(secrets: Harness) -> None:
     here, there = secrets.services.access, elsewhere(secrets)
     assert here.signing_key() == there.signing_key()
     assert len(here.signing_key()) == 32
@@ -143,16 +143,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return forward
 
 
-def last_use(crew: Crew) -> int | None:
-    [key] = crew.services.accounts.list_keys("ann")
+def last_use(harness: Harness) -> int | None:
+    [key] = harness.services.accounts.list_keys("ann")
     return key.last_used_at
 
 
-def set_last_use(crew: Crew, moment: int) -> None:
-    crew.bench.database.write(lambda tx: tx.connection.execute(api_keys.update().values(last_used_at=moment)))
+def set_last_use(harness: Harness, moment: int) -> None:
+    harness.bench.database.write(lambda tx: tx.connection.execute(api_keys.update().values(last_used_at=moment)))
 
 
-def test_a_process_notes_the_last_use_once_a_minute(secrets: Crew, clock: Callable[[float], None]) -> None:
+def test_a_process_notes_the_last_use_once_a_minute(secrets: Harness, clock: Callable[[float], None]) -> None:
     key = str(secrets.services.accounts.create_key("ann", BOTH))
     access = elsewhere(secrets)
     assert last_use(secrets) is None
@@ -165,7 +165,7 @@ def test_a_process_notes_the_last_use_once_a_minute(secrets: Crew, clock: Callab
         assert (last_use(secrets) != 1) is is_noted, seconds
 
 
-def test_of_many_processes_one_notes_the_last_use_in_a_minute(secrets: Crew) -> None:
+def test_of_many_processes_one_notes_the_last_use_in_a_minute(secrets: Harness) -> None:
     key = str(secrets.services.accounts.create_key("ann", BOTH))
     moment = secrets.clock()
     for used_before_ms, is_noted in ((50_000, False), (61_000, True)):
@@ -174,7 +174,7 @@ def test_of_many_processes_one_notes_the_last_use_in_a_minute(secrets: Crew) -> 
         assert (last_use(secrets) != moment - used_before_ms) is is_noted, used_before_ms
 
 
-def test_the_use_of_one_key_is_not_that_of_another(secrets: Crew) -> None:
+def test_the_use_of_one_key_is_not_that_of_another(secrets: Harness) -> None:
     used, unused = (secrets.services.accounts.create_key("ann", BOTH) for _ in range(2))
     elsewhere(secrets).authenticate(str(used))
     uses = {key.id: key.last_used_at for key in secrets.services.accounts.list_keys("ann")}
@@ -182,7 +182,7 @@ def test_the_use_of_one_key_is_not_that_of_another(secrets: Crew) -> None:
     assert uses[unused.id] is None
 
 
-def test_the_last_use_of_an_extensions_token_is_noted_too(secrets: Crew) -> None:
+def test_the_last_use_of_an_extensions_token_is_noted_too(secrets: Harness) -> None:
     token = str(secrets.services.accounts.create_extension_token("painter"))
     access = elsewhere(secrets)
     access.admit_extension("painter", token)
@@ -190,7 +190,7 @@ def test_the_last_use_of_an_extensions_token_is_noted_too(secrets: Crew) -> None
     assert secrets.bench.database.read(lambda c: c.execute(query).scalar_one()) is not None
 
 
-def test_secrets_are_kept_as_hashes_alone(secrets: Crew, tmp_path: Path) -> None:
+def test_secrets_are_kept_as_hashes_alone(secrets: Harness, tmp_path: Path) -> None:
     key = secrets.services.accounts.create_key("ann", BOTH)
     token = secrets.services.accounts.create_extension_token("painter")
     for table, made in ((api_keys, key), (extension_tokens, token)):
@@ -205,15 +205,15 @@ def test_secrets_are_kept_as_hashes_alone(secrets: Crew, tmp_path: Path) -> None
     assert key.secret not in repr(key)
 
 
-def everything_stored(crew: Crew, folder: Path) -> bytes:
+def everything_stored(harness: Harness, folder: Path) -> bytes:
     """Every row of every table, and on SQLite the files of the database as well."""
     rows = [
         repr(row)
         for table in metadata.sorted_tables
-        for row in crew.bench.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]
+        for row in harness.bench.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]
     ]
     copies = [shutil.copyfile(file, folder / f"copy-{file.name}") for file in folder.glob("imagefleet.db*")]
-    assert bool(copies) == (crew.bench.database.reader.dialect.name == "sqlite")
+    assert bool(copies) == (harness.bench.database.reader.dialect.name == "sqlite")
     return b"\n".join(["\n".join(rows).encode(), *(copy.read_bytes() for copy in copies)])
 
 
@@ -225,20 +225,22 @@ def everything_stored(crew: Crew, folder: Path) -> bytes:
         ("ann", (Scope.ADMIN,), InvalidRequest),
     ],
 )
-def test_a_key_that_makes_no_sense_is_not_made(secrets: Crew, user: str, scopes: Any, error: type[Exception]) -> None:
+def test_a_key_that_makes_no_sense_is_not_made(
+    secrets: Harness, user: str, scopes: Any, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         secrets.services.accounts.create_key(user, scopes)
     assert secrets.services.accounts.list_keys() == []
 
 
-def test_a_user_is_made_once(secrets: Crew) -> None:
+def test_a_user_is_made_once(secrets: Harness) -> None:
     with pytest.raises(InvalidRequest, match="already"):
         secrets.services.accounts.create_user("ann", Role.OPERATOR)
     with pytest.raises(InvalidRequest):
         secrets.services.accounts.create_user("a b", Role.USER)
 
 
-def test_a_token_is_issued_to_those_it_fits(secrets: Crew) -> None:
+def test_a_token_is_issued_to_those_it_fits(secrets: Harness) -> None:
     accounts, access = secrets.services.accounts, secrets.services.access
     assert access.authenticate(accounts.issue_token("olga", None, [Scope.ADMIN])[0]).role is Role.OPERATOR
     credential = access.authenticate(accounts.issue_token("painter", Role.EXTENSION, BOTH)[0])
@@ -252,7 +254,7 @@ def test_a_token_is_issued_to_those_it_fits(secrets: Crew) -> None:
 # -- extensions
 
 
-def test_an_extension_comes_in_with_its_own_token_alone(secrets: Crew) -> None:
+def test_an_extension_comes_in_with_its_own_token_alone(secrets: Harness) -> None:
     accounts = secrets.services.accounts
     painter = accounts.create_extension_token("painter")
     others = [
@@ -272,13 +274,13 @@ def test_an_extension_comes_in_with_its_own_token_alone(secrets: Crew) -> None:
                 access.admit_extension("painter", wrong)
 
 
-def test_an_extension_without_a_token_is_accepted_if_authentication_is_off(secrets: Crew) -> None:
+def test_an_extension_without_a_token_is_accepted_if_authentication_is_off(secrets: Harness) -> None:
     assert secrets.services.access.admit_extension("stranger", None) is None
     with pytest.raises(Unauthorized):
         secrets.with_settings(auth_required=True).services.access.admit_extension("stranger", None)
 
 
-def test_an_extension_whose_token_ended_is_no_longer_welcome(secrets: Crew) -> None:
+def test_an_extension_whose_token_ended_is_no_longer_welcome(secrets: Harness) -> None:
     accounts, access = secrets.services.accounts, elsewhere(secrets)
     token = accounts.create_extension_token("painter")
     signed = accounts.issue_token("painter", Role.EXTENSION, ())[0]
@@ -293,7 +295,7 @@ def test_an_extension_whose_token_ended_is_no_longer_welcome(secrets: Crew) -> N
     assert access.admit_extension("painter", None) is None  # its name is free again
 
 
-def test_a_connected_extension_is_pushed_out_by_its_own_token_alone(secrets: Crew) -> None:
+def test_a_connected_extension_is_pushed_out_by_its_own_token_alone(secrets: Harness) -> None:
     def join(again: int, token_id: str | None) -> None:
         from_socket = Socket("hub-1", f"socket-{again}")
         secrets.services.extensions.connected(Authenticate(extension_id="painter"), from_socket, token_id=token_id)

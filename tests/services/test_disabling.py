@@ -11,19 +11,19 @@ from app.domain.access import Credential, CredentialKind, Role, Scope
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized
 from app.services.access import Access
 from app.services.accounts import FOR_EVER
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 from tests.support.waiting import until
 
 BOTH = (Scope.READ, Scope.WRITE)
 
 
 @pytest.fixture
-def ann(crew: Crew) -> list[str]:
+def ann(harness: Harness) -> list[str]:
     """What ann comes in with: a key, a token made from it, and one that was issued."""
-    crew.services.accounts.create_user("ann", Role.USER)
-    key = str(crew.services.accounts.create_key("ann", BOTH))
-    made = crew.services.access.exchange(crew.services.access.authenticate(key))[0]
-    return [key, made, crew.services.accounts.issue_token("ann", None, BOTH)[0]]
+    harness.services.accounts.create_user("ann", Role.USER)
+    key = str(harness.services.accounts.create_key("ann", BOTH))
+    made = harness.services.access.exchange(harness.services.access.authenticate(key))[0]
+    return [key, made, harness.services.accounts.issue_token("ann", None, BOTH)[0]]
 
 
 def let_in(access: Access, shown: str) -> bool:
@@ -34,55 +34,55 @@ def let_in(access: Access, shown: str) -> bool:
     return True
 
 
-def test_a_disabled_user_is_refused_at_once_here_and_soon_elsewhere(crew: Crew, ann: list[str]) -> None:
-    here, there = crew.services.access, Access(crew.bench.ports)
+def test_a_disabled_user_is_refused_at_once_here_and_soon_elsewhere(harness: Harness, ann: list[str]) -> None:
+    here, there = harness.services.access, Access(harness.bench.ports)
     assert all(let_in(there, shown) for shown in ann)
-    crew.services.accounts.disable_user("ann")
+    harness.services.accounts.disable_user("ann")
     assert not any(let_in(here, shown) for shown in ann)
     until(lambda: not any(let_in(there, shown) for shown in ann), what="the other process to notice")
-    crew.services.accounts.enable_user("ann")
+    harness.services.accounts.enable_user("ann")
     assert all(let_in(here, shown) for shown in ann)
     until(lambda: all(let_in(there, shown) for shown in ann), what="the other process to notice")
 
 
-def test_only_that_user_is_disabled_and_an_extension_of_that_name_is_another(crew: Crew, ann: list[str]) -> None:
-    crew.services.accounts.create_user("bob", Role.USER)
+def test_only_that_user_is_disabled_and_an_extension_of_that_name_is_another(harness: Harness, ann: list[str]) -> None:
+    harness.services.accounts.create_user("bob", Role.USER)
     others = [
-        str(crew.services.accounts.create_key("bob", BOTH)),
-        str(crew.services.accounts.create_extension_token("ann")),
-        crew.services.accounts.issue_token("ann", Role.EXTENSION, ())[0],
+        str(harness.services.accounts.create_key("bob", BOTH)),
+        str(harness.services.accounts.create_extension_token("ann")),
+        harness.services.accounts.issue_token("ann", Role.EXTENSION, ())[0],
     ]
-    crew.services.accounts.disable_user("ann")
-    assert [let_in(crew.services.access, shown) for shown in (*ann, *others)] == [False] * 3 + [True] * 3
+    harness.services.accounts.disable_user("ann")
+    assert [let_in(harness.services.access, shown) for shown in (*ann, *others)] == [False] * 3 + [True] * 3
 
 
-def test_what_ended_meanwhile_stays_ended_when_the_user_is_enabled(crew: Crew, ann: list[str]) -> None:
-    crew.services.accounts.disable_user("ann")
-    crew.services.accounts.revoke_key(ann[0].split("_")[1])
-    crew.services.accounts.enable_user("ann")
-    access = Access(crew.bench.ports, cache_s=0)
+def test_what_ended_meanwhile_stays_ended_when_the_user_is_enabled(harness: Harness, ann: list[str]) -> None:
+    harness.services.accounts.disable_user("ann")
+    harness.services.accounts.revoke_key(ann[0].split("_")[1])
+    harness.services.accounts.enable_user("ann")
+    access = Access(harness.bench.ports, cache_s=0)
     assert [let_in(access, shown) for shown in ann] == [False, False, True]
 
 
-def test_requests_of_a_disabled_user_go_on(crew: Crew, ann: list[str]) -> None:
-    crew.join(max_concurrent=2)
-    running, waiting = crew.taken(), crew.order()
-    crew.services.accounts.disable_user("ann")
-    crew.sweep()
-    assert crew.hand_out() == 1
-    assert [crew.now(job).status for job in (running, waiting)] == ["processing", "processing"]
+def test_requests_of_a_disabled_user_go_on(harness: Harness, ann: list[str]) -> None:
+    harness.join(max_concurrent=2)
+    running, waiting = harness.taken(), harness.order()
+    harness.services.accounts.disable_user("ann")
+    harness.sweep()
+    assert harness.hand_out() == 1
+    assert [harness.now(job).status for job in (running, waiting)] == ["processing", "processing"]
 
 
-def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(crew: Crew) -> None:
-    for act in (crew.services.accounts.disable_user, crew.services.accounts.enable_user):
+def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(harness: Harness) -> None:
+    for act in (harness.services.accounts.disable_user, harness.services.accounts.enable_user):
         with pytest.raises(NotFound):
             act("zoe")
-    outside = crew.with_settings(jwks_url="https://issuer.example/jwks").services
+    outside = harness.with_settings(jwks_url="https://issuer.example/jwks").services
     with pytest.raises(NotFound):
         outside.accounts.disable_user("no user can be called this")
     # as whoever signs there would have it, signed by ourselves
-    credential = Credential(CredentialKind.TOKEN, "theirs", "zoe", Role.OPERATOR, frozenset(), crew.clock() + 60_000)
-    token = crew.bench.ports.tokens.issue(credential, "admin", crew.clock() // 1000, outside.access.signing_key())
+    credential = Credential(CredentialKind.TOKEN, "theirs", "zoe", Role.OPERATOR, frozenset(), harness.clock() + 60_000)
+    token = harness.bench.ports.tokens.issue(credential, "admin", harness.clock() // 1000, outside.access.signing_key())
     assert let_in(outside.access, token)
     outside.accounts.disable_user("zoe")
     assert not let_in(outside.access, token)
@@ -92,58 +92,58 @@ def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(crew: Cr
     assert let_in(outside.access, token)
 
 
-def test_users_are_listed_with_how_they_stand(crew: Crew, ann: list[str]) -> None:
-    crew.services.accounts.create_user("olga", Role.OPERATOR)
-    second = crew.services.accounts.create_key("ann", BOTH)
-    crew.services.accounts.revoke_key(second.id)
-    crew.services.accounts.disable_user("ann")
-    first = crew.services.accounts.list_users()
-    crew.services.accounts.disable_user("ann")
-    assert crew.services.accounts.list_users() == first
+def test_users_are_listed_with_how_they_stand(harness: Harness, ann: list[str]) -> None:
+    harness.services.accounts.create_user("olga", Role.OPERATOR)
+    second = harness.services.accounts.create_key("ann", BOTH)
+    harness.services.accounts.revoke_key(second.id)
+    harness.services.accounts.disable_user("ann")
+    first = harness.services.accounts.list_users()
+    harness.services.accounts.disable_user("ann")
+    assert harness.services.accounts.list_users() == first
     assert [(each.id, each.role, each.disabled_at is not None, each.keys) for each in first] == [
         ("ann", Role.USER, True, 1),
         ("olga", Role.OPERATOR, False, 0),
     ]
-    assert [each.disabled for each in crew.services.accounts.list_keys("ann")] == [True, True]
+    assert [each.disabled for each in harness.services.accounts.list_keys("ann")] == [True, True]
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_token_is_revoked_by_its_text_or_its_jti(crew: Crew, ann: list[str], whole: bool) -> None:
+def test_a_token_is_revoked_by_its_text_or_its_jti(harness: Harness, ann: list[str], whole: bool) -> None:
     key, made, issued = ann
-    jti = crew.services.access.authenticate(made).id
-    assert crew.services.accounts.revoke_token(made if whole else jti) == jti
-    assert [let_in(crew.services.access, shown) for shown in (key, made, issued)] == [True, False, True]
-    until(partial(lambda access: not let_in(access, made), Access(crew.bench.ports)), what="others to refuse it")
+    jti = harness.services.access.authenticate(made).id
+    assert harness.services.accounts.revoke_token(made if whole else jti) == jti
+    assert [let_in(harness.services.access, shown) for shown in (key, made, issued)] == [True, False, True]
+    until(partial(lambda access: not let_in(access, made), Access(harness.bench.ports)), what="others to refuse it")
 
 
-def test_how_long_it_is_remembered_follows_from_a_token_that_is_genuine_alone(crew: Crew, ann: list[str]) -> None:
+def test_how_long_it_is_remembered_follows_from_a_token_that_is_genuine_alone(harness: Harness, ann: list[str]) -> None:
     """Or one whose end somebody wrote anew would be forgotten before the true one ends."""
-    genuine = crew.services.access.authenticate(ann[1])
-    credential = Credential(CredentialKind.TOKEN, "forged", "ann", Role.USER, frozenset(), crew.clock())
-    forged = crew.bench.ports.tokens.issue(credential, "", crew.clock() // 1000, b"another key" * 4)
+    genuine = harness.services.access.authenticate(ann[1])
+    credential = Credential(CredentialKind.TOKEN, "forged", "ann", Role.USER, frozenset(), harness.clock())
+    forged = harness.bench.ports.tokens.issue(credential, "", harness.clock() // 1000, b"another key" * 4)
     for shown in (ann[1], forged, "by-name"):
-        crew.services.accounts.revoke_token(shown)
-    rows = crew.bench.database.read(lambda c: c.execute(revoked_tokens.select()).all())
+        harness.services.accounts.revoke_token(shown)
+    rows = harness.bench.database.read(lambda c: c.execute(revoked_tokens.select()).all())
     kept = {row.jti: row.expires_at for row in rows}
     assert kept == {genuine.id: genuine.expires_at, "forged": FOR_EVER, "by-name": FOR_EVER}
 
 
 @pytest.mark.parametrize("shown", ["", "a b", "x" * 129, "a.b." + "c" * 200, "é"])
-def test_what_is_neither_a_token_nor_a_name_of_one_is_refused(crew: Crew, shown: str) -> None:
+def test_what_is_neither_a_token_nor_a_name_of_one_is_refused(harness: Harness, shown: str) -> None:
     with pytest.raises(InvalidRequest):
-        crew.services.accounts.revoke_token(shown)
+        harness.services.accounts.revoke_token(shown)
 
 
-def test_a_key_is_not_revoked_as_a_token(crew: Crew, ann: list[str]) -> None:
+def test_a_key_is_not_revoked_as_a_token(harness: Harness, ann: list[str]) -> None:
     with pytest.raises(InvalidRequest, match="revoke it by the id"):
-        crew.services.accounts.revoke_token(ann[0])
+        harness.services.accounts.revoke_token(ann[0])
 
 
-def test_tokens_of_extensions_are_listed(crew: Crew) -> None:
-    accounts = crew.services.accounts
+def test_tokens_of_extensions_are_listed(harness: Harness) -> None:
+    accounts = harness.services.accounts
     kept, gone = accounts.create_extension_token("painter"), accounts.create_extension_token("sculptor")
     accounts.revoke_extension_token(gone.id)
-    crew.services.access.authenticate(str(kept))
+    harness.services.access.authenticate(str(kept))
     found = accounts.list_extension_tokens()
     assert [(each.id, each.extension_id, each.live) for each in found] == [
         (kept.id, "painter", True),

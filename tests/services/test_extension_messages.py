@@ -7,35 +7,35 @@ import pytest
 from app.db.engine import Transaction
 from app.domain.messages import HeartbeatResponse
 from app.services import extension_messages
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 
 MESSAGE = HeartbeatResponse(timestamp="2024-01-14T12:00:00.000Z")
 
 
-def tell(crew: Crew, extension_id: str | None) -> list[tuple[str, dict[str, object]]]:
-    crew.bench.database.write(lambda tx: extension_messages.send(crew.bench.ports, tx, extension_id, MESSAGE))
-    return crew.bench.bus.to_hubs
+def tell(harness: Harness, extension_id: str | None) -> list[tuple[str, dict[str, object]]]:
+    harness.bench.database.write(lambda tx: extension_messages.send(harness.bench.ports, tx, extension_id, MESSAGE))
+    return harness.bench.bus.to_hubs
 
 
-def test_a_message_is_sent_over_the_web_process_that_holds_the_socket(crew: Crew) -> None:
-    crew.join("e1", hub="hub-3")
+def test_a_message_is_sent_over_the_web_process_that_holds_the_socket(harness: Harness) -> None:
+    harness.join("e1", hub="hub-3")
     message = {"type": "heartbeat_response", "timestamp": "2024-01-14T12:00:00.000Z"}
-    assert tell(crew, "e1") == [("hub-3", {"do": "send", "connection": "e1-socket-1", "message": message})]
+    assert tell(harness, "e1") == [("hub-3", {"do": "send", "connection": "e1-socket-1", "message": message})]
 
 
 @pytest.mark.parametrize("extension_id", [None, "nobody", "gone"])
-def test_a_disconnected_extension_receives_no_message(crew: Crew, extension_id: str | None) -> None:
-    crew.services.extensions.disconnected(crew.join("gone").connection_id)
-    assert tell(crew, extension_id) == []
+def test_a_disconnected_extension_receives_no_message(harness: Harness, extension_id: str | None) -> None:
+    harness.services.extensions.disconnected(harness.join("gone").connection_id)
+    assert tell(harness, extension_id) == []
 
 
-def test_a_message_is_not_sent_if_its_transaction_is_rolled_back(crew: Crew) -> None:
-    crew.join("e1")
+def test_a_message_is_not_sent_if_its_transaction_is_rolled_back(harness: Harness) -> None:
+    harness.join("e1")
 
     def work(tx: Transaction) -> None:
-        extension_messages.send(crew.bench.ports, tx, "e1", MESSAGE)
+        extension_messages.send(harness.bench.ports, tx, "e1", MESSAGE)
         raise RuntimeError("the process dies")
 
     with pytest.raises(RuntimeError):
-        crew.bench.database.write(work)
-    assert crew.bench.bus.to_hubs == []
+        harness.bench.database.write(work)
+    assert harness.bench.bus.to_hubs == []

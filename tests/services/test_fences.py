@@ -11,8 +11,8 @@ from app.domain.errors import LeaseLost
 from app.domain.messages import ImageGenerated, ImageGenerationFailed, ImageGenerationProgress, Report
 from app.domain.states import Status
 from app.services.generation import Holder
-from tests.support.crew import PICTURE, Crew
 from tests.support.downloads import PNG
+from tests.support.harness import PICTURE, Harness
 
 REPORTS: list[Callable[..., Report]] = [
     lambda request_id, **more: ImageGenerationProgress(request_id=request_id, progress=50, **more),
@@ -23,107 +23,107 @@ REPORTS: list[Callable[..., Report]] = [
 reports = pytest.mark.parametrize("report", REPORTS, ids=["progress", "generated", "failed", "refused"])
 
 
-def changes_nothing(crew: Crew, holder: Holder, report: Report) -> None:
-    before = crew.services.lookup.events_after(report.request_id, 0)
-    extension = crew.extension(holder.extension_id)
+def changes_nothing(harness: Harness, holder: Holder, report: Report) -> None:
+    before = harness.services.lookup.events_after(report.request_id, 0)
+    extension = harness.extension(holder.extension_id)
     with pytest.raises(LeaseLost):
-        crew.services.generation.report(holder, report)
-    assert crew.services.lookup.events_after(report.request_id, 0) == before
-    assert crew.extension(holder.extension_id) == extension
+        harness.services.generation.report(holder, report)
+    assert harness.services.lookup.events_after(report.request_id, 0) == before
+    assert harness.extension(holder.extension_id) == extension
 
 
 @reports
 @pytest.mark.parametrize("wrong", [{"lease": "another"}, {"correlation_id": "another-1"}])
 def test_a_report_with_another_lease_or_correlation_id(
-    crew: Crew, report: Callable[..., Report], wrong: dict[str, Any]
+    harness: Harness, report: Callable[..., Report], wrong: dict[str, Any]
 ) -> None:
-    holder, job = crew.at_work()
-    changes_nothing(crew, holder, report(job.id, **wrong))
+    holder, job = harness.at_work()
+    changes_nothing(harness, holder, report(job.id, **wrong))
 
 
 @reports
-def test_a_report_of_another_extension(crew: Crew, report: Callable[..., Report]) -> None:
-    _, job = crew.at_work()
-    other = crew.join("other")
-    changes_nothing(crew, other, report(job.id, lease=job.lease))
+def test_a_report_of_another_extension(harness: Harness, report: Callable[..., Report]) -> None:
+    _, job = harness.at_work()
+    other = harness.join("other")
+    changes_nothing(harness, other, report(job.id, lease=job.lease))
 
 
 @reports
-def test_a_report_over_an_older_connection(crew: Crew, report: Callable[..., Report]) -> None:
-    older, job = crew.at_work()
-    crew.join(again=2, active=(job.id,))
-    changes_nothing(crew, older, report(job.id, lease=job.lease))
+def test_a_report_over_an_older_connection(harness: Harness, report: Callable[..., Report]) -> None:
+    older, job = harness.at_work()
+    harness.join(again=2, active=(job.id,))
+    changes_nothing(harness, older, report(job.id, lease=job.lease))
 
 
 @reports
-def test_a_report_after_the_request_was_given_back(crew: Crew, report: Callable[..., Report]) -> None:
-    holder, job = crew.at_work()
-    crew.beat(holder, active_request_ids=())
-    assert crew.now(job).status is Status.ACCEPTED
-    changes_nothing(crew, holder, report(job.id, lease=job.lease))
+def test_a_report_after_the_request_was_given_back(harness: Harness, report: Callable[..., Report]) -> None:
+    holder, job = harness.at_work()
+    harness.beat(holder, active_request_ids=())
+    assert harness.now(job).status is Status.ACCEPTED
+    changes_nothing(harness, holder, report(job.id, lease=job.lease))
 
 
 @reports
-def test_a_report_on_an_earlier_attempt_of_the_same_extension(crew: Crew, report: Callable[..., Report]) -> None:
-    holder, job = crew.at_work()
-    crew.beat(holder, active_request_ids=())
-    crew.hand_out()
-    assert crew.now(job).attempt == 2
-    changes_nothing(crew, holder, report(job.id, lease=job.lease))
+def test_a_report_on_an_earlier_attempt_of_the_same_extension(harness: Harness, report: Callable[..., Report]) -> None:
+    holder, job = harness.at_work()
+    harness.beat(holder, active_request_ids=())
+    harness.hand_out()
+    assert harness.now(job).attempt == 2
+    changes_nothing(harness, holder, report(job.id, lease=job.lease))
 
 
 @reports
-def test_a_report_after_the_request_was_cancelled(crew: Crew, report: Callable[..., Report]) -> None:
-    holder, job = crew.at_work()
-    crew.services.cancellation.cancel(job.id)
-    changes_nothing(crew, holder, report(job.id))
+def test_a_report_after_the_request_was_cancelled(harness: Harness, report: Callable[..., Report]) -> None:
+    holder, job = harness.at_work()
+    harness.services.cancellation.cancel(job.id)
+    changes_nothing(harness, holder, report(job.id))
 
 
 @reports
-def test_a_report_after_the_request_failed(crew: Crew, report: Callable[..., Report]) -> None:
-    holder, job = crew.at_work()
-    crew.give_up(holder, job, "Content policy violation")
-    changes_nothing(crew, holder, report(job.id))
+def test_a_report_after_the_request_failed(harness: Harness, report: Callable[..., Report]) -> None:
+    holder, job = harness.at_work()
+    harness.give_up(holder, job, "Content policy violation")
+    changes_nothing(harness, holder, report(job.id))
 
 
 @pytest.mark.parametrize("report", [REPORTS[0], *REPORTS[2:]], ids=["progress", "failed", "refused"])
-def test_second_thoughts_after_the_result(crew: Crew, report: Callable[..., Report]) -> None:
-    holder, job = crew.at_work()
-    crew.deliver(holder, job)
-    changes_nothing(crew, holder, report(job.id))
-    changes_nothing(crew, holder, report(job.id, lease=job.lease))
-    crew.bench.fetch.answers[PICTURE] = PNG
-    crew.services.download.run()
-    assert crew.now(job).status is Status.COMPLETED
-    changes_nothing(crew, holder, report(job.id))
+def test_second_thoughts_after_the_result(harness: Harness, report: Callable[..., Report]) -> None:
+    holder, job = harness.at_work()
+    harness.deliver(holder, job)
+    changes_nothing(harness, holder, report(job.id))
+    changes_nothing(harness, holder, report(job.id, lease=job.lease))
+    harness.bench.fetch.answers[PICTURE] = PNG
+    harness.services.download.run()
+    assert harness.now(job).status is Status.COMPLETED
+    changes_nothing(harness, holder, report(job.id))
 
 
 @reports
-def test_a_report_on_a_request_that_waits(crew: Crew, report: Callable[..., Report]) -> None:
-    holder = crew.join()
-    changes_nothing(crew, holder, report(crew.order().id))
+def test_a_report_on_a_request_that_waits(harness: Harness, report: Callable[..., Report]) -> None:
+    holder = harness.join()
+    changes_nothing(harness, holder, report(harness.order().id))
 
 
 @reports
-def test_a_report_on_a_request_that_does_not_exist(crew: Crew, report: Callable[..., Report]) -> None:
-    holder = crew.join()
+def test_a_report_on_a_request_that_does_not_exist(harness: Harness, report: Callable[..., Report]) -> None:
+    holder = harness.join()
     with pytest.raises(LeaseLost):
-        crew.services.generation.report(holder, report("no-such-request"))
+        harness.services.generation.report(holder, report("no-such-request"))
 
 
-def test_a_result_of_another_extension_is_not_confirmed(crew: Crew) -> None:
-    holder, job = crew.at_work()
-    other = crew.join("other")
-    crew.deliver(holder, job)
-    crew.bench.fetch.answers[PICTURE] = PNG
-    crew.services.download.run()
-    changes_nothing(crew, other, REPORTS[1](job.id))
+def test_a_result_of_another_extension_is_not_confirmed(harness: Harness) -> None:
+    holder, job = harness.at_work()
+    other = harness.join("other")
+    harness.deliver(holder, job)
+    harness.bench.fetch.answers[PICTURE] = PNG
+    harness.services.download.run()
+    changes_nothing(harness, other, REPORTS[1](job.id))
 
 
 @reports
 def test_the_contracts_own_reports_need_neither_lease_nor_correlation_id(
-    crew: Crew, report: Callable[..., Report]
+    harness: Harness, report: Callable[..., Report]
 ) -> None:
-    holder, job = crew.at_work()
-    crew.services.generation.report(holder, report(job.id))
-    assert crew.now(job).version > job.version
+    holder, job = harness.at_work()
+    harness.services.generation.report(holder, report(job.id))
+    assert harness.now(job).version > job.version

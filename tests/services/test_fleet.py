@@ -4,90 +4,90 @@ from __future__ import annotations
 
 from app.db.extension_list import ExtensionDetails
 from app.domain.fleet import ExtensionStatus
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 from tests.support.statements import noted
 
 
-def shown(crew: Crew, extension_id: str = "e1") -> ExtensionDetails:
-    [entry] = [each for each in crew.services.fleet.all() if each.id == extension_id]
+def shown(harness: Harness, extension_id: str = "e1") -> ExtensionDetails:
+    [entry] = [each for each in harness.services.fleet.all() if each.id == extension_id]
     return entry
 
 
-def test_an_extension_is_shown_with_what_it_holds(crew: Crew) -> None:
-    before = crew.clock()
-    crew.join("e1", "dall-e-3", "flux", max_concurrent=3)
-    jobs = [crew.taken(), crew.offered()]
-    entry = shown(crew)
+def test_an_extension_is_shown_with_what_it_holds(harness: Harness) -> None:
+    before = harness.clock()
+    harness.join("e1", "dall-e-3", "flux", max_concurrent=3)
+    jobs = [harness.taken(), harness.offered()]
+    entry = shown(harness)
     assert (entry.connected, entry.standing, entry.hub_id) == (True, ExtensionStatus.FREE, "hub-1")
     assert (entry.capabilities, entry.available, entry.max_concurrent) == (("dall-e-3", "flux"), True, 3)
     assert (entry.held, sorted(entry.job_ids)) == (2, sorted(job.id for job in jobs))
-    assert before <= entry.since <= entry.heard_at <= crew.clock()
+    assert before <= entry.since <= entry.heard_at <= harness.clock()
     assert (entry.failures, entry.pause, entry.last_success_at) == (0, None, None)
-    crew.taken()
-    assert shown(crew).standing is ExtensionStatus.BUSY
+    harness.taken()
+    assert shown(harness).standing is ExtensionStatus.BUSY
 
 
-def test_what_is_delivered_is_no_longer_held(crew: Crew) -> None:
-    holder, job = crew.at_work()
-    crew.deliver(holder, job)
-    entry = shown(crew)
+def test_what_is_delivered_is_no_longer_held(harness: Harness) -> None:
+    holder, job = harness.at_work()
+    harness.deliver(holder, job)
+    entry = shown(harness)
     assert (entry.held, entry.job_ids, entry.standing) == (0, (), ExtensionStatus.FREE)
     assert entry.last_success_at is not None
 
 
-def test_a_paused_extension_shows_reason_and_end_of_its_pause(crew: Crew) -> None:
-    holder, job = crew.at_work()
-    crew.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
-    entry = shown(crew)
+def test_a_paused_extension_shows_reason_and_end_of_its_pause(harness: Harness) -> None:
+    holder, job = harness.at_work()
+    harness.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
+    entry = shown(harness)
     assert entry.standing is ExtensionStatus.PAUSED
     assert entry.failures == 1
     assert entry.pause is not None
-    assert entry.pause.until > crew.clock()
+    assert entry.pause.until > harness.clock()
     assert entry.pause.reason == "Too many requests"
-    crew.set_extension(cooldown_until=1)
-    assert (shown(crew).pause, shown(crew).standing) == (None, ExtensionStatus.FREE)
+    harness.set_extension(cooldown_until=1)
+    assert (shown(harness).pause, shown(harness).standing) == (None, ExtensionStatus.FREE)
 
 
-def test_one_that_takes_no_work_is_unavailable(crew: Crew) -> None:
-    crew.beat(crew.join(), available=False)
-    assert (shown(crew).standing, shown(crew).available) == (ExtensionStatus.UNAVAILABLE, False)
+def test_one_that_takes_no_work_is_unavailable(harness: Harness) -> None:
+    harness.beat(harness.join(), available=False)
+    assert (shown(harness).standing, shown(harness).available) == (ExtensionStatus.UNAVAILABLE, False)
 
 
-def test_a_disconnected_extension_shows_since_when(crew: Crew) -> None:
-    holder = crew.join()
-    crew.services.extensions.disconnected(holder.connection_id)
-    entry = shown(crew)
+def test_a_disconnected_extension_shows_since_when(harness: Harness) -> None:
+    holder = harness.join()
+    harness.services.extensions.disconnected(holder.connection_id)
+    entry = shown(harness)
     assert (entry.connected, entry.standing, entry.hub_id) == (False, ExtensionStatus.AWAY, None)
-    assert entry.since == crew.extension().disconnected_at
+    assert entry.since == harness.extension().disconnected_at
 
 
-def test_one_whose_web_process_is_silent_is_away_before_that_is_noted(crew: Crew) -> None:
-    crew.join()
-    crew.hub_falls_silent()
-    assert crew.extension().connected
-    assert shown(crew).standing is ExtensionStatus.AWAY
-    assert list(crew.services.fleet.all(connected=True)) == []
-    assert [each.id for each in crew.services.fleet.all(connected=False)] == ["e1"]
+def test_one_whose_web_process_is_silent_is_away_before_that_is_noted(harness: Harness) -> None:
+    harness.join()
+    harness.hub_falls_silent()
+    assert harness.extension().connected
+    assert shown(harness).standing is ExtensionStatus.AWAY
+    assert list(harness.services.fleet.all(connected=True)) == []
+    assert [each.id for each in harness.services.fleet.all(connected=False)] == ["e1"]
 
 
-def test_they_come_in_order_page_by_page(crew: Crew) -> None:
+def test_they_come_in_order_page_by_page(harness: Harness) -> None:
     for name in ("d", "a", "e", "c", "b"):
-        crew.join(name)
-    crew.services.extensions.disconnected("c-socket-1")
+        harness.join(name)
+    harness.services.extensions.disconnected("c-socket-1")
     seen, cursor = [], None
     for names in (["a", "b"], ["c", "d"], ["e"]):
-        page = crew.services.fleet.page(None, cursor, 2)
+        page = harness.services.fleet.page(None, cursor, 2)
         assert [each.id for each in page.extensions] == names
         seen += names
         cursor = page.cursor
     assert cursor is None
-    assert [each.id for each in crew.services.fleet.page(True, "a", 9).extensions] == ["b", "d", "e"]
-    assert [each.id for each in crew.services.fleet.all(connected=False)] == ["c"]
+    assert [each.id for each in harness.services.fleet.page(True, "a", 9).extensions] == ["b", "d", "e"]
+    assert [each.id for each in harness.services.fleet.all(connected=False)] == ["c"]
 
 
-def test_a_page_reads_all_held_jobs_in_one_query(crew: Crew) -> None:
+def test_a_page_reads_all_held_jobs_in_one_query(harness: Harness) -> None:
     for n in range(3):
-        crew.at_work(f"e{n}")
+        harness.at_work(f"e{n}")
     with noted("FROM jobs") as asked:
-        assert [len(each.job_ids) for each in crew.services.fleet.all()] == [1, 1, 1]
+        assert [len(each.job_ids) for each in harness.services.fleet.all()] == [1, 1, 1]
     assert len(asked) == 1

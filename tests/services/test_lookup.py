@@ -12,8 +12,8 @@ from app.db.jobs import JobSummary
 from app.domain.errors import NotFound
 from app.domain.states import Status
 from app.services.lookup import JobDetails, JobStatus
-from tests.support.crew import PICTURE, Crew
 from tests.support.downloads import PNG
+from tests.support.harness import PICTURE, Harness
 from tests.support.statements import noted
 from tests.support.waiting import until
 
@@ -23,97 +23,97 @@ UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 # -- one request
 
 
-def test_a_request_that_waits_shows_its_place_and_why(crew: Crew) -> None:
-    first, second = crew.order(), crew.order("bob")
-    crew.order(model="flux")
-    views = [crew.services.lookup.details(job.id).queue for job in (first, second)]
+def test_a_request_that_waits_shows_its_place_and_why(harness: Harness) -> None:
+    first, second = harness.order(), harness.order("bob")
+    harness.order(model="flux")
+    views = [harness.services.lookup.details(job.id).queue for job in (first, second)]
     assert [(each.position, each.reason) for each in views if each] == [
         (1, "No extension is connected."),
         (2, "No extension is connected."),
     ]
 
 
-def test_a_request_that_is_done_shows_its_pictures(crew: Crew) -> None:
-    holder, job = crew.at_work()
-    crew.deliver(holder, job)
-    assert crew.services.lookup.details(job.id) == JobDetails(crew.now(job))
-    crew.bench.fetch.answers[PICTURE] = PNG
-    crew.services.download.run()
-    view = crew.services.lookup.details(job.id)
+def test_a_request_that_is_done_shows_its_pictures(harness: Harness) -> None:
+    holder, job = harness.at_work()
+    harness.deliver(holder, job)
+    assert harness.services.lookup.details(job.id) == JobDetails(harness.now(job))
+    harness.bench.fetch.answers[PICTURE] = PNG
+    harness.services.download.run()
+    view = harness.services.lookup.details(job.id)
     assert (view.job.status, len(view.images), view.queue) == (Status.COMPLETED, 1, None)
-    assert crew.services.lookup.picture(view.images[0].file) == view.images[0]
-    assert crew.services.lookup.picture("no-such-file.png") is None
+    assert harness.services.lookup.picture(view.images[0].file) == view.images[0]
+    assert harness.services.lookup.picture("no-such-file.png") is None
 
 
-def test_the_status_is_that_of_the_details(crew: Crew) -> None:
-    _, job = crew.at_work()
-    for step in (lambda: None, lambda: crew.services.cancellation.cancel(job.id)):
+def test_the_status_is_that_of_the_details(harness: Harness) -> None:
+    _, job = harness.at_work()
+    for step in (lambda: None, lambda: harness.services.cancellation.cancel(job.id)):
         step()
-        seen = crew.services.lookup.details(job.id).job
-        assert crew.services.lookup.status(job.id).job == JobSummary(
+        seen = harness.services.lookup.details(job.id).job
+        assert harness.services.lookup.status(job.id).job == JobSummary(
             *(getattr(seen, name) for name in JobSummary._fields)
         )
-    waiting = crew.order()
-    details = crew.services.lookup.details(waiting.id)
-    assert crew.services.lookup.status(waiting.id) == JobStatus(details.job, details.queue)
+    waiting = harness.order()
+    details = harness.services.lookup.details(waiting.id)
+    assert harness.services.lookup.status(waiting.id) == JobStatus(details.job, details.queue)
 
 
-def test_a_request_that_does_not_exist_is_not_waited_for(crew: Crew) -> None:
+def test_a_request_that_does_not_exist_is_not_waited_for(harness: Harness) -> None:
     for look in (
-        crew.services.lookup.details,
-        crew.services.lookup.status,
-        partial(crew.services.lookup.await_news, wait_s=1),
+        harness.services.lookup.details,
+        harness.services.lookup.status,
+        partial(harness.services.lookup.await_news, wait_s=1),
     ):
         with pytest.raises(NotFound):
             look(UNKNOWN)
     with pytest.raises(NotFound):
-        crew.services.lookup.events_after(UNKNOWN, 0)
+        harness.services.lookup.events_after(UNKNOWN, 0)
 
 
-def test_events_are_given_from_where_the_client_left_off(crew: Crew) -> None:
-    _, job = crew.at_work()
-    assert [fact.seq for fact in crew.services.lookup.events_after(job.id, 0)[1]] == [1, 2]
-    assert [fact.seq for fact in crew.services.lookup.events_after(job.id, 1)[1]] == [2]
-    assert crew.services.lookup.events_after(job.id, 2)[1] == []
+def test_events_are_given_from_where_the_client_left_off(harness: Harness) -> None:
+    _, job = harness.at_work()
+    assert [fact.seq for fact in harness.services.lookup.events_after(job.id, 0)[1]] == [1, 2]
+    assert [fact.seq for fact in harness.services.lookup.events_after(job.id, 1)[1]] == [2]
+    assert harness.services.lookup.events_after(job.id, 2)[1] == []
 
 
-def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(crew: Crew) -> None:
+def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(harness: Harness) -> None:
     """Or a stream would pass the last event by and wait for it for ever."""
-    job = crew.order()
+    job = harness.order()
     done: list[str] = []
 
     def cancel_in_between(_c: object, _cursor: object, statement: str, *_: object) -> None:
         if "FROM jobs" in statement and not done:
             done.append(statement)
             with ThreadPoolExecutor(1) as another:
-                another.submit(crew.services.cancellation.cancel, job.id).result()
+                another.submit(harness.services.cancellation.cancel, job.id).result()
 
-    event.listen(crew.bench.database.reader, "after_cursor_execute", cancel_in_between)
-    shown, facts = crew.services.lookup.events_after(job.id, 0)
+    event.listen(harness.bench.database.reader, "after_cursor_execute", cancel_in_between)
+    shown, facts = harness.services.lookup.events_after(job.id, 0)
     assert done
     assert (shown.status, [fact.seq for fact in facts]) == (Status.ACCEPTED, [1])
-    shown, facts = crew.services.lookup.events_after(job.id, 1)
+    shown, facts = harness.services.lookup.events_after(job.id, 1)
     assert (shown.status, [fact.seq for fact in facts]) == (Status.CANCELLED, [2])
 
 
 # -- lists
 
 
-def a_moment_passes(crew: Crew) -> None:
+def a_moment_passes(harness: Harness) -> None:
     """Requests are told apart in time by the millisecond."""
-    now = crew.clock()
-    until(lambda: crew.clock() > now)
+    now = harness.clock()
+    until(lambda: harness.clock() > now)
 
 
-def test_a_users_requests_come_newest_first_page_by_page(crew: Crew) -> None:
+def test_a_users_requests_come_newest_first_page_by_page(harness: Harness) -> None:
     made = []
     for _ in range(7):
-        made.append(crew.order().id)
-        a_moment_passes(crew)
-    crew.order("bob")
+        made.append(harness.order().id)
+        a_moment_passes(harness)
+    harness.order("bob")
     seen, cursor, sizes = [], None, []
     while True:
-        page = crew.services.lookup.page("ann", None, cursor, 3)
+        page = harness.services.lookup.page("ann", None, cursor, 3)
         seen += [view.job.id for view in page.jobs]
         sizes.append(len(page.jobs))
         cursor = page.cursor
@@ -122,62 +122,64 @@ def test_a_users_requests_come_newest_first_page_by_page(crew: Crew) -> None:
     assert (seen, sizes) == (made[::-1], [3, 3, 1])
 
 
-def test_a_page_that_is_just_full_has_no_next(crew: Crew) -> None:
+def test_a_page_that_is_just_full_has_no_next(harness: Harness) -> None:
     for _ in range(3):
-        crew.order()
-    assert crew.services.lookup.page("ann", None, None, 3).cursor is None
+        harness.order()
+    assert harness.services.lookup.page("ann", None, None, 3).cursor is None
 
 
-def test_a_list_may_be_of_one_status(crew: Crew) -> None:
-    _, job = crew.at_work()
-    waiting = crew.order()
+def test_a_list_may_be_of_one_status(harness: Harness) -> None:
+    _, job = harness.at_work()
+    waiting = harness.order()
     for status, ids in ((Status.PROCESSING, [job.id]), (Status.ACCEPTED, [waiting.id]), (Status.FAILED, [])):
-        assert [view.job.id for view in crew.services.lookup.page("ann", status, None, 9).jobs] == ids
+        assert [view.job.id for view in harness.services.lookup.page("ann", status, None, 9).jobs] == ids
 
 
 @pytest.mark.parametrize("status", [None, Status.ACCEPTED, Status.CANCELLED])
-def test_the_requests_of_all_users_are_listed_newest_first_page_by_page(crew: Crew, status: Status | None) -> None:
+def test_the_requests_of_all_users_are_listed_newest_first_page_by_page(
+    harness: Harness, status: Status | None
+) -> None:
     made = []
     for user in ("ann", "bob", "ann", "eve", "bob"):
-        made.append(crew.order(user).id)
-        a_moment_passes(crew)
+        made.append(harness.order(user).id)
+        a_moment_passes(harness)
     if status is Status.CANCELLED:
         for each in made:
-            crew.services.cancellation.cancel(each)
+            harness.services.cancellation.cancel(each)
     if status is Status.ACCEPTED:
-        crew.services.cancellation.cancel(crew.order("zoe").id)
+        harness.services.cancellation.cancel(harness.order("zoe").id)
     seen, cursor = [], None
     for size in (2, 2, 1):
-        page = crew.services.lookup.page(None, status, cursor, 2)
+        page = harness.services.lookup.page(None, status, cursor, 2)
         assert len(page.jobs) == size
         seen += [view.job.id for view in page.jobs]
         cursor = page.cursor
     assert (seen, cursor) == (made[::-1], None)
 
 
-def test_the_requests_of_all_users_can_be_filtered_by_status(crew: Crew) -> None:
-    made = {Status.ACCEPTED: crew.order("bob").id}
+def test_the_requests_of_all_users_can_be_filtered_by_status(harness: Harness) -> None:
+    made = {Status.ACCEPTED: harness.order("bob").id}
     for status in Status:
         if status is not Status.ACCEPTED:
-            made[status] = crew.order("ann").id
-            crew.pass_time(crew.services.lookup.details(made[status]).job, status=status.value)
+            made[status] = harness.order("ann").id
+            harness.pass_time(harness.services.lookup.details(made[status]).job, status=status.value)
     for status, request_id in made.items():
-        assert [view.job.id for view in crew.services.lookup.page(None, status, None, 9).jobs] == [request_id]
-    assert len(crew.services.lookup.page(None, None, None, 9).jobs) == len(Status)
+        assert [view.job.id for view in harness.services.lookup.page(None, status, None, 9).jobs] == [request_id]
+    assert len(harness.services.lookup.page(None, None, None, 9).jobs) == len(Status)
 
 
-def test_a_stranger_has_no_requests(crew: Crew) -> None:
-    crew.order()
-    page = crew.services.lookup.page("bob", None, None, 9)
+def test_a_stranger_has_no_requests(harness: Harness) -> None:
+    harness.order()
+    page = harness.services.lookup.page("bob", None, None, 9)
     assert (list(page.jobs), page.cursor) == ([], None)
 
 
-def test_a_list_reads_the_connected_extensions_once(crew: Crew) -> None:
-    crew.join("e1", "flux")
+def test_a_list_reads_the_connected_extensions_once(harness: Harness) -> None:
+    harness.join("e1", "flux")
     for _ in range(5):
-        crew.order()
+        harness.order()
     with noted("FROM extensions") as asked:
-        page = crew.services.lookup.page("ann", None, None, 9)
+        page = harness.services.lookup.page("ann", None, None, 9)
     assert {view.queue.reason for view in page.jobs if view.queue} == {
         "No connected extension supports the model dall-e-3."
     }
@@ -187,30 +189,30 @@ def test_a_list_reads_the_connected_extensions_once(crew: Crew) -> None:
 # -- why a request waits
 
 
-def why(crew: Crew) -> str:
-    waiting = crew.services.lookup.details(crew.order().id).queue
+def why(harness: Harness) -> str:
+    waiting = harness.services.lookup.details(harness.order().id).queue
     assert waiting is not None
     return waiting.reason
 
 
-def test_it_waits_for_want_of_an_extension(crew: Crew) -> None:
-    assert why(crew) == "No extension is connected."
+def test_it_waits_for_want_of_an_extension(harness: Harness) -> None:
+    assert why(harness) == "No extension is connected."
 
 
-def test_it_waits_for_want_of_an_able_one(crew: Crew) -> None:
-    crew.join("e1", "flux")
-    assert why(crew) == "No connected extension supports the model dall-e-3."
+def test_it_waits_for_want_of_an_able_one(harness: Harness) -> None:
+    harness.join("e1", "flux")
+    assert why(harness) == "No connected extension supports the model dall-e-3."
 
 
-def test_it_waits_for_want_of_a_willing_one(crew: Crew) -> None:
-    crew.beat(crew.join(), available=False)
-    assert why(crew) == "The connected extensions that support the model are not accepting work at the moment."
+def test_it_waits_for_want_of_a_willing_one(harness: Harness) -> None:
+    harness.beat(harness.join(), available=False)
+    assert why(harness) == "The connected extensions that support the model are not accepting work at the moment."
 
 
-def test_it_waits_for_one_that_rests(crew: Crew) -> None:
-    holder, job = crew.at_work()
-    crew.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
-    assert why(crew).endswith(" s after a failure: Too many requests")
+def test_it_waits_for_one_that_rests(harness: Harness) -> None:
+    holder, job = harness.at_work()
+    harness.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
+    assert why(harness).endswith(" s after a failure: Too many requests")
 
 
 @pytest.mark.parametrize(
@@ -220,19 +222,19 @@ def test_it_waits_for_one_that_rests(crew: Crew) -> None:
         (2, "All 2 extensions that support the model are busy with other requests."),
     ],
 )
-def test_it_waits_for_busy_ones(crew: Crew, count: int, reason: str) -> None:
+def test_it_waits_for_busy_ones(harness: Harness, count: int, reason: str) -> None:
     for n in range(count):
-        crew.at_work(f"e{n}")
-    assert why(crew) == reason
+        harness.at_work(f"e{n}")
+    assert why(harness) == reason
 
 
-def test_it_waits_for_one_that_shows_with_another_whether_it_is_well_again(crew: Crew) -> None:
-    crew.join(max_concurrent=4)
-    crew.set_extension(failures=1)
-    crew.taken()
-    assert why(crew) == "The extension that supports the model is busy with other requests."
+def test_it_waits_for_one_that_shows_with_another_whether_it_is_well_again(harness: Harness) -> None:
+    harness.join(max_concurrent=4)
+    harness.set_extension(failures=1)
+    harness.taken()
+    assert why(harness) == "The extension that supports the model is busy with other requests."
 
 
-def test_it_waits_for_nothing(crew: Crew) -> None:
-    crew.join()
-    assert why(crew) == "The request is about to be assigned."
+def test_it_waits_for_nothing(harness: Harness) -> None:
+    harness.join()
+    assert why(harness) == "The request is about to be assigned."

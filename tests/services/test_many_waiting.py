@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from app.db import jobs as queries
 from app.db.tables import jobs
 from app.services.generation import Holder
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 from tests.support.statements import noted
 
 T = TypeVar("T")
@@ -25,11 +25,11 @@ OPEN = {index.name for index in jobs.indexes if index.dialect_options["postgresq
 SMALL = OPEN | {"pk_jobs", "ix_jobs_user", "ix_jobs_user_status"}
 
 
-def wait(crew: Crew, count: int) -> None:
+def wait(harness: Harness, count: int) -> None:
     """So many requests wait, of as many users, for a model that no extension has served for long; all but one are new."""
-    first = crew.order(model=UNSERVED)
-    crew.sweep()
-    crew.long_unserved(crew.order(model=UNSERVED))
+    first = harness.order(model=UNSERVED)
+    harness.sweep()
+    harness.long_unserved(harness.order(model=UNSERVED))
 
     def work(connection: Connection) -> None:
         row = connection.execute(select(jobs).where(jobs.c.id == first.id)).mappings().one()
@@ -37,7 +37,7 @@ def wait(crew: Crew, count: int) -> None:
         connection.execute(insert(jobs), copies)
         connection.exec_driver_sql("ANALYZE jobs")
 
-    crew.bench.database.write(lambda tx: work(tx.connection))
+    harness.bench.database.write(lambda tx: work(tx.connection))
 
 
 def plans_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -47,9 +47,9 @@ def plans_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from plans_of(part)
 
 
-def in_a_transaction(crew: Crew, work: Callable[[Connection], T]) -> T:
+def in_a_transaction(harness: Harness, work: Callable[[Connection], T]) -> T:
     """What is set for PostgreSQL's planner holds within one alone, and questions of the service have none."""
-    return crew.bench.database.write(lambda tx: work(tx.connection))
+    return harness.bench.database.write(lambda tx: work(tx.connection))
 
 
 def rows_looked_at(connection: Connection, statement: str, values: Any) -> int:
@@ -103,91 +103,91 @@ def kept_plan(connection: Connection, statement: str) -> str:
     return "\n".join(connection.exec_driver_sql(f"EXPLAIN (GENERIC_PLAN) {numbered}").scalars())
 
 
-def work_for(crew: Crew, asked: Callable[[], object]) -> dict[str, int]:
+def work_for(harness: Harness, asked: Callable[[], object]) -> dict[str, int]:
     """What each question about jobs costs of those that are asked."""
     questions = questions_of(asked)
-    cost = steps_made if crew.bench.database.reader.dialect.name == "sqlite" else rows_looked_at
+    cost = steps_made if harness.bench.database.reader.dialect.name == "sqlite" else rows_looked_at
 
     def costs(connection: Connection) -> dict[str, int]:
         return {statement: cost(connection, statement, values) for statement, values in questions.items()}
 
-    return in_a_transaction(crew, costs)
+    return in_a_transaction(harness, costs)
 
 
-ASKED: dict[str, Callable[[Crew], object]] = {
-    "the sweep": lambda crew: crew.sweep(),
-    "the hand-off": lambda crew: crew.hand_out(),
-    "an order": lambda crew: crew.order(),
-    "a heartbeat": lambda crew: crew.beat(Holder("e1", "e1-socket-1")),
+ASKED: dict[str, Callable[[Harness], object]] = {
+    "the sweep": lambda harness: harness.sweep(),
+    "the hand-off": lambda harness: harness.hand_out(),
+    "an order": lambda harness: harness.order(),
+    "a heartbeat": lambda harness: harness.beat(Holder("e1", "e1-socket-1")),
 }
 
 
 @pytest.mark.parametrize("question", list(ASKED))
-def test_no_query_reads_all_waiting_jobs(crew: Crew, question: str) -> None:
-    crew.join("e1", "dall-e-3")
-    crew.order()
-    wait(crew, MANY)
-    costs = work_for(crew, lambda: ASKED[question](crew))
+def test_no_query_reads_all_waiting_jobs(harness: Harness, question: str) -> None:
+    harness.join("e1", "dall-e-3")
+    harness.order()
+    wait(harness, MANY)
+    costs = work_for(harness, lambda: ASKED[question](harness))
     assert costs
     assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
 
 
-def test_a_submission_reads_few_waiting_jobs_of_its_user(crew: Crew) -> None:
+def test_a_submission_reads_few_waiting_jobs_of_its_user(harness: Harness) -> None:
     for _ in range(45 * FEW):
-        crew.order("ann")
-    crew.bench.database.write(lambda tx: tx.connection.exec_driver_sql("ANALYZE jobs"))
-    costs = work_for(crew, lambda: crew.order("ann"))
+        harness.order("ann")
+    harness.bench.database.write(lambda tx: tx.connection.exec_driver_sql("ANALYZE jobs"))
+    costs = work_for(harness, lambda: harness.order("ann"))
     assert costs
     assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
 
 
-def test_a_submission_reads_few_jobs_even_with_outdated_statistics(crew: Crew) -> None:
+def test_a_submission_reads_few_jobs_even_with_outdated_statistics(harness: Harness) -> None:
     def all_are_done(connection: Connection) -> None:
         connection.exec_driver_sql("ANALYZE jobs")
         connection.execute(update(jobs).values(status="completed"))
 
     for _ in range(2 * FEW):
-        crew.order("ann")
-    in_a_transaction(crew, all_are_done)
-    costs = work_for(crew, lambda: crew.order("ann"))
+        harness.order("ann")
+    in_a_transaction(harness, all_are_done)
+    costs = work_for(harness, lambda: harness.order("ann"))
     assert costs
     assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("question", list(ASKED))
-def test_postgresql_can_keep_its_plans(crew: Crew, question: str) -> None:
-    crew.join("e1", "dall-e-3")
-    crew.order()
-    questions = questions_of(lambda: ASKED[question](crew))
-    plans = in_a_transaction(crew, lambda c: [kept_plan(c, question) for question in questions])
+def test_postgresql_can_keep_its_plans(harness: Harness, question: str) -> None:
+    harness.join("e1", "dall-e-3")
+    harness.order()
+    questions = questions_of(lambda: ASKED[question](harness))
+    plans = in_a_transaction(harness, lambda c: [kept_plan(c, question) for question in questions])
     assert plans
     assert [plan for plan in plans if not set(re.findall(r"\w+(?= on jobs)", plan)) <= SMALL] == []
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_postgresql_need_not_have_counted_to_find_the_right_index(crew: Crew) -> None:
+def test_postgresql_need_not_have_counted_to_find_the_right_index(harness: Harness) -> None:
     """Before it has, and long after, it believes that few rows are as soon read by any other index, and sorted."""
-    holder = crew.join("e1", "dall-e-3")
+    holder = harness.join("e1", "dall-e-3")
     with noted("") as statements:
-        job = crew.offered()
-        crew.deliver(holder, job)
+        job = harness.offered()
+        harness.deliver(holder, job)
     asked = dict.fromkeys(text for text, _ in statements if text.startswith(("SELECT", "UPDATE")))
-    plans = in_a_transaction(crew, lambda c: [kept_plan(c, statement) for statement in asked])
+    plans = in_a_transaction(harness, lambda c: [kept_plan(c, statement) for statement in asked])
     assert "ix_extensions_free" in "".join(plans)
     assert [plan for plan in plans if "Sort" in plan or "ix_jobs_lease_until" in plan] == []
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_postgresql_knows_beforehand_that_few_are_overdue(crew: Crew) -> None:
+def test_postgresql_knows_beforehand_that_few_are_overdue(harness: Harness) -> None:
     """Where it has to guess, it guesses a third of all, and with very many it would rather read the whole table."""
-    wait(crew, MANY)
-    [(question, values)] = [each for each in questions_of(crew.sweep).items() if "deadline_at <=" in each[0]]
+    wait(harness, MANY)
+    [(question, values)] = [each for each in questions_of(harness.sweep).items() if "deadline_at <=" in each[0]]
 
     def explained(connection: Connection) -> dict[str, Any]:
         plan: dict[str, Any] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {question}", values).scalar_one()[0]
         return plan["Plan"]
 
-    expected = [plan["Plan Rows"] for plan in plans_of(crew.bench.database.read(explained)) if "Index Name" in plan]
+    expected = [plan["Plan Rows"] for plan in plans_of(harness.bench.database.read(explained)) if "Index Name" in plan]
     assert expected
     assert max(expected) < FEW

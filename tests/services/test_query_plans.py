@@ -12,7 +12,7 @@ from sqlalchemy import Index
 from app.db import credentials
 from app.db.tables import jobs as table
 from app.domain.states import FINAL, Status
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 from tests.support.statements import noted
 
 
@@ -27,115 +27,119 @@ OPEN_ONLY = {index.name for index in table.indexes if of_open_jobs(index)}
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def plans(crew: Crew, statements: list[tuple[str, Any]]) -> dict[str, list[str]]:
+def plans(harness: Harness, statements: list[tuple[str, Any]]) -> dict[str, list[str]]:
     """How SQLite goes about each of them."""
 
     def explain(statement: str, values: Any) -> list[str]:
-        return crew.bench.database.read(
+        return harness.bench.database.read(
             lambda c: [row[3] for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
         )
 
     return {statement: explain(statement, values) for statement, values in dict.fromkeys(statements)}
 
 
-def busy(crew: Crew) -> None:
+def busy(harness: Harness) -> None:
     """Something of everything that the sweeps look for."""
-    holder = crew.join("e1", max_concurrent=9)
-    crew.join("e2", max_concurrent=9, hub="hub-2")
-    given_back, failed, delivered = crew.taken(), crew.taken(), crew.taken()
-    crew.deliver(holder if delivered.holder == "e1" else crew.join("e2", again=2, hub="hub-2"), delivered)
-    crew.lease_ends(given_back)
-    crew.pass_time(failed, deadline_at=1)
-    crew.pass_time(crew.order(), created_at=1)
-    crew.pass_time(crew.order(), due_at=2**53)
-    crew.long_unserved(crew.order(model="unserved-model"))
-    crew.hub_falls_silent("hub-2")
-    crew.bench.database.write(lambda tx: tx.connection.exec_driver_sql("UPDATE sweeps SET at = 1"))
+    holder = harness.join("e1", max_concurrent=9)
+    harness.join("e2", max_concurrent=9, hub="hub-2")
+    given_back, failed, delivered = harness.taken(), harness.taken(), harness.taken()
+    harness.deliver(holder if delivered.holder == "e1" else harness.join("e2", again=2, hub="hub-2"), delivered)
+    harness.lease_ends(given_back)
+    harness.pass_time(failed, deadline_at=1)
+    harness.pass_time(harness.order(), created_at=1)
+    harness.pass_time(harness.order(), due_at=2**53)
+    harness.long_unserved(harness.order(model="unserved-model"))
+    harness.hub_falls_silent("hub-2")
+    harness.bench.database.write(lambda tx: tx.connection.exec_driver_sql("UPDATE sweeps SET at = 1"))
 
 
-def caught_up(crew: Crew) -> None:
-    with crew.services.watching.watch(crew.order().id):
-        crew.services.watching.catch_up()
+def caught_up(harness: Harness) -> None:
+    with harness.services.watching.watch(harness.order().id):
+        harness.services.watching.catch_up()
 
 
-def under_quotas(crew: Crew) -> None:
+def under_quotas(harness: Harness) -> None:
     every = {"quota_waiting": 1000, "quota_per_day": 1000, "quota_stored_bytes": 10**9}
-    limits = dataclasses.replace(crew.services.settings.limits, **every)
-    crew.with_settings(limits=limits).order()
+    limits = dataclasses.replace(harness.services.settings.limits, **every)
+    harness.with_settings(limits=limits).order()
 
 
-ASKED: dict[str, Callable[[Crew], object]] = {
-    "the sweep": lambda crew: crew.services.housekeeping.sweep(),
-    "the hand-off": lambda crew: crew.hand_out(),
-    "a download": lambda crew: crew.services.download.run(),
-    "an order": lambda crew: crew.order(),
+ASKED: dict[str, Callable[[Harness], object]] = {
+    "the sweep": lambda harness: harness.services.housekeeping.sweep(),
+    "the hand-off": lambda harness: harness.hand_out(),
+    "a download": lambda harness: harness.services.download.run(),
+    "an order": lambda harness: harness.order(),
     "an order under every quota": under_quotas,
-    "a connection": lambda crew: crew.join("e1", again=3),
-    "a heartbeat": lambda crew: crew.beat(crew.join("e1", again=4), active_requests=9),
-    "a broken socket": lambda crew: crew.services.extensions.disconnected(crew.join("e1", again=5).connection_id),
-    "how one stands that waits": lambda crew: crew.services.lookup.status(crew.order().id),
-    "a user's list": lambda crew: crew.services.lookup.page("ann", None, None, 20),
-    "a user's list of one status": lambda crew: crew.services.lookup.page("ann", Status.ACCEPTED, None, 20),
+    "a connection": lambda harness: harness.join("e1", again=3),
+    "a heartbeat": lambda harness: harness.beat(harness.join("e1", again=4), active_requests=9),
+    "a broken socket": lambda harness: harness.services.extensions.disconnected(
+        harness.join("e1", again=5).connection_id
+    ),
+    "how one stands that waits": lambda harness: harness.services.lookup.status(harness.order().id),
+    "a user's list": lambda harness: harness.services.lookup.page("ann", None, None, 20),
+    "a user's list of one status": lambda harness: harness.services.lookup.page("ann", Status.ACCEPTED, None, 20),
     "catching up": caught_up,
 }
 
 
 @pytest.mark.parametrize("question", list(ASKED))
-def test_no_question_reads_all_jobs(crew: Crew, question: str) -> None:
-    crew.services.housekeeping.sweep()
-    busy(crew)
+def test_no_question_reads_all_jobs(harness: Harness, question: str) -> None:
+    harness.services.housekeeping.sweep()
+    busy(harness)
     with noted("jobs") as statements:
-        ASKED[question](crew)
+        ASKED[question](harness)
     statements = [each for each in statements if not each[0].startswith("INSERT")]
     assert statements
-    for statement, plan in plans(crew, statements).items():
+    for statement, plan in plans(harness, statements).items():
         scans = [step for step in plan if step.startswith("SCAN") and "jobs" in step]
         assert [step for step in scans if step.rpartition(" ")[2] not in OPEN_ONLY] == [], f"{statement}\n{plan}"
 
 
-def test_what_ended_of_late_is_found_by_indexes(crew: Crew) -> None:
+def test_what_ended_of_late_is_found_by_indexes(harness: Harness) -> None:
     with noted("revoked_tokens") as statements:
-        crew.bench.database.read(lambda c: credentials.ended_within(c, 60_000))
-    [plan] = plans(crew, statements).values()
+        harness.bench.database.read(lambda c: credentials.ended_within(c, 60_000))
+    [plan] = plans(harness, statements).values()
     tables = ("users", "api_keys", "revoked_tokens", "extension_tokens")
     assert [step for step in plan if step.startswith(tuple(f"SCAN {table}" for table in tables))] == [], plan
     assert sum(step.startswith("SEARCH") for step in plan) == len(tables), plan
 
 
 @pytest.mark.parametrize("word", ["a heartbeat", "a broken socket"])
-def test_no_message_of_an_extension_reads_the_whole_fleet(crew: Crew, word: str) -> None:
-    busy(crew)
-    crew.join("e1", again=9)
+def test_no_message_of_an_extension_reads_the_whole_fleet(harness: Harness, word: str) -> None:
+    busy(harness)
+    harness.join("e1", again=9)
     with noted("UPDATE extensions") as statements:
-        ASKED[word](crew)
+        ASKED[word](harness)
     assert statements
-    for statement, plan in plans(crew, statements).items():
+    for statement, plan in plans(harness, statements).items():
         assert [step for step in plan if step.startswith("SCAN extensions")] == [], f"{statement}\n{plan}"
 
 
 @pytest.mark.parametrize("status", [None, *Status])
 @pytest.mark.parametrize("cursor", [None, "f" * 36])
 def test_the_requests_of_all_users_are_read_in_the_order_of_an_index(
-    crew: Crew, status: Status | None, cursor: str | None
+    harness: Harness, status: Status | None, cursor: str | None
 ) -> None:
-    busy(crew)
+    busy(harness)
     with noted("FROM jobs") as statements:
-        crew.services.lookup.page(None, status, cursor, 20)
-    in_order(crew, statements[0])
+        harness.services.lookup.page(None, status, cursor, 20)
+    in_order(harness, statements[0])
 
 
 @pytest.mark.parametrize("connected", [None, True, False])
 @pytest.mark.parametrize("cursor", [None, "e"])
-def test_extensions_are_read_in_the_order_of_an_index(crew: Crew, connected: bool | None, cursor: str | None) -> None:
-    busy(crew)
+def test_extensions_are_read_in_the_order_of_an_index(
+    harness: Harness, connected: bool | None, cursor: str | None
+) -> None:
+    busy(harness)
     with noted("FROM extensions") as statements:
-        crew.services.fleet.page(connected, cursor, 20)
-    in_order(crew, statements[0])
+        harness.services.fleet.page(connected, cursor, 20)
+    in_order(harness, statements[0])
 
 
-def in_order(crew: Crew, statement: tuple[str, Any]) -> None:
+def in_order(harness: Harness, statement: tuple[str, Any]) -> None:
     """An index scan stops at the limit: no rows are read to be sorted."""
-    [plan] = plans(crew, [statement]).values()
+    [plan] = plans(harness, [statement]).values()
     tables = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
     assert "LIMIT" in statement[0]
     assert tables

@@ -14,16 +14,16 @@ import pytest
 from app.db.engine import Database, Transaction
 from app.db.jobs import Job
 from app.domain.errors import QuotaExceeded
-from tests.support.crew import Crew
 from tests.support.downloads import URL
+from tests.support.harness import Harness
 from tests.support.hostile_images import png
 from tests.support.waiting import until
 
 DAY_MS = 86_400_000
 
 
-def limited(crew: Crew, **limits: Any) -> Crew:
-    return crew.with_settings(limits=dataclasses.replace(crew.services.settings.limits, **limits))
+def limited(harness: Harness, **limits: Any) -> Harness:
+    return harness.with_settings(limits=dataclasses.replace(harness.services.settings.limits, **limits))
 
 
 def taken(order: Callable[[], Job]) -> bool:
@@ -34,54 +34,54 @@ def taken(order: Callable[[], Job]) -> bool:
     return True
 
 
-def test_a_user_may_have_so_many_requests_waiting(crew: Crew) -> None:
-    crew = limited(crew, quota_waiting=3)
-    jobs = [crew.order("ann") for _ in range(3)]
+def test_a_user_may_have_so_many_requests_waiting(harness: Harness) -> None:
+    harness = limited(harness, quota_waiting=3)
+    jobs = [harness.order("ann") for _ in range(3)]
     with pytest.raises(QuotaExceeded, match="QUOTA_WAITING") as caught:
-        crew.order("ann")
+        harness.order("ann")
     assert (caught.value.status, caught.value.code) == (429, "ERR_QUOTA_EXCEEDED")
     assert caught.value.retry_after_s
-    crew.order("bob")
-    crew.services.cancellation.cancel(jobs[0].id)
-    crew.order("ann")
+    harness.order("bob")
+    harness.services.cancellation.cancel(jobs[0].id)
+    harness.order("ann")
 
 
-def test_a_request_that_is_begun_makes_room(crew: Crew) -> None:
-    crew = limited(crew, quota_waiting=1)
-    crew.join()
-    crew.taken(user="ann")
-    crew.order("ann")
-    assert not taken(lambda: crew.order("ann"))
+def test_a_request_that_is_begun_makes_room(harness: Harness) -> None:
+    harness = limited(harness, quota_waiting=1)
+    harness.join()
+    harness.taken(user="ann")
+    harness.order("ann")
+    assert not taken(lambda: harness.order("ann"))
 
 
-def test_a_request_that_is_called_off_between_others_makes_room(crew: Crew) -> None:
-    crew = limited(crew, quota_waiting=3)
-    jobs = [crew.order("ann") for _ in range(3)]
-    crew.services.cancellation.cancel(jobs[1].id)
-    assert [taken(lambda: crew.order("ann")) for _ in range(2)] == [True, False]
+def test_a_request_that_is_called_off_between_others_makes_room(harness: Harness) -> None:
+    harness = limited(harness, quota_waiting=3)
+    jobs = [harness.order("ann") for _ in range(3)]
+    harness.services.cancellation.cancel(jobs[1].id)
+    assert [taken(lambda: harness.order("ann")) for _ in range(2)] == [True, False]
 
 
-def test_a_request_that_is_given_back_counts_again(crew: Crew) -> None:
-    crew = limited(crew, quota_waiting=3)
-    crew.join()
-    begun = crew.taken(user="ann")
-    crew.order("ann")
-    crew.lease_ends(begun)
-    crew.sweep()
-    assert [taken(lambda: crew.order("ann")) for _ in range(2)] == [True, False]
+def test_a_request_that_is_given_back_counts_again(harness: Harness) -> None:
+    harness = limited(harness, quota_waiting=3)
+    harness.join()
+    begun = harness.taken(user="ann")
+    harness.order("ann")
+    harness.lease_ends(begun)
+    harness.sweep()
+    assert [taken(lambda: harness.order("ann")) for _ in range(2)] == [True, False]
 
 
-def test_requests_from_before_they_had_numbers_count(crew: Crew) -> None:
-    crew = limited(crew, quota_waiting=3)
-    for job in [crew.order("ann") for _ in range(2)]:
-        crew.pass_time(job, number=0)
-    assert [taken(lambda: crew.order("ann")) for _ in range(2)] == [True, False]
+def test_requests_from_before_they_had_numbers_count(harness: Harness) -> None:
+    harness = limited(harness, quota_waiting=3)
+    for job in [harness.order("ann") for _ in range(2)]:
+        harness.pass_time(job, number=0)
+    assert [taken(lambda: harness.order("ann")) for _ in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_one_who_sends_many_at_once_leaves_connections_to_others(crew: Crew, database_url: str) -> None:
-    crew = limited(crew, quota_waiting=1000)
-    database = crew.bench.database
+def test_one_who_sends_many_at_once_leaves_connections_to_others(harness: Harness, database_url: str) -> None:
+    harness = limited(harness, quota_waiting=1000)
+    database = harness.bench.database
     patient = Database(f"{database_url}&options=-c%20idle_in_transaction_session_timeout%3D0")
     go_on, counted = threading.Event(), threading.Event()
 
@@ -98,9 +98,9 @@ def test_one_who_sends_many_at_once_leaves_connections_to_others(crew: Crew, dat
         other = pool.submit(patient.write, count_for_long)
         try:
             assert counted.wait(30)
-            hers = [pool.submit(crew.order, "ann") for _ in range(40)]
+            hers = [pool.submit(harness.order, "ann") for _ in range(40)]
             until(waits, what="one of ann's requests to wait")
-            assert crew.order("bob").user_id == "bob"
+            assert harness.order("bob").user_id == "bob"
         finally:
             go_on.set()
         other.result(60)
@@ -108,50 +108,52 @@ def test_one_who_sends_many_at_once_leaves_connections_to_others(crew: Crew, dat
 
 
 @pytest.mark.parametrize("quota", ["quota_waiting", "quota_per_day"])
-def test_requests_that_come_at_once_do_not_exceed_it_together(crew: Crew, quota: str) -> None:
-    crew = limited(crew, **{quota: 5})
+def test_requests_that_come_at_once_do_not_exceed_it_together(harness: Harness, quota: str) -> None:
+    harness = limited(harness, **{quota: 5})
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda n: taken(lambda: crew.order(f"user-{n % 2}")), range(40)))
+        results = list(pool.map(lambda n: taken(lambda: harness.order(f"user-{n % 2}")), range(40)))
     assert results.count(True) == 10
 
 
-def test_a_user_may_submit_so_many_a_day(crew: Crew) -> None:
-    crew = limited(crew, quota_per_day=2)
-    first = crew.order("ann")
-    crew.services.cancellation.cancel(first.id)
-    crew.order("ann")
+def test_a_user_may_submit_so_many_a_day(harness: Harness) -> None:
+    harness = limited(harness, quota_per_day=2)
+    first = harness.order("ann")
+    harness.services.cancellation.cancel(first.id)
+    harness.order("ann")
     with pytest.raises(QuotaExceeded, match="QUOTA_PER_DAY") as caught:
-        crew.order("ann")
+        harness.order("ann")
     assert caught.value.retry_after_s == pytest.approx(DAY_MS / 1000, abs=60)
-    crew.order("bob")
+    harness.order("bob")
 
 
-def test_a_day_later_there_is_room_again(crew: Crew) -> None:
-    crew = limited(crew, quota_per_day=1)
-    yesterday = crew.order("ann")
+def test_a_day_later_there_is_room_again(harness: Harness) -> None:
+    harness = limited(harness, quota_per_day=1)
+    yesterday = harness.order("ann")
     from_then = f"{yesterday.created_at - DAY_MS:012x}"
     old_id = f"{from_then[:8]}-{from_then[8:]}{yesterday.id[13:]}"
     statement = "UPDATE jobs SET id = '{}', created_at = created_at - {} WHERE id = '{}'"
-    crew.bench.database.write(lambda tx: tx.connection.exec_driver_sql("DELETE FROM events"))
-    crew.bench.database.write(lambda tx: tx.connection.exec_driver_sql(statement.format(old_id, DAY_MS, yesterday.id)))
-    crew.order("ann")
+    harness.bench.database.write(lambda tx: tx.connection.exec_driver_sql("DELETE FROM events"))
+    harness.bench.database.write(
+        lambda tx: tx.connection.exec_driver_sql(statement.format(old_id, DAY_MS, yesterday.id))
+    )
+    harness.order("ann")
 
 
-def test_a_user_may_store_so_many_bytes(crew: Crew) -> None:
-    crew.bench.fetch.answers[URL] = png(8, 8)
-    holder = crew.join()
-    job = crew.taken(user="ann")
-    crew.bench.fetch.answers["https://images.example/a.png"] = png(8, 8)
-    crew.deliver(holder, job)
-    crew.services.download.run()
-    stored = sum(image.bytes for image in crew.services.lookup.details(job.id).images)
+def test_a_user_may_store_so_many_bytes(harness: Harness) -> None:
+    harness.bench.fetch.answers[URL] = png(8, 8)
+    holder = harness.join()
+    job = harness.taken(user="ann")
+    harness.bench.fetch.answers["https://images.example/a.png"] = png(8, 8)
+    harness.deliver(holder, job)
+    harness.services.download.run()
+    stored = sum(image.bytes for image in harness.services.lookup.details(job.id).images)
     assert stored > 0
-    limited(crew, quota_stored_bytes=stored + 1).order("ann")
+    limited(harness, quota_stored_bytes=stored + 1).order("ann")
     with pytest.raises(QuotaExceeded, match=f"{stored} of {stored} bytes"):
-        limited(crew, quota_stored_bytes=stored).order("ann")
-    limited(crew, quota_stored_bytes=stored).order("bob")
+        limited(harness, quota_stored_bytes=stored).order("ann")
+    limited(harness, quota_stored_bytes=stored).order("bob")
 
 
-def test_without_quotas_every_request_is_accepted(crew: Crew) -> None:
-    crew = limited(crew, quota_waiting=0, quota_per_day=0, quota_stored_bytes=0)
-    assert all(taken(lambda: crew.order("ann")) for _ in range(5))
+def test_without_quotas_every_request_is_accepted(harness: Harness) -> None:
+    harness = limited(harness, quota_waiting=0, quota_per_day=0, quota_stored_bytes=0)
+    assert all(taken(lambda: harness.order("ann")) for _ in range(5))

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.db.engine import Database
 from app.factory import create_app
 from tests.support import fakes
-from tests.support.crew import HUB, Crew
+from tests.support.harness import HUB, Harness
 from tests.support.trips import counted_trips
 
 # A submission is one script for each rate limit in force and, if an extension is free, the key and the task of its wake-up; while
@@ -33,7 +33,7 @@ TRIPS = {
 
 
 class Wired:
-    """A crew whose bus and tasks are Redis's."""
+    """A harness whose bus and tasks are Redis's."""
 
     def __init__(self, database: Database, folder: Path, redis_url: str) -> None:
         settings = Settings.from_env({"REDIS_URL": redis_url})
@@ -47,17 +47,17 @@ class Wired:
             bus=RedisBus(client, self.background),
             tasks=CeleryTasks(make_celery(settings), client, self.background, settings.sweep_interval_ms),
         )
-        self.crew = Crew.of(bench)
+        self.harness = Harness.of(bench)
         tasks = bench.ports.tasks
         for wake in (tasks.assign, tasks.download):  # the first of each connects, and declares its queue
             wake()
             self.background.run_all()
         self.wake_ups_are_taken()
-        self.http = create_app(limited, self.crew.services).test_client()
+        self.http = create_app(limited, self.harness.services).test_client()
 
     def wake_ups_are_taken(self) -> None:
         for task in (ASSIGN, DOWNLOAD):
-            self.crew.bench.ports.tasks.started(task)
+            self.harness.bench.ports.tasks.started(task)
 
     def post(self) -> None:
         assert self.http.post("/api/images/generate", json={"prompt": "A fox"}).status_code == 200
@@ -69,7 +69,7 @@ def wired(database: Database, tmp_path: Path, redis_url: str) -> Wired:
 
 
 def submit(wired: Wired) -> Callable[[], object]:
-    wired.crew.join()
+    wired.harness.join()
     wired.post()  # the first sends the scripts' texts along, and connects
     wired.background.run_all()
     wired.wake_ups_are_taken()
@@ -82,26 +82,26 @@ def submit_to_a_busy_fleet(wired: Wired) -> Callable[[], object]:
 
 
 def submit_while_a_wake_up_waits(wired: Wired) -> Callable[[], object]:
-    wired.crew.join()
+    wired.harness.join()
     wired.post()
     return wired.post
 
 
 def hand_over(wired: Wired) -> Callable[[], object]:
-    wired.crew.join("e1", max_concurrent=9)
-    wired.crew.taken()
-    wired.crew.order()
-    return wired.crew.hand_out
+    wired.harness.join("e1", max_concurrent=9)
+    wired.harness.taken()
+    wired.harness.order()
+    return wired.harness.hand_out
 
 
 def progress(wired: Wired) -> Callable[[], object]:
-    holder, job = wired.crew.at_work()
-    return lambda: wired.crew.progress(holder, job)
+    holder, job = wired.harness.at_work()
+    return lambda: wired.harness.progress(holder, job)
 
 
 def result(wired: Wired) -> Callable[[], object]:
-    holder, job = wired.crew.at_work()
-    return lambda: wired.crew.deliver(holder, job)
+    holder, job = wired.harness.at_work()
+    return lambda: wired.harness.deliver(holder, job)
 
 
 STEPS = {

@@ -11,7 +11,7 @@ import pytest
 from app.domain.access import Role, Scope
 from app.domain.errors import Unauthorized
 from app.services.access import Access
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 from tests.support.statements import noted
 from tests.support.waiting import until
 
@@ -19,13 +19,13 @@ BOTH = (Scope.READ, Scope.WRITE)
 
 
 @pytest.fixture
-def secrets(crew: Crew) -> Crew:
+def secrets(harness: Harness) -> Harness:
     """With a user, ann."""
-    crew.services.accounts.create_user("ann", Role.USER)
-    return crew
+    harness.services.accounts.create_user("ann", Role.USER)
+    return harness
 
 
-def test_concurrent_uses_of_one_credential_cause_one_query(secrets: Crew) -> None:
+def test_concurrent_uses_of_one_credential_cause_one_query(secrets: Harness) -> None:
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
     access = Access(secrets.bench.ports, cache_s=60)
     with ThreadPoolExecutor(16) as pool, noted("api_keys.hash") as asked:
@@ -34,7 +34,7 @@ def test_concurrent_uses_of_one_credential_cause_one_query(secrets: Crew) -> Non
     assert len(asked) == 1
 
 
-def test_a_recently_accepted_credential_is_accepted_without_a_query(secrets: Crew) -> None:
+def test_a_recently_accepted_credential_is_accepted_without_a_query(secrets: Harness) -> None:
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
     access = Access(secrets.bench.ports, cache_s=60)
     credential = access.authenticate(shown)
@@ -44,7 +44,7 @@ def test_a_recently_accepted_credential_is_accepted_without_a_query(secrets: Cre
     assert access.cached(f"{shown}0") is None
 
 
-def test_what_has_expired_meanwhile_is_remembered_no_more(secrets: Crew) -> None:
+def test_what_has_expired_meanwhile_is_remembered_no_more(secrets: Harness) -> None:
     access = Access(secrets.bench.ports, cache_s=60)
     shown = str(secrets.services.accounts.create_key("ann", BOTH, lifetime_ms=300))
     ends = access.authenticate(shown).expires_at
@@ -53,7 +53,7 @@ def test_what_has_expired_meanwhile_is_remembered_no_more(secrets: Crew) -> None
     assert access.cached(shown) is None
 
 
-def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Crew, monkeypatch: Any) -> None:
+def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Harness, monkeypatch: Any) -> None:
     """The look had begun, and came back with what stood there before."""
     access = secrets.services.access
     shown, _, _ = access.issue("ann", Role.USER, "read")

@@ -12,7 +12,7 @@ from app.domain.access import Credential, CredentialKind, Role, Scope
 from app.domain.errors import Unauthorized, Unavailable
 from app.services import revocation
 from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 from tests.support.statements import noted
 
 
@@ -23,37 +23,39 @@ def _nobody_looks_by_himself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def ann(crew: Crew) -> Crew:
-    crew.services.accounts.create_user("ann", Role.USER)
-    return crew
+def ann(harness: Harness) -> Harness:
+    harness.services.accounts.create_user("ann", Role.USER)
+    return harness
 
 
-def key(crew: Crew) -> tuple[Credential, Callable[[], object]]:
-    made = crew.services.accounts.create_key("ann", [Scope.READ])
-    return crew.services.access.authenticate(str(made)), lambda: crew.services.accounts.revoke_key(made.id)
+def key(harness: Harness) -> tuple[Credential, Callable[[], object]]:
+    made = harness.services.accounts.create_key("ann", [Scope.READ])
+    return harness.services.access.authenticate(str(made)), lambda: harness.services.accounts.revoke_key(made.id)
 
 
-def token(crew: Crew) -> tuple[Credential, Callable[[], object]]:
-    credential = crew.services.access.authenticate(crew.services.access.issue("ann", Role.USER, "read")[0])
-    return credential, lambda: crew.services.access.revoke(credential)
+def token(harness: Harness) -> tuple[Credential, Callable[[], object]]:
+    credential = harness.services.access.authenticate(harness.services.access.issue("ann", Role.USER, "read")[0])
+    return credential, lambda: harness.services.access.revoke(credential)
 
 
-def token_of_a_key(crew: Crew) -> tuple[Credential, Callable[[], object]]:
-    shown, end = key(crew)
-    return crew.services.access.authenticate(crew.services.access.exchange(shown)[0]), end
+def token_of_a_key(harness: Harness) -> tuple[Credential, Callable[[], object]]:
+    shown, end = key(harness)
+    return harness.services.access.authenticate(harness.services.access.exchange(shown)[0]), end
 
 
-def extension_token(crew: Crew) -> tuple[Credential, Callable[[], object]]:
-    made = crew.services.accounts.create_extension_token("painter")
-    return crew.services.access.authenticate(str(made)), lambda: crew.services.accounts.revoke_extension_token(made.id)
+def extension_token(harness: Harness) -> tuple[Credential, Callable[[], object]]:
+    made = harness.services.accounts.create_extension_token("painter")
+    return harness.services.access.authenticate(str(made)), lambda: harness.services.accounts.revoke_extension_token(
+        made.id
+    )
 
 
-def disabled(crew: Crew) -> tuple[Credential, Callable[[], object]]:
-    return token(crew)[0], lambda: crew.services.accounts.disable_user("ann")
+def disabled(harness: Harness) -> tuple[Credential, Callable[[], object]]:
+    return token(harness)[0], lambda: harness.services.accounts.disable_user("ann")
 
 
 @pytest.mark.parametrize("came_in", [key, token, token_of_a_key, extension_token, disabled])
-def test_only_the_connection_of_a_revoked_credential_is_notified_and_once(ann: Crew, came_in: Callable) -> None:
+def test_only_the_connection_of_a_revoked_credential_is_notified_and_once(ann: Harness, came_in: Callable) -> None:
     (credential, end), (other, _) = came_in(ann), extension_token(ann)
     access, ended = ann.services.access, []
     ending, staying = CredentialStatus(access, credential), CredentialStatus(access, other)
@@ -70,7 +72,7 @@ def test_only_the_connection_of_a_revoked_credential_is_notified_and_once(ann: C
 
 
 def test_a_credential_expires_even_if_the_database_cannot_be_reached(
-    ann: Crew, monkeypatch: pytest.MonkeyPatch
+    ann: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:
         raise Unavailable
@@ -88,7 +90,7 @@ def test_a_credential_expires_even_if_the_database_cannot_be_reached(
             short.check()
 
 
-def test_a_revocation_is_found_after_any_gap_between_checks(ann: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_revocation_is_found_after_any_gap_between_checks(ann: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     credential, end = extension_token(ann)
     credential_status = CredentialStatus(ann.services.access, credential)
     end()
@@ -104,7 +106,7 @@ def test_a_revocation_is_found_after_any_gap_between_checks(ann: Crew, monkeypat
             credential_status.check()
 
 
-def test_a_check_is_one_query_for_any_number_of_connections(ann: Crew) -> None:
+def test_a_check_is_one_query_for_any_number_of_connections(ann: Harness) -> None:
     access = ann.services.access
     for many in (1, 60):
         with ExitStack() as stack:
@@ -116,7 +118,7 @@ def test_a_check_is_one_query_for_any_number_of_connections(ann: Crew) -> None:
         assert len(asked) == 1, "\n".join(asked)
 
 
-def test_who_left_is_forgotten(ann: Crew) -> None:
+def test_who_left_is_forgotten(ann: Harness) -> None:
     ended: list[str] = []
     credential, end = token(ann)
     with CredentialStatus(ann.services.access, credential).monitored(lambda: ended.append("ended")):
@@ -125,7 +127,7 @@ def test_who_left_is_forgotten(ann: Crew) -> None:
     assert ended == []
 
 
-def test_a_connection_without_credential_is_not_ended_by_the_revocation_of_a_token(ann: Crew) -> None:
+def test_a_connection_without_credential_is_not_ended_by_the_revocation_of_a_token(ann: Harness) -> None:
     access, ended = ann.services.access, []
     credential, end = token(ann)
     nothing, shown = CredentialStatus(access, None), CredentialStatus(access, credential)

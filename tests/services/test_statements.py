@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import make_url
 
 from app.domain.messages import ImageGenerated
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 from tests.support.hostile_images import png
 from tests.support.statements import noted
 
@@ -32,49 +32,49 @@ MOST = {
 }
 
 
-def submit(crew: Crew) -> Callable[[], object]:
-    crew.order()
-    return lambda: crew.order(user="ben")
+def submit(harness: Harness) -> Callable[[], object]:
+    harness.order()
+    return lambda: harness.order(user="ben")
 
 
-def hand_over(crew: Crew) -> Callable[[], object]:
-    crew.join("e1", max_concurrent=9)
-    crew.taken()
-    crew.order()
-    return crew.hand_out
+def hand_over(harness: Harness) -> Callable[[], object]:
+    harness.join("e1", max_concurrent=9)
+    harness.taken()
+    harness.order()
+    return harness.hand_out
 
 
-def progress(crew: Crew) -> Callable[[], object]:
-    holder, job = crew.at_work()
-    crew.progress(holder, job, 10)
-    return lambda: crew.progress(holder, job, 20)
+def progress(harness: Harness) -> Callable[[], object]:
+    holder, job = harness.at_work()
+    harness.progress(holder, job, 10)
+    return lambda: harness.progress(holder, job, 20)
 
 
-def result(crew: Crew) -> Callable[[], object]:
-    holder, job = crew.at_work()
-    return lambda: crew.deliver(holder, job)
+def result(harness: Harness) -> Callable[[], object]:
+    holder, job = harness.at_work()
+    return lambda: harness.deliver(holder, job)
 
 
-def download(crew: Crew) -> Callable[[], object]:
-    holder, job = crew.at_work()
+def download(harness: Harness) -> Callable[[], object]:
+    holder, job = harness.at_work()
     picture = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
-    crew.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=(picture,)))
-    return crew.services.download.run
+    harness.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=(picture,)))
+    return harness.services.download.run
 
 
-def idle_heartbeat(crew: Crew) -> Callable[[], object]:
-    holder = crew.join("e1")
-    return lambda: crew.beat(holder)
+def idle_heartbeat(harness: Harness) -> Callable[[], object]:
+    holder = harness.join("e1")
+    return lambda: harness.beat(holder)
 
 
-def heartbeat_at_work(crew: Crew) -> Callable[[], object]:
-    holder, job = crew.at_work()
-    return lambda: crew.beat(holder, active_request_ids=(job.id,))
+def heartbeat_at_work(harness: Harness) -> Callable[[], object]:
+    holder, job = harness.at_work()
+    return lambda: harness.beat(holder, active_request_ids=(job.id,))
 
 
-def status(crew: Crew) -> Callable[[], object]:
-    _, job = crew.at_work()
-    return lambda: crew.services.lookup.status(job.id)
+def status(harness: Harness) -> Callable[[], object]:
+    _, job = harness.at_work()
+    return lambda: harness.services.lookup.status(job.id)
 
 
 STEPS = {
@@ -90,8 +90,8 @@ STEPS = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_executes_no_more_statements_than_recorded(crew: Crew, step: str, database_url: str) -> None:
-    act = STEPS[step](crew)
+def test_a_step_executes_no_more_statements_than_recorded(harness: Harness, step: str, database_url: str) -> None:
+    act = STEPS[step](harness)
     with noted() as statements:
         act()
     asked = [text for text, _ in statements]
@@ -114,8 +114,8 @@ MOST_PAGES = {
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_writes_no_more_pages_than_it_did(crew: Crew, step: str, database_url: str) -> None:
-    act = STEPS[step](crew)
+def test_a_step_writes_no_more_pages_than_it_did(harness: Harness, step: str, database_url: str) -> None:
+    act = STEPS[step](harness)
     path = make_url(database_url).database or ""
     with closing(sqlite3.connect(path)) as beside:
         beside.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -14,7 +14,7 @@ from app.db.jobs import Job
 from app.domain import events
 from app.domain.states import Status, Step
 from app.services import steps
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 
 FACTS: dict[Step, events.Event] = {
     Step.SUBMIT: events.ImageGenerationRequestedEvent("dall-e-3", "ann"),
@@ -42,75 +42,75 @@ ARROWS = {
 }
 
 
-def job_with(crew: Crew, status: Status) -> Job:
+def job_with(harness: Harness, status: Status) -> Job:
     """A job of that status."""
-    job = crew.order()
-    crew.pass_time(job, status=status.value)
-    crew.bench.bus.changes.clear()
-    return crew.now(job)
+    job = harness.order()
+    harness.pass_time(job, status=status.value)
+    harness.bench.bus.changes.clear()
+    return harness.now(job)
 
 
-def take(crew: Crew, job: Job, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
+def take(harness: Harness, job: Job, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
     fact = FACTS.get(step)
-    return crew.bench.database.write(
-        lambda tx: steps.take(crew.bench.ports, tx, step, job.id, held, event=fact, **values)
+    return harness.bench.database.write(
+        lambda tx: steps.take(harness.bench.ports, tx, step, job.id, held, event=fact, **values)
     )
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_a_step_that_the_table_does_not_have_changes_nothing(crew: Crew, status: Status) -> None:
-    job = job_with(crew, status)
-    before = crew.facts(job)
+def test_a_step_that_the_table_does_not_have_changes_nothing(harness: Harness, status: Status) -> None:
+    job = job_with(harness, status)
+    before = harness.facts(job)
     absent = [step for step in Step if (status, step) not in ARROWS]
     assert absent
     for step in absent:
-        assert take(crew, job, step, progress=99) is None, step
-    assert crew.now(job) == job
-    assert crew.facts(job) == before
-    assert crew.bench.bus.changes == []
+        assert take(harness, job, step, progress=99) is None, step
+    assert harness.now(job) == job
+    assert harness.facts(job) == before
+    assert harness.bench.bus.changes == []
 
 
 @pytest.mark.parametrize(("status", "step"), ARROWS)
-def test_a_step_leads_to_its_target_and_stores_its_event(crew: Crew, status: Status, step: Step) -> None:
+def test_a_step_leads_to_its_target_and_stores_its_event(harness: Harness, status: Status, step: Step) -> None:
     target, event = ARROWS[status, step]
-    job = job_with(crew, Status(status))
-    moved = take(crew, job, Step(step))
+    job = job_with(harness, Status(status))
+    moved = take(harness, job, Step(step))
     assert moved is not None
-    assert moved == crew.now(job)
+    assert moved == harness.now(job)
     assert (moved.status, moved.version) == (target, job.version + 1)
     wanted = ["ImageGenerationRequestedEvent", *([] if event is None else [event])]
-    assert [(fact.seq, fact.type) for fact in crew.facts(job)] == list(enumerate(wanted, 1))
-    last = crew.facts(job)[-1]
+    assert [(fact.seq, fact.type) for fact in harness.facts(job)] == list(enumerate(wanted, 1))
+    last = harness.facts(job)[-1]
     assert event is None or (last.status, last.at) == (target, moved.updated_at)
-    seen = [(change["status"], change["version"], change["lastEvent"]) for change in crew.bench.bus.changes]
+    seen = [(change["status"], change["version"], change["lastEvent"]) for change in harness.bench.bus.changes]
     assert seen == ([] if step == "fetch" else [(target, 2, len(wanted))])  # a fetch looks as before
 
 
 @pytest.mark.parametrize("step", list(Step))
-def test_a_step_is_refused_with_any_event_but_its_own(crew: Crew, step: Step) -> None:
-    job = crew.order()
+def test_a_step_is_refused_with_any_event_but_its_own(harness: Harness, step: Step) -> None:
+    job = harness.order()
     for fact in [None, *FACTS.values()]:
         if fact == FACTS.get(step):
             continue
         with pytest.raises(TypeError, match=str(step)):
-            crew.bench.database.write(
-                lambda tx, fact=fact: steps.take(crew.bench.ports, tx, step, job.id, event=fact)  # type: ignore[misc]
+            harness.bench.database.write(
+                lambda tx, fact=fact: steps.take(harness.bench.ports, tx, step, job.id, event=fact)  # type: ignore[misc]
             )
-    assert crew.now(job) == job
+    assert harness.now(job) == job
 
 
-def test_events_are_numbered_without_holes_however_many_steps_leave_none(crew: Crew) -> None:
-    holder, job = crew.at_work()
+def test_events_are_numbered_without_holes_however_many_steps_leave_none(harness: Harness) -> None:
+    holder, job = harness.at_work()
     for percent in (10, 20, 30):
-        crew.progress(holder, job, percent)
-    crew.give_up(holder, job)
-    crew.set_extension(cooldown_until=0)
-    crew.hand_out()
-    crew.deliver(holder, job)
-    facts = crew.facts(job)
+        harness.progress(holder, job, percent)
+    harness.give_up(holder, job)
+    harness.set_extension(cooldown_until=0)
+    harness.hand_out()
+    harness.deliver(holder, job)
+    facts = harness.facts(job)
     assert [fact.seq for fact in facts] == list(range(1, len(facts) + 1))
-    assert crew.now(job).last_event == len(facts)
-    assert crew.types(job) == [
+    assert harness.now(job).last_event == len(facts)
+    assert harness.types(job) == [
         "ImageGenerationRequestedEvent",
         "ImageGenerationAssignedEvent",
         "ImageGenerationRequeuedEvent",
@@ -119,33 +119,33 @@ def test_events_are_numbered_without_holes_however_many_steps_leave_none(crew: C
     ]
 
 
-def test_steps_taken_at_the_same_time_number_their_events_without_holes(crew: Crew) -> None:
-    job = crew.order()
+def test_steps_taken_at_the_same_time_number_their_events_without_holes(harness: Harness) -> None:
+    job = harness.order()
 
     def there_and_back(n: int) -> None:
-        take(crew, job, Step.ASSIGN, holder=f"e{n}", attempt=n)
-        take(crew, job, Step.REQUEUE, {"attempt": n})
+        take(harness, job, Step.ASSIGN, holder=f"e{n}", attempt=n)
+        take(harness, job, Step.REQUEUE, {"attempt": n})
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(there_and_back, range(1, 25)))
-    seqs = [fact.seq for fact in crew.facts(job)]
-    assert seqs == list(range(1, crew.now(job).last_event + 1))
+    seqs = [fact.seq for fact in harness.facts(job)]
+    assert seqs == list(range(1, harness.now(job).last_event + 1))
 
 
-def test_a_change_and_its_event_are_rolled_back_together_without_notification(crew: Crew) -> None:
-    job = crew.order()
-    crew.bench.bus.changes.clear()
-    before = crew.facts(job)
+def test_a_change_and_its_event_are_rolled_back_together_without_notification(harness: Harness) -> None:
+    job = harness.order()
+    harness.bench.bus.changes.clear()
+    before = harness.facts(job)
 
     def work(tx: Transaction) -> None:
-        steps.take(crew.bench.ports, tx, Step.CANCEL, job.id, event=FACTS[Step.CANCEL])
+        steps.take(harness.bench.ports, tx, Step.CANCEL, job.id, event=FACTS[Step.CANCEL])
         raise RuntimeError("the process dies")
 
     with pytest.raises(RuntimeError):
-        crew.bench.database.write(work)
-    assert crew.now(job) == job
-    assert crew.facts(job) == before
-    assert crew.bench.bus.changes == []
+        harness.bench.database.write(work)
+    assert harness.now(job) == job
+    assert harness.facts(job) == before
+    assert harness.bench.bus.changes == []
 
 
 class LookingTasks:
@@ -166,10 +166,10 @@ class LookingTasks:
         self.seen += [Status.DOWNLOADING] if is_due else []
 
 
-def test_wakes_leave_only_after_the_commit(crew: Crew) -> None:
-    holder = crew.join()
-    tasks = LookingTasks(crew.bench.database)
-    awake = Crew.of(crew.bench.with_tools(tasks=tasks))
+def test_wakes_leave_only_after_the_commit(harness: Harness) -> None:
+    holder = harness.join()
+    tasks = LookingTasks(harness.bench.database)
+    awake = Harness.of(harness.bench.with_tools(tasks=tasks))
     job = awake.order()
     assert tasks.seen == [Status.ACCEPTED]
     awake.hand_out()
@@ -177,11 +177,11 @@ def test_wakes_leave_only_after_the_commit(crew: Crew) -> None:
     assert tasks.seen == [Status.ACCEPTED, Status.DOWNLOADING]
 
 
-def test_a_change_contains_enough_to_show_the_status(crew: Crew) -> None:
-    holder, job = crew.at_work()
-    crew.progress(holder, job, 40, status="Painting")
-    received = crew.bench.bus.changes[-1]
-    job = crew.now(job)
+def test_a_change_contains_enough_to_show_the_status(harness: Harness) -> None:
+    holder, job = harness.at_work()
+    harness.progress(holder, job, 40, status="Painting")
+    received = harness.bench.bus.changes[-1]
+    job = harness.now(job)
     assert {name: received[name] for name in ("requestId", "status", "progress", "message")} == {
         "requestId": job.id,
         "status": "processing",

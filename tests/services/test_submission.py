@@ -8,82 +8,84 @@ from app.db import jobs
 from app.domain.ids import is_request_id, uuid7
 from app.domain.image_request import ImageRequest
 from app.domain.states import Status
-from tests.support.crew import HOUR, Crew
+from tests.support.harness import HOUR, Harness
 
 
-def test_an_order_is_one_row_and_its_first_event(crew: Crew) -> None:
+def test_an_order_is_one_row_and_its_first_event(harness: Harness) -> None:
     order = ImageRequest("a fox", "flux", "ann", {"width": 64, "numberOfImages": 2, "seed": [1]}, deadline_ms=5_000)
-    job = crew.services.submission.submit(order, "correlation-9")
-    assert job == crew.now(job)
+    job = harness.services.submission.submit(order, "correlation-9")
+    assert job == harness.now(job)
     assert is_request_id(job.id)
     assert (job.status, job.version, job.last_event, job.progress) == (Status.ACCEPTED, 1, 1, 0)
     assert (job.prompt, job.model, job.user_id) == ("a fox", "flux", "ann")
     assert (job.parameters, job.number_of_images) == ({"width": 64, "numberOfImages": 2, "seed": [1]}, 2)
     assert job.correlation_id == "correlation-9"
     assert job.deadline_at == job.created_at + 5_000
-    (fact,) = crew.facts(job)
+    (fact,) = harness.facts(job)
     assert (fact.seq, fact.type, fact.status) == (1, "ImageGenerationRequestedEvent", "accepted")
     assert fact.data == {"model": "flux", "user_id": "ann"}
 
 
-def test_a_submission_wakes_a_dispatcher_if_an_extension_is_free(crew: Crew) -> None:
-    crew.join(max_concurrent=1)
-    crew.order()
-    assert crew.bench.tasks.assigns == 1
-    crew.services.dispatch.assign_waiting()
-    crew.order()
-    assert crew.bench.tasks.assigns == 1  # the only extension is busy
+def test_a_submission_wakes_a_dispatcher_if_an_extension_is_free(harness: Harness) -> None:
+    harness.join(max_concurrent=1)
+    harness.order()
+    assert harness.bench.tasks.assigns == 1
+    harness.services.dispatch.assign_waiting()
+    harness.order()
+    assert harness.bench.tasks.assigns == 1  # the only extension is busy
 
 
-def test_a_submission_publishes_no_change_since_its_id_is_not_known_yet(crew: Crew) -> None:
-    crew.order()
-    assert crew.bench.bus.changes == []
+def test_a_submission_publishes_no_change_since_its_id_is_not_known_yet(harness: Harness) -> None:
+    harness.order()
+    assert harness.bench.bus.changes == []
 
 
-def test_orders_that_come_at_once_are_all_kept(crew: Crew) -> None:
+def test_orders_that_come_at_once_are_all_kept(harness: Harness) -> None:
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda n: crew.order(f"user-{n % 3}"), range(40)))
+        made = list(pool.map(lambda n: harness.order(f"user-{n % 3}"), range(40)))
     assert len({job.id for job in made}) == 40
-    assert all(crew.types(job) == ["ImageGenerationRequestedEvent"] for job in made)
+    assert all(harness.types(job) == ["ImageGenerationRequestedEvent"] for job in made)
 
 
-def test_a_users_requests_keep_their_order_where_the_clock_is_put_back(crew: Crew) -> None:
+def test_a_users_requests_keep_their_order_where_the_clock_is_put_back(harness: Harness) -> None:
     order = {"correlation_id": "c-1", "user_id": "ann", "model": "m", "prompt": "a fox", "parameters": {}}
-    later = {"number_of_images": 1, "place": crew.clock() + HOUR}
-    first = crew.bench.database.write(lambda tx: jobs.add(tx, uuid7(tx.now + HOUR, b"\xff" * 10), {**order, **later}))
-    others = [crew.order("ann") for _ in range(3)]
-    newest_first = crew.services.lookup.page("ann", None, None, 20)
+    later = {"number_of_images": 1, "place": harness.clock() + HOUR}
+    first = harness.bench.database.write(
+        lambda tx: jobs.add(tx, uuid7(tx.now + HOUR, b"\xff" * 10), {**order, **later})
+    )
+    others = [harness.order("ann") for _ in range(3)]
+    newest_first = harness.services.lookup.page("ann", None, None, 20)
     assert [view.job.id for view in newest_first.jobs] == [job.id for job in (*reversed(others), first)]
     assert [job.place for job in (first, *others)] == [later["place"] + 1_000 * n for n in range(4)]
 
 
-def test_a_batch_of_one_user_does_not_make_another_wait_for_all_of_it(crew: Crew) -> None:
-    batch = [crew.order("ann") for _ in range(60)]
-    late = crew.order("bob")
-    line = [crew.services.lookup.details(job.id).queue for job in (late, batch[-1])]
+def test_a_batch_of_one_user_does_not_make_another_wait_for_all_of_it(harness: Harness) -> None:
+    batch = [harness.order("ann") for _ in range(60)]
+    late = harness.order("bob")
+    line = [harness.services.lookup.details(job.id).queue for job in (late, batch[-1])]
     assert line[0] is not None
     assert line[1] is not None
     assert line[0].position <= 3
     assert line[1].position == 61
 
 
-def served(crew: Crew, count: int) -> list[str]:
+def served(harness: Harness, count: int) -> list[str]:
     """The ids of requests in the order in which one extension is given them."""
-    holder = crew.join()
+    holder = harness.join()
     ids: list[str] = []
     for _ in range(count):
-        assert crew.hand_out() == 1
-        ids.append(crew.bench.bus.sent("generate_image")[-1]["requestId"])
-        crew.deliver(holder, crew.services.lookup.details(ids[-1]).job)
+        assert harness.hand_out() == 1
+        ids.append(harness.bench.bus.sent("generate_image")[-1]["requestId"])
+        harness.deliver(holder, harness.services.lookup.details(ids[-1]).job)
     return ids
 
 
-def test_two_batches_are_served_in_turn(crew: Crew) -> None:
-    users = {job.id: job.user_id for user in ("ann", "bob") for job in [crew.order(user) for _ in range(20)]}
-    turns = [users[request_id] for request_id in served(crew, 40)]
+def test_two_batches_are_served_in_turn(harness: Harness) -> None:
+    users = {job.id: job.user_id for user in ("ann", "bob") for job in [harness.order(user) for _ in range(20)]}
+    turns = [users[request_id] for request_id in served(harness, 40)]
     assert all(abs(turns[:n].count("ann") - n / 2) <= 3 for n in range(1, 40))
 
 
-def test_a_users_own_order_is_kept(crew: Crew) -> None:
-    made = [crew.order("ann").id for _ in range(12)]
-    assert served(crew, 12) == made
+def test_a_users_own_order_is_kept(harness: Harness) -> None:
+    made = [harness.order("ann").id for _ in range(12)]
+    assert served(harness, 12) == made

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.services import steps
 from app.services.watching import Watch
-from tests.support.crew import Crew
+from tests.support.harness import Harness
 from tests.support.statements import noted
 from tests.support.waiting import until
 
@@ -18,29 +18,29 @@ def change(request_id: str, version: int) -> dict[str, Any]:
     return {"requestId": request_id, "version": version}
 
 
-def test_a_change_published_before_the_wait_is_not_lost(crew: Crew) -> None:
-    with crew.services.watching.watch("r") as watch:
-        crew.services.watching.notify(change("r", 2))
+def test_a_change_published_before_the_wait_is_not_lost(harness: Harness) -> None:
+    with harness.services.watching.watch("r") as watch:
+        harness.services.watching.notify(change("r", 2))
         assert watch.wait(0) == change("r", 2)
 
 
-def test_a_change_ends_the_wait(crew: Crew) -> None:
-    with crew.services.watching.watch("r") as watch, ThreadPoolExecutor(1) as pool:
+def test_a_change_ends_the_wait(harness: Harness) -> None:
+    with harness.services.watching.watch("r") as watch, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(watch.wait, 10)
-        crew.services.watching.notify(change("r", 2))
+        harness.services.watching.notify(change("r", 2))
         assert waiting.result(5) == change("r", 2)
 
 
-def test_without_a_change_the_time_runs_out(crew: Crew) -> None:
-    with crew.services.watching.watch("r") as watch:
+def test_without_a_change_the_time_runs_out(harness: Harness) -> None:
+    with harness.services.watching.watch("r") as watch:
         assert watch.wait(0.01) is None
         assert watch.wait(-1) is None
 
 
-def test_of_several_changes_the_newest_is_delivered_once(crew: Crew) -> None:
-    with crew.services.watching.watch("r") as watch:
+def test_of_several_changes_the_newest_is_delivered_once(harness: Harness) -> None:
+    with harness.services.watching.watch("r") as watch:
         for version in (2, 4, 3):
-            crew.services.watching.notify(change("r", version))
+            harness.services.watching.notify(change("r", version))
         assert watch.wait(0) == change("r", 4)
         assert watch.wait(0) is None
 
@@ -62,8 +62,8 @@ def test_what_turns_out_to_be_known_already_is_passed_over() -> None:
     assert watch.wait(0) == change("r", 6)
 
 
-def test_only_the_watchers_of_a_request_are_notified(crew: Crew) -> None:
-    watching = crew.services.watching
+def test_only_the_watchers_of_a_request_are_notified(harness: Harness) -> None:
+    watching = harness.services.watching
     with watching.watch("r") as one, watching.watch("r", version=1) as two, watching.watch("other") as three:
         assert watching.count == 3
         watching.notify(change("r", 2))
@@ -71,46 +71,46 @@ def test_only_the_watchers_of_a_request_are_notified(crew: Crew) -> None:
     assert watching.count == 0
 
 
-def test_a_watcher_that_breaks_off_leaves_nothing_behind(crew: Crew) -> None:
+def test_a_watcher_that_breaks_off_leaves_nothing_behind(harness: Harness) -> None:
     try:
-        with crew.services.watching.watch("r"):
+        with harness.services.watching.watch("r"):
             raise RuntimeError("the client went away")
     except RuntimeError:
         pass
-    assert crew.services.watching.count == 0
-    crew.services.watching.notify(change("r", 2))
+    assert harness.services.watching.count == 0
+    harness.services.watching.notify(change("r", 2))
 
 
-def test_catching_up_delivers_changes_that_the_bus_lost(crew: Crew) -> None:
-    holder, job = crew.at_work()
-    with crew.services.watching.watch(job.id, job.version) as watch:
-        crew.progress(holder, job, 40)
+def test_catching_up_delivers_changes_that_the_bus_lost(harness: Harness) -> None:
+    holder, job = harness.at_work()
+    with harness.services.watching.watch(job.id, job.version) as watch:
+        harness.progress(holder, job, 40)
         assert watch.wait(0) is None
-        crew.services.watching.catch_up()
-        assert watch.wait(0) == steps.change(crew.now(job))
-        crew.services.watching.catch_up()
+        harness.services.watching.catch_up()
+        assert watch.wait(0) == steps.change(harness.now(job))
+        harness.services.watching.catch_up()
         assert watch.wait(0) is None
 
 
-def test_catching_up_is_one_query_for_many_watchers(crew: Crew) -> None:
-    made = [crew.order() for _ in range(5)]
+def test_catching_up_is_one_query_for_many_watchers(harness: Harness) -> None:
+    made = [harness.order() for _ in range(5)]
     with ExitStack() as watching:
-        watches = [watching.enter_context(crew.services.watching.watch(job.id)) for job in made for _ in range(20)]
+        watches = [watching.enter_context(harness.services.watching.watch(job.id)) for job in made for _ in range(20)]
         with noted("FROM jobs") as asked:
-            crew.services.watching.catch_up()
+            harness.services.watching.catch_up()
         assert len(asked) == 1
         assert all(watch.wait(0) is not None for watch in watches)
 
 
-def test_without_watchers_catching_up_makes_no_query(crew: Crew) -> None:
-    crew.order()
+def test_without_watchers_catching_up_makes_no_query(harness: Harness) -> None:
+    harness.order()
     with noted() as asked:
-        crew.services.watching.catch_up()
+        harness.services.watching.catch_up()
     assert asked == []
 
 
-def test_watchers_come_and_go_while_changes_are_published(crew: Crew) -> None:
-    watching, stop = crew.services.watching, threading.Event()
+def test_watchers_come_and_go_while_changes_are_published(harness: Harness) -> None:
+    watching, stop = harness.services.watching, threading.Event()
 
     def tell() -> None:
         while not stop.is_set():
@@ -132,8 +132,8 @@ def test_watchers_come_and_go_while_changes_are_published(crew: Crew) -> None:
     until(lambda: watching.count == 0)
 
 
-def test_stopping_ends_every_wait(crew: Crew) -> None:
-    watching = crew.services.watching
+def test_stopping_ends_every_wait(harness: Harness) -> None:
+    watching = harness.services.watching
     with ThreadPoolExecutor(1) as pool, watching.watch("r") as early:
         waiting = pool.submit(early.wait, 60)
         watching.stop()

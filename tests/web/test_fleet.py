@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from app.container import Services
 from app.domain.access import Role, Scope
 from app.factory import create_app
-from tests.support.crew import Crew
 from tests.support.fakes import Bench
+from tests.support.harness import Harness
 
 PATH = "/api/extensions"
 BOTH = (Scope.READ, Scope.WRITE)
@@ -20,9 +20,9 @@ Shown = dict[str, str]
 
 
 @pytest.fixture
-def crew(bench: Bench, services: Services) -> Crew:
+def harness(bench: Bench, services: Services) -> Harness:
     """Extensions that come and go."""
-    return Crew(bench, services)
+    return Harness(bench, services)
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def key(guarded: Services) -> Callable[..., Shown]:
     return make
 
 
-def test_an_extension_is_told_with_all_that_is_known_of_it(client: FlaskClient, crew: Crew) -> None:
-    crew.join("e1", "dall-e-3", max_concurrent=2)
-    job = crew.taken()
+def test_an_extension_is_told_with_all_that_is_known_of_it(client: FlaskClient, harness: Harness) -> None:
+    harness.join("e1", "dall-e-3", max_concurrent=2)
+    job = harness.taken()
     page: Any = client.get(PATH).json
     [told] = page["extensions"]
     times = {told.pop("since"), told.pop("lastSeenAt")}
@@ -64,19 +64,21 @@ def test_an_extension_is_told_with_all_that_is_known_of_it(client: FlaskClient, 
     assert "nextCursor" not in page
 
 
-def test_one_that_rests_says_why(client: FlaskClient, crew: Crew) -> None:
-    holder, job = crew.at_work()
-    crew.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
+def test_one_that_rests_says_why(client: FlaskClient, harness: Harness) -> None:
+    holder, job = harness.at_work()
+    harness.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
     [told] = client.get(PATH).json["extensions"]
     assert (told["standing"], told["failures"]) == ("paused", 1)
     assert told["pause"]["reason"] == "Too many requests"
     assert told["pause"]["until"] > told["lastSeenAt"]
 
 
-def test_extensions_are_listed_in_pages_and_by_whether_they_are_connected(client: FlaskClient, crew: Crew) -> None:
+def test_extensions_are_listed_in_pages_and_by_whether_they_are_connected(
+    client: FlaskClient, harness: Harness
+) -> None:
     for name in ("a:1", "b", "c"):
-        crew.join(name)
-    crew.services.extensions.disconnected("b-socket-1")
+        harness.join(name)
+    harness.services.extensions.disconnected("b-socket-1")
 
     def names(query: str) -> list[str]:
         return [each["extensionId"] for each in client.get(f"{PATH}?{query}").json["extensions"]]

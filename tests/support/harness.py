@@ -34,20 +34,20 @@ PICTURE = "https://images.example/a.png"
 
 
 @dataclass(frozen=True)
-class Crew:
+class Harness:
     """The services with short methods for what clients and extensions do."""
 
     bench: Bench
     services: Services
 
     @classmethod
-    def of(cls, bench: Bench) -> Crew:
+    def of(cls, bench: Bench) -> Harness:
         """Build the services on these ports."""
         return cls(bench, build(bench.ports))
 
-    def with_settings(self, **changes: Any) -> Crew:
+    def with_settings(self, **changes: Any) -> Harness:
         """The same with other settings."""
-        return Crew.of(self.bench.with_settings(**changes))
+        return Harness.of(self.bench.with_settings(**changes))
 
     # -- clients
 
