@@ -62,15 +62,15 @@ def _run_requests(url: str, folder: Path, count: int) -> None:
     ports = bench(database, folder)
     ports.fetch.answers[PICTURE] = PNG
     harness = Harness.of(ports)
-    holder = harness.join()
+    holder = harness.connect()
     for _ in range(count):
         job = harness.services.submission.submit(ORDER, "weighed-1")
-        assert harness.hand_out() == 1
-        job = harness.now(job)
+        assert harness.assign() == 1
+        job = harness.reload(job)
         harness.services.generation.offer_received(job.id, job.lease or "")
-        harness.progress(holder, job, 30)
-        harness.progress(holder, job, 60)
-        harness.deliver(holder, job)
+        harness.report_progress(holder, job, 30)
+        harness.report_progress(holder, job, 60)
+        harness.report_image(holder, job)
         Download(ports.ports).run()
     database.close()
 

@@ -130,9 +130,9 @@ def test_the_fleet_is_a_table(run: Run, database: Database, tmp_path: Path) -> N
     assert (nobody.stdout, nobody.stderr) == ("", "No extension has ever connected.\n")
     harness = Harness.of(fakes.bench(database, tmp_path))
     for name in ("a-longer-name", "b"):
-        harness.join(name, "dall-e-3", max_concurrent=2)
+        harness.connect(name, "dall-e-3", max_concurrent=2)
     harness.services.extensions.disconnected("b-socket-1")
-    harness.set_extension("a-longer-name", cooldown_until=2**42, cooldown_reason="\x1b[31mred", failures=2)
+    harness.update_extension("a-longer-name", cooldown_until=2**42, cooldown_reason="\x1b[31mred", failures=2)
     head, first, second = run("list-extensions").stdout.splitlines()
     assert head.split() == [
         "EXTENSION",

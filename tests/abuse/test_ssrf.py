@@ -102,7 +102,7 @@ SPELLINGS = [
 
 @pytest.mark.parametrize("url", SPELLINGS)
 def test_no_spelling_leads_inside(bench: Bench, inside: Inside, url: str) -> None:
-    bench = bench.with_tools(fetch=Fetcher(Allowlist()))
+    bench = bench.with_ports(fetch=Fetcher(Allowlist()))
     job = run(bench, downloading(bench, url.format(port=inside.port)))
     assert (job.status, job.error_code, job.download_attempt) == (Status.FAILED, DOWNLOAD_FAILED, 1)
     assert inside.visitors == 0
@@ -119,7 +119,7 @@ def outside() -> Iterator[HostileHost]:
 def test_no_redirect_leads_inside(bench: Bench, inside: Inside, outside: HostileHost, code: str) -> None:
     """`outside` may be fetched from by its name, and by that alone: it stands for a host out there."""
     fetcher = Fetcher(Allowlist(hosts=frozenset({"outside.example"})), resolve=lambda host, port: ["127.0.0.1"])
-    bench = bench.with_tools(fetch=fetcher)
+    bench = bench.with_ports(fetch=fetcher)
     target = f"http://inside.example:{inside.port}/"
     url = f"http://outside.example:{outside.port}/{code}?{target}"
     job = run(bench, downloading(bench, url))
@@ -129,7 +129,7 @@ def test_no_redirect_leads_inside(bench: Bench, inside: Inside, outside: Hostile
 
 def test_a_name_that_is_bound_anew_between_attempts_leads_nowhere(bench: Bench, inside: Inside) -> None:
     answers = [["203.0.113.7", "127.0.0.1"], ["127.0.0.1"], ["::1"], ["::ffff:127.0.0.1"]]
-    bench = bench.with_tools(fetch=Fetcher(Allowlist(), resolve=lambda host, port: answers.pop(0)))
+    bench = bench.with_ports(fetch=Fetcher(Allowlist(), resolve=lambda host, port: answers.pop(0)))
     for _ in range(len(answers)):
         job = downloading(bench, f"http://rebound.example:{inside.port}/")
         make_due(bench, job)

@@ -14,11 +14,11 @@ from tests.support.harness import Harness
 
 @pytest.fixture
 def bench(database: Database, tmp_path: Path) -> Bench:
-    """Tools with a real database and a real store; the rest are fakes."""
+    """Ports with a real database and a real store; the rest are fakes."""
     return fakes.bench(database, tmp_path / "generated-images")
 
 
 @pytest.fixture
 def harness(bench: Bench) -> Harness:
-    """Every service on those tools, and short ways to use them."""
+    """All services on those ports, and methods to act on them as clients and extensions do."""
     return Harness.of(bench)

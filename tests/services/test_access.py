@@ -101,8 +101,8 @@ def test_a_revoked_token_ends_alone(secrets: Harness) -> None:
 
 def test_what_need_not_be_remembered_is_forgotten(secrets: Harness) -> None:
     secrets.services.access.revoke_token("long-ago", 1)
-    secrets.services.access.revoke_token("now", secrets.clock() + 60_000)
-    secrets.services.access.revoke_token("now", secrets.clock() + 60_000)
+    secrets.services.access.revoke_token("now", secrets.now() + 60_000)
+    secrets.services.access.revoke_token("now", secrets.now() + 60_000)
     kept = secrets.bench.database.read(lambda c: list(c.execute(select(revoked_tokens.c.jti)).scalars()))
     assert kept == ["now"]
 
@@ -157,7 +157,7 @@ def test_a_process_notes_the_last_use_once_a_minute(secrets: Harness, clock: Cal
     access = elsewhere(secrets)
     assert last_use(secrets) is None
     access.authenticate(key)
-    assert abs((last_use(secrets) or 0) - secrets.clock()) < 60_000
+    assert abs((last_use(secrets) or 0) - secrets.now()) < 60_000
     for seconds, is_noted in ((0, False), (59, False), (2, True), (0, False)):
         set_last_use(secrets, 1)
         clock(seconds)
@@ -167,7 +167,7 @@ def test_a_process_notes_the_last_use_once_a_minute(secrets: Harness, clock: Cal
 
 def test_of_many_processes_one_notes_the_last_use_in_a_minute(secrets: Harness) -> None:
     key = str(secrets.services.accounts.create_key("ann", BOTH))
-    moment = secrets.clock()
+    moment = secrets.now()
     for used_before_ms, is_noted in ((50_000, False), (61_000, True)):
         set_last_use(secrets, moment - used_before_ms)
         elsewhere(secrets).authenticate(key)
@@ -306,7 +306,7 @@ def test_a_connected_extension_is_pushed_out_by_its_own_token_alone(secrets: Har
     for other in ("two", None):
         with pytest.raises(Unauthorized):
             join(4, other)
-    assert secrets.extension("painter").connection_id == "socket-3"
+    assert secrets.extension_row("painter").connection_id == "socket-3"
     secrets.services.extensions.disconnected("socket-3")
     join(5, "two")
 

@@ -13,55 +13,55 @@ from tests.support.harness import PICTURE, Harness
 
 
 def test_a_request_that_waits_is_cancelled(harness: Harness) -> None:
-    job = harness.order()
+    job = harness.submit()
     done = harness.services.cancellation.cancel(job.id)
-    assert done == harness.now(job)
+    assert done == harness.reload(job)
     assert done.status is Status.CANCELLED
     assert done.finished_at is not None
-    assert harness.types(job)[-1] == "ImageGenerationCancelledEvent"
-    assert harness.facts(job)[-1].data == {}
+    assert harness.event_types(job)[-1] == "ImageGenerationCancelledEvent"
+    assert harness.events(job)[-1].data == {}
     assert harness.bench.bus.to_hubs == []
 
 
 def test_the_holder_receives_a_cancellation_and_its_slot_is_free(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     harness.services.cancellation.cancel(job.id)
     hub, word = harness.bench.bus.to_hubs[-1]
     assert (hub, word["do"], word["connection"]) == ("hub-1", "send", holder.connection_id)
     assert (word["message"]["type"], word["message"]["requestId"]) == ("cancel_generation", job.id)
     assert word["message"]["correlationId"] == "correlation-1"
-    assert harness.extension().held == 0
-    assert harness.facts(job)[-1].data == {"extension_id": "e1"}
+    assert harness.extension_row().held == 0
+    assert harness.events(job)[-1].data == {"extension_id": "e1"}
 
 
 def test_a_request_whose_pictures_come_is_cancelled_and_its_extension_left_alone(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.deliver(holder, job)
+    holder, job = harness.connect_and_start()
+    harness.report_image(holder, job)
     harness.services.cancellation.cancel(job.id)
-    assert harness.now(job).status is Status.CANCELLED
+    assert harness.reload(job).status is Status.CANCELLED
     assert harness.bench.bus.sent("cancel_generation") == []
 
 
 def test_cancelling_twice_is_no_mistake(harness: Harness) -> None:
-    job = harness.order()
+    job = harness.submit()
     once = harness.services.cancellation.cancel(job.id)
     assert harness.services.cancellation.cancel(job.id) == once
-    assert harness.types(job).count("ImageGenerationCancelledEvent") == 1
+    assert harness.event_types(job).count("ImageGenerationCancelledEvent") == 1
 
 
 @pytest.mark.parametrize("end", ["completed", "failed"])
 def test_a_finished_request_is_not_changed_by_a_cancellation(harness: Harness, end: str) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     if end == "failed":
-        harness.give_up(holder, job, "NSFW")
+        harness.report_failure(holder, job, "NSFW")
     else:
-        harness.deliver(holder, job)
+        harness.report_image(holder, job)
         harness.bench.fetch.answers[PICTURE] = PNG
         harness.services.download.run()
-    before = harness.now(job)
+    before = harness.reload(job)
     with pytest.raises(AlreadyFinished, match=f"already {end}"):
         harness.services.cancellation.cancel(job.id)
-    assert harness.now(job) == before
+    assert harness.reload(job) == before
 
 
 def test_what_does_not_exist_cannot_be_cancelled(harness: Harness) -> None:
@@ -70,13 +70,13 @@ def test_what_does_not_exist_cannot_be_cancelled(harness: Harness) -> None:
 
 
 def test_a_request_cancelled_while_it_is_handed_out_leaves_no_slot_taken(harness: Harness) -> None:
-    harness.join(max_concurrent=6)
+    harness.connect(max_concurrent=6)
     for _ in range(4):
-        made = [harness.order() for _ in range(6)]
+        made = [harness.submit() for _ in range(6)]
         with ThreadPoolExecutor(8) as pool:
-            calls = [pool.submit(harness.hand_out) for _ in range(2)]
+            calls = [pool.submit(harness.assign) for _ in range(2)]
             calls += [pool.submit(harness.services.cancellation.cancel, job.id) for job in made]  # type: ignore[arg-type]
             for call in calls:
                 call.result()
-        assert {harness.now(job).status for job in made} == {Status.CANCELLED}
-        assert harness.extension().held == 0
+        assert {harness.reload(job).status for job in made} == {Status.CANCELLED}
+        assert harness.extension_row().held == 0

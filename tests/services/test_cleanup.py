@@ -146,7 +146,7 @@ def test_what_cannot_be_removed_now_is_removed_later(bench: Bench, complete: boo
     abandoned(bench, job, 2)
     put_aside(bench, job, complete=complete)
     Cancellation(bench.ports).cancel(job.id)
-    stubborn = bench.with_tools(store=StubbornStore(bench.store.root))
+    stubborn = bench.with_ports(store=StubbornStore(bench.store.root))
     before = bench.files()
     assert Cleanup(stubborn.ports).sweep(later(found(bench.database, job))) == 0
     assert bench.files() == before

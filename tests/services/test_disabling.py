@@ -65,12 +65,12 @@ def test_what_ended_meanwhile_stays_ended_when_the_user_is_enabled(harness: Harn
 
 
 def test_requests_of_a_disabled_user_go_on(harness: Harness, ann: list[str]) -> None:
-    harness.join(max_concurrent=2)
-    running, waiting = harness.taken(), harness.order()
+    harness.connect(max_concurrent=2)
+    running, waiting = harness.submit_and_start(), harness.submit()
     harness.services.accounts.disable_user("ann")
     harness.sweep()
-    assert harness.hand_out() == 1
-    assert [harness.now(job).status for job in (running, waiting)] == ["processing", "processing"]
+    assert harness.assign() == 1
+    assert [harness.reload(job).status for job in (running, waiting)] == ["processing", "processing"]
 
 
 def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(harness: Harness) -> None:
@@ -81,8 +81,8 @@ def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(harness:
     with pytest.raises(NotFound):
         outside.accounts.disable_user("no user can be called this")
     # as whoever signs there would have it, signed by ourselves
-    credential = Credential(CredentialKind.TOKEN, "theirs", "zoe", Role.OPERATOR, frozenset(), harness.clock() + 60_000)
-    token = harness.bench.ports.tokens.issue(credential, "admin", harness.clock() // 1000, outside.access.signing_key())
+    credential = Credential(CredentialKind.TOKEN, "theirs", "zoe", Role.OPERATOR, frozenset(), harness.now() + 60_000)
+    token = harness.bench.ports.tokens.issue(credential, "admin", harness.now() // 1000, outside.access.signing_key())
     assert let_in(outside.access, token)
     outside.accounts.disable_user("zoe")
     assert not let_in(outside.access, token)
@@ -119,8 +119,8 @@ def test_a_token_is_revoked_by_its_text_or_its_jti(harness: Harness, ann: list[s
 def test_how_long_it_is_remembered_follows_from_a_token_that_is_genuine_alone(harness: Harness, ann: list[str]) -> None:
     """Or one whose end somebody wrote anew would be forgotten before the true one ends."""
     genuine = harness.services.access.authenticate(ann[1])
-    credential = Credential(CredentialKind.TOKEN, "forged", "ann", Role.USER, frozenset(), harness.clock())
-    forged = harness.bench.ports.tokens.issue(credential, "", harness.clock() // 1000, b"another key" * 4)
+    credential = Credential(CredentialKind.TOKEN, "forged", "ann", Role.USER, frozenset(), harness.now())
+    forged = harness.bench.ports.tokens.issue(credential, "", harness.now() // 1000, b"another key" * 4)
     for shown in (ann[1], forged, "by-name"):
         harness.services.accounts.revoke_token(shown)
     rows = harness.bench.database.read(lambda c: c.execute(revoked_tokens.select()).all())

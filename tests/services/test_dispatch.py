@@ -24,20 +24,20 @@ def holders(harness: Harness) -> dict[str, int]:
 
 
 def test_a_waiting_request_is_put_before_a_free_extension(harness: Harness) -> None:
-    holder = harness.join()
-    job = harness.offered()
+    holder = harness.connect()
+    job = harness.submit_and_assign()
     assert (job.status, job.holder, job.connection_id) == (Status.PROCESSING, "e1", holder.connection_id)
     assert (job.attempt, job.handed_over, job.strikes) == (1, False, 0)
     settings = harness.services.settings
     assert job.lease_until == (job.started_at or 0) + settings.offer_timeout_ms
     assert job.attempt_until == (job.started_at or 0) + settings.request_max_ms
-    assert harness.extension().held == 1
-    assert harness.facts(job)[-1].data == {"extension_id": "e1", "attempt": 1}
+    assert harness.extension_row().held == 1
+    assert harness.events(job)[-1].data == {"extension_id": "e1", "attempt": 1}
 
 
 def test_the_offer_travels_over_the_hub_that_holds_the_socket(harness: Harness) -> None:
-    holder = harness.join(hub="hub-7")
-    job = harness.offered(parameters={"width": 64, "seed": 7})
+    holder = harness.connect(hub="hub-7")
+    job = harness.submit_and_assign(parameters={"width": 64, "seed": 7})
     ((hub, word),) = harness.bench.bus.to_hubs
     assert (hub, word["do"], word["connection"]) == ("hub-7", "offer", holder.connection_id)
     assert (word["requestId"], word["lease"]) == (job.id, job.lease)
@@ -59,8 +59,8 @@ def test_an_endless_queue_is_continued_by_another_task(harness: Harness, monkeyp
     monkeypatch.setattr(dispatch, "BUSY_S", 0.0)
     monkeypatch.setattr(dispatch, "BATCH", 1)
     for number in range(3):
-        harness.join(f"e{number}")
-        harness.order("ann")
+        harness.connect(f"e{number}")
+        harness.submit("ann")
     wakes = harness.bench.tasks.assigns
     assert [harness.services.dispatch.assign_waiting() for _ in range(3)] == [1, 1, 1]
     assert harness.bench.tasks.assigns - wakes == 3
@@ -72,8 +72,8 @@ def test_an_endless_queue_is_continued_by_another_task(harness: Harness, monkeyp
 @pytest.mark.parametrize("secret", [None, "s" * 32])
 def test_the_offer_grants_uploads_for_this_attempt(harness: Harness, secret: str | None) -> None:
     harness = harness.with_settings(secret_key=secret, public_url="https://pictures.example")
-    harness.join()
-    job = harness.offered()
+    harness.connect()
+    job = harness.submit_and_assign()
     upload = harness.bench.bus.sent("generate_image")[0]["upload"]
     address, _, query = upload["url"].partition("?")
     assert address == f"https://pictures.example/api/uploads/{job.id}"
@@ -85,21 +85,21 @@ def test_the_offer_grants_uploads_for_this_attempt(harness: Harness, secret: str
 
 
 def test_without_a_free_extension_nothing_is_assigned(harness: Harness) -> None:
-    job = harness.order()
-    assert harness.hand_out() == 0
-    assert harness.now(job) == job
+    job = harness.submit()
+    assert harness.assign() == 0
+    assert harness.reload(job) == job
 
 
 @pytest.mark.parametrize(
     ("column", "value"), [("available", False), ("connected", False), ("cooldown_until", 2**53), ("held", 1)]
 )
 def test_who_takes_no_work_gets_none(harness: Harness, column: str, value: int | str) -> None:
-    harness.join()
+    harness.connect()
     changed: dict[str, Any] = {column: value}
-    harness.set_extension(**changed)
-    job = harness.order()
-    assert harness.hand_out() == 0
-    assert harness.now(job).status is Status.ACCEPTED
+    harness.update_extension(**changed)
+    job = harness.submit()
+    assert harness.assign() == 0
+    assert harness.reload(job).status is Status.ACCEPTED
 
 
 @pytest.mark.parametrize(
@@ -114,89 +114,89 @@ def test_who_takes_no_work_gets_none(harness: Harness, column: str, value: int |
     ],
 )
 def test_only_capable_extensions_receive_offers(harness: Harness, capabilities: tuple[str, ...], able: bool) -> None:
-    harness.join("e1", *capabilities)
-    harness.order(model="flux")
-    assert harness.hand_out() == int(able)
+    harness.connect("e1", *capabilities)
+    harness.submit(model="flux")
+    assert harness.assign() == int(able)
 
 
 def test_the_least_busy_extension_is_preferred_then_the_last_successful_one(harness: Harness) -> None:
-    harness.join("busy", max_concurrent=4)
-    harness.taken()
+    harness.connect("busy", max_concurrent=4)
+    harness.submit_and_start()
     for name, success in (("cold", 10), ("warm", 20)):
-        harness.join(name, max_concurrent=4)
-        harness.set_extension(name, last_success_at=success)
-    assert harness.offered().holder == "warm"
+        harness.connect(name, max_concurrent=4)
+        harness.update_extension(name, last_success_at=success)
+    assert harness.submit_and_assign().holder == "warm"
 
 
 def test_load_counts_in_shares_not_in_requests(harness: Harness) -> None:
-    harness.join("small", max_concurrent=2)
-    harness.taken()
-    harness.join("large", max_concurrent=10)
+    harness.connect("small", max_concurrent=2)
+    harness.submit_and_start()
+    harness.connect("large", max_concurrent=10)
     for _ in range(4):
-        assert harness.taken().holder == "large"
+        assert harness.submit_and_start().holder == "large"
 
 
 def test_the_extension_that_failed_last_is_chosen_only_if_no_other_is_free(harness: Harness) -> None:
-    first, job = harness.at_work("first")
-    harness.join("second")
-    harness.give_up(first, job)
-    harness.set_extension("first", cooldown_until=0, failures=0)
-    harness.hand_out()
-    assert harness.now(job).holder == "second"
-    harness.give_up(harness.join("second", again=1, active=(job.id,)), job)
-    harness.set_extension("second", available=False)
-    harness.set_extension("first", available=False)
-    harness.hand_out()
-    assert harness.now(job).status is Status.ACCEPTED
-    harness.set_extension("second", available=True, cooldown_until=0, failures=0)
-    harness.hand_out()
-    assert (harness.now(job).holder, harness.now(job).attempt) == ("second", 3)
+    first, job = harness.connect_and_start("first")
+    harness.connect("second")
+    harness.report_failure(first, job)
+    harness.update_extension("first", cooldown_until=0, failures=0)
+    harness.assign()
+    assert harness.reload(job).holder == "second"
+    harness.report_failure(harness.connect("second", number=1, active=(job.id,)), job)
+    harness.update_extension("second", available=False)
+    harness.update_extension("first", available=False)
+    harness.assign()
+    assert harness.reload(job).status is Status.ACCEPTED
+    harness.update_extension("second", available=True, cooldown_until=0, failures=0)
+    harness.assign()
+    assert (harness.reload(job).holder, harness.reload(job).attempt) == ("second", 3)
 
 
 def test_one_request_at_a_time_shows_whether_an_extension_is_well_again(harness: Harness) -> None:
-    holder = harness.join(max_concurrent=4)
-    harness.set_extension(failures=1)
-    jobs = [harness.order() for _ in range(3)]
-    assert harness.hand_out() == 1
-    harness.deliver(holder, jobs[0])
-    assert harness.hand_out() == 2
+    holder = harness.connect(max_concurrent=4)
+    harness.update_extension(failures=1)
+    jobs = [harness.submit() for _ in range(3)]
+    assert harness.assign() == 1
+    harness.report_image(holder, jobs[0])
+    assert harness.assign() == 2
 
 
 def test_work_is_spread_over_the_fleet(harness: Harness) -> None:
     for n in range(4):
-        harness.join(f"e{n}", max_concurrent=2)
+        harness.connect(f"e{n}", max_concurrent=2)
     for _ in range(8):
-        harness.order()
-    assert harness.hand_out() == 8
+        harness.submit()
+    assert harness.assign() == 8
     assert holders(harness) == {f"e{n}": 2 for n in range(4)}
 
 
 def test_no_extension_is_given_more_than_it_takes_by_workers_that_assign_at_once(harness: Harness) -> None:
     for n in range(3):
-        harness.join(f"e{n}", max_concurrent=n + 1)
-    made = [harness.order(f"user-{n}") for n in range(20)]
+        harness.connect(f"e{n}", max_concurrent=n + 1)
+    made = [harness.submit(f"user-{n}") for n in range(20)]
     with ThreadPoolExecutor(8) as pool:
-        given = sum(pool.map(lambda _: harness.hand_out(), range(16)))
+        given = sum(pool.map(lambda _: harness.assign(), range(16)))
     assert given == 6
     assert holders(harness) == {"e0": 1, "e1": 2, "e2": 3}
-    assert [harness.extension(f"e{n}").held for n in range(3)] == [1, 2, 3]
-    assert sum(harness.now(job).status is Status.PROCESSING for job in made) == 6
+    assert [harness.extension_row(f"e{n}").held for n in range(3)] == [1, 2, 3]
+    assert sum(harness.reload(job).status is Status.PROCESSING for job in made) == 6
 
 
 def test_slots_that_are_freed_at_once_are_all_free(harness: Harness) -> None:
-    holder = harness.join(max_concurrent=8)
+    holder = harness.connect(max_concurrent=8)
     for _ in range(4):
-        made = [harness.taken() for _ in range(8)]
+        made = [harness.submit_and_start() for _ in range(8)]
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda job: harness.deliver(holder, job), made))
-        assert harness.extension().held == 0
+            list(pool.map(lambda job: harness.report_image(holder, job), made))
+        assert harness.extension_row().held == 0
 
 
 def test_a_request_that_is_not_due_waits(harness: Harness) -> None:
-    harness.join()
-    job = harness.order()
-    harness.pass_time(job, due_at=2**53)
-    assert harness.hand_out() == 0
+    harness.connect()
+    job = harness.submit()
+    harness.update_job(job, due_at=2**53)
+    assert harness.assign() == 0
 
 
 def test_idle_extensions_for_other_models_do_not_hide_the_one_that_can(
@@ -204,42 +204,42 @@ def test_idle_extensions_for_other_models_do_not_hide_the_one_that_can(
 ) -> None:
     monkeypatch.setattr(dispatch, "BATCH", 2)
     for n in range(5):
-        harness.join(f"other-{n}", "dall-e-3")
-    harness.join("able", "flux")
-    harness.set_extension("able", last_success_at=0, held=0)
+        harness.connect(f"other-{n}", "dall-e-3")
+    harness.connect("able", "flux")
+    harness.update_extension("able", last_success_at=0, held=0)
     for n in range(5):
-        harness.set_extension(f"other-{n}", last_success_at=9)
-    job = harness.order(model="flux")
-    assert harness.hand_out() == 1
-    assert harness.now(job).holder == "able"
+        harness.update_extension(f"other-{n}", last_success_at=9)
+    job = harness.submit(model="flux")
+    assert harness.assign() == 1
+    assert harness.reload(job).holder == "able"
 
 
 def test_unserved_requests_do_not_block_those_behind_them(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "BATCH", 2)
     for _ in range(5):
-        harness.order(model="unserved-model")
-    harness.join("able", "flux")
-    job = harness.order(model="flux")
-    assert harness.hand_out() == 1
-    assert harness.now(job).holder == "able"
+        harness.submit(model="unserved-model")
+    harness.connect("able", "flux")
+    job = harness.submit(model="flux")
+    assert harness.assign() == 1
+    assert harness.reload(job).holder == "able"
 
 
 def test_what_was_cancelled_meanwhile_is_not_given_out(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    harness.join()
-    job = harness.order()
+    harness.connect()
+    job = harness.submit()
     snapshot = harness.bench.database.read(partial(dispatch._snapshot, 0))
     harness.services.cancellation.cancel(job.id)
     snapshots = [dispatch.Snapshot(), snapshot]
     monkeypatch.setattr(dispatch, "_snapshot", lambda *_: snapshots.pop())
     assert [waiting.id for waiting in snapshot.waiting] == [job.id]
-    assert harness.hand_out() == 0
-    assert harness.extension().held == 0
+    assert harness.assign() == 0
+    assert harness.extension_row().held == 0
 
 
 def test_an_extension_with_many_slots_is_filled_by_one_read_of_the_queue(harness: Harness) -> None:
-    harness.join(max_concurrent=8)
+    harness.connect(max_concurrent=8)
     for n in range(12):
-        harness.order(f"user-{n}")
+        harness.submit(f"user-{n}")
     with noted("ORDER BY jobs.place") as asked:
-        assert harness.hand_out() == 8
+        assert harness.assign() == 8
     assert len(asked) == 1

@@ -93,7 +93,7 @@ class BreakingStore(LocalStore):
 
 def test_a_disk_that_fails_halfway_leaves_nothing(bench: Bench) -> None:
     bench.fetch.answers = {URL: PNG, OTHER: PNG}
-    broken = bench.with_tools(store=BreakingStore(bench, 1, StoreError("The disk is full.")))
+    broken = bench.with_ports(store=BreakingStore(bench, 1, StoreError("The disk is full.")))
     job = run(broken, downloading(bench, URL, OTHER))
     assert job.status is Status.DOWNLOADING
     assert bench.files() == []
@@ -106,7 +106,7 @@ def test_a_worker_that_is_killed_leaves_files_that_are_found_and_a_job_that_is_d
     bench.fetch.answers = {URL: PNG, OTHER: PNG}
     job = downloading(bench, URL, OTHER)
     with pytest.raises(Killed):
-        run(bench.with_tools(store=BreakingStore(bench, 1, Killed())), job)
+        run(bench.with_ports(store=BreakingStore(bench, 1, Killed())), job)
     left = bench.files()
     assert len(left) == 2
     assert run(bench, job).status is Status.DOWNLOADING  # its lease is not over

@@ -101,7 +101,7 @@ class SweepingStore(LocalStore):
 def test_a_download_whose_files_were_swept_meanwhile_completes_nothing_and_leaves_nothing(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     job = downloading(bench, URL)
-    job = run(bench.with_tools(store=SweepingStore(bench, job)), job)
+    job = run(bench.with_ports(store=SweepingStore(bench, job)), job)
     assert job.status is Status.DOWNLOADING
     assert bench.files() == []
     make_due(bench, job)
@@ -122,7 +122,7 @@ def test_a_file_that_an_overtaken_download_cannot_remove_is_left_to_the_next_swe
 
     bench.fetch.answers[URL] = cancelled
     job = downloading(bench, URL)
-    run(bench.with_tools(store=KeepingStore(bench.store.root)), job)
+    run(bench.with_ports(store=KeepingStore(bench.store.root)), job)
     assert len(bench.files()) == 1
     Cleanup(bench.ports).sweep(job.updated_at + abandoned_ms(bench.ports.settings) + 60_000)
     assert bench.files() == []

@@ -11,127 +11,127 @@ from tests.support.harness import Harness
 
 
 def test_the_metadata_of_an_extension_are_stored(harness: Harness) -> None:
-    harness.join("e1", "image-generation", "flux", max_concurrent=3, hub="hub-2")
-    extension = harness.extension()
+    harness.connect("e1", "image-generation", "flux", max_concurrent=3, hub="hub-2")
+    extension = harness.extension_row()
     assert (extension.connected, extension.available, extension.max_concurrent) == (True, True, 3)
     assert (extension.hub_id, extension.connection_id) == ("hub-2", "e1-socket-1")
     assert extension.capabilities == ["image-generation", "flux"]
 
 
 def test_a_newer_socket_replaces_the_older_one(harness: Harness) -> None:
-    harness.join(hub="hub-1")
-    harness.join(hub="hub-2", again=2)
+    harness.connect(hub="hub-1")
+    harness.connect(hub="hub-2", number=2)
     assert harness.bench.bus.to_hubs == [("hub-1", {"do": "replace", "connection": "e1-socket-1"})]
-    assert harness.extension().hub_id == "hub-2"
+    assert harness.extension_row().hub_id == "hub-2"
     harness.services.extensions.disconnected("e1-socket-1")
-    assert harness.extension().connected
+    assert harness.extension_row().connected
 
 
 # -- coming back
 
 
 def test_an_extension_that_lists_nothing_keeps_what_it_has_in_hand(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     harness.services.extensions.disconnected(holder.connection_id)
-    back, welcome = harness.joined("e1", again=2)
+    back, welcome = harness.connect_and_welcome("e1", number=2)
     assert welcome.held == (job.id,)
-    held = harness.now(job)
+    held = harness.reload(job)
     assert (held.status, held.lease, held.connection_id) == (Status.PROCESSING, job.lease, back.connection_id)
-    assert (held.lease_until or 0) > harness.clock() + harness.services.settings.reconnect_grace_ms
-    assert harness.extension().held == 1
-    harness.deliver(back, job)
-    assert harness.now(job).status is Status.DOWNLOADING
+    assert (held.lease_until or 0) > harness.now() + harness.services.settings.reconnect_grace_ms
+    assert harness.extension_row().held == 1
+    harness.report_image(back, job)
+    assert harness.reload(job).status is Status.DOWNLOADING
 
 
 def test_an_extension_keeps_what_it_lists_and_gives_back_the_rest(harness: Harness) -> None:
-    harness.join(max_concurrent=3)
-    kept, forgotten = harness.taken(), harness.taken()
-    _, welcome = harness.joined("e1", again=2, max_concurrent=3, active=(kept.id, "of-another-time"))
+    harness.connect(max_concurrent=3)
+    kept, forgotten = harness.submit_and_start(), harness.submit_and_start()
+    _, welcome = harness.connect_and_welcome("e1", number=2, max_concurrent=3, active=(kept.id, "of-another-time"))
     assert welcome.held == (kept.id,)
-    assert harness.now(kept).status is Status.PROCESSING
-    back = harness.now(forgotten)
+    assert harness.reload(kept).status is Status.PROCESSING
+    back = harness.reload(forgotten)
     assert (back.status, back.strikes) == (Status.ACCEPTED, 1)
-    assert harness.facts(back)[-1].data["reason"] == "The extension no longer works on the request."
-    assert harness.extension().held == 1
+    assert harness.events(back)[-1].data["reason"] == "The extension no longer works on the request."
+    assert harness.extension_row().held == 1
 
 
 @pytest.mark.parametrize("active", [None, ()])
 def test_an_offer_that_never_arrived_is_no_strike(harness: Harness, active: tuple[str, ...] | None) -> None:
-    harness.join()
-    job = harness.offered()
-    _, welcome = harness.joined("e1", again=2, active=active)
+    harness.connect()
+    job = harness.submit_and_assign()
+    _, welcome = harness.connect_and_welcome("e1", number=2, active=active)
     assert welcome.held == ()
-    assert (harness.now(job).status, harness.now(job).strikes) == (Status.ACCEPTED, 0)
-    assert harness.extension().held == 0
+    assert (harness.reload(job).status, harness.reload(job).strikes) == (Status.ACCEPTED, 0)
+    assert harness.extension_row().held == 0
 
 
 def test_an_offer_that_the_extension_lists_is_kept(harness: Harness) -> None:
-    harness.join()
-    job = harness.offered()
-    _, welcome = harness.joined("e1", again=2, active=(job.id,))
+    harness.connect()
+    job = harness.submit_and_assign()
+    _, welcome = harness.connect_and_welcome("e1", number=2, active=(job.id,))
     assert welcome.held == (job.id,)
-    assert harness.now(job).handed_over
+    assert harness.reload(job).handed_over
 
 
 def test_an_extension_cannot_resume_a_job_of_another(harness: Harness) -> None:
-    _, job = harness.at_work()
-    _, welcome = harness.joined("other", active=(job.id,))
+    _, job = harness.connect_and_start()
+    _, welcome = harness.connect_and_welcome("other", active=(job.id,))
     assert welcome.held == ()
-    assert harness.now(job) == job
+    assert harness.reload(job) == job
 
 
 def test_an_extension_cannot_resume_a_job_that_was_given_back(harness: Harness) -> None:
-    _, job = harness.at_work()
-    harness.lease_ends(job)
+    _, job = harness.connect_and_start()
+    harness.expire_lease(job)
     harness.services.housekeeping.end_leases()
-    _, welcome = harness.joined("e1", again=2, active=(job.id,))
+    _, welcome = harness.connect_and_welcome("e1", number=2, active=(job.id,))
     assert welcome.held == ()
-    assert harness.now(job).status is Status.ACCEPTED
+    assert harness.reload(job).status is Status.ACCEPTED
 
 
 def test_coming_back_does_not_make_an_attempt_longer(harness: Harness) -> None:
-    _, job = harness.at_work()
-    ends = harness.clock() + 5_000
-    harness.pass_time(job, attempt_until=ends)
-    harness.join(again=2)
-    assert harness.now(job).lease_until == ends
+    _, job = harness.connect_and_start()
+    ends = harness.now() + 5_000
+    harness.update_job(job, attempt_until=ends)
+    harness.connect(number=2)
+    assert harness.reload(job).lease_until == ends
 
 
 # -- going
 
 
 def test_what_a_broken_socket_held_is_kept_for_a_short_absence(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    before = harness.clock()
+    holder, job = harness.connect_and_start()
+    before = harness.now()
     harness.services.extensions.disconnected(holder.connection_id)
-    held, grace_ms = harness.now(job), harness.services.settings.reconnect_grace_ms
+    held, grace_ms = harness.reload(job), harness.services.settings.reconnect_grace_ms
     assert held.status is Status.PROCESSING
-    assert before + grace_ms <= (held.lease_until or 0) <= harness.clock() + grace_ms
-    assert not harness.extension().connected
+    assert before + grace_ms <= (held.lease_until or 0) <= harness.now() + grace_ms
+    assert not harness.extension_row().connected
 
 
 def test_a_broken_socket_makes_no_lease_longer(harness: Harness) -> None:
-    holder = harness.join()
-    job = harness.offered()
+    holder = harness.connect()
+    job = harness.submit_and_assign()
     harness.services.extensions.disconnected(holder.connection_id)
-    assert harness.now(job).lease_until == job.lease_until
+    assert harness.reload(job).lease_until == job.lease_until
 
 
 def test_what_others_hold_is_left_alone_when_a_socket_breaks(harness: Harness) -> None:
-    holder, _ = harness.at_work("e1")
-    _, other = harness.at_work("e2")
+    holder, _ = harness.connect_and_start("e1")
+    _, other = harness.connect_and_start("e2")
     harness.services.extensions.disconnected(holder.connection_id)
-    assert harness.now(other) == other
+    assert harness.reload(other) == other
 
 
 def test_a_web_process_that_ends_takes_its_sockets_along(harness: Harness) -> None:
-    _, here = harness.at_work("e1")
-    harness.join("e2", hub="hub-2")
-    there = harness.taken()
+    _, here = harness.connect_and_start("e1")
+    harness.connect("e2", hub="hub-2")
+    there = harness.submit_and_start()
     harness.services.extensions.hub_stopped("hub-1")
-    assert [harness.extension(name).connected for name in ("e1", "e2")] == [False, True]
-    assert (harness.now(here).lease_until or 0) <= harness.clock() + harness.services.settings.reconnect_grace_ms
-    assert harness.now(there) == there
+    assert [harness.extension_row(name).connected for name in ("e1", "e2")] == [False, True]
+    assert (harness.reload(here).lease_until or 0) <= harness.now() + harness.services.settings.reconnect_grace_ms
+    assert harness.reload(there) == there
     assert harness.services.extensions.hub_heartbeat("hub-1") is False
 
 
@@ -140,11 +140,11 @@ def test_a_web_process_is_known_once_it_was_seen(harness: Harness) -> None:
 
 
 def test_the_connected_are_counted_over_all_web_processes_that_live(harness: Harness) -> None:
-    harness.join("e1", hub="hub-1")
-    harness.join("e2", hub="hub-1")
-    harness.join("e3", hub="hub-2")
+    harness.connect("e1", hub="hub-1")
+    harness.connect("e2", hub="hub-1")
+    harness.connect("e3", hub="hub-2")
     assert harness.services.extensions.count() == 3
-    harness.hub_falls_silent("hub-1")
+    harness.expire_hub("hub-1")
     assert harness.services.extensions.count() == 1
 
 
@@ -152,7 +152,7 @@ def test_the_connected_are_counted_over_all_web_processes_that_live(harness: Har
 
 
 def test_a_greeting_from_a_socket_that_is_gone_takes_nothing_over(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
 
     def gone() -> None:
         raise ConnectionError
@@ -162,8 +162,8 @@ def test_a_greeting_from_a_socket_that_is_gone_takes_nothing_over(harness: Harne
         harness.services.extensions.connected(
             Authenticate(extension_id=holder.extension_id, active_request_ids=()), late, gone
         )
-    assert harness.now(job).status is Status.PROCESSING
-    assert harness.extension().connection_id == holder.connection_id
+    assert harness.reload(job).status is Status.PROCESSING
+    assert harness.extension_row().connection_id == holder.connection_id
 
 
 # -- the last seen time, which is only displayed

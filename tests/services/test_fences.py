@@ -25,11 +25,11 @@ reports = pytest.mark.parametrize("report", REPORTS, ids=["progress", "generated
 
 def changes_nothing(harness: Harness, holder: Holder, report: Report) -> None:
     before = harness.services.lookup.events_after(report.request_id, 0)
-    extension = harness.extension(holder.extension_id)
+    extension = harness.extension_row(holder.extension_id)
     with pytest.raises(LeaseLost):
         harness.services.generation.report(holder, report)
     assert harness.services.lookup.events_after(report.request_id, 0) == before
-    assert harness.extension(holder.extension_id) == extension
+    assert harness.extension_row(holder.extension_id) == extension
 
 
 @reports
@@ -37,84 +37,84 @@ def changes_nothing(harness: Harness, holder: Holder, report: Report) -> None:
 def test_a_report_with_another_lease_or_correlation_id(
     harness: Harness, report: Callable[..., Report], wrong: dict[str, Any]
 ) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     changes_nothing(harness, holder, report(job.id, **wrong))
 
 
 @reports
 def test_a_report_of_another_extension(harness: Harness, report: Callable[..., Report]) -> None:
-    _, job = harness.at_work()
-    other = harness.join("other")
+    _, job = harness.connect_and_start()
+    other = harness.connect("other")
     changes_nothing(harness, other, report(job.id, lease=job.lease))
 
 
 @reports
 def test_a_report_over_an_older_connection(harness: Harness, report: Callable[..., Report]) -> None:
-    older, job = harness.at_work()
-    harness.join(again=2, active=(job.id,))
+    older, job = harness.connect_and_start()
+    harness.connect(number=2, active=(job.id,))
     changes_nothing(harness, older, report(job.id, lease=job.lease))
 
 
 @reports
 def test_a_report_after_the_request_was_given_back(harness: Harness, report: Callable[..., Report]) -> None:
-    holder, job = harness.at_work()
-    harness.beat(holder, active_request_ids=())
-    assert harness.now(job).status is Status.ACCEPTED
+    holder, job = harness.connect_and_start()
+    harness.heartbeat(holder, active_request_ids=())
+    assert harness.reload(job).status is Status.ACCEPTED
     changes_nothing(harness, holder, report(job.id, lease=job.lease))
 
 
 @reports
 def test_a_report_on_an_earlier_attempt_of_the_same_extension(harness: Harness, report: Callable[..., Report]) -> None:
-    holder, job = harness.at_work()
-    harness.beat(holder, active_request_ids=())
-    harness.hand_out()
-    assert harness.now(job).attempt == 2
+    holder, job = harness.connect_and_start()
+    harness.heartbeat(holder, active_request_ids=())
+    harness.assign()
+    assert harness.reload(job).attempt == 2
     changes_nothing(harness, holder, report(job.id, lease=job.lease))
 
 
 @reports
 def test_a_report_after_the_request_was_cancelled(harness: Harness, report: Callable[..., Report]) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     harness.services.cancellation.cancel(job.id)
     changes_nothing(harness, holder, report(job.id))
 
 
 @reports
 def test_a_report_after_the_request_failed(harness: Harness, report: Callable[..., Report]) -> None:
-    holder, job = harness.at_work()
-    harness.give_up(holder, job, "Content policy violation")
+    holder, job = harness.connect_and_start()
+    harness.report_failure(holder, job, "Content policy violation")
     changes_nothing(harness, holder, report(job.id))
 
 
 @pytest.mark.parametrize("report", [REPORTS[0], *REPORTS[2:]], ids=["progress", "failed", "refused"])
 def test_second_thoughts_after_the_result(harness: Harness, report: Callable[..., Report]) -> None:
-    holder, job = harness.at_work()
-    harness.deliver(holder, job)
+    holder, job = harness.connect_and_start()
+    harness.report_image(holder, job)
     changes_nothing(harness, holder, report(job.id))
     changes_nothing(harness, holder, report(job.id, lease=job.lease))
     harness.bench.fetch.answers[PICTURE] = PNG
     harness.services.download.run()
-    assert harness.now(job).status is Status.COMPLETED
+    assert harness.reload(job).status is Status.COMPLETED
     changes_nothing(harness, holder, report(job.id))
 
 
 @reports
 def test_a_report_on_a_request_that_waits(harness: Harness, report: Callable[..., Report]) -> None:
-    holder = harness.join()
-    changes_nothing(harness, holder, report(harness.order().id))
+    holder = harness.connect()
+    changes_nothing(harness, holder, report(harness.submit().id))
 
 
 @reports
 def test_a_report_on_a_request_that_does_not_exist(harness: Harness, report: Callable[..., Report]) -> None:
-    holder = harness.join()
+    holder = harness.connect()
     with pytest.raises(LeaseLost):
         harness.services.generation.report(holder, report("no-such-request"))
 
 
 def test_a_result_of_another_extension_is_not_confirmed(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    other = harness.join("other")
-    harness.deliver(holder, job)
+    holder, job = harness.connect_and_start()
+    other = harness.connect("other")
+    harness.report_image(holder, job)
     harness.bench.fetch.answers[PICTURE] = PNG
     harness.services.download.run()
     changes_nothing(harness, other, REPORTS[1](job.id))
@@ -124,6 +124,6 @@ def test_a_result_of_another_extension_is_not_confirmed(harness: Harness) -> Non
 def test_the_contracts_own_reports_need_neither_lease_nor_correlation_id(
     harness: Harness, report: Callable[..., Report]
 ) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     harness.services.generation.report(holder, report(job.id))
-    assert harness.now(job).version > job.version
+    assert harness.reload(job).version > job.version

@@ -14,57 +14,57 @@ def shown(harness: Harness, extension_id: str = "e1") -> ExtensionDetails:
 
 
 def test_an_extension_is_shown_with_what_it_holds(harness: Harness) -> None:
-    before = harness.clock()
-    harness.join("e1", "dall-e-3", "flux", max_concurrent=3)
-    jobs = [harness.taken(), harness.offered()]
+    before = harness.now()
+    harness.connect("e1", "dall-e-3", "flux", max_concurrent=3)
+    jobs = [harness.submit_and_start(), harness.submit_and_assign()]
     entry = shown(harness)
     assert (entry.connected, entry.standing, entry.hub_id) == (True, ExtensionStatus.FREE, "hub-1")
     assert (entry.capabilities, entry.available, entry.max_concurrent) == (("dall-e-3", "flux"), True, 3)
     assert (entry.held, sorted(entry.job_ids)) == (2, sorted(job.id for job in jobs))
-    assert before <= entry.since <= entry.heard_at <= harness.clock()
+    assert before <= entry.since <= entry.heard_at <= harness.now()
     assert (entry.failures, entry.pause, entry.last_success_at) == (0, None, None)
-    harness.taken()
+    harness.submit_and_start()
     assert shown(harness).standing is ExtensionStatus.BUSY
 
 
 def test_what_is_delivered_is_no_longer_held(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.deliver(holder, job)
+    holder, job = harness.connect_and_start()
+    harness.report_image(holder, job)
     entry = shown(harness)
     assert (entry.held, entry.job_ids, entry.standing) == (0, (), ExtensionStatus.FREE)
     assert entry.last_success_at is not None
 
 
 def test_a_paused_extension_shows_reason_and_end_of_its_pause(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
+    holder, job = harness.connect_and_start()
+    harness.report_failure(holder, job, "Too many requests", retry_after_ms=60_000)
     entry = shown(harness)
     assert entry.standing is ExtensionStatus.PAUSED
     assert entry.failures == 1
     assert entry.pause is not None
-    assert entry.pause.until > harness.clock()
+    assert entry.pause.until > harness.now()
     assert entry.pause.reason == "Too many requests"
-    harness.set_extension(cooldown_until=1)
+    harness.update_extension(cooldown_until=1)
     assert (shown(harness).pause, shown(harness).standing) == (None, ExtensionStatus.FREE)
 
 
 def test_one_that_takes_no_work_is_unavailable(harness: Harness) -> None:
-    harness.beat(harness.join(), available=False)
+    harness.heartbeat(harness.connect(), available=False)
     assert (shown(harness).standing, shown(harness).available) == (ExtensionStatus.UNAVAILABLE, False)
 
 
 def test_a_disconnected_extension_shows_since_when(harness: Harness) -> None:
-    holder = harness.join()
+    holder = harness.connect()
     harness.services.extensions.disconnected(holder.connection_id)
     entry = shown(harness)
     assert (entry.connected, entry.standing, entry.hub_id) == (False, ExtensionStatus.AWAY, None)
-    assert entry.since == harness.extension().disconnected_at
+    assert entry.since == harness.extension_row().disconnected_at
 
 
 def test_one_whose_web_process_is_silent_is_away_before_that_is_noted(harness: Harness) -> None:
-    harness.join()
-    harness.hub_falls_silent()
-    assert harness.extension().connected
+    harness.connect()
+    harness.expire_hub()
+    assert harness.extension_row().connected
     assert shown(harness).standing is ExtensionStatus.AWAY
     assert list(harness.services.fleet.all(connected=True)) == []
     assert [each.id for each in harness.services.fleet.all(connected=False)] == ["e1"]
@@ -72,7 +72,7 @@ def test_one_whose_web_process_is_silent_is_away_before_that_is_noted(harness: H
 
 def test_they_come_in_order_page_by_page(harness: Harness) -> None:
     for name in ("d", "a", "e", "c", "b"):
-        harness.join(name)
+        harness.connect(name)
     harness.services.extensions.disconnected("c-socket-1")
     seen, cursor = [], None
     for names in (["a", "b"], ["c", "d"], ["e"]):
@@ -87,7 +87,7 @@ def test_they_come_in_order_page_by_page(harness: Harness) -> None:
 
 def test_a_page_reads_all_held_jobs_in_one_query(harness: Harness) -> None:
     for n in range(3):
-        harness.at_work(f"e{n}")
+        harness.connect_and_start(f"e{n}")
     with noted("FROM jobs") as asked:
         assert [len(each.job_ids) for each in harness.services.fleet.all()] == [1, 1, 1]
     assert len(asked) == 1

@@ -17,75 +17,75 @@ MINUTE = 60_000
 
 
 def test_progress_rises_and_never_falls(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     seen = []
     for percent in (10, 40, 25, 40, 100):
-        harness.progress(holder, job, percent)
-        seen.append(harness.now(job).progress)
+        harness.report_progress(holder, job, percent)
+        seen.append(harness.reload(job).progress)
     assert seen == [10, 40, 40, 40, 100]
 
 
 def test_the_progress_note_of_the_extension_is_stored(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.progress(holder, job, 10, status="Drawing")
-    assert harness.now(job).progress_note == "Drawing"
+    holder, job = harness.connect_and_start()
+    harness.report_progress(holder, job, 10, status="Drawing")
+    assert harness.reload(job).progress_note == "Drawing"
 
 
 def test_progress_renews_the_lease_up_to_the_end_of_the_attempt(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    now = harness.clock()
-    harness.pass_time(job, lease_until=now + 50)
-    harness.progress(holder, job)
-    assert (harness.now(job).lease_until or 0) >= now + harness.services.settings.request_timeout_ms
-    harness.pass_time(job, lease_until=now + 50, attempt_until=now + MINUTE)
-    harness.progress(holder, job)
-    assert harness.now(job).lease_until == now + MINUTE
+    holder, job = harness.connect_and_start()
+    now = harness.now()
+    harness.update_job(job, lease_until=now + 50)
+    harness.report_progress(holder, job)
+    assert (harness.reload(job).lease_until or 0) >= now + harness.services.settings.request_timeout_ms
+    harness.update_job(job, lease_until=now + 50, attempt_until=now + MINUTE)
+    harness.report_progress(holder, job)
+    assert harness.reload(job).lease_until == now + MINUTE
 
 
 def test_progress_shows_that_the_offer_arrived(harness: Harness) -> None:
-    holder = harness.join()
-    job = harness.offered()
-    harness.progress(holder, job, 1)
-    assert harness.now(job).handed_over
+    holder = harness.connect()
+    job = harness.submit_and_assign()
+    harness.report_progress(holder, job, 1)
+    assert harness.reload(job).handed_over
 
 
 def test_an_offer_that_arrived_is_held_for_as_long_as_its_holder_may_be_silent(harness: Harness) -> None:
-    harness.join()
-    job = harness.offered()
-    now = harness.clock()
+    harness.connect()
+    job = harness.submit_and_assign()
+    now = harness.now()
     harness.services.generation.offer_received(job.id, job.lease or "")
-    held = harness.now(job)
+    held = harness.reload(job)
     assert held.handed_over
     assert (held.lease_until or 0) >= now + harness.services.settings.request_timeout_ms
 
 
 def test_an_offer_that_was_reported_upon_is_not_noted_as_arrived_once_more(harness: Harness) -> None:
-    holder = harness.join()
-    job = harness.offered()
-    harness.progress(holder, job, 1)
+    holder = harness.connect()
+    job = harness.submit_and_assign()
+    harness.report_progress(holder, job, 1)
     with noted("UPDATE") as changes:
         harness.services.generation.offer_received(job.id, job.lease or "")
     assert changes == []
 
 
 def test_a_sign_of_another_offer_proves_nothing(harness: Harness) -> None:
-    harness.join()
-    job = harness.offered()
+    harness.connect()
+    job = harness.submit_and_assign()
     harness.services.generation.offer_received(job.id, "token-of-another")
-    assert harness.now(job) == job
+    assert harness.reload(job) == job
 
 
 def test_that_an_offer_arrived_is_no_news_to_those_who_wait(harness: Harness) -> None:
-    harness.join()
-    job = harness.offered()
+    harness.connect()
+    job = harness.submit_and_assign()
     harness.bench.bus.changes.clear()
     harness.services.generation.offer_received(job.id, job.lease or "")
-    assert harness.now(job).version == job.version
+    assert harness.reload(job).version == job.version
     assert harness.bench.bus.changes == []
 
 
 def test_a_result_is_to_be_fetched_and_frees_its_slot(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     report = ImageGenerated(
         request_id=job.id,
         image_urls=(PICTURE, "data:image/png;base64,AA=="),
@@ -93,62 +93,62 @@ def test_a_result_is_to_be_fetched_and_frees_its_slot(harness: Harness) -> None:
         lease=job.lease,
     )
     assert harness.services.generation.report(holder, report) is None
-    job = harness.now(job)
+    job = harness.reload(job)
     assert (job.status, job.sources) == (Status.DOWNLOADING, list(report.sources))
     assert job.source_metadata == {"model": "dall-e-3"}
     assert (job.holder, job.lease, job.lease_until) == ("e1", None, None)
     assert harness.bench.tasks.downloads == 1
-    assert harness.extension().held == 0
-    assert harness.facts(job)[-1].data == {"extension_id": "e1", "attempt": 1, "images": 2}
+    assert harness.extension_row().held == 0
+    assert harness.events(job)[-1].data == {"extension_id": "e1", "attempt": 1, "images": 2}
 
 
 def test_a_result_makes_its_extension_well_again(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.set_extension(failures=3, cooldown_until=1, cooldown_reason="ill")
-    harness.deliver(holder, job)
-    extension = harness.extension()
+    holder, job = harness.connect_and_start()
+    harness.update_extension(failures=3, cooldown_until=1, cooldown_reason="ill")
+    harness.report_image(holder, job)
+    extension = harness.extension_row()
     assert (extension.failures, extension.cooldown_until, extension.cooldown_reason) == (0, 0, None)
-    assert (harness.now(job).generated_at or 0) <= (extension.last_success_at or 0) <= harness.clock()
+    assert (harness.reload(job).generated_at or 0) <= (extension.last_success_at or 0) <= harness.now()
 
 
 def test_a_result_that_is_repeated_while_it_is_fetched_is_no_mistake(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.deliver(holder, job)
-    before = harness.now(job)
-    assert harness.deliver(holder, job) is None
-    assert harness.now(job) == before
+    holder, job = harness.connect_and_start()
+    harness.report_image(holder, job)
+    before = harness.reload(job)
+    assert harness.report_image(holder, job) is None
+    assert harness.reload(job) == before
     assert harness.bench.tasks.downloads == 1
 
 
 def test_a_result_that_is_repeated_once_it_is_stored_is_confirmed_again(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.deliver(holder, job)
+    holder, job = harness.connect_and_start()
+    harness.report_image(holder, job)
     harness.bench.fetch.answers[PICTURE] = PNG
     harness.services.download.run()
     received = harness.bench.bus.sent("image_generation_confirmed")
-    again = harness.join(again=2)
-    answer = harness.deliver(again, job)
+    again = harness.connect(number=2)
+    answer = harness.report_image(again, job)
     assert isinstance(answer, ImageGenerationConfirmed)
     assert answer.image_path == received[0]["imagePath"]
     assert (answer.request_id, answer.correlation_id) == (job.id, "correlation-1")
-    assert harness.types(job).count("ImageGeneratedEvent") == 1
+    assert harness.event_types(job).count("ImageGeneratedEvent") == 1
 
 
 def test_of_results_sent_many_times_at_once_one_counts(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda _: harness.deliver(holder, job), range(12)))
+        list(pool.map(lambda _: harness.report_image(holder, job), range(12)))
     assert harness.bench.tasks.downloads == 1
-    assert harness.types(job).count("ImageDownloadStartedEvent") == 1
+    assert harness.event_types(job).count("ImageDownloadStartedEvent") == 1
 
 
 def test_of_a_result_and_a_failure_at_once_one_counts(harness: Harness) -> None:
     for _ in range(6):
-        holder, job = harness.at_work()
+        holder, job = harness.connect_and_start()
 
         def report(n: int, holder=holder, job=job) -> str:  # type: ignore[no-untyped-def]
             try:
-                (harness.deliver if n % 2 else harness.give_up)(holder, job)
+                (harness.report_image if n % 2 else harness.report_failure)(holder, job)
             except LeaseLost:
                 return "lost"
             return "taken"
@@ -156,13 +156,13 @@ def test_of_a_result_and_a_failure_at_once_one_counts(harness: Harness) -> None:
         with ThreadPoolExecutor(2) as pool:
             received = list(pool.map(report, range(2)))
         assert sorted(received) == ["lost", "taken"]
-        assert harness.extension().held == 0
-        harness.set_extension(cooldown_until=0, failures=0, available=False)
+        assert harness.extension_row().held == 0
+        harness.update_extension(cooldown_until=0, failures=0, available=False)
         harness.services.cancellation.cancel(job.id)
 
 
 @pytest.mark.parametrize("image_urls", [(PICTURE,), (PICTURE,) * 10])
 def test_the_number_of_pictures_is_noted(harness: Harness, image_urls: tuple[str, ...]) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     harness.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=image_urls))
-    assert harness.facts(job)[-1].data["images"] == len(image_urls)
+    assert harness.events(job)[-1].data["images"] == len(image_urls)

@@ -22,12 +22,12 @@ def test_all_is_well(bench: Bench) -> None:
 
 
 def test_redis_is_away(bench: Bench) -> None:
-    assert Health(bench.with_tools(bus=SilentBus()).ports).check() == ComponentHealth(database=True, redis=False)
+    assert Health(bench.with_ports(bus=SilentBus()).ports).check() == ComponentHealth(database=True, redis=False)
 
 
 def test_the_database_is_away(bench: Bench) -> None:
     away = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
-    assert Health(bench.with_tools(database=away).ports).check() == ComponentHealth(database=False, redis=True)
+    assert Health(bench.with_ports(database=away).ports).check() == ComponentHealth(database=False, redis=True)
 
 
 class SlowBus(FakeBus):
@@ -46,7 +46,7 @@ class SlowBus(FakeBus):
 
 def test_callers_that_arrive_during_a_check_share_its_result(bench: Bench) -> None:
     bus = SlowBus()
-    health = Health(bench.with_tools(bus=bus).ports, check_every_s=60)
+    health = Health(bench.with_ports(bus=bus).ports, check_every_s=60)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(health.check)
         assert bus.is_asked.wait(20)
@@ -59,6 +59,6 @@ def test_callers_that_arrive_during_a_check_share_its_result(bench: Bench) -> No
 def test_a_result_is_used_for_no_longer_than_it_may_be(bench: Bench) -> None:
     bus = SlowBus()
     bus.may_answer.set()
-    health = Health(bench.with_tools(bus=bus).ports, check_every_s=0)
+    health = Health(bench.with_ports(bus=bus).ports, check_every_s=0)
     assert [health.check() for _ in range(3)] == [ComponentHealth(database=True, redis=True)] * 3
     assert bus.asked == 3

@@ -22,80 +22,80 @@ HOUR = 3_600_000
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_a_heartbeat_renews_what_the_extension_works_on(harness: Harness, listed: bool) -> None:
-    holder, job = harness.at_work()
-    harness.pass_time(job, lease_until=harness.clock() + 1_000)
-    before = harness.clock()
-    assert harness.beat(holder, **({"active_request_ids": (job.id,)} if listed else {"active_requests": 1}))
-    assert (harness.now(job).lease_until or 0) >= before + harness.services.settings.request_timeout_ms
+    holder, job = harness.connect_and_start()
+    harness.update_job(job, lease_until=harness.now() + 1_000)
+    before = harness.now()
+    assert harness.heartbeat(holder, **({"active_request_ids": (job.id,)} if listed else {"active_requests": 1}))
+    assert (harness.reload(job).lease_until or 0) >= before + harness.services.settings.request_timeout_ms
 
 
 def test_a_heartbeat_does_not_make_an_attempt_longer(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    ends = harness.clock() + 5_000
-    harness.pass_time(job, attempt_until=ends)
-    harness.beat(holder, active_request_ids=(job.id,))
-    assert harness.now(job).lease_until == ends
+    holder, job = harness.connect_and_start()
+    ends = harness.now() + 5_000
+    harness.update_job(job, attempt_until=ends)
+    harness.heartbeat(holder, active_request_ids=(job.id,))
+    assert harness.reload(job).lease_until == ends
 
 
 def test_a_heartbeat_does_not_notify_watchers(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     harness.bench.bus.changes.clear()
-    harness.beat(holder, active_request_ids=(job.id,))
-    assert harness.now(job).version == job.version
+    harness.heartbeat(holder, active_request_ids=(job.id,))
+    assert harness.reload(job).version == job.version
     assert harness.bench.bus.changes == []
 
 
 def test_a_heartbeat_that_leaves_a_request_out_gives_it_back(harness: Harness) -> None:
-    holder = harness.join(max_concurrent=2)
-    kept, left_out = harness.taken(), harness.taken()
-    harness.beat(holder, active_request_ids=(kept.id,))
-    assert harness.now(kept).status is Status.PROCESSING
-    assert (harness.now(left_out).status, harness.now(left_out).strikes) == (Status.ACCEPTED, 1)
-    assert harness.extension().held == 1
+    holder = harness.connect(max_concurrent=2)
+    kept, left_out = harness.submit_and_start(), harness.submit_and_start()
+    harness.heartbeat(holder, active_request_ids=(kept.id,))
+    assert harness.reload(kept).status is Status.PROCESSING
+    assert (harness.reload(left_out).status, harness.reload(left_out).strikes) == (Status.ACCEPTED, 1)
+    assert harness.extension_row().held == 1
 
 
 def test_a_heartbeat_that_crosses_an_offer_leaves_it_alone(harness: Harness) -> None:
-    holder = harness.join()
-    job = harness.offered()
-    harness.beat(holder, active_request_ids=())
-    assert harness.now(job) == job
+    holder = harness.connect()
+    job = harness.submit_and_assign()
+    harness.heartbeat(holder, active_request_ids=())
+    assert harness.reload(job) == job
 
 
 def test_a_heartbeat_that_counts_fewer_than_are_held_renews_nothing(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.beat(holder, active_requests=0)
-    assert harness.now(job) == job
+    holder, job = harness.connect_and_start()
+    harness.heartbeat(holder, active_requests=0)
+    assert harness.reload(job) == job
 
 
 def test_a_heartbeat_that_counts_nothing_gives_back_what_was_taken_a_while_ago(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.pass_time(job, started_at=harness.clock() - 5_000)
-    harness.beat(holder, active_requests=0, queue_size=1)
-    assert harness.now(job).status is Status.PROCESSING
-    harness.beat(holder, active_requests=0)
-    assert (harness.now(job).status, harness.now(job).strikes) == (Status.ACCEPTED, 1)
+    holder, job = harness.connect_and_start()
+    harness.update_job(job, started_at=harness.now() - 5_000)
+    harness.heartbeat(holder, active_requests=0, queue_size=1)
+    assert harness.reload(job).status is Status.PROCESSING
+    harness.heartbeat(holder, active_requests=0)
+    assert (harness.reload(job).status, harness.reload(job).strikes) == (Status.ACCEPTED, 1)
 
 
 def test_a_heartbeat_may_count_what_it_holds_as_queued(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.pass_time(job, lease_until=harness.clock() + 1_000)
-    harness.beat(holder, active_requests=0, queue_size=1)
-    assert (harness.now(job).lease_until or 0) > harness.clock() + 1_000
+    holder, job = harness.connect_and_start()
+    harness.update_job(job, lease_until=harness.now() + 1_000)
+    harness.heartbeat(holder, active_requests=0, queue_size=1)
+    assert (harness.reload(job).lease_until or 0) > harness.now() + 1_000
 
 
 def test_an_extension_that_takes_no_work_for_a_while_is_given_none(harness: Harness) -> None:
-    holder = harness.join()
-    harness.order()
-    harness.beat(holder, available=False)
-    assert harness.hand_out() == 0
-    harness.beat(holder, available=True)
-    assert harness.hand_out() == 1
+    holder = harness.connect()
+    harness.submit()
+    harness.heartbeat(holder, available=False)
+    assert harness.assign() == 0
+    harness.heartbeat(holder, available=True)
+    assert harness.assign() == 1
 
 
 def test_a_heartbeat_without_waiting_jobs_wakes_no_dispatcher(harness: Harness) -> None:
-    holder = harness.join()
+    holder = harness.connect()
     harness.bench.tasks.assigns = 0
-    harness.beat(holder)
+    harness.heartbeat(holder)
     assert harness.bench.tasks.assigns == 0
 
 
@@ -117,65 +117,65 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def test_a_heartbeat_without_changes_costs_one_query_and_no_commit(
     harness: Harness, commits: list[object], available: bool
 ) -> None:
-    idle = harness.join("idle", "flux")
-    harness.join("busy", "dall-e-3")
-    harness.taken()
-    harness.beat(idle, available=available)
+    idle = harness.connect("idle", "flux")
+    harness.connect("busy", "dall-e-3")
+    harness.submit_and_start()
+    harness.heartbeat(idle, available=available)
     commits.clear()
     with noted() as asked:
-        assert harness.beat(idle, available=available)
+        assert harness.heartbeat(idle, available=available)
     assert (len(commits), len(asked)) == (0, 1)
 
 
 def test_an_unconfirmed_offer_does_not_cause_a_commit_per_heartbeat(harness: Harness, commits: list[object]) -> None:
-    holder = harness.join()
-    harness.offered()
+    holder = harness.connect()
+    harness.submit_and_assign()
     commits.clear()
-    assert harness.beat(holder, active_request_ids=())
+    assert harness.heartbeat(holder, active_request_ids=())
     assert commits == []
 
 
 def test_a_heartbeat_with_a_change_is_stored_at_once(harness: Harness, commits: list[object]) -> None:
-    holder = harness.join()
+    holder = harness.connect()
     for available in (False, True):
-        harness.set_extension(heard_at=1)
+        harness.update_extension(heard_at=1)
         commits.clear()
-        assert harness.beat(holder, available=available)
+        assert harness.heartbeat(holder, available=available)
         assert len(commits) == 1
-        assert harness.extension().available is available
-        assert harness.extension().heard_at > 1
+        assert harness.extension_row().available is available
+        assert harness.extension_row().heard_at > 1
 
 
 def test_a_heartbeat_without_changes_wakes_a_dispatcher_if_a_job_waits(harness: Harness) -> None:
-    able, unable = harness.join("able"), harness.join("unable")
-    harness.beat(unable, available=False)
-    harness.order()
+    able, unable = harness.connect("able"), harness.connect("unable")
+    harness.heartbeat(unable, available=False)
+    harness.submit()
     harness.bench.tasks.assigns = 0
-    harness.beat(unable, available=False)
+    harness.heartbeat(unable, available=False)
     assert harness.bench.tasks.assigns == 0
-    harness.beat(able)
+    harness.heartbeat(able)
     assert harness.bench.tasks.assigns == 1
 
 
 def test_a_socket_replaced_while_its_heartbeat_is_read_is_rejected(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    older = harness.join()
-    harness.join(again=2)
+    older = harness.connect()
+    harness.connect(number=2)
     monkeypatch.setattr(
         fleet, "state_of", lambda *_: fleet.ExtensionState(available=True, has_work=False, any_job_waits=False)
     )
-    assert harness.beat(older, available=False) is False
-    assert harness.extension().available
+    assert harness.heartbeat(older, available=False) is False
+    assert harness.extension_row().available
 
 
 def test_a_heartbeat_over_an_older_socket_is_rejected(harness: Harness) -> None:
-    older, job = harness.at_work()
-    harness.join(again=2)
-    before = harness.now(job)
-    assert harness.beat(older, active_request_ids=(), available=False) is False
-    assert harness.now(job) == before
-    assert harness.extension().available
+    older, job = harness.connect_and_start()
+    harness.connect(number=2)
+    before = harness.reload(job)
+    assert harness.heartbeat(older, active_request_ids=(), available=False) is False
+    assert harness.reload(job) == before
+    assert harness.extension_row().available
 
 
 def test_a_heartbeat_of_an_unknown_extension_is_rejected(harness: Harness) -> None:
@@ -187,18 +187,18 @@ def test_heartbeats_without_changes_are_shown_once_they_are_stored(
 ) -> None:
     monkeypatch.setattr(extensions, "BATCH", 2)
     names = ("e1", "e2", "e3")
-    holders = [harness.join(name) for name in names]
+    holders = [harness.connect(name) for name in names]
     for name in names:
-        harness.set_extension(name, heard_at=1)
-    before = harness.clock()
+        harness.update_extension(name, heard_at=1)
+    before = harness.now()
     for holder in holders:
-        harness.beat(holder)
-    assert [harness.extension(name).heard_at for name in names] == [1, 1, 1]
+        harness.heartbeat(holder)
+    assert [harness.extension_row(name).heard_at for name in names] == [1, 1, 1]
     commits.clear()
     harness.services.extensions.record_last_seen()
     assert len(commits) == 2
-    after = harness.clock()
-    assert [name for name in names if not before <= harness.extension(name).heard_at <= after] == []
+    after = harness.now()
+    assert [name for name in names if not before <= harness.extension_row(name).heard_at <= after] == []
     commits.clear()
     harness.services.extensions.record_last_seen()
     assert commits == []
@@ -207,34 +207,34 @@ def test_heartbeats_without_changes_are_shown_once_they_are_stored(
 def test_the_time_of_the_heartbeat_is_shown_and_not_the_time_of_storing(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    holder = harness.join()
-    harness.set_extension(heard_at=1)
+    holder = harness.connect()
+    harness.update_extension(heard_at=1)
     with monkeypatch.context() as then:
         then.setattr(last_seen, "time", SimpleNamespace(monotonic=lambda: time.monotonic() - 60))
-        before = harness.clock()
-        harness.beat(holder)
+        before = harness.now()
+        harness.heartbeat(holder)
     harness.services.extensions.record_last_seen()
-    assert before <= harness.extension().heard_at + 60_000 <= harness.clock()
+    assert before <= harness.extension_row().heard_at + 60_000 <= harness.now()
 
 
 def test_the_last_seen_time_never_goes_back(harness: Harness) -> None:
-    holder = harness.join()
-    harness.beat(holder)
-    later = harness.clock() + HOUR
-    harness.set_extension(heard_at=later)
+    holder = harness.connect()
+    harness.heartbeat(holder)
+    later = harness.now() + HOUR
+    harness.update_extension(heard_at=later)
     harness.services.extensions.record_last_seen()
-    assert harness.extension().heard_at == later
+    assert harness.extension_row().heard_at == later
 
 
 def test_the_last_seen_time_of_a_disconnected_extension_does_not_change(harness: Harness) -> None:
-    gone, replaced = harness.join("e1"), harness.join("e2")
-    harness.beat(gone)
-    harness.beat(replaced)
+    gone, replaced = harness.connect("e1"), harness.connect("e2")
+    harness.heartbeat(gone)
+    harness.heartbeat(replaced)
     harness.services.extensions.disconnected(gone.connection_id)
-    harness.join("e2", again=2)
+    harness.connect("e2", number=2)
     for name in ("e1", "e2"):
-        harness.set_extension(name, heard_at=1)
+        harness.update_extension(name, heard_at=1)
     with noted("UPDATE extensions") as statements:
         harness.services.extensions.record_last_seen()
     assert gone.connection_id not in str(statements)
-    assert [harness.extension(name).heard_at for name in ("e1", "e2")] == [1, 1]
+    assert [harness.extension_row(name).heard_at for name in ("e1", "e2")] == [1, 1]

@@ -66,7 +66,7 @@ def host() -> Iterator[HostileHost]:
 @pytest.fixture
 def hostile(bench: Bench) -> Bench:
     """The real adapters, one attempt, and no patience."""
-    real = bench.with_tools(fetch=Fetcher(LOCAL), validator=PillowValidator())
+    real = bench.with_ports(fetch=Fetcher(LOCAL), validator=PillowValidator())
     return real.with_settings(download_timeout_ms=HASTY_MS, max_download_attempts=1, max_image_bytes=200_000)
 
 
@@ -103,7 +103,7 @@ def test_a_permanent_failure_is_fetched_only_once(hostile: Bench, host: HostileH
 
 
 def test_a_private_address_is_refused_and_named(hostile: Bench, host: HostileHost) -> None:
-    guarded = hostile.with_tools(fetch=Fetcher(Allowlist()))
+    guarded = hostile.with_ports(fetch=Fetcher(Allowlist()))
     job = run(guarded, host.url("ok"))
     assert job.error == "127.0.0.1 is not at a public address, so nothing is fetched from it."
     assert host.requests == []

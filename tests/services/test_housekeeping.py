@@ -12,131 +12,131 @@ HOUR = 3_600_000
 
 
 def test_an_offer_that_was_not_received_goes_to_another_extension_without_a_strike(harness: Harness) -> None:
-    harness.join("e1")
-    job = harness.offered()
-    harness.lease_ends(job)
-    harness.join("e2")
+    harness.connect("e1")
+    job = harness.submit_and_assign()
+    harness.expire_lease(job)
+    harness.connect("e2")
     harness.sweep()
-    job = harness.now(job)
+    job = harness.reload(job)
     assert (job.status, job.strikes, job.avoid) == (Status.ACCEPTED, 0, "e1")
-    assert harness.facts(job)[-1].data["code"] == "ERR_NO_EXTENSION"
-    harness.hand_out()
-    assert harness.now(job).holder == "e2"
+    assert harness.events(job)[-1].data["code"] == "ERR_NO_EXTENSION"
+    harness.assign()
+    assert harness.reload(job).holder == "e2"
 
 
 def test_a_lost_extension_gives_its_job_back(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     harness.services.extensions.disconnected(holder.connection_id)
     harness.sweep()
-    assert harness.now(job).status is Status.PROCESSING
-    harness.lease_ends(job)
+    assert harness.reload(job).status is Status.PROCESSING
+    harness.expire_lease(job)
     harness.sweep()
-    assert (harness.now(job).status, harness.now(job).strikes) == (Status.ACCEPTED, 1)
-    assert harness.facts(job)[-1].data["reason"] == "The extension was lost and did not come back in time."
+    assert (harness.reload(job).status, harness.reload(job).strikes) == (Status.ACCEPTED, 1)
+    assert harness.events(job)[-1].data["reason"] == "The extension was lost and did not come back in time."
 
 
 def test_an_extension_that_came_back_without_its_job_counts_as_lost(harness: Harness) -> None:
-    _, job = harness.at_work()
-    harness.set_extension(connection_id="another-socket")
-    harness.lease_ends(job)
+    _, job = harness.connect_and_start()
+    harness.update_extension(connection_id="another-socket")
+    harness.expire_lease(job)
     harness.sweep()
-    assert "lost" in harness.facts(job)[-1].data["reason"]
+    assert "lost" in harness.events(job)[-1].data["reason"]
 
 
 def test_silence_is_a_strike_and_the_extension_receives_a_cancellation(harness: Harness) -> None:
-    _, job = harness.at_work()
-    harness.lease_ends(job)
+    _, job = harness.connect_and_start()
+    harness.expire_lease(job)
     harness.sweep()
-    assert (harness.now(job).status, harness.now(job).strikes) == (Status.ACCEPTED, 1)
-    fact = harness.facts(job)[-1].data
+    assert (harness.reload(job).status, harness.reload(job).strikes) == (Status.ACCEPTED, 1)
+    fact = harness.events(job)[-1].data
     assert (fact["code"], fact["reason"]) == ("ERR_TIMEOUT", "The extension was silent for 300 seconds.")
     assert [word["requestId"] for word in harness.bench.bus.sent("cancel_generation")] == [job.id]
-    assert harness.extension().held == 0
+    assert harness.extension_row().held == 0
 
 
 def test_an_attempt_that_is_too_long_is_a_strike(harness: Harness) -> None:
-    _, job = harness.at_work()
-    harness.pass_time(job, lease_until=1, attempt_until=1)
+    _, job = harness.connect_and_start()
+    harness.update_job(job, lease_until=1, attempt_until=1)
     harness.sweep()
-    assert harness.facts(job)[-1].data["reason"] == "The extension did not finish within 900 seconds."
+    assert harness.events(job)[-1].data["reason"] == "The extension did not finish within 900 seconds."
 
 
 def test_after_the_last_strike_the_request_has_timed_out(harness: Harness) -> None:
     harness = harness.with_settings(max_attempts=3)
-    harness.join()
-    job = harness.taken()
+    harness.connect()
+    job = harness.submit_and_start()
     for _ in range(3):
-        harness.lease_ends(job)
+        harness.expire_lease(job)
         harness.sweep()
-        harness.hand_out()
-        harness.services.generation.offer_received(job.id, harness.now(job).lease or "")
-    job = harness.now(job)
+        harness.assign()
+        harness.services.generation.offer_received(job.id, harness.reload(job).lease or "")
+    job = harness.reload(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_TIMEOUT")
     assert job.error == "The extension was silent for 300 seconds."
-    assert harness.types(job).count("ImageGenerationRequeuedEvent") == 2
+    assert harness.event_types(job).count("ImageGenerationRequeuedEvent") == 2
 
 
 def test_a_lease_that_lasts_is_left_alone(harness: Harness) -> None:
-    _, job = harness.at_work()
+    _, job = harness.connect_and_start()
     harness.sweep()
-    assert harness.now(job) == job
+    assert harness.reload(job) == job
 
 
 # -- web processes
 
 
 def test_what_a_lost_web_process_held_is_given_back_after_a_short_absence(harness: Harness) -> None:
-    _, job = harness.at_work()
-    harness.hub_falls_silent()
+    _, job = harness.connect_and_start()
+    harness.expire_hub()
     harness.sweep()
-    assert not harness.extension().connected
-    assert harness.now(job).status is Status.PROCESSING
-    assert (harness.now(job).lease_until or 0) <= harness.clock() + harness.services.settings.reconnect_grace_ms
-    harness.lease_ends(job)
+    assert not harness.extension_row().connected
+    assert harness.reload(job).status is Status.PROCESSING
+    assert (harness.reload(job).lease_until or 0) <= harness.now() + harness.services.settings.reconnect_grace_ms
+    harness.expire_lease(job)
     harness.sweep()
-    assert harness.now(job).status is Status.ACCEPTED
+    assert harness.reload(job).status is Status.ACCEPTED
 
 
 def test_an_extension_of_a_lost_web_process_continues_over_another(harness: Harness) -> None:
-    _, job = harness.at_work()
-    harness.hub_falls_silent()
+    _, job = harness.connect_and_start()
+    harness.expire_hub()
     harness.sweep()
-    back = harness.join(hub="hub-2", again=2, active=(job.id,))
-    harness.deliver(back, job)
-    assert harness.now(job).status is Status.DOWNLOADING
+    back = harness.connect(hub="hub-2", number=2, active=(job.id,))
+    harness.report_image(back, job)
+    assert harness.reload(job).status is Status.DOWNLOADING
 
 
 def test_a_web_process_that_died_before_it_was_first_seen_is_given_up_too(harness: Harness) -> None:
-    harness.join()
+    harness.connect()
     harness.services.extensions.hub_stopped("hub-1")
-    harness.set_extension(connected=True, connected_at=harness.clock() - HOUR)
+    harness.update_extension(connected=True, connected_at=harness.now() - HOUR)
     harness.sweep()
-    assert not harness.extension().connected
+    assert not harness.extension_row().connected
 
 
 def test_a_web_process_that_is_about_to_be_seen_is_not_given_up(harness: Harness) -> None:
-    harness.join()
+    harness.connect()
     harness.services.extensions.hub_stopped("hub-1")
-    harness.set_extension(connected=True)
+    harness.update_extension(connected=True)
     harness.sweep()
-    assert harness.extension().connected
+    assert harness.extension_row().connected
 
 
 # -- wakes
 
 
 def test_what_was_not_woken_is_woken_again(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.deliver(holder, job)
-    harness.set_extension(available=False)
-    harness.order()
+    holder, job = harness.connect_and_start()
+    harness.report_image(holder, job)
+    harness.update_extension(available=False)
+    harness.submit()
     harness.bench.tasks.downloads = harness.bench.tasks.assigns = 0
     harness.sweep()
     assert (harness.bench.tasks.downloads, harness.bench.tasks.assigns) == (1, 1)
 
 
 def test_without_work_no_worker_is_woken(harness: Harness) -> None:
-    harness.at_work()
+    harness.connect_and_start()
     harness.bench.tasks.assigns = 0
     harness.sweep()
     assert (harness.bench.tasks.downloads, harness.bench.tasks.assigns) == (0, 0)
@@ -146,5 +146,5 @@ def test_a_sweep_is_due_once_an_interval(harness: Harness) -> None:
     assert harness.services.housekeeping.is_due()
     harness.sweep()
     assert not harness.services.housekeeping.is_due()
-    harness.last_sweep_was(harness.services.settings.sweep_interval_ms)
+    harness.set_last_sweep(harness.services.settings.sweep_interval_ms)
     assert harness.services.housekeeping.is_due()

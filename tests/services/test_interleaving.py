@@ -26,52 +26,52 @@ OVER = 1  # a lease, an attempt or a deadline that ended long ago
 
 
 def test_a_lease_that_is_renewed_while_it_is_being_ended_lasts(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.lease_ends(job)
-    with changed_after_read(harness.bench.database, lambda: harness.beat(holder, active_request_ids=(job.id,))):
+    holder, job = harness.connect_and_start()
+    harness.expire_lease(job)
+    with changed_after_read(harness.bench.database, lambda: harness.heartbeat(holder, active_request_ids=(job.id,))):
         harness.services.housekeeping.end_leases()
-    after = harness.now(job)
+    after = harness.reload(job)
     assert (after.status, after.holder, after.lease, after.strikes) == (Status.PROCESSING, "e1", job.lease, 0)
-    assert (after.lease_until or 0) > harness.clock()
+    assert (after.lease_until or 0) > harness.now()
 
 
 def test_an_offer_that_is_taken_while_its_lease_is_being_ended_counts_as_taken(harness: Harness) -> None:
-    harness.join()
-    job = harness.offered()
-    harness.pass_time(
+    harness.connect()
+    job = harness.submit_and_assign()
+    harness.update_job(
         job, lease_until=OVER, attempt_until=OVER
     )  # so the lease ends at the same moment before and after
     with changed_after_read(
         harness.bench.database, lambda: harness.services.generation.offer_received(job.id, job.lease or "")
     ):
         harness.services.housekeeping.end_leases()
-    assert (harness.now(job).status, harness.now(job).handed_over) == (Status.PROCESSING, True)
+    assert (harness.reload(job).status, harness.reload(job).handed_over) == (Status.PROCESSING, True)
     harness.services.housekeeping.end_leases()
-    assert (harness.now(job).status, harness.now(job).strikes) == (Status.ACCEPTED, 1)
-    assert harness.facts(job)[-1].data["code"] == "ERR_TIMEOUT"
+    assert (harness.reload(job).status, harness.reload(job).strikes) == (Status.ACCEPTED, 1)
+    assert harness.events(job)[-1].data["code"] == "ERR_TIMEOUT"
 
 
 @pytest.mark.parametrize("max_attempts", [1, 9], ids=["the last strike", "strikes left"])
 def test_a_job_that_changes_hands_while_its_lease_is_being_ended_stays_there(
     harness: Harness, max_attempts: int
 ) -> None:
-    harness.join("e1")
-    job = harness.taken()
-    harness.lease_ends(job)
+    harness.connect("e1")
+    job = harness.submit_and_start()
+    harness.expire_lease(job)
 
     def change_hands() -> None:
         harness.services.housekeeping.end_leases()
-        harness.join("e2")
-        harness.hand_out()
-        harness.services.generation.offer_received(job.id, harness.now(job).lease or "")
-        harness.lease_ends(job)
+        harness.connect("e2")
+        harness.assign()
+        harness.services.generation.offer_received(job.id, harness.reload(job).lease or "")
+        harness.expire_lease(job)
 
     strict = harness.with_settings(max_attempts=max_attempts)
     with changed_after_read(harness.bench.database, change_hands):
         strict.services.housekeeping.end_leases()
-    after = harness.now(job)
+    after = harness.reload(job)
     assert (after.status, after.holder, after.attempt) == (Status.PROCESSING, "e2", 2)
-    assert (harness.extension("e1").held, harness.extension("e2").held) == (0, 1)
+    assert (harness.extension_row("e1").held, harness.extension_row("e2").held) == (0, 1)
     assert len(harness.bench.bus.sent("cancel_generation")) == 1
 
 
@@ -79,23 +79,23 @@ def test_a_job_that_changes_hands_while_its_lease_is_being_ended_stays_there(
 
 
 def test_a_late_job_that_changes_hands_meanwhile_is_ended_where_it_is_now(harness: Harness) -> None:
-    first = harness.join("e1")
-    job = harness.taken(deadline_ms=1_000)
-    harness.pass_time(job, deadline_at=OVER)
+    first = harness.connect("e1")
+    job = harness.submit_and_start(deadline_ms=1_000)
+    harness.update_job(job, deadline_at=OVER)
 
     def change_hands() -> None:
-        harness.give_up(first, job)
-        harness.join("e2")
-        assert harness.hand_out() == 1
+        harness.report_failure(first, job)
+        harness.connect("e2")
+        assert harness.assign() == 1
 
     with changed_after_read(harness.bench.database, change_hands):
         harness.services.housekeeping.fail_late()
-    assert (harness.now(job).status, harness.now(job).holder) == (Status.PROCESSING, "e2")
+    assert (harness.reload(job).status, harness.reload(job).holder) == (Status.PROCESSING, "e2")
     assert harness.bench.bus.sent("cancel_generation") == []
     harness.services.housekeeping.fail_late()
-    assert (harness.now(job).status, harness.now(job).error_code) == (Status.FAILED, "ERR_TIMEOUT")
-    assert harness.facts(job)[-1].data["extension_id"] == "e2"
-    assert harness.extension("e2").held == 0
+    assert (harness.reload(job).status, harness.reload(job).error_code) == (Status.FAILED, "ERR_TIMEOUT")
+    assert harness.events(job)[-1].data["extension_id"] == "e2"
+    assert harness.extension_row("e2").held == 0
     [(_, stop)] = [
         sent for sent in harness.bench.bus.to_hubs if sent[1].get("message", {}).get("type") == "cancel_generation"
     ]
@@ -104,20 +104,20 @@ def test_a_late_job_that_changes_hands_meanwhile_is_ended_where_it_is_now(harnes
 
 @pytest.mark.parametrize("end", ["cancelled", "completed"])
 def test_a_late_job_that_ends_meanwhile_stays_as_it_ended(harness: Harness, end: str) -> None:
-    holder, job = harness.at_work()
-    harness.pass_time(job, deadline_at=OVER)
+    holder, job = harness.connect_and_start()
+    harness.update_job(job, deadline_at=OVER)
     harness.bench.fetch.answers[URL] = PNG
 
     def finish() -> None:
         if end == "cancelled":
             harness.services.cancellation.cancel(job.id)
         else:
-            harness.deliver(holder, job)
+            harness.report_image(holder, job)
             harness.services.download.run()
 
     with changed_after_read(harness.bench.database, finish):
         harness.services.housekeeping.fail_late()
-    assert harness.now(job).status == end
+    assert harness.reload(job).status == end
 
 
 @on_postgresql
@@ -125,49 +125,49 @@ def test_a_late_job_that_ends_meanwhile_stays_as_it_ended(harness: Harness, end:
 def test_a_job_that_is_handed_out_while_it_is_about_to_fail_for_its_wait_is_done(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, served: bool
 ) -> None:
-    job = harness.order()
+    job = harness.submit()
     if served:
-        harness.join()
-        harness.pass_time(job, created_at=OVER)
+        harness.connect()
+        harness.update_job(job, created_at=OVER)
     else:
         harness.sweep()
-        harness.long_unserved(job)
-        harness.pass_time(job, created_at=harness.clock() - harness.services.settings.no_extension_timeout_ms - 1)
+        harness.leave_unserved(job)
+        harness.update_job(job, created_at=harness.now() - harness.services.settings.no_extension_timeout_ms - 1)
 
     def read_then_hand_out(*args: Any) -> list[Job]:
         waiting = jobs_waiting_since(*args)
         if waiting:
-            harness.join()
-            assert harness.hand_out() == 1
+            harness.connect()
+            assert harness.assign() == 1
         return waiting
 
     jobs_waiting_since = jobs.waiting_since
     monkeypatch.setattr(jobs, "waiting_since", read_then_hand_out)
     harness.sweep()
-    assert (harness.now(job).status, harness.now(job).holder) == (Status.PROCESSING, "e1")
+    assert (harness.reload(job).status, harness.reload(job).holder) == (Status.PROCESSING, "e1")
 
 
 def test_one_model_that_cannot_be_served_fails_no_other_models_jobs(harness: Harness) -> None:
-    harness.join("e1", "dall-e-3")
-    harness.set_extension(available=False)
-    unserved, served = harness.order(model="flux"), harness.order()
+    harness.connect("e1", "dall-e-3")
+    harness.update_extension(available=False)
+    unserved, served = harness.submit(model="flux"), harness.submit()
     harness.sweep()
-    harness.long_unserved(unserved)
-    harness.pass_time(served, created_at=harness.now(unserved).created_at)
+    harness.leave_unserved(unserved)
+    harness.update_job(served, created_at=harness.reload(unserved).created_at)
     harness.sweep()
-    assert (harness.now(unserved).status, harness.now(unserved).error_code) == (Status.FAILED, "ERR_NO_EXTENSION")
-    assert harness.now(served).status is Status.ACCEPTED
+    assert (harness.reload(unserved).status, harness.reload(unserved).error_code) == (Status.FAILED, "ERR_NO_EXTENSION")
+    assert harness.reload(served).status is Status.ACCEPTED
 
 
 @pytest.mark.parametrize("stage", ["accepted", "processing"])
 def test_a_deadline_that_lies_ahead_changes_nothing(harness: Harness, stage: str) -> None:
-    harness.join()
-    job = harness.order(deadline_ms=3_600_000)
+    harness.connect()
+    job = harness.submit(deadline_ms=3_600_000)
     if stage == "processing":
-        assert harness.hand_out() == 1
-    before = harness.now(job)
+        assert harness.assign() == 1
+    before = harness.reload(job)
     harness.sweep()
-    assert harness.now(job) == before
+    assert harness.reload(job) == before
 
 
 # -- the hand-off
@@ -176,57 +176,57 @@ def test_a_deadline_that_lies_ahead_changes_nothing(harness: Harness, stage: str
 def test_a_job_that_was_handed_out_and_came_back_meanwhile_is_not_handed_out_as_the_same_attempt(
     harness: Harness,
 ) -> None:
-    harness.join()
-    job = harness.order()
+    harness.connect()
+    job = harness.submit()
 
     def there_and_back() -> None:
-        assert harness.hand_out() == 1
-        harness.services.dispatch.not_delivered(job.id, harness.now(job).lease or "")
-        harness.set_extension(cooldown_until=0)
+        assert harness.assign() == 1
+        harness.services.dispatch.not_delivered(job.id, harness.reload(job).lease or "")
+        harness.update_extension(cooldown_until=0)
 
     with changed_after_read(harness.bench.database, there_and_back):
-        harness.hand_out()
-    harness.hand_out()
-    assert (harness.now(job).attempt, harness.extension().held) == (2, 1)
-    attempts = [fact.data["attempt"] for fact in harness.facts(job) if fact.type == "ImageGenerationAssignedEvent"]
+        harness.assign()
+    harness.assign()
+    assert (harness.reload(job).attempt, harness.extension_row().held) == (2, 1)
+    attempts = [fact.data["attempt"] for fact in harness.events(job) if fact.type == "ImageGenerationAssignedEvent"]
     assert attempts == [1, 2]
 
 
 def test_a_job_that_was_cancelled_meanwhile_takes_no_slot(harness: Harness) -> None:
-    harness.join()
-    job = harness.order()
+    harness.connect()
+    job = harness.submit()
     with changed_after_read(harness.bench.database, lambda: harness.services.cancellation.cancel(job.id)):
-        assert harness.hand_out() == 0
-    assert (harness.now(job).status, harness.extension().held) == (Status.CANCELLED, 0)
+        assert harness.assign() == 0
+    assert (harness.reload(job).status, harness.extension_row().held) == (Status.CANCELLED, 0)
 
 
 def test_an_offer_that_was_taken_meanwhile_is_not_taken_back(harness: Harness) -> None:
-    harness.join()
-    job = harness.taken()
+    harness.connect()
+    job = harness.submit_and_start()
     harness.services.dispatch.not_delivered(job.id, job.lease or "")
-    assert harness.now(job) == job
+    assert harness.reload(job) == job
 
 
 def test_an_offer_of_an_earlier_lease_is_not_taken_back(harness: Harness) -> None:
-    harness.join()
-    job = harness.offered()
+    harness.connect()
+    job = harness.submit_and_assign()
     harness.services.dispatch.not_delivered(job.id, "an-earlier-lease")
-    assert harness.now(job) == job
+    assert harness.reload(job) == job
 
 
 @on_postgresql
 def test_extensions_are_locked_in_the_order_of_their_ids_so_that_two_workers_cannot_deadlock(harness: Harness) -> None:
-    harness.join("z", "flux")
-    harness.join("a", "dall-e-3")
-    harness.order(model="flux")
-    harness.order(model="dall-e-3")
+    harness.connect("z", "flux")
+    harness.connect("a", "dall-e-3")
+    harness.submit(model="flux")
+    harness.submit(model="dall-e-3")
 
     def lock(tx: Transaction, name: str) -> None:
         row = select(extensions.c.id).where(extensions.c.id == name)
         tx.connection.execute(row.with_for_update(nowait=True)).one()
 
     database = harness.bench.database
-    _, handed_out = overlapping(database, lambda tx: lock(tx, "a"), harness.hand_out, then=lambda tx: lock(tx, "z"))
+    _, handed_out = overlapping(database, lambda tx: lock(tx, "a"), harness.assign, then=lambda tx: lock(tx, "z"))
     assert handed_out == 2
 
 

@@ -24,8 +24,8 @@ UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 
 
 def test_a_request_that_waits_shows_its_place_and_why(harness: Harness) -> None:
-    first, second = harness.order(), harness.order("bob")
-    harness.order(model="flux")
+    first, second = harness.submit(), harness.submit("bob")
+    harness.submit(model="flux")
     views = [harness.services.lookup.details(job.id).queue for job in (first, second)]
     assert [(each.position, each.reason) for each in views if each] == [
         (1, "No extension is connected."),
@@ -34,9 +34,9 @@ def test_a_request_that_waits_shows_its_place_and_why(harness: Harness) -> None:
 
 
 def test_a_request_that_is_done_shows_its_pictures(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.deliver(holder, job)
-    assert harness.services.lookup.details(job.id) == JobDetails(harness.now(job))
+    holder, job = harness.connect_and_start()
+    harness.report_image(holder, job)
+    assert harness.services.lookup.details(job.id) == JobDetails(harness.reload(job))
     harness.bench.fetch.answers[PICTURE] = PNG
     harness.services.download.run()
     view = harness.services.lookup.details(job.id)
@@ -46,14 +46,14 @@ def test_a_request_that_is_done_shows_its_pictures(harness: Harness) -> None:
 
 
 def test_the_status_is_that_of_the_details(harness: Harness) -> None:
-    _, job = harness.at_work()
+    _, job = harness.connect_and_start()
     for step in (lambda: None, lambda: harness.services.cancellation.cancel(job.id)):
         step()
         seen = harness.services.lookup.details(job.id).job
         assert harness.services.lookup.status(job.id).job == JobSummary(
             *(getattr(seen, name) for name in JobSummary._fields)
         )
-    waiting = harness.order()
+    waiting = harness.submit()
     details = harness.services.lookup.details(waiting.id)
     assert harness.services.lookup.status(waiting.id) == JobStatus(details.job, details.queue)
 
@@ -71,7 +71,7 @@ def test_a_request_that_does_not_exist_is_not_waited_for(harness: Harness) -> No
 
 
 def test_events_are_given_from_where_the_client_left_off(harness: Harness) -> None:
-    _, job = harness.at_work()
+    _, job = harness.connect_and_start()
     assert [fact.seq for fact in harness.services.lookup.events_after(job.id, 0)[1]] == [1, 2]
     assert [fact.seq for fact in harness.services.lookup.events_after(job.id, 1)[1]] == [2]
     assert harness.services.lookup.events_after(job.id, 2)[1] == []
@@ -79,7 +79,7 @@ def test_events_are_given_from_where_the_client_left_off(harness: Harness) -> No
 
 def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(harness: Harness) -> None:
     """Or a stream would pass the last event by and wait for it for ever."""
-    job = harness.order()
+    job = harness.submit()
     done: list[str] = []
 
     def cancel_in_between(_c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -101,16 +101,16 @@ def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(harness: Ha
 
 def a_moment_passes(harness: Harness) -> None:
     """Requests are told apart in time by the millisecond."""
-    now = harness.clock()
-    until(lambda: harness.clock() > now)
+    now = harness.now()
+    until(lambda: harness.now() > now)
 
 
 def test_a_users_requests_come_newest_first_page_by_page(harness: Harness) -> None:
     made = []
     for _ in range(7):
-        made.append(harness.order().id)
+        made.append(harness.submit().id)
         a_moment_passes(harness)
-    harness.order("bob")
+    harness.submit("bob")
     seen, cursor, sizes = [], None, []
     while True:
         page = harness.services.lookup.page("ann", None, cursor, 3)
@@ -124,13 +124,13 @@ def test_a_users_requests_come_newest_first_page_by_page(harness: Harness) -> No
 
 def test_a_page_that_is_just_full_has_no_next(harness: Harness) -> None:
     for _ in range(3):
-        harness.order()
+        harness.submit()
     assert harness.services.lookup.page("ann", None, None, 3).cursor is None
 
 
 def test_a_list_may_be_of_one_status(harness: Harness) -> None:
-    _, job = harness.at_work()
-    waiting = harness.order()
+    _, job = harness.connect_and_start()
+    waiting = harness.submit()
     for status, ids in ((Status.PROCESSING, [job.id]), (Status.ACCEPTED, [waiting.id]), (Status.FAILED, [])):
         assert [view.job.id for view in harness.services.lookup.page("ann", status, None, 9).jobs] == ids
 
@@ -141,13 +141,13 @@ def test_the_requests_of_all_users_are_listed_newest_first_page_by_page(
 ) -> None:
     made = []
     for user in ("ann", "bob", "ann", "eve", "bob"):
-        made.append(harness.order(user).id)
+        made.append(harness.submit(user).id)
         a_moment_passes(harness)
     if status is Status.CANCELLED:
         for each in made:
             harness.services.cancellation.cancel(each)
     if status is Status.ACCEPTED:
-        harness.services.cancellation.cancel(harness.order("zoe").id)
+        harness.services.cancellation.cancel(harness.submit("zoe").id)
     seen, cursor = [], None
     for size in (2, 2, 1):
         page = harness.services.lookup.page(None, status, cursor, 2)
@@ -158,26 +158,26 @@ def test_the_requests_of_all_users_are_listed_newest_first_page_by_page(
 
 
 def test_the_requests_of_all_users_can_be_filtered_by_status(harness: Harness) -> None:
-    made = {Status.ACCEPTED: harness.order("bob").id}
+    made = {Status.ACCEPTED: harness.submit("bob").id}
     for status in Status:
         if status is not Status.ACCEPTED:
-            made[status] = harness.order("ann").id
-            harness.pass_time(harness.services.lookup.details(made[status]).job, status=status.value)
+            made[status] = harness.submit("ann").id
+            harness.update_job(harness.services.lookup.details(made[status]).job, status=status.value)
     for status, request_id in made.items():
         assert [view.job.id for view in harness.services.lookup.page(None, status, None, 9).jobs] == [request_id]
     assert len(harness.services.lookup.page(None, None, None, 9).jobs) == len(Status)
 
 
 def test_a_stranger_has_no_requests(harness: Harness) -> None:
-    harness.order()
+    harness.submit()
     page = harness.services.lookup.page("bob", None, None, 9)
     assert (list(page.jobs), page.cursor) == ([], None)
 
 
 def test_a_list_reads_the_connected_extensions_once(harness: Harness) -> None:
-    harness.join("e1", "flux")
+    harness.connect("e1", "flux")
     for _ in range(5):
-        harness.order()
+        harness.submit()
     with noted("FROM extensions") as asked:
         page = harness.services.lookup.page("ann", None, None, 9)
     assert {view.queue.reason for view in page.jobs if view.queue} == {
@@ -190,7 +190,7 @@ def test_a_list_reads_the_connected_extensions_once(harness: Harness) -> None:
 
 
 def why(harness: Harness) -> str:
-    waiting = harness.services.lookup.details(harness.order().id).queue
+    waiting = harness.services.lookup.details(harness.submit().id).queue
     assert waiting is not None
     return waiting.reason
 
@@ -200,18 +200,18 @@ def test_it_waits_for_want_of_an_extension(harness: Harness) -> None:
 
 
 def test_it_waits_for_want_of_an_able_one(harness: Harness) -> None:
-    harness.join("e1", "flux")
+    harness.connect("e1", "flux")
     assert why(harness) == "No connected extension supports the model dall-e-3."
 
 
 def test_it_waits_for_want_of_a_willing_one(harness: Harness) -> None:
-    harness.beat(harness.join(), available=False)
+    harness.heartbeat(harness.connect(), available=False)
     assert why(harness) == "The connected extensions that support the model are not accepting work at the moment."
 
 
 def test_it_waits_for_one_that_rests(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
+    holder, job = harness.connect_and_start()
+    harness.report_failure(holder, job, "Too many requests", retry_after_ms=60_000)
     assert why(harness).endswith(" s after a failure: Too many requests")
 
 
@@ -224,17 +224,17 @@ def test_it_waits_for_one_that_rests(harness: Harness) -> None:
 )
 def test_it_waits_for_busy_ones(harness: Harness, count: int, reason: str) -> None:
     for n in range(count):
-        harness.at_work(f"e{n}")
+        harness.connect_and_start(f"e{n}")
     assert why(harness) == reason
 
 
 def test_it_waits_for_one_that_shows_with_another_whether_it_is_well_again(harness: Harness) -> None:
-    harness.join(max_concurrent=4)
-    harness.set_extension(failures=1)
-    harness.taken()
+    harness.connect(max_concurrent=4)
+    harness.update_extension(failures=1)
+    harness.submit_and_start()
     assert why(harness) == "The extension that supports the model is busy with other requests."
 
 
 def test_it_waits_for_nothing(harness: Harness) -> None:
-    harness.join()
+    harness.connect()
     assert why(harness) == "The request is about to be assigned."

@@ -27,9 +27,9 @@ SMALL = OPEN | {"pk_jobs", "ix_jobs_user", "ix_jobs_user_status"}
 
 def wait(harness: Harness, count: int) -> None:
     """So many requests wait, of as many users, for a model that no extension has served for long; all but one are new."""
-    first = harness.order(model=UNSERVED)
+    first = harness.submit(model=UNSERVED)
     harness.sweep()
-    harness.long_unserved(harness.order(model=UNSERVED))
+    harness.leave_unserved(harness.submit(model=UNSERVED))
 
     def work(connection: Connection) -> None:
         row = connection.execute(select(jobs).where(jobs.c.id == first.id)).mappings().one()
@@ -116,16 +116,16 @@ def work_for(harness: Harness, asked: Callable[[], object]) -> dict[str, int]:
 
 ASKED: dict[str, Callable[[Harness], object]] = {
     "the sweep": lambda harness: harness.sweep(),
-    "the hand-off": lambda harness: harness.hand_out(),
-    "an order": lambda harness: harness.order(),
-    "a heartbeat": lambda harness: harness.beat(Holder("e1", "e1-socket-1")),
+    "the hand-off": lambda harness: harness.assign(),
+    "an order": lambda harness: harness.submit(),
+    "a heartbeat": lambda harness: harness.heartbeat(Holder("e1", "e1-socket-1")),
 }
 
 
 @pytest.mark.parametrize("question", list(ASKED))
 def test_no_query_reads_all_waiting_jobs(harness: Harness, question: str) -> None:
-    harness.join("e1", "dall-e-3")
-    harness.order()
+    harness.connect("e1", "dall-e-3")
+    harness.submit()
     wait(harness, MANY)
     costs = work_for(harness, lambda: ASKED[question](harness))
     assert costs
@@ -134,9 +134,9 @@ def test_no_query_reads_all_waiting_jobs(harness: Harness, question: str) -> Non
 
 def test_a_submission_reads_few_waiting_jobs_of_its_user(harness: Harness) -> None:
     for _ in range(45 * FEW):
-        harness.order("ann")
+        harness.submit("ann")
     harness.bench.database.write(lambda tx: tx.connection.exec_driver_sql("ANALYZE jobs"))
-    costs = work_for(harness, lambda: harness.order("ann"))
+    costs = work_for(harness, lambda: harness.submit("ann"))
     assert costs
     assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
 
@@ -147,9 +147,9 @@ def test_a_submission_reads_few_jobs_even_with_outdated_statistics(harness: Harn
         connection.execute(update(jobs).values(status="completed"))
 
     for _ in range(2 * FEW):
-        harness.order("ann")
+        harness.submit("ann")
     in_a_transaction(harness, all_are_done)
-    costs = work_for(harness, lambda: harness.order("ann"))
+    costs = work_for(harness, lambda: harness.submit("ann"))
     assert costs
     assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
 
@@ -157,8 +157,8 @@ def test_a_submission_reads_few_jobs_even_with_outdated_statistics(harness: Harn
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("question", list(ASKED))
 def test_postgresql_can_keep_its_plans(harness: Harness, question: str) -> None:
-    harness.join("e1", "dall-e-3")
-    harness.order()
+    harness.connect("e1", "dall-e-3")
+    harness.submit()
     questions = questions_of(lambda: ASKED[question](harness))
     plans = in_a_transaction(harness, lambda c: [kept_plan(c, question) for question in questions])
     assert plans
@@ -168,10 +168,10 @@ def test_postgresql_can_keep_its_plans(harness: Harness, question: str) -> None:
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_postgresql_need_not_have_counted_to_find_the_right_index(harness: Harness) -> None:
     """Before it has, and long after, it believes that few rows are as soon read by any other index, and sorted."""
-    holder = harness.join("e1", "dall-e-3")
+    holder = harness.connect("e1", "dall-e-3")
     with noted("") as statements:
-        job = harness.offered()
-        harness.deliver(holder, job)
+        job = harness.submit_and_assign()
+        harness.report_image(holder, job)
     asked = dict.fromkeys(text for text, _ in statements if text.startswith(("SELECT", "UPDATE")))
     plans = in_a_transaction(harness, lambda c: [kept_plan(c, statement) for statement in asked])
     assert "ix_extensions_free" in "".join(plans)

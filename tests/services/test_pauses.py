@@ -14,92 +14,92 @@ HOUR = 3_600_000
 
 def test_a_long_gap_between_sweeps_does_not_expire_leases(harness: Harness) -> None:
     harness.sweep()
-    _, job = harness.at_work()
-    harness.pass_time(job, lease_until=harness.clock() - HOUR + 60_000, attempt_until=harness.clock() - HOUR + 90_000)
-    harness.hub_falls_silent()
-    harness.last_sweep_was(ms_ago=HOUR)
-    before = harness.clock()
+    _, job = harness.connect_and_start()
+    harness.update_job(job, lease_until=harness.now() - HOUR + 60_000, attempt_until=harness.now() - HOUR + 90_000)
+    harness.expire_hub()
+    harness.set_last_sweep(ms_ago=HOUR)
+    before = harness.now()
     harness.sweep()
-    held = harness.now(job)
+    held = harness.reload(job)
     assert held.status is Status.PROCESSING
     assert (held.lease_until or 0) == pytest.approx(before + 60_000, abs=5_000)
     assert (held.attempt_until or 0) == pytest.approx(before + 90_000, abs=5_000)
-    assert harness.extension().connected
+    assert harness.extension_row().connected
 
 
 def test_after_a_pause_nothing_lasts_longer_than_if_it_began_now(harness: Harness) -> None:
-    harness.join("e1")
+    harness.connect("e1")
     harness.sweep()
-    job = harness.taken()
-    harness.join("e2")
-    offer = harness.offered()
-    harness.last_sweep_was(ms_ago=HOUR)
+    job = harness.submit_and_start()
+    harness.connect("e2")
+    offer = harness.submit_and_assign()
+    harness.set_last_sweep(ms_ago=HOUR)
     harness.sweep()
-    now, settings = harness.clock(), harness.services.settings
-    assert (harness.now(job).lease_until or 0) <= now + settings.request_timeout_ms
-    assert (harness.now(job).attempt_until or 0) <= now + settings.request_max_ms
-    assert (harness.now(offer).lease_until or 0) <= now + settings.offer_timeout_ms
+    now, settings = harness.now(), harness.services.settings
+    assert (harness.reload(job).lease_until or 0) <= now + settings.request_timeout_ms
+    assert (harness.reload(job).attempt_until or 0) <= now + settings.request_max_ms
+    assert (harness.reload(offer).lease_until or 0) <= now + settings.offer_timeout_ms
 
 
 def test_a_pause_puts_off_that_a_model_is_unserved(harness: Harness) -> None:
-    job = harness.order(model="flux")
+    job = harness.submit(model="flux")
     harness.sweep()
-    harness.long_unserved(job)
-    harness.last_sweep_was(ms_ago=HOUR)
+    harness.leave_unserved(job)
+    harness.set_last_sweep(ms_ago=HOUR)
     harness.sweep()
-    assert harness.now(job).status is Status.ACCEPTED
+    assert harness.reload(job).status is Status.ACCEPTED
 
 
 def test_a_gap_between_sweeps_does_not_extend_a_clients_deadline(harness: Harness) -> None:
     harness.sweep()
-    job = harness.order(deadline_ms=1_000)
-    harness.pass_time(job, deadline_at=1)
-    harness.last_sweep_was(ms_ago=HOUR)
+    job = harness.submit(deadline_ms=1_000)
+    harness.update_job(job, deadline_at=1)
+    harness.set_last_sweep(ms_ago=HOUR)
     harness.sweep()
-    assert harness.now(job).status is Status.FAILED
+    assert harness.reload(job).status is Status.FAILED
 
 
 @pytest.mark.parametrize(("interval_ms", "ms_ago"), [(2_000, 14_000), (60_000, 60_500)])
 def test_sweeps_that_come_as_they_should_put_nothing_off(harness: Harness, interval_ms: int, ms_ago: int) -> None:
     harness = harness.with_settings(sweep_interval_ms=interval_ms)
     harness.sweep()
-    _, job = harness.at_work()
-    harness.last_sweep_was(ms_ago=ms_ago)
+    _, job = harness.connect_and_start()
+    harness.set_last_sweep(ms_ago=ms_ago)
     harness.sweep()
-    assert harness.now(job) == job
+    assert harness.reload(job) == job
 
 
 def test_sweeps_at_the_same_time_do_no_harm(harness: Harness) -> None:
     harness = harness.with_settings(max_attempts=2)
-    harness.join(max_concurrent=12)
-    silent = [harness.taken() for _ in range(6)]
-    offers = [harness.offered() for _ in range(6)]
-    late = [harness.order(deadline_ms=1_000) for _ in range(6)]
+    harness.connect(max_concurrent=12)
+    silent = [harness.submit_and_start() for _ in range(6)]
+    offers = [harness.submit_and_assign() for _ in range(6)]
+    late = [harness.submit(deadline_ms=1_000) for _ in range(6)]
     for job in silent + offers:
-        harness.lease_ends(job)
+        harness.expire_lease(job)
     for job in late:
-        harness.pass_time(job, deadline_at=1)
+        harness.update_job(job, deadline_at=1)
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda _: harness.sweep(), range(12)))
-    assert [(harness.now(job).status, harness.now(job).strikes) for job in silent] == [(Status.ACCEPTED, 1)] * 6
-    assert [(harness.now(job).status, harness.now(job).strikes) for job in offers] == [(Status.ACCEPTED, 0)] * 6
-    assert {harness.now(job).status for job in late} == {Status.FAILED}
+    assert [(harness.reload(job).status, harness.reload(job).strikes) for job in silent] == [(Status.ACCEPTED, 1)] * 6
+    assert [(harness.reload(job).status, harness.reload(job).strikes) for job in offers] == [(Status.ACCEPTED, 0)] * 6
+    assert {harness.reload(job).status for job in late} == {Status.FAILED}
     for job in silent + offers:
-        assert harness.types(job).count("ImageGenerationRequeuedEvent") == 1
-    assert harness.extension().held == 0
+        assert harness.event_types(job).count("ImageGenerationRequeuedEvent") == 1
+    assert harness.extension_row().held == 0
 
 
 def test_sweeps_that_meet_results_let_one_of_them_count(harness: Harness) -> None:
-    holder = harness.join(max_concurrent=8)
-    made = [harness.taken() for _ in range(8)]
+    holder = harness.connect(max_concurrent=8)
+    made = [harness.submit_and_start() for _ in range(8)]
     for job in made:
-        harness.lease_ends(job)
+        harness.expire_lease(job)
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(harness.services.housekeeping.end_leases)]
-        calls += [pool.submit(harness.deliver, holder, job) for job in made]
+        calls += [pool.submit(harness.report_image, holder, job) for job in made]
         errors = [call.exception() for call in calls]
     taken = [job for job, error in zip(made, errors[1:], strict=True) if error is None]
     assert errors[0] is None
     for job in made:
-        assert harness.now(job).status is (Status.DOWNLOADING if job in taken else Status.ACCEPTED)
-    assert harness.extension().held == 0
+        assert harness.reload(job).status is (Status.DOWNLOADING if job in taken else Status.ACCEPTED)
+    assert harness.extension_row().held == 0

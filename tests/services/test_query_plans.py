@@ -40,42 +40,44 @@ def plans(harness: Harness, statements: list[tuple[str, Any]]) -> dict[str, list
 
 def busy(harness: Harness) -> None:
     """Something of everything that the sweeps look for."""
-    holder = harness.join("e1", max_concurrent=9)
-    harness.join("e2", max_concurrent=9, hub="hub-2")
-    given_back, failed, delivered = harness.taken(), harness.taken(), harness.taken()
-    harness.deliver(holder if delivered.holder == "e1" else harness.join("e2", again=2, hub="hub-2"), delivered)
-    harness.lease_ends(given_back)
-    harness.pass_time(failed, deadline_at=1)
-    harness.pass_time(harness.order(), created_at=1)
-    harness.pass_time(harness.order(), due_at=2**53)
-    harness.long_unserved(harness.order(model="unserved-model"))
-    harness.hub_falls_silent("hub-2")
+    holder = harness.connect("e1", max_concurrent=9)
+    harness.connect("e2", max_concurrent=9, hub="hub-2")
+    given_back, failed, delivered = harness.submit_and_start(), harness.submit_and_start(), harness.submit_and_start()
+    harness.report_image(
+        holder if delivered.holder == "e1" else harness.connect("e2", number=2, hub="hub-2"), delivered
+    )
+    harness.expire_lease(given_back)
+    harness.update_job(failed, deadline_at=1)
+    harness.update_job(harness.submit(), created_at=1)
+    harness.update_job(harness.submit(), due_at=2**53)
+    harness.leave_unserved(harness.submit(model="unserved-model"))
+    harness.expire_hub("hub-2")
     harness.bench.database.write(lambda tx: tx.connection.exec_driver_sql("UPDATE sweeps SET at = 1"))
 
 
 def caught_up(harness: Harness) -> None:
-    with harness.services.watching.watch(harness.order().id):
+    with harness.services.watching.watch(harness.submit().id):
         harness.services.watching.catch_up()
 
 
 def under_quotas(harness: Harness) -> None:
     every = {"quota_waiting": 1000, "quota_per_day": 1000, "quota_stored_bytes": 10**9}
     limits = dataclasses.replace(harness.services.settings.limits, **every)
-    harness.with_settings(limits=limits).order()
+    harness.with_settings(limits=limits).submit()
 
 
 ASKED: dict[str, Callable[[Harness], object]] = {
     "the sweep": lambda harness: harness.services.housekeeping.sweep(),
-    "the hand-off": lambda harness: harness.hand_out(),
+    "the hand-off": lambda harness: harness.assign(),
     "a download": lambda harness: harness.services.download.run(),
-    "an order": lambda harness: harness.order(),
+    "an order": lambda harness: harness.submit(),
     "an order under every quota": under_quotas,
-    "a connection": lambda harness: harness.join("e1", again=3),
-    "a heartbeat": lambda harness: harness.beat(harness.join("e1", again=4), active_requests=9),
+    "a connection": lambda harness: harness.connect("e1", number=3),
+    "a heartbeat": lambda harness: harness.heartbeat(harness.connect("e1", number=4), active_requests=9),
     "a broken socket": lambda harness: harness.services.extensions.disconnected(
-        harness.join("e1", again=5).connection_id
+        harness.connect("e1", number=5).connection_id
     ),
-    "how one stands that waits": lambda harness: harness.services.lookup.status(harness.order().id),
+    "how one stands that waits": lambda harness: harness.services.lookup.status(harness.submit().id),
     "a user's list": lambda harness: harness.services.lookup.page("ann", None, None, 20),
     "a user's list of one status": lambda harness: harness.services.lookup.page("ann", Status.ACCEPTED, None, 20),
     "catching up": caught_up,
@@ -107,7 +109,7 @@ def test_what_ended_of_late_is_found_by_indexes(harness: Harness) -> None:
 @pytest.mark.parametrize("word", ["a heartbeat", "a broken socket"])
 def test_no_message_of_an_extension_reads_the_whole_fleet(harness: Harness, word: str) -> None:
     busy(harness)
-    harness.join("e1", again=9)
+    harness.connect("e1", number=9)
     with noted("UPDATE extensions") as statements:
         ASKED[word](harness)
     assert statements

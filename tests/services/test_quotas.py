@@ -36,46 +36,46 @@ def taken(order: Callable[[], Job]) -> bool:
 
 def test_a_user_may_have_so_many_requests_waiting(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=3)
-    jobs = [harness.order("ann") for _ in range(3)]
+    jobs = [harness.submit("ann") for _ in range(3)]
     with pytest.raises(QuotaExceeded, match="QUOTA_WAITING") as caught:
-        harness.order("ann")
+        harness.submit("ann")
     assert (caught.value.status, caught.value.code) == (429, "ERR_QUOTA_EXCEEDED")
     assert caught.value.retry_after_s
-    harness.order("bob")
+    harness.submit("bob")
     harness.services.cancellation.cancel(jobs[0].id)
-    harness.order("ann")
+    harness.submit("ann")
 
 
 def test_a_request_that_is_begun_makes_room(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=1)
-    harness.join()
-    harness.taken(user="ann")
-    harness.order("ann")
-    assert not taken(lambda: harness.order("ann"))
+    harness.connect()
+    harness.submit_and_start(user="ann")
+    harness.submit("ann")
+    assert not taken(lambda: harness.submit("ann"))
 
 
 def test_a_request_that_is_called_off_between_others_makes_room(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=3)
-    jobs = [harness.order("ann") for _ in range(3)]
+    jobs = [harness.submit("ann") for _ in range(3)]
     harness.services.cancellation.cancel(jobs[1].id)
-    assert [taken(lambda: harness.order("ann")) for _ in range(2)] == [True, False]
+    assert [taken(lambda: harness.submit("ann")) for _ in range(2)] == [True, False]
 
 
 def test_a_request_that_is_given_back_counts_again(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=3)
-    harness.join()
-    begun = harness.taken(user="ann")
-    harness.order("ann")
-    harness.lease_ends(begun)
+    harness.connect()
+    begun = harness.submit_and_start(user="ann")
+    harness.submit("ann")
+    harness.expire_lease(begun)
     harness.sweep()
-    assert [taken(lambda: harness.order("ann")) for _ in range(2)] == [True, False]
+    assert [taken(lambda: harness.submit("ann")) for _ in range(2)] == [True, False]
 
 
 def test_requests_from_before_they_had_numbers_count(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=3)
-    for job in [harness.order("ann") for _ in range(2)]:
-        harness.pass_time(job, number=0)
-    assert [taken(lambda: harness.order("ann")) for _ in range(2)] == [True, False]
+    for job in [harness.submit("ann") for _ in range(2)]:
+        harness.update_job(job, number=0)
+    assert [taken(lambda: harness.submit("ann")) for _ in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -98,9 +98,9 @@ def test_one_who_sends_many_at_once_leaves_connections_to_others(harness: Harnes
         other = pool.submit(patient.write, count_for_long)
         try:
             assert counted.wait(30)
-            hers = [pool.submit(harness.order, "ann") for _ in range(40)]
+            hers = [pool.submit(harness.submit, "ann") for _ in range(40)]
             until(waits, what="one of ann's requests to wait")
-            assert harness.order("bob").user_id == "bob"
+            assert harness.submit("bob").user_id == "bob"
         finally:
             go_on.set()
         other.result(60)
@@ -111,24 +111,24 @@ def test_one_who_sends_many_at_once_leaves_connections_to_others(harness: Harnes
 def test_requests_that_come_at_once_do_not_exceed_it_together(harness: Harness, quota: str) -> None:
     harness = limited(harness, **{quota: 5})
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda n: taken(lambda: harness.order(f"user-{n % 2}")), range(40)))
+        results = list(pool.map(lambda n: taken(lambda: harness.submit(f"user-{n % 2}")), range(40)))
     assert results.count(True) == 10
 
 
 def test_a_user_may_submit_so_many_a_day(harness: Harness) -> None:
     harness = limited(harness, quota_per_day=2)
-    first = harness.order("ann")
+    first = harness.submit("ann")
     harness.services.cancellation.cancel(first.id)
-    harness.order("ann")
+    harness.submit("ann")
     with pytest.raises(QuotaExceeded, match="QUOTA_PER_DAY") as caught:
-        harness.order("ann")
+        harness.submit("ann")
     assert caught.value.retry_after_s == pytest.approx(DAY_MS / 1000, abs=60)
-    harness.order("bob")
+    harness.submit("bob")
 
 
 def test_a_day_later_there_is_room_again(harness: Harness) -> None:
     harness = limited(harness, quota_per_day=1)
-    yesterday = harness.order("ann")
+    yesterday = harness.submit("ann")
     from_then = f"{yesterday.created_at - DAY_MS:012x}"
     old_id = f"{from_then[:8]}-{from_then[8:]}{yesterday.id[13:]}"
     statement = "UPDATE jobs SET id = '{}', created_at = created_at - {} WHERE id = '{}'"
@@ -136,24 +136,24 @@ def test_a_day_later_there_is_room_again(harness: Harness) -> None:
     harness.bench.database.write(
         lambda tx: tx.connection.exec_driver_sql(statement.format(old_id, DAY_MS, yesterday.id))
     )
-    harness.order("ann")
+    harness.submit("ann")
 
 
 def test_a_user_may_store_so_many_bytes(harness: Harness) -> None:
     harness.bench.fetch.answers[URL] = png(8, 8)
-    holder = harness.join()
-    job = harness.taken(user="ann")
+    holder = harness.connect()
+    job = harness.submit_and_start(user="ann")
     harness.bench.fetch.answers["https://images.example/a.png"] = png(8, 8)
-    harness.deliver(holder, job)
+    harness.report_image(holder, job)
     harness.services.download.run()
     stored = sum(image.bytes for image in harness.services.lookup.details(job.id).images)
     assert stored > 0
-    limited(harness, quota_stored_bytes=stored + 1).order("ann")
+    limited(harness, quota_stored_bytes=stored + 1).submit("ann")
     with pytest.raises(QuotaExceeded, match=f"{stored} of {stored} bytes"):
-        limited(harness, quota_stored_bytes=stored).order("ann")
-    limited(harness, quota_stored_bytes=stored).order("bob")
+        limited(harness, quota_stored_bytes=stored).submit("ann")
+    limited(harness, quota_stored_bytes=stored).submit("bob")
 
 
 def test_without_quotas_every_request_is_accepted(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=0, quota_per_day=0, quota_stored_bytes=0)
-    assert all(taken(lambda: harness.order("ann")) for _ in range(5))
+    assert all(taken(lambda: harness.submit("ann")) for _ in range(5))

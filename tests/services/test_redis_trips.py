@@ -42,7 +42,7 @@ class Wired:
         self.hub.subscribe(hub_channel(HUB))
         bench = fakes.bench(database, folder)
         limited = dataclasses.replace(bench.ports.settings, redis_url=redis_url, limits=settings.limits)
-        bench = bench.with_tools(
+        bench = bench.with_ports(
             settings=limited,
             bus=RedisBus(client, self.background),
             tasks=CeleryTasks(make_celery(settings), client, self.background, settings.sweep_interval_ms),
@@ -69,7 +69,7 @@ def wired(database: Database, tmp_path: Path, redis_url: str) -> Wired:
 
 
 def submit(wired: Wired) -> Callable[[], object]:
-    wired.harness.join()
+    wired.harness.connect()
     wired.post()  # the first sends the scripts' texts along, and connects
     wired.background.run_all()
     wired.wake_ups_are_taken()
@@ -82,26 +82,26 @@ def submit_to_a_busy_fleet(wired: Wired) -> Callable[[], object]:
 
 
 def submit_while_a_wake_up_waits(wired: Wired) -> Callable[[], object]:
-    wired.harness.join()
+    wired.harness.connect()
     wired.post()
     return wired.post
 
 
 def hand_over(wired: Wired) -> Callable[[], object]:
-    wired.harness.join("e1", max_concurrent=9)
-    wired.harness.taken()
-    wired.harness.order()
-    return wired.harness.hand_out
+    wired.harness.connect("e1", max_concurrent=9)
+    wired.harness.submit_and_start()
+    wired.harness.submit()
+    return wired.harness.assign
 
 
 def progress(wired: Wired) -> Callable[[], object]:
-    holder, job = wired.harness.at_work()
-    return lambda: wired.harness.progress(holder, job)
+    holder, job = wired.harness.connect_and_start()
+    return lambda: wired.harness.report_progress(holder, job)
 
 
 def result(wired: Wired) -> Callable[[], object]:
-    holder, job = wired.harness.at_work()
-    return lambda: wired.harness.deliver(holder, job)
+    holder, job = wired.harness.connect_and_start()
+    return lambda: wired.harness.report_image(holder, job)
 
 
 STEPS = {

@@ -32,7 +32,7 @@ class FakeScanner:
 
 def test_the_original_is_what_is_scanned(bench: Bench) -> None:
     scanner = FakeScanner()
-    bench = bench.with_tools(scanner=scanner)
+    bench = bench.with_ports(scanner=scanner)
     original = PNG + b"what hangs on behind"
     bench.fetch.answers[URL] = original
     assert run(bench, downloading(bench, URL)).status is Status.COMPLETED
@@ -40,7 +40,7 @@ def test_the_original_is_what_is_scanned(bench: Bench) -> None:
 
 
 def test_a_harmful_original_fails_the_request_at_once_and_leaves_nothing(bench: Bench) -> None:
-    bench = bench.with_tools(scanner=FakeScanner(Harmful(Harmful.__doc__)))
+    bench = bench.with_ports(scanner=FakeScanner(Harmful(Harmful.__doc__)))
     job = downloading(bench, URL)
     set_values(bench.database, job, sources=[upload(bench, job)])
     job = run(bench, job)
@@ -52,7 +52,7 @@ def test_a_harmful_original_fails_the_request_at_once_and_leaves_nothing(bench: 
 
 @pytest.mark.parametrize("tries", [1, 4])
 def test_without_a_scanner_that_answers_it_is_tried_again_and_never_passed(bench: Bench, tries: int) -> None:
-    bench = bench.with_tools(scanner=FakeScanner(*[NotScanned(NotScanned.__doc__) for _ in range(tries)]))
+    bench = bench.with_ports(scanner=FakeScanner(*[NotScanned(NotScanned.__doc__) for _ in range(tries)]))
     bench.fetch.answers[URL] = PNG
     job = downloading(bench, URL)
     for _ in range(tries):

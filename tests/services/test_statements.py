@@ -33,47 +33,47 @@ MOST = {
 
 
 def submit(harness: Harness) -> Callable[[], object]:
-    harness.order()
-    return lambda: harness.order(user="ben")
+    harness.submit()
+    return lambda: harness.submit(user="ben")
 
 
 def hand_over(harness: Harness) -> Callable[[], object]:
-    harness.join("e1", max_concurrent=9)
-    harness.taken()
-    harness.order()
-    return harness.hand_out
+    harness.connect("e1", max_concurrent=9)
+    harness.submit_and_start()
+    harness.submit()
+    return harness.assign
 
 
 def progress(harness: Harness) -> Callable[[], object]:
-    holder, job = harness.at_work()
-    harness.progress(holder, job, 10)
-    return lambda: harness.progress(holder, job, 20)
+    holder, job = harness.connect_and_start()
+    harness.report_progress(holder, job, 10)
+    return lambda: harness.report_progress(holder, job, 20)
 
 
 def result(harness: Harness) -> Callable[[], object]:
-    holder, job = harness.at_work()
-    return lambda: harness.deliver(holder, job)
+    holder, job = harness.connect_and_start()
+    return lambda: harness.report_image(holder, job)
 
 
 def download(harness: Harness) -> Callable[[], object]:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     picture = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
     harness.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=(picture,)))
     return harness.services.download.run
 
 
 def idle_heartbeat(harness: Harness) -> Callable[[], object]:
-    holder = harness.join("e1")
-    return lambda: harness.beat(holder)
+    holder = harness.connect("e1")
+    return lambda: harness.heartbeat(holder)
 
 
 def heartbeat_at_work(harness: Harness) -> Callable[[], object]:
-    holder, job = harness.at_work()
-    return lambda: harness.beat(holder, active_request_ids=(job.id,))
+    holder, job = harness.connect_and_start()
+    return lambda: harness.heartbeat(holder, active_request_ids=(job.id,))
 
 
 def status(harness: Harness) -> Callable[[], object]:
-    _, job = harness.at_work()
+    _, job = harness.connect_and_start()
     return lambda: harness.services.lookup.status(job.id)
 
 

@@ -44,10 +44,10 @@ ARROWS = {
 
 def job_with(harness: Harness, status: Status) -> Job:
     """A job of that status."""
-    job = harness.order()
-    harness.pass_time(job, status=status.value)
+    job = harness.submit()
+    harness.update_job(job, status=status.value)
     harness.bench.bus.changes.clear()
-    return harness.now(job)
+    return harness.reload(job)
 
 
 def take(harness: Harness, job: Job, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
@@ -60,13 +60,13 @@ def take(harness: Harness, job: Job, step: Step, held: Mapping[str, Any] | None 
 @pytest.mark.parametrize("status", list(Status))
 def test_a_step_that_the_table_does_not_have_changes_nothing(harness: Harness, status: Status) -> None:
     job = job_with(harness, status)
-    before = harness.facts(job)
+    before = harness.events(job)
     absent = [step for step in Step if (status, step) not in ARROWS]
     assert absent
     for step in absent:
         assert take(harness, job, step, progress=99) is None, step
-    assert harness.now(job) == job
-    assert harness.facts(job) == before
+    assert harness.reload(job) == job
+    assert harness.events(job) == before
     assert harness.bench.bus.changes == []
 
 
@@ -76,11 +76,11 @@ def test_a_step_leads_to_its_target_and_stores_its_event(harness: Harness, statu
     job = job_with(harness, Status(status))
     moved = take(harness, job, Step(step))
     assert moved is not None
-    assert moved == harness.now(job)
+    assert moved == harness.reload(job)
     assert (moved.status, moved.version) == (target, job.version + 1)
     wanted = ["ImageGenerationRequestedEvent", *([] if event is None else [event])]
-    assert [(fact.seq, fact.type) for fact in harness.facts(job)] == list(enumerate(wanted, 1))
-    last = harness.facts(job)[-1]
+    assert [(fact.seq, fact.type) for fact in harness.events(job)] == list(enumerate(wanted, 1))
+    last = harness.events(job)[-1]
     assert event is None or (last.status, last.at) == (target, moved.updated_at)
     seen = [(change["status"], change["version"], change["lastEvent"]) for change in harness.bench.bus.changes]
     assert seen == ([] if step == "fetch" else [(target, 2, len(wanted))])  # a fetch looks as before
@@ -88,7 +88,7 @@ def test_a_step_leads_to_its_target_and_stores_its_event(harness: Harness, statu
 
 @pytest.mark.parametrize("step", list(Step))
 def test_a_step_is_refused_with_any_event_but_its_own(harness: Harness, step: Step) -> None:
-    job = harness.order()
+    job = harness.submit()
     for fact in [None, *FACTS.values()]:
         if fact == FACTS.get(step):
             continue
@@ -96,21 +96,21 @@ def test_a_step_is_refused_with_any_event_but_its_own(harness: Harness, step: St
             harness.bench.database.write(
                 lambda tx, fact=fact: steps.take(harness.bench.ports, tx, step, job.id, event=fact)  # type: ignore[misc]
             )
-    assert harness.now(job) == job
+    assert harness.reload(job) == job
 
 
 def test_events_are_numbered_without_holes_however_many_steps_leave_none(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     for percent in (10, 20, 30):
-        harness.progress(holder, job, percent)
-    harness.give_up(holder, job)
-    harness.set_extension(cooldown_until=0)
-    harness.hand_out()
-    harness.deliver(holder, job)
-    facts = harness.facts(job)
+        harness.report_progress(holder, job, percent)
+    harness.report_failure(holder, job)
+    harness.update_extension(cooldown_until=0)
+    harness.assign()
+    harness.report_image(holder, job)
+    facts = harness.events(job)
     assert [fact.seq for fact in facts] == list(range(1, len(facts) + 1))
-    assert harness.now(job).last_event == len(facts)
-    assert harness.types(job) == [
+    assert harness.reload(job).last_event == len(facts)
+    assert harness.event_types(job) == [
         "ImageGenerationRequestedEvent",
         "ImageGenerationAssignedEvent",
         "ImageGenerationRequeuedEvent",
@@ -120,7 +120,7 @@ def test_events_are_numbered_without_holes_however_many_steps_leave_none(harness
 
 
 def test_steps_taken_at_the_same_time_number_their_events_without_holes(harness: Harness) -> None:
-    job = harness.order()
+    job = harness.submit()
 
     def there_and_back(n: int) -> None:
         take(harness, job, Step.ASSIGN, holder=f"e{n}", attempt=n)
@@ -128,14 +128,14 @@ def test_steps_taken_at_the_same_time_number_their_events_without_holes(harness:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(there_and_back, range(1, 25)))
-    seqs = [fact.seq for fact in harness.facts(job)]
-    assert seqs == list(range(1, harness.now(job).last_event + 1))
+    seqs = [fact.seq for fact in harness.events(job)]
+    assert seqs == list(range(1, harness.reload(job).last_event + 1))
 
 
 def test_a_change_and_its_event_are_rolled_back_together_without_notification(harness: Harness) -> None:
-    job = harness.order()
+    job = harness.submit()
     harness.bench.bus.changes.clear()
-    before = harness.facts(job)
+    before = harness.events(job)
 
     def work(tx: Transaction) -> None:
         steps.take(harness.bench.ports, tx, Step.CANCEL, job.id, event=FACTS[Step.CANCEL])
@@ -143,8 +143,8 @@ def test_a_change_and_its_event_are_rolled_back_together_without_notification(ha
 
     with pytest.raises(RuntimeError):
         harness.bench.database.write(work)
-    assert harness.now(job) == job
-    assert harness.facts(job) == before
+    assert harness.reload(job) == job
+    assert harness.events(job) == before
     assert harness.bench.bus.changes == []
 
 
@@ -167,21 +167,21 @@ class LookingTasks:
 
 
 def test_wakes_leave_only_after_the_commit(harness: Harness) -> None:
-    holder = harness.join()
+    holder = harness.connect()
     tasks = LookingTasks(harness.bench.database)
-    awake = Harness.of(harness.bench.with_tools(tasks=tasks))
-    job = awake.order()
+    awake = Harness.of(harness.bench.with_ports(tasks=tasks))
+    job = awake.submit()
     assert tasks.seen == [Status.ACCEPTED]
-    awake.hand_out()
-    awake.deliver(holder, job)
+    awake.assign()
+    awake.report_image(holder, job)
     assert tasks.seen == [Status.ACCEPTED, Status.DOWNLOADING]
 
 
 def test_a_change_contains_enough_to_show_the_status(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.progress(holder, job, 40, status="Painting")
+    holder, job = harness.connect_and_start()
+    harness.report_progress(holder, job, 40, status="Painting")
     received = harness.bench.bus.changes[-1]
-    job = harness.now(job)
+    job = harness.reload(job)
     assert {name: received[name] for name in ("requestId", "status", "progress", "message")} == {
         "requestId": job.id,
         "status": "processing",

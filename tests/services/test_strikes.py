@@ -9,34 +9,34 @@ from tests.support.harness import Harness
 
 
 def test_what_a_site_refuses_to_draw_is_not_tried_again(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.give_up(holder, job, "Your request was rejected", reason="It violates our content policy")
-    job = harness.now(job)
+    holder, job = harness.connect_and_start()
+    harness.report_failure(holder, job, "Your request was rejected", reason="It violates our content policy")
+    job = harness.reload(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_GENERATION_FAILED")
     assert (job.error, job.reason) == ("Your request was rejected", "It violates our content policy")
     assert job.finished_at is not None
-    assert harness.facts(job)[-1].data == {
+    assert harness.events(job)[-1].data == {
         "code": "ERR_GENERATION_FAILED",
         "error": "Your request was rejected",
         "reason": "It violates our content policy",
         "extension_id": "e1",
         "attempt": 1,
     }
-    extension = harness.extension()
+    extension = harness.extension_row()
     assert (extension.held, extension.failures, extension.cooldown_until) == (0, 0, 0)
 
 
 def test_another_extension_tries_what_one_could_not(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.progress(holder, job, 70, status="Painting")
+    holder, job = harness.connect_and_start()
+    harness.report_progress(holder, job, 70, status="Painting")
     harness.bench.tasks.assigns = 0
-    harness.give_up(holder, job, "The tab crashed", reason="out of memory")
-    job = harness.now(job)
+    harness.report_failure(holder, job, "The tab crashed", reason="out of memory")
+    job = harness.reload(job)
     assert (job.status, job.strikes, job.avoid) == (Status.ACCEPTED, 1, "e1")
     assert (job.progress, job.progress_note) == (0, None)
     assert (job.holder, job.connection_id, job.lease, job.handed_over) == (None, None, None, False)
     assert harness.bench.tasks.assigns == 1
-    assert harness.facts(job)[-1].data == {
+    assert harness.events(job)[-1].data == {
         "extension_id": "e1",
         "attempt": 1,
         "code": "ERR_GENERATION_FAILED",
@@ -45,10 +45,10 @@ def test_another_extension_tries_what_one_could_not(harness: Harness) -> None:
 
 
 def test_a_request_keeps_its_position_in_the_queue_when_it_is_given_back(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.order("bob")
-    harness.give_up(holder, job)
-    assert harness.now(job).place == job.place
+    holder, job = harness.connect_and_start()
+    harness.submit("bob")
+    harness.report_failure(holder, job)
+    assert harness.reload(job).place == job.place
 
 
 @pytest.mark.parametrize(
@@ -59,60 +59,60 @@ def test_strikes_are_counted_up_to_the_limit_and_the_last_failure_names_the_code
     harness: Harness, error: str, code: str
 ) -> None:
     harness = harness.with_settings(max_attempts=3)
-    job = harness.order()
+    job = harness.submit()
     for n in range(3):
-        holder = harness.join(f"e{n}")
-        harness.hand_out()
-        assert harness.now(job).holder == f"e{n}"
-        harness.give_up(holder, job, error)
-    job = harness.now(job)
+        holder = harness.connect(f"e{n}")
+        harness.assign()
+        assert harness.reload(job).holder == f"e{n}"
+        harness.report_failure(holder, job, error)
+    job = harness.reload(job)
     assert (job.status, job.error_code, job.attempt) == (Status.FAILED, code, 3)
     assert job.error == error
-    assert harness.types(job).count("ImageGenerationRequeuedEvent") == 2
+    assert harness.event_types(job).count("ImageGenerationRequeuedEvent") == 2
 
 
 def test_an_undelivered_offer_is_no_strike(harness: Harness) -> None:
     harness = harness.with_settings(max_attempts=1)
     harness.bench.bus.deaf.add("hub-1")
-    harness.join()
-    job = harness.order()
+    harness.connect()
+    job = harness.submit()
     for attempt in range(1, 6):
-        harness.hand_out()
-        assert (harness.now(job).status, harness.now(job).attempt) == (Status.ACCEPTED, attempt)
-        harness.set_extension(cooldown_until=0)
+        harness.assign()
+        assert (harness.reload(job).status, harness.reload(job).attempt) == (Status.ACCEPTED, attempt)
+        harness.update_extension(cooldown_until=0)
 
 
 def test_an_extension_is_paused_until_the_time_that_its_site_reports(harness: Harness) -> None:
-    holder, job = harness.at_work()
-    now = harness.clock()
-    harness.give_up(holder, job, "Too many requests", retry_after_ms=90_000)
-    extension = harness.extension()
-    assert now + 90_000 <= extension.cooldown_until <= harness.clock() + 90_000
+    holder, job = harness.connect_and_start()
+    now = harness.now()
+    harness.report_failure(holder, job, "Too many requests", retry_after_ms=90_000)
+    extension = harness.extension_row()
+    assert now + 90_000 <= extension.cooldown_until <= harness.now() + 90_000
     assert extension.cooldown_reason == "Too many requests"
-    assert harness.hand_out() == 0
-    assert harness.now(job).status is Status.ACCEPTED
-    harness.set_extension(cooldown_until=harness.clock())
-    assert harness.hand_out() == 1
+    assert harness.assign() == 0
+    assert harness.reload(job).status is Status.ACCEPTED
+    harness.update_extension(cooldown_until=harness.now())
+    assert harness.assign() == 1
 
 
 def test_pauses_grow_with_failures_in_a_row(harness: Harness) -> None:
     harness = harness.with_settings(max_attempts=10)
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     for pause_ms in (2_000, 4_000, 8_000):
-        before = harness.clock()
-        harness.give_up(holder, job)
-        assert before + pause_ms <= harness.extension().cooldown_until <= harness.clock() + pause_ms
-        harness.set_extension(cooldown_until=0)
-        harness.hand_out()
+        before = harness.now()
+        harness.report_failure(holder, job)
+        assert before + pause_ms <= harness.extension_row().cooldown_until <= harness.now() + pause_ms
+        harness.update_extension(cooldown_until=0)
+        harness.assign()
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(harness: Harness) -> None:
-    holder = harness.join(max_concurrent=2)
-    jobs = [harness.taken(), harness.taken()]
-    harness.give_up(holder, jobs[0], "Rate limit exceeded", retry_after_ms=500_000)
-    rests_until = harness.extension().cooldown_until
-    harness.give_up(holder, jobs[1], "Rate limit exceeded", retry_after_ms=1_000)
-    assert harness.extension().cooldown_until == rests_until
+    holder = harness.connect(max_concurrent=2)
+    jobs = [harness.submit_and_start(), harness.submit_and_start()]
+    harness.report_failure(holder, jobs[0], "Rate limit exceeded", retry_after_ms=500_000)
+    rests_until = harness.extension_row().cooldown_until
+    harness.report_failure(holder, jobs[1], "Rate limit exceeded", retry_after_ms=1_000)
+    assert harness.extension_row().cooldown_until == rests_until
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,6 @@ def test_a_shorter_pause_does_not_end_a_longer_one(harness: Harness) -> None:
 def test_the_extensions_retryable_flag_decides_about_a_retry(
     harness: Harness, error: str, retryable: bool, status: Status
 ) -> None:
-    holder, job = harness.at_work()
-    harness.give_up(holder, job, error, retryable=retryable)
-    assert harness.now(job).status is status
+    holder, job = harness.connect_and_start()
+    harness.report_failure(holder, job, error, retryable=retryable)
+    assert harness.reload(job).status is status

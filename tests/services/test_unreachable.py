@@ -8,54 +8,54 @@ from tests.support.harness import Harness
 
 def test_an_unreachable_hub_causes_a_requeue_at_once_without_a_strike(harness: Harness) -> None:
     harness.bench.bus.deaf.add("hub-1")
-    harness.join()
-    job = harness.offered()
+    harness.connect()
+    job = harness.submit_and_assign()
     assert (job.status, job.holder, job.lease, job.strikes) == (Status.ACCEPTED, None, None, 0)
-    assert harness.extension().held == 0
-    assert harness.extension().failures == 0
-    assert harness.facts(job)[-1].data["reason"] == "The extension could not be reached."
+    assert harness.extension_row().held == 0
+    assert harness.extension_row().failures == 0
+    assert harness.events(job)[-1].data["reason"] == "The extension could not be reached."
 
 
 def test_another_extension_gets_at_once_what_did_not_reach_the_first(harness: Harness) -> None:
     harness.bench.bus.deaf.add("hub-2")
-    harness.join("near", hub="hub-1")
-    harness.join("far", hub="hub-2")
-    harness.set_extension("far", last_success_at=9)
-    job = harness.order()
-    harness.hand_out()
-    assert (harness.now(job).holder, harness.now(job).attempt) == ("near", 2)
+    harness.connect("near", hub="hub-1")
+    harness.connect("far", hub="hub-2")
+    harness.update_extension("far", last_success_at=9)
+    job = harness.submit()
+    harness.assign()
+    assert (harness.reload(job).holder, harness.reload(job).attempt) == ("near", 2)
 
 
 def test_an_unreachable_hub_is_not_tried_for_every_waiting_request(harness: Harness) -> None:
     harness.bench.bus.deaf.add("hub-1")
-    harness.join()
-    made = [harness.order() for _ in range(10)]
-    harness.hand_out()
+    harness.connect()
+    made = [harness.submit() for _ in range(10)]
+    harness.assign()
     assert len(harness.bench.bus.to_hubs) == 1
-    assert all(harness.now(job).status is Status.ACCEPTED for job in made)
+    assert all(harness.reload(job).status is Status.ACCEPTED for job in made)
     harness.bench.bus.deaf.clear()
-    harness.set_extension(cooldown_until=0)
-    assert harness.hand_out() == 1
+    harness.update_extension(cooldown_until=0)
+    assert harness.assign() == 1
 
 
 def test_an_extension_that_came_back_is_not_made_to_rest_for_its_old_socket(harness: Harness) -> None:
-    harness.join()
-    job = harness.offered()
-    harness.join(again=2, active=(job.id,))
+    harness.connect()
+    job = harness.submit_and_assign()
+    harness.connect(number=2, active=(job.id,))
     harness.services.dispatch.not_delivered(job.id, job.lease or "")
-    assert harness.extension().cooldown_until == 0
-    assert harness.now(job).status is Status.PROCESSING
+    assert harness.extension_row().cooldown_until == 0
+    assert harness.reload(job).status is Status.PROCESSING
 
 
 def test_an_offer_that_arrived_after_all_is_not_taken_back(harness: Harness) -> None:
-    harness.join()
-    job = harness.taken()
+    harness.connect()
+    job = harness.submit_and_start()
     harness.services.dispatch.not_delivered(job.id, job.lease or "")
-    assert harness.now(job) == job
+    assert harness.reload(job) == job
 
 
 def test_an_offer_of_an_older_attempt_takes_nothing_back(harness: Harness) -> None:
-    harness.join()
-    job = harness.offered()
+    harness.connect()
+    job = harness.submit_and_assign()
     harness.services.dispatch.not_delivered(job.id, "token-of-another-attempt")
-    assert harness.now(job) == job
+    assert harness.reload(job) == job

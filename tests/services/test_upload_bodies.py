@@ -105,7 +105,7 @@ class FullStore(LocalStore):
 def test_a_full_disk_is_reported_and_the_upload_can_be_repeated(bench: Bench) -> None:
     job = processing(bench)
     with pytest.raises(Unavailable, match="No space left on device"):
-        send(bench.with_tools(store=FullStore(bench.store.root)), job)
+        send(bench.with_ports(store=FullStore(bench.store.root)), job)
     assert send(bench, job).bytes == len(PNG)
 
 

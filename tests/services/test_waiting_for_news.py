@@ -45,23 +45,23 @@ def waits(harness: Harness, then: Callable[[], object], request_id: str, since: 
 
 
 def test_where_there_is_something_newer_the_answer_comes_at_once(harness: Harness) -> None:
-    _, job = harness.at_work()
+    _, job = harness.connect_and_start()
     assert news(harness, job.id, 20.0, since=1).job.version == job.version
 
 
 def test_where_the_request_has_ended_the_answer_comes_at_once(harness: Harness) -> None:
-    job = harness.services.cancellation.cancel(harness.order().id)
+    job = harness.services.cancellation.cancel(harness.submit().id)
     for since in (None, job.version, 99):
         assert news(harness, job.id, 20.0, since).job == job
 
 
 @pytest.mark.parametrize("named", [True, False])
 def test_the_answer_comes_with_the_next_change(harness: Harness, named: bool) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     before = len(harness.bench.bus.changes)
 
     def move_on() -> None:
-        harness.progress(holder, job, 40)
+        harness.report_progress(holder, job, 40)
         publish(harness, before)
 
     view = waits(harness, move_on, job.id, job.version if named else None)
@@ -69,20 +69,20 @@ def test_the_answer_comes_with_the_next_change(harness: Harness, named: bool) ->
 
 
 def test_a_change_that_comes_late_over_the_bus_is_no_news(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     older = harness.bench.bus.changes[:]
 
     def late_then_new() -> None:
         for change in older:
             harness.services.watching.notify(change)
-        harness.progress(holder, job, 40)
-        harness.services.watching.notify(steps.change(harness.now(job)))
+        harness.report_progress(holder, job, 40)
+        harness.services.watching.notify(steps.change(harness.reload(job)))
 
     assert waits(harness, late_then_new, job.id).job.progress == 40
 
 
 def test_a_change_published_before_the_request_was_read_does_not_end_the_wait(harness: Harness) -> None:
-    _, job = harness.at_work()
+    _, job = harness.connect_and_start()
 
     def tell_what_is_known(_c: object, _cursor: object, statement: str, *_: object) -> None:
         if "FROM jobs" in statement:
@@ -95,11 +95,11 @@ def test_a_change_published_before_the_request_was_read_does_not_end_the_wait(ha
 
 
 def test_versions_that_the_client_knows_of_are_waited_through(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     began = time.monotonic()
 
     def move_on() -> None:
-        harness.progress(holder, job, 40)
+        harness.report_progress(holder, job, 40)
         publish(harness)
         assert time.monotonic() - began < 5
 
@@ -112,7 +112,7 @@ def test_versions_that_the_client_knows_of_are_waited_through(harness: Harness) 
 
 
 def test_when_the_time_is_over_the_answer_is_what_there_is(harness: Harness) -> None:
-    job = harness.order()
+    job = harness.submit()
     began = time.monotonic()
     assert news(harness, job.id, 0.1).job == job
     assert 0.1 <= time.monotonic() - began < 5

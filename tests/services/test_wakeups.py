@@ -16,28 +16,28 @@ from tests.support.harness import Harness
 
 
 def connects(harness: Harness) -> Callable[[], object]:
-    return lambda: harness.join("e2")
+    return lambda: harness.connect("e2")
 
 
 def delivers(harness: Harness) -> Callable[[], object]:
-    holder, job = harness.at_work()
-    return lambda: harness.deliver(holder, job)
+    holder, job = harness.connect_and_start()
+    return lambda: harness.report_image(holder, job)
 
 
 def fails(harness: Harness) -> Callable[[], object]:
-    holder, job = harness.at_work()
-    return lambda: harness.give_up(holder, job, "content policy", retryable=False)
+    holder, job = harness.connect_and_start()
+    return lambda: harness.report_failure(holder, job, "content policy", retryable=False)
 
 
 def is_cancelled(harness: Harness) -> Callable[[], object]:
-    _, job = harness.at_work()
+    _, job = harness.connect_and_start()
     return lambda: harness.services.cancellation.cancel(job.id)
 
 
 def takes_work_again(harness: Harness) -> Callable[[], object]:
-    holder = harness.join()
-    harness.beat(holder, available=False)
-    return lambda: harness.beat(holder, available=True)
+    holder = harness.connect()
+    harness.heartbeat(holder, available=False)
+    return lambda: harness.heartbeat(holder, available=True)
 
 
 @pytest.mark.parametrize("event", [connects, delivers, fails, is_cancelled, takes_work_again])
@@ -45,7 +45,7 @@ def test_a_freed_slot_wakes_a_dispatcher_if_a_job_waits(
     harness: Harness, event: Callable[[Harness], Callable[[], object]]
 ) -> None:
     free_slot = event(harness)
-    harness.order(model="flux")
+    harness.submit(model="flux")
     harness.bench.tasks.assigns = 0
     free_slot()
     assert harness.bench.tasks.assigns == 1
@@ -65,16 +65,16 @@ def test_waiting_jobs_are_queried_after_the_commit_that_freed_the_slot(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a job added in between would find no free slot, and wait for the next sweep."""
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     seen: list[Status] = []
 
     def any_waiting(_: Connection) -> bool:
         with ThreadPoolExecutor(1) as another:
-            seen.append(another.submit(harness.now, job).result(30).status)
+            seen.append(another.submit(harness.reload, job).result(30).status)
         return False
 
     monkeypatch.setattr(jobs, "any_waiting", any_waiting)
-    harness.deliver(holder, job)
+    harness.report_image(holder, job)
     assert seen == [Status.DOWNLOADING]
 
 
@@ -90,14 +90,14 @@ def test_free_extensions_are_queried_after_the_commit_that_added_the_job(
         return False
 
     monkeypatch.setattr(slots, "any_free", any_free)
-    harness.order("ann")
+    harness.submit("ann")
     assert seen == [1]
 
 
 def test_a_dispatcher_is_woken_if_the_query_fails_and_the_report_is_accepted(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     harness.bench.tasks.assigns = 0
 
     def read(*_: object) -> None:
@@ -105,5 +105,5 @@ def test_a_dispatcher_is_woken_if_the_query_fails_and_the_report_is_accepted(
 
     with monkeypatch.context() as away:
         away.setattr(Database, "read", read)
-        harness.deliver(holder, job)
-    assert (harness.now(job).status, harness.bench.tasks.assigns) == (Status.DOWNLOADING, 1)
+        harness.report_image(holder, job)
+    assert (harness.reload(job).status, harness.bench.tasks.assigns) == (Status.DOWNLOADING, 1)

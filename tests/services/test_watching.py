@@ -82,18 +82,18 @@ def test_a_watcher_that_breaks_off_leaves_nothing_behind(harness: Harness) -> No
 
 
 def test_catching_up_delivers_changes_that_the_bus_lost(harness: Harness) -> None:
-    holder, job = harness.at_work()
+    holder, job = harness.connect_and_start()
     with harness.services.watching.watch(job.id, job.version) as watch:
-        harness.progress(holder, job, 40)
+        harness.report_progress(holder, job, 40)
         assert watch.wait(0) is None
         harness.services.watching.catch_up()
-        assert watch.wait(0) == steps.change(harness.now(job))
+        assert watch.wait(0) == steps.change(harness.reload(job))
         harness.services.watching.catch_up()
         assert watch.wait(0) is None
 
 
 def test_catching_up_is_one_query_for_many_watchers(harness: Harness) -> None:
-    made = [harness.order() for _ in range(5)]
+    made = [harness.submit() for _ in range(5)]
     with ExitStack() as watching:
         watches = [watching.enter_context(harness.services.watching.watch(job.id)) for job in made for _ in range(20)]
         with noted("FROM jobs") as asked:
@@ -103,7 +103,7 @@ def test_catching_up_is_one_query_for_many_watchers(harness: Harness) -> None:
 
 
 def test_without_watchers_catching_up_makes_no_query(harness: Harness) -> None:
-    harness.order()
+    harness.submit()
     with noted() as asked:
         harness.services.watching.catch_up()
     assert asked == []

@@ -136,7 +136,7 @@ class FakeRandomness:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Tools for a service under test, and the fakes among them under their own types."""
+    """The ports of the services under test, and the fakes among them under their own types."""
 
     ports: Ports
     store: LocalStore
@@ -147,16 +147,16 @@ class Bench:
 
     @property
     def database(self) -> Database:
-        """The database among the tools."""
+        """The database among the ports."""
         return self.ports.database
 
-    def with_tools(self, **changes: Any) -> Bench:
-        """The same with other tools."""
+    def with_ports(self, **changes: Any) -> Bench:
+        """The same with these ports replaced."""
         return dataclasses.replace(self, ports=dataclasses.replace(self.ports, **changes))
 
     def with_settings(self, **changes: Any) -> Bench:
-        """The same with other settings."""
-        return self.with_tools(settings=dataclasses.replace(self.ports.settings, **changes))
+        """The same with these settings changed."""
+        return self.with_ports(settings=dataclasses.replace(self.ports.settings, **changes))
 
     def files(self) -> list[str]:
         """Every file that the store holds, unfinished ones and uploads too."""
@@ -164,7 +164,7 @@ class Bench:
 
 
 def bench(database: Database, folder: Path) -> Bench:
-    """Tools on this database; pictures lie in `folder`, are judged for real, and come from the fake web."""
+    """Ports on this database: pictures are fetched from `FakeFetch`, really checked, and stored in `folder`."""
     store, tasks, bus, fetch, randomness = LocalStore(folder), FakeTasks(), FakeBus(), FakeFetch(), FakeRandomness()
     settings = dataclasses.replace(Settings.from_env(UNLIMITED), storage_path=folder)
     ports = Ports(

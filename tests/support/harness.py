@@ -1,4 +1,4 @@
-"""Drives the services in tests: clients submit, extensions connect, take requests and report."""
+"""A test harness: the services on a real database and fake ports, with one method for each act of a client or extension."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PICTURE = "https://images.example/a.png"
 
 @dataclass(frozen=True)
 class Harness:
-    """The services with short methods for what clients and extensions do."""
+    """The services under test, and methods that do what clients, extensions and the passing of time do to them."""
 
     bench: Bench
     services: Services
@@ -46,94 +46,94 @@ class Harness:
         return cls(bench, build(bench.ports))
 
     def with_settings(self, **changes: Any) -> Harness:
-        """The same with other settings."""
+        """The same database and ports with these settings changed."""
         return Harness.of(self.bench.with_settings(**changes))
 
     # -- clients
 
-    def order(self, user: str = "ann", model: str = "dall-e-3", **more: Any) -> Job:
+    def submit(self, user: str = "ann", model: str = "dall-e-3", **more: Any) -> Job:
         """Submit a request as a client."""
         return self.services.submission.submit(ImageRequest("a fox", model, user, **more), "correlation-1")
 
-    def now(self, job: Job) -> Job:
-        """The job's current row."""
+    def reload(self, job: Job) -> Job:
+        """Read the job's row again."""
         return found(self.bench.database, job)
 
-    def facts(self, job: Job) -> list[LoggedEvent]:
-        """The job's stored events."""
+    def events(self, job: Job) -> list[LoggedEvent]:
+        """The job's events, oldest first."""
         return self.bench.database.read(lambda c: events.after(c, job.id, 0))
 
-    def types(self, job: Job) -> list[str]:
-        """The types of the job's events."""
-        return [fact.type for fact in self.facts(job)]
+    def event_types(self, job: Job) -> list[str]:
+        """The types of the job's events, oldest first."""
+        return [event.type for event in self.events(job)]
 
     # -- extensions
 
-    def join(
+    def connect(
         self,
         extension_id: str = "e1",
         *capabilities: str,
         max_concurrent: int = 1,
         hub: str = HUB,
-        again: int = 1,
+        number: int = 1,
         active: tuple[str, ...] | None = None,
     ) -> Holder:
-        """The extension connects for the `again`th time."""
-        return self.joined(
-            extension_id, *capabilities, max_concurrent=max_concurrent, hub=hub, again=again, active=active
+        """Connect an extension; each of its connections has a number of its own."""
+        return self.connect_and_welcome(
+            extension_id, *capabilities, max_concurrent=max_concurrent, hub=hub, number=number, active=active
         )[0]
 
-    def joined(
+    def connect_and_welcome(
         self,
         extension_id: str,
         *capabilities: str,
         max_concurrent: int = 1,
         hub: str = HUB,
-        again: int = 1,
+        number: int = 1,
         active: tuple[str, ...] | None = None,
     ) -> tuple[Holder, Welcome]:
-        """The same, and the service's answer to the extension."""
-        holder = Holder(extension_id, f"{extension_id}-socket-{again}")
+        """Connect an extension; returns the service's answer too."""
+        holder = Holder(extension_id, f"{extension_id}-socket-{number}")
         metadata = ExtensionMetadata(capabilities=capabilities or ("*",), max_concurrent=max_concurrent)
         hello = Authenticate(extension_id=extension_id, metadata=metadata, active_request_ids=active)
         self.services.extensions.hub_heartbeat(hub)
         return holder, self.services.extensions.connected(hello, Socket(hub, holder.connection_id))
 
-    def hand_out(self) -> int:
-        """Run the dispatcher once; the number of assigned requests."""
+    def assign(self) -> int:
+        """Run the dispatcher once; returns how many requests it assigned."""
         return self.services.dispatch.assign_waiting()
 
-    def offered(self, **order: Any) -> Job:
-        """A request offered to a free extension, which has not confirmed receipt yet."""
-        job = self.order(**order)
-        assert self.hand_out() == 1
-        return self.now(job)
+    def submit_and_assign(self, **request: Any) -> Job:
+        """Submit a request and offer it to a free extension, which has not confirmed receipt yet."""
+        job = self.submit(**request)
+        assert self.assign() == 1
+        return self.reload(job)
 
-    def taken(self, **order: Any) -> Job:
-        """A request that a free extension works on."""
-        job = self.offered(**order)
+    def submit_and_start(self, **request: Any) -> Job:
+        """Submit a request and have a free extension confirm its receipt."""
+        job = self.submit_and_assign(**request)
         self.services.generation.offer_received(job.id, job.lease or "")
-        return self.now(job)
+        return self.reload(job)
 
-    def at_work(self, extension_id: str = "e1", **order: Any) -> tuple[Holder, Job]:
-        """An extension that works on a request."""
-        holder = self.join(extension_id)
-        return holder, self.taken(**order)
+    def connect_and_start(self, extension_id: str = "e1", **request: Any) -> tuple[Holder, Job]:
+        """Connect an extension and have it start on a new request."""
+        holder = self.connect(extension_id)
+        return holder, self.submit_and_start(**request)
 
-    def progress(self, holder: Holder, job: Job, percent: int = 50, **more: Any) -> None:
-        """The extension reports progress."""
+    def report_progress(self, holder: Holder, job: Job, percent: int = 50, **more: Any) -> None:
+        """Report progress as the extension that holds the request."""
         self.services.generation.report(holder, ImageGenerationProgress(request_id=job.id, progress=percent, **more))
 
-    def deliver(self, holder: Holder, job: Job, **more: Any) -> Any:
-        """The extension reports its picture; returns the service's answer."""
+    def report_image(self, holder: Holder, job: Job, **more: Any) -> Any:
+        """Report the finished picture as the extension; returns the service's answer."""
         return self.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=(PICTURE,), **more))
 
-    def give_up(self, holder: Holder, job: Job, error: str = "The tab crashed", **more: Any) -> None:
-        """The extension reports a failure."""
+    def report_failure(self, holder: Holder, job: Job, error: str = "The tab crashed", **more: Any) -> None:
+        """Report a failure as the extension."""
         self.services.generation.report(holder, ImageGenerationFailed(request_id=job.id, error=error, **more))
 
-    def beat(self, holder: Holder, active_request_ids: tuple[str, ...] | None = None, **status: Any) -> bool:
-        """Send the extension's heartbeat."""
+    def heartbeat(self, holder: Holder, active_request_ids: tuple[str, ...] | None = None, **status: Any) -> bool:
+        """Send a heartbeat of the extension; returns whether it is still connected with this socket."""
         heartbeat = Heartbeat(
             extension_id=holder.extension_id,
             status=HeartbeatStatus(**status),
@@ -141,7 +141,7 @@ class Harness:
         )
         return self.services.extensions.heartbeat(holder, heartbeat)
 
-    def extension(self, extension_id: str = "e1") -> Any:
+    def extension_row(self, extension_id: str = "e1") -> Any:
         """The extension's row."""
         return self.bench.database.read(
             lambda c: c.execute(select(extensions).where(extensions.c.id == extension_id)).one()
@@ -149,38 +149,38 @@ class Harness:
 
     # -- the passing of time
 
-    def pass_time(self, job: Job, **values: object) -> None:
+    def update_job(self, job: Job, **values: object) -> None:
         """Set columns of the job's row, to simulate that time has passed."""
         set_values(self.bench.database, job, **values)
 
-    def lease_ends(self, job: Job) -> None:
-        """The lease has expired."""
-        self.pass_time(job, lease_until=1)
+    def expire_lease(self, job: Job) -> None:
+        """Let the lease of the job expire."""
+        self.update_job(job, lease_until=1)
 
-    def set_extension(self, extension_id: str = "e1", **values: object) -> None:
-        """The same for an extension's row."""
+    def update_extension(self, extension_id: str = "e1", **values: object) -> None:
+        """Set columns of the extension's row."""
         statement = extensions.update().where(extensions.c.id == extension_id).values(**values)
         self.bench.database.write(lambda tx: tx.connection.execute(statement))
 
-    def hub_falls_silent(self, hub: str = HUB) -> None:
-        """The web process has not been seen for long."""
+    def expire_hub(self, hub: str = HUB) -> None:
+        """Pretend that this web process has not sent a heartbeat for a long time."""
         statement = hubs.update().where(hubs.c.id == hub).values(seen_at=1)
         self.bench.database.write(lambda tx: tx.connection.execute(statement))
 
-    def long_unserved(self, job: Job) -> None:
-        """No extension has been there for any model for an hour, and the request is as old."""
+    def leave_unserved(self, job: Job) -> None:
+        """Pretend that no extension has served any model for an hour, and that the job has waited as long."""
         statement = models_served.update().values(served_at=models_served.c.served_at - HOUR)
         self.bench.database.write(lambda tx: tx.connection.execute(statement))
-        self.pass_time(job, created_at=self.clock() - HOUR)
+        self.update_job(job, created_at=self.now() - HOUR)
 
     def sweep(self) -> None:
-        """Run the sweep that beat starts every few seconds."""
+        """Run the sweep that Celery beat starts every few seconds."""
         self.services.housekeeping.sweep()
 
-    def last_sweep_was(self, ms_ago: int) -> None:
-        """Set the time of the last sweep."""
+    def set_last_sweep(self, ms_ago: int) -> None:
+        """Pretend that the last sweep ran this long ago."""
         self.bench.database.write(lambda tx: tx.connection.execute(sweeps.update().values(at=tx.now - ms_ago)))
 
-    def clock(self) -> int:
-        """The database's time in ms."""
+    def now(self) -> int:
+        """The database's current time in ms."""
         return self.bench.database.write(lambda tx: tx.now)

@@ -43,8 +43,8 @@ def key(guarded: Services) -> Callable[..., Shown]:
 
 
 def test_an_extension_is_told_with_all_that_is_known_of_it(client: FlaskClient, harness: Harness) -> None:
-    harness.join("e1", "dall-e-3", max_concurrent=2)
-    job = harness.taken()
+    harness.connect("e1", "dall-e-3", max_concurrent=2)
+    job = harness.submit_and_start()
     page: Any = client.get(PATH).json
     [told] = page["extensions"]
     times = {told.pop("since"), told.pop("lastSeenAt")}
@@ -65,8 +65,8 @@ def test_an_extension_is_told_with_all_that_is_known_of_it(client: FlaskClient, 
 
 
 def test_one_that_rests_says_why(client: FlaskClient, harness: Harness) -> None:
-    holder, job = harness.at_work()
-    harness.give_up(holder, job, "Too many requests", retry_after_ms=60_000)
+    holder, job = harness.connect_and_start()
+    harness.report_failure(holder, job, "Too many requests", retry_after_ms=60_000)
     [told] = client.get(PATH).json["extensions"]
     assert (told["standing"], told["failures"]) == ("paused", 1)
     assert told["pause"]["reason"] == "Too many requests"
@@ -77,7 +77,7 @@ def test_extensions_are_listed_in_pages_and_by_whether_they_are_connected(
     client: FlaskClient, harness: Harness
 ) -> None:
     for name in ("a:1", "b", "c"):
-        harness.join(name)
+        harness.connect(name)
     harness.services.extensions.disconnected("b-socket-1")
 
     def names(query: str) -> list[str]:
