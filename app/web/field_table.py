@@ -1,13 +1,12 @@
-"""A JSON Schema as rows of a table that people read."""
+"""The JSON Schema of a message (see `asyncapi.payload`) as rows of a table that people read."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-Schema = dict[str, Any]
+from app.web.json_schema import Schema
 
 # A bound's keywords, smallest first, and what they count.
 BOUNDS = (
@@ -28,44 +27,24 @@ class Field:
     limits: tuple[str, ...]
 
 
-def fields(schema: Schema, document: Schema, prefix: str = "") -> Iterator[Field]:
-    """The fields of an object of `document`, each followed by the fields inside it."""
-    schema = _resolved(schema, document)
-    for name, declared in schema.get("properties", {}).items():
-        field = _resolved(declared, document)
-        yield Field(
-            prefix + name,
-            _type(field, document),
-            name in schema.get("required", ()),
-            field.get("description", ""),
-            tuple(_limits(field)),
-        )
-        yield from fields(field, document, f"{prefix}{name}.")
-        yield from fields(field.get("items", {}), document, f"{prefix}{name}[].")
+def fields(schema: Schema, prefix: str = "") -> Iterator[Field]:
+    """The fields of an object, each followed by the fields inside it."""
+    for name, field in schema.get("properties", {}).items():
+        required = name in schema.get("required", ())
+        yield Field(prefix + name, _type(field), required, field.get("description", ""), tuple(_limits(field)))
+        yield from fields(field, f"{prefix}{name}.")
+        yield from fields(field.get("items", {}), f"{prefix}{name}[].")
 
 
-def _resolved(schema: Schema, document: Schema) -> Schema:
-    """The schema that a reference leads to, and the one branch of an `anyOf` that is not null; what stands beside is kept."""
-    beside = {key: value for key, value in schema.items() if key not in {"$ref", "anyOf"}}
-    if "$ref" in schema:
-        found: Any = document
-        for name in schema["$ref"].removeprefix("#/").split("/"):
-            found = found[name]
-        return {**_resolved(found, document), **beside}
-    branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
-    return {**_resolved(branches[0], document), **beside} if len(branches) == 1 else schema
-
-
-def _type(schema: Schema, document: Schema) -> str:
-    schema = _resolved(schema, document)
+def _type(schema: Schema) -> str:
     if "const" in schema:
         return json.dumps(schema["const"])
     if "enum" in schema:
         return " or ".join(json.dumps(value) for value in schema["enum"])
     if "items" in schema:
-        return f"list of {_type(schema['items'], document)}"
+        return f"list of {_type(schema['items'])}"
     if "anyOf" in schema:
-        return " or ".join(_type(branch, document) for branch in schema["anyOf"])
+        return " or ".join(_type(branch) for branch in schema["anyOf"])
     names = schema.get("type", "")
     return str(schema.get("format") or (names if isinstance(names, str) else names[0]))
 
