@@ -3,8 +3,6 @@
 `python -m worker` starts the workers, and the Procfile starts beat.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

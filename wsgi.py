@@ -3,8 +3,6 @@
 gunicorn's gevent worker patches the standard library before it imports this module.
 """
 
-from __future__ import annotations
-
 import sys
 
 from app.config import BadSetting, Settings

@@ -5,12 +5,11 @@ the wire contract lists (PORT, WS_PORT, WS_PATH, IMAGE_STORAGE_PATH, MAX_IMAGE_S
 DOWNLOAD_TIMEOUT_MS, NODE_ENV) are the contract's.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from app import network_settings
 from app.environment import BadSetting, Environment, setting
@@ -134,7 +133,7 @@ class Settings:
         return self.ws_port or self.port
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
         """Read every setting from `env` (the process's own environment by default).
 
         Raises BadSetting with one line that names the variable, the value and what is allowed.

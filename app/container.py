@@ -1,7 +1,5 @@
 """Connects adapters and services."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from app.adapters.background import BackgroundRunner

@@ -1,7 +1,5 @@
 """Reads and checks variables of the environment; the error for a bad value names its variable."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields

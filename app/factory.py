@@ -1,7 +1,5 @@
 """The web application: HTTP views and the socket endpoint, connected to the services."""
 
-from __future__ import annotations
-
 from flask import Flask
 
 from app import logs

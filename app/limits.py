@@ -1,7 +1,5 @@
 """Limits on requests, waiting requests and sockets: settings, read once. 0 switches a limit off."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from app.environment import Environment, setting

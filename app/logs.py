@@ -4,8 +4,6 @@ The application's loggers are structlog's and write directly, because every requ
 use the standard library's `logging`, pass through the same processors.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import re

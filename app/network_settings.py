@@ -1,11 +1,10 @@
 """Settings of the network: allowed origins, trusted proxies, hosts that pictures may come from, TLS files."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -25,7 +24,7 @@ class Origins:
     any_extension: bool = True
 
     @classmethod
-    def parse(cls, text: str) -> Origins:
+    def parse(cls, text: str) -> Self:
         """A comma list of origins; `chrome-extension://*` is every extension, `none` is no origin. Raises ValueError."""
         items = {item.strip() for item in text.split(",") if item.strip()}
         if items == {"none"}:
@@ -48,7 +47,7 @@ class Allowlist:
     networks: tuple[IPNetwork, ...] = ()
 
     @classmethod
-    def parse(cls, text: str) -> Allowlist:
+    def parse(cls, text: str) -> Self:
         """A comma list of both. Raises ValueError."""
         hosts: set[str] = set()
         found: list[IPNetwork] = []

@@ -4,10 +4,9 @@
 has no database number and no percent-encoded characters.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
+from typing import Self
 
 SCHEME = "redis+sentinel"
 _PLAIN = r"[A-Za-z0-9._~-]+"
@@ -28,7 +27,7 @@ class Sentinels:
     password: str | None
 
     @classmethod
-    def parse(cls, redis_url: str) -> Sentinels | None:
+    def parse(cls, redis_url: str) -> Self | None:
         """None for a URL of another scheme. Raises ValueError for one that is malformed."""
         if not redis_url.startswith(f"{SCHEME}:"):
             return None

@@ -3,8 +3,6 @@
 The session reads only when it is ready for the next message. That is the backpressure on the sender.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 import uuid

@@ -1,7 +1,5 @@
 """The sockets of one web process, and its subscription to the bus."""
 
-from __future__ import annotations
-
 import threading
 import uuid
 from collections.abc import Mapping

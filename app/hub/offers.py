@@ -1,7 +1,5 @@
 """Offers on a socket, and the proof that the extension has received them."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 

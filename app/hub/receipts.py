@@ -1,7 +1,5 @@
 """Records which offers an extension has received, so that their leases are extended to the whole attempt."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """The route of the WebSocket. Invalid handshakes are refused before they take a slot."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 

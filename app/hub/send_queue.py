@@ -1,7 +1,5 @@
 """The bounded send queue of one socket, with a writer thread that exists only while frames are waiting."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Callable

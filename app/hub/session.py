@@ -1,7 +1,5 @@
 """One connection from its authentication to its end. A message that is refused is answered and changes nothing."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """The token of one connection, and whether it is still valid while the socket is open."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 

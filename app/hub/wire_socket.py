@@ -5,8 +5,6 @@ It also starts a thread for each socket, which reads as fast as the peer writes 
 whole frames. `NoThread` replaces the thread; the session calls `read_frames` instead.
 """
 
-from __future__ import annotations
-
 import socket
 import threading
 import time

@@ -1,7 +1,5 @@
 """`make run`: the whole service on this machine, from one command until Ctrl-C."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """What is printed once everything runs: where it is and what to try first."""
 
-from __future__ import annotations
-
 from app.config import Settings
 from app.launch.health import local_authority, scheme
 

@@ -1,7 +1,5 @@
 """Checks before anything is started, each with an error of one line. Needs nothing but the standard library."""
 
-from __future__ import annotations
-
 import errno
 import os
 import socket

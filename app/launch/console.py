@@ -1,7 +1,5 @@
 """What is printed for a person at the terminal."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import suppress
 

@@ -1,7 +1,5 @@
 """The Redis that is started where REDIS_URL is not set."""
 
-from __future__ import annotations
-
 import fcntl
 import tempfile
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Whether the web process answers, over TLS where it serves that."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 

@@ -1,7 +1,5 @@
 """A child process that never outlives its parent, even if the parent is killed."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

@@ -1,7 +1,5 @@
 """One process under the supervisor: how it is started, how its output is read, how it is stopped."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """The Procfile: a line for each process, `name: command`."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The database's schema at a start: the first process migrates it, the others wait."""
 
-from __future__ import annotations
-
 import time
 
 from alembic.util import CommandError

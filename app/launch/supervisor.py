@@ -1,7 +1,5 @@
 """Keeps processes running: starts them, restarts with back-off what ends, stops them in the reverse order."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import time

@@ -1,7 +1,5 @@
 """`python -m app.manage`: manage users, keys, tokens and the fleet. A secret is shown once."""
 
-from __future__ import annotations
-
 import sys
 
 import click

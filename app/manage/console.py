@@ -1,7 +1,5 @@
 """What the commands share: options, access to the services, errors, output."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any

@@ -1,7 +1,5 @@
 """Command that lists the fleet."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import click

@@ -1,7 +1,5 @@
 """A pairing code: all settings of an extension as one text to paste into its options."""
 
-from __future__ import annotations
-
 import json
 from base64 import urlsafe_b64encode
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Commands for tokens of extensions and for signed tokens (JWT)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import click

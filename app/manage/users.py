@@ -1,7 +1,5 @@
 """Commands for users and their API keys."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import click

@@ -1,7 +1,5 @@
 """The response to what gunicorn cannot read as an HTTP request: a problem and headers like those of every other refusal."""
 
-from __future__ import annotations
-
 import json
 import ssl
 from http import HTTPStatus

@@ -4,8 +4,6 @@ It must not import the application: gunicorn makes the standard library cooperat
 gunicorn's own `keepalive` (gunicorn.conf.py).
 """
 
-from __future__ import annotations
-
 import contextlib
 import uuid
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """Authentication and authorization of HTTP requests, before any view runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Set
 
 from flask import Flask, g, request

@@ -1,7 +1,5 @@
 """Tokens: exchange an API key for one, revoke one."""
 
-from __future__ import annotations
-
 from flask import Response, g
 
 from app.container import Services

@@ -1,7 +1,5 @@
 """Operations: a view together with its documentation. What is declared here is what is checked, served and documented."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps

@@ -1,7 +1,5 @@
 """The extension as a download: a zip to unpack and load, which contains the address of the server that it came from."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """The socket's documentation for programs: an AsyncAPI 3.0 document generated from the message models."""
 
-from __future__ import annotations
-
 from typing import Any, get_args
 from urllib.parse import urlsplit
 

@@ -1,7 +1,5 @@
 """Bodies and queries as models, or a refusal that names the field."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from typing import Any, TypeVar

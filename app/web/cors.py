@@ -4,8 +4,6 @@ There are no cookies, so credentials are never allowed, and `*` is never sent. `
 not cover WebSockets: `hub/routes.py` checks their origin.
 """
 
-from __future__ import annotations
-
 from flask import Flask, Response, request
 
 from app.domain.errors import Forbidden

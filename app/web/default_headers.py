@@ -1,7 +1,5 @@
 """Headers that every answer carries unless its view sets its own. Data only: gunicorn's worker reads it before it may import Flask."""
 
-from __future__ import annotations
-
 HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Origin",

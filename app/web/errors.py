@@ -1,7 +1,5 @@
 """Every error response in one form: `application/problem+json` (RFC 9457) with a code for programs."""
 
-from __future__ import annotations
-
 from http import HTTPStatus
 
 from flask import Flask, Response, g, request

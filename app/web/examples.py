@@ -1,7 +1,5 @@
 """The wire contract's own examples, from `documents/`: the documents show them, and tests check them against the models."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

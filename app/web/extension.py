@@ -1,7 +1,5 @@
 """The extension for people's browsers: a download that is ready to load, its guide, and a page to try it on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from flask import Flask, Response, request

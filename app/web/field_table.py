@@ -1,7 +1,5 @@
 """The JSON Schema of a message (see `asyncapi.payload`) as rows of a table that people read."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

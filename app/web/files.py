@@ -1,7 +1,5 @@
 """Image files: download the stored ones, and upload those that have no public address."""
 
-from __future__ import annotations
-
 from typing import BinaryIO, cast
 
 from flask import Response, request

@@ -1,7 +1,5 @@
 """The fleet of extensions, for operators."""
 
-from __future__ import annotations
-
 from app.container import Services
 from app.db.extension_list import ExtensionDetails
 from app.domain.access import Need

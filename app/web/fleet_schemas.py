@@ -1,7 +1,5 @@
 """The query and the response about the fleet."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

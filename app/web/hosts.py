@@ -5,8 +5,6 @@ it must be a name of this machine: a web page can point a name of its own at 127
 would then count as ours.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Image requests: submit, get, list, cancel, follow."""
 
-from __future__ import annotations
-
 from flask import Response, g, request
 from flask_limiter import Limiter
 

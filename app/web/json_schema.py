@@ -1,7 +1,5 @@
 """JSON Schemas as pydantic writes them, made shorter for the documents that people read."""
 
-from __future__ import annotations
-
 from typing import Any
 
 Schema = dict[str, Any]

@@ -1,7 +1,5 @@
 """How often a view may be called: Flask-Limiter with token buckets, and its refusals and headers in the contract's form."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast

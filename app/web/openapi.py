@@ -1,7 +1,5 @@
 """The HTTP API as an OpenAPI 3.1 document, made from the operations that are served."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The API's documents, and the pages that show them: Swagger UI for HTTP, one of our own for the socket."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """What the service's pages share: templates, and a Content-Security-Policy that allows nothing but the service's own files."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """The JSON Schema of a request's `parameters`; `image_request.clean_parameters` validates them."""
 
-from __future__ import annotations
-
 from app.domain import image_request
 
 _SIDE = {"type": "integer", "minimum": image_request.SIDE_PX[0], "maximum": image_request.SIDE_PX[1]}

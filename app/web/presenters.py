@@ -1,7 +1,5 @@
 """What the services return, as the models of the API."""
 
-from __future__ import annotations
-
 from flask import current_app, request
 
 from app.db.images import StoredImage

@@ -1,7 +1,5 @@
 """What every request has: a correlation id, a caller, and a line in the log."""
 
-from __future__ import annotations
-
 import time
 import uuid
 

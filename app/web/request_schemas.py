@@ -1,7 +1,5 @@
 """Request bodies and queries. The domain validates their values; the JSON Schema here describes the same rules."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The responses of operations for the OpenAPI document: successes, problems, headers."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """The bases of all models of the HTTP API, which is in camelCase."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any
 

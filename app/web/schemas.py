@@ -3,8 +3,6 @@
 The classes are the documentation too: `/openapi.json` is made from them. Times are UTC, `2024-01-14T12:00:00.000Z`.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

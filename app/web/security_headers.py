@@ -1,7 +1,5 @@
 """The default headers on every response of the application, errors included."""
 
-from __future__ import annotations
-
 from flask import Flask, Response, request
 
 from app.web.default_headers import HEADERS, HSTS

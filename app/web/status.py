@@ -1,7 +1,5 @@
 """The health of the service, and where extensions connect."""
 
-from __future__ import annotations
-
 import time
 from typing import Literal
 from urllib.parse import urlsplit

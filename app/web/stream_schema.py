@@ -1,7 +1,5 @@
 """The events of a request's stream, for the OpenAPI document. `streams.py` sends them."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Following a request live, as Server-Sent Events (WHATWG HTML, section 9.2)."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
