@@ -71,9 +71,8 @@ def test_a_released_slot_leaves_no_trace() -> None:
             slot.authenticated()
         slot.release()
         slot.authenticated()
-    assert (slots._all, slots._unauthenticated) == (0, 0)
-    assert not slots._by_network
-    assert not slots._unauthenticated_by_network
+    assert not slots._all
+    assert not slots._unauthenticated
 
 
 def test_zero_means_no_limit() -> None:
