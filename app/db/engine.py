@@ -83,7 +83,7 @@ class Database:
         self._locks = [threading.Lock() for _ in range(LOCAL_LOCKS)]
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work`, which changes nothing. On SQLite it reads one snapshot, on PostgreSQL each query reads its own.
+        """Run `work`, which changes nothing. Each of its queries sees what was committed before it.
 
         `work` may run more than once. Raises Unavailable.
         """

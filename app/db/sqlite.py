@@ -24,10 +24,9 @@ PRIMARY_CODE = 0xFF  # the part of SQLite's error codes that names the kind (htt
 
 
 def read_engine(url: URL) -> Engine:
-    """An engine whose transactions see one snapshot of the database from their first query on."""
+    """An engine for queries, without transactions, as `postgres.read_engine`."""
     engine = _engine(url, pool_size=5, max_overflow=30)
     event.listen(engine, "connect", _prepare_reader)
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -86,10 +85,6 @@ def _prepare(connection: sqlite3.Connection, *, busy_timeout_ms: int) -> None:
         f"busy_timeout={busy_timeout_ms}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 
-from flask import Flask, g, request
+from flask import Blueprint, Flask, g, request
 from flask_sock import Sock
 from simple_websocket import Server
 
@@ -29,31 +29,32 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
         "thread_class": NoThread,
         "event_class": NoThread,
     }
-    sock = Sock(app)
+    sockets = Blueprint("sockets", __name__)
 
-    @app.before_request
+    @sockets.before_request
     def _check_and_take_slot() -> None:
-        if request.path == settings.ws_path and request.headers.get("Upgrade", "").lower() == "websocket":
-            _check_handshake()
-            _check_origin(settings.allowed_origins)
-            if (token := _handshake_token()) is not None:
-                hub.throttle.check(g.caller.address, token)
-            g.slot = hub.slots.take(g.caller.address)
-            request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-            for name in SOCKETS:
-                if name in request.environ:
-                    request.environ[name] = WireSocket(
-                        request.environ[name], bytes_per_s=settings.limits.socket_bytes_per_s
-                    )
+        _check_handshake()
+        _check_origin(settings.allowed_origins)
+        if (token := _handshake_token()) is not None:
+            hub.throttle.check(g.caller.address, token)
+        g.slot = hub.slots.take(g.caller.address)
+        request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        for name in SOCKETS:
+            if name in request.environ:
+                request.environ[name] = WireSocket(
+                    request.environ[name], bytes_per_s=settings.limits.socket_bytes_per_s
+                )
 
-    @app.teardown_request
+    @sockets.teardown_request
     def _release_slot(_error: BaseException | None) -> None:
         if (slot := g.pop("slot", None)) is not None:
             slot.release()
 
-    @sock.route(settings.ws_path)  # type: ignore[untyped-decorator]
+    @Sock(app).route(settings.ws_path, bp=sockets)  # type: ignore[untyped-decorator]
     def _socket(ws: Server) -> None:
         hub.serve(ws, settings.public_url or request.url_root.rstrip("/"), g.slot, _handshake_token())
+
+    app.register_blueprint(sockets)
 
 
 def _handshake_token() -> str | None:

@@ -7,6 +7,7 @@ would then count as ours.
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from flask import Flask, request
@@ -48,6 +49,7 @@ def host_name(header: str) -> str | None:
     return None if found is None else found["name"].lower().strip("[]").removesuffix(".")
 
 
+@lru_cache(maxsize=256)
 def is_local(name: str) -> bool:
     """True for names that no stranger can point at this machine: addresses, localhost, names without a dot."""
     if "." not in name or name.endswith(".localhost"):

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable
+from functools import partial, wraps
 from typing import ParamSpec, TypeVar, cast
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, after_this_request, g, request
 from flask_limiter import Limiter, RateLimitExceeded, RequestLimit
 from limits import RateLimitItem
 from limits.strategies import STRATEGIES, RateLimiter
@@ -62,7 +63,6 @@ def install(app: Flask, settings: Settings) -> Limiter:
         lambda: request.method != "POST"
     )  # only submissions are limited: spare all other requests the work
     app.register_error_handler(RateLimitExceeded, lambda exceeded: _refusal(limiter, exceeded))
-    app.after_request(lambda response: _with_headers(limiter, response))
     return limiter
 
 
@@ -89,7 +89,7 @@ def per_submission(limiter: Limiter, limits: Limits) -> Callable[[Callable[P, R]
         _bucket(limits.rate_global, window_ms, limits.rate_global),
         error_message=f"The service takes {_rate(limits.rate_global, window_ms)} from everybody together",
     )
-    return lambda function: everybody(address(user(function)))
+    return lambda function: _announced(limiter, everybody(address(user(function))))
 
 
 def _bucket(requests: int, window_ms: int, burst: int) -> str:
@@ -105,6 +105,17 @@ def _refusal(limiter: Limiter, exceeded: RateLimitExceeded) -> Response:
     limit = limiter.current_limit
     wait_s = token_bucket.wait_s(limit.limit, limit.window) if limit else 1
     return errors.refusal(RateLimited(f"{exceeded.description}. Try again in {wait_s} s.", retry_after_s=wait_s))
+
+
+def _announced(limiter: Limiter, function: Callable[P, R]) -> Callable[P, R]:
+    """`function`, with the limits' headers on its response."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        after_this_request(partial(_with_headers, limiter))
+        return function(*args, **kwargs)
+
+    return call
 
 
 def _with_headers(limiter: Limiter, response: Response) -> Response:
