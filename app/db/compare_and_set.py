@@ -1,7 +1,6 @@
 """The compare-and-set: an UPDATE that changes a job only if it is still in the state that the caller read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import NoneType
 from typing import Any
@@ -15,25 +14,16 @@ from app.domain.states import TABLE, Step
 Form = tuple[tuple[str, type], ...]  # columns and the types of their values
 
 
-@dataclass(frozen=True, slots=True)
-class AtLeast:
-    """A new value: `value`, or the current one if that is greater."""
-
-    value: int
+class AtLeast(int):
+    """A new value: this one, or the current one if that is greater."""
 
 
-@dataclass(frozen=True, slots=True)
-class FromNow:
-    """A new value: `value` ms from now, by the database's clock."""
-
-    value: int
+class FromNow(int):
+    """A new value: this many ms from now, by the database's clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class FromNowCapped:
-    """A new value: `value` ms from now, or the end of the attempt if that is earlier."""
-
-    value: int
+class FromNowCapped(int):
+    """A new value: this many ms from now, or the end of the attempt if that is earlier."""
 
 
 NOW = FromNow(0)
@@ -45,7 +35,7 @@ def statement(step: Step, expected: Mapping[str, Any], values: Mapping[str, Any]
     The UPDATE returns the job's columns.
     """
     parameters = {f"expected_{name}": value for name, value in expected.items()}
-    parameters |= {f"new_{name}": _parameter(value) for name, value in values.items()}
+    parameters |= {f"new_{name}": value for name, value in values.items()}
     return _built(step, _form(expected), _form(values)), parameters
 
 
@@ -61,10 +51,6 @@ def earlier(one: ColumnElement[Any], other: ColumnElement[int] | int) -> ColumnE
 
 def _form(values: Mapping[str, Any]) -> Form:
     return tuple((name, type(value)) for name, value in values.items())
-
-
-def _parameter(value: Any) -> Any:
-    return value.value if isinstance(value, AtLeast | FromNow | FromNowCapped) else value
 
 
 @lru_cache(maxsize=256)

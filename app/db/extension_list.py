@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, select
 
+from app.db import slots
 from app.db.clock import now_ms
 from app.db.tables import extensions, hubs, jobs
-from app.domain.fleet import ExtensionStatus, extension_status, usable_slots
+from app.domain.policy import ExtensionStatus, extension_status
 from app.domain.states import Status
 
 
@@ -54,7 +55,8 @@ def page(
     # EXISTS per extension: with a list of hubs, SQLite would read all connected extensions and sort them
     hub = (hubs.c.id == extensions.c.hub_id, hubs.c.seen_at > now_ms() - hub_timeout_ms)
     here = extensions.c.connected & exists().where(*hub)
-    query = select(extensions, here.label("here"), now_ms().label("now")).order_by(extensions.c.id).limit(limit)
+    known = (here.label("here"), slots.AT_ONCE.label("slots"), now_ms().label("now"))
+    query = select(extensions, *known).order_by(extensions.c.id).limit(limit)
     if connected is not None:
         query = query.where(here if connected else ~here)
     if after is not None:
@@ -81,7 +83,7 @@ def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> ExtensionDetails:
         available=row.available,
         paused=pause is not None,
         held=row.held,
-        slots=usable_slots(row.max_concurrent, row.failures),
+        slots=row.slots,
     )
     gone = None if row.here else row.disconnected_at or row.heard_at
     return ExtensionDetails(

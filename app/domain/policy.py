@@ -1,8 +1,9 @@
-"""Decisions: which extension gets a job, in which order jobs are served, how long to back off. Pure functions."""
+"""Decisions: whether an extension is free, which one gets a job, in which order jobs are served, how long to back off."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Self
 
 ANY_MODEL = "*"
@@ -47,6 +48,27 @@ class ConnectedExtension:
     max_concurrent: int
     cooldown_until: int
     cooldown_reason: str | None
+
+
+class ExtensionStatus(StrEnum):
+    """Whether an extension accepts work at the moment, and if not, why."""
+
+    FREE = "free"
+    BUSY = "busy"
+    PAUSED = "paused"  # after a failure, or at its own request
+    UNAVAILABLE = "unavailable"  # its heartbeats report that it accepts no work
+    AWAY = "away"  # not connected
+
+
+def extension_status(*, connected: bool, available: bool, paused: bool, held: int, slots: int) -> ExtensionStatus:
+    """The status of an extension; what comes first here takes precedence."""
+    if not connected:
+        return ExtensionStatus.AWAY
+    if not available:
+        return ExtensionStatus.UNAVAILABLE
+    if paused:
+        return ExtensionStatus.PAUSED
+    return ExtensionStatus.BUSY if held >= slots else ExtensionStatus.FREE
 
 
 def why_waiting(extensions: Iterable[ConnectedExtension], model: str, now_ms: int) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.domain import messages
-from app.domain.fleet import ExtensionStatus
+from app.domain.policy import ExtensionStatus
 from app.domain.wire_types import Time, Uuid
 from app.web.schema_base import Query, ResponseModel
 

@@ -117,3 +117,24 @@ def test_the_choice_among_equals_is_stable() -> None:
 def test_the_backoff_doubles_up_to_a_cap() -> None:
     assert [policy.backoff_ms(n, 1.0) for n in (1, 2, 3, 9)] == [1_000, 2_000, 4_000, 30_000]
     assert policy.backoff_ms(1, 0.0) == 500
+
+
+HEALTHY = {"connected": True, "available": True, "paused": False, "held": 0, "slots": 2}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, policy.ExtensionStatus.FREE),
+        ({"held": 1}, policy.ExtensionStatus.FREE),
+        ({"held": 2}, policy.ExtensionStatus.BUSY),
+        ({"held": 2, "slots": 1}, policy.ExtensionStatus.BUSY),
+        ({"held": 2, "paused": True}, policy.ExtensionStatus.PAUSED),
+        ({"paused": True, "available": False}, policy.ExtensionStatus.UNAVAILABLE),
+        ({"available": False, "connected": False}, policy.ExtensionStatus.AWAY),
+    ],
+)
+def test_the_most_important_condition_decides_the_status(
+    changed: dict[str, Any], expected: policy.ExtensionStatus
+) -> None:
+    assert policy.extension_status(**{**HEALTHY, **changed}) is expected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.db.extension_list import ExtensionDetails
-from app.domain.fleet import ExtensionStatus
+from app.domain.policy import ExtensionStatus
 from tests.support.harness import Harness
 from tests.support.statements import noted
 
@@ -46,6 +46,14 @@ def test_a_paused_extension_shows_reason_and_end_of_its_pause(harness: Harness) 
     assert entry.pause.reason == "Too many requests"
     harness.update_extension(cooldown_until=1)
     assert (shown(harness).pause, shown(harness).standing) == (None, ExtensionStatus.FREE)
+
+
+def test_after_a_failure_an_extension_is_busy_with_one_job_until_it_succeeds(harness: Harness) -> None:
+    harness.connect(max_concurrent=3)
+    harness.submit_and_start()
+    assert shown(harness).standing is ExtensionStatus.FREE
+    harness.update_extension(failures=1)
+    assert shown(harness).standing is ExtensionStatus.BUSY
 
 
 def test_one_that_takes_no_work_is_unavailable(harness: Harness) -> None:
