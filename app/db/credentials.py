@@ -1,14 +1,12 @@
 """Credentials: users and their keys, the tokens of extensions, and revoked tokens."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Connection,
     Label,
-    Select,
+    RowMapping,
     Table,
     bindparam,
     delete,
@@ -142,7 +140,7 @@ def add_key(
 
 def key(connection: Connection, key_id: str) -> Key | None:
     """The key of that id, or None."""
-    row = connection.execute(_KEY, {"key_id": key_id}).first()
+    row = connection.execute(_KEY, {"key_id": key_id}).mappings().first()
     return None if row is None else _key(row)
 
 
@@ -151,7 +149,7 @@ def keys(connection: Connection, user_id: str | None = None) -> list[Key]:
     query = _keys.order_by(api_keys.c.created_at, api_keys.c.id)
     if user_id is not None:
         query = query.where(api_keys.c.user_id == user_id)
-    return [_key(row) for row in connection.execute(query)]
+    return [_key(row) for row in connection.execute(query).mappings()]
 
 
 def add_extension_token(tx: Transaction, token_id: str, digest: str, extension_id: str, expires_at: int | None) -> None:
@@ -162,8 +160,8 @@ def add_extension_token(tx: Transaction, token_id: str, digest: str, extension_i
 
 def extension_token(connection: Connection, token_id: str) -> ExtensionToken | None:
     """The extension token of that id, or None."""
-    found = _extension_tokens(connection, select(*_TOKEN).where(extension_tokens.c.id == token_id))
-    return found[0] if found else None
+    row = connection.execute(select(*_TOKEN).where(extension_tokens.c.id == token_id)).first()
+    return None if row is None else ExtensionToken(*row)
 
 
 def tokens_of(connection: Connection, extension_id: str | None) -> list[ExtensionToken]:
@@ -171,7 +169,7 @@ def tokens_of(connection: Connection, extension_id: str | None) -> list[Extensio
     query = select(*_TOKEN).order_by(extension_tokens.c.created_at, extension_tokens.c.id)
     if extension_id is not None:
         query = query.where(extension_tokens.c.extension_id == extension_id)
-    return _extension_tokens(connection, query)
+    return [ExtensionToken(*row) for row in connection.execute(query)]
 
 
 def is_claimed(connection: Connection, extension_id: str) -> bool:
@@ -211,31 +209,8 @@ def ended_within(connection: Connection, window_ms: int) -> set[tuple[str, str]]
     return {(row.kind, row.id) for row in connection.execute(_ENDED, {"window": window_ms})}
 
 
-def _key(row: Sequence[Any]) -> Key:
-    key_id, user_id, role, name, digest, scope, created_at, expires_at, revoked_at, last_used_at, live, disabled = row
-    return Key(
-        key_id,
-        user_id,
-        Role(role),
-        name,
-        digest,
-        parse_scopes(scope),
-        created_at,
-        expires_at,
-        revoked_at,
-        last_used_at,
-        bool(live),
-        bool(disabled),
-    )
-
-
-def _extension_tokens(connection: Connection, query: Select[Any]) -> list[ExtensionToken]:
-    return [
-        ExtensionToken(
-            row.id, row.extension_id, row.hash, row.expires_at, row.revoked_at, row.last_used_at, bool(row.live)
-        )
-        for row in connection.execute(query)
-    ]
+def _key(row: RowMapping) -> Key:
+    return Key(**{**row, "role": Role(row["role"]), "scopes": parse_scopes(row["scopes"])})
 
 
 def _live(table: Table) -> Label[bool]:
@@ -243,14 +218,14 @@ def _live(table: Table) -> Label[bool]:
     return (table.c.revoked_at.is_(None) & running).label("live")
 
 
-_KEY_TIMES = ("created_at", "expires_at", "revoked_at", "last_used_at")
+_KEY_COLUMNS = ("id", "user_id", "name", "hash", "created_at", "expires_at", "revoked_at", "last_used_at")
 _keys = select(
-    *(api_keys.c.id, api_keys.c.user_id, users.c.role, api_keys.c.name, api_keys.c.hash, api_keys.c.scope),
-    *(api_keys.c[name] for name in _KEY_TIMES),
-    *(_live(api_keys), users.c.disabled_at.is_not(None)),
+    *(api_keys.c[name] for name in _KEY_COLUMNS),
+    *(users.c.role, api_keys.c.scope.label("scopes"), _live(api_keys)),
+    users.c.disabled_at.is_not(None).label("disabled"),
 ).join(users)
 _KEY = _keys.where(api_keys.c.id == bindparam("key_id"))
 _DISABLED = select(literal(1)).where(users.c.id == bindparam("user_id"), users.c.disabled_at.is_not(None))
 _REVOKED = select(literal(1)).where(revoked_tokens.c.jti == bindparam("jti"))
-_NAMES = ("id", "extension_id", "hash", "expires_at", "revoked_at", "last_used_at")
-_TOKEN = (*(extension_tokens.c[name] for name in _NAMES), _live(extension_tokens))
+_TOKEN_COLUMNS = ("id", "extension_id", "hash", "expires_at", "revoked_at", "last_used_at")
+_TOKEN = (*(extension_tokens.c[name] for name in _TOKEN_COLUMNS), _live(extension_tokens))

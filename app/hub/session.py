@@ -121,13 +121,13 @@ class Session:
         credential.admit(authenticate)
         connection.await_pong(PONG_TIMEOUT_S)
         socket = Socket(self.hub_id, connection.id)
-        welcome = self.services.extensions.connected(authenticate, socket, connection.check_peer, credential.token_id)
+        held = self.services.extensions.connected(authenticate, socket, connection.check_peer, credential.token_id)
         connection.mark_authenticated()
         connection.send(
             messages.AuthenticationSuccess(
                 extension_id=authenticate.extension_id,
                 timestamp=wire_now(),
-                active_request_ids=None if authenticate.active_request_ids is None else welcome.held,
+                active_request_ids=None if authenticate.active_request_ids is None else held,
             )
         )
         log.info("An extension connected", action="extension.connected", extension_id=authenticate.extension_id)

@@ -2,26 +2,25 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 
 from app import logs
-from app.db import credentials, service_state
+from app.db import credentials
 from app.db.credential_tables import api_keys, extension_tokens
-from app.db.credentials import ExtensionToken, Key
 from app.domain.access import Credential, CredentialKind, Role, Secret, digest, format_scopes
 from app.domain.errors import Forbidden, Unauthorized, Unavailable
 from app.services.ports import Ports
 from app.services.revocation import RevocationWatcher
+from app.services.signing_keys import token_key
 
 CACHE_S = 1.0
 CACHE_SIZE = 10_000
 DISABLED = "The user is disabled."
 NEVER = (float("-inf"), None)
 
-Name = tuple[str, str | bytes]
 T = TypeVar("T")
 
 log = logs.get(__name__)
@@ -35,7 +34,7 @@ class Access:
         # an accepted credential was built from cached rows: each cache gets half of the time
         self._rows, self._accepted = _Cache(cache_s / 2), _Cache(cache_s / 2)
         self.revocations = RevocationWatcher(ports.database)
-        self._signing_key: bytes | None = None
+        self.signing_key = token_key(ports)
 
     @property
     def required(self) -> bool:
@@ -48,11 +47,11 @@ class Access:
         A revocation, or the disabling of a user, takes effect at once in the process that made it, and within a second
         in the others.
         """
-        return self.cached(bearer) or self._accepted.load(_cache_key(bearer), lambda: self._verify(bearer))
+        return self.cached(bearer) or self._accepted.load(digest(bearer), lambda: self._verify(bearer))
 
     def cached(self, bearer: str) -> Credential | None:
         """The credential, if it was accepted a moment ago and has not expired. It makes no query."""
-        credential: Credential | None = self._accepted.cached(_cache_key(bearer))
+        credential: Credential | None = self._accepted.cached(digest(bearer))
         if credential is None or (credential.expires_at is not None and credential.expires_at <= time.time() * 1000):
             return None
         return credential
@@ -80,7 +79,7 @@ class Access:
         self, subject: str, role: Role, scope: str, *, lifetime_ms: int | None = None, key: Credential | None = None
     ) -> tuple[str, int, str]:
         """A new token: the token, its lifetime in seconds, its scope. It expires no later than the `key` it is made from."""
-        signing = self.signing_key()
+        signing = self.signing_key.value()
         now = self.ports.database.write(lambda tx: tx.now)
         ends = now + (lifetime_ms or self.ports.settings.token_lifetime_ms)
         if key is not None and key.expires_at is not None:
@@ -105,51 +104,38 @@ class Access:
         self._rows.clear()
         self._accepted.clear()
 
-    def signing_key(self) -> bytes:
-        """The key that signs our tokens: JWT_SECRET, or a key that was generated once and is stored in the database."""
-        if self.ports.settings.jwt_secret:
-            return self.ports.settings.jwt_secret.encode()
-        if self._signing_key is None:
-            fresh = self.ports.randomness.bytes(32)
-            self._signing_key = self.ports.database.write(lambda tx: service_state.secret(tx, "tokens", fresh))
-        return self._signing_key
-
     def _verify(self, bearer: str) -> Credential:
         secret = Secret.read(bearer)
         if secret is None:
-            credential = self.ports.tokens.read(bearer, self.signing_key())
+            credential = self.ports.tokens.read(bearer, self.signing_key.value())
             self._check_not_revoked(credential)
             self._check_user(credential)
             return credential
         return self._key(secret) if secret.prefix == Secret.KEY else self._extension_token(secret)
 
     def _key(self, secret: Secret) -> Credential:
-        key = self._rows.get(("k", secret.id), lambda: self._read_key(secret.id))
+        key = self._row(credentials.key, secret.id)
         if key is None or not secret.matches(key.hash) or not key.live:
             raise Unauthorized("This API key is invalid.", shown=True)
         if key.disabled:
             raise Unauthorized(DISABLED, shown=True)
-        self._note_use(api_keys, "k", secret.id)
+        self._note_use(api_keys, secret.id)
         return Credential(CredentialKind.KEY, key.id, key.user_id, key.role, key.scopes, key.expires_at)
 
     def _extension_token(self, secret: Secret) -> Credential:
-        token = self._rows.get(("x", secret.id), lambda: self._read_extension_token(secret.id))
+        token = self._row(credentials.extension_token, secret.id)
         if token is None or not secret.matches(token.hash) or not token.live:
             raise Unauthorized("This token is invalid.", shown=True)
-        self._note_use(extension_tokens, "x", secret.id)
+        self._note_use(extension_tokens, secret.id)
         credential = (token.id, token.extension_id, Role.EXTENSION, frozenset[Any](), token.expires_at)
         return Credential(CredentialKind.EXTENSION_TOKEN, *credential)
 
     def _check_not_revoked(self, credential: Credential) -> None:
-        if self._rows.get(("t", credential.id), lambda: self._is_revoked(credential.id)):
+        if self._row(credentials.is_revoked, credential.id):
             raise Unauthorized("This token was revoked.", shown=True)
-        self._check_key(credential.key_id)
-
-    def _check_key(self, key_id: str | None) -> None:
-        """The API key that a token was made from, if there is one."""
-        if key_id is None:
+        if credential.key_id is None:
             return
-        key = self._rows.get(("k", key_id), lambda: self._read_key(key_id))
+        key = self._row(credentials.key, credential.key_id)  # that the token was made from
         if key is None or not key.live:
             raise Unauthorized(
                 "This API key, or the one that the token was made from, was revoked or has expired.", shown=True
@@ -157,36 +143,21 @@ class Access:
 
     def _check_user(self, credential: Credential) -> None:
         """A disabled user is refused even with a valid token, also with one that another issuer signed."""
-        user_id = credential.subject
-        if credential.role is Role.EXTENSION:
-            return
-        if self._rows.get(("u", user_id), lambda: self._is_disabled(user_id)):
+        if credential.role is not Role.EXTENSION and self._row(credentials.is_disabled, credential.subject):
             raise Unauthorized(DISABLED, shown=True)
 
-    def _note_use(self, table: Table, kind: str, row_id: str) -> None:
+    def _note_use(self, table: Table, row_id: str) -> None:
         """Store the time of use, once a minute per process. If that fails, the caller is accepted all the same."""
-        if not self._rows.first_use((kind, row_id)):
+        if not self._rows.first_use((table.name, row_id)):
             return
         try:
             self.ports.database.write(lambda tx: credentials.used(tx, table, row_id))
         except Unavailable:
             log.warning("The use of a key was not stored", action="access.unnoted", key_id=row_id)
 
-    def _read_key(self, key_id: str) -> Key | None:
-        return self.ports.database.read(lambda c: credentials.key(c, key_id))
-
-    def _read_extension_token(self, token_id: str) -> ExtensionToken | None:
-        return self.ports.database.read(lambda c: credentials.extension_token(c, token_id))
-
-    def _is_disabled(self, user_id: str) -> bool:
-        return self.ports.database.read(lambda c: credentials.is_disabled(c, user_id))
-
-    def _is_revoked(self, jti: str) -> bool:
-        return self.ports.database.read(lambda c: credentials.is_revoked(c, jti))
-
-
-def _cache_key(bearer: str) -> Name:
-    return "b", digest(bearer)
+    def _row(self, query: Callable[[Connection, str], T], row_id: str) -> T:
+        """The result of this query for `row_id`, from the cache or the database."""
+        return self._rows.get((query, row_id), lambda: self.ports.database.read(lambda c: query(c, row_id)))
 
 
 class _Cache:
@@ -194,20 +165,20 @@ class _Cache:
 
     def __init__(self, ttl_s: float) -> None:
         self._ttl_s = ttl_s
-        self._found: dict[Name, tuple[float, Any]] = {}
-        self._used: dict[Name, float] = {}
+        self._found: dict[Hashable, tuple[float, Any]] = {}
+        self._used: dict[Hashable, float] = {}
         self._lock = threading.Lock()
-        self._loading: dict[Name, threading.Lock] = {}
+        self._loading: dict[Hashable, threading.Lock] = {}
         self._cleared = 0  # how often
 
-    def cached(self, name: Name) -> Any:
+    def cached(self, name: Hashable) -> Any:
         """The cached result, or None."""
         at, found = self._found.get(name, NEVER)
         return found if time.monotonic() - at < self._ttl_s else None
 
-    def get(self, name: Name, query: Callable[[], Any]) -> Any:
+    def get(self, name: Hashable, query: Callable[[], T]) -> T:
         """The cached result, or that of `query`. Of several threads that miss at once, one runs the query for all."""
-        found = self.cached(name)
+        found: T | None = self.cached(name)
         if found is not None:
             return found
         with self._lock:
@@ -216,7 +187,7 @@ class _Cache:
             found = self.cached(name)
             return found if found is not None else self.load(name, query)
 
-    def load(self, name: Name, query: Callable[[], T]) -> T:
+    def load(self, name: Hashable, query: Callable[[], T]) -> T:
         """The result of `query`, which is then cached."""
         began, cleared = time.monotonic(), self._cleared
         try:
@@ -229,7 +200,7 @@ class _Cache:
             with self._lock:
                 self._loading.pop(name, None)
 
-    def first_use(self, name: Name) -> bool:
+    def first_use(self, name: Hashable) -> bool:
         """True once a minute for each name."""
         now = time.monotonic()
         if now - self._used.get(name, float("-inf")) < credentials.USED_EVERY_MS / 1000:
@@ -247,7 +218,7 @@ class _Cache:
             self._found.clear()
 
     @staticmethod
-    def _store(entries: dict[Name, Any], name: Name, value: Any) -> None:
+    def _store(entries: dict[Hashable, Any], name: Hashable, value: Any) -> None:
         if len(entries) >= CACHE_SIZE:
             entries.clear()
         entries[name] = value

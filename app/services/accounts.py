@@ -145,7 +145,7 @@ class Accounts:
 
     def _end_of(self, token: str) -> int | None:
         try:
-            return self.ports.tokens.read(token, self.access.signing_key()).expires_at
+            return self.ports.tokens.read(token, self.access.signing_key.value()).expires_at
         except (Unauthorized, Unavailable):
             return None
 

@@ -22,7 +22,7 @@ from app.domain.upload_urls import UploadGrant
 from app.services import steps
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
-from app.services.upload_key import UploadKey
+from app.services.signing_keys import upload_key
 
 BATCH = 100  # rows of the queue and of the fleet that are read at a time
 QUEUE_HEAD = 10  # waiting jobs that are read before it is known which models are wanted
@@ -51,7 +51,7 @@ class Dispatch:
     def __init__(self, ports: Ports, requeueing: Requeueing) -> None:
         self.ports = ports
         self.requeueing = requeueing
-        self._upload_key = UploadKey(ports)
+        self._upload_key = upload_key(ports)
 
     def assign_waiting(self) -> int:
         """Assign until no job waits or no extension is free; returns how many jobs were assigned.
@@ -94,7 +94,7 @@ class Dispatch:
     def _assign_some(self, matches: Sequence[Match], delivered: list[bool], tx: Transaction) -> None:
         """Assign these in one commit. Their offers are sent right after it, before watchers are notified."""
         given: list[tuple[Job, str]] = []
-        key = self._upload_key.value(tx)
+        key = self._upload_key.within(tx)
         tx.after_commit(lambda: delivered.extend(self._send_offer(job, key, hub_id) for job, hub_id in given))
         for waiting, chosen in matches:
             if (job := self._assign_one(waiting, chosen, tx)) is not None:

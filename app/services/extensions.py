@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from app.db import fleet, leases, slots
@@ -21,13 +20,6 @@ SETTLED_MS = 5_000  # a browser may answer the ping behind an offer before the e
 BATCH = 200  # rows per commit, so that other writers do not wait long
 
 
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """What a newly connected extension still holds."""
-
-    held: tuple[str, ...]
-
-
 class Extensions:
     """Keeps track of connected extensions."""
 
@@ -42,24 +34,24 @@ class Extensions:
         socket: Socket,
         check: Callable[[], object] | None = None,
         token_id: str | None = None,
-    ) -> Welcome:
-        """Store that the extension is connected. It keeps the jobs that it lists; others that it held are given back.
+    ) -> tuple[str, ...]:
+        """Store that the extension is connected; returns the ids of the jobs it still holds.
 
-        An extension that lists no jobs keeps all it holds. Its previous socket is closed. `check` is called while the
-        extension's row is locked; an error that it raises undoes everything. `token_id` is the extension's token, if any.
-        Raises Unauthorized if it is already connected with another token.
+        It keeps the jobs that it lists; others that it held are given back. One that lists no jobs keeps all it holds.
+        Its previous socket is closed. `check` is called while the extension's row is locked; an error that it raises
+        undoes everything. `token_id` is the extension's token, if any. Raises Unauthorized if it is already connected with another token.
         """
 
-        def work(tx: Transaction) -> Welcome:
+        def work(tx: Transaction) -> tuple[str, ...]:
             before = fleet.connect(tx, hello, socket, token_id)
             if check is not None:
                 check()
             if before is not None and before.connection_id != socket.connection_id:
                 tx.after_commit(lambda: self._replace(before))
-            held = self._resume(tx, hello, socket)
+            held = tuple(self._resume(tx, hello, socket))
             slots.recount(tx, hello.extension_id)
             tx.after_commit(partial(wake_if_a_job_waits, self.ports))
-            return Welcome(tuple(held))
+            return held
 
         return self.ports.database.write(work)
 

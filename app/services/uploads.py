@@ -14,7 +14,7 @@ from app.domain.messages import IMAGES
 from app.domain.states import Status
 from app.domain.upload_urls import UploadGrant, UploadLocation
 from app.services.ports import Ports
-from app.services.upload_key import UploadKey
+from app.services.signing_keys import upload_key
 
 PIECE_BYTES = 65_536
 STALE_MS = 300_000  # after this an incomplete upload counts as aborted
@@ -35,7 +35,7 @@ class Uploads:
 
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
-        self._key = UploadKey(ports)
+        self._key = upload_key(ports)
 
     def receive(
         self,
@@ -62,7 +62,7 @@ class Uploads:
     def _admit(
         self, tx: Transaction, grant: UploadGrant, signature: str, place: UploadLocation, length: int | None
     ) -> None:
-        grant.check(self._key.value(tx), signature, tx.now)
+        grant.check(self._key.within(tx), signature, tx.now)
         if not 0 <= place.position < IMAGES:
             raise InvalidRequest(f"position must be a whole number from 0 to {IMAGES - 1}.")
         if length is not None and length > self.ports.settings.max_image_bytes:

@@ -119,10 +119,10 @@ def test_a_token_is_made_from_a_key_and_from_nothing_else(secrets: Harness) -> N
 
 def test_the_signing_key_is_generated_once_for_all_processes(secrets: Harness) -> None:
     here, there = secrets.services.access, elsewhere(secrets)
-    assert here.signing_key() == there.signing_key()
-    assert len(here.signing_key()) == 32
+    assert here.signing_key.value() == there.signing_key.value()
+    assert len(here.signing_key.value()) == 32
     named = secrets.with_settings(jwt_secret="s" * 32)
-    assert named.services.access.signing_key() == b"s" * 32
+    assert named.services.access.signing_key.value() == b"s" * 32
     key = secrets.services.accounts.create_key("ann", BOTH)
     with pytest.raises(Unauthorized):
         here.authenticate(named.services.access.exchange(here.authenticate(str(key)))[0])

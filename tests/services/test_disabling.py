@@ -82,7 +82,9 @@ def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(harness:
         outside.accounts.disable_user("no user can be called this")
     # as whoever signs there would have it, signed by ourselves
     credential = Credential(CredentialKind.TOKEN, "theirs", "zoe", Role.OPERATOR, frozenset(), harness.now() + 60_000)
-    token = harness.bench.ports.tokens.issue(credential, "admin", harness.now() // 1000, outside.access.signing_key())
+    token = harness.bench.ports.tokens.issue(
+        credential, "admin", harness.now() // 1000, outside.access.signing_key.value()
+    )
     assert let_in(outside.access, token)
     outside.accounts.disable_user("zoe")
     assert not let_in(outside.access, token)

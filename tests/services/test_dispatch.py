@@ -11,7 +11,7 @@ import pytest
 from app.domain.states import Status
 from app.domain.upload_urls import UploadGrant
 from app.services import dispatch
-from app.services.upload_key import UploadKey
+from app.services.signing_keys import upload_key
 from tests.support.harness import Harness
 from tests.support.statements import noted
 
@@ -79,7 +79,7 @@ def test_the_offer_grants_uploads_for_this_attempt(harness: Harness, secret: str
     assert address == f"https://pictures.example/api/uploads/{job.id}"
     assert (upload["method"], upload["maxBytes"]) == ("PUT", harness.services.settings.max_image_bytes)
     granted = dict(part.split("=") for part in query.split("&"))
-    key = harness.bench.database.write(lambda tx: UploadKey(harness.bench.ports).value(tx))
+    key = upload_key(harness.bench.ports).value()
     UploadGrant(job.id, job.attempt, int(granted["expires"])).check(key, granted["signature"], job.updated_at)
     assert int(granted["expires"]) == job.attempt_until
 

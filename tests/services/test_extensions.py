@@ -33,8 +33,8 @@ def test_a_newer_socket_replaces_the_older_one(harness: Harness) -> None:
 def test_an_extension_that_lists_nothing_keeps_what_it_has_in_hand(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.services.extensions.disconnected(holder.connection_id)
-    back, welcome = harness.connect_and_welcome("e1", number=2)
-    assert welcome.held == (job.id,)
+    back, kept = harness.connect_and_welcome("e1", number=2)
+    assert kept == (job.id,)
     held = harness.reload(job)
     assert (held.status, held.lease, held.connection_id) == (Status.PROCESSING, job.lease, back.connection_id)
     assert (held.lease_until or 0) > harness.now() + harness.services.settings.reconnect_grace_ms
@@ -46,8 +46,8 @@ def test_an_extension_that_lists_nothing_keeps_what_it_has_in_hand(harness: Harn
 def test_an_extension_keeps_what_it_lists_and_gives_back_the_rest(harness: Harness) -> None:
     harness.connect(max_concurrent=3)
     kept, forgotten = harness.submit_and_start(), harness.submit_and_start()
-    _, welcome = harness.connect_and_welcome("e1", number=2, max_concurrent=3, active=(kept.id, "of-another-time"))
-    assert welcome.held == (kept.id,)
+    _, held = harness.connect_and_welcome("e1", number=2, max_concurrent=3, active=(kept.id, "of-another-time"))
+    assert held == (kept.id,)
     assert harness.reload(kept).status is Status.PROCESSING
     back = harness.reload(forgotten)
     assert (back.status, back.strikes) == (Status.ACCEPTED, 1)
@@ -59,8 +59,8 @@ def test_an_extension_keeps_what_it_lists_and_gives_back_the_rest(harness: Harne
 def test_an_offer_that_never_arrived_is_no_strike(harness: Harness, active: tuple[str, ...] | None) -> None:
     harness.connect()
     job = harness.submit_and_assign()
-    _, welcome = harness.connect_and_welcome("e1", number=2, active=active)
-    assert welcome.held == ()
+    _, held = harness.connect_and_welcome("e1", number=2, active=active)
+    assert held == ()
     assert (harness.reload(job).status, harness.reload(job).strikes) == (Status.ACCEPTED, 0)
     assert harness.extension_row().held == 0
 
@@ -68,15 +68,15 @@ def test_an_offer_that_never_arrived_is_no_strike(harness: Harness, active: tupl
 def test_an_offer_that_the_extension_lists_is_kept(harness: Harness) -> None:
     harness.connect()
     job = harness.submit_and_assign()
-    _, welcome = harness.connect_and_welcome("e1", number=2, active=(job.id,))
-    assert welcome.held == (job.id,)
+    _, held = harness.connect_and_welcome("e1", number=2, active=(job.id,))
+    assert held == (job.id,)
     assert harness.reload(job).handed_over
 
 
 def test_an_extension_cannot_resume_a_job_of_another(harness: Harness) -> None:
     _, job = harness.connect_and_start()
-    _, welcome = harness.connect_and_welcome("other", active=(job.id,))
-    assert welcome.held == ()
+    _, held = harness.connect_and_welcome("other", active=(job.id,))
+    assert held == ()
     assert harness.reload(job) == job
 
 
@@ -84,8 +84,8 @@ def test_an_extension_cannot_resume_a_job_that_was_given_back(harness: Harness) 
     _, job = harness.connect_and_start()
     harness.expire_lease(job)
     harness.services.housekeeping.end_leases()
-    _, welcome = harness.connect_and_welcome("e1", number=2, active=(job.id,))
-    assert welcome.held == ()
+    _, held = harness.connect_and_welcome("e1", number=2, active=(job.id,))
+    assert held == ()
     assert harness.reload(job).status is Status.ACCEPTED
 
 

@@ -23,7 +23,6 @@ from app.domain.messages import (
     ImageGenerationFailed,
     ImageGenerationProgress,
 )
-from app.services.extensions import Welcome
 from app.services.generation import Holder
 from tests.support.fakes import Bench
 from tests.support.jobs_made import found, set_values
@@ -91,7 +90,7 @@ class Harness:
         hub: str = HUB,
         number: int = 1,
         active: tuple[str, ...] | None = None,
-    ) -> tuple[Holder, Welcome]:
+    ) -> tuple[Holder, tuple[str, ...]]:
         """Connect an extension; returns the service's answer too."""
         holder = Holder(extension_id, f"{extension_id}-socket-{number}")
         metadata = ExtensionMetadata(capabilities=capabilities or ("*",), max_concurrent=max_concurrent)

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from app.db.jobs import Job
 from app.domain.upload_urls import UploadGrant
-from app.services.upload_key import UploadKey
+from app.services.signing_keys import upload_key
 from app.services.uploads import Receipt, Uploads
 from tests.support.fakes import Bench
 from tests.support.hostile_images import png
@@ -25,7 +25,7 @@ def send(
     **changed: Any,
 ) -> Receipt:
     """Send the content as the job's extension would; `changed` are the parts of the grant that are not as granted."""
-    key = bench.database.write(lambda tx: UploadKey(bench.ports).value(tx))
+    key = upload_key(bench.ports).value()
     granted: dict[str, Any] = {"request_id": job.id, "attempt": 1, "expires_at": job.updated_at + 60_000}
     signature = UploadGrant(**{**granted, **changed.pop("signed", {})}).signature(key)
     stream = io.BytesIO(content) if isinstance(content, bytes) else content

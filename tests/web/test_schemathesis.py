@@ -24,7 +24,7 @@ from app.db.engine import Database
 from app.domain.access import Role, Scope
 from app.domain.upload_urls import UploadGrant
 from app.factory import create_app
-from app.services.upload_key import UploadKey
+from app.services.signing_keys import upload_key
 from app.web import accounts, files, fleet, images, limits, openapi, status
 from app.web.api import Api
 from tests.support import fakes, jobs_made
@@ -122,9 +122,7 @@ def known(bench: Bench, services: Services) -> Known:
     views = [services.lookup.details(job.id) for job in (completed, failed, cancelled)]
     assert [view.job.status for view in views] == ["completed", "failed", "cancelled"]
     expires = held.updated_at + 3_600_000
-    signature = bench.database.write(
-        lambda tx: UploadGrant(held.id, held.attempt, expires).signature(UploadKey(bench.ports).value(tx))
-    )
+    signature = UploadGrant(held.id, held.attempt, expires).signature(upload_key(bench.ports).value())
     grant = {"attempt": held.attempt, "expires": expires, "signature": signature}
     return Known(tuple(view.job.id for view in views), views[0].images[0].file, held.id, grant)
 

@@ -28,31 +28,3 @@ from app.domain.messages.outgoing import (
     Upload,
 )
 from app.domain.messages.parsing import DEPTH, parse
-
-__all__ = [
-    "DEPTH",
-    "ID",
-    "IMAGES",
-    "MAX_CONCURRENT",
-    "URL_CHARS",
-    "Authenticate",
-    "AuthenticationRequired",
-    "AuthenticationSuccess",
-    "CancelGeneration",
-    "Error",
-    "ExtensionMetadata",
-    "GenerateImage",
-    "Heartbeat",
-    "HeartbeatResponse",
-    "HeartbeatStatus",
-    "ImageGenerated",
-    "ImageGenerationConfirmed",
-    "ImageGenerationFailed",
-    "ImageGenerationProgress",
-    "Incoming",
-    "Message",
-    "Outgoing",
-    "Report",
-    "Upload",
-    "parse",
-]

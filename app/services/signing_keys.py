@@ -1,0 +1,39 @@
+"""The keys that sign tokens and upload URLs: from the settings, or generated once and stored in the database."""
+
+from app.db import service_state
+from app.db.engine import Transaction
+from app.services.ports import Ports
+
+
+class SigningKey:
+    """The key `configured`, else the stored one of this name. It is read once: it never changes."""
+
+    def __init__(self, ports: Ports, name: str, configured: str | None) -> None:
+        self._ports = ports
+        self._name = name
+        self._known = configured.encode() if configured else None
+
+    def value(self) -> bytes:
+        """The key."""
+        return self._known or self._ports.database.write(self.within)
+
+    def within(self, tx: Transaction) -> bytes:
+        """The key, read in this transaction if it has not been read yet."""
+        if self._known is not None:
+            return self._known
+        key = service_state.secret(tx, self._name, self._ports.randomness.bytes(32))
+        tx.after_commit(lambda: self._cache(key))  # only a committed key exists
+        return key
+
+    def _cache(self, key: bytes) -> None:
+        self._known = key
+
+
+def token_key(ports: Ports) -> SigningKey:
+    """The key of signed tokens: JWT_SECRET, or a stored one."""
+    return SigningKey(ports, "tokens", ports.settings.jwt_secret)
+
+
+def upload_key(ports: Ports) -> SigningKey:
+    """The key of upload URLs: SECRET_KEY, or a stored one."""
+    return SigningKey(ports, "upload", ports.settings.secret_key)
