@@ -11,12 +11,13 @@ from app import logs
 from app.adapters.background import BackgroundRunner
 from app.adapters.bus import CHANGES, Listener, hub_channel
 from app.container import Services
+from app.domain.access import Credential
 from app.domain.close_codes import CloseCode
 from app.domain.errors import Unavailable
+from app.domain.messages import Authenticate
 from app.hub.connection import Connection
 from app.hub.offers import Offer
 from app.hub.session import Session
-from app.hub.socket_credential import SocketCredential
 from app.hub.socket_slots import SocketSlot, SocketSlots
 from app.hub.wire_socket import count_frames
 from app.services.auth_throttle import AuthThrottle
@@ -46,14 +47,19 @@ class Hub:
         self._presence.start()
 
     def serve(self, ws: Server, base_url: str, slot: SocketSlot, token: str | None = None) -> None:
-        """Serve one socket until it closes. `token` is the one from its handshake."""
+        """Serve one socket until it closes. `token` is from its handshake; one in `authenticate` takes precedence."""
+
+        def admit(authenticate: Authenticate) -> Credential | None:
+            shown = authenticate.token or token
+            return self.throttle.admit_extension(slot.network, authenticate.extension_id, shown)
+
         count_frames(ws)
         connection = Connection(ws, base_url, self.services.settings.limits.socket_messages_per_s, slot)
         if self._closing.is_set():
             connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
         self._connections[connection.id] = connection
         try:
-            Session(connection, self.services, self.id, SocketCredential(self.throttle, slot.network, token)).run()
+            Session(connection, self.services, self.id, admit).run()
         except Exception:
             log.exception("A session failed", action="session.broken", extension_id=connection.extension_id)
             connection.close(CloseCode.SERVER_ERROR, "internal error")

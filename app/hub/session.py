@@ -11,13 +11,14 @@ from app import logs
 from app.container import Services
 from app.db.fleet import Socket
 from app.domain import messages
+from app.domain.access import Credential
 from app.domain.clock import wire_now
 from app.domain.close_codes import CloseCode
 from app.domain.errors import MalformedMessage, Refusal, TooManyFailures, Unauthorized, Unavailable
 from app.domain.messages import Authenticate, Heartbeat, Incoming, Report
 from app.hub.connection import Abuse, Connection
 from app.hub.receipts import Receipts
-from app.hub.socket_credential import SocketCredential
+from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
 from app.services.generation import Holder
 
 MIN_RECEIVE_S = 1.0
@@ -28,6 +29,8 @@ UNAVAILABLE_TRIES = 10
 UNAVAILABLE_PAUSE_S = 1.0
 
 T = TypeVar("T")
+# Checks the extension's token. Returns None if none is required; raises Unauthorized, TooManyFailures, Unavailable.
+Admit = Callable[[Authenticate], Credential | None]
 
 log = logs.get(__name__)
 
@@ -35,12 +38,13 @@ log = logs.get(__name__)
 class Session:
     """Exchanges messages with one extension until its socket closes."""
 
-    def __init__(self, connection: Connection, services: Services, hub_id: str, credential: SocketCredential) -> None:
+    def __init__(self, connection: Connection, services: Services, hub_id: str, admit: Admit) -> None:
         self.connection = connection
         self.services = services
         self.settings = services.settings
         self.hub_id = hub_id
-        self._credential = credential
+        self._admit = admit
+        self._credential = NO_CREDENTIAL
         self._receipts = Receipts(services.generation, self.settings.offer_timeout_ms)
         self._malformed = 0  # messages in a row
         # With jitter, so that extensions that connected at the same time are not pinged at the same time.
@@ -117,11 +121,11 @@ class Session:
 
     def _authenticate(self, authenticate: Authenticate) -> None:
         """Register the extension unless it has disconnected meanwhile: it may be connected elsewhere already."""
-        connection, credential = self.connection, self._credential
-        credential.admit(authenticate)
+        connection, credential = self.connection, self._admit(authenticate)
+        self._credential = CredentialStatus(self.services.access, credential)
         connection.await_pong(PONG_TIMEOUT_S)
-        socket = Socket(self.hub_id, connection.id)
-        held = self.services.extensions.connected(authenticate, socket, connection.check_peer, credential.token_id)
+        socket, token_id = Socket(self.hub_id, connection.id), None if credential is None else credential.id
+        held = self.services.extensions.connected(authenticate, socket, connection.check_peer, token_id)
         connection.mark_authenticated()
         connection.send(
             messages.AuthenticationSuccess(

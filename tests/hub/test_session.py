@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,15 +13,15 @@ from simple_websocket import ConnectionClosed
 
 from app.config import Settings
 from app.container import Services
+from app.domain.access import Credential, CredentialKind, Role
 from app.domain.close_codes import CloseCode
-from app.domain.errors import LeaseLost, Unauthorized, Unavailable
+from app.domain.errors import LeaseLost, Unavailable
 from app.domain.messages import Message
 from app.hub import session
 from app.hub.connection import Connection
 from app.hub.offers import Offer
 from app.hub.session import Session
-from app.hub.socket_credential import SocketCredential
-from app.services.auth_throttle import AuthThrottle
+from app.services.revocation import Subscription
 from tests.support.fakes import FakeRandomness
 
 AUTHENTICATE = json.dumps({"type": "authenticate", "extensionId": "extension-1", "metadata": {"capabilities": []}})
@@ -91,6 +90,26 @@ class FlakyDatabase:
         self.done.append(what)
 
 
+class FakeToken:
+    """A token that can be revoked, and the watcher that notices it."""
+
+    credential = Credential(CredentialKind.EXTENSION_TOKEN, "token-1", "extension-1", Role.EXTENSION, frozenset())
+
+    def __init__(self) -> None:
+        self.subscriptions: list[Subscription] = []
+
+    def add(self, subscription: Subscription) -> None:
+        self.subscriptions.append(subscription)
+
+    def remove(self, subscription: Subscription) -> None:
+        self.subscriptions.remove(subscription)
+
+    def revoke(self) -> None:
+        """Notify the session."""
+        for subscription in self.subscriptions:
+            subscription.ended("The token was revoked.")
+
+
 def run_session(
     connection: FakeConnection,
     *,
@@ -99,7 +118,7 @@ def run_session(
     reports: FlakyDatabase,
     offer_timeout_ms: int = 0,
     jitter: float = 0.0,
-    credential: Any = None,
+    token: FakeToken | None = None,
     has_newer_connection: bool = False,
 ) -> None:
     def connected(message: Any, socket: Any, check: Callable[[], object], token_id: str | None) -> Any:
@@ -109,8 +128,8 @@ def run_session(
 
     randomness = FakeRandomness()
     randomness.jitter_value = jitter
-    throttle = SimpleNamespace(admit_extension=lambda address, extension_id, shown: None, access=None)
     services = SimpleNamespace(
+        access=SimpleNamespace(revocations=token),
         ports=SimpleNamespace(randomness=randomness),
         settings=dataclasses.replace(
             Settings.from_env({}), heartbeat_timeout_ms=60_000, offer_timeout_ms=offer_timeout_ms
@@ -130,7 +149,7 @@ def run_session(
         cast(Connection, connection),
         cast(Services, services),
         "hub-1",
-        credential or SocketCredential(cast(AuthThrottle, throttle), "203.0.113.7"),
+        lambda authenticate: token.credential if token else None,
     ).run()
 
 
@@ -274,34 +293,11 @@ def test_an_extension_that_disconnects_during_its_authentication_is_not_register
     assert "authentication_success" not in connection.sent
 
 
-class FakeToken:
-    """A token that can be revoked."""
-
-    token_id = "token-1"
-
-    def __init__(self) -> None:
-        self.revoked = False
-        self.end: Callable[[], object] = bool
-
-    def admit(self, message: Any) -> None:
-        """The token is valid."""
-
-    @contextmanager
-    def monitored(self, end: Callable[[], object]) -> Iterator[None]:
-        self.end = end
-        yield
-
-    def check(self) -> None:
-        if self.revoked:
-            raise Unauthorized("The token was revoked.", shown=True)
-
-
 def test_an_idle_extension_is_disconnected_at_once_when_its_token_is_revoked() -> None:
     class Idle(FakeConnection):
         def receive(self, timeout_s: float) -> str:
             if not self.messages:
-                token.revoked = True
-                token.end()
+                token.revoke()
                 at_once.append((self.sent[-1], self.closed))
             return super().receive(timeout_s)
 
@@ -312,7 +308,7 @@ def test_an_idle_extension_is_disconnected_at_once_when_its_token_is_revoked() -
         registrations=FlakyDatabase(0),
         receipts=FlakyDatabase(0),
         reports=FlakyDatabase(0),
-        credential=token,
+        token=token,
     )
     assert at_once == [("error", CloseCode.NOT_AUTHENTICATED)]
     assert connection.sent.count("error") == 1
@@ -322,13 +318,11 @@ def test_no_message_is_handled_after_the_token_is_revoked() -> None:
     class RevokingDatabase(FlakyDatabase):
         def record(self, what: str) -> None:
             super().record(what)
-            token.revoked = True
+            token.revoke()
 
     token, reports = FakeToken(), RevokingDatabase(0)
     connection = FakeConnection(AUTHENTICATE, FAILURE, FAILURE)
-    run_session(
-        connection, registrations=FlakyDatabase(0), receipts=FlakyDatabase(0), reports=reports, credential=token
-    )
+    run_session(connection, registrations=FlakyDatabase(0), receipts=FlakyDatabase(0), reports=reports, token=token)
     assert reports.done == ["It crashed"]
     assert (connection.sent[-1], connection.closed) == ("error", CloseCode.NOT_AUTHENTICATED)
     assert connection.unregistered
