@@ -24,7 +24,6 @@ from app.web import (
     limits,
     pages,
     request_context,
-    security_headers,
     status,
 )
 from app.web.api import Api
@@ -44,7 +43,6 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.extensions["hub"] = hub = Hub(services, throttle)
     # Hooks run in this order before a view, and in reverse after it.
     request_context.install(app)
-    security_headers.install(app)
     errors.install(app)
     hosts.install(app, settings)
     cors.install(app, settings.allowed_origins)

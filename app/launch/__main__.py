@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from app.config import BadSetting, Settings
+from app.environment import Environment
 from app.launch.banner import banner
 from app.launch.checks import NotReady, check_folders, check_ports, check_tls, writable_folder
 from app.launch.console import print_block, print_error, print_line
@@ -31,16 +32,10 @@ MAX_QUICK_EXITS = 4
 POLL_S = 0.1
 
 
-def given(variable: str) -> str:
-    """A variable of the environment; "" counts as not set."""
-    return os.environ.get(variable, "").strip()
-
-
 def environment(settings: Settings, redis_url: str) -> dict[str, str]:
     """The processes' environment: each setting whose default is decided here."""
-    programs = str(
-        Path(sys.executable).parent
-    )  # not resolved: in a venv, python is a link to a folder without the other programs
+    # not resolved: in a venv, python is a link to a folder without the other programs
+    programs = str(Path(sys.executable).parent)
     return {
         "PORT": str(settings.port),
         "WS_PORT": str(settings.ws_port or ""),
@@ -64,7 +59,7 @@ def extension(settings: Settings) -> Command:
     """
     local = f"{scheme(settings)}://{local_authority(settings, settings.port)}"
     server = (settings.tls and settings.public_url) or local
-    python_path = os.pathsep.join(filter(None, ["client", given("PYTHONPATH")]))
+    python_path = os.pathsep.join(filter(None, ["client", os.environ.get("PYTHONPATH")]))
     argv = (sys.executable, "-m", "imagefleet", "extension", "--server", server)
     return Command("extension", argv, env={"PYTHONPATH": python_path, "PYTHONUNBUFFERED": "1"})
 
@@ -82,7 +77,7 @@ async def wait_until_ready(
 
 async def redis_url(supervisor: Supervisor, until_exit: ExitStack) -> str:
     """REDIS_URL, or the URL of an embedded server that is started here."""
-    if url := given("REDIS_URL"):
+    if url := Environment(os.environ).text("REDIS_URL", ""):
         return url
     for folder in (DATA, DATA / "redis"):
         writable_folder(folder, "REDIS_URL")
@@ -91,14 +86,6 @@ async def redis_url(supervisor: Supervisor, until_exit: ExitStack) -> str:
     output = f"its output is in {server.log}"
     await wait_until_ready(supervisor, "redis", lambda: asyncio.to_thread(server.is_ready), output)
     return server.url
-
-
-def wants_demo() -> bool:
-    """False where DEMO=off leaves the reference extension out. Raises BadSetting."""
-    demo = given("DEMO").lower() or "on"
-    if demo not in {"on", "off"}:
-        raise BadSetting(f"DEMO={demo!r} cannot be used: it must be one of off, on.")
-    return demo == "on"
 
 
 async def launch(settings: Settings, *, demo: bool) -> None:
@@ -125,8 +112,9 @@ def main() -> int:
     """Returns the exit status: 0 after a requested stop, 1 where a check failed, 2 for a bad setting."""
     try:
         settings = Settings.from_env()
+        demo = Environment(os.environ).choice("DEMO", "on", "on", "off") == "on"
         # with AUTH_MODE=required the reference extension has no token to connect with
-        asyncio.run(launch(settings, demo=wants_demo() and not settings.auth_required))
+        asyncio.run(launch(settings, demo=demo and not settings.auth_required))
     except (BadSetting, NotReady) as problem:
         print_error(problem)
         return 2 if isinstance(problem, BadSetting) else 1

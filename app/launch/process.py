@@ -16,9 +16,7 @@ from app.launch.parent_death import end_with_parent
 OnLine = Callable[[str], None]
 
 READ_BYTES = 65_536
-DRAIN_S = (
-    1.0  # how long the rest of the output is read after the end: a process outside the group may hold the pipe open
-)
+DRAIN_S = 1.0  # how long output is read after the end: a process outside the group may hold the pipe open
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,70 @@
 """The fleet of extensions, for operators."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from app.container import Services
 from app.db.extension_list import ExtensionDetails
+from app.domain import messages
 from app.domain.access import Need
 from app.domain.clock import wire_now, wire_time
 from app.domain.errors import Forbidden
+from app.domain.policy import ExtensionStatus
+from app.domain.wire_types import Time, Uuid
 from app.web.api import Api, ResponseSpec
-from app.web.fleet_schemas import MOST_HELD, ExtensionState, FleetPage, FleetQuery, Pause
+from app.web.schema_base import Query, ResponseModel
 
 TAG = "Fleet"
+MOST_HELD = messages.MAX_CONCURRENT
+
+
+class FleetQuery(Query):
+    """Which extensions to list."""
+
+    connected: bool | None = Field(None, description="Only extensions that are connected, or only those that are not.")
+    limit: int = Field(20, ge=1, le=100, description="Maximum number of results.")
+    cursor: Annotated[
+        str | None, Field(pattern=rf"^{messages.ID.pattern}$", description="`nextCursor` of the previous page.")
+    ] = None
+
+
+class Pause(ResponseModel):
+    """Why an extension gets no work for a while."""
+
+    until: Time
+    reason: str | None = None
+
+
+class ExtensionState(ResponseModel):
+    """The state of an extension."""
+
+    extension_id: str
+    connected: bool
+    standing: ExtensionStatus = Field(
+        description="the first that applies: `away` is not connected, `unavailable` does not accept work, `paused` rests after a "
+        "failure, `busy` holds as many requests as it may; otherwise `free`"
+    )
+    since: Time = Field(description="when it connected or disconnected")
+    last_seen_at: Time = Field(description="its last heartbeat, or when it connected; a few seconds late if it is idle")
+    last_success_at: Time | None = Field(None, description="when it last delivered images")
+    version: str | None = Field(None, description="of the extension, as it reports")
+    capabilities: list[str]
+    available: bool = Field(description="as reported by its last heartbeat")
+    max_concurrent: int = Field(description="how many requests it accepts at once")
+    active: int = Field(description="how many requests it holds")
+    request_ids: list[Uuid] = Field(max_length=MOST_HELD, description="the requests it holds")
+    failures: int = Field(description="in a row; while there are any, it gets one request at a time")
+    pause: Pause | None = Field(None, description="while it is paused")
+    web_process: str | None = Field(None, description="the web process that holds its socket")
+
+
+class FleetPage(ResponseModel):
+    """Extensions, in the order of their ids."""
+
+    extensions: list[ExtensionState]
+    next_cursor: str | None = Field(None, description="send it as `cursor` for the next page; absent on the last one")
+    timestamp: Time
 
 
 def operations(api: Api, services: Services) -> None:

@@ -59,9 +59,8 @@ def install(app: Flask, settings: Settings) -> Limiter:
         in_memory_fallback_enabled=True,
         headers_enabled=False,
     )
-    limiter.request_filter(
-        lambda: request.method != "POST"
-    )  # only submissions are limited: spare all other requests the work
+    # only submissions are limited: spare all other requests the work
+    limiter.request_filter(lambda: request.method != "POST")
     app.register_error_handler(RateLimitExceeded, lambda exceeded: _refusal(limiter, exceeded))
     return limiter
 

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any
 
 from pydantic import BaseModel
@@ -53,7 +54,7 @@ def _operation(operation: Operation, required: bool) -> Schema:
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
-        "parameters": [*_path_parameters(operation), *_query_parameters(operation), *_headers(operation)],
+        "parameters": list(_parameters(operation)),
         "responses": responses.of(operation),
         "security": _security(operation.need, required),
     }
@@ -78,32 +79,16 @@ def _body(operation: Operation) -> Schema:
     return {}
 
 
-def _path_parameters(operation: Operation) -> list[Schema]:
-    return [
-        _parameter(to_camel(name), "path", required=True, schema=_part(name)) for name in PART.findall(operation.rule)
-    ]
-
-
-def _part(name: str) -> dict[str, str]:
-    return {"type": "string", "format": "uuid"} if name == "request_id" else {"type": "string"}
-
-
-def _query_parameters(operation: Operation) -> list[Schema]:
-    if operation.query is None:
-        return []
-    schema = tidied(operation.query.model_json_schema(ref_template=REF))
-    required = schema.get("required", [])
-    return [
-        _parameter(name, "query", required=name in required, schema=field)
-        for name, field in schema["properties"].items()
-    ]
-
-
-def _headers(operation: Operation) -> list[Schema]:
-    return [
-        _parameter(name, "header", required=False, schema={"type": "string", "description": text})
-        for name, text in operation.headers.items()
-    ]
+def _parameters(operation: Operation) -> Iterator[Schema]:
+    for name in PART.findall(operation.rule):
+        schema = {"type": "string", "format": "uuid"} if name == "request_id" else {"type": "string"}
+        yield _parameter(to_camel(name), "path", required=True, schema=schema)
+    if operation.query is not None:
+        query = tidied(operation.query.model_json_schema(ref_template=REF))
+        for name, schema in query["properties"].items():
+            yield _parameter(name, "query", required=name in query.get("required", ()), schema=schema)
+    for name, text in operation.headers.items():
+        yield _parameter(name, "header", required=False, schema={"type": "string", "description": text})
 
 
 def _parameter(name: str, place: str, *, required: bool, schema: Schema) -> Schema:
@@ -120,18 +105,14 @@ def _schemas(operations: list[Operation]) -> Schema:
     asked = {op.body for op in operations if op.body is not None}
     told = {response.model for op in operations for response in op.responses if response.model is not None} | {Problem}
     models: list[tuple[type[BaseModel], Any]] = [
-        *((model, "validation") for model in sorted(asked, key=_name)),
-        *((model, "serialization") for model in sorted(told, key=_name)),
+        *((model, "validation") for model in sorted(asked, key=attrgetter("__name__"))),
+        *((model, "serialization") for model in sorted(told, key=attrgetter("__name__"))),
     ]
     _, definitions = models_json_schema(models, ref_template=REF)
     schemas: Schema = tidied(definitions["$defs"])
     for model in told:
-        _always_there(schemas[_name(model)])
+        _always_there(schemas[model.__name__])
     return {**schemas, parameter_schema.VALUE: parameter_schema.VALUE_SCHEMA}
-
-
-def _name(model: type[BaseModel]) -> str:
-    return model.__name__
 
 
 def _always_there(schema: Schema) -> None:

@@ -1,4 +1,4 @@
-"""What every request has: a correlation id, a caller, and a line in the log."""
+"""What every request has: a correlation id, a caller, default headers on its response, and a line in the log."""
 
 import time
 import uuid
@@ -8,6 +8,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app import logs
 from app.domain.access import Caller
+from app.web.default_headers import HEADERS, HSTS
 
 HEADER = "X-Correlation-Id"
 HEALTH = "/health"
@@ -32,6 +33,7 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.correlation_id
+    _add_default_headers(response)
     quiet = request.path == HEALTH and response.status_code < 400  # a check every few seconds
     (log.debug if quiet else log.info)(
         "Request",
@@ -42,6 +44,13 @@ def _end(response: Response) -> Response:
         ms=round((time.monotonic() - g.began) * 1000),
     )
     return response
+
+
+def _add_default_headers(response: Response) -> None:
+    """Add those that the view has not set itself, as the pages and the images do."""
+    present = {name.lower() for name, _ in response.headers}
+    defaults = HEADERS | HSTS if request.is_secure else HEADERS
+    response.headers.extend({name: value for name, value in defaults.items() if name.lower() not in present})
 
 
 def _forget(_error: BaseException | None) -> None:

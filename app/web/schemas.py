@@ -1,9 +1,10 @@
-"""Response bodies. Request bodies and queries are in request_schemas.py, the fleet's responses in fleet_schemas.py.
+"""Response bodies. Request bodies and queries are in request_schemas.py, those about the fleet in fleet.py.
 
 The classes are the documentation too: `/openapi.json` is made from them. Times are UTC, `2024-01-14T12:00:00.000Z`.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -83,6 +84,27 @@ class RequestPage(ResponseModel):
 
     images: list[RequestResult] = Field(description="each as in `GET /api/images/{requestId}`")
     next_cursor: str | None = Field(None, description="send it as `cursor` for the next page; absent on the last one")
+    timestamp: Time
+
+
+class StreamedEvent(ResponseModel):
+    """An event of a request, as its stream sends it."""
+
+    type: str
+    request_id: Uuid
+    seq: int = Field(ge=1, description="the event's number, the same as `id`")
+    status: Status = Field(description="of the request after the event")
+    timestamp: Time
+    data: Mapping[str, Any]
+
+
+class StreamedProgress(ResponseModel):
+    """The extension's progress; it is not stored, so it has no `id`."""
+
+    request_id: Uuid
+    status: Literal["processing"]
+    progress: int = Field(ge=0, le=100, description="percent")
+    message: str | None = Field(None, description="the extension's own description")
     timestamp: Time
 
 

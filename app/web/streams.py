@@ -1,10 +1,10 @@
 """Following a request live, as Server-Sent Events (WHATWG HTML, section 9.2)."""
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from flask import Request, Response
+from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
 from app import logs
@@ -15,6 +15,7 @@ from app.domain.errors import Unauthorized
 from app.domain.states import FINAL, Status
 from app.services.credential_status import CredentialStatus
 from app.services.watching import Watch
+from app.web.schemas import StreamedEvent, StreamedProgress
 
 KEEP_ALIVE_S = 15.0
 RECONNECT_MS = 2_000
@@ -74,26 +75,22 @@ def _until_next_event(watch: Watch, seq: int, credential: CredentialStatus) -> I
         elif change["lastEvent"] > seq:
             return
         elif change["status"] == Status.PROCESSING:
-            yield _sse("progress", _progress(change))
-
-
-def _progress(change: Mapping[str, Any]) -> dict[str, Any]:
-    fields = {name: change[name] for name in ("requestId", "status", "progress", "message", "timestamp")}
-    return {name: value for name, value in fields.items() if value is not None}
+            yield _sse("progress", StreamedProgress.model_validate(change))
 
 
 def _stored_event(request_id: str, event: LoggedEvent) -> str:
-    body = {
-        "type": event.type,
-        "requestId": request_id,
-        "seq": event.seq,
-        "status": event.status,
-        "timestamp": wire_time(event.at),
-        "data": {to_camel(name): value for name, value in event.data.items()},
-    }
+    body = StreamedEvent(
+        type=event.type,
+        request_id=request_id,
+        seq=event.seq,
+        status=Status(event.status),
+        timestamp=wire_time(event.at),
+        data={to_camel(name): value for name, value in event.data.items()},
+    )
     return f"id: {event.seq}\n" + _sse(event.type, body)
 
 
-def _sse(name: str, body: Mapping[str, Any]) -> str:
+def _sse(name: str, body: BaseModel) -> str:
     # JSON in ASCII contains no line break, so one data line is always enough.
-    return f"event: {name}\ndata: {json.dumps(body)}\n\n"
+    data = json.dumps(body.model_dump(mode="json", by_alias=True, exclude_none=True))
+    return f"event: {name}\ndata: {data}\n\n"
