@@ -31,14 +31,10 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         responses=(ResponseSpec("The request is stored and will be processed", Accepted, headers=limits.HEADERS),),
         refusals=(Forbidden, RateLimited, QuotaExceeded),
     )
+    @limits.per_submission(limiter, services.settings.limits, _submitter)
     def generate_image(body: GenerateRequest) -> Accepted:
         """Submit a request for images. It is in the database before this responds, so it cannot be lost; follow it by its
         `requestId`. Each valid request costs one token of the rate limit."""
-        g.user_id = g.caller.user_for(body.user_id if "user_id" in body.model_fields_set else None) or DEFAULT_USER
-        return accept(body)
-
-    @limits.per_submission(limiter, services.settings.limits)
-    def accept(body: GenerateRequest) -> Accepted:
         order = ImageRequest(body.prompt, body.model, g.user_id, body.parameters, body.deadline_ms)
         return presenters.accepted(services.submission.submit(order, g.correlation_id))
 
@@ -134,3 +130,8 @@ def _checked_id(text: str) -> str:
     if not is_request_id(text.lower()):
         raise NotFound("Not found: a request id is a UUID, as returned by POST /api/images/generate.")
     return text.lower()
+
+
+def _submitter(body: GenerateRequest) -> str:
+    """The user that the request is submitted for. Raises Forbidden."""
+    return g.caller.user_for(body.user_id if "user_id" in body.model_fields_set else None) or DEFAULT_USER

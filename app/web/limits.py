@@ -59,15 +59,18 @@ def install(app: Flask, settings: Settings) -> Limiter:
         in_memory_fallback_enabled=True,
         headers_enabled=False,
     )
-    # only submissions are limited: spare all other requests the work
+    # Only submissions are limited: this spares all other requests the work.
     limiter.request_filter(lambda: request.method != "POST")
     app.register_error_handler(RateLimitExceeded, lambda exceeded: _refusal(limiter, exceeded))
     return limiter
 
 
-def per_submission(limiter: Limiter, limits: Limits) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The limits of a function that accepts a submission by `g.user_id`: for the user, the address and everybody together.
+def per_submission(
+    limiter: Limiter, limits: Limits, submitter: Callable[P, str]
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The limits of a view that accepts a submission: for the user, the address and everybody together.
 
+    `submitter` is called with the view's arguments and returns the user, who is `g.user_id` in the view.
     They are tried in this order up to the first that refuses, so one user's refused requests use up nothing of others'.
     The address counts where callers do not prove who they are, since there they can invent user ids.
     """
@@ -88,7 +91,19 @@ def per_submission(limiter: Limiter, limits: Limits) -> Callable[[Callable[P, R]
         _bucket(limits.rate_global, window_ms, limits.rate_global),
         error_message=f"The service takes {_rate(limits.rate_global, window_ms)} from everybody together",
     )
-    return lambda function: _announced(limiter, everybody(address(user(function))))
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        limited = everybody(address(user(view)))
+
+        @wraps(view)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            g.user_id = submitter(*args, **kwargs)
+            after_this_request(partial(_with_headers, limiter))
+            return limited(*args, **kwargs)
+
+        return call
+
+    return decorate
 
 
 def _bucket(requests: int, window_ms: int, burst: int) -> str:
@@ -104,17 +119,6 @@ def _refusal(limiter: Limiter, exceeded: RateLimitExceeded) -> Response:
     limit = limiter.current_limit
     wait_s = token_bucket.wait_s(limit.limit, limit.window) if limit else 1
     return errors.refusal(RateLimited(f"{exceeded.description}. Try again in {wait_s} s.", retry_after_s=wait_s))
-
-
-def _announced(limiter: Limiter, function: Callable[P, R]) -> Callable[P, R]:
-    """`function`, with the limits' headers on its response."""
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        after_this_request(partial(_with_headers, limiter))
-        return function(*args, **kwargs)
-
-    return call
 
 
 def _with_headers(limiter: Limiter, response: Response) -> Response:
