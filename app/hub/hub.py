@@ -87,29 +87,21 @@ class Hub:
         if channel == CHANGES:
             self.services.watching.notify(message)
             return
+        connection = self._connections.get(message.get("connection", ""))
         match message["do"]:
             case "offer":
-                self._offer(message)
-            case "send":
-                self._send(message)
-            case "replace":
-                self._replace(message)
+                self._offer(connection, message)
+            case "send" if connection:
+                connection.send_raw(message["message"])
+            case "replace" if connection:
+                connection.close(CloseCode.REPLACED, "replaced by a newer connection")
 
-    def _offer(self, message: Mapping[str, Any]) -> None:
-        connection = self._connections.get(message["connection"])
+    def _offer(self, connection: Connection | None, message: Mapping[str, Any]) -> None:
         request_id, lease = message["requestId"], message["lease"]
         if connection is None or connection.closing:
             self._background.submit(lease, lambda: self.services.dispatch.not_delivered(request_id, lease))
         else:
             connection.send_offer(Offer(request_id, lease), message["message"])
-
-    def _send(self, message: Mapping[str, Any]) -> None:
-        if connection := self._connections.get(message["connection"]):
-            connection.send_raw(message["message"])
-
-    def _replace(self, message: Mapping[str, Any]) -> None:
-        if connection := self._connections.get(message["connection"]):
-            connection.close(CloseCode.REPLACED, "replaced by a newer connection")
 
     def _after_gap(self) -> None:
         self._background.submit("catch-up", self.services.watching.catch_up)

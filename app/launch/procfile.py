@@ -18,10 +18,14 @@ def read_procfile(path: Path) -> dict[str, tuple[str, ...]]:
     for number, line in enumerate(_text(path).splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
+        place = f"{path.name}, line {number}"
         found = LINE.fullmatch(line.strip())
         if not found or found[1] in processes:
-            raise NotReady(f"{path.name}, line {number}: {line!r} is not `name: command` with a new name.")
-        processes[found[1]] = _words(found[2], f"{path.name}, line {number}")
+            raise NotReady(f"{place}: {line!r} is not `name: command` with a new name.")
+        try:
+            processes[found[1]] = tuple(shlex.split(found[2]))
+        except ValueError as problem:
+            raise NotReady(f"{place}: {found[2]!r} cannot be read ({problem}).") from None
     return processes
 
 
@@ -30,10 +34,3 @@ def _text(path: Path) -> str:
         return path.read_text()
     except OSError as problem:
         raise NotReady(f"{path} cannot be read ({problem.strerror}).") from None
-
-
-def _words(command: str, place: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(command))
-    except ValueError as problem:
-        raise NotReady(f"{place}: {command!r} cannot be read ({problem}).") from None

@@ -103,7 +103,7 @@ class Api:
 
 def json_response(model: BaseModel, status: int = 200) -> Response:
     """The model as JSON in camelCase, without fields that are None."""
-    return Response(model.model_dump_json(by_alias=True, exclude_none=True), status, content_type=JSON)
+    return Response(model.model_dump_json(exclude_none=True), status, content_type=JSON)
 
 
 def _endpoint(operation: Operation) -> ViewFunction:

@@ -46,7 +46,7 @@ def problem(status: int, code: str, detail: str) -> Response:
         correlation_id=g.get("correlation_id", ""),
         timestamp=wire_now(),
     )
-    return Response(body.model_dump_json(by_alias=True), status, content_type=PROBLEM)
+    return Response(body.model_dump_json(), status, content_type=PROBLEM)
 
 
 def refusal(error: Refusal) -> Response:

@@ -27,7 +27,7 @@ def install(app: Flask, settings: Settings) -> None:
             "extension.html",
             GUIDE_POLICY,
             extension=_extension(),
-            server=_server(),
+            server=presenters.public_url(""),
             kilobytes=max(1, len(_packed()) // 1000),
             required=settings.auth_required,
         )
@@ -54,9 +54,5 @@ def _extension() -> Extension:
         raise NotFound("Not found: this server was installed without the extension's folder.") from None
 
 
-def _server() -> str:
-    return presenters.public_url("")
-
-
 def _packed() -> bytes:
-    return archive.pack(FOLDER, _server())
+    return archive.pack(FOLDER, presenters.public_url(""))

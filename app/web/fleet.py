@@ -11,9 +11,9 @@ from app.domain.access import Need
 from app.domain.clock import wire_now, wire_time
 from app.domain.errors import Forbidden
 from app.domain.policy import ExtensionStatus
-from app.domain.wire_types import Time, Uuid
+from app.domain.wire_types import Time, Uuid, WireModel
 from app.web.api import Api, ResponseSpec
-from app.web.schema_base import Query, ResponseModel
+from app.web.request_schemas import Query
 
 TAG = "Fleet"
 MOST_HELD = messages.MAX_CONCURRENT
@@ -29,14 +29,14 @@ class FleetQuery(Query):
     ] = None
 
 
-class Pause(ResponseModel):
+class Pause(WireModel):
     """Why an extension gets no work for a while."""
 
     until: Time
     reason: str | None = None
 
 
-class ExtensionState(ResponseModel):
+class ExtensionState(WireModel):
     """The state of an extension."""
 
     extension_id: str
@@ -59,7 +59,7 @@ class ExtensionState(ResponseModel):
     web_process: str | None = Field(None, description="the web process that holds its socket")
 
 
-class FleetPage(ResponseModel):
+class FleetPage(WireModel):
     """Extensions, in the order of their ids."""
 
     extensions: list[ExtensionState]

@@ -1,29 +1,37 @@
 """Request bodies and queries. The domain validates their values; the JSON Schema here describes the same rules."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic.alias_generators import to_camel
 
 from app.domain import image_request
 from app.domain.states import Status
 from app.web.parameter_schema import PARAMETERS
-from app.web.schema_base import Query, RequestModel, checked
 
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
 _VISIBLE = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
 MAX_WAIT_S = 60
 
 
+def _checked(check: Callable[..., object], **schema: Any) -> Any:
+    """A field that the domain validates; `schema` describes the same rules as JSON Schema."""
+    return PlainValidator(check, json_schema_input_type=Annotated[Any, WithJsonSchema(schema)])
+
+
 def _user(**schema: str) -> Any:
-    return checked(image_request.clean_user, type="string", pattern=rf"^{image_request.USER.pattern}$", **schema)
+    return _checked(image_request.clean_user, type="string", pattern=rf"^{image_request.USER.pattern}$", **schema)
 
 
-class GenerateRequest(RequestModel):
+class GenerateRequest(BaseModel):
     """A request for images."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")  # unknown fields are refused by name
 
     prompt: Annotated[
         str,
-        checked(
+        _checked(
             image_request.clean_prompt,
             type="string",
             minLength=1,
@@ -35,20 +43,20 @@ class GenerateRequest(RequestModel):
     ]
     model: Annotated[
         str,
-        checked(
+        _checked(
             image_request.clean_model,
             type="string",
             pattern=rf"^{image_request.MODEL.pattern}$",
             default=image_request.DEFAULT_MODEL,
         ),
     ] = image_request.DEFAULT_MODEL
-    parameters: Annotated[dict[str, Any], checked(image_request.clean_parameters, **PARAMETERS)] = Field(
+    parameters: Annotated[dict[str, Any], _checked(image_request.clean_parameters, **PARAMETERS)] = Field(
         default_factory=dict
     )
     user_id: Annotated[str, _user(default=image_request.DEFAULT_USER)] = image_request.DEFAULT_USER
     deadline_ms: Annotated[
         int | None,
-        checked(
+        _checked(
             image_request.clean_deadline,
             type=["integer", "null"],
             minimum=image_request.DEADLINE_MS[0],
@@ -56,6 +64,12 @@ class GenerateRequest(RequestModel):
             description="Milliseconds from acceptance after which the request fails with ERR_TIMEOUT.",
         ),
     ] = None
+
+
+class Query(BaseModel):
+    """The query of a URL; unknown fields are ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
 
 
 class WaitQuery(Query):

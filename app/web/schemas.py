@@ -9,11 +9,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from app.domain.states import Status
-from app.domain.wire_types import Time, Uuid
-from app.web.schema_base import ResponseModel
+from app.domain.wire_types import Time, Uuid, WireModel
 
 
-class Accepted(ResponseModel):
+class Accepted(WireModel):
     """The request is in the database."""
 
     request_id: Uuid
@@ -23,14 +22,14 @@ class Accepted(ResponseModel):
     timestamp: Time
 
 
-class QueuePosition(ResponseModel):
+class QueuePosition(WireModel):
     """Why a request waits, and its position in the queue."""
 
     position: int = Field(description="1 is next; counted up to 1,001")
     reason: str
 
 
-class RequestStatus(ResponseModel):
+class RequestStatus(WireModel):
     """A request's status."""
 
     request_id: Uuid
@@ -48,7 +47,7 @@ class RequestStatus(ResponseModel):
     timestamp: Time
 
 
-class StoredPicture(ResponseModel):
+class StoredPicture(WireModel):
     """One image."""
 
     image_url: str = Field(description="where the extension got it from, or else where this service serves it")
@@ -59,7 +58,7 @@ class StoredPicture(ResponseModel):
     sha256: str
 
 
-class PictureMetadata(ResponseModel):
+class PictureMetadata(WireModel):
     """What the image shows; its size and `generatedAt` once it exists."""
 
     model: str
@@ -79,7 +78,7 @@ class RequestResult(RequestStatus):
     user_id: str
 
 
-class RequestPage(ResponseModel):
+class RequestPage(WireModel):
     """Requests, newest first."""
 
     images: list[RequestResult] = Field(description="each as in `GET /api/images/{requestId}`")
@@ -87,7 +86,7 @@ class RequestPage(ResponseModel):
     timestamp: Time
 
 
-class StreamedEvent(ResponseModel):
+class StreamedEvent(WireModel):
     """An event of a request, as its stream sends it."""
 
     type: str
@@ -98,7 +97,7 @@ class StreamedEvent(ResponseModel):
     data: Mapping[str, Any]
 
 
-class StreamedProgress(ResponseModel):
+class StreamedProgress(WireModel):
     """The extension's progress; it is not stored, so it has no `id`."""
 
     request_id: Uuid
@@ -108,7 +107,7 @@ class StreamedProgress(ResponseModel):
     timestamp: Time
 
 
-class Cancelled(ResponseModel):
+class Cancelled(WireModel):
     """The request is cancelled."""
 
     request_id: Uuid
@@ -118,7 +117,7 @@ class Cancelled(ResponseModel):
     timestamp: Time
 
 
-class TokenIssued(ResponseModel):
+class TokenIssued(WireModel):
     """A token made from an API key."""
 
     token: str
@@ -127,7 +126,7 @@ class TokenIssued(ResponseModel):
     scope: str = Field(description="its scopes, separated by spaces")
 
 
-class UploadReceipt(ResponseModel):
+class UploadReceipt(WireModel):
     """The image is stored; report `imageUrl` in `image_generated`."""
 
     image_url: str
@@ -135,7 +134,7 @@ class UploadReceipt(ResponseModel):
     bytes: int
 
 
-class Memory(ResponseModel):
+class Memory(WireModel):
     """In bytes. `heapTotal` is the private memory that was requested, `heapUsed` the part of it that is in use."""
 
     rss: int
@@ -143,7 +142,7 @@ class Memory(ResponseModel):
     heap_used: int
 
 
-class HealthReport(ResponseModel):
+class HealthReport(WireModel):
     """The health of this process. `degraded`: Redis is unavailable, and requests wait until it is back."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
@@ -155,7 +154,7 @@ class HealthReport(ResponseModel):
     redis: bool
 
 
-class SocketInfo(ResponseModel):
+class SocketInfo(WireModel):
     """Where extensions connect, and how many are connected to any web process."""
 
     url: str
@@ -164,7 +163,7 @@ class SocketInfo(ResponseModel):
     timestamp: Time
 
 
-class Problem(ResponseModel):
+class Problem(WireModel):
     """An error (RFC 9457), with a code for programs; `error` repeats `detail`."""
 
     type: str = "about:blank"

@@ -92,5 +92,5 @@ def _stored_event(request_id: str, event: LoggedEvent) -> str:
 
 def _sse(name: str, body: BaseModel) -> str:
     # JSON in ASCII contains no line break, so one data line is always enough.
-    data = json.dumps(body.model_dump(mode="json", by_alias=True, exclude_none=True))
+    data = json.dumps(body.model_dump(mode="json", exclude_none=True))
     return f"event: {name}\ndata: {data}\n\n"
