@@ -55,7 +55,7 @@ class Fetcher:
             current = _parsed(url)
             seen = {current}
             while True:
-                with closing(session.open("GET", current, HEADERS)) as response:
+                with closing(session.open(current, HEADERS)) as response:
                     target = _redirect(response, current)
                     if target is None:
                         self._receive(response, current.host, into, max_bytes, deadline)

@@ -26,11 +26,9 @@ class PinnedSession(requests.Session):
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 
-    def open(
-        self, method: str, url: WebUrl, headers: Mapping[str, str], data: bytes | None = None
-    ) -> requests.Response:
-        """Send a request and return the response with its body unread. Raises FetchError."""
-        request = requests.Request(method, str(url), headers=dict(headers), data=data).prepare()
+    def open(self, url: WebUrl, headers: Mapping[str, str]) -> requests.Response:
+        """Send a GET and return the response with its body unread. Raises FetchError."""
+        request = requests.Request("GET", str(url), headers=dict(headers)).prepare()
         request.url = str(url)  # unchanged: `prepare` encodes it again, which would break a signature
         return self.send(request, stream=True, allow_redirects=False)
 
@@ -58,7 +56,6 @@ class PinnedAdapter(HTTPAdapter):
             connection.request(
                 str(request.method),
                 url.target,
-                body=request.body,
                 headers=request.headers,
                 preload_content=False,
                 decode_content=False,

@@ -28,24 +28,12 @@ def _client(url: str, *, connect_s: float, answer_s: float | None, **more: Any) 
 
     With sentinels, each new connection is made to the current master.
     """
-    retry = Retry(NoBackoff(), 0)
-    options = {
-        "decode_responses": True,
-        "socket_connect_timeout": connect_s,
-        "socket_timeout": answer_s,
-        "socket_read_size": READ_BYTES,
-        "retry": retry,
-        **more,
-    }
+    timeouts = {"socket_connect_timeout": connect_s, "socket_timeout": answer_s, "retry": Retry(NoBackoff(), 0)}
+    options = {**timeouts, "decode_responses": True, "socket_read_size": READ_BYTES, **more}
     sentinels = Sentinels.parse(url)
     if sentinels is None:
         return redis.Redis.from_url(url, **options)
-    sentinel_options = {
-        "socket_connect_timeout": connect_s,
-        "socket_timeout": connect_s,
-        "retry": retry,
-        **sentinels.credentials,
-    }
-    sentinel = Sentinel(sentinels.addresses, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
+    queries = {**timeouts, "socket_timeout": connect_s, **sentinels.credentials}
+    sentinel = Sentinel(sentinels.addresses, sentinel_kwargs=queries)  # type: ignore[no-untyped-call]
     client: redis.Redis = sentinel.master_for(sentinels.master, **sentinels.credentials, **options)  # type: ignore[no-untyped-call]
     return client

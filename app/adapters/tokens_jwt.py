@@ -81,17 +81,17 @@ class JsonWebTokens:
             return None
         return jti if isinstance(jti, str) and JTI.fullmatch(jti) else None
 
-    def _claims(self, token: str, key: bytes) -> dict[str, Any]:
+    def _claims(self, token: str, secret: bytes) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
+        algorithm = header["alg"]
         if REFUSED_HEADERS & set(header):
             raise ValueError(header)
-        if header["alg"] == OWN_ALGORITHM:
-            return self._decode(token, key, OWN_ALGORITHM)
-        if self._keys is None or header["alg"] not in JWKS_ALGORITHMS or not isinstance(header.get("kid"), str):
+        if algorithm == OWN_ALGORITHM:
+            key: Any = secret
+        elif self._keys is None or algorithm not in JWKS_ALGORITHMS or not isinstance(header.get("kid"), str):
             raise ValueError(header)
-        return self._decode(token, self._keys.get_signing_key(header["kid"]).key, header["alg"])
-
-    def _decode(self, token: str, key: Any, algorithm: str) -> dict[str, Any]:
+        else:
+            key = self._keys.get_signing_key(header["kid"]).key
         claims: dict[str, Any] = jwt.decode(
             token,
             key,

@@ -1,8 +1,7 @@
 """Authentication: checks API keys, extension tokens and signed tokens, with a short cache in front of the database."""
 
-import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table
@@ -12,14 +11,13 @@ from app.db import credentials
 from app.db.credential_tables import api_keys, extension_tokens
 from app.domain.access import Credential, CredentialKind, Role, Secret, digest, format_scopes
 from app.domain.errors import Forbidden, Unauthorized, Unavailable
+from app.services.caching import Cache, RecentNames
 from app.services.ports import Ports
 from app.services.revocation import RevocationWatcher
 from app.services.signing_keys import token_key
 
 CACHE_S = 1.0
-CACHE_SIZE = 10_000
 DISABLED = "The user is disabled."
-NEVER = (float("-inf"), None)
 
 T = TypeVar("T")
 
@@ -32,7 +30,8 @@ class Access:
     def __init__(self, ports: Ports, cache_s: float = CACHE_S) -> None:
         self.ports = ports
         # an accepted credential was built from cached rows: each cache gets half of the time
-        self._rows, self._accepted = _Cache(cache_s / 2), _Cache(cache_s / 2)
+        self._rows, self._accepted = Cache(cache_s / 2), Cache(cache_s / 2)
+        self._used = RecentNames(credentials.USED_EVERY_MS / 1000)
         self.revocations = RevocationWatcher(ports.database)
         self.signing_key = token_key(ports)
 
@@ -148,8 +147,9 @@ class Access:
 
     def _note_use(self, table: Table, row_id: str) -> None:
         """Store the time of use, once a minute per process. If that fails, the caller is accepted all the same."""
-        if not self._rows.first_use((table.name, row_id)):
+        if row_id in self._used:
             return
+        self._used.add(row_id)
         try:
             self.ports.database.write(lambda tx: credentials.used(tx, table, row_id))
         except Unavailable:
@@ -158,67 +158,3 @@ class Access:
     def _row(self, query: Callable[[Connection, str], T], row_id: str) -> T:
         """The result of this query for `row_id`, from the cache or the database."""
         return self._rows.get((query, row_id), lambda: self.ports.database.read(lambda c: query(c, row_id)))
-
-
-class _Cache:
-    """Recent results, each for `ttl_s`. Bounded: it is cleared when it is full. None is not cached."""
-
-    def __init__(self, ttl_s: float) -> None:
-        self._ttl_s = ttl_s
-        self._found: dict[Hashable, tuple[float, Any]] = {}
-        self._used: dict[Hashable, float] = {}
-        self._lock = threading.Lock()
-        self._loading: dict[Hashable, threading.Lock] = {}
-        self._cleared = 0  # how often
-
-    def cached(self, name: Hashable) -> Any:
-        """The cached result, or None."""
-        at, found = self._found.get(name, NEVER)
-        return found if time.monotonic() - at < self._ttl_s else None
-
-    def get(self, name: Hashable, query: Callable[[], T]) -> T:
-        """The cached result, or that of `query`. Of several threads that miss at once, one runs the query for all."""
-        found: T | None = self.cached(name)
-        if found is not None:
-            return found
-        with self._lock:
-            loading = self._loading.setdefault(name, threading.Lock())
-        with loading:
-            found = self.cached(name)
-            return found if found is not None else self.load(name, query)
-
-    def load(self, name: Hashable, query: Callable[[], T]) -> T:
-        """The result of `query`, which is then cached."""
-        began, cleared = time.monotonic(), self._cleared
-        try:
-            found = query()
-            with self._lock:
-                if found is not None and self._cleared == cleared:  # else the result may be out of date already
-                    self._store(self._found, name, (began, found))
-            return found
-        finally:
-            with self._lock:
-                self._loading.pop(name, None)
-
-    def first_use(self, name: Hashable) -> bool:
-        """True once a minute for each name."""
-        now = time.monotonic()
-        if now - self._used.get(name, float("-inf")) < credentials.USED_EVERY_MS / 1000:
-            return False  # the usual case needs no lock
-        with self._lock:
-            if now - self._used.get(name, float("-inf")) < credentials.USED_EVERY_MS / 1000:
-                return False
-            self._store(self._used, name, now)
-            return True
-
-    def clear(self) -> None:
-        """Drop every result."""
-        with self._lock:
-            self._cleared += 1
-            self._found.clear()
-
-    @staticmethod
-    def _store(entries: dict[Hashable, Any], name: Hashable, value: Any) -> None:
-        if len(entries) >= CACHE_SIZE:
-            entries.clear()
-        entries[name] = value

@@ -1,7 +1,6 @@
 """Backpressure: new requests are refused while the queue is too long or the disk is nearly full."""
 
 import time
-from dataclasses import dataclass
 
 from app.db import jobs
 from app.domain.errors import Unavailable
@@ -17,12 +16,7 @@ LONGEST_PAUSE = 10
 FASTEST_GROWTH = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why new requests are refused, and after how many seconds a client may try again."""
-
-    reason: str
-    retry_after_s: int
+Refusal = tuple[str, int]  # why new requests are refused, and after how many seconds a client may try again
 
 
 class Admission:
@@ -46,22 +40,23 @@ class Admission:
                 self._count_queue(now)
             self._refusal = self._check_disk() or self._queue_full
         if self._refusal is not None:
-            raise Unavailable(self._refusal.reason, retry_after_s=self._refusal.retry_after_s)
+            reason, retry_after_s = self._refusal
+            raise Unavailable(reason, retry_after_s=retry_after_s)
 
     def _check_disk(self) -> Refusal | None:
         try:
             free = self.ports.store.free_bytes()
         except PictureError as error:
-            return Refusal(str(error), 60)
+            return str(error), 60
         if free < self.ports.settings.min_free_disk_bytes:
-            return Refusal("The disk for images is almost full; new requests are refused until there is space.", 60)
+            return "The disk for images is almost full; new requests are refused until there is space.", 60
         return None
 
     def _count_queue(self, begun: float) -> None:
         most = self.ports.settings.max_waiting
         waiting = self.ports.database.read(lambda c: jobs.count_waiting(c, most))
         reason = f"{most} requests are already waiting; try again later."
-        self._queue_full = Refusal(reason, 30) if waiting >= most else None
+        self._queue_full = (reason, 30) if waiting >= most else None
         took_s = time.monotonic() - begun
         pause_s = min(PAUSE_FACTOR * took_s, LONGEST_PAUSE * self._check_every_s)
         self._count_at = max(self._count_at, begun + max(pause_s, (most - waiting) / FASTEST_GROWTH))

@@ -6,9 +6,6 @@ so a stranger at the same address does not lock out other users. Signed tokens a
 needs no query and they are new each hour.
 """
 
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -16,11 +13,10 @@ from app.domain.access import Credential, Secret, digest
 from app.domain.errors import TooManyFailures, Unauthorized
 from app.domain.networks import network
 from app.services.access import Access
+from app.services.caching import RecentNames
 
 WINDOW_MS = 60_000
 KNOWN_S = 86_400.0
-NOTED_EVERY_S = 60.0
-REMEMBERED = 10_000
 
 T = TypeVar("T", bound=Credential | None)
 
@@ -41,7 +37,7 @@ class AuthThrottle:
     def __init__(self, access: Access, limit: FailureLimit | None) -> None:
         self.access = access
         self._limit = limit
-        self._known = _KnownCredentials()
+        self._known = RecentNames(KNOWN_S)
 
     def authenticate(self, address: str, bearer: str) -> Credential:
         """As Access.authenticate. Raises TooManyFailures as well."""
@@ -55,7 +51,7 @@ class AuthThrottle:
 
     def check(self, address: str, bearer: str) -> None:
         """Raises TooManyFailures if this credential would be refused without a check."""
-        if self._limit is None or bearer in self._known or Secret.read(bearer) is None:
+        if self._limit is None or digest(bearer) in self._known or Secret.read(bearer) is None:
             return
         wait_s = self._limit.wait_s(_name(address))
         if wait_s:
@@ -66,41 +62,16 @@ class AuthThrottle:
         try:
             credential = verify()
         except Unauthorized:
-            self._known.forget(bearer)
+            self._known.discard(digest(bearer))
             self._count(address)
             raise
-        self._known.add(bearer)
+        self._known.add(digest(bearer))
         return credential
 
     def _count(self, address: str) -> None:
         """Count one failure. Raises TooManyFailures if it exceeds the limit."""
         if self._limit is not None and not self._limit.hit(_name(address)):
             raise _refusal(max(1, self._limit.wait_s(_name(address)))) from None
-
-
-class _KnownCredentials:
-    """Credentials that were accepted here recently, by their digest. Bounded: the one unused for longest goes first."""
-
-    def __init__(self) -> None:
-        self._accepted_at: OrderedDict[bytes, float] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def __contains__(self, bearer: str) -> bool:
-        return time.monotonic() - self._accepted_at.get(digest(bearer), float("-inf")) < KNOWN_S
-
-    def add(self, bearer: str) -> None:
-        name, now = digest(bearer), time.monotonic()
-        if now - self._accepted_at.get(name, float("-inf")) < NOTED_EVERY_S:
-            return
-        with self._lock:
-            self._accepted_at[name] = now
-            self._accepted_at.move_to_end(name)
-            if len(self._accepted_at) > REMEMBERED:
-                self._accepted_at.popitem(last=False)
-
-    def forget(self, bearer: str) -> None:
-        with self._lock:
-            self._accepted_at.pop(digest(bearer), None)
 
 
 def _name(address: str) -> str:

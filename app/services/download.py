@@ -8,7 +8,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -200,10 +200,7 @@ class Download:
                 position=position,
                 file=name,
                 source_url=self.sources.public_url(each.url),
-                width=each.picture.width,
-                height=each.picture.height,
-                bytes=each.picture.bytes,
-                sha256=each.picture.sha256,
+                **asdict(each.picture),
             )
             for position, (each, name) in enumerate(zip(pictures, names, strict=True))
         ]

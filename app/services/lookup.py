@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
@@ -32,18 +32,10 @@ class QueueInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class JobStatus:
-    """A request's status; `queue` while it waits."""
-
-    job: Job | JobSummary
-    queue: QueueInfo | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JobDetails:
+class JobDetails(Generic[Found]):
     """A request with its images once it is completed; `queue` while it waits."""
 
-    job: Job
+    job: Found
     queue: QueueInfo | None = None
     images: Sequence[StoredImage] = ()
 
@@ -52,7 +44,7 @@ class JobDetails:
 class JobPage:
     """Some requests, newest first; `cursor` continues the list and is None at its end."""
 
-    jobs: Sequence[JobDetails]
+    jobs: Sequence[JobDetails[Job]]
     cursor: str | None
 
 
@@ -63,20 +55,19 @@ class Lookup:
         self.ports = ports
         self.watching = watching
 
-    def details(self, request_id: str, owner: str | None = None) -> JobDetails:
+    def details(self, request_id: str, owner: str | None = None) -> JobDetails[Job]:
         """The request and its images; only a request of `owner`, if one is given. Raises NotFound."""
         return self.ports.database.read(lambda c: _details(c, [_found(c, request_id, owner)])[0])
 
-    def status(self, request_id: str, owner: str | None = None) -> JobStatus:
-        """The request's status; only of a request of `owner`, if one is given. Raises NotFound.
+    def status(self, request_id: str, owner: str | None = None) -> JobDetails[JobSummary] | JobDetails[Job]:
+        """The request's status, without images; only of a request of `owner`, if one is given. Raises NotFound.
 
         It reads one row and fewer columns than `details`, unless the request waits in the queue.
         """
         job = self.ports.database.read(lambda c: _owned(jobs.find_summary(c, request_id), request_id, owner))
         if job.status is not Status.ACCEPTED:
-            return JobStatus(job)
-        waiting = self.details(request_id, owner)
-        return JobStatus(waiting.job, waiting.queue)
+            return JobDetails(job)
+        return self.details(request_id, owner)
 
     def await_news(
         self,
@@ -140,13 +131,13 @@ def _owned(job: Found | None, request_id: str, owner: str | None) -> Found:
     return job
 
 
-def _details(connection: Connection, some: Sequence[Job]) -> list[JobDetails]:
+def _details(connection: Connection, some: Sequence[Job]) -> list[JobDetails[Job]]:
     any_waits = any(job.status is Status.ACCEPTED for job in some)
     members = fleet.connected(connection) if any_waits else []
     return [_details_of(connection, job, members) for job in some]
 
 
-def _details_of(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> JobDetails:
+def _details_of(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> JobDetails[Job]:
     if job.status is Status.COMPLETED:
         return JobDetails(job, images=images.of_job(connection, job.id))
     if job.status is Status.ACCEPTED:
@@ -155,6 +146,5 @@ def _details_of(connection: Connection, job: Job, members: Sequence[ConnectedExt
 
 
 def _queue_info(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> QueueInfo:
-    now = clock.now(connection)
     position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
-    return QueueInfo(position, policy.why_waiting(members, job.model, now))
+    return QueueInfo(position, policy.why_waiting(members, job.model, clock.now(connection)))

@@ -3,10 +3,10 @@
 from flask import current_app, request
 
 from app.db.images import StoredImage
-from app.db.jobs import Job
+from app.db.jobs import Job, JobSummary
 from app.domain.clock import wire_now, wire_time
 from app.services.generation import IMAGES_PATH
-from app.services.lookup import JobDetails, JobStatus
+from app.services.lookup import JobDetails
 from app.web.schemas import Accepted, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
 
 
@@ -15,7 +15,7 @@ def accepted(job: Job) -> Accepted:
     return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=wire_time(job.created_at))
 
 
-def status(found: JobStatus | JobDetails) -> RequestStatus:
+def status(found: JobDetails[Job] | JobDetails[JobSummary]) -> RequestStatus:
     """A request's status."""
     job, queue = found.job, found.queue
     return RequestStatus(
@@ -35,7 +35,7 @@ def status(found: JobStatus | JobDetails) -> RequestStatus:
     )
 
 
-def result(details: JobDetails) -> RequestResult:
+def result(details: JobDetails[Job]) -> RequestResult:
     """A request's status and its images."""
     pictures = [_picture(each) for each in details.images]
     first = pictures[0] if pictures else None

@@ -19,7 +19,7 @@ from app.db.tables import metadata
 from app.domain.access import Credential, CredentialKind, Role, Scope, Secret
 from app.domain.errors import Forbidden, InvalidRequest, NotFound, Unauthorized
 from app.domain.messages import Authenticate
-from app.services import access as access_module
+from app.services import caching
 from app.services.access import Access
 from tests.support.harness import Harness
 from tests.support.waiting import until
@@ -133,9 +133,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Moves the process's clock forward by so many seconds."""
     passed = [0.0]
     monotonic = time.monotonic
-    monkeypatch.setattr(
-        access_module, "time", SimpleNamespace(monotonic=lambda: monotonic() + passed[0], time=time.time)
-    )
+    monkeypatch.setattr(caching, "time", SimpleNamespace(monotonic=lambda: monotonic() + passed[0]))
 
     def forward(seconds: float) -> None:
         passed[0] += seconds

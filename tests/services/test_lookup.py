@@ -11,7 +11,7 @@ from sqlalchemy import event
 from app.db.jobs import JobSummary
 from app.domain.errors import NotFound
 from app.domain.states import Status
-from app.services.lookup import JobDetails, JobStatus
+from app.services.lookup import JobDetails
 from tests.support.downloads import PNG
 from tests.support.harness import PICTURE, Harness
 from tests.support.statements import noted
@@ -55,7 +55,7 @@ def test_the_status_is_that_of_the_details(harness: Harness) -> None:
         )
     waiting = harness.submit()
     details = harness.services.lookup.details(waiting.id)
-    assert harness.services.lookup.status(waiting.id) == JobStatus(details.job, details.queue)
+    assert harness.services.lookup.status(waiting.id) == details
 
 
 def test_a_request_that_does_not_exist_is_not_waited_for(harness: Harness) -> None:

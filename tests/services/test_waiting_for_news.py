@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from sqlalchemy import event
 
+from app.db.jobs import Job
 from app.services import steps
 from app.services.lookup import JobDetails
 from tests.support.harness import Harness
@@ -22,13 +23,13 @@ def publish(harness: Harness, since_change: int = 0) -> None:
         harness.services.watching.notify(change)
 
 
-def news(harness: Harness, request_id: str, wait_s: float, since: int | None = None) -> JobDetails:
+def news(harness: Harness, request_id: str, wait_s: float, since: int | None = None) -> JobDetails[Job]:
     """The answer to a client that waits."""
     harness.services.lookup.await_news(request_id, wait_s, since)
     return harness.services.lookup.details(request_id)
 
 
-def waits(harness: Harness, then: Callable[[], object], request_id: str, since: int | None = None) -> JobDetails:
+def waits(harness: Harness, then: Callable[[], object], request_id: str, since: int | None = None) -> JobDetails[Job]:
     """The answer to a client that knows the current status and waits, when then something happens."""
     seen = threading.Event()
 
@@ -38,7 +39,7 @@ def waits(harness: Harness, then: Callable[[], object], request_id: str, since: 
 
     event.listen(harness.bench.database.reader, "after_cursor_execute", note)
     with ThreadPoolExecutor(1) as pool:
-        answer: Future[JobDetails] = pool.submit(news, harness, request_id, 20.0, since)
+        answer: Future[JobDetails[Job]] = pool.submit(news, harness, request_id, 20.0, since)
         assert seen.wait(10)
         then()
         return answer.result(10)
