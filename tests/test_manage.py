@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +20,7 @@ from app.domain.errors import Unauthorized
 from app.manage.__main__ import main
 from tests.support import fakes
 from tests.support.harness import Harness
+from tests.support.service import ROOT
 
 Run = Callable[..., Result]
 KEY = re.compile(r"imgk_[0-9a-f]{16}_[0-9a-f]{64}\n")
@@ -179,3 +183,13 @@ def test_what_cannot_be_done_is_said_in_a_sentence(run: Run, words: Sequence[str
 def test_a_setting_that_cannot_be_used_is_named(run: Run, tmp_path: Path) -> None:
     assert "JWT_SECRET" in run("list-keys", JWT_SECRET="short").stderr
     assert "DATABASE_URL" in run("list-keys", DATABASE_URL="nonsense").stderr
+
+
+def test_it_is_a_program_that_makes_the_database_it_needs(tmp_path: Path) -> None:
+    def run(*words: str) -> str:
+        env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'new.db'}"}
+        command = [sys.executable, "-m", "app.manage", *words]
+        return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout
+
+    run("create-user", "ann")
+    assert KEY.fullmatch(run("create-key", "ann"))

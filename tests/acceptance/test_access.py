@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -18,8 +15,9 @@ import websocket
 from imagefleet.client import Imagefleet
 from imagefleet.errors import Refused
 from tests.support.extension import Extension
+from tests.support.management import manage
 from tests.support.pictures import data_url, plain
-from tests.support.service import ROOT, Service, running_service
+from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
 OTHER = "another"
@@ -32,19 +30,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
     database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
     with running_service(folder, f"sqlite:///{database}", redis_url, workers=1, AUTH_MODE="required") as service:
         yield service
-
-
-def manage(service: Service, *arguments: str) -> str:
-    """Run the management command and return its output."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "app.manage", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **service.env},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return ended.stdout.strip()
 
 
 @pytest.fixture(scope="module")

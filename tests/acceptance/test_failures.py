@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.management import manage
 from tests.support.raw import connected, shake_hands
-from tests.support.service import ROOT, Service, running_service
+from tests.support.service import Service, running_service
 
 INVALID = "imgx_" + "0" * 16 + "_" + "0" * 64
 MAX_ATTEMPTS = 60
@@ -29,20 +27,8 @@ def strict(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path,
         yield service
 
 
-def extension_token(service: Service, name: str) -> str:
-    made = subprocess.run(
-        [sys.executable, "-m", "app.manage", "create-extension-token", name],
-        cwd=ROOT,
-        env={**os.environ, **service.env},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return made.stdout.strip()
-
-
 def test_an_address_with_too_many_failures_must_wait_but_a_known_token_works(strict: Service) -> None:
-    token = extension_token(strict, "good")
+    token = manage(strict, "create-extension-token", "good")
     with strict.extension("good", "*", token=token):
         pass
     codes: list[str] = []

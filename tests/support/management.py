@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from click.testing import CliRunner
 
-from tests.support.service import ROOT, Service
+from app.manage.__main__ import main
+from tests.support.service import Service
 
 
 def manage(service: Service, *arguments: str) -> str:
-    """Run `python -m app.manage` with the service's environment and return its output. Raises CalledProcessError."""
-    command = [sys.executable, "-m", "app.manage", *arguments]
-    env = {**os.environ, **service.env}
-    return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout.strip()
+    """Run the command with the service's environment, in this process, and return its output. Raises what stops it."""
+    ended = CliRunner().invoke(main, arguments, env=service.env, catch_exceptions=False)
+    assert ended.exit_code == 0, ended.output
+    return ended.stdout.strip()
