@@ -9,7 +9,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PAUSE_S = 0.01
+# Between two looks: a tenth of the time waited so far, within these. A look costs the processes that are waited for time.
+SHORTEST_PAUSE_S = 0.01
+LONGEST_PAUSE_S = 0.1
 _never = threading.Event()
 
 
@@ -19,12 +21,13 @@ def until(condition: Callable[[], T], timeout_s: float = 10.0, what: str = "") -
     Raises AssertionError that says `what` was waited for once `timeout_s` seconds are over. An exception of the
     condition is the test's failure at once; catch those that mean "not yet" inside it.
     """
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     while True:
         result = condition()
         if result:
             return result
-        if time.monotonic() >= deadline:
+        waited_s = time.monotonic() - began
+        if waited_s >= timeout_s:
             wanted = what or getattr(condition, "__name__", repr(condition))
             raise AssertionError(f"waited {timeout_s:g} s in vain for: {wanted} (last seen: {result!r})")
-        _never.wait(PAUSE_S)
+        _never.wait(min(max(waited_s / 10, SHORTEST_PAUSE_S), LONGEST_PAUSE_S))
