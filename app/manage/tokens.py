@@ -30,14 +30,13 @@ def create_extension_token(
         raise click.UsageError("--server can only be used with --pairing.")
     services = get_services()
     token = services.accounts.create_extension_token(extension_id, days and days * DAY_MS)
-    if not paired:
-        click.echo(f"The token {token.id} of the extension {extension_id}. It cannot be shown again:", err=True)
-        click.echo(str(token))
-        return
-    server = server or pairing.own_address(services.settings)
-    click.echo(f"The pairing code of the extension {extension_id} (token {token.id}) for {server}.", err=True)
-    click.echo("It cannot be shown again:", err=True)
-    click.echo(pairing.code(server, extension_id, str(token)))
+    said, secret = f"The token {token.id} of the extension {extension_id}.", str(token)
+    if paired:
+        server = server or pairing.own_address(services.settings)
+        said = f"The pairing code of the extension {extension_id} (token {token.id}) for {server}."
+        secret = pairing.code(server, extension_id, secret)
+    click.echo(f"{said} It cannot be shown again:", err=True)
+    click.echo(secret)
 
 
 @command("list-extension-tokens")

@@ -21,7 +21,6 @@ HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
-    "X-Content-Type-Options": "nosniff",
 }
 CACHE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges")
 

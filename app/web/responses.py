@@ -5,20 +5,9 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
+from app.domain import errors
 from app.domain.access import Need
-from app.domain.errors import (
-    BodyTooSlow,
-    InvalidJson,
-    InvalidPrompt,
-    InvalidRequest,
-    MissingScope,
-    PayloadTooLarge,
-    Refusal,
-    TooManyFailures,
-    Unauthorized,
-    Unavailable,
-    UnsupportedMediaType,
-)
+from app.domain.errors import Refusal
 from app.web import examples, limits, stream_schema
 from app.web.api import JSON, Operation, ResponseSpec
 from app.web.errors import KNOWN, PROBLEM
@@ -95,14 +84,14 @@ def _refusals(operation: Operation) -> dict[int, dict[str, str]]:
 
 def _refused_with(operation: Operation) -> Iterator[type[Refusal]]:
     yield from operation.refusals
-    yield Unavailable
+    yield errors.Unavailable
     if operation.need is not Need.NOTHING:
-        yield from (Unauthorized, TooManyFailures)
+        yield from (errors.Unauthorized, errors.TooManyFailures)
     if operation.need.scope is not None:
-        yield MissingScope
+        yield errors.MissingScope
     if operation.query is not None or operation.body is not None:
-        yield InvalidRequest
+        yield errors.InvalidRequest
     if operation.body is not None or operation.takes is not None:
-        yield BodyTooSlow
+        yield errors.BodyTooSlow
     if operation.body is not None:
-        yield from (InvalidJson, InvalidPrompt, PayloadTooLarge, UnsupportedMediaType)
+        yield from (errors.InvalidJson, errors.InvalidPrompt, errors.PayloadTooLarge, errors.UnsupportedMediaType)
