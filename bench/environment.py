@@ -213,7 +213,7 @@ def own_redis() -> Iterator[tuple[str, int]]:
 def postgres_server() -> PostgresServer:
     """One PostgreSQL for the whole run, started on first use; it ends with this process."""
     guard = subprocess.Popen(
-        [sys.executable, "-m", "bench.postgres_guard", str(os.getpid())],
+        [sys.executable, "-m", "bench.postgres_runner", str(os.getpid())],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -74,8 +74,8 @@ def _run(folder: Path) -> Turn:
         picture = time.perf_counter() - begun
         stopping = time.perf_counter()
         run.send(signal.SIGTERM)
-        run.ends(60)
-        run.leaves_nothing()
+        run.wait_for_exit(60)
+        run.wait_until_all_ended()
         return Turn({"answers": answers, "picture": picture, "ended": time.perf_counter() - stopping})
 
 

@@ -19,8 +19,8 @@ from app.domain.states import Status
 from app.network_settings import Allowlist
 from tests.support.downloads import make_due, run
 from tests.support.fakes import Bench
-from tests.support.hostile_host import HostileHost
-from tests.support.jobs_made import downloading
+from tests.support.hostile_server import HostileServer
+from tests.support.job_factory import downloading_job
 
 
 class Inside:
@@ -103,26 +103,26 @@ SPELLINGS = [
 @pytest.mark.parametrize("url", SPELLINGS)
 def test_no_spelling_leads_inside(bench: Bench, inside: Inside, url: str) -> None:
     bench = bench.with_ports(fetch=Fetcher(Allowlist()))
-    job = run(bench, downloading(bench, url.format(port=inside.port)))
+    job = run(bench, downloading_job(bench, url.format(port=inside.port)))
     assert (job.status, job.error_code, job.download_attempt) == (Status.FAILED, DOWNLOAD_FAILED, 1)
     assert inside.visitors == 0
     assert bench.files() == []
 
 
 @pytest.fixture
-def outside() -> Iterator[HostileHost]:
-    with HostileHost() as host:
+def outside() -> Iterator[HostileServer]:
+    with HostileServer() as host:
         yield host
 
 
 @pytest.mark.parametrize("code", ["redirect"])
-def test_no_redirect_leads_inside(bench: Bench, inside: Inside, outside: HostileHost, code: str) -> None:
+def test_no_redirect_leads_inside(bench: Bench, inside: Inside, outside: HostileServer, code: str) -> None:
     """`outside` may be fetched from by its name, and by that alone: it stands for a host out there."""
     fetcher = Fetcher(Allowlist(hosts=frozenset({"outside.example"})), resolve=lambda host, port: ["127.0.0.1"])
     bench = bench.with_ports(fetch=fetcher)
     target = f"http://inside.example:{inside.port}/"
     url = f"http://outside.example:{outside.port}/{code}?{target}"
-    job = run(bench, downloading(bench, url))
+    job = run(bench, downloading_job(bench, url))
     assert job.status is Status.FAILED
     assert inside.visitors == 0
 
@@ -131,7 +131,7 @@ def test_a_name_that_is_bound_anew_between_attempts_leads_nowhere(bench: Bench, 
     answers = [["203.0.113.7", "127.0.0.1"], ["127.0.0.1"], ["::1"], ["::ffff:127.0.0.1"]]
     bench = bench.with_ports(fetch=Fetcher(Allowlist(), resolve=lambda host, port: answers.pop(0)))
     for _ in range(len(answers)):
-        job = downloading(bench, f"http://rebound.example:{inside.port}/")
+        job = downloading_job(bench, f"http://rebound.example:{inside.port}/")
         make_due(bench, job)
         assert run(bench, job).status is Status.FAILED
     assert answers == []

@@ -18,7 +18,7 @@ from app.config import Settings
 from tests.support.certificates import self_signed
 from tests.support.pictures import data_url, plain
 from tests.support.redis import running_redis
-from tests.support.sentinels import MASTER, Sentinels, running_sentinels
+from tests.support.redis_sentinel import MASTER, Sentinels, running_sentinels
 from tests.support.service import Service, running_service
 from tests.support.tls_relay import tls_relay
 
@@ -119,6 +119,6 @@ def test_after_a_failover_the_new_master_is_used(
         sentinels.kill("sentinel-0")  # as if both were on one host
         complete_a_request(service, "after", "e2")
         complete_a_request(service, "after, at the other process", "e3", web=1)
-        assert sentinels.ask("two", "ROLE")[0] == "master"
-        assert sentinels.ask("sentinel-1", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
+        assert sentinels.execute("two", "ROLE")[0] == "master"
+        assert sentinels.execute("sentinel-1", "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
         assert [remaining(service, web) for web in (0, 1, 0)] == [BURST - 1, BURST - 2, BURST - 3]

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.hostile_host import HostileHost
+from tests.support.hostile_server import HostileServer
 
 
 @pytest.fixture
-def host() -> Iterator[HostileHost]:
-    with HostileHost() as hostile:
+def host() -> Iterator[HostileServer]:
+    with HostileServer() as hostile:
         yield hostile
 
 
 @pytest.fixture
-def tls_host() -> Iterator[HostileHost]:
-    with HostileHost(tls=True) as hostile:
+def tls_host() -> Iterator[HostileServer]:
+    with HostileServer(tls=True) as hostile:
         yield hostile

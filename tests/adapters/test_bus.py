@@ -17,7 +17,7 @@ from app.adapters import bus
 from app.adapters.background import BackgroundRunner
 from app.adapters.bus import CHANGES, Listener, RedisBus, hub_channel
 from app.adapters.redis_clients import redis_client
-from tests.support.fakes import Later
+from tests.support.fakes import DeferredRunner
 from tests.support.redis import running_redis
 from tests.support.waiting import until
 
@@ -114,7 +114,7 @@ def test_every_web_process_receives_changes(redis_url: str, hub: str, publisher:
 def test_of_several_waiting_changes_of_one_job_only_the_newest_is_published(
     redis_url: str, hub: str, client: redis.Redis
 ) -> None:
-    background = Later()
+    background = DeferredRunner()
     slow = RedisBus(client, background)
     slow.publish_change({"requestId": f"{hub}-a", "version": 2})
     slow.publish_change({"requestId": f"{hub}-a", "version": 3})

@@ -19,8 +19,8 @@ from app.adapters.fetch_errors import (
     TooLarge,
 )
 from app.adapters.http import Fetcher
-from tests.support.fetching import LOCAL, LONG_MS, SHORT_MS, fetch, resolving
-from tests.support.hostile_host import HostileHost, trusting_context
+from tests.support.hostile_server import HostileServer, client_tls_context
+from tests.support.local_fetch import LOCAL, LONG_MS, SHORT_MS, fetch, resolving
 from tests.support.misbehaviours import IMAGE
 
 
@@ -33,11 +33,11 @@ def error_of(url: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["ok", "ok-without-length", "ok-chunked", "long"])
-def test_a_file_is_fetched_unchanged(host: HostileHost, name: str) -> None:
+def test_a_file_is_fetched_unchanged(host: HostileServer, name: str) -> None:
     assert fetch(host.url(name)) == IMAGE
 
 
-def test_the_request_asks_for_an_uncompressed_image(host: HostileHost) -> None:
+def test_the_request_asks_for_an_uncompressed_image(host: HostileServer) -> None:
     fetch(host.url("ok?a=b%20c"))
     (request,) = host.requests
     assert (request.method, request.path) == ("GET", "/ok?a=b%20c")
@@ -62,27 +62,27 @@ def test_the_request_asks_for_an_uncompressed_image(host: HostileHost) -> None:
         "stall-in-body",
     ],
 )
-def test_a_slow_host_is_cut_off_at_the_deadline_of_the_whole_fetch(host: HostileHost, name: str) -> None:
+def test_a_slow_host_is_cut_off_at_the_deadline_of_the_whole_fetch(host: HostileServer, name: str) -> None:
     with pytest.raises(FetchTimeout, match="within 300 ms") as caught:
         fetch(host.url(name), timeout_ms=SHORT_MS)
     assert caught.value.retryable
 
 
 @pytest.mark.parametrize("name", ["drip-body", "drip-headers", "stall-in-body"])
-def test_a_slow_host_is_cut_off_over_tls_too(tls_host: HostileHost, name: str) -> None:
+def test_a_slow_host_is_cut_off_over_tls_too(tls_host: HostileServer, name: str) -> None:
     with pytest.raises(FetchTimeout):
-        fetch(tls_host.url(name), timeout_ms=SHORT_MS, tls=trusting_context())
+        fetch(tls_host.url(name), timeout_ms=SHORT_MS, tls=client_tls_context())
 
 
 def test_a_host_that_never_completes_the_tls_handshake_is_cut_off() -> None:
-    with HostileHost(silent=True) as host, pytest.raises(FetchTimeout):
+    with HostileServer(silent=True) as host, pytest.raises(FetchTimeout):
         fetch(host.url("ok").replace("http:", "https:"), timeout_ms=SHORT_MS)
 
 
 @pytest.mark.parametrize(
     "name", ["reset-before-headers", "reset-in-body", "hang-up", "short", "chunked-cut", "chunked-without-end"]
 )
-def test_a_broken_connection_may_be_retried(host: HostileHost, name: str) -> None:
+def test_a_broken_connection_may_be_retried(host: HostileServer, name: str) -> None:
     with pytest.raises(HostUnreachable) as caught:
         fetch(host.url(name))
     assert caught.value.retryable
@@ -116,19 +116,19 @@ def test_a_refused_connection_may_be_retried() -> None:
         "empty",
     ],
 )
-def test_an_invalid_response_is_not_retried(host: HostileHost, name: str) -> None:
+def test_an_invalid_response_is_not_retried(host: HostileServer, name: str) -> None:
     with pytest.raises(BadResponse) as caught:
         fetch(host.url(name))
     assert not caught.value.retryable
 
 
-def test_a_chunk_of_negative_size_is_refused(host: HostileHost) -> None:
+def test_a_chunk_of_negative_size_is_refused(host: HostileServer) -> None:
     with pytest.raises(FetchError):
         fetch(host.url("chunked-negative"))
 
 
 @pytest.mark.parametrize("name", ["endless-body", "endless-chunked"])
-def test_an_endless_body_is_cut_off_at_the_size_limit(host: HostileHost, name: str) -> None:
+def test_an_endless_body_is_cut_off_at_the_size_limit(host: HostileServer, name: str) -> None:
     into = io.BytesIO()
     with pytest.raises(TooLarge, match="200000 bytes") as caught:
         Fetcher(LOCAL).fetch(host.url(name), into=into, max_bytes=200_000, timeout_ms=LONG_MS)
@@ -136,7 +136,7 @@ def test_an_endless_body_is_cut_off_at_the_size_limit(host: HostileHost, name: s
     assert len(into.getvalue()) <= 200_000
 
 
-def test_one_byte_above_the_size_limit_is_refused(host: HostileHost) -> None:
+def test_one_byte_above_the_size_limit_is_refused(host: HostileServer) -> None:
     for name in ("ok", "ok-without-length", "ok-chunked"):
         assert fetch(host.url(name), max_bytes=len(IMAGE)) == IMAGE
         with pytest.raises(TooLarge):
@@ -147,7 +147,7 @@ def test_one_byte_above_the_size_limit_is_refused(host: HostileHost) -> None:
     ("name", "wait_ms"),
     [("too-many-requests", 7_000), ("busy-until-a-date", 9_000), ("request-timeout", None), ("fail-always", None)],
 )
-def test_the_retry_after_of_a_busy_host_is_reported(host: HostileHost, name: str, wait_ms: int | None) -> None:
+def test_the_retry_after_of_a_busy_host_is_reported(host: HostileServer, name: str, wait_ms: int | None) -> None:
     with pytest.raises(HostBusy) as caught:
         fetch(host.url(name))
     assert caught.value.retryable
@@ -166,21 +166,23 @@ def test_the_retry_after_of_a_busy_host_is_reported(host: HostileHost, name: str
         ("1e9", None),
     ],
 )
-def test_a_retry_after_is_at_least_zero_and_at_most_an_hour(host: HostileHost, value: str, wait_ms: int | None) -> None:
+def test_a_retry_after_is_at_least_zero_and_at_most_an_hour(
+    host: HostileServer, value: str, wait_ms: int | None
+) -> None:
     host.behave("/busy", lambda exchange: exchange.answer(b"", f"Retry-After: {value}", status="429 Too Many"))
     with pytest.raises(HostBusy) as caught:
         fetch(host.url("busy"))
     assert caught.value.retry_after_ms == wait_ms
 
 
-def test_a_fetch_that_failed_once_may_succeed_the_next_time(host: HostileHost) -> None:
+def test_a_fetch_that_failed_once_may_succeed_the_next_time(host: HostileServer) -> None:
     with pytest.raises(HostBusy, match="answered 500"):
         fetch(host.url("fail-once"))
     assert fetch(host.url("fail-once")) == IMAGE
 
 
-def test_the_certificate_must_match_the_host_name_not_the_address(tls_host: HostileHost) -> None:
-    options: dict[str, Any] = {"resolve": resolving("127.0.0.1"), "tls": trusting_context()}
+def test_the_certificate_must_match_the_host_name_not_the_address(tls_host: HostileServer) -> None:
+    options: dict[str, Any] = {"resolve": resolving("127.0.0.1"), "tls": client_tls_context()}
     assert fetch(tls_host.url("ok", host="images.test"), **options) == IMAGE
     assert fetch(tls_host.url("ok", host="images.test."), **options) == IMAGE
     with pytest.raises(BadCertificate) as caught:
@@ -188,18 +190,18 @@ def test_the_certificate_must_match_the_host_name_not_the_address(tls_host: Host
     assert not caught.value.retryable
 
 
-def test_an_untrusted_certificate_is_refused(tls_host: HostileHost) -> None:
+def test_an_untrusted_certificate_is_refused(tls_host: HostileServer) -> None:
     with pytest.raises(BadCertificate):
         fetch(tls_host.url("ok"))
     assert tls_host.requests == []
 
 
-def test_a_host_without_tls_is_refused(host: HostileHost) -> None:
+def test_a_host_without_tls_is_refused(host: HostileServer) -> None:
     with pytest.raises(FetchError):
         fetch(host.url("ok").replace("http:", "https:"))
 
 
-def test_an_error_of_the_target_file_is_passed_on(host: HostileHost) -> None:
+def test_an_error_of_the_target_file_is_passed_on(host: HostileServer) -> None:
     class Full(io.BytesIO):
         def write(self, data: Any) -> int:
             raise OSError(28, "No space left on device")
@@ -208,26 +210,26 @@ def test_an_error_of_the_target_file_is_passed_on(host: HostileHost) -> None:
         Fetcher(LOCAL).fetch(host.url("ok"), into=Full(), max_bytes=1_000, timeout_ms=LONG_MS)
 
 
-def test_invalid_headers_are_not_logged(host: HostileHost, caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_headers_are_not_logged(host: HostileServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     host.behave("/odd", lambda exchange: exchange.answer(IMAGE, "no colon, secret"))
     fetch(host.url("odd?signature=secret"))
     assert "secret" not in caplog.text
 
 
-def test_the_request_target_is_sent_unchanged(host: HostileHost) -> None:
+def test_the_request_target_is_sent_unchanged(host: HostileServer) -> None:
     host.serve("/odd", IMAGE)
     fetch(host.url("odd?a=%c3%a9|%7e~[1]&b=100%&a=%2F"))
     assert host.requests[0].path == "/odd?a=%c3%a9|%7e~[1]&b=100%&a=%2F"
 
 
-def test_a_cookie_is_not_sent_back(host: HostileHost) -> None:
+def test_a_cookie_is_not_sent_back(host: HostileServer) -> None:
     host.behave("/set", lambda exchange: exchange.answer(b"", "Location: /ok", "Set-Cookie: a=b", status="302 Found"))
     fetch(host.url("set"))
     assert "cookie" not in host.requests[1].headers
 
 
-def test_no_error_and_no_log_contains_the_query(host: HostileHost, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_error_and_no_log_contains_the_query(host: HostileServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for name in ("ok", "short", "empty", "fail-always", "double-length", "not-http", "redirect-nowhere"):
         assert "secret" not in error_of(host.url(f"{name}?signature=secret"))

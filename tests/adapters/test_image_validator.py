@@ -12,7 +12,7 @@ import pytest
 from app.adapters import pictures
 from app.adapters.pictures import PillowValidator
 from app.domain.images import ImageLimits, Picture
-from tests.support.hostile_images import png
+from tests.support.image_samples import png
 
 MIB = 2**20
 

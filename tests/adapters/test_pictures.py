@@ -19,20 +19,20 @@ from app.adapters.memory import limited_memory
 from app.adapters.pictures import check_and_store_as_png, memory_needed
 from app.domain.images import BadImage, ImageLimits, Picture
 from app.domain.png import read_header
-from tests.support.hostile_images import (
+from tests.support.image_samples import (
     CLEANED,
     PALETTE,
     REFUSED,
     chunks_of,
-    drawn,
-    from_chunks,
+    encoded,
     idat,
     ihdr,
     png,
-    saved,
-    turned,
+    png_from_chunks,
+    rotated_by_exif,
+    sample_image,
 )
-from tests.support.hostile_images import END as END_CHUNK
+from tests.support.image_samples import END as END_CHUNK
 
 LIMITS = ImageLimits(max_bytes=2_000_000, max_pixels=1_000_000)
 ROOT = Path(__file__).parents[2]
@@ -94,12 +94,12 @@ def test_an_image_is_stored_without_metadata(make: Callable[[], bytes]) -> None:
     ],
 )
 def test_an_image_of_any_usual_kind_looks_the_same_when_stored(form: str, mode: str) -> None:
-    data = saved(drawn(48, 32, mode), form)
+    data = encoded(sample_image(48, 32, mode), form)
     picture, stored = validated(data)
     assert (picture.width, picture.height) == (48, 32)
     shown = opened(stored).convert("RGB")
     for at, colour in (((2, 2), (255, 0, 0)), ((40, 28), (255, 255, 255))):
-        expected = drawn(48, 32, mode).convert("RGB").getpixel(at) if mode in ("L", "LA", "1") else colour
+        expected = sample_image(48, 32, mode).convert("RGB").getpixel(at) if mode in ("L", "LA", "1") else colour
         found = shown.getpixel(at)
         assert isinstance(found, tuple)
         assert isinstance(expected, tuple)
@@ -107,13 +107,13 @@ def test_an_image_of_any_usual_kind_looks_the_same_when_stored(form: str, mode: 
 
 
 def test_the_reported_size_and_hash_are_those_of_the_stored_file() -> None:
-    picture, stored = validated(saved(drawn(), "WEBP"))
+    picture, stored = validated(encoded(sample_image(), "WEBP"))
     assert picture == Picture(48, 32, len(stored), hashlib.sha256(stored).hexdigest())
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "1"])
 def test_the_pixels_of_a_valid_png_are_not_compressed_again(mode: str) -> None:
-    data = saved(drawn(48, 32, mode), "PNG", optimize=True)
+    data = encoded(sample_image(48, 32, mode), "PNG", optimize=True)
     _, stored = validated(data)
     assert [chunk for chunk in chunks_of(data) if chunk[0] in CRITICAL] == chunks_of(stored)
 
@@ -145,13 +145,13 @@ def filtered_at_random(randomness: random.Random, header: tuple[bytes, bytes], f
     """A PNG with random rows, each with a filter type from `filters`, and with its IDAT split at a random position."""
     rows = b"".join(
         bytes([randomness.choice(filters)]) + randomness.randbytes(stride - 1)
-        for stride, height in read_header(io.BytesIO(from_chunks(header))).passes
+        for stride, height in read_header(io.BytesIO(png_from_chunks(header))).passes
         for _ in range(height)
     )
     packed = zlib.compress(rows, randomness.randrange(10))
     cut = randomness.randrange(len(packed))
     palette = [(b"PLTE", randomness.randbytes(3 * randomness.randint(1, 256)))] if header[1][9] == 3 else []
-    return from_chunks(header, *palette, (b"IDAT", packed[:cut]), (b"IDAT", packed[cut:]), END_CHUNK)
+    return png_from_chunks(header, *palette, (b"IDAT", packed[:cut]), (b"IDAT", packed[cut:]), END_CHUNK)
 
 
 @pytest.mark.parametrize("between", [(), ((b"eXIf", UPRIGHT),)], ids=["bare", "with EXIF"])
@@ -164,7 +164,7 @@ def test_a_valid_png_is_decompressed_once_and_neither_decoded_nor_encoded(
 
 
 def test_a_jpeg_is_decoded_once_and_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = saved(drawn(), "JPEG")
+    data = encoded(sample_image(), "JPEG")
     work = {step: counted(monkeypatch, *function) for step, function in WORK.items()}
     validated(data)
     assert {step: len(calls) for step, calls in work.items()} == {"decompressed": 0, "decoded": 1, "encoded": 1}
@@ -184,18 +184,18 @@ def counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[N
 
 
 def test_sixteen_bits_per_colour_are_kept() -> None:
-    data = from_chunks(ihdr(8, 8, 16, 2), idat(8, 8, 48), END_CHUNK)
+    data = png_from_chunks(ihdr(8, 8, 16, 2), idat(8, 8, 48), END_CHUNK)
     assert validated(data)[1] == data
 
 
 def test_a_palette_keeps_its_transparency() -> None:
-    data = from_chunks(ihdr(8, 8, 2, 3), PALETTE, (b"tRNS", b"\0\x80"), (b"IDAT", idat(8, 8, 2)[1]), END_CHUNK)
+    data = png_from_chunks(ihdr(8, 8, 2, 3), PALETTE, (b"tRNS", b"\0\x80"), (b"IDAT", idat(8, 8, 2)[1]), END_CHUNK)
     assert validated(data)[1] == data
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
 def test_an_image_is_rotated_according_to_its_exif_orientation(form: str) -> None:
-    picture, stored = validated(turned(form))
+    picture, stored = validated(rotated_by_exif(form))
     assert (picture.width, picture.height) == (32, 48)
     red, green, blue = opened(stored).convert("RGB").getpixel((30, 2))  # type: ignore[misc]
     assert (red > 200, green < 80, blue < 80) == (True, True, True)
@@ -204,14 +204,14 @@ def test_an_image_is_rotated_according_to_its_exif_orientation(form: str) -> Non
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
 def test_an_image_is_rotated_even_if_other_exif_data_is_invalid(form: str) -> None:
-    picture, stored = validated(saved(drawn(), form, exif=b"Exif\0\0" + ROTATED_AND_INVALID))
+    picture, stored = validated(encoded(sample_image(), form, exif=b"Exif\0\0" + ROTATED_AND_INVALID))
     assert (picture.width, picture.height) == (32, 48)
     assert {kind for kind, _ in chunks_of(stored)} <= CRITICAL
 
 
 def test_one_byte_or_pixel_above_the_limit_is_refused() -> None:
     for form in ("PNG", "JPEG", "WEBP"):
-        data = saved(drawn(48, 32), form)
+        data = encoded(sample_image(48, 32), form)
         validated(data, ImageLimits(len(data), 48 * 32))
         with pytest.raises(BadImage, match="bytes that are allowed"):
             validated(data, ImageLimits(len(data) - 1, 48 * 32))
@@ -226,7 +226,7 @@ def test_an_error_of_the_target_file_is_passed_on() -> None:
 
     for form in ("PNG", "JPEG", "WEBP"):
         with pytest.raises(OSError, match="No space left"):
-            check_and_store_as_png(io.BytesIO(saved(drawn(), form)), Full(), LIMITS)
+            check_and_store_as_png(io.BytesIO(encoded(sample_image(), form)), Full(), LIMITS)
 
 
 def test_the_memory_limit_ends_with_its_context() -> None:
@@ -251,14 +251,14 @@ def test_a_png_with_invalid_exif_data_is_refused() -> None:
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
 def test_a_decompression_bomb_is_refused_before_it_fills_the_memory(form: str) -> None:
     options = {"method": 0} if form == "WEBP" else {}
-    data = saved(Image.new("RGB", (6_000, 6_000)), form, **options)
+    data = encoded(Image.new("RGB", (6_000, 6_000)), form, **options)
     verdict, peak = validated_in_a_process(data, 10**9, 64 * 2**20)
     assert verdict.startswith("refused")
     assert peak < 160 * 2**20
 
 
 def test_a_png_is_stored_without_memory_for_its_pixels() -> None:
-    data = saved(Image.new("RGB", (6_000, 6_000)), "PNG")
+    data = encoded(Image.new("RGB", (6_000, 6_000)), "PNG")
     verdict, peak = validated_in_a_process(data, 10**9, 64 * 2**20)
     assert verdict == "kept 6000 x 6000"
     assert peak < 160 * 2**20
@@ -269,6 +269,8 @@ def test_the_calculated_memory_is_enough(form: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     options = {"method": 0} if form == "WEBP" else {}
-    data = saved(Image.new("RGBA" if form != "JPEG" else "CMYK", (2_000, 2_000)), form, exif=exif.tobytes(), **options)
+    data = encoded(
+        Image.new("RGBA" if form != "JPEG" else "CMYK", (2_000, 2_000)), form, exif=exif.tobytes(), **options
+    )
     verdict, _ = validated_in_a_process(data, 4_000_000, memory_needed(ImageLimits(0, 4_000_000)))
     assert verdict == "kept 2000 x 2000"

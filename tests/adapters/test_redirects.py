@@ -9,24 +9,24 @@ from app.adapters.fetch_errors import (
     FetchTimeout,
     RedirectRefused,
 )
-from tests.support.fetching import SHORT_MS, fetch, redirecting
-from tests.support.hostile_host import HostileHost, trusting_context
+from tests.support.hostile_server import HostileServer, client_tls_context
+from tests.support.local_fetch import SHORT_MS, fetch, redirecting
 from tests.support.misbehaviours import IMAGE
 
 
-def test_all_redirects_share_one_deadline(host: HostileHost) -> None:
+def test_all_redirects_share_one_deadline(host: HostileServer) -> None:
     host.behave("/first", redirecting("/drip-headers"))
     with pytest.raises(FetchTimeout):
         fetch(host.url("first"), timeout_ms=SHORT_MS)
 
 
 @pytest.mark.parametrize("name", ["redirect-to-ok", "redirect-endless-body"])
-def test_a_redirect_is_followed_without_reading_its_body(host: HostileHost, name: str) -> None:
+def test_a_redirect_is_followed_without_reading_its_body(host: HostileServer, name: str) -> None:
     assert fetch(host.url(name)) == IMAGE
     assert host.requests[-1].path.startswith("/ok")
 
 
-def test_at_most_five_redirects_are_followed(host: HostileHost) -> None:
+def test_at_most_five_redirects_are_followed(host: HostileServer) -> None:
     for hop in range(6):
         host.behave(f"/hop{hop}", redirecting(f"/hop{hop + 1}"))
     host.serve("/hop6", IMAGE)
@@ -37,7 +37,7 @@ def test_at_most_five_redirects_are_followed(host: HostileHost) -> None:
         fetch(host.url("redirect-for-ever"))
 
 
-def test_a_redirect_loop_is_refused(host: HostileHost) -> None:
+def test_a_redirect_loop_is_refused(host: HostileServer) -> None:
     with pytest.raises(RedirectRefused, match="loop") as caught:
         fetch(host.url("redirect-loop"))
     assert not caught.value.retryable
@@ -60,7 +60,7 @@ def test_a_redirect_loop_is_refused(host: HostileHost) -> None:
         "http://[::1",
     ],
 )
-def test_a_redirect_to_an_invalid_url_is_refused(host: HostileHost, location: str) -> None:
+def test_a_redirect_to_an_invalid_url_is_refused(host: HostileServer, location: str) -> None:
     with pytest.raises(RedirectRefused):
         fetch(host.url(f"redirect?{location}"))
     with pytest.raises(RedirectRefused):
@@ -79,14 +79,14 @@ def test_a_redirect_to_an_invalid_url_is_refused(host: HostileHost, location: st
         "//100.100.100.200/",
     ],
 )
-def test_a_redirect_to_a_private_address_is_refused(host: HostileHost, location: str) -> None:
+def test_a_redirect_to_a_private_address_is_refused(host: HostileServer, location: str) -> None:
     with pytest.raises(AddressRefused) as caught:
         fetch(host.url(f"redirect?{location}"))
     assert not caught.value.retryable
 
 
-def test_a_redirect_from_https_to_http_is_refused(host: HostileHost, tls_host: HostileHost) -> None:
+def test_a_redirect_from_https_to_http_is_refused(host: HostileServer, tls_host: HostileServer) -> None:
     with pytest.raises(RedirectRefused, match="from https to http"):
-        fetch(tls_host.url(f"redirect?{host.url('ok')}"), tls=trusting_context())
-    assert fetch(host.url(f"redirect?{tls_host.url('ok')}"), tls=trusting_context()) == IMAGE
-    assert host.times_asked("ok") == 0
+        fetch(tls_host.url(f"redirect?{host.url('ok')}"), tls=client_tls_context())
+    assert fetch(host.url(f"redirect?{tls_host.url('ok')}"), tls=client_tls_context()) == IMAGE
+    assert host.request_count("ok") == 0

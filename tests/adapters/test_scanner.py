@@ -14,7 +14,7 @@ import pytest
 from app.adapters.scanner import ClamdScanner, Harmful, NoScanner, NotScanned, TooLargeToScan
 from app.domain.images import PictureError
 from tests.support.clamd import EICAR, MARKER, STREAM_BYTES, fake_clamd, read_stream, real_clamd
-from tests.support.hostile_images import png
+from tests.support.image_samples import png
 from tests.support.pictures import plain
 
 

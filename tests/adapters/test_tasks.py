@@ -25,7 +25,7 @@ from app.adapters.celery_app import DOWNLOAD as DOWNLOAD_QUEUE
 from app.adapters.redis_clients import redis_client
 from app.adapters.tasks import ASSIGN, CORRELATION_HEADER, DOWNLOAD, KEY_PREFIX, CeleryTasks
 from app.config import Settings
-from tests.support.fakes import Later
+from tests.support.fakes import DeferredRunner
 from tests.support.redis import restartable_redis
 from worker import dispatch, download
 
@@ -106,7 +106,11 @@ def test_the_first_wake_up_after_a_restart_of_redis_is_sent() -> None:
         tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder,
         restartable_redis(Path(folder)) as stoppable,
     ):
-        client, celery, background = redis_client(stoppable.server.url), celery_at(stoppable.server.url), Later()
+        client, celery, background = (
+            redis_client(stoppable.server.url),
+            celery_at(stoppable.server.url),
+            DeferredRunner(),
+        )
         tasks = CeleryTasks(celery, client, background, COALESCE_MS)
         tasks.assign()
         background.run_all()

@@ -34,7 +34,7 @@ def test_a_submission_prints_the_id_alone(run: Run, scripted: ScriptedServer) ->
     scripted.on("POST", GENERATE, accepted())
     ended = run("generate", "a", "red", "fox")
     assert (ended.exit_code, ended.stdout, ended.stderr) == (0, f"{ID}\n", "")
-    assert scripted.questions[0].json == {"prompt": "a red fox"}
+    assert scripted.requests[0].json == {"prompt": "a red fox"}
 
 
 def test_every_option_finds_its_field(run: Run, scripted: ScriptedServer) -> None:
@@ -56,7 +56,7 @@ def test_every_option_finds_its_field(run: Run, scripted: ScriptedServer) -> Non
         "u",
     ]
     run("generate", "fox", *named, "--param", "seed=7", "--param", "mood=dark blue", "--param", "x=NaN", "--json")
-    assert scripted.questions[0].json == {
+    assert scripted.requests[0].json == {
         "prompt": "fox",
         "model": "m",
         "userId": "u",
@@ -208,7 +208,7 @@ def test_a_list_has_a_line_for_each_request_up_to_its_limit(run: Run, scripted: 
     scripted.on("GET", "/api/images", Reply({"images": [page, page, page], "nextCursor": "n"}))
     ended = run("list", "--limit", "2", "--user", "u", "--status", "processing")
     assert ended.stdout == f"{ID}  processing    7 %  a [31mfox\n" * 2
-    assert [each.query for each in scripted.questions] == [{"userId": "u", "status": "processing", "limit": "2"}]
+    assert [each.query for each in scripted.requests] == [{"userId": "u", "status": "processing", "limit": "2"}]
     assert len([json.loads(line) for line in run("list", "--limit", "2", "--json").stdout.splitlines()]) == 2
 
 
@@ -244,7 +244,7 @@ def test_the_version_is_that_of_the_package() -> None:
 def test_a_key_goes_along_and_is_not_printed(run: Run, scripted: ScriptedServer, words: list[str]) -> None:
     scripted.on("GET", STATUS, refusal(401, "ERR_UNAUTHORIZED", "This API key is invalid."))
     ended = run(*words)
-    assert scripted.questions[0].headers["authorization"] == "Bearer imgk_a_b"
+    assert scripted.requests[0].headers["authorization"] == "Bearer imgk_a_b"
     assert ended.exit_code == 1
     assert "imgk_a_b" not in ended.output
 
@@ -253,4 +253,4 @@ def test_a_key_is_taken_from_the_environment(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("completed", 2))
     env = {"IMAGEFLEET_URL": scripted.url, "IMAGEFLEET_API_KEY": "imgk_c_d"}
     assert CliRunner().invoke(main, ["status", ID], env=env).exit_code == 0
-    assert scripted.questions[0].headers["authorization"] == "Bearer imgk_c_d"
+    assert scripted.requests[0].headers["authorization"] == "Bearer imgk_c_d"

@@ -28,7 +28,7 @@ def test_a_request_travels_in_the_contracts_words(fleet: Imagefleet, scripted: S
         deadline_ms=5000,
     )
     assert (answer.request_id, answer.status, answer.correlation_id, answer.timestamp) == (ID, "accepted", "c1", NOON)
-    assert scripted.asked("POST", GENERATE)[0].json == {
+    assert scripted.requests_to("POST", GENERATE)[0].json == {
         "prompt": "A fox",
         "model": "dall-e-3",
         "parameters": {"seed": 7, "width": 640, "numberOfImages": 2},
@@ -40,7 +40,7 @@ def test_a_request_travels_in_the_contracts_words(fleet: Imagefleet, scripted: S
 def test_what_is_left_out_is_left_to_the_server(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, accepted())
     fleet.generate("Ein Fuchs im März")
-    assert scripted.asked("POST", GENERATE)[0].json == {"prompt": "Ein Fuchs im März"}
+    assert scripted.requests_to("POST", GENERATE)[0].json == {"prompt": "Ein Fuchs im März"}
 
 
 @pytest.mark.parametrize("reply", [refusal(429, "ERR_RATE_LIMIT", "Slow."), refusal(503, "ERR_UNAVAILABLE", "Later.")])
@@ -49,7 +49,7 @@ def test_a_submission_that_was_not_taken_is_sent_again(
 ) -> None:
     scripted.on("POST", GENERATE, reply, accepted())
     assert fleet.generate("A fox").request_id == ID
-    assert len(scripted.asked("POST", GENERATE)) == 2
+    assert len(scripted.requests_to("POST", GENERATE)) == 2
 
 
 @pytest.mark.parametrize("reply", [CUT, Reply(b"<h1>Bad gateway</h1>", 502), refusal(500, "ERR_INTERNAL", "Oh.")])
@@ -57,7 +57,7 @@ def test_a_submission_whose_fate_is_unknown_is_not_sent_again(scripted: Scripted
     scripted.on("POST", GENERATE, reply, accepted())
     with pytest.raises((ConnectionLost, BadAnswer, Refused)), Imagefleet(scripted.url) as fleet:
         fleet.generate("A fox")
-    assert len(scripted.asked("POST", GENERATE)) == 1
+    assert len(scripted.requests_to("POST", GENERATE)) == 1
 
 
 def test_the_servers_wish_to_wait_is_honoured(fleet: Imagefleet, scripted: ScriptedServer) -> None:
@@ -77,7 +77,7 @@ def test_a_wish_to_wait_beyond_all_patience_is_passed_on(fleet: Imagefleet, scri
     with pytest.raises(Refused) as caught:
         fleet.generate("A fox")
     assert (caught.value.code, caught.value.status, caught.value.retry_after_s) == ("ERR_RATE_LIMIT", 429, 43.0)
-    assert len(scripted.asked("POST", GENERATE)) == 1
+    assert len(scripted.requests_to("POST", GENERATE)) == 1
 
 
 def test_a_refusal_has_all_fields_of_the_problem(fleet: Imagefleet, scripted: ScriptedServer) -> None:
@@ -110,7 +110,7 @@ def test_a_status_has_the_queue_and_the_failure(fleet: Imagefleet, scripted: Scr
     assert waiting.queue is not None
     assert (waiting.queue.position, waiting.queue.reason) == (3, "All extensions are busy.")
     assert (failed.code, failed.error, failed.is_final) == ("ERR_TIMEOUT", "Late.", True)
-    assert scripted.asked("GET", STATUS)[1].query == {"wait": "5", "since": "1"}
+    assert scripted.requests_to("GET", STATUS)[1].query == {"wait": "5", "since": "1"}
 
 
 def test_a_result_has_its_pictures(fleet: Imagefleet, scripted: ScriptedServer) -> None:
@@ -159,7 +159,7 @@ def test_an_id_cannot_lead_to_another_path(fleet: Imagefleet, scripted: Scripted
             fleet.get(strange)
     with pytest.raises(Refused):
         fleet.cancel("../../health?x=1#y")
-    assert [each.path for each in scripted.questions] == ["/api/images/../../health?x=1#y"]
+    assert [each.path for each in scripted.requests] == ["/api/images/../../health?x=1#y"]
 
 
 def test_cancelling_returns_the_outcome(fleet: Imagefleet, scripted: ScriptedServer) -> None:
@@ -174,11 +174,11 @@ def test_the_list_goes_from_page_to_page_as_it_is_read(fleet: Imagefleet, script
     page = {"requestId": ID, "status": "accepted"}
     scripted.on("GET", "/api/images", Reply({"images": [page, page], "nextCursor": "n"}), Reply({"images": [page]}))
     listed = fleet.list(user_id="u", status="accepted", page_size=2)
-    assert scripted.questions == []
+    assert scripted.requests == []
     next(listed)
-    assert [each.query for each in scripted.questions] == [{"userId": "u", "status": "accepted", "limit": "2"}]
+    assert [each.query for each in scripted.requests] == [{"userId": "u", "status": "accepted", "limit": "2"}]
     assert len(list(listed)) == 2
-    assert scripted.questions[1].query["cursor"] == "n"
+    assert scripted.requests[1].query["cursor"] == "n"
 
 
 def test_a_list_without_end_is_not_followed(fleet: Imagefleet, scripted: ScriptedServer) -> None:
@@ -197,8 +197,8 @@ def test_a_key_is_sent_to_no_other_server(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("completed", 2))
     with Imagefleet(scripted.url, key="imgk_a_b") as fleet:
         fleet.status(ID)
-    assert scripted.questions[0].headers["authorization"] == "Bearer imgk_a_b"
+    assert scripted.requests[0].headers["authorization"] == "Bearer imgk_a_b"
     with ScriptedServer() as elsewhere:
         elsewhere.on("PUT", "/upload", Reply({"imageUrl": "x"}))
         Transport(scripted.url, "imgk_a_b").fetch(Call("PUT", f"{elsewhere.url}/upload", body=b"x"))
-        assert "authorization" not in elsewhere.questions[0].headers
+        assert "authorization" not in elsewhere.requests[0].headers

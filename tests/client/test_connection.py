@@ -18,4 +18,4 @@ def test_nothing_is_sent_after_a_graceful_close(scripted: ScriptedServer) -> Non
     connection.close()
 
     assert peer.closed.wait(5)
-    assert [message["type"] for message in peer.heard] == ["heartbeat"]
+    assert [message["type"] for message in peer.received] == ["heartbeat"]

@@ -45,7 +45,7 @@ def test_it_authenticates_only_when_the_server_requests_it(scripted: ScriptedSer
         "metadata": {"version": "0.1.0", "capabilities": ["image-generation"], "maxConcurrent": 2},
         "activeRequestIds": [],
     }
-    assert peer.heard[0]["type"] == "authenticate"
+    assert peer.received[0]["type"] == "authenticate"
 
 
 def test_it_names_its_models_and_shows_its_token(scripted: ScriptedServer) -> None:
@@ -78,7 +78,7 @@ def test_a_job_ends_in_a_picture_inside_a_data_url_where_there_is_no_upload(
         "generatedAt": "",
     }
     assert Image.open(io.BytesIO(_content(report["imageUrl"]))).size == (16, 16)
-    assert running.easel.drawn == [Picture("A fox", 64, 48, 0)]
+    assert running.renderer.drawn == [Picture("A fox", 64, 48, 0)]
 
 
 def test_progress_is_reported_several_times_and_only_rises(peer: Peer) -> None:
@@ -98,7 +98,7 @@ def test_pictures_are_put_where_the_server_wants_them(peer: Peer, scripted: Scri
     send_job(peer, parameters={"numberOfImages": 2}, upload=upload(scripted))
     report = peer.receive("image_generated")
     assert (report["imageUrl"], report["imageUrls"]) == ("http://s/0", ["http://s/0", "http://s/1"])
-    puts = scripted.asked("PUT", UPLOAD)
+    puts = scripted.requests_to("PUT", UPLOAD)
     assert [put.query.get("position") for put in puts] == [None, "1", "1"]
     assert {(put.query["signature"], put.headers["x-own"], put.headers["content-type"]) for put in puts} == {
         ("s", "1", "image/png")
@@ -112,11 +112,11 @@ def test_an_upload_that_is_refused_is_made_up_for_by_a_data_url(
 ) -> None:
     scripted.on("PUT", UPLOAD, reply)
     send_job(peer, upload=upload(scripted))
-    assert _content(peer.receive("image_generated")["imageUrl"]) == scripted.asked("PUT", UPLOAD)[0].body
+    assert _content(peer.receive("image_generated")["imageUrl"]) == scripted.requests_to("PUT", UPLOAD)[0].body
 
 
 def test_a_picture_too_large_for_a_message_is_not_forced_into_one(peer: Peer, running: RunningExtension) -> None:
-    running.easel.content = bytes(1_000_000)
+    running.renderer.content = bytes(1_000_000)
     send_job(peer)
     report = peer.receive("image_generation_failed")
     assert (report["requestId"], report["correlationId"], report["retryable"]) == (JOB, "c1", True)
@@ -126,7 +126,7 @@ def test_a_picture_too_large_for_a_message_is_not_forced_into_one(peer: Peer, ru
 def test_a_picture_larger_than_the_server_takes_is_not_sent(peer: Peer, scripted: ScriptedServer) -> None:
     send_job(peer, upload=upload(scripted, maxBytes=10))
     report = peer.receive("image_generation_failed")
-    assert (report["retryable"], scripted.asked("PUT", UPLOAD)) == (False, [])
+    assert (report["retryable"], scripted.requests_to("PUT", UPLOAD)) == (False, [])
 
 
 @pytest.mark.parametrize("parameters", [{"width": 0}, {"height": "tall"}, {"numberOfImages": 11}, {"width": 9000.5}])
@@ -138,54 +138,54 @@ def test_what_cannot_be_drawn_is_refused_by_name(peer: Peer, parameters: dict[st
 
 
 def test_a_drawing_that_breaks_costs_only_its_own_job(peer: Peer, running: RunningExtension) -> None:
-    running.easel.content = "no bytes"  # type: ignore[assignment]
+    running.renderer.content = "no bytes"  # type: ignore[assignment]
     send_job(peer)
     assert "TypeError" in peer.receive("image_generation_failed")["reason"]
-    running.easel.content = None
+    running.renderer.content = None
     send_job(peer)
     peer.receive("image_generated")
 
 
 def test_several_jobs_are_done_at_once_and_the_rest_in_turn(peer: Peer, running: RunningExtension) -> None:
-    running.easel.hold()
+    running.renderer.hold()
     for name in ("one", "two", "three"):
         send_job(peer, name, prompt=name)
-    until(lambda: len(running.easel.drawn) == 2)
-    assert {each.prompt for each in running.easel.drawn} == {"one", "two"}
-    running.easel.let_go()
+    until(lambda: len(running.renderer.drawn) == 2)
+    assert {each.prompt for each in running.renderer.drawn} == {"one", "two"}
+    running.renderer.release()
     assert {peer.receive("image_generated")["requestId"] for _ in range(3)} == {"one", "two", "three"}
 
 
 def test_a_cancelled_job_ends_without_a_result(peer: Peer, running: RunningExtension) -> None:
-    running.easel.hold()
+    running.renderer.hold()
     send_job(peer, "one")
-    until(lambda: running.easel.drawn)
+    until(lambda: running.renderer.drawn)
     peer.send("cancel_generation", requestId="one", correlationId="c1")
     until(lambda: running.has_logged("one was cancelled"))
-    running.easel.let_go()
+    running.renderer.release()
     send_job(peer, "two")
     assert peer.receive("image_generated")["requestId"] == "two"
     assert peer.of_type("image_generation_failed") == []
 
 
 def test_a_job_whose_lease_is_lost_is_given_up(peer: Peer, running: RunningExtension) -> None:
-    running.easel.hold()
+    running.renderer.hold()
     send_job(peer, "one", lease="l1")
-    until(lambda: running.easel.drawn)
+    until(lambda: running.renderer.drawn)
     peer.send("error", error="You do not hold this request.", code="ERR_LEASE_LOST", requestId="one")
     until(lambda: running.has_logged("the server reported an error: You do not hold this request."))
-    running.easel.let_go()
+    running.renderer.release()
     send_job(peer, "two")
     assert peer.receive("image_generated")["requestId"] == "two"
 
 
 def test_a_job_that_comes_again_under_a_new_lease_is_done_for_that(peer: Peer, running: RunningExtension) -> None:
-    running.easel.hold()
+    running.renderer.hold()
     send_job(peer, lease="l1")
-    until(lambda: running.easel.drawn)
+    until(lambda: running.renderer.drawn)
     send_job(peer, lease="l2")
-    until(lambda: len(running.easel.drawn) == 2)
-    running.easel.let_go()
+    until(lambda: len(running.renderer.drawn) == 2)
+    running.renderer.release()
     assert peer.receive("image_generated")["lease"] == "l2"
     assert len(peer.of_type("image_generated")) == 1
 
@@ -195,7 +195,7 @@ def test_a_message_that_comes_twice_is_done_once_and_answered_twice(peer: Peer, 
     first = peer.receive("image_generated")
     send_job(peer, lease="l1")
     assert peer.receive("image_generated") == first
-    assert len(running.easel.drawn) == 1
+    assert len(running.renderer.drawn) == 1
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_extensions_are_read_page_by_page(fleet: Imagefleet, scripted: ScriptedS
     assert (first.active, first.max_concurrent, first.request_ids) == (1, 2, (ID,))
     assert first.pause == Pause(NOON, "Too \x1b[31mmany")
     assert second == ExtensionState("sculptor", "away")
-    asked = [each.query for each in scripted.questions]
+    asked = [each.query for each in scripted.requests]
     assert asked == [{"connected": "false", "limit": "1"}, {"connected": "false", "limit": "1", "cursor": "painter"}]
 
 
@@ -57,7 +57,7 @@ def test_the_command_prints_a_line_each(scripted: ScriptedServer) -> None:
         "paused       since 2024-01-14 12:00:00  1/2  painter  dall-e-3,flux  Too  [31mmany",
         "away         0/0  sculptor",
     ]
-    assert scripted.questions[0].query["connected"] == "true"
+    assert scripted.requests[0].query["connected"] == "true"
 
 
 def test_the_command_prints_objects(scripted: ScriptedServer) -> None:

@@ -12,7 +12,7 @@ from imagefleet.answers import ImageStatus
 from imagefleet.client import Imagefleet
 from imagefleet.errors import BadAnswer, Refused, TimedOut, Unreachable
 from tests.support.ports import free_port
-from tests.support.scripted_server import CUT, Question, Reply, ScriptedServer, refusal
+from tests.support.scripted_server import CUT, RecordedRequest, Reply, ScriptedServer, refusal
 from tests.support.waiting import until
 from tests.support.wire_answers import EVENTS, ID, IMAGE, STATUS, event, result, status
 
@@ -29,7 +29,7 @@ def test_waiting_tells_each_state_once_and_asks_for_what_is_newer(fleet: Imagefl
     told: list[ImageStatus] = []
     assert fleet.wait(ID, told.append).status == "completed"
     assert [(each.status, each.progress) for each in told] == [("accepted", 0), ("processing", 30), ("completed", 100)]
-    queries = [each.query for each in scripted.asked("GET", STATUS)]
+    queries = [each.query for each in scripted.requests_to("GET", STATUS)]
     assert queries == [{"wait": "0"}, {"wait": "30", "since": "1"}, *[{"wait": "30", "since": "2"}] * 2]
 
 
@@ -57,7 +57,7 @@ def test_waiting_survives_a_restart_of_the_server() -> None:
         with ScriptedServer(port) as first:
             first.on("GET", STATUS, status("accepted", 1), CUT)
             waiting.start()
-            until(lambda: len(first.asked("GET", STATUS)) > 1)
+            until(lambda: len(first.requests_to("GET", STATUS)) > 1)
         with ScriptedServer(port) as second:
             second.on("GET", STATUS, status("completed", 2))
             second.on("GET", IMAGE, result())
@@ -79,7 +79,7 @@ def test_waiting_for_a_server_that_is_gone_ends_with_the_time_too() -> None:
 
 
 def test_a_server_that_hangs_does_not_outlast_the_time(fleet: Imagefleet, scripted: ScriptedServer) -> None:
-    def hang(_: Question) -> Reply:
+    def hang(_: RecordedRequest) -> Reply:
         scripted.closing.wait(30)
         return CUT
 
@@ -103,7 +103,7 @@ def test_a_server_without_long_polling_is_polled_with_pauses(
     scripted.on("GET", STATUS, status("processing", version))
     with pytest.raises(TimedOut):
         fleet.wait(ID, timeout_s=2.5)
-    assert len(scripted.asked("GET", STATUS)) <= 6
+    assert len(scripted.requests_to("GET", STATUS)) <= 6
 
 
 def test_events_come_in_order_until_the_last(fleet: Imagefleet, scripted: ScriptedServer) -> None:
@@ -120,20 +120,20 @@ def test_events_come_in_order_until_the_last(fleet: Imagefleet, scripted: Script
     assert (first.type, first.seq, first.data) == ("ImageGenerationRequestedEvent", 1, {"n": 1})
     assert (inked.type, inked.seq, inked.progress, inked.message) == ("progress", None, 40, "Ink")
     assert (last.seq, last.is_final, last.status) == (2, True, "completed")
-    assert scripted.questions[0].headers["accept"] == "text/event-stream"
+    assert scripted.requests[0].headers["accept"] == "text/event-stream"
 
 
 def test_events_go_on_after_a_fault_with_what_was_not_seen(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     one, two, three = (event(f"{name}Event", seq) for seq, name in enumerate(("One", "Two", "ImageGenerated"), 1))
     scripted.on("GET", EVENTS, Reply([one, two, three[:20]], cut=True), Reply([one]), CUT, Reply([two, three]))
     assert [each.seq for each in fleet.events(ID)] == [1, 2, 3]
-    assert [each.headers.get("last-event-id") for each in scripted.questions] == [None, "2", "2", "2"]
+    assert [each.headers.get("last-event-id") for each in scripted.requests] == [None, "2", "2", "2"]
 
 
 def test_events_of_what_has_ended_are_none(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("GET", EVENTS, Reply(status=204))
     assert list(fleet.events(ID, last_event_id=9)) == []
-    assert scripted.questions[0].headers["last-event-id"] == "9"
+    assert scripted.requests[0].headers["last-event-id"] == "9"
 
 
 def test_events_of_an_unknown_request_are_refused(fleet: Imagefleet) -> None:

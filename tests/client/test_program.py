@@ -93,7 +93,7 @@ def test_the_extension_ends_while_it_has_no_server() -> None:
 
 def test_ctrl_c_while_waiting_prints_how_to_continue(scripted: ScriptedServer) -> None:
     def hold(_: object) -> Reply:
-        if len(scripted.questions) > 1:
+        if len(scripted.requests) > 1:
             scripted.closing.wait(20)
         return status("processing", 1, progress=30)
 

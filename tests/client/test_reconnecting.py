@@ -29,7 +29,7 @@ def test_heartbeats_tell_what_it_works_on(scripted: ScriptedServer, running: Run
         "status": {"available": True, "queueSize": 0, "activeRequests": 0},
         "activeRequestIds": [],
     }
-    running.easel.hold()
+    running.renderer.hold()
     send_job(peer, "one")
     send_job(peer, "two")
     busy = until(lambda: next((each for each in peer.of_type("heartbeat") if len(each["activeRequestIds"]) == 2), None))
@@ -56,12 +56,12 @@ def test_a_result_is_sent_again_until_it_is_confirmed(scripted: ScriptedServer, 
 def test_work_continues_while_disconnected(scripted: ScriptedServer, running: RunningExtension) -> None:
     first = scripted.sockets.next()
     first.welcome()
-    running.easel.hold()
+    running.renderer.hold()
     send_job(first)
-    until(lambda: running.easel.drawn)
+    until(lambda: running.renderer.drawn)
     first.cut()
     second = scripted.sockets.next()
-    running.easel.let_go()
+    running.renderer.release()
     until(lambda: running.has_logged(f"job {JOB}: done"))
     assert second.welcome()["activeRequestIds"] == [JOB]
     second.receive("image_generated")
@@ -156,16 +156,16 @@ def test_stopping_gives_unfinished_jobs_back_and_closes_gracefully(
     peer.welcome()
     send_job(peer, "done")
     peer.receive("image_generated")
-    running.easel.hold()
+    running.renderer.hold()
     send_job(peer, "begun")
-    until(lambda: len(running.easel.drawn) == 2)
+    until(lambda: len(running.renderer.drawn) == 2)
     began = time.monotonic()
     running.extension.stop()
     running.thread.join(5)
     assert time.monotonic() - began < 2
     until(peer.closed.is_set)
     assert peer.close_code == 1001
-    last = peer.heard[-1]
+    last = peer.received[-1]
     assert (last["type"], last["status"]["available"], last["activeRequestIds"]) == ("heartbeat", False, ["done"])
 
 

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from app.db import postgres
 from app.db.engine import Database, Transaction
 from app.domain.errors import Unavailable
-from tests.support.under_gevent import ran_under_gevent
+from tests.support.under_gevent import run_under_gevent
 
 
 @pytest.fixture
@@ -337,7 +337,7 @@ def alone(then):
 
 def output_of(program: str, url: str) -> str:
     """What the program wrote; nothing may be on standard error."""
-    output, problems = ran_under_gevent(OPENED, program, given=url)
+    output, problems = run_under_gevent(OPENED, program, argument=url)
     assert problems == ""
     return output
 

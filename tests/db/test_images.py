@@ -13,7 +13,7 @@ from app.db.jobs import Job
 from app.db.tables import files, uploads
 from app.domain.upload_urls import UploadLocation
 from tests.support.interleaving import on_postgresql, overlapping
-from tests.support.jobs_made import added
+from tests.support.job_factory import add_job
 
 FUTURE = 2**45
 
@@ -44,7 +44,7 @@ def rows_of(database: Database) -> list[tuple[object, ...]]:
 
 
 def test_each_file_is_found_by_its_own_name_and_each_job_has_its_own_pictures(database: Database) -> None:
-    job, other = added(database), added(database)
+    job, other = add_job(database), add_job(database)
     mine = [picture(0, "a.png"), picture(1, "b.png")]
     database.write(lambda tx: images.add(tx, job.id, mine[::-1]))
     database.write(lambda tx: images.add(tx, other.id, [picture(0, "c.png")]))
@@ -64,7 +64,7 @@ def began(database: Database, name: str, created_at: int) -> None:
 
 
 def test_files_are_given_up_oldest_first_once_they_are_old_enough(database: Database) -> None:
-    job = added(database)
+    job = add_job(database)
     database.write(lambda tx: images.intend(tx, job.id, ["new", "oldest", "old"]))
     for name, created_at in (("oldest", 1), ("old", 2), ("new", 1_000)):
         began(database, name, created_at)
@@ -75,7 +75,7 @@ def test_files_are_given_up_oldest_first_once_they_are_old_enough(database: Data
 
 
 def test_a_file_of_a_completed_job_is_never_given_up(database: Database) -> None:
-    job = added(database)
+    job = add_job(database)
     database.write(lambda tx: images.intend(tx, job.id, ["a.png", "b.png"]))
     database.write(lambda tx: images.add(tx, job.id, [picture(0, "a.png")]))
     assert database.write(lambda tx: images.give_up_intended(tx, FUTURE, 9)) == ["b.png"]
@@ -91,7 +91,7 @@ def keep(tx: Transaction, job: Job, name: str) -> bool:
 
 @pytest.mark.parametrize("names", [["a.png"], ["a.png", "b.png"]], ids=len)
 def test_files_are_kept_unless_one_of_them_was_given_up(database: Database, names: list[str]) -> None:
-    job = added(database)
+    job = add_job(database)
     database.write(lambda tx: images.intend(tx, job.id, names))
     assert database.write(lambda tx: images.keep_intended(tx, names)) is True
     database.write(lambda tx: images.intend(tx, job.id, names))
@@ -101,7 +101,7 @@ def test_files_are_kept_unless_one_of_them_was_given_up(database: Database, name
 
 @on_postgresql
 def test_a_file_that_is_being_given_up_is_not_kept(database: Database) -> None:
-    job = added(database)
+    job = add_job(database)
     database.write(lambda tx: images.intend(tx, job.id, ["a.png"]))
     given_up, kept = overlapping(
         database,
@@ -113,7 +113,7 @@ def test_a_file_that_is_being_given_up_is_not_kept(database: Database) -> None:
 
 @on_postgresql
 def test_a_file_that_is_being_kept_is_not_given_up(database: Database) -> None:
-    job = added(database)
+    job = add_job(database)
     database.write(lambda tx: images.intend(tx, job.id, ["a.png"]))
     kept, given_up = overlapping(
         database,
@@ -127,7 +127,7 @@ def test_a_file_that_is_being_kept_is_not_given_up(database: Database) -> None:
 
 
 def test_an_upload_on_its_way_keeps_its_place_until_it_is_stale(database: Database) -> None:
-    upload = place(added(database))
+    upload = place(add_job(database))
     assert reserve(database, upload) is True
     assert reserve(database, upload) is False
     assert is_complete(database, upload) is False
@@ -135,7 +135,7 @@ def test_an_upload_on_its_way_keeps_its_place_until_it_is_stale(database: Databa
 
 
 def test_a_stale_place_that_is_taken_again_is_no_longer_stale(database: Database) -> None:
-    upload = place(added(database))
+    upload = place(add_job(database))
     reserve(database, upload)
     set_created_at(database, 5)
     assert reserve(database, upload, 6) is True
@@ -143,7 +143,7 @@ def test_a_stale_place_that_is_taken_again_is_no_longer_stale(database: Database
 
 
 def test_a_finished_upload_is_neither_taken_again_nor_overwritten_nor_released(database: Database) -> None:
-    upload = place(added(database))
+    upload = place(add_job(database))
     reserve(database, upload)
     assert complete(database, upload) is True
     assert reserve(database, upload, FUTURE) is False
@@ -154,7 +154,7 @@ def test_a_finished_upload_is_neither_taken_again_nor_overwritten_nor_released(d
 
 
 def test_an_upload_that_broke_off_releases_its_own_place_alone(database: Database) -> None:
-    job = added(database)
+    job = add_job(database)
     broken, other = place(job, 0), place(job, 1)
     for each in (broken, other):
         reserve(database, each)
@@ -166,7 +166,7 @@ def test_an_upload_that_broke_off_releases_its_own_place_alone(database: Databas
 
 @pytest.mark.parametrize("differs", ["request", "attempt", "position"])
 def test_an_upload_is_that_of_one_request_attempt_and_position(database: Database, differs: str) -> None:
-    job, other = added(database), added(database)
+    job, other = add_job(database), add_job(database)
     mine = UploadLocation(job.id, 1, 0)
     theirs = {
         "request": UploadLocation(other.id, 1, 0),
@@ -183,8 +183,8 @@ def test_an_upload_is_that_of_one_request_attempt_and_position(database: Databas
 
 
 def test_uploads_left_behind_are_the_old_ones_whose_job_makes_no_use_of_them(database: Database) -> None:
-    waiting, ended = added(database), added(database, status="cancelled")
-    used = [added(database, status=status) for status in ("processing", "downloading")]
+    waiting, ended = add_job(database), add_job(database, status="cancelled")
+    used = [add_job(database, status=status) for status in ("processing", "downloading")]
     for job in (waiting, ended, *used):
         reserve(database, place(job))
     left = [place(waiting), place(ended)]
@@ -195,7 +195,7 @@ def test_uploads_left_behind_are_the_old_ones_whose_job_makes_no_use_of_them(dat
 
 @on_postgresql
 def test_of_two_uploads_at_the_same_moment_one_takes_the_place(database: Database) -> None:
-    upload = place(added(database))
+    upload = place(add_job(database))
 
     def take(tx: Transaction) -> bool:
         return images.reserve_upload(tx, upload, 1)
@@ -205,7 +205,7 @@ def test_of_two_uploads_at_the_same_moment_one_takes_the_place(database: Databas
 
 @on_postgresql
 def test_an_upload_that_completes_meanwhile_is_not_released(database: Database) -> None:
-    upload = place(added(database))
+    upload = place(add_job(database))
     reserve(database, upload)
     overlapping(
         database,

@@ -12,7 +12,7 @@ from app.db.engine import Database
 from app.db.jobs import Job
 from app.domain.states import Status, Step
 from tests.support.interleaving import on_postgresql, overlapping
-from tests.support.jobs_made import added, found
+from tests.support.job_factory import add_job, reload_job
 
 FUTURE = 2**45
 
@@ -32,52 +32,52 @@ def position(database: Database, job: Job, most: int = 10) -> int:
 
 
 def downloading(database: Database, **values: Any) -> Job:
-    return moved(database, added(database), Step.ASSIGN, Step.GENERATED, **values)
+    return moved(database, add_job(database), Step.ASSIGN, Step.GENERATED, **values)
 
 
 def test_jobs_are_late_once_their_deadline_has_passed(database: Database) -> None:
-    later, sooner = added(database, deadline_at=2), added(database, deadline_at=1)
-    added(database, deadline_at=FUTURE)
-    added(database)
-    moved(database, added(database, deadline_at=1), Step.CANCEL)
+    later, sooner = add_job(database, deadline_at=2), add_job(database, deadline_at=1)
+    add_job(database, deadline_at=FUTURE)
+    add_job(database)
+    moved(database, add_job(database, deadline_at=1), Step.CANCEL)
     assert database.read(lambda c: jobs.late(c, 10)) == [sooner, later]
     assert database.read(lambda c: jobs.late(c, 1)) == [sooner]
 
 
 @pytest.mark.parametrize("path", [(), (Step.ASSIGN,), (Step.ASSIGN, Step.GENERATED)], ids=len)
 def test_every_open_job_can_be_late(database: Database, path: tuple[Step, ...]) -> None:
-    job = added(database, deadline_at=1)
+    job = add_job(database, deadline_at=1)
     if path:
         job = moved(database, job, *path)
     assert database.read(lambda c: jobs.late(c, 10)) == [job]
 
 
 def test_long_waiting_jobs_are_those_of_one_model_longest_first(database: Database) -> None:
-    at_limit, longest = added(database, created_at=1_000), added(database, created_at=1)
-    added(database, created_at=1_001)
-    added(database, created_at=1, model="flux")
-    moved(database, added(database, created_at=1), Step.ASSIGN)
+    at_limit, longest = add_job(database, created_at=1_000), add_job(database, created_at=1)
+    add_job(database, created_at=1_001)
+    add_job(database, created_at=1, model="flux")
+    moved(database, add_job(database, created_at=1), Step.ASSIGN)
     assert database.read(lambda c: jobs.waiting_since(c, "dall-e-3", 1_000, 10)) == [longest, at_limit]
     assert database.read(lambda c: jobs.waiting_since(c, "dall-e-3", 1_000, 1)) == [longest]
     assert database.read(lambda c: jobs.waiting_since(c, "another", 1_000, 10)) == []
 
 
 def test_the_position_counts_waiting_jobs_of_the_same_model_before_this_one(database: Database) -> None:
-    first, job, last = (added(database, place=place) for place in (1, 2, 3))
-    added(database, place=1, model="flux")
-    moved(database, added(database, place=1), Step.ASSIGN)
+    first, job, last = (add_job(database, place=place) for place in (1, 2, 3))
+    add_job(database, place=1, model="flux")
+    moved(database, add_job(database, place=1), Step.ASSIGN)
     assert [position(database, each) for each in (first, job, last)] == [0, 1, 2]
     assert position(database, last, most=1) == 1
 
 
 def test_of_jobs_with_one_place_the_older_id_stands_first(database: Database) -> None:
-    made = sorted((added(database, place=1) for _ in range(3)), key=lambda job: job.id)
+    made = sorted((add_job(database, place=1) for _ in range(3)), key=lambda job: job.id)
     assert [position(database, job) for job in made] == [0, 1, 2]
 
 
 def test_the_next_download_is_the_one_that_has_been_due_longest(database: Database) -> None:
-    added(database, due_at=1)
-    moved(database, added(database, due_at=1), Step.ASSIGN)
+    add_job(database, due_at=1)
+    moved(database, add_job(database, due_at=1), Step.ASSIGN)
     moved(database, downloading(database, due_at=1), Step.FAIL)
     downloading(database, due_at=FUTURE)
     assert database.read(jobs.any_download_due) is False
@@ -91,22 +91,22 @@ def test_the_next_download_is_the_one_that_has_been_due_longest(database: Databa
 
 def test_only_models_of_waiting_jobs_are_waited_for(database: Database) -> None:
     assert database.read(jobs.models_waited_for) == []
-    added(database, model="b", due_at=FUTURE)
-    moved(database, added(database, model="a"), Step.ASSIGN)
-    moved(database, added(database, model="c"), Step.CANCEL)
+    add_job(database, model="b", due_at=FUTURE)
+    moved(database, add_job(database, model="a"), Step.ASSIGN)
+    moved(database, add_job(database, model="c"), Step.CANCEL)
     assert database.read(jobs.models_waited_for) == ["b"]
 
 
 def test_waiting_jobs_are_counted_up_to_a_limit(database: Database) -> None:
     for due_at in (1, FUTURE):
-        added(database, due_at=due_at)
-    moved(database, added(database), Step.ASSIGN)
+        add_job(database, due_at=due_at)
+    moved(database, add_job(database), Step.ASSIGN)
     assert [database.read(partial(jobs.count_waiting, most=most)) for most in (1, 2, 9)] == [1, 2, 2]
 
 
 def test_a_job_that_is_not_due_waits_for_no_extension(database: Database) -> None:
-    job = added(database, due_at=FUTURE)
-    moved(database, added(database), Step.ASSIGN)
+    job = add_job(database, due_at=FUTURE)
+    moved(database, add_job(database), Step.ASSIGN)
     assert database.read(jobs.any_waiting) is False
     moved(database, moved(database, job, Step.ASSIGN), Step.REQUEUE, due_at=1)
     assert database.read(jobs.any_waiting) is True
@@ -115,9 +115,9 @@ def test_a_job_that_is_not_due_waits_for_no_extension(database: Database) -> Non
 def test_a_users_jobs_are_listed_newest_first_page_by_page(database: Database) -> None:
     made = [f"{number:036}" for number in range(4)]
     for job_id in made:
-        added(database, id=job_id)
-    added(database, user_id="ben")
-    moved(database, found(database, added(database, id="f" * 36)), Step.CANCEL)
+        add_job(database, id=job_id)
+    add_job(database, user_id="ben")
+    moved(database, reload_job(database, add_job(database, id="f" * 36)), Step.CANCEL)
 
     def page(status: Status | None, before: str | None, limit: int) -> list[str]:
         return [job.id for job in database.read(lambda c: jobs.of_user(c, "ann", status, before, limit))]
@@ -129,7 +129,7 @@ def test_a_users_jobs_are_listed_newest_first_page_by_page(database: Database) -
 
 
 def test_the_jobs_of_all_users_are_listed_by_status(database: Database) -> None:
-    open_job, ended = added(database), moved(database, added(database, user_id="ben"), Step.CANCEL)
+    open_job, ended = add_job(database), moved(database, add_job(database, user_id="ben"), Step.CANCEL)
 
     def listed(status: Status | None) -> list[Job]:
         return database.read(lambda c: jobs.of_all_users(c, status, None, 9))
@@ -155,25 +155,25 @@ def test_the_jobs_of_all_users_are_listed_by_status(database: Database) -> None:
 def test_a_step_is_taken_where_every_column_is_as_expected(
     database: Database, held: dict[str, Any], takes: bool
 ) -> None:
-    job = moved(database, added(database), Step.ASSIGN, lease="right", attempt=3)
+    job = moved(database, add_job(database), Step.ASSIGN, lease="right", attempt=3)
     after = database.write(lambda tx: jobs.move(tx, job.id, Step.PROGRESS, held, progress=7))
     assert (after is not None) is takes
-    assert found(database, job) == (after or job)
+    assert reload_job(database, job) == (after or job)
 
 
 def test_a_step_moves_one_job_and_no_other(database: Database) -> None:
-    job, other = added(database), added(database)
+    job, other = add_job(database), add_job(database)
     moved(database, job, Step.CANCEL)
-    assert (found(database, job).status, found(database, other)) == (Status.CANCELLED, other)
+    assert (reload_job(database, job).status, reload_job(database, other)) == (Status.CANCELLED, other)
 
 
 @on_postgresql
 def test_a_step_that_waited_for_another_finds_the_job_as_that_left_it(database: Database) -> None:
-    job = moved(database, added(database), Step.ASSIGN, lease="first")
+    job = moved(database, add_job(database), Step.ASSIGN, lease="first")
     renewed, late = overlapping(
         database,
         lambda tx: jobs.move(tx, job.id, Step.PROGRESS, {"lease": "first"}, lease="second"),
         lambda: database.write(lambda tx: jobs.move(tx, job.id, Step.FAIL, {"lease": "first"})),
     )
     assert late is None
-    assert found(database, job) == renewed
+    assert reload_job(database, job) == renewed

@@ -13,7 +13,7 @@ from app.domain.messages import Authenticate, ExtensionMetadata
 from app.domain.policy import Candidate
 from app.domain.states import Step
 from tests.support.interleaving import on_postgresql, overlapping
-from tests.support.jobs_made import added
+from tests.support.job_factory import add_job
 
 
 def connect(database: Database, name: str = "e1", max_concurrent: int = 2) -> Candidate:
@@ -46,10 +46,10 @@ def held(database: Database, name: str = "e1") -> int:
 
 def test_slots_are_counted_by_the_jobs_that_one_extension_processes(database: Database) -> None:
     mine, other = connect(database, max_concurrent=9), connect(database, "e2")
-    given = [added(database) for _ in range(3)]
+    given = [add_job(database) for _ in range(3)]
     for job in given:
         assert database.write(partial(take, candidate=mine, job=job)) is True
-    assert database.write(partial(take, candidate=other, job=added(database))) is True
+    assert database.write(partial(take, candidate=other, job=add_job(database))) is True
     assert (held(database), held(database, "e2")) == (3, 1)
     database.write(lambda tx: jobs.move(tx, given[0].id, Step.GENERATED))
     database.write(lambda tx: slots.recount(tx, "e1"))
@@ -58,15 +58,15 @@ def test_slots_are_counted_by_the_jobs_that_one_extension_processes(database: Da
 
 def test_a_slot_is_taken_only_where_the_counted_jobs_leave_one(database: Database) -> None:
     candidate = connect(database, max_concurrent=1)
-    database.write(partial(take, candidate=candidate, job=added(database)))
+    database.write(partial(take, candidate=candidate, job=add_job(database)))
     database.write(lambda tx: tx.connection.execute(extensions.update().values(held=0)))
-    assert database.write(partial(take, candidate=candidate, job=added(database))) is False
+    assert database.write(partial(take, candidate=candidate, job=add_job(database))) is False
 
 
 @on_postgresql
 def test_of_two_that_take_the_last_slot_at_the_same_moment_one_gets_it(database: Database) -> None:
     candidate = connect(database, max_concurrent=1)
-    one, other = added(database), added(database)
+    one, other = add_job(database), add_job(database)
     results = overlapping(
         database,
         lambda tx: take(tx, candidate, one),
@@ -78,7 +78,7 @@ def test_of_two_that_take_the_last_slot_at_the_same_moment_one_gets_it(database:
 @on_postgresql
 def test_two_that_take_a_slot_at_the_same_moment_are_both_counted(database: Database) -> None:
     candidate = connect(database, max_concurrent=3)
-    one, other = added(database), added(database)
+    one, other = add_job(database), add_job(database)
     results = overlapping(
         database,
         lambda tx: take(tx, candidate, one),
@@ -90,7 +90,7 @@ def test_two_that_take_a_slot_at_the_same_moment_are_both_counted(database: Data
 @on_postgresql
 def test_two_jobs_that_are_given_back_at_the_same_moment_free_both_slots(database: Database) -> None:
     candidate = connect(database)
-    one, other = added(database), added(database)
+    one, other = add_job(database), add_job(database)
     for job in (one, other):
         database.write(partial(take, candidate=candidate, job=job))
     overlapping(database, partial(give_back, job=one), lambda: database.write(partial(give_back, job=other)))
@@ -100,7 +100,7 @@ def test_two_jobs_that_are_given_back_at_the_same_moment_free_both_slots(databas
 @on_postgresql
 def test_a_result_and_a_hand_off_at_the_same_moment_are_both_counted(database: Database) -> None:
     candidate = connect(database)
-    one, other = added(database), added(database)
+    one, other = add_job(database), add_job(database)
     database.write(partial(take, candidate=candidate, job=one))
 
     def generated(tx: Transaction) -> None:

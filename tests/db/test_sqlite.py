@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db import sqlite
 from app.db.engine import Database, Transaction
 from app.domain.errors import Unavailable
-from tests.support.under_gevent import ran_under_gevent
+from tests.support.under_gevent import run_under_gevent
 
 SEEN = text("SELECT n FROM seen ORDER BY n")
 NOTE = text("INSERT INTO seen VALUES (:n)")
@@ -158,7 +158,7 @@ disk.commit_begun.clear()
 
 def ran(program: str, path: Path) -> tuple[str, str]:
     """What a process that serves with gevent wrote to its output and to standard error."""
-    return ran_under_gevent(OPENED, program, given=str(path))
+    return run_under_gevent(OPENED, program, argument=str(path))
 
 
 def test_under_gevent_a_writer_that_waits_for_another_process_does_not_block_the_loop(path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.images import BadImage
 from app.domain.png import MAX_EXIF_BYTES, copy_critical_chunks, read_exif, read_header
-from tests.support.hostile_images import END, chunks_of, from_chunks, idat, ihdr, png
+from tests.support.image_samples import END, chunks_of, idat, ihdr, png, png_from_chunks
 
 
 def copied(data: bytes) -> bytes:
@@ -29,26 +29,26 @@ def test_everything_but_the_picture_is_dropped() -> None:
 
 
 def test_transparency_is_part_of_the_picture() -> None:
-    palette = from_chunks(ihdr(4, 4, 2, 3), (b"PLTE", bytes(12)), (b"tRNS", b"\0\xff"), (b"IDAT", _rows(2, 4)), END)
+    palette = png_from_chunks(ihdr(4, 4, 2, 3), (b"PLTE", bytes(12)), (b"tRNS", b"\0\xff"), (b"IDAT", _rows(2, 4)), END)
     assert [kind for kind, _ in chunks_of(copied(palette))] == [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"]
 
 
 def test_pixels_may_come_in_many_pieces_and_empty_ones() -> None:
     packed = idat(8, 8)[1]
     pieces = [(b"IDAT", b""), *((b"IDAT", packed[at : at + 1]) for at in range(len(packed))), (b"IDAT", b"")]
-    assert copied(from_chunks(ihdr(8, 8), *pieces, END)) == from_chunks(ihdr(8, 8), *pieces, END)
+    assert copied(png_from_chunks(ihdr(8, 8), *pieces, END)) == png_from_chunks(ihdr(8, 8), *pieces, END)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 5), (4, 1), (5, 8), (8, 8), (9, 17)])
 @pytest.mark.parametrize(("depth", "colour"), [(1, 0), (8, 2), (16, 6), (4, 3)])
 def test_interlaced_pictures_have_rows_for_seven_passes(size: tuple[int, int], depth: int, colour: int) -> None:
-    header = read_header(io.BytesIO(from_chunks(ihdr(*size, depth, colour, 1))))
+    header = read_header(io.BytesIO(png_from_chunks(ihdr(*size, depth, colour, 1))))
     raw = b"".join(bytes(stride) * rows for stride, rows in header.passes)
-    whole = from_chunks(ihdr(*size, depth, colour, 1), (b"PLTE", bytes(6)), (b"IDAT", zlib.compress(raw)), END)
+    whole = png_from_chunks(ihdr(*size, depth, colour, 1), (b"PLTE", bytes(6)), (b"IDAT", zlib.compress(raw)), END)
     if colour == 0:
-        whole = from_chunks(ihdr(*size, depth, colour, 1), (b"IDAT", zlib.compress(raw)), END)
+        whole = png_from_chunks(ihdr(*size, depth, colour, 1), (b"IDAT", zlib.compress(raw)), END)
     assert copied(whole) == whole
-    cut = from_chunks(ihdr(*size, depth, colour, 1), (b"PLTE", bytes(6)), (b"IDAT", zlib.compress(raw[:-1])), END)
+    cut = png_from_chunks(ihdr(*size, depth, colour, 1), (b"PLTE", bytes(6)), (b"IDAT", zlib.compress(raw[:-1])), END)
     with pytest.raises(BadImage):
         copied(cut)
 

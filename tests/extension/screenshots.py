@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from tests.support.chromium import EXTENSION, Chromium, running_chromium
-from tests.support.person import Person, person_at
+from tests.support.page_user import PageUser, page_user
 
 STORE = EXTENSION / "store"
 WIDTH, HEIGHT = 1280, 800
@@ -68,7 +68,7 @@ def show(browser: Chromium, status: dict[str, Any], **settings: Any) -> None:
     browser.evaluate(f"await chrome.storage.session.set({{status: {json.dumps(status)}}}); 0")
 
 
-def capture(person: Person, width: int, height: int, scale: float = 1) -> bytes:
+def capture(person: PageUser, width: int, height: int, scale: float = 1) -> bytes:
     """A screenshot of the window, scaled."""
     person.page.call("Emulation.setScrollbarsHidden", hidden=True)
     person.page.call(
@@ -79,8 +79,8 @@ def capture(person: Person, width: int, height: int, scale: float = 1) -> bytes:
 
 
 @contextmanager
-def at(browser: Chromium, path: str, scheme: str) -> Iterator[Person]:
-    with person_at(browser, path) as person:
+def at(browser: Chromium, path: str, scheme: str) -> Iterator[PageUser]:
+    with page_user(browser, path) as person:
         person.page.call("Emulation.setScrollbarsHidden", hidden=True)
         person.prefers(color_scheme=scheme, reduced_motion="reduce")
         yield person
@@ -90,15 +90,15 @@ def options(browser: Chromium, scheme: str, section: str, script: str = "0") -> 
     """The settings page, scrolled to this section."""
     with at(browser, "pages/options.html", scheme) as person:
         person.resize(int(WIDTH / ZOOM), int(HEIGHT / ZOOM))
-        person.see(f"document.documentElement.style.scrollBehavior = 'auto'; location.hash = '#{section}'; 0")
-        person.see(f"document.activeElement.blur(); {script}")
+        person.evaluate(f"document.documentElement.style.scrollBehavior = 'auto'; location.hash = '#{section}'; 0")
+        person.evaluate(f"document.activeElement.blur(); {script}")
         return capture(person, int(WIDTH / ZOOM), int(HEIGHT / ZOOM), ZOOM)
 
 
 def popup(browser: Chromium, scheme: str) -> bytes:
     with at(browser, "pages/popup.html", scheme) as person:
         person.resize(352, 10)
-        height = person.see("document.documentElement.scrollHeight")
+        height = person.evaluate("document.documentElement.scrollHeight")
         return capture(person, 352, height, 1.6)
 
 
@@ -119,9 +119,9 @@ document.querySelector("#trial-start").click();
 def with_trial_picture(browser: Chromium) -> bytes:
     with at(browser, "pages/options.html", "light") as person:
         person.resize(int(WIDTH / ZOOM), int(HEIGHT / ZOOM))
-        person.see(MAKE_TRIAL_PICTURE)
-        person.until_says("#trial-message", "Done.")
-        person.see("document.documentElement.style.scrollBehavior = 'auto'; location.hash = '#trial'; 0")
+        person.evaluate(MAKE_TRIAL_PICTURE)
+        person.wait_for_text("#trial-message", "Done.")
+        person.evaluate("document.documentElement.style.scrollBehavior = 'auto'; location.hash = '#trial'; 0")
         return capture(person, int(WIDTH / ZOOM), int(HEIGHT / ZOOM), ZOOM)
 
 
@@ -130,7 +130,7 @@ def framed(browser: Chromium, folder: Path, name: str, body: str, width: int, he
     page = folder / f"{name}.html"
     page.write_text(f"<!doctype html><meta charset=utf-8><style>{FRAME}</style><body>{body}")
     with browser.open(page.as_uri()) as opened:
-        return capture(Person(opened), width, height)
+        return capture(PageUser(opened), width, height)
 
 
 FRAME = """

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.chromium import Chromium, running_chromium
-from tests.support.person import Person, person_at
+from tests.support.page_user import PageUser, page_user
 
 PAGES = ("pages/options.html", "pages/popup.html")
 
@@ -68,9 +68,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 
 @pytest.fixture(params=PAGES)
-def person(request: pytest.FixtureRequest, browser: Chromium) -> Iterator[Person]:
+def person(request: pytest.FixtureRequest, browser: Chromium) -> Iterator[PageUser]:
     """A person at each of the pages."""
-    with person_at(browser, request.param) as person:
+    with page_user(browser, request.param) as person:
         yield person
 
 
@@ -79,36 +79,36 @@ CONTROLS = """[...document.querySelectorAll("a[href], button, input, select, tex
   .filter((e) => e.checkVisibility()).length"""
 
 
-def test_the_tab_key_reaches_every_control_in_both_directions_with_visible_focus(person: Person) -> None:
+def test_the_tab_key_reaches_every_control_in_both_directions_with_visible_focus(person: PageUser) -> None:
     forwards = person.walk()
-    assert len(forwards) == person.see(CONTROLS)
+    assert len(forwards) == person.evaluate(CONTROLS)
     assert [step for step in forwards if not step["seen"]] == []
     assert person.walk(backwards=True) == forwards[::-1]
 
 
-def test_every_control_has_a_name(person: Person) -> None:
+def test_every_control_has_a_name(person: PageUser) -> None:
     assert person.unnamed() == []
 
 
 def test_every_provider_form_has_names_and_works_with_the_keyboard(browser: Chromium) -> None:
-    with person_at(browser, PAGES[0]) as person:
-        kinds = person.see("[...document.querySelectorAll('[data-kind]')].map((e) => e.dataset.kind)")
+    with page_user(browser, PAGES[0]) as person:
+        kinds = person.evaluate("[...document.querySelectorAll('[data-kind]')].map((e) => e.dataset.kind)")
         for kind in kinds:
-            person.see(f"document.querySelector('[data-kind={kind}]').focus()")
+            person.evaluate(f"document.querySelector('[data-kind={kind}]').focus()")
             person.press("Enter")
             person.wait("document.querySelector('#editor').open")
-            person.see("document.querySelectorAll('#editor details').forEach((e) => { e.open = true; })")
+            person.evaluate("document.querySelectorAll('#editor details').forEach((e) => { e.open = true; })")
             assert person.unnamed() == [], kind
             walked = person.walk()
-            assert len(walked) == person.see(CONTROLS.replace("[...document", "[...document.querySelector('#editor')"))
+            assert len(walked) == person.evaluate(CONTROLS.replace("[...document", "[...document.querySelector('#editor')"))
             assert [step for step in walked if not step["seen"]] == []
             person.press("Escape")
             person.wait("!document.querySelector('#editor').open")
-            assert person.see("document.activeElement.dataset.kind") == kind
+            assert person.evaluate("document.activeElement.dataset.kind") == kind
 
 
 def test_labels_belong_to_their_controls(browser: Chromium) -> None:
-    with person_at(browser, PAGES[0]) as person:
+    with page_user(browser, PAGES[0]) as person:
         assert {"Pairing code", "Address", "Token", "Name of this browser", "Prompt"} <= set(person.names("textbox"))
         assert {"Pause", "Work only during certain hours", f"Use {ENTRIES[0]['name']}"} <= set(person.names("switch"))
         assert set(person.names("checkbox")) == {
@@ -118,37 +118,37 @@ def test_labels_belong_to_their_controls(browser: Chromium) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("contrast", ["no-preference", "more"])
-def test_all_text_has_enough_contrast(person: Person, scheme: str, contrast: str) -> None:
+def test_all_text_has_enough_contrast(person: PageUser, scheme: str, contrast: str) -> None:
     person.prefers(color_scheme=scheme, contrast=contrast, reduced_motion="reduce")
-    person.see("document.querySelector('[data-kind=openai]')?.click()")
-    low = person.see(LOW_CONTRAST)
+    person.evaluate("document.querySelector('[data-kind=openai]')?.click()")
+    low = person.evaluate(LOW_CONTRAST)
     assert low == []
 
 
 @pytest.mark.parametrize("width", [320, 480, 800, 1280])
 def test_the_page_does_not_overflow_the_window(browser: Chromium, width: int) -> None:
-    with person_at(browser, PAGES[0]) as person:
+    with page_user(browser, PAGES[0]) as person:
         person.resize(width)
-        assert person.see("document.documentElement.scrollWidth") <= width
-        person.see("document.querySelector('[data-kind=openai]').click()")
-        assert person.see("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('#editor'))")
+        assert person.evaluate("document.documentElement.scrollWidth") <= width
+        person.evaluate("document.querySelector('[data-kind=openai]').click()")
+        assert person.evaluate("(e => e.scrollWidth <= e.clientWidth)(document.querySelector('#editor'))")
 
 
 def test_the_popup_scrolls_between_its_header_and_footer(browser: Chromium) -> None:
-    with person_at(browser, PAGES[1]) as person:
+    with page_user(browser, PAGES[1]) as person:
         person.resize(352, 400)
-        assert person.see("document.documentElement.scrollWidth") <= 352
-        assert person.see("document.documentElement.scrollHeight") > 400
-        assert person.see("document.querySelector('footer').getBoundingClientRect().bottom") <= 400
-        person.see("scrollTo(0, 1000)")
-        assert person.see("document.querySelector('header').getBoundingClientRect().top") == 0
+        assert person.evaluate("document.documentElement.scrollWidth") <= 352
+        assert person.evaluate("document.documentElement.scrollHeight") > 400
+        assert person.evaluate("document.querySelector('footer').getBoundingClientRect().bottom") <= 400
+        person.evaluate("scrollTo(0, 1000)")
+        assert person.evaluate("document.querySelector('header').getBoundingClientRect().top") == 0
 
 
-def test_there_is_no_animation_with_reduced_motion(browser: Chromium, person: Person) -> None:
+def test_there_is_no_animation_with_reduced_motion(browser: Chromium, person: PageUser) -> None:
     show(browser, {**STATUS, "state": "connecting"})
     person.wait("document.getAnimations().length > 0")
     person.prefers(reduced_motion="reduce")
-    assert person.see("document.getAnimations().length") == 0
+    assert person.evaluate("document.getAnimations().length") == 0
     show(browser, STATUS)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.canvas_picture import canvas_picture
+from tests.support.reference_renderer import rendered_pixels
 from tests.support.chromium import Chromium, running_chromium
 from tests.support.service import Service
 from tests.support.waiting import until
@@ -63,7 +63,7 @@ def test_the_stored_pictures_are_those_that_were_drawn(browser: Chromium, servic
 
     assert result["status"] == "completed"
     drawn = [pixels(service, image["imagePath"]) for image in result["images"]]
-    assert drawn == [((48, 32), canvas_picture("a red fox", MODEL, 48, 32, position)) for position in (0, 1)]
+    assert drawn == [((48, 32), rendered_pixels("a red fox", MODEL, 48, 32, position)) for position in (0, 1)]
     assert result["metadata"] | SMALL == result["metadata"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.chromium import Chromium, running_chromium
-from tests.support.person import Person, person_at
+from tests.support.page_user import PageUser, page_user
 from tests.support.ports import free_ports
 from tests.support.service import Service
 
@@ -40,18 +40,18 @@ def browser(running_browser: Chromium) -> Chromium:
 
 
 @pytest.fixture
-def person(browser: Chromium) -> Iterator[Person]:
+def person(browser: Chromium) -> Iterator[PageUser]:
     """A person who has opened the popup."""
-    with person_at(browser, POPUP) as person:
+    with page_user(browser, POPUP) as person:
         yield person
 
 
-def number(person: Person, name: str) -> int:
+def number(person: PageUser, name: str) -> int:
     return int(person.text(f"#{name}"))
 
 
 def test_a_job_is_shown_with_its_progress_and_counted_when_completed(
-    browser: Chromium, person: Person, service: Service
+    browser: Chromium, person: PageUser, service: Service
 ) -> None:
     browser.save(providers=[SLOW])
     request_id = service.submit("a red fox <b>at</b> dusk", model=MODEL, parameters={"width": 64, "height": 64})
@@ -61,64 +61,64 @@ def test_a_job_is_shown_with_its_progress_and_counted_when_completed(
     shown = person.text(".job")
     assert MODEL in shown
     assert "%" in shown
-    before = person.see("document.querySelector('.job progress').value")
+    before = person.evaluate("document.querySelector('.job progress').value")
     person.wait(f"document.querySelector('.job progress').value > {before}")
 
     assert service.final(request_id)["status"] == "completed"
-    person.until_says("#sentence", "Ready for work.")
+    person.wait_for_text("#sentence", "Ready for work.")
     person.wait("document.querySelector('#done').innerText === '1'")
     person.wait("document.querySelector('#unsent').innerText === '0'")
-    assert person.see("document.querySelector('#jobs').hidden")
+    assert person.evaluate("document.querySelector('#jobs').hidden")
     assert number(person, "failed") == 0
 
 
-def test_the_switch_pauses_and_resumes(browser: Chromium, person: Person, service: Service) -> None:
+def test_the_switch_pauses_and_resumes(browser: Chromium, person: PageUser, service: Service) -> None:
     browser.save(providers=[{**SLOW, "settings": {}}])
     browser.until_status("status.state === 'connected'")
     person.click("#paused")
-    person.until_says("#state", "Paused")
+    person.wait_for_text("#state", "Paused")
     browser.until_status("status.notTaking === 'paused'")
     request_id = service.submit(model=MODEL)
-    assert person.see("document.querySelector('#jobs').hidden")
+    assert person.evaluate("document.querySelector('#jobs').hidden")
     assert service.status(request_id)["status"] == "accepted"
 
     person.click("#paused")
     assert service.final(request_id)["status"] == "completed"
-    person.until_says("#state", "Connected")
+    person.wait_for_text("#state", "Connected")
 
 
 def test_the_reason_for_a_disconnection_is_shown_and_the_button_retries_at_once(
-    browser: Chromium, person: Person, service: Service
+    browser: Chromium, person: PageUser, service: Service
 ) -> None:
     browser.save(server=f"http://127.0.0.1:{free_ports(1)[0]}")
-    person.until_says("#state", "Not connected")
+    person.wait_for_text("#state", "Not connected")
     assert "cannot be reached" in person.text("#sentence")
-    person.until_says("#retry", "Trying again in")
-    since = person.see("(await chrome.storage.session.get('status')).status.retryAt")
+    person.wait_for_text("#retry", "Trying again in")
+    since = person.evaluate("(await chrome.storage.session.get('status')).status.retryAt")
     person.click("#again")
     person.wait(f"(await chrome.storage.session.get('status')).status.retryAt > {since}")
 
     browser.save(server=service.url())
-    person.until_says("#state", "Connected")
-    assert person.see("document.querySelector('#again-row').hidden")
+    person.wait_for_text("#state", "Connected")
+    assert person.evaluate("document.querySelector('#again-row').hidden")
 
 
 def test_an_extension_without_server_offers_the_settings(tmp_path: Path) -> None:
-    with running_chromium(tmp_path / "browser", "") as browser, person_at(browser, POPUP) as person:
-        person.until_says("#state", "Not set up")
-        assert person.see("document.querySelector('#server-page').hidden")
-        person.see("globalThis.close = () => 0")
+    with running_chromium(tmp_path / "browser", "") as browser, page_user(browser, POPUP) as person:
+        person.wait_for_text("#state", "Not set up")
+        assert person.evaluate("document.querySelector('#server-page').hidden")
+        person.evaluate("globalThis.close = () => 0")
         person.click("#set-up")
         targets = "(await chrome.tabs.query({})).length"
         person.wait(f"{targets} > 2")
 
 
-def test_it_links_to_the_server(person: Person, service: Service) -> None:
-    assert person.see("document.querySelector('#server-page').href") == service.url("/")
-    assert person.see("document.querySelector('#server').innerText").endswith(f" at {service.url()}")
+def test_it_links_to_the_server(person: PageUser, service: Service) -> None:
+    assert person.evaluate("document.querySelector('#server-page').href") == service.url("/")
+    assert person.evaluate("document.querySelector('#server').innerText").endswith(f" at {service.url()}")
 
 
-def test_the_reason_of_the_last_failure_is_shown(browser: Chromium, person: Person, service: Service) -> None:
+def test_the_reason_of_the_last_failure_is_shown(browser: Chromium, person: PageUser, service: Service) -> None:
     forge = {"address": f"http://127.0.0.1:{free_ports(1)[0]}"}
     browser.save(providers=[{**SLOW, "kind": "automatic1111", "settings": forge}])
     request_id = service.submit(model=MODEL)

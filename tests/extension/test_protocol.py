@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from simple_websocket import ConnectionClosed
 
-from tests.support.canvas_picture import canvas_picture
+from tests.support.reference_renderer import rendered_pixels
 from tests.support.chromium import Chromium, running_chromium
 from tests.support.scripted_server import Reply, ScriptedServer
 from tests.support.scripted_socket import Peer
@@ -112,7 +112,7 @@ def test_without_an_upload_the_report_contains_the_picture(browser: Chromium, se
 
     about = {"type": "image_generated", "requestId": JOB, "correlationId": "c-1", "lease": "l-1"}
     assert report | about == report
-    assert pixels(report["imageUrl"]) == canvas_picture("a fox", "m", 32, 16)
+    assert pixels(report["imageUrl"]) == rendered_pixels("a fox", "m", 32, 16)
     assert report["metadata"] | {"model": "m", "prompt": "a fox", **SMALL} == report["metadata"]
 
 
@@ -125,7 +125,7 @@ def test_a_picture_is_uploaded_if_the_server_offers_it(browser: Chromium, server
     )
 
     assert peer.receive("image_generated")["imageUrl"] == "http://127.0.0.1/there.png"
-    (put,) = server.asked("PUT", "/put")
+    (put,) = server.requests_to("PUT", "/put")
     assert put.query == {"signed": "yes", "position": "0"}
     assert put.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(put.body)).size == (32, 16)
@@ -187,7 +187,7 @@ def test_finished_pictures_survive_a_stopped_worker(browser: Chromium, server: S
     report = peer.receive("image_generated")
 
     assert 33 <= min(progress(peer)) < 40
-    assert [pixels(url) for url in report["imageUrls"]] == [canvas_picture("a fox", "m", 32, 16, at) for at in range(3)]
+    assert [pixels(url) for url in report["imageUrls"]] == [rendered_pixels("a fox", "m", 32, 16, at) for at in range(3)]
 
 
 def test_a_lost_lease_stops_the_job(browser: Chromium, server: ScriptedServer) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from app.domain.errors import GENERATION_FAILED, RATE_LIMIT
 from tests.support.chromium import Chromium, running_chromium
-from tests.support.generators import Answer, ComfyUI, OpenAI, WebUI, generated, running
+from tests.support.fake_generators import Response, FakeComfyUI, FakeOpenAI, FakeWebUI, generated_image, running_generator
 from tests.support.service import Service
 from tests.support.waiting import until
 
@@ -37,20 +37,20 @@ def browser(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Itera
 
 
 @pytest.fixture
-def openai() -> Iterator[OpenAI]:
-    with running(OpenAI()) as generator:
+def openai() -> Iterator[FakeOpenAI]:
+    with running_generator(FakeOpenAI()) as generator:
         yield generator
 
 
 @pytest.fixture
-def webui() -> Iterator[WebUI]:
-    with running(WebUI()) as generator:
+def webui() -> Iterator[FakeWebUI]:
+    with running_generator(FakeWebUI()) as generator:
         yield generator
 
 
 @pytest.fixture
-def comfyui() -> Iterator[ComfyUI]:
-    with running(ComfyUI()) as generator:
+def comfyui() -> Iterator[FakeComfyUI]:
+    with running_generator(FakeComfyUI()) as generator:
         yield generator
 
 
@@ -78,7 +78,7 @@ def stored(service: Service, result: Any) -> Image.Image:
 
 def is_as_generated(service: Service, result: Any) -> bool:
     picture = stored(service, result)
-    return picture.size == SIZE and picture.tobytes() == generated(*SIZE).tobytes()
+    return picture.size == SIZE and picture.tobytes() == generated_image(*SIZE).tobytes()
 
 
 def first_failure(service: Service, request_id: str) -> tuple[str, str]:
@@ -101,19 +101,19 @@ def cancel(browser: Chromium, service: Service, request_id: str) -> None:
 
 
 @pytest.mark.parametrize("by_url", [False, True], ids=["in base64", "by an address"])
-def test_an_images_api_makes_the_picture(browser: Chromium, service: Service, openai: OpenAI, by_url: bool) -> None:
+def test_an_images_api_makes_the_picture(browser: Chromium, service: Service, openai: FakeOpenAI, by_url: bool) -> None:
     openai.by_url = by_url
     model = use(browser, "openai", address=f"{openai.url}/v1", key="sk-good")
 
     result = service.final(submit(service, model), 60)
 
     assert is_as_generated(service, result)
-    assert openai.asked_for(IMAGES)[0].body["model"] == model
+    assert openai.requests_to(IMAGES)[0].body["model"] == model
 
 
-def test_content_that_an_images_api_refuses_is_not_retried(browser: Chromium, service: Service, openai: OpenAI) -> None:
+def test_content_that_an_images_api_refuses_is_not_retried(browser: Chromium, service: Service, openai: FakeOpenAI) -> None:
     error = {"code": "content_policy_violation", "message": "Your request was rejected by our safety system."}
-    openai.refusal = Answer({"error": error}, 400)
+    openai.refusal = Response({"error": error}, 400)
     model = use(browser, "openai", address=f"{openai.url}/v1", key="sk-good")
 
     result = service.final(submit(service, model), 60)
@@ -127,9 +127,9 @@ def test_content_that_an_images_api_refuses_is_not_retried(browser: Chromium, se
 
 
 def test_a_rate_limited_images_api_makes_the_request_available_to_others(
-    browser: Chromium, service: Service, openai: OpenAI
+    browser: Chromium, service: Service, openai: FakeOpenAI
 ) -> None:
-    openai.refusal = Answer({"error": {"message": "Slow down"}}, 429, {"Retry-After": "600"})
+    openai.refusal = Response({"error": {"message": "Slow down"}}, 429, {"Retry-After": "600"})
     model = use(browser, "openai", address=f"{openai.url}/v1", key="sk-good")
 
     code, reason = first_failure(service, submit(service, model))
@@ -139,7 +139,7 @@ def test_a_rate_limited_images_api_makes_the_request_available_to_others(
 
 
 def test_an_invalid_key_makes_the_request_available_to_others(
-    browser: Chromium, service: Service, openai: OpenAI
+    browser: Chromium, service: Service, openai: FakeOpenAI
 ) -> None:
     model = use(browser, "openai", address=f"{openai.url}/v1", key="sk-bad")
 
@@ -152,7 +152,7 @@ def test_an_invalid_key_makes_the_request_available_to_others(
 # AUTOMATIC1111
 
 
-def test_the_web_ui_makes_the_picture_and_reports_progress(browser: Chromium, service: Service, webui: WebUI) -> None:
+def test_the_web_ui_makes_the_picture_and_reports_progress(browser: Chromium, service: Service, webui: FakeWebUI) -> None:
     webui.busy.set()
     model = use(browser, "automatic1111", address=webui.url, steps=7)
 
@@ -161,11 +161,11 @@ def test_the_web_ui_makes_the_picture_and_reports_progress(browser: Chromium, se
     webui.busy.clear()
 
     assert is_as_generated(service, service.final(request_id, 60))
-    asked = webui.asked_for("/sdapi/v1/txt2img")[0].body
+    asked = webui.requests_to("/sdapi/v1/txt2img")[0].body
     assert (asked["prompt"], asked["steps"], asked["seed"]) == ("a red fox", 7, 5)
 
 
-def test_a_cancelled_job_interrupts_the_web_ui(browser: Chromium, service: Service, webui: WebUI) -> None:
+def test_a_cancelled_job_interrupts_the_web_ui(browser: Chromium, service: Service, webui: FakeWebUI) -> None:
     webui.busy.set()
     model = use(browser, "automatic1111", address=webui.url)
 
@@ -180,14 +180,14 @@ def test_a_cancelled_job_interrupts_the_web_ui(browser: Chromium, service: Servi
 
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["with progress", "without progress"])
-def test_comfyui_makes_the_picture(browser: Chromium, service: Service, comfyui: ComfyUI, deaf: bool) -> None:
-    comfyui.deaf = deaf
+def test_comfyui_makes_the_picture(browser: Chromium, service: Service, comfyui: FakeComfyUI, deaf: bool) -> None:
+    comfyui.sends_no_events = deaf
     comfyui.busy.set()
     model = use(browser, "comfyui", address=comfyui.url)
 
     request_id = submit(service, model)
     if deaf:
-        until(lambda: comfyui.asked_for("/queue", "GET"), 60, "the extension to poll the queue")
+        until(lambda: comfyui.requests_to("/queue", "GET"), 60, "the extension to poll the queue")
     else:
         until(lambda: service.status(request_id).get("progress") == 47, 60, "half of it to be done")
     comfyui.busy.clear()
@@ -195,7 +195,7 @@ def test_comfyui_makes_the_picture(browser: Chromium, service: Service, comfyui:
     assert is_as_generated(service, service.final(request_id, 60))
 
 
-def test_a_cancelled_job_interrupts_comfyui(browser: Chromium, service: Service, comfyui: ComfyUI) -> None:
+def test_a_cancelled_job_interrupts_comfyui(browser: Chromium, service: Service, comfyui: FakeComfyUI) -> None:
     comfyui.busy.set()
     model = use(browser, "comfyui", address=comfyui.url)
 
@@ -204,11 +204,11 @@ def test_a_cancelled_job_interrupts_comfyui(browser: Chromium, service: Service,
     cancel(browser, service, request_id)
 
     until(lambda: len(comfyui.interrupted) == 1, 20, "ComfyUI to be interrupted")
-    assert comfyui.interrupted == [comfyui.asked_for("/prompt")[-1].body["prompt_id"]]
+    assert comfyui.interrupted == [comfyui.requests_to("/prompt")[-1].body["prompt_id"]]
 
 
-def test_a_rejected_origin_is_explained(browser: Chromium, service: Service, comfyui: ComfyUI) -> None:
-    comfyui.open_to_all = False
+def test_a_rejected_origin_is_explained(browser: Chromium, service: Service, comfyui: FakeComfyUI) -> None:
+    comfyui.allows_any_origin = False
     model = use(browser, "comfyui", address=comfyui.url)
 
     _, reason = first_failure(service, submit(service, model))
@@ -216,15 +216,15 @@ def test_a_rejected_origin_is_explained(browser: Chromium, service: Service, com
     assert "Start ComfyUI with --enable-cors-header" in reason
 
 
-def test_comfyui_accepts_requests_without_an_origin(browser: Chromium, service: Service, comfyui: ComfyUI) -> None:
-    comfyui.open_to_all = False
+def test_comfyui_accepts_requests_without_an_origin(browser: Chromium, service: Service, comfyui: FakeComfyUI) -> None:
+    comfyui.allows_any_origin = False
     model = use(browser, "comfyui", address=comfyui.url, hideOrigin=True)
 
     assert is_as_generated(service, service.final(submit(service, model), 60))
-    assert {question.path for question in comfyui.asked if "origin" in question.headers} <= {"/ws"}
+    assert {question.path for question in comfyui.requests if "origin" in question.headers} <= {"/ws"}
 
 
-def test_errors_of_comfyui_are_passed_on(browser: Chromium, service: Service, comfyui: ComfyUI) -> None:
+def test_errors_of_comfyui_are_passed_on(browser: Chromium, service: Service, comfyui: FakeComfyUI) -> None:
     comfyui.fails = "Allocation on device"
     model = use(browser, "comfyui", address=comfyui.url)
 

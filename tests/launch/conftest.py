@@ -1,4 +1,4 @@
-"""A folder to launch stand-ins in, and processes that end with the test."""
+"""A folder to start fake programs in, and processes that end with the test."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fake_programs import Start, create_project_folder
 from tests.support.processes import started
-from tests.support.stand_ins import Start, furnish
 
 
 @pytest.fixture
 def services(tmp_path: Path) -> Path:
-    """A furnished folder."""
-    return furnish(tmp_path / "house")
+    """A folder with the project's code and the fake program."""
+    return create_project_folder(tmp_path / "project")
 
 
 @pytest.fixture
 def start(services: Path) -> Iterator[Start]:
-    """Start `python` with these arguments in the house; nothing of it survives the test."""
+    """Start `python` with these arguments in that folder; all its processes end with the test."""
     with ExitStack() as running:
         yield lambda *arguments, **env: running.enter_context(started([sys.executable, *arguments], services, env))

@@ -6,7 +6,7 @@ import re
 from collections import UserDict
 
 from app.config import Settings
-from tests.support.stand_ins import ROOT
+from tests.support.fake_programs import ROOT
 
 OF_THE_LAUNCHER = {"DEMO"}
 TEXT = (ROOT / ".env.example").read_text()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fake_programs import ROOT, Start
 from tests.support.ports import free_port, free_ports
-from tests.support.processes import Started
-from tests.support.stand_ins import ROOT, Start
+from tests.support.processes import StartedProcess
 from tests.support.waiting import until
 
 APPLICATION = """
@@ -50,7 +50,7 @@ def services(services: Path) -> Path:
     return services
 
 
-def serve(start: Start, **env: str) -> Started:
+def serve(start: Start, **env: str) -> StartedProcess:
     return start("-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app", **env)
 
 
@@ -66,7 +66,7 @@ def answers(port: int) -> bool:
         return False
 
 
-def serving(start: Start, **env: str) -> tuple[Started, int]:
+def serving(start: Start, **env: str) -> tuple[StartedProcess, int]:
     port = free_port()
     run = serve(start, PORT=str(port), **env)
     until(lambda: answers(port), 30)
@@ -94,7 +94,7 @@ def test_with_ws_port_it_serves_on_both(start: Start) -> None:
 def test_the_hub_takes_leave_before_a_worker_stops(start: Start, number: signal.Signals) -> None:
     run, _ = serving(start)
     run.send(number)
-    assert run.ends() == 0
+    assert run.wait_for_exit() == 0
     assert run.output == "the hub takes leave\nthe hub has taken leave\nthe hub is closed\n"
 
 
@@ -102,24 +102,24 @@ def test_requests_under_way_are_answered_before_a_worker_stops(start: Start) -> 
     run, port = serving(start)
     with socket.create_connection(("127.0.0.1", port), 10) as client:
         client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        run.until_it_says("slow request")
+        run.wait_for_output("slow request")
         run.send(signal.SIGTERM)
         assert b"".join(iter(lambda: client.recv(4096), b"")).endswith(b"done")
-    assert run.ends() == 0
+    assert run.wait_for_exit() == 0
 
 
 @pytest.mark.parametrize("trouble", [{"LEAVE_S": "600"}, {"BROKEN": "1"}])
 def test_a_hub_that_hangs_or_breaks_holds_nobody_up(start: Start, trouble: dict[str, str]) -> None:
     run, _ = serving(start, **trouble)
     run.send(signal.SIGTERM)
-    assert run.ends(timeout_s=15) == 0
+    assert run.wait_for_exit(timeout_s=15) == 0
 
 
 def test_a_port_in_use_is_one_line(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         run = serve(start, PORT=str(port))
-        assert run.ends() == 1
+        assert run.wait_for_exit() == 1
     assert (
         run.output
         == f"PORT={port}: port {port} of 127.0.0.1 is in use; stop what listens there or set PORT to another.\n"
@@ -128,7 +128,7 @@ def test_a_port_in_use_is_one_line(start: Start) -> None:
 
 def test_a_bad_setting_is_one_line(start: Start) -> None:
     run = serve(start, PORT="http")
-    assert run.ends() == 1
+    assert run.wait_for_exit() == 1
     assert run.output == "PORT='http' cannot be used: it must be a whole number of at least 1 and at most 65535.\n"
 
 
@@ -136,4 +136,4 @@ def test_workers_of_a_master_that_was_killed_end_with_it(start: Start) -> None:
     run, _ = serving(start, WEB_PROCESSES="2")
     until(lambda: len(run.family()) == 3, 30)
     run.process.kill()
-    run.leaves_nothing()
+    run.wait_until_all_ended()

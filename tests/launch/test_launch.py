@@ -1,4 +1,4 @@
-"""The launcher with stand-ins for web, worker and beat, and a real embedded Redis."""
+"""The launcher with fake programs as web, worker and beat, and a real embedded Redis."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ import pytest
 import redis
 
 from app.adapters.local_redis import PROGRAMS
+from tests.support.fake_programs import Start, create_project_folder, fake_program
 from tests.support.ports import free_port, free_ports
-from tests.support.processes import Started
-from tests.support.stand_ins import Start, furnish, stand_in
+from tests.support.processes import StartedProcess
 from tests.support.waiting import until
 
 READY = "Imagefleet is ready."
 
 
-def write_procfile(services: Path, **deeds: str) -> None:
-    lines = [f"{name}: {' '.join(stand_in(*text.split()))}" for name, text in deeds.items()]
-    (services / "Procfile").write_text("\n".join(["# stand-ins", "", *lines]))
+def write_procfile(services: Path, **behaviours: str) -> None:
+    lines = [f"{name}: {' '.join(fake_program(*text.split()))}" for name, text in behaviours.items()]
+    (services / "Procfile").write_text("\n".join(["# fake programs", "", *lines]))
 
 
 @pytest.fixture
 def services(services: Path) -> Path:
-    write_procfile(services, worker="work tell", web="serve", beat="tick")
+    write_procfile(services, worker="work print-settings", web="serve", beat="tick")
     return services
 
 
@@ -41,13 +41,13 @@ def answers(port: int) -> bool:
     return False
 
 
-def launch(start: Start, **env: str) -> Started:
+def launch(start: Start, **env: str) -> StartedProcess:
     return start("-m", "app.launch", **{"PORT": str(free_port()), "DEMO": "off", **env})
 
 
-def refusal(run: Started, status: int = 1) -> str:
+def refusal(run: StartedProcess, status: int = 1) -> str:
     """The one line that a launcher says which starts nothing."""
-    assert run.ends() == status, run.output
+    assert run.wait_for_exit() == status, run.output
     assert run.output.count("\n") == 1, run.output
     return run.output.strip()
 
@@ -56,8 +56,8 @@ def ask_redis(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, decode_responses=True)
 
 
-def redis_url_of(run: Started) -> str:
-    run.until_it_says("REDIS_URL=")
+def redis_url_of(run: StartedProcess) -> str:
+    run.wait_for_output("REDIS_URL=")
     return run.output.partition("REDIS_URL=")[2].split()[0]
 
 
@@ -101,55 +101,55 @@ def test_a_database_that_cannot_be_reached_ends_the_start(start: Start) -> None:
 def test_it_starts_everything_and_says_what_to_try(start: Start, services: Path) -> None:
     port, sockets = free_ports(2)
     run = launch(start, PORT=str(port), WS_PORT=str(sockets))
-    run.until_it_says("Ctrl-C stops everything.")
+    run.wait_for_output("Ctrl-C stops everything.")
     assert (
         f"curl -s http://127.0.0.1:{port}/api/images/generate -H 'Content-Type: application/json' -d '{{" in run.output
     )
     assert f"ws://127.0.0.1:{sockets}/ws" in run.output
-    run.until_it_says(f"DATABASE_URL=sqlite:///data/imagefleet.db WS_PORT={sockets}")
+    run.wait_for_output(f"DATABASE_URL=sqlite:///data/imagefleet.db WS_PORT={sockets}")
     assert ask_redis(redis_url_of(run)).ping()
     assert (services / "data" / "imagefleet.db").stat().st_size > 0
-    for line in ("worker     | here I am work tell", "web        | here I am serve", "beat       | here I am tick"):
-        run.until_it_says(line)
+    for line in ("worker     | started work print-settings", "web        | started serve", "beat       | started tick"):
+        run.wait_for_output(line)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_request_to_stop_stops_everything_in_order(start: Start, services: Path, number: signal.Signals) -> None:
     run = launch(start)
     for name in ("worker", "web", "beat"):
-        run.until_it_says(f"{name:<10} | here I am")
-    run.until_it_says(READY)
+        run.wait_for_output(f"{name:<10} | started")
+    run.wait_for_output(READY)
     run.send(number)
-    assert run.ends() == 0
-    run.leaves_nothing()
-    ends = [line.partition(" ")[0] for line in run.output.splitlines() if "leaves" in line]
+    assert run.wait_for_exit() == 0
+    run.wait_until_all_ended()
+    ends = [line.partition(" ")[0] for line in run.output.splitlines() if "stopping" in line]
     assert ends == ["beat", "web", "worker"]
     assert "bye bye" in (services / "data" / "redis" / "redis.log").read_text()
 
 
 def test_redis_writes_nothing_to_disk_but_its_log(start: Start, services: Path) -> None:
     run = launch(start)
-    run.until_it_says(READY)
+    run.wait_for_output(READY)
     ask_redis(redis_url_of(run)).rpush("dispatch", "a wake-up")
     run.send(signal.SIGTERM)
-    assert run.ends() == 0
+    assert run.wait_for_exit() == 0
     left = {path.name for path in (services / "data" / "redis").iterdir()}
     assert left == {"lock", "redis.log"}
     again = launch(start)
-    again.until_it_says(READY)
+    again.wait_for_output(READY)
     assert ask_redis(redis_url_of(again)).dbsize() == 0
 
 
 def test_a_launcher_that_is_killed_leaves_nothing_and_the_next_one_starts(start: Start) -> None:
     run = launch(start)
-    run.until_it_says(READY)
+    run.wait_for_output(READY)
     run.process.kill()
-    run.leaves_nothing()
-    launch(start).until_it_says(READY)
+    run.wait_until_all_ended()
+    launch(start).wait_for_output(READY)
 
 
 def test_a_second_launcher_in_the_same_folder_is_refused(start: Start, services: Path) -> None:
-    launch(start).until_it_says(READY)
+    launch(start).wait_for_output(READY)
     assert refusal(launch(start)) == f"Another `make run` is running in {services}/data: stop it, or set REDIS_URL."
 
 
@@ -157,7 +157,7 @@ def test_with_both_urls_set_no_server_is_started_and_no_data_folder_made(
     start: Start, services: Path, tmp_path: Path, redis_url: str
 ) -> None:
     run = launch(start, REDIS_URL=redis_url, DATABASE_URL=f"sqlite:///{tmp_path}/own.db")
-    run.until_it_says(READY)
+    run.wait_for_output(READY)
     assert redis_url_of(run) == redis_url
     assert not any(process.name() in PROGRAMS for process in run.family())
     assert not (services / "data").exists()
@@ -166,36 +166,36 @@ def test_with_both_urls_set_no_server_is_started_and_no_data_folder_made(
 def test_in_a_folder_with_a_long_path_the_socket_lies_elsewhere_and_goes_with_the_launcher(
     start: Start, services: Path
 ) -> None:
-    deep = furnish(services / ("deep" * 25))
-    write_procfile(deep, worker="work tell", web="serve")
+    deep = create_project_folder(services / ("deep" * 25))
+    write_procfile(deep, worker="work print-settings", web="serve")
     run = start("-c", "import os, runpy, sys; os.chdir(sys.argv[1]); sys.path[0] = sys.argv[1]; "
                 "runpy.run_module('app.launch', run_name='__main__')", str(deep), PORT=str(free_port()), DEMO="off")  # fmt: skip
-    run.until_it_says(READY)
+    run.wait_for_output(READY)
     socket_path = Path(redis_url_of(run).removeprefix("unix://").partition("?")[0])
     assert socket_path.is_socket()
     assert socket_path.is_relative_to(tempfile.gettempdir())
     assert socket_path.parent.stat().st_mode & 0o077 == 0
     assert (deep / "data" / "redis" / "redis.log").exists()
     run.send(signal.SIGTERM)
-    assert run.ends() == 0
+    assert run.wait_for_exit() == 0
     assert not socket_path.parent.exists()
 
 
 def test_what_never_starts_ends_the_start_in_good_order(start: Start, services: Path) -> None:
     write_procfile(services, worker="work", web="end")
     run = launch(start)
-    assert run.ends() == 1
+    assert run.wait_for_exit() == 1
     assert run.output.endswith("web does not start; its output is above.\n")
-    run.leaves_nothing()
+    run.wait_until_all_ended()
 
 
 def test_a_stop_during_the_start_is_a_stop(start: Start, services: Path) -> None:
     write_procfile(services, web="silent")
     run = launch(start)
-    run.until_it_says("here I am silent")
+    run.wait_for_output("started silent")
     run.send(signal.SIGINT)
-    assert run.ends() == 0
-    run.leaves_nothing()
+    assert run.wait_for_exit() == 0
+    run.wait_until_all_ended()
 
 
 def test_a_reader_of_its_output_that_goes_away_stops_nothing(services: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from app.launch.checks import NotReady
 from app.launch.procfile import read_procfile
-from tests.support.stand_ins import ROOT
+from tests.support.fake_programs import ROOT
 
 
 def written(folder: Path, text: str) -> Path:

@@ -21,10 +21,10 @@ from app.adapters.local_redis import PROGRAMS
 from app.db import jobs
 from app.db.engine import Database
 from app.launch.procfile import read_procfile
+from tests.support.fake_programs import ROOT, Start
 from tests.support.ports import free_ports
 from tests.support.postgres import PostgresServer
-from tests.support.processes import Started
-from tests.support.stand_ins import ROOT, Start
+from tests.support.processes import StartedProcess
 from tests.support.waiting import until
 from worker.__main__ import CELERY_WORKERS
 
@@ -41,9 +41,9 @@ def services(services: Path) -> Path:
     return services
 
 
-def launch(start: Start, ports: list[int], **env: str) -> Started:
+def launch(start: Start, ports: list[int], **env: str) -> StartedProcess:
     run = start("-m", "app.launch", PORT=str(ports[0]), WS_PORT=str(ports[1]), **env)
-    run.until_it_says("Ctrl-C stops everything.", START_S)
+    run.wait_for_output("Ctrl-C stops everything.", START_S)
     return run
 
 
@@ -53,13 +53,13 @@ def healthy(port: int) -> bool:
     return False
 
 
-def stop(run: Started) -> None:
+def stop(run: StartedProcess) -> None:
     run.send(signal.SIGINT)
-    assert run.ends(START_S) == 0
-    run.leaves_nothing()
+    assert run.wait_for_exit(START_S) == 0
+    run.wait_until_all_ended()
 
 
-def suggestions(run: Started) -> list[list[str]]:
+def suggestions(run: StartedProcess) -> list[list[str]]:
     """The commands that the launcher tells people to try."""
     return [shlex.split(line) for line in run.output.splitlines() if line.startswith("  curl ")]
 
@@ -77,7 +77,7 @@ def answer_to(command: list[str]) -> Any:
         return json.load(answer)
 
 
-def final(run: Started, command: list[str], request_id: str) -> Any:
+def final(run: StartedProcess, command: list[str], request_id: str) -> Any:
     command = [part.replace("REQUEST_ID", request_id) for part in command]
 
     def ended() -> Any:
@@ -127,7 +127,7 @@ def test_a_launcher_that_is_killed_leaves_nothing_of_the_service(start: Start) -
     # the launcher, Redis, the worker's supervisor, 3 Celery workers of which one has 2 children, web and its child, beat
     until(lambda: len(run.family()) >= 11, START_S, "everything to run")
     run.process.kill()
-    run.leaves_nothing()
+    run.wait_until_all_ended()
 
 
 def test_any_runner_of_procfiles_may_start_all_three_at_once_with_port_alone(
@@ -142,5 +142,5 @@ def test_any_runner_of_procfiles_may_start_all_three_at_once_with_port_alone(
     assert info["url"] == f"ws://127.0.0.1:{port}/ws"
     for run in runs.values():
         run.send(signal.SIGTERM)
-    assert {name: run.ends(START_S) for name, run in runs.items()} == {"worker": 0, "web": 0, "beat": 0}
+    assert {name: run.wait_for_exit(START_S) for name, run in runs.items()} == {"worker": 0, "web": 0, "beat": 0}
     assert "Traceback" not in "".join(run.output for run in runs.values())

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from tests.support.certificates import Certificate, self_signed
+from tests.support.fake_programs import ROOT, Start
 from tests.support.ports import free_ports
-from tests.support.processes import Started
-from tests.support.stand_ins import ROOT, Start
+from tests.support.processes import StartedProcess
 from tests.support.waiting import until
 
 START_S = 60.0
@@ -37,12 +37,12 @@ def certificate(tmp_path: Path) -> Certificate:
     return self_signed(tmp_path)
 
 
-def launch(start: Start, certificate: Certificate, **env: str) -> tuple[Started, str]:
+def launch(start: Start, certificate: Certificate, **env: str) -> tuple[StartedProcess, str]:
     """A running service, and where it is."""
     ports = free_ports(2)
     tls = {"TLS_CERT": str(certificate.file), "TLS_KEY": str(certificate.key)}
     run = start("-m", "app.launch", PORT=str(ports[0]), WS_PORT=str(ports[1]), **tls, **env)
-    run.until_it_says("Ctrl-C stops everything.", START_S)
+    run.wait_for_output("Ctrl-C stops everything.", START_S)
     return run, f"https://127.0.0.1:{ports[0]}"
 
 
@@ -60,10 +60,10 @@ def imagefleet(folder: Path, *words: str, **env: str) -> subprocess.CompletedPro
     )
 
 
-def stop(run: Started) -> None:
+def stop(run: StartedProcess) -> None:
     run.send(signal.SIGINT)
-    assert run.ends(START_S) == 0
-    run.leaves_nothing()
+    assert run.wait_for_exit(START_S) == 0
+    run.wait_until_all_ended()
 
 
 def test_a_picture_is_made_over_https_by_who_trusts_the_certificate(

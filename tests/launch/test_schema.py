@@ -15,9 +15,9 @@ from app.db.migrate import is_current
 from app.launch import schema
 from app.launch.checks import NotReady
 from app.launch.schema import migrate, migrate_when_reachable
+from tests.support.fake_programs import ROOT
 from tests.support.postgres import PostgresServer
 from tests.support.processes import started
-from tests.support.stand_ins import ROOT
 
 AT_ONCE = 4
 
@@ -44,7 +44,7 @@ def test_all_who_start_at_once_find_the_schema(empty_url: str) -> None:
     with ExitStack() as stack:
         command = [sys.executable, "-c", program]
         runs = [stack.enter_context(started(command, ROOT, {"DATABASE_URL": empty_url})) for _ in range(AT_ONCE)]
-        assert [(run.ends(), run.output) for run in runs] == [(0, "")] * AT_ONCE
+        assert [(run.wait_for_exit(), run.output) for run in runs] == [(0, "")] * AT_ONCE
     assert is_current(empty_url)
 
 

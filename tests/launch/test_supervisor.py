@@ -9,8 +9,8 @@ import signal
 import pytest
 
 from app.launch.supervisor import Backoff
-from tests.support.processes import Started
-from tests.support.stand_ins import Start, stand_in
+from tests.support.fake_programs import Start, fake_program
+from tests.support.processes import StartedProcess
 from tests.support.waiting import until
 
 RUN = """
@@ -33,22 +33,22 @@ asyncio.run(main(**json.loads(sys.argv[1])))
 
 def supervise(
     start: Start, *, grace_s: float = 30, captured: bool = True, together: bool = False, **services: list[str]
-) -> Started:
+) -> StartedProcess:
     options = {"services": services, "grace_s": grace_s, "captured": captured, "together": together}
     run = start("-c", RUN, json.dumps(options))
     for command in services.values():
-        if "end" not in command and "mutter" not in command:
-            run.until_it_says(" ".join(["here I am", *command[2:]]))
+        if "end" not in command and "print-no-newline" not in command:
+            run.wait_for_output(" ".join(["started", *command[2:]]))
     return run
 
 
-def said(run: Started) -> list[tuple[str, str]]:
+def said(run: StartedProcess) -> list[tuple[str, str]]:
     lines = [line.partition(" | ") for line in run.output.splitlines()]
     return [(name.strip(), text) for name, _, text in lines]
 
 
 def test_what_ends_is_started_again_after_longer_and_longer_pauses(start: Start) -> None:
-    run = supervise(start, short=stand_in("end"))
+    run = supervise(start, short=fake_program("end"))
     until(lambda: run.output.count("again in 0.2 s") >= 2, 30)
     pauses = re.findall(r"short +\| ended with status 7; it is started again in (\S+) s", run.output)
     assert pauses[:4] == ["0.05", "0.1", "0.2", "0.2"]
@@ -60,53 +60,53 @@ def test_the_pause_doubles_up_to_a_limit(quick_exits: int, delay_s: float) -> No
 
 
 def test_one_that_was_killed_is_started_again(start: Start) -> None:
-    run = supervise(start, only=stand_in("alone"))
+    run = supervise(start, only=fake_program("alone"))
     [first] = [process for process in run.family() if "alone" in process.cmdline()]
     first.kill()
-    run.until_it_says("ended with status 137")
-    until(lambda: run.output.count("here I am alone") == 2, 30)
+    run.wait_for_output("ended with status 137")
+    until(lambda: run.output.count("started alone") == 2, 30)
 
 
 def test_a_program_that_is_not_there_is_said_and_tried_again(start: Start) -> None:
     run = supervise(start, lost=["no-such-program", "end"])
-    run.until_it_says("lost       | cannot be started ([Errno 2] No such file or directory: 'no-such-program')")
-    run.until_it_says("again in 0.1 s")
+    run.wait_for_output("lost       | cannot be started ([Errno 2] No such file or directory: 'no-such-program')")
+    run.wait_for_output("again in 0.1 s")
 
 
 def test_the_last_one_started_is_stopped_first(start: Start) -> None:
-    run = supervise(start, one=stand_in("1"), two=stand_in("2", "slow"), three=stand_in("3"))
+    run = supervise(start, one=fake_program("1"), two=fake_program("2", "slow"), three=fake_program("3"))
     run.send(signal.SIGTERM)
-    assert run.ends() == 0
-    assert [name for name, text in said(run) if text == "leaves"] == ["three", "two", "one"]
+    assert run.wait_for_exit() == 0
+    assert [name for name, text in said(run) if text == "stopping"] == ["three", "two", "one"]
     assert run.output.endswith("all stopped\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_that_was_asked_for_ends_with_status_0_and_leaves_nothing(start: Start, number: signal.Signals) -> None:
-    run = supervise(start, only=stand_in("parent"))
+    run = supervise(start, only=fake_program("parent"))
     assert len(run.family()) == 3
     run.send(number)
-    assert run.ends() == 0
-    run.leaves_nothing()
+    assert run.wait_for_exit() == 0
+    run.wait_until_all_ended()
 
 
 def test_a_stop_reaches_one_that_waits_to_be_started_again(start: Start) -> None:
-    run = supervise(start, short=stand_in("end"))
+    run = supervise(start, short=fake_program("end"))
     until(lambda: run.output.count("again in 0.2 s") >= 2, 30)
     run.send(signal.SIGTERM)
-    assert run.ends() == 0
+    assert run.wait_for_exit() == 0
 
 
 def test_who_ignores_the_request_is_killed_after_its_grace(start: Start) -> None:
-    run = supervise(start, grace_s=0.2, deaf=stand_in("stubborn", "parent"))
+    run = supervise(start, grace_s=0.2, deaf=fake_program("stubborn", "parent"))
     run.send(signal.SIGTERM)
-    assert run.ends() == 0
-    run.leaves_nothing()
+    assert run.wait_for_exit() == 0
+    run.wait_until_all_ended()
     assert ("deaf", "did not end in time and was killed") in said(run)
 
 
 def test_a_second_request_ends_all_grace(start: Start) -> None:
-    run = supervise(start, grace_s=600, one=stand_in("stubborn"), two=stand_in("stubborn"))
+    run = supervise(start, grace_s=600, one=fake_program("stubborn"), two=fake_program("stubborn"))
 
     def asked_again() -> bool:
         run.send(signal.SIGINT)
@@ -114,52 +114,52 @@ def test_a_second_request_ends_all_grace(start: Start) -> None:
 
     until(asked_again, 30)
     assert run.process.returncode == 0
-    run.leaves_nothing()
+    run.wait_until_all_ended()
 
 
 def test_one_request_that_comes_twice_is_one_request(start: Start) -> None:
-    run = supervise(start, slow=stand_in("slow"))
+    run = supervise(start, slow=fake_program("slow"))
     run.send(signal.SIGINT)
     run.send(signal.SIGTERM)
-    assert run.ends() == 0
-    assert ("slow", "leaves") in said(run)
+    assert run.wait_for_exit() == 0
+    assert ("slow", "stopping") in said(run)
 
 
 def test_all_are_asked_at_once_where_that_is_wanted(start: Start) -> None:
-    run = supervise(start, together=True, grace_s=600, first=stand_in("1"), last=stand_in("stubborn"))
+    run = supervise(start, together=True, grace_s=600, first=fake_program("1"), last=fake_program("stubborn"))
     run.send(signal.SIGTERM)
-    run.until_it_says("first      | leaves")
+    run.wait_for_output("first      | stopping")
 
 
 def test_a_supervisor_that_is_killed_leaves_nothing_running(start: Start) -> None:
-    run = supervise(start, one=stand_in("stubborn", "1"), two=stand_in("stubborn", "2"))
+    run = supervise(start, one=fake_program("stubborn", "1"), two=fake_program("stubborn", "2"))
     assert len(run.family()) == 3
     run.process.kill()
-    run.leaves_nothing()
+    run.wait_until_all_ended()
 
 
 def test_what_a_service_leaves_behind_ends_with_it(start: Start) -> None:
-    run = supervise(start, short=stand_in("parent", "end"))
-    until(lambda: run.output.count("here I am parent") >= 3, 30)
+    run = supervise(start, short=fake_program("parent", "end"))
+    until(lambda: run.output.count("started parent") >= 3, 30)
     run.send(signal.SIGTERM)
-    assert run.ends() == 0
+    assert run.wait_for_exit() == 0
     assert run.output.count("ended with status 7") >= 2  # its child holds the pipe open, and nobody waits for that
-    run.leaves_nothing()
+    run.wait_until_all_ended()
 
 
 def test_every_line_carries_the_name_of_who_says_it(start: Start) -> None:
-    run = supervise(start, one=stand_in("1"), two=stand_in("2"))
-    assert {("one", "here I am 1"), ("two", "here I am 2")} <= set(said(run))
+    run = supervise(start, one=fake_program("1"), two=fake_program("2"))
+    assert {("one", "started 1"), ("two", "started 2")} <= set(said(run))
 
 
 def test_long_lines_and_lines_without_an_end_and_strange_bytes_are_passed_on(start: Start) -> None:
-    run = supervise(start, loud=stand_in("mutter", "end"))
-    run.until_it_says("loud       | ended with status 7")
+    run = supervise(start, loud=fake_program("print-no-newline", "end"))
+    run.wait_for_output("loud       | ended with status 7")
     lines = [text for name, text in said(run) if name == "loud"]
     before = lines[: lines.index("ended with status 7; it is started again in 0.05 s")]
     assert "".join(before) == "x" * 200_000 + " then \ufffd and no end of line"
 
 
 def test_without_a_listener_services_print_where_we_do(start: Start) -> None:
-    run = supervise(start, captured=False, plain=stand_in("as", "it", "is"))
-    assert run.output == "here I am as it is\n"
+    run = supervise(start, captured=False, plain=fake_program("as", "it", "is"))
+    assert run.output == "started as it is\n"

@@ -18,7 +18,7 @@ from app.adapters.celery_app import make_celery
 from app.adapters.redis_clients import redis_client
 from app.adapters.tasks import CeleryTasks
 from app.config import Settings
-from tests.support.processes import Started, started
+from tests.support.processes import StartedProcess, started
 from tests.support.redis import running_redis
 from tests.support.service import ROOT
 from tests.support.waiting import until
@@ -72,7 +72,7 @@ Dispatch.assign_waiting = assign_waiting
 
 
 @contextmanager
-def dispatching(folder: Path, redis_url: str, application: str) -> Iterator[Started]:
+def dispatching(folder: Path, redis_url: str, application: str) -> Iterator[StartedProcess]:
     """A dispatcher of one process that runs this application."""
     (folder / "replaced.py").write_text(application)
     replaced = {"celery_config": "replaced", "--concurrency=2": "--concurrency=1"}
@@ -84,7 +84,7 @@ def dispatching(folder: Path, redis_url: str, application: str) -> Iterator[Star
         "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
     }
     with started(command, ROOT, env) as worker:
-        worker.until_it_says(" ready.")
+        worker.wait_for_output(" ready.")
         yield worker
 
 
@@ -119,10 +119,10 @@ def test_a_worker_that_is_stopped_finishes_its_task_and_ends_right_after_it(tmp_
         tasks.assign()
         until((tmp_path / "begun").exists, 60, "the hand-off to start")
         worker.send(signal.SIGTERM)
-        worker.until_it_says("Warm shutdown")
+        worker.wait_for_output("Warm shutdown")
         assert not (tmp_path / "done").exists()
         (tmp_path / "may_end").touch()
-        assert worker.ends(timeout_s=15) == 0
+        assert worker.wait_for_exit(timeout_s=15) == 0
         assert (tmp_path / "done").exists()
 
 

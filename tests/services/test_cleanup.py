@@ -18,8 +18,8 @@ from app.services.cancellation import Cancellation
 from app.services.cleanup import STAGING_MS, Cleanup, abandoned_ms
 from app.services.download import Download
 from tests.support.fakes import Bench
-from tests.support.hostile_images import png
-from tests.support.jobs_made import downloading, found, processing
+from tests.support.image_samples import png
+from tests.support.job_factory import downloading_job, processing_job, reload_job
 
 URL = "https://images.example/a.png"
 
@@ -51,7 +51,7 @@ def later(job: Job) -> int:
 
 
 def test_files_of_a_download_that_never_came_to_its_end_are_removed(bench: Bench) -> None:
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     abandoned(bench, job, 3)
     assert Cleanup(bench.ports).sweep() == 0
     assert len(bench.files()) == 3
@@ -61,7 +61,7 @@ def test_files_of_a_download_that_never_came_to_its_end_are_removed(bench: Bench
 
 
 def test_files_that_were_never_made_are_forgotten_too(bench: Bench) -> None:
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     names = abandoned(bench, job, on_disk=False)
     assert Cleanup(bench.ports).sweep(later(job)) == 1
     assert not bench.database.write(lambda tx: images.keep_intended(tx, names))
@@ -69,7 +69,7 @@ def test_files_that_were_never_made_are_forgotten_too(bench: Bench) -> None:
 
 def test_pictures_of_a_completed_request_stay(bench: Bench) -> None:
     bench.fetch.answers[URL] = png(8, 8)
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     Download(bench.ports).run()
     kept = bench.files()
     # not even a row that is left over can make a sweep take them
@@ -80,7 +80,7 @@ def test_pictures_of_a_completed_request_stay(bench: Bench) -> None:
 
 
 def test_uploads_stay_while_their_job_may_come_for_them(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
     put_aside(bench, job)
     assert Cleanup(bench.ports).sweep(later(job)) == 0
     Cancellation(bench.ports).cancel(job.id)
@@ -92,7 +92,7 @@ def test_uploads_stay_while_their_job_may_come_for_them(bench: Bench) -> None:
 
 
 def test_the_place_of_an_upload_that_never_arrived_is_forgotten_with_its_job(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
     put_aside(bench, job, complete=False)
     Cancellation(bench.ports).cancel(job.id)
     Cleanup(bench.ports).sweep(later(job))
@@ -110,16 +110,16 @@ def test_unfinished_files_are_removed_after_an_hour(bench: Bench) -> None:
 
 
 def test_a_sweep_is_bounded_and_the_next_one_continues(bench: Bench) -> None:
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     abandoned(bench, job, 250, on_disk=False)
     sweeps = [Cleanup(bench.ports).sweep(later(job)) for _ in range(3)]
     assert sweeps == [200, 50, 0]
 
 
 def test_two_at_once_do_no_harm(bench: Bench) -> None:
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     abandoned(bench, job, 20)
-    ended = processing(bench)
+    ended = processing_job(bench)
     put_aside(bench, ended)
     Cancellation(bench.ports).cancel(ended.id)
     with ThreadPoolExecutor(4) as pool:
@@ -142,13 +142,13 @@ class StubbornStore(LocalStore):
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_what_cannot_be_removed_now_is_removed_later(bench: Bench, complete: bool) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
     abandoned(bench, job, 2)
     put_aside(bench, job, complete=complete)
     Cancellation(bench.ports).cancel(job.id)
     stubborn = bench.with_ports(store=StubbornStore(bench.store.root))
     before = bench.files()
-    assert Cleanup(stubborn.ports).sweep(later(found(bench.database, job))) == 0
+    assert Cleanup(stubborn.ports).sweep(later(reload_job(bench.database, job))) == 0
     assert bench.files() == before
     Cleanup(bench.ports).sweep(later(job))
     assert bench.files() == []

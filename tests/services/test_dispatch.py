@@ -13,7 +13,7 @@ from app.domain.upload_urls import UploadGrant
 from app.services import dispatch
 from app.services.signing_keys import upload_key
 from tests.support.harness import Harness
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 
 
 def holders(harness: Harness) -> dict[str, int]:
@@ -240,6 +240,6 @@ def test_an_extension_with_many_slots_is_filled_by_one_read_of_the_queue(harness
     harness.connect(max_concurrent=8)
     for n in range(12):
         harness.submit(f"user-{n}")
-    with noted("ORDER BY jobs.place") as asked:
+    with recorded_statements("ORDER BY jobs.place") as asked:
         assert harness.assign() == 8
     assert len(asked) == 1

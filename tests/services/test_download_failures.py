@@ -11,9 +11,9 @@ from app.adapters.store import LocalStore, StoreError
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
 from app.services.cleanup import Cleanup, abandoned_ms
-from tests.support.downloads import OTHER, PNG, URL, Killed, facts, make_due, run, stored, upload, uploads
+from tests.support.downloads import OTHER, PNG, URL, Killed, event_types, make_due, run, stored, upload, uploads
 from tests.support.fakes import Bench
-from tests.support.jobs_made import connected, downloading, generated, processing, set_values
+from tests.support.job_factory import connect_extension, downloading_job, processing_job, report_generated, update_job
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,8 @@ from tests.support.jobs_made import connected, downloading, generated, processin
 )
 def test_what_may_heal_is_tried_again_after_a_pause(bench: Bench, error: Exception, pause_ms: int) -> None:
     bench.fetch.answers[URL] = error
-    job = downloading(bench, URL)
-    set_values(bench.database, job, progress_note="Almost there")
+    job = downloading_job(bench, URL)
+    update_job(bench.database, job, progress_note="Almost there")
     job = run(bench, job)
     assert (job.status, job.lease, job.download_attempt) == (Status.DOWNLOADING, None, 1)
     assert job.progress_note == "Almost there"
@@ -42,37 +42,37 @@ def test_what_may_heal_is_tried_again_after_a_pause(bench: Bench, error: Excepti
 
 def test_after_as_many_attempts_as_allowed_the_job_fails(bench: Bench) -> None:
     bench.fetch.answers[URL] = HostUnreachable("images.example could not be reached.")
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     for _ in range(bench.ports.settings.max_download_attempts):
         make_due(bench, job)
         job = run(bench, job)
     assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
     assert job.error == "images.example could not be reached."
     assert job.finished_at is not None
-    assert len(bench.fetch.asked) == 4
-    assert facts(bench, job)[-1] == "ImageGenerationFailedEvent"
+    assert len(bench.fetch.requested) == 4
+    assert event_types(bench, job)[-1] == "ImageGenerationFailedEvent"
 
 
 @pytest.mark.parametrize("error", [AddressRefused("private"), BadResponse("rubbish")])
 def test_what_cannot_heal_fails_at_once_and_the_extension_may_let_go(bench: Bench, error: Exception) -> None:
-    connected(bench)
+    connect_extension(bench)
     bench.fetch.answers[URL] = error
-    job = run(bench, downloading(bench, URL))
+    job = run(bench, downloading_job(bench, URL))
     assert (job.status, job.error, job.holder) == (Status.FAILED, str(error), None)
     assert [message["requestId"] for message in bench.bus.sent("cancel_generation")] == [job.id]
 
 
 def test_a_failed_job_keeps_no_upload(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
     url = upload(bench, job, content=b"rubbish")
-    job = run(bench, generated(bench, job, url))
+    job = run(bench, report_generated(bench, job, url))
     assert job.status is Status.FAILED
     assert uploads(bench, job) == []
     assert bench.files() == []
 
 
 def test_a_job_without_sources_ends_too(bench: Bench) -> None:
-    job = downloading(bench)
+    job = downloading_job(bench)
     assert run(bench, job).error_code == DOWNLOAD_FAILED
 
 
@@ -94,7 +94,7 @@ class BreakingStore(LocalStore):
 def test_a_disk_that_fails_halfway_leaves_nothing(bench: Bench) -> None:
     bench.fetch.answers = {URL: PNG, OTHER: PNG}
     broken = bench.with_ports(store=BreakingStore(bench, 1, StoreError("The disk is full.")))
-    job = run(broken, downloading(bench, URL, OTHER))
+    job = run(broken, downloading_job(bench, URL, OTHER))
     assert job.status is Status.DOWNLOADING
     assert bench.files() == []
     make_due(bench, job)
@@ -104,7 +104,7 @@ def test_a_disk_that_fails_halfway_leaves_nothing(bench: Bench) -> None:
 
 def test_a_worker_that_is_killed_leaves_files_that_are_found_and_a_job_that_is_done_anew(bench: Bench) -> None:
     bench.fetch.answers = {URL: PNG, OTHER: PNG}
-    job = downloading(bench, URL, OTHER)
+    job = downloading_job(bench, URL, OTHER)
     with pytest.raises(Killed):
         run(bench.with_ports(store=BreakingStore(bench, 1, Killed())), job)
     left = bench.files()
@@ -121,7 +121,7 @@ def test_a_worker_that_is_killed_leaves_files_that_are_found_and_a_job_that_is_d
 
 def test_a_job_that_kills_its_worker_each_time_fails_in_the_end(bench: Bench) -> None:
     bench.fetch.answers[URL] = lambda: (_ for _ in ()).throw(Killed())
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     for _ in range(bench.ports.settings.max_download_attempts):
         make_due(bench, job)
         with pytest.raises(Killed):

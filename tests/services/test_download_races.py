@@ -15,19 +15,19 @@ from app.domain.states import Status
 from app.services.cancellation import Cancellation
 from app.services.cleanup import Cleanup, abandoned_ms
 from app.services.download import Download
-from tests.support.downloads import PNG, URL, facts, make_due, run, stored
+from tests.support.downloads import PNG, URL, event_types, make_due, run, stored
 from tests.support.fakes import Bench
-from tests.support.jobs_made import downloading, found
+from tests.support.job_factory import downloading_job, reload_job
 
 
 def test_of_many_workers_one_downloads(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda _: Download(bench.ports).run(), range(12)))
-    assert bench.fetch.asked == [URL]
-    assert found(bench.database, job).status is Status.COMPLETED
-    assert facts(bench, job).count("ImageGeneratedEvent") == 1
+    assert bench.fetch.requested == [URL]
+    assert reload_job(bench.database, job).status is Status.COMPLETED
+    assert event_types(bench, job).count("ImageGeneratedEvent") == 1
     assert len(bench.files()) == 1
 
 
@@ -39,10 +39,10 @@ def test_a_download_that_is_overtaken_leaves_only_the_files_of_the_other(bench: 
         return PNG
 
     bench.fetch.answers[URL] = overtaken
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     job = run(bench, job)
     assert job.status is Status.COMPLETED
-    assert facts(bench, job).count("ImageGeneratedEvent") == 1
+    assert event_types(bench, job).count("ImageGeneratedEvent") == 1
     assert bench.files() == [image.file for image in stored(bench, job)]
     assert bench.database.write(lambda tx: images.give_up_intended(tx, 2**53, 10)) == []
 
@@ -60,7 +60,7 @@ def test_a_download_that_lost_its_lease_changes_nothing(bench: Bench, answer: An
         return bytes(answer)
 
     bench.fetch.answers[URL] = overtaken
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     job = run(bench, job)
     assert (job.status, job.download_attempt) == (Status.DOWNLOADING, 2)
     assert [job] == after_the_other
@@ -76,7 +76,7 @@ def test_a_job_that_is_cancelled_while_its_picture_comes_stays_cancelled(bench: 
         return bytes(answer)
 
     bench.fetch.answers[URL] = cancelled
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     job = run(bench, job)
     assert job.status is Status.CANCELLED
     assert bench.files() == []
@@ -100,7 +100,7 @@ class SweepingStore(LocalStore):
 
 def test_a_download_whose_files_were_swept_meanwhile_completes_nothing_and_leaves_nothing(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     job = run(bench.with_ports(store=SweepingStore(bench, job)), job)
     assert job.status is Status.DOWNLOADING
     assert bench.files() == []
@@ -121,7 +121,7 @@ def test_a_file_that_an_overtaken_download_cannot_remove_is_left_to_the_next_swe
         return PNG
 
     bench.fetch.answers[URL] = cancelled
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     run(bench.with_ports(store=KeepingStore(bench.store.root)), job)
     assert len(bench.files()) == 1
     Cleanup(bench.ports).sweep(job.updated_at + abandoned_ms(bench.ports.settings) + 60_000)

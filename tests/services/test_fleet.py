@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.db.extension_list import ExtensionDetails
 from app.domain.policy import ExtensionStatus
 from tests.support.harness import Harness
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 
 
 def shown(harness: Harness, extension_id: str = "e1") -> ExtensionDetails:
@@ -96,6 +96,6 @@ def test_they_come_in_order_page_by_page(harness: Harness) -> None:
 def test_a_page_reads_all_held_jobs_in_one_query(harness: Harness) -> None:
     for n in range(3):
         harness.connect_and_start(f"e{n}")
-    with noted("FROM jobs") as asked:
+    with recorded_statements("FROM jobs") as asked:
         assert [len(each.job_ids) for each in harness.services.fleet.all()] == [1, 1, 1]
     assert len(asked) == 1

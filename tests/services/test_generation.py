@@ -11,7 +11,7 @@ from app.domain.messages import ImageGenerated, ImageGenerationConfirmed
 from app.domain.states import Status
 from tests.support.downloads import PNG
 from tests.support.harness import PICTURE, Harness
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 
 MINUTE = 60_000
 
@@ -63,7 +63,7 @@ def test_an_offer_that_was_reported_upon_is_not_noted_as_arrived_once_more(harne
     holder = harness.connect()
     job = harness.submit_and_assign()
     harness.report_progress(holder, job, 1)
-    with noted("UPDATE") as changes:
+    with recorded_statements("UPDATE") as changes:
         harness.services.generation.offer_received(job.id, job.lease or "")
     assert changes == []
 

@@ -15,7 +15,7 @@ from app.domain.states import Status
 from app.services import extensions, last_seen
 from app.services.generation import Holder
 from tests.support.harness import Harness
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 
 HOUR = 3_600_000
 
@@ -122,7 +122,7 @@ def test_a_heartbeat_without_changes_costs_one_query_and_no_commit(
     harness.submit_and_start()
     harness.heartbeat(idle, available=available)
     commits.clear()
-    with noted() as asked:
+    with recorded_statements() as asked:
         assert harness.heartbeat(idle, available=available)
     assert (len(commits), len(asked)) == (0, 1)
 
@@ -234,7 +234,7 @@ def test_the_last_seen_time_of_a_disconnected_extension_does_not_change(harness:
     harness.connect("e2", number=2)
     for name in ("e1", "e2"):
         harness.update_extension(name, heard_at=1)
-    with noted("UPDATE extensions") as statements:
+    with recorded_statements("UPDATE extensions") as statements:
         harness.services.extensions.record_last_seen()
     assert gone.connection_id not in str(statements)
     assert [harness.extension_row(name).heard_at for name in ("e1", "e2")] == [1, 1]

@@ -15,9 +15,9 @@ from app.domain.states import Status
 from app.network_settings import Allowlist
 from app.services.download import Download
 from tests.support.fakes import Bench
-from tests.support.hostile_host import HostileHost
-from tests.support.hostile_images import REFUSED
-from tests.support.jobs_made import downloading, found, set_values
+from tests.support.hostile_server import HostileServer
+from tests.support.image_samples import REFUSED
+from tests.support.job_factory import downloading_job, reload_job, update_job
 
 LOCAL = Allowlist(networks=(ipaddress.ip_network("127.0.0.0/8"),))
 HASTY_MS = 300
@@ -58,8 +58,8 @@ PICTURES = [
 
 
 @pytest.fixture
-def host() -> Iterator[HostileHost]:
-    with HostileHost() as hostile:
+def host() -> Iterator[HostileServer]:
+    with HostileServer() as hostile:
         yield hostile
 
 
@@ -71,13 +71,13 @@ def hostile(bench: Bench) -> Bench:
 
 
 def run(bench: Bench, *urls: str) -> Job:
-    job = downloading(bench, *urls)
+    job = downloading_job(bench, *urls)
     Download(bench.ports).run()
-    return found(bench.database, job)
+    return reload_job(bench.database, job)
 
 
 @pytest.mark.parametrize("name", [*FINAL, *MAY_HEAL])
-def test_a_hostile_host_fails_the_job_and_leaves_no_file(hostile: Bench, host: HostileHost, name: str) -> None:
+def test_a_hostile_host_fails_the_job_and_leaves_no_file(hostile: Bench, host: HostileServer, name: str) -> None:
     job = run(hostile, host.url("ok"), host.url(name))
     assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
     assert job.error
@@ -85,34 +85,34 @@ def test_a_hostile_host_fails_the_job_and_leaves_no_file(hostile: Bench, host: H
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_hostile_picture_fails_the_job_and_leaves_no_file(hostile: Bench, host: HostileHost, name: str) -> None:
+def test_a_hostile_picture_fails_the_job_and_leaves_no_file(hostile: Bench, host: HostileServer, name: str) -> None:
     job = run(hostile, host.serve("/a.png", REFUSED[name](), "image/png"))
     assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
     assert hostile.files() == []
 
 
 @pytest.mark.parametrize("name", MAY_HEAL)
-def test_what_may_heal_is_not_final_at_once(hostile: Bench, host: HostileHost, name: str) -> None:
+def test_what_may_heal_is_not_final_at_once(hostile: Bench, host: HostileServer, name: str) -> None:
     assert run(hostile.with_settings(max_download_attempts=2), host.url(name)).status is Status.DOWNLOADING
     assert hostile.files() == []
 
 
 @pytest.mark.parametrize("name", FINAL)
-def test_a_permanent_failure_is_fetched_only_once(hostile: Bench, host: HostileHost, name: str) -> None:
+def test_a_permanent_failure_is_fetched_only_once(hostile: Bench, host: HostileServer, name: str) -> None:
     assert run(hostile.with_settings(max_download_attempts=4), host.url(name)).status is Status.FAILED
 
 
-def test_a_private_address_is_refused_and_named(hostile: Bench, host: HostileHost) -> None:
+def test_a_private_address_is_refused_and_named(hostile: Bench, host: HostileServer) -> None:
     guarded = hostile.with_ports(fetch=Fetcher(Allowlist()))
     job = run(guarded, host.url("ok"))
     assert job.error == "127.0.0.1 is not at a public address, so nothing is fetched from it."
     assert host.requests == []
 
 
-def test_a_host_that_recovers_is_fetched_from_after_all(hostile: Bench, host: HostileHost) -> None:
+def test_a_host_that_recovers_is_fetched_from_after_all(hostile: Bench, host: HostileServer) -> None:
     patient = hostile.with_settings(max_download_attempts=2)
     job = run(patient, host.url("fail-once"))
     assert job.status is Status.DOWNLOADING
-    set_values(hostile.database, job, due_at=0)
+    update_job(hostile.database, job, due_at=0)
     Download(patient.ports).run()
-    assert found(hostile.database, job).status is Status.COMPLETED
+    assert reload_job(hostile.database, job).status is Status.COMPLETED

@@ -16,7 +16,7 @@ from tests.support.downloads import PNG, URL, make_due, run
 from tests.support.fakes import Bench
 from tests.support.harness import Harness
 from tests.support.interleaving import changed_after_read, on_postgresql, overlapping
-from tests.support.jobs_made import downloading
+from tests.support.job_factory import downloading_job
 
 FUTURE = 2**45
 OVER = 1  # a lease, an attempt or a deadline that ended long ago
@@ -237,7 +237,7 @@ def test_extensions_are_locked_in_the_order_of_their_ids_so_that_two_workers_can
 def job(bench: Bench) -> Job:
     """A job whose picture can be fetched."""
     bench.fetch.answers[URL] = PNG
-    return downloading(bench, URL)
+    return downloading_job(bench, URL)
 
 
 def test_a_download_cannot_complete_with_a_file_that_a_sweep_has_given_up(bench: Bench, job: Job) -> None:

@@ -14,7 +14,7 @@ from app.domain.states import Status
 from app.services.lookup import JobDetails
 from tests.support.downloads import PNG
 from tests.support.harness import PICTURE, Harness
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 from tests.support.waiting import until
 
 UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
@@ -178,7 +178,7 @@ def test_a_list_reads_the_connected_extensions_once(harness: Harness) -> None:
     harness.connect("e1", "flux")
     for _ in range(5):
         harness.submit()
-    with noted("FROM extensions") as asked:
+    with recorded_statements("FROM extensions") as asked:
         page = harness.services.lookup.page("ann", None, None, 9)
     assert {view.queue.reason for view in page.jobs if view.queue} == {
         "No connected extension supports the model dall-e-3."

@@ -13,7 +13,7 @@ from app.db import jobs as queries
 from app.db.tables import jobs
 from app.services.generation import Holder
 from tests.support.harness import Harness
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ def _the_line_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def questions_of(asked: Callable[[], object]) -> dict[str, Any]:
     """The questions about jobs that are asked, and with which values."""
-    with noted("FROM jobs") as statements:
+    with recorded_statements("FROM jobs") as statements:
         asked()
     return dict(each for each in statements if each[0].startswith("SELECT"))
 
@@ -169,7 +169,7 @@ def test_postgresql_can_keep_its_plans(harness: Harness, question: str) -> None:
 def test_postgresql_need_not_have_counted_to_find_the_right_index(harness: Harness) -> None:
     """Before it has, and long after, it believes that few rows are as soon read by any other index, and sorted."""
     holder = harness.connect("e1", "dall-e-3")
-    with noted("") as statements:
+    with recorded_statements("") as statements:
         job = harness.submit_and_assign()
         harness.report_image(holder, job)
     asked = dict.fromkeys(text for text, _ in statements if text.startswith(("SELECT", "UPDATE")))

@@ -13,7 +13,7 @@ from app.db import credentials
 from app.db.tables import jobs as table
 from app.domain.states import FINAL, Status
 from tests.support.harness import Harness
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 
 
 def of_open_jobs(index: Index) -> bool:
@@ -88,7 +88,7 @@ ASKED: dict[str, Callable[[Harness], object]] = {
 def test_no_question_reads_all_jobs(harness: Harness, question: str) -> None:
     harness.services.housekeeping.sweep()
     busy(harness)
-    with noted("jobs") as statements:
+    with recorded_statements("jobs") as statements:
         ASKED[question](harness)
     statements = [each for each in statements if not each[0].startswith("INSERT")]
     assert statements
@@ -98,7 +98,7 @@ def test_no_question_reads_all_jobs(harness: Harness, question: str) -> None:
 
 
 def test_what_ended_of_late_is_found_by_indexes(harness: Harness) -> None:
-    with noted("revoked_tokens") as statements:
+    with recorded_statements("revoked_tokens") as statements:
         harness.bench.database.read(lambda c: credentials.ended_within(c, 60_000))
     [plan] = plans(harness, statements).values()
     tables = ("users", "api_keys", "revoked_tokens", "extension_tokens")
@@ -110,7 +110,7 @@ def test_what_ended_of_late_is_found_by_indexes(harness: Harness) -> None:
 def test_no_message_of_an_extension_reads_the_whole_fleet(harness: Harness, word: str) -> None:
     busy(harness)
     harness.connect("e1", number=9)
-    with noted("UPDATE extensions") as statements:
+    with recorded_statements("UPDATE extensions") as statements:
         ASKED[word](harness)
     assert statements
     for statement, plan in plans(harness, statements).items():
@@ -123,7 +123,7 @@ def test_the_requests_of_all_users_are_read_in_the_order_of_an_index(
     harness: Harness, status: Status | None, cursor: str | None
 ) -> None:
     busy(harness)
-    with noted("FROM jobs") as statements:
+    with recorded_statements("FROM jobs") as statements:
         harness.services.lookup.page(None, status, cursor, 20)
     in_order(harness, statements[0])
 
@@ -134,7 +134,7 @@ def test_extensions_are_read_in_the_order_of_an_index(
     harness: Harness, connected: bool | None, cursor: str | None
 ) -> None:
     busy(harness)
-    with noted("FROM extensions") as statements:
+    with recorded_statements("FROM extensions") as statements:
         harness.services.fleet.page(connected, cursor, 20)
     in_order(harness, statements[0])
 

@@ -16,7 +16,7 @@ from app.db.jobs import Job
 from app.domain.errors import QuotaExceeded
 from tests.support.downloads import URL
 from tests.support.harness import Harness
-from tests.support.hostile_images import png
+from tests.support.image_samples import png
 from tests.support.waiting import until
 
 DAY_MS = 86_400_000

@@ -17,7 +17,7 @@ from app.db.engine import Database
 from app.factory import create_app
 from tests.support import fakes
 from tests.support.harness import HUB, Harness
-from tests.support.trips import counted_trips
+from tests.support.redis_round_trips import recorded_round_trips
 
 # A submission is one script for each rate limit in force and, if an extension is free, the key and the task of its wake-up; while
 # an earlier wake-up has not started, only the key. With no free extension there is no wake-up. To hand it over is one message to the hub and one to the watchers. A result is one to the watchers, and
@@ -37,7 +37,7 @@ class Wired:
 
     def __init__(self, database: Database, folder: Path, redis_url: str) -> None:
         settings = Settings.from_env({"REDIS_URL": redis_url})
-        client, self.background = redis_client(redis_url), fakes.Later()
+        client, self.background = redis_client(redis_url), fakes.DeferredRunner()
         self.hub = client.pubsub()  # type: ignore[no-untyped-call]
         self.hub.subscribe(hub_channel(HUB))
         bench = fakes.bench(database, folder)
@@ -118,7 +118,7 @@ STEPS = {
 def test_a_step_makes_exactly_these_round_trips_to_redis(wired: Wired, step: str) -> None:
     act = STEPS[step](wired)
     wired.background.run_all()
-    with counted_trips() as trips:
+    with recorded_round_trips() as trips:
         act()
         wired.background.run_all()
     assert len(trips) == TRIPS[step], trips

@@ -12,7 +12,7 @@ from app.domain.access import Role, Scope
 from app.domain.errors import Unauthorized
 from app.services.access import Access
 from tests.support.harness import Harness
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 from tests.support.waiting import until
 
 BOTH = (Scope.READ, Scope.WRITE)
@@ -28,7 +28,7 @@ def secrets(harness: Harness) -> Harness:
 def test_concurrent_uses_of_one_credential_cause_one_query(secrets: Harness) -> None:
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
     access = Access(secrets.bench.ports, cache_s=60)
-    with ThreadPoolExecutor(16) as pool, noted("api_keys.hash") as asked:
+    with ThreadPoolExecutor(16) as pool, recorded_statements("api_keys.hash") as asked:
         for done in [pool.submit(access.authenticate, shown) for _ in range(64)]:
             done.result()
     assert len(asked) == 1
@@ -38,7 +38,7 @@ def test_a_recently_accepted_credential_is_accepted_without_a_query(secrets: Har
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
     access = Access(secrets.bench.ports, cache_s=60)
     credential = access.authenticate(shown)
-    with noted() as asked:
+    with recorded_statements() as asked:
         assert access.authenticate(shown) == access.cached(shown) == credential
     assert asked == []
     assert access.cached(f"{shown}0") is None

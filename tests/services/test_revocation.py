@@ -13,7 +13,7 @@ from app.domain.errors import Unauthorized, Unavailable
 from app.services import revocation
 from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
 from tests.support.harness import Harness
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +112,7 @@ def test_a_check_is_one_query_for_any_number_of_connections(ann: Harness) -> Non
         with ExitStack() as stack:
             for _ in range(many):
                 stack.enter_context(CredentialStatus(access, token(ann)[0]).monitored(bool))
-            with noted() as statements:
+            with recorded_statements() as statements:
                 access.revocations.check()
         asked = [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT"))]
         assert len(asked) == 1, "\n".join(asked)

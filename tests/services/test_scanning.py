@@ -12,7 +12,7 @@ from app.domain.images import PictureError
 from app.domain.states import Status
 from tests.support.downloads import PNG, URL, make_due, run, upload, uploads
 from tests.support.fakes import Bench
-from tests.support.jobs_made import downloading, set_values
+from tests.support.job_factory import downloading_job, update_job
 
 
 class FakeScanner:
@@ -35,14 +35,14 @@ def test_the_original_is_what_is_scanned(bench: Bench) -> None:
     bench = bench.with_ports(scanner=scanner)
     original = PNG + b"what hangs on behind"
     bench.fetch.answers[URL] = original
-    assert run(bench, downloading(bench, URL)).status is Status.COMPLETED
+    assert run(bench, downloading_job(bench, URL)).status is Status.COMPLETED
     assert scanner.seen == [original]
 
 
 def test_a_harmful_original_fails_the_request_at_once_and_leaves_nothing(bench: Bench) -> None:
     bench = bench.with_ports(scanner=FakeScanner(Harmful(Harmful.__doc__)))
-    job = downloading(bench, URL)
-    set_values(bench.database, job, sources=[upload(bench, job)])
+    job = downloading_job(bench, URL)
+    update_job(bench.database, job, sources=[upload(bench, job)])
     job = run(bench, job)
     assert (job.status, job.error_code, job.download_attempt) == (Status.FAILED, DOWNLOAD_FAILED, 1)
     assert job.error == "The scanner found something harmful in the picture's file."
@@ -54,7 +54,7 @@ def test_a_harmful_original_fails_the_request_at_once_and_leaves_nothing(bench: 
 def test_without_a_scanner_that_answers_it_is_tried_again_and_never_passed(bench: Bench, tries: int) -> None:
     bench = bench.with_ports(scanner=FakeScanner(*[NotScanned(NotScanned.__doc__) for _ in range(tries)]))
     bench.fetch.answers[URL] = PNG
-    job = downloading(bench, URL)
+    job = downloading_job(bench, URL)
     for _ in range(tries):
         make_due(bench, job)
         job = run(bench, job)

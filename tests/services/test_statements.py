@@ -16,8 +16,8 @@ from sqlalchemy import make_url
 
 from app.domain.messages import ImageGenerated
 from tests.support.harness import Harness
-from tests.support.hostile_images import png
-from tests.support.statements import noted
+from tests.support.image_samples import png
+from tests.support.statements import recorded_statements
 
 # BEGIN and COMMIT are not counted; PostgreSQL's clock is a statement, or part of the lock for the quota.
 MOST = {
@@ -92,7 +92,7 @@ STEPS = {
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_executes_no_more_statements_than_recorded(harness: Harness, step: str, database_url: str) -> None:
     act = STEPS[step](harness)
-    with noted() as statements:
+    with recorded_statements() as statements:
         act()
     asked = [text for text, _ in statements]
     assert len(asked) <= MOST[step][database_url.partition(":")[0].partition("+")[0]], "\n".join(asked)

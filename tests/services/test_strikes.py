@@ -73,7 +73,7 @@ def test_strikes_are_counted_up_to_the_limit_and_the_last_failure_names_the_code
 
 def test_an_undelivered_offer_is_no_strike(harness: Harness) -> None:
     harness = harness.with_settings(max_attempts=1)
-    harness.bench.bus.deaf.add("hub-1")
+    harness.bench.bus.unreachable_hubs.add("hub-1")
     harness.connect()
     job = harness.submit()
     for attempt in range(1, 6):

@@ -7,7 +7,7 @@ from tests.support.harness import Harness
 
 
 def test_an_unreachable_hub_causes_a_requeue_at_once_without_a_strike(harness: Harness) -> None:
-    harness.bench.bus.deaf.add("hub-1")
+    harness.bench.bus.unreachable_hubs.add("hub-1")
     harness.connect()
     job = harness.submit_and_assign()
     assert (job.status, job.holder, job.lease, job.strikes) == (Status.ACCEPTED, None, None, 0)
@@ -17,7 +17,7 @@ def test_an_unreachable_hub_causes_a_requeue_at_once_without_a_strike(harness: H
 
 
 def test_another_extension_gets_at_once_what_did_not_reach_the_first(harness: Harness) -> None:
-    harness.bench.bus.deaf.add("hub-2")
+    harness.bench.bus.unreachable_hubs.add("hub-2")
     harness.connect("near", hub="hub-1")
     harness.connect("far", hub="hub-2")
     harness.update_extension("far", last_success_at=9)
@@ -27,13 +27,13 @@ def test_another_extension_gets_at_once_what_did_not_reach_the_first(harness: Ha
 
 
 def test_an_unreachable_hub_is_not_tried_for_every_waiting_request(harness: Harness) -> None:
-    harness.bench.bus.deaf.add("hub-1")
+    harness.bench.bus.unreachable_hubs.add("hub-1")
     harness.connect()
     made = [harness.submit() for _ in range(10)]
     harness.assign()
     assert len(harness.bench.bus.to_hubs) == 1
     assert all(harness.reload(job).status is Status.ACCEPTED for job in made)
-    harness.bench.bus.deaf.clear()
+    harness.bench.bus.unreachable_hubs.clear()
     harness.update_extension(cooldown_until=0)
     assert harness.assign() == 1
 

@@ -21,14 +21,14 @@ from app.domain.errors import (
 from app.services.cancellation import Cancellation
 from app.services.uploads import STALE_MS
 from tests.support.fakes import Bench
-from tests.support.jobs_made import processing
+from tests.support.job_factory import processing_job
 from tests.support.uploads import PNG, send
 
 
 @pytest.mark.parametrize("length", [None, 101])
 def test_more_bytes_than_allowed_are_refused_and_another_may_be_sent(bench: Bench, length: int | None) -> None:
     small = bench.with_settings(max_image_bytes=100)
-    job = processing(bench)
+    job = processing_job(bench)
     with pytest.raises(PayloadTooLarge, match="100 bytes"):
         send(small, job, b"x" * 101, length=length)
     assert bench.files() == []
@@ -36,7 +36,7 @@ def test_more_bytes_than_allowed_are_refused_and_another_may_be_sent(bench: Benc
 
 
 def test_no_more_is_read_than_may_be_kept(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
     stream = io.BytesIO(b"x" * 1_000_000)
     with pytest.raises(PayloadTooLarge):
         send(bench.with_settings(max_image_bytes=100), job, stream)
@@ -76,7 +76,7 @@ def test_a_body_that_breaks_off_leaves_nothing_and_may_be_sent_again(
     bench: Bench, stream: BinaryIO, length: int | None, refusal: type[BaseException]
 ) -> None:
     stream.seek(0)
-    job = processing(bench)
+    job = processing_job(bench)
     with pytest.raises(refusal):
         send(bench, job, stream, length=length)
     assert bench.files() == []
@@ -84,7 +84,7 @@ def test_a_body_that_breaks_off_leaves_nothing_and_may_be_sent_again(
 
 
 def test_a_place_whose_taker_crashed_is_free_again_in_time(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
     place = {"job_id": job.id, "attempt": 1, "position": 0}
     bench.database.write(lambda tx: tx.connection.execute(table.insert().values(created_at=tx.now - 1_000, **place)))
     with pytest.raises(AlreadyUploaded):
@@ -103,7 +103,7 @@ class FullStore(LocalStore):
 
 
 def test_a_full_disk_is_reported_and_the_upload_can_be_repeated(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
     with pytest.raises(Unavailable, match="No space left on device"):
         send(bench.with_ports(store=FullStore(bench.store.root)), job)
     assert send(bench, job).bytes == len(PNG)
@@ -122,7 +122,7 @@ class Meanwhile(io.BytesIO):
 
 
 def test_a_request_that_is_cancelled_while_its_picture_comes_is_refused_it(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
 
     def cancel() -> None:
         Cancellation(bench.ports).cancel(job.id)
@@ -136,7 +136,7 @@ def test_while_a_body_comes_no_transaction_is_open(bench: Bench) -> None:
 
     def write() -> None:
         with ThreadPoolExecutor(1) as pool:
-            others.append(pool.submit(lambda: processing(bench)).result(10))
+            others.append(pool.submit(lambda: processing_job(bench)).result(10))
 
-    send(bench, processing(bench), Meanwhile(write))
+    send(bench, processing_job(bench), Meanwhile(write))
     assert others

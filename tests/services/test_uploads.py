@@ -18,36 +18,36 @@ from app.domain.states import Status
 from app.services.download import Download
 from app.services.uploads import Receipt
 from tests.support.fakes import Bench
-from tests.support.hostile_images import png
-from tests.support.jobs_made import found, generated, processing
-from tests.support.uploads import PNG, lying, send
+from tests.support.image_samples import png
+from tests.support.job_factory import processing_job, reload_job, report_generated
+from tests.support.uploads import PNG, send, stored_upload
 
 UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 
 
 def test_a_picture_that_was_handed_over_completes_its_job(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
     receipt = send(bench, job, length=len(PNG))
     assert receipt == Receipt(0, hashlib.sha256(PNG).hexdigest(), len(PNG), f"/api/uploads/{job.id}/1/0")
-    assert lying(bench, job) == PNG
-    job = generated(bench, job, "https://pictures.example/behind/a/proxy" + receipt.path)
+    assert stored_upload(bench, job) == PNG
+    job = report_generated(bench, job, "https://pictures.example/behind/a/proxy" + receipt.path)
     Download(bench.ports).run()
-    assert found(bench.database, job).status is Status.COMPLETED
-    assert bench.fetch.asked == []
+    assert reload_job(bench.database, job).status is Status.COMPLETED
+    assert bench.fetch.requested == []
 
 
 def test_each_position_takes_one_picture(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
     for position in range(10):
         send(bench, job, png(8, 8 + position), position=position)
     with pytest.raises(AlreadyUploaded) as caught:
         send(bench, job, b"other", position=3)
     assert (caught.value.code, caught.value.status) == ("ERR_ALREADY_UPLOADED", 409)
-    assert lying(bench, job, 3) == png(8, 11)
+    assert stored_upload(bench, job, 3) == png(8, 11)
 
 
 def test_of_many_at_once_one_is_taken(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
 
     def attempt(n: int) -> bool:
         try:
@@ -63,7 +63,7 @@ def test_of_many_at_once_one_is_taken(bench: Bench) -> None:
 @pytest.mark.parametrize("position", [-1, 10, 1_000_000])
 def test_a_position_is_0_to_9(bench: Bench, position: int) -> None:
     with pytest.raises(InvalidRequest, match="position must be a whole number from 0 to 9"):
-        send(bench, processing(bench), position=position)
+        send(bench, processing_job(bench), position=position)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_a_position_is_0_to_9(bench: Bench, position: int) -> None:
 )
 def test_what_was_not_granted_is_forbidden(bench: Bench, changed: dict[str, Any]) -> None:
     with pytest.raises(Forbidden, match="signature is invalid"):
-        send(bench, processing(bench), **changed)
+        send(bench, processing_job(bench), **changed)
     assert bench.files() == []
 
 
 def test_a_grant_ends(bench: Bench) -> None:
-    job = processing(bench)
+    job = processing_job(bench)
     over: dict[str, Any] = {"expires_at": job.updated_at - 1}
     with pytest.raises(Forbidden, match="expired"):
         send(bench, job, signed=over, **over)
@@ -93,18 +93,18 @@ def test_a_grant_ends(bench: Bench) -> None:
 def test_a_grant_for_a_request_that_is_gone_finds_nothing(bench: Bench) -> None:
     gone: dict[str, Any] = {"request_id": UNKNOWN}
     with pytest.raises(NotFound):
-        send(bench, processing(bench), signed=gone, **gone)
+        send(bench, processing_job(bench), signed=gone, **gone)
 
 
 def test_a_grant_is_for_one_attempt(bench: Bench) -> None:
     other: dict[str, Any] = {"attempt": 2}
     with pytest.raises(Forbidden, match="no longer in the attempt"):
-        send(bench, processing(bench), signed=other, **other)
+        send(bench, processing_job(bench), signed=other, **other)
 
 
 def test_a_request_that_has_moved_on_takes_no_picture(bench: Bench) -> None:
-    job = processing(bench)
-    generated(bench, job, "https://images.example/a.png")
+    job = processing_job(bench)
+    report_generated(bench, job, "https://images.example/a.png")
     with pytest.raises(Forbidden, match="no longer in the attempt"):
         send(bench, job)
     assert bench.files() == []

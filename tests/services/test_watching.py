@@ -10,7 +10,7 @@ from typing import Any
 from app.services import steps
 from app.services.watching import Watch
 from tests.support.harness import Harness
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 from tests.support.waiting import until
 
 
@@ -96,7 +96,7 @@ def test_catching_up_is_one_query_for_many_watchers(harness: Harness) -> None:
     made = [harness.submit() for _ in range(5)]
     with ExitStack() as watching:
         watches = [watching.enter_context(harness.services.watching.watch(job.id)) for job in made for _ in range(20)]
-        with noted("FROM jobs") as asked:
+        with recorded_statements("FROM jobs") as asked:
             harness.services.watching.catch_up()
         assert len(asked) == 1
         assert all(watch.wait(0) is not None for watch in watches)
@@ -104,7 +104,7 @@ def test_catching_up_is_one_query_for_many_watchers(harness: Harness) -> None:
 
 def test_without_watchers_catching_up_makes_no_query(harness: Harness) -> None:
     harness.submit()
-    with noted() as asked:
+    with recorded_statements() as asked:
         harness.services.watching.catch_up()
     assert asked == []
 

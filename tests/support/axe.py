@@ -12,7 +12,7 @@ AXE = Path(__file__).resolve().parents[2] / "extension" / "node_modules" / "axe-
 
 
 def findings(page: Page, within: str = "html", without: str | None = None) -> dict[str, list[str]]:
-    """The violated rules, each with the elements (as selectors) that violate it, in one part of the page without another."""
+    """The violated rules and the selectors of the violating elements, inside `within` and outside of `without`."""
     if not AXE.exists():
         missing("axe-core is missing: make check-extension installs it")
     context = {"include": [[within]], "exclude": [[without]] if without else []}

@@ -16,7 +16,7 @@ class Certificate:
 
 
 def self_signed(folder: Path, name: str = "localhost", passphrase: str | None = None) -> Certificate:
-    """A certificate for `name` and 127.0.0.1, made just now by openssl."""
+    """A certificate for `name` and 127.0.0.1, created by openssl."""
     made = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
     secret = ["-passout", f"pass:{passphrase}"] if passphrase else ["-nodes"]
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", *secret]

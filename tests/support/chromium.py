@@ -36,17 +36,17 @@ FLAGS = (
     "--disable-sync",
     "--password-store=basic",
 )
-# Without it an extension that was loaded unpacked is switched off when the browser comes back.
+# Without it an unpacked extension is disabled after a restart of the browser.
 PREFERENCES = {"extensions": {"ui": {"developer_mode": True}}}
-# In a profile, the mark of extensions that DevTools loaded: the next start of the browser forgets them.
-UNTIL_THE_END = 0x8000
+# The flag in the profile of extensions that DevTools loaded: the browser drops them at its next start.
+DROPPED_AT_RESTART = 0x8000
 ANSWER_S = 60.0
 
 
 def unpacked(folder: Path, server: str | None = None, **manifest: Any) -> Path:
-    """A copy of the extension as people get it, with these fields of its manifest changed.
+    """Make a copy of the files of the published extension, with these fields of its manifest changed.
 
-    Prompts for permissions cannot be shown here: where a test needs a permission, the copy's manifest has it granted.
+    A headless browser shows no permission prompts: if a test needs a permission, the manifest of the copy requires it.
     """
     shutil.copytree(
         EXTENSION, folder, ignore=lambda at, names: set(names) - set(SHIPPED) if at == str(EXTENSION) else ()
@@ -59,13 +59,13 @@ def unpacked(folder: Path, server: str | None = None, **manifest: Any) -> Path:
 
 
 class Pipe:
-    """The DevTools protocol over two pipes: calls by any thread, answered in any order. Events are dropped."""
+    """The DevTools protocol over two pipes: any thread may call, responses arrive in any order, events are dropped."""
 
     def __init__(self, read: int, write: int) -> None:
         self._read, self._write = read, write
         self._numbers = itertools.count(1)
         self._answers: dict[int, Any] = {}
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._closed = False
         threading.Thread(target=self._listen, name="devtools", daemon=True).start()
 
@@ -75,16 +75,16 @@ class Pipe:
         command = {"id": number, "method": method, "params": dict(params or {})}
         if session is not None:
             command["sessionId"] = session
-        with self._news:
+        with self._changed:
             os.write(self._write, json.dumps(command).encode() + b"\0")
-            arrived = self._news.wait_for(lambda: number in self._answers or self._closed, ANSWER_S)
+            arrived = self._changed.wait_for(lambda: number in self._answers or self._closed, ANSWER_S)
             assert arrived, f"{method} was not answered"
-            answer = self._answers.pop(number, {"error": "the browser is gone"})
+            answer = self._answers.pop(number, {"error": "the browser has ended"})
         assert "error" not in answer, f"{method}: {answer['error']}"
         return answer["result"]
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the writing end."""
         with suppress(OSError):
             os.close(self._write)
 
@@ -94,20 +94,20 @@ class Pipe:
             while piece := stream.read(1 << 20):
                 *messages, rest = (rest + piece).split(b"\0")
                 for message in map(json.loads, messages):
-                    self._hear(message)
-        with self._news:
+                    self._receive(message)
+        with self._changed:
             self._closed = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _receive(self, message: dict[str, Any]) -> None:
         if "id" in message:
-            with self._news:
+            with self._changed:
                 self._answers[message["id"]] = message
-                self._news.notify_all()
+                self._changed.notify_all()
 
 
 class Page:
-    """A tab, with a debugger attached. Use it in a `with` to have it closed."""
+    """A tab with a debugger attached. A `with` block closes it at its end."""
 
     def __init__(self, pipe: Pipe, target: str, session: str) -> None:
         self._pipe, self.target, self._session = pipe, target, session
@@ -119,11 +119,11 @@ class Page:
         self.close()
 
     def call(self, method: str, **params: Any) -> Any:
-        """A command of the protocol to this tab."""
+        """Send a command of the protocol to this tab."""
         return self._pipe.call(method, params, self._session)
 
     def evaluate(self, script: str) -> Any:
-        """What the script comes to; promises are awaited. Raises AssertionError where it throws."""
+        """The value of the script; promises are awaited. Raises AssertionError if the script throws."""
         result = self.call(
             "Runtime.evaluate",
             expression=script,
@@ -145,7 +145,7 @@ class Page:
 
 
 class Chromium:
-    """One browser with a profile in `folder`, which it keeps over restarts; so it does with the extension once `install`ed."""
+    """A browser whose profile is in `folder` and survives restarts, as does the extension after `install`."""
 
     def __init__(self, folder: Path, extension: Path) -> None:
         self.folder = folder
@@ -158,7 +158,7 @@ class Chromium:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> None:
-        """Start it; the extension is loaded the first time, and is there by itself after that."""
+        """Start the browser. The first start loads the extension; later ones find it in the profile after `install`."""
         self._launch()
         if not self.extension_id:
             self.extension_id = self.pipe.call("Extensions.loadUnpacked", {"path": str(self.extension)})["id"]
@@ -169,17 +169,17 @@ class Chromium:
         self.extension_id = self.pipe.call("Extensions.loadUnpacked", {"path": str(self.extension)})["id"]
 
     def install(self) -> None:
-        """Keep the extension installed over restarts. It takes a restart of the browser."""
+        """Make the extension survive restarts; this restarts the browser."""
         self.close()
         profile = json.loads(self._preferences.read_text())
-        profile["extensions"]["settings"][self.extension_id]["creation_flags"] &= ~UNTIL_THE_END
+        profile["extensions"]["settings"][self.extension_id]["creation_flags"] &= ~DROPPED_AT_RESTART
         self._preferences.write_text(json.dumps(profile))
         self.start()
 
     @property
     def pipe(self) -> Pipe:
-        """The way to it while it runs."""
-        assert self._pipe is not None, "the browser does not run"
+        """The connection to the browser while it runs."""
+        assert self._pipe is not None, "the browser is not running"
         return self._pipe
 
     def open(self, address: str) -> Page:
@@ -188,23 +188,23 @@ class Chromium:
         target = self.pipe.call("Target.createTarget", {"url": url})["targetId"]
         session = self.pipe.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         page = Page(self.pipe, target, session)
-        there = f"location.href.startsWith({json.dumps(url.split('?')[0])}) && document.readyState === 'complete'"
+        loaded = f"location.href.startsWith({json.dumps(url.split('?')[0])}) && document.readyState === 'complete'"
 
-        def is_there() -> bool:
-            with suppress(AssertionError):  # between two documents there is none to ask
-                return bool(page.evaluate(there))
+        def is_loaded() -> bool:
+            with suppress(AssertionError):  # there is no document during navigation
+                return bool(page.evaluate(loaded))
             return False
 
-        until(is_there, 20, url)
+        until(is_loaded, 20, url)
         return page
 
     def evaluate(self, script: str) -> Any:
-        """What a script comes to in a page of the extension that is opened for it alone."""
+        """The value of a script, run in a new page of the extension that is closed afterwards."""
         with self.open("pages/popup.html") as page:
             return page.evaluate(script)
 
     def save(self, **settings: Any) -> None:
-        """Change settings of the extension as its pages do."""
+        """Save settings of the extension as its pages do."""
         self.evaluate(f"await (await import('/shared/settings.js')).save({json.dumps(settings)}); 0")
 
     def status(self) -> Any:
@@ -212,7 +212,7 @@ class Chromium:
         return self.evaluate("await (await import('/shared/status.js')).read()")
 
     def until_status(self, condition: str, timeout_s: float = 20.0) -> Any:
-        """Wait until a condition over `status`, in JavaScript, holds; the status then."""
+        """Wait until a JavaScript condition on `status` holds; returns the status."""
         script = f"(status => ({condition}) && status)(await (await import('/shared/status.js')).read())"
         with self.open("pages/popup.html") as page:
             try:
@@ -223,22 +223,22 @@ class Chromium:
 
     @property
     def workers(self) -> list[str]:
-        """The target ids of the extension's worker: none while Chrome has ended it."""
+        """The target ids of the extension's worker; empty while Chrome has stopped it."""
         targets = self.pipe.call("Target.getTargets")["targetInfos"]
         return [each["targetId"] for each in targets if each["type"] == "service_worker"]
 
     def kill_worker(self) -> None:
-        """End the extension's worker as Chrome does."""
+        """Stop the extension's worker as Chrome does when it is idle."""
         for target in self.workers:
             self.pipe.call("Target.closeTarget", {"targetId": target})
-        until(lambda: not self.workers, what="the worker to be gone")
+        until(lambda: not self.workers, what="the worker to stop")
 
     def kill(self) -> None:
-        """End the browser without warning it."""
+        """Kill the browser without a shutdown."""
         self._end(signal.SIGKILL)
 
     def close(self) -> None:
-        """Have the browser end itself."""
+        """Close the browser regularly."""
         if self._process is None:
             return
         with suppress(AssertionError, OSError):
@@ -255,8 +255,8 @@ class Chromium:
         from_read, from_write = os.pipe()
         parent = os.getpid()
 
-        def arrange() -> None:
-            # By way of numbers that neither pipe has: one of them may be 3 or 4 itself.
+        def set_up_pipes() -> None:
+            # Via unused descriptors, because one of the pipes may itself have the number 3 or 4.
             os.dup2(to_read, 200)
             os.dup2(from_write, 201)
             os.dup2(200, 3)
@@ -265,14 +265,14 @@ class Chromium:
             os.close(201)
             end_with_parent(parent)
 
-        # It puts a socket there, whose path may have 107 characters, and leaves it behind.
+        # Chromium creates a socket here whose path may have at most 107 characters, and does not remove it.
         self._scratch = tempfile.TemporaryDirectory(prefix="imagefleet-", ignore_cleanup_errors=True)
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         with (self.folder / "chromium.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, *FLAGS, *sandbox, f"--user-data-dir={self._preferences.parents[1]}", "about:blank"],
                 env={**os.environ, "TMPDIR": self._scratch.name},
-                preexec_fn=arrange,  # noqa: PLW1509 - a few system calls, and no lock
+                preexec_fn=set_up_pipes,  # noqa: PLW1509 - a few system calls, and no lock
                 close_fds=False,
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
@@ -297,7 +297,7 @@ class Chromium:
 
 @contextmanager
 def running_chromium(folder: Path, server: str | None = None, **manifest: Any) -> Iterator[Chromium]:
-    """A browser with a new profile and a copy of the extension, which knows the server where one is given."""
+    """Run a browser with a new profile and a copy of the extension, configured for `server` if one is given."""
     folder.mkdir(parents=True, exist_ok=True)
     browser = Chromium(folder, unpacked(folder / "extension", server, **manifest))
     try:

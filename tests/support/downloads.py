@@ -8,8 +8,8 @@ from app.db.jobs import Job
 from app.domain.upload_urls import UploadLocation
 from app.services.download import Download
 from tests.support.fakes import Bench
-from tests.support.hostile_images import png
-from tests.support.jobs_made import found, set_values
+from tests.support.image_samples import png
+from tests.support.job_factory import reload_job, update_job
 
 URL = "https://images.example/a.png"
 OTHER = "https://images.example/b.png"
@@ -19,20 +19,20 @@ PNG = png(8, 8)
 def run(bench: Bench, job: Job) -> Job:
     """Run the job's download; returns the job afterwards."""
     Download(bench.ports).run()
-    return found(bench.database, job)
+    return reload_job(bench.database, job)
 
 
 def make_due(bench: Bench, job: Job) -> None:
     """Make the job due, as if its waiting time had passed."""
-    set_values(bench.database, job, due_at=0)
+    update_job(bench.database, job, due_at=0)
 
 
 def stored(bench: Bench, job: Job) -> list[StoredImage]:
-    """The pictures of a completed job."""
+    """The stored pictures of a job."""
     return bench.database.read(lambda c: images.of_job(c, job.id))
 
 
-def facts(bench: Bench, job: Job) -> list[str]:
+def event_types(bench: Bench, job: Job) -> list[str]:
     """The types of the job's events."""
     return [event.type for event in bench.database.read(lambda c: events.after(c, job.id, 0))]
 
@@ -49,9 +49,9 @@ def upload(bench: Bench, job: Job, position: int = 0, attempt: int = 1, content:
 
 
 def uploads(bench: Bench, job: Job) -> list[UploadLocation]:
-    """The uploads that the job has."""
+    """The uploads of the job."""
     return bench.database.read(lambda c: images.uploads_of(c, job.id))
 
 
 class Killed(BaseException):
-    """As when a process ends: nothing catches it."""
+    """Simulates the end of a process: no code catches it."""

@@ -1,4 +1,4 @@
-"""One connection to the hostile host, and the words a misbehaviour has for what it does to it."""
+"""One connection to the hostile server, and what a misbehaviour can do to it."""
 
 from __future__ import annotations
 
@@ -14,52 +14,52 @@ DRIP_S = 0.02
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in; header names in lower case."""
+    """One received request; header names are in lower case."""
 
     method: str
     path: str
     headers: dict[str, str]
 
 
-class Host(Protocol):
-    """What a misbehaviour may know of the host."""
+class ServerState(Protocol):
+    """What a misbehaviour may know about the server."""
 
     closing: threading.Event
     requests: list[Request]
 
-    def times_asked(self, path: str) -> int:
-        """How often `path` was requested."""
+    def request_count(self, path: str) -> int:
+        """How many requests for `path` have arrived."""
 
 
 @dataclass
 class Exchange:
     """One connection whose request has been read."""
 
-    host: Host
+    server: ServerState
     request: Request
     sock: socket.socket
 
     def send(self, data: bytes) -> None:
-        """All of it, as it is."""
+        """Send these bytes unchanged."""
         self.sock.sendall(data)
 
     def answer(self, content: bytes, *headers: str, status: str = "200 OK") -> None:
-        """A well-formed answer."""
+        """Send a well-formed response."""
         self.head(*headers, f"Content-Length: {len(content)}", status=status)
         self.send(content)
 
     def head(self, *headers: str, status: str = "200 OK") -> None:
-        """Status line and headers alone."""
+        """Send the status line and headers without a body."""
         lines = [f"HTTP/1.1 {status}", "Content-Type: image/png", "Connection: close", *headers]
         self.send(("\r\n".join(lines) + "\r\n\r\n").encode())
 
     def redirect(self, location: str, status: str = "302 Found") -> None:
-        """On to somewhere else."""
+        """Send a redirect."""
         self.answer(b"", f"Location: {location}", status=status)
 
-    def beats(self) -> Iterator[None]:
-        """One beat now and then, until the host closes."""
-        while not self.host.closing.wait(DRIP_S):
+    def drip_intervals(self) -> Iterator[None]:
+        """Yield every 20 ms until the server closes, to send a response bit by bit."""
+        while not self.server.closing.wait(DRIP_S):
             yield
 
     def reset(self) -> None:

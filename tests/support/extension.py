@@ -1,4 +1,4 @@
-"""A scripted extension that sends the contract's messages, and any others that a test wants."""
+"""A scripted extension that sends the contract's messages and any others."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Complete stand-ins for the ports of `app.services.ports`, which record their calls; and a function to combine them.
+"""Fakes for the ports of `app.services.ports`, which record their calls, and a function that combines them.
 
-The database and the store are real ones wherever a test has them: they are quick, and no fake is as strict.
+The database and the store are always real: they are fast, and a fake would be less strict.
 """
 
 from __future__ import annotations
@@ -21,87 +21,87 @@ from app.config import Settings
 from app.db.engine import Database
 from app.services.ports import Ports
 
-# Tests submit as much as they like; those about limits set them.
+# Tests submit without limits; those about limits set them.
 UNLIMITED = {"RATE_LIMIT_MAX_REQUESTS": "0", "RATE_LIMIT_GLOBAL": "0"}
 
 Answer = bytes | Exception | Callable[[], bytes]
 
 
 class FakeTasks:
-    """Notes the wakes."""
+    """Counts the wake-ups."""
 
     def __init__(self) -> None:
         self.assigns = 0
         self.downloads = 0
 
     def assign(self) -> None:
-        """One wake more."""
+        """Count a wake-up."""
         self.assigns += 1
 
     def download(self) -> None:
-        """One wake more."""
+        """Count a wake-up."""
         self.downloads += 1
 
     def started(self, task: str) -> None:
-        """Nothing is coalesced here."""
+        """Do nothing: wake-ups are not coalesced here."""
 
 
-class Later(BackgroundRunner):
-    """Runs its actions when the test calls it, each key once, as its thread would."""
+class DeferredRunner(BackgroundRunner):
+    """Runs its actions when the test calls `run_all`; as in the real one, a newer action replaces one with the same key."""
 
     def __init__(self) -> None:
         super().__init__("hints")
         self.waiting: dict[str, Callable[[], object]] = {}
 
     def submit(self, key: str, action: Callable[[], object]) -> None:
-        """Not yet."""
+        """Keep the action for `run_all`."""
         self.waiting[key] = action
 
     def run_all(self) -> None:
-        """Now."""
+        """Run all waiting actions."""
         while self.waiting:
             self.waiting.pop(next(iter(self.waiting)))()
 
 
 class FakeBus:
-    """Notes what was published. `deaf` names the hubs that do not receive."""
+    """Records what was published. `unreachable_hubs` names the hubs that do not receive."""
 
     def __init__(self) -> None:
         self.to_hubs: list[tuple[str, dict[str, Any]]] = []
         self.changes: list[dict[str, Any]] = []
-        self.deaf: set[str] = set()
+        self.unreachable_hubs: set[str] = set()
 
     def publish_to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
-        """Received, unless the hub is deaf."""
+        """Record the message; returns whether the hub received it."""
         self.to_hubs.append((hub_id, dict(message)))
-        return hub_id not in self.deaf
+        return hub_id not in self.unreachable_hubs
 
     def publish_change(self, change: Mapping[str, Any]) -> None:
-        """Noted."""
+        """Record the change."""
         self.changes.append(dict(change))
 
     def is_available(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def sent(self, kind: str) -> list[dict[str, Any]]:
-        """The messages of this type that were to go to extensions."""
-        messages = [word["message"] for _, word in self.to_hubs if "message" in word]
+        """The messages of this type that were sent to extensions."""
+        messages = [message["message"] for _, message in self.to_hubs if "message" in message]
         return [message for message in messages if message["type"] == kind]
 
 
 class FakeFetch:
-    """A web of its own: `answers` holds the bytes of each URL, or what is raised, or what is called for them."""
+    """A simulated web: `answers` maps each URL to its bytes, an exception to raise, or a function that returns the bytes."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self._lock = threading.Lock()
 
     def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> None:
-        """Write what is there; HostUnreachable where nothing is."""
+        """Write the content of the URL. Raises HostUnreachable for unknown URLs."""
         with self._lock:
-            self.asked.append(url)
+            self.requested.append(url)
         answer = self.answers.get(url, HostUnreachable("Host not found."))
         if isinstance(answer, Exception):
             raise answer
@@ -109,7 +109,7 @@ class FakeFetch:
 
 
 class FakeRandomness:
-    """Tokens and bytes that count upwards; the jitter is what `jitter_value` says."""
+    """Tokens and bytes that count upwards; the jitter is always `jitter_value`."""
 
     def __init__(self) -> None:
         self.jitter_value = 1.0
@@ -121,11 +121,11 @@ class FakeRandomness:
         return f"token-{self._next()}"
 
     def bytes(self, size: int) -> bytes:
-        """The count, in so many bytes."""
+        """The count as this many bytes."""
         return self._next().to_bytes(size, "big")
 
     def jitter(self) -> float:
-        """As told."""
+        """Return `jitter_value`."""
         return self.jitter_value
 
     def _next(self) -> int:
@@ -159,7 +159,7 @@ class Bench:
         return self.with_ports(settings=dataclasses.replace(self.ports.settings, **changes))
 
     def files(self) -> list[str]:
-        """Every file that the store holds, unfinished ones and uploads too."""
+        """The names of all files in the store, including unfinished ones and uploads."""
         return sorted(path.name for path in self.store.root.rglob("*") if path.is_file())
 
 

@@ -25,7 +25,7 @@ from app.domain.messages import (
 )
 from app.services.generation import Holder
 from tests.support.fakes import Bench
-from tests.support.jobs_made import found, set_values
+from tests.support.job_factory import reload_job, update_job
 
 HUB = "hub-1"
 HOUR = 3_600_000
@@ -56,7 +56,7 @@ class Harness:
 
     def reload(self, job: Job) -> Job:
         """Read the job's row again."""
-        return found(self.bench.database, job)
+        return reload_job(self.bench.database, job)
 
     def events(self, job: Job) -> list[LoggedEvent]:
         """The job's events, oldest first."""
@@ -150,7 +150,7 @@ class Harness:
 
     def update_job(self, job: Job, **values: object) -> None:
         """Set columns of the job's row, to simulate that time has passed."""
-        set_values(self.bench.database, job, **values)
+        update_job(self.bench.database, job, **values)
 
     def expire_lease(self, job: Job) -> None:
         """Let the lease of the job expire."""

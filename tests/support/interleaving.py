@@ -1,4 +1,4 @@
-"""Two transactions at the same moment: what one of them read is changed by the other before it writes."""
+"""Concurrent transactions: one changes a row between the read and the write of the other."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 TIMEOUT_S = 30.0
 
-# For tests that need two write transactions in flight: SQLite's follow one another.
+# For tests that need two concurrent write transactions, which SQLite does not have.
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @contextmanager
 def changed_after_read(database: Database, change: Callable[[], object]) -> Iterator[None]:
-    """Run `change` right after the next `database.read` inside. Fails where nothing was read."""
+    """Run `change` right after the next `database.read` inside the block. Fails if nothing was read."""
     pending = [change]
     read = database.read
 
@@ -50,14 +50,14 @@ def overlapping(
     """Run `first` as one transaction and `second` meanwhile in another thread, until `second` waits for a lock of `first`.
     Then `first` goes on with `then` and commits.
 
-    Returns both results. Fails where `second` ends without waiting for a lock.
+    Returns both results. Fails if `second` ends without waiting for a lock.
     """
     with ThreadPoolExecutor(2) as pool:
         did, go_on = threading.Event(), threading.Event()
 
         def held_open(tx: Transaction) -> T:
             result = first(tx)
-            tx.connection.execute(text("SELECT 1"))  # returns once every statement before it was executed
+            tx.connection.execute(text("SELECT 1"))  # returns after all earlier statements were executed
             did.set()
             assert go_on.wait(TIMEOUT_S)
             then(tx)
@@ -74,7 +74,7 @@ def overlapping(
 
 
 def await_lock(database: Database, waiting: Future[Any]) -> None:
-    """Return once a transaction of this PostgreSQL database waits for the lock of another. Fails where `waiting` ends first."""
+    """Return once a transaction of this PostgreSQL database waits for the lock of another. Fails if `waiting` ends first."""
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )

@@ -1,4 +1,4 @@
-"""Every misbehaviour of the hostile host under its name, which is also its path."""
+"""Every misbehaviour of the hostile server under its name, which is also its path."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Callable
 
 from tests.support.exchange import Behaviour, Exchange
-from tests.support.hostile_images import png
+from tests.support.image_samples import png
 
 BEHAVIOURS: dict[str, Behaviour] = {}
 IMAGE = png(8, 8)
@@ -15,11 +15,11 @@ IMAGE = png(8, 8)
 def behaviour(name: str) -> Callable[[Behaviour], Behaviour]:
     """Serve the function under `/<name>`."""
 
-    def keep(function: Behaviour) -> Behaviour:
+    def register(function: Behaviour) -> Behaviour:
         BEHAVIOURS[name] = function
         return function
 
-    return keep
+    return register
 
 
 @behaviour("ok")
@@ -44,47 +44,47 @@ def _ok_chunked(exchange: Exchange) -> None:
 @behaviour("drip-body")
 def _drip_body(exchange: Exchange) -> None:
     exchange.head("Content-Length: 100000")
-    for _ in exchange.beats():
+    for _ in exchange.drip_intervals():
         exchange.send(b"x")
 
 
 @behaviour("drip-body-without-length")
 def _drip_body_without_length(exchange: Exchange) -> None:
     exchange.head()
-    for _ in exchange.beats():
+    for _ in exchange.drip_intervals():
         exchange.send(b"x")
 
 
 @behaviour("drip-chunks")
 def _drip_chunks(exchange: Exchange) -> None:
     exchange.head("Transfer-Encoding: chunked")
-    for _ in exchange.beats():
+    for _ in exchange.drip_intervals():
         exchange.send(b"1\r\nx\r\n")
 
 
 @behaviour("drip-headers")
 def _drip_headers(exchange: Exchange) -> None:
     exchange.send(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    for _ in exchange.beats():
+    for _ in exchange.drip_intervals():
         exchange.send(b"x")
 
 
 @behaviour("drip-interim")
 def _drip_interim(exchange: Exchange) -> None:
-    for _ in exchange.beats():
+    for _ in exchange.drip_intervals():
         exchange.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 @behaviour("stall-before-headers")
 def _stall_before_headers(exchange: Exchange) -> None:
-    exchange.host.closing.wait()
+    exchange.server.closing.wait()
 
 
 @behaviour("stall-in-body")
 def _stall_in_body(exchange: Exchange) -> None:
     exchange.head("Content-Length: 100000")
     exchange.send(IMAGE)
-    exchange.host.closing.wait()
+    exchange.server.closing.wait()
 
 
 @behaviour("reset-before-headers")
@@ -161,28 +161,28 @@ def _chunked_negative(exchange: Exchange) -> None:
 @behaviour("endless-chunked")
 def _endless_chunked(exchange: Exchange) -> None:
     exchange.head("Transfer-Encoding: chunked")
-    while not exchange.host.closing.is_set():
+    while not exchange.server.closing.is_set():
         exchange.send(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
 
 
 @behaviour("endless-body")
 def _endless_body(exchange: Exchange) -> None:
     exchange.head()
-    while not exchange.host.closing.is_set():
+    while not exchange.server.closing.is_set():
         exchange.send(b"x" * 65_536)
 
 
 @behaviour("endless-header")
 def _endless_header(exchange: Exchange) -> None:
     exchange.send(b"HTTP/1.1 200 OK\r\nX-Long: ")
-    while not exchange.host.closing.is_set():
+    while not exchange.server.closing.is_set():
         exchange.send(b"x" * 65_536)
 
 
 @behaviour("endless-headers")
 def _endless_headers(exchange: Exchange) -> None:
     exchange.send(b"HTTP/1.1 200 OK\r\n")
-    while not exchange.host.closing.is_set():
+    while not exchange.server.closing.is_set():
         exchange.send(b"X-More: 1\r\n" * 1000)
 
 
@@ -234,7 +234,7 @@ def _empty(exchange: Exchange) -> None:
 
 @behaviour("fail-once")
 def _fail_once(exchange: Exchange) -> None:
-    if exchange.host.times_asked("fail-once") == 1:
+    if exchange.server.request_count("fail-once") == 1:
         exchange.answer(b"", status="500 Internal Server Error")
     else:
         exchange.answer(IMAGE)
@@ -277,7 +277,7 @@ def _redirect_loop_back(exchange: Exchange) -> None:
 
 @behaviour("redirect-for-ever")
 def _redirect_for_ever(exchange: Exchange) -> None:
-    exchange.redirect(f"/redirect-for-ever?{len(exchange.host.requests)}")
+    exchange.redirect(f"/redirect-for-ever?{len(exchange.server.requests)}")
 
 
 @behaviour("redirect-nowhere")
@@ -288,11 +288,11 @@ def _redirect_nowhere(exchange: Exchange) -> None:
 @behaviour("redirect-endless-body")
 def _redirect_endless_body(exchange: Exchange) -> None:
     exchange.head("Location: /ok", status="302 Found")
-    while not exchange.host.closing.is_set():
+    while not exchange.server.closing.is_set():
         exchange.send(b"x" * 65_536)
 
 
 @behaviour("redirect")
 def _redirect(exchange: Exchange) -> None:
-    """Leads to whatever stands after the question mark, as it is."""
+    """Redirect to the text after the question mark, unchanged."""
     exchange.redirect(exchange.request.path.partition("?")[2])

@@ -1,4 +1,4 @@
-"""What a test needs and this machine does not have."""
+"""For tests whose tools are not installed on this machine."""
 
 from __future__ import annotations
 

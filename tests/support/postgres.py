@@ -1,6 +1,6 @@
 """A real PostgreSQL for a whole test run: one server, started on first use, a database for each test.
 
-The server is looked after by a process of its own, `postgres_guard`, which ends it with the run.
+A separate process, `postgres_runner`, stops the server at the end of the run.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class PostgresServer:
         return make_url(self.url).set(database=name).render_as_string(hide_password=False)
 
     def prepare(self) -> None:
-        """Make the database that others are copied from."""
+        """Create the database that others are copied from."""
         self._run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
         upgrade(self.url_of(TEMPLATE))
 
@@ -63,7 +63,7 @@ class PostgresServer:
 def shared_server(folder: Path) -> PostgresServer:
     """The server of this test run; `folder` is one that all processes of the run, and no others, share."""
     known = folder / "postgres.url"
-    with _alone(folder / "postgres.lock"):
+    with _exclusive_lock(folder / "postgres.lock"):
         if known.exists():
             return PostgresServer(known.read_text())
         server = PostgresServer(_start(_process_of_the_run()))
@@ -77,22 +77,22 @@ def _process_of_the_run() -> int:
 
 
 def _start(owner: int) -> str:
-    guard = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.postgres_guard", str(owner)],
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.postgres_runner", str(owner)],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C is for the run; the guard ends after it
+        start_new_session=True,  # Ctrl-C is for the run; the runner ends after it
     )
-    assert guard.stdout is not None
-    url = guard.stdout.readline().strip()
+    assert runner.stdout is not None
+    url = runner.stdout.readline().strip()
     assert url, "PostgreSQL did not start; see its output above"
     return url
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _exclusive_lock(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

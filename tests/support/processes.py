@@ -1,4 +1,4 @@
-"""Processes that tests start: what they print, whom they started, how they end."""
+"""Processes that tests start: their output, their child processes, and their end."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def ends_within(process: subprocess.Popen[Any], seconds: float) -> bool:
     return True
 
 
-class Started:
-    """A process whose output goes to a file, and which is known, with all that come from it, by a mark."""
+class StartedProcess:
+    """A process that writes to a log file. A mark in the environment identifies it and all its descendants."""
 
     def __init__(self, process: subprocess.Popen[bytes], mark: str, log: Path) -> None:
         self.process = process
@@ -40,10 +40,10 @@ class Started:
 
     @property
     def output(self) -> str:
-        """What it, and those it started, have printed so far."""
+        """What the process and its descendants have printed so far."""
         return self._log.read_text(errors="replace")
 
-    def until_it_says(self, text: str, timeout_s: float = 60.0) -> None:
+    def wait_for_output(self, text: str, timeout_s: float = 60.0) -> None:
         """Wait for `text` in its output."""
         try:
             until(lambda: text in self.output, timeout_s, text)
@@ -51,26 +51,26 @@ class Started:
             raise AssertionError(f"{problem}\nIts output:\n{self.output}") from None
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal: to it alone, as `kill` does."""
+        """Send a signal to the process alone, as `kill` does."""
         self.process.send_signal(number)
 
-    def ends(self, timeout_s: float = 60.0) -> int:
-        """Wait for its end; returns its exit status (negative for a signal)."""
+    def wait_for_exit(self, timeout_s: float = 60.0) -> int:
+        """Wait for the process to end; returns its exit status (negative for a signal)."""
         try:
             return self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it still runs after {timeout_s:g} s; its output:\n{self.output}") from None
 
     def family(self) -> list[psutil.Process]:
-        """Every living process with its mark, whatever its parent is now."""
+        """All running processes with its mark, whatever their parents are now."""
         return [process for process in psutil.process_iter() if _mark_of(process) == self._mark]
 
-    def leaves_nothing(self, timeout_s: float = 30.0) -> None:
-        """Wait until the whole family has ended."""
+    def wait_until_all_ended(self, timeout_s: float = 30.0) -> None:
+        """Wait until the process and all its descendants have ended."""
         until(lambda: not self.family(), timeout_s, f"the end of {self.family()}")
 
     def end(self) -> None:
-        """Kill the process and whatever is left of the family."""
+        """Kill the process and those of its descendants that still run."""
         self.process.kill()
         while left := self.family():
             for process in left:
@@ -81,8 +81,8 @@ class Started:
 
 
 @contextmanager
-def started(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[Started]:
-    """Run `command` in `cwd` with `env` added to our environment; nothing of it survives the block."""
+def started(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[StartedProcess]:
+    """Run `command` in `cwd` with `env` added to our environment; all its processes are killed at the end of the block."""
     mark = uuid.uuid4().hex
     with tempfile.NamedTemporaryFile(prefix="imagefleet-test-", suffix=".log") as log:
         process = subprocess.Popen(
@@ -94,7 +94,7 @@ def started(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = N
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        run = Started(process, mark, Path(log.name))
+        run = StartedProcess(process, mark, Path(log.name))
         try:
             yield run
         finally:

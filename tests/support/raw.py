@@ -1,4 +1,4 @@
-"""HTTP and WebSocket byte by byte, to send what no library would."""
+"""HTTP and WebSocket messages as raw bytes, for messages that no library would send."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 @contextlib.contextmanager
 def connected(port: int, timeout_s: float = 30.0) -> Iterator[socket.socket]:
-    """A connection to this machine."""
+    """A TCP connection to a port of this machine."""
     with socket.create_connection(("127.0.0.1", port), timeout_s) as sock:
         yield sock
 
 
 def answer_to(port: int, request: bytes) -> bytes:
-    """Everything that is answered to `request` until the server closes; it must ask for that."""
+    """Send `request`, which must ask for the connection to be closed, and return everything received until then."""
     with connected(port) as sock:
         sock.sendall(request)
         return until_closed(sock)
 
 
 def get(target: str, *headers: str, host: str = "localhost") -> bytes:
-    """A GET; `target` and `headers` go out as they are, in Latin-1."""
+    """A GET request; `target` and `headers` are sent unchanged, in Latin-1."""
     lines = [f"GET {target} HTTP/1.1", *([f"Host: {host}"] if host else []), "Connection: close", *headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 def until_closed(sock: socket.socket) -> bytes:
-    """What comes until the peer closes, or breaks the connection."""
-    said = b""
+    """Everything received until the peer closes or breaks the connection."""
+    received = b""
     with contextlib.suppress(ConnectionError):
         while piece := sock.recv(65_536):
-            said += piece
-    return said
+            received += piece
+    return received
 
 
 def shake_hands(sock: socket.socket, *headers: str) -> bytes:
-    """Become a WebSocket; the head of the answer."""
+    """Send a WebSocket handshake; returns the head of the response."""
     upgrade = ("Upgrade: websocket", f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13")
     sock.sendall(get("/ws", *upgrade, *headers).replace(b"Connection: close", b"Connection: Upgrade"))
     head = b""
     while b"\r\n\r\n" not in head:
-        piece = sock.recv(1)  # a byte at a time: what follows is frames
+        piece = sock.recv(1)  # one byte at a time: the bytes after the head are frames
         if not piece:
             break
         head += piece
@@ -56,7 +56,7 @@ def shake_hands(sock: socket.socket, *headers: str) -> bytes:
 def frame(
     opcode: int, content: bytes = b"", *, fin: bool = True, masked: bool = True, claims: int | None = None
 ) -> bytes:
-    """One frame (RFC 6455, section 5.2); `claims` is the length in its header."""
+    """One frame (RFC 6455, section 5.2); `claims` is the length in its header, if not the real one."""
     length = len(content) if claims is None else claims
     size = length if length < 126 else 126 if length < 65_536 else 127
     extended = b"" if size < 126 else length.to_bytes(2 if size == 126 else 8, "big")

@@ -15,8 +15,8 @@ from tests.support.scripted_socket import Peer
 JOB = "550e8400-e29b-41d4-a716-446655440000"
 
 
-class Easel:
-    """Draws tiny pictures; while `hold` is set, no drawing is finished until `let_go`."""
+class ControlledRenderer:
+    """Draws tiny pictures; after `hold`, no drawing is finished until `release`."""
 
     def __init__(self) -> None:
         self.drawn: list[Picture] = []
@@ -27,11 +27,11 @@ class Easel:
     def hold(self) -> None:
         self._free.clear()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self._free.set()
 
     def draw(self, picture: Picture, watch: ReportProgress) -> bytes:
-        """In ten steps, or as long as it is held."""
+        """Draw in ten steps, and wait while held."""
         self.drawn.append(picture)
         for tenth in range(10):
             watch(tenth / 10)
@@ -44,11 +44,11 @@ class RunningExtension:
     """A running extension: its drawing function and its log lines."""
 
     def __init__(self, scripted: ScriptedServer, **settings: Any) -> None:
-        self.easel = Easel()
+        self.renderer = ControlledRenderer()
         self.log_lines: list[str] = []
         chosen = {"websocket_url": scripted.ws_url, "step_s": 0.0, "first_pause_s": 0.02, "max_pause_s": 0.1}
         self.extension = Extension(
-            Settings(scripted.url, "e1", **{**chosen, **settings}), self.log_lines.append, self.easel.draw
+            Settings(scripted.url, "e1", **{**chosen, **settings}), self.log_lines.append, self.renderer.draw
         )
         self.thread = threading.Thread(target=self.extension.run, name="extension", daemon=True)
         self.thread.start()
@@ -59,7 +59,7 @@ class RunningExtension:
 
 @contextlib.contextmanager
 def running_extension(scripted: ScriptedServer, **settings: Any) -> Iterator[RunningExtension]:
-    """Runs until the end of the `with`."""
+    """Run the extension until the end of the `with`."""
     running = RunningExtension(scripted, **settings)
     try:
         yield running

@@ -3,8 +3,8 @@
     with ScriptedServer() as server:
         server.on("GET", "/health", Reply({"status": "healthy"}))
         server.on("GET", "/flaky", CUT, Reply({}, status=503), Reply({"fine": True}))
-        ask(server.url + "/flaky")
-        assert server.asked("GET", "/flaky")[0].headers["accept"] == "application/json"
+        fetch(server.url + "/flaky")
+        assert server.requests_to("GET", "/flaky")[0].headers["accept"] == "application/json"
 
 The replies to a path are given in turn, the last of them again and again. Sockets are in `scripted_socket.py`.
 """
@@ -29,8 +29,8 @@ from tests.support.waiting import until
 
 
 @dataclass(frozen=True)
-class Question:
-    """What was asked. Header names are in lower case."""
+class RecordedRequest:
+    """A received request; header names are in lower case."""
 
     method: str
     path: str
@@ -45,7 +45,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Reply:
-    """What to answer: an object goes as JSON, bytes as they are, pieces one by one. `cut` breaks off after the body."""
+    """A response: an object is sent as JSON, bytes unchanged, pieces one by one. `cut` breaks the connection after the body."""
 
     body: Mapping[str, Any] | bytes | Iterable[bytes] = b""
     status: int = 200
@@ -53,12 +53,12 @@ class Reply:
     cut: bool = False
 
 
-Behaviour = Reply | Callable[[Question], Reply]
+Behaviour = Reply | Callable[[RecordedRequest], Reply]
 CUT = Reply(cut=True, status=0)
 
 
 def refusal(status: int, code: str, detail: str, **headers: str) -> Reply:
-    """A refusal as the API documents it; `Retry_After="3"` becomes a header."""
+    """A problem response as the API documents it; `Retry_After="3"` becomes a header."""
     body = {"title": "Refused", "status": status, "code": code, "detail": detail, "error": detail}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Reply(body, status, {"Content-Type": "application/problem+json", "X-Correlation-Id": "corr-0001", **named})
@@ -68,12 +68,12 @@ class ScriptedServer:
     """Listens on a free port of 127.0.0.1 while used in a `with`."""
 
     def __init__(self, port: int = 0) -> None:
-        self.questions: list[Question] = []
+        self.requests: list[RecordedRequest] = []
         self.sockets = Sockets()
         self.closing = threading.Event()
         self._replies: dict[tuple[str, str], list[Behaviour]] = {}
         self._lock = threading.Lock()
-        if port:  # a process that was just begun has a copy of the last one's socket for a moment
+        if port:  # a process that was just started may still hold a copy of the previous listening socket
             until(lambda: is_free("127.0.0.1", port), what="the port to be free")
         self._server = make_server("127.0.0.1", port, self._app, threaded=True, request_handler=_Quiet)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
@@ -97,22 +97,22 @@ class ScriptedServer:
         return f"ws://127.0.0.1:{self._server.port}/ws"
 
     def on(self, method: str, path: str, *replies: Behaviour) -> None:
-        """Answer this path with these from now on."""
+        """Give these replies to requests for this path from now on."""
         with self._lock:
             self._replies[method, path] = list(replies)
 
-    def asked(self, method: str, path: str) -> list[Question]:
-        """Every such question so far."""
+    def requests_to(self, method: str, path: str) -> list[RecordedRequest]:
+        """Every such request so far."""
         with self._lock:
-            return [each for each in self.questions if (each.method, each.path) == (method, path)]
+            return [each for each in self.requests if (each.method, each.path) == (method, path)]
 
     def _app(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/ws":
             self.sockets.serve(environ)
-            raise ConnectionError  # tells werkzeug that no answer is to follow
-        question = _question(environ)
-        behaviour = self._next(question)
-        reply = behaviour if isinstance(behaviour, Reply) else behaviour(question)
+            raise ConnectionError  # tells werkzeug not to send a response
+        request = _recorded(environ)
+        behaviour = self._next(request)
+        reply = behaviour if isinstance(behaviour, Reply) else behaviour(request)
         if reply.status == 0:
             _cut(environ)
             raise ConnectionError
@@ -120,10 +120,10 @@ class ScriptedServer:
         start_response(f"{reply.status} Scripted", list({**content_type, **reply.headers}.items()))
         return self._body(reply, environ)
 
-    def _next(self, question: Question) -> Behaviour:
+    def _next(self, request: RecordedRequest) -> Behaviour:
         with self._lock:
-            self.questions.append(question)
-            replies = self._replies.get((question.method, question.path))
+            self.requests.append(request)
+            replies = self._replies.get((request.method, request.path))
             if not replies:
                 return refusal(404, "ERR_NOT_FOUND", "Not found.")
             return replies.pop(0) if len(replies) > 1 else replies[0]
@@ -141,13 +141,13 @@ class ScriptedServer:
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """Nothing: tests look at `questions`."""
+        """Log nothing: tests look at `requests`."""
 
 
-def _question(environ: dict[str, Any]) -> Question:
+def _recorded(environ: dict[str, Any]) -> RecordedRequest:
     headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
     headers["content-type"] = environ.get("CONTENT_TYPE", "")
-    return Question(
+    return RecordedRequest(
         environ["REQUEST_METHOD"],
         environ["PATH_INFO"],
         dict(parse_qsl(environ["QUERY_STRING"])),

@@ -1,4 +1,4 @@
-"""The server's end of WebSockets, driven by a test.
+"""The server's side of WebSocket connections, controlled by a test.
 
 peer = server.sockets.next()
 peer.send("authentication_required")
@@ -27,35 +27,35 @@ class Peer:
     def __init__(self, environ: dict[str, Any]) -> None:
         self._wire = Server.accept(environ)
         self._raw: socket.socket = environ["werkzeug.socket"]
-        self.heard: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self.closed = threading.Event()
         self._taken = 0
 
     def send(self, kind: str, **fields: Any) -> None:
-        """One message of the protocol; field names as on the wire."""
+        """Send a message of the protocol; field names as on the wire."""
         self.send_text(json.dumps({"type": kind, "timestamp": NOW, **fields}))
 
     def send_text(self, text: str | bytes) -> None:
-        """Anything at all."""
+        """Send any text or bytes."""
         self._wire.send(text)
 
     def receive(self, kind: str, timeout_s: float = 10.0) -> dict[str, Any]:
-        """The next message of this type; those of other types before it are passed over."""
+        """Wait for the next message of this type; earlier ones of other types are skipped."""
         return until(lambda: self._take(kind), timeout_s, what=f"a message of the type {kind}") or {}
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
-        """All of this type so far, passed over or not."""
-        return [message for message in list(self.heard) if message["type"] == kind]
+        """All messages of this type so far, also skipped ones."""
+        return [message for message in list(self.received) if message["type"] == kind]
 
     def welcome(self, **fields: Any) -> dict[str, Any]:
         """Authenticate the extension; returns its `authenticate` message."""
         self.send("authentication_required")
-        introduction = self.receive("authenticate")
-        self.send("authentication_success", extensionId=introduction["extensionId"], **fields)
-        return introduction
+        authentication = self.receive("authenticate")
+        self.send("authentication_success", extensionId=authentication["extensionId"], **fields)
+        return authentication
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close as the protocol provides."""
+        """Close with a closing handshake."""
         with contextlib.suppress(ConnectionClosed, OSError):
             self._wire.close(code, reason)
 
@@ -70,25 +70,25 @@ class Peer:
         return int(self._wire.close_reason)
 
     def listen(self) -> None:
-        """Note what comes until the connection ends."""
+        """Record messages until the connection ends."""
         try:
             while True:
-                self.heard.append(json.loads(self._wire.receive()))
+                self.received.append(json.loads(self._wire.receive()))
         except (ConnectionClosed, OSError):
             pass
         finally:
             self.closed.set()
 
     def _take(self, kind: str) -> dict[str, Any] | None:
-        while self._taken < len(self.heard):
+        while self._taken < len(self.received):
             self._taken += 1
-            if self.heard[self._taken - 1]["type"] == kind:
-                return self.heard[self._taken - 1]
+            if self.received[self._taken - 1]["type"] == kind:
+                return self.received[self._taken - 1]
         return None
 
 
 class Sockets:
-    """The connections that a server got, in order."""
+    """The accepted connections, in order."""
 
     def __init__(self) -> None:
         self.peers: list[Peer] = []
@@ -99,10 +99,10 @@ class Sockets:
         peer = Peer(environ)
         self.peers.append(peer)
         peer.listen()
-        peer.cut()  # a browser waits 2 s for the server to hang up, and werkzeug would wait for its next question
+        peer.cut()  # a browser waits 2 s for the server to disconnect, and werkzeug would wait for another request
 
     def next(self, timeout_s: float = 10.0) -> Peer:
-        """The next connection that no test has looked at."""
+        """Wait for the next connection that was not returned before."""
         until(lambda: len(self.peers) > self._taken, timeout_s, what="another connection")
         self._taken += 1
         return self.peers[self._taken - 1]

@@ -30,7 +30,7 @@ from worker.__main__ import CELERY_WORKERS
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
 
-# Short enough that a test need not wait for long, long enough for two busy cores.
+# Short, so that tests need not wait for long, but long enough for two busy cores.
 QUICK = {
     "OFFER_TIMEOUT_MS": "2000",
     "RECONNECT_GRACE_MS": "1500",
@@ -41,7 +41,7 @@ QUICK = {
     "MAX_DOWNLOAD_ATTEMPTS": "2",
     "WORKER_PROCESSES": "2",
     "LOG_LEVEL": "info",
-    # Counted as ever, but wide: tests of other things submit hundreds of requests from one address.
+    # The limits are counted as usual but are high: tests submit hundreds of requests from one address.
     "RATE_LIMIT_MAX_REQUESTS": "100000",
     "RATE_LIMIT_BURST": "100000",
     "RATE_LIMIT_GLOBAL": "1000000",
@@ -51,14 +51,14 @@ QUICK = {
 }
 
 
-# For waiting until it answers; what certificates are worth is tested where TLS is.
+# Accepts any certificate: certificates are checked by the tests of TLS.
 ANY_CERTIFICATE = ssl.create_default_context()
 ANY_CERTIFICATE.check_hostname, ANY_CERTIFICATE.verify_mode = False, ssl.CERT_NONE
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request over HTTP led to; header names in lower case."""
+    """A response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -71,7 +71,7 @@ class Answer:
 
 
 def call(method: str, url: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
-    """One request over HTTP; a body that is not bytes goes out as JSON."""
+    """Send an HTTP request; a body that is not bytes is sent as JSON."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     sent = {"Content-Type": "application/json"} if data is not None else {}
     request = urllib.request.Request(url, data, {**sent, **(headers or {})}, method=method)
@@ -93,20 +93,20 @@ class Service:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def url(self, path: str = "", web: int = 0) -> str:
-        """An address at one of the web processes."""
+        """A URL of one of the web processes."""
         scheme = "https" if "TLS_CERT" in self.env else "http"
         return f"{scheme}://127.0.0.1:{self.ports[web]}{path}"
 
     def get(self, path: str, web: int = 0, **headers: str) -> Answer:
-        """GET; header names with _ for -."""
+        """Send a GET request; header names have _ for -."""
         return call("GET", self.url(path, web), None, {k.replace("_", "-"): v for k, v in headers.items()})
 
     def post(self, path: str, body: object, web: int = 0, **headers: str) -> Answer:
-        """POST of JSON, or of bytes as they are."""
+        """Send a POST request with JSON, or with bytes unchanged."""
         return call("POST", self.url(path, web), body, {k.replace("_", "-"): v for k, v in headers.items()})
 
     def delete(self, path: str, web: int = 0) -> Answer:
-        """DELETE."""
+        """Send a DELETE request."""
         return call("DELETE", self.url(path, web))
 
     def submit(self, prompt: str = "a red fox", web: int = 0, **body: Any) -> str:
@@ -121,7 +121,7 @@ class Service:
         return self.get(f"/api/images/{request_id}/status", web).json
 
     def final(self, request_id: str, timeout_s: float = 30.0) -> Any:
-        """The request, once it is final."""
+        """Wait until the request is final; returns it."""
 
         def ended() -> Any:
             result = self.get(f"/api/images/{request_id}?wait=5").json
@@ -130,11 +130,11 @@ class Service:
         return until(ended, timeout_s, f"{request_id} to end")
 
     def extension(self, extension_id: str, *capabilities: str, web: int = 0, **options: Any) -> Extension:
-        """An extension's socket at one of the web processes; use it in a `with` to have it authenticated."""
+        """A scripted extension at one of the web processes; a `with` block authenticates it."""
         return Extension(f"ws://127.0.0.1:{self.ports[web]}/ws", extension_id, *capabilities, **options)
 
     def row(self, request_id: str) -> Job:
-        """The request as it stands in the database."""
+        """The request's row in the database."""
         database = Database(self.env["DATABASE_URL"])
         try:
             job = database.read(lambda c: jobs.find(c, request_id))
@@ -149,7 +149,7 @@ class Service:
         return sorted(path.name for path in (self.folder / "pictures").glob("*.png"))
 
     def log(self, name: str) -> str:
-        """What a process has printed."""
+        """The output of a process."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def start(self, name: str, **more: str) -> None:
@@ -169,7 +169,7 @@ class Service:
             )
 
     def stop(self, name: str, number: int = signal.SIGTERM, timeout_s: float = 40.0) -> int:
-        """End one of the processes; its exit status."""
+        """Stop one of the processes; returns its exit status."""
         process = self.processes.pop(name)
         process.send_signal(number)
         return process.wait(timeout_s)
@@ -180,7 +180,7 @@ class Service:
             until(partial(self._answers, index), 60, f"web{index} to answer; its log: {self.log(f'web{index}')}")
         for name in self.processes:
             if name.startswith("worker"):
-                until(partial(self._works, name), 60, f"{name} to be ready")
+                until(partial(self._is_ready, name), 60, f"{name} to be ready")
 
     def _answers(self, index: int) -> bool:
         try:
@@ -188,7 +188,7 @@ class Service:
         except OSError:
             return False
 
-    def _works(self, name: str) -> bool:
+    def _is_ready(self, name: str) -> bool:
         return self.log(name).count(" ready.") >= CELERY_WORKERS
 
 
@@ -204,7 +204,7 @@ def _command(name: str) -> list[str]:
 def running_service(
     folder: Path, database_url: str, redis_url: str, webs: int = 2, workers: int = 1, **env: str
 ) -> Iterator[Service]:
-    """Everything, ready to be used; whatever is still running in the end is ended."""
+    """Run the whole service, and stop it at the end of the block."""
     settings = {
         **QUICK,
         "WS_PORT": "",

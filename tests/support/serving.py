@@ -1,4 +1,4 @@
-"""A web server on this machine that serves one thing."""
+"""A web server on this machine that serves one file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextmanager
-def serving(content: bytes, asked: list[str] | None = None) -> Iterator[str]:
-    """The URL under which the bytes are served; `asked` gets the path of each request."""
+def serving(content: bytes, requested: list[str] | None = None) -> Iterator[str]:
+    """Serve the bytes; yields their URL. `requested` receives the path of each request."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if asked is not None:
-                asked.append(self.path)
+            if requested is not None:
+                requested.append(self.path)
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

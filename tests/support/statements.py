@@ -10,19 +10,19 @@ from sqlalchemy import Engine, event
 
 
 @contextmanager
-def noted(containing: str = "") -> Iterator[list[tuple[str, Any]]]:
-    """The statements with these words in them, and their values, as they are sent to any database while inside.
+def recorded_statements(containing: str = "") -> Iterator[list[tuple[str, Any]]]:
+    """Record the SQL statements that contain this text, with their values, while inside the block.
 
-    Without those that begin and end transactions, of which only SQLite's BEGIN passes here.
+    Statements that begin and end transactions are left out.
     """
     statements: list[tuple[str, Any]] = []
 
-    def note(_c: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+    def record(_c: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
         if containing in statement and not statement.startswith("BEGIN"):
             statements.append((statement, values))
 
-    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", record)
     try:
         yield statements
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", record)

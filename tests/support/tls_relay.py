@@ -1,4 +1,4 @@
-"""TLS in front of a server on a unix socket that has none: the embedded Redis is built without it."""
+"""A TLS proxy for a server on a unix socket: the embedded Redis is built without TLS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE = 65_536
 
 @contextmanager
 def tls_relay(target: Path, certificate: Certificate) -> Iterator[int]:
-    """The port on 127.0.0.1 on which the server at `target` is to be had over TLS."""
+    """The port on 127.0.0.1 where the server at `target` is reachable over TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.file, certificate.key)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -42,13 +42,13 @@ def _serve(client: socket.socket, context: ssl.SSLContext, target: str) -> None:
         socket.socket(socket.AF_UNIX) as inside,
     ):
         inside.connect(target)
-        back = threading.Thread(target=_carry, args=(inside, outside), daemon=True)
+        back = threading.Thread(target=_copy, args=(inside, outside), daemon=True)
         back.start()
-        _carry(outside, inside)
+        _copy(outside, inside)
         back.join()
 
 
-def _carry(source: socket.socket, target: socket.socket) -> None:
+def _copy(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
         while data := source.recv(SIZE):
             target.sendall(data)

@@ -1,4 +1,4 @@
-"""Programs in a process that is patched as the serving ones are."""
+"""Runs programs in a process that is monkey-patched by gevent, as the web processes are."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ monkey.patch_all()
 """
 
 
-def ran_under_gevent(*pieces: str, given: str) -> tuple[str, str]:
-    """What a program of these pieces wrote to its output and to standard error; `given` is its argument."""
+def run_under_gevent(*pieces: str, argument: str) -> tuple[str, str]:
+    """Run a program of these pieces with this argument; returns its output and its standard error."""
     program = "\n".join(dedent(piece) for piece in (PATCHED, *pieces))
     done = subprocess.run(
-        [sys.executable, "-c", program, given], check=False, cwd=ROOT, capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", program, argument], check=False, cwd=ROOT, capture_output=True, text=True, timeout=100
     )
     return done.stdout, done.stderr

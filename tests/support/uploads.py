@@ -10,7 +10,7 @@ from app.domain.upload_urls import UploadGrant
 from app.services.signing_keys import upload_key
 from app.services.uploads import Receipt, Uploads
 from tests.support.fakes import Bench
-from tests.support.hostile_images import png
+from tests.support.image_samples import png
 
 PNG = png(8, 8)
 
@@ -24,7 +24,7 @@ def send(
     position: int = 0,
     **changed: Any,
 ) -> Receipt:
-    """Send the content as the job's extension would; `changed` are the parts of the grant that are not as granted."""
+    """Send the content as the job's extension would; `changed` are fields that differ from the grant."""
     key = upload_key(bench.ports).value()
     granted: dict[str, Any] = {"request_id": job.id, "attempt": 1, "expires_at": job.updated_at + 60_000}
     signature = UploadGrant(**{**granted, **changed.pop("signed", {})}).signature(key)
@@ -33,8 +33,8 @@ def send(
     return Uploads(bench.ports).receive(**{**granted, **sent, **changed})
 
 
-def lying(bench: Bench, job: Job, position: int = 0) -> bytes | None:
-    """What was put aside for the job, if anything was."""
+def stored_upload(bench: Bench, job: Job, position: int = 0) -> bytes | None:
+    """The content of the stored upload of a job, or None."""
     file = bench.store.open_upload(job.id, 1, position)
     if file is None:
         return None

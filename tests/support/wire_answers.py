@@ -22,7 +22,7 @@ def accepted() -> Reply:
 
 
 def status(name: str, version: int | None, **fields: Any) -> Reply:
-    """An answer about the status; without a version it is what the bare contract has."""
+    """An answer about the status; without a version it has only the fields of the original contract."""
     numbered = {} if version is None else {"version": version}
     return Reply({"requestId": ID, "status": name, "progress": 0, "timestamp": NOW, **numbered, **fields})
 
@@ -40,7 +40,7 @@ def image(path: str, content: bytes = b"", **fields: Any) -> dict[str, Any]:
 
 
 def event(kind: str, seq: int, status: str = "processing") -> bytes:
-    """A fact in the stream of events."""
+    """An event of the event stream."""
     data = (
         f'{{"type":"{kind}","requestId":"{ID}","seq":{seq},"status":"{status}","timestamp":"{NOW}","data":{{"n":1}}}}'
     )

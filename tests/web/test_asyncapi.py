@@ -27,7 +27,7 @@ from app.web import asyncapi
 from app.web.asyncapi import RECEIVED, SENT
 from tests.support.downloads import URL
 from tests.support.fakes import Bench
-from tests.support.hostile_images import png
+from tests.support.image_samples import png
 
 HUB = Path(__file__).parents[2] / "app" / "hub"
 OFFICIAL = json.loads((Path(__file__).parent / "asyncapi-3.0.0.json").read_text())

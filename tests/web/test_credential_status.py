@@ -18,7 +18,7 @@ from app.domain.access import Role, Scope
 from app.domain.errors import Unavailable
 from app.factory import create_app
 from tests.support.fakes import Bench
-from tests.support.statements import noted
+from tests.support.statements import recorded_statements
 from tests.support.waiting import until
 
 ENDS_S = 30.0  # far more than it takes, far less than the request would last
@@ -155,7 +155,7 @@ def test_idle_streams_and_held_answers_ask_no_more_than_one_question_for_all(
             pool.submit(door.application.test_client().get, path, headers=shown, buffered=True)
         until(lambda: guarded.watching.count == len(tokens), 30, "all to watch")
         guarded.watching.catch_up()  # returns after what each of them reads when it begins
-        with noted() as statements:
+        with recorded_statements() as statements:
             monkeypatch.setattr(credentials, "ended_within", counted)
             assert looked.wait(30)
             monkeypatch.setattr(credentials, "ended_within", look)

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from app.container import Services
-from tests.support import jobs_made
+from tests.support import job_factory
 from tests.support.fakes import Bench
 
 
@@ -22,9 +22,9 @@ def png() -> bytes:
 @pytest.fixture
 def path(bench: Bench, services: Services) -> str:
     """Where the picture of a completed request is served."""
-    jobs_made.connected(bench)
-    job = jobs_made.processing(bench)
-    jobs_made.generated(bench, job, "data:image/png;base64," + b64encode(png()).decode())
+    job_factory.connect_extension(bench)
+    job = job_factory.processing_job(bench)
+    job_factory.report_generated(bench, job, "data:image/png;base64," + b64encode(png()).decode())
     services.download.run()
     [image] = services.lookup.details(job.id).images
     return f"/generated-images/{image.file}"

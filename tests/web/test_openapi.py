@@ -18,10 +18,10 @@ from app.domain import errors
 from app.factory import create_app
 from app.web import limits, request_context
 from app.web.openapi import path
-from tests.support import jobs_made
+from tests.support import job_factory
 from tests.support.downloads import URL
 from tests.support.fakes import Bench
-from tests.support.hostile_images import png
+from tests.support.image_samples import png
 
 REQUEST = "/api/images/550e8400-e29b-41d4-a716-446655440000"
 
@@ -177,8 +177,8 @@ def test_a_service_that_cannot_answers_as_documented(
 def test_the_events_of_a_stream_are_as_documented(
     client: FlaskClient, services: Services, bench: Bench, document: Any
 ) -> None:
-    jobs_made.connected(bench)
-    job = jobs_made.processing(bench)
+    job_factory.connect_extension(bench)
+    job = job_factory.processing_job(bench)
     services.cancellation.cancel(job.id)
     stream = client.get(f"/api/images/{job.id}/events")
     schema = document["paths"]["/api/images/{requestId}/events"]["get"]["responses"]["200"]["content"][
@@ -231,8 +231,8 @@ def test_the_answers_about_a_picture_carry_the_headers_that_are_documented(
 @pytest.fixture
 def picture(bench: Bench, services: Services) -> str:
     """Where a picture is served."""
-    jobs_made.connected(bench)
-    job = jobs_made.generated(bench, jobs_made.processing(bench), URL)
+    job_factory.connect_extension(bench)
+    job = job_factory.report_generated(bench, job_factory.processing_job(bench), URL)
     bench.fetch.answers[URL] = png(8, 8)
     services.download.run()
     [image] = services.lookup.details(job.id).images

@@ -17,7 +17,7 @@ from app.domain.access import Role, Scope
 from app.factory import create_app
 from tests.support.axe import findings
 from tests.support.chromium import Chromium, running_chromium
-from tests.support.person import NOTING, Person
+from tests.support.page_user import RECORD_ERRORS, PageUser
 
 PAGES = ("/docs", "/docs/socket", "/extension", "/extension/demo")
 WIDTHS = (320, 378, 768, 1280)
@@ -63,14 +63,14 @@ def _served(app: Flask) -> Iterator[str]:
 
 
 @pytest.fixture
-def visit(browser: Chromium, address: str) -> Iterator[Callable[[str], Person]]:
+def visit(browser: Chromium, address: str) -> Iterator[Callable[[str], PageUser]]:
     """Opens a page and waits until it is complete; in the end the page has reported no error and no violated policy."""
     with browser.open("pages/popup.html") as page:
         page.call("Page.enable")
-        page.call("Page.addScriptToEvaluateOnNewDocument", source=NOTING)
-        person = Person(page)
+        page.call("Page.addScriptToEvaluateOnNewDocument", source=RECORD_ERRORS)
+        person = PageUser(page)
 
-        def open_page(path: str) -> Person:
+        def open_page(path: str) -> PageUser:
             page.call("Page.navigate", url=address + path)
             person.wait(f"location.href.startsWith({json.dumps(address)}) && document.readyState === 'complete'")
             if path.startswith("/docs") and "socket" not in path:
@@ -78,20 +78,20 @@ def visit(browser: Chromium, address: str) -> Iterator[Callable[[str], Person]]:
             return person
 
         yield open_page
-        assert person.complaints == []
+        assert person.errors == []
 
 
-def overflow(person: Person) -> list[int]:
+def overflow(person: PageUser) -> list[int]:
     """The widths of the window at which the page is wider than it."""
     return [width for width in WIDTHS if _is_wider(person, width)]
 
 
-def _is_wider(person: Person, width: int) -> bool:
+def _is_wider(person: PageUser, width: int) -> bool:
     person.resize(width)
-    return bool(person.see("document.documentElement.scrollWidth") > width)
+    return bool(person.evaluate("document.documentElement.scrollWidth") > width)
 
 
-def open_operation(person: Person, operation: str) -> None:
+def open_operation(person: PageUser, operation: str) -> None:
     """Open one of Swagger UI's operations, with its form."""
     person.click(f"#operations-{operation} .opblock-summary-control")
     person.wait(f"!!document.querySelector('#operations-{operation} .execute')")
@@ -99,14 +99,14 @@ def open_operation(person: Person, operation: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
-def test_our_own_markup_has_no_accessibility_findings(visit: Callable[[str], Person], path: str, scheme: str) -> None:
+def test_our_own_markup_has_no_accessibility_findings(visit: Callable[[str], PageUser], path: str, scheme: str) -> None:
     person = visit(path)
     person.prefers(color_scheme=scheme)
     assert findings(person.page, without=SWAGGER_UI if path == "/docs" else None) == {}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_swagger_ui_has_known_findings_only(visit: Callable[[str], Person], scheme: str) -> None:
+def test_swagger_ui_has_known_findings_only(visit: Callable[[str], PageUser], scheme: str) -> None:
     person = visit("/docs")
     person.prefers(color_scheme=scheme)
     for operation in ("Images-listImages", "Images-generateImage"):
@@ -116,40 +116,40 @@ def test_swagger_ui_has_known_findings_only(visit: Callable[[str], Person], sche
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_fits_every_screen(visit: Callable[[str], Person], path: str) -> None:
+def test_a_page_fits_every_screen(visit: Callable[[str], PageUser], path: str) -> None:
     assert overflow(visit(path)) == []
 
 
 @pytest.mark.parametrize("operation", ["Images-generateImage", "Images-listImages", "Files-uploadPicture"])
-def test_an_open_operation_fits_every_screen(visit: Callable[[str], Person], operation: str) -> None:
+def test_an_open_operation_fits_every_screen(visit: Callable[[str], PageUser], operation: str) -> None:
     person = visit("/docs")
     open_operation(person, operation)
     assert overflow(person) == []
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_the_colours_are_those_that_the_reader_prefers(visit: Callable[[str], Person], path: str) -> None:
+def test_the_colours_are_those_that_the_reader_prefers(visit: Callable[[str], PageUser], path: str) -> None:
     person = visit(path)
     brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((sum, each) => sum + +each, 0)"
     person.prefers(color_scheme="dark")
-    assert person.see(brightness) < 150
+    assert person.evaluate(brightness) < 150
     person.prefers(color_scheme="light")
-    assert person.see(brightness) > 600
+    assert person.evaluate(brightness) > 600
 
 
-def test_swagger_ui_follows_a_change_of_the_preferred_colours(visit: Callable[[str], Person]) -> None:
+def test_swagger_ui_follows_a_change_of_the_preferred_colours(visit: Callable[[str], PageUser]) -> None:
     person = visit("/docs")
     for scheme, is_dark in (("dark", True), ("light", False)):
         person.prefers(color_scheme=scheme)
         person.wait(f"document.documentElement.classList.contains('dark-mode') === {json.dumps(is_dark)}")
 
 
-def test_a_link_to_an_operation_opens_it(visit: Callable[[str], Person]) -> None:
+def test_a_link_to_an_operation_opens_it(visit: Callable[[str], PageUser]) -> None:
     person = visit("/docs#/Images/getImageStatus")
     person.wait(f"document.querySelector('{OPERATION}')?.id === 'operations-Images-getImageStatus'")
 
 
-def test_an_operation_is_tried_with_a_key(visit: Callable[[str], Person], guarded: Services) -> None:
+def test_an_operation_is_tried_with_a_key(visit: Callable[[str], PageUser], guarded: Services) -> None:
     guarded.accounts.create_user(USER, Role.USER)
     key = str(guarded.accounts.create_key(USER, (Scope.READ, Scope.WRITE)))
     person = visit("/docs")
@@ -162,24 +162,24 @@ def test_an_operation_is_tried_with_a_key(visit: Callable[[str], Person], guarde
     person.click(".auth-btn-wrapper .authorize")
     person.click(".auth-btn-wrapper .btn-done")
     assert execute(person) == "200"
-    request_id = person.see("JSON.parse(document.querySelector('.live-responses-table code').innerText).requestId")
+    request_id = person.evaluate("JSON.parse(document.querySelector('.live-responses-table code').innerText).requestId")
     assert guarded.lookup.details(request_id).job.user_id == USER
 
 
-def execute(person: Person) -> str:
+def execute(person: PageUser) -> str:
     """Press the button; the status of the answer."""
-    person.see(f"document.querySelector('{OPERATION} .btn-clear')?.click()")
+    person.evaluate(f"document.querySelector('{OPERATION} .btn-clear')?.click()")
     person.wait("!document.querySelector('.live-responses-table')")
     person.click(f"{OPERATION} .execute")
     person.wait("!!document.querySelector('.live-responses-table .response-col_status')")
     return person.text(".live-responses-table .response .response-col_status").split()[0]
 
 
-def test_the_demo_studio_leaves_the_focus_at_the_button(visit: Callable[[str], Person]) -> None:
+def test_the_demo_studio_leaves_the_focus_at_the_button(visit: Callable[[str], PageUser]) -> None:
     person = visit("/extension/demo?pace=1")
     person.type("#prompt", "a lighthouse")
-    person.see("document.querySelector('#make').focus()")
+    person.evaluate("document.querySelector('#make').focus()")
     person.press("Enter")
     person.wait("!document.querySelector('#result').hidden")
-    assert person.see("document.activeElement.id") == "make"
-    assert person.see("document.querySelector('#make').getAttribute('aria-disabled')") == "false"
+    assert person.evaluate("document.activeElement.id") == "make"
+    assert person.evaluate("document.querySelector('#make').getAttribute('aria-disabled')") == "false"

@@ -27,10 +27,10 @@ from app.factory import create_app
 from app.services.signing_keys import upload_key
 from app.web import accounts, files, fleet, images, limits, openapi, status
 from app.web.api import Api
-from tests.support import fakes, jobs_made
+from tests.support import fakes, job_factory
 from tests.support.downloads import URL
 from tests.support.fakes import Bench
-from tests.support.hostile_images import png
+from tests.support.image_samples import png
 
 MAX_EXAMPLES = 15
 
@@ -112,11 +112,11 @@ class Known:
 @pytest.fixture(scope="module")
 def known(bench: Bench, services: Services) -> Known:
     """One request completed, one failed, one called off, one in the hands of an extension."""
-    jobs_made.connected(bench)
-    completed, failed, cancelled, held = (jobs_made.processing(bench) for _ in range(4))
+    job_factory.connect_extension(bench)
+    completed, failed, cancelled, held = (job_factory.processing_job(bench) for _ in range(4))
     bench.fetch.answers[URL] = png(8, 8)
-    jobs_made.generated(bench, completed, URL)
-    jobs_made.generated(bench, failed, "data:image/png;base64,AAAA")
+    job_factory.report_generated(bench, completed, URL)
+    job_factory.report_generated(bench, failed, "data:image/png;base64,AAAA")
     services.download.run()
     services.cancellation.cancel(cancelled.id)
     views = [services.lookup.details(job.id) for job in (completed, failed, cancelled)]

@@ -1,4 +1,4 @@
-"""What the extension's built-in renderer draws, computed here once more, to hold its pictures against pixel by pixel."""
+"""A second implementation of the extension's built-in renderer, to compare its pictures with pixel by pixel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DISCS = 9
 
 @dataclass(frozen=True)
 class Disc:
-    """A translucent disc; `cover` up to 256."""
+    """A translucent disc; at `cover` 256 it is opaque."""
 
     x: int
     y: int
@@ -27,19 +27,19 @@ class Disc:
 
 @dataclass(frozen=True)
 class Hill:
-    """Where it begins in each column, in 1/256 px, and its colours there and far below."""
+    """A hill: its upper edge in each column in units of 1/256 px, and its colours at the edge and at the foot."""
 
     ridge: list[int]
     top: Colour
     foot: Colour
 
 
-def canvas_picture(
+def rendered_pixels(
     prompt: str, model: str, width: int, height: int, position: int = 0, seed: int | None = None
 ) -> bytes:
     """The picture's pixels, row by row, three bytes each: red, green, blue."""
-    named = [prompt, model, f"{width}x{height}", str(position), "" if seed is None else str(seed)]
-    randomness = _dice("\0".join(named))
+    parts = [prompt, model, f"{width}x{height}", str(position), "" if seed is None else str(seed)]
+    randomness = _random_numbers("\0".join(parts))
     rows = _sky_and_lights(randomness, width, height)
     return b"".join(bytes(channel for pixel in row for channel in pixel) for row in rows)
 
@@ -47,13 +47,13 @@ def canvas_picture(
 def _sky_and_lights(randomness: Randomness, width: int, height: int) -> list[list[Colour]]:
     hue = randomness(WHEEL)
     turn = (1 if randomness(2) else -1) * (90 + randomness(170))
-    less = min(width, height)
+    shorter_side = min(width, height)
     sky = [_tint(hue, 150, 58), _tint(hue + turn, 165, 128), _tint(hue + 2 * turn, 225, 205)]
     slant = randomness(401) - 200
-    radius = less * (60 + randomness(50)) // 1024 + 2
+    radius = shorter_side * (60 + randomness(50)) // 1024 + 2
     x, y = width * (220 + randomness(585)) // 1024, height * (180 + randomness(260)) // 1024
     sun = Disc(x, y, radius, _tint(hue + 2 * turn, 240, 238), 240)
-    discs = [_disc(randomness, hue + turn, width, height, less) for _ in range(DISCS)]
+    discs = [_disc(randomness, hue + turn, width, height, shorter_side) for _ in range(DISCS)]
     hills = [_hill(randomness, number, hue + turn, width, height) for number in range(HILLS)]
 
     rows = [[_sky(sky, slant, x, y, width, height) for x in range(width)] for y in range(height)]
@@ -65,9 +65,9 @@ def _sky_and_lights(randomness: Randomness, width: int, height: int) -> list[lis
     return rows
 
 
-def _disc(randomness: Randomness, hue: int, width: int, height: int, less: int) -> Disc:
+def _disc(randomness: Randomness, hue: int, width: int, height: int, shorter_side: int) -> Disc:
     x, y = randomness(width), height * randomness(800) // 1024
-    radius = less * (12 + randomness(80)) // 1024 + 1
+    radius = shorter_side * (12 + randomness(80)) // 1024 + 1
     colour = _tint(hue + randomness(401) - 200, 180, 150 + randomness(80))
     return Disc(x, y, radius, colour, 24 + randomness(56))
 
@@ -89,7 +89,7 @@ def _hill(randomness: Randomness, number: int, hue: int, width: int, height: int
 def _sky(sky: list[Colour], slant: int, x: int, y: int, width: int, height: int) -> Colour:
     down = min(1023, max(0, y * 1400 // height + slant * x // width))
     start, end = (sky[0], sky[1]) if down < 512 else (sky[1], sky[2])
-    return _mixed(start, end, down % 512 // 2)
+    return _mix(start, end, down % 512 // 2)
 
 
 def _paint_glow(rows: list[list[Colour]], sun: Disc, glow: int) -> None:
@@ -98,7 +98,7 @@ def _paint_glow(rows: list[list[Colour]], sun: Disc, glow: int) -> None:
         for x, below in enumerate(row):
             rest = reach - (y - sun.y) ** 2 - (x - sun.x) ** 2
             if rest > 0:
-                row[x] = _mixed(below, sun.colour, (rest * 256 // reach) ** 2 // 450)
+                row[x] = _mix(below, sun.colour, (rest * 256 // reach) ** 2 // 450)
 
 
 def _paint_disc(rows: list[list[Colour]], disc: Disc) -> None:
@@ -107,7 +107,7 @@ def _paint_disc(rows: list[list[Colour]], disc: Disc) -> None:
             inside = disc.radius**2 - (y - disc.y) ** 2 - (x - disc.x) ** 2
             edge = inside * 128 // disc.radius + 128
             if edge > 0:
-                row[x] = _mixed(below, disc.colour, min(256, edge) * disc.cover // 256)
+                row[x] = _mix(below, disc.colour, min(256, edge) * disc.cover // 256)
 
 
 def _paint_hill(rows: list[list[Colour]], hill: Hill) -> None:
@@ -115,11 +115,11 @@ def _paint_hill(rows: list[list[Colour]], hill: Hill) -> None:
         for x, below in enumerate(row):
             depth = y * 256 + 256 - hill.ridge[x]
             if depth > 0:
-                colour = _mixed(hill.top, hill.foot, min(256, depth * 3 // len(rows)))
-                row[x] = _mixed(below, colour, min(256, depth))
+                colour = _mix(hill.top, hill.foot, min(256, depth * 3 // len(rows)))
+                row[x] = _mix(below, colour, min(256, depth))
 
 
-def _mixed(start: Colour, end: Colour, share: int) -> Colour:
+def _mix(start: Colour, end: Colour, share: int) -> Colour:
     red, green, blue = (a + (b - a) * share // 256 for a, b in zip(start, end, strict=True))
     return red, green, blue
 
@@ -146,8 +146,8 @@ def _sine(angle: int) -> int:
     return size if angle < HALF else -size
 
 
-def _dice(seed: str) -> Randomness:
-    """FNV-1a makes the state of the dice, xorshift rolls them."""
+def _random_numbers(seed: str) -> Randomness:
+    """Pseudo-random numbers: the state is the FNV-1a hash of the seed, and xorshift makes the next one."""
     state = 0x811C9DC5
     for byte in seed.encode():
         state = (state ^ byte) * 0x01000193 & 0xFFFFFFFF

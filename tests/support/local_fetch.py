@@ -1,4 +1,4 @@
-"""Fetching in tests: from this machine, into memory."""
+"""Fetches files from servers on this machine into memory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Picture generators on this machine: real HTTP servers that speak as OpenAI's, AUTOMATIC1111's and ComfyUI's do.
+"""Fake image generators: local HTTP servers with the APIs of OpenAI, AUTOMATIC1111 and ComfyUI.
 
-Each draws the same picture for the same size, and keeps what it was asked in `asked`.
+Each returns the same picture for the same size, and records the requests it received in `requests`.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from urllib.parse import parse_qsl, urlsplit
 from PIL import Image
 from simple_websocket import ConnectionClosed, Server
 
-G = TypeVar("G", bound="Generator")
+G = TypeVar("G", bound="FakeGenerator")
 JSON = "application/json"
-PATIENCE_S = 60.0
+MAX_BUSY_S = 60.0
 
 
-def generated(width: int, height: int) -> Image.Image:
-    """What every generator here draws."""
+def generated_image(width: int, height: int) -> Image.Image:
+    """The picture that every fake generator returns."""
     down = Image.linear_gradient("L").resize((width, height))
     across = down.transpose(Image.Transpose.ROTATE_180)
     return Image.merge("RGB", (down, across, Image.radial_gradient("L").resize((width, height))))
 
 
 def generated_png(width: int, height: int) -> bytes:
-    """The same as a file."""
+    """The same picture as a PNG file."""
     stream = io.BytesIO()
-    generated(width, height).save(stream, "PNG")
+    generated_image(width, height).save(stream, "PNG")
     return stream.getvalue()
 
 
 @dataclass(frozen=True)
-class Question:
-    """One request; header names in lower case."""
+class ReceivedRequest:
+    """One received request; header names are in lower case."""
 
     method: str
     path: str
@@ -52,8 +52,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What is said to it; a body that is not bytes goes out as JSON."""
+class Response:
+    """A response; a body that is not bytes is sent as JSON."""
 
     body: object = b""
     status: int = 200
@@ -61,29 +61,29 @@ class Answer:
 
 
 @dataclass
-class Generator:
-    """What all have in common. `refusal` is the answer to whatever asks for work; while `busy` is set, none is done."""
+class FakeGenerator:
+    """The base class. While `refusal` is set, it is the response to requests for pictures; while `busy` is set, none is finished."""
 
     url: str = ""
-    asked: list[Question] = field(default_factory=list)
-    refusal: Answer | None = None
+    requests: list[ReceivedRequest] = field(default_factory=list)
+    refusal: Response | None = None
     busy: threading.Event = field(default_factory=threading.Event)
 
-    def answer(self, question: Question) -> Answer:
-        """What it says."""
+    def respond(self, request: ReceivedRequest) -> Response:
+        """The response to a request."""
         raise NotImplementedError
 
-    def socket(self, wire: Server, question: Question) -> None:
-        """What it says over a socket."""
+    def socket(self, wire: Server, request: ReceivedRequest) -> None:
+        """Serve a WebSocket connection."""
         raise NotImplementedError
 
-    def asked_for(self, path: str, method: str = "POST") -> list[Question]:
-        """The questions of a kind."""
-        return [each for each in list(self.asked) if (each.path, each.method) == (path, method)]
+    def requests_to(self, path: str, method: str = "POST") -> list[ReceivedRequest]:
+        """The received requests for this path and method."""
+        return [each for each in list(self.requests) if (each.path, each.method) == (path, method)]
 
     def work(self, interrupted: threading.Event) -> bool:
-        """Work until it is no longer busy; False where it was interrupted."""
-        end = time.monotonic() + PATIENCE_S
+        """Wait until `busy` is cleared; returns False if the work was interrupted."""
+        end = time.monotonic() + MAX_BUSY_S
         while self.busy.is_set() and time.monotonic() < end:
             if interrupted.wait(0.02):
                 return False
@@ -91,40 +91,40 @@ class Generator:
 
 
 @dataclass
-class OpenAI(Generator):
-    """An images API. `key` lets in; `by_url` has it answer with an address."""
+class FakeOpenAI(FakeGenerator):
+    """OpenAI's images API. `key` is the valid API key; with `by_url` it responds with a URL in place of the picture."""
 
     key: str = "sk-good"
     by_url: bool = False
 
-    def answer(self, question: Question) -> Answer:
-        """As documented."""
-        if question.path == "/files/picture.png":
-            return Answer(generated_png(*self._size()), headers={"Content-Type": "image/png"})
-        if question.headers.get("authorization") != f"Bearer {self.key}":
+    def respond(self, request: ReceivedRequest) -> Response:
+        """Respond as OpenAI documents it."""
+        if request.path == "/files/picture.png":
+            return Response(generated_png(*self._size()), headers={"Content-Type": "image/png"})
+        if request.headers.get("authorization") != f"Bearer {self.key}":
             error = {
                 "message": "Incorrect API key provided.",
                 "type": "invalid_request_error",
                 "code": "invalid_api_key",
             }
-            return Answer({"error": error}, 401)
-        if question.path == "/v1/models":
-            return Answer({"object": "list", "data": [{"id": "gpt-image-1", "object": "model"}]})
+            return Response({"error": error}, 401)
+        if request.path == "/v1/models":
+            return Response({"object": "list", "data": [{"id": "gpt-image-1", "object": "model"}]})
         if self.refusal is not None:
             return self.refusal
         self.work(threading.Event())
         drawn = base64.b64encode(generated_png(*self._size())).decode()
         data = {"url": f"{self.url}/files/picture.png"} if self.by_url else {"b64_json": drawn}
-        return Answer({"created": 1, "data": [{**data, "revised_prompt": "a fox"}]})
+        return Response({"created": 1, "data": [{**data, "revised_prompt": "a fox"}]})
 
     def _size(self) -> tuple[int, int]:
-        width, height = self.asked_for("/v1/images/generations")[-1].body["size"].split("x")
+        width, height = self.requests_to("/v1/images/generations")[-1].body["size"].split("x")
         return int(width), int(height)
 
 
 @dataclass
-class WebUI(Generator):
-    """AUTOMATIC1111's. One piece of work at a time; its progress is that of whatever it is at."""
+class FakeWebUI(FakeGenerator):
+    """The web UI of AUTOMATIC1111. It runs one task at a time and reports the progress of the current one."""
 
     steps: int = 4
     interrupts: int = 0
@@ -133,32 +133,32 @@ class WebUI(Generator):
     _task: str | None = None
     _step: int = 0
 
-    def answer(self, question: Question) -> Answer:
-        """As its API does."""
-        match question.path.removeprefix("/sdapi/v1/"):
+    def respond(self, request: ReceivedRequest) -> Response:
+        """Respond as its API does."""
+        match request.path.removeprefix("/sdapi/v1/"):
             case "txt2img":
-                return self.refusal or self._draw(question.body)
+                return self.refusal or self._draw(request.body)
             case "progress":
-                return Answer(self._progress())
+                return Response(self._progress())
             case "interrupt":
                 self.interrupts += 1
                 self._interrupted.set()
-                return Answer({})
+                return Response({})
             case "sd-models":
-                return Answer([{"title": "fox.safetensors", "model_name": "fox"}])
-        return Answer({"detail": "Not Found"}, 404)
+                return Response([{"title": "fox.safetensors", "model_name": "fox"}])
+        return Response({"detail": "Not Found"}, 404)
 
-    def _draw(self, asked: Any) -> Answer:
+    def _draw(self, asked: Any) -> Response:
         with self._lock:
             self._interrupted.clear()
             self._task, self._step = asked["force_task_id"], 0
-            # Half of it is done at once, and the other half once it is no longer busy.
+            # The first half of the steps is done at once, the rest once `busy` is cleared.
             self._step = self.steps // 2
             self.work(self._interrupted)
             self._task = None
-        # What was interrupted is answered with what there is of it.
+        # An interrupted task returns the unfinished picture, as the real one does.
         drawn = base64.b64encode(generated_png(asked["width"], asked["height"])).decode()
-        return Answer({"images": [drawn], "parameters": {}, "info": "{}"})
+        return Response({"images": [drawn], "parameters": {}, "info": "{}"})
 
     def _progress(self) -> object:
         share = self._step / self.steps if self._task else 0.0
@@ -167,11 +167,11 @@ class WebUI(Generator):
 
 
 @dataclass
-class ComfyUI(Generator):
-    """ComfyUI, which turns away whoever comes from another page; `open_to_all` is --enable-cors-header."""
+class FakeComfyUI(FakeGenerator):
+    """ComfyUI, which rejects requests from other origins, unless `allows_any_origin` (its option --enable-cors-header)."""
 
-    open_to_all: bool = True
-    deaf: bool = False
+    allows_any_origin: bool = True
+    sends_no_events: bool = False
     fails: str | None = None
     listeners: dict[str, Server] = field(default_factory=dict)
     interrupted: list[str | None] = field(default_factory=list)
@@ -186,22 +186,22 @@ class ComfyUI(Generator):
         "CheckpointLoaderSimple": {"input": {"required": {"ckpt_name": [["fox.safetensors"], {}]}}}
     }
 
-    def answer(self, question: Question) -> Answer:
-        """As its server does."""
-        origin = question.headers.get("origin")
-        if origin and not self.open_to_all and urlsplit(origin).netloc != question.headers["host"]:
-            return Answer(status=403)
+    def respond(self, request: ReceivedRequest) -> Response:
+        """Respond as its server does."""
+        origin = request.headers.get("origin")
+        if origin and not self.allows_any_origin and urlsplit(origin).netloc != request.headers["host"]:
+            return Response(status=403)
         handlers = {"/prompt": self._prompt, "/queue": self._queued, "/interrupt": self._interrupt, "/view": self._view}
-        if question.path in handlers:
-            return handlers[question.path](question)
-        if question.path.startswith("/history/"):
-            entry = self._history.get(question.path[9:])
-            return Answer({} if entry is None else {question.path[9:]: entry})
-        return Answer(self.CHECKPOINTS) if question.path.startswith("/object_info/") else Answer(status=404)
+        if request.path in handlers:
+            return handlers[request.path](request)
+        if request.path.startswith("/history/"):
+            entry = self._history.get(request.path[9:])
+            return Response({} if entry is None else {request.path[9:]: entry})
+        return Response(self.CHECKPOINTS) if request.path.startswith("/object_info/") else Response(status=404)
 
-    def socket(self, wire: Server, question: Question) -> None:
-        """Listeners hear of the work that they asked for."""
-        client = question.query["clientId"]
+    def socket(self, wire: Server, request: ReceivedRequest) -> None:
+        """Send events about the jobs of this client until it disconnects."""
+        client = request.query["clientId"]
         self.listeners[client] = wire
         with suppress(ConnectionClosed, OSError):
             wire.send(json.dumps({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}}}))
@@ -209,50 +209,50 @@ class ComfyUI(Generator):
                 wire.receive()
         self.listeners.pop(client, None)
 
-    def _prompt(self, question: Question) -> Answer:
+    def _prompt(self, request: ReceivedRequest) -> Response:
         if self.refusal is not None:
             return self.refusal
-        given = question.body
+        given = request.body
         name = given.get("prompt_id") or str(uuid.uuid4())
         with self._lock:
             self._queue.append((len(self._history), name, given))
         threading.Thread(target=self._run, daemon=True).start()
-        return Answer({"prompt_id": name, "number": len(self._history), "node_errors": {}})
+        return Response({"prompt_id": name, "number": len(self._history), "node_errors": {}})
 
-    def _queued(self, question: Question) -> Answer:
+    def _queued(self, request: ReceivedRequest) -> Response:
         with self._lock:
-            if question.method == "POST":
-                gone = question.body.get("delete", [])
+            if request.method == "POST":
+                gone = request.body.get("delete", [])
                 self._queue = [each for each in self._queue if each[1] not in gone]
-                return Answer()
+                return Response()
             running = [[number, name] for number, name, _ in self._running]
-            return Answer({"queue_running": running, "queue_pending": [[n, name] for n, name, _ in self._queue]})
+            return Response({"queue_running": running, "queue_pending": [[n, name] for n, name, _ in self._queue]})
 
-    def _interrupt(self, question: Question) -> Answer:
-        named = (question.body or {}).get("prompt_id")
+    def _interrupt(self, request: ReceivedRequest) -> Response:
+        named = (request.body or {}).get("prompt_id")
         if named is None or named in [name for _, name, _ in self._running]:
             self.interrupted.append(named)
             self._interrupted.set()
-        return Answer()
+        return Response()
 
-    def _view(self, question: Question) -> Answer:
-        return Answer(generated_png(*self._sizes[question.query["filename"]]), headers={"Content-Type": "image/png"})
+    def _view(self, request: ReceivedRequest) -> Response:
+        return Response(generated_png(*self._sizes[request.query["filename"]]), headers={"Content-Type": "image/png"})
 
     def _run(self) -> None:
-        """Take the next of the queue, where nothing runs; each end lets the next begin."""
+        """Run the next job of the queue unless one is running, then the one after it."""
         with self._lock:
             if self._running or not self._queue:
                 return
             self._running.append(self._queue.pop(0))
             self._interrupted.clear()
         _, name, given = self._running[0]
-        self._say(given, "execution_start", prompt_id=name)
-        self._say(given, "progress", prompt_id=name, node="3", value=10, max=20)
+        self._send_event(given, "execution_start", prompt_id=name)
+        self._send_event(given, "progress", prompt_id=name, node="3", value=10, max=20)
         done = self.work(self._interrupted)
         self._history[name] = self._entry(name, given["prompt"], done)
         with self._lock:
             self._running.clear()
-        self._say(given, "executing", prompt_id=name, node=None)
+        self._send_event(given, "executing", prompt_id=name, node=None)
         self._run()
 
     def _entry(self, name: str, workflow: Any, done: bool) -> object:
@@ -267,16 +267,16 @@ class ComfyUI(Generator):
         image = {"filename": f"{name}.png", "subfolder": "", "type": "output"}
         return {"outputs": {"9": {"images": [image]}}, "status": {"status_str": "success", "completed": True}}
 
-    def _say(self, given: Any, kind: str, **data: object) -> None:
+    def _send_event(self, given: Any, kind: str, **data: object) -> None:
         wire = self.listeners.get(given["client_id"])
-        if wire is not None and not self.deaf:
-            with suppress(ConnectionClosed, OSError):  # whoever listens may be gone
+        if wire is not None and not self.sends_no_events:
+            with suppress(ConnectionClosed, OSError):  # the client may have disconnected
                 wire.send(json.dumps({"type": kind, "data": data}))
 
 
 @contextmanager
-def running(generator: G) -> Iterator[G]:
-    """The generator, answering at its `url`."""
+def running_generator(generator: G) -> Iterator[G]:
+    """Run the generator; it listens at its `url`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -291,32 +291,32 @@ def running(generator: G) -> Iterator[G]:
             pass
 
         def _answer(self) -> None:
-            question = self._question()
-            generator.asked.append(question)
-            if "upgrade" in question.headers and generator.answer(question).status != 403:
-                self._upgrade(question)
+            request = self._received_request()
+            generator.requests.append(request)
+            if "upgrade" in request.headers and generator.respond(request).status != 403:
+                self._upgrade(request)
                 return
-            answer = generator.answer(question)
-            content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-            with suppress(OSError):  # whoever asked may be gone
-                self.send_response(answer.status)
-                for name, value in {"Content-Type": JSON, **answer.headers}.items():
+            response = generator.respond(request)
+            content = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
+            with suppress(OSError):  # the client may have disconnected
+                self.send_response(response.status)
+                for name, value in {"Content-Type": JSON, **response.headers}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
-        def _question(self) -> Question:
+        def _received_request(self) -> ReceivedRequest:
             address = urlsplit(self.path)
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = json.loads(content) if content else None
-            return Question(self.command, address.path, dict(parse_qsl(address.query)), headers, body)
+            return ReceivedRequest(self.command, address.path, dict(parse_qsl(address.query)), headers, body)
 
-        def _upgrade(self, question: Question) -> None:
-            environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in question.headers.items()}
+        def _upgrade(self, request: ReceivedRequest) -> None:
+            environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}
             self.close_connection = True
-            generator.socket(Server.accept({**environ, "werkzeug.socket": self.connection}), question)
+            generator.socket(Server.accept({**environ, "werkzeug.socket": self.connection}), request)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

@@ -1,14 +1,14 @@
-"""An HTTP server that misbehaves on purpose, one named misbehaviour a path.
+"""An HTTP server that misbehaves on purpose, with one named misbehaviour for each path.
 
-    with HostileHost() as host:
-        host.serve("/a.png", png, "image/png")
-        fetch(host.url("a.png"))
-        fetch(host.url("drip-body"))
-        assert host.requests[0].path == "/a.png"
+    with HostileServer() as server:
+        server.serve("/a.png", png, "image/png")
+        fetch(server.url("a.png"))
+        fetch(server.url("drip-body"))
+        assert server.requests[0].path == "/a.png"
 
-It writes raw bytes to raw sockets, because a decent server library could not say most of this. `HostileHost(tls=True)`
-speaks TLS as `localhost`, `images.test` and 127.0.0.1 with the certificate in `hostile_host.pem`, which is its own root;
-`HostileHost(silent=True)` accepts connections and never says a word.
+It writes raw bytes to raw sockets, because a server library would refuse to send most of this. `HostileServer(tls=True)`
+serves TLS as `localhost`, `images.test` and 127.0.0.1 with the self-signed certificate in `hostile_server.pem`;
+`HostileServer(silent=True)` accepts connections and never sends anything.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from typing import Self
 from tests.support.exchange import Behaviour, Exchange, Request
 from tests.support.misbehaviours import BEHAVIOURS
 
-CERTIFICATE = Path(__file__).with_name("hostile_host.pem")
+CERTIFICATE = Path(__file__).with_name("hostile_server.pem")
 
 
 @dataclass
-class HostileHost:
+class HostileServer:
     """Listens on a free port of 127.0.0.1 while used in a `with`."""
 
     tls: bool = False
@@ -43,7 +43,7 @@ class HostileHost:
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, name="hostile-host", daemon=True).start()
+        threading.Thread(target=self._accept, name="hostile-server", daemon=True).start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -55,7 +55,7 @@ class HostileHost:
         self._listener.close()
 
     def url(self, name: str, *, host: str = "127.0.0.1") -> str:
-        """The URL of a misbehaviour, or of what `serve` put there."""
+        """The URL of a misbehaviour, or of a path that `serve` or `behave` added."""
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}/{name.lstrip('/')}"
 
     def serve(
@@ -67,23 +67,23 @@ class HostileHost:
         status: str = "200 OK",
         times: int | None = None,
     ) -> str:
-        """Answer `path` decently with this, `times` times and 500 afterwards (None: always). Returns its URL."""
+        """Answer `path` correctly with this content, `times` times and 500 afterwards (None: always). Returns its URL."""
 
-        def give(exchange: Exchange) -> None:
-            if times is not None and self.times_asked(path) > times:
+        def respond(exchange: Exchange) -> None:
+            if times is not None and self.request_count(path) > times:
                 return exchange.answer(b"", status="500 Internal Server Error")
             head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n"
             return exchange.send(head.encode() + b"Connection: close\r\n\r\n" + content)
 
-        return self.behave(path, give)
+        return self.behave(path, respond)
 
     def behave(self, path: str, behaviour: Behaviour) -> str:
-        """Answer `path` with a misbehaviour of one's own. Returns its URL."""
+        """Answer `path` with this behaviour. Returns its URL."""
         self._served["/" + path.lstrip("/")] = behaviour
         return self.url(path)
 
-    def times_asked(self, path: str) -> int:
-        """How often `path` was requested, with any query."""
+    def request_count(self, path: str) -> int:
+        """How many requests for `path` have arrived, with any query."""
         with self._lock:
             return sum(request.path.partition("?")[0] == "/" + path.lstrip("/") for request in self.requests)
 
@@ -95,22 +95,22 @@ class HostileHost:
                 return
             with self._lock:
                 self._open.add(sock)
-            threading.Thread(target=self._attend, args=(sock,), name="hostile-exchange", daemon=True).start()
+            threading.Thread(target=self._handle, args=(sock,), name="hostile-exchange", daemon=True).start()
 
-    def _attend(self, sock: socket.socket) -> None:
+    def _handle(self, sock: socket.socket) -> None:
         try:
             with contextlib.suppress(OSError, ValueError):
-                self._converse(sock)
+                self._respond(sock)
         finally:
             with self._lock:
                 self._open.discard(sock)
             sock.close()
 
-    def _converse(self, sock: socket.socket) -> None:
+    def _respond(self, sock: socket.socket) -> None:
         if self.silent:
             self.closing.wait()
             return
-        with self._wrapped(sock) as wire:
+        with self._with_tls(sock) as wire:
             request = _read_request(wire)
             with self._lock:
                 self.requests.append(request)
@@ -118,7 +118,7 @@ class HostileHost:
             chosen = self._served.get(path) or BEHAVIOURS.get(path.lstrip("/"), _not_found)
             chosen(Exchange(self, request, wire))
 
-    def _wrapped(self, sock: socket.socket) -> socket.socket:
+    def _with_tls(self, sock: socket.socket) -> socket.socket:
         if not self.tls:
             return sock
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -126,8 +126,8 @@ class HostileHost:
         return context.wrap_socket(sock, server_side=True)
 
 
-def trusting_context() -> ssl.SSLContext:
-    """What a client needs to trust `HostileHost(tls=True)`."""
+def client_tls_context() -> ssl.SSLContext:
+    """The TLS context of a client that trusts `HostileServer(tls=True)`."""
     return ssl.create_default_context(cafile=str(CERTIFICATE))
 
 

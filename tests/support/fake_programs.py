@@ -1,4 +1,4 @@
-"""Small programs in the place of big ones: a folder to launch them in, and what makes one do its deeds."""
+"""A small program that stands in for the real ones in tests of the launcher, and a folder to start it in."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.processes import Started
+from tests.support.processes import StartedProcess
 
 ROOT = Path(__file__).resolve().parents[2]
-Start = Callable[..., Started]
+Start = Callable[..., StartedProcess]
 
 PROGRAM = """
 import os, signal, subprocess, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-deeds = sys.argv[1:]
+behaviours = sys.argv[1:]
 
-def leave(*_):
-    time.sleep(0.3 if "slow" in deeds else 0)
-    print("leaves", flush=True)
+def stop(*_):
+    time.sleep(0.3 if "slow" in behaviours else 0)
+    print("stopping", flush=True)
     sys.exit(0)
 
 class Healthy(BaseHTTPRequestHandler):
@@ -29,34 +29,34 @@ class Healthy(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-signal.signal(signal.SIGTERM, signal.SIG_IGN if "stubborn" in deeds else leave)
-if "parent" in deeds:
+signal.signal(signal.SIGTERM, signal.SIG_IGN if "stubborn" in behaviours else stop)
+if "parent" in behaviours:
     child = subprocess.Popen([sys.executable, __file__, "stubborn", "child"], stdout=subprocess.PIPE)
     child.stdout.readline()
-if "tell" in deeds:
+if "print-settings" in behaviours:
     print(*(f"{name}={os.environ.get(name)}" for name in ("REDIS_URL", "DATABASE_URL", "WS_PORT")), flush=True)
-if "mutter" in deeds:
+if "print-no-newline" in behaviours:
     os.write(1, b"x" * 200_000 + b" then \\xff and no end of line")
 else:
-    print("here I am", *deeds, flush=True)
-if "end" in deeds:
+    print("started", *behaviours, flush=True)
+if "end" in behaviours:
     sys.exit(7)
-if "serve" in deeds:
+if "serve" in behaviours:
     HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Healthy).serve_forever()
 while True:
     time.sleep(60)
 """
 
 
-def furnish(folder: Path) -> Path:
-    """Make `folder` one to launch in: the project's code, and `stand_in.py`, which does what its arguments say."""
+def create_project_folder(folder: Path) -> Path:
+    """Make `folder` one to start programs in, with the project's code and `fake_program.py`; returns it."""
     folder.mkdir(exist_ok=True)
     for name in ("app", "client", "migrations", "worker"):
         (folder / name).symlink_to(ROOT / name)
-    (folder / "stand_in.py").write_text(PROGRAM)
+    (folder / "fake_program.py").write_text(PROGRAM)
     return folder
 
 
-def stand_in(*deeds: str) -> list[str]:
-    """The command that does these deeds, in a furnished folder."""
-    return [sys.executable, "stand_in.py", *deeds]
+def fake_program(*behaviours: str) -> list[str]:
+    """The command line of a fake program with these behaviours; run it in such a folder."""
+    return [sys.executable, "fake_program.py", *behaviours]

