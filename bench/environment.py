@@ -212,16 +212,16 @@ def own_redis() -> Iterator[tuple[str, int]]:
 @cache
 def postgres_server() -> PostgresServer:
     """One PostgreSQL for the whole run, started on first use; it ends with this process."""
-    guard = subprocess.Popen(
+    runner = subprocess.Popen(
         [sys.executable, "-m", "bench.postgres_runner", str(os.getpid())],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C is for the run; the guard ends after it
+        start_new_session=True,  # Ctrl-C is for the run; the runner ends after it
     )
-    assert guard.stdout is not None
-    url = guard.stdout.readline().strip()
+    assert runner.stdout is not None
+    url = runner.stdout.readline().strip()
     if not url:
         raise RuntimeError("PostgreSQL did not start; see its output above")
     return PostgresServer(url)

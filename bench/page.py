@@ -11,9 +11,9 @@ from bench.results import Measure, Result, Row
 HUES = (212, 28, 140, 350, 265, 60, 28, 320, 212, 28, 265, 140, 140, 0)
 
 ABOUT = (
-    "Only ratios carry from one machine and one day to another: each figure was taken in turns with its floor, the least "
-    "that could do the same, and the ratio is the median of the pairs. A line shows the spread of the repeats, a bar across "
-    "it the ratio that is to be held. Times are on the wall; CPU is the steadier figure."
+    "Only ratios can be compared between machines or days: service and floor, a minimal program for the same purpose, were "
+    "measured alternately, and the ratio is the median of the pairs. A line shows the spread of the repeats, a bar across "
+    "it the budget. Times are wall-clock times; CPU is the steadier figure."
 )
 
 STYLE = """
@@ -79,7 +79,7 @@ def _with_name(measure: Measure, row: Row) -> Row:
 def _section(measure: Measure) -> str:
     notes = "".join(f"<p>{escape(note)}</p>" for note in measure.notes)
     return (
-        f'<h2 id="{measure.name}">{escape(measure.title)}</h2><p>{escape(measure.says)}</p>{notes}'
+        f'<h2 id="{measure.name}">{escape(measure.title)}</h2><p>{escape(measure.explanation)}</p>{notes}'
         f"{ratio_plot(measure.rows)}{cost_plot(measure.bars, measure.bars_unit)}{_table(measure)}"
         f'<p class="soft">Took {measure.seconds:.0f} s.</p>'
     )

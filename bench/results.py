@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.figures import Spread, ratios
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ class Bar:
 
 @dataclass
 class Measure:
-    """One measure of a run. `says` explains what was compared with what."""
+    """One measure of a run. `explanation` says what was compared with what."""
 
     name: str
     title: str
-    says: str
+    explanation: str
     rows: list[Row] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
     bars_unit: str = "CPU µs an operation"
@@ -94,10 +94,10 @@ class Result:
 
     @classmethod
     def load(cls, path: Path) -> Result:
-        """Read what `save` wrote. Raises ValueError for another release's format."""
+        """Read what `save` wrote. Raises ValueError if another version of the benchmark wrote it."""
         body = json.loads(path.read_text())
         if body.get("schema") != SCHEMA:
-            raise ValueError(f"{path} is no result of this release's bench.")
+            raise ValueError(f"{path} was written by another version of the benchmark.")
         measures = [_measure(each) for each in body["measures"]]
         return cls(body["machine"], body["settings"], measures)
 

@@ -21,7 +21,7 @@ from bench.load.wire import Peer
 
 AT_ONCE = 40  # sockets that are connecting
 SOURCES = 900  # sockets per local address
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 MARK = "picture "
 SIDE_PX = 64
 
@@ -116,7 +116,7 @@ class Fleet:
                 self._connecting += 1
                 self.members.append(Extension(self, number, login))
             self.loop.turn(0.5)
-            if time.perf_counter() - begun > PATIENCE_S + len(tokens) / 20:
+            if time.perf_counter() - begun > TIMEOUT_S + len(tokens) / 20:
                 break
         count = sum(member.authenticated and not member.peer.closed for member in self.members)
         took = time.perf_counter() - begun
@@ -137,7 +137,7 @@ class Fleet:
                 self._submit()
                 due += 1 / rate
         took = time.perf_counter() - begun
-        rested = self.loop.until(lambda: not self._sent_at, PATIENCE_S / 2)
+        rested = self.loop.until(lambda: not self._sent_at, TIMEOUT_S / 2)
         self._sent_at.clear()
         summary = {"seconds": took, "refused": self._refused, "cpu": time.process_time() - cpu}
         return {**_summary(self._times), **summary, "lost": not rested}
@@ -152,7 +152,7 @@ class Fleet:
         for _ in range(window):
             self._submit()
         enough = min(window, len(self.members))
-        self.loop.until(lambda: self._done >= enough, PATIENCE_S)
+        self.loop.until(lambda: self._done >= enough, TIMEOUT_S)
         return {"done": self._done}
 
     def watch(self, seconds: float, least: int = 20) -> Json:
@@ -160,14 +160,14 @@ class Fleet:
         before, self._times, self._refused = self._done, [], 0
         begun, cpu = time.perf_counter(), time.process_time()
         ends, enough = begun + seconds, before + least
-        self.loop.until(lambda: time.perf_counter() >= ends and self._done >= enough, seconds + PATIENCE_S)
+        self.loop.until(lambda: time.perf_counter() >= ends and self._done >= enough, seconds + TIMEOUT_S)
         summary = {"seconds": time.perf_counter() - begun, "cpu": time.process_time() - cpu, "refused": self._refused}
         return {**_summary(self._times), **summary, "count": self._done - before}
 
     def stop(self) -> Json:
         """Stop submitting, and wait until all requests are done."""
         self._continuous = False
-        rested = self.loop.until(lambda: self._in_flight <= 0, PATIENCE_S / 2)
+        rested = self.loop.until(lambda: self._in_flight <= 0, TIMEOUT_S / 2)
         self._in_flight = 0
         self._sent_at.clear()
         return {"rested": rested}
@@ -179,7 +179,7 @@ class Fleet:
             self._heartbeat_answered = 0.0
             sent_at = time.perf_counter()
             randomness.choice(self.members).send_heartbeat()
-            if self.loop.until(lambda: self._heartbeat_answered > 0, PATIENCE_S):
+            if self.loop.until(lambda: self._heartbeat_answered > 0, TIMEOUT_S):
                 times.append((self._heartbeat_answered - sent_at) * 1000)
         return _summary(times)
 
@@ -196,7 +196,7 @@ class Fleet:
         self._answer = self._hold
         for number in range(1, count + 1):
             self._submit()
-            self.loop.until(lambda number=number: len(self._held) >= number, PATIENCE_S)  # type: ignore[misc]
+            self.loop.until(lambda number=number: len(self._held) >= number, TIMEOUT_S)  # type: ignore[misc]
         return {"ids": list(self._held)}
 
     def _hold(self, member: Extension, message: Json) -> None:
@@ -207,7 +207,7 @@ class Fleet:
         member = self._held.pop(request_id)
         begun, done = time.perf_counter(), self._done
         member.send(type="image_generated", requestId=request_id, imageUrl=url, metadata={})
-        confirmed = self.loop.until(lambda: self._done > done, PATIENCE_S)
+        confirmed = self.loop.until(lambda: self._done > done, TIMEOUT_S)
         return {"seconds": time.perf_counter() - begun, "confirmed": confirmed}
 
     # -- what happens

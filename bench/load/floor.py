@@ -15,7 +15,7 @@ from bench.load.http import Caller
 from bench.load.loop import Loop, run_commands
 from bench.load.wire import Peer
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 # as long as the message that offers a request to an extension
 PADDING = "x" * 620
 
@@ -38,7 +38,7 @@ class Floor:
         if self._peer is not None:
             self._peer.close()
         self._peer = peer = Peer(self.loop, port, path, self._on_text)
-        self.loop.until(lambda: peer.is_open, PATIENCE_S)
+        self.loop.until(lambda: peer.is_open, TIMEOUT_S)
         return {"open": peer.is_open}
 
     def handoff(self, rate: float, seconds: float) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Floor:
         for number in range(count):
             self._sent_at[number] = time.perf_counter()
             self._peer.send(json.dumps({"number": number, "padding": PADDING[:100]}))
-            self.loop.until(lambda: not self._sent_at, PATIENCE_S)
+            self.loop.until(lambda: not self._sent_at, TIMEOUT_S)
         return self._end(begun)
 
     def _begin(self, ends: float) -> None:

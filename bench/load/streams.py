@@ -11,7 +11,7 @@ from bench.figures import percentile
 from bench.load.http import request_text
 from bench.load.loop import Loop, run_commands
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 AT_ONCE = 10
 
 
@@ -38,8 +38,8 @@ class Streams:
         for number in range(count):
             request = request_text("GET", f"/api/images/{ids[number % len(ids)]}/events", key=key)
             requests[self._send(port, request)] = request
-            self.loop.until(lambda number=number: len(self._arrived) + AT_ONCE > number, PATIENCE_S)  # type: ignore[misc]
-        ends = time.perf_counter() + PATIENCE_S
+            self.loop.until(lambda number=number: len(self._arrived) + AT_ONCE > number, TIMEOUT_S)  # type: ignore[misc]
+        ends = time.perf_counter() + TIMEOUT_S
         while len(self._arrived) < count and time.perf_counter() < ends:
             self.loop.until(
                 lambda: len(self._arrived) >= count or bool(self._closed_early()), ends - time.perf_counter()
@@ -82,7 +82,7 @@ class Streams:
 
     def wait_for_all(self, begun: float) -> dict[str, Any]:
         """Wait until all streams sent it; times in ms after `begun`."""
-        self.loop.until(lambda: len(self._arrived.keys() | self._ends) >= len(self._received), PATIENCE_S)
+        self.loop.until(lambda: len(self._arrived.keys() | self._ends) >= len(self._received), TIMEOUT_S)
         times = [(at - begun) * 1000 for at in self._arrived.values()] or [0.0]
         return {"count": len(self._arrived), "p50": percentile(times, 50), "p99": percentile(times, 99)}
 

@@ -21,7 +21,7 @@ BUDGET = 1.2
 CLIENTS = 8
 HANDOFFS_A_SECOND = 5.0
 
-SAYS = (
+EXPLANATION = (
     "The floor is the same service on a database with 1,000 waiting and 1,000 finished requests, each with an event and, "
     "where finished, a picture. The measured user owns a hundred of the waiting ones. CPU is that of the web process "
     "and of PostgreSQL together. They wait for a model that no extension has: a hand-off has to find its request among them."
@@ -30,7 +30,7 @@ SAYS = (
 
 def measure(plan: Plan) -> Measure:
     """Submit, hand-off, status, list and sweep."""
-    result = Measure("growth", "Growth", SAYS)
+    result = Measure("growth", "Growth", EXPLANATION)
     for database in plan.databases:
         with ExitStack() as stack:
             _on(database, plan, result, stack)

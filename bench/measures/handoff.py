@@ -21,7 +21,7 @@ REPEATS = 3
 BUDGETS = {"idle": (2.0, 3.0), "half load": (2.5, 6.0)}  # of p50 and p99
 SETTLE_S = 0.3
 
-SAYS = (
+EXPLANATION = (
     "From sending the POST to the request's arrival on an extension's socket: validated, committed, the dispatcher's task started, "
     "an extension chosen, the lease committed, and the offer published to the web process that holds the socket. "
     "The floor: a Celery task that does nothing, then one publish to one socket of flask-sock. "
@@ -35,7 +35,7 @@ SAYS = (
 
 def measure(plan: Plan) -> Measure:
     """p50 and p99 of the hand-off, idle and at half load, and its CPU."""
-    result = Measure("handoff", "From the POST to the extension's socket", SAYS, bars_unit="CPU µs a request")
+    result = Measure("handoff", "From the POST to the extension's socket", EXPLANATION, bars_unit="CPU µs a request")
     with ExitStack() as stack:
         system = stack.enter_context(serving(plan.one_database, EXTENSIONS))
         load, _ = stack.enter_context(fleet(system))

@@ -24,17 +24,17 @@ SIDES = (1024, 4096)
 BUDGET = 1.3
 MOST_BYTES = str(200 * 2**20)
 
-SAYS = (
+EXPLANATION = (
     "From image_generated on the socket to image_generation_confirmed: fetched over HTTP from this machine, validated, stored "
-    "as PNG, committed. CPU is that of all processes of the service; the picture's own is what is above that of a tiny picture, "
-    "which is the job's. Memory is the peak of the download process above what it has after a tiny picture. The floor: Pillow's decode of the same bytes in memory, and its encode as PNG, packed as hard as "
-    "the service packs, where they are not PNG."
+    "as PNG, committed. CPU is that of all processes of the service. A tiny picture shows the cost of the job; what exceeds it is "
+    "the cost of the picture. Memory is the peak of the download process above its memory after a tiny picture. The floor: "
+    "Pillow decodes the same bytes in memory and, unless they are PNG, encodes them as PNG with the service's compression level."
 )
 
 
 def measure(plan: Plan) -> Measure:
     """CPU and peak memory, by kind and size."""
-    result = Measure("pictures", "From reported to stored", SAYS, bars_unit="CPU ms a picture")
+    result = Measure("pictures", "From reported to stored", EXPLANATION, bars_unit="CPU ms a picture")
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
         env = {"WORKER_PROCESSES": "1", "MAX_IMAGE_SIZE": MOST_BYTES, "SWEEP_INTERVAL_MS": "60000"}

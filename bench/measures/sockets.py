@@ -16,7 +16,7 @@ from bench.results import Bar, Measure, Row
 REPEATS = 15  # a turn is over in half a second, and the slowest hundredth of it varies
 BUDGET_KIB, BUDGET_P99 = 45.0, 2.0
 
-SAYS = (
+EXPLANATION = (
     "Each connects with its own token, which is checked again while it is connected; nine hundred from one address. "
     "The round trip is a heartbeat and its answer, which queries the database; from random extensions, while all are connected. "
     "The floor: the echo of flask-sock on one socket, without a database. The floor of memory is the budget."
@@ -27,7 +27,7 @@ def measure(plan: Plan) -> Measure:
     """KiB a socket, connects a second, round trips."""
     count = plan.pick(10_000, 1_000)
     result = Measure(
-        "sockets", f"{count:,} connected extensions on one web process", SAYS, bars_unit="CPU µs a connect"
+        "sockets", f"{count:,} connected extensions on one web process", EXPLANATION, bars_unit="CPU µs a connect"
     )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # for what is started here

@@ -35,9 +35,9 @@ NEEDED = (
 )
 ORDER = {"prompt": "A futuristic cityscape at night", "parameters": {"width": 256, "height": 256}}
 
-SAYS = (
-    "`make run` in a folder of its own where everything is installed, until it answers, and until the first picture that "
-    "was asked for then is stored; the reference extension draws it, which takes its time on purpose. The floor: a Redis, "
+EXPLANATION = (
+    "`make run` in a new folder where everything is installed, until it answers, and until the first picture that is "
+    "requested then is stored; the reference extension draws it, deliberately slowly. The floor: a Redis, "
     "a small application under gunicorn and an idle Celery worker, one after the other. Help: against a Python that does "
     "nothing."
 )
@@ -45,7 +45,7 @@ SAYS = (
 
 def measure(plan: Plan) -> Measure:
     """Both."""
-    result = Measure("start", "Starting", SAYS)
+    result = Measure("start", "Starting", EXPLANATION)
     with scratch() as folder:
         for name in NEEDED:
             (folder / name).symlink_to(ROOT / name)

@@ -24,7 +24,7 @@ EXTENSIONS, SLOTS = 10, 10
 REPORTED_AFTER_S = 12.0  # an idle PostgreSQL connection reports its counters after ten seconds
 IDLE_BUDGET = 1.2  # none a stream; beats and sweeps go on
 
-SAYS = (
+EXPLANATION = (
     "Polls: GET status of a request that an extension holds, with a key, by 16 clients; the floor is a constant answer "
     "of Flask. Streams: Server-Sent Events of 100 assigned requests, on PostgreSQL, which counts its transactions: idle, and "
     "while every extension reports progress; the time is from the first report to each stream."
@@ -33,7 +33,7 @@ SAYS = (
 
 def measure(plan: Plan) -> Measure:
     """Polls, and streams."""
-    result = Measure("status", "Status and live streams", SAYS, bars_unit="CPU µs a poll")
+    result = Measure("status", "Status and live streams", EXPLANATION, bars_unit="CPU µs a poll")
     with ExitStack() as stack:
         _polls(plan, result, stack)
     with ExitStack() as stack:

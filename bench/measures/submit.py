@@ -19,18 +19,18 @@ OF_ONE_USER = 16
 BUDGET = 3.5
 SETTLE_S = 0.3  # work deferred until after the response is counted too
 
-SAYS = (
-    "One POST with authentication, three limits, quota, validation, the row and its event committed, and the wake sent. "
-    "Each client is a user with a key of its own, as clients are. But one who builds a tool may post in parallel with one key: "
+EXPLANATION = (
+    "One POST with authentication, three limits, quota, validation, the row and its event committed, and the wake-up sent. "
+    "Each client is a user with its own key. A single user may also submit in parallel with one key: "
     f"{OF_ONE_USER} clients of one user are shown too, whose requests the quota has to count one after the other. "
     "The floor: the same Flask, server, validation and durability with one insert and commit of SQLAlchemy Core; it knows no users. "
-    "CPU is that of the web process; the bars show the others, which also do the work that the wakes bring."
+    "CPU is that of the web process; the bars show the other processes too, which also do the work that the wake-ups cause."
 )
 
 
 def measure(plan: Plan) -> Measure:
     """Requests a second and CPU a request, by database and number of clients."""
-    result = Measure("submit", "Submitting a request", SAYS)
+    result = Measure("submit", "Submitting a request", EXPLANATION)
     for database in plan.databases:
         _on(database, plan, result)
     return result
@@ -47,7 +47,7 @@ def _on(database: str, plan: Plan, result: Measure) -> None:
             return {"web": meter.tree(pid), **postgres_group(floor_url)}
 
         forget = system.forget_submissions
-        for label, clients, requests in _crowds(system):
+        for label, clients, requests in _client_groups(system):
             subject, floor = in_turns(
                 plan.repeats,
                 posting(load, system.port, requests, clients, plan.seconds, system.groups, forget),
@@ -56,7 +56,7 @@ def _on(database: str, plan: Plan, result: Measure) -> None:
             _report(result, f"{database}, {label}", subject, floor)
 
 
-def _crowds(system: SystemUnderTest) -> Iterator[tuple[str, int, list[str]]]:
+def _client_groups(system: SystemUnderTest) -> Iterator[tuple[str, int, list[str]]]:
     """Label, number of clients and their requests: each with its own key, and at last all with the same one."""
     for clients in CLIENTS:
         requests = [system.post_text(model=UNSERVED, user=number) for number in range(clients)]
