@@ -1,4 +1,4 @@
-"""Tools for abuse that needs no processes."""
+"""Fixtures for abuse tests that need no processes."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ from tests.support.fakes import Bench
 
 @pytest.fixture
 def bench(database: Database, tmp_path: Path) -> Bench:
-    """Tools with a real database and a real store; the rest are fakes."""
+    """Ports with a real database and a real store; the rest are fakes."""
     return fakes.bench(database, tmp_path / "generated-images")

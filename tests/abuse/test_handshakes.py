@@ -1,4 +1,4 @@
-"""Who connects to a port that speaks TLS and does not shake hands, against a real gunicorn with a certificate."""
+"""Clients that connect to a TLS port and do not finish the handshake, against a real gunicorn with a certificate."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.support.certificates import self_signed
 from tests.support.raw import connected, until_closed
 from tests.support.service import ANY_CERTIFICATE, Service, running_service
 
-PATIENCE_S = 60.0  # far more than a handshake has, far less than for ever
+PATIENCE_S = 60.0  # much longer than the timeout of a handshake, much shorter than forever
 
 
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path, redis_url: str) -> Iterator[Service]:
-    """A web process that serves https by itself."""
+    """A web process with TLS and without a proxy."""
     folder = tmp_path_factory.mktemp("sealed")
     certificate = self_signed(folder)
     database = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}"
@@ -31,21 +31,21 @@ def sealed(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path,
 
 
 def says_nothing(sock: socket.socket) -> None:
-    """It connected, and that is all."""
+    """Send nothing after connecting."""
 
 
 def says_half(sock: socket.socket) -> None:
-    """The begin of a ClientHello, whose length says that more is to come."""
+    """Send the beginning of a ClientHello, whose length announces more."""
     sock.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"x" * 20)
 
 
 def speaks_plainly(sock: socket.socket) -> None:
-    """HTTP, to who expects TLS."""
+    """Send plain HTTP to the TLS port."""
     sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
 
 @pytest.mark.parametrize("begin", [says_nothing, says_half, speaks_plainly])
-def test_who_does_not_shake_hands_is_dropped_and_others_are_served_meanwhile(
+def test_a_client_without_a_handshake_is_dropped_and_others_are_served_meanwhile(
     sealed: Service, begin: Callable[[socket.socket], None]
 ) -> None:
     with ExitStack() as stack:
@@ -58,7 +58,7 @@ def test_who_does_not_shake_hands_is_dropped_and_others_are_served_meanwhile(
         assert sealed.get("/health").status == 200
 
 
-def test_a_handshake_that_drips_is_cut_off_although_it_never_pauses(sealed: Service) -> None:
+def test_a_handshake_that_arrives_byte_by_byte_is_cut_off(sealed: Service) -> None:
     with connected(sealed.ports[0], 0.2) as sock:
         says_half(sock)
         ends = time.monotonic() + PATIENCE_S
@@ -74,11 +74,11 @@ def test_a_handshake_that_drips_is_cut_off_although_it_never_pauses(sealed: Serv
     pytest.fail(f"a handshake could drip for {PATIENCE_S:g} s")
 
 
-def test_after_the_handshake_a_head_that_never_comes_is_waited_for_no_longer_than_any(sealed: Service) -> None:
+def test_after_the_handshake_the_timeout_for_the_request_head_applies(sealed: Service) -> None:
     with connected(sealed.ports[0], PATIENCE_S) as raw:
         sock = ANY_CERTIFICATE.wrap_socket(raw)
         sock.sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
         try:
             assert sock.recv(1) == b""
         except (ConnectionError, ssl.SSLError):
-            return  # closed without a word
+            return  # closed without a response

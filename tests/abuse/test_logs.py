@@ -1,4 +1,4 @@
-"""Nothing that is secret stands in a log or an error, and nobody writes a line of it that is not ours."""
+"""No secret is in a log or an error, and no client can inject a line into a log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FORGERY = f"x\n{LINE}\r\n{LINE}\x1b[2J\u2028{LINE}\x85{LINE}"
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path) -> Iterator[Service]:
-    """A service whose secrets are canaries and that says all it ever says."""
+    """A service whose secrets are known strings, with the most verbose log level."""
     folder = tmp_path_factory.mktemp("watched")
     database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
     secrets = {name: f"{CANARY}-{name}-".ljust(40, "x") for name in ("SECRET_KEY", "JWT_SECRET")}
@@ -45,7 +45,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
 
 @contextmanager
 def signed(content: bytes | None) -> Iterator[str]:
-    """The URL, with a signature in its query, of a file; of none where there is no content."""
+    """The URL of a file, with a signature in its query; without content the file does not exist."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -64,12 +64,12 @@ def signed(content: bytes | None) -> Iterator[str]:
 
 
 def said(service: Service) -> dict[str, str]:
-    """Everything that was logged, by process."""
+    """The logs of all processes."""
     return {path.stem: path.read_text(errors="replace") for path in service.folder.glob("*.log")}
 
 
 def check(service: Service) -> None:
-    """No secret, and no line that is not one whole JSON object or begins like one of another program."""
+    """Assert that the logs contain no secret, and that each line is a JSON object or starts like one of another program."""
     texts = said(service)
     assert all(texts[name] for name in ("web0", "worker0"))
     for name, text in texts.items():
@@ -80,7 +80,7 @@ def check(service: Service) -> None:
                 assert "\x1b" not in line
 
 
-def test_no_secret_of_a_caller_is_logged_or_told(watched: Service) -> None:
+def test_no_credential_of_a_client_is_logged_or_returned(watched: Service) -> None:
     headers = {"Authorization": f"Bearer {CANARY}", "Cookie": f"session={CANARY}", "X-API-Key": CANARY}
     lines = [f"{name}: {value}" for name, value in headers.items()]
     for target in ("/health", f"/nowhere?token={CANARY}", "/api/images", f"/api/uploads/x?signature={CANARY}"):
@@ -120,7 +120,7 @@ def test_no_signature_of_an_upload_is_logged(watched: Service) -> None:
     assert not [name for name, text in texts.items() if signature in text or job["lease"] in text]
 
 
-def test_no_token_that_a_socket_shows_is_logged_or_told(watched: Service) -> None:
+def test_no_token_sent_over_a_socket_is_logged_or_returned(watched: Service) -> None:
     url = f"ws://127.0.0.1:{watched.ports[0]}/ws"
     bearer, offered = {"Authorization": f"Bearer {CANARY}"}, ["imagefleet", f"token.{CANARY}"]
     ws = websocket.create_connection(url, timeout=20, header=bearer, subprotocols=offered)
@@ -129,14 +129,14 @@ def test_no_token_that_a_socket_shows_is_logged_or_told(watched: Service) -> Non
     ws.send(f'{{"type": "authenticate", "token": "{CANARY}"')
     heard = ""
     with contextlib.suppress(websocket.WebSocketException, OSError):
-        while text := ws.recv():  # until it is sent away: it has not shown anything that counts
+        while text := ws.recv():  # until it is disconnected: it has not authenticated
             heard += str(text)
     ws.close()
     assert CANARY not in heard
     check(watched)
 
 
-def test_nobody_writes_a_line_of_the_log(watched: Service) -> None:
+def test_no_client_can_inject_a_line_into_the_log(watched: Service) -> None:
     for path in ("/" + urllib.parse.quote(FORGERY), "/api/images/" + urllib.parse.quote(FORGERY)):
         assert watched.get(path).status in {400, 404}
     answer_to(watched.ports[0], get("/health", "X-Correlation-Id: " + LINE, "User-Agent: " + LINE))
@@ -155,7 +155,7 @@ def test_nobody_writes_a_line_of_the_log(watched: Service) -> None:
     check(watched)
 
 
-def test_no_password_of_a_server_is_logged_where_it_cannot_be_reached(tmp_path: Path) -> None:
+def test_no_password_of_an_unreachable_server_is_logged(tmp_path: Path) -> None:
     port = free_port()
     servers = {
         "DATABASE_URL": f"postgresql://user:{CANARY}@127.0.0.1:1/x",
@@ -173,5 +173,7 @@ def test_no_password_of_a_server_is_logged_where_it_cannot_be_reached(tmp_path: 
             until(lambda: complaint in service.log(name), 60, f"{name} to complain")  # noqa: B023 - called at once
     finally:
         for name in list(service.processes):
-            service.stop(name, signal.SIGKILL)  # a web process that waits for its database takes its grace to stop
+            service.stop(
+                name, signal.SIGKILL
+            )  # a web process that waits for its database needs its grace period to stop
     check(service)

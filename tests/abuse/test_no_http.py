@@ -1,4 +1,4 @@
-"""What is no request of HTTP, against a real gunicorn: the answer is a problem with the headers of every other."""
+"""Invalid HTTP, against a real gunicorn: the response is a problem with the usual headers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_it_is_answered_with_a_problem_and_every_header(service: Service, name: str) -> None:
+def test_it_is_answered_with_a_problem_and_all_headers(service: Service, name: str) -> None:
     request, status = STRANGE[name]
     head, _, body = answer_to(service.ports[0], request).partition(b"\r\n\r\n")
     line, *rest = head.decode("ascii").split("\r\n")

@@ -1,4 +1,4 @@
-"""Requests that mean harm, byte by byte against a real gunicorn: nothing is read, written or split that should not be."""
+"""Malicious requests as raw bytes against a real gunicorn: path traversal, header injection, forged host names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TRAVERSALS = [
 
 
 @pytest.mark.parametrize("target", TRAVERSALS)
-def test_no_path_leads_out(service: Service, target: str) -> None:
+def test_no_path_leads_outside_of_the_served_folders(service: Service, target: str) -> None:
     answer = answer_to(service.ports[0], get(target))
     status = int(answer.split(b" ")[1])
     assert 400 <= status < 500
@@ -65,7 +65,7 @@ SPLITTING = [
 
 
 @pytest.mark.parametrize("request_", SPLITTING)
-def test_no_answer_carries_a_header_that_the_client_wrote(service: Service, request_: bytes) -> None:
+def test_no_response_contains_a_header_injected_by_the_client(service: Service, request_: bytes) -> None:
     answer = answer_to(service.ports[0], request_)
     head = answer.partition(b"\r\n\r\n")[0].lower()
     assert answer.count(b"HTTP/1.1 ") <= 1
@@ -73,8 +73,8 @@ def test_no_answer_carries_a_header_that_the_client_wrote(service: Service, requ
     assert b"forged=1\r\n" not in head + b"\r\n"
 
 
-def told(answer: bytes) -> tuple[int, str]:
-    """The status, and the socket's address where one was told."""
+def status_and_url(answer: bytes) -> tuple[int, str]:
+    """The status of the response, and the address of the socket in it, if any."""
     status = int(answer.split(b" ")[1])
     return status, str(json.loads(answer.partition(b"\r\n\r\n")[2])["url"]) if status == 200 else ""
 
@@ -99,27 +99,27 @@ def told(answer: bytes) -> tuple[int, str]:
         ("Host: localhost", "X-Forwarded-Proto: https", "X-Forwarded-Ssl: on", "X-Forwarded-Protocol: ssl"),
     ],
 )
-def test_a_name_that_is_not_ours_stands_in_no_address(service: Service, headers: tuple[str, ...]) -> None:
-    status, url = told(answer_to(service.ports[0], get("/api/websocket/info", *headers, host="")))
+def test_a_foreign_host_name_appears_in_no_url(service: Service, headers: tuple[str, ...]) -> None:
+    status, url = status_and_url(answer_to(service.ports[0], get("/api/websocket/info", *headers, host="")))
     assert "evil" not in url
     assert not url.startswith("wss")
     assert status in {200, 400, 421}
 
 
-def test_an_address_in_the_request_line_is_not_taken_for_our_name(service: Service) -> None:
-    _, url = told(answer_to(service.ports[0], get("http://evil.example/api/websocket/info")))
+def test_an_absolute_request_target_does_not_change_the_host_name(service: Service) -> None:
+    _, url = status_and_url(answer_to(service.ports[0], get("http://evil.example/api/websocket/info")))
     assert "evil" not in url
 
 
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PUT", "DEBUG", "get", "X" * 100])
-def test_a_method_that_is_not_taken_echoes_nothing(service: Service, method: str) -> None:
+def test_an_unsupported_method_is_not_echoed(service: Service, method: str) -> None:
     request = get("/health", "Authorization: Bearer canary-4711").replace(b"GET", method.encode(), 1)
     answer = answer_to(service.ports[0], request)
     assert int(answer.split(b" ")[1]) in {400, 404, 405, 501}
     assert b"canary" not in answer
 
 
-def test_another_method_cannot_be_named_in_a_header(service: Service) -> None:
+def test_the_method_cannot_be_overridden_by_a_header(service: Service) -> None:
     request_id = service.submit(model="overridden")
     answer = service.get(f"/api/images/{request_id}", X_HTTP_Method_Override="DELETE", X_Method_Override="DELETE")
     assert answer.status == 200
@@ -127,7 +127,7 @@ def test_another_method_cannot_be_named_in_a_header(service: Service) -> None:
     service.delete(f"/api/images/{request_id}")
 
 
-def test_an_upload_is_granted_for_one_place_whatever_is_added(service: Service) -> None:
+def test_an_upload_grant_is_valid_for_one_position_whatever_is_added_to_it(service: Service) -> None:
     request_id = service.submit(model="replayed")
     other_id = service.submit(model="unrelated")
     with service.extension("replayer", "replayed") as extension:

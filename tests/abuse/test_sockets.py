@@ -1,4 +1,4 @@
-"""Sockets that break the protocol, stop half way or never stop, against a real gunicorn: nobody else notices."""
+"""Sockets that break the protocol, stop half way or never stop, against a real gunicorn: other clients are not affected."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BROKEN = {
 
 
 def well(service: Service) -> None:
-    """Others are served as ever: HTTP, and an extension that says hello."""
+    """Assert that other clients are served: an HTTP request, and an extension that authenticates."""
     began = time.monotonic()
     assert service.get("/health").status == 200
     with service.extension("honest", "nothing") as honest:
@@ -55,16 +55,16 @@ def well(service: Service) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_who_breaks_the_protocol_is_sent_away_and_nobody_else(service: Service, name: str) -> None:
+def test_only_the_socket_that_breaks_the_protocol_is_closed(service: Service, name: str) -> None:
     with connected(service.ports[0]) as sock:
         assert b" 101 " in shake_hands(sock)
         sock.sendall(BROKEN[name])
         well(service)
-        until_closed(sock)  # at the latest when the time for authentication is over
+        until_closed(sock)  # at the latest after the authentication timeout
     well(service)
 
 
-def test_a_message_in_pieces_without_end_is_cut_off_at_the_limit(service: Service) -> None:
+def test_an_endless_fragmented_message_is_cut_off_at_the_limit(service: Service) -> None:
     with connected(service.ports[0]) as sock:
         shake_hands(sock)
         sock.sendall(frame(TEXT, HELLO) + frame(TEXT, b"{", fin=False))
@@ -72,7 +72,7 @@ def test_a_message_in_pieces_without_end_is_cut_off_at_the_limit(service: Servic
             for _ in range(64):
                 sock.sendall(frame(0, b"x" * 65_536, fin=False))
         except ConnectionError:
-            return  # it has hung up already
+            return  # the server has closed the connection already
         assert (1009).to_bytes(2, "big") in until_closed(sock)
     well(service)
 
@@ -91,7 +91,7 @@ def half_a_body(sock: socket.socket) -> None:
 
 
 def nothing(sock: socket.socket) -> None:
-    """A connection that says nothing at all."""
+    """A connection on which nothing is sent."""
 
 
 def half_closed(sock: socket.socket) -> None:
@@ -100,7 +100,7 @@ def half_closed(sock: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("begin", [half_a_request, half_a_handshake, half_a_body, nothing, half_closed])
-def test_two_hundred_that_stop_half_way_hold_up_nobody(
+def test_two_hundred_unfinished_requests_do_not_delay_others(
     service: Service, begin: Callable[[socket.socket], None]
 ) -> None:
     with ExitStack() as stack:
@@ -118,7 +118,7 @@ def dripping(service: Service) -> Iterator[socket.socket]:
         yield sock
 
 
-def test_a_head_that_drips_is_cut_off_although_it_never_pauses(dripping: socket.socket) -> None:
+def test_a_request_head_that_arrives_byte_by_byte_is_cut_off(dripping: socket.socket) -> None:
     dripping.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
     dripping.settimeout(0.2)
     ends = time.monotonic() + 30
@@ -138,12 +138,12 @@ def test_a_head_that_drips_is_cut_off_although_it_never_pauses(dripping: socket.
     "origin",
     ["https://evil.example", "null", "chrome-extension://short", "http://localhost.evil.example", "file://", ""],
 )
-def test_a_page_from_elsewhere_gets_no_socket(service: Service, origin: str) -> None:
+def test_a_page_of_a_foreign_origin_cannot_open_a_socket(service: Service, origin: str) -> None:
     with connected(service.ports[0]) as sock:
         assert b" 403 " in shake_hands(sock, f"Origin: {origin}").split(b"\r\n")[0]
 
 
 @pytest.mark.parametrize("origin", ["chrome-extension://" + "abcdefghijklmnop" * 2, "http://localhost", None])
-def test_an_extension_and_whoever_is_no_browser_get_one(service: Service, origin: str | None) -> None:
+def test_an_extension_or_a_client_that_is_no_browser_can_open_a_socket(service: Service, origin: str | None) -> None:
     with connected(service.ports[0]) as sock:
         assert b" 101 " in shake_hands(sock, *([f"Origin: {origin}"] if origin else []))

@@ -1,6 +1,6 @@
-"""Addresses that lead inside, named as pictures: the whole way of a download, and a server inside that must hear nothing.
+"""Picture URLs with internal addresses: whole downloads, and an internal server that must not receive a connection.
 
-The parts have tests of their own: tests/adapters/test_addresses.py, test_reach.py, test_redirects.py, test_urls.py.
+The parts are tested in tests/adapters/test_addresses.py, test_reach.py, test_redirects.py, test_urls.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support.job_factory import downloading_job
 
 
 class Inside:
-    """A server on this machine that counts who came."""
+    """A server on this machine that counts its connections."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("", 0))
@@ -52,7 +52,7 @@ def inside() -> Iterator[Inside]:
 
 @pytest.fixture
 def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """One kind of database is enough for what is about addresses."""
+    """SQLite alone: these tests do not depend on the database."""
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
@@ -101,7 +101,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("url", SPELLINGS)
-def test_no_spelling_leads_inside(bench: Bench, inside: Inside, url: str) -> None:
+def test_no_spelling_of_an_internal_address_is_fetched(bench: Bench, inside: Inside, url: str) -> None:
     bench = bench.with_ports(fetch=Fetcher(Allowlist()))
     job = run(bench, downloading_job(bench, url.format(port=inside.port)))
     assert (job.status, job.error_code, job.download_attempt) == (Status.FAILED, DOWNLOAD_FAILED, 1)
@@ -116,8 +116,10 @@ def outside() -> Iterator[HostileServer]:
 
 
 @pytest.mark.parametrize("code", ["redirect"])
-def test_no_redirect_leads_inside(bench: Bench, inside: Inside, outside: HostileServer, code: str) -> None:
-    """`outside` may be fetched from by its name, and by that alone: it stands for a host out there."""
+def test_no_redirect_to_an_internal_address_is_followed(
+    bench: Bench, inside: Inside, outside: HostileServer, code: str
+) -> None:
+    """`outside` is allowed only by its name: it stands for a host on the internet."""
     fetcher = Fetcher(Allowlist(hosts=frozenset({"outside.example"})), resolve=lambda host, port: ["127.0.0.1"])
     bench = bench.with_ports(fetch=fetcher)
     target = f"http://inside.example:{inside.port}/"
@@ -127,7 +129,7 @@ def test_no_redirect_leads_inside(bench: Bench, inside: Inside, outside: Hostile
     assert inside.visitors == 0
 
 
-def test_a_name_that_is_bound_anew_between_attempts_leads_nowhere(bench: Bench, inside: Inside) -> None:
+def test_dns_rebinding_between_attempts_has_no_effect(bench: Bench, inside: Inside) -> None:
     answers = [["203.0.113.7", "127.0.0.1"], ["127.0.0.1"], ["::1"], ["::ffff:127.0.0.1"]]
     bench = bench.with_ports(fetch=Fetcher(Allowlist(), resolve=lambda host, port: answers.pop(0)))
     for _ in range(len(answers)):

@@ -24,7 +24,9 @@ MACHINE: dict[str, Any] = {
 
 
 def result(*rows: Row) -> Result:
-    measure = Measure("submit", "Submitting", "What was compared.", list(rows), [Bar("one", {"web": 1200.0, "redis": 80.0})])
+    measure = Measure(
+        "submit", "Submitting", "What was compared.", list(rows), [Bar("one", {"web": 1200.0, "redis": 80.0})]
+    )
     return Result(MACHINE, {"quick": True}, [measure])
 
 

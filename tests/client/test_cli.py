@@ -1,4 +1,4 @@
-"""The command: results on stdout, progress on stderr, one sentence and a documented exit code for every end."""
+"""The command: results on stdout, progress on stderr, one sentence and a documented exit code for each outcome."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def run(scripted: ScriptedServer) -> Run:
     return invoke
 
 
-def test_a_submission_prints_the_id_alone(run: Run, scripted: ScriptedServer) -> None:
+def test_a_submission_prints_only_the_id(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, accepted())
     ended = run("generate", "a", "red", "fox")
     assert (ended.exit_code, ended.stdout, ended.stderr) == (0, f"{ID}\n", "")
     assert scripted.requests[0].json == {"prompt": "a red fox"}
 
 
-def test_every_option_finds_its_field(run: Run, scripted: ScriptedServer) -> None:
+def test_every_option_sets_its_field(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, accepted())
     named = [
         "--model",
@@ -73,7 +73,9 @@ def test_every_option_finds_its_field(run: Run, scripted: ScriptedServer) -> Non
     }
 
 
-def test_waiting_tells_progress_on_stderr_and_prints_where_the_picture_is(run: Run, scripted: ScriptedServer) -> None:
+def test_waiting_reports_progress_on_stderr_and_prints_the_url_of_the_picture(
+    run: Run, scripted: ScriptedServer
+) -> None:
     queue = {"position": 2, "reason": "All are busy."}
     scripted.on("POST", GENERATE, accepted())
     scripted.on(
@@ -94,7 +96,7 @@ def test_waiting_tells_progress_on_stderr_and_prints_where_the_picture_is(run: R
     ]
 
 
-def test_pictures_are_saved_under_harmless_names(run: Run, scripted: ScriptedServer, tmp_path: Path) -> None:
+def test_pictures_are_saved_under_safe_names(run: Run, scripted: ScriptedServer, tmp_path: Path) -> None:
     hostile = "/generated-images/.."
     scripted.on("POST", GENERATE, accepted())
     scripted.on("GET", STATUS, status("completed", 3))
@@ -108,7 +110,7 @@ def test_pictures_are_saved_under_harmless_names(run: Run, scripted: ScriptedSer
     assert [(folder / name).read_bytes() for name in names] == [b"one", b"two", b"3"]
 
 
-def test_json_is_the_apis_own(run: Run, scripted: ScriptedServer) -> None:
+def test_json_output_is_the_response_of_the_api(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("GET", IMAGE, result(version=4, images=[image(FILE, b"one", width=8, sha256="x")]))
     printed = json.loads(run("get", ID, "--json").stdout)
     assert printed["requestId"] == ID
@@ -122,7 +124,7 @@ def test_json_is_the_apis_own(run: Run, scripted: ScriptedServer) -> None:
     )
 
 
-def test_a_failed_request_is_a_failure_of_the_command(run: Run, scripted: ScriptedServer) -> None:
+def test_a_failed_request_makes_the_command_fail(run: Run, scripted: ScriptedServer) -> None:
     why = {"code": "ERR_TIMEOUT", "error": "Nobody answered.", "reason": "Three tried."}
     scripted.on("GET", IMAGE, result("failed", **why))
     scripted.on("GET", STATUS, status("failed", 3, **why))
@@ -133,14 +135,14 @@ def test_a_failed_request_is_a_failure_of_the_command(run: Run, scripted: Script
     assert (asked.exit_code, asked.stdout) == (0, "failed: Nobody answered. Three tried. (ERR_TIMEOUT)\n")
 
 
-def test_a_request_that_is_not_finished_has_its_own_exit_code(run: Run, scripted: ScriptedServer) -> None:
+def test_an_unfinished_request_has_its_own_exit_code(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("GET", IMAGE, result("processing", progress=40))
     scripted.on("GET", STATUS, status("processing", 3))
     assert (run("get", ID).exit_code, run("get", ID, "--timeout", "0.1").exit_code) == (4, 4)
     assert "add --wait" in run("get", ID).stderr
 
 
-def test_a_refusal_is_one_sentence_with_what_the_operator_needs(run: Run, scripted: ScriptedServer) -> None:
+def test_a_refusal_is_one_sentence_with_the_code_and_the_correlation_id(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, refusal(429, "ERR_RATE_LIMIT", "At most 10 a minute.", Retry_After="43"))
     ended = run("generate", "fox")
     assert ended.exit_code == 1
@@ -149,7 +151,7 @@ def test_a_refusal_is_one_sentence_with_what_the_operator_needs(run: Run, script
     )
 
 
-def test_a_server_that_is_not_there_is_a_sentence_too(run: Run) -> None:
+def test_an_unreachable_server_is_one_sentence_too(run: Run) -> None:
     ended = run("list", server=f"http://127.0.0.1:{free_port()}")
     assert (ended.exit_code, ended.stdout) == (3, "")
     assert ended.stderr.count("\n") == 1
@@ -163,14 +165,14 @@ def test_a_submission_with_unknown_outcome_suggests_the_list_command(run: Run, s
     assert "check with `imagefleet list` before you try again" in ended.stderr
 
 
-def test_a_server_of_another_kind_is_recognised(run: Run, scripted: ScriptedServer) -> None:
+def test_a_server_that_is_not_imagefleet_is_recognised(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, Reply(b"<html>"))
     ended = run("status", ID)
     assert ended.exit_code == 5
     assert "Check that --server or IMAGEFLEET_URL" in ended.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_named(run: Run, scripted: ScriptedServer, tmp_path: Path) -> None:
+def test_the_error_names_a_folder_that_cannot_be_written(run: Run, scripted: ScriptedServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     scripted.on("GET", IMAGE, result(images=[image(FILE)]))
     ended = run("get", ID, "--output", str(tmp_path / "file" / "folder"))
@@ -190,7 +192,7 @@ def test_a_folder_that_cannot_be_written_is_named(run: Run, scripted: ScriptedSe
         ["paint"],
     ],
 )
-def test_a_wrong_command_line_ends_with_2(run: Run, words: list[str]) -> None:
+def test_an_invalid_command_line_exits_with_2(run: Run, words: list[str]) -> None:
     ended = run(*words)
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert "Error: " in ended.stderr
@@ -217,7 +219,7 @@ def test_cancelling_prints_the_outcome(run: Run, scripted: ScriptedServer) -> No
     assert run("cancel", ID).stdout == "It is called off.\n"
 
 
-def test_events_are_lines(run: Run, scripted: ScriptedServer) -> None:
+def test_events_are_printed_as_lines(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("GET", EVENTS, Reply([event("OneEvent", 1), event("ImageGeneratedEvent", 2, "completed")]))
     assert run("events", ID).stdout.split("\n") == [
         "    1  OneEvent  processing",
@@ -227,7 +229,7 @@ def test_events_are_lines(run: Run, scripted: ScriptedServer) -> None:
     assert json.loads(run("events", ID, "--json", "--after", "0").stdout.splitlines()[1])["seq"] == 2
 
 
-def test_every_command_explains_itself() -> None:
+def test_every_command_has_help() -> None:
     for name, command in main.commands.items():
         explained = CliRunner().invoke(main, [name, "--help"]).stdout
         options = [each for each in command.params if isinstance(each, click.Option)]
@@ -241,7 +243,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 @pytest.mark.parametrize("words", [["--key", "imgk_a_b", "status", ID], ["status", ID, "--key", "imgk_a_b"]])
-def test_a_key_goes_along_and_is_not_printed(run: Run, scripted: ScriptedServer, words: list[str]) -> None:
+def test_a_key_is_sent_and_not_printed(run: Run, scripted: ScriptedServer, words: list[str]) -> None:
     scripted.on("GET", STATUS, refusal(401, "ERR_UNAUTHORIZED", "This API key is invalid."))
     ended = run(*words)
     assert scripted.requests[0].headers["authorization"] == "Bearer imgk_a_b"
@@ -249,7 +251,7 @@ def test_a_key_goes_along_and_is_not_printed(run: Run, scripted: ScriptedServer,
     assert "imgk_a_b" not in ended.output
 
 
-def test_a_key_is_taken_from_the_environment(scripted: ScriptedServer) -> None:
+def test_a_key_is_read_from_the_environment(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("completed", 2))
     env = {"IMAGEFLEET_URL": scripted.url, "IMAGEFLEET_API_KEY": "imgk_c_d"}
     assert CliRunner().invoke(main, ["status", ID], env=env).exit_code == 0

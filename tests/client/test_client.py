@@ -16,7 +16,7 @@ from tests.support.wire_answers import GENERATE, ID, IMAGE, NOW, STATUS, accepte
 NOON = datetime(2024, 1, 14, 12, tzinfo=UTC)
 
 
-def test_a_request_travels_in_the_contracts_words(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_request_has_the_field_names_of_the_contract(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, accepted())
     answer = fleet.generate(
         "A fox",
@@ -37,14 +37,14 @@ def test_a_request_travels_in_the_contracts_words(fleet: Imagefleet, scripted: S
     }
 
 
-def test_what_is_left_out_is_left_to_the_server(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_omitted_options_are_not_sent(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, accepted())
     fleet.generate("Ein Fuchs im März")
     assert scripted.requests_to("POST", GENERATE)[0].json == {"prompt": "Ein Fuchs im März"}
 
 
 @pytest.mark.parametrize("reply", [refusal(429, "ERR_RATE_LIMIT", "Slow."), refusal(503, "ERR_UNAVAILABLE", "Later.")])
-def test_a_submission_that_was_not_taken_is_sent_again(
+def test_a_submission_that_was_not_accepted_is_sent_again(
     fleet: Imagefleet, scripted: ScriptedServer, reply: Reply
 ) -> None:
     scripted.on("POST", GENERATE, reply, accepted())
@@ -53,14 +53,14 @@ def test_a_submission_that_was_not_taken_is_sent_again(
 
 
 @pytest.mark.parametrize("reply", [CUT, Reply(b"<h1>Bad gateway</h1>", 502), refusal(500, "ERR_INTERNAL", "Oh.")])
-def test_a_submission_whose_fate_is_unknown_is_not_sent_again(scripted: ScriptedServer, reply: Reply) -> None:
+def test_a_submission_with_unknown_outcome_is_not_sent_again(scripted: ScriptedServer, reply: Reply) -> None:
     scripted.on("POST", GENERATE, reply, accepted())
     with pytest.raises((ConnectionLost, BadAnswer, Refused)), Imagefleet(scripted.url) as fleet:
         fleet.generate("A fox")
     assert len(scripted.requests_to("POST", GENERATE)) == 1
 
 
-def test_the_servers_wish_to_wait_is_honoured(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_the_retry_after_of_the_server_is_followed(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     times: list[float] = []
 
     def note(_: object) -> Reply:
@@ -72,7 +72,7 @@ def test_the_servers_wish_to_wait_is_honoured(fleet: Imagefleet, scripted: Scrip
     assert times[1] - times[0] >= 0.99
 
 
-def test_a_wish_to_wait_beyond_all_patience_is_passed_on(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_too_long_retry_after_is_raised_as_an_error(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, refusal(429, "ERR_RATE_LIMIT", "Ten a minute.", Retry_After="43"))
     with pytest.raises(Refused) as caught:
         fleet.generate("A fox")
@@ -80,7 +80,7 @@ def test_a_wish_to_wait_beyond_all_patience_is_passed_on(fleet: Imagefleet, scri
     assert len(scripted.requests_to("POST", GENERATE)) == 1
 
 
-def test_a_refusal_has_all_fields_of_the_problem(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_an_error_has_all_fields_of_the_problem(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, refusal(400, "ERR_INVALID_PROMPT", "prompt must not be empty."))
     with pytest.raises(Refused) as caught:
         fleet.generate("")
@@ -95,13 +95,13 @@ def test_a_call_is_retried_after_a_fault(fleet: Imagefleet, scripted: ScriptedSe
     assert (answer.status, answer.progress, answer.version, answer.is_final) == ("processing", 40, 3, False)
 
 
-def test_a_server_that_is_not_there_is_named(scripted: ScriptedServer) -> None:
+def test_the_error_names_an_unreachable_server(scripted: ScriptedServer) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with Imagefleet(url, patience_s=0.2) as fleet, pytest.raises(Unreachable, match=f"{url}: connection refused"):
         fleet.generate("A fox")
 
 
-def test_a_status_has_the_queue_and_the_failure(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_status_contains_queue_and_failure(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     queue = {"position": 3, "reason": "All extensions are busy."}
     scripted.on(
         "GET", STATUS, status("accepted", 1, queue=queue), status("failed", 2, code="ERR_TIMEOUT", error="Late.")
@@ -113,7 +113,7 @@ def test_a_status_has_the_queue_and_the_failure(fleet: Imagefleet, scripted: Scr
     assert scripted.requests_to("GET", STATUS)[1].query == {"wait": "5", "since": "1"}
 
 
-def test_a_result_has_its_pictures(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_result_contains_its_pictures(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("GET", IMAGE, result(images=[image("/generated-images/a.png"), image("/generated-images/b.png")]))
     found = fleet.get(ID)
     assert [each.image_path for each in found.images] == ["/generated-images/a.png", "/generated-images/b.png"]
@@ -121,7 +121,7 @@ def test_a_result_has_its_pictures(fleet: Imagefleet, scripted: ScriptedServer) 
     assert fleet.image_url(found.images[0]) == f"{scripted.url}/generated-images/a.png"
 
 
-def test_a_server_that_knows_the_bare_contract_is_understood(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_server_with_only_the_original_contract_is_supported(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     metadata = {"model": "dall-e-3", "prompt": "p", "width": 1024, "height": 768, "generatedAt": NOW}
     scripted.on(
         "GET",
@@ -145,15 +145,13 @@ def test_a_server_that_knows_the_bare_contract_is_understood(fleet: Imagefleet, 
         Reply(status=302, headers={"Location": STATUS}),
     ],
 )
-def test_an_answer_that_the_api_does_not_provide_for_is_called_so(
-    fleet: Imagefleet, scripted: ScriptedServer, reply: Reply
-) -> None:
+def test_an_unexpected_response_is_reported_as_such(fleet: Imagefleet, scripted: ScriptedServer, reply: Reply) -> None:
     scripted.on("GET", STATUS, reply)
     with pytest.raises(BadAnswer):
         fleet.status(ID)
 
 
-def test_an_id_cannot_lead_to_another_path(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_an_id_cannot_change_the_path(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     for strange in ("", "..", "."):
         with pytest.raises(Refused):
             fleet.get(strange)
@@ -170,7 +168,7 @@ def test_cancelling_returns_the_outcome(fleet: Imagefleet, scripted: ScriptedSer
         fleet.cancel(ID)
 
 
-def test_the_list_goes_from_page_to_page_as_it_is_read(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_list_is_fetched_page_by_page_as_it_is_read(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     page = {"requestId": ID, "status": "accepted"}
     scripted.on("GET", "/api/images", Reply({"images": [page, page], "nextCursor": "n"}), Reply({"images": [page]}))
     listed = fleet.list(user_id="u", status="accepted", page_size=2)
@@ -181,19 +179,19 @@ def test_the_list_goes_from_page_to_page_as_it_is_read(fleet: Imagefleet, script
     assert scripted.requests[1].query["cursor"] == "n"
 
 
-def test_a_list_without_end_is_not_followed(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_an_endless_list_is_not_followed(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("GET", "/api/images", Reply({"images": [], "nextCursor": "n"}))
     with pytest.raises(BadAnswer, match="same page cursor"):
         list(fleet.list())
 
 
 @pytest.mark.parametrize("address", ["localhost:3000", "ftp://localhost", "http://", "http://localhost:99999", ""])
-def test_an_address_that_cannot_be_one_is_refused_at_once(address: str) -> None:
+def test_an_invalid_address_is_refused_at_once(address: str) -> None:
     with pytest.raises(ValueError, match=r"address|Port"):
         Imagefleet(address)
 
 
-def test_a_key_is_sent_to_no_other_server(scripted: ScriptedServer) -> None:
+def test_a_key_is_not_sent_to_other_servers(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("completed", 2))
     with Imagefleet(scripted.url, key="imgk_a_b") as fleet:
         fleet.status(ID)

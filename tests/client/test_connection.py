@@ -1,4 +1,4 @@
-"""The client's end of one WebSocket."""
+"""The client's side of one WebSocket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures on the local disk: whole and checked, or not there."""
+"""Pictures are saved completely and verified, or not at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMAGE = StoredImage(PATH, bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hex
 SHORT = Reply(CONTENT[:1000], headers={"Content-Length": str(len(CONTENT))}, cut=True)
 
 
-def test_a_picture_is_saved_where_it_is_wanted(fleet: Imagefleet, scripted: ScriptedServer, tmp_path: Path) -> None:
+def test_a_picture_is_saved_at_the_given_path(fleet: Imagefleet, scripted: ScriptedServer, tmp_path: Path) -> None:
     scripted.on("GET", PATH, Reply(CONTENT))
     assert fleet.download(IMAGE, tmp_path / "mine.png").read_bytes() == CONTENT
     assert [each.name for each in tmp_path.iterdir()] == ["mine.png"]
@@ -36,7 +36,7 @@ def test_a_download_is_retried_after_a_fault(fleet: Imagefleet, scripted: Script
 
 
 @pytest.mark.parametrize("reply", [SHORT, Reply(CONTENT + b"more"), Reply(CONTENT[::-1])])
-def test_what_is_not_the_picture_leaves_no_trace(scripted: ScriptedServer, tmp_path: Path, reply: Reply) -> None:
+def test_a_wrong_picture_leaves_no_file(scripted: ScriptedServer, tmp_path: Path, reply: Reply) -> None:
     (tmp_path / "mine.png").write_bytes(b"older")
     scripted.on("GET", PATH, reply)
     with Imagefleet(scripted.url, patience_s=0.1) as fleet, pytest.raises(ConnectionLost):
@@ -44,14 +44,14 @@ def test_what_is_not_the_picture_leaves_no_trace(scripted: ScriptedServer, tmp_p
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"older"]
 
 
-def test_a_picture_of_unknown_size_that_is_cut_off_is_no_picture(scripted: ScriptedServer, tmp_path: Path) -> None:
+def test_a_truncated_picture_of_unknown_size_is_refused(scripted: ScriptedServer, tmp_path: Path) -> None:
     scripted.on("GET", PATH, SHORT)
     with Imagefleet(scripted.url, patience_s=0.1) as fleet, pytest.raises(ConnectionLost):
         fleet.download(StoredImage(PATH), tmp_path / "mine.png")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_that_is_not_there_is_refused_by_the_server(fleet: Imagefleet, tmp_path: Path) -> None:
+def test_a_missing_picture_is_an_error_of_the_server(fleet: Imagefleet, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="Not found"):
         fleet.download(IMAGE, tmp_path / "mine.png")
 

@@ -1,4 +1,4 @@
-"""What the reference extension draws, and the PNG it is written as."""
+"""The pictures of the reference extension, and their PNG files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def test_every_size_is_a_picture_of_that_size(size: tuple[int, int]) -> None:
     assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", size)
 
 
-def test_the_same_order_gives_the_same_picture() -> None:
+def test_the_same_request_gives_the_same_picture() -> None:
     assert draw(Picture("A fox", 64, 64)) == draw(Picture("A fox", 64, 64))
 
 
-def test_prompts_and_positions_give_pictures_of_their_own() -> None:
+def test_different_prompts_and_positions_give_different_pictures() -> None:
     pictures = {
         draw(Picture(prompt, 64, 64, index)) for prompt in ("A fox", "a fox", "", "狐", "\ud800") for index in (0, 1)
     }
@@ -48,7 +48,7 @@ def test_a_large_picture_takes_well_under_a_second_of_the_processor() -> None:
     assert time.process_time() - began < 0.8
 
 
-def test_the_watcher_hears_how_far_it_is_and_may_end_it() -> None:
+def test_progress_is_reported_and_the_callback_can_stop_the_drawing() -> None:
     shares: list[float] = []
     draw(Picture("A fox", 100, 100), shares.append)
     assert shares == sorted(shares)
@@ -61,7 +61,7 @@ def _stop(_: float) -> None:
     raise Stopped
 
 
-def test_pixels_are_written_where_they_belong() -> None:
+def test_pixels_are_written_at_their_positions() -> None:
     rows = [b"\xff\0\0\0\xff\0", b"\0\0\xff\xff\xff\xff"]
     picture = opened(encode_png(2, 2, rows))
     pixels = [picture.getpixel((x, y)) for y in range(2) for x in range(2)]

@@ -22,7 +22,7 @@ from tests.support.service import Service
 
 @contextmanager
 def painting(service: Service, model: str, *, step_s: float = 0.0) -> Iterator[list[str]]:
-    """A reference extension that draws for one model; what it says."""
+    """Run a reference extension for one model; yields its log lines."""
     said: list[str] = []
     extension = Extension(Settings(service.url(), f"reference-{model}", models=(model,), step_s=step_s), said.append)
     running = threading.Thread(target=extension.run, daemon=True)
@@ -34,7 +34,7 @@ def painting(service: Service, model: str, *, step_s: float = 0.0) -> Iterator[l
         running.join(5)
 
 
-def test_pictures_arrive_end_to_end(service: Service, tmp_path: Path) -> None:
+def test_requests_end_in_pictures(service: Service, tmp_path: Path) -> None:
     told: list[ImageStatus] = []
     with painting(service, "ref-a", step_s=0.02) as said, Imagefleet(service.url(web=1)) as fleet:
         accepted = fleet.generate("A lighthouse", model="ref-a", width=640, height=480, number_of_images=2)
@@ -77,7 +77,7 @@ def test_the_extension_drops_a_cancelled_request(service: Service) -> None:
     assert any("was cancelled" in line for line in said)
 
 
-def test_refusals_carry_their_code(service: Service) -> None:
+def test_errors_contain_their_code(service: Service) -> None:
     with Imagefleet(service.url()) as fleet, pytest.raises(Refused) as caught:
         fleet.generate("  ")
     assert (caught.value.code, caught.value.status) == ("ERR_INVALID_PROMPT", 400)

@@ -48,14 +48,14 @@ def test_it_authenticates_only_when_the_server_requests_it(scripted: ScriptedSer
     assert peer.received[0]["type"] == "authenticate"
 
 
-def test_it_names_its_models_and_shows_its_token(scripted: ScriptedServer) -> None:
+def test_it_sends_its_models_and_its_token(scripted: ScriptedServer) -> None:
     with running_extension(scripted, models=("sdxl",), token="t") as _:
         introduction = scripted.sockets.next().welcome()
     assert introduction["metadata"]["capabilities"] == ["image-generation", "sdxl"]
     assert introduction["token"] == "t"
 
 
-def test_it_finds_the_socket_by_asking_the_server(scripted: ScriptedServer) -> None:
+def test_it_queries_the_server_for_the_address_of_the_socket(scripted: ScriptedServer) -> None:
     scripted.on(
         "GET", "/api/websocket/info", refusal(503, "ERR_UNAVAILABLE", "Later."), Reply({"url": scripted.ws_url})
     )
@@ -64,9 +64,7 @@ def test_it_finds_the_socket_by_asking_the_server(scripted: ScriptedServer) -> N
         until(lambda: running.has_logged(f"connected to {scripted.ws_url} as e1"))
 
 
-def test_a_job_ends_in_a_picture_inside_a_data_url_where_there_is_no_upload(
-    peer: Peer, running: RunningExtension
-) -> None:
+def test_without_an_upload_url_the_picture_is_sent_as_a_data_url(peer: Peer, running: RunningExtension) -> None:
     send_job(peer, lease="l1")
     report = peer.receive("image_generated")
     assert (report["requestId"], report["correlationId"], report["lease"]) == (JOB, "c1", "l1")
@@ -81,7 +79,7 @@ def test_a_job_ends_in_a_picture_inside_a_data_url_where_there_is_no_upload(
     assert running.renderer.drawn == [Picture("A fox", 64, 48, 0)]
 
 
-def test_progress_is_reported_several_times_and_only_rises(peer: Peer) -> None:
+def test_progress_is_reported_several_times_and_only_increases(peer: Peer) -> None:
     send_job(peer, parameters={"numberOfImages": 3})
     peer.receive("image_generated")
     reports = peer.of_type("image_generation_progress")
@@ -93,7 +91,7 @@ def test_progress_is_reported_several_times_and_only_rises(peer: Peer) -> None:
     assert {(report["requestId"], report["correlationId"]) for report in reports} == {(JOB, "c1")}
 
 
-def test_pictures_are_put_where_the_server_wants_them(peer: Peer, scripted: ScriptedServer) -> None:
+def test_pictures_are_uploaded_to_the_given_url(peer: Peer, scripted: ScriptedServer) -> None:
     scripted.on("PUT", UPLOAD, Reply({"imageUrl": "http://s/0"}), CUT, Reply({"imageUrl": "http://s/1"}))
     send_job(peer, parameters={"numberOfImages": 2}, upload=upload(scripted))
     report = peer.receive("image_generated")
@@ -107,7 +105,7 @@ def test_pictures_are_put_where_the_server_wants_them(peer: Peer, scripted: Scri
 
 
 @pytest.mark.parametrize("reply", [refusal(403, "ERR_FORBIDDEN", "Too late."), Reply(b"<html>"), Reply({"x": 1})])
-def test_an_upload_that_is_refused_is_made_up_for_by_a_data_url(
+def test_after_a_refused_upload_the_picture_is_sent_as_a_data_url(
     peer: Peer, scripted: ScriptedServer, reply: Reply
 ) -> None:
     scripted.on("PUT", UPLOAD, reply)
@@ -115,7 +113,7 @@ def test_an_upload_that_is_refused_is_made_up_for_by_a_data_url(
     assert _content(peer.receive("image_generated")["imageUrl"]) == scripted.requests_to("PUT", UPLOAD)[0].body
 
 
-def test_a_picture_too_large_for_a_message_is_not_forced_into_one(peer: Peer, running: RunningExtension) -> None:
+def test_a_picture_too_large_for_a_message_is_not_sent_in_one(peer: Peer, running: RunningExtension) -> None:
     running.renderer.content = bytes(1_000_000)
     send_job(peer)
     report = peer.receive("image_generation_failed")
@@ -123,21 +121,21 @@ def test_a_picture_too_large_for_a_message_is_not_forced_into_one(peer: Peer, ru
     assert "too large for a message" in report["reason"]
 
 
-def test_a_picture_larger_than_the_server_takes_is_not_sent(peer: Peer, scripted: ScriptedServer) -> None:
+def test_a_picture_above_the_servers_limit_is_not_sent(peer: Peer, scripted: ScriptedServer) -> None:
     send_job(peer, upload=upload(scripted, maxBytes=10))
     report = peer.receive("image_generation_failed")
     assert (report["retryable"], scripted.requests_to("PUT", UPLOAD)) == (False, [])
 
 
 @pytest.mark.parametrize("parameters", [{"width": 0}, {"height": "tall"}, {"numberOfImages": 11}, {"width": 9000.5}])
-def test_what_cannot_be_drawn_is_refused_by_name(peer: Peer, parameters: dict[str, Any]) -> None:
+def test_a_job_that_cannot_be_drawn_fails_with_a_reason(peer: Peer, parameters: dict[str, Any]) -> None:
     send_job(peer, parameters=parameters)
     report = peer.receive("image_generation_failed")
     assert next(iter(parameters)) in report["reason"]
     assert report["retryable"] is False
 
 
-def test_a_drawing_that_breaks_costs_only_its_own_job(peer: Peer, running: RunningExtension) -> None:
+def test_a_failing_drawing_fails_only_its_own_job(peer: Peer, running: RunningExtension) -> None:
     running.renderer.content = "no bytes"  # type: ignore[assignment]
     send_job(peer)
     assert "TypeError" in peer.receive("image_generation_failed")["reason"]
@@ -146,7 +144,7 @@ def test_a_drawing_that_breaks_costs_only_its_own_job(peer: Peer, running: Runni
     peer.receive("image_generated")
 
 
-def test_several_jobs_are_done_at_once_and_the_rest_in_turn(peer: Peer, running: RunningExtension) -> None:
+def test_jobs_run_concurrently_up_to_the_limit(peer: Peer, running: RunningExtension) -> None:
     running.renderer.hold()
     for name in ("one", "two", "three"):
         send_job(peer, name, prompt=name)
@@ -168,7 +166,7 @@ def test_a_cancelled_job_ends_without_a_result(peer: Peer, running: RunningExten
     assert peer.of_type("image_generation_failed") == []
 
 
-def test_a_job_whose_lease_is_lost_is_given_up(peer: Peer, running: RunningExtension) -> None:
+def test_a_job_whose_lease_is_lost_is_stopped(peer: Peer, running: RunningExtension) -> None:
     running.renderer.hold()
     send_job(peer, "one", lease="l1")
     until(lambda: running.renderer.drawn)
@@ -179,7 +177,7 @@ def test_a_job_whose_lease_is_lost_is_given_up(peer: Peer, running: RunningExten
     assert peer.receive("image_generated")["requestId"] == "two"
 
 
-def test_a_job_that_comes_again_under_a_new_lease_is_done_for_that(peer: Peer, running: RunningExtension) -> None:
+def test_a_job_offered_again_is_reported_under_the_new_lease(peer: Peer, running: RunningExtension) -> None:
     running.renderer.hold()
     send_job(peer, lease="l1")
     until(lambda: running.renderer.drawn)
@@ -190,7 +188,7 @@ def test_a_job_that_comes_again_under_a_new_lease_is_done_for_that(peer: Peer, r
     assert len(peer.of_type("image_generated")) == 1
 
 
-def test_a_message_that_comes_twice_is_done_once_and_answered_twice(peer: Peer, running: RunningExtension) -> None:
+def test_a_repeated_offer_is_done_once_and_reported_twice(peer: Peer, running: RunningExtension) -> None:
     send_job(peer, lease="l1")
     first = peer.receive("image_generated")
     send_job(peer, lease="l1")
@@ -201,7 +199,7 @@ def test_a_message_that_comes_twice_is_done_once_and_answered_twice(peer: Peer, 
 @pytest.mark.parametrize(
     "text", ["", "nonsense", "[]", '{"type":7}', "[" * 50_000, '{"type":"generate_image"}', b"\xff"]
 )
-def test_rubbish_from_the_server_changes_nothing(peer: Peer, text: str | bytes) -> None:
+def test_invalid_messages_of_the_server_are_ignored(peer: Peer, text: str | bytes) -> None:
     peer.send_text(text)
     peer.send("unheard_of")
     send_job(peer)

@@ -1,4 +1,4 @@
-"""The list of extensions for operators, in the library and the command."""
+"""The list of extensions for operators, by the library and the command."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_extensions_are_read_page_by_page(fleet: Imagefleet, scripted: ScriptedS
     assert asked == [{"connected": "false", "limit": "1"}, {"connected": "false", "limit": "1", "cursor": "painter"}]
 
 
-def test_the_command_prints_a_line_each(scripted: ScriptedServer) -> None:
+def test_the_command_prints_a_line_per_extension(scripted: ScriptedServer) -> None:
     scripted.on("GET", PATH, Reply({"extensions": [PAINTER, SCULPTOR]}))
     ended = run(scripted, "--connected")
     assert ended.exit_code == 0

@@ -17,7 +17,9 @@ from tests.support.waiting import until
 from tests.support.wire_answers import EVENTS, ID, IMAGE, STATUS, event, result, status
 
 
-def test_waiting_tells_each_state_once_and_asks_for_what_is_newer(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_waiting_reports_each_state_once_and_polls_for_newer_versions(
+    fleet: Imagefleet, scripted: ScriptedServer
+) -> None:
     steps = [
         status("accepted", 1),
         status("processing", 2, progress=30),
@@ -34,7 +36,7 @@ def test_waiting_tells_each_state_once_and_asks_for_what_is_newer(fleet: Imagefl
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
-def test_waiting_ends_with_every_end(fleet: Imagefleet, scripted: ScriptedServer, end: str) -> None:
+def test_waiting_ends_at_every_final_status(fleet: Imagefleet, scripted: ScriptedServer, end: str) -> None:
     scripted.on("GET", STATUS, status(end, 2))
     scripted.on("GET", IMAGE, result(end, code="ERR_TIMEOUT"))
     found = fleet.wait(ID)
@@ -65,7 +67,7 @@ def test_waiting_survives_a_restart_of_the_server() -> None:
     assert found == ["completed"]
 
 
-def test_waiting_ends_when_its_time_is_over(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_waiting_ends_after_its_timeout(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("accepted", 1))
     began = time.monotonic()
     with pytest.raises(TimedOut, match="it continues"):
@@ -73,12 +75,12 @@ def test_waiting_ends_when_its_time_is_over(fleet: Imagefleet, scripted: Scripte
     assert 1.1 <= time.monotonic() - began < 4
 
 
-def test_waiting_for_a_server_that_is_gone_ends_with_the_time_too() -> None:
+def test_waiting_for_an_unreachable_server_ends_after_the_timeout_too() -> None:
     with Imagefleet(f"http://127.0.0.1:{free_port()}") as fleet, pytest.raises(Unreachable):
         fleet.wait(ID, timeout_s=0.6)
 
 
-def test_a_server_that_hangs_does_not_outlast_the_time(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_hanging_server_does_not_extend_the_timeout(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     def hang(_: RecordedRequest) -> Reply:
         scripted.closing.wait(30)
         return CUT
@@ -106,7 +108,7 @@ def test_a_server_without_long_polling_is_polled_with_pauses(
     assert len(scripted.requests_to("GET", STATUS)) <= 6
 
 
-def test_events_come_in_order_until_the_last(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_events_are_returned_in_order_until_the_last(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     progress = f'event: progress\ndata: {{"requestId":"{ID}","status":"processing","progress":40,"message":"Ink"}}\n\n'
     stream = [
         event("ImageGenerationRequestedEvent", 1, "accepted"),
@@ -123,14 +125,14 @@ def test_events_come_in_order_until_the_last(fleet: Imagefleet, scripted: Script
     assert scripted.requests[0].headers["accept"] == "text/event-stream"
 
 
-def test_events_go_on_after_a_fault_with_what_was_not_seen(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_events_continue_after_a_fault_with_the_next_one(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     one, two, three = (event(f"{name}Event", seq) for seq, name in enumerate(("One", "Two", "ImageGenerated"), 1))
     scripted.on("GET", EVENTS, Reply([one, two, three[:20]], cut=True), Reply([one]), CUT, Reply([two, three]))
     assert [each.seq for each in fleet.events(ID)] == [1, 2, 3]
     assert [each.headers.get("last-event-id") for each in scripted.requests] == [None, "2", "2", "2"]
 
 
-def test_events_of_what_has_ended_are_none(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_finished_request_has_no_further_events(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("GET", EVENTS, Reply(status=204))
     assert list(fleet.events(ID, last_event_id=9)) == []
     assert scripted.requests[0].headers["last-event-id"] == "9"
@@ -141,13 +143,13 @@ def test_events_of_an_unknown_request_are_refused(fleet: Imagefleet) -> None:
         next(fleet.events(ID))
 
 
-def test_events_that_are_none_are_called_so(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_invalid_events_are_reported_as_such(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     scripted.on("GET", EVENTS, Reply([b"event: x\ndata: nonsense\n\n"]))
     with pytest.raises(BadAnswer):
         next(fleet.events(ID))
 
 
-def test_events_come_as_they_happen(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_events_are_returned_as_they_arrive(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     more = threading.Event()
 
     def stream() -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The command as a process: how fast it helps, how it ends, and what it imports."""
+"""The command as a process: its imports, signals and output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "clie
 
 
 class Process:
-    """`python -m imagefleet` with its output as it comes."""
+    """A process of `python -m imagefleet` and its output so far."""
 
     def __init__(self, *words: str) -> None:
         self.process = subprocess.Popen(
@@ -41,7 +41,7 @@ class Process:
         return any(words in line for line in list(self.lines))
 
     def end(self, number: signal.Signals) -> tuple[int, float]:
-        """Send the signal; the exit code and the seconds it took."""
+        """Send the signal; returns the exit code and how many seconds the end took."""
         began = time.monotonic()
         self.process.send_signal(number)
         code = self.process.wait(10)
@@ -66,7 +66,7 @@ def running(*words: str) -> Iterator[Process]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_extension_works_until_it_gets_a_signal(scripted: ScriptedServer, number: signal.Signals) -> None:
+def test_the_extension_runs_until_it_receives_a_signal(scripted: ScriptedServer, number: signal.Signals) -> None:
     scripted.on("GET", "/api/websocket/info", Reply({"url": scripted.ws_url}))
     options = ["--server", scripted.url, "--models", "sdxl, dall-e-3", "--concurrent", "2", "--step-ms", "0"]
     with running("extension", *options) as program:
@@ -84,7 +84,7 @@ def test_the_extension_works_until_it_gets_a_signal(scripted: ScriptedServer, nu
     assert not program.has_logged("Traceback")
 
 
-def test_the_extension_ends_while_it_has_no_server() -> None:
+def test_the_extension_stops_while_it_has_no_server() -> None:
     with running("extension", "--ws", "ws://127.0.0.1:1/ws") as program:
         until(lambda: program.has_logged("trying again"))
         code, took_s = program.end(signal.SIGTERM)
@@ -106,7 +106,7 @@ def test_ctrl_c_while_waiting_prints_how_to_continue(scripted: ScriptedServer) -
     assert not program.has_logged("Traceback")
 
 
-def test_a_terminal_gets_a_bar_and_the_pipe_only_the_result(scripted: ScriptedServer) -> None:
+def test_a_terminal_shows_a_progress_bar_and_a_pipe_only_the_result(scripted: ScriptedServer) -> None:
     inked = status("processing", 1, progress=30, message="[bold]Ink")
     scripted.on("GET", STATUS, inked, inked, inked, status("completed", 2))
     scripted.on("GET", IMAGE, result(images=[image("/generated-images/a.png")]))
@@ -123,7 +123,7 @@ def test_a_terminal_gets_a_bar_and_the_pipe_only_the_result(scripted: ScriptedSe
     assert "processing 30 % [bold]Ink" in shown
 
 
-def test_a_reader_that_goes_away_is_no_error_of_the_program(scripted: ScriptedServer) -> None:
+def test_a_closed_output_pipe_is_no_error(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("processing", 1))
     command = f"{sys.executable} -m imagefleet status {ID} --server {scripted.url} | true"
     ended = subprocess.run(

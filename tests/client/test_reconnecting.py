@@ -1,4 +1,4 @@
-"""The reference extension through broken connections: nothing done is lost, and it comes back."""
+"""The reference extension and broken connections: it reconnects, and no finished work is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def running(scripted: ScriptedServer) -> Iterator[RunningExtension]:
         yield running
 
 
-def test_heartbeats_tell_what_it_works_on(scripted: ScriptedServer, running: RunningExtension) -> None:
+def test_heartbeats_list_the_requests_it_works_on(scripted: ScriptedServer, running: RunningExtension) -> None:
     peer = scripted.sockets.next()
     peer.welcome()
     idle = peer.receive("heartbeat")
@@ -68,7 +68,7 @@ def test_work_continues_while_disconnected(scripted: ScriptedServer, running: Ru
     assert len(second.of_type("image_generated")) == 1
 
 
-def test_what_the_server_no_longer_knows_is_dropped(scripted: ScriptedServer, running: RunningExtension) -> None:
+def test_a_result_of_an_unknown_request_is_dropped(scripted: ScriptedServer, running: RunningExtension) -> None:
     first = scripted.sockets.next()
     first.welcome()
     send_job(first)
@@ -91,9 +91,7 @@ def test_a_failure_is_sent_once_and_then_dropped(scripted: ScriptedServer, runni
 
 
 @pytest.mark.parametrize("code", [1001, 1012, 4001, 4003])
-def test_it_comes_back_whatever_the_server_closes_with(
-    scripted: ScriptedServer, running: RunningExtension, code: int
-) -> None:
+def test_it_reconnects_after_every_close_code(scripted: ScriptedServer, running: RunningExtension, code: int) -> None:
     peer = scripted.sockets.next()
     peer.welcome()
     peer.close(code, "because")
@@ -101,7 +99,7 @@ def test_it_comes_back_whatever_the_server_closes_with(
     assert running.has_logged(f"code {code}: because; trying again")
 
 
-def test_it_leaves_the_field_for_a_while_to_another_of_the_same_name(scripted: ScriptedServer) -> None:
+def test_it_pauses_after_it_was_replaced_by_another_of_the_same_name(scripted: ScriptedServer) -> None:
     with running_extension(scripted, max_pause_s=1.0):
         peer = scripted.sockets.next()
         peer.welcome()
@@ -123,14 +121,14 @@ def test_the_error_of_a_server_that_rejects_the_extension_is_logged(
     scripted.sockets.next().welcome()
 
 
-def test_a_silent_server_is_taken_for_gone(scripted: ScriptedServer) -> None:
+def test_a_silent_server_counts_as_disconnected(scripted: ScriptedServer) -> None:
     with running_extension(scripted, silence_s=0.2) as running:
         scripted.sockets.next()
         scripted.sockets.next().welcome()
         assert running.has_logged("silent for too long")
 
 
-def test_a_server_that_answers_nothing_but_pings_is_alive(scripted: ScriptedServer) -> None:
+def test_a_server_that_answers_only_pings_counts_as_connected(scripted: ScriptedServer) -> None:
     with running_extension(scripted, silence_s=0.5, heartbeat_s=0.05) as running:
         peer = scripted.sockets.next()
         peer.welcome()
@@ -138,7 +136,7 @@ def test_a_server_that_answers_nothing_but_pings_is_alive(scripted: ScriptedServ
         assert not running.has_logged("trying again")
 
 
-def test_it_waits_for_a_server_that_is_not_there_yet() -> None:
+def test_it_waits_for_a_server_that_is_not_reachable_yet() -> None:
     port = free_port()
     with (
         ScriptedServer() as elsewhere,
@@ -149,7 +147,7 @@ def test_it_waits_for_a_server_that_is_not_there_yet() -> None:
             server.sockets.next().welcome()
 
 
-def test_stopping_gives_unfinished_jobs_back_and_closes_gracefully(
+def test_stopping_returns_unfinished_jobs_and_closes_gracefully(
     scripted: ScriptedServer, running: RunningExtension
 ) -> None:
     peer = scripted.sockets.next()

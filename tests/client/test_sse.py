@@ -12,19 +12,19 @@ READ = [Message("one", "first\nsecond", "1"), Message("message", "zwölf", None)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_a_stream_reads_the_same_however_it_is_cut(size: int) -> None:
+def test_a_stream_reads_the_same_however_it_is_split(size: int) -> None:
     data = WHOLE.encode()
     assert list(messages(data[at : at + size] for at in range(0, len(data), size))) == READ
 
 
-def test_an_id_with_a_zero_in_it_is_none() -> None:
+def test_an_id_that_contains_nul_is_ignored() -> None:
     assert list(messages([b"id: a\0b\ndata: x\n\n"])) == [Message("message", "x", None)]
 
 
-def test_bytes_that_are_no_text_do_not_end_the_stream() -> None:
+def test_invalid_utf_8_does_not_end_the_stream() -> None:
     assert next(messages([b"data: \xff\n\n"])).data == "\ufffd"
 
 
-def test_a_line_without_end_is_not_kept() -> None:
+def test_an_endless_line_is_not_buffered() -> None:
     with pytest.raises(BadAnswer):
         list(messages([b"data: "] + [b"x" * 65_536] * (MAX_LINE_BYTES // 65_536 + 1)))

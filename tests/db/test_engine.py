@@ -1,4 +1,4 @@
-"""The unit of work, and what becomes of connections to PostgreSQL."""
+"""The unit of work, and the connections to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def seen(database: Database) -> list[int]:
 
 
 def pid(connection: Connection) -> int:
-    """The process of PostgreSQL that serves this connection."""
+    """The process ID of PostgreSQL's backend for this connection."""
     return int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
 
 
@@ -47,7 +47,7 @@ def writer_pid(database: Database) -> int:
 
 
 def end(database: Database, process: int) -> None:
-    """Have PostgreSQL end one of its processes, and wait until it has."""
+    """Terminate a backend of PostgreSQL, and wait until it has ended."""
     ended = f"SELECT pg_terminate_backend({process}, 10000)"
     assert database.read(lambda c: c.exec_driver_sql(ended).scalar_one())
 
@@ -55,7 +55,7 @@ def end(database: Database, process: int) -> None:
 # -- actions after the commit
 
 
-def test_an_action_follows_the_commit(on_postgres: Database) -> None:
+def test_an_action_runs_after_the_commit(on_postgres: Database) -> None:
     found: list[list[int]] = []
 
     def work(tx: Transaction) -> None:
@@ -66,7 +66,7 @@ def test_an_action_follows_the_commit(on_postgres: Database) -> None:
     assert found == [[1]]
 
 
-def test_an_action_that_fails_is_logged_and_neither_stops_others_nor_fails_the_request(database: Database) -> None:
+def test_a_failing_action_is_logged_and_neither_stops_others_nor_fails_the_request(database: Database) -> None:
     done: list[str] = []
 
     def fails() -> None:
@@ -84,7 +84,7 @@ def test_an_action_that_fails_is_logged_and_neither_stops_others_nor_fails_the_r
     assert (line["action"], line["log_level"], line["exc_info"]) == ("database.after_commit", "error", True)
 
 
-def test_no_action_follows_a_transaction_that_fails(database: Database) -> None:
+def test_no_action_runs_after_a_failed_transaction(database: Database) -> None:
     done: list[str] = []
 
     def work(tx: Transaction) -> None:
@@ -99,7 +99,7 @@ def test_no_action_follows_a_transaction_that_fails(database: Database) -> None:
 # -- transactions
 
 
-def test_a_transaction_that_fails_is_undone_and_keeps_its_connection(on_postgres: Database) -> None:
+def test_a_failed_transaction_is_rolled_back_and_keeps_its_connection(on_postgres: Database) -> None:
     def fails(tx: Transaction) -> None:
         note(tx)
         raise KeyError("no")
@@ -111,7 +111,7 @@ def test_a_transaction_that_fails_is_undone_and_keeps_its_connection(on_postgres
     assert writer_pid(on_postgres) == before
 
 
-def test_a_commit_that_fails_raises_what_was_wrong(on_postgres: Database) -> None:
+def test_a_failed_commit_raises_its_error(on_postgres: Database) -> None:
     def twice(tx: Transaction) -> None:
         note(tx)
         note(tx)
@@ -121,7 +121,7 @@ def test_a_commit_that_fails_raises_what_was_wrong(on_postgres: Database) -> Non
     assert seen(on_postgres) == []
 
 
-def test_of_two_in_a_deadlock_the_one_that_postgresql_undoes_runs_again(on_postgres: Database) -> None:
+def test_after_a_deadlock_the_transaction_that_postgresql_rolled_back_runs_again(on_postgres: Database) -> None:
     on_postgres.write(lambda tx: note(tx, 1))
     on_postgres.write(lambda tx: note(tx, 2))
     both = threading.Barrier(2)
@@ -146,7 +146,7 @@ def test_of_two_in_a_deadlock_the_one_that_postgresql_undoes_runs_again(on_postg
     assert sorted(runs) in ([1, 1, 2], [1, 2, 2])
 
 
-def test_the_time_of_a_transaction_that_waited_for_a_lock_is_after_it(on_postgres: Database) -> None:
+def test_the_time_of_a_transaction_that_waited_for_a_lock_is_after_the_wait(on_postgres: Database) -> None:
     locked, go_on = threading.Event(), threading.Event()
 
     def first(tx: Transaction) -> None:
@@ -181,7 +181,7 @@ def postgres_now(connection: Connection) -> int:
 # -- connections that break
 
 
-def test_a_connection_that_postgresql_ended_is_replaced(on_postgres: Database) -> None:
+def test_a_connection_closed_by_postgresql_is_replaced(on_postgres: Database) -> None:
     before = on_postgres.read(pid), writer_pid(on_postgres)
     with closing(Database(on_postgres.reader.url.render_as_string(hide_password=False))) as other:
         for process in before:
@@ -206,7 +206,7 @@ def test_work_whose_connection_breaks_before_its_commit_runs_again(on_postgres: 
 
 
 def test_work_whose_connection_breaks_during_its_commit_does_not_run_again(on_postgres: Database) -> None:
-    """It may have been committed."""
+    """The transaction may have been committed."""
     runs: list[int] = []
 
     def work(tx: Transaction) -> None:
@@ -218,7 +218,7 @@ def test_work_whose_connection_breaks_during_its_commit_does_not_run_again(on_po
     assert len(runs) == 1
 
 
-def test_work_that_is_killed_takes_its_connection_with_it(on_postgres: Database) -> None:
+def test_killed_work_closes_its_connection(on_postgres: Database) -> None:
     killed: list[int] = []
 
     def work(tx: Transaction) -> None:
@@ -276,14 +276,14 @@ def test_an_idle_transaction_does_not_hold_its_locks_for_long(postgres_url: str)
     assert setting(postgres_url, "idle_in_transaction_session_timeout") == "5s"
 
 
-def test_transactions_read_by_indexes_and_queries_may_sort(on_postgres: Database, postgres_url: str) -> None:
+def test_transactions_use_indexes_and_queries_may_sort(on_postgres: Database, postgres_url: str) -> None:
     show = "SHOW enable_sort"
     assert on_postgres.write(lambda tx: tx.connection.exec_driver_sql(show).scalar_one()) == "off"
     assert setting(postgres_url, "enable_sort") == "on"
 
 
 def parameters(database: Database) -> dict[str, str]:
-    """What the connection was made with."""
+    """The parameters of the connection."""
 
     def of(connection: Connection) -> dict[str, str]:
         driver: Any = connection.connection.driver_connection
@@ -292,12 +292,12 @@ def parameters(database: Database) -> dict[str, str]:
     return database.read(of)
 
 
-def test_a_silent_connection_is_given_up(on_postgres: Database) -> None:
+def test_a_silent_connection_is_closed(on_postgres: Database) -> None:
     given = parameters(on_postgres)
     assert (given["keepalives_idle"], given["tcp_user_timeout"], given["connect_timeout"]) == ("5", "10000", "3")
 
 
-def test_the_operator_may_set_otherwise(postgres_url: str) -> None:
+def test_the_operator_can_set_other_parameters(postgres_url: str) -> None:
     url = f"{postgres_url}&options=-c%20idle_in_transaction_session_timeout%3D60s&connect_timeout=9"
     assert setting(url, "idle_in_transaction_session_timeout") == "1min"
     with closing(Database(url)) as database:
@@ -336,13 +336,13 @@ def alone(then):
 
 
 def output_of(program: str, url: str) -> str:
-    """What the program wrote; nothing may be on standard error."""
+    """The output of the program; it must write nothing to standard error."""
     output, problems = run_under_gevent(OPENED, program, argument=url)
     assert problems == ""
     return output
 
 
-def test_under_gevent_one_that_waits_for_a_lock_does_not_block_the_loop(postgres_url: str) -> None:
+def test_under_gevent_a_wait_for_a_lock_does_not_block_the_loop(postgres_url: str) -> None:
     program = """
         inside, go_on = gevent.event.Event(), gevent.event.Event()
         first = gevent.spawn(alone, lambda: inside.set() or go_on.wait(60))
@@ -357,7 +357,7 @@ def test_under_gevent_one_that_waits_for_a_lock_does_not_block_the_loop(postgres
     assert output_of(program, postgres_url) == "False 7\nTrue second\n"
 
 
-def test_under_gevent_killed_greenlets_leave_a_pool_that_is_as_good_as_before(postgres_url: str) -> None:
+def test_under_gevent_killed_greenlets_leave_the_pool_intact(postgres_url: str) -> None:
     program = """
         for steps in range(30):  # more than the pool has
             killed = gevent.spawn(query, "SELECT pg_sleep(5)")

@@ -1,4 +1,4 @@
-"""Who is connected, and who has a free slot."""
+"""Connected extensions and their free slots."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_disconnected_extension_has_no_previous_socket(database: Database) -> 
     assert connect(database, "a", n=2) is None
 
 
-def test_an_older_socket_can_neither_leave_nor_speak(database: Database) -> None:
+def test_a_replaced_socket_can_neither_disconnect_nor_report(database: Database) -> None:
     connect(database, "a")
     connect(database, "a", n=2)
     assert database.write(lambda tx: fleet.disconnect(tx, "a-1")) is False
@@ -51,7 +51,7 @@ def test_an_older_socket_can_neither_leave_nor_speak(database: Database) -> None
     assert free(database) == ["a"]
 
 
-def test_the_free_come_in_order_and_page_by_page(database: Database) -> None:
+def test_free_extensions_are_listed_in_order_page_by_page(database: Database) -> None:
     for name, success in (("a", 0), ("b", 9), ("c", 9), ("d", 5)):
         connect(database, name, max_concurrent=2)
         change(database, name, last_success_at=success)
@@ -71,7 +71,7 @@ def test_the_free_come_in_order_and_page_by_page(database: Database) -> None:
     ],
     ids=str,
 )
-def test_who_takes_no_work_is_not_free_and_has_no_slot(database: Database, values: dict[str, Any]) -> None:
+def test_an_unavailable_extension_is_not_free_and_has_no_slot(database: Database, values: dict[str, Any]) -> None:
     connect(database, "a", max_concurrent=2)
     (candidate,) = database.read(lambda c: slots.free(c, 1))
     assert database.write(lambda tx: slots.take(tx, candidate)) is True
@@ -80,14 +80,14 @@ def test_who_takes_no_work_is_not_free_and_has_no_slot(database: Database, value
     assert database.write(lambda tx: slots.take(tx, candidate)) is False
 
 
-def test_a_slot_is_one_of_the_connection_that_was_seen(database: Database) -> None:
+def test_a_slot_is_taken_only_for_the_connection_that_was_read(database: Database) -> None:
     connect(database, "a")
     (candidate,) = database.read(lambda c: slots.free(c, 1))
     connect(database, "a", n=2)
     assert database.write(lambda tx: slots.take(tx, candidate)) is False
 
 
-def test_a_rest_is_no_failure_and_ends_no_longer_one(database: Database) -> None:
+def test_a_short_pause_is_no_failure_and_does_not_shorten_a_longer_one(database: Database) -> None:
     connect(database, "a")
     database.write(lambda tx: fleet.pause(tx, "a-1", 60_000, "away"))
     assert free(database) == []
@@ -109,7 +109,7 @@ def test_failures_are_counted_until_a_success(database: Database) -> None:
     assert database.read(lambda c: fleet.failures(c, "nobody")) == 0
 
 
-def test_a_web_process_that_is_gone_takes_its_sockets_along(database: Database) -> None:
+def test_a_stopped_web_process_disconnects_its_extensions(database: Database) -> None:
     connect(database, "a")
     connect(database, "b")
     connect(database, "c", "hub-2")
@@ -118,7 +118,7 @@ def test_a_web_process_that_is_gone_takes_its_sockets_along(database: Database) 
     assert database.write(lambda tx: fleet.forget_hub(tx, "hub-1")) == []
 
 
-def test_a_web_process_is_lost_once_it_was_not_seen_for_long(database: Database) -> None:
+def test_a_web_process_without_recent_heartbeat_is_lost(database: Database) -> None:
     database.write(lambda tx: fleet.touch_hub(tx, "hub-1"))
     assert database.read(lambda c: fleet.hubs_lost(c, 60_000)) == []
     assert database.read(lambda c: fleet.hubs_lost(c, -1)) == ["hub-1"]

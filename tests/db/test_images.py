@@ -1,4 +1,4 @@
-"""Pictures, files in the making and uploads, each found under its own name and by no other."""
+"""Rows of stored pictures, unfinished files and uploads, each found only by its own key."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ def test_each_file_is_found_by_its_own_name_and_each_job_has_its_own_pictures(da
     assert database.read(lambda c: images.of_job(c, other.id)) == [picture(0, "c.png")]
 
 
-# -- files in the making
+# -- unfinished files
 
 
 def began(database: Database, name: str, created_at: int) -> None:
-    """The download of the file began then."""
+    """Record that the download of a file began at this time."""
     row = files.update().where(files.c.name == name).values(created_at=created_at)
     database.write(lambda tx: tx.connection.execute(row))
 
 
-def test_files_are_given_up_oldest_first_once_they_are_old_enough(database: Database) -> None:
+def test_old_unfinished_files_are_abandoned_oldest_first(database: Database) -> None:
     job = add_job(database)
     database.write(lambda tx: images.intend(tx, job.id, ["new", "oldest", "old"]))
     for name, created_at in (("oldest", 1), ("old", 2), ("new", 1_000)):
@@ -74,7 +74,7 @@ def test_files_are_given_up_oldest_first_once_they_are_old_enough(database: Data
     assert database.write(lambda tx: images.give_up_intended(tx, 1_000, 9)) == ["old"]
 
 
-def test_a_file_of_a_completed_job_is_never_given_up(database: Database) -> None:
+def test_a_file_of_a_completed_job_is_never_abandoned(database: Database) -> None:
     job = add_job(database)
     database.write(lambda tx: images.intend(tx, job.id, ["a.png", "b.png"]))
     database.write(lambda tx: images.add(tx, job.id, [picture(0, "a.png")]))
@@ -82,7 +82,7 @@ def test_a_file_of_a_completed_job_is_never_given_up(database: Database) -> None
 
 
 def keep(tx: Transaction, job: Job, name: str) -> bool:
-    """The download's side of it: the file belongs to a completed job, unless it was given up."""
+    """Keep a file for a completed job, as a download does; False if it was abandoned."""
     if not images.keep_intended(tx, [name]):
         return False
     images.add(tx, job.id, [picture(0, name)])
@@ -90,7 +90,7 @@ def keep(tx: Transaction, job: Job, name: str) -> bool:
 
 
 @pytest.mark.parametrize("names", [["a.png"], ["a.png", "b.png"]], ids=len)
-def test_files_are_kept_unless_one_of_them_was_given_up(database: Database, names: list[str]) -> None:
+def test_files_are_kept_unless_one_of_them_was_abandoned(database: Database, names: list[str]) -> None:
     job = add_job(database)
     database.write(lambda tx: images.intend(tx, job.id, names))
     assert database.write(lambda tx: images.keep_intended(tx, names)) is True
@@ -100,7 +100,7 @@ def test_files_are_kept_unless_one_of_them_was_given_up(database: Database, name
 
 
 @on_postgresql
-def test_a_file_that_is_being_given_up_is_not_kept(database: Database) -> None:
+def test_a_file_being_abandoned_is_not_kept(database: Database) -> None:
     job = add_job(database)
     database.write(lambda tx: images.intend(tx, job.id, ["a.png"]))
     given_up, kept = overlapping(
@@ -112,7 +112,7 @@ def test_a_file_that_is_being_given_up_is_not_kept(database: Database) -> None:
 
 
 @on_postgresql
-def test_a_file_that_is_being_kept_is_not_given_up(database: Database) -> None:
+def test_a_file_being_kept_is_not_abandoned(database: Database) -> None:
     job = add_job(database)
     database.write(lambda tx: images.intend(tx, job.id, ["a.png"]))
     kept, given_up = overlapping(
@@ -126,7 +126,7 @@ def test_a_file_that_is_being_kept_is_not_given_up(database: Database) -> None:
 # -- uploads
 
 
-def test_an_upload_on_its_way_keeps_its_place_until_it_is_stale(database: Database) -> None:
+def test_an_unfinished_upload_keeps_its_reservation_until_it_is_stale(database: Database) -> None:
     upload = place(add_job(database))
     assert reserve(database, upload) is True
     assert reserve(database, upload) is False
@@ -134,7 +134,7 @@ def test_an_upload_on_its_way_keeps_its_place_until_it_is_stale(database: Databa
     assert reserve(database, upload, FUTURE) is True
 
 
-def test_a_stale_place_that_is_taken_again_is_no_longer_stale(database: Database) -> None:
+def test_a_stale_reservation_that_is_taken_again_is_no_longer_stale(database: Database) -> None:
     upload = place(add_job(database))
     reserve(database, upload)
     set_created_at(database, 5)
@@ -142,7 +142,7 @@ def test_a_stale_place_that_is_taken_again_is_no_longer_stale(database: Database
     assert reserve(database, upload, 6) is False
 
 
-def test_a_finished_upload_is_neither_taken_again_nor_overwritten_nor_released(database: Database) -> None:
+def test_a_finished_upload_is_neither_reserved_again_nor_overwritten_nor_released(database: Database) -> None:
     upload = place(add_job(database))
     reserve(database, upload)
     assert complete(database, upload) is True
@@ -153,7 +153,7 @@ def test_a_finished_upload_is_neither_taken_again_nor_overwritten_nor_released(d
     assert rows_of(database) == [(0, "1" * 64, 7)]
 
 
-def test_an_upload_that_broke_off_releases_its_own_place_alone(database: Database) -> None:
+def test_a_broken_upload_releases_only_its_own_reservation(database: Database) -> None:
     job = add_job(database)
     broken, other = place(job, 0), place(job, 1)
     for each in (broken, other):
@@ -165,7 +165,7 @@ def test_an_upload_that_broke_off_releases_its_own_place_alone(database: Databas
 
 
 @pytest.mark.parametrize("differs", ["request", "attempt", "position"])
-def test_an_upload_is_that_of_one_request_attempt_and_position(database: Database, differs: str) -> None:
+def test_an_upload_belongs_to_one_request_attempt_and_position(database: Database, differs: str) -> None:
     job, other = add_job(database), add_job(database)
     mine = UploadLocation(job.id, 1, 0)
     theirs = {
@@ -182,7 +182,7 @@ def test_an_upload_is_that_of_one_request_attempt_and_position(database: Databas
     assert database.read(lambda c: images.uploads_of(c, other.id)) == []
 
 
-def test_uploads_left_behind_are_the_old_ones_whose_job_makes_no_use_of_them(database: Database) -> None:
+def test_leftover_uploads_are_the_old_ones_that_their_job_does_not_use(database: Database) -> None:
     waiting, ended = add_job(database), add_job(database, status="cancelled")
     used = [add_job(database, status=status) for status in ("processing", "downloading")]
     for job in (waiting, ended, *used):
@@ -194,7 +194,7 @@ def test_uploads_left_behind_are_the_old_ones_whose_job_makes_no_use_of_them(dat
 
 
 @on_postgresql
-def test_of_two_uploads_at_the_same_moment_one_takes_the_place(database: Database) -> None:
+def test_one_of_two_concurrent_uploads_gets_the_reservation(database: Database) -> None:
     upload = place(add_job(database))
 
     def take(tx: Transaction) -> bool:
@@ -204,7 +204,7 @@ def test_of_two_uploads_at_the_same_moment_one_takes_the_place(database: Databas
 
 
 @on_postgresql
-def test_an_upload_that_completes_meanwhile_is_not_released(database: Database) -> None:
+def test_an_upload_completed_meanwhile_is_not_released(database: Database) -> None:
     upload = place(add_job(database))
     reserve(database, upload)
     overlapping(

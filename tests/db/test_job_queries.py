@@ -18,7 +18,7 @@ FUTURE = 2**45
 
 
 def moved(database: Database, job: Job, *path: Step, **values: Any) -> Job:
-    """The job after these steps; the last of them sets `values`."""
+    """Take these steps with the job; the last of them sets `values`."""
     *before, last = path
     for step in before:
         database.write(partial(jobs.move, job_id=job.id, step=step))
@@ -35,7 +35,7 @@ def downloading(database: Database, **values: Any) -> Job:
     return moved(database, add_job(database), Step.ASSIGN, Step.GENERATED, **values)
 
 
-def test_jobs_are_late_once_their_deadline_has_passed(database: Database) -> None:
+def test_jobs_are_overdue_after_their_deadline(database: Database) -> None:
     later, sooner = add_job(database, deadline_at=2), add_job(database, deadline_at=1)
     add_job(database, deadline_at=FUTURE)
     add_job(database)
@@ -45,14 +45,14 @@ def test_jobs_are_late_once_their_deadline_has_passed(database: Database) -> Non
 
 
 @pytest.mark.parametrize("path", [(), (Step.ASSIGN,), (Step.ASSIGN, Step.GENERATED)], ids=len)
-def test_every_open_job_can_be_late(database: Database, path: tuple[Step, ...]) -> None:
+def test_every_open_job_can_be_overdue(database: Database, path: tuple[Step, ...]) -> None:
     job = add_job(database, deadline_at=1)
     if path:
         job = moved(database, job, *path)
     assert database.read(lambda c: jobs.late(c, 10)) == [job]
 
 
-def test_long_waiting_jobs_are_those_of_one_model_longest_first(database: Database) -> None:
+def test_long_waiting_jobs_of_one_model_are_listed_longest_first(database: Database) -> None:
     at_limit, longest = add_job(database, created_at=1_000), add_job(database, created_at=1)
     add_job(database, created_at=1_001)
     add_job(database, created_at=1, model="flux")
@@ -70,7 +70,7 @@ def test_the_position_counts_waiting_jobs_of_the_same_model_before_this_one(data
     assert position(database, last, most=1) == 1
 
 
-def test_of_jobs_with_one_place_the_older_id_stands_first(database: Database) -> None:
+def test_jobs_with_the_same_place_are_ordered_by_id(database: Database) -> None:
     made = sorted((add_job(database, place=1) for _ in range(3)), key=lambda job: job.id)
     assert [position(database, job) for job in made] == [0, 1, 2]
 
@@ -89,7 +89,7 @@ def test_the_next_download_is_the_one_that_has_been_due_longest(database: Databa
     assert database.write(jobs.next_download) == (second, False)
 
 
-def test_only_models_of_waiting_jobs_are_waited_for(database: Database) -> None:
+def test_only_models_of_waiting_jobs_are_listed(database: Database) -> None:
     assert database.read(jobs.models_waited_for) == []
     add_job(database, model="b", due_at=FUTURE)
     moved(database, add_job(database, model="a"), Step.ASSIGN)
@@ -104,7 +104,7 @@ def test_waiting_jobs_are_counted_up_to_a_limit(database: Database) -> None:
     assert [database.read(partial(jobs.count_waiting, most=most)) for most in (1, 2, 9)] == [1, 2, 2]
 
 
-def test_a_job_that_is_not_due_waits_for_no_extension(database: Database) -> None:
+def test_a_job_that_is_not_due_does_not_count_as_waiting(database: Database) -> None:
     job = add_job(database, due_at=FUTURE)
     moved(database, add_job(database), Step.ASSIGN)
     assert database.read(jobs.any_waiting) is False
@@ -152,9 +152,7 @@ def test_the_jobs_of_all_users_are_listed_by_status(database: Database) -> None:
     ],
     ids=str,
 )
-def test_a_step_is_taken_where_every_column_is_as_expected(
-    database: Database, held: dict[str, Any], takes: bool
-) -> None:
+def test_a_step_is_taken_if_every_column_is_as_expected(database: Database, held: dict[str, Any], takes: bool) -> None:
     job = moved(database, add_job(database), Step.ASSIGN, lease="right", attempt=3)
     after = database.write(lambda tx: jobs.move(tx, job.id, Step.PROGRESS, held, progress=7))
     assert (after is not None) is takes
@@ -168,7 +166,7 @@ def test_a_step_moves_one_job_and_no_other(database: Database) -> None:
 
 
 @on_postgresql
-def test_a_step_that_waited_for_another_finds_the_job_as_that_left_it(database: Database) -> None:
+def test_a_step_that_waited_for_another_reads_the_job_as_that_left_it(database: Database) -> None:
     job = moved(database, add_job(database), Step.ASSIGN, lease="first")
     renewed, late = overlapping(
         database,

@@ -31,12 +31,12 @@ def add(database: Database, **values: object) -> jobs.Job:
 
 
 def waiting(database: Database, *models: str, most: int = 10) -> list[str]:
-    """The first jobs in the queue, for these models or for any."""
+    """The first jobs of the queue, of these models or of any."""
     asked = partial(queue.first_of, models=models, limit=most) if models else partial(queue.first, limit=most)
     return [each.id for each in database.read(asked)]
 
 
-def test_a_new_job_waits_at_its_place(database: Database) -> None:
+def test_a_new_job_waits_at_its_position(database: Database) -> None:
     job = add(database)
     assert job.status is Status.ACCEPTED
     assert waiting(database) == [job.id]
@@ -47,7 +47,7 @@ def test_a_job_has_the_columns_of_its_row_in_their_order() -> None:
     assert [column.name for column in table.c] == list(jobs.Job._fields)
 
 
-def test_only_one_of_many_takes_the_same_step(database: Database) -> None:
+def test_only_one_of_many_concurrent_callers_takes_the_same_step(database: Database) -> None:
     job = add(database)
 
     def take(n: int) -> bool:
@@ -99,7 +99,7 @@ def test_next_download_reports_whether_more_are_due(database: Database) -> None:
         assert due[1] is more
 
 
-def test_models_are_listed_once_however_many_wait(database: Database) -> None:
+def test_each_model_is_listed_once_however_many_jobs_wait(database: Database) -> None:
     for model in ("b", "a", "b", "c"):
         add(database, model=model)
     assert database.read(jobs.models_waited_for) == ["a", "b", "c"]
@@ -112,7 +112,7 @@ def test_the_queue_is_read_in_order_for_the_given_models(database: Database) -> 
     assert waiting(database, "dall-e-3", "x", most=2) == waiting(database, most=2) == [other.id, early.id]
 
 
-def test_what_waits_for_after_the_commit_is_not_done_when_it_fails(database: Database) -> None:
+def test_after_commit_actions_are_not_run_when_the_transaction_fails(database: Database) -> None:
     done: list[str] = []
 
     def work(tx: Transaction) -> None:
@@ -124,7 +124,7 @@ def test_what_waits_for_after_the_commit_is_not_done_when_it_fails(database: Dat
     assert done == []
 
 
-def test_migrations_are_done_once(database: Database) -> None:
+def test_migrations_run_once(database: Database) -> None:
     url = database.reader.url.render_as_string(hide_password=False)
     assert upgrade(url) is False
     assert is_current(url)

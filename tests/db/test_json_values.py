@@ -1,4 +1,4 @@
-"""What is written into a column of JSON is what is read from it, and what others wrote there before."""
+"""JSON columns return the values that were written, also those written by earlier versions."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ VALUES: list[object] = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
-def test_a_value_comes_back_as_it_went_there(value: object) -> None:
+def test_a_value_is_read_as_it_was_written(value: object) -> None:
     assert read(written(value)) == value
     assert json.loads(written(value)) == value
 
 
 @pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
-def test_what_the_standard_library_wrote_is_read_the_same(value: object) -> None:
+def test_json_written_by_the_standard_library_is_read_the_same(value: object) -> None:
     assert read(json.dumps(value)) == value
 
 
-def test_a_tuple_is_a_list_and_a_number_that_is_none_stays_what_it_was() -> None:
+def test_a_tuple_is_read_as_a_list_and_nan_is_preserved() -> None:
     assert read(written((1, 2))) == [1, 2]
     assert math.isnan(read("NaN"))
 
 
-def test_what_json_does_not_have_is_refused() -> None:
+def test_a_value_without_json_representation_is_refused() -> None:
     with pytest.raises(TypeError):
         written(object())
 
 
-def test_what_is_no_json_is_refused() -> None:
+def test_invalid_json_is_refused() -> None:
     with pytest.raises(ValueError, match="Expecting"):
         read("{")

@@ -1,4 +1,4 @@
-"""For how long extensions hold their jobs."""
+"""Leases: how long extensions hold their jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.domain.states import Step
 
 
 def held(database: Database, lease: str | None = "lease-1", **values: Any) -> Job:
-    """A job that an extension holds."""
+    """Add a job that an extension holds."""
     order = {"correlation_id": "c-1", "user_id": "ann", "model": "m", "prompt": "a fox", "parameters": {}}
     holding = {"holder": "e1", "connection_id": "s1", "lease": lease, "lease_until": 2**45, "attempt_until": 2**50}
 
@@ -32,7 +32,7 @@ def now(database: Database, job: Job) -> Job:
     return found
 
 
-def test_a_lease_is_renewed_for_whoever_has_it(database: Database) -> None:
+def test_a_lease_is_renewed_for_its_holder(database: Database) -> None:
     mine, other = held(database, "lease-1"), held(database, "lease-2")
     renewed = database.write(lambda tx: leases.renew(tx, {mine.id: mine.lease, other.id: "another"}, 2**46))
     assert renewed == [mine.id]
@@ -40,13 +40,13 @@ def test_a_lease_is_renewed_for_whoever_has_it(database: Database) -> None:
     assert now(database, other) == other
 
 
-def test_no_lease_lasts_longer_than_its_attempt(database: Database) -> None:
+def test_a_lease_does_not_exceed_its_attempt(database: Database) -> None:
     job = held(database, attempt_until=2**41)
     database.write(lambda tx: leases.renew(tx, {job.id: job.lease}, 2**46))
     assert now(database, job).lease_until == 2**41
 
 
-def test_nothing_is_renewed_for_nobody(database: Database) -> None:
+def test_without_jobs_nothing_is_renewed(database: Database) -> None:
     job = held(database, None)
     assert database.write(lambda tx: leases.renew(tx, {}, 2**46)) == []
     assert database.write(lambda tx: leases.renew(tx, {job.id: None}, 2**46)) == []
@@ -65,18 +65,18 @@ def test_leases_of_broken_connections_are_shortened_and_never_lengthened(databas
     database.write(lambda tx: leases.shorten(tx, [], 1))
 
 
-def test_leases_that_are_over_are_found_the_longest_over_first(database: Database) -> None:
+def test_expired_leases_are_found_oldest_first(database: Database) -> None:
     later, sooner, _ = held(database, lease_until=9), held(database, lease_until=5), held(database)
     assert database.read(lambda c: leases.over(c, 10)) == [sooner, later]
     assert database.read(lambda c: leases.over(c, 1)) == [sooner]
 
 
-def test_what_an_extension_holds_is_known(database: Database) -> None:
+def test_the_jobs_of_an_extension_are_found(database: Database) -> None:
     mine, _ = held(database), held(database, holder="e2")
     assert database.read(lambda c: leases.held_by(c, "e1")) == [mine]
 
 
-def test_a_proof_of_receipt_extends_the_lease_but_never_beyond_its_attempt(database: Database) -> None:
+def test_a_receipt_extends_the_lease_but_not_beyond_the_attempt(database: Database) -> None:
     short, long = held(database, lease_until=1, attempt_until=2**41), held(database, lease_until=1)
     for job in (short, long):
         database.write(partial(leases.received, job_id=job.id, lease="lease-1", silent_ms=2**42))
@@ -84,7 +84,7 @@ def test_a_proof_of_receipt_extends_the_lease_but_never_beyond_its_attempt(datab
     assert 2**42 < (now(database, long).lease_until or 0) < 2**43
 
 
-def test_a_proof_of_receipt_counts_for_its_own_job_and_lease_alone(database: Database) -> None:
+def test_a_receipt_counts_only_for_its_own_job_and_lease(database: Database) -> None:
     job, other = held(database, lease_until=1), held(database, lease_until=1)
     database.write(lambda tx: leases.received(tx, job.id, "another", 60_000))
     assert [now(database, each) for each in (job, other)] == [job, other]
@@ -93,7 +93,7 @@ def test_a_proof_of_receipt_counts_for_its_own_job_and_lease_alone(database: Dat
     assert now(database, other) == other
 
 
-def test_an_offer_is_one_until_its_receipt_is_proven(database: Database) -> None:
+def test_an_offer_is_pending_until_its_receipt(database: Database) -> None:
     job, other = held(database), held(database, "lease-2")
     assert database.read(lambda c: leases.is_offer(c, job.id, "lease-1")) is True
     assert database.read(lambda c: leases.is_offer(c, job.id, "lease-2")) is False
@@ -102,7 +102,7 @@ def test_an_offer_is_one_until_its_receipt_is_proven(database: Database) -> None
     assert database.read(lambda c: leases.is_offer(c, other.id, "lease-2")) is True
 
 
-def test_only_leases_of_extensions_end(database: Database) -> None:
+def test_only_leases_of_extensions_expire(database: Database) -> None:
     over = held(database, lease_until=1)
     downloading, waiting = held(database, lease_until=1), held(database, lease_until=1)
     database.write(lambda tx: jobs.move(tx, downloading.id, Step.GENERATED))
@@ -111,14 +111,14 @@ def test_only_leases_of_extensions_end(database: Database) -> None:
     assert database.read(lambda c: leases.held_by(c, "e1")) == [over]
 
 
-def test_only_jobs_that_are_processed_have_their_lease_shortened(database: Database) -> None:
+def test_only_leases_of_processing_jobs_are_shortened(database: Database) -> None:
     job = held(database)
     moved = database.write(lambda tx: jobs.move(tx, job.id, Step.GENERATED))
     database.write(lambda tx: leases.shorten(tx, ["s1"], 1_000))
     assert now(database, job) == moved
 
 
-def test_a_pause_puts_off_what_runs_out_and_nothing_lasts_longer_than_if_it_began_now(database: Database) -> None:
+def test_a_gap_extends_leases_but_not_beyond_a_new_one(database: Database) -> None:
     over = held(database, lease_until=1_000, attempt_until=2_000)
     offer, in_hand = held(database), held(database, handed_over=True)
     done = held(database, lease_until=1_000)

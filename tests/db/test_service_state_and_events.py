@@ -1,4 +1,4 @@
-"""Small things that the house remembers, and the log of what happened."""
+"""Small pieces of state of the service, and the event log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.db.jobs import Job
 from app.domain.events import ImageGenerationRequestedEvent
 
 
-def test_a_secret_is_made_once_whoever_asks(database: Database) -> None:
+def test_a_secret_is_created_once_for_concurrent_callers(database: Database) -> None:
     def ask(n: int) -> bytes:
         return database.write(lambda tx: service_state.secret(tx, "upload", bytes([n]) * 32))
 
@@ -23,7 +23,7 @@ def test_a_secret_is_made_once_whoever_asks(database: Database) -> None:
     assert database.write(lambda tx: service_state.secret(tx, "another", b"x")) == b"x"
 
 
-def test_a_sweep_hears_when_the_last_one_was(database: Database) -> None:
+def test_a_sweep_reads_the_time_of_the_last_one(database: Database) -> None:
     assert database.write(lambda tx: service_state.last_sweep(tx, "sweep")) is None
     first = database.write(lambda tx: tx.now)
     before = database.write(lambda tx: service_state.last_sweep(tx, "sweep"))
@@ -32,7 +32,7 @@ def test_a_sweep_hears_when_the_last_one_was(database: Database) -> None:
     assert database.write(lambda tx: service_state.last_sweep(tx, "other")) is None
 
 
-def test_a_model_counts_as_served_when_it_is_first_asked_for(database: Database) -> None:
+def test_a_model_counts_as_served_when_it_is_first_queried(database: Database) -> None:
     def note(now: bool) -> tuple[int, int]:
         return database.write(lambda tx: (service_state.served(tx, "flux", now), tx.now))
 
@@ -53,7 +53,7 @@ def job_of(tx: Transaction, last_event: int) -> Job:
 FACT = ImageGenerationRequestedEvent("m", "ann")
 
 
-def test_a_fact_is_written_with_the_number_and_time_of_its_change(database: Database) -> None:
+def test_an_event_is_written_with_the_number_and_time_of_its_change(database: Database) -> None:
     def work(tx: Transaction) -> Job:
         job = job_of(tx, 7)
         events.append(tx, job, FACT)
@@ -67,7 +67,7 @@ def test_a_fact_is_written_with_the_number_and_time_of_its_change(database: Data
     assert database.read(lambda c: events.after(c, job.id, 0, last=6)) == []
 
 
-def test_no_number_is_given_twice(database: Database) -> None:
+def test_no_event_number_is_used_twice(database: Database) -> None:
     def work(tx: Transaction) -> None:
         job = job_of(tx, 1)
         events.append(tx, job, FACT)

@@ -1,4 +1,4 @@
-"""Slots: no extension is given more jobs than it takes, however many transactions are in flight."""
+"""Slots: no extension gets more jobs than it has slots, however many transactions run concurrently."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.job_factory import add_job
 
 
 def connect(database: Database, name: str = "e1", max_concurrent: int = 2) -> Candidate:
-    """An extension that has just connected."""
+    """Connect an extension."""
     metadata = ExtensionMetadata(capabilities=("*",), max_concurrent=max_concurrent)
     hello = Authenticate(extension_id=name, metadata=metadata)
     database.write(lambda tx: fleet.connect(tx, hello, Socket("hub-1", f"{name}-socket")))
@@ -25,15 +25,15 @@ def connect(database: Database, name: str = "e1", max_concurrent: int = 2) -> Ca
 
 
 def take(tx: Transaction, candidate: Candidate, job: Job) -> bool:
-    """Take a slot and give out the job, as a worker does in one transaction."""
+    """Take a slot and assign the job, as a worker does in one transaction."""
     taken = slots.take(tx, candidate)
     if taken:
         assert jobs.move(tx, job.id, Step.ASSIGN, holder=candidate.extension_id) is not None
     return taken
 
 
-def give_back(tx: Transaction, job: Job, extension_id: str = "e1") -> None:
-    """The job goes back to the queue and its slot is free."""
+def requeue(tx: Transaction, job: Job, extension_id: str = "e1") -> None:
+    """Requeue the job and free its slot."""
     assert jobs.move(tx, job.id, Step.REQUEUE, holder=None) is not None
     slots.recount(tx, extension_id)
 
@@ -56,7 +56,7 @@ def test_slots_are_counted_by_the_jobs_that_one_extension_processes(database: Da
     assert (held(database), held(database, "e2")) == (2, 1)
 
 
-def test_a_slot_is_taken_only_where_the_counted_jobs_leave_one(database: Database) -> None:
+def test_a_slot_is_taken_only_if_the_counted_jobs_leave_one(database: Database) -> None:
     candidate = connect(database, max_concurrent=1)
     database.write(partial(take, candidate=candidate, job=add_job(database)))
     database.write(lambda tx: tx.connection.execute(extensions.update().values(held=0)))
@@ -64,7 +64,7 @@ def test_a_slot_is_taken_only_where_the_counted_jobs_leave_one(database: Databas
 
 
 @on_postgresql
-def test_of_two_that_take_the_last_slot_at_the_same_moment_one_gets_it(database: Database) -> None:
+def test_one_of_two_concurrent_transactions_gets_the_last_slot(database: Database) -> None:
     candidate = connect(database, max_concurrent=1)
     one, other = add_job(database), add_job(database)
     results = overlapping(
@@ -76,7 +76,7 @@ def test_of_two_that_take_the_last_slot_at_the_same_moment_one_gets_it(database:
 
 
 @on_postgresql
-def test_two_that_take_a_slot_at_the_same_moment_are_both_counted(database: Database) -> None:
+def test_two_slots_taken_concurrently_are_both_counted(database: Database) -> None:
     candidate = connect(database, max_concurrent=3)
     one, other = add_job(database), add_job(database)
     results = overlapping(
@@ -88,17 +88,17 @@ def test_two_that_take_a_slot_at_the_same_moment_are_both_counted(database: Data
 
 
 @on_postgresql
-def test_two_jobs_that_are_given_back_at_the_same_moment_free_both_slots(database: Database) -> None:
+def test_two_jobs_requeued_concurrently_free_both_slots(database: Database) -> None:
     candidate = connect(database)
     one, other = add_job(database), add_job(database)
     for job in (one, other):
         database.write(partial(take, candidate=candidate, job=job))
-    overlapping(database, partial(give_back, job=one), lambda: database.write(partial(give_back, job=other)))
+    overlapping(database, partial(requeue, job=one), lambda: database.write(partial(requeue, job=other)))
     assert held(database) == 0
 
 
 @on_postgresql
-def test_a_result_and_a_hand_off_at_the_same_moment_are_both_counted(database: Database) -> None:
+def test_a_concurrent_result_and_assignment_are_both_counted(database: Database) -> None:
     candidate = connect(database)
     one, other = add_job(database), add_job(database)
     database.write(partial(take, candidate=candidate, job=one))

@@ -90,7 +90,7 @@ def test_a_writer_gives_up_when_another_process_holds_the_lock_for_too_long(
     assert database.read(seen) == [2]
 
 
-def test_a_write_that_fails_leaves_nothing_and_harms_no_later_one(database: Database) -> None:
+def test_a_failed_write_leaves_nothing_and_does_not_affect_later_ones(database: Database) -> None:
     def fails(tx: Transaction) -> None:
         note(tx, 1)
         raise KeyError("no")
@@ -157,7 +157,7 @@ disk.commit_begun.clear()
 
 
 def ran(program: str, path: Path) -> tuple[str, str]:
-    """What a process that serves with gevent wrote to its output and to standard error."""
+    """Run the program under gevent; returns its output and its standard error."""
     return run_under_gevent(OPENED, program, argument=str(path))
 
 
@@ -189,7 +189,7 @@ def test_under_gevent_a_commit_that_waits_for_the_disk_does_not_block_the_loop(p
     assert ran(program, path) == ("[]\n[1]\n", "")
 
 
-def test_under_gevent_a_write_that_is_killed_during_its_commit_harms_no_later_one(path: Path) -> None:
+def test_under_gevent_a_write_killed_during_its_commit_does_not_affect_later_ones(path: Path) -> None:
     program = """
         disk.stop()
         killed = gevent.spawn(note, 1)
@@ -203,7 +203,7 @@ def test_under_gevent_a_write_that_is_killed_during_its_commit_harms_no_later_on
     assert ran(program, path) == ("GreenletExit [1]\n[1, 2]\n", "")
 
 
-def test_under_gevent_a_commit_that_fails_raises_and_prints_nothing(path: Path) -> None:
+def test_under_gevent_a_failed_commit_raises_and_prints_nothing(path: Path) -> None:
     program = """
         from sqlalchemy.exc import IntegrityError
 

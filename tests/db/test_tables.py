@@ -1,4 +1,4 @@
-"""What the tables say and what the migrations make is the same."""
+"""The migrations create the schema that the tables define."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INDEXES = {
 
 
 def indexes(connection: Connection) -> dict[str, str]:
-    """How those of jobs and extensions are defined, with the rows that they are of."""
+    """The definitions of the indexes of jobs and extensions, with their conditions."""
     return {row[0]: row[1] for row in connection.exec_driver_sql(INDEXES[connection.dialect.name])}
 
 
@@ -37,21 +37,21 @@ def make_anew(tx: Transaction) -> None:
         index.create(tx.connection)
 
 
-def test_the_migrations_make_what_the_tables_say(database: Database) -> None:
+def test_the_migrations_create_the_schema_that_the_tables_define(database: Database) -> None:
     def differences(connection: Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), users.metadata))
 
     assert database.read(differences) == []
 
 
-def test_the_migrations_make_indexes_that_the_tables_say(database: Database) -> None:
+def test_the_migrations_create_the_indexes_that_the_tables_define(database: Database) -> None:
     migrated = database.read(indexes)
     database.write(make_anew)
     assert database.read(indexes) == migrated
 
 
-def test_what_was_there_before_the_migrations_is_there_after_them(database: Database) -> None:
-    """Those of 0005 kept events in another kind of table, and of each request until when it waits."""
+def test_existing_rows_survive_the_migrations(database: Database) -> None:
+    """Revision 0005 had events in another kind of table, and a time until which each request waits."""
 
     def ask(tx: Transaction) -> str:
         order: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Keys, tokens and extensions: who is let in, until when, and what is kept of what they show."""
+"""Authentication of keys, tokens and extensions: who is accepted and until when, and what is stored."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ BOTH = (Scope.READ, Scope.WRITE)
 
 @pytest.fixture
 def secrets(harness: Harness) -> Harness:
-    """With a user, ann, and an operator, olga."""
+    """A harness with authentication, a user ann and an operator olga."""
     harness.services.accounts.create_user("ann", Role.USER)
     harness.services.accounts.create_user("olga", Role.OPERATOR)
     return harness
 
 
 def elsewhere(harness: Harness) -> Access:
-    """Another process's, which remembers nothing."""
+    """The services of another process, with an empty cache."""
     return Access(harness.bench.ports, cache_s=0)
 
 
-def test_a_key_lets_its_user_in_with_its_scopes(secrets: Harness) -> None:
+def test_a_key_authenticates_its_user_with_its_scopes(secrets: Harness) -> None:
     key = secrets.services.accounts.create_key("ann", [Scope.READ])
     credential = secrets.services.access.authenticate(str(key))
     assert credential == Credential(CredentialKind.KEY, key.id, "ann", Role.USER, frozenset({Scope.READ}))
@@ -75,7 +75,7 @@ def test_a_key_that_has_expired_is_refused_and_its_tokens_end_with_it(secrets: H
             access.authenticate(shown)
 
 
-def test_a_revoked_key_ends_at_once_elsewhere_too_with_every_token_made_from_it(secrets: Harness) -> None:
+def test_a_revoked_key_and_its_tokens_are_refused_at_once_in_every_process(secrets: Harness) -> None:
     here, there = secrets.services.access, elsewhere(secrets)
     key = secrets.services.accounts.create_key("ann", BOTH)
     token, _, _ = here.exchange(here.authenticate(str(key)))
@@ -88,7 +88,7 @@ def test_a_revoked_key_ends_at_once_elsewhere_too_with_every_token_made_from_it(
         until(partial(_refused, here, shown), what="what is remembered here to be forgotten")
 
 
-def test_a_revoked_token_ends_alone(secrets: Harness) -> None:
+def test_a_revoked_token_does_not_end_other_credentials(secrets: Harness) -> None:
     access = secrets.services.access
     key = secrets.services.accounts.create_key("ann", BOTH)
     first, second = (access.exchange(access.authenticate(str(key)))[0] for _ in range(2))
@@ -99,7 +99,7 @@ def test_a_revoked_token_ends_alone(secrets: Harness) -> None:
         assert place.authenticate(second).subject == "ann"
 
 
-def test_what_need_not_be_remembered_is_forgotten(secrets: Harness) -> None:
+def test_revocations_of_expired_tokens_are_deleted(secrets: Harness) -> None:
     secrets.services.access.revoke_token("long-ago", 1)
     secrets.services.access.revoke_token("now", secrets.now() + 60_000)
     secrets.services.access.revoke_token("now", secrets.now() + 60_000)
@@ -107,7 +107,7 @@ def test_what_need_not_be_remembered_is_forgotten(secrets: Harness) -> None:
     assert kept == ["now"]
 
 
-def test_a_token_is_made_from_a_key_and_from_nothing_else(secrets: Harness) -> None:
+def test_a_token_is_issued_for_a_key_only(secrets: Harness) -> None:
     access = secrets.services.access
     key = secrets.services.accounts.create_key("ann", BOTH)
     token = access.authenticate(access.exchange(access.authenticate(str(key)))[0])
@@ -130,7 +130,7 @@ def test_the_signing_key_is_generated_once_for_all_processes(secrets: Harness) -
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Moves the process's clock forward by so many seconds."""
+    """A function that moves the process's clock forward by this many seconds."""
     passed = [0.0]
     monotonic = time.monotonic
     monkeypatch.setattr(caching, "time", SimpleNamespace(monotonic=lambda: monotonic() + passed[0]))
@@ -150,7 +150,7 @@ def set_last_use(harness: Harness, moment: int) -> None:
     harness.bench.database.write(lambda tx: tx.connection.execute(api_keys.update().values(last_used_at=moment)))
 
 
-def test_a_process_notes_the_last_use_once_a_minute(secrets: Harness, clock: Callable[[float], None]) -> None:
+def test_a_process_stores_the_last_use_once_a_minute(secrets: Harness, clock: Callable[[float], None]) -> None:
     key = str(secrets.services.accounts.create_key("ann", BOTH))
     access = elsewhere(secrets)
     assert last_use(secrets) is None
@@ -163,7 +163,7 @@ def test_a_process_notes_the_last_use_once_a_minute(secrets: Harness, clock: Cal
         assert (last_use(secrets) != 1) is is_noted, seconds
 
 
-def test_of_many_processes_one_notes_the_last_use_in_a_minute(secrets: Harness) -> None:
+def test_only_one_of_many_processes_stores_the_last_use_in_a_minute(secrets: Harness) -> None:
     key = str(secrets.services.accounts.create_key("ann", BOTH))
     moment = secrets.now()
     for used_before_ms, is_noted in ((50_000, False), (61_000, True)):
@@ -172,7 +172,7 @@ def test_of_many_processes_one_notes_the_last_use_in_a_minute(secrets: Harness) 
         assert (last_use(secrets) != moment - used_before_ms) is is_noted, used_before_ms
 
 
-def test_the_use_of_one_key_is_not_that_of_another(secrets: Harness) -> None:
+def test_the_last_use_is_stored_for_each_key(secrets: Harness) -> None:
     used, unused = (secrets.services.accounts.create_key("ann", BOTH) for _ in range(2))
     elsewhere(secrets).authenticate(str(used))
     uses = {key.id: key.last_used_at for key in secrets.services.accounts.list_keys("ann")}
@@ -180,7 +180,7 @@ def test_the_use_of_one_key_is_not_that_of_another(secrets: Harness) -> None:
     assert uses[unused.id] is None
 
 
-def test_the_last_use_of_an_extensions_token_is_noted_too(secrets: Harness) -> None:
+def test_the_last_use_of_an_extensions_token_is_stored_too(secrets: Harness) -> None:
     token = str(secrets.services.accounts.create_extension_token("painter"))
     access = elsewhere(secrets)
     access.admit_extension("painter", token)
@@ -188,7 +188,7 @@ def test_the_last_use_of_an_extensions_token_is_noted_too(secrets: Harness) -> N
     assert secrets.bench.database.read(lambda c: c.execute(query).scalar_one()) is not None
 
 
-def test_secrets_are_kept_as_hashes_alone(secrets: Harness, tmp_path: Path) -> None:
+def test_secrets_are_stored_only_as_hashes(secrets: Harness, tmp_path: Path) -> None:
     key = secrets.services.accounts.create_key("ann", BOTH)
     token = secrets.services.accounts.create_extension_token("painter")
     for table, made in ((api_keys, key), (extension_tokens, token)):
@@ -223,7 +223,7 @@ def everything_stored(harness: Harness, folder: Path) -> bytes:
         ("ann", (Scope.ADMIN,), InvalidRequest),
     ],
 )
-def test_a_key_that_makes_no_sense_is_not_made(
+def test_a_key_with_invalid_values_is_not_created(
     secrets: Harness, user: str, scopes: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -231,14 +231,14 @@ def test_a_key_that_makes_no_sense_is_not_made(
     assert secrets.services.accounts.list_keys() == []
 
 
-def test_a_user_is_made_once(secrets: Harness) -> None:
+def test_a_user_name_can_be_taken_once(secrets: Harness) -> None:
     with pytest.raises(InvalidRequest, match="already"):
         secrets.services.accounts.create_user("ann", Role.OPERATOR)
     with pytest.raises(InvalidRequest):
         secrets.services.accounts.create_user("a b", Role.USER)
 
 
-def test_a_token_is_issued_to_those_it_fits(secrets: Harness) -> None:
+def test_a_token_is_issued_only_for_a_known_user_and_with_scopes_that_fit_its_role(secrets: Harness) -> None:
     accounts, access = secrets.services.accounts, secrets.services.access
     assert access.authenticate(accounts.issue_token("olga", None, [Scope.ADMIN])[0]).role is Role.OPERATOR
     credential = access.authenticate(accounts.issue_token("painter", Role.EXTENSION, BOTH)[0])
@@ -252,7 +252,7 @@ def test_a_token_is_issued_to_those_it_fits(secrets: Harness) -> None:
 # -- extensions
 
 
-def test_an_extension_comes_in_with_its_own_token_alone(secrets: Harness) -> None:
+def test_an_extension_connects_only_with_its_own_token(secrets: Harness) -> None:
     accounts = secrets.services.accounts
     painter = accounts.create_extension_token("painter")
     others = [
@@ -278,7 +278,7 @@ def test_an_extension_without_a_token_is_accepted_if_authentication_is_off(secre
         secrets.with_settings(auth_required=True).services.access.admit_extension("stranger", None)
 
 
-def test_an_extension_whose_token_ended_is_no_longer_welcome(secrets: Harness) -> None:
+def test_an_extension_whose_token_ended_is_refused(secrets: Harness) -> None:
     accounts, access = secrets.services.accounts, elsewhere(secrets)
     token = accounts.create_extension_token("painter")
     signed = accounts.issue_token("painter", Role.EXTENSION, ())[0]
@@ -293,7 +293,7 @@ def test_an_extension_whose_token_ended_is_no_longer_welcome(secrets: Harness) -
     assert access.admit_extension("painter", None) is None  # its name is free again
 
 
-def test_a_connected_extension_is_pushed_out_by_its_own_token_alone(secrets: Harness) -> None:
+def test_a_connected_extension_is_replaced_only_with_its_own_token(secrets: Harness) -> None:
     def join(again: int, token_id: str | None) -> None:
         from_socket = Socket("hub-1", f"socket-{again}")
         secrets.services.extensions.connected(Authenticate(extension_id="painter"), from_socket, token_id=token_id)
@@ -310,7 +310,7 @@ def test_a_connected_extension_is_pushed_out_by_its_own_token_alone(secrets: Har
 
 
 @pytest.mark.parametrize("text", ["imgk", "imgk__", f"imgz_{'0' * 16}_{'0' * 64}", f"imgk_{'٠' * 16}_{'0' * 64}"])
-def test_what_is_no_secret_of_ours_is_read_as_none(text: str) -> None:
+def test_a_string_in_another_format_is_not_parsed_as_a_credential(text: str) -> None:
     assert Secret.read(text) is None
 
 

@@ -16,22 +16,22 @@ CORRELATION = "correlation-1"
 
 
 def submission(bench: Bench) -> Submission:
-    """It looks each time."""
-    return looking_every(0, bench)
+    """A submission service that checks at every request."""
+    return checking_every(0, bench)
 
 
-def looking_every(seconds: float, bench: Bench) -> Submission:
-    """It looks as often as that."""
+def checking_every(seconds: float, bench: Bench) -> Submission:
+    """A submission service that checks every `seconds`."""
     admission = Admission(bench.ports, check_every_s=seconds)
     return Submission(bench.ports, admission)
 
 
 def test_a_full_queue_refuses_new_requests(bench: Bench) -> None:
-    door = submission(bench.with_settings(max_waiting=2))
+    submissions = submission(bench.with_settings(max_waiting=2))
     for _ in range(2):
-        door.submit(ImageRequest("a fox"), CORRELATION)
+        submissions.submit(ImageRequest("a fox"), CORRELATION)
     with pytest.raises(Unavailable, match="2 requests are already waiting") as caught:
-        door.submit(ImageRequest("a fox"), CORRELATION)
+        submissions.submit(ImageRequest("a fox"), CORRELATION)
     assert caught.value.retry_after_s == 30
 
 
@@ -50,14 +50,14 @@ def test_an_unavailable_disk_refuses_new_requests(bench: Bench) -> None:
 
 
 def test_the_queue_is_not_counted_for_each_request(bench: Bench) -> None:
-    door = looking_every(60, bench)
-    door.submit(ImageRequest("a fox"), CORRELATION)
+    submissions = checking_every(60, bench)
+    submissions.submit(ImageRequest("a fox"), CORRELATION)
     shutil.rmtree(bench.store.root)
-    door.submit(ImageRequest("a fox"), CORRELATION)
+    submissions.submit(ImageRequest("a fox"), CORRELATION)
 
 
 @pytest.mark.parametrize(("takes_s", "looks"), [(0.001, 60), (0.05, 12), (3.0, 6)])
-def test_a_slow_count_runs_less_often(
+def test_a_slow_count_is_repeated_less_often(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, takes_s: float, looks: int
 ) -> None:
     now = 0.0
@@ -71,9 +71,9 @@ def test_a_slow_count_runs_less_often(
 
     monkeypatch.setattr("app.services.admission.time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(jobs, "count_waiting", count_waiting)
-    door = Admission(bench.ports)
+    submissions = Admission(bench.ports)
     while now < 60:
-        door.check()
+        submissions.check()
         now += 0.01
     assert len(looked) == pytest.approx(looks, abs=1)
 
@@ -97,9 +97,9 @@ def test_a_queue_that_cannot_be_full_yet_is_not_counted_but_the_disk_is_checked(
     monkeypatch.setattr("app.services.admission.time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(jobs, "count_waiting", count_waiting)
     monkeypatch.setattr(bench.store, "free_bytes", free_bytes)
-    door = Admission(bench.with_settings(max_waiting=1_000_000).ports)
+    submissions = Admission(bench.with_settings(max_waiting=1_000_000).ports)
     while now < 60:
-        door.check()
+        submissions.check()
         now += 0.01
     assert len(at_line) == pytest.approx(looks, abs=1)
     assert len(at_disk) == pytest.approx(60, abs=1)

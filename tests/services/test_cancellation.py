@@ -1,4 +1,4 @@
-"""Clients call their requests off."""
+"""Clients cancel their requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.downloads import PNG
 from tests.support.harness import PICTURE, Harness
 
 
-def test_a_request_that_waits_is_cancelled(harness: Harness) -> None:
+def test_a_waiting_request_is_cancelled(harness: Harness) -> None:
     job = harness.submit()
     done = harness.services.cancellation.cancel(job.id)
     assert done == harness.reload(job)
@@ -34,7 +34,7 @@ def test_the_holder_receives_a_cancellation_and_its_slot_is_free(harness: Harnes
     assert harness.events(job)[-1].data == {"extension_id": "e1"}
 
 
-def test_a_request_whose_pictures_come_is_cancelled_and_its_extension_left_alone(harness: Harness) -> None:
+def test_a_request_being_downloaded_is_cancelled_without_a_message_to_its_extension(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_image(holder, job)
     harness.services.cancellation.cancel(job.id)
@@ -42,7 +42,7 @@ def test_a_request_whose_pictures_come_is_cancelled_and_its_extension_left_alone
     assert harness.bench.bus.sent("cancel_generation") == []
 
 
-def test_cancelling_twice_is_no_mistake(harness: Harness) -> None:
+def test_cancelling_twice_is_no_error(harness: Harness) -> None:
     job = harness.submit()
     once = harness.services.cancellation.cancel(job.id)
     assert harness.services.cancellation.cancel(job.id) == once
@@ -64,12 +64,12 @@ def test_a_finished_request_is_not_changed_by_a_cancellation(harness: Harness, e
     assert harness.reload(job) == before
 
 
-def test_what_does_not_exist_cannot_be_cancelled(harness: Harness) -> None:
+def test_an_unknown_request_cannot_be_cancelled(harness: Harness) -> None:
     with pytest.raises(NotFound):
         harness.services.cancellation.cancel("550e8400-e29b-41d4-a716-446655440000")
 
 
-def test_a_request_cancelled_while_it_is_handed_out_leaves_no_slot_taken(harness: Harness) -> None:
+def test_a_request_cancelled_while_it_is_assigned_occupies_no_slot(harness: Harness) -> None:
     harness.connect(max_concurrent=6)
     for _ in range(4):
         made = [harness.submit() for _ in range(6)]

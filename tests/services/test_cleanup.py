@@ -25,7 +25,7 @@ URL = "https://images.example/a.png"
 
 
 def abandoned(bench: Bench, job: Job, count: int = 1, *, on_disk: bool = True) -> list[str]:
-    """Files as a download leaves them whose worker was killed."""
+    """Files of a download whose worker was killed."""
     names = [file_name(job.id, n) for n in range(count)]
     bench.database.write(lambda tx: images.intend(tx, job.id, names))
     for name in names if on_disk else ():
@@ -50,7 +50,7 @@ def later(job: Job) -> int:
     return job.created_at + abandoned_ms(Settings.from_env({})) + 60_000
 
 
-def test_files_of_a_download_that_never_came_to_its_end_are_removed(bench: Bench) -> None:
+def test_files_of_an_unfinished_download_are_removed(bench: Bench) -> None:
     job = downloading_job(bench, URL)
     abandoned(bench, job, 3)
     assert Cleanup(bench.ports).sweep() == 0
@@ -60,26 +60,26 @@ def test_files_of_a_download_that_never_came_to_its_end_are_removed(bench: Bench
     assert Cleanup(bench.ports).sweep(later(job)) == 0
 
 
-def test_files_that_were_never_made_are_forgotten_too(bench: Bench) -> None:
+def test_records_of_files_that_were_never_written_are_removed_too(bench: Bench) -> None:
     job = downloading_job(bench, URL)
     names = abandoned(bench, job, on_disk=False)
     assert Cleanup(bench.ports).sweep(later(job)) == 1
     assert not bench.database.write(lambda tx: images.keep_intended(tx, names))
 
 
-def test_pictures_of_a_completed_request_stay(bench: Bench) -> None:
+def test_pictures_of_a_completed_request_are_kept(bench: Bench) -> None:
     bench.fetch.answers[URL] = png(8, 8)
     job = downloading_job(bench, URL)
     Download(bench.ports).run()
     kept = bench.files()
-    # not even a row that is left over can make a sweep take them
+    # a leftover row must not make a sweep remove them
     bench.database.write(lambda tx: images.intend(tx, job.id, kept))
     assert Cleanup(bench.ports).sweep(later(job)) == 0
     assert bench.files() == kept
     assert len(kept) == 1
 
 
-def test_uploads_stay_while_their_job_may_come_for_them(bench: Bench) -> None:
+def test_uploads_are_kept_while_their_job_may_still_use_them(bench: Bench) -> None:
     job = processing_job(bench)
     put_aside(bench, job)
     assert Cleanup(bench.ports).sweep(later(job)) == 0
@@ -91,7 +91,7 @@ def test_uploads_stay_while_their_job_may_come_for_them(bench: Bench) -> None:
     assert bench.database.read(lambda c: images.uploads_of(c, job.id)) == []
 
 
-def test_the_place_of_an_upload_that_never_arrived_is_forgotten_with_its_job(bench: Bench) -> None:
+def test_the_reservation_of_an_upload_that_never_arrived_is_removed_with_its_job(bench: Bench) -> None:
     job = processing_job(bench)
     put_aside(bench, job, complete=False)
     Cancellation(bench.ports).cancel(job.id)
@@ -116,7 +116,7 @@ def test_a_sweep_is_bounded_and_the_next_one_continues(bench: Bench) -> None:
     assert sweeps == [200, 50, 0]
 
 
-def test_two_at_once_do_no_harm(bench: Bench) -> None:
+def test_two_concurrent_cleanups_do_no_harm(bench: Bench) -> None:
     job = downloading_job(bench, URL)
     abandoned(bench, job, 20)
     ended = processing_job(bench)
@@ -128,7 +128,7 @@ def test_two_at_once_do_no_harm(bench: Bench) -> None:
 
 
 class StubbornStore(LocalStore):
-    """Removes nothing."""
+    """A store that fails to remove files."""
 
     def delete(self, *_: object) -> None:
         raise StoreError("The picture cannot be removed: Permission denied.")
@@ -141,7 +141,7 @@ class StubbornStore(LocalStore):
 
 
 @pytest.mark.parametrize("complete", [True, False])
-def test_what_cannot_be_removed_now_is_removed_later(bench: Bench, complete: bool) -> None:
+def test_a_file_that_cannot_be_removed_now_is_removed_later(bench: Bench, complete: bool) -> None:
     job = processing_job(bench)
     abandoned(bench, job, 2)
     put_aside(bench, job, complete=complete)

@@ -1,4 +1,4 @@
-"""Requests that wait for too long."""
+"""Timeouts and deadlines of waiting requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_request_fails_after_the_queue_timeout(harness: Harness) -> None:
     assert job.error == "The request waited in the queue for the longest time allowed."
 
 
-def test_the_longest_wait_is_what_the_settings_say_now(harness: Harness) -> None:
+def test_a_changed_queue_timeout_applies_to_waiting_requests(harness: Harness) -> None:
     harness.connect()
     harness.update_extension(available=False)
     job = harness.submit()
@@ -41,7 +41,7 @@ def test_a_request_in_progress_does_not_fail_by_the_queue_timeout(harness: Harne
 
 
 @pytest.mark.parametrize("stage", ["accepted", "processing", "downloading"])
-def test_a_clients_deadline_fails_its_request_in_every_status(harness: Harness, stage: str) -> None:
+def test_a_request_fails_at_its_clients_deadline_in_every_open_status(harness: Harness, stage: str) -> None:
     job = harness.submit(deadline_ms=1_000)
     if stage != "accepted":
         holder = harness.connect()
@@ -71,7 +71,7 @@ def test_a_request_that_no_extension_serves_fails_after_its_timeout(harness: Har
 @pytest.mark.parametrize(
     "state", [{"available": False}, {"cooldown_until": 2**53, "failures": 9}, {"held": 1}], ids=str
 )
-def test_while_an_able_extension_is_merely_busy_requests_wait(harness: Harness, state: dict[str, Any]) -> None:
+def test_requests_wait_while_a_capable_extension_is_busy(harness: Harness, state: dict[str, Any]) -> None:
     harness.connect()
     harness.update_extension(**state)
     job = harness.submit()
@@ -81,7 +81,7 @@ def test_while_an_able_extension_is_merely_busy_requests_wait(harness: Harness, 
     assert harness.reload(job).status is Status.ACCEPTED
 
 
-def test_when_the_last_able_extension_leaves_the_wait_begins_anew(harness: Harness) -> None:
+def test_the_unserved_timeout_starts_when_the_last_capable_extension_leaves(harness: Harness) -> None:
     holder = harness.connect()
     job = harness.submit()
     harness.update_extension(available=False)
@@ -92,7 +92,7 @@ def test_when_the_last_able_extension_leaves_the_wait_begins_anew(harness: Harne
     assert harness.reload(job).status is Status.ACCEPTED
 
 
-def test_a_new_request_for_a_model_long_unserved_has_its_full_wait(harness: Harness) -> None:
+def test_a_new_request_for_a_long_unserved_model_gets_the_full_timeout(harness: Harness) -> None:
     job = harness.submit(model="flux")
     harness.sweep()
     harness.leave_unserved(job)

@@ -1,4 +1,4 @@
-"""Users who are kept out, and tokens that are ended by those who see only their text."""
+"""Disabled users, and tokens that are revoked by their text or jti."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOTH = (Scope.READ, Scope.WRITE)
 
 @pytest.fixture
 def ann(harness: Harness) -> list[str]:
-    """What ann comes in with: a key, a token made from it, and one that was issued."""
+    """The credentials of ann: a key, a token made from it, and an issued token."""
     harness.services.accounts.create_user("ann", Role.USER)
     key = str(harness.services.accounts.create_key("ann", BOTH))
     made = harness.services.access.exchange(harness.services.access.authenticate(key))[0]
@@ -34,7 +34,9 @@ def let_in(access: Access, shown: str) -> bool:
     return True
 
 
-def test_a_disabled_user_is_refused_at_once_here_and_soon_elsewhere(harness: Harness, ann: list[str]) -> None:
+def test_a_disabled_user_is_refused_at_once_in_this_process_and_soon_in_others(
+    harness: Harness, ann: list[str]
+) -> None:
     here, there = harness.services.access, Access(harness.bench.ports)
     assert all(let_in(there, shown) for shown in ann)
     harness.services.accounts.disable_user("ann")
@@ -45,7 +47,9 @@ def test_a_disabled_user_is_refused_at_once_here_and_soon_elsewhere(harness: Har
     until(lambda: all(let_in(there, shown) for shown in ann), what="the other process to notice")
 
 
-def test_only_that_user_is_disabled_and_an_extension_of_that_name_is_another(harness: Harness, ann: list[str]) -> None:
+def test_disabling_a_user_does_not_affect_others_or_an_extension_of_the_same_name(
+    harness: Harness, ann: list[str]
+) -> None:
     harness.services.accounts.create_user("bob", Role.USER)
     others = [
         str(harness.services.accounts.create_key("bob", BOTH)),
@@ -56,7 +60,9 @@ def test_only_that_user_is_disabled_and_an_extension_of_that_name_is_another(har
     assert [let_in(harness.services.access, shown) for shown in (*ann, *others)] == [False] * 3 + [True] * 3
 
 
-def test_what_ended_meanwhile_stays_ended_when_the_user_is_enabled(harness: Harness, ann: list[str]) -> None:
+def test_credentials_that_ended_meanwhile_are_still_refused_when_the_user_is_enabled(
+    harness: Harness, ann: list[str]
+) -> None:
     harness.services.accounts.disable_user("ann")
     harness.services.accounts.revoke_key(ann[0].split("_")[1])
     harness.services.accounts.enable_user("ann")
@@ -64,7 +70,7 @@ def test_what_ended_meanwhile_stays_ended_when_the_user_is_enabled(harness: Harn
     assert [let_in(access, shown) for shown in ann] == [False, False, True]
 
 
-def test_requests_of_a_disabled_user_go_on(harness: Harness, ann: list[str]) -> None:
+def test_requests_of_a_disabled_user_continue(harness: Harness, ann: list[str]) -> None:
     harness.connect(max_concurrent=2)
     running, waiting = harness.submit_and_start(), harness.submit()
     harness.services.accounts.disable_user("ann")
@@ -73,14 +79,14 @@ def test_requests_of_a_disabled_user_go_on(harness: Harness, ann: list[str]) -> 
     assert [harness.reload(job).status for job in (running, waiting)] == ["processing", "processing"]
 
 
-def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(harness: Harness) -> None:
+def test_with_an_external_issuer_an_unknown_user_can_be_disabled(harness: Harness) -> None:
     for act in (harness.services.accounts.disable_user, harness.services.accounts.enable_user):
         with pytest.raises(NotFound):
             act("zoe")
     outside = harness.with_settings(jwks_url="https://issuer.example/jwks").services
     with pytest.raises(NotFound):
         outside.accounts.disable_user("no user can be called this")
-    # as whoever signs there would have it, signed by ourselves
+    # as the external issuer would sign it, signed by the test
     credential = Credential(CredentialKind.TOKEN, "theirs", "zoe", Role.OPERATOR, frozenset(), harness.now() + 60_000)
     token = harness.bench.ports.tokens.issue(
         credential, "admin", harness.now() // 1000, outside.access.signing_key.value()
@@ -94,7 +100,7 @@ def test_a_user_whom_only_others_know_can_be_disabled_where_others_sign(harness:
     assert let_in(outside.access, token)
 
 
-def test_users_are_listed_with_how_they_stand(harness: Harness, ann: list[str]) -> None:
+def test_users_are_listed_with_their_state(harness: Harness, ann: list[str]) -> None:
     harness.services.accounts.create_user("olga", Role.OPERATOR)
     second = harness.services.accounts.create_key("ann", BOTH)
     harness.services.accounts.revoke_key(second.id)
@@ -118,8 +124,8 @@ def test_a_token_is_revoked_by_its_text_or_its_jti(harness: Harness, ann: list[s
     until(partial(lambda access: not let_in(access, made), Access(harness.bench.ports)), what="others to refuse it")
 
 
-def test_how_long_it_is_remembered_follows_from_a_token_that_is_genuine_alone(harness: Harness, ann: list[str]) -> None:
-    """Or one whose end somebody wrote anew would be forgotten before the true one ends."""
+def test_a_revocation_lasts_as_long_as_a_genuine_token_and_otherwise_forever(harness: Harness, ann: list[str]) -> None:
+    """Otherwise a forged, earlier expiry would end the revocation before the genuine token expires."""
     genuine = harness.services.access.authenticate(ann[1])
     credential = Credential(CredentialKind.TOKEN, "forged", "ann", Role.USER, frozenset(), harness.now())
     forged = harness.bench.ports.tokens.issue(credential, "", harness.now() // 1000, b"another key" * 4)
@@ -131,7 +137,7 @@ def test_how_long_it_is_remembered_follows_from_a_token_that_is_genuine_alone(ha
 
 
 @pytest.mark.parametrize("shown", ["", "a b", "x" * 129, "a.b." + "c" * 200, "é"])
-def test_what_is_neither_a_token_nor_a_name_of_one_is_refused(harness: Harness, shown: str) -> None:
+def test_a_text_that_is_neither_a_token_nor_a_jti_is_refused(harness: Harness, shown: str) -> None:
     with pytest.raises(InvalidRequest):
         harness.services.accounts.revoke_token(shown)
 

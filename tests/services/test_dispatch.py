@@ -1,4 +1,4 @@
-"""Who is given what."""
+"""The dispatcher: which extension gets which request."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.support.statements import recorded_statements
 
 
 def holders(harness: Harness) -> dict[str, int]:
-    """How many requests each extension was put before."""
+    """How many requests were offered to each extension."""
     offers = [word for _, word in harness.bench.bus.to_hubs if word["do"] == "offer"]
     names = [word["connection"].rsplit("-socket-", 1)[0] for word in offers]
     return {name: names.count(name) for name in set(names)}
 
 
-def test_a_waiting_request_is_put_before_a_free_extension(harness: Harness) -> None:
+def test_a_waiting_request_is_offered_to_a_free_extension(harness: Harness) -> None:
     holder = harness.connect()
     job = harness.submit_and_assign()
     assert (job.status, job.holder, job.connection_id) == (Status.PROCESSING, "e1", holder.connection_id)
@@ -35,7 +35,7 @@ def test_a_waiting_request_is_put_before_a_free_extension(harness: Harness) -> N
     assert harness.events(job)[-1].data == {"extension_id": "e1", "attempt": 1}
 
 
-def test_the_offer_travels_over_the_hub_that_holds_the_socket(harness: Harness) -> None:
+def test_the_offer_is_sent_to_the_hub_that_holds_the_socket(harness: Harness) -> None:
     holder = harness.connect(hub="hub-7")
     job = harness.submit_and_assign(parameters={"width": 64, "seed": 7})
     ((hub, word),) = harness.bench.bus.to_hubs
@@ -55,7 +55,7 @@ def test_the_offer_travels_over_the_hub_that_holds_the_socket(harness: Harness) 
     }
 
 
-def test_an_endless_queue_is_continued_by_another_task(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_queue_is_continued_by_another_task(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "BUSY_S", 0.0)
     monkeypatch.setattr(dispatch, "BATCH", 1)
     for number in range(3):
@@ -93,7 +93,7 @@ def test_without_a_free_extension_nothing_is_assigned(harness: Harness) -> None:
 @pytest.mark.parametrize(
     ("column", "value"), [("available", False), ("connected", False), ("cooldown_until", 2**53), ("held", 1)]
 )
-def test_who_takes_no_work_gets_none(harness: Harness, column: str, value: int | str) -> None:
+def test_an_unavailable_extension_receives_no_offers(harness: Harness, column: str, value: int | str) -> None:
     harness.connect()
     changed: dict[str, Any] = {column: value}
     harness.update_extension(**changed)
@@ -153,7 +153,7 @@ def test_the_extension_that_failed_last_is_chosen_only_if_no_other_is_free(harne
     assert (harness.reload(job).holder, harness.reload(job).attempt) == ("second", 3)
 
 
-def test_one_request_at_a_time_shows_whether_an_extension_is_well_again(harness: Harness) -> None:
+def test_an_extension_is_tested_with_one_request_at_a_time_after_a_failure(harness: Harness) -> None:
     holder = harness.connect(max_concurrent=4)
     harness.update_extension(failures=1)
     jobs = [harness.submit() for _ in range(3)]
@@ -171,7 +171,7 @@ def test_work_is_spread_over_the_fleet(harness: Harness) -> None:
     assert holders(harness) == {f"e{n}": 2 for n in range(4)}
 
 
-def test_no_extension_is_given_more_than_it_takes_by_workers_that_assign_at_once(harness: Harness) -> None:
+def test_concurrent_dispatchers_do_not_exceed_an_extensions_slots(harness: Harness) -> None:
     for n in range(3):
         harness.connect(f"e{n}", max_concurrent=n + 1)
     made = [harness.submit(f"user-{n}") for n in range(20)]
@@ -183,7 +183,7 @@ def test_no_extension_is_given_more_than_it_takes_by_workers_that_assign_at_once
     assert sum(harness.reload(job).status is Status.PROCESSING for job in made) == 6
 
 
-def test_slots_that_are_freed_at_once_are_all_free(harness: Harness) -> None:
+def test_all_slots_freed_at_the_same_time_are_counted_as_free(harness: Harness) -> None:
     holder = harness.connect(max_concurrent=8)
     for _ in range(4):
         made = [harness.submit_and_start() for _ in range(8)]
@@ -199,7 +199,7 @@ def test_a_request_that_is_not_due_waits(harness: Harness) -> None:
     assert harness.assign() == 0
 
 
-def test_idle_extensions_for_other_models_do_not_hide_the_one_that_can(
+def test_idle_extensions_for_other_models_do_not_hide_a_capable_one(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch, "BATCH", 2)
@@ -224,7 +224,7 @@ def test_unserved_requests_do_not_block_those_behind_them(harness: Harness, monk
     assert harness.reload(job).holder == "able"
 
 
-def test_what_was_cancelled_meanwhile_is_not_given_out(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_cancelled_meanwhile_is_not_assigned(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.connect()
     job = harness.submit()
     snapshot = harness.bench.database.read(partial(dispatch._snapshot, 0))

@@ -1,4 +1,4 @@
-"""Pictures come home."""
+"""Downloads of pictures."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_event_names_the_paths_of_the_pictures(bench: Bench) -> None:
     assert last.data == {"image_paths": [f"/generated-images/{stored(bench, job)[0].file}"]}
 
 
-def test_several_pictures_have_names_of_their_own_in_their_order(bench: Bench) -> None:
+def test_several_pictures_are_stored_under_different_names_in_their_order(bench: Bench) -> None:
     urls = [f"https://images.example/{n}.png" for n in range(10)]
     bench.fetch.answers = {url: png(8 + n, 8) for n, url in enumerate(urls)}
     job = run(bench, downloading_job(bench, *urls))
@@ -75,7 +75,7 @@ def test_other_formats_are_stored_as_png(bench: Bench, form: str) -> None:
         assert (image.format, image.size) == ("PNG", (48, 32))
 
 
-def test_one_bad_picture_spoils_them_all(bench: Bench) -> None:
+def test_one_invalid_picture_fails_the_whole_request(bench: Bench) -> None:
     bench.fetch.answers = {URL: PNG, OTHER: b"<html>"}
     job = run(bench, downloading_job(bench, URL, OTHER))
     assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
@@ -83,20 +83,20 @@ def test_one_bad_picture_spoils_them_all(bench: Bench) -> None:
     assert bench.files() == []
 
 
-def test_a_picture_inside_its_url_is_taken_and_the_url_is_not_kept(bench: Bench) -> None:
+def test_a_picture_in_a_data_url_is_stored_and_the_url_is_removed(bench: Bench) -> None:
     job = run(bench, downloading_job(bench, "data:image/png;base64," + base64.b64encode(PNG).decode()))
     assert job.status is Status.COMPLETED
     assert stored(bench, job)[0].source_url is None
     assert bench.fetch.requested == []
 
 
-def test_a_data_url_that_is_none_fails_the_job(bench: Bench) -> None:
+def test_an_invalid_data_url_fails_the_job(bench: Bench) -> None:
     job = run(bench, downloading_job(bench, "data:image/svg+xml;base64,PHN2Zz4="))
     assert job.error_code == DOWNLOAD_FAILED
     assert bench.files() == []
 
 
-def test_an_upload_is_taken_from_where_it_lies_and_is_gone_then(bench: Bench) -> None:
+def test_an_upload_is_moved_to_the_stored_pictures(bench: Bench) -> None:
     job = processing_job(bench)
     upload(bench, job, 1)
     job = run(bench, report_generated(bench, job, upload(bench, job, 0)))
@@ -107,7 +107,7 @@ def test_an_upload_is_taken_from_where_it_lies_and_is_gone_then(bench: Bench) ->
     assert bench.files() == [stored(bench, job)[0].file]
 
 
-def test_an_upload_that_is_not_there_fails_the_job(bench: Bench) -> None:
+def test_a_missing_upload_fails_the_job(bench: Bench) -> None:
     job = processing_job(bench)
     url = upload(bench, job)
     bench.store.discard_upload(job.id, 1, 0)
@@ -116,19 +116,19 @@ def test_an_upload_that_is_not_there_fails_the_job(bench: Bench) -> None:
     assert uploads(bench, job) == []
 
 
-def test_an_upload_that_is_still_on_its_way_is_not_taken(bench: Bench) -> None:
+def test_an_unfinished_upload_fails_the_job(bench: Bench) -> None:
     job = processing_job(bench)
     place = UploadLocation(job.id, 1, 0)
     bench.database.write(lambda tx: images.reserve_upload(tx, place, 0))
     assert run(bench, report_generated(bench, job, f"http://127.0.0.1{place.path}")).status is Status.FAILED
 
 
-def test_an_upload_of_another_attempt_is_not_taken(bench: Bench) -> None:
+def test_an_upload_of_another_attempt_fails_the_job(bench: Bench) -> None:
     job = processing_job(bench)
     assert run(bench, report_generated(bench, job, upload(bench, job, attempt=2))).status is Status.FAILED
 
 
-def test_an_upload_of_another_job_is_a_url_like_any_other(bench: Bench) -> None:
+def test_an_upload_of_another_job_is_fetched_like_any_other_url(bench: Bench) -> None:
     theirs = upload(bench, processing_job(bench))
     bench.fetch.answers[theirs] = AddressRefused("127.0.0.1 is not at a public address.")
     job = run(bench, downloading_job(bench, theirs))
@@ -152,7 +152,7 @@ def test_a_disconnected_extension_receives_no_confirmation(bench: Bench) -> None
     assert bench.bus.to_hubs == []
 
 
-def test_running_again_and_running_what_is_not_due_changes_nothing(bench: Bench) -> None:
+def test_a_download_that_is_finished_or_not_due_changes_nothing(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     Download(bench.ports).run()
     waiting = processing_job(bench)
@@ -162,7 +162,7 @@ def test_running_again_and_running_what_is_not_due_changes_nothing(bench: Bench)
     assert len(bench.fetch.requested) == 1
 
 
-def test_one_run_brings_home_whatever_is_due(bench: Bench) -> None:
+def test_one_run_downloads_all_due_jobs(bench: Bench) -> None:
     bench.fetch.answers = {URL: PNG, OTHER: b"rubbish"}
     jobs = [downloading_job(bench, URL), downloading_job(bench, OTHER), downloading_job(bench, URL)]
     Download(bench.ports).run()
@@ -173,7 +173,7 @@ def test_one_run_brings_home_whatever_is_due(bench: Bench) -> None:
     ]
 
 
-def test_what_is_logged_of_a_download_carries_its_request_s_correlation_id(bench: Bench) -> None:
+def test_log_lines_of_a_download_contain_its_correlation_id(bench: Bench) -> None:
     seen: list[str | None] = []
 
     def answer() -> bytes:
@@ -186,7 +186,7 @@ def test_what_is_logged_of_a_download_carries_its_request_s_correlation_id(bench
     assert seen == [job.correlation_id]
 
 
-def test_if_more_downloads_are_due_another_worker_is_woken(bench: Bench) -> None:
+def test_another_worker_is_woken_if_more_downloads_are_due(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     run(bench, downloading_job(bench, URL))
     assert bench.tasks.downloads == 0
@@ -195,7 +195,7 @@ def test_if_more_downloads_are_due_another_worker_is_woken(bench: Bench) -> None
     assert bench.tasks.downloads == 1
 
 
-def test_a_task_ends_after_its_time_and_wakes_another_for_the_rest(
+def test_a_task_ends_after_its_time_limit_and_wakes_another_for_the_rest(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "TASK_S", 0.0)
@@ -208,9 +208,7 @@ def test_a_task_ends_after_its_time_and_wakes_another_for_the_rest(
         assert bench.tasks.downloads > 0
 
 
-def test_the_next_download_is_claimed_by_the_commit_that_ends_the_last(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_commit_finishes_a_download_and_claims_the_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.fetch.answers[URL] = PNG
     for _ in range(3):
         downloading_job(bench, URL)
@@ -220,7 +218,7 @@ def test_the_next_download_is_claimed_by_the_commit_that_ends_the_last(
     assert write.call_count == 4
 
 
-def test_what_is_found_due_is_claimed_however_long_the_transaction_has_lasted(
+def test_a_due_download_is_claimed_however_long_the_transaction_has_lasted(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.fetch.answers[URL] = PNG
@@ -248,7 +246,7 @@ def test_a_claim_lasts_as_long_as_the_download_may(bench: Bench) -> None:
     )
 
 
-def test_while_a_picture_comes_no_transaction_is_open(bench: Bench) -> None:
+def test_no_transaction_is_open_during_a_fetch(bench: Bench) -> None:
     done = threading.Event()
 
     def answer() -> bytes:

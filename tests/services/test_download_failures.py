@@ -1,4 +1,4 @@
-"""What goes wrong on the way is tried again or ends the job, and leaves nothing behind."""
+"""Failed downloads are retried or fail the job, and leave no files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.job_factory import connect_extension, downloading_job, proces
         (OSError(28, "No space left on device"), 1_000),
     ],
 )
-def test_what_may_heal_is_tried_again_after_a_pause(bench: Bench, error: Exception, pause_ms: int) -> None:
+def test_a_temporary_failure_is_retried_after_a_pause(bench: Bench, error: Exception, pause_ms: int) -> None:
     bench.fetch.answers[URL] = error
     job = downloading_job(bench, URL)
     update_job(bench.database, job, progress_note="Almost there")
@@ -40,7 +40,7 @@ def test_what_may_heal_is_tried_again_after_a_pause(bench: Bench, error: Excepti
     assert run(bench, job).status is Status.COMPLETED
 
 
-def test_after_as_many_attempts_as_allowed_the_job_fails(bench: Bench) -> None:
+def test_the_job_fails_after_the_last_allowed_attempt(bench: Bench) -> None:
     bench.fetch.answers[URL] = HostUnreachable("images.example could not be reached.")
     job = downloading_job(bench, URL)
     for _ in range(bench.ports.settings.max_download_attempts):
@@ -54,7 +54,7 @@ def test_after_as_many_attempts_as_allowed_the_job_fails(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("error", [AddressRefused("private"), BadResponse("rubbish")])
-def test_what_cannot_heal_fails_at_once_and_the_extension_may_let_go(bench: Bench, error: Exception) -> None:
+def test_a_permanent_failure_fails_the_job_at_once_and_frees_the_extension(bench: Bench, error: Exception) -> None:
     connect_extension(bench)
     bench.fetch.answers[URL] = error
     job = run(bench, downloading_job(bench, URL))
@@ -71,13 +71,13 @@ def test_a_failed_job_keeps_no_upload(bench: Bench) -> None:
     assert bench.files() == []
 
 
-def test_a_job_without_sources_ends_too(bench: Bench) -> None:
+def test_a_job_without_sources_fails(bench: Bench) -> None:
     job = downloading_job(bench)
     assert run(bench, job).error_code == DOWNLOAD_FAILED
 
 
 class BreakingStore(LocalStore):
-    """Publishes `whole` files, then raises `error` behind the publishing of one more."""
+    """A store that publishes `whole` files, then raises `error` after publishing one more."""
 
     def __init__(self, bench: Bench, whole: int, error: BaseException) -> None:
         super().__init__(bench.store.root)
@@ -91,7 +91,7 @@ class BreakingStore(LocalStore):
             raise self.error
 
 
-def test_a_disk_that_fails_halfway_leaves_nothing(bench: Bench) -> None:
+def test_a_disk_failure_midway_leaves_no_files(bench: Bench) -> None:
     bench.fetch.answers = {URL: PNG, OTHER: PNG}
     broken = bench.with_ports(store=BreakingStore(bench, 1, StoreError("The disk is full.")))
     job = run(broken, downloading_job(bench, URL, OTHER))
@@ -102,14 +102,14 @@ def test_a_disk_that_fails_halfway_leaves_nothing(bench: Bench) -> None:
     assert len(bench.files()) == 2
 
 
-def test_a_worker_that_is_killed_leaves_files_that_are_found_and_a_job_that_is_done_anew(bench: Bench) -> None:
+def test_after_a_killed_worker_the_files_are_removed_and_the_job_is_repeated(bench: Bench) -> None:
     bench.fetch.answers = {URL: PNG, OTHER: PNG}
     job = downloading_job(bench, URL, OTHER)
     with pytest.raises(Killed):
         run(bench.with_ports(store=BreakingStore(bench, 1, Killed())), job)
     left = bench.files()
     assert len(left) == 2
-    assert run(bench, job).status is Status.DOWNLOADING  # its lease is not over
+    assert run(bench, job).status is Status.DOWNLOADING  # its lease has not expired
     make_due(bench, job)
     job = run(bench, job)
     assert job.status is Status.COMPLETED
@@ -119,7 +119,7 @@ def test_a_worker_that_is_killed_leaves_files_that_are_found_and_a_job_that_is_d
     assert bench.files() == kept
 
 
-def test_a_job_that_kills_its_worker_each_time_fails_in_the_end(bench: Bench) -> None:
+def test_a_job_that_kills_its_worker_each_time_fails_finally(bench: Bench) -> None:
     bench.fetch.answers[URL] = lambda: (_ for _ in ()).throw(Killed())
     job = downloading_job(bench, URL)
     for _ in range(bench.ports.settings.max_download_attempts):

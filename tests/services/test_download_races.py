@@ -1,4 +1,4 @@
-"""Others meddle with a job while its pictures come."""
+"""A job is changed by others during its download."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.fakes import Bench
 from tests.support.job_factory import downloading_job, reload_job
 
 
-def test_of_many_workers_one_downloads(bench: Bench) -> None:
+def test_only_one_of_many_workers_downloads(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     job = downloading_job(bench, URL)
     with ThreadPoolExecutor(6) as pool:
@@ -68,7 +68,7 @@ def test_a_download_that_lost_its_lease_changes_nothing(bench: Bench, answer: An
 
 
 @pytest.mark.parametrize("answer", [PNG, b"rubbish", HostUnreachable("gone")])
-def test_a_job_that_is_cancelled_while_its_picture_comes_stays_cancelled(bench: Bench, answer: Any) -> None:
+def test_a_job_cancelled_during_its_download_stays_cancelled(bench: Bench, answer: Any) -> None:
     def cancelled() -> bytes:
         Cancellation(bench.ports).cancel(job.id)
         if isinstance(answer, Exception):
@@ -84,7 +84,7 @@ def test_a_job_that_is_cancelled_while_its_picture_comes_stays_cancelled(bench: 
 
 
 class SweepingStore(LocalStore):
-    """Is so slow to publish that a sweep comes first."""
+    """A store so slow to publish that a sweep runs first."""
 
     def __init__(self, bench: Bench, job: Job) -> None:
         super().__init__(bench.store.root)
@@ -98,7 +98,7 @@ class SweepingStore(LocalStore):
         super().publish(staged, name)
 
 
-def test_a_download_whose_files_were_swept_meanwhile_completes_nothing_and_leaves_nothing(bench: Bench) -> None:
+def test_a_download_whose_files_were_swept_meanwhile_does_not_complete_and_leaves_no_files(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     job = downloading_job(bench, URL)
     job = run(bench.with_ports(store=SweepingStore(bench, job)), job)
@@ -109,7 +109,7 @@ def test_a_download_whose_files_were_swept_meanwhile_completes_nothing_and_leave
 
 
 class KeepingStore(LocalStore):
-    """Cannot remove anything."""
+    """A store that cannot remove files."""
 
     def delete(self, name: str) -> None:
         raise StoreError("The picture cannot be removed: Permission denied.")

@@ -1,4 +1,4 @@
-"""Extensions come, live and go."""
+"""Connection, reconnection and disconnection of extensions."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def test_a_newer_socket_replaces_the_older_one(harness: Harness) -> None:
     assert harness.extension_row().connected
 
 
-# -- coming back
+# -- reconnection
 
 
-def test_an_extension_that_lists_nothing_keeps_what_it_has_in_hand(harness: Harness) -> None:
+def test_an_extension_that_lists_no_requests_keeps_those_it_holds(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.services.extensions.disconnected(holder.connection_id)
     back, kept = harness.connect_and_welcome("e1", number=2)
@@ -43,7 +43,7 @@ def test_an_extension_that_lists_nothing_keeps_what_it_has_in_hand(harness: Harn
     assert harness.reload(job).status is Status.DOWNLOADING
 
 
-def test_an_extension_keeps_what_it_lists_and_gives_back_the_rest(harness: Harness) -> None:
+def test_an_extension_keeps_the_requests_it_lists_and_the_rest_are_requeued(harness: Harness) -> None:
     harness.connect(max_concurrent=3)
     kept, forgotten = harness.submit_and_start(), harness.submit_and_start()
     _, held = harness.connect_and_welcome("e1", number=2, max_concurrent=3, active=(kept.id, "of-another-time"))
@@ -80,7 +80,7 @@ def test_an_extension_cannot_resume_a_job_of_another(harness: Harness) -> None:
     assert harness.reload(job) == job
 
 
-def test_an_extension_cannot_resume_a_job_that_was_given_back(harness: Harness) -> None:
+def test_an_extension_cannot_resume_a_requeued_job(harness: Harness) -> None:
     _, job = harness.connect_and_start()
     harness.expire_lease(job)
     harness.services.housekeeping.end_leases()
@@ -89,7 +89,7 @@ def test_an_extension_cannot_resume_a_job_that_was_given_back(harness: Harness) 
     assert harness.reload(job).status is Status.ACCEPTED
 
 
-def test_coming_back_does_not_make_an_attempt_longer(harness: Harness) -> None:
+def test_reconnecting_does_not_extend_an_attempt(harness: Harness) -> None:
     _, job = harness.connect_and_start()
     ends = harness.now() + 5_000
     harness.update_job(job, attempt_until=ends)
@@ -97,10 +97,10 @@ def test_coming_back_does_not_make_an_attempt_longer(harness: Harness) -> None:
     assert harness.reload(job).lease_until == ends
 
 
-# -- going
+# -- disconnection
 
 
-def test_what_a_broken_socket_held_is_kept_for_a_short_absence(harness: Harness) -> None:
+def test_requests_of_a_broken_socket_are_kept_for_the_grace_period(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     before = harness.now()
     harness.services.extensions.disconnected(holder.connection_id)
@@ -110,21 +110,21 @@ def test_what_a_broken_socket_held_is_kept_for_a_short_absence(harness: Harness)
     assert not harness.extension_row().connected
 
 
-def test_a_broken_socket_makes_no_lease_longer(harness: Harness) -> None:
+def test_a_broken_socket_does_not_extend_a_lease(harness: Harness) -> None:
     holder = harness.connect()
     job = harness.submit_and_assign()
     harness.services.extensions.disconnected(holder.connection_id)
     assert harness.reload(job).lease_until == job.lease_until
 
 
-def test_what_others_hold_is_left_alone_when_a_socket_breaks(harness: Harness) -> None:
+def test_a_broken_socket_does_not_affect_requests_of_other_extensions(harness: Harness) -> None:
     holder, _ = harness.connect_and_start("e1")
     _, other = harness.connect_and_start("e2")
     harness.services.extensions.disconnected(holder.connection_id)
     assert harness.reload(other) == other
 
 
-def test_a_web_process_that_ends_takes_its_sockets_along(harness: Harness) -> None:
+def test_a_web_process_that_ends_disconnects_its_extensions(harness: Harness) -> None:
     _, here = harness.connect_and_start("e1")
     harness.connect("e2", hub="hub-2")
     there = harness.submit_and_start()
@@ -139,7 +139,7 @@ def test_a_web_process_is_known_once_it_was_seen(harness: Harness) -> None:
     assert [harness.services.extensions.hub_heartbeat("hub-1") for _ in range(3)] == [False, True, True]
 
 
-def test_the_connected_are_counted_over_all_web_processes_that_live(harness: Harness) -> None:
+def test_connected_extensions_are_counted_over_all_running_web_processes(harness: Harness) -> None:
     harness.connect("e1", hub="hub-1")
     harness.connect("e2", hub="hub-1")
     harness.connect("e3", hub="hub-2")
@@ -151,7 +151,7 @@ def test_the_connected_are_counted_over_all_web_processes_that_live(harness: Har
 # -- heartbeats
 
 
-def test_a_greeting_from_a_socket_that_is_gone_takes_nothing_over(harness: Harness) -> None:
+def test_an_authentication_over_a_closed_socket_does_not_replace_the_connection(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
 
     def gone() -> None:

@@ -56,7 +56,7 @@ def test_a_report_over_an_older_connection(harness: Harness, report: Callable[..
 
 
 @reports
-def test_a_report_after_the_request_was_given_back(harness: Harness, report: Callable[..., Report]) -> None:
+def test_a_report_after_the_request_was_requeued(harness: Harness, report: Callable[..., Report]) -> None:
     holder, job = harness.connect_and_start()
     harness.heartbeat(holder, active_request_ids=())
     assert harness.reload(job).status is Status.ACCEPTED
@@ -87,7 +87,7 @@ def test_a_report_after_the_request_failed(harness: Harness, report: Callable[..
 
 
 @pytest.mark.parametrize("report", [REPORTS[0], *REPORTS[2:]], ids=["progress", "failed", "refused"])
-def test_second_thoughts_after_the_result(harness: Harness, report: Callable[..., Report]) -> None:
+def test_a_failure_after_the_result(harness: Harness, report: Callable[..., Report]) -> None:
     holder, job = harness.connect_and_start()
     harness.report_image(holder, job)
     changes_nothing(harness, holder, report(job.id))
@@ -99,13 +99,13 @@ def test_second_thoughts_after_the_result(harness: Harness, report: Callable[...
 
 
 @reports
-def test_a_report_on_a_request_that_waits(harness: Harness, report: Callable[..., Report]) -> None:
+def test_a_report_on_a_waiting_request(harness: Harness, report: Callable[..., Report]) -> None:
     holder = harness.connect()
     changes_nothing(harness, holder, report(harness.submit().id))
 
 
 @reports
-def test_a_report_on_a_request_that_does_not_exist(harness: Harness, report: Callable[..., Report]) -> None:
+def test_a_report_on_an_unknown_request(harness: Harness, report: Callable[..., Report]) -> None:
     holder = harness.connect()
     with pytest.raises(LeaseLost):
         harness.services.generation.report(holder, report("no-such-request"))
@@ -121,9 +121,7 @@ def test_a_result_of_another_extension_is_not_confirmed(harness: Harness) -> Non
 
 
 @reports
-def test_the_contracts_own_reports_need_neither_lease_nor_correlation_id(
-    harness: Harness, report: Callable[..., Report]
-) -> None:
+def test_reports_need_neither_lease_nor_correlation_id(harness: Harness, report: Callable[..., Report]) -> None:
     holder, job = harness.connect_and_start()
     harness.services.generation.report(holder, report(job.id))
     assert harness.reload(job).version > job.version

@@ -1,4 +1,4 @@
-"""The fleet as operators look at it."""
+"""The fleet as operators see it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def shown(harness: Harness, extension_id: str = "e1") -> ExtensionDetails:
     return entry
 
 
-def test_an_extension_is_shown_with_what_it_holds(harness: Harness) -> None:
+def test_an_extension_is_shown_with_the_requests_it_holds(harness: Harness) -> None:
     before = harness.now()
     harness.connect("e1", "dall-e-3", "flux", max_concurrent=3)
     jobs = [harness.submit_and_start(), harness.submit_and_assign()]
@@ -27,7 +27,7 @@ def test_an_extension_is_shown_with_what_it_holds(harness: Harness) -> None:
     assert shown(harness).standing is ExtensionStatus.BUSY
 
 
-def test_what_is_delivered_is_no_longer_held(harness: Harness) -> None:
+def test_a_reported_request_is_no_longer_held(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_image(holder, job)
     entry = shown(harness)
@@ -35,7 +35,7 @@ def test_what_is_delivered_is_no_longer_held(harness: Harness) -> None:
     assert entry.last_success_at is not None
 
 
-def test_a_paused_extension_shows_reason_and_end_of_its_pause(harness: Harness) -> None:
+def test_a_paused_extension_shows_the_reason_and_the_end_of_its_pause(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_failure(holder, job, "Too many requests", retry_after_ms=60_000)
     entry = shown(harness)
@@ -56,7 +56,7 @@ def test_after_a_failure_an_extension_is_busy_with_one_job_until_it_succeeds(har
     assert shown(harness).standing is ExtensionStatus.BUSY
 
 
-def test_one_that_takes_no_work_is_unavailable(harness: Harness) -> None:
+def test_an_extension_that_takes_no_work_is_unavailable(harness: Harness) -> None:
     harness.heartbeat(harness.connect(), available=False)
     assert (shown(harness).standing, shown(harness).available) == (ExtensionStatus.UNAVAILABLE, False)
 
@@ -69,7 +69,7 @@ def test_a_disconnected_extension_shows_since_when(harness: Harness) -> None:
     assert entry.since == harness.extension_row().disconnected_at
 
 
-def test_one_whose_web_process_is_silent_is_away_before_that_is_noted(harness: Harness) -> None:
+def test_an_extension_of_a_silent_web_process_is_shown_as_disconnected_before_the_sweep(harness: Harness) -> None:
     harness.connect()
     harness.expire_hub()
     assert harness.extension_row().connected
@@ -78,7 +78,7 @@ def test_one_whose_web_process_is_silent_is_away_before_that_is_noted(harness: H
     assert [each.id for each in harness.services.fleet.all(connected=False)] == ["e1"]
 
 
-def test_they_come_in_order_page_by_page(harness: Harness) -> None:
+def test_extensions_are_listed_in_order_page_by_page(harness: Harness) -> None:
     for name in ("d", "a", "e", "c", "b"):
         harness.connect(name)
     harness.services.extensions.disconnected("c-socket-1")

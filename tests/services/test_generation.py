@@ -1,4 +1,4 @@
-"""What extensions report."""
+"""Reports of extensions about progress and results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.statements import recorded_statements
 MINUTE = 60_000
 
 
-def test_progress_rises_and_never_falls(harness: Harness) -> None:
+def test_progress_never_decreases(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     seen = []
     for percent in (10, 40, 25, 40, 100):
@@ -42,14 +42,14 @@ def test_progress_renews_the_lease_up_to_the_end_of_the_attempt(harness: Harness
     assert harness.reload(job).lease_until == now + MINUTE
 
 
-def test_progress_shows_that_the_offer_arrived(harness: Harness) -> None:
+def test_progress_confirms_that_the_offer_arrived(harness: Harness) -> None:
     holder = harness.connect()
     job = harness.submit_and_assign()
     harness.report_progress(holder, job, 1)
     assert harness.reload(job).handed_over
 
 
-def test_an_offer_that_arrived_is_held_for_as_long_as_its_holder_may_be_silent(harness: Harness) -> None:
+def test_an_offer_that_arrived_is_leased_for_the_request_timeout(harness: Harness) -> None:
     harness.connect()
     job = harness.submit_and_assign()
     now = harness.now()
@@ -59,7 +59,7 @@ def test_an_offer_that_arrived_is_held_for_as_long_as_its_holder_may_be_silent(h
     assert (held.lease_until or 0) >= now + harness.services.settings.request_timeout_ms
 
 
-def test_an_offer_that_was_reported_upon_is_not_noted_as_arrived_once_more(harness: Harness) -> None:
+def test_a_receipt_after_a_report_changes_nothing(harness: Harness) -> None:
     holder = harness.connect()
     job = harness.submit_and_assign()
     harness.report_progress(holder, job, 1)
@@ -68,14 +68,14 @@ def test_an_offer_that_was_reported_upon_is_not_noted_as_arrived_once_more(harne
     assert changes == []
 
 
-def test_a_sign_of_another_offer_proves_nothing(harness: Harness) -> None:
+def test_a_receipt_for_another_offer_is_ignored(harness: Harness) -> None:
     harness.connect()
     job = harness.submit_and_assign()
     harness.services.generation.offer_received(job.id, "token-of-another")
     assert harness.reload(job) == job
 
 
-def test_that_an_offer_arrived_is_no_news_to_those_who_wait(harness: Harness) -> None:
+def test_a_receipt_does_not_notify_watchers(harness: Harness) -> None:
     harness.connect()
     job = harness.submit_and_assign()
     harness.bench.bus.changes.clear()
@@ -84,7 +84,7 @@ def test_that_an_offer_arrived_is_no_news_to_those_who_wait(harness: Harness) ->
     assert harness.bench.bus.changes == []
 
 
-def test_a_result_is_to_be_fetched_and_frees_its_slot(harness: Harness) -> None:
+def test_a_result_starts_the_download_and_frees_the_slot(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     report = ImageGenerated(
         request_id=job.id,
@@ -102,7 +102,7 @@ def test_a_result_is_to_be_fetched_and_frees_its_slot(harness: Harness) -> None:
     assert harness.events(job)[-1].data == {"extension_id": "e1", "attempt": 1, "images": 2}
 
 
-def test_a_result_makes_its_extension_well_again(harness: Harness) -> None:
+def test_a_result_resets_the_failures_of_its_extension(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.update_extension(failures=3, cooldown_until=1, cooldown_reason="ill")
     harness.report_image(holder, job)
@@ -111,7 +111,7 @@ def test_a_result_makes_its_extension_well_again(harness: Harness) -> None:
     assert (harness.reload(job).generated_at or 0) <= (extension.last_success_at or 0) <= harness.now()
 
 
-def test_a_result_that_is_repeated_while_it_is_fetched_is_no_mistake(harness: Harness) -> None:
+def test_a_result_repeated_during_the_download_is_no_error(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_image(holder, job)
     before = harness.reload(job)
@@ -120,7 +120,7 @@ def test_a_result_that_is_repeated_while_it_is_fetched_is_no_mistake(harness: Ha
     assert harness.bench.tasks.downloads == 1
 
 
-def test_a_result_that_is_repeated_once_it_is_stored_is_confirmed_again(harness: Harness) -> None:
+def test_a_result_repeated_after_storing_is_confirmed_again(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_image(holder, job)
     harness.bench.fetch.answers[PICTURE] = PNG
@@ -134,7 +134,7 @@ def test_a_result_that_is_repeated_once_it_is_stored_is_confirmed_again(harness:
     assert harness.event_types(job).count("ImageGeneratedEvent") == 1
 
 
-def test_of_results_sent_many_times_at_once_one_counts(harness: Harness) -> None:
+def test_only_one_of_several_concurrent_results_counts(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda _: harness.report_image(holder, job), range(12)))
@@ -142,7 +142,7 @@ def test_of_results_sent_many_times_at_once_one_counts(harness: Harness) -> None
     assert harness.event_types(job).count("ImageDownloadStartedEvent") == 1
 
 
-def test_of_a_result_and_a_failure_at_once_one_counts(harness: Harness) -> None:
+def test_only_one_of_a_concurrent_result_and_failure_counts(harness: Harness) -> None:
     for _ in range(6):
         holder, job = harness.connect_and_start()
 
@@ -162,7 +162,7 @@ def test_of_a_result_and_a_failure_at_once_one_counts(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("image_urls", [(PICTURE,), (PICTURE,) * 10])
-def test_the_number_of_pictures_is_noted(harness: Harness, image_urls: tuple[str, ...]) -> None:
+def test_the_number_of_pictures_is_stored(harness: Harness, image_urls: tuple[str, ...]) -> None:
     holder, job = harness.connect_and_start()
     harness.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=image_urls))
     assert harness.events(job)[-1].data["images"] == len(image_urls)

@@ -11,27 +11,27 @@ from tests.support.fakes import Bench, FakeBus
 
 
 class SilentBus(FakeBus):
-    """Redis is away."""
+    """A Redis that cannot be reached."""
 
     def is_available(self) -> bool:
         return False
 
 
-def test_all_is_well(bench: Bench) -> None:
+def test_both_are_reported_as_available(bench: Bench) -> None:
     assert Health(bench.ports).check() == ComponentHealth(database=True, redis=True)
 
 
-def test_redis_is_away(bench: Bench) -> None:
+def test_an_unreachable_redis_is_reported(bench: Bench) -> None:
     assert Health(bench.with_ports(bus=SilentBus()).ports).check() == ComponentHealth(database=True, redis=False)
 
 
-def test_the_database_is_away(bench: Bench) -> None:
+def test_an_unreachable_database_is_reported(bench: Bench) -> None:
     away = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     assert Health(bench.with_ports(database=away).ports).check() == ComponentHealth(database=False, redis=True)
 
 
 class SlowBus(FakeBus):
-    """Redis, which answers once `may_answer` is set."""
+    """A Redis that answers once `may_answer` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def test_callers_that_arrive_during_a_check_share_its_result(bench: Bench) -> No
     assert bus.asked == 1
 
 
-def test_a_result_is_used_for_no_longer_than_it_may_be(bench: Bench) -> None:
+def test_a_result_is_used_only_until_it_expires(bench: Bench) -> None:
     bus = SlowBus()
     bus.may_answer.set()
     health = Health(bench.with_ports(bus=bus).ports, check_every_s=0)

@@ -1,4 +1,4 @@
-"""Heartbeats: what they renew and give back, and what they leave unwritten."""
+"""Heartbeats: which leases they renew, which requests they requeue, and when they write nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOUR = 3_600_000
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_a_heartbeat_renews_what_the_extension_works_on(harness: Harness, listed: bool) -> None:
+def test_a_heartbeat_renews_the_leases_of_its_extension(harness: Harness, listed: bool) -> None:
     holder, job = harness.connect_and_start()
     harness.update_job(job, lease_until=harness.now() + 1_000)
     before = harness.now()
@@ -29,7 +29,7 @@ def test_a_heartbeat_renews_what_the_extension_works_on(harness: Harness, listed
     assert (harness.reload(job).lease_until or 0) >= before + harness.services.settings.request_timeout_ms
 
 
-def test_a_heartbeat_does_not_make_an_attempt_longer(harness: Harness) -> None:
+def test_a_heartbeat_does_not_extend_an_attempt(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     ends = harness.now() + 5_000
     harness.update_job(job, attempt_until=ends)
@@ -45,7 +45,7 @@ def test_a_heartbeat_does_not_notify_watchers(harness: Harness) -> None:
     assert harness.bench.bus.changes == []
 
 
-def test_a_heartbeat_that_leaves_a_request_out_gives_it_back(harness: Harness) -> None:
+def test_a_request_missing_in_a_heartbeat_is_requeued(harness: Harness) -> None:
     holder = harness.connect(max_concurrent=2)
     kept, left_out = harness.submit_and_start(), harness.submit_and_start()
     harness.heartbeat(holder, active_request_ids=(kept.id,))
@@ -54,20 +54,20 @@ def test_a_heartbeat_that_leaves_a_request_out_gives_it_back(harness: Harness) -
     assert harness.extension_row().held == 1
 
 
-def test_a_heartbeat_that_crosses_an_offer_leaves_it_alone(harness: Harness) -> None:
+def test_a_heartbeat_sent_before_an_offer_arrived_does_not_end_it(harness: Harness) -> None:
     holder = harness.connect()
     job = harness.submit_and_assign()
     harness.heartbeat(holder, active_request_ids=())
     assert harness.reload(job) == job
 
 
-def test_a_heartbeat_that_counts_fewer_than_are_held_renews_nothing(harness: Harness) -> None:
+def test_a_heartbeat_with_too_low_a_count_renews_nothing(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.heartbeat(holder, active_requests=0)
     assert harness.reload(job) == job
 
 
-def test_a_heartbeat_that_counts_nothing_gives_back_what_was_taken_a_while_ago(harness: Harness) -> None:
+def test_a_heartbeat_with_a_count_of_zero_requeues_older_requests(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.update_job(job, started_at=harness.now() - 5_000)
     harness.heartbeat(holder, active_requests=0, queue_size=1)
@@ -76,14 +76,14 @@ def test_a_heartbeat_that_counts_nothing_gives_back_what_was_taken_a_while_ago(h
     assert (harness.reload(job).status, harness.reload(job).strikes) == (Status.ACCEPTED, 1)
 
 
-def test_a_heartbeat_may_count_what_it_holds_as_queued(harness: Harness) -> None:
+def test_requests_counted_as_queued_in_a_heartbeat_are_renewed(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.update_job(job, lease_until=harness.now() + 1_000)
     harness.heartbeat(holder, active_requests=0, queue_size=1)
     assert (harness.reload(job).lease_until or 0) > harness.now() + 1_000
 
 
-def test_an_extension_that_takes_no_work_for_a_while_is_given_none(harness: Harness) -> None:
+def test_an_extension_that_reports_itself_unavailable_receives_no_work(harness: Harness) -> None:
     holder = harness.connect()
     harness.submit()
     harness.heartbeat(holder, available=False)
@@ -101,7 +101,7 @@ def test_a_heartbeat_without_waiting_jobs_wakes_no_dispatcher(harness: Harness) 
 
 @pytest.fixture
 def commits(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """What was written since, a commit each."""
+    """Record the transactions for writing from now on."""
     written: list[object] = []
     write = Database.write
 

@@ -1,4 +1,4 @@
-"""Hosts and pictures that mean harm, met by the real fetcher and the real studio."""
+"""Hostile servers and pictures, handled by the real fetcher and the real validator."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def host() -> Iterator[HostileServer]:
 
 @pytest.fixture
 def hostile(bench: Bench) -> Bench:
-    """The real adapters, one attempt, and no patience."""
+    """The real adapters with one attempt and short timeouts."""
     real = bench.with_ports(fetch=Fetcher(LOCAL), validator=PillowValidator())
     return real.with_settings(download_timeout_ms=HASTY_MS, max_download_attempts=1, max_image_bytes=200_000)
 
@@ -77,7 +77,7 @@ def run(bench: Bench, *urls: str) -> Job:
 
 
 @pytest.mark.parametrize("name", [*FINAL, *MAY_HEAL])
-def test_a_hostile_host_fails_the_job_and_leaves_no_file(hostile: Bench, host: HostileServer, name: str) -> None:
+def test_a_hostile_server_fails_the_job_and_leaves_no_file(hostile: Bench, host: HostileServer, name: str) -> None:
     job = run(hostile, host.url("ok"), host.url(name))
     assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
     assert job.error
@@ -92,7 +92,7 @@ def test_a_hostile_picture_fails_the_job_and_leaves_no_file(hostile: Bench, host
 
 
 @pytest.mark.parametrize("name", MAY_HEAL)
-def test_what_may_heal_is_not_final_at_once(hostile: Bench, host: HostileServer, name: str) -> None:
+def test_a_temporary_failure_is_not_final_at_once(hostile: Bench, host: HostileServer, name: str) -> None:
     assert run(hostile.with_settings(max_download_attempts=2), host.url(name)).status is Status.DOWNLOADING
     assert hostile.files() == []
 
@@ -102,14 +102,14 @@ def test_a_permanent_failure_is_fetched_only_once(hostile: Bench, host: HostileS
     assert run(hostile.with_settings(max_download_attempts=4), host.url(name)).status is Status.FAILED
 
 
-def test_a_private_address_is_refused_and_named(hostile: Bench, host: HostileServer) -> None:
+def test_a_private_address_is_refused_and_named_in_the_error(hostile: Bench, host: HostileServer) -> None:
     guarded = hostile.with_ports(fetch=Fetcher(Allowlist()))
     job = run(guarded, host.url("ok"))
     assert job.error == "127.0.0.1 is not at a public address, so nothing is fetched from it."
     assert host.requests == []
 
 
-def test_a_host_that_recovers_is_fetched_from_after_all(hostile: Bench, host: HostileServer) -> None:
+def test_a_download_from_a_server_that_recovers_completes(hostile: Bench, host: HostileServer) -> None:
     patient = hostile.with_settings(max_download_attempts=2)
     job = run(patient, host.url("fail-once"))
     assert job.status is Status.DOWNLOADING

@@ -1,4 +1,4 @@
-"""Finding what a crash, a lost message or the passing of time left behind."""
+"""Sweeps find what crashes, lost messages and expired leases left behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_an_offer_that_was_not_received_goes_to_another_extension_without_a_stri
     assert harness.reload(job).holder == "e2"
 
 
-def test_a_lost_extension_gives_its_job_back(harness: Harness) -> None:
+def test_the_job_of_a_lost_extension_is_requeued(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.services.extensions.disconnected(holder.connection_id)
     harness.sweep()
@@ -43,7 +43,7 @@ def test_an_extension_that_came_back_without_its_job_counts_as_lost(harness: Har
     assert "lost" in harness.events(job)[-1].data["reason"]
 
 
-def test_silence_is_a_strike_and_the_extension_receives_a_cancellation(harness: Harness) -> None:
+def test_an_expired_lease_is_a_strike_and_the_extension_receives_a_cancellation(harness: Harness) -> None:
     _, job = harness.connect_and_start()
     harness.expire_lease(job)
     harness.sweep()
@@ -76,7 +76,7 @@ def test_after_the_last_strike_the_request_has_timed_out(harness: Harness) -> No
     assert harness.event_types(job).count("ImageGenerationRequeuedEvent") == 2
 
 
-def test_a_lease_that_lasts_is_left_alone(harness: Harness) -> None:
+def test_a_valid_lease_is_not_ended(harness: Harness) -> None:
     _, job = harness.connect_and_start()
     harness.sweep()
     assert harness.reload(job) == job
@@ -85,7 +85,7 @@ def test_a_lease_that_lasts_is_left_alone(harness: Harness) -> None:
 # -- web processes
 
 
-def test_what_a_lost_web_process_held_is_given_back_after_a_short_absence(harness: Harness) -> None:
+def test_requests_of_a_lost_web_process_are_requeued_after_the_grace_period(harness: Harness) -> None:
     _, job = harness.connect_and_start()
     harness.expire_hub()
     harness.sweep()
@@ -106,7 +106,7 @@ def test_an_extension_of_a_lost_web_process_continues_over_another(harness: Harn
     assert harness.reload(job).status is Status.DOWNLOADING
 
 
-def test_a_web_process_that_died_before_it_was_first_seen_is_given_up_too(harness: Harness) -> None:
+def test_a_web_process_that_died_before_its_first_heartbeat_counts_as_lost_too(harness: Harness) -> None:
     harness.connect()
     harness.services.extensions.hub_stopped("hub-1")
     harness.update_extension(connected=True, connected_at=harness.now() - HOUR)
@@ -114,7 +114,7 @@ def test_a_web_process_that_died_before_it_was_first_seen_is_given_up_too(harnes
     assert not harness.extension_row().connected
 
 
-def test_a_web_process_that_is_about_to_be_seen_is_not_given_up(harness: Harness) -> None:
+def test_a_web_process_about_to_send_its_first_heartbeat_does_not_count_as_lost(harness: Harness) -> None:
     harness.connect()
     harness.services.extensions.hub_stopped("hub-1")
     harness.update_extension(connected=True)
@@ -122,10 +122,10 @@ def test_a_web_process_that_is_about_to_be_seen_is_not_given_up(harness: Harness
     assert harness.extension_row().connected
 
 
-# -- wakes
+# -- wake-ups
 
 
-def test_what_was_not_woken_is_woken_again(harness: Harness) -> None:
+def test_a_lost_wake_up_is_repeated(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_image(holder, job)
     harness.update_extension(available=False)
@@ -135,14 +135,14 @@ def test_what_was_not_woken_is_woken_again(harness: Harness) -> None:
     assert (harness.bench.tasks.downloads, harness.bench.tasks.assigns) == (1, 1)
 
 
-def test_without_work_no_worker_is_woken(harness: Harness) -> None:
+def test_no_worker_is_woken_without_work(harness: Harness) -> None:
     harness.connect_and_start()
     harness.bench.tasks.assigns = 0
     harness.sweep()
     assert (harness.bench.tasks.downloads, harness.bench.tasks.assigns) == (0, 0)
 
 
-def test_a_sweep_is_due_once_an_interval(harness: Harness) -> None:
+def test_a_sweep_is_due_once_per_interval(harness: Harness) -> None:
     assert harness.services.housekeeping.is_due()
     harness.sweep()
     assert not harness.services.housekeeping.is_due()

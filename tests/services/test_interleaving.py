@@ -1,4 +1,4 @@
-"""What is read outside a write may have changed by the time of the write: then the write changes nothing."""
+"""Data read before a write transaction may be outdated by then: the write must change nothing in that case."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OVER = 1  # a lease, an attempt or a deadline that ended long ago
 # -- the end of a lease
 
 
-def test_a_lease_that_is_renewed_while_it_is_being_ended_lasts(harness: Harness) -> None:
+def test_a_lease_renewed_during_the_sweep_is_not_ended(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.expire_lease(job)
     with changed_after_read(harness.bench.database, lambda: harness.heartbeat(holder, active_request_ids=(job.id,))):
@@ -35,7 +35,7 @@ def test_a_lease_that_is_renewed_while_it_is_being_ended_lasts(harness: Harness)
     assert (after.lease_until or 0) > harness.now()
 
 
-def test_an_offer_that_is_taken_while_its_lease_is_being_ended_counts_as_taken(harness: Harness) -> None:
+def test_an_offer_confirmed_during_the_sweep_counts_as_received(harness: Harness) -> None:
     harness.connect()
     job = harness.submit_and_assign()
     harness.update_job(
@@ -52,9 +52,7 @@ def test_an_offer_that_is_taken_while_its_lease_is_being_ended_counts_as_taken(h
 
 
 @pytest.mark.parametrize("max_attempts", [1, 9], ids=["the last strike", "strikes left"])
-def test_a_job_that_changes_hands_while_its_lease_is_being_ended_stays_there(
-    harness: Harness, max_attempts: int
-) -> None:
+def test_a_job_reassigned_during_the_sweep_keeps_its_new_holder(harness: Harness, max_attempts: int) -> None:
     harness.connect("e1")
     job = harness.submit_and_start()
     harness.expire_lease(job)
@@ -78,7 +76,7 @@ def test_a_job_that_changes_hands_while_its_lease_is_being_ended_stays_there(
 # -- deadlines
 
 
-def test_a_late_job_that_changes_hands_meanwhile_is_ended_where_it_is_now(harness: Harness) -> None:
+def test_an_overdue_job_that_was_reassigned_meanwhile_fails_at_its_new_holder(harness: Harness) -> None:
     first = harness.connect("e1")
     job = harness.submit_and_start(deadline_ms=1_000)
     harness.update_job(job, deadline_at=OVER)
@@ -103,7 +101,7 @@ def test_a_late_job_that_changes_hands_meanwhile_is_ended_where_it_is_now(harnes
 
 
 @pytest.mark.parametrize("end", ["cancelled", "completed"])
-def test_a_late_job_that_ends_meanwhile_stays_as_it_ended(harness: Harness, end: str) -> None:
+def test_an_overdue_job_that_finished_meanwhile_stays_finished(harness: Harness, end: str) -> None:
     holder, job = harness.connect_and_start()
     harness.update_job(job, deadline_at=OVER)
     harness.bench.fetch.answers[URL] = PNG
@@ -122,7 +120,7 @@ def test_a_late_job_that_ends_meanwhile_stays_as_it_ended(harness: Harness, end:
 
 @on_postgresql
 @pytest.mark.parametrize("served", [True, False])
-def test_a_job_that_is_handed_out_while_it_is_about_to_fail_for_its_wait_is_done(
+def test_a_job_assigned_during_the_deadline_sweep_does_not_fail(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, served: bool
 ) -> None:
     job = harness.submit()
@@ -147,7 +145,7 @@ def test_a_job_that_is_handed_out_while_it_is_about_to_fail_for_its_wait_is_done
     assert (harness.reload(job).status, harness.reload(job).holder) == (Status.PROCESSING, "e1")
 
 
-def test_one_model_that_cannot_be_served_fails_no_other_models_jobs(harness: Harness) -> None:
+def test_an_unserved_model_does_not_fail_jobs_of_other_models(harness: Harness) -> None:
     harness.connect("e1", "dall-e-3")
     harness.update_extension(available=False)
     unserved, served = harness.submit(model="flux"), harness.submit()
@@ -160,7 +158,7 @@ def test_one_model_that_cannot_be_served_fails_no_other_models_jobs(harness: Har
 
 
 @pytest.mark.parametrize("stage", ["accepted", "processing"])
-def test_a_deadline_that_lies_ahead_changes_nothing(harness: Harness, stage: str) -> None:
+def test_a_deadline_in_the_future_changes_nothing(harness: Harness, stage: str) -> None:
     harness.connect()
     job = harness.submit(deadline_ms=3_600_000)
     if stage == "processing":
@@ -170,10 +168,10 @@ def test_a_deadline_that_lies_ahead_changes_nothing(harness: Harness, stage: str
     assert harness.reload(job) == before
 
 
-# -- the hand-off
+# -- assignment
 
 
-def test_a_job_that_was_handed_out_and_came_back_meanwhile_is_not_handed_out_as_the_same_attempt(
+def test_a_job_requeued_meanwhile_is_not_assigned_again_as_the_same_attempt(
     harness: Harness,
 ) -> None:
     harness.connect()
@@ -192,7 +190,7 @@ def test_a_job_that_was_handed_out_and_came_back_meanwhile_is_not_handed_out_as_
     assert attempts == [1, 2]
 
 
-def test_a_job_that_was_cancelled_meanwhile_takes_no_slot(harness: Harness) -> None:
+def test_a_job_cancelled_meanwhile_occupies_no_slot(harness: Harness) -> None:
     harness.connect()
     job = harness.submit()
     with changed_after_read(harness.bench.database, lambda: harness.services.cancellation.cancel(job.id)):
@@ -200,14 +198,14 @@ def test_a_job_that_was_cancelled_meanwhile_takes_no_slot(harness: Harness) -> N
     assert (harness.reload(job).status, harness.extension_row().held) == (Status.CANCELLED, 0)
 
 
-def test_an_offer_that_was_taken_meanwhile_is_not_taken_back(harness: Harness) -> None:
+def test_an_offer_confirmed_meanwhile_is_not_withdrawn(harness: Harness) -> None:
     harness.connect()
     job = harness.submit_and_start()
     harness.services.dispatch.not_delivered(job.id, job.lease or "")
     assert harness.reload(job) == job
 
 
-def test_an_offer_of_an_earlier_lease_is_not_taken_back(harness: Harness) -> None:
+def test_an_offer_of_an_earlier_lease_is_not_withdrawn(harness: Harness) -> None:
     harness.connect()
     job = harness.submit_and_assign()
     harness.services.dispatch.not_delivered(job.id, "an-earlier-lease")
@@ -240,7 +238,7 @@ def job(bench: Bench) -> Job:
     return downloading_job(bench, URL)
 
 
-def test_a_download_cannot_complete_with_a_file_that_a_sweep_has_given_up(bench: Bench, job: Job) -> None:
+def test_a_download_cannot_complete_with_a_file_that_a_sweep_has_abandoned(bench: Bench, job: Job) -> None:
     def given_up_meanwhile() -> bytes:
         assert len(bench.database.write(lambda tx: images.give_up_intended(tx, FUTURE, 10))) == 1
         return PNG

@@ -1,4 +1,4 @@
-"""What clients ask."""
+"""Queries of clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 # -- one request
 
 
-def test_a_request_that_waits_shows_its_place_and_why(harness: Harness) -> None:
+def test_a_waiting_request_shows_its_position_and_the_reason(harness: Harness) -> None:
     first, second = harness.submit(), harness.submit("bob")
     harness.submit(model="flux")
     views = [harness.services.lookup.details(job.id).queue for job in (first, second)]
@@ -33,7 +33,7 @@ def test_a_request_that_waits_shows_its_place_and_why(harness: Harness) -> None:
     ]
 
 
-def test_a_request_that_is_done_shows_its_pictures(harness: Harness) -> None:
+def test_a_completed_request_shows_its_pictures(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_image(holder, job)
     assert harness.services.lookup.details(job.id) == JobDetails(harness.reload(job))
@@ -58,7 +58,7 @@ def test_the_status_is_that_of_the_details(harness: Harness) -> None:
     assert harness.services.lookup.status(waiting.id) == details
 
 
-def test_a_request_that_does_not_exist_is_not_waited_for(harness: Harness) -> None:
+def test_a_wait_for_an_unknown_request_ends_at_once(harness: Harness) -> None:
     for look in (
         harness.services.lookup.details,
         harness.services.lookup.status,
@@ -70,15 +70,15 @@ def test_a_request_that_does_not_exist_is_not_waited_for(harness: Harness) -> No
         harness.services.lookup.events_after(UNKNOWN, 0)
 
 
-def test_events_are_given_from_where_the_client_left_off(harness: Harness) -> None:
+def test_events_continue_after_the_last_one_that_the_client_knows(harness: Harness) -> None:
     _, job = harness.connect_and_start()
     assert [fact.seq for fact in harness.services.lookup.events_after(job.id, 0)[1]] == [1, 2]
     assert [fact.seq for fact in harness.services.lookup.events_after(job.id, 1)[1]] == [2]
     assert harness.services.lookup.events_after(job.id, 2)[1] == []
 
 
-def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(harness: Harness) -> None:
-    """Or a stream would pass the last event by and wait for it for ever."""
+def test_events_are_not_newer_than_the_request_shown_with_them(harness: Harness) -> None:
+    """Otherwise a stream would skip the last event and wait for it forever."""
     job = harness.submit()
     done: list[str] = []
 
@@ -100,12 +100,12 @@ def test_events_are_not_ahead_of_the_request_that_is_shown_with_them(harness: Ha
 
 
 def a_moment_passes(harness: Harness) -> None:
-    """Requests are told apart in time by the millisecond."""
+    """Wait for the next millisecond, the precision of creation times."""
     now = harness.now()
     until(lambda: harness.now() > now)
 
 
-def test_a_users_requests_come_newest_first_page_by_page(harness: Harness) -> None:
+def test_a_users_requests_are_listed_newest_first_page_by_page(harness: Harness) -> None:
     made = []
     for _ in range(7):
         made.append(harness.submit().id)
@@ -122,13 +122,13 @@ def test_a_users_requests_come_newest_first_page_by_page(harness: Harness) -> No
     assert (seen, sizes) == (made[::-1], [3, 3, 1])
 
 
-def test_a_page_that_is_just_full_has_no_next(harness: Harness) -> None:
+def test_a_full_last_page_has_no_next_page(harness: Harness) -> None:
     for _ in range(3):
         harness.submit()
     assert harness.services.lookup.page("ann", None, None, 3).cursor is None
 
 
-def test_a_list_may_be_of_one_status(harness: Harness) -> None:
+def test_a_list_can_be_filtered_by_status(harness: Harness) -> None:
     _, job = harness.connect_and_start()
     waiting = harness.submit()
     for status, ids in ((Status.PROCESSING, [job.id]), (Status.ACCEPTED, [waiting.id]), (Status.FAILED, [])):
@@ -168,7 +168,7 @@ def test_the_requests_of_all_users_can_be_filtered_by_status(harness: Harness) -
     assert len(harness.services.lookup.page(None, None, None, 9).jobs) == len(Status)
 
 
-def test_a_stranger_has_no_requests(harness: Harness) -> None:
+def test_an_unknown_user_has_no_requests(harness: Harness) -> None:
     harness.submit()
     page = harness.services.lookup.page("bob", None, None, 9)
     assert (list(page.jobs), page.cursor) == ([], None)
@@ -195,21 +195,21 @@ def why(harness: Harness) -> str:
     return waiting.reason
 
 
-def test_it_waits_for_want_of_an_extension(harness: Harness) -> None:
+def test_a_request_waits_because_no_extension_is_connected(harness: Harness) -> None:
     assert why(harness) == "No extension is connected."
 
 
-def test_it_waits_for_want_of_an_able_one(harness: Harness) -> None:
+def test_a_request_waits_because_no_extension_is_capable(harness: Harness) -> None:
     harness.connect("e1", "flux")
     assert why(harness) == "No connected extension supports the model dall-e-3."
 
 
-def test_it_waits_for_want_of_a_willing_one(harness: Harness) -> None:
+def test_a_request_waits_because_no_extension_is_available(harness: Harness) -> None:
     harness.heartbeat(harness.connect(), available=False)
     assert why(harness) == "The connected extensions that support the model are not accepting work at the moment."
 
 
-def test_it_waits_for_one_that_rests(harness: Harness) -> None:
+def test_a_request_waits_for_a_paused_extension(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_failure(holder, job, "Too many requests", retry_after_ms=60_000)
     assert why(harness).endswith(" s after a failure: Too many requests")
@@ -222,19 +222,19 @@ def test_it_waits_for_one_that_rests(harness: Harness) -> None:
         (2, "All 2 extensions that support the model are busy with other requests."),
     ],
 )
-def test_it_waits_for_busy_ones(harness: Harness, count: int, reason: str) -> None:
+def test_a_request_waits_for_busy_extensions(harness: Harness, count: int, reason: str) -> None:
     for n in range(count):
         harness.connect_and_start(f"e{n}")
     assert why(harness) == reason
 
 
-def test_it_waits_for_one_that_shows_with_another_whether_it_is_well_again(harness: Harness) -> None:
+def test_a_request_waits_for_an_extension_that_is_tested_with_another_request(harness: Harness) -> None:
     harness.connect(max_concurrent=4)
     harness.update_extension(failures=1)
     harness.submit_and_start()
     assert why(harness) == "The extension that supports the model is busy with other requests."
 
 
-def test_it_waits_for_nothing(harness: Harness) -> None:
+def test_a_request_about_to_be_assigned_has_no_reason_to_wait(harness: Harness) -> None:
     harness.connect()
     assert why(harness) == "The request is about to be assigned."

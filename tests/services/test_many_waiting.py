@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 FEW, MANY = 20, 2_000
 UNSERVED = "unserved-model"
-# Indexes of those who wait or are in hand, which stay small however long the history is; what finds one by its id, and the
-# first or last of a user's.
+# Indexes of open requests, which stay small however long the history is; those that find a row by its id, and the first or
+# last of a user's requests.
 OPEN = {index.name for index in jobs.indexes if index.dialect_options["postgresql"]["where"] is not None}
 SMALL = OPEN | {"pk_jobs", "ix_jobs_user", "ix_jobs_user_status"}
 
 
 def wait(harness: Harness, count: int) -> None:
-    """So many requests wait, of as many users, for a model that no extension has served for long; all but one are new."""
+    """Add `count` waiting requests of as many users, for a model that no extension has served for long; all but one are new."""
     first = harness.submit(model=UNSERVED)
     harness.sweep()
     harness.leave_unserved(harness.submit(model=UNSERVED))
@@ -41,33 +41,33 @@ def wait(harness: Harness, count: int) -> None:
 
 
 def plans_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A plan of PostgreSQL's and all that are in it."""
+    """A plan of PostgreSQL and all plans nested in it."""
     yield node
     for part in node.get("Plans", ()):
         yield from plans_of(part)
 
 
 def in_a_transaction(harness: Harness, work: Callable[[Connection], T]) -> T:
-    """What is set for PostgreSQL's planner holds within one alone, and questions of the service have none."""
+    """Run it inside a transaction: settings of PostgreSQL's planner last as long as one, and the service's reads have none."""
     return harness.bench.database.write(lambda tx: work(tx.connection))
 
 
 def rows_looked_at(connection: Connection, statement: str, values: Any) -> int:
-    """How many rows PostgreSQL reads, whether it takes or leaves them."""
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # what is small would be read as a whole
+    """How many rows PostgreSQL reads, including those it filters out."""
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # a small table would be read as a whole
     scans = [plan for plan in plans_of(explained(connection, statement, values)) if plan.get("Relation Name") == "jobs"]
     return sum(round(scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) for scan in scans)
 
 
 def explained(connection: Connection, statement: str, values: Any) -> dict[str, Any]:
-    """What PostgreSQL did to answer, with its figures."""
+    """The plan that PostgreSQL executed, with its row counts."""
     plans = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).scalar_one()
     found: dict[str, Any] = plans[0]["Plan"]
     return found
 
 
 def steps_made(connection: Connection, statement: str, values: Any) -> int:
-    """How many steps SQLite's machine makes, in hundreds."""
+    """How many instructions SQLite's virtual machine executes, in hundreds."""
     made = 0
 
     def step() -> None:
@@ -83,20 +83,20 @@ def steps_made(connection: Connection, statement: str, values: Any) -> int:
 
 @pytest.fixture(autouse=True)
 def _the_line_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether it is too long is seen by walking along it, at most once a second and as seldom as that takes long: an order
-    that comes late would have it among its questions (tests/services/test_admission.py)."""
+    """Keep the length of the queue from being counted, which happens at most once a second: a slow submission would execute
+    that query too (tests/services/test_admission.py)."""
     monkeypatch.setattr(queries, "count_waiting", lambda *_: 0)
 
 
 def questions_of(asked: Callable[[], object]) -> dict[str, Any]:
-    """The questions about jobs that are asked, and with which values."""
+    """The queries on jobs that this executes, and their values."""
     with recorded_statements("FROM jobs") as statements:
         asked()
     return dict(each for each in statements if each[0].startswith("SELECT"))
 
 
 def kept_plan(connection: Connection, statement: str) -> str:
-    """How PostgreSQL goes about it when it does not look at the values; such plans are kept, others made each time."""
+    """The generic plan, which ignores the values: PostgreSQL caches generic plans and makes others for each execution."""
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
     numbered = re.sub(r"%\((\w+)\)s", lambda found: f"${1 + names.index(found[1])}", statement)
@@ -104,7 +104,7 @@ def kept_plan(connection: Connection, statement: str) -> str:
 
 
 def work_for(harness: Harness, asked: Callable[[], object]) -> dict[str, int]:
-    """What each question about jobs costs of those that are asked."""
+    """The cost of each query on jobs that this executes."""
     questions = questions_of(asked)
     cost = steps_made if harness.bench.database.reader.dialect.name == "sqlite" else rows_looked_at
 
@@ -166,8 +166,8 @@ def test_postgresql_can_keep_its_plans(harness: Harness, question: str) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_postgresql_need_not_have_counted_to_find_the_right_index(harness: Harness) -> None:
-    """Before it has, and long after, it believes that few rows are as soon read by any other index, and sorted."""
+def test_postgresql_finds_the_right_index_without_statistics(harness: Harness) -> None:
+    """Without statistics, or with outdated ones, it may prefer to read few rows by another index and sort them."""
     holder = harness.connect("e1", "dall-e-3")
     with recorded_statements("") as statements:
         job = harness.submit_and_assign()
@@ -179,8 +179,8 @@ def test_postgresql_need_not_have_counted_to_find_the_right_index(harness: Harne
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_postgresql_knows_beforehand_that_few_are_overdue(harness: Harness) -> None:
-    """Where it has to guess, it guesses a third of all, and with very many it would rather read the whole table."""
+def test_postgresql_estimates_that_few_requests_are_overdue(harness: Harness) -> None:
+    """Without an estimate it assumes a third of all rows, and with very many it would read the whole table."""
     wait(harness, MANY)
     [(question, values)] = [each for each in questions_of(harness.sweep).items() if "deadline_at <=" in each[0]]
 

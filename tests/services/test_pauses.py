@@ -1,4 +1,4 @@
-"""Sweeps that were away for long, and sweeps at the same time."""
+"""Sweeps after a long gap, and concurrent sweeps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_long_gap_between_sweeps_does_not_expire_leases(harness: Harness) -> N
     assert harness.extension_row().connected
 
 
-def test_after_a_pause_nothing_lasts_longer_than_if_it_began_now(harness: Harness) -> None:
+def test_after_a_gap_between_sweeps_no_lease_exceeds_a_new_one(harness: Harness) -> None:
     harness.connect("e1")
     harness.sweep()
     job = harness.submit_and_start()
@@ -41,7 +41,7 @@ def test_after_a_pause_nothing_lasts_longer_than_if_it_began_now(harness: Harnes
     assert (harness.reload(offer).lease_until or 0) <= now + settings.offer_timeout_ms
 
 
-def test_a_pause_puts_off_that_a_model_is_unserved(harness: Harness) -> None:
+def test_a_gap_between_sweeps_extends_the_unserved_timeout(harness: Harness) -> None:
     job = harness.submit(model="flux")
     harness.sweep()
     harness.leave_unserved(job)
@@ -60,7 +60,7 @@ def test_a_gap_between_sweeps_does_not_extend_a_clients_deadline(harness: Harnes
 
 
 @pytest.mark.parametrize(("interval_ms", "ms_ago"), [(2_000, 14_000), (60_000, 60_500)])
-def test_sweeps_that_come_as_they_should_put_nothing_off(harness: Harness, interval_ms: int, ms_ago: int) -> None:
+def test_regular_sweeps_extend_no_deadline(harness: Harness, interval_ms: int, ms_ago: int) -> None:
     harness = harness.with_settings(sweep_interval_ms=interval_ms)
     harness.sweep()
     _, job = harness.connect_and_start()
@@ -69,7 +69,7 @@ def test_sweeps_that_come_as_they_should_put_nothing_off(harness: Harness, inter
     assert harness.reload(job) == job
 
 
-def test_sweeps_at_the_same_time_do_no_harm(harness: Harness) -> None:
+def test_concurrent_sweeps_do_no_harm(harness: Harness) -> None:
     harness = harness.with_settings(max_attempts=2)
     harness.connect(max_concurrent=12)
     silent = [harness.submit_and_start() for _ in range(6)]
@@ -89,7 +89,7 @@ def test_sweeps_at_the_same_time_do_no_harm(harness: Harness) -> None:
     assert harness.extension_row().held == 0
 
 
-def test_sweeps_that_meet_results_let_one_of_them_count(harness: Harness) -> None:
+def test_either_a_concurrent_sweep_or_a_result_counts(harness: Harness) -> None:
     holder = harness.connect(max_concurrent=8)
     made = [harness.submit_and_start() for _ in range(8)]
     for job in made:

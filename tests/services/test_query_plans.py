@@ -1,4 +1,4 @@
-"""Questions that are asked every few seconds, or at every request, are answered by an index however long the history is."""
+"""Queries that run every few seconds or at every request use an index, however long the history is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.statements import recorded_statements
 
 
 def of_open_jobs(index: Index) -> bool:
-    """True for an index that leaves out jobs that have ended: to walk through it takes no longer as the history grows."""
+    """True for an index that omits ended jobs: a scan of it takes no longer as the history grows."""
     where = index.dialect_options["sqlite"]["where"]
     return where is not None and not any(status in str(where) for status in FINAL)
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def plans(harness: Harness, statements: list[tuple[str, Any]]) -> dict[str, list[str]]:
-    """How SQLite goes about each of them."""
+    """SQLite's plan of each statement."""
 
     def explain(statement: str, values: Any) -> list[str]:
         return harness.bench.database.read(
@@ -39,7 +39,7 @@ def plans(harness: Harness, statements: list[tuple[str, Any]]) -> dict[str, list
 
 
 def busy(harness: Harness) -> None:
-    """Something of everything that the sweeps look for."""
+    """Add one of each thing that the sweeps look for."""
     holder = harness.connect("e1", max_concurrent=9)
     harness.connect("e2", max_concurrent=9, hub="hub-2")
     given_back, failed, delivered = harness.submit_and_start(), harness.submit_and_start(), harness.submit_and_start()
@@ -85,7 +85,7 @@ ASKED: dict[str, Callable[[Harness], object]] = {
 
 
 @pytest.mark.parametrize("question", list(ASKED))
-def test_no_question_reads_all_jobs(harness: Harness, question: str) -> None:
+def test_no_query_reads_all_jobs(harness: Harness, question: str) -> None:
     harness.services.housekeeping.sweep()
     busy(harness)
     with recorded_statements("jobs") as statements:
@@ -97,7 +97,7 @@ def test_no_question_reads_all_jobs(harness: Harness, question: str) -> None:
         assert [step for step in scans if step.rpartition(" ")[2] not in OPEN_ONLY] == [], f"{statement}\n{plan}"
 
 
-def test_what_ended_of_late_is_found_by_indexes(harness: Harness) -> None:
+def test_recently_ended_jobs_are_found_by_an_index(harness: Harness) -> None:
     with recorded_statements("revoked_tokens") as statements:
         harness.bench.database.read(lambda c: credentials.ended_within(c, 60_000))
     [plan] = plans(harness, statements).values()
@@ -140,7 +140,7 @@ def test_extensions_are_read_in_the_order_of_an_index(
 
 
 def in_order(harness: Harness, statement: tuple[str, Any]) -> None:
-    """An index scan stops at the limit: no rows are read to be sorted."""
+    """Assert that the statement scans an index up to its limit and sorts no rows."""
     [plan] = plans(harness, [statement]).values()
     tables = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
     assert "LIMIT" in statement[0]

@@ -1,4 +1,4 @@
-"""How much one user may have here, on both databases, and with many requests at once."""
+"""Quotas of a user, on both databases, also with concurrent requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def taken(order: Callable[[], Job]) -> bool:
     return True
 
 
-def test_a_user_may_have_so_many_requests_waiting(harness: Harness) -> None:
+def test_the_number_of_waiting_requests_per_user_is_limited(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=3)
     jobs = [harness.submit("ann") for _ in range(3)]
     with pytest.raises(QuotaExceeded, match="QUOTA_WAITING") as caught:
@@ -46,7 +46,7 @@ def test_a_user_may_have_so_many_requests_waiting(harness: Harness) -> None:
     harness.submit("ann")
 
 
-def test_a_request_that_is_begun_makes_room(harness: Harness) -> None:
+def test_an_assigned_request_does_not_count_as_waiting(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=1)
     harness.connect()
     harness.submit_and_start(user="ann")
@@ -54,14 +54,14 @@ def test_a_request_that_is_begun_makes_room(harness: Harness) -> None:
     assert not taken(lambda: harness.submit("ann"))
 
 
-def test_a_request_that_is_called_off_between_others_makes_room(harness: Harness) -> None:
+def test_a_cancelled_request_does_not_count_as_waiting(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=3)
     jobs = [harness.submit("ann") for _ in range(3)]
     harness.services.cancellation.cancel(jobs[1].id)
     assert [taken(lambda: harness.submit("ann")) for _ in range(2)] == [True, False]
 
 
-def test_a_request_that_is_given_back_counts_again(harness: Harness) -> None:
+def test_a_requeued_request_counts_as_waiting(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=3)
     harness.connect()
     begun = harness.submit_and_start(user="ann")
@@ -71,7 +71,7 @@ def test_a_request_that_is_given_back_counts_again(harness: Harness) -> None:
     assert [taken(lambda: harness.submit("ann")) for _ in range(2)] == [True, False]
 
 
-def test_requests_from_before_they_had_numbers_count(harness: Harness) -> None:
+def test_requests_without_a_number_count(harness: Harness) -> None:
     harness = limited(harness, quota_waiting=3)
     for job in [harness.submit("ann") for _ in range(2)]:
         harness.update_job(job, number=0)
@@ -79,7 +79,9 @@ def test_requests_from_before_they_had_numbers_count(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_one_who_sends_many_at_once_leaves_connections_to_others(harness: Harness, database_url: str) -> None:
+def test_a_user_with_many_concurrent_submissions_does_not_occupy_all_connections(
+    harness: Harness, database_url: str
+) -> None:
     harness = limited(harness, quota_waiting=1000)
     database = harness.bench.database
     patient = Database(f"{database_url}&options=-c%20idle_in_transaction_session_timeout%3D0")
@@ -108,14 +110,14 @@ def test_one_who_sends_many_at_once_leaves_connections_to_others(harness: Harnes
 
 
 @pytest.mark.parametrize("quota", ["quota_waiting", "quota_per_day"])
-def test_requests_that_come_at_once_do_not_exceed_it_together(harness: Harness, quota: str) -> None:
+def test_concurrent_requests_do_not_exceed_the_limit(harness: Harness, quota: str) -> None:
     harness = limited(harness, **{quota: 5})
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda n: taken(lambda: harness.submit(f"user-{n % 2}")), range(40)))
     assert results.count(True) == 10
 
 
-def test_a_user_may_submit_so_many_a_day(harness: Harness) -> None:
+def test_the_number_of_submissions_per_day_is_limited(harness: Harness) -> None:
     harness = limited(harness, quota_per_day=2)
     first = harness.submit("ann")
     harness.services.cancellation.cancel(first.id)
@@ -126,7 +128,7 @@ def test_a_user_may_submit_so_many_a_day(harness: Harness) -> None:
     harness.submit("bob")
 
 
-def test_a_day_later_there_is_room_again(harness: Harness) -> None:
+def test_submissions_count_for_one_day(harness: Harness) -> None:
     harness = limited(harness, quota_per_day=1)
     yesterday = harness.submit("ann")
     from_then = f"{yesterday.created_at - DAY_MS:012x}"
@@ -139,7 +141,7 @@ def test_a_day_later_there_is_room_again(harness: Harness) -> None:
     harness.submit("ann")
 
 
-def test_a_user_may_store_so_many_bytes(harness: Harness) -> None:
+def test_the_number_of_stored_bytes_per_user_is_limited(harness: Harness) -> None:
     harness.bench.fetch.answers[URL] = png(8, 8)
     holder = harness.connect()
     job = harness.submit_and_start(user="ann")

@@ -1,4 +1,4 @@
-"""How often each step of a request goes to Redis, counted, with the adapters that do so for real."""
+"""Counts the round trips to Redis of each step of a request, with the real adapters."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.support import fakes
 from tests.support.harness import HUB, Harness
 from tests.support.redis_round_trips import recorded_round_trips
 
-# A submission is one script for each rate limit in force and, if an extension is free, the key and the task of its wake-up; while
-# an earlier wake-up has not started, only the key. With no free extension there is no wake-up. To hand it over is one message to the hub and one to the watchers. A result is one to the watchers, and
-# wakes a download.
+# A submission is one script for each enabled rate limit and, if an extension is free, the key and the task of its wake-up; while
+# an earlier wake-up has not started, only the key. With no free extension there is no wake-up. Assigning it is one message to the
+# hub and one to the watchers. A result is one message to the watchers, and wakes a download.
 TRIPS = {
     "submit": 5,
     "submit while a wake-up waits": 4,
@@ -33,7 +33,7 @@ TRIPS = {
 
 
 class Wired:
-    """A harness whose bus and tasks are Redis's."""
+    """A harness whose bus and tasks use a real Redis."""
 
     def __init__(self, database: Database, folder: Path, redis_url: str) -> None:
         settings = Settings.from_env({"REDIS_URL": redis_url})
@@ -49,7 +49,7 @@ class Wired:
         )
         self.harness = Harness.of(bench)
         tasks = bench.ports.tasks
-        for wake in (tasks.assign, tasks.download):  # the first of each connects, and declares its queue
+        for wake in (tasks.assign, tasks.download):  # the first use of each connects and declares its queue
             wake()
             self.background.run_all()
         self.wake_ups_are_taken()
@@ -70,7 +70,7 @@ def wired(database: Database, tmp_path: Path, redis_url: str) -> Wired:
 
 def submit(wired: Wired) -> Callable[[], object]:
     wired.harness.connect()
-    wired.post()  # the first sends the scripts' texts along, and connects
+    wired.post()  # the first submission connects and also sends the source of the scripts
     wired.background.run_all()
     wired.wake_ups_are_taken()
     return wired.post

@@ -1,4 +1,4 @@
-"""Who was let in a moment ago is remembered, and no longer than is promised."""
+"""Accepted credentials are cached, and for no longer than documented."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BOTH = (Scope.READ, Scope.WRITE)
 
 @pytest.fixture
 def secrets(harness: Harness) -> Harness:
-    """With a user, ann."""
+    """A harness with authentication and a user ann."""
     harness.services.accounts.create_user("ann", Role.USER)
     return harness
 
@@ -44,7 +44,7 @@ def test_a_recently_accepted_credential_is_accepted_without_a_query(secrets: Har
     assert access.cached(f"{shown}0") is None
 
 
-def test_what_has_expired_meanwhile_is_remembered_no_more(secrets: Harness) -> None:
+def test_an_expired_credential_is_not_answered_from_the_cache(secrets: Harness) -> None:
     access = Access(secrets.bench.ports, cache_s=60)
     shown = str(secrets.services.accounts.create_key("ann", BOTH, lifetime_ms=300))
     ends = access.authenticate(shown).expires_at
@@ -53,8 +53,8 @@ def test_what_has_expired_meanwhile_is_remembered_no_more(secrets: Harness) -> N
     assert access.cached(shown) is None
 
 
-def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Harness, monkeypatch: Any) -> None:
-    """The look had begun, and came back with what stood there before."""
+def test_a_credential_read_before_its_revocation_is_not_cached_after_it(secrets: Harness, monkeypatch: Any) -> None:
+    """The query started before the revocation and returned the older state."""
     access = secrets.services.access
     shown, _, _ = access.issue("ann", Role.USER, "read")
     credential = access.authenticate(shown)
@@ -68,7 +68,7 @@ def test_what_was_seen_before_it_was_revoked_is_not_remembered_after(secrets: Ha
         return seen
 
     monkeypatch.setattr(access.ports.database, "read", revoked_meanwhile)
-    access.authenticate(shown)  # it was good when this was asked
+    access.authenticate(shown)  # it was valid when the query started
     assert access.cached(shown) is None
     with pytest.raises(Unauthorized):
         access.authenticate(shown)

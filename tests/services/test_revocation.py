@@ -17,8 +17,8 @@ from tests.support.statements import recorded_statements
 
 
 @pytest.fixture(autouse=True)
-def _nobody_looks_by_himself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests say when."""
+def _no_periodic_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No check runs by itself: the tests run them."""
     monkeypatch.setattr(revocation.RevocationWatcher, "_run", lambda self: None)
 
 
@@ -98,7 +98,7 @@ def test_a_revocation_is_found_after_any_gap_between_checks(ann: Harness, monkey
     ann.bench.database.write(lambda tx: tx.connection.execute(hour_ago))
     with credential_status.monitored(bool):
         ann.services.access.revocations.check()
-        credential_status.check()  # found good an hour after that, as far as it knows
+        credential_status.check()  # checked an hour later, by its own clock
     monkeypatch.setattr(credential_status, "_valid_at", credential_status._valid_at - 3_600)
     with credential_status.monitored(bool):
         ann.services.access.revocations.check()
@@ -118,7 +118,7 @@ def test_a_check_is_one_query_for_any_number_of_connections(ann: Harness) -> Non
         assert len(asked) == 1, "\n".join(asked)
 
 
-def test_who_left_is_forgotten(ann: Harness) -> None:
+def test_closed_connections_are_forgotten(ann: Harness) -> None:
     ended: list[str] = []
     credential, end = token(ann)
     with CredentialStatus(ann.services.access, credential).monitored(lambda: ended.append("ended")):

@@ -1,4 +1,4 @@
-"""Originals are scanned before they are decoded; what was found, or not looked at, is not stored."""
+"""Originals are scanned before they are decoded; a harmful or unscanned file is not stored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FakeScanner:
         self.seen: list[bytes] = []
 
     def scan(self, source: BinaryIO) -> None:
-        """The next given result."""
+        """Return or raise the next given result."""
         source.seek(0)
         self.seen.append(source.read())
         if self.words and (word := self.words.pop(0)):
@@ -51,7 +51,7 @@ def test_a_harmful_original_fails_the_request_at_once_and_leaves_nothing(bench: 
 
 
 @pytest.mark.parametrize("tries", [1, 4])
-def test_without_a_scanner_that_answers_it_is_tried_again_and_never_passed(bench: Bench, tries: int) -> None:
+def test_without_an_answer_of_the_scanner_the_download_is_retried_and_never_accepted(bench: Bench, tries: int) -> None:
     bench = bench.with_ports(scanner=FakeScanner(*[NotScanned(NotScanned.__doc__) for _ in range(tries)]))
     bench.fetch.answers[URL] = PNG
     job = downloading_job(bench, URL)

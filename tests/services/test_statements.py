@@ -1,6 +1,6 @@
-"""What each step of a request asks of the database, counted: times differ from machine to machine, counts do not.
+"""Counts the statements of each step of a request: times differ between machines, counts do not.
 
-A number here may fall; where one has to rise, what it buys is worth a sentence in the change that raises it.
+A number may be lowered; a change that raises one should explain what is gained.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from tests.support.statements import recorded_statements
 
 # BEGIN and COMMIT are not counted; PostgreSQL's clock is a statement, or part of the lock for the quota.
 MOST = {
-    "submit": {"sqlite": 4, "postgresql": 5},  # the last one looks for a free extension
+    "submit": {"sqlite": 4, "postgresql": 5},  # the last one queries free extensions
     "hand over": {"sqlite": 5, "postgresql": 7},
     "progress": {"sqlite": 1, "postgresql": 2},
-    "result": {"sqlite": 4, "postgresql": 6},  # one looks for a job that waits for the slot
+    "result": {"sqlite": 4, "postgresql": 6},  # one queries a job that waits for the slot
     "download": {"sqlite": 10, "postgresql": 12},
     "idle heartbeat": {"sqlite": 1, "postgresql": 1},
     "heartbeat at work": {"sqlite": 5, "postgresql": 6},
@@ -98,8 +98,7 @@ def test_a_step_executes_no_more_statements_than_recorded(harness: Harness, step
     assert len(asked) <= MOST[step][database_url.partition(":")[0].partition("+")[0]], "\n".join(asked)
 
 
-# For the row, each index that the change touches, and each event. A page costs SQLite 12 to 18 us, half of it on the way to the
-# disk.
+# For the row, each index that the change touches, and each event. A page costs SQLite 12 to 18 us, half of it for the disk.
 MOST_PAGES = {
     "submit": 9,
     "hand over": 11,
@@ -114,7 +113,7 @@ MOST_PAGES = {
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_writes_no_more_pages_than_it_did(harness: Harness, step: str, database_url: str) -> None:
+def test_a_step_writes_no_more_pages_than_recorded(harness: Harness, step: str, database_url: str) -> None:
     act = STEPS[step](harness)
     path = make_url(database_url).database or ""
     with closing(sqlite3.connect(path)) as beside:

@@ -1,4 +1,4 @@
-"""The single door: the table's arrows and no others, each with its event, in one transaction."""
+"""`steps.take` makes the transitions of the state table and no others, each with its event, in one transaction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FACTS: dict[Step, events.Event] = {
     Step.FAIL: events.ImageGenerationFailedEvent("ERR_TIMEOUT", "too slow"),
     Step.CANCEL: events.ImageGenerationCancelledEvent(),
 }
-# Every step that can be taken: from which status, to which status, and with which event.
+# Every possible step: source status, target status and event.
 ARROWS = {
     ("accepted", "assign"): ("processing", "ImageGenerationAssignedEvent"),
     ("accepted", "fail"): ("failed", "ImageGenerationFailedEvent"),
@@ -43,7 +43,7 @@ ARROWS = {
 
 
 def job_with(harness: Harness, status: Status) -> Job:
-    """A job of that status."""
+    """Add a job with this status."""
     job = harness.submit()
     harness.update_job(job, status=status.value)
     harness.bench.bus.changes.clear()
@@ -58,7 +58,7 @@ def take(harness: Harness, job: Job, step: Step, held: Mapping[str, Any] | None 
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_a_step_that_the_table_does_not_have_changes_nothing(harness: Harness, status: Status) -> None:
+def test_a_step_that_is_not_in_the_table_changes_nothing(harness: Harness, status: Status) -> None:
     job = job_with(harness, status)
     before = harness.events(job)
     absent = [step for step in Step if (status, step) not in ARROWS]
@@ -71,7 +71,7 @@ def test_a_step_that_the_table_does_not_have_changes_nothing(harness: Harness, s
 
 
 @pytest.mark.parametrize(("status", "step"), ARROWS)
-def test_a_step_leads_to_its_target_and_stores_its_event(harness: Harness, status: Status, step: Step) -> None:
+def test_a_step_leads_to_its_target_status_and_stores_its_event(harness: Harness, status: Status, step: Step) -> None:
     target, event = ARROWS[status, step]
     job = job_with(harness, Status(status))
     moved = take(harness, job, Step(step))
@@ -83,11 +83,11 @@ def test_a_step_leads_to_its_target_and_stores_its_event(harness: Harness, statu
     last = harness.events(job)[-1]
     assert event is None or (last.status, last.at) == (target, moved.updated_at)
     seen = [(change["status"], change["version"], change["lastEvent"]) for change in harness.bench.bus.changes]
-    assert seen == ([] if step == "fetch" else [(target, 2, len(wanted))])  # a fetch looks as before
+    assert seen == ([] if step == "fetch" else [(target, 2, len(wanted))])  # a fetch is not visible
 
 
 @pytest.mark.parametrize("step", list(Step))
-def test_a_step_is_refused_with_any_event_but_its_own(harness: Harness, step: Step) -> None:
+def test_a_step_is_refused_with_an_event_of_another_step(harness: Harness, step: Step) -> None:
     job = harness.submit()
     for fact in [None, *FACTS.values()]:
         if fact == FACTS.get(step):
@@ -99,7 +99,7 @@ def test_a_step_is_refused_with_any_event_but_its_own(harness: Harness, step: St
     assert harness.reload(job) == job
 
 
-def test_events_are_numbered_without_holes_however_many_steps_leave_none(harness: Harness) -> None:
+def test_events_are_numbered_without_gaps_even_if_steps_add_none(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     for percent in (10, 20, 30):
         harness.report_progress(holder, job, percent)
@@ -119,7 +119,7 @@ def test_events_are_numbered_without_holes_however_many_steps_leave_none(harness
     ]
 
 
-def test_steps_taken_at_the_same_time_number_their_events_without_holes(harness: Harness) -> None:
+def test_concurrent_steps_number_their_events_without_gaps(harness: Harness) -> None:
     job = harness.submit()
 
     def there_and_back(n: int) -> None:
@@ -149,7 +149,7 @@ def test_a_change_and_its_event_are_rolled_back_together_without_notification(ha
 
 
 class LookingTasks:
-    """Looks, when it is woken, at what another connection can see."""
+    """Records, at each wake-up, what another connection can read."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -166,7 +166,7 @@ class LookingTasks:
         self.seen += [Status.DOWNLOADING] if is_due else []
 
 
-def test_wakes_leave_only_after_the_commit(harness: Harness) -> None:
+def test_wake_ups_are_sent_only_after_the_commit(harness: Harness) -> None:
     holder = harness.connect()
     tasks = LookingTasks(harness.bench.database)
     awake = Harness.of(harness.bench.with_ports(tasks=tasks))

@@ -8,7 +8,7 @@ from app.domain.states import Status
 from tests.support.harness import Harness
 
 
-def test_what_a_site_refuses_to_draw_is_not_tried_again(harness: Harness) -> None:
+def test_a_rejected_prompt_is_not_retried(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_failure(holder, job, "Your request was rejected", reason="It violates our content policy")
     job = harness.reload(job)
@@ -26,7 +26,7 @@ def test_what_a_site_refuses_to_draw_is_not_tried_again(harness: Harness) -> Non
     assert (extension.held, extension.failures, extension.cooldown_until) == (0, 0, 0)
 
 
-def test_another_extension_tries_what_one_could_not(harness: Harness) -> None:
+def test_a_failed_request_is_retried_by_another_extension(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_progress(holder, job, 70, status="Painting")
     harness.bench.tasks.assigns = 0
@@ -44,7 +44,7 @@ def test_another_extension_tries_what_one_could_not(harness: Harness) -> None:
     }
 
 
-def test_a_request_keeps_its_position_in_the_queue_when_it_is_given_back(harness: Harness) -> None:
+def test_a_requeued_request_keeps_its_position_in_the_queue(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.submit("bob")
     harness.report_failure(holder, job)
@@ -55,7 +55,7 @@ def test_a_request_keeps_its_position_in_the_queue_when_it_is_given_back(harness
     ("error", "code"),
     [("The tab crashed", "ERR_GENERATION_FAILED"), ("Rate limit exceeded", "ERR_RATE_LIMIT")],
 )
-def test_strikes_are_counted_up_to_the_limit_and_the_last_failure_names_the_code(
+def test_strikes_are_counted_up_to_the_limit_and_the_last_failure_determines_the_code(
     harness: Harness, error: str, code: str
 ) -> None:
     harness = harness.with_settings(max_attempts=3)
@@ -82,7 +82,7 @@ def test_an_undelivered_offer_is_no_strike(harness: Harness) -> None:
         harness.update_extension(cooldown_until=0)
 
 
-def test_an_extension_is_paused_until_the_time_that_its_site_reports(harness: Harness) -> None:
+def test_an_extension_is_paused_for_the_time_that_its_site_reports(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     now = harness.now()
     harness.report_failure(holder, job, "Too many requests", retry_after_ms=90_000)
@@ -95,7 +95,7 @@ def test_an_extension_is_paused_until_the_time_that_its_site_reports(harness: Ha
     assert harness.assign() == 1
 
 
-def test_pauses_grow_with_failures_in_a_row(harness: Harness) -> None:
+def test_pauses_grow_with_consecutive_failures(harness: Harness) -> None:
     harness = harness.with_settings(max_attempts=10)
     holder, job = harness.connect_and_start()
     for pause_ms in (2_000, 4_000, 8_000):

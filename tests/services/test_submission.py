@@ -1,4 +1,4 @@
-"""Orders become requests."""
+"""Submissions of requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.domain.states import Status
 from tests.support.harness import HOUR, Harness
 
 
-def test_an_order_is_one_row_and_its_first_event(harness: Harness) -> None:
+def test_a_submission_stores_one_row_and_its_first_event(harness: Harness) -> None:
     order = ImageRequest("a fox", "flux", "ann", {"width": 64, "numberOfImages": 2, "seed": [1]}, deadline_ms=5_000)
     job = harness.services.submission.submit(order, "correlation-9")
     assert job == harness.reload(job)
@@ -40,14 +40,14 @@ def test_a_submission_publishes_no_change_since_its_id_is_not_known_yet(harness:
     assert harness.bench.bus.changes == []
 
 
-def test_orders_that_come_at_once_are_all_kept(harness: Harness) -> None:
+def test_concurrent_submissions_are_all_stored(harness: Harness) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda n: harness.submit(f"user-{n % 3}"), range(40)))
     assert len({job.id for job in made}) == 40
     assert all(harness.event_types(job) == ["ImageGenerationRequestedEvent"] for job in made)
 
 
-def test_a_users_requests_keep_their_order_where_the_clock_is_put_back(harness: Harness) -> None:
+def test_a_users_requests_keep_their_order_even_if_the_clock_is_set_back(harness: Harness) -> None:
     order = {"correlation_id": "c-1", "user_id": "ann", "model": "m", "prompt": "a fox", "parameters": {}}
     later = {"number_of_images": 1, "place": harness.now() + HOUR}
     first = harness.bench.database.write(
@@ -59,7 +59,7 @@ def test_a_users_requests_keep_their_order_where_the_clock_is_put_back(harness: 
     assert [job.place for job in (first, *others)] == [later["place"] + 1_000 * n for n in range(4)]
 
 
-def test_a_batch_of_one_user_does_not_make_another_wait_for_all_of_it(harness: Harness) -> None:
+def test_a_user_does_not_wait_for_the_whole_batch_of_another(harness: Harness) -> None:
     batch = [harness.submit("ann") for _ in range(60)]
     late = harness.submit("bob")
     line = [harness.services.lookup.details(job.id).queue for job in (late, batch[-1])]
@@ -70,7 +70,7 @@ def test_a_batch_of_one_user_does_not_make_another_wait_for_all_of_it(harness: H
 
 
 def served(harness: Harness, count: int) -> list[str]:
-    """The ids of requests in the order in which one extension is given them."""
+    """The ids of the requests in the order in which one extension receives them."""
     holder = harness.connect()
     ids: list[str] = []
     for _ in range(count):
@@ -80,7 +80,7 @@ def served(harness: Harness, count: int) -> list[str]:
     return ids
 
 
-def test_two_batches_are_served_in_turn(harness: Harness) -> None:
+def test_batches_of_two_users_are_served_alternately(harness: Harness) -> None:
     users = {job.id: job.user_id for user in ("ann", "bob") for job in [harness.submit(user) for _ in range(20)]}
     turns = [users[request_id] for request_id in served(harness, 40)]
     assert all(abs(turns[:n].count("ann") - n / 2) <= 3 for n in range(1, 40))

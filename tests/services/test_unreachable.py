@@ -1,4 +1,4 @@
-"""Offers that do not arrive."""
+"""Offers that do not reach their extension."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_an_unreachable_hub_causes_a_requeue_at_once_without_a_strike(harness: H
     assert harness.events(job)[-1].data["reason"] == "The extension could not be reached."
 
 
-def test_another_extension_gets_at_once_what_did_not_reach_the_first(harness: Harness) -> None:
+def test_a_request_that_did_not_reach_its_extension_is_offered_to_another_at_once(harness: Harness) -> None:
     harness.bench.bus.unreachable_hubs.add("hub-2")
     harness.connect("near", hub="hub-1")
     harness.connect("far", hub="hub-2")
@@ -38,7 +38,7 @@ def test_an_unreachable_hub_is_not_tried_for_every_waiting_request(harness: Harn
     assert harness.assign() == 1
 
 
-def test_an_extension_that_came_back_is_not_made_to_rest_for_its_old_socket(harness: Harness) -> None:
+def test_a_reconnected_extension_is_not_paused_because_of_its_old_socket(harness: Harness) -> None:
     harness.connect()
     job = harness.submit_and_assign()
     harness.connect(number=2, active=(job.id,))
@@ -47,14 +47,14 @@ def test_an_extension_that_came_back_is_not_made_to_rest_for_its_old_socket(harn
     assert harness.reload(job).status is Status.PROCESSING
 
 
-def test_an_offer_that_arrived_after_all_is_not_taken_back(harness: Harness) -> None:
+def test_an_offer_that_arrived_after_all_is_not_withdrawn(harness: Harness) -> None:
     harness.connect()
     job = harness.submit_and_start()
     harness.services.dispatch.not_delivered(job.id, job.lease or "")
     assert harness.reload(job) == job
 
 
-def test_an_offer_of_an_older_attempt_takes_nothing_back(harness: Harness) -> None:
+def test_an_undelivered_offer_of_an_older_attempt_changes_nothing(harness: Harness) -> None:
     harness.connect()
     job = harness.submit_and_assign()
     harness.services.dispatch.not_delivered(job.id, "token-of-another-attempt")

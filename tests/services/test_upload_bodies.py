@@ -1,4 +1,4 @@
-"""Bodies of uploads that are too large, break off or come too late."""
+"""Upload bodies that are too large, break off or arrive too late."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.uploads import PNG, send
 
 
 @pytest.mark.parametrize("length", [None, 101])
-def test_more_bytes_than_allowed_are_refused_and_another_may_be_sent(bench: Bench, length: int | None) -> None:
+def test_too_many_bytes_are_refused_and_the_upload_can_be_repeated(bench: Bench, length: int | None) -> None:
     small = bench.with_settings(max_image_bytes=100)
     job = processing_job(bench)
     with pytest.raises(PayloadTooLarge, match="100 bytes"):
@@ -35,7 +35,7 @@ def test_more_bytes_than_allowed_are_refused_and_another_may_be_sent(bench: Benc
     assert send(small, job, b"x" * 100).bytes == 100
 
 
-def test_no_more_is_read_than_may_be_kept(bench: Bench) -> None:
+def test_no_more_is_read_than_may_be_stored(bench: Bench) -> None:
     job = processing_job(bench)
     stream = io.BytesIO(b"x" * 1_000_000)
     with pytest.raises(PayloadTooLarge):
@@ -58,7 +58,7 @@ class Breaking(io.BytesIO):
 
 
 class Killed(BaseException):
-    """As when a process ends: nothing catches it."""
+    """Simulates the end of a process: no code catches it."""
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ class Killed(BaseException):
     ],
     ids=["reset", "short", "long", "empty", "killed"],
 )
-def test_a_body_that_breaks_off_leaves_nothing_and_may_be_sent_again(
+def test_a_broken_upload_leaves_nothing_and_can_be_repeated(
     bench: Bench, stream: BinaryIO, length: int | None, refusal: type[BaseException]
 ) -> None:
     stream.seek(0)
@@ -83,7 +83,7 @@ def test_a_body_that_breaks_off_leaves_nothing_and_may_be_sent_again(
     assert send(bench, job).bytes == len(PNG)
 
 
-def test_a_place_whose_taker_crashed_is_free_again_in_time(bench: Bench) -> None:
+def test_a_position_reserved_by_a_crashed_process_is_free_again_after_a_time(bench: Bench) -> None:
     job = processing_job(bench)
     place = {"job_id": job.id, "attempt": 1, "position": 0}
     bench.database.write(lambda tx: tx.connection.execute(table.insert().values(created_at=tx.now - 1_000, **place)))
@@ -96,7 +96,7 @@ def test_a_place_whose_taker_crashed_is_free_again_in_time(bench: Bench) -> None
 
 
 class FullStore(LocalStore):
-    """A disk without room."""
+    """A store on a full disk."""
 
     def keep_upload(self, *_: object) -> None:
         raise StoreError("The picture cannot be stored: No space left on device.")
@@ -121,7 +121,7 @@ class Meanwhile(io.BytesIO):
         return super().read(size)
 
 
-def test_a_request_that_is_cancelled_while_its_picture_comes_is_refused_it(bench: Bench) -> None:
+def test_an_upload_is_refused_if_its_request_was_cancelled_meanwhile(bench: Bench) -> None:
     job = processing_job(bench)
 
     def cancel() -> None:
@@ -131,7 +131,7 @@ def test_a_request_that_is_cancelled_while_its_picture_comes_is_refused_it(bench
         send(bench, job, Meanwhile(cancel))
 
 
-def test_while_a_body_comes_no_transaction_is_open(bench: Bench) -> None:
+def test_no_transaction_is_open_while_a_body_is_received(bench: Bench) -> None:
     others: list[Job] = []
 
     def write() -> None:

@@ -1,4 +1,4 @@
-"""Extensions hand pictures over themselves, with leave."""
+"""Extensions upload pictures with a signed grant."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.uploads import PNG, send, stored_upload
 UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 
 
-def test_a_picture_that_was_handed_over_completes_its_job(bench: Bench) -> None:
+def test_an_uploaded_picture_completes_its_job(bench: Bench) -> None:
     job = processing_job(bench)
     receipt = send(bench, job, length=len(PNG))
     assert receipt == Receipt(0, hashlib.sha256(PNG).hexdigest(), len(PNG), f"/api/uploads/{job.id}/1/0")
@@ -36,7 +36,7 @@ def test_a_picture_that_was_handed_over_completes_its_job(bench: Bench) -> None:
     assert bench.fetch.requested == []
 
 
-def test_each_position_takes_one_picture(bench: Bench) -> None:
+def test_each_position_accepts_one_picture(bench: Bench) -> None:
     job = processing_job(bench)
     for position in range(10):
         send(bench, job, png(8, 8 + position), position=position)
@@ -46,7 +46,7 @@ def test_each_position_takes_one_picture(bench: Bench) -> None:
     assert stored_upload(bench, job, 3) == png(8, 11)
 
 
-def test_of_many_at_once_one_is_taken(bench: Bench) -> None:
+def test_only_one_of_many_concurrent_uploads_is_accepted(bench: Bench) -> None:
     job = processing_job(bench)
 
     def attempt(n: int) -> bool:
@@ -77,20 +77,20 @@ def test_a_position_is_0_to_9(bench: Bench, position: int) -> None:
         {"request_id": UNKNOWN},
     ],
 )
-def test_what_was_not_granted_is_forbidden(bench: Bench, changed: dict[str, Any]) -> None:
+def test_an_upload_that_differs_from_its_grant_is_forbidden(bench: Bench, changed: dict[str, Any]) -> None:
     with pytest.raises(Forbidden, match="signature is invalid"):
         send(bench, processing_job(bench), **changed)
     assert bench.files() == []
 
 
-def test_a_grant_ends(bench: Bench) -> None:
+def test_a_grant_expires(bench: Bench) -> None:
     job = processing_job(bench)
     over: dict[str, Any] = {"expires_at": job.updated_at - 1}
     with pytest.raises(Forbidden, match="expired"):
         send(bench, job, signed=over, **over)
 
 
-def test_a_grant_for_a_request_that_is_gone_finds_nothing(bench: Bench) -> None:
+def test_a_grant_for_an_unknown_request_is_not_found(bench: Bench) -> None:
     gone: dict[str, Any] = {"request_id": UNKNOWN}
     with pytest.raises(NotFound):
         send(bench, processing_job(bench), signed=gone, **gone)
@@ -102,7 +102,7 @@ def test_a_grant_is_for_one_attempt(bench: Bench) -> None:
         send(bench, processing_job(bench), signed=other, **other)
 
 
-def test_a_request_that_has_moved_on_takes_no_picture(bench: Bench) -> None:
+def test_a_request_that_is_no_longer_processing_accepts_no_upload(bench: Bench) -> None:
     job = processing_job(bench)
     report_generated(bench, job, "https://images.example/a.png")
     with pytest.raises(Forbidden, match="no longer in the attempt"):

@@ -1,4 +1,4 @@
-"""Clients that wait for something to happen to their request."""
+"""Clients that wait for a change of their request."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tests.support.waiting import until
 
 
 def publish(harness: Harness, since_change: int = 0) -> None:
-    """The bus delivers the published changes."""
+    """Deliver the published changes, as the bus does."""
     for change in harness.bench.bus.changes[since_change:]:
         harness.services.watching.notify(change)
 
 
 def news(harness: Harness, request_id: str, wait_s: float, since: int | None = None) -> JobDetails[Job]:
-    """The answer to a client that waits."""
+    """The answer to a waiting client."""
     harness.services.lookup.await_news(request_id, wait_s, since)
     return harness.services.lookup.details(request_id)
 
 
 def waits(harness: Harness, then: Callable[[], object], request_id: str, since: int | None = None) -> JobDetails[Job]:
-    """The answer to a client that knows the current status and waits, when then something happens."""
+    """The answer to a client that waits for a change of the current status while `then` runs."""
     seen = threading.Event()
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -45,19 +45,19 @@ def waits(harness: Harness, then: Callable[[], object], request_id: str, since: 
         return answer.result(10)
 
 
-def test_where_there_is_something_newer_the_answer_comes_at_once(harness: Harness) -> None:
+def test_a_newer_version_is_answered_at_once(harness: Harness) -> None:
     _, job = harness.connect_and_start()
     assert news(harness, job.id, 20.0, since=1).job.version == job.version
 
 
-def test_where_the_request_has_ended_the_answer_comes_at_once(harness: Harness) -> None:
+def test_a_final_request_is_answered_at_once(harness: Harness) -> None:
     job = harness.services.cancellation.cancel(harness.submit().id)
     for since in (None, job.version, 99):
         assert news(harness, job.id, 20.0, since).job == job
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_the_answer_comes_with_the_next_change(harness: Harness, named: bool) -> None:
+def test_a_wait_ends_with_the_next_change(harness: Harness, named: bool) -> None:
     holder, job = harness.connect_and_start()
     before = len(harness.bench.bus.changes)
 
@@ -69,7 +69,7 @@ def test_the_answer_comes_with_the_next_change(harness: Harness, named: bool) ->
     assert view.job.progress == 40
 
 
-def test_a_change_that_comes_late_over_the_bus_is_no_news(harness: Harness) -> None:
+def test_a_delayed_older_change_does_not_end_the_wait(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     older = harness.bench.bus.changes[:]
 
@@ -95,7 +95,7 @@ def test_a_change_published_before_the_request_was_read_does_not_end_the_wait(ha
     assert time.monotonic() - began >= 0.3
 
 
-def test_versions_that_the_client_knows_of_are_waited_through(harness: Harness) -> None:
+def test_changes_up_to_the_version_that_the_client_knows_do_not_end_the_wait(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     began = time.monotonic()
 
@@ -112,7 +112,7 @@ def test_versions_that_the_client_knows_of_are_waited_through(harness: Harness) 
     assert time.monotonic() - began >= 0.5
 
 
-def test_when_the_time_is_over_the_answer_is_what_there_is(harness: Harness) -> None:
+def test_after_the_timeout_the_answer_is_the_current_status(harness: Harness) -> None:
     job = harness.submit()
     began = time.monotonic()
     assert news(harness, job.id, 0.1).job == job

@@ -1,4 +1,4 @@
-"""Hearing of changes."""
+"""Waiting for changes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def test_a_change_ends_the_wait(harness: Harness) -> None:
         assert waiting.result(5) == change("r", 2)
 
 
-def test_without_a_change_the_time_runs_out(harness: Harness) -> None:
+def test_without_a_change_the_wait_times_out(harness: Harness) -> None:
     with harness.services.watching.watch("r") as watch:
         assert watch.wait(0.01) is None
         assert watch.wait(-1) is None
 
 
-def test_of_several_changes_the_newest_is_delivered_once(harness: Harness) -> None:
+def test_only_the_newest_of_several_changes_is_delivered(harness: Harness) -> None:
     with harness.services.watching.watch("r") as watch:
         for version in (2, 4, 3):
             harness.services.watching.notify(change("r", version))
@@ -45,14 +45,14 @@ def test_of_several_changes_the_newest_is_delivered_once(harness: Harness) -> No
         assert watch.wait(0) is None
 
 
-def test_what_is_no_newer_than_what_the_watcher_knows_is_passed_over() -> None:
+def test_changes_that_the_watcher_knows_are_skipped() -> None:
     watch = Watch(5)
     watch.notify(change("r", 4))
     watch.notify(change("r", 5))
     assert watch.wait(0) is None
 
 
-def test_what_turns_out_to_be_known_already_is_passed_over() -> None:
+def test_changes_that_turn_out_to_be_known_are_skipped() -> None:
     watch = Watch(0)
     watch.notify(change("r", 5))
     watch.skip_to(5)
@@ -71,7 +71,7 @@ def test_only_the_watchers_of_a_request_are_notified(harness: Harness) -> None:
     assert watching.count == 0
 
 
-def test_a_watcher_that_breaks_off_leaves_nothing_behind(harness: Harness) -> None:
+def test_a_watcher_that_stops_is_removed(harness: Harness) -> None:
     try:
         with harness.services.watching.watch("r"):
             raise RuntimeError("the client went away")
@@ -109,7 +109,7 @@ def test_without_watchers_catching_up_makes_no_query(harness: Harness) -> None:
     assert asked == []
 
 
-def test_watchers_come_and_go_while_changes_are_published(harness: Harness) -> None:
+def test_watchers_start_and_stop_while_changes_are_published(harness: Harness) -> None:
     watching, stop = harness.services.watching, threading.Event()
 
     def tell() -> None:
@@ -132,7 +132,7 @@ def test_watchers_come_and_go_while_changes_are_published(harness: Harness) -> N
     until(lambda: watching.count == 0)
 
 
-def test_stopping_ends_every_wait(harness: Harness) -> None:
+def test_closing_ends_every_wait(harness: Harness) -> None:
     watching = harness.services.watching
     with ThreadPoolExecutor(1) as pool, watching.watch("r") as early:
         waiting = pool.submit(early.wait, 60)

@@ -1,4 +1,4 @@
-"""The application in this process: real database and files, what lies beyond them faked."""
+"""The application in this process, with a real database and real files; the other ports are fakes."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from tests.support.fakes import Bench
 
 @pytest.fixture
 def bench(database: Database, tmp_path: Path) -> Bench:
-    """Tools with a real database and a real store; the rest are fakes."""
+    """Ports with a real database and a real store; the rest are fakes."""
     return fakes.bench(database, tmp_path / "generated-images")
 
 
 @pytest.fixture
 def services(bench: Bench) -> Services:
-    """The services on them."""
+    """The services on these ports."""
     return container.build(bench.ports)
 
 
 @pytest.fixture
 def guarded(bench: Bench) -> Services:
-    """The services where everybody must show who they are."""
+    """The services with required authentication."""
     return container.build(bench.with_settings(auth_required=True).ports)
 
 
 @pytest.fixture
 def client(services: Services) -> FlaskClient:
-    """Speaks HTTP to the application."""
+    """An HTTP client of the application."""
     return create_app(services.settings, services).test_client()

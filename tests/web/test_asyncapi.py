@@ -45,12 +45,12 @@ def _type_name(kind: type[Message]) -> str:
 
 @pytest.fixture
 def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """One kind of database is enough for what is documented."""
+    """SQLite alone: the document does not depend on the database."""
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
 def check(message: dict[str, Any]) -> None:
-    """The message is as the document has it."""
+    """Assert that the message matches the document."""
     payload = DOCUMENT["components"]["messages"][message["type"]]["payload"]
     Draft7Validator(payload, format_checker=Draft7Validator.FORMAT_CHECKER).validate(message)
 
@@ -59,7 +59,7 @@ def test_the_document_is_one_of_asyncapi_3() -> None:
     Draft7Validator(OFFICIAL).validate(DOCUMENT)
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_resolves() -> None:
     found = list(_references(DOCUMENT))
     assert len(found) > 30
     for reference in found:
@@ -79,7 +79,7 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(each)
 
 
-def test_every_message_of_both_sides_is_described_once() -> None:
+def test_every_message_is_described_once() -> None:
     assert set(RECEIVED) | set(SENT) == KINDS
     assert not set(RECEIVED) & set(SENT)
     assert set(DOCUMENT["components"]["messages"]) == {kind.type_name() for kind in KINDS}
@@ -94,7 +94,7 @@ def test_every_message_of_both_sides_is_described_once() -> None:
     }
 
 
-def test_a_type_list_stands_for_what_may_be_null_and_no_title_or_null_default_is_left() -> None:
+def test_nullable_types_are_type_lists_without_titles_or_null_defaults() -> None:
     failed = asyncapi.payload(messages.ImageGenerationFailed)
     assert failed["properties"]["retryAfterMs"] == {
         "type": ["integer", "null"],
@@ -106,7 +106,7 @@ def test_a_type_list_stands_for_what_may_be_null_and_no_title_or_null_default_is
 
 
 @pytest.mark.parametrize("kind", [*RECEIVED, *SENT], ids=_type_name)
-def test_what_is_shown_is_such_a_message(kind: type[Message]) -> None:
+def test_every_example_is_valid(kind: type[Message]) -> None:
     [example] = DOCUMENT["components"]["messages"][kind.type_name()]["examples"]
     check(example["payload"])
     if kind in RECEIVED:
@@ -132,7 +132,7 @@ def test_the_close_codes_described_are_those_that_the_hub_and_its_library_send()
         ),
     ],
 )
-def test_the_served_document_says_where_this_service_is_reached(
+def test_the_served_document_contains_the_address_of_this_service(
     bench: Bench, base: str, changed: dict[str, Any], server: Any, address: str
 ) -> None:
     services = container.build(bench.with_settings(**changed).ports)
@@ -142,7 +142,9 @@ def test_the_served_document_says_where_this_service_is_reached(
     assert document["channels"]["extension"]["address"] == address
 
 
-def test_what_the_service_really_sends_is_as_described(client: FlaskClient, services: Services, bench: Bench) -> None:
+def test_messages_of_the_running_service_match_the_document(
+    client: FlaskClient, services: Services, bench: Bench
+) -> None:
     services.extensions.hub_heartbeat("hub-1")
     services.extensions.connected(
         Authenticate(extension_id="e", metadata=ExtensionMetadata(max_concurrent=2)), Socket("hub-1", "connection-1")
@@ -183,7 +185,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
 
 
 def _any_of(kind: type[Message]) -> st.SearchStrategy[Message]:
-    """Every message of this kind, with and without its optional fields."""
+    """A strategy for messages of this type, with and without their optional fields."""
     fields: dict[str, st.SearchStrategy[Any]] = {}
     for name, field in kind.model_fields.items():
         if name != "type":
@@ -194,5 +196,5 @@ def _any_of(kind: type[Message]) -> st.SearchStrategy[Message]:
 
 @given(message=st.sampled_from(sorted(SENT, key=_type_name)).flatmap(_any_of))
 @settings(max_examples=200, deadline=None)
-def test_whatever_the_server_can_send_is_as_described(message: Message) -> None:
+def test_every_message_that_the_server_can_send_matches_the_document(message: Message) -> None:
     check(json.loads(message.to_json()))

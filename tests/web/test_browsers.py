@@ -1,4 +1,4 @@
-"""What browsers are told: which pages may read, what else an answer may not be used for, and under which names."""
+"""Headers for browsers (CORS, security headers), and the accepted host names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVIL = ["https://evil.example", "null", "*", EXTENSION + ".evil.example", "http:
 
 
 @pytest.mark.parametrize("path", ["/api/images/generate", "/api/uploads/x", "/health", "/nowhere"])
-def test_a_page_that_is_allowed_may_ask_beforehand(client: FlaskClient, path: str) -> None:
+def test_the_preflight_of_an_allowed_page_is_accepted(client: FlaskClient, path: str) -> None:
     answer = client.options(path, headers={"Origin": EXTENSION, **ASKED})
     assert answer.status_code == 204
     assert answer.headers["Access-Control-Allow-Origin"] == EXTENSION
@@ -24,7 +24,7 @@ def test_a_page_that_is_allowed_may_ask_beforehand(client: FlaskClient, path: st
     assert "Origin" in answer.headers["Vary"]
 
 
-def test_pages_may_send_what_the_api_documents_and_no_more(client: FlaskClient) -> None:
+def test_pages_may_send_only_the_documented_headers_and_methods(client: FlaskClient) -> None:
     document = client.get("/openapi.json").json
     operations = [(method, op) for path in document["paths"].values() for method, op in path.items()]
     documented = {each["name"] for _, op in operations for each in op["parameters"] if each["in"] == "header"}
@@ -39,7 +39,7 @@ def test_pages_may_send_what_the_api_documents_and_no_more(client: FlaskClient) 
 
 
 @pytest.mark.parametrize("origin", EVIL)
-def test_another_page_is_refused_beforehand_and_told_nothing(client: FlaskClient, origin: str) -> None:
+def test_the_preflight_of_another_page_is_refused(client: FlaskClient, origin: str) -> None:
     answer = client.options("/api/images/generate", headers={"Origin": origin, **ASKED})
     assert (answer.status_code, answer.json["code"]) == (403, "ERR_FORBIDDEN")
     assert not [name for name in dict(answer.headers) if name.startswith("Access-Control-")]
@@ -54,14 +54,14 @@ def test_an_allowed_page_may_read_every_answer_and_its_headers(client: FlaskClie
 
 
 @pytest.mark.parametrize("origin", EVIL)
-def test_another_page_may_read_none(client: FlaskClient, origin: str) -> None:
+def test_another_page_may_read_no_response(client: FlaskClient, origin: str) -> None:
     answer = client.get("/health", headers={"Origin": origin})
     assert not [name for name in dict(answer.headers) if name.startswith("Access-Control-")]
     assert "Origin" in answer.headers["Vary"]
 
 
 @pytest.mark.parametrize("path", ["/health", "/docs", "/static/style.css", "/openapi.json", "/nowhere", "/", "/ws"])
-def test_every_answer_carries_the_headers_that_bind_browsers(client: FlaskClient, path: str) -> None:
+def test_every_response_has_the_security_headers(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert not [name for name in HEADERS if name not in answer.headers]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -70,7 +70,7 @@ def test_every_answer_carries_the_headers_that_bind_browsers(client: FlaskClient
     assert "Strict-Transport-Security" not in answer.headers
 
 
-def test_over_https_browsers_are_told_to_stay_there(client: FlaskClient) -> None:
+def test_over_https_responses_have_strict_transport_security(client: FlaskClient) -> None:
     assert (
         client.get("/health", base_url="https://localhost").headers["Strict-Transport-Security"] == "max-age=31536000"
     )
@@ -79,21 +79,21 @@ def test_over_https_browsers_are_told_to_stay_there(client: FlaskClient) -> None
 @pytest.mark.parametrize(
     "host", ["a b", 'x"><b>', "img.example/evil", "user@localhost", "a,b", "localhost:port", "[::1", "..", "", "é"]
 )
-def test_a_host_that_is_no_name_is_refused(client: FlaskClient, host: str) -> None:
+def test_an_invalid_host_is_refused(client: FlaskClient, host: str) -> None:
     answer = client.get("/api/websocket/info", headers={"Host": host})
     assert answer.status_code == 400
     assert host == "" or host not in answer.text
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:3000", "127.0.0.1", "[::1]:3000", "inside", "a.localhost"])
-def test_where_only_this_machine_can_come_its_own_names_are_known(client: FlaskClient, host: str) -> None:
+def test_a_server_on_the_loopback_address_accepts_only_local_names(client: FlaskClient, host: str) -> None:
     assert client.get("/health", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:3000", "evil.example."]
 )
-def test_a_name_that_a_stranger_had_point_here_is_not(client: FlaskClient, host: str) -> None:
+def test_a_name_that_only_resolves_to_this_machine_is_refused(client: FlaskClient, host: str) -> None:
     answer = client.get("/health", headers={"Host": host})
     assert (answer.status_code, answer.json["code"]) == (421, "ERR_UNKNOWN_HOST")
 
@@ -104,7 +104,7 @@ PROXIES = network_settings.networks("10.0.0.1")
 @pytest.mark.parametrize(
     "changes", [{"host": "0.0.0.0"}, {"public_url": "https://img.example"}, {"trusted_proxies": PROXIES}]
 )
-def test_where_others_can_come_other_names_are_known(bench: Bench, changes: dict[str, object]) -> None:
+def test_a_server_reachable_from_elsewhere_accepts_other_names(bench: Bench, changes: dict[str, object]) -> None:
     services = container.build(bench.with_settings(**changes).ports)
     client = create_app(services.settings, services).test_client()
     assert client.get("/health", headers={"Host": "img.example"}).status_code == 200

@@ -1,4 +1,4 @@
-"""A stream, and an answer that is held, go on for no longer than what opened them is good."""
+"""Streams and pending answers end when their credential does."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ from tests.support.fakes import Bench
 from tests.support.statements import recorded_statements
 from tests.support.waiting import until
 
-ENDS_S = 30.0  # far more than it takes, far less than the request would last
+ENDS_S = 30.0  # much longer than it takes, much shorter than the request would last
 LOOKS = 3
 
 
 @pytest.fixture
 def guarded(bench: Bench) -> Services:
-    """The services where everybody must show who they are; ann is one of them."""
+    """The services with required authentication and a user ann."""
     services = container.build(bench.with_settings(auth_required=True).ports)
     services.accounts.create_user("ann", Role.USER)
     return services
 
 
 @pytest.fixture
-def door(guarded: Services) -> FlaskClient:
-    """Speaks HTTP to them."""
+def guarded_client(guarded: Services) -> FlaskClient:
+    """An HTTP client of the application with required authentication."""
     return create_app(guarded.settings, guarded).test_client()
 
 
 @pytest.fixture
 def aside(guarded: Services) -> Iterator[ThreadPoolExecutor]:
-    """Where something waits while the test goes on; nothing of it outlives the test."""
+    """A pool for calls that block while the test continues; it ends with the test."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
         guarded.watching.stop()
 
 
 def by_a_key(services: Services) -> tuple[str, Callable[[], object]]:
-    """A key, and how it ends."""
+    """A key and a function that ends it."""
     key = services.accounts.create_key("ann", [Scope.READ, Scope.WRITE])
     return str(key), lambda: services.accounts.revoke_key(key.id)
 
 
 def by_a_token(services: Services) -> tuple[str, Callable[[], object]]:
-    """A token, and how it ends before its time."""
+    """A token and a function that revokes it."""
     token, _, _ = services.access.issue("ann", Role.USER, "read write")
     return token, lambda: services.access.revoke(services.access.authenticate(token))
 
 
 def by_a_short_token(services: Services) -> tuple[str, Callable[[], object]]:
-    """A token that ends by itself."""
+    """A token that expires soon."""
     return services.access.issue("ann", Role.USER, "read write", lifetime_ms=4_000)[0], lambda: None
 
 
@@ -68,13 +68,15 @@ OPENED = pytest.mark.parametrize("opened", [by_a_key, by_a_token, by_a_short_tok
 
 
 def watched(
-    door: FlaskClient, services: Services, path: str, shown: dict[str, str], aside: ThreadPoolExecutor
+    guarded_client: FlaskClient, services: Services, path: str, shown: dict[str, str], aside: ThreadPoolExecutor
 ) -> Future[TestResponse]:
-    """Ask for `path` of a new request, and read all that is answered; returns once somebody watches."""
-    request_id = door.post("/api/images/generate", json={"prompt": "a fox"}, headers=shown).json["requestId"]
+    """Request `path` of a new job and read the whole response in the pool; returns once it is being watched."""
+    request_id = guarded_client.post("/api/images/generate", json={"prompt": "a fox"}, headers=shown).json["requestId"]
 
     def ask() -> TestResponse:
-        return door.application.test_client().get(f"/api/images/{request_id}{path}", headers=shown, buffered=True)
+        return guarded_client.application.test_client().get(
+            f"/api/images/{request_id}{path}", headers=shown, buffered=True
+        )
 
     answer = aside.submit(ask)
     until(lambda: services.watching.count == 1, 10, "somebody to watch")
@@ -82,11 +84,11 @@ def watched(
 
 
 @OPENED
-def test_a_stream_ends_with_it(
-    door: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, opened: Callable
+def test_a_stream_ends_with_its_credential(
+    guarded_client: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, opened: Callable
 ) -> None:
     shown, end = opened(guarded)
-    answer = watched(door, guarded, "/events", {"Authorization": f"Bearer {shown}"}, aside)
+    answer = watched(guarded_client, guarded, "/events", {"Authorization": f"Bearer {shown}"}, aside)
     end()
     told = answer.result(ENDS_S)
     assert told.status_code == 200
@@ -96,27 +98,27 @@ def test_a_stream_ends_with_it(
 
 @OPENED
 @pytest.mark.parametrize("path", ["", "/status"])
-def test_an_answer_that_is_held_becomes_a_refusal(
-    door: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, opened: Callable, path: str
+def test_a_pending_answer_becomes_a_refusal(
+    guarded_client: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, opened: Callable, path: str
 ) -> None:
     shown, end = opened(guarded)
-    answer = watched(door, guarded, f"{path}?wait=60", {"Authorization": f"Bearer {shown}"}, aside)
+    answer = watched(guarded_client, guarded, f"{path}?wait=60", {"Authorization": f"Bearer {shown}"}, aside)
     end()
     refused = answer.result(ENDS_S)
     assert (refused.status_code, refused.json["code"]) == (401, "ERR_UNAUTHORIZED")
 
 
-def test_what_is_still_good_is_left_alone(
-    door: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+def test_a_valid_credential_ends_nothing(
+    guarded_client: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.services.revocation.CHECKED_EVERY_S", 0.1)
     shown, _ = by_a_key(guarded)
-    answer = watched(door, guarded, "/status?wait=1", {"Authorization": f"Bearer {shown}"}, aside)
+    answer = watched(guarded_client, guarded, "/status?wait=1", {"Authorization": f"Bearer {shown}"}, aside)
     assert answer.result(ENDS_S).json["status"] == "accepted"
 
 
-def test_where_nobody_can_be_asked_it_goes_on(
-    door: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+def test_without_a_reachable_database_streams_continue(
+    guarded_client: FlaskClient, guarded: Services, aside: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.services.revocation.CHECKED_EVERY_S", 0.1)
     shown, _ = by_a_key(guarded)
@@ -127,13 +129,13 @@ def test_where_nobody_can_be_asked_it_goes_on(
         raise Unavailable
 
     monkeypatch.setattr("app.db.credentials.ended_within", away)
-    answer = watched(door, guarded, "/status?wait=1", {"Authorization": f"Bearer {shown}"}, aside)
+    answer = watched(guarded_client, guarded, "/status?wait=1", {"Authorization": f"Bearer {shown}"}, aside)
     assert answer.result(ENDS_S).status_code == 200
     assert asked.is_set()
 
 
-def test_idle_streams_and_held_answers_ask_no_more_than_one_question_for_all(
-    door: FlaskClient, guarded: Services, monkeypatch: pytest.MonkeyPatch
+def test_idle_streams_and_pending_answers_share_one_query(
+    guarded_client: FlaskClient, guarded: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.services.revocation.CHECKED_EVERY_S", 0.05)
     looks, looked = 0, threading.Event()
@@ -150,11 +152,13 @@ def test_idle_streams_and_held_answers_ask_no_more_than_one_question_for_all(
     with ThreadPoolExecutor(len(tokens)) as pool:
         for number, token in enumerate(tokens):
             shown = {"Authorization": f"Bearer {token}"}
-            asked = door.post("/api/images/generate", json={"prompt": "a fox"}, headers=shown).json["requestId"]
+            asked = guarded_client.post("/api/images/generate", json={"prompt": "a fox"}, headers=shown).json[
+                "requestId"
+            ]
             path = f"/api/images/{asked}{'/events' if number % 2 else '?wait=60'}"
-            pool.submit(door.application.test_client().get, path, headers=shown, buffered=True)
+            pool.submit(guarded_client.application.test_client().get, path, headers=shown, buffered=True)
         until(lambda: guarded.watching.count == len(tokens), 30, "all to watch")
-        guarded.watching.catch_up()  # returns after what each of them reads when it begins
+        guarded.watching.catch_up()  # returns after the queries at the beginning of each
         with recorded_statements() as statements:
             monkeypatch.setattr(credentials, "ended_within", counted)
             assert looked.wait(30)

@@ -10,13 +10,13 @@ from sqlalchemy.exc import OperationalError
 from app.container import Services
 
 
-def test_an_address_that_is_not_there_is_a_problem(client: FlaskClient) -> None:
+def test_an_unknown_path_is_a_problem(client: FlaskClient) -> None:
     answer = client.get("/nowhere")
     assert (answer.status_code, answer.json["code"]) == (404, "ERR_NOT_FOUND")
     assert answer.content_type == "application/problem+json"
 
 
-def test_a_method_that_is_not_taken_is_a_problem_that_names_those_that_are(client: FlaskClient) -> None:
+def test_an_unsupported_method_is_a_problem_that_lists_the_supported_ones(client: FlaskClient) -> None:
     answer = client.put("/api/images/generate")
     assert (answer.status_code, answer.json["code"]) == (405, "ERR_METHOD_NOT_ALLOWED")
     assert "POST" in answer.headers["Allow"]
@@ -38,7 +38,7 @@ def test_a_body_that_is_not_json_is_a_problem(client: FlaskClient, content_type:
     assert "application/json" in answer.json["detail"]
 
 
-def test_a_mistake_of_ours_is_a_problem_without_a_traceback(
+def test_an_unexpected_error_is_a_problem_without_a_traceback(
     client: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> None:
@@ -61,7 +61,7 @@ def test_an_unexpected_error_is_logged_under_the_correlation_id_of_its_response(
     assert broken["correlation_id"] == answer.json["correlationId"] == answer.headers["X-Correlation-Id"]
 
 
-def test_every_request_has_its_line_in_the_log(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_request_is_logged(client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
     client.put("/health?secret=1", headers={"X-Correlation-Id": "correlation-of-ours"})
     (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert isinstance(line.pop("ms"), int)
@@ -74,7 +74,7 @@ def test_every_request_has_its_line_in_the_log(client: FlaskClient, capsys: pyte
     }
 
 
-def test_a_database_that_is_away_is_a_problem_that_says_when_to_come_back(
+def test_an_unreachable_database_is_a_problem_with_retry_after(
     client: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> None:
@@ -88,7 +88,7 @@ def test_a_database_that_is_away_is_a_problem_that_says_when_to_come_back(
     assert (health.status_code, health.json["status"]) == (503, "unhealthy")
 
 
-def test_a_well_formed_correlation_id_is_honoured(client: FlaskClient, services: Services) -> None:
+def test_a_valid_correlation_id_is_used(client: FlaskClient, services: Services) -> None:
     given = "my-own.id_2024"
     answer = client.post("/api/images/generate", json={"prompt": "a"}, headers={"X-Correlation-Id": given})
     assert answer.headers["X-Correlation-Id"] == given
@@ -97,7 +97,7 @@ def test_a_well_formed_correlation_id_is_honoured(client: FlaskClient, services:
 
 
 @pytest.mark.parametrize("given", ["short", "x" * 129, "has blanks here", "semi;colon;here", "ünïcödé-id"])
-def test_an_ill_formed_correlation_id_is_replaced(client: FlaskClient, given: str) -> None:
+def test_an_invalid_correlation_id_is_replaced(client: FlaskClient, given: str) -> None:
     answer = client.get("/health", headers={"X-Correlation-Id": given})
     assert answer.headers["X-Correlation-Id"] != given
     assert len(answer.headers["X-Correlation-Id"]) == 36

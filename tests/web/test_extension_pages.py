@@ -1,4 +1,4 @@
-"""The extension as the server gives it away: the zip, the page that leads to it, the demo studio."""
+"""The extension on the server: the zip, its page and the demonstration page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "extension"
 ZIP = "/extension/imagefleet-extension.zip"
 GUIDE = "/extension"
-# What a file names that must travel with it, by the file's kind.
+# References to other files that must be in the zip too, by type of file.
 NAMED = {".js": r'"(\.\.?/[^"]+\.js)"', ".html": r'(?:src|href)="([^"#:]+)"', ".css": r'@import "([^"]+)"'}
 KEY = "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAKyqfYwK3KY0Yc0nC5wF3sZBhmTzxLZKTbZ8pbnO"
 MANIFEST = {"version": "9.8.7", "key": KEY, "minimum_chrome_version": "116"}
@@ -36,7 +36,7 @@ Start = Callable[..., FlaskClient]
 
 @pytest.fixture
 def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """One kind of database is enough for what no database is asked about."""
+    """SQLite alone: these pages make no queries."""
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
@@ -53,7 +53,7 @@ def start(bench: Bench) -> Start:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where this server looks for the extension; nothing is there."""
+    """The empty folder in which this server looks for the extension."""
     folder = tmp_path / "extension"
     monkeypatch.setattr(extension, "FOLDER", folder)
     yield folder
@@ -72,7 +72,7 @@ def server_in(answer: TestResponse) -> str:
     return str(json.loads(unpacked(answer)["server.json"])["server"])
 
 
-def test_the_zip_is_a_whole_extension(client: FlaskClient) -> None:
+def test_the_zip_contains_the_whole_extension(client: FlaskClient) -> None:
     files = unpacked(client.get(ZIP))
     assert set(named(json.loads(files["manifest.json"]))) <= set(files)
     for name, content in files.items():
@@ -82,7 +82,7 @@ def test_the_zip_is_a_whole_extension(client: FlaskClient) -> None:
 
 
 def named(value: Any) -> Iterator[str]:
-    """Every file that a manifest names."""
+    """All files that a manifest names."""
     if isinstance(value, str) and re.fullmatch(r"[\w/-]+\.(js|html|png|css)", value):
         yield value
     elif isinstance(value, dict | list):
@@ -90,7 +90,7 @@ def named(value: Any) -> Iterator[str]:
             yield from named(each)
 
 
-def test_what_developers_need_stays_here(client: FlaskClient) -> None:
+def test_files_for_developers_are_not_in_the_zip(client: FlaskClient) -> None:
     names = set(unpacked(client.get(ZIP)))
     here = {path.relative_to(SOURCE).as_posix() for path in SOURCE.iterdir()}
     assert {"package.json", "package-lock.json", "tsconfig.json", "eslint.config.js", "README.md"} <= here
@@ -98,7 +98,7 @@ def test_what_developers_need_stays_here(client: FlaskClient) -> None:
     assert not [name for name in names if "node_modules" in name or name.endswith((".md", ".pem", ".map"))]
 
 
-def test_whatever_else_lies_in_the_folder_is_not_given_away(start: Start, folder: Path) -> None:
+def test_other_files_of_the_folder_are_not_in_the_zip(start: Start, folder: Path) -> None:
     wanted = ["manifest.json", "service_worker.js", "worker/task.js", "icons/icon16.png", "pages/popup.html"]
     others = [
         "key.pem",
@@ -118,7 +118,7 @@ def test_whatever_else_lies_in_the_folder_is_not_given_away(start: Start, folder
     assert server_in(answer) == "http://localhost"
 
 
-def test_the_same_files_make_the_same_zip(client: FlaskClient) -> None:
+def test_the_same_files_give_the_same_zip(client: FlaskClient) -> None:
     first = client.get(ZIP).data
     archive.read.cache_clear()
     archive.pack.cache_clear()
@@ -131,7 +131,7 @@ def test_the_same_files_make_the_same_zip(client: FlaskClient) -> None:
     }
 
 
-def test_it_is_packed_once(client: FlaskClient) -> None:
+def test_the_zip_is_created_once(client: FlaskClient) -> None:
     client.get(ZIP)
     packed = archive.pack.cache_info().misses, archive.read.cache_info().misses
     for path in (ZIP, ZIP, GUIDE):
@@ -139,7 +139,7 @@ def test_it_is_packed_once(client: FlaskClient) -> None:
     assert (archive.pack.cache_info().misses, archive.read.cache_info().misses) == packed
 
 
-def test_it_is_a_download_that_is_told_apart_from_a_newer_one(client: FlaskClient) -> None:
+def test_the_download_has_an_etag_that_changes_with_its_content(client: FlaskClient) -> None:
     answer = client.get(ZIP)
     assert answer.content_type == "application/zip"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="imagefleet-extension.zip"'
@@ -152,18 +152,18 @@ def test_it_is_a_download_that_is_told_apart_from_a_newer_one(client: FlaskClien
 
 
 @pytest.mark.parametrize("url", ["http://localhost:3000", "https://img:8443", "http://127.0.0.1", "http://[::1]:3000"])
-def test_it_knows_the_server_as_its_caller_does(client: FlaskClient, url: str) -> None:
+def test_the_zip_contains_the_address_that_the_client_used(client: FlaskClient, url: str) -> None:
     assert server_in(client.get(ZIP, base_url=url)) == url
     assert url in client.get(GUIDE, base_url=url).text
 
 
-def test_public_url_goes_before_what_a_caller_says(start: Start) -> None:
+def test_public_url_has_priority_over_the_address_that_the_client_used(start: Start) -> None:
     client = start(public_url="https://images.example/fleet")
     for host in ("localhost", "images.example", "img"):
         assert server_in(client.get(ZIP, headers={"Host": host})) == "https://images.example/fleet"
 
 
-def test_who_forges_a_host_deceives_nobody_else(start: Start) -> None:
+def test_a_forged_host_affects_only_its_own_response(start: Start) -> None:
     client = start(host="0.0.0.0")
     for host in ("evil.example", "evil.example:81"):
         assert server_in(client.get(ZIP, headers={"Host": host})) == f"http://{host}"
@@ -175,19 +175,19 @@ def test_who_forges_a_host_deceives_nobody_else(start: Start) -> None:
 @pytest.mark.parametrize(
     ("host", "status"), [("evil.example", 421), ('x"},"server":"evil', 400), ("evil.example/x", 400), ("", 400)]
 )
-def test_a_name_that_is_none_of_ours_gets_no_extension(client: FlaskClient, host: str, status: int) -> None:
+def test_a_foreign_host_name_gets_no_extension(client: FlaskClient, host: str, status: int) -> None:
     for path in (ZIP, GUIDE):
         assert client.get(path, headers={"Host": host}).status_code == status
 
 
-def test_many_names_fill_no_memory(start: Start) -> None:
+def test_many_host_names_do_not_fill_the_memory(start: Start) -> None:
     client = start(host="0.0.0.0")
     for number in range(40):
         client.get(ZIP, headers={"Host": f"host-{number}.example"})
     assert archive.pack.cache_info().currsize <= 16
 
 
-def test_where_there_is_no_extension_that_is_said(start: Start, folder: Path) -> None:
+def test_without_an_extension_the_response_is_not_found(start: Start, folder: Path) -> None:
     client = start()
     for path in (ZIP, GUIDE):
         answer = client.get(path)
@@ -202,7 +202,7 @@ def write(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(MANIFEST))
 
 
-def test_the_page_names_what_is_there(start: Start, folder: Path) -> None:
+def test_the_page_shows_version_and_id_of_the_extension(start: Start, folder: Path) -> None:
     write(folder)
     text = start().get(GUIDE).text
     digest = hashlib.sha256(b64decode(KEY)).hexdigest()[:32]
@@ -210,13 +210,13 @@ def test_the_page_names_what_is_there(start: Start, folder: Path) -> None:
     assert "9.8.7" in text
 
 
-def test_every_picture_on_the_page_is_told_in_words(client: FlaskClient) -> None:
+def test_every_picture_on_the_page_has_a_description(client: FlaskClient) -> None:
     figures = re.findall(r'<svg class="figure"[^>]*>', client.get(GUIDE).text)
     assert len(figures) == 5
     assert all(re.search(r'role="img" aria-label="[^"]{20,}"', figure) for figure in figures)
 
 
-def test_where_a_token_is_needed_the_page_says_how_it_is_paired(client: FlaskClient, start: Start) -> None:
+def test_if_tokens_are_required_the_page_explains_pairing(client: FlaskClient, start: Start) -> None:
     assert "Pair it" not in client.get(GUIDE).text
     guarded = start(auth_required=True).get(GUIDE).text
     assert "Pair it" in guarded

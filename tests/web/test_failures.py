@@ -1,4 +1,4 @@
-"""Wrong keys and tokens are counted by address, in a real Redis that all processes share; who is good is not held up."""
+"""Invalid keys and tokens are counted by address in a shared real Redis; known credentials are not limited."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ Make = Callable[..., FlaskClient]
 
 @pytest.fixture
 def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """One kind of database is enough: failures are not kept there."""
+    """SQLite alone: failures are not stored in the database."""
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
 @pytest.fixture
 def shared(redis_url: str) -> str:
-    """The URL of a Redis in which nobody has failed."""
+    """The URL of a Redis without counted failures."""
     forget_limits(redis_url)
     return redis_url
 
 
 @pytest.fixture
 def services(bench: Bench, shared: str) -> Services:
-    """The services where everybody must show who they are; a few failures a minute are looked at."""
+    """The services with required authentication, which accept a few failures a minute."""
     return guarded(bench, shared)
 
 
@@ -53,13 +53,13 @@ def guarded(bench: Bench, redis_url: str, most: int = MOST) -> Services:
 
 
 def process(services: Services) -> FlaskClient:
-    """A web process of its own, which remembers nobody."""
+    """Another web process, with an empty cache."""
     return create_app(services=services).test_client()
 
 
 @pytest.fixture
 def key(services: Services) -> str:
-    """A key of ann's."""
+    """A key of the user ann."""
     services.accounts.create_user("ann", Role.USER)
     return str(services.accounts.create_key("ann", [Scope.READ, Scope.WRITE]))
 
@@ -71,7 +71,7 @@ def show(client: FlaskClient, bearer: str, address: str = "203.0.113.7") -> Any:
 
 
 def fail_often(client: FlaskClient, bearer: str = WRONG_KEY, address: str = "203.0.113.7") -> Any:
-    """Show what is wrong until that is no longer answered with 401."""
+    """Send an invalid credential until the response is no longer 401."""
     for _ in range(10 * MOST):
         answer = show(client, bearer, address)
         if answer.status_code != 401:
@@ -80,7 +80,7 @@ def fail_often(client: FlaskClient, bearer: str = WRONG_KEY, address: str = "203
 
 
 @pytest.mark.parametrize("bearer", [WRONG_KEY, WRONG_EXTENSION, "nonsense", "a.b.c"])
-def test_whoever_fails_too_often_is_told_when_to_come_again(services: Services, bearer: str) -> None:
+def test_too_many_failures_are_answered_with_retry_after(services: Services, bearer: str) -> None:
     client = process(services)
     assert show(client, bearer).status_code == 401
     refused = fail_often(client, bearer)
@@ -95,14 +95,14 @@ def test_failures_of_all_processes_count_together(services: Services) -> None:
     assert show(process(services), WRONG_KEY).status_code == 429
 
 
-def test_other_addresses_are_not_held_up(services: Services, key: str) -> None:
+def test_other_addresses_are_not_limited(services: Services, key: str) -> None:
     client = process(services)
     fail_often(client)
     assert show(client, key, "203.0.113.8").status_code == 200
     assert show(client, WRONG_KEY, "203.0.113.8").status_code == 401
 
 
-def test_an_address_of_ipv6_is_its_network(services: Services) -> None:
+def test_ipv6_addresses_are_counted_by_network(services: Services) -> None:
     client = process(services)
     for n in range(10 * MOST):
         show(client, WRONG_KEY, f"2001:db8::{n:x}")
@@ -110,27 +110,27 @@ def test_an_address_of_ipv6_is_its_network(services: Services) -> None:
     assert show(client, WRONG_KEY, "2001:db8:0:1::1").status_code == 401
 
 
-def test_a_key_that_was_good_here_is_not_held_up_by_others_at_its_address(services: Services, key: str) -> None:
+def test_a_key_accepted_before_is_not_limited_by_failures_of_its_address(services: Services, key: str) -> None:
     client = process(services)
     assert show(client, key).status_code == 200
     fail_often(client)
     assert [show(client, key).status_code for _ in range(3)] == [200] * 3
 
 
-def test_one_that_is_new_here_waits_with_the_others(services: Services, key: str) -> None:
+def test_a_new_key_is_limited_with_its_address(services: Services, key: str) -> None:
     client = process(services)
     fail_often(client)
     assert show(client, key).status_code == 429
 
 
-def test_a_signed_token_is_looked_at_all_the_same(services: Services, key: str) -> None:
+def test_a_signed_token_is_always_checked(services: Services, key: str) -> None:
     client = process(services)
     fail_often(client)
     assert show(client, services.access.issue("ann", Role.USER, "read")[0]).status_code == 200
     assert show(client, "a.b.c").status_code == 429
 
 
-def test_a_key_that_was_good_and_is_revoked_is_looked_at_no_longer(services: Services, key: str) -> None:
+def test_a_key_accepted_before_and_revoked_is_limited(services: Services, key: str) -> None:
     client = process(services)
     assert show(client, key).status_code == 200
     services.accounts.revoke_key(key.split("_")[1])
@@ -138,33 +138,33 @@ def test_a_key_that_was_good_and_is_revoked_is_looked_at_no_longer(services: Ser
     assert fail_often(client, key).status_code == 429
 
 
-def test_showing_nothing_is_no_failure(services: Services) -> None:
+def test_a_request_without_a_credential_is_no_failure(services: Services) -> None:
     client = process(services)
     answers = [client.get("/api/images", environ_overrides={"REMOTE_ADDR": "203.0.113.7"}) for _ in range(3 * MOST)]
     assert {answer.status_code for answer in answers} == {401}
     assert show(client, WRONG_KEY).status_code == 401
 
 
-def test_what_is_not_looked_at_asks_the_database_nothing(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limited_request_makes_no_query(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     client = process(services)
     fail_often(client)
     monkeypatch.setattr(services.ports.database, "read", lambda work: pytest.fail("it was asked"))
     assert show(client, WRONG_KEY).status_code == 429
 
 
-def test_none_is_any_number(bench: Bench, shared: str) -> None:
+def test_zero_disables_the_limit(bench: Bench, shared: str) -> None:
     client = process(guarded(bench, shared, most=0))
     assert {show(client, WRONG_KEY).status_code for _ in range(3 * MOST)} == {401}
 
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """Where no Redis is."""
+    """A URL where no Redis is."""
     with tempfile.TemporaryDirectory(prefix="imagefleet-none-") as folder:
         yield f"unix://{folder}/redis.sock"
 
 
-def test_while_redis_is_away_each_process_counts_by_itself(bench: Bench, nowhere: str) -> None:
+def test_without_redis_each_process_counts_alone(bench: Bench, nowhere: str) -> None:
     services = guarded(bench, nowhere)
     assert fail_often(process(services)).status_code == 429
     assert show(process(services), WRONG_KEY).status_code == 401

@@ -12,7 +12,7 @@ ID = {"type": "string", "format": "uuid"}
 
 
 def only(schema: dict[str, Any]) -> Field:
-    """The row of an object's only field."""
+    """The row of the only field of an object."""
     [field] = fields({"properties": {"x": schema}})
     return field
 
@@ -30,7 +30,7 @@ def only(schema: dict[str, Any]) -> Field:
         ({}, ""),
     ],
 )
-def test_a_type_is_named(schema: dict[str, Any], type_: str) -> None:
+def test_a_type_is_shown_by_its_name(schema: dict[str, Any], type_: str) -> None:
     assert only(schema).type == type_
 
 
@@ -45,11 +45,11 @@ def test_a_type_is_named(schema: dict[str, Any], type_: str) -> None:
         ({"default": False}, ("default `false`",)),
     ],
 )
-def test_limits_are_sentences(schema: dict[str, Any], limits: tuple[str, ...]) -> None:
+def test_limits_are_shown_as_sentences(schema: dict[str, Any], limits: tuple[str, ...]) -> None:
     assert only(schema).limits == limits
 
 
-def test_fields_inside_others_follow_them() -> None:
+def test_nested_fields_follow_their_parents() -> None:
     inner = {"type": "object", "properties": {"b": {"type": "integer"}}, "required": ["b"]}
     schema = {"properties": {"a": inner, "c": {"type": "array", "items": inner}}, "required": ["c"]}
     assert [(field.name, field.required) for field in fields(schema)] == [

@@ -21,7 +21,7 @@ def png() -> bytes:
 
 @pytest.fixture
 def path(bench: Bench, services: Services) -> str:
-    """Where the picture of a completed request is served."""
+    """The path of the picture of a completed request."""
     job_factory.connect_extension(bench)
     job = job_factory.processing_job(bench)
     job_factory.report_generated(bench, job, "data:image/png;base64," + b64encode(png()).decode())
@@ -30,7 +30,7 @@ def path(bench: Bench, services: Services) -> str:
     return f"/generated-images/{image.file}"
 
 
-def test_a_picture_is_served_as_what_it_is_and_for_ever(client: FlaskClient, path: str) -> None:
+def test_a_picture_is_served_with_its_type_and_cached_forever(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
     assert Image.open(io.BytesIO(answer.data)).size == (4, 4)
@@ -42,13 +42,13 @@ def test_a_picture_is_served_as_what_it_is_and_for_ever(client: FlaskClient, pat
     assert answer.headers["Accept-Ranges"] == "bytes"
 
 
-def test_what_the_client_has_already_is_not_sent_again(client: FlaskClient, path: str) -> None:
+def test_a_picture_that_the_client_has_cached_is_not_sent_again(client: FlaskClient, path: str) -> None:
     etag = client.get(path).headers["ETag"]
     answer = client.get(path, headers={"If-None-Match": etag})
     assert (answer.status_code, answer.data) == (304, b"")
 
 
-def test_a_part_of_a_picture_can_be_asked_for(client: FlaskClient, path: str) -> None:
+def test_a_range_of_a_picture_can_be_requested(client: FlaskClient, path: str) -> None:
     whole = client.get(path).data
     part = client.get(path, headers={"Range": "bytes=2-5"})
     assert (part.status_code, part.data) == (206, whole[2:6])
@@ -59,7 +59,7 @@ def test_a_part_of_a_picture_can_be_asked_for(client: FlaskClient, path: str) ->
     assert (beyond.status_code, beyond.json["code"]) == (416, "ERR_RANGE_NOT_SATISFIABLE")
 
 
-def test_only_the_head_of_a_picture_can_be_asked_for(client: FlaskClient, path: str) -> None:
+def test_a_picture_supports_head_requests(client: FlaskClient, path: str) -> None:
     head = client.head(path)
     assert head.status_code == 200
     assert head.data == b""
@@ -77,14 +77,14 @@ def test_only_the_head_of_a_picture_can_be_asked_for(client: FlaskClient, path: 
         "x.png",
     ],
 )
-def test_what_is_no_picture_of_ours_is_not_found(client: FlaskClient, path: str, name: str) -> None:
+def test_an_invalid_file_name_is_not_found(client: FlaskClient, path: str, name: str) -> None:
     assert path
     answer = client.get(f"/generated-images/{name}")
     assert answer.status_code == 404
     assert b"root:" not in answer.data
 
 
-def test_a_file_that_no_request_owns_is_not_served(client: FlaskClient, bench: Bench) -> None:
+def test_a_file_of_no_request_is_not_served(client: FlaskClient, bench: Bench) -> None:
     name = "550e8400-e29b-41d4-a716-446655440000_1.png"
     (bench.store.root / name).write_bytes(png())
     assert client.get(f"/generated-images/{name}").status_code == 404

@@ -1,4 +1,4 @@
-"""The fleet over HTTP: who may look at it, and what it looks like."""
+"""The fleet over HTTP: who may see it, and its fields."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Shown = dict[str, str]
 
 @pytest.fixture
 def harness(bench: Bench, services: Services) -> Harness:
-    """Extensions that come and go."""
+    """A harness on the services of the application."""
     return Harness(bench, services)
 
 
 @pytest.fixture
-def door(guarded: Services) -> FlaskClient:
-    """Speaks HTTP to them."""
+def guarded_client(guarded: Services) -> FlaskClient:
+    """An HTTP client of the application."""
     return create_app(guarded.settings, guarded).test_client()
 
 
 @pytest.fixture
 def key(guarded: Services) -> Callable[..., Shown]:
-    """Makes a user with a key; the header that shows it."""
+    """A function that creates a user with a key and returns the header with it."""
 
     def make(user: str, role: Role, *scopes: Scope) -> Shown:
         guarded.accounts.create_user(user, role)
@@ -42,7 +42,7 @@ def key(guarded: Services) -> Callable[..., Shown]:
     return make
 
 
-def test_an_extension_is_told_with_all_that_is_known_of_it(client: FlaskClient, harness: Harness) -> None:
+def test_an_extension_is_listed_with_all_its_fields(client: FlaskClient, harness: Harness) -> None:
     harness.connect("e1", "dall-e-3", max_concurrent=2)
     job = harness.submit_and_start()
     page: Any = client.get(PATH).json
@@ -64,7 +64,7 @@ def test_an_extension_is_told_with_all_that_is_known_of_it(client: FlaskClient, 
     assert "nextCursor" not in page
 
 
-def test_one_that_rests_says_why(client: FlaskClient, harness: Harness) -> None:
+def test_a_paused_extension_has_a_reason(client: FlaskClient, harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_failure(holder, job, "Too many requests", retry_after_ms=60_000)
     [told] = client.get(PATH).json["extensions"]
@@ -91,30 +91,32 @@ def test_extensions_are_listed_in_pages_and_by_whether_they_are_connected(
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "connected=perhaps", "cursor=a%20b", f"cursor={'x' * 129}"])
-def test_a_list_that_cannot_be_is_refused(client: FlaskClient, query: str) -> None:
+def test_a_list_with_invalid_parameters_is_refused(client: FlaskClient, query: str) -> None:
     answer = client.get(f"{PATH}?{query}")
     assert answer.status_code == 400
     assert query.partition("=")[0] in answer.json["detail"]
 
 
-def test_operators_alone_see_the_fleet(door: FlaskClient, guarded: Services, key: Callable[..., Shown]) -> None:
-    assert door.get(PATH).status_code == 401
-    assert door.get(PATH, headers=key("olga", Role.OPERATOR, Scope.ADMIN)).status_code == 200
+def test_only_operators_see_the_fleet(
+    guarded_client: FlaskClient, guarded: Services, key: Callable[..., Shown]
+) -> None:
+    assert guarded_client.get(PATH).status_code == 401
+    assert guarded_client.get(PATH, headers=key("olga", Role.OPERATOR, Scope.ADMIN)).status_code == 200
     painter = {"Authorization": f"Bearer {guarded.accounts.create_extension_token('painter')}"}
     for shown in (key("otto", Role.OPERATOR, Scope.READ, Scope.WRITE), key("ann", Role.USER, *BOTH), painter):
-        answer = door.get(PATH, headers=shown)
+        answer = guarded_client.get(PATH, headers=shown)
         assert (answer.status_code, answer.json["code"]) == (403, "ERR_FORBIDDEN")
         assert 'error="insufficient_scope", scope="admin"' in answer.headers["WWW-Authenticate"]
 
 
-def test_the_scope_alone_makes_no_operator(door: FlaskClient, guarded: Services) -> None:
+def test_the_scope_alone_does_not_make_an_operator(guarded_client: FlaskClient, guarded: Services) -> None:
     """Another issuer may give a user any scope."""
     token, _, _ = guarded.access.issue("ann", Role.USER, "read write admin")
-    answer = door.get(PATH, headers={"Authorization": f"Bearer {token}"})
+    answer = guarded_client.get(PATH, headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json["code"]) == (403, "ERR_FORBIDDEN")
 
 
-def test_where_it_is_open_a_users_key_still_narrows(client: FlaskClient, services: Services) -> None:
+def test_with_open_access_a_users_key_still_restricts(client: FlaskClient, services: Services) -> None:
     services.accounts.create_user("ann", Role.USER)
     shown = {"Authorization": f"Bearer {services.accounts.create_key('ann', BOTH)}"}
     assert client.get(PATH).status_code == 200

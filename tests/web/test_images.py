@@ -24,7 +24,7 @@ def submit(client: FlaskClient, **body: Any) -> Any:
     return answer.json
 
 
-def test_the_contracts_own_request_is_accepted_as_it_shows(client: FlaskClient, bench: Bench) -> None:
+def test_the_example_request_of_the_contract_is_accepted(client: FlaskClient, bench: Bench) -> None:
     body = {
         "prompt": "A beautiful sunset over mountains",
         "model": "dall-e-3",
@@ -47,7 +47,7 @@ def test_only_a_prompt_is_required_and_the_rest_has_defaults(client: FlaskClient
     assert result["userId"] == "cli-user"
 
 
-def test_what_is_not_known_among_the_parameters_travels_unharmed(client: FlaskClient, services: Services) -> None:
+def test_unknown_parameters_are_passed_on_unchanged(client: FlaskClient, services: Services) -> None:
     parameters = {"seed": 7, "Négatif": ["a", {"b": None}], "scale": 7.5, "width": 64.0}
     request_id = submit(client, parameters=parameters)["requestId"]
     assert dict(services.lookup.details(request_id).job.parameters) == parameters
@@ -92,7 +92,7 @@ REFUSED: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("body", "code", "name"), REFUSED)
-def test_a_refusal_names_the_field_and_keeps_nothing(
+def test_a_refusal_names_the_field_and_stores_nothing(
     client: FlaskClient, bench: Bench, body: Any, code: str, name: str
 ) -> None:
     answer = client.post("/api/images/generate", json=body)
@@ -125,7 +125,7 @@ def test_a_refusal_names_the_field_and_keeps_nothing(
         '{"prompt":' + "[" * 30_000 + "]" * 30_000 + "}",
     ],
 )
-def test_what_is_no_json_object_is_refused_in_a_sentence(client: FlaskClient, text: str) -> None:
+def test_a_body_that_is_no_json_object_is_refused_with_a_sentence(client: FlaskClient, text: str) -> None:
     answer = client.post("/api/images/generate", data=text, content_type="application/json")
     assert answer.status_code == 400
     assert answer.json["code"] in {"ERR_INVALID_JSON", "ERR_INVALID_REQUEST", "ERR_INVALID_PROMPT"}
@@ -142,7 +142,7 @@ def test_what_is_no_json_object_is_refused_in_a_sentence(client: FlaskClient, te
         (f'{{"{"n" * 500}": 1, "{"n" * 500}": 1}}', "n" * 60),
     ],
 )
-def test_a_field_that_is_there_twice_is_refused_by_name(client: FlaskClient, text: str, name: str) -> None:
+def test_a_repeated_field_is_refused_by_name(client: FlaskClient, text: str, name: str) -> None:
     answer = client.post("/api/images/generate", data=text, content_type="application/json")
     assert (answer.status_code, answer.json["code"]) == (400, "ERR_INVALID_JSON")
     assert name in answer.json["detail"]
@@ -156,7 +156,7 @@ def test_bytes_that_are_not_utf_8_are_refused(client: FlaskClient) -> None:
     assert answer.json["code"] == "ERR_INVALID_JSON"
 
 
-def test_deep_parameters_are_refused_by_name(client: FlaskClient) -> None:
+def test_deeply_nested_parameters_are_refused_by_name(client: FlaskClient) -> None:
     deep: Any = 1
     for _ in range(20):
         deep = [deep]
@@ -176,16 +176,16 @@ def test_an_unknown_request_is_not_found(client: FlaskClient, path: str) -> None
 @pytest.mark.parametrize(
     "name", ["1", "..", "%2e%2e", "' OR 1=1", "x" * 3000, "550e8400e29b41d4a716446655440000", "%00"]
 )
-def test_what_cannot_be_an_id_is_not_found(client: FlaskClient, name: str) -> None:
+def test_an_invalid_id_is_not_found(client: FlaskClient, name: str) -> None:
     assert client.get(f"/api/images/{name}/status").status_code == 404
 
 
-def test_an_id_is_known_in_upper_case_too(client: FlaskClient) -> None:
+def test_an_id_may_be_in_upper_case(client: FlaskClient) -> None:
     request_id = submit(client)["requestId"]
     assert client.get(f"/api/images/{request_id.upper()}/status").json["requestId"] == request_id
 
 
-def test_a_status_has_the_contracts_fields_and_says_why_it_waits(client: FlaskClient) -> None:
+def test_a_status_has_the_fields_of_the_contract_and_the_reason_to_wait(client: FlaskClient) -> None:
     status = client.get(f"/api/images/{submit(client)['requestId']}/status").json
     assert status["status"] == "accepted"
     assert status["progress"] == 0
@@ -193,17 +193,17 @@ def test_a_status_has_the_contracts_fields_and_says_why_it_waits(client: FlaskCl
     assert status["queue"] == {"position": 1, "reason": "No extension is connected."}
 
 
-def test_a_wait_without_news_ends_with_its_time(client: FlaskClient) -> None:
+def test_a_wait_without_changes_ends_after_its_timeout(client: FlaskClient) -> None:
     request_id = submit(client)["requestId"]
     assert client.get(f"/api/images/{request_id}/status?wait=0.05").json["status"] == "accepted"
 
 
-def test_a_wait_is_answered_at_once_where_something_newer_is_there(client: FlaskClient) -> None:
+def test_a_wait_is_answered_at_once_if_there_is_a_newer_version(client: FlaskClient) -> None:
     request_id = submit(client)["requestId"]
     assert client.get(f"/api/images/{request_id}/status?wait=60&since=0").json["version"] == 1
 
 
-def test_a_wait_is_answered_by_the_change(client: FlaskClient, services: Services) -> None:
+def test_a_wait_is_answered_at_the_change(client: FlaskClient, services: Services) -> None:
     request_id = submit(client)["requestId"]
     answers: list[Any] = []
     waiter = threading.Thread(
@@ -218,13 +218,13 @@ def test_a_wait_is_answered_by_the_change(client: FlaskClient, services: Service
 
 
 @pytest.mark.parametrize("query", ["wait=61", "wait=-1", "wait=nan", "wait=soon", "since=-1", "since=x"])
-def test_a_wait_that_cannot_be_is_refused(client: FlaskClient, query: str) -> None:
+def test_a_wait_with_invalid_parameters_is_refused(client: FlaskClient, query: str) -> None:
     answer = client.get(f"/api/images/{submit(client)['requestId']}/status?{query}")
     assert answer.status_code == 400
     assert query.partition("=")[0] in answer.json["detail"]
 
 
-def test_a_list_holds_ones_own_newest_first_in_pages(client: FlaskClient) -> None:
+def test_a_list_contains_the_users_requests_newest_first_in_pages(client: FlaskClient) -> None:
     mine = [submit(client, userId="ann")["requestId"] for _ in range(5)]
     submit(client, userId="bob")
     seen: list[str] = []
@@ -239,7 +239,7 @@ def test_a_list_holds_ones_own_newest_first_in_pages(client: FlaskClient) -> Non
     assert seen == sorted(seen, reverse=True)
 
 
-def test_where_everybody_is_let_in_a_list_holds_everybodys(client: FlaskClient) -> None:
+def test_with_open_access_a_list_contains_all_requests(client: FlaskClient) -> None:
     made = {submit(client, userId=user)["requestId"] for user in ("ann", "bob")} | {submit(client)["requestId"]}
     assert {each["requestId"] for each in client.get("/api/images").json["images"]} == made
     assert len(client.get("/api/images?userId=cli-user").json["images"]) == 1
@@ -253,13 +253,13 @@ def test_a_list_is_filtered_by_status(client: FlaskClient, services: Services) -
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=a", "status=done", "userId=a%20b", "cursor=%27--"])
-def test_a_list_that_cannot_be_is_refused(client: FlaskClient, query: str) -> None:
+def test_a_list_with_invalid_parameters_is_refused(client: FlaskClient, query: str) -> None:
     answer = client.get(f"/api/images?{query}")
     assert answer.status_code == 400
     assert query.partition("=")[0] in answer.json["detail"]
 
 
-def test_a_request_is_called_off_once_and_stays_so(client: FlaskClient) -> None:
+def test_a_request_is_cancelled_once_and_stays_cancelled(client: FlaskClient) -> None:
     request_id = submit(client)["requestId"]
     for _ in range(2):
         answer = client.delete(f"/api/images/{request_id}")
@@ -268,7 +268,7 @@ def test_a_request_is_called_off_once_and_stays_so(client: FlaskClient) -> None:
     assert client.get(f"/api/images/{request_id}").json["status"] == "cancelled"
 
 
-def test_a_finished_request_cannot_be_called_off(client: FlaskClient, services: Services) -> None:
+def test_a_finished_request_cannot_be_cancelled(client: FlaskClient, services: Services) -> None:
     request_id = submit(client, deadlineMs=1000)["requestId"]
     until(lambda: _is_failed(services, request_id), what="its deadline to pass")
     answer = client.delete(f"/api/images/{request_id}")

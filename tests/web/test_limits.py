@@ -1,4 +1,4 @@
-"""Limits as HTTP tells them; what is counted lies in a real Redis, empty at the beginning of each test."""
+"""Rate limits and quotas over HTTP, counted in a real Redis that is empty at the beginning of each test."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Make = Callable[..., FlaskClient]
 
 @pytest.fixture
 def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """One kind of database is enough: nothing of this is kept there."""
+    """SQLite alone: limits are not stored in the database."""
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
 @pytest.fixture
 def store(redis_url: str) -> redis.Redis:
-    """Where tokens are counted; nobody has taken any."""
+    """The URL of a Redis in which all buckets are full."""
     forget_limits(redis_url)
     return redis_client(redis_url)
 
@@ -65,7 +65,7 @@ def test_the_contracts_defaults_hold(make: Make) -> None:
     assert [submit(client).status_code for _ in range(22)] == [200] * 20 + [429] * 2
 
 
-def test_each_answer_tells_what_is_left(make: Make) -> None:
+def test_each_response_contains_the_remaining_tokens(make: Make) -> None:
     client, before = make(), time.time()
     first, second = submit(client), submit(client)
     assert (first.headers["X-RateLimit-Limit"], first.headers["X-RateLimit-Remaining"]) == ("20", "19")
@@ -74,7 +74,7 @@ def test_each_answer_tells_what_is_left(make: Make) -> None:
     assert "Retry-After" not in second.headers
 
 
-def test_a_refusal_says_when_to_come_back(make: Make) -> None:
+def test_a_refusal_contains_retry_after(make: Make) -> None:
     client = make(rate_burst=1)
     submit(client)
     refused = submit(client)
@@ -86,7 +86,7 @@ def test_a_refusal_says_when_to_come_back(make: Make) -> None:
     assert f"in {wait_s} s" in refused.json["detail"]
 
 
-def test_whoever_comes_back_then_is_served(make: Make, store: redis.Redis, redis_url: str) -> None:
+def test_a_retry_after_that_time_is_accepted(make: Make, store: redis.Redis, redis_url: str) -> None:
     client = make(rate_burst=1, rate_per_address=0)
     submit(client)
     wait_s = int(submit(client).headers["Retry-After"])
@@ -95,7 +95,7 @@ def test_whoever_comes_back_then_is_served(make: Make, store: redis.Redis, redis
     assert submit(client).status_code == 200
 
 
-def test_what_is_not_valid_costs_nothing(make: Make) -> None:
+def test_an_invalid_request_costs_no_token(make: Make) -> None:
     client = make(rate_burst=1)
     for body in ({"prompt": ""}, {"prompt": "a", "unknown": 1}, {"prompt": "a", "userId": "a b"}):
         refused = client.post(GENERATE, json=body)
@@ -110,7 +110,7 @@ def test_users_do_not_share_a_limit(make: Make) -> None:
     assert taken(client, 3, user="bob") == 2
 
 
-def test_inventing_users_multiplies_nothing(make: Make) -> None:
+def test_invented_users_share_the_limit_of_their_address(make: Make) -> None:
     client = make(rate_burst=2)
     assert sum(submit(client, f"invented-{n}").status_code == 200 for n in range(30)) == 10
     refused = submit(client, "one-more")
@@ -119,14 +119,14 @@ def test_inventing_users_multiplies_nothing(make: Make) -> None:
     assert taken(client, 1, user="ann", address="198.51.100.9") == 1
 
 
-def test_neither_do_the_addresses_of_one_network(make: Make) -> None:
+def test_addresses_of_one_ipv6_network_share_a_limit(make: Make) -> None:
     client = make(rate_burst=2)
     served = [submit(client, f"user-{n}", f"2001:db8:1:2::{n:x}").status_code for n in range(1, 31)]
     assert served.count(200) == 10
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP"])
-def test_nor_does_saying_to_be_somewhere_else(make: Make, header: str) -> None:
+def test_forwarded_headers_do_not_change_the_limit(make: Make, header: str) -> None:
     client = make(rate_burst=2)
     sent = [
         client.post(GENERATE, json={"prompt": "a", "userId": "ann"}, headers={header: f"198.51.100.{n}"})
@@ -135,26 +135,26 @@ def test_nor_does_saying_to_be_somewhere_else(make: Make, header: str) -> None:
     assert [answer.status_code for answer in sent].count(200) == 2
 
 
-def test_a_refused_request_takes_nothing_from_others(make: Make) -> None:
+def test_a_refused_request_costs_no_token_of_other_limits(make: Make) -> None:
     client = make(rate_burst=2, rate_global=4)
     assert taken(client, 50, user="greedy") == 2
     assert taken(client, 2, user="ann", address="198.51.100.9") == 2
 
 
-def test_everybody_together_has_a_limit(make: Make) -> None:
+def test_all_clients_together_have_a_limit(make: Make) -> None:
     client = make(rate_global=3)
     served = [submit(client, "ann", f"198.51.100.{n}").status_code for n in range(5)]
     assert served == [200, 200, 200, 429, 429]
     assert "everybody" in submit(client).json["detail"]
 
 
-def test_zero_switches_all_of_it_off(make: Make) -> None:
+def test_zero_disables_a_limit(make: Make) -> None:
     client = make(rate_requests=0, rate_per_address=0, rate_global=0)
     assert taken(client, 30) == 30
     assert "X-RateLimit-Limit" not in submit(client).headers
 
 
-def test_nothing_else_is_limited(make: Make) -> None:
+def test_other_requests_are_not_limited(make: Make) -> None:
     client = make(rate_burst=1)
     request_id = submit(client).json["requestId"]
     for _ in range(5):
@@ -163,14 +163,14 @@ def test_nothing_else_is_limited(make: Make) -> None:
         assert "X-RateLimit-Limit" not in answer.headers
 
 
-def test_without_redis_a_limit_holds_all_the_same(bench: Bench) -> None:
+def test_without_redis_a_limit_still_holds(bench: Bench) -> None:
     changed = bench.with_settings(limits=DEFAULTS, redis_url="unix:///nonexistent/redis.sock")
     client = create_app(services=container.build(changed.ports)).test_client()
     assert taken(client, 25) == 20
     assert submit(client).headers["X-RateLimit-Remaining"] == "0"
 
 
-def test_a_key_counts_as_its_owner_wherever_it_comes_from_and_not_as_an_address(make: Make) -> None:
+def test_a_key_is_counted_by_its_owner_and_not_by_address(make: Make) -> None:
     client = make(rate_burst=2, rate_per_address=1)
     accounts = client.application.extensions["services"].accounts
     keys = {}
@@ -189,10 +189,10 @@ def test_a_key_counts_as_its_owner_wherever_it_comes_from_and_not_as_an_address(
     assert [submitted("ann", f"198.51.100.{n}").status_code for n in range(3)] == [200, 200, 429]
     assert [submitted("bob", "198.51.100.0").status_code for _ in range(3)] == [200, 200, 429]
     assert "You may submit 10 requests in 60 s, and 2 at once" in submitted("ann", "198.51.100.9").json["detail"]
-    assert taken(client, 3, user="ann") == 1  # no key: the address and what it claims
+    assert taken(client, 3, user="ann") == 1  # without a key the address and the claimed user count
 
 
-def test_an_address_may_send_what_five_users_may(make: Make) -> None:
+def test_an_address_may_submit_as_much_as_five_users(make: Make) -> None:
     limits = Settings.from_env({"RATE_LIMIT_MAX_REQUESTS": "30", "RATE_LIMIT_BURST": "60"}).limits
     assert limits.rate_per_address == 150
     client = make(rate_requests=1, rate_burst=2, rate_per_address=5)
@@ -200,15 +200,15 @@ def test_an_address_may_send_what_five_users_may(make: Make) -> None:
     assert "may submit 5 requests in 60 s, and 10 at once" in submit(client, "one-more").json["detail"]
 
 
-def test_the_headers_are_those_of_the_limit_that_leaves_least(make: Make) -> None:
+def test_the_headers_describe_the_limit_with_the_fewest_tokens_left(make: Make) -> None:
     client = make(rate_global=3)
     first = submit(client)
     assert (first.headers["X-RateLimit-Limit"], first.headers["X-RateLimit-Remaining"]) == ("3", "2")
 
 
-def test_a_redis_that_comes_back_is_used_again(bench: Bench, redis_url: str, store: redis.Redis) -> None:
+def test_a_redis_that_is_reachable_again_is_used(bench: Bench, redis_url: str, store: redis.Redis) -> None:
     gone = redis_url.replace("redis.sock", "nowhere.sock")
-    slow = dataclasses.replace(DEFAULTS, rate_window_ms=3_600_000)  # nothing comes back while the test runs
+    slow = dataclasses.replace(DEFAULTS, rate_window_ms=3_600_000)  # no token is refilled while the test runs
     changed = bench.with_settings(limits=slow, redis_url=gone)
     client = create_app(services=container.build(changed.ports)).test_client()
     assert taken(client, 25) == 20
@@ -218,17 +218,17 @@ def test_a_redis_that_comes_back_is_used_again(bench: Bench, redis_url: str, sto
     assert limit_keys(redis_url)
 
 
-def test_a_quota_is_refused_as_a_problem_that_names_it(make: Make) -> None:
+def test_a_refusal_for_a_quota_names_the_quota(make: Make) -> None:
     client = make(quota_waiting=2)
     assert taken(client, 2) == 2
     refused = submit(client)
     assert (refused.status_code, refused.json["code"]) == (429, "ERR_QUOTA_EXCEEDED")
     assert "QUOTA_WAITING" in refused.json["detail"]
     assert int(refused.headers["Retry-After"]) > 0
-    assert refused.headers["X-RateLimit-Remaining"] == "17"  # it cost a token
+    assert refused.headers["X-RateLimit-Remaining"] == "17"  # it did cost a token
 
 
-def test_the_refusals_are_documented(make: Make) -> None:
+def test_the_refusals_are_documented_in_openapi(make: Make) -> None:
     described = make().get("/openapi.json").json["paths"]["/api/images/generate"]["post"]["responses"]
     assert {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} <= set(described["200"]["headers"])
     assert "Retry-After" in described["429"]["headers"]

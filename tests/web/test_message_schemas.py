@@ -1,4 +1,4 @@
-"""The documented schemas of what extensions send agree with `messages.parse` on what is accepted and what is refused."""
+"""The documented schemas of extension messages accept and refuse the same messages as `messages.parse`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _type_name(kind: type[Message]) -> str:
 
 
 def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[ValidationError]:
-    """As JavaScript has it: to Python, `$` also matches before a line break at the end."""
+    """The pattern with JavaScript's meaning: in Python `$` also matches before a line break at the end."""
     if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
         yield ValidationError(f"{instance!r} does not match {pattern}")
 
@@ -115,7 +115,7 @@ KINDS = sorted(RECEIVED, key=_type_name)
 
 
 def fields_of(kind: type[Message]) -> list[Path]:
-    """Every field of the message, those inside of others too; `type` aside, and an unknown one."""
+    """All fields of the message, also nested ones, and an unknown one, but not `type`."""
     return [*(path for path in _paths(PAYLOADS[kind]) if path != ("type",)), ("unknown",)]
 
 
@@ -126,7 +126,7 @@ def _paths(schema: Any, above: Path = ()) -> Iterator[Path]:
 
 
 def changed(kind: type[Message], *changes: tuple[Path, Any]) -> dict[str, Any]:
-    """A good message of this kind with these fields changed."""
+    """A valid message of this type with these fields changed."""
     message = copy.deepcopy(WHOLE[kind])
     for (*above, name), value in changes:
         place: Any = message
@@ -135,12 +135,12 @@ def changed(kind: type[Message], *changes: tuple[Path, Any]) -> dict[str, Any]:
         if value is ABSENT:
             place.pop(name, None)
         else:
-            place[name] = copy.deepcopy(value)  # another change may reach into it
+            place[name] = copy.deepcopy(value)  # another change may apply to a field inside it
     return message
 
 
 def disagrees(kind: type[Message], message: dict[str, Any]) -> bool:
-    """True where one of the two accepts the message and the other does not."""
+    """True if one of the two accepts the message and the other does not."""
     try:
         messages.parse(json.dumps(message))
     except MalformedMessage:
@@ -149,12 +149,12 @@ def disagrees(kind: type[Message], message: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=_type_name)
-def test_every_value_of_every_field_is_judged_alike(kind: type[Message]) -> None:
+def test_both_agree_on_every_value_of_every_field(kind: type[Message]) -> None:
     tried = [(path, value) for path in fields_of(kind) for value in VALUES]
     assert [change for change in tried if disagrees(kind, changed(kind, change))] == []
 
 
-def test_one_address_and_many_are_judged_alike_together() -> None:
+def test_both_agree_on_one_and_several_addresses_together() -> None:
     kind = messages.ImageGenerated
     one = [ABSENT, None, 1, "a", URLS[0], URLS[8]]
     for first, several in itertools.product(one, VALUES):
@@ -164,13 +164,13 @@ def test_one_address_and_many_are_judged_alike_together() -> None:
 
 @given(data=st.data(), kind=st.sampled_from(KINDS))
 @settings(max_examples=300, deadline=None)
-def test_several_changes_at_once_are_judged_alike(data: st.DataObject, kind: type[Message]) -> None:
+def test_both_agree_on_several_changes_at_once(data: st.DataObject, kind: type[Message]) -> None:
     change = st.tuples(st.sampled_from(fields_of(kind)), st.sampled_from(VALUES))
     message = changed(kind, *data.draw(st.lists(change, min_size=2, max_size=4)))
     assert not disagrees(kind, message)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=_type_name)
-def test_a_message_of_another_type_is_not_taken_for_this_one(kind: type[Message]) -> None:
+def test_a_message_of_another_type_is_refused(kind: type[Message]) -> None:
     assert not SCHEMAS[kind].is_valid({**WHOLE[kind], "type": "surprise"})
     assert SCHEMAS[kind].is_valid(WHOLE[kind])

@@ -33,13 +33,13 @@ ABOUT_THE_API |= {"/extension", "/extension/imagefleet-extension.zip", "/extensi
 
 @pytest.fixture
 def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """One kind of database is enough for what is told about the service."""
+    """SQLite alone: the document does not depend on the database."""
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
 @pytest.fixture
 def document(client: FlaskClient) -> Any:
-    """The document as it is served."""
+    """The served document."""
     return client.get("/openapi.json").json
 
 
@@ -81,13 +81,13 @@ def test_the_failure_codes_of_the_contract_are_explained(document: Any) -> None:
         assert f"- `{code}`: " in document["info"]["description"]
 
 
-def test_the_headers_described_are_those_that_are_sent(document: Any) -> None:
+def test_the_documented_headers_are_sent(document: Any) -> None:
     headers = document["components"]["headers"]
     assert headers[request_context.HEADER]["schema"]["pattern"] == f"^{logs.CORRELATION_ID.pattern}$"
     assert set(limits.HEADERS) <= set(headers)
 
 
-def test_every_address_that_is_served_is_documented(client: FlaskClient, document: Any) -> None:
+def test_every_route_is_documented(client: FlaskClient, document: Any) -> None:
     served = {
         f"{method.lower()} {path(rule.rule)}"
         for rule in client.application.url_map.iter_rules()
@@ -97,12 +97,12 @@ def test_every_address_that_is_served_is_documented(client: FlaskClient, documen
     assert served == {name for name, _ in _operations(document)}
 
 
-def test_every_operation_has_a_tag_that_is_explained(document: Any) -> None:
+def test_every_operation_has_a_described_tag(document: Any) -> None:
     explained = {tag["name"] for tag in document["tags"]}
     assert {tag for _, operation in _operations(document) for tag in operation["tags"]} == explained
 
 
-def test_every_example_is_one_of_what_it_shows(document: Any) -> None:
+def test_every_example_is_valid_against_its_schema(document: Any) -> None:
     shown = 0
     for name, operation in _operations(document):
         bodies = [*operation["responses"].values(), operation.get("requestBody", {})]
@@ -120,7 +120,7 @@ def test_every_example_is_one_of_what_it_shows(document: Any) -> None:
     assert shown > 50
 
 
-def test_the_contracts_own_example_is_shown_and_works(client: FlaskClient, document: Any) -> None:
+def test_the_example_of_the_contract_is_shown_and_works(client: FlaskClient, document: Any) -> None:
     operation = document["paths"]["/api/images/generate"]["post"]
     body = operation["requestBody"]["content"]["application/json"]["example"]
     assert body == {
@@ -139,13 +139,13 @@ def test_the_contracts_own_example_is_shown_and_works(client: FlaskClient, docum
     assert client.post("/api/images/generate", json=body).status_code == 200
 
 
-def test_every_answer_names_the_correlation_id(document: Any) -> None:
+def test_every_response_contains_the_correlation_id(document: Any) -> None:
     for name, operation in _operations(document):
         for status, answer in operation["responses"].items():
             assert "X-Correlation-Id" in answer["headers"], (name, status)
 
 
-def test_a_method_that_is_not_taken_is_answered_as_documented(client: FlaskClient, document: Any) -> None:
+def test_an_unsupported_method_is_answered_as_documented(client: FlaskClient, document: Any) -> None:
     answer = client.patch(REQUEST)
     described = document["components"]["responses"]["MethodNotAllowed"]
     assert answer.status_code == 405
@@ -160,7 +160,7 @@ def test_generate_is_not_the_id_of_a_request(client: FlaskClient) -> None:
         assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
 
 
-def test_a_service_that_cannot_answers_as_documented(
+def test_an_unavailable_service_answers_as_documented(
     client: FlaskClient, services: Services, document: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> None:
@@ -187,7 +187,7 @@ def test_the_events_of_a_stream_are_as_documented(
     _check_events(document, schema, stream.text, ["ImageGenerationAssignedEvent", "ImageGenerationCancelledEvent"])
 
 
-def test_the_stream_that_is_shown_is_as_documented(document: Any) -> None:
+def test_the_example_stream_is_as_documented(document: Any) -> None:
     [media] = document["paths"]["/api/images/{requestId}/events"]["get"]["responses"]["200"]["content"].values()
     _check_events(document, media["schema"], media["example"], ["ImageGenerationAssignedEvent", "progress"])
 
@@ -204,15 +204,13 @@ def _check_events(document: Any, schema: Any, text: str, names: list[str]) -> No
 
 
 @pytest.mark.parametrize("asked", ["", "items=0-5", "bytes=x", "bytes=0-1,3-4"])
-def test_a_range_that_is_not_understood_counts_as_none(client: FlaskClient, picture: str, asked: str) -> None:
+def test_an_invalid_range_is_ignored(client: FlaskClient, picture: str, asked: str) -> None:
     answer = client.get(picture, headers={"Range": asked})
     assert answer.status_code == 200
     assert len(answer.data) == int(answer.headers["Content-Length"])
 
 
-def test_the_answers_about_a_picture_carry_the_headers_that_are_documented(
-    client: FlaskClient, picture: str, document: Any
-) -> None:
+def test_responses_with_a_picture_have_the_documented_headers(client: FlaskClient, picture: str, document: Any) -> None:
     described = document["paths"]["/generated-images/{file}"]["get"]["responses"]
     etag = client.get(picture).headers["ETag"]
     for status, headers in {
@@ -230,7 +228,7 @@ def test_the_answers_about_a_picture_carry_the_headers_that_are_documented(
 
 @pytest.fixture
 def picture(bench: Bench, services: Services) -> str:
-    """Where a picture is served."""
+    """The path of a picture."""
     job_factory.connect_extension(bench)
     job = job_factory.report_generated(bench, job_factory.processing_job(bench), URL)
     bench.fetch.answers[URL] = png(8, 8)

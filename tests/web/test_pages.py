@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WITHOUT_END_TAG = {"meta", "link", "img", "wbr", "br", "hr", "input"}
 NOTHING_ELSE = {"default-src": "'none'", "base-uri": "'none'", "form-action": "'none'", "frame-ancestors": "'none'"}
 PLAIN = {"style-src": "'self'", "img-src": "'self'"}
-# What each page may load beside nothing.
+# The sources that each page may load.
 POLICIES = {
     "/docs": {
         "script-src": "'self'",
@@ -38,12 +38,12 @@ BUNDLE = "vendor/swagger-ui-dist/swagger-ui-bundle.js.gz"
 
 @pytest.fixture
 def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """One kind of database is enough: the pages read none."""
+    """SQLite alone: the pages make no queries."""
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
 class Page(HTMLParser):
-    """What a page consists of; a tag that is closed wrongly is an error."""
+    """A parsed page; a wrongly closed tag is an error."""
 
     def __init__(self, markup: str) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All of it, with single spaces."""
+        """The whole text, with single spaces."""
         return re.sub(r"\s+", " ", "".join(self.texts))
 
     def values(self, *names: str) -> list[str]:
@@ -83,19 +83,19 @@ def socket_page(client: FlaskClient) -> Page:
 
 @pytest.fixture
 def messages(client: FlaskClient) -> dict[str, Any]:
-    """The messages that it is made from."""
+    """The messages that the page is generated from."""
     found: dict[str, Any] = client.get("/asyncapi.json").json["components"]["messages"]
     return found
 
 
-def test_the_root_leads_to_the_docs(client: FlaskClient) -> None:
+def test_the_root_redirects_to_the_docs(client: FlaskClient) -> None:
     answer = client.get("/")
     assert (answer.status_code, answer.headers["Location"]) == (302, "docs")
     assert client.get("/", follow_redirects=True).status_code == 200
 
 
 @pytest.mark.parametrize("path", POLICIES)
-def test_a_page_may_load_the_services_own_files_only(client: FlaskClient, path: str) -> None:
+def test_a_page_may_load_only_files_of_the_service(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
     assert answer.content_type == "text/html; charset=utf-8"
     directives = answer.headers["Content-Security-Policy"].split("; ")
@@ -111,7 +111,7 @@ def test_a_page_has_no_script_and_no_style_in_its_markup(client: FlaskClient, pa
 
 
 @pytest.mark.parametrize("path", POLICIES)
-def test_every_link_of_a_page_leads_somewhere(client: FlaskClient, path: str) -> None:
+def test_every_link_of_a_page_resolves(client: FlaskClient, path: str) -> None:
     page = Page(client.get(path).text)
     ids = page.values("id")
     assert len(ids) == len(set(ids))
@@ -134,14 +134,14 @@ def test_a_style_sheet_loads_nothing_and_has_dark_colours(client: FlaskClient, n
     assert "@import" not in answer.text
 
 
-def test_a_file_that_has_not_changed_is_not_sent_again(client: FlaskClient) -> None:
+def test_an_unchanged_file_is_not_sent_again(client: FlaskClient) -> None:
     answer = client.get(f"/static/{BUNDLE}")
     assert answer.headers["Cache-Control"] == "no-cache"
     again = client.get(f"/static/{BUNDLE}", headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_swagger_ui_is_the_version_that_is_pinned(client: FlaskClient) -> None:
+def test_swagger_ui_has_the_pinned_version(client: FlaskClient) -> None:
     answer = client.get(f"/static/{BUNDLE}")
     assert (answer.mimetype, answer.headers["Content-Encoding"]) == ("text/javascript", "gzip")
     version = json.loads((ROOT / "vendor" / "package.json").read_text())["dependencies"]["swagger-ui-dist"]
@@ -162,7 +162,7 @@ def test_every_message_is_on_the_socket_page(socket_page: Page, messages: dict[s
         assert re.sub(r"\s+", " ", pages_base.pretty(example["payload"])) in socket_page.text
 
 
-def test_fields_inside_others_are_on_the_socket_page(socket_page: Page) -> None:
+def test_nested_fields_are_on_the_socket_page(socket_page: Page) -> None:
     for field in ("upload.maxBytes", "metadata.capabilities", "status.available"):
         assert field in socket_page.text
 
@@ -172,12 +172,12 @@ def test_every_close_code_is_on_the_socket_page(socket_page: Page) -> None:
         assert f"{code}{code.meaning.replace('`', '')}" in socket_page.text
 
 
-def test_the_socket_page_names_the_address_that_the_reader_used(client: FlaskClient) -> None:
+def test_the_socket_page_shows_the_address_that_the_client_used(client: FlaskClient) -> None:
     assert "wss://img:8443/ws" in client.get("/docs/socket", base_url="https://img:8443").text
 
 
 @pytest.mark.parametrize("path", POLICIES)
-def test_a_host_header_cannot_write_into_a_page(client: FlaskClient, path: str) -> None:
+def test_a_host_header_cannot_inject_html_into_a_page(client: FlaskClient, path: str) -> None:
     assert "<b>" not in client.get(path, headers={"Host": 'x"><b>y</b>'}).text
 
 

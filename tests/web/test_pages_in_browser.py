@@ -1,4 +1,4 @@
-"""The pages in a real browser: readable and usable on every screen, with nothing that their policy blocks."""
+"""The pages in a real browser: readable and usable on every screen, with nothing that their content security policy blocks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OPERATION = ".opblock.is-open"
 USER = "cli-user-123"  # the user of the example request
 # Swagger UI colours examples word by word, on the elements themselves; numbers in them have too little contrast.
 EXAMPLES = ".microlight"
-# Rules that Swagger UI's own markup violates beside that.
+# Other rules that Swagger UI's own markup violates.
 IN_SWAGGER_UI = {
     "heading-order",  # tags are h3 below its h1
     "label",  # the editor of the request's body
@@ -38,20 +38,20 @@ IN_SWAGGER_UI = {
 
 @pytest.fixture
 def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
-    """One kind of database is enough: the pages read none."""
+    """SQLite alone: the pages make no queries."""
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    """A browser for all tests here."""
+    """A browser for all tests of this module."""
     with running_chromium(tmp_path_factory.mktemp("browser")) as browser:
         yield browser
 
 
 @pytest.fixture
 def address(guarded: Services) -> Iterator[str]:
-    """Where a service that requires authentication answers."""
+    """The URL of a service that requires authentication."""
     yield from _served(create_app(guarded.settings, guarded))
 
 
@@ -64,7 +64,7 @@ def _served(app: Flask) -> Iterator[str]:
 
 @pytest.fixture
 def visit(browser: Chromium, address: str) -> Iterator[Callable[[str], PageUser]]:
-    """Opens a page and waits until it is complete; in the end the page has reported no error and no violated policy."""
+    """A function that opens a page and waits until it is complete; fails at the end if a page reported an error."""
     with browser.open("pages/popup.html") as page:
         page.call("Page.enable")
         page.call("Page.addScriptToEvaluateOnNewDocument", source=RECORD_ERRORS)
@@ -82,7 +82,7 @@ def visit(browser: Chromium, address: str) -> Iterator[Callable[[str], PageUser]
 
 
 def overflow(person: PageUser) -> list[int]:
-    """The widths of the window at which the page is wider than it."""
+    """The widths of the window at which the page is wider than the window."""
     return [width for width in WIDTHS if _is_wider(person, width)]
 
 
@@ -128,7 +128,7 @@ def test_an_open_operation_fits_every_screen(visit: Callable[[str], PageUser], o
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_the_colours_are_those_that_the_reader_prefers(visit: Callable[[str], PageUser], path: str) -> None:
+def test_pages_follow_the_preferred_colour_scheme(visit: Callable[[str], PageUser], path: str) -> None:
     person = visit(path)
     brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((sum, each) => sum + +each, 0)"
     person.prefers(color_scheme="dark")
@@ -149,7 +149,7 @@ def test_a_link_to_an_operation_opens_it(visit: Callable[[str], PageUser]) -> No
     person.wait(f"document.querySelector('{OPERATION}')?.id === 'operations-Images-getImageStatus'")
 
 
-def test_an_operation_is_tried_with_a_key(visit: Callable[[str], PageUser], guarded: Services) -> None:
+def test_an_operation_can_be_tried_with_a_key(visit: Callable[[str], PageUser], guarded: Services) -> None:
     guarded.accounts.create_user(USER, Role.USER)
     key = str(guarded.accounts.create_key(USER, (Scope.READ, Scope.WRITE)))
     person = visit("/docs")
@@ -167,7 +167,7 @@ def test_an_operation_is_tried_with_a_key(visit: Callable[[str], PageUser], guar
 
 
 def execute(person: PageUser) -> str:
-    """Press the button; the status of the answer."""
+    """Press the button; returns the status of the response."""
     person.evaluate(f"document.querySelector('{OPERATION} .btn-clear')?.click()")
     person.wait("!document.querySelector('.live-responses-table')")
     person.click(f"{OPERATION} .execute")

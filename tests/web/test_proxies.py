@@ -1,4 +1,4 @@
-"""What X-Forwarded-* changes, by table: nothing, unless a trusted proxy says it."""
+"""X-Forwarded-* headers are ignored unless a trusted proxy sends them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROXY = "10.0.0.1"
 
 
 def seen(peer: str, **claims: str) -> dict[str, Any]:
-    """What the application behind gets to see."""
+    """The environment that the application receives."""
     environ: dict[str, Any] = {"REMOTE_ADDR": peer, "wsgi.url_scheme": "http", "HTTP_HOST": "inside", "SCRIPT_NAME": ""}
     environ.update({f"HTTP_X_FORWARDED_{name.upper()}": value for name, value in claims.items()})
     TrustedProxies(lambda _environ, _start_response: [], TRUSTED)(environ, lambda *_: lambda _body: None)
@@ -48,7 +48,7 @@ def seen(peer: str, **claims: str) -> dict[str, Any]:
         ("", "6.6.6.6", ""),
     ],
 )
-def test_the_client_is_the_nearest_that_is_no_proxy_of_ours(peer: str, chain: str, address: str) -> None:
+def test_the_client_is_the_nearest_address_that_is_no_trusted_proxy(peer: str, chain: str, address: str) -> None:
     assert seen(peer, **{"for": chain})["REMOTE_ADDR"] == address
 
 
@@ -75,13 +75,13 @@ def test_the_client_is_the_nearest_that_is_no_proxy_of_ours(peer: str, chain: st
         ({"prefix": "https://evil.example"}, {}),
     ],
 )
-def test_a_trusted_proxy_is_believed_what_makes_sense(claims: dict[str, str], changed: dict[str, str]) -> None:
+def test_valid_headers_of_a_trusted_proxy_are_used(claims: dict[str, str], changed: dict[str, str]) -> None:
     plain = {"REMOTE_ADDR": PROXY, "wsgi.url_scheme": "http", "HTTP_HOST": "inside", "SCRIPT_NAME": ""}
     got = seen(PROXY, **claims)
     assert {name: got[name] for name in plain} == {**plain, **changed}
 
 
-def test_from_anybody_else_nothing_of_it_is_left() -> None:
+def test_headers_of_other_clients_are_removed() -> None:
     claims = {"for": "6.6.6.6", "proto": "https", "host": "evil.example", "prefix": "/evil"}
     assert seen("203.0.113.9", **claims) == {
         "REMOTE_ADDR": "203.0.113.9",
@@ -97,7 +97,7 @@ CLAIMS = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "img.example", "X-Fo
 
 @pytest.fixture
 def behind_proxy(bench: Bench) -> FlaskClient:
-    """The service, which trusts 127.0.0.1: the address that test clients come from."""
+    """An application that trusts 127.0.0.1, the address of test clients."""
     services = container.build(bench.with_settings(trusted_proxies=TRUSTED).ports)
     return create_app(services.settings, services).test_client()
 
@@ -110,11 +110,11 @@ def test_addresses_follow_a_trusted_proxy(behind_proxy: FlaskClient) -> None:
     assert behind_proxy.get("/api/websocket/info").json["url"] == "ws://localhost:3001/ws"
 
 
-def test_without_a_trusted_proxy_addresses_follow_nobody(client: FlaskClient) -> None:
+def test_without_a_trusted_proxy_the_headers_are_ignored(client: FlaskClient) -> None:
     assert client.get("/api/websocket/info", headers=CLAIMS).json["url"] == "ws://localhost:3001/ws"
 
 
-def test_the_public_url_counts_for_more_than_any_proxy(bench: Bench) -> None:
+def test_the_public_url_has_priority_over_proxy_headers(bench: Bench) -> None:
     changed = bench.with_settings(trusted_proxies=TRUSTED, public_url="https://public.example")
     services = container.build(changed.ports)
     client = create_app(services.settings, services).test_client()

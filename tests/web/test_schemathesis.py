@@ -1,4 +1,4 @@
-"""The whole application against its own document: whatever the document allows, and much that it does not."""
+"""The whole application against its own document, with valid and invalid requests."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ MAX_EXAMPLES = 15
 CONFIG = {
     "checks": {
         "positive_data_acceptance": {
-            # What the document cannot know: keys (401) and signatures that are ours (403), which names there are (404) and how they
-            # stand (409), how large a file is that a part is asked of (416).
+            # The document cannot describe which keys (401) and signatures (403) are valid, which names exist (404), their state
+            # (409), and the size of a file whose range is requested (416).
             "expected-statuses": ["2xx", "3xx", "401", "403", "404", "409", "416"],
         }
     },
 }
 
 
-class Door:
-    """Stands for the application, which is made once its database is: the document is wanted when tests are collected."""
+class LazyApplication:
+    """A proxy for the application, created later with its database: collecting the tests needs the document."""
 
     app: Flask | None = None
-    key: str | None = None  # of an operator, where everybody has to show one
+    key: str | None = None  # of an operator, if authentication is required
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         assert self.app is not None
@@ -57,7 +57,7 @@ class Door:
 
 
 def described() -> dict[str, Any]:
-    """The document as it is served; test_openapi.py compares them."""
+    """The served document; test_openapi.py checks it."""
     api, settings = Api(), Settings.from_env({})
     services = cast("Services", SimpleNamespace(settings=settings))
     images.operations(api, services, limits.install(Flask("document"), settings))
@@ -66,22 +66,22 @@ def described() -> dict[str, Any]:
     return openapi.document(api.operations)
 
 
-door = Door()
+application = LazyApplication()
 schema = schemathesis.openapi.from_dict(described(), config=SchemathesisConfig.from_dict(CONFIG))
-schema.app = door
+schema.app = application
 
 
 @pytest.fixture(scope="module", autouse=True, params=["open", "required"])
 def bench(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
 ) -> Iterator[Bench]:
-    """The application behind the door, in both modes of access: one fresh database for all examples."""
+    """The application, in both modes of access, with one fresh database for all examples."""
     folder = tmp_path_factory.mktemp("schemathesis")
     database = Database(f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}")
     bench = fakes.bench(database, folder / "generated-images").with_settings(auth_required=request.param == "required")
     services = container.build(bench.ports)
-    door.app = create_app(services.settings, services)
-    door.key = _operators_key(services) if services.settings.auth_required else None
+    application.app = create_app(services.settings, services)
+    application.key = _operators_key(services) if services.settings.auth_required else None
     yield bench
     database.close()
 
@@ -94,14 +94,13 @@ def _operators_key(services: Services) -> str:
 @pytest.fixture(scope="module")
 def services(bench: Bench) -> Services:
     """The application's services."""
-    assert door.app is not None
-    return cast("Services", door.app.extensions["services"])
+    assert application.app is not None
+    return cast("Services", application.app.extensions["services"])
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is there to be asked for: requests that are final, so that no stream and no wait is endless, a picture, and
-    an upload that an extension was granted."""
+    """Existing resources: final requests, so that no stream or wait is endless, a picture, and a granted upload."""
 
     requests: tuple[str, ...]
     file: str
@@ -111,7 +110,7 @@ class Known:
 
 @pytest.fixture(scope="module")
 def known(bench: Bench, services: Services) -> Known:
-    """One request completed, one failed, one called off, one in the hands of an extension."""
+    """One completed, one failed, one cancelled and one processing request."""
     job_factory.connect_extension(bench)
     completed, failed, cancelled, held = (job_factory.processing_job(bench) for _ in range(4))
     bench.fetch.answers[URL] = png(8, 8)
@@ -128,14 +127,14 @@ def known(bench: Bench, services: Services) -> Known:
 
 
 @schema.parametrize()
-@settings(max_examples=MAX_EXAMPLES, deadline=None, derandomize=True)  # the same examples for everybody
-def test_the_service_does_what_its_document_says(case: Case, known: Known) -> None:
+@settings(max_examples=MAX_EXAMPLES, deadline=None, derandomize=True)  # the same examples in every run
+def test_the_service_behaves_as_documented(case: Case, known: Known) -> None:
     ask_for_what_is_there(case, known)
-    case.call_and_validate(headers={"Authorization": f"Bearer {door.key}"} if door.key else None)
+    case.call_and_validate(headers={"Authorization": f"Bearer {application.key}"} if application.key else None)
 
 
 def ask_for_what_is_there(case: Case, known: Known) -> None:
-    """Most made-up names lead nowhere: put real ones in the place of some, the same ones each time."""
+    """Replace some generated names by existing ones, the same each time, since most generated names do not exist."""
     parts = case.path_parameters or {}
     randomness = zlib.crc32(repr(parts).encode())
     if randomness % 4 == 3 or case.meta is None or not case.meta.generation.mode.is_positive:

@@ -13,7 +13,7 @@ from app.factory import create_app
 from tests.support.fakes import Bench
 
 
-def test_health_has_the_contracts_fields(client: FlaskClient) -> None:
+def test_health_has_the_fields_of_the_contract(client: FlaskClient) -> None:
     answer = client.get("/health")
     health = answer.json
     assert answer.status_code == 200
@@ -49,7 +49,7 @@ def test_the_socket_info_counts_connected_extensions(client: FlaskClient, servic
         ),
     ],
 )
-def test_extensions_are_sent_to_where_they_reach_us(
+def test_the_socket_info_contains_the_address_that_the_client_used(
     bench: Bench, base: str, settings: dict[str, object], expected: str
 ) -> None:
     services = container.build(bench.with_settings(**settings).ports)
@@ -57,7 +57,7 @@ def test_extensions_are_sent_to_where_they_reach_us(
     assert client.get("/api/websocket/info", base_url=base).json["url"] == expected
 
 
-def test_the_environment_is_named_as_the_operator_named_it(bench: Bench) -> None:
+def test_the_environment_is_the_configured_one(bench: Bench) -> None:
     ports = dataclasses.replace(bench.ports, settings=dataclasses.replace(bench.ports.settings, environment="staging"))
     client = create_app(services=container.build(ports)).test_client()
     assert client.get("/health").json["environment"] == "staging"

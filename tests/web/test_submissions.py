@@ -1,4 +1,4 @@
-"""Submissions: what is stored, what counts against the limits, and bodies that do not arrive as they should."""
+"""Submissions: what is stored, what counts against the limits, and broken bodies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 FOX = {"prompt": "a fox", "userId": "ann", "parameters": {"width": 64}}
 
 
-def test_it_is_stored_as_it_was_sent(client: FlaskClient, services: Services) -> None:
+def test_a_submission_is_stored_as_it_was_sent(client: FlaskClient, services: Services) -> None:
     answer = client.post(GENERATE, json=FOX, headers={"X-Correlation-Id": "correlation-of-ours"})
     job = services.lookup.details(answer.json["requestId"]).job
     stored = (job.prompt, job.user_id, job.model, job.parameters, job.correlation_id)
@@ -54,7 +54,7 @@ def test_a_submission_over_the_limit_is_refused_with_the_time_to_wait(bench: Ben
 
 
 def limited(bench: Bench, **limits: int) -> FlaskClient:
-    """An application with these limits, whose buckets are full."""
+    """An application with these limits and full buckets."""
     changed = {"rate_requests": 100, "rate_burst": 20, **limits}
     settings = bench.with_settings(limits=dataclasses.replace(bench.ports.settings.limits, **changed))
     services = container.build(settings.ports)
@@ -69,7 +69,7 @@ class Trickle:
         self._end = end
 
     def read(self, size: int) -> bytes:
-        """A piece of at most that size."""
+        """Read a piece of at most that size."""
         if not self._left and self._end is not None:
             raise self._end
         return self._left.pop(0)[:size] if self._left else b""
@@ -85,7 +85,7 @@ def test_a_body_may_arrive_in_pieces(client: FlaskClient) -> None:
     assert answer.status_code == 200
 
 
-def test_a_body_may_arrive_in_chunks(client: FlaskClient) -> None:
+def test_a_body_may_be_chunked(client: FlaskClient) -> None:
     body = Trickle(json.dumps(FOX).encode())
     chunked = {"wsgi.input": body, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
     assert post(client, **chunked).status_code == 200
@@ -99,9 +99,7 @@ def test_a_body_may_arrive_in_chunks(client: FlaskClient) -> None:
         (BodyTooSlow(), 408, "ERR_BODY_TOO_SLOW"),
     ],
 )
-def test_a_body_that_does_not_arrive_whole_is_refused(
-    client: FlaskClient, end: Exception | None, status: int, code: str
-) -> None:
+def test_an_incomplete_body_is_refused(client: FlaskClient, end: Exception | None, status: int, code: str) -> None:
     body = json.dumps(FOX).encode()
     answer = post(client, **{"wsgi.input": Trickle(body[:-1], end), "CONTENT_LENGTH": str(len(body))})
     assert (answer.status_code, answer.json["code"]) == (status, code)
