@@ -76,7 +76,6 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="bus-listener", daemon=True)
 
     def start(self) -> None:
-        """Start to listen."""
         self._thread.start()
 
     def close(self) -> None:

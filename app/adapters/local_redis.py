@@ -33,7 +33,6 @@ class LocalRedis:
 
     @property
     def log(self) -> Path:
-        """The log file."""
         return self.folder / "redis.log"
 
     @property

@@ -63,7 +63,6 @@ class PinnedAdapter(HTTPAdapter):
             return self.build_response(request, connection.getresponse())
 
     def close(self) -> None:
-        """Close every connection."""
         while self._connections:
             self._connections.pop().close()
         super().close()

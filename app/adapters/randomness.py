@@ -13,9 +13,7 @@ class SystemRandomness:
         return secrets.token_hex(16)
 
     def bytes(self, size: int) -> bytes:
-        """New random bytes."""
         return os.urandom(size)
 
     def jitter(self) -> float:
-        """A number from 0 to 1."""
         return random.random()

@@ -72,11 +72,9 @@ class LocalStore:
         self._move(staged, self._upload(request_id, attempt, position))
 
     def open_upload(self, request_id: str, attempt: int, position: int) -> BinaryIO | None:
-        """Open a kept upload; None if there is none."""
         return _open(self._upload(request_id, attempt, position))
 
     def discard_upload(self, request_id: str, attempt: int, position: int) -> None:
-        """Delete the kept upload if there is one."""
         _unlink(self._upload(request_id, attempt, position))
 
     def open(self, name: str) -> BinaryIO | None:
@@ -88,7 +86,6 @@ class LocalStore:
         _unlink(self._picture(name))
 
     def free_bytes(self) -> int:
-        """The free space on the disk. Raises StoreError."""
         with _store_errors("The free space for pictures cannot be determined"):
             return shutil.disk_usage(self.root).free
 

@@ -30,8 +30,6 @@ INVALID = (PyJWTError, ValueError, TypeError, OverflowError, RecursionError, Key
 
 
 class JsonWebTokens:
-    """Issues and verifies tokens."""
-
     def __init__(self, settings: Settings) -> None:
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience

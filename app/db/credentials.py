@@ -133,13 +133,11 @@ def add_key(
     name: str | None,
     expires_at: int | None,
 ) -> None:
-    """Add an API key of the user."""
     values = {"id": key_id, "hash": digest, "user_id": user_id, "scope": format_scopes(scopes), "name": name}
     tx.connection.execute(insert(api_keys).values(**values, created_at=tx.now, expires_at=expires_at))
 
 
 def key(connection: Connection, key_id: str) -> Key | None:
-    """The key of that id, or None."""
     row = connection.execute(_KEY, {"key_id": key_id}).mappings().first()
     return None if row is None else _key(row)
 
@@ -153,13 +151,11 @@ def keys(connection: Connection, user_id: str | None = None) -> list[Key]:
 
 
 def add_extension_token(tx: Transaction, token_id: str, digest: str, extension_id: str, expires_at: int | None) -> None:
-    """Add a token of the extension."""
     values = {"id": token_id, "hash": digest, "extension_id": extension_id, "expires_at": expires_at}
     tx.connection.execute(insert(extension_tokens).values(**values, created_at=tx.now))
 
 
 def extension_token(connection: Connection, token_id: str) -> ExtensionToken | None:
-    """The extension token of that id, or None."""
     row = connection.execute(select(*_TOKEN).where(extension_tokens.c.id == token_id)).first()
     return None if row is None else ExtensionToken(*row)
 
@@ -200,7 +196,6 @@ def revoke_token(tx: Transaction, jti: str, expires_at: int) -> None:
 
 
 def is_revoked(connection: Connection, jti: str) -> bool:
-    """True for a token that was revoked."""
     return connection.execute(_REVOKED, {"jti": jti}).first() is not None
 
 

@@ -134,7 +134,6 @@ def succeeded(tx: Transaction, extension_id: str) -> None:
 
 
 def failures(connection: Connection, extension_id: str) -> int:
-    """How many times in a row the extension has failed."""
     query = select(extensions.c.failures).where(extensions.c.id == extension_id)
     return connection.execute(query).scalar() or 0
 

@@ -53,7 +53,6 @@ def of_job(connection: Connection, job_id: str) -> list[StoredImage]:
 
 
 def of_file(connection: Connection, file: str) -> StoredImage | None:
-    """The picture with this file name."""
     row = connection.execute(_OF_FILE, {"file": file}).first()
     return None if row is None else StoredImage(*row)
 
@@ -134,7 +133,6 @@ def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> l
 
 
 def forget_uploads(tx: Transaction, places: Iterable[UploadLocation]) -> None:
-    """Remove the rows of deleted uploads."""
     for place in places:
         tx.connection.execute(delete(uploads).where(_at(place)))
 

@@ -155,13 +155,11 @@ def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | Non
 
 
 def find(connection: Connection, job_id: str) -> Job | None:
-    """The job of that id, or None."""
     row = connection.execute(_FIND, {"job_id": job_id}).first()
     return None if row is None else made(row)
 
 
 def find_summary(connection: Connection, job_id: str) -> JobSummary | None:
-    """The status of the job of that id, or None."""
     row = connection.execute(_FIND_SUMMARY, {"job_id": job_id}).first()
     if row is None:
         return None
@@ -202,7 +200,6 @@ def ahead_of(connection: Connection, job: Job, most: int) -> int:
 
 
 def any_download_due(connection: Connection) -> bool:
-    """True if a download is due."""
     return connection.execute(_ANY_DOWNLOAD).first() is not None
 
 

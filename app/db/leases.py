@@ -26,12 +26,10 @@ HAS_WORK = exists().where(table.c.holder == bindparam("extension_id"), PROCESSIN
 
 
 def held_by(connection: Connection, extension_id: str) -> list[Job]:
-    """The jobs that this extension holds."""
     return [jobs.made(row) for row in connection.execute(_HELD, {"extension_id": extension_id})]
 
 
 def over(connection: Connection, limit: int) -> list[Job]:
-    """Jobs whose lease has expired."""
     query = select(*jobs.COLUMNS).where(PROCESSING, table.c.lease_until <= jobs.NOW)
     return jobs.listed(connection, query.order_by(table.c.lease_until).limit(limit))
 

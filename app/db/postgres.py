@@ -27,7 +27,6 @@ def read_engine(url: URL) -> Engine:
 
 
 def write_engine(url: URL) -> Engine:
-    """An engine for transactions."""
     engine = _engine(url)
     event.listen(engine, "connect", _read_by_indexes)
     return engine

@@ -46,7 +46,6 @@ class UserQueue:
 
 
 def queue_of(connection: Connection, user_id: str) -> UserQueue:
-    """The user's queue."""
     row = connection.execute(_QUEUE, {"user_id": user_id}).first()
     return UserQueue() if row is None else UserQueue(*row)
 

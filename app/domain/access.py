@@ -39,7 +39,6 @@ class Need(Enum):
 
     @property
     def scope(self) -> Scope | None:
-        """The scope that is required, if any."""
         return _SCOPES.get(self)
 
 
@@ -47,8 +46,6 @@ _SCOPES = {Need.READ: Scope.READ, Need.WRITE: Scope.WRITE, Need.OPERATE: Scope.A
 
 
 class CredentialKind(StrEnum):
-    """The kinds of credentials."""
-
     KEY = "key"
     TOKEN = "token"  # noqa: S105 - a kind of secret, not one
     EXTENSION_TOKEN = "extension token"  # noqa: S105 - the same

@@ -24,7 +24,6 @@ class Refusal(Exception):
 
     @property
     def detail(self) -> str:
-        """The message for the caller."""
         return str(self)
 
 

@@ -45,7 +45,6 @@ _LIMITED = re.compile(r"rate.?limit|too many requests|quota|429|slow down|try ag
 
 
 def diagnose(failure: ImageGenerationFailed) -> Diagnosis:
-    """Diagnose a failure that an extension reported."""
     cause = _cause(failure)
     retry = cause is not Cause.JOB if failure.retryable is None else failure.retryable
     derived = RATE_LIMIT if cause is Cause.SITE else GENERATION_FAILED

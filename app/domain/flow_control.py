@@ -15,7 +15,6 @@ class Flow:
         self._over_since: float | None = None
 
     def spend(self, amount: int, now_s: float) -> None:
-        """Count data that has arrived."""
         if self._per_s:
             self._fill(now_s)
             self._tokens -= amount

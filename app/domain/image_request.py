@@ -39,7 +39,6 @@ class ImageRequest:
 
     @property
     def number_of_images(self) -> int:
-        """How many pictures are requested."""
         return int(self.parameters.get("numberOfImages", 1))
 
 

@@ -22,8 +22,6 @@ FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 
 class Step(StrEnum):
-    """A step that changes a request."""
-
     SUBMIT = "submit"
     ASSIGN = "assign"
     PROGRESS = "progress"

@@ -25,8 +25,6 @@ log = logs.get(__name__)
 
 
 class Access:
-    """Authenticates callers, and issues and revokes signed tokens."""
-
     def __init__(self, ports: Ports, cache_s: float = CACHE_S) -> None:
         self.ports = ports
         # an accepted credential was built from cached rows: each cache gets half of the time

@@ -21,8 +21,6 @@ FOR_EVER = 2**53
 
 
 class Accounts:
-    """Creates and revokes credentials."""
-
     def __init__(self, ports: Ports, access: Access) -> None:
         self.ports = ports
         self.access = access
@@ -37,7 +35,6 @@ class Accounts:
             raise InvalidRequest(f"The user {user_id} already exists.")
 
     def list_users(self) -> list[User]:
-        """Every user, in the order of their ids."""
         return self.ports.database.read(credentials.all_users)
 
     def disable_user(self, user_id: str) -> None:

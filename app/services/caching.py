@@ -23,7 +23,6 @@ class Cache:
         self._cleared = 0  # how often
 
     def cached(self, name: Hashable) -> Any:
-        """The cached result, or None."""
         at, found = self._found.get(name, (NEVER, None))
         return found if time.monotonic() - at < self._ttl_s else None
 
@@ -54,7 +53,6 @@ class Cache:
                 self._loading.pop(name, None)
 
     def clear(self) -> None:
-        """Drop every result."""
         with self._lock:
             self._cleared += 1
             self._found.clear()
@@ -80,6 +78,5 @@ class RecentNames:
                 self._added_at.popitem(last=False)
 
     def discard(self, name: Hashable) -> None:
-        """Remove the name if it is there."""
         with self._lock:
             self._added_at.pop(name, None)

@@ -17,8 +17,6 @@ from app.services.wakeups import wake_if_a_job_waits
 
 
 class Cancellation:
-    """Cancels requests."""
-
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
 

@@ -25,8 +25,6 @@ def abandoned_ms(settings: Settings) -> int:
 
 
 class Cleanup:
-    """Removes files that belong to no completed request."""
-
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
 

@@ -46,8 +46,6 @@ class Snapshot:
 
 
 class Dispatch:
-    """Gives waiting jobs to free extensions."""
-
     def __init__(self, ports: Ports, requeueing: Requeueing) -> None:
         self.ports = ports
         self.requeueing = requeueing

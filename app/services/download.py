@@ -71,8 +71,6 @@ def longest_ms(settings: Settings, count: int) -> int:
 
 
 class Download:
-    """Runs downloads."""
-
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
         self.requeueing = Requeueing(ports)

@@ -21,8 +21,6 @@ BATCH = 200  # rows per commit, so that other writers do not wait long
 
 
 class Extensions:
-    """Keeps track of connected extensions."""
-
     def __init__(self, ports: Ports, requeueing: Requeueing) -> None:
         self.ports = ports
         self.requeueing = requeueing
@@ -73,7 +71,6 @@ class Extensions:
         return True
 
     def is_connected(self, extension_id: str) -> bool:
-        """True if the extension is connected, over any socket."""
         return self.ports.database.read(lambda connection: fleet.socket_of(connection, extension_id)) is not None
 
     def record_last_seen(self) -> None:

@@ -19,8 +19,6 @@ class ExtensionPage:
 
 
 class Fleet:
-    """Reads the known extensions; changes nothing."""
-
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
 

@@ -41,8 +41,6 @@ class Holder:
 
 
 class Generation:
-    """Processes the reports of extensions."""
-
     def __init__(self, ports: Ports, requeueing: Requeueing) -> None:
         self.ports = ports
         self.requeueing = requeueing

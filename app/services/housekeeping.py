@@ -23,8 +23,6 @@ LONGEST_GAP_SWEEPS = 4  # the same in sweep intervals; the longer one counts
 
 
 class Housekeeping:
-    """The sweeps."""
-
     def __init__(self, ports: Ports, requeueing: Requeueing, extensions: Extensions) -> None:
         self.ports = ports
         self.requeueing = requeueing
@@ -36,7 +34,6 @@ class Housekeeping:
         return not self.ports.database.read(lambda c: service_state.swept_within(c, SWEEP, half_ms))
 
     def sweep(self) -> None:
-        """Run every sweep once."""
         self.extend_after_downtime()
         self.give_up_lost_hubs()
         self.end_leases()

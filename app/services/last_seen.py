@@ -17,7 +17,6 @@ class LastSeen:
             self._at_s[connection_id] = time.monotonic()
 
     def forget(self, connection_id: str) -> None:
-        """The connection is closed."""
         with self._lock:
             self._at_s.pop(connection_id, None)
 

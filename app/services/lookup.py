@@ -49,8 +49,6 @@ class JobPage:
 
 
 class Lookup:
-    """Reads requests; changes nothing."""
-
     def __init__(self, ports: Ports, watching: Watching) -> None:
         self.ports = ports
         self.watching = watching

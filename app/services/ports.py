@@ -38,16 +38,8 @@ class Bus(Protocol):
 
 
 class Fetch(Protocol):
-    """Fetches a file from an untrusted URL."""
-
     def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> None:
         """Write the file into `into`. Raises FetchError."""
-
-
-class Staged(Protocol):
-    """A file that is not published yet."""
-
-    file: BinaryIO
 
 
 class Store(Protocol):
@@ -82,22 +74,16 @@ class Store(Protocol):
 
 
 class Scanner(Protocol):
-    """Scans files for malware."""
-
     def scan(self, source: BinaryIO) -> None:
         """Raises PictureError if something was found, or if the scan failed."""
 
 
 class ImageValidator(Protocol):
-    """Validates pictures."""
-
     def __call__(self, source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
         """Write the picture in `source` into `target` as a clean PNG. Raises BadImage."""
 
 
 class Tokens(Protocol):
-    """Issues and verifies signed tokens."""
-
     def issue(self, credential: Credential, scope: str, now_s: int, key: bytes) -> str:
         """A token for the credential, signed with `key`."""
 
@@ -109,8 +95,6 @@ class Tokens(Protocol):
 
 
 class Randomness(Protocol):
-    """A source of random values."""
-
     def token(self) -> str:
         """A fresh secret of 128 bits or more, as text."""
 

@@ -24,8 +24,6 @@ NOT_HELD: dict[str, Any] = {
 
 
 class Requeueing:
-    """Returns jobs to the queue."""
-
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
 

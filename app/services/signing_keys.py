@@ -14,7 +14,6 @@ class SigningKey:
         self._known = configured.encode() if configured else None
 
     def value(self) -> bytes:
-        """The key."""
         return self._known or self._ports.database.write(self.within)
 
     def within(self, tx: Transaction) -> bytes:

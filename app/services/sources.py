@@ -18,8 +18,6 @@ class UploadMissing(PictureError):
 
 
 class Sources:
-    """Opens the sources of pictures."""
-
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
 

@@ -17,8 +17,6 @@ from app.services.wakeups import wake_if_an_extension_is_free
 
 
 class Submission:
-    """Accepts requests."""
-
     def __init__(self, ports: Ports, admission: Admission) -> None:
         self.ports = ports
         self.admission = admission

@@ -31,8 +31,6 @@ class Receipt:
 
 
 class Uploads:
-    """Receives uploads."""
-
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
         self._key = upload_key(ports)

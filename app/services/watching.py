@@ -49,7 +49,6 @@ class Watch:
             return change
 
     def end(self) -> None:
-        """End the wait."""
         with self._changed:
             self.over = True
             self._changed.notify()
@@ -66,7 +65,6 @@ class Watching:
 
     @property
     def count(self) -> int:
-        """The number of watchers in this process."""
         with self._lock:
             return sum(len(watches) for watches in self._watches.values())
 
