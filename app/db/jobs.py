@@ -3,19 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnClause,
-    Connection,
-    Integer,
-    Select,
-    bindparam,
-    func,
-    insert,
-    literal,
-    literal_column,
-    select,
-    tuple_,
-)
+from sqlalchemy import Connection, Integer, Select, bindparam, func, insert, literal_column, select, tuple_
 
 from app.db import compare_and_set
 from app.db.clock import statement_now_ms
@@ -86,7 +74,7 @@ NOW = statement_now_ms()
 COLUMNS = [jobs.c[name] for name in Job._fields]
 _STATUS = Job._fields.index("status")
 _SUMMARY_STATUS = JobSummary._fields.index("status")
-_ONE: ColumnClause[int] = literal_column("1")
+_ONE = literal_column("1", Integer)
 # The defaults of a new job, the same as in `tables.jobs`.
 _NEW = dict.fromkeys(Job._fields) | {
     "status": Status.ACCEPTED,
@@ -104,10 +92,10 @@ _ADD = insert(jobs)
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
 _FIND_SUMMARY = _FIND.with_only_columns(*[jobs.c[name] for name in JobSummary._fields])
-FIRST_WAITING = select(literal(1)).where(WAITING, jobs.c.due_at <= NOW).order_by(jobs.c.place, jobs.c.id).limit(_ONE)
+FIRST_WAITING = select(_ONE).where(WAITING, jobs.c.due_at <= NOW).order_by(jobs.c.place, jobs.c.id).limit(_ONE)
 _download_due = (DOWNLOADING, jobs.c.due_at <= NOW)
-_ANY_DOWNLOAD = select(literal(1)).where(*_download_due).limit(_ONE)
-_second_download = select(literal(1)).where(*_download_due).order_by(jobs.c.due_at).limit(_ONE).offset(_ONE)
+_ANY_DOWNLOAD = select(_ONE).where(*_download_due).limit(_ONE)
+_second_download = select(_ONE).where(*_download_due).order_by(jobs.c.due_at).limit(_ONE).offset(_ONE)
 _NEXT_DOWNLOAD = (
     select(*COLUMNS, _second_download.correlate(None).scalar_subquery())
     .where(*_download_due)
@@ -120,7 +108,7 @@ _before = tuple_(jobs.c.place, jobs.c.id) < tuple_(
 )
 # Ordered, so that PostgreSQL reads the index of the queue backwards; otherwise it would read all rows.
 _ahead = (
-    select(literal(1))
+    select(_ONE)
     .where(WAITING, jobs.c.model == bindparam("model"), _before)
     .order_by(jobs.c.place.desc(), jobs.c.id.desc())
     .limit(bindparam("limit", type_=Integer))
@@ -241,7 +229,7 @@ def waiting_since(connection: Connection, model: str, before_ms: int, limit: int
 
 def count_waiting(connection: Connection, most: int) -> int:
     """How many jobs wait; counted up to `most`."""
-    queue = select(literal(1)).where(WAITING).order_by(jobs.c.place, jobs.c.id).limit(most)
+    queue = select(_ONE).where(WAITING).order_by(jobs.c.place, jobs.c.id).limit(most)
     return int(connection.execute(select(func.count()).select_from(queue.subquery())).scalar_one())
 
 

@@ -10,19 +10,12 @@ from app.db.compare_and_set import NOW, AtLeast, FromNowCapped
 from app.db.engine import Transaction
 from app.db.images import StoredImage
 from app.db.jobs import Job
-from app.domain import policy
+from app.domain import messages, policy
 from app.domain.clock import wire_time
 from app.domain.errors import LeaseLost
 from app.domain.events import ImageDownloadStartedEvent
 from app.domain.failures import Cause, Diagnosis, diagnose
-from app.domain.messages import (
-    ImageGenerated,
-    ImageGenerationConfirmed,
-    ImageGenerationFailed,
-    ImageGenerationProgress,
-    Message,
-    Report,
-)
+from app.domain.messages import Message, Report
 from app.domain.states import Status, Step
 from app.services import steps
 from app.services.ports import Ports
@@ -47,15 +40,15 @@ class Generation:
 
     def report(self, holder: Holder, report: Report) -> Message | None:
         """Process one report; returns the answer to the extension, if any. Raises LeaseLost."""
-        if isinstance(report, ImageGenerated):
+        if isinstance(report, messages.ImageGenerated):
             return self.generated(holder, report)
-        if isinstance(report, ImageGenerationFailed):
+        if isinstance(report, messages.ImageGenerationFailed):
             self.failed(holder, report)
         else:
             self.progressed(holder, report)
         return None
 
-    def generated(self, holder: Holder, report: ImageGenerated) -> Message | None:
+    def generated(self, holder: Holder, report: messages.ImageGenerated) -> Message | None:
         """Start the download of the pictures. A result that is already stored is confirmed again. Raises LeaseLost."""
 
         def work(tx: Transaction) -> Message | None:
@@ -83,7 +76,7 @@ class Generation:
 
         return self.ports.database.write(work)
 
-    def failed(self, holder: Holder, report: ImageGenerationFailed) -> None:
+    def failed(self, holder: Holder, report: messages.ImageGenerationFailed) -> None:
         """Return the job to the queue, or fail it, depending on the cause of the failure. Raises LeaseLost."""
 
         def work(tx: Transaction) -> None:
@@ -102,7 +95,7 @@ class Generation:
 
         self.ports.database.write(work)
 
-    def progressed(self, holder: Holder, report: ImageGenerationProgress) -> None:
+    def progressed(self, holder: Holder, report: messages.ImageGenerationProgress) -> None:
         """Raise the progress, which never falls, and renew the lease. Raises LeaseLost."""
 
         def work(tx: Transaction) -> None:
@@ -147,10 +140,9 @@ class Generation:
 
 def confirmation(job: Job, pictures: Sequence[StoredImage]) -> Message:
     """The message that confirms to an extension that these pictures are stored."""
-    path = IMAGES_PATH + pictures[0].file
-    return ImageGenerationConfirmed(
+    return messages.ImageGenerationConfirmed(
         request_id=job.id,
-        image_path=path,
+        image_path=IMAGES_PATH + pictures[0].file,
         correlation_id=job.correlation_id,
         timestamp=wire_time(job.updated_at),
     )
