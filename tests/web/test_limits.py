@@ -24,6 +24,7 @@ from tests.support.waiting import until
 
 DEFAULTS = Settings.from_env({}).limits
 GENERATE = "/api/images/generate"
+A_MINUTE_MS, AN_HOUR_MS = 60_000, 3_600_000
 Make = Callable[..., FlaskClient]
 
 
@@ -42,9 +43,10 @@ def store(redis_url: str) -> redis.Redis:
 
 @pytest.fixture
 def make(bench: Bench, redis_url: str, store: redis.Redis) -> Make:
-    """An application with these limits, and defaults for the rest."""
+    """An application with these limits, and defaults for the rest; an hour's window refills nothing during a test."""
 
     def made(**limits: int) -> FlaskClient:
+        limits = {"rate_window_ms": AN_HOUR_MS, **limits}
         changed = bench.with_settings(limits=dataclasses.replace(DEFAULTS, **limits), redis_url=redis_url)
         return create_app(services=container.build(changed.ports)).test_client()
 
@@ -61,12 +63,12 @@ def taken(client: FlaskClient, times: int, **said: Any) -> int:
 
 
 def test_the_contracts_defaults_hold(make: Make) -> None:
-    client = make()
+    client = make(rate_window_ms=A_MINUTE_MS)
     assert [submit(client).status_code for _ in range(22)] == [200] * 20 + [429] * 2
 
 
 def test_each_response_contains_the_remaining_tokens(make: Make) -> None:
-    client, before = make(), time.time()
+    client, before = make(rate_window_ms=A_MINUTE_MS), time.time()
     first, second = submit(client), submit(client)
     assert (first.headers["X-RateLimit-Limit"], first.headers["X-RateLimit-Remaining"]) == ("20", "19")
     assert second.headers["X-RateLimit-Remaining"] == "18"
@@ -75,7 +77,7 @@ def test_each_response_contains_the_remaining_tokens(make: Make) -> None:
 
 
 def test_a_refusal_contains_retry_after(make: Make) -> None:
-    client = make(rate_burst=1)
+    client = make(rate_burst=1, rate_window_ms=A_MINUTE_MS)
     submit(client)
     refused = submit(client)
     assert (refused.status_code, refused.content_type) == (429, "application/problem+json")
@@ -188,7 +190,7 @@ def test_a_key_is_counted_by_its_owner_and_not_by_address(make: Make) -> None:
 
     assert [submitted("ann", f"198.51.100.{n}").status_code for n in range(3)] == [200, 200, 429]
     assert [submitted("bob", "198.51.100.0").status_code for _ in range(3)] == [200, 200, 429]
-    assert "You may submit 10 requests in 60 s, and 2 at once" in submitted("ann", "198.51.100.9").json["detail"]
+    assert "You may submit 10 requests in 3600 s, and 2 at once" in submitted("ann", "198.51.100.9").json["detail"]
     assert taken(client, 3, user="ann") == 1  # without a key the address and the claimed user count
 
 
@@ -197,7 +199,7 @@ def test_an_address_may_submit_as_much_as_five_users(make: Make) -> None:
     assert limits.rate_per_address == 150
     client = make(rate_requests=1, rate_burst=2, rate_per_address=5)
     assert sum(submit(client, f"user-{n}").status_code == 200 for n in range(15)) == 10
-    assert "may submit 5 requests in 60 s, and 10 at once" in submit(client, "one-more").json["detail"]
+    assert "may submit 5 requests in 3600 s, and 10 at once" in submit(client, "one-more").json["detail"]
 
 
 def test_the_headers_describe_the_limit_with_the_fewest_tokens_left(make: Make) -> None:
