@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import gevent
 from gunicorn.http.errors import ParseException
@@ -13,7 +13,7 @@ from gunicorn.http.errors import ParseException
 from app.domain.errors import BodyTooSlow, InvalidRequest
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+    from _typeshed import SupportsRead, WriteableBuffer
 
 # A body may keep us waiting for PATIENCE_S, and a second more for each LEAST_BYTES_PER_S bytes that have arrived: enough
 # for a picture of 10 MiB within the 300 s after which an upload's place is free again (app/services/uploads.py).
@@ -22,17 +22,15 @@ LEAST_BYTES_PER_S = 40_000
 CHUNK_BYTES = 65_536
 
 
-class Source(Protocol):
-    """gunicorn's body: `read` waits until it has `size` bytes or the body ends."""
-
-    def read(self, size: int) -> bytes:
-        """The next bytes."""
-
-
 class PacedBody(io.RawIOBase):
-    """Reads from `source`. Before it raises, it calls `close_connection`: what follows in the connection is no request."""
+    """Reads from `source`, gunicorn's body, whose `read` waits until it has `size` bytes or the body ends.
 
-    def __init__(self, source: Source, close_connection: Callable[[], None], patience_s: float = PATIENCE_S) -> None:
+    Before it raises, it calls `close_connection`: what follows in the connection is no request.
+    """
+
+    def __init__(
+        self, source: SupportsRead[bytes], close_connection: Callable[[], None], patience_s: float = PATIENCE_S
+    ) -> None:
         self._source = source
         self._close_connection = close_connection
         self._patience_s = patience_s

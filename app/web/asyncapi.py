@@ -13,6 +13,7 @@ from app.web.openapi import INFO
 
 CHANNEL = "extension"
 HEARTBEAT_S = 20
+INTRODUCTION = (examples.FOLDER / "asyncapi.md").read_text("utf-8").rstrip()
 
 SENT: tuple[type[Message], ...] = get_args(messages.Outgoing)
 RECEIVED: tuple[type[Message], ...] = get_args(messages.Incoming)
@@ -53,18 +54,10 @@ def document(settings: Settings, url: str) -> dict[str, Any]:
     }
 
 
-def introduction(settings: Settings) -> tuple[str, ...]:
+def introduction(settings: Settings) -> list[str]:
     """How a conversation goes, in paragraphs."""
-    text = (
-        f"Messages are JSON objects in text frames of at most {settings.max_message_bytes:,} bytes, nested at most "
-        f"{messages.DEPTH} levels deep. Addresses contain no lone surrogates. Unknown fields are ignored, and control "
-        "characters in texts become spaces. A message that cannot be used is answered with `error` and changes nothing."
-    )
-    return (
-        "Extensions connect, are asked to authenticate, receive requests and report on them.",
-        text,
-        f"Send a `heartbeat` every {HEARTBEAT_S} s.",
-    )
+    values = {"max_message_bytes": settings.max_message_bytes, "depth": messages.DEPTH, "heartbeat_s": HEARTBEAT_S}
+    return INTRODUCTION.format(**values).split("\n\n")
 
 
 def about(settings: Settings) -> str:

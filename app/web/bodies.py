@@ -1,7 +1,6 @@
 """Bodies and queries as models, or a refusal that names the field."""
 
 import json
-from functools import cache
 from typing import Any, TypeVar
 
 from flask import request
@@ -24,7 +23,7 @@ def json_body(model: type[Model]) -> Model:
 
 def query(model: type[Model]) -> Model:
     """The URL's query as `model`; of repeated names the first counts. Raises InvalidRequest."""
-    return _fit(model, request.args.to_dict(), "The query") if request.query_string else _defaults(model)
+    return _fit(model, request.args.to_dict(), "The query")
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
@@ -40,11 +39,6 @@ def _decoded(data: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidRequest('The body must be a JSON object, such as {"prompt": "a red fox"}.')
     return body
-
-
-@cache
-def _defaults(model: type[Model]) -> Model:
-    return _fit(model, {}, "The query")
 
 
 def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:

@@ -1,17 +1,13 @@
 """X-Forwarded-* headers: honoured if they come from TRUSTED_PROXIES, removed otherwise."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from app.network_settings import IPNetwork
 from app.web.hosts import host_name
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 FORWARDED = "imagefleet.forwarded"  # True in an environ whose scheme or host a trusted proxy has set
 CLAIMS = ("FOR", "PROTO", "HOST", "PREFIX", "PORT", "SERVER", "SSL", "SCHEME")

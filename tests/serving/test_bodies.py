@@ -20,7 +20,7 @@ class Dripping:
         self.pieces = list(pieces)
         self.asked: list[int] = []
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         self.asked.append(size)
         gevent.sleep(self.pause_s)
         piece = self.pieces.pop(0) if self.pieces else b""
