@@ -64,7 +64,7 @@ def _auth_required(env: Environment) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the processes are told from outside. Build it with `from_env`; tests use `dataclasses.replace`."""
+    """The settings of all processes. Build it with `from_env`; tests use `dataclasses.replace`."""
 
     host: str = setting(Environment.text, "HOST", "127.0.0.1")
     port: int = setting(_port)
@@ -129,7 +129,7 @@ class Settings:
 
     @property
     def socket_port(self) -> int:
-        """The port that clients are told to open sockets on: WS_PORT where it is served, PORT otherwise."""
+        """The port for WebSockets that clients are given: WS_PORT where it is served, PORT otherwise."""
         return self.ws_port or self.port
 
     @classmethod

@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """Take the schema back."""
+    """Return to the previous revision."""
     ${downgrades if downgrades else "pass"}

@@ -15,7 +15,7 @@ def local_host(settings: Settings) -> str:
 
 
 def local_authority(settings: Settings, port: int) -> str:
-    """The same with a port, as it stands in a URL."""
+    """The same with a port, as in a URL."""
     host = local_host(settings)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

@@ -103,14 +103,16 @@ def _parameter(name: str, place: str, *, required: bool, schema: Schema) -> Sche
 
 def _schemas(operations: list[Operation]) -> Schema:
     asked = {op.body for op in operations if op.body is not None}
-    told = {response.model for op in operations for response in op.responses if response.model is not None} | {Problem}
+    documented = {response.model for op in operations for response in op.responses if response.model is not None} | {
+        Problem
+    }
     models: list[tuple[type[BaseModel], Any]] = [
         *((model, "validation") for model in sorted(asked, key=attrgetter("__name__"))),
-        *((model, "serialization") for model in sorted(told, key=attrgetter("__name__"))),
+        *((model, "serialization") for model in sorted(documented, key=attrgetter("__name__"))),
     ]
     _, definitions = models_json_schema(models, ref_template=REF)
     schemas: Schema = tidied(definitions["$defs"])
-    for model in told:
+    for model in documented:
         _always_there(schemas[model.__name__])
     return {**schemas, parameter_schema.VALUE: parameter_schema.VALUE_SCHEMA}
 

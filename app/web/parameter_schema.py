@@ -7,7 +7,7 @@ _OPTION = {"type": "string", "pattern": rf"^{image_request.OPTION.pattern}$"}
 _TEXT = r"^[^\x00]*$"
 VALUE = "ParameterValue"
 _ANYTHING = {"$ref": f"#/components/schemas/{VALUE}"}
-# Refers to itself, so it stands among the document's schemas, not inside the field that uses it.
+# It refers to itself, so it must be one of the document's schemas and cannot be inside the field that uses it.
 VALUE_SCHEMA = {
     "description": "A value that is passed to the extension unchanged; at most 8 levels deep, no lone surrogates.",
     "anyOf": [

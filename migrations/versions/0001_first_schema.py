@@ -1,4 +1,4 @@
-"""the first schema."""
+"""first schema."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     op.create_table(
         "extensions",
         sa.Column("id", sa.String(length=128), nullable=False),
@@ -225,7 +225,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the schema back."""
+    """Return to the previous revision."""
     op.drop_table("images")
     op.drop_table("events")
     with op.batch_alter_table("uploads", schema=None) as batch_op:

@@ -1,4 +1,4 @@
-"""no time of their own: how long requests may wait is told by their age and the settings, not kept in each of them."""
+"""the time until which a request waits follows from its age and the settings and is no longer stored."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ branch_labels = None
 depends_on = None
 
 INDEX = "ix_jobs_queue_until"
-A_DAY_LONG = "UPDATE jobs SET queue_until = created_at + 86400000"
+SET_QUEUE_UNTIL = "UPDATE jobs SET queue_until = created_at + 86400000"
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     op.drop_index(INDEX, table_name="jobs")
     op.drop_column("jobs", "queue_until")
 
 
 def downgrade() -> None:
-    """Take the schema back; what waits may do so for the usual day."""
+    """Return to the previous revision; waiting requests get the default queue timeout of a day."""
     op.add_column("jobs", sa.Column("queue_until", sa.BigInteger(), server_default="0", nullable=False))
-    op.execute(A_DAY_LONG)
+    op.execute(SET_QUEUE_UNTIL)
     waiting = sa.text("status = 'accepted'")
     op.create_index(INDEX, "jobs", ["queue_until"], sqlite_where=waiting, postgresql_where=waiting)

@@ -1,4 +1,4 @@
-"""what operators look at: everybody's requests, who is connected, and users who are kept out."""
+"""indexes for operators: requests of all users, connected extensions, disabled users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONNECTED = "ix_extensions_connected"
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     op.add_column("users", sa.Column("disabled_at", sa.BigInteger(), nullable=True))
     for name, table, columns, where in PARTIAL:
         op.create_index(name, table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
@@ -32,7 +32,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the schema back."""
+    """Return to the previous revision."""
     op.drop_index(CONNECTED, table_name="extensions")
     for name, table, _, _ in reversed(PARTIAL):
         op.drop_index(name, table_name=table)

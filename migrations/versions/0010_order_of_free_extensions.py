@@ -1,4 +1,4 @@
-"""each question its index: the free in the order in which they are chosen, and leases of no use to who asks for anything else."""
+"""index of free extensions in the order of their choice, and of leases without empty ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LEASES = "ix_jobs_lease_until"
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     _free_by("held", sa.text("last_success_at DESC"), "id")
     _leases_of("status = 'processing' AND lease_until IS NOT NULL")
 
 
 def downgrade() -> None:
-    """Take the schema back."""
+    """Return to the previous revision."""
     _free_by("held")
     _leases_of("status = 'processing'")
 

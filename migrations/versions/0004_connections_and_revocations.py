@@ -1,4 +1,4 @@
-"""who speaks and who was sent away: what is asked at each heartbeat, and every other second for all who stay."""
+"""indexes for the query of each heartbeat and for the periodic check of revocations."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ENDED = (("users", "disabled_at"), ("api_keys", "revoked_at"), ("extension_token
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     op.create_index(CONNECTION, "extensions", ["connection_id"])
     op.create_index(REVOKED, "revoked_tokens", ["revoked_at"])
     for table, column in ENDED:
-        told = sa.text(f"{column} IS NOT NULL")
-        op.create_index(f"ix_{table}_{column}", table, [column], sqlite_where=told, postgresql_where=told)
+        ended = sa.text(f"{column} IS NOT NULL")
+        op.create_index(f"ix_{table}_{column}", table, [column], sqlite_where=ended, postgresql_where=ended)
 
 
 def downgrade() -> None:
-    """Take the schema back."""
+    """Return to the previous revision."""
     for table, column in reversed(ENDED):
         op.drop_index(f"ix_{table}_{column}", table_name=table)
     op.drop_index(REVOKED, table_name="revoked_tokens")

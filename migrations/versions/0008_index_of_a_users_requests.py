@@ -1,4 +1,4 @@
-"""one line of a user: those that wait are found by the index that finds a user's requests of any status."""
+"""one index finds the requests of a user, waiting or not."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ INDEX = "ix_jobs_line_user"
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     op.drop_index(INDEX, table_name="jobs")
 
 
 def downgrade() -> None:
-    """Take the schema back."""
+    """Return to the previous revision."""
     waiting = sa.text("status = 'accepted'")
     op.create_index(INDEX, "jobs", ["user_id", "place"], sqlite_where=waiting, postgresql_where=waiting)

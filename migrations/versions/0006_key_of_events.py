@@ -1,4 +1,4 @@
-"""events by their numbers: found by request and number alone, they need neither an id of their own nor an index for it."""
+"""events have the key (job_id, seq); their own id and its index are dropped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 KEY = ("job_id", "seq")
-TAKEN_OVER = """
+COPY = """
 INSERT INTO events (job_id, seq, type, status, at, data)
 SELECT job_id, seq, type, status, at, data FROM events_before ORDER BY job_id, seq
 """
@@ -19,9 +19,9 @@ NUMBERED = "uq_events_job_id_seq"
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     if op.get_bind().dialect.name == "sqlite":
-        _made_anew(sa.PrimaryKeyConstraint(*KEY, name="pk_events"), sqlite_with_rowid=False)
+        _recreate(sa.PrimaryKeyConstraint(*KEY, name="pk_events"), sqlite_with_rowid=False)
         return
     op.drop_constraint("pk_events", "events")
     op.drop_column("events", "id")
@@ -30,9 +30,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the schema back."""
+    """Return to the previous revision."""
     if op.get_bind().dialect.name == "sqlite":
-        _made_anew(
+        _recreate(
             sa.Column("id", sa.Integer(), primary_key=True, autoincrement=True),
             sa.UniqueConstraint(*KEY, name=NUMBERED),
         )
@@ -43,8 +43,8 @@ def downgrade() -> None:
     op.create_unique_constraint(NUMBERED, "events", KEY)
 
 
-def _made_anew(*key: sa.schema.SchemaItem, **options: object) -> None:
-    """SQLite cannot change how a table is kept: a new one takes over what is in it, in the order of its key."""
+def _recreate(*key: sa.schema.SchemaItem, **options: object) -> None:
+    """Copy the events to a new table in the order of its key, because SQLite cannot change the key of a table."""
     op.rename_table("events", "events_before")
     op.create_table(
         "events",
@@ -58,5 +58,5 @@ def _made_anew(*key: sa.schema.SchemaItem, **options: object) -> None:
         *key,
         **options,
     )
-    op.execute(TAKEN_OVER)
+    op.execute(COPY)
     op.drop_table("events_before")

@@ -1,4 +1,4 @@
-"""who waits unserved: requests of a model that nobody makes, by their age."""
+"""index of waiting requests by model and age, to find those that no extension serves."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ INDEX = "ix_jobs_waiting_since"
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     waiting = sa.text("status = 'accepted'")
     op.create_index(INDEX, "jobs", ["model", "created_at"], sqlite_where=waiting, postgresql_where=waiting)
 
 
 def downgrade() -> None:
-    """Take the schema back."""
+    """Return to the previous revision."""
     op.drop_index(INDEX, table_name="jobs")

@@ -1,4 +1,4 @@
-"""who may come in."""
+"""users, API keys and tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     op.create_table(
         "users",
         sa.Column("id", sa.String(length=128), nullable=False),
@@ -59,7 +59,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the schema back."""
+    """Return to the previous revision."""
     with op.batch_alter_table("extensions", schema=None) as batch_op:
         batch_op.drop_column("token_id")
     op.drop_table("revoked_tokens")

@@ -1,4 +1,4 @@
-"""requests of a user counted: by the numbers of the first that waits and of the last, few have to be looked at one by one."""
+"""requests are numbered per user, so that waiting ones are counted without reading them all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the schema here."""
+    """Upgrade from the previous revision."""
     op.add_column("jobs", sa.Column("number", sa.BigInteger(), server_default="0", nullable=False))
 
 
 def downgrade() -> None:
-    """Take the schema back."""
+    """Return to the previous revision."""
     op.drop_column("jobs", "number")
