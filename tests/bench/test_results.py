@@ -43,9 +43,9 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert Result.load(tmp_path / "a.json") == written
 
 
-def test_what_another_release_wrote_is_refused(tmp_path: Path) -> None:
+def test_a_result_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"schema": 0}')
-    with pytest.raises(ValueError, match="no result of this release"):
+    with pytest.raises(ValueError, match="another version of the benchmark"):
         Result.load(tmp_path / "a.json")
 
 
