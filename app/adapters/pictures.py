@@ -137,7 +137,4 @@ def _translate_errors(image_format: ImageFormat) -> Iterator[None]:
 
 def _sha256(file: BinaryIO) -> str:
     file.seek(0)
-    digest = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # BinaryIO lacks readinto

@@ -1,6 +1,5 @@
 """Randomness from the system."""
 
-import os
 import random
 import secrets
 
@@ -13,7 +12,7 @@ class SystemRandomness:
         return secrets.token_hex(16)
 
     def bytes(self, size: int) -> bytes:
-        return os.urandom(size)
+        return secrets.token_bytes(size)
 
     def jitter(self) -> float:
         return random.random()

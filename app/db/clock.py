@@ -10,6 +10,7 @@ class now_ms(FunctionElement[int]):  # noqa: N801 - an SQL function, written as 
 
     type = BigInteger()
     inherit_cache = True
+    postgresql = "clock_timestamp()"
 
 
 class statement_now_ms(FunctionElement[int]):  # noqa: N801
@@ -20,6 +21,7 @@ class statement_now_ms(FunctionElement[int]):  # noqa: N801
 
     type = BigInteger()
     inherit_cache = True
+    postgresql = "statement_timestamp()"
 
 
 @compiles(now_ms, "sqlite")
@@ -29,13 +31,9 @@ def _now_sqlite(_element: object, _compiler: object, **_: object) -> str:
 
 
 @compiles(now_ms, "postgresql")
-def _now_postgresql(_element: object, _compiler: object, **_: object) -> str:
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-
-
 @compiles(statement_now_ms, "postgresql")
-def _asked_postgresql(_element: object, _compiler: object, **_: object) -> str:
-    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
+def _now_postgresql(element: now_ms | statement_now_ms, _compiler: object, **_: object) -> str:
+    return f"CAST(EXTRACT(EPOCH FROM {element.postgresql}) * 1000 AS BIGINT)"
 
 
 _NOW = select(now_ms())

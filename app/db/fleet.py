@@ -28,28 +28,15 @@ _SOCKET_OF = select(extensions.c.hub_id, extensions.c.connection_id).where(
     extensions.c.id == bindparam("extension_id"), extensions.c.connected
 )
 _MEMBERS = (
-    select(
-        extensions.c.id,
-        extensions.c.capabilities,
-        extensions.c.available,
-        extensions.c.held,
-        slots.AT_ONCE,
-        extensions.c.cooldown_until,
-        extensions.c.cooldown_reason,
-    )
+    select(*(extensions.c[name] for name in ("id", "capabilities", "available", "held")))
+    .add_columns(slots.AT_ONCE, extensions.c.cooldown_until, extensions.c.cooldown_reason)
     .where(extensions.c.connected)
     .limit(bindparam("limit", type_=Integer))
 )
 _SUCCEEDED = (
     update(extensions)
     .where(extensions.c.id == bindparam("extension_id"))
-    .values(
-        held=slots.COUNTED,
-        last_success_at=now_ms(),
-        failures=0,
-        cooldown_until=0,
-        cooldown_reason=None,
-    )
+    .values(held=slots.COUNTED, last_success_at=now_ms(), failures=0, cooldown_until=0, cooldown_reason=None)
 )
 
 

@@ -138,8 +138,4 @@ def forget_uploads(tx: Transaction, places: Iterable[UploadLocation]) -> None:
 
 
 def _at(place: UploadLocation) -> ColumnElement[bool]:
-    return and_(
-        uploads.c.job_id == place.request_id,
-        uploads.c.attempt == place.attempt,
-        uploads.c.position == place.position,
-    )
+    return and_(*(column == value for column, value in zip(_PLACE, place, strict=True)))

@@ -73,7 +73,6 @@ class JobSummary(NamedTuple):
 NOW = statement_now_ms()
 COLUMNS = [jobs.c[name] for name in Job._fields]
 _STATUS = Job._fields.index("status")
-_SUMMARY_STATUS = JobSummary._fields.index("status")
 _ONE = literal_column("1", Integer)
 # The defaults of a new job, the same as in `tables.jobs`.
 _NEW = dict.fromkeys(Job._fields) | {
@@ -149,11 +148,7 @@ def find(connection: Connection, job_id: str) -> Job | None:
 
 def find_summary(connection: Connection, job_id: str) -> JobSummary | None:
     row = connection.execute(_FIND_SUMMARY, {"job_id": job_id}).first()
-    if row is None:
-        return None
-    values = list(row)
-    values[_SUMMARY_STATUS] = Status(values[_SUMMARY_STATUS])
-    return JobSummary._make(values)
+    return None if row is None else JobSummary(*row)._replace(status=Status(row.status))
 
 
 def find_to_change(tx: Transaction, job_id: str) -> Job | None:

@@ -36,8 +36,6 @@ def first(connection: Connection, limit: int) -> list[QueuedJob]:
 
 def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[QueuedJob]:
     """The first jobs in the queue for these models."""
-    found: list[QueuedJob] = []
-    for model in models:
-        rows = connection.execute(_FIRST_OF_MODEL, {"model": model, "limit": limit})
-        found += [QueuedJob(*row) for row in rows]
+    rows = (connection.execute(_FIRST_OF_MODEL, {"model": model, "limit": limit}) for model in models)
+    found = (QueuedJob(*row) for some in rows for row in some)
     return sorted(found, key=lambda job: (job.place, job.id))[:limit]

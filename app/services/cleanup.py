@@ -14,14 +14,13 @@ from app.services.ports import Ports
 from app.services.uploads import discard
 
 BATCH = 200
-MOST_IMAGES = IMAGES[1]
 ABANDONED_MS = 600_000
 STAGING_MS = 3_600_000
 
 
 def abandoned_ms(settings: Settings) -> int:
     """How old the stored names of a download's files must be before the files count as abandoned, in ms."""
-    return longest_ms(settings, MOST_IMAGES) + ABANDONED_MS
+    return longest_ms(settings, IMAGES[1]) + ABANDONED_MS
 
 
 class Cleanup:
@@ -44,17 +43,14 @@ class Cleanup:
     def _pictures(self, before_ms: int) -> int:
         # given up in a commit of its own first, so that a late download cannot complete its job with a removed file
         names = self.ports.database.write(lambda tx: images.give_up_intended(tx, before_ms, BATCH))
-        removed = [name for name in names if self._removed(name)]
-
+        removed = []
+        for name in names:
+            with contextlib.suppress(PictureError):
+                self.ports.store.delete(name)
+                removed.append(name)
         if removed:
             self.ports.database.write(lambda tx: images.forget_intended(tx, removed))
         return len(removed)
-
-    def _removed(self, name: str) -> bool:
-        with contextlib.suppress(PictureError):
-            self.ports.store.delete(name)
-            return True
-        return False
 
     def _uploads(self, before_ms: int) -> int:
         return discard(self.ports, self.ports.database.read(lambda c: images.uploads_left_behind(c, before_ms, BATCH)))

@@ -124,8 +124,10 @@ class Download:
             if claim.job.download_attempt > tries:  # each one crashed before it could fail
                 raise PictureError(f"The download was begun {tries} times and never finished.")
             return self._download(claim, claim_next)
-        except (PictureError, OSError) as error:
-            self._failed(claim.job, error)
+        except PictureError as error:
+            self._failed(claim.job, str(error), retryable=error.retryable, wait_ms=error.retry_after_ms or 0)
+        except OSError as error:
+            self._failed(claim.job, f"The disk failed: {error.strerror}.", retryable=True)
         return self.ports.database.write(claim_next)
 
     def _download(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
@@ -203,10 +205,7 @@ class Download:
             for position, (each, name) in enumerate(zip(pictures, names, strict=True))
         ]
 
-    def _failed(self, job: Job, error: PictureError | OSError) -> None:
-        sentence = str(error) if isinstance(error, PictureError) else f"The disk failed: {error.strerror}."
-        retryable = error.retryable if isinstance(error, PictureError) else True
-        wait_ms = (error.retry_after_ms if isinstance(error, PictureError) else None) or 0
+    def _failed(self, job: Job, sentence: str, *, retryable: bool, wait_ms: int = 0) -> None:
         log.warning("A download failed", action="download.failed", request_id=job.id, problem=sentence)
         if retryable and job.download_attempt < self.ports.settings.max_download_attempts:
             self.ports.database.write(lambda tx: self._retry_later(tx, job, wait_ms))

@@ -122,13 +122,8 @@ class Housekeeping:
     def _fail_waiting_of(self, model: str, able: bool, tx: Transaction) -> None:
         settings = self.ports.settings
         served_at = service_state.served(tx, model, now=able)
-        self._fail_waiting(
-            tx,
-            model,
-            settings.queue_timeout_ms,
-            TIMEOUT,
-            "The request waited in the queue for the longest time allowed.",
-        )
+        error = "The request waited in the queue for the longest time allowed."
+        self._fail_waiting(tx, model, settings.queue_timeout_ms, TIMEOUT, error)
         timeout_ms = settings.no_extension_timeout_ms
         if not able and served_at <= tx.now - timeout_ms:
             error = f"No extension that makes pictures with {model} was connected for {timeout_ms / 1000:g} seconds."
