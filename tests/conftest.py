@@ -19,7 +19,7 @@ from tests.support.service import Service, running_service
 
 
 def pytest_configure() -> None:
-    """A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C: undo that."""
+    """Handle Ctrl-C again: a shell that starts tests in the background lets them and their children ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -33,7 +33,7 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
-    """A real PostgreSQL, one for the whole run; it ends with the run."""
+    """A real PostgreSQL server for the whole run."""
     own = tmp_path_factory.getbasetemp()
     return shared_server(own.parent if own.name.startswith("popen-") else own)
 
@@ -67,7 +67,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """The same, opened."""
+    """The opened database."""
     database = Database(database_url)
     yield database
     database.close()
@@ -84,7 +84,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
 
 @pytest.fixture(scope="module")
 def service_on_postgres(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Service]:
-    """The same on PostgreSQL, until the end of the module: its sweeps go on, and cost, for as long as it runs."""
+    """The same on PostgreSQL, for one module only, because its sweeps use CPU as long as it runs."""
     with _service(tmp_path_factory.mktemp("service"), postgres.create(TEMPLATE)) as service:
         yield service
 

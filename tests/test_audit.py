@@ -1,4 +1,4 @@
-"""`make audit` asks for known holes in what is pinned, and says where nobody could be asked."""
+"""`make audit` queries known vulnerabilities of the pinned packages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def audit(folder: Path, url: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def advisories(answer: Any) -> Iterator[tuple[str, list[Any]]]:
-    """A service that answers this; its URL, and what it was asked."""
+    """A service that gives this answer: its URL, and the requests it received."""
     asked: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -46,7 +46,7 @@ def advisories(answer: Any) -> Iterator[tuple[str, list[Any]]]:
         server.shutdown()
 
 
-def test_a_known_hole_is_named(tmp_path: Path) -> None:
+def test_a_known_vulnerability_is_reported(tmp_path: Path) -> None:
     with advisories({"results": [{"vulns": [{"id": "GHSA-1"}, {"id": "CVE-2"}]}, {}]}) as (url, asked):
         done = audit(tmp_path, url)
     assert done.returncode == 1
@@ -57,21 +57,21 @@ def test_a_known_hole_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_no_known_hole_is_well(tmp_path: Path) -> None:
+def test_without_known_vulnerabilities_the_audit_passes(tmp_path: Path) -> None:
     with advisories({"results": [{}, {}]}) as (url, _):
         done = audit(tmp_path, url)
     assert (done.returncode, done.stdout) == (0, "0 of 2 pinned packages have known holes.\n")
 
 
 @pytest.mark.parametrize("answer", [{}, {"results": []}, [], None])
-def test_an_answer_that_is_none_is_said(tmp_path: Path, answer: Any) -> None:
+def test_an_invalid_answer_is_reported(tmp_path: Path, answer: Any) -> None:
     with advisories(answer) as (url, _):
         done = audit(tmp_path, url)
     assert done.returncode == 0
     assert done.stdout.startswith("NOT audited: ")
 
 
-def test_where_nobody_can_be_asked_that_is_said_and_nothing_fails(tmp_path: Path) -> None:
+def test_an_unreachable_service_is_reported_and_nothing_fails(tmp_path: Path) -> None:
     done = audit(tmp_path, "http://127.0.0.1:1/")
     assert done.returncode == 0
     assert "2 pins stand unchecked" in done.stdout

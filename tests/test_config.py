@@ -37,7 +37,7 @@ def test_port_alone_serves_both() -> None:
         ("LOG_LEVEL", "loud"),
     ],
 )
-def test_a_bad_setting_is_refused_by_name(name: str, value: str) -> None:
+def test_the_error_names_an_invalid_setting(name: str, value: str) -> None:
     with pytest.raises(BadSetting, match=f"^{name}"):
         Settings.from_env({name: value})
 
@@ -59,7 +59,7 @@ def test_a_bad_setting_is_refused_by_name(name: str, value: str) -> None:
         ({"AUTH_MODE": "required"}, True),
     ],
 )
-def test_it_is_open_only_while_it_serves_this_machine_alone_or_where_that_is_said(
+def test_access_is_open_only_if_only_this_machine_can_connect_or_if_configured(
     env: dict[str, str], required: bool
 ) -> None:
     settings = Settings.from_env(env)

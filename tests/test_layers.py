@@ -1,4 +1,4 @@
-"""The domain imports the standard library and pydantic, whatever else is installed."""
+"""The domain imports only the standard library and pydantic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def imported(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in plain | named}
 
 
-def test_the_domain_imports_the_standard_library_and_pydantic_alone() -> None:
+def test_the_domain_imports_only_the_standard_library_and_pydantic() -> None:
     files = list(DOMAIN.rglob("*.py"))
     assert files
     foreign = {path.name: imported(path) - sys.stdlib_module_names - ALLOWED for path in files}

@@ -1,4 +1,4 @@
-"""Logs: one line each, as JSON or as text, whatever the values are."""
+"""Logs: one line for each record, as JSON or as text, whatever the values are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Terminal(io.StringIO):
 
 @contextlib.contextmanager
 def written(level: str = "info", log_format: str = "auto", to: io.StringIO | None = None) -> Iterator[io.StringIO]:
-    """Log as a process does while inside; what was written."""
+    """Configure the logs of a process inside the block; yields what is written."""
     root = logging.getLogger()
     handlers, before = root.handlers[:], root.level
     structlog.reset_defaults()
@@ -36,7 +36,7 @@ def written(level: str = "info", log_format: str = "auto", to: io.StringIO | Non
 
 @contextlib.contextmanager
 def logged(level: str = "info") -> Iterator[list[dict[str, Any]]]:
-    """The same as JSON; filled afterwards with the objects that were written, one a line."""
+    """The same as JSON; the list is filled with one object per line at the end of the block."""
     lines: list[dict[str, Any]] = []
     with written(level) as stderr:
         yield lines
@@ -47,7 +47,7 @@ def refuse(name: str) -> None:
     raise AssertionError(f"{name} is no JSON")
 
 
-def test_a_line_says_what_happened_where_and_when() -> None:
+def test_a_line_contains_the_event_and_its_place_and_time() -> None:
     with logged() as lines:
         logs.get("app.somewhere").info("An extension connected", action="extension.connected", extension_id="e1")
     (line,) = lines
@@ -82,7 +82,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("said", HOSTILE, ids=range(len(HOSTILE)))
-def test_whatever_is_said_is_one_object_on_one_line(said: object) -> None:
+def test_every_record_is_one_object_on_one_line(said: object) -> None:
     with logged() as lines:
         logs.get("app").info(str(said), action="test", value=said)
         logging.getLogger("library").warning("They say: %s", said, extra={"value": said})
@@ -98,7 +98,7 @@ class Unspeakable:
         raise RuntimeError("no words")
 
 
-def test_what_cannot_be_shown_at_all_is_still_one_line() -> None:
+def test_a_value_without_representation_is_still_one_line() -> None:
     endless: list[Any] = []
     endless.append(endless)
     with logged() as lines:
@@ -110,7 +110,7 @@ def test_what_cannot_be_shown_at_all_is_still_one_line() -> None:
     assert lines[2]["message"].startswith("They say: %s")
 
 
-def test_a_library_that_misuses_its_logger_makes_one_line_too() -> None:
+def test_a_wrong_logging_call_of_a_library_is_one_line_too() -> None:
     with logged() as lines:
         logging.getLogger("library").warning("%d pieces", "many")
     (line,) = lines
@@ -130,7 +130,7 @@ def test_an_exception_is_part_of_its_line() -> None:
         assert "ValueError: two\nlines" in line["exception"]
 
 
-def test_the_correlation_id_stands_on_every_line() -> None:
+def test_the_correlation_id_is_on_every_line() -> None:
     with logged() as lines:
         with logs.correlated("correlation-1"):
             logs.get("app").info("ours")
@@ -139,14 +139,14 @@ def test_the_correlation_id_stands_on_every_line() -> None:
     assert [line.get("correlation_id") for line in lines] == ["correlation-1", "correlation-1", None]
 
 
-def test_a_line_may_name_another_correlation_id() -> None:
+def test_a_line_may_have_another_correlation_id() -> None:
     with logged() as lines, logs.correlated("correlation-1"):
         logs.get("app").info("of another", correlation_id="correlation-2")
     assert [line["correlation_id"] for line in lines] == ["correlation-2"]
 
 
 @pytest.mark.parametrize(("level", "written"), [("info", []), ("debug", ["ours", "theirs"])])
-def test_what_is_below_the_level_is_not_written(level: str, written: list[str]) -> None:
+def test_records_below_the_level_are_not_written(level: str, written: list[str]) -> None:
     with logged(level) as lines:
         logs.get("app").debug("ours")
         logging.getLogger("library").debug("theirs")
@@ -155,14 +155,14 @@ def test_what_is_below_the_level_is_not_written(level: str, written: list[str]) 
 
 
 @pytest.mark.parametrize("text", ["12345678", "a" * 128, "A.b_c-9" * 2, "-._-._-._"])
-def test_a_correlation_id_is_honoured(text: str) -> None:
+def test_a_valid_correlation_id_is_used(text: str) -> None:
     assert logs.well_formed(text)
 
 
 @pytest.mark.parametrize(
     "text", [None, "", "1234567", "a" * 129, "with space", "line\nbreak", "12345678\n", "ümlaut-id"]
 )
-def test_another_is_not(text: str | None) -> None:
+def test_an_invalid_correlation_id_is_replaced(text: str | None) -> None:
     assert not logs.well_formed(text)
 
 
@@ -183,7 +183,7 @@ def test_a_terminal_gets_text_and_everything_else_json(log_format: str, to: type
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
-def test_in_text_a_value_neither_begins_a_line_nor_reaches_the_terminal(value: object) -> None:
+def test_in_text_a_value_can_neither_begin_a_line_nor_control_the_terminal(value: object) -> None:
     with written("info", "text") as stderr:
         logs.get("app").info(str(value), value=value)
         logging.getLogger("library").warning("They say: %s", value, extra={"value": value})
@@ -207,7 +207,7 @@ def test_in_text_a_traceback_is_indented_so_that_its_message_is_no_line_of_its_o
     assert stderr.getvalue().replace("\n", "").isprintable()
 
 
-def test_in_text_what_cannot_be_shown_is_still_one_line() -> None:
+def test_in_text_a_value_without_representation_is_still_one_line() -> None:
     with written("info", "text") as stderr:
         logs.get("app").info("It happened", value=Unspeakable())
     assert "<Unspeakable>" in stderr.getvalue()

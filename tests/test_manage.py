@@ -1,4 +1,4 @@
-"""What an operator does on the command line: results on stdout, a sentence for every refusal, a secret once."""
+"""The management command: results on stdout, one sentence for each error, secrets shown once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEY = re.compile(r"imgk_[0-9a-f]{16}_[0-9a-f]{64}\n")
 
 @pytest.fixture
 def run(database_url: str) -> Run:
-    """Runs the command on a database of the test's own."""
+    """A function that runs the command on a fresh database."""
 
     def invoke(*words: str, **env: str) -> Result:
         return CliRunner().invoke(main, words, env={"DATABASE_URL": database_url, **env})
@@ -36,7 +36,7 @@ def run(database_url: str) -> Run:
     return invoke
 
 
-def test_a_key_is_made_shown_once_listed_and_revoked(run: Run) -> None:
+def test_a_key_is_created_shown_once_listed_and_revoked(run: Run) -> None:
     assert run("create-user", "ann").exit_code == 0
     made = run("create-key", "ann", "--name", "laptop", "--days", "1", "--scope", "read")
     assert KEY.fullmatch(made.stdout)
@@ -48,7 +48,7 @@ def test_a_key_is_made_shown_once_listed_and_revoked(run: Run) -> None:
     assert "  revoked  " in run("list-keys").stdout
 
 
-def test_tokens_are_made_for_users_and_extensions(run: Run) -> None:
+def test_tokens_are_created_for_users_and_extensions(run: Run) -> None:
     run("create-user", "olga", "--operator")
     assert run("create-key", "olga", "--scope", "admin").exit_code == 0
     assert run("issue-token", "olga", "--scope", "admin", "--minutes", "5").stdout.count(".") == 2
@@ -58,7 +58,7 @@ def test_tokens_are_made_for_users_and_extensions(run: Run) -> None:
     assert run("revoke-extension-token", token.split("_")[1]).exit_code == 0
 
 
-def test_a_pairing_code_says_all_that_an_extension_must_be_told(run: Run) -> None:
+def test_a_pairing_code_contains_all_that_an_extension_needs(run: Run) -> None:
     made = run("create-extension-token", "ann-laptop", "--pairing", PUBLIC_URL="https://images.example/fleet/")
     assert made.stderr.startswith("The pairing code of the extension ann-laptop (token ")
     told = paired(made)
@@ -76,13 +76,13 @@ def test_a_pairing_code_says_all_that_an_extension_must_be_told(run: Run) -> Non
         ({"HOST": "2001:db8::7"}, "http://[2001:db8::7]:3000"),
     ],
 )
-def test_a_pairing_code_leads_to_the_service(run: Run, env: dict[str, str], server: str) -> None:
+def test_a_pairing_code_contains_the_address_of_the_service(run: Run, env: dict[str, str], server: str) -> None:
     made = run("create-extension-token", "painter", "--pairing", **env)
     assert paired(made)["server"] == server
     assert server in made.stderr
 
 
-def test_a_pairing_code_leads_where_it_is_told_to(run: Run) -> None:
+def test_a_pairing_code_contains_the_address_that_was_given(run: Run) -> None:
     made = run("create-extension-token", "painter", "--pairing", "--server", "https://images.example/")
     assert paired(made)["server"] == "https://images.example"
     for words in (["--server", "https://images.example"], ["--pairing", "--server", "images.example"]):
@@ -129,7 +129,7 @@ def test_tokens_of_extensions_are_listed(run: Run) -> None:
     assert run("list-extension-tokens", "--extension", "painter").stdout.count("\n") == 1
 
 
-def test_the_fleet_is_a_table(run: Run, database: Database, tmp_path: Path) -> None:
+def test_the_fleet_is_printed_as_a_table(run: Run, database: Database, tmp_path: Path) -> None:
     nobody = run("list-extensions")
     assert (nobody.stdout, nobody.stderr) == ("", "No extension has ever connected.\n")
     harness = Harness.of(fakes.bench(database, tmp_path))
@@ -173,19 +173,19 @@ def test_the_fleet_is_a_table(run: Run, database: Database, tmp_path: Path) -> N
         (["revoke-extension-token", "none"], "No extension token with the id"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(run: Run, words: Sequence[str], said: str) -> None:
+def test_an_error_is_one_sentence(run: Run, words: Sequence[str], said: str) -> None:
     ended = run(*words)
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert ended.stderr.startswith(f"Error: {said}")
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_setting_that_cannot_be_used_is_named(run: Run, tmp_path: Path) -> None:
+def test_the_error_names_an_unusable_setting(run: Run, tmp_path: Path) -> None:
     assert "JWT_SECRET" in run("list-keys", JWT_SECRET="short").stderr
     assert "DATABASE_URL" in run("list-keys", DATABASE_URL="nonsense").stderr
 
 
-def test_it_is_a_program_that_makes_the_database_it_needs(tmp_path: Path) -> None:
+def test_the_program_creates_its_database(tmp_path: Path) -> None:
     def run(*words: str) -> str:
         env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'new.db'}"}
         command = [sys.executable, "-m", "app.manage", *words]

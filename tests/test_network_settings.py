@@ -1,4 +1,4 @@
-"""Settings about others: origins, proxies, certificates, the scanner."""
+"""Settings of origins, proxies, certificates and the scanner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALLOWED = Origins.parse(f"https://img.example, http://[::1]:8080, {EXTENSION}")
 
 
 @pytest.mark.parametrize("origin", ["https://img.example", "http://[::1]:8080", EXTENSION])
-def test_an_origin_that_is_named_is_allowed(origin: str) -> None:
+def test_a_listed_origin_is_allowed(origin: str) -> None:
     assert ALLOWED.allow(origin)
 
 
@@ -34,7 +34,7 @@ def test_an_origin_that_is_named_is_allowed(origin: str) -> None:
         f"{EXTENSION}.evil.example",
     ],
 )
-def test_an_origin_that_only_looks_like_one_is_not(origin: str) -> None:
+def test_an_origin_similar_to_a_listed_one_is_not_allowed(origin: str) -> None:
     assert not ALLOWED.allow(origin)
 
 
@@ -51,11 +51,11 @@ def test_an_origin_that_only_looks_like_one_is_not(origin: str) -> None:
         ("https://img.example", False),
     ],
 )
-def test_by_default_extensions_and_nobody_else_are_allowed(origin: str, allowed: bool) -> None:
+def test_by_default_only_extensions_are_allowed(origin: str, allowed: bool) -> None:
     assert Settings.from_env({}).allowed_origins.allow(origin) is allowed
 
 
-def test_none_allows_nobody() -> None:
+def test_none_allows_no_origin() -> None:
     origins = Settings.from_env({"ALLOWED_ORIGINS": "none"}).allowed_origins
     assert not origins.allow(EXTENSION)
     assert not origins.allow("none")
@@ -82,12 +82,12 @@ def test_none_allows_nobody() -> None:
         ("TLS_KEY", ""),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_name(name: str, value: str) -> None:
+def test_the_error_names_an_invalid_network_setting(name: str, value: str) -> None:
     env = {"TLS_CERT": "cert.pem"} if name == "TLS_KEY" else {}
     with pytest.raises(BadSetting, match=f"^{name}"):
         Settings.from_env({**env, name: value})
 
 
-def test_a_key_without_its_certificate_is_refused_by_name() -> None:
+def test_the_error_names_a_key_without_its_certificate() -> None:
     with pytest.raises(BadSetting, match=r"^TLS_CERT is missing"):
         Settings.from_env({"TLS_KEY": "key.pem"})

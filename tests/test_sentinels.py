@@ -1,4 +1,4 @@
-"""REDIS_URL that names sentinels."""
+"""REDIS_URL with sentinels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.sentinels import Sentinels
 URL = "redis+sentinel://app:pa55-word@one:26379,[::1]:26380/pictures"
 
 
-def test_it_says_whom_to_ask_for_which_master() -> None:
+def test_the_url_gives_the_sentinels_and_the_master() -> None:
     sentinels = Sentinels.parse(URL)
     assert sentinels is not None
     assert sentinels.addresses == [("one", 26379), ("::1", 26380)]
@@ -19,7 +19,7 @@ def test_it_says_whom_to_ask_for_which_master() -> None:
     assert sentinels.credentials == {"username": "app", "password": "pa55-word"}
 
 
-def test_who_asks_for_no_password_is_shown_none() -> None:
+def test_without_a_password_none_is_sent() -> None:
     sentinels = Sentinels.parse("redis+sentinel://one:26379/pictures")
     assert sentinels is not None
     assert sentinels.credentials == {}
@@ -27,7 +27,7 @@ def test_who_asks_for_no_password_is_shown_none() -> None:
 
 
 @pytest.mark.parametrize("url", ["redis://one:6379/0", "rediss://one/0", "unix:///run/redis.sock"])
-def test_other_urls_name_no_sentinels(url: str) -> None:
+def test_other_urls_have_no_sentinels(url: str) -> None:
     assert Sentinels.parse(url) is None
 
 
@@ -43,12 +43,12 @@ def test_other_urls_name_no_sentinels(url: str) -> None:
         "rediss+sentinel://one:26379/pictures",
     ],
 )
-def test_what_not_all_who_use_it_would_understand_is_refused(url: str) -> None:
+def test_options_that_not_every_client_supports_are_refused(url: str) -> None:
     with pytest.raises(BadSetting, match=r"^REDIS_URL"):
         Settings.from_env({"REDIS_URL": url})
 
 
-def test_celery_is_told_the_same() -> None:
+def test_celery_gets_the_same_settings() -> None:
     settings = Settings.from_env({"REDIS_URL": URL})
     assert broker_url(settings.redis_url) == (
         "sentinel://app:pa55-word@one:26379/0;sentinel://app:pa55-word@[::1]:26380/0"

@@ -13,11 +13,11 @@ from bench.figures import Spread, percentile, ratios
     ("values", "median", "low", "high"),
     [([3.0, 1.0, 2.0], 2.0, 1.0, 3.0), ([1.0, 4.0], 2.5, 1.0, 4.0), ([7.0], 7.0, 7.0, 7.0)],
 )
-def test_a_spread_is_the_middle_and_both_ends(values: list[float], median: float, low: float, high: float) -> None:
+def test_a_spread_is_the_median_and_both_ends(values: list[float], median: float, low: float, high: float) -> None:
     assert Spread.of(values) == Spread(median, low, high)
 
 
-def test_nothing_has_no_spread_and_no_percentile() -> None:
+def test_an_empty_list_has_no_spread_and_no_percentile() -> None:
     with pytest.raises(ValueError, match="nothing was measured"):
         Spread.of([])
     with pytest.raises(ValueError, match="nothing was measured"):
@@ -29,29 +29,29 @@ def test_a_percentile_is_a_value_that_was_measured(percent: float, value: float)
     assert percentile(list(range(100, 0, -1)), percent) == value
 
 
-def test_few_values_have_percentiles_too() -> None:
+def test_short_lists_have_percentiles_too() -> None:
     assert percentile([5.0, 9.0], 50) == 5.0
     assert percentile([5.0, 9.0], 99) == 9.0
 
 
-def test_a_ratio_is_of_each_pair_and_not_of_the_whole() -> None:
+def test_ratios_are_computed_for_each_pair() -> None:
     assert ratios([2.0, 30.0], [1.0, 10.0]) == [2.0, 3.0]
 
 
-def test_where_more_is_better_a_ratio_still_rises_as_things_become_worse() -> None:
+def test_a_ratio_rises_as_things_become_worse_even_if_more_is_better() -> None:
     assert ratios([50.0], [100.0], more_is_better=True) == [2.0]
 
 
-def test_a_floor_of_nothing_is_exceeded_without_end() -> None:
+def test_the_ratio_to_a_floor_of_zero_is_infinite() -> None:
     assert ratios([1.0], [0.0]) == [math.inf]
 
 
-def test_pairs_must_be_whole() -> None:
+def test_both_lists_must_have_the_same_length() -> None:
     with pytest.raises(ValueError, match="shorter"):
         ratios([1.0, 2.0], [1.0])
 
 
-def test_spreads_are_apart_only_where_they_do_not_touch() -> None:
+def test_spreads_are_apart_only_if_they_do_not_touch() -> None:
     assert Spread.of([1, 2]).differs_from(Spread.of([3, 4]))
     assert Spread.of([3, 4]).differs_from(Spread.of([1, 2]))
     assert not Spread.of([1, 3]).differs_from(Spread.of([3, 4]))

@@ -26,7 +26,7 @@ from bench.results import Result
 
 @dataclasses.dataclass(frozen=True)
 class Shortest(Plan):
-    """One short turn."""
+    """The shortest plan: one short turn."""
 
     @property
     def repeats(self) -> int:
@@ -38,8 +38,8 @@ class Shortest(Plan):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)  # it starts seven processes, and builds two databases
-def test_a_measure_leads_to_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.timeout(300)  # it starts seven processes and creates two databases
+def test_a_measure_gives_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submit, "CLIENTS", (2,))
     monkeypatch.setattr(submit, "OF_ONE_USER", 3)
     out = tmp_path / "result.json"
@@ -57,7 +57,7 @@ def test_a_measure_leads_to_a_result_and_a_page(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)  # it starts six processes
-def test_clients_submit_as_users_of_their_own_and_all_of_that_is_forgotten() -> None:
+def test_clients_submit_as_separate_users_and_their_submissions_are_removed() -> None:
     with serving("sqlite") as system:
         crowd = Crowd(Loop())
         ours = [system.post_text(user=number) for number in range(len(USERS))]
@@ -70,7 +70,7 @@ def test_clients_submit_as_users_of_their_own_and_all_of_that_is_forgotten() -> 
 
 
 @pytest.mark.timeout(120)  # it starts seven processes
-def test_both_floors_of_a_hand_off_are_gone_through_in_a_row(tmp_path: Path) -> None:
+def test_both_floors_of_a_hand_off_run_one_after_the_other(tmp_path: Path) -> None:
     with (
         fresh("sqlite", tmp_path) as url,
         floor_web("web", FLOOR_DATABASE_URL=url) as (port, _),
@@ -92,7 +92,7 @@ def _who_waits(system: SystemUnderTest) -> list[str]:
     return users
 
 
-def test_a_meter_counts_what_is_used_and_no_more() -> None:
+def test_a_meter_counts_exactly_the_cpu_used() -> None:
     counter = Meter(lambda: {"us": [os.getpid()], "ended": [2**22 - 3]})
     counter.start()
     before = time.process_time()
@@ -102,7 +102,7 @@ def test_a_meter_counts_what_is_used_and_no_more() -> None:
     assert counter.used() == {"us": pytest.approx(0.05, abs=0.03)}
 
 
-def test_memory_of_this_process_can_be_seen() -> None:
+def test_the_memory_of_this_process_can_be_measured() -> None:
     assert 2**20 < meter.resident([os.getpid()]) < 2**34
     now = meter.forget_peak(os.getpid())
     held = bytearray(64 * 2**20)

@@ -68,11 +68,11 @@ def test_two_results_differ_if_their_spreads_do_not_overlap(before: Row, after: 
     assert verdict in table(result(before), result(after))
 
 
-def test_what_only_one_result_has_is_not_compared() -> None:
+def test_a_quantity_of_only_one_result_is_not_compared() -> None:
     assert not list(changes(result(Row("x", "µs", [1])), result(Row("y", "µs", [1]))))
 
 
-def test_the_page_shows_everything_and_needs_nothing() -> None:
+def test_the_page_shows_everything_and_loads_nothing() -> None:
     text = page.html(result(Row("CPU & more", "µs", [10, 14, 30], [10, 10, 10], 1.5), Row("rate", "/s", [50.0])))
     for part in (
         "CPU &amp; more",
@@ -84,4 +84,4 @@ def test_the_page_shows_everything_and_needs_nothing() -> None:
     ):
         assert part in text
     assert "http" not in text
-    assert text.count("<svg") == 3  # what is to be held, the ratios, the bars
+    assert text.count("<svg") == 3  # the budgets, the ratios, the bars

@@ -14,7 +14,7 @@ RESPONSES = (
 )
 
 
-def test_a_stream_that_was_refused_is_opened_again() -> None:
+def test_a_refused_stream_is_opened_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def answer() -> None:

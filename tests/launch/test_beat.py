@@ -16,7 +16,7 @@ from tests.support.waiting import until
 ROOT = Path(__file__).parents[2]
 
 
-def test_beat_ends_when_told_though_redis_owes_it_an_answer(tmp_path: Path) -> None:
+def test_beat_stops_on_a_signal_while_it_waits_for_redis(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("celery")), "-A", "celery_config", "--quiet", "beat"]
     with running_redis(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         client.client_pause(60_000, all=False)

@@ -1,4 +1,4 @@
-"""The Celery application, and the workers that run it."""
+"""The Celery application and its workers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from worker.__main__ import dispatcher, downloader
         ("unix:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
     ],
 )
-def test_redis_urls_become_the_broker_librarys(redis_url: str, broker: str) -> None:
+def test_redis_urls_are_converted_for_the_broker_library(redis_url: str, broker: str) -> None:
     assert broker_url(redis_url) == broker
 
 
@@ -37,12 +37,12 @@ def test_a_task_may_take_as_long_as_all_downloads_of_a_request() -> None:
     assert make_celery(Settings.from_env({"DOWNLOAD_TIMEOUT_MS": "600000"})).conf.task_time_limit >= 10 * 600
 
 
-def test_a_message_in_hand_is_not_kept_in_redis_too() -> None:
+def test_redis_does_not_keep_the_message_of_a_running_task() -> None:
     with make_celery(Settings.from_env({})).connection_for_read() as connection:
         assert connection.transport_options["ack_emulation"] is False
 
 
-def test_the_sweep_comes_as_often_as_the_setting_says_whatever_the_clocks_say() -> None:
+def test_the_sweep_runs_at_the_configured_interval_whatever_the_clocks_say() -> None:
     sweep = make_celery(Settings.from_env({"SWEEP_INTERVAL_MS": "500"})).conf.beat_schedule["sweep"]
     assert sweep == {"task": "housekeeping.sweep", "schedule": 0.5}
 
@@ -52,7 +52,7 @@ def test_every_worker_has_a_pool_that_enforces_time_limits() -> None:
         assert "--pool=prefork" in service.argv
 
 
-def test_a_hand_off_and_a_sweep_are_ended_long_before_a_download_would_be() -> None:
+def test_assignments_and_sweeps_have_shorter_time_limits_than_downloads() -> None:
     short = (dispatch.assign, housekeeping.sweep, housekeeping.tidy)
     assert [task.time_limit for task in short] == [SHORT_TASK_LIMIT_S] * 3
     assert make_celery(Settings.from_env({})).conf.task_time_limit > SHORT_TASK_LIMIT_S

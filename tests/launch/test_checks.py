@@ -1,4 +1,4 @@
-"""What is refused before anything is started."""
+"""Settings that are refused before anything is started."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def test_free_ports_are_free_afterwards_too() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
-def test_a_port_that_somebody_has_on_all_addresses_is_in_use_on_each(host: str) -> None:
+def test_a_port_in_use_on_all_addresses_is_in_use_on_each(host: str) -> None:
     with socket.create_server(("0.0.0.0", 0)) as listener:
         port = listener.getsockname()[1]
         line = refusal_of_ports(HOST=host, PORT=str(port))
     assert line == f"PORT={port}: port {port} of {host} is in use; stop what listens there or set PORT to another."
 
 
-def test_an_address_of_another_machine_is_named() -> None:
+def test_the_error_names_an_address_of_another_machine() -> None:
     line = refusal_of_ports(HOST="192.0.2.1", PORT=str(free_port()))
     assert line == "HOST=192.0.2.1: it cannot be listened on (Cannot assign requested address)."
 
 
-def test_a_name_that_is_none_is_named() -> None:
+def test_the_error_names_an_invalid_host_name() -> None:
     assert refusal_of_ports(HOST="no-such-host.invalid").startswith(
         "HOST=no-such-host.invalid: there is no such address"
     )
 
 
-def test_missing_folders_are_made(tmp_path: Path) -> None:
+def test_missing_folders_are_created(tmp_path: Path) -> None:
     pictures, data = tmp_path / "pictures", tmp_path / "data"
     check_folders(settings(IMAGE_STORAGE_PATH=str(pictures), DATABASE_URL=f"sqlite:///{data}/imagefleet.db?timeout=5"))
     assert pictures.is_dir()
@@ -56,7 +56,7 @@ def test_missing_folders_are_made(tmp_path: Path) -> None:
     assert not list(pictures.iterdir())
 
 
-def test_a_database_elsewhere_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_external_database_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     check_folders(settings(DATABASE_URL="postgresql://db/imagefleet"))
     assert [path.name for path in tmp_path.iterdir()] == ["generated-images"]
@@ -65,13 +65,13 @@ def test_a_database_elsewhere_needs_no_folder(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("folder", "why"),
     [
-        ("/proc/self", "No such file or directory"),  # there, and nobody may write into it
+        ("/proc/self", "No such file or directory"),  # it exists, but is not writable
         ("missing/pictures", "missing does not exist"),
         ("file", "File exists"),
         ("file/pictures", "Not a directory"),
     ],
 )
-def test_a_folder_that_cannot_be_used_says_why(
+def test_the_error_explains_why_a_folder_cannot_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, why: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -88,13 +88,13 @@ def refusal_of_tls(certificate: Path, key: Path) -> str:
     return str(refused.value)
 
 
-def test_a_certificate_with_its_key_can_be_served(tmp_path: Path) -> None:
+def test_a_certificate_with_its_key_is_accepted(tmp_path: Path) -> None:
     made = self_signed(tmp_path)
     check_tls(settings(TLS_CERT=str(made.file), TLS_KEY=str(made.key)))
     check_tls(settings())
 
 
-def test_a_certificate_that_cannot_be_served_is_named(tmp_path: Path) -> None:
+def test_the_error_names_an_unusable_certificate(tmp_path: Path) -> None:
     made, other = self_signed(tmp_path), self_signed(tmp_path, "other")
     locked = self_signed(tmp_path, "locked", passphrase="a pass phrase")
     missing = tmp_path / "missing.pem"

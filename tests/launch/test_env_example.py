@@ -1,4 +1,4 @@
-"""`.env.example` is the list of what is read."""
+"""`.env.example` lists the variables that are read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXT = (ROOT / ".env.example").read_text()
 
 
 class Recording(UserDict[str, str]):
-    """An empty environment that knows what it was asked for."""
+    """An empty environment that records which variables were read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,12 +24,12 @@ class Recording(UserDict[str, str]):
         return default
 
 
-def test_it_names_every_variable_that_is_read_and_no_other() -> None:
+def test_it_lists_every_variable_that_is_read_and_no_other() -> None:
     env = Recording()
     Settings.from_env(env)
     assert set(re.findall(r"^#?([A-Z_]+)=", TEXT, re.MULTILINE)) == env.asked | OF_THE_LAUNCHER
 
 
-def test_what_it_sets_are_the_defaults() -> None:
+def test_its_values_are_the_defaults() -> None:
     defaults = dict(re.findall(r"^([A-Z_]+)=(.*)$", TEXT, re.MULTILINE))
     assert Settings.from_env(defaults) == Settings.from_env({})

@@ -1,4 +1,4 @@
-"""gunicorn under our configuration, with a small application in the place of the real one."""
+"""gunicorn with our configuration and a small application in place of the real one."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def serving(start: Start, **env: str) -> tuple[StartedProcess, int]:
     return run, port
 
 
-def test_port_alone_serves_on_that_one_port(start: Start) -> None:
+def test_with_port_alone_it_listens_on_that_port(start: Start) -> None:
     run, port = serving(start)
     listening = {
         connection.laddr.port
@@ -84,21 +84,21 @@ def test_port_alone_serves_on_that_one_port(start: Start) -> None:
     assert listening == {port}
 
 
-def test_with_ws_port_it_serves_on_both(start: Start) -> None:
+def test_with_ws_port_it_listens_on_both(start: Start) -> None:
     port, sockets = free_ports(2)
     serve(start, PORT=str(port), WS_PORT=str(sockets))
     until(lambda: answers(port) and answers(sockets), 30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_the_hub_takes_leave_before_a_worker_stops(start: Start, number: signal.Signals) -> None:
+def test_the_hub_closes_its_sockets_before_a_worker_stops(start: Start, number: signal.Signals) -> None:
     run, _ = serving(start)
     run.send(number)
     assert run.wait_for_exit() == 0
     assert run.output == "the hub takes leave\nthe hub has taken leave\nthe hub is closed\n"
 
 
-def test_requests_under_way_are_answered_before_a_worker_stops(start: Start) -> None:
+def test_running_requests_are_answered_before_a_worker_stops(start: Start) -> None:
     run, port = serving(start)
     with socket.create_connection(("127.0.0.1", port), 10) as client:
         client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -109,7 +109,7 @@ def test_requests_under_way_are_answered_before_a_worker_stops(start: Start) -> 
 
 
 @pytest.mark.parametrize("trouble", [{"LEAVE_S": "600"}, {"BROKEN": "1"}])
-def test_a_hub_that_hangs_or_breaks_holds_nobody_up(start: Start, trouble: dict[str, str]) -> None:
+def test_a_hub_that_hangs_or_fails_does_not_delay_the_stop(start: Start, trouble: dict[str, str]) -> None:
     run, _ = serving(start, **trouble)
     run.send(signal.SIGTERM)
     assert run.wait_for_exit(timeout_s=15) == 0

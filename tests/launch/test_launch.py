@@ -46,7 +46,7 @@ def launch(start: Start, **env: str) -> StartedProcess:
 
 
 def refusal(run: StartedProcess, status: int = 1) -> str:
-    """The one line that a launcher says which starts nothing."""
+    """The one line printed by a launcher that starts nothing."""
     assert run.wait_for_exit() == status, run.output
     assert run.output.count("\n") == 1, run.output
     return run.output.strip()
@@ -61,7 +61,7 @@ def redis_url_of(run: StartedProcess) -> str:
     return run.output.partition("REDIS_URL=")[2].split()[0]
 
 
-def test_a_port_in_use_is_one_line_that_names_the_port_and_the_variable(start: Start) -> None:
+def test_a_port_in_use_is_reported_in_one_line_with_the_port_and_the_variable(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken, free = listener.getsockname()[1], free_port()
         line = refusal(launch(start, PORT=str(taken)))
@@ -75,30 +75,30 @@ def test_a_bad_setting_is_one_line_and_status_2(start: Start, variable: str, val
     assert refusal(launch(start, **{variable: value}), status=2).startswith(f"{variable}={value!r} cannot be used:")
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(start: Start, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_in_one_line(start: Start, tmp_path: Path) -> None:
     line = refusal(launch(start, IMAGE_STORAGE_PATH=str(tmp_path / "no" / "pictures")))
     assert (
         line == f"IMAGE_STORAGE_PATH: the folder {tmp_path}/no/pictures cannot be used: {tmp_path}/no does not exist."
     )
 
 
-def test_a_data_folder_that_cannot_be_used_is_one_line(start: Start, services: Path) -> None:
+def test_an_unusable_data_folder_is_reported_in_one_line(start: Start, services: Path) -> None:
     (services / "data").write_text("a file")
     line = refusal(launch(start))
     assert line == f"DATABASE_URL: the folder {services}/data cannot be used: File exists."
 
 
-def test_a_procfile_that_cannot_be_read_is_one_line(start: Start, services: Path) -> None:
+def test_an_unreadable_procfile_is_reported_in_one_line(start: Start, services: Path) -> None:
     (services / "Procfile").write_text("web serve")
     assert refusal(launch(start)) == "Procfile, line 1: 'web serve' is not `name: command` with a new name."
 
 
-def test_a_database_that_cannot_be_reached_ends_the_start(start: Start) -> None:
+def test_an_unreachable_database_ends_the_start(start: Start) -> None:
     run = launch(start, REDIS_URL="redis://127.0.0.1:1/0", DATABASE_URL=f"postgresql://127.0.0.1:{free_port()}/x")
     assert refusal(run).startswith("DATABASE_URL: the database cannot be used (connection failed:")
 
 
-def test_it_starts_everything_and_says_what_to_try(start: Start, services: Path) -> None:
+def test_it_starts_everything_and_suggests_a_first_command(start: Start, services: Path) -> None:
     port, sockets = free_ports(2)
     run = launch(start, PORT=str(port), WS_PORT=str(sockets))
     run.wait_for_output("Ctrl-C stops everything.")
@@ -114,7 +114,7 @@ def test_it_starts_everything_and_says_what_to_try(start: Start, services: Path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_request_to_stop_stops_everything_in_order(start: Start, services: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_everything_in_order(start: Start, services: Path, number: signal.Signals) -> None:
     run = launch(start)
     for name in ("worker", "web", "beat"):
         run.wait_for_output(f"{name:<10} | started")
@@ -140,7 +140,7 @@ def test_redis_writes_nothing_to_disk_but_its_log(start: Start, services: Path) 
     assert ask_redis(redis_url_of(again)).dbsize() == 0
 
 
-def test_a_launcher_that_is_killed_leaves_nothing_and_the_next_one_starts(start: Start) -> None:
+def test_a_killed_launcher_leaves_no_processes_and_the_next_one_starts(start: Start) -> None:
     run = launch(start)
     run.wait_for_output(READY)
     run.process.kill()
@@ -153,7 +153,7 @@ def test_a_second_launcher_in_the_same_folder_is_refused(start: Start, services:
     assert refusal(launch(start)) == f"Another `make run` is running in {services}/data: stop it, or set REDIS_URL."
 
 
-def test_with_both_urls_set_no_server_is_started_and_no_data_folder_made(
+def test_with_both_urls_set_no_server_is_started_and_no_data_folder_created(
     start: Start, services: Path, tmp_path: Path, redis_url: str
 ) -> None:
     run = launch(start, REDIS_URL=redis_url, DATABASE_URL=f"sqlite:///{tmp_path}/own.db")
@@ -163,7 +163,7 @@ def test_with_both_urls_set_no_server_is_started_and_no_data_folder_made(
     assert not (services / "data").exists()
 
 
-def test_in_a_folder_with_a_long_path_the_socket_lies_elsewhere_and_goes_with_the_launcher(
+def test_in_a_folder_with_a_long_path_the_socket_is_elsewhere_and_is_removed_with_the_launcher(
     start: Start, services: Path
 ) -> None:
     deep = create_project_folder(services / ("deep" * 25))
@@ -181,7 +181,7 @@ def test_in_a_folder_with_a_long_path_the_socket_lies_elsewhere_and_goes_with_th
     assert not socket_path.parent.exists()
 
 
-def test_what_never_starts_ends_the_start_in_good_order(start: Start, services: Path) -> None:
+def test_a_program_that_never_becomes_ready_ends_the_start(start: Start, services: Path) -> None:
     write_procfile(services, worker="work", web="end")
     run = launch(start)
     assert run.wait_for_exit() == 1
@@ -189,7 +189,7 @@ def test_what_never_starts_ends_the_start_in_good_order(start: Start, services: 
     run.wait_until_all_ended()
 
 
-def test_a_stop_during_the_start_is_a_stop(start: Start, services: Path) -> None:
+def test_a_signal_during_the_start_stops_the_launcher(start: Start, services: Path) -> None:
     write_procfile(services, web="silent")
     run = launch(start)
     run.wait_for_output("started silent")
@@ -198,7 +198,7 @@ def test_a_stop_during_the_start_is_a_stop(start: Start, services: Path) -> None
     run.wait_until_all_ended()
 
 
-def test_a_reader_of_its_output_that_goes_away_stops_nothing(services: Path) -> None:
+def test_a_closed_output_pipe_stops_nothing(services: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "app.launch"]
     env = {**os.environ, "PORT": str(port), "DEMO": "off"}

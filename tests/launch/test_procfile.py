@@ -1,4 +1,4 @@
-"""Procfiles, ours and those of operators."""
+"""Procfiles, our own and those of operators."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def written(folder: Path, text: str) -> Path:
     return folder / "Procfile"
 
 
-def test_ours_names_worker_web_and_beat_in_the_order_of_their_start() -> None:
+def test_the_procfile_lists_worker_web_and_beat_in_the_order_of_their_start() -> None:
     processes = read_procfile(ROOT / "Procfile")
     assert list(processes) == ["worker", "web", "beat"]
     assert processes["worker"] == ("python", "-m", "worker")
 
 
-def test_comments_and_empty_lines_are_nothing_and_quotes_are_kept_together(tmp_path: Path) -> None:
+def test_comments_and_empty_lines_are_ignored_and_quoted_arguments_kept_together(tmp_path: Path) -> None:
     path = written(tmp_path, "# first\n\n  web:  serve --title 'two words' --url http://x:1\n   # last\nbeat-2:tick")
     assert read_procfile(path) == {
         "web": ("serve", "--title", "two words", "--url", "http://x:1"),
@@ -39,12 +39,12 @@ def test_comments_and_empty_lines_are_nothing_and_quotes_are_kept_together(tmp_p
         ("web: say 'so", 'Procfile, line 1: "say \'so" cannot be read (No closing quotation).'),
     ],
 )
-def test_what_cannot_be_read_names_its_line(tmp_path: Path, text: str, complaint: str) -> None:
+def test_an_invalid_line_is_reported_with_its_number(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(NotReady) as refused:
         read_procfile(written(tmp_path, text))
     assert str(refused.value) == complaint
 
 
-def test_a_missing_one_is_named(tmp_path: Path) -> None:
+def test_a_missing_procfile_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NotReady, match="Procfile cannot be read \\(No such file or directory\\)"):
         read_procfile(tmp_path / "Procfile")

@@ -35,7 +35,7 @@ RUN = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
 
 @pytest.fixture
 def services(services: Path) -> Path:
-    """What the launcher needs of a checkout."""
+    """A folder with the files of a checkout that the launcher needs."""
     for name in ("Procfile", "celery_config.py", "gunicorn.conf.py", "wsgi.py"):
         (services / name).symlink_to(ROOT / name)
     return services
@@ -60,12 +60,12 @@ def stop(run: StartedProcess) -> None:
 
 
 def suggestions(run: StartedProcess) -> list[list[str]]:
-    """The commands that the launcher tells people to try."""
+    """The commands that the launcher suggests."""
     return [shlex.split(line) for line in run.output.splitlines() if line.startswith("  curl ")]
 
 
 def answer_to(command: list[str]) -> Any:
-    """What the curl command would print; a machine that has Python and make need not have curl."""
+    """Send the request of a curl command without curl, which may not be installed."""
     curl = argparse.ArgumentParser()
     curl.add_argument("url")
     curl.add_argument("-s", action="store_true")
@@ -90,7 +90,7 @@ def final(run: StartedProcess, command: list[str], request_id: str) -> Any:
         raise AssertionError(f"{problem}\nThe service said:\n{run.output}") from None
 
 
-def test_what_it_tells_to_try_ends_in_a_picture_and_the_next_start_finds_it(start: Start, services: Path) -> None:
+def test_the_suggested_commands_give_a_picture_and_the_next_start_finds_it(start: Start, services: Path) -> None:
     ports = free_ports(2)
     run = launch(start, ports)
     ask, look = suggestions(run)
@@ -106,7 +106,7 @@ def test_what_it_tells_to_try_ends_in_a_picture_and_the_next_start_finds_it(star
     stop(again)
 
 
-def test_a_database_and_a_redis_of_the_operators_are_used_as_they_are(
+def test_an_external_database_and_redis_are_used(
     start: Start, services: Path, postgres: PostgresServer, redis_url: str
 ) -> None:
     database_url = postgres.create()
@@ -121,7 +121,7 @@ def test_a_database_and_a_redis_of_the_operators_are_used_as_they_are(
     stop(run)
 
 
-def test_a_launcher_that_is_killed_leaves_nothing_of_the_service(start: Start) -> None:
+def test_a_killed_launcher_leaves_no_processes_of_the_service(start: Start) -> None:
     run = launch(start, free_ports(2))
     until(lambda: run.output.count(" ready.") >= CELERY_WORKERS, START_S, "all workers to be ready")
     # the launcher, Redis, the worker's supervisor, 3 Celery workers of which one has 2 children, web and its child, beat

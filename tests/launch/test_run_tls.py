@@ -25,7 +25,7 @@ START_S = 60.0
 
 @pytest.fixture
 def services(services: Path) -> Path:
-    """What the launcher needs of a checkout."""
+    """A folder with the files of a checkout that the launcher needs."""
     for name in ("Procfile", "celery_config.py", "gunicorn.conf.py", "wsgi.py"):
         (services / name).symlink_to(ROOT / name)
     return services
@@ -33,12 +33,12 @@ def services(services: Path) -> Path:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Certificate:
-    """For localhost and 127.0.0.1; nobody vouches for it but itself."""
+    """A self-signed certificate for localhost and 127.0.0.1."""
     return self_signed(tmp_path)
 
 
 def launch(start: Start, certificate: Certificate, **env: str) -> tuple[StartedProcess, str]:
-    """A running service, and where it is."""
+    """A running service and its URL."""
     ports = free_ports(2)
     tls = {"TLS_CERT": str(certificate.file), "TLS_KEY": str(certificate.key)}
     run = start("-m", "app.launch", PORT=str(ports[0]), WS_PORT=str(ports[1]), **tls, **env)
@@ -66,7 +66,7 @@ def stop(run: StartedProcess) -> None:
     run.wait_until_all_ended()
 
 
-def test_a_picture_is_made_over_https_by_who_trusts_the_certificate(
+def test_a_client_that_trusts_the_certificate_gets_a_picture_over_https(
     start: Start, certificate: Certificate, tmp_path: Path
 ) -> None:
     trust = {"SSL_CERT_FILE": str(certificate.file)}
@@ -83,7 +83,7 @@ def test_a_picture_is_made_over_https_by_who_trusts_the_certificate(
     stop(run)
 
 
-def test_who_does_not_trust_it_is_told_that_it_is_the_certificate(
+def test_a_client_that_does_not_trust_it_gets_an_error_about_the_certificate(
     start: Start, certificate: Certificate, tmp_path: Path
 ) -> None:
     run, url = launch(start, certificate)

@@ -1,4 +1,4 @@
-"""The schema at a start, on both databases."""
+"""Migration of the schema at the start, on both databases."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def refusal(url: str, **env: str) -> str:
     return str(refused.value)
 
 
-def test_all_who_start_at_once_find_the_schema(empty_url: str) -> None:
+def test_concurrent_starts_all_find_the_schema(empty_url: str) -> None:
     program = "from app.config import Settings; from app.launch.schema import migrate; migrate(Settings.from_env())"
     with ExitStack() as stack:
         command = [sys.executable, "-c", program]
@@ -48,12 +48,12 @@ def test_all_who_start_at_once_find_the_schema(empty_url: str) -> None:
     assert is_current(empty_url)
 
 
-def test_with_auto_migrate_off_an_old_schema_is_refused_and_left_alone(empty_url: str) -> None:
+def test_with_auto_migrate_off_an_old_schema_is_refused_and_not_changed(empty_url: str) -> None:
     assert "its schema is not that of this release" in refusal(empty_url, AUTO_MIGRATE="off")
     assert not is_current(empty_url)
 
 
-def test_with_auto_migrate_off_the_right_schema_will_do(database_url: str) -> None:
+def test_with_auto_migrate_off_the_current_schema_is_accepted(database_url: str) -> None:
     migrate(Settings.from_env({"DATABASE_URL": database_url, "AUTO_MIGRATE": "off"}))
 
 
@@ -62,7 +62,7 @@ def test_a_schema_of_a_later_release_is_refused(database_url: str, database: Dat
     assert refusal(database_url).startswith("DATABASE_URL: its schema is of another release (Can't locate revision")
 
 
-def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database, but long enough to be looked at" * 10)
     line = refusal(f"sqlite:///{tmp_path}/notes.txt")
     assert line == "DATABASE_URL: the database cannot be used (file is not a database)."

@@ -1,4 +1,4 @@
-"""Services under the supervisor: a process of its own runs one, as the launcher and the worker do."""
+"""The supervisor, in a separate process, as the launcher and the worker use it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def said(run: StartedProcess) -> list[tuple[str, str]]:
     return [(name.strip(), text) for name, _, text in lines]
 
 
-def test_what_ends_is_started_again_after_longer_and_longer_pauses(start: Start) -> None:
+def test_a_program_that_ends_is_restarted_after_growing_pauses(start: Start) -> None:
     run = supervise(start, short=fake_program("end"))
     until(lambda: run.output.count("again in 0.2 s") >= 2, 30)
     pauses = re.findall(r"short +\| ended with status 7; it is started again in (\S+) s", run.output)
@@ -59,7 +59,7 @@ def test_the_pause_doubles_up_to_a_limit(quick_exits: int, delay_s: float) -> No
     assert Backoff().delay_s(quick_exits) == delay_s
 
 
-def test_one_that_was_killed_is_started_again(start: Start) -> None:
+def test_a_killed_program_is_restarted(start: Start) -> None:
     run = supervise(start, only=fake_program("alone"))
     [first] = [process for process in run.family() if "alone" in process.cmdline()]
     first.kill()
@@ -67,13 +67,13 @@ def test_one_that_was_killed_is_started_again(start: Start) -> None:
     until(lambda: run.output.count("started alone") == 2, 30)
 
 
-def test_a_program_that_is_not_there_is_said_and_tried_again(start: Start) -> None:
+def test_a_missing_program_is_reported_and_tried_again(start: Start) -> None:
     run = supervise(start, lost=["no-such-program", "end"])
     run.wait_for_output("lost       | cannot be started ([Errno 2] No such file or directory: 'no-such-program')")
     run.wait_for_output("again in 0.1 s")
 
 
-def test_the_last_one_started_is_stopped_first(start: Start) -> None:
+def test_programs_are_stopped_in_reverse_order_of_their_start(start: Start) -> None:
     run = supervise(start, one=fake_program("1"), two=fake_program("2", "slow"), three=fake_program("3"))
     run.send(signal.SIGTERM)
     assert run.wait_for_exit() == 0
@@ -82,7 +82,7 @@ def test_the_last_one_started_is_stopped_first(start: Start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_stop_that_was_asked_for_ends_with_status_0_and_leaves_nothing(start: Start, number: signal.Signals) -> None:
+def test_a_requested_stop_ends_with_status_0_and_leaves_no_processes(start: Start, number: signal.Signals) -> None:
     run = supervise(start, only=fake_program("parent"))
     assert len(run.family()) == 3
     run.send(number)
@@ -90,14 +90,14 @@ def test_a_stop_that_was_asked_for_ends_with_status_0_and_leaves_nothing(start: 
     run.wait_until_all_ended()
 
 
-def test_a_stop_reaches_one_that_waits_to_be_started_again(start: Start) -> None:
+def test_a_stop_also_ends_the_wait_for_a_restart(start: Start) -> None:
     run = supervise(start, short=fake_program("end"))
     until(lambda: run.output.count("again in 0.2 s") >= 2, 30)
     run.send(signal.SIGTERM)
     assert run.wait_for_exit() == 0
 
 
-def test_who_ignores_the_request_is_killed_after_its_grace(start: Start) -> None:
+def test_a_program_that_ignores_the_signal_is_killed_after_the_grace_period(start: Start) -> None:
     run = supervise(start, grace_s=0.2, deaf=fake_program("stubborn", "parent"))
     run.send(signal.SIGTERM)
     assert run.wait_for_exit() == 0
@@ -105,7 +105,7 @@ def test_who_ignores_the_request_is_killed_after_its_grace(start: Start) -> None
     assert ("deaf", "did not end in time and was killed") in said(run)
 
 
-def test_a_second_request_ends_all_grace(start: Start) -> None:
+def test_a_second_signal_ends_the_grace_period(start: Start) -> None:
     run = supervise(start, grace_s=600, one=fake_program("stubborn"), two=fake_program("stubborn"))
 
     def asked_again() -> bool:
@@ -117,7 +117,7 @@ def test_a_second_request_ends_all_grace(start: Start) -> None:
     run.wait_until_all_ended()
 
 
-def test_one_request_that_comes_twice_is_one_request(start: Start) -> None:
+def test_a_repeated_signal_at_the_same_moment_counts_once(start: Start) -> None:
     run = supervise(start, slow=fake_program("slow"))
     run.send(signal.SIGINT)
     run.send(signal.SIGTERM)
@@ -125,34 +125,34 @@ def test_one_request_that_comes_twice_is_one_request(start: Start) -> None:
     assert ("slow", "stopping") in said(run)
 
 
-def test_all_are_asked_at_once_where_that_is_wanted(start: Start) -> None:
+def test_programs_can_be_stopped_at_the_same_time(start: Start) -> None:
     run = supervise(start, together=True, grace_s=600, first=fake_program("1"), last=fake_program("stubborn"))
     run.send(signal.SIGTERM)
     run.wait_for_output("first      | stopping")
 
 
-def test_a_supervisor_that_is_killed_leaves_nothing_running(start: Start) -> None:
+def test_a_killed_supervisor_leaves_no_processes(start: Start) -> None:
     run = supervise(start, one=fake_program("stubborn", "1"), two=fake_program("stubborn", "2"))
     assert len(run.family()) == 3
     run.process.kill()
     run.wait_until_all_ended()
 
 
-def test_what_a_service_leaves_behind_ends_with_it(start: Start) -> None:
+def test_processes_that_a_program_leaves_behind_are_ended_with_it(start: Start) -> None:
     run = supervise(start, short=fake_program("parent", "end"))
     until(lambda: run.output.count("started parent") >= 3, 30)
     run.send(signal.SIGTERM)
     assert run.wait_for_exit() == 0
-    assert run.output.count("ended with status 7") >= 2  # its child holds the pipe open, and nobody waits for that
+    assert run.output.count("ended with status 7") >= 2  # its child keeps the pipe open, which must delay nothing
     run.wait_until_all_ended()
 
 
-def test_every_line_carries_the_name_of_who_says_it(start: Start) -> None:
+def test_every_line_starts_with_the_name_of_its_program(start: Start) -> None:
     run = supervise(start, one=fake_program("1"), two=fake_program("2"))
     assert {("one", "started 1"), ("two", "started 2")} <= set(said(run))
 
 
-def test_long_lines_and_lines_without_an_end_and_strange_bytes_are_passed_on(start: Start) -> None:
+def test_long_lines_and_unfinished_lines_and_invalid_bytes_are_passed_on(start: Start) -> None:
     run = supervise(start, loud=fake_program("print-no-newline", "end"))
     run.wait_for_output("loud       | ended with status 7")
     lines = [text for name, text in said(run) if name == "loud"]
@@ -160,6 +160,6 @@ def test_long_lines_and_lines_without_an_end_and_strange_bytes_are_passed_on(sta
     assert "".join(before) == "x" * 200_000 + " then \ufffd and no end of line"
 
 
-def test_without_a_listener_services_print_where_we_do(start: Start) -> None:
+def test_without_capture_programs_print_to_our_output(start: Start) -> None:
     run = supervise(start, captured=False, plain=fake_program("as", "it", "is"))
     assert run.output == "started as it is\n"

@@ -49,7 +49,7 @@ dispatch.assign.time_limit = 5  # the first task also builds the services
 """
 
 
-# The same, where every hand-off waits until it may end.
+# The same, but every assignment waits until it may end.
 WAITS = """
 import time
 from pathlib import Path
@@ -96,7 +96,7 @@ def sending(redis_url: str) -> Iterator[CeleryTasks]:
     background.close()
 
 
-def test_a_hand_off_that_exceeds_its_time_limit_is_ended_and_the_next_one_is_done(tmp_path: Path) -> None:
+def test_an_assignment_that_exceeds_its_time_limit_is_ended_and_the_next_one_runs(tmp_path: Path) -> None:
     with (
         running_redis(tmp_path) as server,
         dispatching(tmp_path, server.url, HANGS_ONCE) as worker,
@@ -110,7 +110,7 @@ def test_a_hand_off_that_exceeds_its_time_limit_is_ended_and_the_next_one_is_don
         assert until((tmp_path / "done").read_text) == "correlation-1"
 
 
-def test_a_worker_that_is_stopped_finishes_its_task_and_ends_right_after_it(tmp_path: Path) -> None:
+def test_a_stopped_worker_finishes_its_task_and_ends_right_after_it(tmp_path: Path) -> None:
     with (
         running_redis(tmp_path) as server,
         dispatching(tmp_path, server.url, WAITS) as worker,
@@ -143,7 +143,7 @@ BEGINNING_TO_SERVE = "import wsgi, runpy; runpy.run_path('gunicorn.conf.py')['po
 
 
 @pytest.mark.parametrize("program", [FIRST_TASK, BEGINNING_TO_SERVE])
-def test_what_is_loaded_in_the_beginning_is_not_looked_through_for_garbage(program: str, tmp_path: Path) -> None:
+def test_objects_loaded_at_the_start_are_frozen_for_the_garbage_collector(program: str, tmp_path: Path) -> None:
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path / 'a.db'}", "IMAGE_STORAGE_PATH": str(tmp_path)}
     command = [sys.executable, "-c", program + LOOKED_THROUGH]
     done = subprocess.run(command, check=False, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)

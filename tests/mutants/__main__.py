@@ -1,7 +1,7 @@
 """Tries small changes of the core against its tests: `make mutants`, or `python -m tests.mutants --size 20`.
 
-What is tried is a fixed sample (`sample.py`). Each change is made in a copy of the tree and the tests that run the changed
-line are run there. A run that was interrupted goes on where it stopped, as long as nothing else was committed.
+The changes are a fixed sample (`sample.py`). Each is made in a copy of the tree, where the tests that cover the changed line
+are run. An interrupted run continues where it stopped, as long as nothing else was committed.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.mutants.covering import Covering, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".mutants"
-TIMEOUT_S = 1_800.0  # each test has its own, which is far shorter
+TIMEOUT_S = 1_800.0  # each test has its own, shorter limit
 PYTEST = "-m pytest -x -q --no-header --timeout 60 -p no:cacheprovider @tests.txt"
 
 
 def main() -> None:
-    """The whole run. Ends with 1 where too little was noticed."""
+    """Do the whole run; returns 1 if too few changes were noticed."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--size", type=int, default=400, help="how many changes are tried")
     arguments.add_argument("--workers", type=int, default=2, help="how many at once")
@@ -91,7 +91,7 @@ def _show(progress: str, item: WorkItem, result: WorkResult) -> None:
 
 
 def _copy(folder: Path) -> Path:
-    """A tree of what is committed, with the same packages."""
+    """A copy of the committed tree, with the same packages."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout

@@ -1,4 +1,4 @@
-"""A plugin for pytest: coverage notes which test ran each line.
+"""A plugin for pytest: coverage records which test ran each line.
 
 Run it as `coverage run -m pytest -p tests.mutants.contexts`.
 """
@@ -13,7 +13,7 @@ import pytest
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """From here on lines are run for this test."""
+    """Count lines from here on for this test."""
     measured = coverage.Coverage.current()
     assert measured is not None, "run pytest under coverage"
     measured.switch_context(item.nodeid)

@@ -14,20 +14,20 @@ import coverage
 
 from tests.mutants.sample import TARGETS
 
-# Tests within one process. Those of whole services take too long to be run for every change.
+# Tests within one process. Those of whole services are too slow to run for every change.
 CORE = ("tests/domain", "tests/db", "tests/services")
 TESTS = (*CORE, "tests/adapters", "tests/hub", "tests/web")
 
 
 def measure(data_file: Path, tests: Sequence[str] = TESTS) -> None:
-    """Run the tests once and note which of them runs each line. Raises CalledProcessError where one fails."""
+    """Run the tests once and record which of them runs each line. Raises CalledProcessError if one fails."""
     options = ["--source", ",".join(TARGETS), "--data-file", str(data_file)]
     command = [sys.executable, "-m", "coverage", "run", *options, "-m", "pytest", "-q", "-p", "tests.mutants.contexts"]
     subprocess.run([*command, *tests], check=True, env={**os.environ, "COVERAGE_CORE": "ctrace"})
 
 
 class Covering:
-    """What one measured run has shown."""
+    """The coverage of one run of the tests."""
 
     def __init__(self, data_file: Path) -> None:
         self._data = coverage.CoverageData(str(data_file))
@@ -36,8 +36,8 @@ class Covering:
     def tests_of(self, path: Path, line: int) -> list[str]:
         """The tests to run for a change of this line, the likeliest to fail first.
 
-        Importing a module belongs to no test. Where a change takes effect then, the tests come first that run the functions
-        which use the names it sets, and after them all others of the core.
+        Importing a module belongs to no test. For a change that takes effect then, the tests of the functions that use the
+        names it sets come first, and all others of the core after them.
         """
         tree = ast.parse(path.read_text())
         changed = _statement_at(tree, line)
@@ -59,7 +59,7 @@ class Covering:
 
 
 def _in_order(tests: Iterable[str]) -> list[str]:
-    """Those on SQLite first, for they need no server."""
+    """The tests on SQLite first, because they need no server."""
     return sorted(tests, key=lambda test: ("postgresql" in test, test))
 
 

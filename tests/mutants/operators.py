@@ -1,6 +1,6 @@
-"""Two kinds of change that Cosmic Ray does not have: a part of an enumeration is dropped, and a call is not made.
+"""Two kinds of change that Cosmic Ray does not have: dropping a part of an enumeration, and dropping a call.
 
-A condition of a query, an entry of a compare-and-set and a lock that is taken are such parts and calls.
+Examples are a condition of a query, an entry of a compare-and-set, and a call that takes a lock.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class DropPart(Operator):  # type: ignore[misc]
     """Leaves out a keyword argument, a condition, or an element of a tuple, a list, a set or a dict."""
 
     def mutation_positions(self, node: Any) -> list[Position]:
-        """Where the parts of `node` stand."""
+        """The positions of the parts of `node`."""
         return [(node.children[begin].start_pos, node.children[end - 1].end_pos) for begin, end in _droppable(node)]
 
     def mutate(self, node: Any, index: int) -> Any:
-        """The node without its part of that index."""
+        """The node without the part at this index."""
         begin, end = _droppable(node)[index]
         is_tuple = _is_tuple(node)
         del node.children[begin:end]
@@ -42,10 +42,10 @@ class DropPart(Operator):  # type: ignore[misc]
 
 
 class DropCall(Operator):  # type: ignore[misc]
-    """Does not make a call whose result nothing uses."""
+    """Drops a call whose result is not used."""
 
     def mutation_positions(self, node: Any) -> list[Position]:
-        """The statement, where it is such a call."""
+        """The position of the statement if it is such a call."""
         if node.type == "simple_stmt" and node.children[0].type == "atom_expr":
             return [(node.children[0].start_pos, node.children[0].end_pos)]
         return []
@@ -66,7 +66,7 @@ OPERATORS: dict[str, type[Operator]] = {"DropPart": DropPart, "DropCall": DropCa
 
 
 def install() -> None:
-    """Add these operators to those of Cosmic Ray, in this process. Its own way would be an installed distribution."""
+    """Add these operators to those of Cosmic Ray, in this process. Cosmic Ray itself expects an installed distribution."""
     cosmic_ray.plugins.OPERATOR_PROVIDERS[PROVIDER] = OPERATORS
 
 

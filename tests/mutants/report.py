@@ -1,4 +1,4 @@
-"""What came of a run: how many changes were noticed, and those that were not."""
+"""The report of a run: how many changes were noticed, and which were not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WANTED = 0.95
 
 @dataclass(frozen=True)
 class Change:
-    """A changed line as `equivalent.toml` names it, where it stands at the moment, and whether a test noticed it."""
+    """A changed line as `equivalent.toml` names it, its current position, and whether a test noticed it."""
 
     file: str
     line: str
@@ -25,12 +25,12 @@ class Change:
 
     @property
     def name(self) -> tuple[str, str, str]:
-        """What does not change when lines move."""
+        """A name that does not change when lines move."""
         return self.file, self.line, self.becomes
 
 
 def changes(results: Iterable[tuple[WorkItem, WorkResult]]) -> list[Change]:
-    """What was tried, in the order of the files."""
+    """The tested changes in the order of the files."""
     return sorted((_change(item, result) for item, result in results), key=lambda each: (each.file, each.number))
 
 
@@ -41,7 +41,7 @@ def known_equivalents() -> dict[tuple[str, str, str], str]:
 
 
 def show(tried: list[Change], equivalents: dict[tuple[str, str, str], str]) -> bool:
-    """Print the figures and what was not noticed; True where enough was."""
+    """Print the figures and the unnoticed changes; True if enough were noticed."""
     unnoticed = [each for each in tried if not each.noticed]
     missed = [each for each in unnoticed if each.name not in equivalents]
     for each in missed:
@@ -61,5 +61,5 @@ def _change(item: WorkItem, result: WorkResult) -> Change:
 
 
 def is_noticed(result: WorkResult) -> bool:
-    """True where a test failed."""
+    """True if a test failed."""
     return result.test_outcome is TestOutcome.KILLED

@@ -1,4 +1,4 @@
-"""Which changes are tried: a fixed sample of all that make sense, spread over the files."""
+"""The changes to test: a fixed sample of all sensible ones, spread over the files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.mutants import operators
 
 TARGETS = ("app/domain", "app/services", "app/db")
 SEED = 16
-# Outside of the domain a larger number is a size, an interval or a column's width: a choice, not a promise to the unit.
+# Outside of the domain a larger number is a size, an interval or a column's width, whose exact value does not matter.
 LARGEST_NUMBER = 10
 # Of the many ways to replace an operator the likeliest slips; most of the others raise an error wherever they are run.
 OPERATORS = {
@@ -60,14 +60,14 @@ def fill(session: WorkDB, size: int) -> None:
 
 
 def choose(items: Iterable[WorkItem], size: int) -> list[WorkItem]:
-    """`size` of those that make sense, of each file its share."""
+    """`size` of the sensible changes, in proportion for each file."""
     by_file: dict[Path, list[WorkItem]] = {}
     for item in sorted(items, key=_order):
         by_file.setdefault(_spec(item).module_path, []).append(item)
     sensible = {path: _sensible(path, found) for path, found in by_file.items()}
     draw = random.Random(SEED)
     shuffled = [draw.sample(found, len(found)) for found in sensible.values()]
-    # the n-th of a file's m changes stands between n/m and (n+1)/m: the first `size` in that order are its share of each
+    # the n-th of a file's m changes is placed between n/m and (n+1)/m, so the first `size` contain each file in proportion
     ranked = sorted(
         ((number + draw.random()) / len(found), index, number)
         for index, found in enumerate(shuffled)
@@ -77,7 +77,7 @@ def choose(items: Iterable[WorkItem], size: int) -> list[WorkItem]:
 
 
 def _sensible(path: Path, items: Sequence[WorkItem]) -> list[WorkItem]:
-    """Those of our operators, and where a change would be one of behaviour."""
+    """The changes by our operators that can change behaviour."""
     ignored = list(_ignored(path, ast.parse(path.read_text())))
     return [item for item in items if _spec(item).operator_name in OPERATORS and not _lies_in(_spec(item), ignored)]
 

@@ -1,4 +1,4 @@
-"""Bodies have to come at a pace. The clock is the wall's: what is compared is what happens, not how soon."""
+"""Request bodies have a minimum speed. These tests check what happens, not how soon, because they use the real clock."""
 
 from __future__ import annotations
 
@@ -36,47 +36,47 @@ def paced(source: Dripping) -> tuple[PacedBody, list[str]]:
     return PacedBody(source, lambda: closed.append("closed"), PATIENCE_S), closed
 
 
-def test_what_comes_at_once_is_read_whole() -> None:
+def test_a_body_that_arrives_at_once_is_read_completely() -> None:
     body, closed = paced(Dripping(0, b"a" * CHUNK_BYTES, b"b"))
     assert body.read() == b"a" * CHUNK_BYTES + b"b"
     assert closed == []
 
 
-def test_whoever_drips_is_refused_although_there_is_never_a_long_pause() -> None:
+def test_a_slow_body_is_refused_although_no_pause_is_long() -> None:
     body, closed = paced(Dripping(PATIENCE_S / 5, *[b"x"] * 1000))
     with pytest.raises(BodyTooSlow):
         body.read()
     assert closed == ["closed"]
 
 
-def test_whoever_stops_is_refused_in_the_midst_of_a_read() -> None:
+def test_a_body_that_stops_is_refused_during_a_read() -> None:
     source = Dripping(60, b"x")
     with pytest.raises(BodyTooSlow):
         paced(source)[0].read(10)
     assert source.pieces == [b"x"]
 
 
-def test_what_has_come_earns_time() -> None:
+def test_received_bytes_extend_the_deadline() -> None:
     pause_s = PATIENCE_S / 2
     assert pause_s < CHUNK_BYTES / LEAST_BYTES_PER_S
     body, _ = paced(Dripping(pause_s, *[b"x" * CHUNK_BYTES] * 6))
     assert [len(body.read(CHUNK_BYTES)) for _ in range(7)] == [CHUNK_BYTES] * 6 + [0]
 
 
-def test_time_that_passes_between_two_reads_is_not_the_senders() -> None:
+def test_time_between_two_reads_does_not_count() -> None:
     body, _ = paced(Dripping(0, b"a", b"b"))
     assert body.read(1) == b"a"
     gevent.sleep(2 * PATIENCE_S)
     assert body.read(1) == b"b"
 
 
-def test_never_much_is_asked_for_at_a_time() -> None:
+def test_reads_are_small() -> None:
     source = Dripping(0, b"x")
     paced(source)[0].read(10_000_000)
     assert max(source.asked) == CHUNK_BYTES
 
 
-def test_chunks_that_cannot_be_read_are_the_senders_mistake() -> None:
+def test_invalid_chunks_are_a_client_error() -> None:
     body, closed = paced(Dripping(0, b"x", InvalidChunkSize(b"canary")))
     with pytest.raises(InvalidRequest, match="chunks") as refused:
         body.read()

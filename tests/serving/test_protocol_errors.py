@@ -1,4 +1,4 @@
-"""A request that never reaches the application is refused in the same form as every other."""
+"""A request that does not reach the application is refused in the same form as others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("error", "status", "code"), REFUSED, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("secure", [False, True])
-def test_it_is_a_problem_with_every_header(error: Exception, status: int, code: str, secure: bool) -> None:
+def test_it_is_a_problem_with_all_headers(error: Exception, status: int, code: str, secure: bool) -> None:
     response = response_to(error, CORRELATION_ID, secure=secure)
     assert response is not None
     head, _, body = response[1].decode("ascii").partition("\r\n\r\n")
@@ -50,5 +50,5 @@ def test_it_is_a_problem_with_every_header(error: Exception, status: int, code: 
 @pytest.mark.parametrize(
     "end", [ssl.SSLError(), SystemExit(), KeyboardInterrupt()], ids=lambda each: type(each).__name__
 )
-def test_there_is_no_response_that_the_client_could_not_read(end: BaseException) -> None:
+def test_no_response_is_sent_to_a_client_that_cannot_read_it(end: BaseException) -> None:
     assert response_to(end, CORRELATION_ID, secure=True) is None
