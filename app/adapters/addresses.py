@@ -73,16 +73,13 @@ class AddressRules:
         addresses = self._addresses(host, port, timeout_s)
         if host in self._hosts:
             return addresses
-        unlisted = [address for address in addresses if not self._is_allowed(address)]
+        unlisted = [each for each in addresses if not any(each in network for network in self._networks)]
         if not all(is_public(address) for address in unlisted):
             raise AddressRefused(f"{host} is not at a public address, so nothing is fetched from it.")
         # Services on ports below 1024 might misread a GET as a command; only two of these ports are for web servers.
         if unlisted and port < 1024 and port not in (80, 443):
             raise AddressRefused(f"Port {port} is not allowed for HTTP: use 80, 443, or a port from 1024 up.")
         return addresses
-
-    def _is_allowed(self, address: IPAddress) -> bool:
-        return any(address in network for network in self._networks)
 
     def _addresses(self, host: str, port: int, timeout_s: float) -> tuple[IPAddress, ...]:
         try:

@@ -6,11 +6,12 @@ from app.db import jobs
 from app.db.compare_and_set import NOW
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.domain.errors import AlreadyFinished, NotFound
+from app.domain.errors import AlreadyFinished
 from app.domain.events import ImageGenerationCancelledEvent
 from app.domain.states import Status, Step
 from app.services import steps
 from app.services.extension_messages import send_cancel
+from app.services.lookup import owned
 from app.services.ports import Ports
 from app.services.requeueing import NOT_HELD
 from app.services.wakeups import wake_if_a_job_waits
@@ -28,9 +29,7 @@ class Cancellation:
         return self.ports.database.write(lambda tx: self._cancel(tx, request_id, owner))
 
     def _cancel(self, tx: Transaction, request_id: str, owner: str | None) -> Job:
-        job = jobs.find_to_change(tx, request_id)
-        if job is None or owner not in (None, job.user_id):
-            raise NotFound(f"Not found: there is no request {request_id}.")
+        job = owned(jobs.find_to_change(tx, request_id), request_id, owner)
         holder = job.holder if job.status is Status.PROCESSING else None
         done = steps.take(
             self.ports,
@@ -42,15 +41,11 @@ class Cancellation:
             finished_at=NOW,
             **NOT_HELD,
         )
+        if done is None and job.status is Status.CANCELLED:
+            return job
         if done is None:
-            return self._final(job)
+            raise AlreadyFinished(f"The request has already {job.status.value}: it can no longer be cancelled.")
         if holder is not None:
             send_cancel(self.ports, tx, job)
             tx.after_commit(partial(wake_if_a_job_waits, self.ports))
         return done
-
-    @staticmethod
-    def _final(job: Job) -> Job:
-        if job.status is Status.CANCELLED:
-            return job
-        raise AlreadyFinished(f"The request has already {job.status.value}: it can no longer be cancelled.")

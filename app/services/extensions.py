@@ -45,7 +45,8 @@ class Extensions:
             if check is not None:
                 check()
             if before is not None and before.connection_id != socket.connection_id:
-                tx.after_commit(lambda: self._replace(before))
+                replace = {"do": "replace", "connection": before.connection_id}
+                tx.after_commit(partial(self.ports.bus.publish_to_hub, before.hub_id, replace))
             held = tuple(self._resume(tx, hello, socket))
             slots.recount(tx, hello.extension_id)
             tx.after_commit(partial(wake_if_a_job_waits, self.ports))
@@ -134,9 +135,6 @@ class Extensions:
             reason = "The extension no longer works on the request."
             # an offer that never arrived is not the extension's failure
             self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, strike=job.handed_over)
-
-    def _replace(self, before: Socket) -> None:
-        self.ports.bus.publish_to_hub(before.hub_id, {"do": "replace", "connection": before.connection_id})
 
 
 def _record(noted: Sequence[tuple[str, float]], tx: Transaction) -> None:

@@ -62,7 +62,7 @@ class Lookup:
 
         It reads one row and fewer columns than `details`, unless the request waits in the queue.
         """
-        job = self.ports.database.read(lambda c: _owned(jobs.find_summary(c, request_id), request_id, owner))
+        job = self.ports.database.read(lambda c: owned(jobs.find_summary(c, request_id), request_id, owner))
         if job.status is not Status.ACCEPTED:
             return JobDetails(job)
         return self.details(request_id, owner)
@@ -120,10 +120,11 @@ class Lookup:
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:
-    return _owned(jobs.find(connection, request_id), request_id, owner)
+    return owned(jobs.find(connection, request_id), request_id, owner)
 
 
-def _owned(job: Found | None, request_id: str, owner: str | None) -> Found:
+def owned(job: Found | None, request_id: str, owner: str | None) -> Found:
+    """The request, if there is one and it belongs to `owner`; None for any owner. Raises NotFound."""
     if job is None or owner not in (None, job.user_id):
         raise NotFound(f"Not found: there is no request {request_id}.")
     return job

@@ -36,9 +36,10 @@ class Quotas:
         if self._counts:
             tx.lock("quota", user_id)
         queue = usage.queue_of(tx.connection, user_id)
-        if limits.quota_waiting and self._is_full(tx, user_id, queue):
+        most = limits.quota_waiting
+        if most and not queue.fewer_than(most) and usage.as_many_wait(tx.connection, user_id, most):
             raise QuotaExceeded(
-                f"You have {limits.quota_waiting} waiting requests, the most allowed (QUOTA_WAITING). "
+                f"You have {most} waiting requests, the most allowed (QUOTA_WAITING). "
                 "You may submit another as soon as one of them is started or cancelled.",
                 retry_after_s=SOON_S,
             )
@@ -47,10 +48,6 @@ class Quotas:
         if limits.quota_stored_bytes:
             self._stored(tx, user_id)
         return queue
-
-    def _is_full(self, tx: Transaction, user_id: str, queue: UserQueue) -> bool:
-        most = self.limits.quota_waiting
-        return not queue.fewer_than(most) and usage.as_many_wait(tx.connection, user_id, most)
 
     def _day(self, tx: Transaction, user_id: str) -> None:
         most = self.limits.quota_per_day

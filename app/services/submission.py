@@ -28,6 +28,7 @@ class Submission:
 
         def work(tx: Transaction) -> Job:
             job = self._enter(tx, order, correlation_id, self.quotas.check(tx, order.user_id))
+            events.append(tx, job, ImageGenerationRequestedEvent(order.model, order.user_id))
             tx.after_commit(partial(wake_if_an_extension_is_free, self.ports))
             return job
 
@@ -35,21 +36,17 @@ class Submission:
             return self.ports.database.write(work)
 
     def _enter(self, tx: Transaction, order: ImageRequest, correlation_id: str, queue: UserQueue) -> Job:
-        job = jobs.add(
-            tx,
-            uuid7(tx.now, self.ports.randomness.bytes(10), above=queue.last_id),
-            {
-                "correlation_id": correlation_id,
-                "user_id": order.user_id,
-                "model": order.model,
-                "prompt": order.prompt,
-                "parameters": dict(order.parameters),
-                "number_of_images": order.number_of_images,
-                "last_event": 1,
-                "number": queue.last_number + 1,
-                "place": virtual_start(tx.now, queue.last_place),
-                "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
-            },
-        )
-        events.append(tx, job, ImageGenerationRequestedEvent(order.model, order.user_id))
-        return job
+        job_id = uuid7(tx.now, self.ports.randomness.bytes(10), above=queue.last_id)
+        values = {
+            "correlation_id": correlation_id,
+            "user_id": order.user_id,
+            "model": order.model,
+            "prompt": order.prompt,
+            "parameters": dict(order.parameters),
+            "number_of_images": order.number_of_images,
+            "last_event": 1,
+            "number": queue.last_number + 1,
+            "place": virtual_start(tx.now, queue.last_place),
+            "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
+        }
+        return jobs.add(tx, job_id, values)
