@@ -51,6 +51,18 @@ class Unreachable(ImagefleetError):
         return True
 
 
+class UnknownHost(Unreachable):
+    """The server's host name cannot be looked up. It may be wrong, or this machine has no network for a moment."""
+
+
+class TlsFailed(Unreachable):
+    """The server does not answer with TLS, or its certificate is not trusted."""
+
+    def is_transient(self, *, idempotent: bool) -> bool:
+        """Never: the address or the certificate has to be changed first."""
+        return False
+
+
 class ConnectionLost(Unreachable):
     """The connection broke before the response arrived: the server may or may not have acted on the request."""
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, TimedOut, Unreachable
+from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, TimedOut, TlsFailed, UnknownHost, Unreachable
 from imagefleet.terminal import plain
 
 FAILED = 1
@@ -32,6 +32,8 @@ Exit codes:
 # The first matching class decides.
 _EXITS: tuple[tuple[type[ImagefleetError], int, str], ...] = (
     (ConnectionLost, UNREACHABLE, "If you were submitting, check with `imagefleet list` before you try again."),
+    (UnknownHost, UNREACHABLE, "Check --server or IMAGEFLEET_URL."),
+    (TlsFailed, UNREACHABLE, "Check --server or IMAGEFLEET_URL."),
     (Unreachable, UNREACHABLE, "Start the server, or choose another with --server or IMAGEFLEET_URL."),
     (TimedOut, NOT_FINISHED, "Wait for it with `imagefleet get --wait`."),
     (BadAnswer, NOT_UNDERSTOOD, "Check that --server or IMAGEFLEET_URL is the address of an Imagefleet server."),

@@ -34,4 +34,4 @@ def valid_address() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise click.UsageError(f"{error}: change --server or IMAGEFLEET_URL.") from None
+        raise click.UsageError(f"{error} Change --server or IMAGEFLEET_URL.") from None

@@ -7,22 +7,15 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationParseError,
-    MaxRetryError,
-    NewConnectionError,
-    ProxyError,
-    ResponseError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError
 
+from imagefleet.addresses import checked
 from imagefleet.defaults import VERSION
-from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, Refused, Unreachable
+from imagefleet.errors import BadAnswer, ImagefleetError, Refused
+from imagefleet.faults import translated
 from imagefleet.retrying import Retries
 from imagefleet.wire import Fields, decode
 
@@ -32,7 +25,6 @@ PATIENCE_S = 10.0
 PIECE_BYTES = 65_536
 # `Retries` decides about faults; urllib3 only follows redirects.
 _REDIRECTS = urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
-_NOT_SENT = (NewConnectionError, ConnectTimeoutError, SSLError, ProxyError, LocationParseError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +49,14 @@ class Transport:
 
     `key` is sent to this server only.
 
-    Raises ValueError where the address is not one of http or https.
+    Raises ValueError if that is not an http or https address.
     """
 
     def __init__(self, base_url: str, key: str | None = None) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError(f"{base_url!r} is not an address like http://localhost:3000")
-        self.base_url = base_url.rstrip("/")
+        self.base_url = checked(base_url)
         self._credentials = {"Authorization": f"Bearer {key}"} if key else {}
         self._pool = urllib3.PoolManager(maxsize=8)
+        self._has_answered = False
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -117,7 +107,7 @@ class Transport:
     def _send(self, call: Call, *, preload: bool) -> urllib3.BaseHTTPResponse:
         query = {name: value for name, value in call.query.items() if value is not None}
         url = self.url(call.path)
-        return self._pool.request(
+        response = self._pool.request(
             call.method,
             url + (f"?{urlencode(query)}" if query else ""),
             body=call.body,
@@ -131,6 +121,8 @@ class Transport:
             retries=_REDIRECTS,
             preload_content=preload,
         )
+        self._has_answered = True
+        return response
 
     def _authorization(self, url: str) -> Mapping[str, str]:
         """The Authorization header, for our server only: upload URLs may point to another host."""
@@ -142,24 +134,7 @@ class Transport:
         try:
             yield
         except (HTTPError, OSError) as error:
-            raise self._translated(error) from error
-
-    def _translated(self, error: Exception) -> ImagefleetError:
-        cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-        if isinstance(cause, _NOT_SENT):
-            return Unreachable(f"Cannot connect to {self.base_url}: {_cause(cause)}.")
-        if isinstance(cause, ResponseError):
-            return BadAnswer(f"{self.base_url} redirects too often.")
-        return ConnectionLost(f"The connection to {self.base_url} broke before the response arrived: {_cause(cause)}.")
-
-
-def _cause(error: Exception) -> str:
-    """The innermost cause as a short text; the wrappers around it repeat addresses and object names."""
-    inner: BaseException = error
-    while inner.__cause__ is not None:
-        inner = inner.__cause__
-    text = (isinstance(inner, OSError) and inner.strerror) or str(inner) or type(inner).__name__
-    return text.rpartition(": ")[2].rstrip(".").lower() if isinstance(inner, HTTPError) else text.rstrip(".").lower()
+            raise translated(error, self.base_url, is_new=not self._has_answered) from error
 
 
 def _refusal(response: urllib3.BaseHTTPResponse) -> ImagefleetError:

@@ -185,12 +185,6 @@ def test_an_endless_list_is_not_followed(fleet: Imagefleet, scripted: ScriptedSe
         list(fleet.list())
 
 
-@pytest.mark.parametrize("address", ["localhost:3000", "ftp://localhost", "http://", "http://localhost:99999", ""])
-def test_an_invalid_address_is_refused_at_once(address: str) -> None:
-    with pytest.raises(ValueError, match=r"address|Port"):
-        Imagefleet(address)
-
-
 def test_a_key_is_not_sent_to_other_servers(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("completed", 2))
     with Imagefleet(scripted.url, key="imgk_a_b") as fleet:
