@@ -20,10 +20,10 @@ def upgrade(url: str) -> bool:
     try:
         with engine.begin() as connection:
             _only_one(connection)
-            if _revision(connection) == _script().get_current_head():
+            if _is_current(connection):
                 return False
-            config = _config()
-            config.attributes["connection"] = connection
+            config = Config(attributes={"connection": connection})
+            config.set_main_option("script_location", str(FOLDER))
             command.upgrade(config, "head")
             return True
     finally:
@@ -35,7 +35,7 @@ def is_current(url: str) -> bool:
     engine = read_engine(url)
     try:
         with engine.connect() as connection:
-            return _revision(connection) == _script().get_current_head()
+            return _is_current(connection)
     finally:
         engine.dispose()
 
@@ -46,15 +46,6 @@ def _only_one(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
 
 
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER))
-    return config
-
-
-def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+def _is_current(connection: Connection) -> bool:
+    present = MigrationContext.configure(connection).get_current_revision()
+    return present == ScriptDirectory(FOLDER).get_current_head()
