@@ -12,10 +12,22 @@ import click
 from imagefleet import fleet_command
 from imagefleet.answers import COMPLETED, GeneratedImage
 from imagefleet.defaults import DEFAULT_URL, VERSION
+from imagefleet.errors import TimedOut, Unreachable
 from imagefleet.exits import CODES, NOT_FINISHED, errors_as_exit_codes, fail
-from imagefleet.options import GLOBAL_KEY, ID, JSON, OUTPUT, SERVER, TIMEOUT, WAIT, parameters
+from imagefleet.options import (
+    GLOBAL_KEY,
+    ID,
+    JSON,
+    OUTPUT,
+    PATIENCE,
+    SERVER,
+    TIMEOUT,
+    WAIT,
+    WAIT_FOR_EXTENSION,
+    parameters,
+)
 from imagefleet.server_access import connect, valid_address
-from imagefleet.terminal import describe, plain, show_progress
+from imagefleet.terminal import describe, plain, show_progress, tell_that_it_waits
 from imagefleet.wire import encode, wire
 
 if TYPE_CHECKING:
@@ -56,6 +68,8 @@ def main(ctx: click.Context, server: str) -> None:
     "--param", multiple=True, callback=parameters, metavar="NAME=VALUE", help="Any other parameter; may be repeated."
 )
 @click.option("--user", help="User ID of the request.")
+@WAIT_FOR_EXTENSION
+@PATIENCE
 @WAIT
 @TIMEOUT
 @OUTPUT
@@ -71,13 +85,20 @@ def generate(
     number: int | None,
     param: dict[str, Any],
     user: str | None,
+    deadline_s: float | None,
+    patience: float,
     wait: bool,
     timeout: float | None,
     output: Path | None,
     as_json: bool,
     server: str,
 ) -> None:
-    """Submit a request and print its ID, or with --wait or --output its pictures. The prompt needs no quotes."""
+    """Submit a request and print its ID, or with --wait or --output its pictures. The prompt needs no quotes.
+
+    The request waits while the extensions that can do it are busy. If none of them is connected, it fails after a few
+    minutes (5, unless the server's NO_EXTENSION_TIMEOUT_MS says otherwise); with --wait-for-extension it waits as long as
+    you say.
+    """
     with connect(server) as fleet:
         accepted = fleet.generate(
             " ".join(prompt),
@@ -89,6 +110,9 @@ def generate(
             number_of_images=number,
             parameters=param,
             user_id=user,
+            deadline_ms=None if deadline_s is None else round(deadline_s * 1000),
+            refused_s=patience,
+            on_retry=tell_that_it_waits,
         )
         if wait or output or timeout is not None:
             click.echo(plain(f"Request {accepted.request_id}"), err=True)
@@ -198,9 +222,11 @@ main.add_command(fleet_command.fleet)
 
 def _wait_for(fleet: Imagefleet, request_id: str, timeout_s: float | None) -> GeneratedImage:
     try:
-        with show_progress() as show:
-            return fleet.wait(request_id, show, timeout_s)
-    except KeyboardInterrupt:
+        with show_progress() as progress:
+            return fleet.wait(request_id, progress.show, timeout_s, progress.show_fault)
+    except TimedOut as error:
+        fail(f"{error.detail} Wait for it with `imagefleet get {request_id} --wait`.", NOT_FINISHED)
+    except (KeyboardInterrupt, Unreachable):
         follow, stop = f"imagefleet get {request_id} --wait", f"imagefleet cancel {request_id}"
         click.echo(plain(f"The request continues: `{follow}` waits for it, `{stop}` cancels it."), err=True)
         raise

@@ -24,7 +24,7 @@ from imagefleet.downloads import save
 from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, Refused, TimedOut
 from imagefleet.fleet_answers import ExtensionState
 from imagefleet.following import Follower
-from imagefleet.retrying import Retries
+from imagefleet.retrying import OnRetry, Retries
 from imagefleet.sse import messages
 from imagefleet.transport import PATIENCE_S, READ_S, Call, Transport
 from imagefleet.wire import Fields, decode, encode
@@ -69,11 +69,17 @@ class Imagefleet:
         parameters: Mapping[str, Any] | None = None,
         user_id: str | None = None,
         deadline_ms: int | None = None,
+        refused_s: float | None = None,
+        on_retry: OnRetry | None = None,
     ) -> Accepted:
         """Submit a request; the server has defaults for what is left out. Sizes in px.
 
-        `parameters` are passed to the extension unchanged; the named arguments override them. It is retried only if
-        the server certainly did not accept it. After ConnectionLost check with `list` before you submit again.
+        `parameters` are passed to the extension unchanged; the named arguments override them. `deadline_ms` after its
+        acceptance the request fails unless it is completed; until then it waits for an extension.
+
+        It is retried only if the server certainly did not accept it. After ConnectionLost check with `list` before you
+        submit again. A rate limit is waited out for up to `refused_s` seconds, by default for `patience_s`; `on_retry`
+        is called before each pause with the error and the seconds that the pause takes.
         """
         named = {
             "width": width,
@@ -91,7 +97,9 @@ class Imagefleet:
         }
         headers = {"Content-Type": "application/json"}
         call = Call("POST", "/api/images/generate", headers=headers, body=encode(_without_none(whole)).encode())
-        return Accepted.read(self._transport.fetch(call, patience_s=self._patience_s))
+        return Accepted.read(
+            self._transport.fetch(call, patience_s=self._patience_s, refused_s=refused_s, on_retry=on_retry)
+        )
 
     def status(self, request_id: str, *, wait: int | None = None, since: int | None = None) -> ImageStatus:
         """The status of the request; with `wait`, returns once it is newer than version `since`, or after `wait` s."""
@@ -101,13 +109,21 @@ class Imagefleet:
         """The request in full, with its pictures once it is completed."""
         return GeneratedImage.read(self._fetch(Call("GET", _path(request_id))))
 
-    def wait(self, request_id: str, progress: Progress | None = None, timeout_s: float | None = None) -> GeneratedImage:
+    def wait(
+        self,
+        request_id: str,
+        progress: Progress | None = None,
+        timeout_s: float | None = None,
+        on_retry: OnRetry | None = None,
+    ) -> GeneratedImage:
         """Wait until the request is completed, failed or cancelled, and return it.
 
         `progress` is called with each new status, the first time at once. Faults are retried until `timeout_s`; without
-        a timeout, until nothing succeeded for two minutes. Raises TimedOut after `timeout_s`; the request continues.
+        a timeout, until nothing succeeded for two minutes. `on_retry` is called with each fault and the seconds until the
+        next attempt; after a fault `progress` is called even if nothing changed. Raises TimedOut after `timeout_s`; the
+        request continues.
         """
-        retries = Retries(FAULTS_S, timeout_s)
+        retries = Retries(FAULTS_S, timeout_s, on_retry=on_retry)
         follower = Follower(progress or (lambda _: None))
         while True:
             try:
@@ -115,6 +131,7 @@ class Imagefleet:
                     return GeneratedImage.read(self._transport.fetch(Call("GET", _path(request_id)), patience_s=0.0))
             except ImagefleetError as error:
                 retries.wait_or_raise(error)
+                follower.forget()
                 continue
             retries.reset()
             if retries.left_s() <= 0:

@@ -30,6 +30,11 @@ class ImagefleetError(Exception):
         self.correlation_id = correlation_id
         self.retry_after_s = retry_after_s
 
+    @property
+    def says_when(self) -> bool:
+        """True if the server did not accept the request and said when to send it again."""
+        return self.status in NOT_ACCEPTED and self.retry_after_s is not None
+
     def is_transient(self, *, idempotent: bool) -> bool:
         """True if a retry may help and cannot make the server do the same thing twice."""
         return self.status in NOT_ACCEPTED or (idempotent and self.status in UNKNOWN_OUTCOME)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import click
 
-from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, TimedOut, TlsFailed, UnknownHost, Unreachable
-from imagefleet.terminal import plain
+from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, TlsFailed, UnknownHost, Unreachable
+from imagefleet.terminal import plain, retry_advice
 
 FAILED = 1
 UNREACHABLE = 3
@@ -35,7 +36,6 @@ _EXITS: tuple[tuple[type[ImagefleetError], int, str], ...] = (
     (UnknownHost, UNREACHABLE, "Check --server or IMAGEFLEET_URL."),
     (TlsFailed, UNREACHABLE, "Check --server or IMAGEFLEET_URL."),
     (Unreachable, UNREACHABLE, "Start the server, or choose another with --server or IMAGEFLEET_URL."),
-    (TimedOut, NOT_FINISHED, "Wait for it with `imagefleet get --wait`."),
     (BadAnswer, NOT_UNDERSTOOD, "Check that --server or IMAGEFLEET_URL is the address of an Imagefleet server."),
     (ImagefleetError, FAILED, ""),
 )
@@ -48,7 +48,7 @@ def errors_as_exit_codes() -> Iterator[None]:
         yield
     except ImagefleetError as error:
         code, advice = next((code, advice) for kind, code, advice in _EXITS if isinstance(error, kind))
-        _exit(" ".join(part for part in (error.detail, _retry_advice(error), advice, _reference(error)) if part), code)
+        _exit(" ".join(part for part in (error.detail, retry_advice(error), advice, _reference(error)) if part), code)
     except KeyboardInterrupt:
         _exit("Interrupted.", INTERRUPTED)
     except OSError as error:
@@ -57,18 +57,14 @@ def errors_as_exit_codes() -> Iterator[None]:
         _exit(f"Cannot write {error.filename or 'the file'}: {error.strerror}. Choose another --output.", NOT_SAVED)
 
 
-def fail(sentence: str, code: int = FAILED) -> None:
+def fail(sentence: str, code: int = FAILED) -> NoReturn:
     """End the command with a message and an exit code."""
     _exit(sentence, code)
 
 
-def _exit(sentence: str, code: int) -> None:
+def _exit(sentence: str, code: int) -> NoReturn:
     click.echo(f"imagefleet: {plain(sentence)}", err=True)
     raise click.exceptions.Exit(code)
-
-
-def _retry_advice(error: ImagefleetError) -> str:
-    return f"Try again in {error.retry_after_s:.0f} s." if error.retry_after_s else ""
 
 
 def _reference(error: ImagefleetError) -> str:

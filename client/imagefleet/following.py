@@ -33,6 +33,10 @@ class Follower:
         self._polled_at = time.monotonic()
         return 0 if self._last is None else int(min(LONG_POLL_S, left_s))
 
+    def forget(self) -> None:
+        """After a fault: ask for the current status at once, and report it even if it did not change."""
+        self._last = None
+
     def update(self, status: ImageStatus) -> bool:
         """Process a status. True if it is final."""
         current = dataclasses.replace(status, timestamp=None)

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from imagefleet.durations import METAVAR, seconds
+
 
 def _server_or_default(ctx: click.Context, _: click.Parameter, value: str | None) -> str:
     """The command's own value, or the global one."""
@@ -63,7 +65,28 @@ def SERVER(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - u
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
 WAIT = click.option("--wait", is_flag=True, help="Wait until the request has ended.")
-TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0), help="Maximum time to wait, in seconds.")
+TIMEOUT = click.option(
+    "--timeout",
+    metavar=METAVAR,
+    callback=seconds(),
+    help="Wait no longer than this, such as 90s or 10m. The request itself continues.",
+)
+PATIENCE = click.option(
+    "--patience",
+    metavar=METAVAR,
+    callback=seconds(),
+    default="10m",
+    show_default=True,
+    help="How long to wait if the server accepts no more requests for now, as its rate limits say.",
+)
+WAIT_FOR_EXTENSION = click.option(
+    "--wait-for-extension",
+    "deadline_s",
+    metavar=METAVAR,
+    callback=seconds(1, 604_800),
+    help="How long the request may wait for an extension that can do it, such as 8h or 2d; at most 7d. It fails if it is "
+    "not completed by then.",
+)
 OUTPUT = click.option(
     "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to save the pictures in."
 )

@@ -7,21 +7,32 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from imagefleet.answers import ImageStatus
-from imagefleet.terminal import Progress as Show
-from imagefleet.terminal import describe
+from imagefleet.errors import ImagefleetError
+from imagefleet.terminal import describe, describe_fault
+
+
+class Bar:
+    """Shows a request in a task of `progress`."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def show(self, status: ImageStatus) -> None:
+        """Move the bar to the progress of the request."""
+        self._progress.update(self._task, completed=status.progress, description=escape(describe(status)))
+
+    def show_fault(self, error: ImagefleetError, _pause_s: float) -> None:
+        """Leave the bar where it is, and say what the command waits for."""
+        self._progress.update(self._task, description=escape(describe_fault(error)))
 
 
 @contextmanager
-def bar() -> Iterator[Show]:
-    """Shows each status until the `with` ends, then removes the bar."""
-    columns = (SpinnerColumn(), BarColumn(30), TextColumn("{task.description}"), TimeElapsedColumn())
+def bar() -> Iterator[Bar]:
+    """Shows each status until the `with` ends, then removes the bar. A spinner of ASCII suits every terminal."""
+    columns = (SpinnerColumn("line"), BarColumn(30), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=100)
-
-        def show(status: ImageStatus) -> None:
-            progress.update(task, completed=status.progress, description=escape(describe(status)))
-
-        yield show
+        yield Bar(progress, progress.add_task("", total=100))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from imagefleet.errors import ImagefleetError
 
@@ -17,13 +17,30 @@ def pauses(first_s: float = 0.2, max_s: float = 10.0) -> Iterator[float]:
         pause_s = min(pause_s * 2, max_s)
 
 
-class Retries:
-    """Allows retries until `timeout_s` is over; without a timeout, until nothing succeeded for `faults_s` seconds."""
+OnRetry = Callable[[ImagefleetError, float], None]
 
-    def __init__(self, faults_s: float, timeout_s: float | None = None, *, idempotent: bool = True) -> None:
+
+class Retries:
+    """Allows retries until `timeout_s` is over; without a timeout, for `faults_s` seconds after the first fault in a row.
+
+    A server that says when to come back (`Retry-After`) is no fault: it is waited for up to `refused_s` seconds, by
+    default as long as for faults. `on_retry` is called before each pause with the error and the seconds that follow.
+    """
+
+    def __init__(
+        self,
+        faults_s: float,
+        timeout_s: float | None = None,
+        *,
+        idempotent: bool = True,
+        refused_s: float | None = None,
+        on_retry: OnRetry | None = None,
+    ) -> None:
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._faults_s = faults_s
+        self._refused_s = faults_s if refused_s is None else refused_s
         self._idempotent = idempotent
+        self._on_retry = on_retry or (lambda _error, _pause_s: None)
         self.reset()
 
     def left_s(self) -> float:
@@ -31,21 +48,31 @@ class Retries:
         return float("inf") if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def reset(self) -> None:
-        """An attempt succeeded: `faults_s` counts from the next fault on."""
+        """An attempt succeeded: what is waited for counts from the next fault or refusal on."""
         self._pauses = pauses()
-        self._give_up_at: float | None = None
+        self._faulty_since: float | None = None
+        self._refused_since: float | None = None
 
     def wait_or_raise(self, error: ImagefleetError) -> None:
         """Pause after a fault. Raises it if a retry cannot help, could do harm, or would come too late."""
         if not error.is_transient(idempotent=self._idempotent):
             raise error
-        left_s = self._fault_left_s()
+        left_s = self._refusal_left_s() if error.says_when else self._fault_left_s()
         requested_s = error.retry_after_s or 0.0
         if left_s <= 0 or requested_s > left_s:
             raise error
-        time.sleep(min(max(next(self._pauses), requested_s), left_s))
+        pause_s = min(max(next(self._pauses), requested_s), left_s)
+        self._on_retry(error, pause_s)
+        time.sleep(pause_s)
 
     def _fault_left_s(self) -> float:
-        if self._give_up_at is None:
-            self._give_up_at = self._deadline or time.monotonic() + self._faults_s
-        return self._give_up_at - time.monotonic()
+        now = time.monotonic()
+        self._faulty_since = self._faulty_since or now
+        return (self._deadline or self._faulty_since + self._faults_s) - now
+
+    def _refusal_left_s(self) -> float:
+        """An answer ends what was faulty before."""
+        now = time.monotonic()
+        self._faulty_since = None
+        self._refused_since = self._refused_since or now
+        return (self._deadline or self._refused_since + self._refused_s) - now

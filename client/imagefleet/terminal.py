@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import click
 
 from imagefleet.answers import ImageStatus
+from imagefleet.errors import ImagefleetError
 
 # Text from the server must not move the cursor or change the colours of a terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-Progress = Callable[[ImageStatus], None]
+
+
+class Progress(Protocol):
+    """Shows how a request is going while the command waits for it."""
+
+    def show(self, status: ImageStatus) -> None:
+        """Show a new status."""
+
+    def show_fault(self, error: ImagefleetError, pause_s: float) -> None:
+        """Show that the server does not answer, and that it is asked again in `pause_s` seconds."""
 
 
 def plain(text: str) -> str:
@@ -29,30 +40,60 @@ def describe(status: ImageStatus) -> str:
     if status.error:
         reason = f" {status.reason}" if status.reason else ""
         return plain(f"{status.status}: {status.error}{reason}{f' ({status.code})' if status.code else ''}")
-    share = "" if status.is_final else f" {status.progress} %"
-    return plain(f"{status.status}{share}{f' {status.message}' if status.message else ''}")
+    if status.is_final:
+        return plain(status.status)
+    return plain(f"{status.status} {status.progress} %{f' {status.message}' if status.message else ''}")
+
+
+def describe_fault(error: ImagefleetError) -> str:
+    """A fault in one line."""
+    return plain(f"{error.detail} Trying again; the request itself continues.")
+
+
+def describe_refusal(error: ImagefleetError) -> str:
+    """A refusal in one line, with the seconds to wait if the server's sentence does not have them."""
+    return plain(" ".join(part for part in (error.detail, retry_advice(error)) if part))
+
+
+def retry_advice(error: ImagefleetError) -> str:
+    """When to try again, unless the error text says that already."""
+    if not error.retry_after_s:
+        return ""
+    seconds = f"{error.retry_after_s:.0f}"
+    return "" if re.search(rf"\b{seconds} ?s", error.detail) else f"Try again in {seconds} s."
+
+
+def tell_that_it_waits(error: ImagefleetError, _pause_s: float) -> None:
+    """Print on stderr why a request is not submitted yet, unless the pause is only that of a fault."""
+    if error.says_when:
+        click.echo(f"{describe_refusal(error)} Waiting until then.", err=True)
 
 
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """Shows each status on stderr: a bar on a terminal, lines fallback."""
+    """Shows each status on stderr: as a bar on a terminal, as lines elsewhere."""
     if sys.stderr.isatty():
         from imagefleet.progress_bar import bar  # noqa: PLC0415 - rich is slow to load and only a terminal needs it
 
-        with bar() as show:
-            yield show
+        with bar() as progress:
+            yield progress
     else:
-        yield _Lines().show
+        yield _Lines()
 
 
 class _Lines:
-    """Prints a status unless it repeats the previous line."""
+    """Prints each line unless it repeats the previous one."""
 
     def __init__(self) -> None:
         self._last = ""
 
     def show(self, status: ImageStatus) -> None:
-        line = describe(status)
+        self._print(describe(status))
+
+    def show_fault(self, error: ImagefleetError, _pause_s: float) -> None:
+        self._print(describe_fault(error))
+
+    def _print(self, line: str) -> None:
         if line != self._last:
             click.echo(line, err=True)
         self._last = line

@@ -16,7 +16,7 @@ from imagefleet.addresses import checked
 from imagefleet.defaults import VERSION
 from imagefleet.errors import BadAnswer, ImagefleetError, Refused
 from imagefleet.faults import translated
-from imagefleet.retrying import Retries
+from imagefleet.retrying import OnRetry, Retries
 from imagefleet.wire import Fields, decode
 
 CONNECT_S = 10.0
@@ -66,9 +66,19 @@ class Transport:
         """The full URL of a path of the API; a full URL is returned unchanged."""
         return path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path.lstrip('/')}"
 
-    def fetch(self, call: Call, *, patience_s: float = PATIENCE_S) -> Fields:
-        """The JSON of a successful response. Faults are retried for `patience_s` seconds if that is safe."""
-        retries = Retries(patience_s, idempotent=call.idempotent)
+    def fetch(
+        self,
+        call: Call,
+        *,
+        patience_s: float = PATIENCE_S,
+        refused_s: float | None = None,
+        on_retry: OnRetry | None = None,
+    ) -> Fields:
+        """The JSON of a successful response. Faults are retried for `patience_s` seconds if that is safe.
+
+        `refused_s` and `on_retry` are those of `Retries`.
+        """
+        retries = Retries(patience_s, idempotent=call.idempotent, refused_s=refused_s, on_retry=on_retry)
         while True:
             try:
                 return self._fetch_once(call)

@@ -144,11 +144,46 @@ def test_an_unfinished_request_has_its_own_exit_code(run: Run, scripted: Scripte
 
 def test_a_refusal_is_one_sentence_with_the_code_and_the_correlation_id(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, refusal(429, "ERR_RATE_LIMIT", "At most 10 a minute.", Retry_After="43"))
-    ended = run("generate", "fox")
+    ended = run("generate", "fox", "--patience", "42s")
     assert ended.exit_code == 1
     assert ended.stderr == (
         "imagefleet: At most 10 a minute. Try again in 43 s. (ERR_RATE_LIMIT, correlation id corr-0001)\n"
     )
+
+
+def test_a_refusal_that_says_when_to_try_again_says_it_once(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, refusal(429, "ERR_RATE_LIMIT", "Try again in 43 s.", Retry_After="43"))
+    assert run("generate", "fox", "--patience", "0").stderr.count("43 s") == 1
+
+
+def test_a_rate_limit_is_waited_out_and_announced(run: Run, scripted: ScriptedServer) -> None:
+    slow = refusal(429, "ERR_RATE_LIMIT", "At most 10 a minute.", Retry_After="1")
+    scripted.on("POST", GENERATE, slow, accepted())
+    ended = run("generate", "fox")
+    assert (ended.exit_code, ended.stdout) == (0, f"{ID}\n")
+    assert ended.stderr == "At most 10 a minute. Try again in 1 s. Waiting until then.\n"
+
+
+def test_how_long_to_wait_for_an_extension_is_the_deadline_of_the_request(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, accepted())
+    run("generate", "fox", "--wait-for-extension", "1h30m")
+    assert scripted.requests[0].json == {"prompt": "fox", "deadlineMs": 5_400_000}
+
+
+def test_waiting_says_while_the_server_is_away(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("GET", STATUS, status("accepted", 1), CUT, status("accepted", 1), status("completed", 2))
+    scripted.on("GET", IMAGE, result(images=[image(FILE)]))
+    first, away, again, last = run("get", ID, "--wait").stderr.splitlines()
+    assert (first, again, last) == ("accepted 0 %", "accepted 0 %", "completed")
+    assert away.startswith(f"The connection to {scripted.url} broke before the response arrived")
+    assert away.endswith("Trying again; the request itself continues.")
+
+
+def test_a_timeout_names_the_command_that_continues(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("GET", STATUS, status("processing", 3))
+    ended = run("get", ID, "--timeout", "0.1")
+    assert ended.exit_code == 4
+    assert f"Wait for it with `imagefleet get {ID} --wait`." in ended.stderr
 
 
 def test_an_unreachable_server_is_one_sentence_too(run: Run) -> None:
@@ -186,6 +221,10 @@ def test_the_error_names_a_folder_that_cannot_be_written(run: Run, scripted: Scr
         ["generate"],
         ["generate", "fox", "--param", "novalue"],
         ["generate", "fox", "--width", "wide"],
+        ["generate", "fox", "--patience", "ten"],
+        ["generate", "fox", "--wait-for-extension", "8d"],
+        ["generate", "fox", "--wait-for-extension", "0"],
+        ["get", "x", "--timeout", "-1"],
         ["status", "x", "--server", "localhost:3000"],
         ["extension", "--server", "nonsense"],
         ["extension", "--concurrent", "0"],
