@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -22,7 +23,7 @@ from tests.support.statements import recorded_statements
 from tests.support.waiting import until
 
 ENDS_S = 30.0  # much longer than it takes, much shorter than the request would last
-LOOKS = 3
+CHECKS = 3
 
 
 @pytest.fixture
@@ -90,9 +91,9 @@ def test_a_stream_ends_with_its_credential(
     shown, end = opened(guarded)
     answer = watched(guarded_client, guarded, "/events", {"Authorization": f"Bearer {shown}"}, aside)
     end()
-    told = answer.result(ENDS_S)
-    assert told.status_code == 200
-    assert "ImageGenerationRequestedEvent" in told.text
+    response = answer.result(ENDS_S)
+    assert response.status_code == 200
+    assert "ImageGenerationRequestedEvent" in response.text
     assert guarded.watching.count == 0
 
 
@@ -134,35 +135,40 @@ def test_without_a_reachable_database_streams_continue(
     assert asked.is_set()
 
 
+def _was_read(statements: list[tuple[str, Any]], request_id: str, table: str) -> bool:
+    return any(table in text and request_id in str(values) for text, values in list(statements))
+
+
 def test_idle_streams_and_pending_answers_share_one_query(
     guarded_client: FlaskClient, guarded: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.services.revocation.CHECKED_EVERY_S", 0.05)
-    looks, looked = 0, threading.Event()
-    look = credentials.ended_within
+    checks, checked_often = 0, threading.Event()
+    ended_within = credentials.ended_within
 
     def counted(connection: Connection, window_ms: int) -> set[tuple[str, str]]:
-        nonlocal looks
-        looks += 1
-        if looks >= LOOKS:
-            looked.set()
-        return look(connection, window_ms)
+        nonlocal checks
+        checks += 1
+        if checks >= CHECKS:
+            checked_often.set()
+        return ended_within(connection, window_ms)
 
     tokens = [guarded.access.issue("ann", Role.USER, "read write")[0] for _ in range(50)]
     with ThreadPoolExecutor(len(tokens)) as pool:
-        for number, token in enumerate(tokens):
-            shown = {"Authorization": f"Bearer {token}"}
-            asked = guarded_client.post("/api/images/generate", json={"prompt": "a fox"}, headers=shown).json[
-                "requestId"
-            ]
-            path = f"/api/images/{asked}{'/events' if number % 2 else '?wait=60'}"
-            pool.submit(guarded_client.application.test_client().get, path, headers=shown, buffered=True)
-        until(lambda: guarded.watching.count == len(tokens), 30, "all to watch")
-        guarded.watching.catch_up()  # returns after the queries at the beginning of each
+        with recorded_statements("SELECT") as first_reads:
+            ids = []
+            for number, token in enumerate(tokens):
+                shown = {"Authorization": f"Bearer {token}"}
+                body = guarded_client.post("/api/images/generate", json={"prompt": "a fox"}, headers=shown).json
+                path = f"/api/images/{body['requestId']}{'/events' if number % 2 else '?wait=60'}"
+                pool.submit(guarded_client.application.test_client().get, path, headers=shown, buffered=True)
+                ids.append((body["requestId"], "FROM events" if number % 2 else "FROM jobs"))
+            until(lambda: guarded.watching.count == len(tokens), 30, "all to watch")
+            until(lambda: all(_was_read(first_reads, *each) for each in ids), 30, "all to have read their request")
         with recorded_statements() as statements:
             monkeypatch.setattr(credentials, "ended_within", counted)
-            assert looked.wait(30)
-            monkeypatch.setattr(credentials, "ended_within", look)
+            assert checked_often.wait(30)
+            monkeypatch.setattr(credentials, "ended_within", ended_within)
         guarded.watching.stop()
-    assert len([text for text, _ in statements if "revoked" in text]) <= looks + 2
+    assert len([text for text, _ in statements if "revoked" in text]) <= checks + 2
     assert [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT")) and "revoked" not in text] == []
