@@ -28,11 +28,11 @@ def audit(folder: Path, url: str) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def advisories(answer: Any) -> Iterator[tuple[str, list[Any]]]:
     """A service that gives this answer: its URL, and the requests it received."""
-    asked: list[Any] = []
+    requests: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
@@ -42,16 +42,16 @@ def advisories(answer: Any) -> Iterator[tuple[str, list[Any]]]:
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/", asked
+        yield f"http://127.0.0.1:{server.server_address[1]}/", requests
         server.shutdown()
 
 
 def test_a_known_vulnerability_is_reported(tmp_path: Path) -> None:
-    with advisories({"results": [{"vulns": [{"id": "GHSA-1"}, {"id": "CVE-2"}]}, {}]}) as (url, asked):
+    with advisories({"results": [{"vulns": [{"id": "GHSA-1"}, {"id": "CVE-2"}]}, {}]}) as (url, requests):
         done = audit(tmp_path, url)
     assert done.returncode == 1
     assert "leaky==1.0: GHSA-1, CVE-2\n1 of 2 pinned" in done.stdout
-    assert [(each["package"]["name"], each["version"]) for each in asked[0]["queries"]] == [
+    assert [(each["package"]["name"], each["version"]) for each in requests[0]["queries"]] == [
         ("leaky", "1.0"),
         ("tight", "2.0"),
     ]

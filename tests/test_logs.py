@@ -81,14 +81,14 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("said", HOSTILE, ids=range(len(HOSTILE)))
-def test_every_record_is_one_object_on_one_line(said: object) -> None:
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_every_record_is_one_object_on_one_line(value: object) -> None:
     with logged() as lines:
-        logs.get("app").info(str(said), action="test", value=said)
-        logging.getLogger("library").warning("They say: %s", said, extra={"value": said})
+        logs.get("app").info(str(value), action="test", value=value)
+        logging.getLogger("library").warning("They say: %s", value, extra={"value": value})
     ours, theirs = lines
-    assert (ours["message"], ours["level"]) == (str(said), "info")
-    assert (theirs["message"], theirs["level"]) == (f"They say: {said}", "warning")
+    assert (ours["message"], ours["level"]) == (str(value), "info")
+    assert (theirs["message"], theirs["level"]) == (f"They say: {value}", "warning")
     assert "value" in ours
     assert "value" in theirs
 

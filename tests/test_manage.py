@@ -61,10 +61,10 @@ def test_tokens_are_created_for_users_and_extensions(run: Run) -> None:
 def test_a_pairing_code_contains_all_that_an_extension_needs(run: Run) -> None:
     made = run("create-extension-token", "ann-laptop", "--pairing", PUBLIC_URL="https://images.example/fleet/")
     assert made.stderr.startswith("The pairing code of the extension ann-laptop (token ")
-    told = paired(made)
-    assert told == {"server": "https://images.example/fleet", "extensionId": "ann-laptop", "token": told["token"]}
-    assert re.fullmatch(r"imgx_[0-9a-f]{16}_[0-9a-f]{64}", told["token"])
-    assert told["token"].split("_")[1] in run("list-extension-tokens").stdout
+    pairing = paired(made)
+    assert pairing == {"server": "https://images.example/fleet", "extensionId": "ann-laptop", "token": pairing["token"]}
+    assert re.fullmatch(r"imgx_[0-9a-f]{16}_[0-9a-f]{64}", pairing["token"])
+    assert pairing["token"].split("_")[1] in run("list-extension-tokens").stdout
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def paired(made: Result) -> dict[str, str]:
     assert made.exit_code == 0, made.stderr
     prefix, _, code = made.stdout.strip().partition(":")
     assert prefix == "imagefleet"
-    told: dict[str, str] = json.loads(urlsafe_b64decode(code + "=="))
-    return told
+    pairing: dict[str, str] = json.loads(urlsafe_b64decode(code + "=="))
+    return pairing
 
 
 def test_users_are_disabled_enabled_and_listed(run: Run) -> None:
@@ -159,7 +159,7 @@ def test_the_fleet_is_printed_as_a_table(run: Run, database: Database, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["create-key", "nobody"], "No user nobody exists"),
         (["create-user", "a b"], "A user id has"),
@@ -173,10 +173,10 @@ def test_the_fleet_is_printed_as_a_table(run: Run, database: Database, tmp_path:
         (["revoke-extension-token", "none"], "No extension token with the id"),
     ],
 )
-def test_an_error_is_one_sentence(run: Run, words: Sequence[str], said: str) -> None:
-    ended = run(*words)
+def test_an_error_is_one_sentence(run: Run, arguments: Sequence[str], message: str) -> None:
+    ended = run(*arguments)
     assert (ended.exit_code, ended.stdout) == (1, "")
-    assert ended.stderr.startswith(f"Error: {said}")
+    assert ended.stderr.startswith(f"Error: {message}")
     assert ended.stderr.count("\n") == 1
 
 

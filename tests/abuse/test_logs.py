@@ -63,14 +63,14 @@ def signed(content: bytes | None) -> Iterator[str]:
         server.shutdown()
 
 
-def said(service: Service) -> dict[str, str]:
+def logs(service: Service) -> dict[str, str]:
     """The logs of all processes."""
     return {path.stem: path.read_text(errors="replace") for path in service.folder.glob("*.log")}
 
 
 def check(service: Service) -> None:
     """Assert that the logs contain no secret, and that each line is a JSON object or starts like one of another program."""
-    texts = said(service)
+    texts = logs(service)
     assert all(texts[name] for name in ("web0", "worker0"))
     for name, text in texts.items():
         assert CANARY not in text, f"{name}: {text[max(0, text.index(CANARY) - 500) :][:700]}"
@@ -115,7 +115,7 @@ def test_no_signature_of_an_upload_is_logged(watched: Service) -> None:
             extension.upload(job, plain(), 1)
         with refused.value:
             assert signature not in refused.value.read().decode()
-    texts = said(watched)
+    texts = logs(watched)
     assert request_id in texts["web0"]
     assert not [name for name, text in texts.items() if signature in text or job["lease"] in text]
 
@@ -127,12 +127,12 @@ def test_no_token_sent_over_a_socket_is_logged_or_returned(watched: Service) -> 
     for token in (CANARY, [CANARY], "x" * 20_000 + CANARY):
         ws.send(json.dumps({"type": "authenticate", "extensionId": "shown", "token": token}))
     ws.send(f'{{"type": "authenticate", "token": "{CANARY}"')
-    heard = ""
+    received = ""
     with contextlib.suppress(websocket.WebSocketException, OSError):
         while text := ws.recv():  # until it is disconnected: it has not authenticated
-            heard += str(text)
+            received += str(text)
     ws.close()
-    assert CANARY not in heard
+    assert CANARY not in received
     check(watched)
 
 

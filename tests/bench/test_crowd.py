@@ -14,20 +14,20 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    ("keys", "asked"),
+    ("keys", "expected"),
     [(["a"], "aaa"), (["a", "b"], "aab"), (["a", "b", "c"], "abc"), (["a", "b", "c", "d"], "abc")],
 )
-def test_requests_are_dealt_to_clients_in_turn(keys: list[str], asked: str) -> None:
+def test_requests_are_dealt_to_clients_in_turn(keys: list[str], expected: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         received: list[str] = []
-        receiver = threading.Thread(target=_receive, args=(server, len(asked), received), daemon=True)
+        receiver = threading.Thread(target=_receive, args=(server, len(expected), received), daemon=True)
         receiver.start()
         crowd = Crowd(Loop())
         requests = [request_text("GET", "/", key=key).decode() for key in keys]
-        assert crowd.open(server.getsockname()[1], len(asked), requests)["count"] == len(asked)
+        assert crowd.open(server.getsockname()[1], len(expected), requests)["count"] == len(expected)
         crowd.close()
         receiver.join(10)
-    assert "".join(sorted(received)) == asked
+    assert "".join(sorted(received)) == expected
 
 
 def _receive(server: socket.socket, clients: int, received: list[str]) -> None:

@@ -134,14 +134,14 @@ class SimulatedExtension(threading.Thread):
         self.away_until = time.monotonic() + away_s
         raise Disconnected
 
-    def note(self, what: str) -> None:
+    def record_moment(self, what: str) -> None:
         """Record an event of the connection for later diagnosis."""
         self.records.moments.append(Moment(time.time(), self.plan.name, self._connection, what))
 
     # -- one connection
 
     def _run_connection(self, url: str) -> None:
-        self.note(f"opens {url}")
+        self.record_moment(f"opens {url}")
         self._socket_client = Socket(url)
         self._unanswered = []
         try:
@@ -162,7 +162,7 @@ class SimulatedExtension(threading.Thread):
                 elif time.monotonic() - answered_at > self._silence_s:
                     raise Disconnected
         finally:
-            self.note("is disconnected")
+            self.record_moment("is disconnected")
             self._socket_client.drop()
 
     def _thaw(self) -> None:
@@ -176,7 +176,7 @@ class SimulatedExtension(threading.Thread):
         hello: Json = {"type": "authenticate", "extensionId": self.plan.name, "metadata": metadata}
         if not self.plan.literal:
             hello["activeRequestIds"] = [task.job["requestId"] for task in self.tasks.values() if not task.released]
-        self.note(f"authenticates with {hello.get('activeRequestIds')}")
+        self.record_moment(f"authenticates with {hello.get('activeRequestIds')}")
         self.send(hello)
         ends = time.monotonic() + AUTHENTICATION_S
         while time.monotonic() < ends:
@@ -187,7 +187,7 @@ class SimulatedExtension(threading.Thread):
         raise Disconnected
 
     def _on_authenticated(self, message: Json) -> None:
-        self.note(f"is authenticated with {message.get('activeRequestIds')}")
+        self.record_moment(f"is authenticated with {message.get('activeRequestIds')}")
         if "activeRequestIds" in message:
             for request_id in set(self.tasks) - set(message["activeRequestIds"]):
                 self._drop(request_id)

@@ -131,8 +131,8 @@ def test_a_failed_request_makes_the_command_fail(run: Run, scripted: ScriptedSer
     ended = run("get", ID)
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert ended.stderr == f"imagefleet: Request {ID} failed: Nobody answered. Three tried. (ERR_TIMEOUT)\n"
-    asked = run("status", ID)
-    assert (asked.exit_code, asked.stdout) == (0, "failed: Nobody answered. Three tried. (ERR_TIMEOUT)\n")
+    shown = run("status", ID)
+    assert (shown.exit_code, shown.stdout) == (0, "failed: Nobody answered. Three tried. (ERR_TIMEOUT)\n")
 
 
 def test_an_unfinished_request_has_its_own_exit_code(run: Run, scripted: ScriptedServer) -> None:

@@ -63,11 +63,11 @@ def test_a_submission_with_unknown_outcome_is_not_sent_again(scripted: ScriptedS
 def test_the_retry_after_of_the_server_is_followed(fleet: Imagefleet, scripted: ScriptedServer) -> None:
     times: list[float] = []
 
-    def note(_: object) -> Reply:
+    def record(_: object) -> Reply:
         times.append(datetime.now(UTC).timestamp())
         return accepted() if len(times) > 1 else refusal(429, "ERR_RATE_LIMIT", "Slow.", Retry_After="1")
 
-    scripted.on("POST", GENERATE, note)
+    scripted.on("POST", GENERATE, record)
     fleet.generate("A fox")
     assert times[1] - times[0] >= 0.99
 

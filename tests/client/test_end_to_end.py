@@ -21,24 +21,29 @@ from tests.support.service import Service
 
 
 @contextmanager
-def painting(service: Service, model: str, *, step_s: float = 0.0) -> Iterator[list[str]]:
+def running_reference_extension(service: Service, model: str, *, step_s: float = 0.0) -> Iterator[list[str]]:
     """Run a reference extension for one model; yields its log lines."""
-    said: list[str] = []
-    extension = Extension(Settings(service.url(), f"reference-{model}", models=(model,), step_s=step_s), said.append)
+    log_lines: list[str] = []
+    extension = Extension(
+        Settings(service.url(), f"reference-{model}", models=(model,), step_s=step_s), log_lines.append
+    )
     running = threading.Thread(target=extension.run, daemon=True)
     running.start()
     try:
-        yield said
+        yield log_lines
     finally:
         extension.stop()
         running.join(5)
 
 
 def test_requests_end_in_pictures(service: Service, tmp_path: Path) -> None:
-    told: list[ImageStatus] = []
-    with painting(service, "ref-a", step_s=0.02) as said, Imagefleet(service.url(web=1)) as fleet:
+    reported: list[ImageStatus] = []
+    with (
+        running_reference_extension(service, "ref-a", step_s=0.02) as log_lines,
+        Imagefleet(service.url(web=1)) as fleet,
+    ):
         accepted = fleet.generate("A lighthouse", model="ref-a", width=640, height=480, number_of_images=2)
-        result = fleet.wait(accepted.request_id, told.append, timeout_s=60)
+        result = fleet.wait(accepted.request_id, reported.append, timeout_s=60)
         assert (result.status, len(result.images), result.metadata.prompt) == ("completed", 2, "A lighthouse")
         files = [fleet.download(image, tmp_path / f"{n}.png") for n, image in enumerate(result.images)]
         assert [Image.open(io.BytesIO(file.read_bytes())).size for file in files] == [(640, 480)] * 2
@@ -47,25 +52,38 @@ def test_requests_end_in_pictures(service: Service, tmp_path: Path) -> None:
         facts = list(fleet.events(accepted.request_id))
         assert (facts[0].type, facts[-1].type) == ("ImageGenerationRequestedEvent", "ImageGeneratedEvent")
         assert list(fleet.events(accepted.request_id, last_event_id=facts[-1].seq)) == []
-    progress = [status.progress for status in told]
+    progress = [status.progress for status in reported]
     assert progress == sorted(progress)
-    assert any(f"{accepted.request_id} is stored as {result.image_path}" in line for line in said)
+    assert any(f"{accepted.request_id} is stored as {result.image_path}" in line for line in log_lines)
 
 
 def test_the_command_saves_the_pictures(service: Service, tmp_path: Path) -> None:
-    order = ["generate", "a", "red", "fox", "--model", "ref-b", "--width", "64", "--height", "64", "--user", "someone"]
-    with painting(service, "ref-b") as said:
+    command = [
+        "generate",
+        "a",
+        "red",
+        "fox",
+        "--model",
+        "ref-b",
+        "--width",
+        "64",
+        "--height",
+        "64",
+        "--user",
+        "someone",
+    ]
+    with running_reference_extension(service, "ref-b") as log_lines:
         ended = CliRunner().invoke(
-            main, ["--server", service.url(), *order, "--timeout", "60", "--output", str(tmp_path)]
+            main, ["--server", service.url(), *command, "--timeout", "60", "--output", str(tmp_path)]
         )
-    assert ended.exit_code == 0, (ended.stderr, said)
+    assert ended.exit_code == 0, (ended.stderr, log_lines)
     assert ended.stdout.split() == [str(each) for each in tmp_path.iterdir()]
     listed = CliRunner().invoke(main, ["list", "--user", "someone", "--server", service.url()]).stdout
     assert "a red fox" in listed
 
 
 def test_the_extension_drops_a_cancelled_request(service: Service) -> None:
-    with painting(service, "ref-c", step_s=30.0) as said, Imagefleet(service.url()) as fleet:
+    with running_reference_extension(service, "ref-c", step_s=30.0) as log_lines, Imagefleet(service.url()) as fleet:
         request_id = fleet.generate("Slow", model="ref-c").request_id
         moving = threading.Event()
         waiting = threading.Thread(target=lambda: fleet.wait(request_id, lambda s: moving.set() if s.message else None))
@@ -74,7 +92,7 @@ def test_the_extension_drops_a_cancelled_request(service: Service) -> None:
         assert fleet.cancel(request_id).status == "cancelled"
         waiting.join(30)
         assert fleet.get(request_id).status == "cancelled"
-    assert any("was cancelled" in line for line in said)
+    assert any("was cancelled" in line for line in log_lines)
 
 
 def test_errors_contain_their_code(service: Service) -> None:

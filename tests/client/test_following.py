@@ -28,9 +28,13 @@ def test_waiting_reports_each_state_once_and_polls_for_newer_versions(
     ]
     scripted.on("GET", STATUS, *steps)
     scripted.on("GET", IMAGE, result())
-    told: list[ImageStatus] = []
-    assert fleet.wait(ID, told.append).status == "completed"
-    assert [(each.status, each.progress) for each in told] == [("accepted", 0), ("processing", 30), ("completed", 100)]
+    reported: list[ImageStatus] = []
+    assert fleet.wait(ID, reported.append).status == "completed"
+    assert [(each.status, each.progress) for each in reported] == [
+        ("accepted", 0),
+        ("processing", 30),
+        ("completed", 100),
+    ]
     queries = [each.query for each in scripted.requests_to("GET", STATUS)]
     assert queries == [{"wait": "0"}, {"wait": "30", "since": "1"}, *[{"wait": "30", "since": "2"}] * 2]
 

@@ -161,8 +161,8 @@ def test_the_web_ui_makes_the_picture_and_reports_progress(browser: Chromium, se
     webui.busy.clear()
 
     assert is_as_generated(service, service.final(request_id, 60))
-    asked = webui.requests_to("/sdapi/v1/txt2img")[0].body
-    assert (asked["prompt"], asked["steps"], asked["seed"]) == ("a red fox", 7, 5)
+    sent = webui.requests_to("/sdapi/v1/txt2img")[0].body
+    assert (sent["prompt"], sent["steps"], sent["seed"]) == ("a red fox", 7, 5)
 
 
 def test_a_cancelled_job_interrupts_the_web_ui(browser: Chromium, service: Service, webui: FakeWebUI) -> None:

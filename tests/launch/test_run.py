@@ -71,9 +71,9 @@ def answer_to(command: list[str]) -> Any:
     curl.add_argument("-s", action="store_true")
     curl.add_argument("-H", dest="header", default="Accept: */*")
     curl.add_argument("-d", dest="data", type=str.encode)
-    said = curl.parse_args(command[1:])
-    name, value = said.header.split(": ")
-    with urllib.request.urlopen(urllib.request.Request(said.url, said.data, {name: value}), timeout=30) as answer:
+    options = curl.parse_args(command[1:])
+    name, value = options.header.split(": ")
+    with urllib.request.urlopen(urllib.request.Request(options.url, options.data, {name: value}), timeout=30) as answer:
         return json.load(answer)
 
 

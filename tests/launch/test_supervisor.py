@@ -42,7 +42,7 @@ def supervise(
     return run
 
 
-def said(run: StartedProcess) -> list[tuple[str, str]]:
+def logged_lines(run: StartedProcess) -> list[tuple[str, str]]:
     lines = [line.partition(" | ") for line in run.output.splitlines()]
     return [(name.strip(), text) for name, _, text in lines]
 
@@ -77,7 +77,7 @@ def test_programs_are_stopped_in_reverse_order_of_their_start(start: Start) -> N
     run = supervise(start, one=fake_program("1"), two=fake_program("2", "slow"), three=fake_program("3"))
     run.send(signal.SIGTERM)
     assert run.wait_for_exit() == 0
-    assert [name for name, text in said(run) if text == "stopping"] == ["three", "two", "one"]
+    assert [name for name, text in logged_lines(run) if text == "stopping"] == ["three", "two", "one"]
     assert run.output.endswith("all stopped\n")
 
 
@@ -102,7 +102,7 @@ def test_a_program_that_ignores_the_signal_is_killed_after_the_grace_period(star
     run.send(signal.SIGTERM)
     assert run.wait_for_exit() == 0
     run.wait_until_all_ended()
-    assert ("deaf", "did not end in time and was killed") in said(run)
+    assert ("deaf", "did not end in time and was killed") in logged_lines(run)
 
 
 def test_a_second_signal_ends_the_grace_period(start: Start) -> None:
@@ -122,7 +122,7 @@ def test_a_repeated_signal_at_the_same_moment_counts_once(start: Start) -> None:
     run.send(signal.SIGINT)
     run.send(signal.SIGTERM)
     assert run.wait_for_exit() == 0
-    assert ("slow", "stopping") in said(run)
+    assert ("slow", "stopping") in logged_lines(run)
 
 
 def test_programs_can_be_stopped_at_the_same_time(start: Start) -> None:
@@ -149,13 +149,13 @@ def test_processes_that_a_program_leaves_behind_are_ended_with_it(start: Start) 
 
 def test_every_line_starts_with_the_name_of_its_program(start: Start) -> None:
     run = supervise(start, one=fake_program("1"), two=fake_program("2"))
-    assert {("one", "started 1"), ("two", "started 2")} <= set(said(run))
+    assert {("one", "started 1"), ("two", "started 2")} <= set(logged_lines(run))
 
 
 def test_long_lines_and_unfinished_lines_and_invalid_bytes_are_passed_on(start: Start) -> None:
     run = supervise(start, loud=fake_program("print-no-newline", "end"))
     run.wait_for_output("loud       | ended with status 7")
-    lines = [text for name, text in said(run) if name == "loud"]
+    lines = [text for name, text in logged_lines(run) if name == "loud"]
     before = lines[: lines.index("ended with status 7; it is started again in 0.05 s")]
     assert "".join(before) == "x" * 200_000 + " then \ufffd and no end of line"
 

@@ -56,16 +56,16 @@ def test_the_queue_is_not_counted_for_each_request(bench: Bench) -> None:
     submissions.submit(ImageRequest("a fox"), CORRELATION)
 
 
-@pytest.mark.parametrize(("takes_s", "looks"), [(0.001, 60), (0.05, 12), (3.0, 6)])
+@pytest.mark.parametrize(("takes_s", "checks"), [(0.001, 60), (0.05, 12), (3.0, 6)])
 def test_a_slow_count_is_repeated_less_often(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, takes_s: float, looks: int
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, takes_s: float, checks: int
 ) -> None:
     now = 0.0
-    looked: list[float] = []
+    counted: list[float] = []
 
     def count_waiting(_: object, most: int) -> int:
         nonlocal now
-        looked.append(now)
+        counted.append(now)
         now += takes_s
         return most - 1
 
@@ -75,19 +75,19 @@ def test_a_slow_count_is_repeated_less_often(
     while now < 60:
         submissions.check()
         now += 0.01
-    assert len(looked) == pytest.approx(looks, abs=1)
+    assert len(counted) == pytest.approx(checks, abs=1)
 
 
-@pytest.mark.parametrize(("waiting", "looks"), [(0, 3), (900_000, 12), (999_999, 60)])
+@pytest.mark.parametrize(("waiting", "checks"), [(0, 3), (900_000, 12), (999_999, 60)])
 def test_a_queue_that_cannot_be_full_yet_is_not_counted_but_the_disk_is_checked(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, waiting: int, looks: int
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, waiting: int, checks: int
 ) -> None:
     now = 0.0
-    at_line: list[float] = []
+    counted_at: list[float] = []
     at_disk: list[float] = []
 
     def count_waiting(*_: object) -> int:
-        at_line.append(now)
+        counted_at.append(now)
         return waiting
 
     def free_bytes() -> int:
@@ -101,5 +101,5 @@ def test_a_queue_that_cannot_be_full_yet_is_not_counted_but_the_disk_is_checked(
     while now < 60:
         submissions.check()
         now += 0.01
-    assert len(at_line) == pytest.approx(looks, abs=1)
+    assert len(counted_at) == pytest.approx(checks, abs=1)
     assert len(at_disk) == pytest.approx(60, abs=1)

@@ -240,6 +240,6 @@ def test_an_extension_with_many_slots_is_filled_by_one_read_of_the_queue(harness
     harness.connect(max_concurrent=8)
     for n in range(12):
         harness.submit(f"user-{n}")
-    with recorded_statements("ORDER BY jobs.place") as asked:
+    with recorded_statements("ORDER BY jobs.place") as queries:
         assert harness.assign() == 8
-    assert len(asked) == 1
+    assert len(queries) == 1

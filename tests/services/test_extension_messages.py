@@ -12,7 +12,7 @@ from tests.support.harness import Harness
 MESSAGE = HeartbeatResponse(timestamp="2024-01-14T12:00:00.000Z")
 
 
-def tell(harness: Harness, extension_id: str | None) -> list[tuple[str, dict[str, object]]]:
+def send_message(harness: Harness, extension_id: str | None) -> list[tuple[str, dict[str, object]]]:
     harness.bench.database.write(lambda tx: extension_messages.send(harness.bench.ports, tx, extension_id, MESSAGE))
     return harness.bench.bus.to_hubs
 
@@ -20,13 +20,13 @@ def tell(harness: Harness, extension_id: str | None) -> list[tuple[str, dict[str
 def test_a_message_is_sent_over_the_web_process_that_holds_the_socket(harness: Harness) -> None:
     harness.connect("e1", hub="hub-3")
     message = {"type": "heartbeat_response", "timestamp": "2024-01-14T12:00:00.000Z"}
-    assert tell(harness, "e1") == [("hub-3", {"do": "send", "connection": "e1-socket-1", "message": message})]
+    assert send_message(harness, "e1") == [("hub-3", {"do": "send", "connection": "e1-socket-1", "message": message})]
 
 
 @pytest.mark.parametrize("extension_id", [None, "nobody", "gone"])
 def test_a_disconnected_extension_receives_no_message(harness: Harness, extension_id: str | None) -> None:
     harness.services.extensions.disconnected(harness.connect("gone").connection_id)
-    assert tell(harness, extension_id) == []
+    assert send_message(harness, extension_id) == []
 
 
 def test_a_message_is_not_sent_if_its_transaction_is_rolled_back(harness: Harness) -> None:

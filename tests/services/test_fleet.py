@@ -96,6 +96,6 @@ def test_extensions_are_listed_in_order_page_by_page(harness: Harness) -> None:
 def test_a_page_reads_all_held_jobs_in_one_query(harness: Harness) -> None:
     for n in range(3):
         harness.connect_and_start(f"e{n}")
-    with recorded_statements("FROM jobs") as asked:
+    with recorded_statements("FROM jobs") as queries:
         assert [len(each.job_ids) for each in harness.services.fleet.all()] == [1, 1, 1]
-    assert len(asked) == 1
+    assert len(queries) == 1

@@ -105,11 +105,11 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     written: list[object] = []
     write = Database.write
 
-    def noted_write(database: Database, work: Callable[[Transaction], object]) -> object:
+    def recording_write(database: Database, work: Callable[[Transaction], object]) -> object:
         written.append(work)
         return write(database, work)
 
-    monkeypatch.setattr(Database, "write", noted_write)
+    monkeypatch.setattr(Database, "write", recording_write)
     return written
 
 
@@ -122,9 +122,9 @@ def test_a_heartbeat_without_changes_costs_one_query_and_no_commit(
     harness.submit_and_start()
     harness.heartbeat(idle, available=available)
     commits.clear()
-    with recorded_statements() as asked:
+    with recorded_statements() as queries:
         assert harness.heartbeat(idle, available=available)
-    assert (len(commits), len(asked)) == (0, 1)
+    assert (len(commits), len(queries)) == (0, 1)
 
 
 def test_an_unconfirmed_offer_does_not_cause_a_commit_per_heartbeat(harness: Harness, commits: list[object]) -> None:

@@ -59,13 +59,13 @@ def test_the_status_is_that_of_the_details(harness: Harness) -> None:
 
 
 def test_a_wait_for_an_unknown_request_ends_at_once(harness: Harness) -> None:
-    for look in (
+    for query in (
         harness.services.lookup.details,
         harness.services.lookup.status,
         partial(harness.services.lookup.await_news, wait_s=1),
     ):
         with pytest.raises(NotFound):
-            look(UNKNOWN)
+            query(UNKNOWN)
     with pytest.raises(NotFound):
         harness.services.lookup.events_after(UNKNOWN, 0)
 
@@ -178,12 +178,12 @@ def test_a_list_reads_the_connected_extensions_once(harness: Harness) -> None:
     harness.connect("e1", "flux")
     for _ in range(5):
         harness.submit()
-    with recorded_statements("FROM extensions") as asked:
+    with recorded_statements("FROM extensions") as queries:
         page = harness.services.lookup.page("ann", None, None, 9)
     assert {view.queue.reason for view in page.jobs if view.queue} == {
         "No connected extension supports the model dall-e-3."
     }
-    assert len(asked) == 1
+    assert len(queries) == 1
 
 
 # -- why a request waits

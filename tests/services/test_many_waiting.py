@@ -114,7 +114,7 @@ def work_for(harness: Harness, asked: Callable[[], object]) -> dict[str, int]:
     return in_a_transaction(harness, costs)
 
 
-ASKED: dict[str, Callable[[Harness], object]] = {
+QUERIES: dict[str, Callable[[Harness], object]] = {
     "the sweep": lambda harness: harness.sweep(),
     "the hand-off": lambda harness: harness.assign(),
     "an order": lambda harness: harness.submit(),
@@ -122,12 +122,12 @@ ASKED: dict[str, Callable[[Harness], object]] = {
 }
 
 
-@pytest.mark.parametrize("question", list(ASKED))
+@pytest.mark.parametrize("question", list(QUERIES))
 def test_no_query_reads_all_waiting_jobs(harness: Harness, question: str) -> None:
     harness.connect("e1", "dall-e-3")
     harness.submit()
     wait(harness, MANY)
-    costs = work_for(harness, lambda: ASKED[question](harness))
+    costs = work_for(harness, lambda: QUERIES[question](harness))
     assert costs
     assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
 
@@ -155,11 +155,11 @@ def test_a_submission_reads_few_jobs_even_with_outdated_statistics(harness: Harn
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("question", list(ASKED))
+@pytest.mark.parametrize("question", list(QUERIES))
 def test_postgresql_can_keep_its_plans(harness: Harness, question: str) -> None:
     harness.connect("e1", "dall-e-3")
     harness.submit()
-    questions = questions_of(lambda: ASKED[question](harness))
+    questions = questions_of(lambda: QUERIES[question](harness))
     plans = in_a_transaction(harness, lambda c: [kept_plan(c, question) for question in questions])
     assert plans
     assert [plan for plan in plans if not set(re.findall(r"\w+(?= on jobs)", plan)) <= SMALL] == []

@@ -66,7 +66,7 @@ def under_quotas(harness: Harness) -> None:
     harness.with_settings(limits=limits).submit()
 
 
-ASKED: dict[str, Callable[[Harness], object]] = {
+QUERIES: dict[str, Callable[[Harness], object]] = {
     "the sweep": lambda harness: harness.services.housekeeping.sweep(),
     "the hand-off": lambda harness: harness.assign(),
     "a download": lambda harness: harness.services.download.run(),
@@ -84,12 +84,12 @@ ASKED: dict[str, Callable[[Harness], object]] = {
 }
 
 
-@pytest.mark.parametrize("question", list(ASKED))
+@pytest.mark.parametrize("question", list(QUERIES))
 def test_no_query_reads_all_jobs(harness: Harness, question: str) -> None:
     harness.services.housekeeping.sweep()
     busy(harness)
     with recorded_statements("jobs") as statements:
-        ASKED[question](harness)
+        QUERIES[question](harness)
     statements = [each for each in statements if not each[0].startswith("INSERT")]
     assert statements
     for statement, plan in plans(harness, statements).items():
@@ -106,12 +106,12 @@ def test_recently_ended_jobs_are_found_by_an_index(harness: Harness) -> None:
     assert sum(step.startswith("SEARCH") for step in plan) == len(tables), plan
 
 
-@pytest.mark.parametrize("word", ["a heartbeat", "a broken socket"])
-def test_no_message_of_an_extension_reads_the_whole_fleet(harness: Harness, word: str) -> None:
+@pytest.mark.parametrize("message", ["a heartbeat", "a broken socket"])
+def test_no_message_of_an_extension_reads_the_whole_fleet(harness: Harness, message: str) -> None:
     busy(harness)
     harness.connect("e1", number=9)
     with recorded_statements("UPDATE extensions") as statements:
-        ASKED[word](harness)
+        QUERIES[message](harness)
     assert statements
     for statement, plan in plans(harness, statements).items():
         assert [step for step in plan if step.startswith("SCAN extensions")] == [], f"{statement}\n{plan}"

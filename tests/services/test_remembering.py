@@ -28,19 +28,19 @@ def secrets(harness: Harness) -> Harness:
 def test_concurrent_uses_of_one_credential_cause_one_query(secrets: Harness) -> None:
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
     access = Access(secrets.bench.ports, cache_s=60)
-    with ThreadPoolExecutor(16) as pool, recorded_statements("api_keys.hash") as asked:
+    with ThreadPoolExecutor(16) as pool, recorded_statements("api_keys.hash") as queries:
         for done in [pool.submit(access.authenticate, shown) for _ in range(64)]:
             done.result()
-    assert len(asked) == 1
+    assert len(queries) == 1
 
 
 def test_a_recently_accepted_credential_is_accepted_without_a_query(secrets: Harness) -> None:
     shown = str(secrets.services.accounts.create_key("ann", BOTH))
     access = Access(secrets.bench.ports, cache_s=60)
     credential = access.authenticate(shown)
-    with recorded_statements() as asked:
+    with recorded_statements() as queries:
         assert access.authenticate(shown) == access.cached(shown) == credential
-    assert asked == []
+    assert queries == []
     assert access.cached(f"{shown}0") is None
 
 

@@ -54,9 +54,11 @@ def disabled(harness: Harness) -> tuple[Credential, Callable[[], object]]:
     return token(harness)[0], lambda: harness.services.accounts.disable_user("ann")
 
 
-@pytest.mark.parametrize("came_in", [key, token, token_of_a_key, extension_token, disabled])
-def test_only_the_connection_of_a_revoked_credential_is_notified_and_once(ann: Harness, came_in: Callable) -> None:
-    (credential, end), (other, _) = came_in(ann), extension_token(ann)
+@pytest.mark.parametrize("credential_of", [key, token, token_of_a_key, extension_token, disabled])
+def test_only_the_connection_of_a_revoked_credential_is_notified_and_once(
+    ann: Harness, credential_of: Callable
+) -> None:
+    (credential, end), (other, _) = credential_of(ann), extension_token(ann)
     access, ended = ann.services.access, []
     ending, staying = CredentialStatus(access, credential), CredentialStatus(access, other)
     with ending.monitored(lambda: ended.append("ending")), staying.monitored(lambda: ended.append("staying")):
@@ -114,8 +116,8 @@ def test_a_check_is_one_query_for_any_number_of_connections(ann: Harness) -> Non
                 stack.enter_context(CredentialStatus(access, token(ann)[0]).monitored(bool))
             with recorded_statements() as statements:
                 access.revocations.check()
-        asked = [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT"))]
-        assert len(asked) == 1, "\n".join(asked)
+        queries = [text for text, _ in statements if not text.startswith(("BEGIN", "COMMIT"))]
+        assert len(queries) == 1, "\n".join(queries)
 
 
 def test_closed_connections_are_forgotten(ann: Harness) -> None:

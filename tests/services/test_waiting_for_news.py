@@ -23,7 +23,7 @@ def publish(harness: Harness, since_change: int = 0) -> None:
         harness.services.watching.notify(change)
 
 
-def news(harness: Harness, request_id: str, wait_s: float, since: int | None = None) -> JobDetails[Job]:
+def details_after_wait(harness: Harness, request_id: str, wait_s: float, since: int | None = None) -> JobDetails[Job]:
     """The answer to a waiting client."""
     harness.services.lookup.await_news(request_id, wait_s, since)
     return harness.services.lookup.details(request_id)
@@ -33,13 +33,13 @@ def waits(harness: Harness, then: Callable[[], object], request_id: str, since: 
     """The answer to a client that waits for a change of the current status while `then` runs."""
     seen = threading.Event()
 
-    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+    def record(_c: object, _cursor: object, statement: str, *_: object) -> None:
         if "FROM jobs" in statement:
             seen.set()
 
-    event.listen(harness.bench.database.reader, "after_cursor_execute", note)
+    event.listen(harness.bench.database.reader, "after_cursor_execute", record)
     with ThreadPoolExecutor(1) as pool:
-        answer: Future[JobDetails[Job]] = pool.submit(news, harness, request_id, 20.0, since)
+        answer: Future[JobDetails[Job]] = pool.submit(details_after_wait, harness, request_id, 20.0, since)
         assert seen.wait(10)
         then()
         return answer.result(10)
@@ -47,13 +47,13 @@ def waits(harness: Harness, then: Callable[[], object], request_id: str, since: 
 
 def test_a_newer_version_is_answered_at_once(harness: Harness) -> None:
     _, job = harness.connect_and_start()
-    assert news(harness, job.id, 20.0, since=1).job.version == job.version
+    assert details_after_wait(harness, job.id, 20.0, since=1).job.version == job.version
 
 
 def test_a_final_request_is_answered_at_once(harness: Harness) -> None:
     job = harness.services.cancellation.cancel(harness.submit().id)
     for since in (None, job.version, 99):
-        assert news(harness, job.id, 20.0, since).job == job
+        assert details_after_wait(harness, job.id, 20.0, since).job == job
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -91,7 +91,7 @@ def test_a_change_published_before_the_request_was_read_does_not_end_the_wait(ha
 
     event.listen(harness.bench.database.reader, "before_cursor_execute", tell_what_is_known)
     began = time.monotonic()
-    news(harness, job.id, 0.3)
+    details_after_wait(harness, job.id, 0.3)
     assert time.monotonic() - began >= 0.3
 
 
@@ -105,7 +105,7 @@ def test_changes_up_to_the_version_that_the_client_knows_do_not_end_the_wait(har
         assert time.monotonic() - began < 5
 
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(news, harness, job.id, 0.5, job.version + 1)
+        answer = pool.submit(details_after_wait, harness, job.id, 0.5, job.version + 1)
         until(lambda: harness.services.watching.count == 1)
         move_on()
         assert answer.result(10).job.progress == 40
@@ -115,6 +115,6 @@ def test_changes_up_to_the_version_that_the_client_knows_do_not_end_the_wait(har
 def test_after_the_timeout_the_answer_is_the_current_status(harness: Harness) -> None:
     job = harness.submit()
     began = time.monotonic()
-    assert news(harness, job.id, 0.1).job == job
+    assert details_after_wait(harness, job.id, 0.1).job == job
     assert 0.1 <= time.monotonic() - began < 5
     assert harness.services.watching.count == 0

@@ -96,39 +96,39 @@ def test_catching_up_is_one_query_for_many_watchers(harness: Harness) -> None:
     made = [harness.submit() for _ in range(5)]
     with ExitStack() as watching:
         watches = [watching.enter_context(harness.services.watching.watch(job.id)) for job in made for _ in range(20)]
-        with recorded_statements("FROM jobs") as asked:
+        with recorded_statements("FROM jobs") as queries:
             harness.services.watching.catch_up()
-        assert len(asked) == 1
+        assert len(queries) == 1
         assert all(watch.wait(0) is not None for watch in watches)
 
 
 def test_without_watchers_catching_up_makes_no_query(harness: Harness) -> None:
     harness.submit()
-    with recorded_statements() as asked:
+    with recorded_statements() as queries:
         harness.services.watching.catch_up()
-    assert asked == []
+    assert queries == []
 
 
 def test_watchers_start_and_stop_while_changes_are_published(harness: Harness) -> None:
     watching, stop = harness.services.watching, threading.Event()
 
-    def tell() -> None:
+    def publish() -> None:
         while not stop.is_set():
             for n in range(10):
                 watching.notify(change(f"r{n}", 1))
             assert watching.count >= 0
 
-    def look(n: int) -> None:
+    def wait(n: int) -> None:
         for _ in range(50):
             with watching.watch(f"r{n % 10}") as watch:
                 assert watch.wait(5) is not None
 
     with ThreadPoolExecutor(9) as pool:
-        telling = pool.submit(tell)
-        for looking in [pool.submit(look, n) for n in range(8)]:
-            looking.result()
+        publishing = pool.submit(publish)
+        for waiting in [pool.submit(wait, n) for n in range(8)]:
+            waiting.result()
         stop.set()
-        telling.result()
+        publishing.result()
     until(lambda: watching.count == 0)
 
 

@@ -148,16 +148,16 @@ class FakeWebUI(FakeGenerator):
                 return Response([{"title": "fox.safetensors", "model_name": "fox"}])
         return Response({"detail": "Not Found"}, 404)
 
-    def _draw(self, asked: Any) -> Response:
+    def _draw(self, body: Any) -> Response:
         with self._lock:
             self._interrupted.clear()
-            self._task, self._step = asked["force_task_id"], 0
+            self._task, self._step = body["force_task_id"], 0
             # The first half of the steps is done at once, the rest once `busy` is cleared.
             self._step = self.steps // 2
             self.work(self._interrupted)
             self._task = None
         # An interrupted task returns the unfinished picture, as the real one does.
-        drawn = base64.b64encode(generated_png(asked["width"], asked["height"])).decode()
+        drawn = base64.b64encode(generated_png(body["width"], body["height"])).decode()
         return Response({"images": [drawn], "parameters": {}, "info": "{}"})
 
     def _progress(self) -> object:

@@ -55,20 +55,20 @@ def test_public_paths_need_no_credential_and_check_none(guarded_client: FlaskCli
 
 
 def test_everything_else_needs_a_key_or_a_token(guarded_client: FlaskClient) -> None:
-    asked = 0
+    checked = 0
     for rule in guarded_client.application.url_map.iter_rules():
         path = rule.rule.replace("<id:request_id>", UNKNOWN).replace("<request_id>", UNKNOWN).replace("<file>", "a.png")
         if path in PUBLIC or path == "/ws" or path.startswith(("/static/", "/generated-images/", "/api/uploads/")):
             continue
         for method in (rule.methods or set()) - {"OPTIONS"}:
-            asked += 1
+            checked += 1
             answer = guarded_client.open(path, method=method)
             assert answer.status_code == 401, (method, path)
             assert answer.headers["WWW-Authenticate"] == 'Bearer realm="imagefleet"'
             if method != "HEAD":
                 assert answer.json["code"] == "ERR_UNAUTHORIZED"
                 assert answer.content_type == "application/problem+json"
-    assert asked >= 10
+    assert checked >= 10
 
 
 @pytest.mark.parametrize(

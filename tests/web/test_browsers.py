@@ -11,13 +11,13 @@ from app.web.default_headers import HEADERS
 from tests.support.fakes import Bench
 
 EXTENSION = "chrome-extension://" + "abcdefghijklmnop" * 2
-ASKED = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
 EVIL = ["https://evil.example", "null", "*", EXTENSION + ".evil.example", "http://localhost", ""]
 
 
 @pytest.mark.parametrize("path", ["/api/images/generate", "/api/uploads/x", "/health", "/nowhere"])
 def test_the_preflight_of_an_allowed_page_is_accepted(client: FlaskClient, path: str) -> None:
-    answer = client.options(path, headers={"Origin": EXTENSION, **ASKED})
+    answer = client.options(path, headers={"Origin": EXTENSION, **PREFLIGHT})
     assert answer.status_code == 204
     assert answer.headers["Access-Control-Allow-Origin"] == EXTENSION
     assert "Access-Control-Allow-Credentials" not in answer.headers
@@ -28,7 +28,7 @@ def test_pages_may_send_only_the_documented_headers_and_methods(client: FlaskCli
     document = client.get("/openapi.json").json
     operations = [(method, op) for path in document["paths"].values() for method, op in path.items()]
     documented = {each["name"] for _, op in operations for each in op["parameters"] if each["in"] == "header"}
-    headers = client.options("/health", headers={"Origin": EXTENSION, **ASKED}).headers
+    headers = client.options("/health", headers={"Origin": EXTENSION, **PREFLIGHT}).headers
     allowed = set(headers["Access-Control-Allow-Headers"].split(", "))
     assert allowed == documented | {"Authorization", "Content-Type", "X-Correlation-Id"}
     assert set(headers["Access-Control-Allow-Methods"].split(", ")) == {
@@ -40,7 +40,7 @@ def test_pages_may_send_only_the_documented_headers_and_methods(client: FlaskCli
 
 @pytest.mark.parametrize("origin", EVIL)
 def test_the_preflight_of_another_page_is_refused(client: FlaskClient, origin: str) -> None:
-    answer = client.options("/api/images/generate", headers={"Origin": origin, **ASKED})
+    answer = client.options("/api/images/generate", headers={"Origin": origin, **PREFLIGHT})
     assert (answer.status_code, answer.json["code"]) == (403, "ERR_FORBIDDEN")
     assert not [name for name in dict(answer.headers) if name.startswith("Access-Control-")]
 

@@ -147,8 +147,8 @@ def test_the_download_has_an_etag_that_changes_with_its_content(client: FlaskCli
     again = client.get(ZIP, headers={"If-None-Match": answer.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     assert client.get(ZIP, headers={"Host": "elsewhere"}).headers["ETag"] != answer.headers["ETag"]
-    asked = client.head(ZIP)
-    assert (asked.status_code, asked.data, asked.content_length) == (200, b"", len(answer.data))
+    head = client.head(ZIP)
+    assert (head.status_code, head.data, head.content_length) == (200, b"", len(answer.data))
 
 
 @pytest.mark.parametrize("url", ["http://localhost:3000", "https://img:8443", "http://127.0.0.1", "http://[::1]:3000"])

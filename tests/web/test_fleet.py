@@ -46,10 +46,10 @@ def test_an_extension_is_listed_with_all_its_fields(client: FlaskClient, harness
     harness.connect("e1", "dall-e-3", max_concurrent=2)
     job = harness.submit_and_start()
     page: Any = client.get(PATH).json
-    [told] = page["extensions"]
-    times = {told.pop("since"), told.pop("lastSeenAt")}
+    [listed] = page["extensions"]
+    times = {listed.pop("since"), listed.pop("lastSeenAt")}
     assert all(each.endswith("Z") for each in times)
-    assert told == {
+    assert listed == {
         "extensionId": "e1",
         "connected": True,
         "standing": "free",
@@ -67,10 +67,10 @@ def test_an_extension_is_listed_with_all_its_fields(client: FlaskClient, harness
 def test_a_paused_extension_has_a_reason(client: FlaskClient, harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_failure(holder, job, "Too many requests", retry_after_ms=60_000)
-    [told] = client.get(PATH).json["extensions"]
-    assert (told["standing"], told["failures"]) == ("paused", 1)
-    assert told["pause"]["reason"] == "Too many requests"
-    assert told["pause"]["until"] > told["lastSeenAt"]
+    [listed] = client.get(PATH).json["extensions"]
+    assert (listed["standing"], listed["failures"]) == ("paused", 1)
+    assert listed["pause"]["reason"] == "Too many requests"
+    assert listed["pause"]["until"] > listed["lastSeenAt"]
 
 
 def test_extensions_are_listed_in_pages_and_by_whether_they_are_connected(

@@ -33,12 +33,12 @@ def test_the_example_request_of_the_contract_is_accepted(client: FlaskClient, be
     }
     answer = client.post("/api/images/generate", json=body)
     assert answer.status_code == 200
-    told: Any = answer.json
-    assert set(told) == {"requestId", "status", "message", "correlationId", "timestamp"}
-    assert UUID.fullmatch(told["requestId"])
-    assert told["status"] == "accepted"
-    assert told["message"] == "Image generation request submitted"
-    assert TIME.fullmatch(told["timestamp"])
+    accepted: Any = answer.json
+    assert set(accepted) == {"requestId", "status", "message", "correlationId", "timestamp"}
+    assert UUID.fullmatch(accepted["requestId"])
+    assert accepted["status"] == "accepted"
+    assert accepted["message"] == "Image generation request submitted"
+    assert TIME.fullmatch(accepted["timestamp"])
 
 
 def test_only_a_prompt_is_required_and_the_rest_has_defaults(client: FlaskClient) -> None:

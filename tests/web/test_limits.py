@@ -54,12 +54,12 @@ def make(bench: Bench, redis_url: str, store: redis.Redis) -> Make:
 
 
 def submit(client: FlaskClient, user: str = "ann", address: str = "203.0.113.7", **body: Any) -> Any:
-    said = {"prompt": "a fox", "userId": user, **body}
-    return client.post(GENERATE, json=said, environ_overrides={"REMOTE_ADDR": address})
+    body = {"prompt": "a fox", "userId": user, **body}
+    return client.post(GENERATE, json=body, environ_overrides={"REMOTE_ADDR": address})
 
 
-def taken(client: FlaskClient, times: int, **said: Any) -> int:
-    return sum(submit(client, **said).status_code == 200 for _ in range(times))
+def taken(client: FlaskClient, times: int, **body: Any) -> int:
+    return sum(submit(client, **body).status_code == 200 for _ in range(times))
 
 
 def test_the_contracts_defaults_hold(make: Make) -> None:

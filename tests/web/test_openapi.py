@@ -198,14 +198,14 @@ def _check_events(document: Any, schema: Any, text: str, names: list[str]) -> No
     assert [event["event"] for event in events] == names
     for event in events:
         assert _fits(document, schema, event), event
-        [said] = [kind for kind in schema["oneOf"] if kind["title"] == event["event"]]
-        data = said["properties"]["data"]["contentSchema"]
+        [described] = [kind for kind in schema["oneOf"] if kind["title"] == event["event"]]
+        data = described["properties"]["data"]["contentSchema"]
         assert _fits(document, data, json.loads(event["data"])), event
 
 
-@pytest.mark.parametrize("asked", ["", "items=0-5", "bytes=x", "bytes=0-1,3-4"])
-def test_an_invalid_range_is_ignored(client: FlaskClient, picture: str, asked: str) -> None:
-    answer = client.get(picture, headers={"Range": asked})
+@pytest.mark.parametrize("requested_range", ["", "items=0-5", "bytes=x", "bytes=0-1,3-4"])
+def test_an_invalid_range_is_ignored(client: FlaskClient, picture: str, requested_range: str) -> None:
+    answer = client.get(picture, headers={"Range": requested_range})
     assert answer.status_code == 200
     assert len(answer.data) == int(answer.headers["Content-Length"])
 
