@@ -1,9 +1,12 @@
-"""The server's responses as frozen dataclasses. An optional field that the server left out is None."""
+"""The server's responses as frozen dataclasses. An optional field that the server left out is None.
+
+`body` is the response as the server sent it, with all fields and the names of the API.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
@@ -23,6 +26,7 @@ class Accepted:
     message: str | None = None
     correlation_id: str | None = None
     timestamp: datetime | None = None
+    body: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -66,6 +70,7 @@ class ImageStatus:
     error: str | None = None
     reason: str | None = None
     retryable: bool | None = None
+    body: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_final(self) -> bool:
@@ -168,6 +173,7 @@ class Event:
     message: str | None = None
     timestamp: datetime | None = None
     data: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_final(self) -> bool:
@@ -187,6 +193,7 @@ class Event:
             message=fields.optional_text("message"),
             timestamp=fields.time("timestamp"),
             data=None if data is None else data.body,
+            body={"type": kind, **fields.body},
         )
 
 
@@ -198,6 +205,7 @@ def _common_fields(fields: Fields) -> dict[str, Any]:
         "message": fields.optional_text("message"),
         "correlation_id": fields.optional_text("correlation_id"),
         "timestamp": fields.time("timestamp"),
+        "body": fields.body,
     }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagefleet import fleet_command
-from imagefleet.answers import COMPLETED, GeneratedImage
+from imagefleet.answers import COMPLETED, Accepted, GeneratedImage, ImageStatus
 from imagefleet.defaults import DEFAULT_URL, VERSION
 from imagefleet.errors import TimedOut, Unreachable
 from imagefleet.exits import CODES, NOT_FINISHED, errors_as_exit_codes, fail
@@ -28,7 +28,7 @@ from imagefleet.options import (
 )
 from imagefleet.server_access import connect, valid_address
 from imagefleet.terminal import describe, plain, show_progress, tell_that_it_waits
-from imagefleet.wire import encode, wire
+from imagefleet.wire import encode
 
 if TYPE_CHECKING:
     from imagefleet.client import Imagefleet
@@ -158,7 +158,7 @@ def list_requests(user: str | None, state: str | None, limit: int, as_json: bool
     with connect(server) as fleet:
         for each in itertools.islice(fleet.list(user_id=user, status=state, page_size=min(limit, 100)), limit):
             line = f"{each.request_id}  {each.status:<11} {each.progress:>3} %  {each.metadata.prompt or ''}"
-            click.echo(encode(wire(each)) if as_json else plain(line)[:160])
+            click.echo(encode(each.body) if as_json else plain(line)[:160])
 
 
 @main.command()
@@ -184,7 +184,7 @@ def events(request_id: str, after: int | None, as_json: bool, server: str) -> No
             share = "" if each.progress is None else f" {each.progress} %"
             number = "" if each.seq is None else each.seq
             line = f"{number:>5}  {each.type}  {each.status or ''}{share}  {each.message or ''}"
-            click.echo(encode(wire(each)) if as_json else plain(line).rstrip())
+            click.echo(encode(each.body) if as_json else plain(line).rstrip())
 
 
 @main.command()
@@ -249,5 +249,5 @@ def _show_result(fleet: Imagefleet, result: GeneratedImage, output: Path | None,
         fail(f"Request {result.request_id} {describe(result)}")
 
 
-def _pretty(answer: object) -> str:
-    return json.dumps(wire(answer), indent=2)
+def _pretty(answer: Accepted | ImageStatus) -> str:
+    return json.dumps(answer.body, indent=2)

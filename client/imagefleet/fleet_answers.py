@@ -1,10 +1,11 @@
-"""The server's responses about its fleet, as frozen dataclasses."""
+"""The server's responses about its fleet, as frozen dataclasses. `body` is what the server sent, with all fields."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from imagefleet.wire import Fields
 
@@ -44,6 +45,7 @@ class ExtensionState:
     failures: int | None = None
     pause: Pause | None = None
     web_process: str | None = None
+    body: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -64,4 +66,5 @@ class ExtensionState:
             failures=fields.whole("failures"),
             pause=Pause.read(fields.part("pause")),
             web_process=fields.optional_text("web_process"),
+            body=fields.body,
         )

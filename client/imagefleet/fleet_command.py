@@ -9,7 +9,7 @@ import click
 from imagefleet.options import JSON, SERVER
 from imagefleet.server_access import connect
 from imagefleet.terminal import plain
-from imagefleet.wire import encode, wire
+from imagefleet.wire import encode
 
 if TYPE_CHECKING:
     from imagefleet.fleet_answers import ExtensionState
@@ -23,7 +23,7 @@ def fleet(connected: bool, as_json: bool, server: str) -> None:
     """List the server's extensions, for operators; with --json one object per line."""
     with connect(server) as client:
         for each in client.extensions(connected=True if connected else None):
-            click.echo(encode(wire(each)) if as_json else plain(_line(each)))
+            click.echo(encode(each.body) if as_json else plain(_line(each)))
 
 
 def _line(state: ExtensionState) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,16 +19,6 @@ def camel(name: str) -> str:
 def timestamp(moment: datetime) -> str:
     """A time in the API's format: UTC, to the millisecond, with a Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def wire(value: Any) -> Any:
-    """A response as the API's JSON: dataclasses become objects with camelCase names; None is left out."""
-    if dataclasses.is_dataclass(value):
-        pairs = ((each.name, getattr(value, each.name)) for each in dataclasses.fields(value))
-        return {camel(name): wire(item) for name, item in pairs if item is not None}
-    if isinstance(value, datetime):
-        return timestamp(value)
-    return [wire(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def encode(body: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -15,7 +16,7 @@ from imagefleet.cli import main
 from imagefleet.defaults import VERSION
 from tests.support.ports import free_port
 from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
-from tests.support.wire_answers import EVENTS, GENERATE, ID, IMAGE, STATUS, accepted, event, image, result, status
+from tests.support.wire_answers import EVENTS, GENERATE, ID, IMAGE, NOW, STATUS, accepted, event, image, result, status
 
 PYPROJECT = Path(__file__).parents[2] / "client" / "pyproject.toml"
 FILE = f"/generated-images/{ID}_1.png"
@@ -110,18 +111,36 @@ def test_pictures_are_saved_under_safe_names(run: Run, scripted: ScriptedServer,
     assert [(folder / name).read_bytes() for name in names] == [b"one", b"two", b"3"]
 
 
-def test_json_output_is_the_response_of_the_api(run: Run, scripted: ScriptedServer) -> None:
-    scripted.on("GET", IMAGE, result(version=4, images=[image(FILE, b"one", width=8, sha256="x")]))
-    printed = json.loads(run("get", ID, "--json").stdout)
-    assert printed["requestId"] == ID
-    assert printed["images"] == [
-        {"imagePath": FILE, "imageUrl": f"https://images.example{FILE}", "width": 8, "bytes": 3, "sha256": "x"}
-    ]
-    assert (printed["timestamp"], printed["version"], printed["metadata"]) == (
-        "2024-01-14T12:00:00.000Z",
-        4,
-        {"model": "m", "prompt": "p"},
-    )
+EXTRA: dict[str, Any] = {
+    "userId": "ann",
+    "createdAt": NOW,
+    "parameters": {"seed": 2**64 - 1},
+    "new": [None, {"x": 0.5}],
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "method", "path", "reply"),
+    [
+        (["generate", "fox"], "POST", GENERATE, accepted()),
+        (["status", ID], "GET", STATUS, status("accepted", 1)),
+        (["get", ID], "GET", IMAGE, result(version=4, images=[image(FILE, b"one", width=8, sha256="x")])),
+        (["cancel", ID], "DELETE", IMAGE, status("cancelled", 2)),
+    ],
+)
+def test_json_output_is_the_response_with_all_its_fields(
+    run: Run, scripted: ScriptedServer, words: list[str], method: str, path: str, reply: Reply
+) -> None:
+    assert isinstance(reply.body, dict)
+    whole = {**reply.body, **EXTRA}
+    scripted.on(method, path, Reply(whole))
+    assert json.loads(run(*words, "--json").stdout) == whole
+
+
+def test_json_lists_keep_all_fields_too(run: Run, scripted: ScriptedServer) -> None:
+    whole = {"requestId": ID, "status": "completed", **EXTRA}
+    scripted.on("GET", "/api/images", Reply({"images": [whole]}))
+    assert json.loads(run("list", "--json").stdout) == whole
 
 
 def test_a_failed_request_makes_the_command_fail(run: Run, scripted: ScriptedServer) -> None:

@@ -61,8 +61,8 @@ def test_the_command_prints_a_line_per_extension(scripted: ScriptedServer) -> No
 
 
 def test_the_command_prints_objects(scripted: ScriptedServer) -> None:
-    scripted.on("GET", PATH, Reply({"extensions": [PAINTER]}))
-    assert json.loads(run(scripted, "--json").stdout)["extensionId"] == "painter"
+    scripted.on("GET", PATH, Reply({"extensions": [{**PAINTER, "new": [1]}]}))
+    assert json.loads(run(scripted, "--json").stdout) == {**PAINTER, "new": [1]}
 
 
 def test_a_user_who_is_not_an_operator_is_refused(scripted: ScriptedServer) -> None:
