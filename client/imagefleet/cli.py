@@ -99,6 +99,7 @@ def generate(
     minutes (5, unless the server's NO_EXTENSION_TIMEOUT_MS says otherwise); with --wait-for-extension it waits as long as
     you say.
     """
+    _prepare(output)
     with connect(server) as fleet:
         accepted = fleet.generate(
             " ".join(prompt),
@@ -141,6 +142,7 @@ def status(request_id: str, as_json: bool, server: str) -> None:
 @SERVER
 def get(request_id: str, wait: bool, timeout: float | None, output: Path | None, as_json: bool, server: str) -> None:
     """Print the URLs of a request's pictures, or save the pictures."""
+    _prepare(output)
     with connect(server) as fleet:
         waits = wait or timeout is not None
         result = _wait_for(fleet, request_id, timeout) if waits else fleet.get(request_id)
@@ -218,6 +220,14 @@ def extension(
 
 
 main.add_command(fleet_command.fleet)
+
+
+def _prepare(output: Path | None) -> None:
+    """Check the folder before a picture is drawn that could not be saved."""
+    if output is not None:
+        from imagefleet.saving import prepare  # noqa: PLC0415 - the HTTP library is slow to load
+
+        prepare(output)
 
 
 def _wait_for(fleet: Imagefleet, request_id: str, timeout_s: float | None) -> GeneratedImage:

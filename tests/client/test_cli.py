@@ -226,12 +226,16 @@ def test_a_server_that_is_not_imagefleet_is_recognised(run: Run, scripted: Scrip
     assert "Check that --server or IMAGEFLEET_URL" in ended.stderr
 
 
-def test_the_error_names_a_folder_that_cannot_be_written(run: Run, scripted: ScriptedServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["get", ID], ["generate", "fox"]])
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_sent(
+    run: Run, scripted: ScriptedServer, tmp_path: Path, words: list[str]
+) -> None:
     (tmp_path / "file").write_text("in the way")
-    scripted.on("GET", IMAGE, result(images=[image(FILE)]))
-    ended = run("get", ID, "--output", str(tmp_path / "file" / "folder"))
+    folder = tmp_path / "file" / "folder"
+    ended = run(*words, "--output", str(folder))
     assert ended.exit_code == 6
-    assert "Not a directory. Choose another --output" in ended.stderr
+    assert ended.stderr == f"imagefleet: Cannot write {folder}: Not a directory. Choose another --output.\n"
+    assert scripted.requests == []
 
 
 @pytest.mark.parametrize(
