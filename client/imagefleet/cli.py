@@ -27,7 +27,7 @@ from imagefleet.options import (
     parameters,
 )
 from imagefleet.server_access import connect, valid_address
-from imagefleet.terminal import describe, plain, show_progress, tell_that_it_waits
+from imagefleet.terminal import describe, escape_what_cannot_be_encoded, plain, show_progress, tell_that_it_waits
 from imagefleet.wire import encode
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""
+        escape_what_cannot_be_encoded()
         with errors_as_exit_codes():
             return super().invoke(ctx)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,13 @@ class Progress(Protocol):
 
     def show_fault(self, error: ImagefleetError, pause_s: float) -> None:
         """Show that the server does not answer, and that it is asked again in `pause_s` seconds."""
+
+
+def escape_what_cannot_be_encoded() -> None:
+    """Print characters that the encoding of the terminal does not have as escapes such as \\u4e2d."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def plain(text: str) -> str:

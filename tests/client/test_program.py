@@ -123,6 +123,35 @@ def test_a_terminal_shows_a_progress_bar_and_a_pipe_only_the_result(scripted: Sc
     assert "processing 30 % [bold]Ink" in shown
 
 
+def test_what_a_terminal_cannot_encode_is_escaped(scripted: ScriptedServer) -> None:
+    page = {"requestId": ID, "status": "completed", "metadata": {"prompt": "ein Käfer 中"}}
+    scripted.on("GET", "/api/images", Reply({"images": [page]}))
+    ended = subprocess.run(
+        [sys.executable, "-m", "imagefleet", "list", "--server", scripted.url],
+        check=True,
+        capture_output=True,
+        env={**ENVIRONMENT, "PYTHONIOENCODING": "cp1252"},
+    )
+    assert ended.stdout.decode("cp1252").rstrip().endswith(r"ein Käfer \u4e2d")
+    assert ended.stderr == b""
+
+
+def test_a_progress_bar_suits_a_terminal_without_unicode(scripted: ScriptedServer) -> None:
+    inked = status("processing", 1, progress=30, message="Ink")
+    scripted.on("GET", STATUS, inked, inked, status("completed", 2))
+    scripted.on("GET", IMAGE, result(images=[image("/generated-images/a.png")]))
+    terminal, stderr = os.openpty()
+    words = [sys.executable, "-m", "imagefleet", "get", ID, "--wait", "--server", scripted.url]
+    environment = {**ENVIRONMENT, "TERM": "xterm", "PYTHONIOENCODING": "cp1252"}
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=stderr, env=environment)
+    os.close(stderr)
+    shown = os.read(terminal, 100_000)
+    os.close(terminal)
+    assert b"processing 30 % Ink" in shown
+    assert shown.isascii()
+    assert b"\\u" not in shown
+
+
 def test_a_closed_output_pipe_is_no_error(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("processing", 1))
     command = f"{sys.executable} -m imagefleet status {ID} --server {scripted.url} | true"
