@@ -38,7 +38,7 @@ class SocketSlot:
 
 
 class SocketSlots:
-    """Hands out slots up to the limits. One address may take half of the slots for unauthenticated sockets."""
+    """Gives slots up to the limits. One address may take half of the slots for unauthenticated sockets."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

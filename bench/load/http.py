@@ -86,7 +86,7 @@ def _length(head: bytes) -> int:
     return 0 if at < 0 else int(head[at + len(name) :].split(b"\r\n", 1)[0])
 
 
-class Crowd:
+class ClientPool:
     """Clients that send requests without a pause."""
 
     def __init__(self, loop: Loop) -> None:
@@ -152,8 +152,8 @@ class Crowd:
 def main() -> None:
     """Execute commands until stdin ends."""
     loop = Loop()
-    crowd = Crowd(loop)
-    run_commands(loop, {"open": crowd.open, "run": crowd.run, "close": crowd.close})
+    pool = ClientPool(loop)
+    run_commands(loop, {"open": pool.open, "run": pool.run, "close": pool.close})
 
 
 if __name__ == "__main__":

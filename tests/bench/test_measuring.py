@@ -16,7 +16,7 @@ from bench import __main__ as bench
 from bench import meter
 from bench.environment import USER, USERS, SystemUnderTest, floor_web, fresh, serving, submission
 from bench.floor_handoff import handoff_floor
-from bench.load.http import Crowd
+from bench.load.http import ClientPool
 from bench.load.loop import Loop
 from bench.measures import submit
 from bench.meter import Meter
@@ -59,11 +59,11 @@ def test_a_measure_gives_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.timeout(120)  # it starts six processes
 def test_clients_submit_as_separate_users_and_their_submissions_are_removed() -> None:
     with serving("sqlite") as system:
-        crowd = Crowd(Loop())
+        pool = ClientPool(Loop())
         ours = [system.post_text(user=number) for number in range(len(USERS))]
-        assert crowd.open(system.port, len(ours), ours)["count"] == len(USERS)
-        assert crowd.open(system.port, 1, [system.post_text("Another one")])["count"] == 1
-        crowd.close()
+        assert pool.open(system.port, len(ours), ours)["count"] == len(USERS)
+        assert pool.open(system.port, 1, [system.post_text("Another one")])["count"] == 1
+        pool.close()
         assert sorted(_who_waits(system)) == sorted([*USERS, USER])
         system.forget_submissions()
         assert _who_waits(system) == [USER]

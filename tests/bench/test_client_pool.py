@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from bench.load.http import Crowd, request_text
+from bench.load.http import ClientPool, request_text
 from bench.load.loop import Loop
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -22,10 +22,10 @@ def test_requests_are_dealt_to_clients_in_turn(keys: list[str], expected: str) -
         received: list[str] = []
         receiver = threading.Thread(target=_receive, args=(server, len(expected), received), daemon=True)
         receiver.start()
-        crowd = Crowd(Loop())
+        pool = ClientPool(Loop())
         requests = [request_text("GET", "/", key=key).decode() for key in keys]
-        assert crowd.open(server.getsockname()[1], len(expected), requests)["count"] == len(expected)
-        crowd.close()
+        assert pool.open(server.getsockname()[1], len(expected), requests)["count"] == len(expected)
+        pool.close()
         receiver.join(10)
     assert "".join(sorted(received)) == expected
 
