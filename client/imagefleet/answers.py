@@ -85,12 +85,13 @@ class ImageStatus:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """How the picture was generated. Sizes in px."""
+    """How the picture was generated. Sizes in px. A seed beyond 2^53 may be a text of digits."""
 
     model: str | None = None
     prompt: str | None = None
     width: int | None = None
     height: int | None = None
+    seed: int | str | None = None
     generated_at: datetime | None = None
 
     @classmethod
@@ -103,6 +104,7 @@ class Metadata:
             prompt=fields.optional_text("prompt"),
             width=fields.whole("width"),
             height=fields.whole("height"),
+            seed=fields.name_or_number("seed"),
             generated_at=fields.time("generated_at"),
         )
 
@@ -133,18 +135,25 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedImage(ImageStatus):
-    """A request in full: its status and, once completed, its pictures."""
+    """A request in full: its status and, once completed, its pictures. `parameters` are those that were requested."""
 
     image_url: str | None = None
     image_path: str | None = None
     images: tuple[StoredImage, ...] = ()
     metadata: Metadata = Metadata()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int | str | None:
+        """The seed that was used, or else the requested one."""
+        return self.metadata.seed if self.metadata.seed is not None else Fields(self.parameters).name_or_number("seed")
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """From a response to GET /api/images/{id}. A server that names only one picture yields a list of one."""
         metadata = Metadata.read(fields.part("metadata"))
         url, path = fields.optional_text("image_url"), fields.optional_text("image_path")
+        parameters = fields.part("parameters")
         images = tuple(StoredImage.read(each) for each in fields.parts("images"))
         if path and not images:
             images = (StoredImage(path, url, metadata.width, metadata.height),)
@@ -155,6 +164,7 @@ class GeneratedImage(ImageStatus):
             image_path=path,
             images=images,
             metadata=metadata,
+            parameters={} if parameters is None else parameters.body,
         )
 
 

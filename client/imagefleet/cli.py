@@ -27,7 +27,14 @@ from imagefleet.options import (
     parameters,
 )
 from imagefleet.server_access import connect, valid_address
-from imagefleet.terminal import describe, escape_what_cannot_be_encoded, plain, show_progress, tell_that_it_waits
+from imagefleet.terminal import (
+    describe,
+    describe_picture,
+    escape_what_cannot_be_encoded,
+    plain,
+    show_progress,
+    tell_that_it_waits,
+)
 from imagefleet.wire import encode
 
 if TYPE_CHECKING:
@@ -160,7 +167,9 @@ def list_requests(user: str | None, state: str | None, limit: int, as_json: bool
     """List the requests that you may see, newest first; with --json one object per line."""
     with connect(server) as fleet:
         for each in itertools.islice(fleet.list(user_id=user, status=state, page_size=min(limit, 100)), limit):
-            line = f"{each.request_id}  {each.status:<11} {each.progress:>3} %  {each.metadata.prompt or ''}"
+            progress = f"{each.status:<11} {each.progress:>3} %"
+            cells = (each.request_id, progress, describe_picture(each), each.metadata.prompt)
+            line = "  ".join(cell for cell in cells if cell)
             click.echo(encode(each.body) if as_json else plain(line)[:160])
 
 
@@ -244,7 +253,7 @@ def _wait_for(fleet: Imagefleet, request_id: str, timeout_s: float | None) -> Ge
 
 
 def _show_result(fleet: Imagefleet, result: GeneratedImage, output: Path | None, as_json: bool) -> None:
-    """Print the files or URLs of the pictures, one per line. Exits with an error if the request is not completed."""
+    """Print the files or URLs of the pictures, one per line, and on stderr how they were made. Exits with an error if the request is not completed."""
     from imagefleet.saving import save_all  # noqa: PLC0415 - the HTTP library is slow to load
 
     completed = result.status == COMPLETED
@@ -252,6 +261,7 @@ def _show_result(fleet: Imagefleet, result: GeneratedImage, output: Path | None,
     if as_json:
         click.echo(_pretty(result))
     elif completed:
+        click.echo(f"Made with {describe_picture(result)}", err=True)
         for target in saved or [fleet.image_url(image) for image in result.images]:
             click.echo(plain(target))
     if not result.is_final:

@@ -66,7 +66,7 @@ class Job:
             request_id=fields.text("request_id"),
             prompt=fields.text("prompt"),
             model=fields.optional_text("model"),
-            parameters={} if parameters is None else parameters.body,
+            parameters={} if parameters is None else dict(parameters.body),
             correlation_id=fields.optional_text("correlation_id"),
             lease=fields.optional_text("lease"),
             upload=Upload.read(fields.part("upload")),

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import click
 
-from imagefleet.answers import ImageStatus
+from imagefleet.answers import GeneratedImage, ImageStatus
 from imagefleet.errors import ImagefleetError
 
 # Text from the server must not move the cursor or change the colours of a terminal.
@@ -51,6 +51,14 @@ def describe(status: ImageStatus) -> str:
     if status.is_final:
         return plain(status.status)
     return plain(f"{status.status} {status.progress} %{f' {status.message}' if status.message else ''}")
+
+
+def describe_picture(result: GeneratedImage) -> str:
+    """The model, the size and the seed, as far as the server says them."""
+    used = result.metadata
+    size = f"{used.width}x{used.height}" if used.width and used.height else None
+    seed = None if result.seed is None else f"seed {result.seed}"
+    return plain(", ".join(part for part in (used.model, size, seed) if part))
 
 
 def describe_fault(error: ImagefleetError) -> str:

@@ -38,9 +38,9 @@ class Fields:
     """Reads the fields of one object by their Python names. Raises BadAnswer, which names the JSON field."""
 
     def __init__(self, body: object, where: str = "answer") -> None:
-        if not isinstance(body, dict):
+        if not isinstance(body, Mapping):
             raise BadAnswer(f"The server sent something unexpected: {where} must be an object.")
-        self.body: dict[str, Any] = body
+        self.body: Mapping[str, Any] = body
         self._where = where
 
     def text(self, name: str) -> str:
@@ -65,6 +65,11 @@ class Fields:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise self._refusal(name, "a whole number")
         return value
+
+    def name_or_number(self, name: str) -> int | str | None:
+        """A string or an integer of any size; None for anything else, since others than the server chose it."""
+        value = self.body.get(camel(name))
+        return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
     def flag(self, name: str) -> bool | None:
         """An optional boolean."""

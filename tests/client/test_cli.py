@@ -94,6 +94,7 @@ def test_waiting_reports_progress_on_stderr_and_prints_the_url_of_the_picture(
         "accepted, number 2 in the queue: All are busy.",
         "processing 40 % Ink",
         "completed",
+        "Made with m",
     ]
 
 
@@ -192,7 +193,7 @@ def test_how_long_to_wait_for_an_extension_is_the_deadline_of_the_request(run: R
 def test_waiting_says_while_the_server_is_away(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("accepted", 1), CUT, status("accepted", 1), status("completed", 2))
     scripted.on("GET", IMAGE, result(images=[image(FILE)]))
-    first, away, again, last = run("get", ID, "--wait").stderr.splitlines()
+    first, away, again, last, _ = run("get", ID, "--wait").stderr.splitlines()
     assert (first, again, last) == ("accepted 0 %", "accepted 0 %", "completed")
     assert away.startswith(f"The connection to {scripted.url} broke before the response arrived")
     assert away.endswith("Trying again; the request itself continues.")
@@ -276,9 +277,37 @@ def test_a_list_has_a_line_for_each_request_up_to_its_limit(run: Run, scripted: 
     assert len([json.loads(line) for line in run("list", "--limit", "2", "--json").stdout.splitlines()]) == 2
 
 
+USED = {"model": "dall-e-3", "prompt": "a fox", "width": 1024, "height": 768}
+
+
+@pytest.mark.parametrize(
+    ("fields", "seed"),
+    [
+        ({"metadata": {**USED, "seed": 42}}, ", seed 42"),
+        ({"metadata": {**USED, "seed": "18446744073709551615"}}, ", seed 18446744073709551615"),
+        ({"metadata": {**USED, "seed": 0}, "parameters": {"seed": 7}}, ", seed 0"),
+        ({"metadata": USED, "parameters": {"seed": 7}}, ", seed 7"),
+        ({"metadata": {**USED, "seed": {"x": 1}}, "parameters": {"seed": True}}, ""),
+        ({"metadata": USED}, ""),
+    ],
+)
+def test_the_model_the_size_and_the_seed_of_a_picture_are_shown(
+    run: Run, scripted: ScriptedServer, fields: dict[str, Any], seed: str
+) -> None:
+    scripted.on("GET", IMAGE, result(images=[image(FILE)], **fields))
+    got = run("get", ID)
+    assert (got.stdout, got.stderr) == (f"{scripted.url}{FILE}\n", f"Made with dall-e-3, 1024x768{seed}\n")
+    scripted.on("GET", "/api/images", Reply({"images": [{"requestId": ID, "status": "completed", **fields}]}))
+    assert run("list").stdout == f"{ID}  completed   100 %  dall-e-3, 1024x768{seed}  a fox\n"
+
+
 def test_cancelling_prints_the_outcome(run: Run, scripted: ScriptedServer) -> None:
-    scripted.on("DELETE", IMAGE, Reply({"requestId": ID, "status": "cancelled", "message": "It is called off."}))
-    assert run("cancel", ID).stdout == "It is called off.\n"
+    scripted.on(
+        "DELETE",
+        IMAGE,
+        Reply({"requestId": ID, "status": "cancelled", "message": "Image generation request cancelled"}),
+    )
+    assert run("cancel", ID).stdout == "Image generation request cancelled\n"
 
 
 def test_events_are_printed_as_lines(run: Run, scripted: ScriptedServer) -> None:
