@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from tests.support.extension import Extension
 from tests.support.pictures import data_url, noise, plain
 from tests.support.postgres import TEMPLATE, PostgresServer
-from tests.support.redis import restartable_redis, running_redis
+from tests.support.redis import RestartableRedis, restartable_redis, running_redis
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 from worker.__main__ import CELERY_WORKERS
@@ -62,19 +64,31 @@ def test_a_full_disk_delays_a_picture_and_leaves_no_unfinished_file(
         assert len(service.pictures) == 1
 
 
+@dataclass(frozen=True)
+class Interruptible:
+    """A service, and the Redis that it uses alone."""
+
+    service: Service
+    redis: RestartableRedis
+
+
+@pytest.fixture(scope="module")
+def interruptible(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path) -> Iterator[Interruptible]:
+    """A service whose Redis and worker may be killed and started again."""
+    folder = tmp_path_factory.mktemp("interruptible")
+    database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
+    with (
+        tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as redis_folder,
+        restartable_redis(Path(redis_folder)) as redis,
+        running_service(folder, f"sqlite:///{database}", redis.server.url, webs=1) as service,
+    ):
+        yield Interruptible(service, redis)
+
+
 @pytest.mark.parametrize("unavailable", ["redis", "worker0"])
-def test_requests_wait_while_redis_or_the_worker_is_unavailable(
-    tmp_path: Path, migrated_sqlite_file: Path, unavailable: str
-) -> None:
-    database = tmp_path / "imagefleet.db"
-    database.write_bytes(migrated_sqlite_file.read_bytes())
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imagefleet-redis-"))
-        redis = stack.enter_context(restartable_redis(Path(folder)))
-        service = stack.enter_context(
-            running_service(tmp_path, f"sqlite:///{database}", redis.server.url, webs=1, workers=1)
-        )
-        extension = stack.enter_context(service.extension("extension-1"))
+def test_requests_wait_while_redis_or_the_worker_is_unavailable(interruptible: Interruptible, unavailable: str) -> None:
+    service, redis = interruptible.service, interruptible.redis
+    with service.extension("extension-1") as extension:
         if unavailable == "redis":
             redis.kill()
         else:
@@ -99,7 +113,7 @@ def fake_time() -> str | None:
 
 @pytest.fixture(scope="module")
 def workerless(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Service]:
-    """A service on PostgreSQL without a worker."""
+    """A service on PostgreSQL without a worker and without beat."""
     with (
         tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as folder,
         running_redis(Path(folder)) as redis,
@@ -114,13 +128,13 @@ def workerless(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServe
 @pytest.mark.parametrize("wrong", ["+2h", "-2h"])
 def test_a_wrong_clock_of_a_process_affects_no_decision(workerless: Service, wrong: str) -> None:
     service, worker = workerless, f"worker{wrong}"
-    service.stop("beat")
     for name in (worker, "beat"):
         service.start(name, LD_PRELOAD=fake_time() or "", FAKETIME=wrong)
     until(lambda: service.log(worker).count(" ready.") == CELERY_WORKERS, 60, "the worker to be ready")
     with service.extension("steady", "timely") as extension:
         _complete_three_requests(service, extension)
-    service.stop(worker)
+    for name in (worker, "beat"):
+        service.stop(name)
 
 
 def _complete_three_requests(service: Service, extension: Extension) -> None:

@@ -204,7 +204,7 @@ def _command(name: str) -> list[str]:
 def running_service(
     folder: Path, database_url: str, redis_url: str, webs: int = 2, workers: int = 1, **env: str
 ) -> Iterator[Service]:
-    """Run the whole service, and stop it at the end of the block."""
+    """Run the whole service, without beat where no worker does its tasks, and stop it at the end of the block."""
     settings = {
         **QUICK,
         "WS_PORT": "",
@@ -215,7 +215,8 @@ def running_service(
     }
     service = Service(folder, free_ports(webs), settings)
     with ExitStack() as stack:
-        for name in [*(f"web{n}" for n in range(webs)), *(f"worker{n}" for n in range(workers)), "beat"]:
+        beat = ["beat"] if workers else []
+        for name in [*(f"web{n}" for n in range(webs)), *(f"worker{n}" for n in range(workers)), *beat]:
             service.start(name)
         stack.callback(_end, service)
         service.ready()
