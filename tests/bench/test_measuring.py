@@ -37,7 +37,6 @@ class Shortest(Plan):
         return 0.3
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)  # it starts seven processes and creates two databases
 def test_a_measure_gives_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submit, "CLIENTS", (2,))
@@ -55,7 +54,6 @@ def test_a_measure_gives_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest
     assert "Submitting a request" in out.with_suffix(".html").read_text()
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120)  # it starts six processes
 def test_clients_submit_as_separate_users_and_their_submissions_are_removed() -> None:
     with serving("sqlite") as system:
