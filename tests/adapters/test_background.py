@@ -37,7 +37,7 @@ def test_submitting_does_not_wait_for_running_actions() -> None:
     began = time.monotonic()
     for n in range(1_000):
         background.submit(str(n), lambda: None)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5  # the action that runs takes 10 s
     gate.may_end.set()
     background.close()
 

@@ -129,7 +129,7 @@ def test_callers_do_not_wait_for_a_redis_that_does_not_answer() -> None:
         began = time.monotonic()
         tasks.assign()
         tasks.download()
-        assert time.monotonic() - began < 2  # each of them would wait for 5 s
+        assert time.monotonic() - began < 5  # each of them would wait for 5 s
 
 
 def test_a_key_that_cannot_be_deleted_does_not_stop_the_task(celery: Celery) -> None:

@@ -157,10 +157,9 @@ def test_stopping_returns_unfinished_jobs_and_closes_gracefully(
     running.renderer.hold()
     send_job(peer, "begun")
     until(lambda: len(running.renderer.drawn) == 2)
-    began = time.monotonic()
     running.extension.stop()
-    running.thread.join(5)
-    assert time.monotonic() - began < 2
+    running.thread.join(10)
+    assert not running.thread.is_alive()
     until(peer.closed.is_set)
     assert peer.close_code == 1001
     last = peer.received[-1]
@@ -171,7 +170,6 @@ def test_stopping_does_not_depend_on_the_server() -> None:
     with ScriptedServer() as scripted:
         running = RunningExtension(scripted)
         scripted.sockets.next()
-        began = time.monotonic()
         running.extension.stop()
-        running.thread.join(5)
-        assert time.monotonic() - began < 2
+        running.thread.join(10)
+        assert not running.thread.is_alive()
