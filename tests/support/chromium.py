@@ -41,6 +41,7 @@ PREFERENCES = {"extensions": {"ui": {"developer_mode": True}}}
 # The flag in the profile of extensions that DevTools loaded: the browser drops them at its next start.
 DROPPED_AT_RESTART = 0x8000
 ANSWER_S = 60.0
+READ_STATUS = "await (await import('/shared/status.js')).read()"
 
 
 def unpacked(folder: Path, server: str | None = None, **manifest: Any) -> Path:
@@ -156,15 +157,18 @@ class Chromium:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Pipe | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._script_page: Page | None = None
 
     def start(self) -> None:
         """Start the browser. The first start loads the extension; later ones find it in the profile after `install`."""
+        self._script_page = None
         self._launch()
         if not self.extension_id:
             self.extension_id = self.pipe.call("Extensions.loadUnpacked", {"path": str(self.extension)})["id"]
 
     def reinstall(self) -> None:
         """Remove the extension with all it has stored, and load it again: cheaper than a new browser."""
+        self._script_page = None
         self.pipe.call("Extensions.uninstall", {"id": self.extension_id})
         self.extension_id = self.pipe.call("Extensions.loadUnpacked", {"path": str(self.extension)})["id"]
 
@@ -199,9 +203,10 @@ class Chromium:
         return page
 
     def evaluate(self, script: str) -> Any:
-        """The value of a script, run in a new page of the extension that is closed afterwards."""
-        with self.open("pages/popup.html") as page:
-            return page.evaluate(script)
+        """The value of a script, run in a page of the extension that stays open for scripts."""
+        if self._script_page is None:
+            self._script_page = self.open("manifest.json")
+        return self._script_page.evaluate(script)
 
     def save(self, **settings: Any) -> None:
         """Save settings of the extension as its pages do."""
@@ -209,17 +214,16 @@ class Chromium:
 
     def status(self) -> Any:
         """The status that the extension reports."""
-        return self.evaluate("await (await import('/shared/status.js')).read()")
+        return self.evaluate(READ_STATUS)
 
     def until_status(self, condition: str, timeout_s: float = 20.0) -> Any:
         """Wait until a JavaScript condition on `status` holds; returns the status."""
-        script = f"(status => ({condition}) && status)(await (await import('/shared/status.js')).read())"
-        with self.open("pages/popup.html") as page:
-            try:
-                return page.until(script, timeout_s)
-            except AssertionError as error:
-                shown = page.evaluate("await (await import('/shared/status.js')).read()")
-                raise AssertionError(f"{error}; the status is {shown}") from None
+        try:
+            return until(
+                lambda: self.evaluate(f"(status => ({condition}) && status)({READ_STATUS})"), timeout_s, condition
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the status is {self.status()}") from None
 
     @property
     def workers(self) -> list[str]:
