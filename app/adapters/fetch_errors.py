@@ -1,6 +1,6 @@
 """Why a fetch failed, and whether a retry may help. The texts are sentences that clients may see."""
 
-from app.domain.images import PictureError
+from app.domain.images import Fault, PictureError
 
 
 class FetchError(PictureError):
@@ -38,16 +38,19 @@ class BadCertificate(FetchError):
 class HostUnreachable(FetchError):
     """The connection failed or broke."""
 
+    fault = Fault.HOST
     retryable = True
 
 
 class HostBusy(FetchError):
     """The host answered 408, 429 or a server error."""
 
+    fault = Fault.HOST
     retryable = True
 
 
 class FetchTimeout(FetchError):
     """The whole attempt exceeded its time limit."""
 
+    fault = Fault.HOST
     retryable = True

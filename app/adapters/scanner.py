@@ -9,7 +9,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from app import logs
-from app.domain.images import PictureError
+from app.domain.images import Fault, PictureError
 
 CHUNK_BYTES = 65_536
 CONNECT_S = 3.0
@@ -26,11 +26,14 @@ class Harmful(PictureError):
 class NotScanned(PictureError):
     """The picture could not be scanned for harmful content. Unscanned pictures are not accepted."""
 
+    fault = Fault.SERVICE
     retryable = True
 
 
 class TooLargeToScan(PictureError):
     """The picture's file is too large for the scanner. Unscanned pictures are not accepted."""
+
+    fault = Fault.SERVICE
 
 
 class NoScanner:

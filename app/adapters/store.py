@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.domain.ids import is_request_id
-from app.domain.images import PictureError, is_file_name
+from app.domain.images import Fault, PictureError, is_file_name
 
 STAGING = ".staging"
 UPLOAD = ".upload"
@@ -20,6 +20,7 @@ UPLOAD_RETENTION_MS = 86_400_000
 class StoreError(PictureError):
     """The disk failed. A retry may help once an operator has repaired it."""
 
+    fault = Fault.SERVICE
     retryable = True
 
 

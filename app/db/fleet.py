@@ -34,9 +34,7 @@ _MEMBERS = (
     .limit(bindparam("limit", type_=Integer))
 )
 _SUCCEEDED = (
-    update(extensions)
-    .where(extensions.c.id == bindparam("extension_id"))
-    .values(held=slots.COUNTED, last_success_at=now_ms(), failures=0, cooldown_until=0, cooldown_reason=None)
+    update(extensions).where(extensions.c.id == bindparam("extension_id")).values(last_success_at=now_ms(), failures=0)
 )
 
 
@@ -115,9 +113,16 @@ def socket_of(connection: Connection, extension_id: str) -> Socket | None:
 
 
 def succeeded(tx: Transaction, extension_id: str) -> None:
-    """The extension completed a job: reset its failures and pause, and free its slot."""
-    slots.hold(tx, extension_id)
+    """A picture of the extension was stored. It does not end a pause: a later job may have caused it."""
     tx.connection.execute(_SUCCEEDED, {"extension_id": extension_id})
+
+
+def any_other_succeeded(connection: Connection, extension_id: str, since_ms: int) -> bool:
+    """True if a picture of another extension was stored at `since_ms` or later."""
+    query = select(extensions.c.id).where(
+        extensions.c.id != extension_id, extensions.c.connected, extensions.c.last_success_at >= since_ms
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def failures(connection: Connection, extension_id: str) -> int:

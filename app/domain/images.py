@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
 ImageFormat = Literal["png", "jpeg", "webp"]
@@ -17,12 +18,21 @@ _WEBP_ANIMATED = 0x02
 _FILE_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}_[0-9]{1,16}\.png")
 
 
+class Fault(StrEnum):
+    """Who is to blame if a picture cannot be stored: the extension that delivered it, the image's host, or this service."""
+
+    EXTENSION = "extension"
+    HOST = "host"
+    SERVICE = "service"
+
+
 class PictureError(Exception):
     """A picture could not be fetched or stored; the text is a sentence that can be shown to the client.
 
     `retryable` is whether a retry may help, `retry_after_ms` the pause before it that the image host requested, if any.
     """
 
+    fault = Fault.EXTENSION
     retryable = False
     retry_after_ms: int | None = None
 

@@ -49,7 +49,7 @@ _TRANSITIONS = (
     Transition(Step.SUBMIT, frozenset(), Status.ACCEPTED, events.ImageGenerationRequestedEvent),
     Transition(Step.ASSIGN, ACCEPTED, Status.PROCESSING, events.ImageGenerationAssignedEvent),
     Transition(Step.PROGRESS, PROCESSING, Status.PROCESSING, None),
-    Transition(Step.REQUEUE, PROCESSING, Status.ACCEPTED, events.ImageGenerationRequeuedEvent),
+    Transition(Step.REQUEUE, PROCESSING | DOWNLOADING, Status.ACCEPTED, events.ImageGenerationRequeuedEvent),
     Transition(Step.GENERATED, PROCESSING, Status.DOWNLOADING, events.ImageDownloadStartedEvent),
     Transition(Step.FETCH, DOWNLOADING, Status.DOWNLOADING, None),
     Transition(Step.STORE, DOWNLOADING, Status.COMPLETED, events.ImageGeneratedEvent),

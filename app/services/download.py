@@ -14,7 +14,7 @@ from typing import Any
 
 from app import logs
 from app.config import Settings
-from app.db import images, jobs
+from app.db import fleet, images, jobs
 from app.db.compare_and_set import NOW, FromNow
 from app.db.engine import Transaction
 from app.db.images import StoredImage
@@ -22,7 +22,7 @@ from app.db.jobs import Job
 from app.domain import policy
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.events import ImageGeneratedEvent
-from app.domain.images import ImageLimits, Picture, PictureError, file_name
+from app.domain.images import Fault, ImageLimits, Picture, PictureError, file_name
 from app.domain.states import Step
 from app.domain.upload_urls import UploadLocation
 from app.services import steps
@@ -32,9 +32,12 @@ from app.services.ports import Ports
 from app.services.requeueing import Requeueing
 from app.services.sources import Sources
 from app.services.uploads import discard
+from app.services.wakeups import wake_if_a_job_waits
 
 VALIDATION_MS = 10_000  # a picture of 40 million pixels takes 2 s to decode and encode on an idle machine
 SCANNING_MS = 20_000  # longer than the timeout of the scanner
+OWN_FAULT_PAUSE_MS = 10_000  # until a download is tried again that failed through a fault of this service
+NO_USABLE_PICTURE = f"It delivered no picture that could be stored ({DOWNLOAD_FAILED})."
 TASK_S = 1.0  # then the task ends, so that the worker can stop or run other tasks
 
 log = logs.get(__name__)
@@ -50,6 +53,13 @@ class Claim:
 
 
 ClaimNext = Callable[[Transaction], Claim | None]
+
+
+class DiskFailed(PictureError):
+    """This service could not read or write its files."""
+
+    fault = Fault.SERVICE
+    retryable = True
 
 
 class ClaimLost(Exception):
@@ -125,9 +135,9 @@ class Download:
                 raise PictureError(f"The download was begun {tries} times and never finished.")
             return self._download(claim, claim_next)
         except PictureError as error:
-            self._failed(claim.job, str(error), retryable=error.retryable, wait_ms=error.retry_after_ms or 0)
+            self._failed(claim.job, error)
         except OSError as error:
-            self._failed(claim.job, f"The disk failed: {error.strerror}.", retryable=True)
+            self._failed(claim.job, DiskFailed(f"The disk failed: {error.strerror}."))
         return self.ports.database.write(claim_next)
 
     def _download(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
@@ -189,6 +199,7 @@ class Download:
         )
         if completed is None:
             raise ClaimLost
+        self._count_success(tx, completed.holder)
         stored = self._rows(pictures, names)
         images.add(tx, job.id, stored)
         send(self.ports, tx, completed.holder, confirmation(completed, stored))
@@ -205,28 +216,61 @@ class Download:
             for position, (each, name) in enumerate(zip(pictures, names, strict=True))
         ]
 
-    def _failed(self, job: Job, sentence: str, *, retryable: bool, wait_ms: int = 0) -> None:
-        log.warning("A download failed", action="download.failed", request_id=job.id, problem=sentence)
-        if retryable and job.download_attempt < self.ports.settings.max_download_attempts:
-            self.ports.database.write(lambda tx: self._retry_later(tx, job, wait_ms))
-        else:
-            self._fail(job, sentence)
+    def _count_success(self, tx: Transaction, extension_id: str | None) -> None:
+        """A stored picture is an extension's success. If it had failed before, it may now take more than one job."""
+        if extension_id is None:
+            return
+        had_failed = fleet.failures(tx.connection, extension_id) > 0
+        fleet.succeeded(tx, extension_id)
+        if had_failed:
+            tx.after_commit(partial(wake_if_a_job_waits, self.ports))
+
+    def _failed(self, job: Job, error: PictureError) -> None:
+        """Retry later, for as long as it may help; then another extension gets the job, while attempts are left."""
+        log.warning("A download failed", action="download.failed", request_id=job.id, problem=str(error))
+        if error.retryable and error.fault is Fault.SERVICE:
+            self.ports.database.write(partial(self._retry_uncharged, job))
+        elif error.retryable and job.download_attempt < self.ports.settings.max_download_attempts:
+            self.ports.database.write(lambda tx: self._retry_later(tx, job, error.retry_after_ms or 0))
+        elif self.ports.database.write(lambda tx: self._end_attempt(tx, job, error)):
+            discard(self.ports, self.ports.database.read(lambda c: images.uploads_of(c, job.id)))
 
     def _retry_later(self, tx: Transaction, job: Job, wait_ms: int) -> None:
         pause_ms = max(wait_ms, policy.backoff_ms(job.download_attempt, self.ports.randomness.jitter()))
         mine = {"lease": job.lease}
         steps.take(self.ports, tx, Step.FETCH, job.id, mine, lease=None, due_at=FromNow(pause_ms))
 
-    def _fail(self, job: Job, sentence: str) -> None:
-        def work(tx: Transaction) -> bool:
-            mine = {"lease": job.lease}
-            if self.requeueing.fail(tx, job, DOWNLOAD_FAILED, sentence, mine) is None:
-                return False
-            send_cancel(self.ports, tx, job)
-            return True
+    def _retry_uncharged(self, job: Job, tx: Transaction) -> None:
+        """The fault is this service's: the attempt does not count, and the job waits until the fault is repaired."""
+        steps.take(
+            self.ports,
+            tx,
+            Step.FETCH,
+            job.id,
+            {"lease": job.lease},
+            lease=None,
+            download_attempt=job.download_attempt - 1,
+            due_at=FromNow(OWN_FAULT_PAUSE_MS),
+        )
 
-        if self.ports.database.write(work):
-            discard(self.ports, self.ports.database.read(lambda c: images.uploads_of(c, job.id)))
+    def _end_attempt(self, tx: Transaction, job: Job, error: PictureError) -> bool:
+        """Requeue the job, or fail it after its last attempt. False if the lease was lost."""
+        if error.fault is Fault.SERVICE:
+            moved = self.requeueing.fail(tx, job, DOWNLOAD_FAILED, str(error), {"lease": job.lease})
+        else:
+            moved = self.requeueing.give_back(tx, job, DOWNLOAD_FAILED, str(error), strike=True)
+        if moved is None:
+            return False
+        if job.holder is not None and self._is_extensions_fault(tx, job, error):
+            self.requeueing.cool_down(tx, job.holder, NO_USABLE_PICTURE)
+        send_cancel(self.ports, tx, job)
+        return True
+
+    def _is_extensions_fault(self, tx: Transaction, job: Job, error: PictureError) -> bool:
+        """A host that cannot be reached speaks against the extension only if others' pictures were fetched meanwhile."""
+        if error.fault is not Fault.HOST:
+            return error.fault is Fault.EXTENSION
+        return fleet.any_other_succeeded(tx.connection, job.holder or "", job.generated_at or job.updated_at)
 
     def _remove(self, names: Sequence[str]) -> None:
         """Remove the files. Those that cannot be removed now keep their rows, for the next sweep."""

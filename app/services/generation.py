@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from app.db import fleet, images, jobs, leases
+from app.db import images, jobs, leases
 from app.db.compare_and_set import NOW, AtLeast, FromNowCapped
 from app.db.engine import Transaction
 from app.db.images import StoredImage
 from app.db.jobs import Job
-from app.domain import messages, policy
+from app.domain import messages
 from app.domain.clock import wire_time
 from app.domain.errors import LeaseLost
 from app.domain.events import ImageDownloadStartedEvent
-from app.domain.failures import Cause, Diagnosis, diagnose
+from app.domain.failures import Cause, diagnose
 from app.domain.messages import Message, Report
 from app.domain.states import Status, Step
 from app.services import steps
@@ -23,6 +23,8 @@ from app.services.requeueing import Requeueing
 from app.services.wakeups import wake_if_a_job_waits
 
 IMAGES_PATH = "/generated-images/"
+ATTEMPT_FAILED = "Its last attempt failed"
+SITE_LIMITED = "The site that it uses limits its requests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Generation:
                 report.request_id,
                 _held(holder, report),
                 event=lambda job: ImageDownloadStartedEvent(holder.extension_id, job.attempt, len(report.sources)),
+                was_held_by=holder.extension_id,
                 sources=list(report.sources),
                 source_metadata=report.metadata,
                 generated_at=NOW,
@@ -69,7 +72,6 @@ class Generation:
             )
             if moved is None:
                 return self._late_result(tx, holder, _found(tx, report))
-            fleet.succeeded(tx, holder.extension_id)
             tx.after_commit(self.ports.tasks.download)
             tx.after_commit(partial(wake_if_a_job_waits, self.ports))
             return None
@@ -91,7 +93,8 @@ class Generation:
             if moved is None:
                 raise LeaseLost
             if diagnosis.cause is not Cause.JOB:
-                self._cool_down(tx, holder.extension_id, diagnosis, error)
+                cause = SITE_LIMITED if diagnosis.cause is Cause.SITE else ATTEMPT_FAILED
+                self.requeueing.cool_down(tx, holder.extension_id, f"{cause} ({diagnosis.code}).", diagnosis.pause_ms)
 
         self.ports.database.write(work)
 
@@ -123,13 +126,6 @@ class Generation:
         if self.ports.database.read(lambda c: leases.is_offer(c, request_id, lease)):
             silent_ms = self.ports.settings.request_timeout_ms
             self.ports.database.write(lambda tx: leases.received(tx, request_id, lease, silent_ms))
-
-    def _cool_down(self, tx: Transaction, extension_id: str, diagnosis: Diagnosis, error: str) -> None:
-        failures = fleet.failures(tx.connection, extension_id) + 1
-        pause = diagnosis.pause_ms
-        if pause is None:
-            pause = policy.backoff_ms(failures, self.ports.randomness.jitter(), base_ms=2_000, cap_ms=600_000)
-        fleet.cool_down(tx, extension_id, pause, error)
 
     @staticmethod
     def _late_result(tx: Transaction, holder: Holder, job: Job) -> Message | None:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from app.db import fleet
 from app.db.compare_and_set import NOW
 from app.db.engine import Transaction
 from app.db.jobs import Job
+from app.domain import policy
 from app.domain.events import ImageGenerationFailedEvent, ImageGenerationRequeuedEvent
 from app.domain.states import Step
 from app.services import steps
@@ -21,6 +23,8 @@ NOT_HELD: dict[str, Any] = {
     "attempt_until": None,
     "handed_over": False,
 }
+NOT_GENERATED: dict[str, Any] = {"sources": None, "source_metadata": None, "generated_at": None, "download_attempt": 0}
+SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS = 2_000, 600_000
 
 
 class Requeueing:
@@ -52,10 +56,22 @@ class Requeueing:
             progress_note=None,
             due_at=NOW,
             **NOT_HELD,
+            **NOT_GENERATED,
         )
         if back is not None:
             tx.after_commit(self.ports.tasks.assign)
         return back
+
+    def cool_down(self, tx: Transaction, extension_id: str, reason: str, pause_ms: int | None = None) -> None:
+        """Count a failure of the extension and give it no work for a while, by default longer after each failure.
+
+        All users may read `reason`: it must contain nothing of a request or of an extension's own words.
+        """
+        if pause_ms is None:
+            failures = fleet.failures(tx.connection, extension_id) + 1
+            jitter = self.ports.randomness.jitter()
+            pause_ms = policy.backoff_ms(failures, jitter, base_ms=SHORTEST_PAUSE_MS, cap_ms=LONGEST_PAUSE_MS)
+        fleet.cool_down(tx, extension_id, pause_ms, reason)
 
     def fail(
         self,

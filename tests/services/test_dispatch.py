@@ -12,7 +12,8 @@ from app.domain.states import Status
 from app.domain.upload_urls import UploadGrant
 from app.services import dispatch
 from app.services.signing_keys import upload_key
-from tests.support.harness import Harness
+from tests.support.harness import PICTURE, Harness
+from tests.support.image_samples import png
 from tests.support.statements import recorded_statements
 
 
@@ -159,7 +160,10 @@ def test_an_extension_is_tested_with_one_request_at_a_time_after_a_failure(harne
     jobs = [harness.submit() for _ in range(3)]
     assert harness.assign() == 1
     harness.report_image(holder, jobs[0])
-    assert harness.assign() == 2
+    assert harness.assign() == 1  # a picture that was reported may still turn out to be none
+    harness.bench.fetch.answers[PICTURE] = png(8, 8)
+    harness.run_downloads()
+    assert harness.assign() == 1
 
 
 def test_work_is_spread_over_the_fleet(harness: Harness) -> None:

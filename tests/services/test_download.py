@@ -29,6 +29,12 @@ from tests.support.image_samples import encoded, png, sample_image
 from tests.support.job_factory import connect_extension, downloading_job, processing_job, reload_job, report_generated
 
 
+@pytest.fixture
+def bench(bench: Bench) -> Bench:
+    """Each request has one attempt, so its failure is final."""
+    return bench.with_settings(max_attempts=1)
+
+
 def test_a_job_completes_with_its_picture_on_the_disk(bench: Bench) -> None:
     bench.fetch.answers[URL] = PNG
     job = run(bench, downloading_job(bench, URL))

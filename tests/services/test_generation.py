@@ -102,15 +102,6 @@ def test_a_result_starts_the_download_and_frees_the_slot(harness: Harness) -> No
     assert harness.events(job)[-1].data == {"extension_id": "e1", "attempt": 1, "images": 2}
 
 
-def test_a_result_resets_the_failures_of_its_extension(harness: Harness) -> None:
-    holder, job = harness.connect_and_start()
-    harness.update_extension(failures=3, cooldown_until=1, cooldown_reason="ill")
-    harness.report_image(holder, job)
-    extension = harness.extension_row()
-    assert (extension.failures, extension.cooldown_until, extension.cooldown_reason) == (0, 0, None)
-    assert (harness.reload(job).generated_at or 0) <= (extension.last_success_at or 0) <= harness.now()
-
-
 def test_a_result_repeated_during_the_download_is_no_error(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_image(holder, job)

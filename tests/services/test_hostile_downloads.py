@@ -67,7 +67,9 @@ def host() -> Iterator[HostileServer]:
 def hostile(bench: Bench) -> Bench:
     """The real adapters with one attempt and short timeouts."""
     real = bench.with_ports(fetch=Fetcher(LOCAL), validator=PillowValidator())
-    return real.with_settings(download_timeout_ms=HASTY_MS, max_download_attempts=1, max_image_bytes=200_000)
+    return real.with_settings(
+        max_attempts=1, download_timeout_ms=HASTY_MS, max_download_attempts=1, max_image_bytes=200_000
+    )
 
 
 def run(bench: Bench, *urls: str) -> Job:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-import pytest
-
 from app.adapters.scanner import Harmful, NotScanned
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.images import PictureError
@@ -40,7 +38,7 @@ def test_the_original_is_what_is_scanned(bench: Bench) -> None:
 
 
 def test_a_harmful_original_fails_the_request_at_once_and_leaves_nothing(bench: Bench) -> None:
-    bench = bench.with_ports(scanner=FakeScanner(Harmful(Harmful.__doc__)))
+    bench = bench.with_ports(scanner=FakeScanner(Harmful(Harmful.__doc__))).with_settings(max_attempts=1)
     job = downloading_job(bench, URL)
     update_job(bench.database, job, sources=[upload(bench, job)])
     job = run(bench, job)
@@ -50,8 +48,8 @@ def test_a_harmful_original_fails_the_request_at_once_and_leaves_nothing(bench: 
     assert uploads(bench, job) == []
 
 
-@pytest.mark.parametrize("tries", [1, 4])
-def test_without_an_answer_of_the_scanner_the_download_is_retried_and_never_accepted(bench: Bench, tries: int) -> None:
+def test_without_an_answer_of_the_scanner_the_download_waits_for_it_without_being_charged(bench: Bench) -> None:
+    tries = 3 * bench.ports.settings.max_download_attempts
     bench = bench.with_ports(scanner=FakeScanner(*[NotScanned(NotScanned.__doc__) for _ in range(tries)]))
     bench.fetch.answers[URL] = PNG
     job = downloading_job(bench, URL)
@@ -59,8 +57,6 @@ def test_without_an_answer_of_the_scanner_the_download_is_retried_and_never_acce
         make_due(bench, job)
         job = run(bench, job)
         assert bench.files() == []
-    if tries == bench.ports.settings.max_download_attempts:
-        assert (job.status, job.error_code) == (Status.FAILED, DOWNLOAD_FAILED)
-    else:
-        make_due(bench, job)
-        assert run(bench, job).status is Status.COMPLETED
+        assert (job.status, job.download_attempt) == (Status.DOWNLOADING, 0)
+    make_due(bench, job)
+    assert run(bench, job).status is Status.COMPLETED

@@ -88,7 +88,7 @@ def test_an_extension_is_paused_for_the_time_that_its_site_reports(harness: Harn
     harness.report_failure(holder, job, "Too many requests", retry_after_ms=90_000)
     extension = harness.extension_row()
     assert now + 90_000 <= extension.cooldown_until <= harness.now() + 90_000
-    assert extension.cooldown_reason == "Too many requests"
+    assert extension.cooldown_reason == "The site that it uses limits its requests (ERR_RATE_LIMIT)."
     assert harness.assign() == 0
     assert harness.reload(job).status is Status.ACCEPTED
     harness.update_extension(cooldown_until=harness.now())

@@ -131,6 +131,10 @@ class Harness:
         """Report a failure as the extension."""
         self.services.generation.report(holder, ImageGenerationFailed(request_id=job.id, error=error, **more))
 
+    def run_downloads(self) -> None:
+        """Run the downloads that are due, as a worker does."""
+        self.services.download.run()
+
     def heartbeat(self, holder: Holder, active_request_ids: tuple[str, ...] | None = None, **status: Any) -> bool:
         """Send a heartbeat of the extension; returns whether it is still connected with this socket."""
         heartbeat = Heartbeat(
