@@ -158,9 +158,19 @@ def test_the_fleet_is_printed_as_a_table(run: Run, database: Database, tmp_path:
     assert "\nb " not in run("list-extensions", "--connected").stdout
 
 
+def test_a_paused_extension_is_resumed(run: Run, database: Database, tmp_path: Path) -> None:
+    harness = Harness.of(fakes.bench(database, tmp_path))
+    harness.connect("painter")
+    assert run("resume-extension", "painter").stdout == "The extension painter is not paused.\n"
+    harness.update_extension("painter", cooldown_until=2**42, cooldown_reason="No recipe", failures=3)
+    assert run("resume-extension", "painter").stdout.endswith("The extension painter is resumed.\n")
+    assert " free " in run("list-extensions").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["resume-extension", "nobody"], "No extension nobody has ever connected"),
         (["create-key", "nobody"], "No user nobody exists"),
         (["create-user", "a b"], "A user id has"),
         (["create-extension-token", "a b"], "An extensionId has"),

@@ -146,6 +146,18 @@ def pause(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str
     )
 
 
+def end_pause(tx: Transaction, extension_id: str) -> bool:
+    """End the extension's pause and forget the failures that led to it; False if it is not paused."""
+    paused = (extensions.c.id == extension_id, extensions.c.cooldown_until > tx.now)
+    values = {"cooldown_until": 0, "cooldown_reason": None, "failures": 0}
+    return tx.connection.execute(update(extensions).where(*paused).values(values)).rowcount == 1
+
+
+def is_known(connection: Connection, extension_id: str) -> bool:
+    """True if the extension has ever connected."""
+    return connection.execute(select(extensions.c.id).where(extensions.c.id == extension_id)).first() is not None
+
+
 def connected(connection: Connection, limit: int = 10_000) -> list[ConnectedExtension]:
     """The connected extensions, with their current numbers of slots."""
     rows = connection.execute(_MEMBERS, {"limit": limit})

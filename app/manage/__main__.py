@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from app import logs
 from app.config import Settings
 from app.container import Services, build, real_ports
 from app.launch.schema import migrate
@@ -32,4 +33,5 @@ def _services() -> Services:
 
 
 if __name__ == "__main__":
+    logs.configure("info")  # on stderr: stdout gets results alone
     sys.exit(main())

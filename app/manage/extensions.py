@@ -1,4 +1,4 @@
-"""Command that lists the fleet."""
+"""Commands for the fleet."""
 
 from collections.abc import Iterator
 
@@ -22,6 +22,16 @@ def list_extensions(get_services: GetServices, connected: bool) -> None:
         click.echo("No extension is connected." if connected else "No extension has ever connected.", err=True)
 
 
+@command("resume-extension")
+@click.argument("extension_id")
+def resume_extension(get_services: GetServices, extension_id: str) -> None:
+    """Give a paused extension work again, once the cause of its failures is removed."""
+    if get_services().extensions.resume(extension_id):
+        click.echo(f"The extension {extension_id} is resumed.")
+    else:
+        click.echo(f"The extension {extension_id} is not paused.")
+
+
 def _row(entry: ExtensionDetails) -> tuple[str, ...]:
     times = (wire_time(entry.since), wire_time(entry.heard_at))
     holds = f"{entry.held}/{entry.max_concurrent}"
@@ -36,4 +46,4 @@ def _notes(entry: ExtensionDetails) -> Iterator[str]:
         yield f"failures in a row: {entry.failures}"
 
 
-COMMANDS = (list_extensions,)
+COMMANDS = (list_extensions, resume_extension)

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+from app import logs
 from app.db import fleet, leases, slots
 from app.db.engine import Transaction
 from app.db.fleet import Socket
 from app.db.jobs import Job
-from app.domain.errors import GENERATION_FAILED
+from app.domain.errors import GENERATION_FAILED, NotFound
 from app.domain.messages import Authenticate, Heartbeat
 from app.services.generation import Holder
 from app.services.last_seen import LastSeen
@@ -18,6 +19,8 @@ from app.services.wakeups import wake_if_a_job_waits
 
 SETTLED_MS = 5_000  # a browser may answer the ping behind an offer before the extension's script receives the offer
 BATCH = 200  # rows per commit, so that other writers do not wait long
+
+log = logs.get(__name__)
 
 
 class Extensions:
@@ -80,6 +83,23 @@ class Extensions:
         for begin in range(0, len(noted), BATCH):
             self.ports.database.write(partial(_record, noted[begin : begin + BATCH]))
 
+    def resume(self, extension_id: str) -> bool:
+        """End the pause that failures led to, because an operator removed their cause; False if it is not paused.
+
+        Raises NotFound.
+        """
+
+        def work(tx: Transaction) -> bool:
+            resumed = fleet.end_pause(tx, extension_id)
+            if resumed:
+                tx.after_commit(partial(wake_if_a_job_waits, self.ports))
+                tx.after_commit(lambda: _log_resumed(extension_id))
+            elif not fleet.is_known(tx.connection, extension_id):
+                raise NotFound(f"No extension {extension_id} has ever connected.")
+            return resumed
+
+        return self.ports.database.write(work)
+
     def disconnected(self, connection_id: str) -> None:
         """The socket is closed: the extension keeps its jobs for RECONNECT_GRACE_MS."""
         self._last_seen.forget(connection_id)
@@ -135,6 +155,10 @@ class Extensions:
             reason = "The extension no longer works on the request."
             # an offer that never arrived is not the extension's failure
             self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, strike=job.handed_over)
+
+
+def _log_resumed(extension_id: str) -> None:
+    log.info("An operator ended an extension's pause", action="extension.resumed", extension_id=extension_id)
 
 
 def _record(noted: Sequence[tuple[str, float]], tx: Transaction) -> None:

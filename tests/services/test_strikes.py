@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.errors import NotFound
 from app.domain.states import Status
 from tests.support.harness import Harness
 
@@ -129,3 +130,20 @@ def test_the_extensions_retryable_flag_decides_about_a_retry(
     holder, job = harness.connect_and_start()
     harness.report_failure(holder, job, error, retryable=retryable)
     assert harness.reload(job).status is status
+
+
+def test_an_operator_ends_the_pause_of_an_extension_once(harness: Harness) -> None:
+    harness.connect("e1")
+    harness.update_extension(cooldown_until=2**42, cooldown_reason="No recipe", failures=4)
+    job = harness.submit()
+    assert harness.assign() == 0
+    woken = harness.bench.tasks.assigns
+    assert harness.services.extensions.resume("e1")
+    assert harness.bench.tasks.assigns == woken + 1
+    extension = harness.extension_row()
+    assert (extension.cooldown_until, extension.cooldown_reason, extension.failures) == (0, None, 0)
+    assert harness.assign() == 1
+    assert harness.reload(job).status is Status.PROCESSING
+    assert not harness.services.extensions.resume("e1")
+    with pytest.raises(NotFound, match="No extension e2 has ever connected"):
+        harness.services.extensions.resume("e2")
