@@ -2,6 +2,7 @@
 
 import { Failure } from "../shared/failures.js";
 import { sleep } from "./abortable.js";
+import { attemptId } from "./attempt_id.js";
 import { runExclusively } from "./exclusive.js";
 import { MAX_PICTURE_JSON_BYTES, parseJson, sendRequest, tryParseJson } from "./http.js";
 import { failureFromResponse } from "./http_failures.js";
@@ -42,12 +43,17 @@ export const automatic1111 = {
     const checkpoints = parseJson(response);
     return `Connected. Checkpoints: ${Array.isArray(checkpoints) ? checkpoints.length : 0}.`;
   },
-  generate: (request, context) => {
-    const { base, headers } = connectionTo(context.settings);
-    const task = { base, headers, id: `imagefleet-${crypto.randomUUID()}` };
+  generate: async (request, context) => {
+    const task = await taskFor(request, context.settings);
     // Its progress and interrupt endpoints act on the running task, whichever it is. One at a time makes it ours.
-    return runExclusively(base, context.signal, () => generate(request, context, task));
+    return runExclusively(task.base, context.signal, async () => {
+      if (request.begun) await interruptOwn(task);
+      return generate(request, context, task);
+    });
   },
+  // The web UI returns a picture only to the request that asked for it: what an earlier worker began is redone.
+  resumes: true,
+  abandon: async (request, settings) => interruptOwn(await taskFor(request, settings)),
 };
 
 /** @type {(request: PictureRequest, context: GenerationContext, task: WebUiTask) => Promise<Blob>} */
@@ -98,17 +104,31 @@ async function pollProgress(task, progress, signal) {
 }
 
 /** Interrupt the running task, unless it is known to be another one. Never rejects. @param {WebUiTask} task */
-async function interrupt(task) {
+function interrupt(task) {
+  return interruptIf(task, (state) => !isOtherTask(state, task));
+}
+
+/** Interrupt the running task if it is known to be this one. Never rejects. @param {WebUiTask} task */
+function interruptOwn(task) {
+  return interruptIf(task, (state) => state.current_task === task.id);
+}
+
+/** @type {(task: WebUiTask, condition: (state: Record<string, any>) => boolean) => Promise<void>} */
+async function interruptIf(task, condition) {
   const { signal } = new AbortController();
   try {
-    const state = await fetchState(task, signal);
-    if (isOtherTask(state, task)) return;
+    if (!condition(await fetchState(task, signal))) return;
     const { base, headers } = task;
     const url = `${base}/sdapi/v1/interrupt`;
     await sendRequest(url, { signal, method: "POST", headers, json: {}, timeoutMs: SHORT_MS });
   } catch {
     // The result is discarded anyway.
   }
+}
+
+/** @type {(request: PictureRequest, settings: Record<string, any>) => Promise<WebUiTask>} */
+async function taskFor(request, settings) {
+  return { ...connectionTo(settings), id: `imagefleet-${await attemptId(request)}` };
 }
 
 /** @type {(task: WebUiTask, signal: AbortSignal) => Promise<Record<string, any>>} */

@@ -20,6 +20,7 @@ export const canvas = {
   origins: () => [],
   check: async () => "Ready to use.",
   generate,
+  resumes: true,
 };
 
 /**

@@ -2,7 +2,10 @@
 
 import { Failure } from "../shared/failures.js";
 import { sleep } from "./abortable.js";
-import { cancel, downloadPicture, enqueue, firstCheckpoint, requireBaseUrl, waitForOutputs } from "./comfyui_api.js";
+import { attemptId } from "./attempt_id.js";
+import {
+  cancel, downloadPicture, enqueue, findWorkflow, firstCheckpoint, requireBaseUrl, waitForOutputs,
+} from "./comfyui_api.js";
 import { openProgressSocket } from "./comfyui_socket.js";
 import { DEFAULT_WORKFLOW, workflowProblem } from "./comfyui_workflow.js";
 import { setOriginRule } from "./origin_rule.js";
@@ -58,22 +61,27 @@ export const comfyui = {
     const base = requireBaseUrl(context.settings.address ?? ADDRESS);
     await setOriginRule(base, context.settings.hideOrigin === true);
     context.progress(0, "Sending the workflow");
-    return run(base, await buildWorkflow(base, request, context), context);
+    return run(base, await attemptId(request), request, context);
   },
+  // The workflow of an earlier worker has the same id, and is waited for instead of being sent again.
+  resumes: true,
+  abandon: async (request, { address }) => cancel(requireBaseUrl(address ?? ADDRESS), await attemptId(request)),
 };
 
-/** @type {(base: string, workflow: Workflow, context: GenerationContext) => Promise<Blob>} */
-async function run(base, workflow, { signal, progress, settings }) {
-  /** @type {string} */
-  let id = crypto.randomUUID();
+/** @type {(base: string, clientId: string, request: PictureRequest, context: GenerationContext) => Promise<Blob>} */
+async function run(base, clientId, request, context) {
+  const { signal, progress, settings } = context;
+  const workflow = await buildWorkflow(base, request, context);
+  let id = clientId;
   const timeout = AbortSignal.timeout((Number(settings.timeoutS) || 600) * 1000);
   const bounded = AbortSignal.any([signal, timeout]);
   const { onNodeProgress, repeat } = progressReporter(workflow, progress);
-  const socket = openProgressSocket(base, id, onNodeProgress);
+  const socket = openProgressSocket(base, clientId, onNodeProgress);
   try {
     // Progress that is sent before the socket is open is lost.
     await Promise.race([socket.settled, sleep(SOCKET_MS, bounded)]);
-    id = await enqueue(base, workflow, id, bounded);
+    const earlier = request.begun ? await findWorkflow(base, clientId, bounded) : undefined;
+    id = earlier ?? await enqueue(base, workflow, clientId, bounded);
     const outputs = await waitForOutputs(base, id, socket, (position) => {
       if (position > 0) progress(0, `Waiting: queue position ${position}`);
       else repeat();

@@ -13,6 +13,8 @@ const POLL_MS = 1000;
 const SLOW_POLL_MS = 2000;
 const SHORT_MS = 5000;
 const MAX_HISTORY_BYTES = 16 * 1024 * 1024;
+// The queue contains the workflows of everything that waits.
+const MAX_QUEUE_BYTES = 64 * 1024 * 1024;
 const MAX_MISSES = 3;
 
 /** @typedef {import("./comfyui_workflow.js").Workflow} Workflow */
@@ -60,6 +62,21 @@ export async function enqueue(base, workflow, id, signal) {
   const assigned = parseJson(response)?.prompt_id;
   if (typeof assigned !== "string") throw new Failure("Invalid response", { reason: "ComfyUI returned no prompt_id." });
   return assigned;
+}
+
+/**
+ * The id of the workflow that was sent with this id, if ComfyUI still has it or has finished it.
+ *
+ * @param {string} base
+ * @param {string} id
+ * @param {AbortSignal} signal
+ * @returns {Promise<string | undefined>}
+ */
+export async function findWorkflow(base, id, signal) {
+  if (await fetchHistory(base, id, signal)) return id;
+  const { running, pending } = await fetchQueue(base, signal);
+  const [own] = [...running, ...pending].filter((item) => isOwn(item, id));
+  return own?.[1];
 }
 
 /**
@@ -136,13 +153,27 @@ async function fetchHistory(base, id, signal) {
  * @returns {Promise<number | undefined>}
  */
 async function queuePosition(base, id, signal) {
-  const response = await sendRequest(`${base}/queue`, { signal, maxBytes: MAX_HISTORY_BYTES });
+  const { running, pending } = await fetchQueue(base, signal);
+  if (running.some((item) => isOwn(item, id))) return 0;
+  const index = pending.toSorted((a, b) => a[0] - b[0]).findIndex((item) => isOwn(item, id));
+  return index < 0 ? undefined : running.length + index;
+}
+
+/**
+ * @typedef {[number, string, ...any]} QueueItem  its number, its id, the workflow, and extra data
+ */
+
+/** @type {(base: string, signal: AbortSignal) => Promise<{running: QueueItem[], pending: QueueItem[]}>} */
+async function fetchQueue(base, signal) {
+  const response = await sendRequest(`${base}/queue`, { signal, maxBytes: MAX_QUEUE_BYTES });
   const { queue_running: running = [], queue_pending: pending = [] } = tryParseJson(response) ?? {};
-  /** @type {(items: any[]) => number} */
-  const indexIn = (items) => items.findIndex(([, itemId]) => itemId === id);
-  if (indexIn(running) >= 0) return 0;
-  pending.sort((/** @type {any[]} */ a, /** @type {any[]} */ b) => a[0] - b[0]);
-  return indexIn(pending) < 0 ? undefined : running.length + indexIn(pending);
+  return { running, pending };
+}
+
+/** Older versions assign ids of their own; there the client's id identifies our workflow. */
+/** @type {(item: QueueItem, id: string) => boolean} */
+function isOwn([, itemId, , extra], id) {
+  return itemId === id || extra?.client_id === id;
 }
 
 /** @type {(entry: Record<string, any>) => Output[]} */

@@ -71,6 +71,7 @@ export const openai = {
     progress(100, "Done");
     return blob;
   },
+  resumes: false,
 };
 
 /** @type {(settings: Record<string, any>) => string} */

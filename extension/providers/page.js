@@ -53,6 +53,7 @@ export const page = {
       return blob;
     });
   },
+  resumes: false,
 };
 
 /** Opens a tab and always closes it. @type {<T>(url: string, work: (tab: number) => Promise<T>) => Promise<T>} */

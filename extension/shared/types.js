@@ -76,6 +76,8 @@
  * @property {number} width
  * @property {number} height
  * @property {number} position  0 for the job's first picture
+ * @property {string} attempt  the same only for the pictures of one attempt at the job
+ * @property {boolean} begun  whether an earlier worker already asked for this picture in this attempt
  * @property {Record<string, unknown>} parameters  the job's parameters, not validated
  */
 
@@ -102,6 +104,10 @@
  * @property {(settings: Record<string, any>, signal: AbortSignal) => Promise<string>} check  tests the generator and
  *   returns a message for the user; rejects with a Failure
  * @property {(request: PictureRequest, context: GenerationContext) => Promise<Blob>} generate
+ * @property {boolean} resumes  whether `generate` may be called for a picture that an earlier worker began, because it
+ *   takes up that work, or because it costs nothing; otherwise that attempt fails
+ * @property {(request: PictureRequest, settings: Record<string, any>) => Promise<void>} [abandon]  ends the work that an
+ *   earlier worker began
  */
 
 /**

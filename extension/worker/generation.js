@@ -4,35 +4,40 @@ import { entryForModel, providers } from "../providers/registry.js";
 import { Failure } from "../shared/failures.js";
 import { pictureCount, pictureRequest } from "./picture_requests.js";
 
-/** @typedef {import("../shared/types.js").Job} Job */
 /** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
 /** @typedef {import("../shared/types.js").ProviderEntry} ProviderEntry */
 /** @typedef {import("./job_store.js").JobStore} JobStore */
+/** @typedef {import("./records.js").JobRecord} JobRecord */
 
 const PICTURE_MS = 15 * 60_000;
 
 /**
- * Generate and store the pictures that are not stored yet.
+ * Generate and store the pictures that are not stored yet. Each picture is asked for once in an attempt: if it is
+ * unknown what became of one that an earlier worker began, the attempt fails.
  *
- * @param {Job} job
+ * @param {JobRecord} record
  * @param {ProviderEntry[]} entries
  * @param {JobStore} store
  * @param {{signal: AbortSignal, progress: (percent: number, message: string) => void}} context  progress of the job
  * @returns {Promise<Record<string, unknown>>}  metadata for the report to the server
  */
-export async function generatePictures(job, entries, store, { signal, progress }) {
+export async function generatePictures(record, entries, store, { signal, progress }) {
+  const { job } = record;
   const count = pictureCount(job);
-  const request = pictureRequest(job, 0);
+  const { width, height } = pictureRequest(record, 0);
   const stored = new Set((await store.pictures(job.requestId)).map((picture) => picture.position));
   const missing = Array.from({ length: count }, (_, position) => position).filter((position) => !stored.has(position));
   for (const position of missing) {
-    const blob = await generatePicture({ ...request, position }, entries, signal, (percent, message) => {
+    const request = pictureRequest(record, position);
+    if (request.begun && !providerFor(entries, request.model).provider.resumes) throw interrupted();
+    await store.markBegun(record, position);
+    const blob = await generatePicture(request, entries, signal, (percent, message) => {
       progress((100 * position + percent) / count, message || `Picture ${position + 1} of ${count}`);
     });
     signal.throwIfAborted();
     await store.savePicture({ requestId: job.requestId, position, blob });
   }
-  return { width: request.width, height: request.height, generatedAt: new Date().toISOString() };
+  return { width, height, generatedAt: new Date().toISOString() };
 }
 
 /**
@@ -44,14 +49,39 @@ export async function generatePictures(job, entries, store, { signal, progress }
  * @param {(percent: number, message?: string) => void} progress
  */
 export async function generatePicture(request, entries, signal, progress) {
-  const entry = entryForModel(entries, request.model);
-  const provider = entry && providers.get(entry.kind);
-  if (!entry || !provider) {
-    const reason = `No generator is set up for the model ${request.model}.`;
-    throw new Failure("No generator for this model", { reason });
-  }
+  const { entry, provider } = providerFor(entries, request.model);
   return withTimeout(signal, (bounded) => {
     return provider.generate(request, { signal: bounded, progress, settings: entry.settings });
+  });
+}
+
+/**
+ * End the work that an earlier worker began for a job that is not continued. Never rejects.
+ *
+ * @param {JobRecord} record
+ * @param {ProviderEntry[]} entries
+ */
+export async function abandonPicture(record, entries) {
+  try {
+    const { entry, provider } = providerFor(entries, record.job.model);
+    await provider.abandon?.(pictureRequest(record, record.begun ?? 0), entry.settings);
+  } catch {
+    // Without a generator, or with other settings than before, there is nothing to end.
+  }
+}
+
+/** @param {ProviderEntry[]} entries @param {string} model */
+function providerFor(entries, model) {
+  const entry = entryForModel(entries, model);
+  const provider = entry && providers.get(entry.kind);
+  if (entry && provider) return { entry, provider };
+  throw new Failure("No generator for this model", { reason: `No generator is set up for the model ${model}.` });
+}
+
+function interrupted() {
+  return new Failure("The job was interrupted", {
+    reason: "The browser was interrupted while the generator made the picture. It may have been made, and is not asked "
+      + "for again in this attempt.",
   });
 }
 

@@ -1,7 +1,7 @@
 /** Manages the accepted jobs: runs them, stores them, and reports results until the server confirms them. */
 
 import { Failure } from "../shared/failures.js";
-import { generatePictures } from "./generation.js";
+import { abandonPicture, generatePictures } from "./generation.js";
 import { keepAlive } from "./keep_alive.js";
 import { failed, generated, progress } from "./protocol.js";
 import { canReusePictures, expired } from "./records.js";
@@ -122,7 +122,7 @@ export class JobManager {
       return;
     }
     const reusable = known && this.#socket && canReusePictures(known.record, job, this.#socket.id);
-    known?.stop();
+    if (known) this.#stop(known);
     const record = { requestId: job.requestId, job, home: this.#home, held: true, takenAt: Date.now() };
     const task = new Task(record, { ready: true });
     this.#tasks.set(job.requestId, task);
@@ -164,11 +164,13 @@ export class JobManager {
     this.#running.add(task);
     this.#handlers.onChange();
     const outcome = await keepAlive(this.#generate(task));
+    const isFinished = outcome && this.#isCurrent(task);
+    // Before anything else is started: a task without an outcome would be started again.
+    if (isFinished) task.record.outcome = outcome;
     this.#running.delete(task);
     task.running = false;
     this.startWaiting();
-    if (outcome && this.#isCurrent(task)) {
-      task.record.outcome = outcome;
+    if (isFinished) {
       this.#handlers.onChange();
       await this.#store.saveJob(task.record);
       await this.#deliver(task);
@@ -178,7 +180,7 @@ export class JobManager {
   /** The outcome, or undefined if the task was stopped. @param {Task} task  @returns {Promise<Outcome | undefined>} */
   async #generate(task) {
     try {
-      const made = await generatePictures(task.record.job, this.#handlers.settings().providers, this.#store, {
+      const made = await generatePictures(task.record, this.#handlers.settings().providers, this.#store, {
         signal: task.signal,
         progress: (percent, message) => this.#reportProgress(task, percent, message),
       });
@@ -245,7 +247,7 @@ export class JobManager {
 
   /** Stop, but keep the pictures for some time: the server may assign the request again. @param {Task} task */
   async #release(task) {
-    task.stop();
+    this.#stop(task);
     task.record.held = false;
     this.#handlers.onChange();
     await this.#store.saveJob(task.record);
@@ -253,10 +255,19 @@ export class JobManager {
 
   /** @param {Task} task */
   async #forget(task) {
-    task.stop();
+    this.#stop(task);
     this.#tasks.delete(task.requestId);
     this.#handlers.onChange();
     await this.#store.deleteJob(task.requestId);
+  }
+
+  /** Stop the work for a task, also that which an earlier worker began. @param {Task} task */
+  #stop(task) {
+    const { record, running, signal } = task;
+    if (!running && !signal.aborted && record.begun !== undefined && !record.outcome) {
+      void keepAlive(abandonPicture(record, this.#handlers.settings().providers));
+    }
+    task.stop();
   }
 
   async #forgetExpired() {

@@ -22,6 +22,18 @@ export class JobStore {
     await this.#transact(JOBS, "readwrite", (store) => store.put(record)).catch(() => undefined);
   }
 
+  /**
+   * Store that a generator is about to be asked for this picture. Rejects if that cannot be stored: a later worker
+   * could then ask, and pay, a second time.
+   *
+   * @param {JobRecord} record
+   * @param {number} position
+   */
+  async markBegun(record, position) {
+    await this.#transact(JOBS, "readwrite", (store) => store.put({ ...record, begun: position }));
+    Object.assign(record, { begun: position });
+  }
+
   /** The pictures of a request, in order. @param {string} requestId  @returns {Promise<PictureRecord[]>} */
   async pictures(requestId) {
     return this.#transact(PICTURES, "readonly", (store) => store.getAll(pictureKeys(requestId)));

@@ -75,6 +75,7 @@ async function makeTrial(entry, prompt, updateStatus) {
   const request = {
     requestId: `trial-${crypto.randomUUID()}`, prompt, model: entry.models.find((name) => name !== "*") ?? "test",
     width: TRIAL_SIDE_PX, height: TRIAL_SIDE_PX, position: 0, parameters: {},
+    attempt: crypto.randomUUID(), begun: false,
   };
   const entries = [{ ...entry, enabled: true, models: ["*"] }];
   const progress = trialProgress(entry.id, updateStatus);

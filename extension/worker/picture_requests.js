@@ -4,6 +4,7 @@ import { Failure } from "../shared/failures.js";
 
 /** @typedef {import("../shared/types.js").Job} Job */
 /** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
+/** @typedef {import("./records.js").JobRecord} JobRecord */
 
 const DEFAULT_SIDE_PX = 1024;
 const MAX_SIDE_PX = 8192;
@@ -14,11 +15,19 @@ export function pictureCount({ parameters }) {
   return readInteger(parameters, "numberOfImages", 1, MAX_PICTURES);
 }
 
-/** The request for one picture. Throws Failure. @param {Job} job @param {number} position  @returns {PictureRequest} */
-export function pictureRequest({ requestId, prompt, model, parameters }, position) {
+/**
+ * The request for one picture. Throws Failure.
+ *
+ * @param {JobRecord} record
+ * @param {number} position
+ * @returns {PictureRequest}
+ */
+export function pictureRequest({ job, takenAt, begun }, position) {
+  const { requestId, prompt, model, parameters } = job;
   const width = readInteger(parameters, "width", DEFAULT_SIDE_PX, MAX_SIDE_PX);
   const height = readInteger(parameters, "height", DEFAULT_SIDE_PX, MAX_SIDE_PX);
-  return { requestId, prompt, model, width, height, position, parameters };
+  const attempt = `${requestId} ${job.lease ?? takenAt}`;
+  return { requestId, prompt, model, width, height, position, parameters, attempt, begun: begun === position };
 }
 
 /** @param {Job["parameters"]} parameters @param {string} name @param {number} initial @param {number} max */

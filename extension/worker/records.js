@@ -11,6 +11,7 @@
  * @property {string} home  the server and the extension ID that the job belongs to
  * @property {boolean} held  whether this extension holds the request; if not, only its pictures are kept for reuse
  * @property {number} takenAt
+ * @property {number} [begun]  position of the picture that a generator was last asked for
  * @property {Outcome} [outcome]  set when generation has ended
  * @property {string} [sentOver]  id of the socket that last sent the result
  */

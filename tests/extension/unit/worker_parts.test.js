@@ -11,18 +11,19 @@ import { pictureCount, pictureRequest } from "../../../extension/worker/picture_
 import { Task } from "../../../extension/worker/task.js";
 
 const job = { requestId: "r", prompt: "p".repeat(500), model: "m", parameters: {} };
+const recordOf = (fields = {}) => ({ job: { ...job, ...fields }, takenAt: 5 });
 const never = () => new Promise(() => {});
 const neverAborted = new AbortController().signal;
 
 test("a picture request has a default size", () => {
-  const { width, height, position } = pictureRequest(job, 2);
+  const { width, height, position } = pictureRequest(recordOf(), 2);
   assert.deepEqual([width, height, position], [1024, 1024, 2]);
   assert.equal(pictureCount(job), 1);
 });
 
 test("invalid parameters fail without a retry, and the reason names them", () => {
   for (const [name, value] of [["width", 0], ["height", 8193], ["width", "8"], ["height", 1.5], ["width", NaN]]) {
-    assert.throws(() => pictureRequest({ ...job, parameters: { [name]: value } }, 0), (failure) => {
+    assert.throws(() => pictureRequest(recordOf({ parameters: { [name]: value } }), 0), (failure) => {
       return failure instanceof Failure && !failure.retryable && failure.reason.startsWith(name);
     });
   }
@@ -30,7 +31,7 @@ test("invalid parameters fail without a retry, and the reason names them", () =>
 });
 
 test("a model without a generator fails, and others may retry", async () => {
-  await assert.rejects(generatePicture(pictureRequest(job, 0), [], neverAborted, () => undefined), (failure) => {
+  await assert.rejects(generatePicture(pictureRequest(recordOf(), 0), [], neverAborted, () => undefined), (failure) => {
     assert.deepEqual([failure.code, failure.retryable], ["ERR_GENERATION_FAILED", true]);
     return true;
   });

@@ -10,7 +10,8 @@ export const PICTURE = { base64: PIXEL, bytes: Buffer.from(PIXEL, "base64") };
 
 /**
  * Start a server that is closed after the test. `respond` gets each request and returns
- * `{status, headers, json | bytes}`, or undefined to never respond. `requests` contains all requests so far.
+ * `{status, headers, json | bytes}`, "break" to break the connection, or undefined to never respond. `requests`
+ * contains all requests so far.
  */
 export async function startServer(test, respond) {
   const requests = [];
@@ -26,6 +27,10 @@ export async function startServer(test, respond) {
     requests.push(request);
     const reply = await respond(request);
     if (!reply) return;
+    if (reply === "break") {
+      incoming.socket.destroy();
+      return;
+    }
     const { status = 200, headers = {}, json, bytes = JSON.stringify(json ?? {}) } = reply;
     response.writeHead(status, headers).end(bytes);
   });
@@ -41,7 +46,7 @@ export async function startServer(test, respond) {
 export function pictureRequest(changes = {}) {
   return {
     requestId: "r1", prompt: "a red fox", model: "some-model", width: 640, height: 480, position: 0, parameters: {},
-    ...changes,
+    attempt: crypto.randomUUID(), begun: false, ...changes,
   };
 }
 
