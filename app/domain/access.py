@@ -20,7 +20,7 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a key or a token may be used for; operators need `admin` to act as operators."""
+    """What a key or a token may be used for; operators need `admin` to act as operators. It includes `read`."""
 
     READ = "read"
     WRITE = "write"
@@ -101,10 +101,14 @@ class Caller:
 
     def check(self, need: Need) -> None:
         """Raises MissingScope or Forbidden if the caller does not meet the need."""
-        if self.authenticated and need.scope is not None and need.scope not in self.scopes:
+        if self.authenticated and need.scope is not None and not self._has(need.scope):
             raise MissingScope(f"This needs an API key or token with the scope {need.scope}.", scope=need.scope)
         if self.authenticated and need is Need.OPERATE and not self.is_operator:
             raise Forbidden("Only operators may do this.")
+
+    def _has(self, scope: Scope) -> bool:
+        """True if the scope was granted; whoever may see everything with `admin` may read what is listed there."""
+        return scope in self.scopes or (scope is Scope.READ and Scope.ADMIN in self.scopes)
 
     def user_for(self, claimed: str | None) -> str | None:
         """The user that a request belongs to: the claimed one if the caller may act for that user. Raises Forbidden."""

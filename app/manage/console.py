@@ -21,7 +21,7 @@ SCOPES = click.option(
     multiple=True,
     default=(Scope.READ.value, Scope.WRITE.value),
     show_default="read, write",
-    help="What it may be used for; repeat it for several.",
+    help="What it may be used for; repeat it for several. admin includes read.",
 )
 DAYS = click.option("--days", type=click.IntRange(1, 36_500), help="Lifetime in days; without it, it never expires.")
 GetServices = Callable[[], Services]

@@ -202,6 +202,18 @@ def test_an_operator_without_the_scope_is_a_user(guarded_client: FlaskClient, ke
     assert guarded_client.get(f"/api/images/{theirs}", headers=olga).status_code == 404
 
 
+def test_an_operator_with_the_scope_admin_alone_sees_everything_and_changes_nothing(
+    guarded_client: FlaskClient, key: Callable[..., Shown]
+) -> None:
+    operator, request_id = key("olga", Scope.ADMIN, operator=True), submit(guarded_client, key("ann"))
+    listed = guarded_client.get("/api/images", headers=operator)
+    assert [each["requestId"] for each in listed.json["images"]] == [request_id]
+    assert guarded_client.get(f"/api/images/{request_id}", headers=operator).status_code == 200
+    assert guarded_client.get("/api/extensions", headers=operator).status_code == 200
+    assert guarded_client.delete(f"/api/images/{request_id}", headers=operator).status_code == 403
+    assert guarded_client.post(GENERATE, json={"prompt": "a fox"}, headers=operator).status_code == 403
+
+
 def test_a_key_is_limited_to_its_scopes(guarded_client: FlaskClient, key: Callable[..., Shown]) -> None:
     reads, writes = key("ann", Scope.READ), key("bob", Scope.WRITE)
     refused = guarded_client.post(GENERATE, json={"prompt": "a"}, headers=reads)
