@@ -42,10 +42,27 @@ def test_a_key_is_created_shown_once_listed_and_revoked(run: Run) -> None:
     assert KEY.fullmatch(made.stdout)
     key_id, secret = made.stdout.strip().split("_")[1:]
     listed = run("list-keys", "--user", "ann").stdout
-    assert listed == f"{key_id}  ann  read  live  never used  laptop\n"
+    assert re.fullmatch(rf"{key_id}  ann  read  valid until 20\S+Z  never used  laptop\n", listed)
     assert secret not in listed
     assert run("revoke-key", key_id).exit_code == 0
     assert "  revoked  " in run("list-keys").stdout
+
+
+def test_a_key_is_rotated_with_an_overlap(run: Run) -> None:
+    run("create-user", "olga", "--operator")
+    old = run("create-key", "olga", "--scope", "admin", "--name", "laptop").stdout.split("_")[1]
+    rotated = run("rotate-key", old, "--overlap", "2")
+    assert KEY.fullmatch(rotated.stdout)
+    new = rotated.stdout.split("_")[1]
+    assert rotated.stderr == (
+        f"The key {new} replaces {old}, which is valid for 2 more days at most. It cannot be shown again:\n"
+    )
+    lines = run("list-keys").stdout.splitlines()
+    assert re.fullmatch(rf"{old}  olga  admin  valid until 20\S+Z  never used  laptop", lines[0])
+    assert lines[1] == f"{new}  olga  admin  valid  never used  laptop"
+    newest = run("rotate-key", new, "--overlap", "0", "--days", "30")
+    assert f"replaces {new}, which is revoked." in newest.stderr
+    assert f"{new}  olga  admin  revoked  never used  laptop" in run("list-keys").stdout
 
 
 def test_tokens_are_created_for_users_and_extensions(run: Run) -> None:
@@ -123,7 +140,7 @@ def test_tokens_of_extensions_are_listed(run: Run) -> None:
     kept, gone = (run("create-extension-token", name).stdout.split("_")[1] for name in ("painter", "sculptor"))
     run("revoke-extension-token", gone)
     assert run("list-extension-tokens").stdout.splitlines() == [
-        f"{kept}  painter  live  never used",
+        f"{kept}  painter  valid  never used",
         f"{gone}  sculptor  revoked  never used",
     ]
     assert run("list-extension-tokens", "--extension", "painter").stdout.count("\n") == 1
@@ -175,6 +192,7 @@ def test_a_paused_extension_is_resumed(run: Run, database: Database, tmp_path: P
         (["create-user", "a b"], "A user id has"),
         (["create-extension-token", "a b"], "An extensionId has"),
         (["issue-token", "nobody"], "No user nobody exists"),
+        (["rotate-key", "none"], "No key with the id"),
         (["revoke-key", "none"], "No key with the id"),
         (["disable-user", "nobody"], "No user nobody exists"),
         (["enable-user", "nobody"], "No user nobody exists"),

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Label,
     RowMapping,
     Table,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -142,6 +144,13 @@ def key(connection: Connection, key_id: str) -> Key | None:
     return None if row is None else _key(row)
 
 
+def expire_key(tx: Transaction, key_id: str, at_ms: int) -> bool:
+    """Let the key expire at `at_ms`, unless it does so before; False if it is not valid any more."""
+    earlier = case((api_keys.c.expires_at < at_ms, api_keys.c.expires_at), else_=at_ms)
+    valid = (api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None), _not_expired(api_keys))
+    return tx.connection.execute(update(api_keys).where(*valid).values(expires_at=earlier)).rowcount == 1
+
+
 def keys(connection: Connection, user_id: str | None = None) -> list[Key]:
     """The keys of one user or of all, oldest first."""
     query = _keys.order_by(api_keys.c.created_at, api_keys.c.id)
@@ -209,8 +218,11 @@ def _key(row: RowMapping) -> Key:
 
 
 def _live(table: Table) -> Label[bool]:
-    running = or_(table.c.expires_at.is_(None), table.c.expires_at > now_ms())
-    return (table.c.revoked_at.is_(None) & running).label("live")
+    return (table.c.revoked_at.is_(None) & _not_expired(table)).label("live")
+
+
+def _not_expired(table: Table) -> ColumnElement[bool]:
+    return or_(table.c.expires_at.is_(None), table.c.expires_at > now_ms())
 
 
 _KEY_COLUMNS = ("id", "user_id", "name", "hash", "created_at", "expires_at", "revoked_at", "last_used_at")

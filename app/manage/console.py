@@ -62,13 +62,15 @@ def printable(text: str) -> str:
     return "".join(mark if mark.isprintable() else "?" for mark in text)
 
 
-def credential_state(*, live: bool, revoked: bool, disabled: bool = False) -> str:
-    """The state of a credential in one word."""
+def credential_state(*, live: bool, revoked: bool, expires_at: int | None, disabled: bool = False) -> str:
+    """The state of a credential, and until when it is valid if it expires."""
     if revoked:
         return "revoked"
     if not live:
         return "expired"
-    return "disabled" if disabled else "live"
+    if disabled:
+        return "disabled"
+    return "valid" if expires_at is None else f"valid until {wire_time(expires_at)}"
 
 
 def last_use(at_ms: int | None) -> str:

@@ -44,7 +44,7 @@ def create_extension_token(
 def list_extension_tokens(get_services: GetServices, extension_id: str | None) -> None:
     """List the tokens of extensions: id, extension, state, last use."""
     for token in get_services().accounts.list_extension_tokens(extension_id):
-        state = credential_state(live=token.live, revoked=token.revoked_at is not None)
+        state = credential_state(live=token.live, revoked=token.revoked_at is not None, expires_at=token.expires_at)
         print_row(token.id, token.extension_id, state, last_use(token.last_used_at))
 
 

@@ -55,12 +55,33 @@ def create_key(get_services: GetServices, user: str, name: str | None, scopes: S
     click.echo(str(key))
 
 
+@command("rotate-key")
+@click.argument("key_id")
+@click.option(
+    "--overlap",
+    metavar="DAYS",
+    type=click.IntRange(0, 3_650),
+    default=7,
+    show_default=True,
+    help="Days for which the old key stays valid; 0 revokes it at once.",
+)
+@DAYS
+def rotate_key(get_services: GetServices, key_id: str, overlap: int, days: int | None) -> None:
+    """Replace a key by a new one of the same user, scopes and name. stdout gets the new key alone."""
+    key = get_services().accounts.rotate_key(key_id, overlap * DAY_MS, days and days * DAY_MS)
+    old = f"is valid for {overlap} more days at most" if overlap else "is revoked"
+    click.echo(f"The key {key.id} replaces {key_id}, which {old}. It cannot be shown again:", err=True)
+    click.echo(str(key))
+
+
 @command("list-keys")
 @click.option("--user", help="Only this user's.")
 def list_keys(get_services: GetServices, user: str | None) -> None:
     """List keys: id, user, scopes, state, last use, name."""
     for key in get_services().accounts.list_keys(user):
-        state = credential_state(live=key.live, revoked=key.revoked_at is not None, disabled=key.disabled)
+        state = credential_state(
+            live=key.live, revoked=key.revoked_at is not None, disabled=key.disabled, expires_at=key.expires_at
+        )
         print_row(key.id, key.user_id, format_scopes(key.scopes), state, last_use(key.last_used_at), key.name or "")
 
 
@@ -72,4 +93,4 @@ def revoke_key(get_services: GetServices, key_id: str) -> None:
     click.echo(f"The key {key_id} is revoked.")
 
 
-COMMANDS = (create_user, list_users, disable_user, enable_user, create_key, list_keys, revoke_key)
+COMMANDS = (create_user, list_users, disable_user, enable_user, create_key, rotate_key, list_keys, revoke_key)

@@ -80,6 +80,29 @@ class Accounts:
         self.ports.database.write(work)
         return secret
 
+    def rotate_key(self, key_id: str, overlap_ms: int, lifetime_ms: int | None = None) -> Secret:
+        """A new key with the user, the scopes and the name of this one, which stays valid for `overlap_ms` more.
+
+        Without an overlap it is revoked, which also ends what is open with it. Raises NotFound, InvalidRequest.
+        """
+        secret = self._fresh(Secret.KEY)
+
+        def work(tx: Transaction) -> None:
+            old = credentials.key(tx.connection, key_id)
+            if old is None:
+                raise NotFound(f"No key with the id {key_id} exists.")
+            if not credentials.expire_key(tx, key_id, tx.now + overlap_ms):
+                raise InvalidRequest(
+                    f"The key {key_id} is revoked or has expired: create another one for {old.user_id}."
+                )
+            if overlap_ms == 0:
+                credentials.revoke(tx, api_keys, key_id)
+            ends = _end(tx, lifetime_ms)
+            credentials.add_key(tx, secret.id, secret.digest, old.user_id, old.scopes, old.name, ends)
+
+        self.ports.database.write(work)
+        return secret
+
     def list_keys(self, user_id: str | None = None) -> list[Key]:
         """The keys of a user, or all; oldest first."""
         return self.ports.database.read(lambda c: credentials.keys(c, user_id=user_id))

@@ -320,3 +320,40 @@ def _refused(access: Access, shown: str) -> bool:
     except Unauthorized:
         return True
     return False
+
+
+def test_a_rotated_key_is_valid_until_the_overlap_is_over(secrets: Harness) -> None:
+    accounts, day_ms = secrets.services.accounts, 86_400_000
+    old = accounts.create_key("ann", BOTH, "laptop", lifetime_ms=30 * day_ms)
+    new = accounts.rotate_key(old.id, 2 * day_ms)
+    before, after = accounts.list_keys("ann")
+    assert (before.id, after.id) == (old.id, new.id)
+    assert before.expires_at is not None
+    assert 0 < before.expires_at - secrets.now() <= 2 * day_ms
+    assert (after.user_id, after.scopes, after.name, after.expires_at) == ("ann", frozenset(BOTH), "laptop", None)
+    for key in (old, new):
+        assert elsewhere(secrets).authenticate(str(key)).subject == "ann"
+
+
+def test_a_rotation_never_extends_the_old_key(secrets: Harness) -> None:
+    old = secrets.services.accounts.create_key("ann", BOTH, lifetime_ms=60_000)
+    (before,) = secrets.services.accounts.list_keys("ann")
+    secrets.services.accounts.rotate_key(old.id, 86_400_000)
+    assert secrets.services.accounts.list_keys("ann")[0].expires_at == before.expires_at
+
+
+def test_a_key_that_is_rotated_without_an_overlap_is_revoked(secrets: Harness) -> None:
+    old = secrets.services.accounts.create_key("ann", BOTH)
+    secrets.services.accounts.rotate_key(old.id, 0)
+    with pytest.raises(Unauthorized):
+        elsewhere(secrets).authenticate(str(old))
+    assert secrets.services.accounts.list_keys("ann")[0].revoked_at is not None
+
+
+def test_a_key_that_is_not_valid_cannot_be_rotated(secrets: Harness) -> None:
+    accounts = secrets.services.accounts
+    old = accounts.create_key("ann", BOTH)
+    accounts.revoke_key(old.id)
+    with pytest.raises(InvalidRequest, match="is revoked or has expired"):
+        accounts.rotate_key(old.id, 0)
+    assert len(accounts.list_keys("ann")) == 1
