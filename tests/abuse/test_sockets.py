@@ -104,9 +104,12 @@ def test_two_hundred_unfinished_requests_do_not_delay_others(
     service: Service, begin: Callable[[socket.socket], None]
 ) -> None:
     with ExitStack() as stack:
-        slow = [stack.enter_context(connected(service.ports[0])) for _ in range(200)]
-        for sock in slow:
-            begin(sock)
+        slow: list[socket.socket] = []
+        for _ in range(200):
+            slow.append(stack.enter_context(connected(service.ports[0])))
+            begin(
+                slow[-1]
+            )  # at once: a silent connection is closed after 5 s, which may be sooner than the 200th handshake
         well(service)
         until_closed(slow[0])
     well(service)
