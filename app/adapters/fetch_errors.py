@@ -31,6 +31,12 @@ class BadResponse(FetchError):
     """The host's response is not a complete file."""
 
 
+class NoSuchPicture(FetchError):
+    """The host does not have the picture, or not yet: it answered 202, 403, 404 or 425."""
+
+    retryable = True
+
+
 class BadCertificate(FetchError):
     """The host has no valid certificate for the name in the URL."""
 

@@ -4,13 +4,22 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO
 
 from requests import Response
 
 from app.adapters.addresses import AddressRules, Resolver, system_resolver
-from app.adapters.fetch_errors import BadResponse, FetchError, HostBusy, RedirectRefused, TooLarge, UrlRefused
+from app.adapters.fetch_errors import (
+    BadResponse,
+    HostBusy,
+    NoSuchPicture,
+    RedirectRefused,
+    TooLarge,
+    UrlRefused,
+)
+from app.adapters.gzipped import BadGzip, unpack
 from app.adapters.pinned_connection import Deadline
 from app.adapters.pinned_session import PinnedSession
 from app.domain.urls import BadUrl, WebUrl
@@ -19,6 +28,8 @@ from app.network_settings import Allowlist
 MAX_REDIRECTS = 5
 READ_BYTES = 65_536
 MAX_RETRY_AFTER_MS = 3_600_000
+# A CDN that has not caught up with a picture made a moment ago answers with one of these (RFC 9110, RFC 8470).
+NOT_YET = (202, 403, 404, 425)
 REDIRECTS = (301, 302, 303, 307, 308)
 HEADERS = {
     "User-Agent": "Imagefleet",
@@ -47,7 +58,7 @@ class Fetcher:
         self._now = now
 
     def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> None:
-        """Write the file at `url` into `into`. After an error, the content of `into` is undefined.
+        """Write the file at `url` into the empty, readable `into`. After an error, the content of `into` is undefined.
 
         Raises FetchError, and whatever `into` raises.
         """
@@ -69,19 +80,27 @@ class Fetcher:
         size = 0
         for chunk in _chunks(response, host, deadline):
             size += len(chunk)
-            if size > max_bytes:
-                raise _too_large(host, max_bytes)
+            _check_size(size, host, max_bytes)
             into.write(chunk)
+        try:
+            size = unpack(into, max_bytes)
+        except BadGzip as error:
+            raise BadResponse(f"{host} sent a compressed file that is damaged or cut off.") from error
+        _check_size(size, host, max_bytes)
         if not size:
             raise BadResponse(f"{host} sent an empty file.")
 
     def _check_status(self, response: Response, host: str) -> None:
         status = response.status_code
+        if status == 200:
+            return
+        wait_ms = _retry_after_ms(response.headers.get("Retry-After", ""), self._now())
         if status in (408, 429) or 500 <= status <= 599:
-            wait = _retry_after_ms(response.headers.get("Retry-After", ""), self._now())
-            raise HostBusy(f"{host} answered {status}.", retry_after_ms=wait)
-        if status != 200:
-            raise BadResponse(f"{host} answered {status} instead of 200.")
+            raise HostBusy(f"{host} answered {status}.", retry_after_ms=wait_ms)
+        refusal = f"{host} answered {status} instead of 200."
+        if status in NOT_YET:
+            raise NoSuchPicture(refusal, retry_after_ms=wait_ms)
+        raise BadResponse(refusal)
 
 
 def _parsed(url: str) -> WebUrl:
@@ -116,19 +135,23 @@ def _check_hop(current: WebUrl, target: WebUrl, seen: set[WebUrl]) -> None:
 
 
 def _check_framing(response: Response, host: str, max_bytes: int) -> None:
-    """Refuse a body whose length is ambiguous or that is compressed."""
+    """Refuse a body whose length is ambiguous. Chunked overrides Content-Length (RFC 9112, section 6.3)."""
     headers = response.raw.headers  # of urllib3, which keeps repeated headers separate
-    encodings = headers.getlist("Content-Encoding")
-    if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
-        raise BadResponse(f"{host} sent a compressed response, which was not requested.")
-    transfer = [value.strip().lower() for value in headers.getlist("Transfer-Encoding")]
-    if transfer not in ([], ["chunked"]):
+    transfer = {value.strip().lower() for value in headers.getlist("Transfer-Encoding")}
+    if transfer == {"chunked"}:
+        return
+    if transfer - {"", "identity"}:
         raise BadResponse(f"{host} sent its response in a transfer encoding other than chunked.")
     lengths = set(headers.getlist("Content-Length"))
-    if len(lengths) > 1 or any(not _is_length(length) for length in lengths) or (lengths and transfer):
+    if len(lengths) > 1 or any(not _is_length(length) for length in lengths):
         raise BadResponse(f"{host} sent contradictory lengths of its response.")
-    if any(int(length) > max_bytes for length in lengths):
-        raise _too_large(host, max_bytes)
+    for length in lengths:
+        _check_size(int(length), host, max_bytes)
+
+
+def _check_size(size: int, host: str, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise TooLarge(f"{host} sends more than the allowed {max_bytes} bytes.")
 
 
 def _chunks(response: Response, host: str, deadline: Deadline) -> Iterator[bytes]:
@@ -142,20 +165,17 @@ def _chunks(response: Response, host: str, deadline: Deadline) -> Iterator[bytes
         yield chunk
 
 
-def _too_large(host: str, max_bytes: int) -> FetchError:
-    return TooLarge(f"{host} sends more than the allowed {max_bytes} bytes.")
-
-
 def _is_length(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 def _retry_after_ms(text: str, now: float) -> int | None:
-    """Convert the header, whole seconds or a date, to a wait in ms of at most an hour."""
+    """Convert the header, whole seconds or a date (UTC unless it says otherwise), to a wait in ms of at most an hour."""
     if text.isascii() and text.isdigit():
         return min(int(text[:9]) * 1000, MAX_RETRY_AFTER_MS)
     try:
-        wait = parsedate_to_datetime(text).timestamp() - now
+        date = parsedate_to_datetime(text)
+        wait = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(0, round(wait * 1000)), MAX_RETRY_AFTER_MS)

@@ -2,7 +2,14 @@
 
 import pytest
 
-from app.adapters.fetch_errors import AddressRefused, BadResponse, FetchTimeout, HostBusy, HostUnreachable
+from app.adapters.fetch_errors import (
+    AddressRefused,
+    BadResponse,
+    FetchTimeout,
+    HostBusy,
+    HostUnreachable,
+    NoSuchPicture,
+)
 from app.adapters.store import StoreError
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.images import PictureError
@@ -102,7 +109,9 @@ def test_a_stored_picture_does_not_end_the_pause_of_a_later_failure(harness: Har
     assert harness.extension_row().cooldown_until > harness.now()
 
 
-@pytest.mark.parametrize("error", [BadResponse("It answered 404."), AddressRefused("It is private.")])
+@pytest.mark.parametrize(
+    "error", [BadResponse("It is empty."), NoSuchPicture("It answered 404."), AddressRefused("It is private.")]
+)
 def test_what_cannot_be_fetched_is_the_extensions_fault(harness: Harness, error: PictureError) -> None:
     harness.bench.fetch.answers[PICTURE] = error
     holder, job = harness.connect_and_start()

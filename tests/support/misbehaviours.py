@@ -10,6 +10,7 @@ from tests.support.image_samples import png
 
 BEHAVIOURS: dict[str, Behaviour] = {}
 IMAGE = png(8, 8)
+GZIP_BOMB = gzip.compress(bytes(100_000_000))
 
 
 def behaviour(name: str) -> Callable[[Behaviour], Behaviour]:
@@ -140,6 +141,17 @@ def _length_and_chunked(exchange: Exchange) -> None:
     exchange.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(IMAGE), IMAGE))
 
 
+@behaviour("chunked-twice")
+def _chunked_twice(exchange: Exchange) -> None:
+    exchange.head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked")
+    exchange.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(IMAGE), IMAGE))
+
+
+@behaviour("identity-transfer")
+def _identity_transfer(exchange: Exchange) -> None:
+    exchange.answer(IMAGE, "Transfer-Encoding: identity")
+
+
 @behaviour("chunked-cut")
 def _chunked_cut(exchange: Exchange) -> None:
     exchange.head("Transfer-Encoding: chunked")
@@ -194,6 +206,19 @@ def _gzip(exchange: Exchange) -> None:
 @behaviour("double-gzip")
 def _double_gzip(exchange: Exchange) -> None:
     exchange.answer(gzip.compress(gzip.compress(b"\0" * 1_000_000)), "Content-Encoding: gzip, gzip")
+
+
+@behaviour("gzip-bomb")
+def _gzip_bomb(exchange: Exchange) -> None:
+    exchange.answer(GZIP_BOMB, "Content-Encoding: gzip")
+
+
+@behaviour("not-found-once")
+def _not_found_once(exchange: Exchange) -> None:
+    if exchange.server.request_count("not-found-once") == 1:
+        exchange.answer(b"not here yet", status="404 Not Found")
+    else:
+        exchange.answer(IMAGE)
 
 
 @behaviour("gzip-transfer")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from app.domain.data_urls import is_data_url
 from app.domain.image_request import FORBIDDEN
 from app.domain.wire_types import WireModel
 
@@ -72,10 +73,7 @@ Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT), WHOLE]
 
 
 def _image_url(url: str) -> str:
-    if url.startswith("data:image/"):
-        allowed = url.isascii()
-    else:
-        allowed = len(url) <= URL_CHARS and _HTTP_URL.fullmatch(url) is not None
+    allowed = url.isascii() if is_data_url(url) else len(url) <= URL_CHARS and _HTTP_URL.fullmatch(url) is not None
     if not allowed:
         wanted = f"must be http://, https:// (at most {URL_CHARS} characters) or data:image/…;base64"
         raise PydanticCustomError("image_url", wanted)
@@ -91,7 +89,11 @@ _IMAGE_URL_SCHEMA: Mapping[str, Any] = {
             "maxLength": URL_CHARS,
             "description": "An http(s) URL, or the `imageUrl` that an upload returned.",
         },
-        {"type": "string", "pattern": r"^data:image/[\x00-\x7f]*$", "description": "The picture itself, in base64."},
+        {
+            "type": "string",
+            "pattern": r"^[Dd][Aa][Tt][Aa]:[\x00-\x7f]*$",
+            "description": "The picture itself, in base64.",
+        },
     ]
 }
 ImageUrl = Annotated[str, AfterValidator(_image_url), WithJsonSchema(dict(_IMAGE_URL_SCHEMA))]
