@@ -93,10 +93,36 @@ def test_a_pairing_code_contains_all_that_an_extension_needs(run: Run) -> None:
         ({"HOST": "2001:db8::7"}, "http://[2001:db8::7]:3000"),
     ],
 )
-def test_a_pairing_code_contains_the_address_of_the_service(run: Run, env: dict[str, str], server: str) -> None:
+def test_a_pairing_code_contains_the_address_in_the_settings(run: Run, env: dict[str, str], server: str) -> None:
     made = run("create-extension-token", "painter", "--pairing", **env)
     assert paired(made)["server"] == server
-    assert server in made.stderr
+    assert f"The service is not running; its address is assumed to be {server}." in made.stderr
+
+
+def test_a_pairing_code_contains_the_address_of_the_running_service(
+    run: Run, database: Database, tmp_path: Path
+) -> None:
+    harness = Harness.of(fakes.bench(database, tmp_path)).with_settings(port=8080)
+    for hub in ("hub-1", "hub-2"):
+        harness.services.extensions.hub_heartbeat(hub)
+    made = run("create-extension-token", "painter", "--pairing")
+    assert paired(made)["server"] == "http://localhost:8080"
+    assert "is not running" not in made.stderr
+    harness.expire_hub("hub-1")
+    harness.expire_hub("hub-2")
+    assert paired(run("create-extension-token", "painter", "--pairing"))["server"] == "http://localhost:3000"
+
+
+def test_web_processes_with_different_addresses_leave_the_choice_to_the_operator(
+    run: Run, database: Database, tmp_path: Path
+) -> None:
+    harness = Harness.of(fakes.bench(database, tmp_path))
+    for hub, port in (("hub-1", 8080), ("hub-2", 8081)):
+        harness.with_settings(port=port).services.extensions.hub_heartbeat(hub)
+    refused = run("create-extension-token", "painter", "--pairing")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "reached at http://localhost:8080 and at http://localhost:8081: choose one with --server" in refused.stderr
+    assert run("list-extension-tokens").stdout == ""
 
 
 def test_a_pairing_code_contains_the_address_that_was_given(run: Run) -> None:

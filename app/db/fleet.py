@@ -171,11 +171,19 @@ def count_connected(connection: Connection, hub_timeout_ms: int) -> int:
     return connection.execute(query).scalar_one()
 
 
-def touch_hub(tx: Transaction, hub_id: str) -> bool:
-    """Store that the web process is alive; False if it was unknown."""
+def addresses(connection: Connection, hub_timeout_ms: int) -> list[str]:
+    """The addresses of the live web processes, each once, in order."""
+    alive = (hubs.c.seen_at > now_ms() - hub_timeout_ms, hubs.c.address.is_not(None))
+    return list(connection.execute(select(hubs.c.address).where(*alive).distinct().order_by(hubs.c.address)).scalars())
+
+
+def touch_hub(tx: Transaction, hub_id: str, address: str) -> bool:
+    """Store that the web process is alive and where clients reach it; False if it was unknown."""
     known = tx.connection.execute(update(hubs).where(hubs.c.id == hub_id).values(seen_at=tx.now))
     if known.rowcount == 0:
-        tx.connection.execute(tx.upsert(hubs).values(id=hub_id, seen_at=tx.now).on_conflict_do_nothing())
+        tx.connection.execute(
+            tx.upsert(hubs).values(id=hub_id, seen_at=tx.now, address=address).on_conflict_do_nothing()
+        )
     return known.rowcount == 1
 
 

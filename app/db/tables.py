@@ -180,6 +180,7 @@ hubs = sa.Table(
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("seen_at", Ms, nullable=False, index=True),
+    sa.Column("address", sa.Text),  # where clients reach it
 )
 
 # When a capable extension was last connected, for each model that jobs wait for.

@@ -15,11 +15,12 @@ from app.launch.banner import banner
 from app.launch.checks import NotReady, check_folders, check_ports, check_tls, writable_folder
 from app.launch.console import print_block, print_error, print_line
 from app.launch.embedded import embedded_redis
-from app.launch.health import is_healthy, local_authority, scheme
+from app.launch.health import is_healthy
 from app.launch.process import Command
 from app.launch.procfile import read_procfile
 from app.launch.schema import migrate
 from app.launch.supervisor import Supervisor
+from app.service_address import local_authority, scheme
 
 NAME = "imagefleet"
 DATA = Path("data").resolve()

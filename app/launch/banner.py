@@ -1,7 +1,7 @@
 """What is printed once everything runs: where it is and what to try first."""
 
 from app.config import Settings
-from app.launch.health import local_authority, scheme
+from app.service_address import local_authority, scheme
 
 READY = """\
 Imagefleet is ready.

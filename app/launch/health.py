@@ -4,25 +4,9 @@ import asyncio
 import ssl
 
 from app.config import Settings
+from app.service_address import local_authority, local_host
 
 ANSWER_S = 2.0
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
-
-
-def local_host(settings: Settings) -> str:
-    """The address by which this machine reaches what listens on HOST."""
-    return EVERYWHERE.get(settings.host, settings.host)
-
-
-def local_authority(settings: Settings, port: int) -> str:
-    """The same with a port, as in a URL."""
-    host = local_host(settings)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def scheme(settings: Settings, plain: str = "http") -> str:
-    """What addresses begin with: `plain`, or with an s where TLS_CERT is served."""
-    return plain if settings.tls is None else f"{plain}s"
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from app import network_settings
-from app.config import Settings
-from app.launch.health import local_authority, local_host, scheme
+from app.container import Services
+from app.service_address import service_address
 
 PREFIX = "imagefleet:"
 
@@ -19,11 +18,20 @@ def code(server: str, extension_id: str, token: str) -> str:
     return PREFIX + urlsafe_b64encode(settings.encode()).rstrip(b"=").decode()
 
 
-def own_address(settings: Settings) -> str:
-    """PUBLIC_URL where it is set, else how this machine reaches the service."""
-    loopback = network_settings.is_loopback(local_host(settings))
-    authority = f"localhost:{settings.port}" if loopback else local_authority(settings, settings.port)
-    return settings.public_url or f"{scheme(settings)}://{authority}"
+def known_address(services: Services) -> str:
+    """Where the running service is reached, or where it would be with the settings of this command.
+
+    Raises click.UsageError if several web processes say different addresses.
+    """
+    found = services.fleet.addresses()
+    if len(found) > 1:
+        raise click.UsageError(f"The service is reached at {' and at '.join(found)}: choose one with --server.")
+    if found:
+        return found[0]
+    assumed = service_address(services.settings)
+    if services.settings.public_url is None:
+        click.echo(f"The service is not running; its address is assumed to be {assumed}.", err=True)
+    return assumed
 
 
 def address(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:

@@ -20,7 +20,7 @@ MINUTE_MS = 60_000
 @click.option(
     "--server",
     callback=pairing.address,
-    help="With --pairing: the address of the service for that browser; default PUBLIC_URL, else this machine.",
+    help="With --pairing: the address of the service for that browser; default: where the running service is reached.",
 )
 def create_extension_token(
     get_services: GetServices, extension_id: str, days: int | None, paired: bool, server: str | None
@@ -29,10 +29,11 @@ def create_extension_token(
     if server and not paired:
         raise click.UsageError("--server can only be used with --pairing.")
     services = get_services()
+    if paired:
+        server = server or pairing.known_address(services)
     token = services.accounts.create_extension_token(extension_id, days and days * DAY_MS)
     said, secret = f"The token {token.id} of the extension {extension_id}.", str(token)
-    if paired:
-        server = server or pairing.own_address(services.settings)
+    if server:
         said = f"The pairing code of the extension {extension_id} (token {token.id}) for {server}."
         secret = pairing.code(server, extension_id, secret)
     click.echo(f"{said} It cannot be shown again:", err=True)

@@ -11,6 +11,7 @@ from app.db.fleet import Socket
 from app.db.jobs import Job
 from app.domain.errors import GENERATION_FAILED, NotFound
 from app.domain.messages import Authenticate, Heartbeat
+from app.service_address import service_address
 from app.services.generation import Holder
 from app.services.last_seen import LastSeen
 from app.services.ports import Ports
@@ -112,7 +113,8 @@ class Extensions:
 
     def hub_heartbeat(self, hub_id: str) -> bool:
         """Record that this web process is alive; False if it was unknown, because it is new or had been given up."""
-        return self.ports.database.write(lambda tx: fleet.touch_hub(tx, hub_id))
+        address = service_address(self.ports.settings)
+        return self.ports.database.write(lambda tx: fleet.touch_hub(tx, hub_id, address))
 
     def hub_stopped(self, hub_id: str) -> None:
         """A web process stopped: its extensions are disconnected and keep their jobs for RECONNECT_GRACE_MS."""

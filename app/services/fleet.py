@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.db import extension_list
+from app.db import extension_list, fleet
 from app.db.extension_list import ExtensionDetails
 from app.services.ports import Ports
 
@@ -28,6 +28,10 @@ class Fleet:
         found = self.ports.database.read(lambda c: extension_list.page(c, timeout_ms, connected, cursor, limit + 1))
         shown = found[:limit]
         return ExtensionPage(shown, shown[-1].id if len(found) > limit else None)
+
+    def addresses(self) -> list[str]:
+        """Where clients reach the running service: one address, or several where its web processes differ."""
+        return self.ports.database.read(lambda c: fleet.addresses(c, self.ports.settings.hub_timeout_ms))
 
     def all(self, connected: bool | None = None) -> Iterator[ExtensionDetails]:
         """All of them, read page by page."""

@@ -119,6 +119,6 @@ def test_a_stopped_web_process_disconnects_its_extensions(database: Database) ->
 
 
 def test_a_web_process_without_recent_heartbeat_is_lost(database: Database) -> None:
-    database.write(lambda tx: fleet.touch_hub(tx, "hub-1"))
+    database.write(lambda tx: fleet.touch_hub(tx, "hub-1", "http://localhost:3000"))
     assert database.read(lambda c: fleet.hubs_lost(c, 60_000)) == []
     assert database.read(lambda c: fleet.hubs_lost(c, -1)) == ["hub-1"]
