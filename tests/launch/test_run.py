@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import urllib.request
 from contextlib import closing, suppress
@@ -69,11 +70,11 @@ def answer_to(command: list[str]) -> Any:
     curl = argparse.ArgumentParser()
     curl.add_argument("url")
     curl.add_argument("-s", action="store_true")
-    curl.add_argument("-H", dest="header", default="Accept: */*")
+    curl.add_argument("-H", dest="headers", action="append", default=[])
     curl.add_argument("-d", dest="data", type=str.encode)
     options = curl.parse_args(command[1:])
-    name, value = options.header.split(": ")
-    with urllib.request.urlopen(urllib.request.Request(options.url, options.data, {name: value}), timeout=30) as answer:
+    headers = dict(header.split(": ") for header in options.headers)
+    with urllib.request.urlopen(urllib.request.Request(options.url, options.data, headers), timeout=30) as answer:
         return json.load(answer)
 
 
@@ -104,6 +105,23 @@ def test_the_suggested_commands_give_a_picture_and_the_next_start_finds_it(start
     found = final(again, look, result["requestId"])
     assert {**found, "timestamp": result["timestamp"]} == result
     stop(again)
+
+
+def test_the_suggested_commands_work_where_credentials_are_required(start: Start, services: Path) -> None:
+    (services / ".venv").symlink_to(sys.prefix)
+    run = launch(start, free_ports(2), AUTH_MODE="required")
+    token, extension, pairing, user, key = [
+        line for line in run.output.splitlines() if "app.manage" in line or "-m imagefleet" in line
+    ]
+    connected = start("-c", RUN, "bash", "-c", f"{token}\n{extension}")
+    connected.wait_for_output("connected to", START_S)
+    script = f"set -e\n{pairing}\n{user}\n{key}\necho $KEY"
+    made = subprocess.run(["bash", "-c", script], cwd=services, check=True, capture_output=True, text=True).stdout
+    code, _, secret = made.splitlines()
+    assert code.startswith("imagefleet:")
+    ask, look = ([part.replace("$KEY", secret) for part in command] for command in suggestions(run))
+    assert final(run, look, answer_to(ask)["requestId"])["status"] == "completed", run.output
+    stop(run)
 
 
 def test_an_external_database_and_redis_are_used(
