@@ -107,9 +107,7 @@ def test_two_hundred_unfinished_requests_do_not_delay_others(
         slow: list[socket.socket] = []
         for _ in range(200):
             slow.append(stack.enter_context(connected(service.ports[0])))
-            begin(
-                slow[-1]
-            )  # at once: a silent connection is closed after 5 s, which may be sooner than the 200th handshake
+            begin(slow[-1])  # at once, because the server closes a silent connection after 5 s
         well(service)
         until_closed(slow[0])
     well(service)
