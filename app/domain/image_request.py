@@ -70,8 +70,11 @@ def clean_user(value: object) -> str:
     return _name("userId", value, USER, "letters, digits and . _ : @ + | = -")
 
 
+_KNOWN = frozenset({"width", "height", "numberOfImages", "quality", "style"})
+
+
 def clean_parameters(value: object) -> dict[str, Any]:
-    """The parameters. Known ones are validated, unknown ones are kept unchanged. Raises InvalidRequest.
+    """The parameters. Known ones are validated and left out if they are null, unknown ones are kept unchanged. Raises InvalidRequest.
 
     width, height: 16 to 8,192 px. numberOfImages: 1 to 10. quality, style: short names.
     """
@@ -80,13 +83,13 @@ def clean_parameters(value: object) -> dict[str, Any]:
     if len(value) > EXTRA_PARAMETERS:
         raise InvalidRequest(f"parameters has {len(value)} fields: at most {EXTRA_PARAMETERS} are allowed.")
     for name, bounds in (("width", SIDE_PX), ("height", SIDE_PX), ("numberOfImages", IMAGES)):
-        if name in value:
+        if value.get(name) is not None:
             _whole_number(f"parameters.{name}", value[name], bounds)
     for name in ("quality", "style"):
-        if name in value:
+        if value.get(name) is not None:
             _name(f"parameters.{name}", value[name], OPTION, "letters, digits, spaces and . _ -")
     _check_text(value, "parameters", depth=0)
-    return dict(value)
+    return {name: item for name, item in value.items() if item is not None or name not in _KNOWN}
 
 
 def clean_deadline(value: object) -> int | None:

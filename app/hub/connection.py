@@ -3,6 +3,7 @@
 The session reads only when it is ready for the next message. That is the backpressure on the sender.
 """
 
+import contextlib
 import threading
 import time
 import uuid
@@ -21,7 +22,7 @@ from app.domain.messages import Message
 from app.hub.offers import Offer, OfferProofs
 from app.hub.send_queue import Frame, SendQueue
 from app.hub.socket_slots import SocketSlot
-from app.hub.wire_socket import WireSocket, read_frames
+from app.hub.wire_socket import MessageTooLarge, WireSocket, read_frames
 
 MAX_UNREAD = 32
 CLOSE_TIMEOUT_S = 1.0
@@ -69,7 +70,7 @@ class Connection:
     def receive(self, timeout_s: float) -> str | bytes | None:
         """Return the next message, or None after the time-out or after a frame that is no message, such as a pong.
 
-        Raises ConnectionClosed, and Abuse if the peer sends too much.
+        Raises ConnectionClosed, MessageTooLarge, and Abuse if the peer sends too much.
         """
         self._throttle()
         unread = self._ws.input_buffer
@@ -151,8 +152,9 @@ class Connection:
         self.close(CloseCode.GOING_AWAY, "")  # has no effect if the session has sent a close already
         deadline = time.monotonic() + CLOSE_TIMEOUT_S
         while self._ws.ws.state is not ConnectionState.CLOSED and (left_s := deadline - time.monotonic()) > 0:
-            if not self._read(left_s):
-                break
+            with contextlib.suppress(MessageTooLarge):
+                if not self._read(left_s):
+                    break
         self._finished.set()
         self._wire.close()
 

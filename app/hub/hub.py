@@ -19,7 +19,7 @@ from app.hub.connection import Connection
 from app.hub.offers import Offer
 from app.hub.session import Session
 from app.hub.socket_slots import SocketSlot, SocketSlots
-from app.hub.wire_socket import count_frames
+from app.hub.wire_socket import watch_frames
 from app.services.auth_throttle import AuthThrottle
 
 log = logs.get(__name__)
@@ -53,7 +53,7 @@ class Hub:
             shown = authenticate.token or token
             return self.throttle.admit_extension(slot.network, authenticate.extension_id, shown)
 
-        count_frames(ws)
+        watch_frames(ws, self.services.settings.max_message_bytes)
         connection = Connection(ws, base_url, self.services.settings.limits.socket_messages_per_s, slot)
         if self._closing.is_set():
             connection.close(CloseCode.GOING_AWAY, "the server is shutting down")

@@ -24,7 +24,6 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
     """Serve the socket path of `settings` on `app`."""
     # Compression is never negotiated: it costs 90 KiB for each socket, enables bombs, and messages are small.
     app.config["SOCK_SERVER_OPTIONS"] = {
-        "max_message_size": settings.max_message_bytes,
         "subprotocols": [PROTOCOL],
         "thread_class": NoThread,
         "event_class": NoThread,

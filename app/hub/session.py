@@ -1,5 +1,7 @@
 """One connection from its authentication to its end. A message that is refused is answered and changes nothing."""
 
+import contextlib
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,10 +16,11 @@ from app.domain import messages
 from app.domain.access import Credential
 from app.domain.clock import wire_now
 from app.domain.close_codes import CloseCode
-from app.domain.errors import MalformedMessage, Refusal, TooManyFailures, Unauthorized, Unavailable
-from app.domain.messages import Authenticate, Heartbeat, Incoming, Report
+from app.domain.errors import LeaseLost, MalformedMessage, Refusal, TooManyFailures, Unauthorized, Unavailable
+from app.domain.messages import Authenticate, Heartbeat, Incoming, Report, UnusableReport
 from app.hub.connection import Abuse, Connection
 from app.hub.receipts import Receipts
+from app.hub.wire_socket import MessageTooLarge
 from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
 from app.services.generation import Holder
 
@@ -27,6 +30,8 @@ PING_SPREAD = 0.2
 PONG_TIMEOUT_S = 1.0
 UNAVAILABLE_TRIES = 10
 UNAVAILABLE_PAUSE_S = 1.0
+
+_REQUEST_ID = re.compile(rf'"requestId"\s*:\s*"({messages.ID.pattern})"')
 
 T = TypeVar("T")
 # Checks the extension's token. Returns None if none is required; raises Unauthorized, TooManyFailures, Unavailable.
@@ -63,6 +68,8 @@ class Session:
         except Abuse as abuse:
             self._send_error(Refusal(str(abuse)))
             self.connection.close(CloseCode.FLOODING, "too many or invalid messages")
+        except MessageTooLarge:
+            self.connection.close(CloseCode.MESSAGE_TOO_BIG, self._too_large())
         except Unauthorized as refusal:
             self._reject(refusal)
         except TooManyFailures as refusal:
@@ -104,6 +111,9 @@ class Session:
             with self._credential.monitored(self._on_token_end):
                 while True:
                     self._receive_one(holder)
+        except MessageTooLarge as large:
+            self._end_attempt_of_large(holder, large)
+            raise
         finally:
             try:
                 self._record_receipts(0)
@@ -132,6 +142,9 @@ class Session:
                 extension_id=authenticate.extension_id,
                 timestamp=wire_now(),
                 active_request_ids=None if authenticate.active_request_ids is None else held,
+                limits=messages.MessageLimits(
+                    max_message_bytes=self.settings.max_message_bytes, max_image_bytes=self.settings.max_image_bytes
+                ),
             )
         )
         log.info("An extension connected", action="extension.connected", extension_id=authenticate.extension_id)
@@ -153,10 +166,33 @@ class Session:
                 request_id, correlation_id = message.request_id, message.correlation_id
             with logs.correlated(correlation_id):
                 self._retry_while_unavailable(partial(self._execute, holder, message))
+        except UnusableReport as refusal:
+            self._end_attempt(partial(self.services.generation.unusable, holder, refusal))
+            self._refuse(refusal, refusal.request_id)
         except Refusal as refusal:
-            self._send_error(refusal, request_id)
-            if isinstance(refusal, MalformedMessage):
-                self._count_malformed()
+            self._refuse(refusal, request_id)
+
+    def _refuse(self, refusal: Refusal, request_id: str | None) -> None:
+        self._send_error(refusal, request_id)
+        if isinstance(refusal, MalformedMessage):
+            self._count_malformed()
+
+    def _end_attempt_of_large(self, holder: Holder, large: MessageTooLarge) -> None:
+        named = _REQUEST_ID.search(large.head)
+        request_id = None if named is None else named[1]
+        self._end_attempt(partial(self.services.generation.too_large, holder, request_id, self._too_large()))
+        self._send_error(MalformedMessage(self._too_large()), request_id)
+
+    def _end_attempt(self, end: Callable[[], None]) -> None:
+        """End an attempt for a report that cannot be used, unless the extension does not hold the request (any more)."""
+        with contextlib.suppress(LeaseLost):
+            self._retry_while_unavailable(end)
+
+    def _too_large(self) -> str:
+        return (
+            f"The extension's message has more than {self.settings.max_message_bytes:,} characters. "
+            "Pictures must be uploaded (`upload` in generate_image)."
+        )
 
     def _count_malformed(self) -> None:
         """Raise Abuse after too many invalid messages in a row."""

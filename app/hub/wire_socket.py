@@ -13,7 +13,7 @@ from typing import Any
 
 from gevent.socket import wait_write
 from simple_websocket import Server
-from wsproto.events import Ping
+from wsproto.events import BytesMessage, Ping, TextMessage
 
 from app.domain.flow_control import Flow
 
@@ -22,6 +22,7 @@ BYTES_PER_S = 2 * 2**20
 READ_BYTES = 4096
 BURST_S = 2.0
 ESTABLISHED = 1  # TCP_ESTABLISHED of Linux
+HEAD_CHARS = 4_096
 FRAME_BYTES = 512  # counted for each frame in addition: pings and small fragments cost as much time as large frames
 
 
@@ -138,13 +139,44 @@ def send_ping(ws: Server) -> None:
     ws.sock.send(ws.ws.send(Ping()))
 
 
-def count_frames(ws: Server) -> None:
-    """Count `FRAME_BYTES` in addition for every frame that `ws` reads: at most 4,000 frames a second by default."""
-    events, wire = ws.ws.events, ws.sock
+class MessageTooLarge(Exception):
+    """The peer's message is longer than allowed. `head` is its beginning; the rest of it is skipped."""
 
-    def counted() -> Iterator[Any]:
+    def __init__(self, head: str) -> None:
+        super().__init__("the message is too large")
+        self.head = head
+
+
+def watch_frames(ws: Server, max_message_chars: int) -> None:
+    """Make `read_frames` raise MessageTooLarge for a message of more than `max_message_chars`.
+
+    Each frame counts for `FRAME_BYTES` in addition: at most 4,000 frames a second by default.
+    """
+    events, wire, message = ws.ws.events, ws.sock, _MessageSize(max_message_chars)
+
+    def watched() -> Iterator[Any]:
         for event in events():
             wire.count(FRAME_BYTES)
-            yield event
+            if not isinstance(event, TextMessage | BytesMessage) or message.fits(event):
+                yield event
 
-    ws.ws.events = counted
+    ws.ws.events = watched
+
+
+class _MessageSize:
+    """The size of the message that is being received, over all its frames."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._received = 0
+        self._head = ""
+
+    def fits(self, event: TextMessage | BytesMessage) -> bool:
+        """Count a part of a message. Raises MessageTooLarge for the part with which it becomes too large; False after it."""
+        before = self._received
+        if not before:
+            self._head = str(event.data[:HEAD_CHARS])
+        self._received = 0 if event.message_finished else before + len(event.data)
+        if before <= self._longest < before + len(event.data):
+            raise MessageTooLarge(self._head)
+        return before <= self._longest

@@ -1,6 +1,6 @@
 """Reports of extensions about the jobs they hold. A report from an extension that lost its lease is rejected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,10 +12,10 @@ from app.db.images import StoredImage
 from app.db.jobs import Job
 from app.domain import messages
 from app.domain.clock import wire_time
-from app.domain.errors import LeaseLost
+from app.domain.errors import GENERATION_FAILED, LeaseLost
 from app.domain.events import ImageDownloadStartedEvent
 from app.domain.failures import Cause, diagnose
-from app.domain.messages import Message, Report
+from app.domain.messages import Message, Report, UnusableReport
 from app.domain.states import Status, Step
 from app.services import steps
 from app.services.ports import Ports
@@ -25,6 +25,7 @@ from app.services.wakeups import wake_if_a_job_waits
 IMAGES_PATH = "/generated-images/"
 ATTEMPT_FAILED = "Its last attempt failed"
 SITE_LIMITED = "The site that it uses limits its requests"
+UNUSABLE_REPORT = f"It sent a report that cannot be used ({GENERATION_FAILED})."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,27 @@ class Generation:
 
         self.ports.database.write(work)
 
+    def unusable(self, holder: Holder, report: UnusableReport) -> None:
+        """A report that was meant to end the attempt cannot be used: the attempt has failed. Raises LeaseLost."""
+        held = {
+            "lease": report.named.get("lease"),
+            "correlation_id": report.named.get("correlationId"),
+            **_connection_of(holder),
+        }
+        self._end_attempt(holder, report.request_id, held, f"The extension's report cannot be used. {report.detail}")
+
+    def too_large(self, holder: Holder, request_id: str | None, detail: str) -> None:
+        """The extension sent a message that is too large, probably a picture: its attempt at the request has failed.
+
+        Without `request_id` it is the only request that it holds, if it holds just one. Raises LeaseLost.
+        """
+        if request_id is None:
+            held = self.ports.database.read(lambda c: leases.held_by(c, holder.extension_id))
+            if len(held) != 1:
+                raise LeaseLost
+            request_id = held[0].id
+        self._end_attempt(holder, request_id, _connection_of(holder), detail)
+
     def progressed(self, holder: Holder, report: messages.ImageGenerationProgress) -> None:
         """Raise the progress, which never falls, and renew the lease. Raises LeaseLost."""
 
@@ -127,6 +149,19 @@ class Generation:
             silent_ms = self.ports.settings.request_timeout_ms
             self.ports.database.write(lambda tx: leases.received(tx, request_id, lease, silent_ms))
 
+    def _end_attempt(self, holder: Holder, request_id: str, held: Mapping[str, str | None], reason: str) -> None:
+        still_held = {name: value for name, value in held.items() if value is not None}
+
+        def work(tx: Transaction) -> None:
+            job = jobs.find_to_change(tx, request_id)
+            if job is None:
+                raise LeaseLost
+            if self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, still_held, strike=True) is None:
+                raise LeaseLost
+            self.requeueing.cool_down(tx, holder.extension_id, UNUSABLE_REPORT)
+
+        self.ports.database.write(work)
+
     @staticmethod
     def _late_result(tx: Transaction, holder: Holder, job: Job) -> Message | None:
         if job.holder != holder.extension_id or job.status not in {Status.DOWNLOADING, Status.COMPLETED}:
@@ -153,11 +188,13 @@ def _found(tx: Transaction, report: Report) -> Job:
 
 def _held(holder: Holder, report: Report) -> dict[str, Any]:
     """The lease as a condition: extension and connection, and its lease token and correlation id if it sent them."""
-    held = {
+    held = {**_connection_of(holder), "lease": report.lease, "correlation_id": report.correlation_id}
+    return {name: value for name, value in held.items() if value is not None}
+
+
+def _connection_of(holder: Holder) -> dict[str, str]:
+    return {
         "status": Status.PROCESSING.value,
         "holder": holder.extension_id,
         "connection_id": holder.connection_id,
-        "lease": report.lease,
-        "correlation_id": report.correlation_id,
     }
-    return {name: value for name, value in held.items() if value is not None}

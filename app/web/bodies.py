@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from app.domain import json_text
 from app.domain.errors import InvalidJson, InvalidPrompt, InvalidRequest, UnsupportedMediaType
 from app.domain.validation import field_name, first_error, sentence
+from app.domain.wire_types import without_nulls
 
 Model = TypeVar("Model", bound=BaseModel)
 JSON = "application/json"
@@ -38,7 +39,7 @@ def _decoded(data: bytes) -> dict[str, Any]:
         raise InvalidJson(f"The body is not valid JSON{where}.") from None
     if not isinstance(body, dict):
         raise InvalidRequest('The body must be a JSON object, such as {"prompt": "a red fox"}.')
-    return body
+    return without_nulls(body)  # type: ignore[no-any-return]
 
 
 def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:

@@ -89,7 +89,6 @@ def test_unknown_parameters_are_kept_unchanged() -> None:
         ({"width": 64.5}, "parameters.width"),
         ({"numberOfImages": 0}, "parameters.numberOfImages"),
         ({"numberOfImages": 11}, "parameters.numberOfImages"),
-        ({"numberOfImages": None}, "parameters.numberOfImages"),
         ({"quality": "x" * 65}, "parameters.quality"),
         ({"style": 5}, "parameters.style"),
         ({"style": "a\nb"}, "parameters.style"),

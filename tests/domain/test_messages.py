@@ -247,3 +247,71 @@ def test_the_nesting_of_messages_is_limited(opening: str, closing: str) -> None:
 def test_brackets_in_texts_do_not_count_as_nesting() -> None:
     sent = {"type": "image_generation_failed", "requestId": "r", "error": "[{" * 50}
     assert messages.parse(json.dumps(sent)) == messages.ImageGenerationFailed(request_id="r", error="[{" * 50)
+
+
+@pytest.mark.parametrize("kind", ["authenticate", "heartbeat", "image_generated", "image_generation_failed"])
+def test_null_means_the_same_as_an_absent_field(kind: str) -> None:
+    message = {"type": kind, "extensionId": "e", "requestId": "r", "imageUrl": "http://a/b", "error": "It crashed"}
+    optional = ["metadata", "status", "activeRequestIds", "imageUrls", "lease", "correlationId", "reason", "retryable"]
+    assert messages.parse(json.dumps({**message, **dict.fromkeys(optional)})) == messages.parse(json.dumps(message))
+
+
+def test_null_means_the_same_as_an_absent_field_inside_of_objects_too() -> None:
+    for kind, part, fields in (
+        ("authenticate", "metadata", ["version", "capabilities", "maxConcurrent"]),
+        ("heartbeat", "status", ["available", "queueSize", "activeRequests"]),
+    ):
+        message = {"type": kind, "extensionId": "e", part: dict.fromkeys(fields)}
+        assert messages.parse(json.dumps(message)) == messages.parse(json.dumps({**message, part: {}}))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://host/a picture.png", "http://host/a%20picture.png"),
+        ("  http://host/a.png ", "http://host/a.png"),
+        ("http://host/a b?c d", "http://host/a%20b?c%20d"),
+        ("http://host/ä", "http://host/ä"),
+    ],
+)
+def test_spaces_in_an_address_are_encoded_as_browsers_do(url: str, expected: str) -> None:
+    report = messages.parse(json.dumps({"type": "image_generated", "requestId": "r", "imageUrl": url}))
+    assert isinstance(report, messages.ImageGenerated)
+    assert report.sources == (expected,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type": "image_generated", "requestId": "r", "lease": "l", "correlationId": "c", "imageUrl": "file:///a"}',
+        '{"type": "image_generated", "requestId": "r", "lease": "l", "correlationId": "c", "imageUrl": ""}',
+        '{"type": "image_generated", "requestId": "r", "lease": "l", "correlationId": "c"}',
+        '{"type": "image_generated", "requestId": "r", "lease": "l", "correlationId": "c", "imageUrls": []}',
+        '{"type": "image_generated", "requestId": "r", "lease": "l", "correlationId": "c", "imageUrls": [5]}',
+        '{"type": "image_generated", "requestId": "r", "lease": "l", "correlationId": "c", "imageUrl": 1, "imageUrl": 2}',
+        '{"type": "image_generation_failed", "requestId": "r", "lease": "l", "correlationId": "c"}',
+        '{"type": "image_generation_failed", "requestId": "r", "lease": "l", "correlationId": "c", "error": " "}',
+    ],
+)
+def test_an_unusable_final_report_names_its_request(text: str) -> None:
+    with pytest.raises(messages.UnusableReport) as caught:
+        messages.parse(text)
+    assert (caught.value.request_id, caught.value.named) == ("r", {"lease": "l", "correlationId": "c"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type": "image_generated", "imageUrl": ""}',
+        '{"type": "image_generated", "requestId": "a b", "imageUrl": ""}',
+        '{"type": "image_generated", "requestId": 7, "imageUrl": ""}',
+        '{"type": "image_generation_progress", "requestId": "r", "progress": "half"}',
+        '{"type": "image_generated", "requestId": "r", "imageUrl": ',
+        '["image_generated"]',
+        '{"type": ["image_generated"], "requestId": "r"}',
+    ],
+)
+def test_other_malformed_messages_end_no_attempt(text: str) -> None:
+    with pytest.raises(MalformedMessage) as caught:
+        messages.parse(text)
+    assert not isinstance(caught.value, messages.UnusableReport)

@@ -39,7 +39,7 @@ def test_the_authentication_messages_follow_the_contract(service: Service) -> No
     assert set(first) == {"type", "timestamp"}
     assert TIME.fullmatch(first["timestamp"])
     success = extension.authenticate()
-    assert set(success) == {"type", "extensionId", "timestamp"}
+    assert set(success) == {"type", "extensionId", "timestamp", "limits"}
     assert success["extensionId"] == "greeting"
     extension.disconnect()
 
@@ -193,6 +193,34 @@ def test_an_extension_that_answers_only_pings_keeps_its_job(service: Service) ->
         extension.done(job, data_url())
         extension.receive("image_generation_confirmed")
     assert service.final(request_id)["status"] == "completed"
+
+
+def test_an_unusable_report_ends_the_attempt_and_is_answered_with_its_request(service: Service) -> None:
+    request_id = service.submit(model="rubbish")
+    with service.extension("rubbish", "rubbish") as extension:
+        extension.done(extension.next_job(), "file:///etc/passwd")
+        error = extension.receive("error")
+    assert error["requestId"] == request_id
+    assert "imageUrl must be http://" in error["error"]
+    until(lambda: service.row(request_id).strikes == 1, what="the attempt to end")
+
+
+@pytest.mark.parametrize("order", [("requestId", "imageUrl"), ("imageUrl", "requestId")])
+def test_a_picture_that_is_too_large_for_a_message_ends_its_attempt_with_advice(
+    service: Service, order: tuple[str, str]
+) -> None:
+    model = f"large-{order[0]}"
+    request_id = service.submit(model=model)
+    with service.extension(model, model) as extension:
+        assert extension.authentication_success["limits"]["maxMessageBytes"] == 1_048_576
+        extension.next_job()
+        fields = {"requestId": request_id, "imageUrl": f"data:image/png;base64,{'A' * 1_400_000}"}
+        extension.send(json.dumps({"type": "image_generated", **{name: fields[name] for name in order}}))
+        error = extension.receive("error")
+        assert extension.closed() == 1009
+    assert "1,048,576 characters" in error["error"]
+    assert "upload" in error["error"]
+    until(lambda: service.row(request_id).strikes == 1, what="the attempt to end")
 
 
 def test_a_too_large_message_closes_only_its_own_socket(service: Service) -> None:

@@ -31,6 +31,7 @@ class Extension:
         self.authentication["metadata"].update(options.pop("metadata", {}))
         self.authentication.update(options)
         self.received: list[Json] = []
+        self.authentication_success: Json = {}
         self.close_code: int | None = None
         self._changed = threading.Condition()
         self._socket = websocket.create_connection(url, timeout=30)
@@ -47,7 +48,8 @@ class Extension:
     def authenticate(self) -> Json:
         """Authenticate and return the server's response."""
         self.send(self.authentication)
-        return self.receive("authentication_success")
+        self.authentication_success = self.receive("authentication_success")
+        return self.authentication_success
 
     def send(self, message: Json | str) -> None:
         """Send a message, or any text."""

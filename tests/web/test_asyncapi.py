@@ -181,6 +181,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "upload": UPLOAD,
     "active_request_ids": st.lists(TEXT).map(tuple),
     "parameters": st.dictionaries(TEXT, JSON),
+    "limits": st.builds(messages.MessageLimits, max_message_bytes=st.integers(1), max_image_bytes=st.integers(1)),
 }
 
 

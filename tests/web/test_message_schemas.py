@@ -17,6 +17,7 @@ from jsonschema import Draft7Validator, ValidationError, validators  # type: ign
 from app.domain import messages
 from app.domain.errors import MalformedMessage
 from app.domain.messages import Message
+from app.domain.wire_types import without_nulls
 from app.web import examples
 from app.web.asyncapi import RECEIVED, payload
 
@@ -141,11 +142,15 @@ def changed(kind: type[Message], *changes: tuple[Path, Any]) -> dict[str, Any]:
 
 def disagrees(kind: type[Message], message: dict[str, Any]) -> bool:
     """True if one of the two accepts the message and the other does not."""
+    meant = without_nulls(message)
+    for part in ("metadata", "status"):
+        if kind is not messages.ImageGenerated and part in meant:
+            meant = {**meant, part: without_nulls(meant[part])}
     try:
         messages.parse(json.dumps(message))
     except MalformedMessage:
-        return bool(SCHEMAS[kind].is_valid(message))
-    return not SCHEMAS[kind].is_valid(message)
+        return bool(SCHEMAS[kind].is_valid(meant))
+    return not SCHEMAS[kind].is_valid(meant)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=_type_name)

@@ -24,7 +24,8 @@ from app.domain.messages.outgoing import (
     GenerateImage,
     HeartbeatResponse,
     ImageGenerationConfirmed,
+    MessageLimits,
     Outgoing,
     Upload,
 )
-from app.domain.messages.parsing import DEPTH, parse
+from app.domain.messages.parsing import DEPTH, UnusableReport, parse

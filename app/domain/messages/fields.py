@@ -77,10 +77,11 @@ def _image_url(url: str) -> str:
     if not allowed:
         wanted = f"must be http://, https:// (at most {URL_CHARS} characters) or data:image/…;base64"
         raise PydanticCustomError("image_url", wanted)
-    return url
+    # As browsers do: https://url.spec.whatwg.org/#concept-basic-url-parser
+    return url if is_data_url(url) else url.strip(" ").replace(" ", "%20")
 
 
-_HTTP_URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20\x7f]*")
+_HTTP_URL = re.compile(r" *[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x1f\x7f]*")
 _IMAGE_URL_SCHEMA: Mapping[str, Any] = {
     "anyOf": [
         {

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -34,13 +33,13 @@ from app.domain.messages.fields import (
     WireIds,
     truncated,
 )
-from app.domain.wire_types import WireModel
+from app.domain.wire_types import ReceivedModel
 
 RequestId = Annotated[WireId, Field(description="The one in `generate_image`.")]
 Echoed = Annotated[WireId | None, Field(description="The one in `generate_image`; any other is rejected.")]
 
 
-class ExtensionMetadata(WireModel):
+class ExtensionMetadata(ReceivedModel):
     """What the extension is and can do."""
 
     version: Label | None = Field(default=None, description="The extension's version.")
@@ -156,16 +155,10 @@ class ImageGenerationProgress(Message):
     lease: Echoed = None
 
 
-def _true_if_null(value: object) -> object:
-    return True if value is None else value
-
-
-class HeartbeatStatus(WireModel):
+class HeartbeatStatus(ReceivedModel):
     """Whether the extension accepts requests, and how many it has."""
 
-    available: Annotated[
-        bool, Field(strict=True), BeforeValidator(_true_if_null, json_schema_input_type=bool | None)
-    ] = Field(default=True, description="Whether it accepts requests.")
+    available: bool = Field(default=True, strict=True, description="Whether it accepts requests.")
     queue_size: Count = 0
     active_requests: Count = Field(default=0, description="How many requests it is working on.")
 

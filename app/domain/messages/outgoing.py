@@ -28,6 +28,15 @@ class AuthenticationRequired(Message):
     timestamp: Time
 
 
+class MessageLimits(WireModel):
+    """What the server accepts on the socket and as uploads. Pictures should be uploaded (see `generate_image`)."""
+
+    max_message_bytes: int = Field(
+        ge=1, description="Longest message, in characters; a longer one ends the connection."
+    )
+    max_image_bytes: int = Field(ge=1, description="Largest picture.")
+
+
 class AuthenticationSuccess(Message):
     """The extension is authenticated."""
 
@@ -38,6 +47,7 @@ class AuthenticationSuccess(Message):
         default=None,
         description="The requests listed in `authenticate` that it still holds; it should drop the others.",
     )
+    limits: MessageLimits | None = None
 
 
 class GenerateImage(Message):
