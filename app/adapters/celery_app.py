@@ -4,11 +4,14 @@ A message only announces work; the work itself is in the database. With these se
 that was tested: Redis killed, frozen and cut off, and workers killed and frozen.
 """
 
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
+from celery.schedules import schedule
 
 from app.config import Settings
 from app.sentinels import Sentinels
@@ -63,11 +66,16 @@ def make_celery(settings: Settings) -> Celery:
         beat_scheduler="celery.beat:Scheduler",
         beat_schedule={
             # Ticks do not expire, since clocks differ. When several have piled up, all but the first find nothing due.
-            "sweep": {"task": "housekeeping.sweep", "schedule": settings.sweep_interval_ms / 1000},
-            "tidy": {"task": "housekeeping.tidy", "schedule": CLEANUP_INTERVAL_S},
+            "sweep": {"task": "housekeeping.sweep", "schedule": every(settings.sweep_interval_ms / 1000)},
+            "tidy": {"task": "housekeeping.tidy", "schedule": every(CLEANUP_INTERVAL_S)},
         },
     )
     return app
+
+
+def every(interval_s: float) -> schedule:
+    """A schedule by the monotonic clock: by the wall clock, beat would send nothing for as long as that was set back."""
+    return schedule(interval_s, nowfun=lambda: datetime.fromtimestamp(time.monotonic(), UTC))
 
 
 def broker_url(redis_url: str) -> str:

@@ -55,10 +55,21 @@ class CeleryTasks:
 
     def _send(self, task: str, headers: dict[str, str | None]) -> None:
         key = KEY_PREFIX + task
-        if not self._client.set(key, "1", nx=True, px=self._coalesce_ms):
+        if not self._mark(key):
             return
         try:
             self._celery.send_task(task, headers=headers, retry=True, retry_policy=RETRY_ONCE)
         except Exception:
             self._client.delete(key)
             raise
+
+    def _mark(self, key: str) -> bool:
+        """Note that a task is on its way; False if one is already."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.set(key, "1", nx=True, px=self._coalesce_ms)
+            pipeline.pttl(key)
+            marked, expires_ms = pipeline.execute()
+        if marked or expires_ms <= self._coalesce_ms:
+            return bool(marked)
+        self._client.set(key, "1", px=self._coalesce_ms)  # Redis's clock was set back: the mark would stay for as long
+        return True

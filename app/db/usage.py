@@ -57,7 +57,10 @@ def as_many_wait(connection: Connection, user_id: str, count: int) -> bool:
 
 def accepted_since(connection: Connection, user_id: str, since_ms: int, count: int) -> int | None:
     """The time (ms) of the user's `count`-th newest request, if it was accepted after `since_ms`; else None."""
-    mine = select(jobs.c.created_at).where(jobs.c.user_id == user_id, jobs.c.id > uuid7(since_ms, bytes(10)))
+    # ids give the index; they keep their time when the clock is set back, `created_at` does not
+    mine = select(jobs.c.created_at).where(
+        jobs.c.user_id == user_id, jobs.c.id > uuid7(since_ms, bytes(10)), jobs.c.created_at > since_ms
+    )
     accepted: int | None = connection.execute(mine.order_by(jobs.c.id.desc()).offset(count - 1).limit(1)).scalar()
     return accepted
 

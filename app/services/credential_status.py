@@ -1,6 +1,5 @@
 """Whether the credential of a long-lived connection is still valid: a socket, a stream, a long poll."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from app.domain.access import Credential
 from app.domain.errors import Unauthorized
 from app.services.access import Access
-from app.services.revocation import Subscription
+from app.services.revocation import Moment, Subscription
 from app.services.watching import Watch
 
 
@@ -18,7 +17,7 @@ class CredentialStatus:
     def __init__(self, access: Access | None = None, credential: Credential | None = None) -> None:
         self._access = access
         self._credential = credential
-        self._valid_at = time.time()
+        self._valid_at = Moment()
         self._ended: str | None = None
 
     @contextmanager

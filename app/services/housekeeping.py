@@ -5,21 +5,25 @@ Every sweep is idempotent, may run in several processes at once, and finds its r
 
 from functools import partial
 
-from app.db import fleet, jobs, leases, service_state
+from app import logs
+from app.db import clock_steps, fleet, jobs, leases, service_state
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain import policy
 from app.domain.errors import GENERATION_FAILED, NO_EXTENSION, TIMEOUT
+from app.services.download import longest_ms as longest_download_ms
 from app.services.extension_messages import send_cancel
 from app.services.extensions import Extensions
 from app.services.ports import Ports
-from app.services.requeueing import Requeueing
+from app.services.requeueing import LONGEST_PAUSE_MS, Requeueing
 from app.services.wakeups import wake_if_a_job_waits
 
 BATCH = 200
 SWEEP = "sweep"
 LONGEST_GAP_MS = 15_000  # after a longer gap between sweeps the service itself was down, and leases are extended
 LONGEST_GAP_SWEEPS = 4  # the same in sweep intervals; the longer one counts
+
+log = logs.get(__name__)
 
 
 class Housekeeping:
@@ -34,20 +38,25 @@ class Housekeeping:
         return not self.ports.database.read(lambda c: service_state.swept_within(c, SWEEP, half_ms))
 
     def sweep(self) -> None:
-        self.extend_after_downtime()
+        self.adjust_times()
         self.give_up_lost_hubs()
         self.end_leases()
         self.fail_late()
         self.fail_waiting_too_long()
         self.wake()
 
-    def extend_after_downtime(self) -> None:
-        """If no sweep ran for long, the service was down: leases and timeouts are extended by that time."""
+    def adjust_times(self) -> None:
+        """If no sweep ran for long, the service was down: leases and timeouts are extended by that time.
+
+        If the last sweep lies in the future, the clock was set back: no stamp stays ahead of it.
+        """
 
         def work(tx: Transaction) -> None:
             before = service_state.last_sweep(tx, SWEEP)
             pause_ms = 0 if before is None else tx.now - before
-            if pause_ms > max(LONGEST_GAP_MS, LONGEST_GAP_SWEEPS * self.ports.settings.sweep_interval_ms):
+            if pause_ms < 0:
+                self._bring_back(tx, -pause_ms)
+            elif pause_ms > max(LONGEST_GAP_MS, LONGEST_GAP_SWEEPS * self.ports.settings.sweep_interval_ms):
                 self._put_off(tx, pause_ms)
 
         self.ports.database.write(work)
@@ -82,15 +91,25 @@ class Housekeeping:
             self.ports.tasks.download()
         wake_if_a_job_waits(self.ports)
 
-    def _put_off(self, tx: Transaction, pause_ms: int) -> None:
+    def _bring_back(self, tx: Transaction, step_ms: int) -> None:
+        log.warning("The database's clock was set back", action="housekeeping.clock", ms=step_ms)
+        self._put_off_leases(tx, 0)
+        clock_steps.bring_back(
+            tx, download_ms=longest_download_ms(self.ports.settings, 1), cooldown_ms=LONGEST_PAUSE_MS
+        )
+
+    def _put_off_leases(self, tx: Transaction, by_ms: int) -> None:
         settings = self.ports.settings
         leases.put_off(
             tx,
-            pause_ms,
+            by_ms,
             lease_ms=settings.request_timeout_ms,
             offer_ms=settings.offer_timeout_ms,
             attempt_ms=settings.request_max_ms,
         )
+
+    def _put_off(self, tx: Transaction, pause_ms: int) -> None:
+        self._put_off_leases(tx, pause_ms)
         fleet.touch_all_hubs(tx)
         for model in jobs.models_waited_for(tx.connection):
             service_state.served(tx, model, now=True)

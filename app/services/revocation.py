@@ -6,7 +6,7 @@ The cost for the database does not depend on the number of connections.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app import logs
 from app.db import credentials
@@ -28,12 +28,24 @@ REASONS = {
 log = logs.get(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment by two clocks: one can be set back, and the other may stand still while the machine sleeps."""
+
+    wall_s: float = field(default_factory=time.time)
+    monotonic_s: float = field(default_factory=time.monotonic)
+
+    def age_s(self) -> float:
+        """How many seconds ago it was, by the clock that says more."""
+        return max(time.time() - self.wall_s, time.monotonic() - self.monotonic_s)
+
+
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """An open connection. Its credential was valid at `valid_at` (s since the epoch); `ended` is called once with the reason."""
+    """An open connection. Its credential was valid at `valid_at`; `ended` is called once with the reason."""
 
     credential: Credential
-    valid_at: float
+    valid_at: Moment
     ended: Callable[[str], object]
 
 
@@ -63,12 +75,13 @@ class RevocationWatcher:
         """Check all subscriptions once. If the database cannot be reached, only expiry is noticed."""
         with self._lock:
             subscriptions = list(self._subscriptions)
-        now = time.time()
+        now = Moment()
         for subscription in subscriptions:
-            if subscription.credential.expires_at is not None and subscription.credential.expires_at <= now * 1000:
+            expires_at = subscription.credential.expires_at
+            if expires_at is not None and expires_at <= now.wall_s * 1000:
                 self._end(subscription, EXPIRED)
-        valid_at = min((subscription.valid_at for subscription in subscriptions), default=now)
-        window_ms = round(1000 * (max(0.0, now - valid_at) + MARGIN_S))
+        unchecked_s = max((subscription.valid_at.age_s() for subscription in subscriptions), default=0.0)
+        window_ms = round(1000 * (unchecked_s + MARGIN_S))
         ended = self._database.read(lambda c: credentials.ended_within(c, window_ms))
         for subscription in subscriptions:
             subscription.valid_at = now

@@ -91,6 +91,17 @@ def test_a_wake_up_whose_task_was_lost_is_sent_again_within_a_sweep_interval(
     assert 0 < client.pttl(KEY_PREFIX + ASSIGN) <= COALESCE_MS
 
 
+def test_a_mark_from_before_redis_s_clock_was_set_back_holds_no_wake_up_back(
+    celery: Celery, client: redis.Redis
+) -> None:
+    for key in (KEY_PREFIX + ASSIGN, KEY_PREFIX + DOWNLOAD):
+        client.set(key, "1", px=86_400_000)
+    wake(celery, client)
+    wake(celery, client)
+    assert [len(sent(client, queue)) for queue in (DISPATCH, DOWNLOAD_QUEUE)] == [1, 1]
+    assert 0 < client.pttl(KEY_PREFIX + ASSIGN) <= COALESCE_MS
+
+
 def test_a_wake_up_that_could_not_be_sent_does_not_hold_back_the_next(celery: Celery, client: redis.Redis) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OperationalError("the broker is unavailable")

@@ -140,6 +140,19 @@ def test_after_the_clock_was_set_back_a_bucket_is_empty_and_is_refilled(
         assert time.monotonic() < deadline, "the bucket never fills"
 
 
+@pytest.mark.parametrize("back_us", [150_000_000, HOUR_US, 24 * HOUR_US, 10_000 * HOUR_US])
+def test_a_refusal_rewrites_a_bucket_that_is_full_in_the_far_future(
+    client: redis.Redis, redis_url: str, name: str, back_us: int
+) -> None:
+    limiter = TokenBucketRateLimiter(shared(redis_url))
+    hits(limiter, name, 20)
+    client.set(key(SLOW, name), int(str(client.get(key(SLOW, name)))) + back_us)
+    assert not limiter.hit(SLOW, name)
+    seconds, microseconds = client.time()
+    debt_us = int(str(client.get(key(SLOW, name)))) - (seconds * 1_000_000 + microseconds)
+    assert debt_us <= 20 * HOUR_US
+
+
 @pytest.mark.parametrize("stored", ["nonsense", "-1"])
 def test_an_invalid_stored_value_counts_as_a_full_bucket(
     client: redis.Redis, redis_url: str, name: str, stored: str

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from types import SimpleNamespace
 
+import pytest
+from celery.beat import ScheduleEntry, Scheduler
+
+from app.adapters import celery_app
 from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING, SHORT_TASK_LIMIT_S, broker_url, make_celery
 from app.config import Settings
 from worker import dispatch, housekeeping
@@ -44,7 +48,7 @@ def test_redis_does_not_keep_the_message_of_a_running_task() -> None:
 
 def test_the_sweep_runs_at_the_configured_interval_whatever_the_clocks_say() -> None:
     sweep = make_celery(Settings.from_env({"SWEEP_INTERVAL_MS": "500"})).conf.beat_schedule["sweep"]
-    assert sweep == {"task": "housekeeping.sweep", "schedule": 0.5}
+    assert (sweep["task"], sweep["schedule"].seconds) == ("housekeeping.sweep", 0.5)
 
 
 def test_every_worker_has_a_pool_that_enforces_time_limits() -> None:
@@ -56,3 +60,28 @@ def test_assignments_and_sweeps_have_shorter_time_limits_than_downloads() -> Non
     short = (dispatch.assign, housekeeping.sweep, housekeeping.tidy)
     assert [task.time_limit for task in short] == [SHORT_TASK_LIMIT_S] * 3
     assert make_celery(Settings.from_env({})).conf.task_time_limit > SHORT_TASK_LIMIT_S
+
+
+class Recorder(Scheduler):
+    """Beat's scheduler, which notes what it would send."""
+
+    producer = None  # type: ignore[assignment]
+
+    def setup_schedule(self) -> None:
+        self.sent: list[str] = []
+        super().setup_schedule()
+
+    def apply_async(self, entry: ScheduleEntry, *_: object, **__: object) -> None:
+        self.sent.append(str(entry.name))
+
+
+def test_beat_ticks_by_the_monotonic_clock_since_the_other_one_can_be_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = 0
+    monkeypatch.setattr(celery_app, "time", SimpleNamespace(monotonic=lambda: 1_000.0 + seconds))
+    scheduler = Recorder(make_celery(Settings.from_env({})))
+    for seconds in range(0, 130, 2):  # noqa: B007 - the clock
+        while scheduler.tick() == 0:
+            pass
+    assert (scheduler.sent.count("sweep"), scheduler.sent.count("tidy")) == (64, 2)

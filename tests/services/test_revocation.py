@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from app.domain.access import Credential, CredentialKind, Role, Scope
 from app.domain.errors import Unauthorized, Unavailable
 from app.services import revocation
 from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
+from app.services.revocation import Moment
 from tests.support.harness import Harness
 from tests.support.statements import recorded_statements
 
@@ -92,16 +94,20 @@ def test_a_credential_expires_even_if_the_database_cannot_be_reached(
             short.check()
 
 
-def test_a_revocation_is_found_after_any_gap_between_checks(ann: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("clock", ["wall_s", "monotonic_s"])  # one was set back, or the machine slept
+def test_a_revocation_is_found_after_any_gap_between_checks(
+    ann: Harness, monkeypatch: pytest.MonkeyPatch, clock: str
+) -> None:
     credential, end = extension_token(ann)
     credential_status = CredentialStatus(ann.services.access, credential)
     end()
-    hour_ago = extension_tokens.update().values(revoked_at=extension_tokens.c.revoked_at - 3_600_000)
-    ann.bench.database.write(lambda tx: tx.connection.execute(hour_ago))
+    earlier = extension_tokens.update().values(revoked_at=extension_tokens.c.revoked_at - 3_600_000)
+    ann.bench.database.write(lambda tx: tx.connection.execute(earlier))
     with credential_status.monitored(bool):
         ann.services.access.revocations.check()
         credential_status.check()  # checked an hour later, by its own clock
-    monkeypatch.setattr(credential_status, "_valid_at", credential_status._valid_at - 3_600)
+    hour_ago = replace(Moment(), **{clock: getattr(Moment(), clock) - 3_600})
+    monkeypatch.setattr(credential_status, "_valid_at", hour_ago)
     with credential_status.monitored(bool):
         ann.services.access.revocations.check()
         with pytest.raises(Unauthorized):
