@@ -15,7 +15,7 @@ class NotReady(Exception):
 
 
 def check_ports(settings: Settings) -> None:
-    """Raises NotReady where PORT or WS_PORT cannot be listened on."""
+    """Raises NotReady where the service cannot listen on PORT or WS_PORT."""
     for variable, port in (("PORT", settings.port), ("WS_PORT", settings.ws_port)):
         if port:
             _check_port(settings.host, port, variable)
@@ -90,4 +90,4 @@ def _no_port(host: str, port: int, variable: str, problem: OSError) -> str:
         )
     if problem.errno == errno.EACCES:
         return f"{variable}={port}: this user may not listen on port {port}; set {variable} to one above 1023."
-    return f"HOST={host}: it cannot be listened on ({os.strerror(problem.errno or 0)})."
+    return f"HOST={host}: the service cannot listen on this address ({os.strerror(problem.errno or 0)})."

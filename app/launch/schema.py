@@ -39,11 +39,9 @@ def migrate(settings: Settings) -> None:
         if settings.auto_migrate:
             upgrade(settings.database_url)
         elif not is_current(settings.database_url):
-            raise NotReady(
-                "DATABASE_URL: its schema is not that of this release: run `alembic upgrade head` or AUTO_MIGRATE=on."
-            )
+            raise NotReady("DATABASE_URL: the schema is outdated: run `alembic upgrade head`, or set AUTO_MIGRATE=on.")
     except CommandError as problem:
-        raise NotReady(f"DATABASE_URL: its schema is of another release ({problem}).") from None
+        raise NotReady(f"DATABASE_URL: the schema belongs to another release ({problem}).") from None
     except DBAPIError as problem:
         why = str(problem.orig).strip().partition("\n")[0]
         raise NotReady(f"DATABASE_URL: the database cannot be used ({why}).") from None

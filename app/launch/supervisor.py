@@ -109,7 +109,7 @@ class Supervisor:
                 del self.quick_exits[command.name]
             self.quick_exits[command.name] += 1
             delay_s = self._backoff.delay_s(self.quick_exits[command.name])
-            self._report(command.name, f"{end}; it is started again in {delay_s:g} s")
+            self._report(command.name, f"{end}; restarting in {delay_s:g} s")
             await asyncio.sleep(delay_s)
 
     async def _run_once(self, command: Command) -> str:
@@ -119,8 +119,8 @@ class Supervisor:
         except OSError as problem:
             return f"cannot be started ({problem})"
         try:
-            return f"ended with status {await process.ended()}"
+            return f"exited with status {await process.ended()}"
         except asyncio.CancelledError:
             if not await process.stop(self._at_once):
-                self._report(command.name, "did not end in time and was killed")
+                self._report(command.name, "did not stop in time and was killed")
             raise

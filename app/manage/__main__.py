@@ -14,9 +14,9 @@ from app.manage import extensions, tokens, users
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Manage users and their credentials, and list the fleet.
+    """Manage users, their keys and tokens, and the extensions of a service.
 
-    The database is that of the service's settings.
+    Run it where the service runs, with the same environment variables: DATABASE_URL says which database is changed.
     """
     ctx.obj = _services
 

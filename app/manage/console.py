@@ -23,7 +23,7 @@ SCOPES = click.option(
     show_default="read, write",
     help="What it may be used for; repeat it for several. admin includes read.",
 )
-DAYS = click.option("--days", type=click.IntRange(1, 36_500), help="Lifetime in days; without it, it never expires.")
+DAYS = click.option("--days", type=click.IntRange(1, 36_500), help="Days after which it expires; by default never.")
 GetServices = Callable[[], Services]
 Function = Callable[..., None]
 

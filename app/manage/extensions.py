@@ -14,7 +14,10 @@ HEAD = ("EXTENSION", "STATUS", "SINCE", "LAST SEEN", "HOLDS", "VERSION", "CAPABI
 @command("list-extensions")
 @click.option("--connected", is_flag=True, help="Only extensions that are connected now.")
 def list_extensions(get_services: GetServices, connected: bool) -> None:
-    """List extensions: their status and since when, how many requests they hold."""
+    """List the extensions.
+
+    HOLDS is the number of requests that an extension holds, and the most that it takes at once.
+    """
     rows = list(map(_row, get_services().fleet.all(True if connected else None)))
     if rows:
         print_table(HEAD, rows)
@@ -25,7 +28,10 @@ def list_extensions(get_services: GetServices, connected: bool) -> None:
 @command("resume-extension")
 @click.argument("extension_id")
 def resume_extension(get_services: GetServices, extension_id: str) -> None:
-    """Give a paused extension work again, once the cause of its failures is removed."""
+    """End the pause of an extension.
+
+    It gets requests again at once. Use it when you have removed the cause of its failures.
+    """
     if get_services().extensions.resume(extension_id):
         click.echo(f"The extension {extension_id} is resumed.")
     else:

@@ -15,17 +15,23 @@ MINUTE_MS = 60_000
 @click.argument("extension_id")
 @DAYS
 @click.option(
-    "--pairing", "paired", is_flag=True, help="Show a pairing code to paste into the options of a browser extension."
+    "--pairing",
+    "paired",
+    is_flag=True,
+    help="Print a pairing code instead, to paste into the options of a browser extension.",
 )
 @click.option(
     "--server",
     callback=pairing.address,
-    help="With --pairing: the address of the service for that browser; default: where the running service is reached.",
+    help="With --pairing: the address of the service for that browser; by default where the running service is reached.",
 )
 def create_extension_token(
     get_services: GetServices, extension_id: str, days: int | None, paired: bool, server: str | None
 ) -> None:
-    """Create a token with which only this extension can connect. stdout gets the token alone."""
+    """Create a token for an extension.
+
+    Only the extension with this id can connect with it. It is printed on stdout, and is shown only this once.
+    """
     if server and not paired:
         raise click.UsageError("--server can only be used with --pairing.")
     services = get_services()
@@ -43,7 +49,10 @@ def create_extension_token(
 @command("list-extension-tokens")
 @click.option("--extension", "extension_id", help="Only this extension's.")
 def list_extension_tokens(get_services: GetServices, extension_id: str | None) -> None:
-    """List the tokens of extensions: id, extension, state, last use."""
+    """List the tokens of extensions.
+
+    Columns: id, extension, state, last use.
+    """
     for token in get_services().accounts.list_extension_tokens(extension_id):
         state = credential_state(live=token.live, revoked=token.revoked_at is not None, expires_at=token.expires_at)
         print_row(token.id, token.extension_id, state, last_use(token.last_used_at))
@@ -52,7 +61,10 @@ def list_extension_tokens(get_services: GetServices, extension_id: str | None) -
 @command("revoke-extension-token")
 @click.argument("token_id")
 def revoke_extension_token(get_services: GetServices, token_id: str) -> None:
-    """Revoke an extension's token; a socket that uses it is closed."""
+    """Revoke the token of an extension.
+
+    A connection that uses it is closed within seconds.
+    """
     get_services().accounts.revoke_extension_token(token_id)
     click.echo(f"The extension token {token_id} is revoked.")
 
@@ -60,23 +72,31 @@ def revoke_extension_token(get_services: GetServices, token_id: str) -> None:
 @command("issue-token")
 @click.argument("subject")
 @SCOPES
-@click.option("--extension", is_flag=True, help="For the extension of this id, not for a user.")
-@click.option("--minutes", type=click.IntRange(1, 525_600), help="Lifetime in minutes; default TOKEN_LIFETIME_MS.")
+@click.option("--extension", is_flag=True, help="SUBJECT is the id of an extension.")
+@click.option(
+    "--minutes", type=click.IntRange(1, 525_600), help="Minutes after which it expires; by default TOKEN_LIFETIME_MS."
+)
 def issue_token(
     get_services: GetServices, subject: str, scopes: Sequence[str], extension: bool, minutes: int | None
 ) -> None:
-    """Create a signed token for a user or an extension. stdout gets the token alone."""
+    """Create a signed token (JWT).
+
+    SUBJECT is the id of a user, or of an extension with --extension. The token is printed on stdout.
+    """
     role = Role.EXTENSION if extension else None
     wanted = map(Scope, scopes)
     token, seconds, _ = get_services().accounts.issue_token(subject, role, wanted, minutes and minutes * MINUTE_MS)
-    click.echo(f"A token for {subject}, valid for {seconds} s:", err=True)
+    click.echo(f"A token for {subject}, valid for {seconds} seconds:", err=True)
     click.echo(token)
 
 
 @command("revoke-token")
 @click.argument("token")
 def revoke_token(get_services: GetServices, token: str) -> None:
-    """Revoke a signed token, given as a whole or by its jti."""
+    """Revoke a signed token (JWT).
+
+    TOKEN is the whole token or its id (the claim jti).
+    """
     click.echo(f"The token {get_services().accounts.revoke_token(token)} is revoked.")
 
 

@@ -11,17 +11,20 @@ from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, crede
 
 @command("create-user")
 @click.argument("user")
-@click.option("--operator", is_flag=True, help="An operator, who may do everything with a key of scope admin.")
+@click.option("--operator", is_flag=True, help="The user may see and manage everything, with a key of the scope admin.")
 def create_user(get_services: GetServices, user: str, operator: bool) -> None:
     """Create a user."""
     role = Role.OPERATOR if operator else Role.USER
     get_services().accounts.create_user(user, role)
-    click.echo(f"{user} is a user now." if role is Role.USER else f"{user} is an operator now.")
+    click.echo(f"The {role.value} {user} is created.")
 
 
 @command("list-users")
 def list_users(get_services: GetServices) -> None:
-    """List users: id, role, since when they are disabled, how many valid keys they have."""
+    """List the users.
+
+    Columns: id, role, active or since when disabled, number of valid keys.
+    """
     for user in get_services().accounts.list_users():
         state = "active" if user.disabled_at is None else f"disabled {wire_time(user.disabled_at)}"
         print_row(user.id, user.role.value, state, f"{user.keys} {'key' if user.keys == 1 else 'keys'}")
@@ -30,7 +33,10 @@ def list_users(get_services: GetServices) -> None:
 @command("disable-user")
 @click.argument("user")
 def disable_user(get_services: GetServices, user: str) -> None:
-    """Refuse all keys and tokens of a user, including those signed elsewhere. Running requests continue."""
+    """Refuse a user's keys and tokens.
+
+    This includes tokens that another issuer signed. Running requests continue.
+    """
     get_services().accounts.disable_user(user)
     click.echo(f"{user} is disabled.")
 
@@ -38,7 +44,10 @@ def disable_user(get_services: GetServices, user: str) -> None:
 @command("enable-user")
 @click.argument("user")
 def enable_user(get_services: GetServices, user: str) -> None:
-    """Accept the remaining valid keys and tokens of a disabled user again."""
+    """Accept the keys and tokens of a disabled user again.
+
+    Those that were revoked or have expired stay invalid.
+    """
     get_services().accounts.enable_user(user)
     click.echo(f"{user} is enabled.")
 
@@ -49,7 +58,10 @@ def enable_user(get_services: GetServices, user: str) -> None:
 @SCOPES
 @DAYS
 def create_key(get_services: GetServices, user: str, name: str | None, scopes: Sequence[str], days: int | None) -> None:
-    """Create an API key for a user. stdout gets the key alone."""
+    """Create an API key for a user.
+
+    It is printed on stdout, and is shown only this once.
+    """
     key = get_services().accounts.create_key(user, map(Scope, scopes), name, days and days * DAY_MS)
     click.echo(f"The key {key.id} of {user}. It cannot be shown again:", err=True)
     click.echo(str(key))
@@ -67,7 +79,10 @@ def create_key(get_services: GetServices, user: str, name: str | None, scopes: S
 )
 @DAYS
 def rotate_key(get_services: GetServices, key_id: str, overlap: int, days: int | None) -> None:
-    """Replace a key by a new one of the same user, scopes and name. stdout gets the new key alone."""
+    """Replace an API key by a new one.
+
+    The new key has the same user, scopes and name. It is printed on stdout, and is shown only this once.
+    """
     key = get_services().accounts.rotate_key(key_id, overlap * DAY_MS, days and days * DAY_MS)
     old = f"is valid for {overlap} more days at most" if overlap else "is revoked"
     click.echo(f"The key {key.id} replaces {key_id}, which {old}. It cannot be shown again:", err=True)
@@ -77,7 +92,10 @@ def rotate_key(get_services: GetServices, key_id: str, overlap: int, days: int |
 @command("list-keys")
 @click.option("--user", help="Only this user's.")
 def list_keys(get_services: GetServices, user: str | None) -> None:
-    """List keys: id, user, scopes, state, last use, name."""
+    """List the API keys.
+
+    Columns: id, user, scopes, state, last use, name.
+    """
     for key in get_services().accounts.list_keys(user):
         state = credential_state(
             live=key.live, revoked=key.revoked_at is not None, disabled=key.disabled, expires_at=key.expires_at
@@ -88,7 +106,10 @@ def list_keys(get_services: GetServices, user: str | None) -> None:
 @command("revoke-key")
 @click.argument("key_id")
 def revoke_key(get_services: GetServices, key_id: str) -> None:
-    """Revoke a key and every token that was made with it."""
+    """Revoke an API key.
+
+    Tokens that it was exchanged for become invalid too.
+    """
     get_services().accounts.revoke_key(key_id)
     click.echo(f"The key {key_id} is revoked.")
 

@@ -46,7 +46,7 @@ class Accounts:
         def work(tx: Transaction) -> None:
             known = credentials.role_of(tx.connection, user_id) is not None
             if not known and (self.ports.settings.jwks_url is None or not image_request.USER.fullmatch(user_id)):
-                raise NotFound(f"No user {user_id} exists.")
+                raise NotFound(f"There is no user {user_id}.")
             credentials.disable(tx, user_id)
 
         self.ports.database.write(work)
@@ -55,7 +55,7 @@ class Accounts:
     def enable_user(self, user_id: str) -> None:
         """Accept the user's valid keys and tokens again. Raises NotFound."""
         if not self.ports.database.write(lambda tx: credentials.enable(tx, user_id)):
-            raise NotFound(f"No user {user_id} exists.")
+            raise NotFound(f"There is no user {user_id}.")
         self.access.forget()
 
     def create_key(
@@ -72,7 +72,7 @@ class Accounts:
         def work(tx: Transaction) -> None:
             role = credentials.role_of(tx.connection, user_id)
             if role is None:
-                raise NotFound(f"No user {user_id} exists: create it first.")
+                raise NotFound(f"There is no user {user_id}: create it first.")
             if Scope.ADMIN in wanted and role is not Role.OPERATOR:
                 raise InvalidRequest(f"{user_id} is not an operator: only operators may have the scope admin.")
             credentials.add_key(tx, secret.id, secret.digest, user_id, wanted, name, _end(tx, lifetime_ms))
@@ -90,7 +90,7 @@ class Accounts:
         def work(tx: Transaction) -> None:
             old = credentials.key(tx.connection, key_id)
             if old is None:
-                raise NotFound(f"No key with the id {key_id} exists.")
+                raise NotFound(f"There is no key with the id {key_id}.")
             if not credentials.expire_key(tx, key_id, tx.now + overlap_ms):
                 raise InvalidRequest(
                     f"The key {key_id} is revoked or has expired: create another one for {old.user_id}."
@@ -140,7 +140,7 @@ class Accounts:
         """
         known = self.ports.database.read(lambda c: credentials.role_of(c, subject))
         if role is None and known is None:
-            raise NotFound(f"No user {subject} exists: create it first.")
+            raise NotFound(f"There is no user {subject}: create it first.")
         role = role or known or Role.USER
         pattern = messages.ID if role is Role.EXTENSION else image_request.USER
         if not pattern.fullmatch(subject):
@@ -156,10 +156,12 @@ class Accounts:
         The revocation is kept until the token expires, or for ever if its expiry cannot be verified.
         """
         if Secret.read(shown) is not None:
-            raise InvalidRequest("This is an API key or an extension's token: revoke it by the id in its middle.")
+            raise InvalidRequest(
+                "This is an API key or an extension's token: use revoke-key or revoke-extension-token with the id between its underscores."
+            )
         jti = self.ports.tokens.unverified_id(shown) or shown
         if not JTI.fullmatch(jti):
-            raise InvalidRequest("This is neither a token nor the jti of one.")
+            raise InvalidRequest("This is neither a signed token nor the id (jti) of one.")
         self.access.revoke_token(jti, self._end_of(shown) or FOR_EVER)
         return jti
 
@@ -176,7 +178,7 @@ class Accounts:
 
     def _revoke(self, table: Table, row_id: str, what: str) -> None:
         if not self.ports.database.write(lambda tx: credentials.revoke(tx, table, row_id)):
-            raise NotFound(f"No {what} with the id {row_id} exists.")
+            raise NotFound(f"There is no {what} with the id {row_id}.")
 
 
 def _end(tx: Transaction, lifetime_ms: int | None) -> int | None:

@@ -39,7 +39,7 @@ def test_a_port_in_use_on_all_addresses_is_in_use_on_each(host: str) -> None:
 
 def test_the_error_names_an_address_of_another_machine() -> None:
     line = refusal_of_ports(HOST="192.0.2.1", PORT=str(free_port()))
-    assert line == "HOST=192.0.2.1: it cannot be listened on (Cannot assign requested address)."
+    assert line == "HOST=192.0.2.1: the service cannot listen on this address (Cannot assign requested address)."
 
 
 def test_the_error_names_an_invalid_host_name() -> None:

@@ -49,7 +49,7 @@ def test_concurrent_starts_all_find_the_schema(empty_url: str) -> None:
 
 
 def test_with_auto_migrate_off_an_old_schema_is_refused_and_not_changed(empty_url: str) -> None:
-    assert "its schema is not that of this release" in refusal(empty_url, AUTO_MIGRATE="off")
+    assert "the schema is outdated" in refusal(empty_url, AUTO_MIGRATE="off")
     assert not is_current(empty_url)
 
 
@@ -59,7 +59,9 @@ def test_with_auto_migrate_off_the_current_schema_is_accepted(database_url: str)
 
 def test_a_schema_of_a_later_release_is_refused(database_url: str, database: Database) -> None:
     database.write(lambda write: write.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
-    assert refusal(database_url).startswith("DATABASE_URL: its schema is of another release (Can't locate revision")
+    assert refusal(database_url).startswith(
+        "DATABASE_URL: the schema belongs to another release (Can't locate revision"
+    )
 
 
 def test_a_file_that_is_no_database_is_reported_in_one_line(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def logged_lines(run: StartedProcess) -> list[tuple[str, str]]:
 
 def test_a_program_that_ends_is_restarted_after_growing_pauses(start: Start) -> None:
     run = supervise(start, short=fake_program("end"))
-    until(lambda: run.output.count("again in 0.2 s") >= 2, 30)
-    pauses = re.findall(r"short +\| ended with status 7; it is started again in (\S+) s", run.output)
+    until(lambda: run.output.count("restarting in 0.2 s") >= 2, 30)
+    pauses = re.findall(r"short +\| exited with status 7; restarting in (\S+) s", run.output)
     assert pauses[:4] == ["0.05", "0.1", "0.2", "0.2"]
 
 
@@ -63,14 +63,14 @@ def test_a_killed_program_is_restarted(start: Start) -> None:
     run = supervise(start, only=fake_program("alone"))
     [first] = [process for process in run.family() if "alone" in process.cmdline()]
     first.kill()
-    run.wait_for_output("ended with status 137")
+    run.wait_for_output("exited with status 137")
     until(lambda: run.output.count("started alone") == 2, 30)
 
 
 def test_a_missing_program_is_reported_and_tried_again(start: Start) -> None:
     run = supervise(start, lost=["no-such-program", "end"])
     run.wait_for_output("lost       | cannot be started ([Errno 2] No such file or directory: 'no-such-program')")
-    run.wait_for_output("again in 0.1 s")
+    run.wait_for_output("restarting in 0.1 s")
 
 
 def test_programs_are_stopped_in_reverse_order_of_their_start(start: Start) -> None:
@@ -92,7 +92,7 @@ def test_a_requested_stop_ends_with_status_0_and_leaves_no_processes(start: Star
 
 def test_a_stop_also_ends_the_wait_for_a_restart(start: Start) -> None:
     run = supervise(start, short=fake_program("end"))
-    until(lambda: run.output.count("again in 0.2 s") >= 2, 30)
+    until(lambda: run.output.count("restarting in 0.2 s") >= 2, 30)
     run.send(signal.SIGTERM)
     assert run.wait_for_exit() == 0
 
@@ -102,7 +102,7 @@ def test_a_program_that_ignores_the_signal_is_killed_after_the_grace_period(star
     run.send(signal.SIGTERM)
     assert run.wait_for_exit() == 0
     run.wait_until_all_ended()
-    assert ("deaf", "did not end in time and was killed") in logged_lines(run)
+    assert ("deaf", "did not stop in time and was killed") in logged_lines(run)
 
 
 def test_a_second_signal_ends_the_grace_period(start: Start) -> None:
@@ -143,7 +143,7 @@ def test_processes_that_a_program_leaves_behind_are_ended_with_it(start: Start) 
     until(lambda: run.output.count("started parent") >= 3, 30)
     run.send(signal.SIGTERM)
     assert run.wait_for_exit() == 0
-    assert run.output.count("ended with status 7") >= 2  # its child keeps the pipe open, which must delay nothing
+    assert run.output.count("exited with status 7") >= 2  # its child keeps the pipe open, which must delay nothing
     run.wait_until_all_ended()
 
 
@@ -154,9 +154,9 @@ def test_every_line_starts_with_the_name_of_its_program(start: Start) -> None:
 
 def test_long_lines_and_unfinished_lines_and_invalid_bytes_are_passed_on(start: Start) -> None:
     run = supervise(start, loud=fake_program("print-no-newline", "end"))
-    run.wait_for_output("loud       | ended with status 7")
+    run.wait_for_output("loud       | exited with status 7")
     lines = [text for name, text in logged_lines(run) if name == "loud"]
-    before = lines[: lines.index("ended with status 7; it is started again in 0.05 s")]
+    before = lines[: lines.index("exited with status 7; restarting in 0.05 s")]
     assert "".join(before) == "x" * 200_000 + " then \ufffd and no end of line"
 
 
