@@ -15,6 +15,7 @@ from imagefleet.defaults import DEFAULT_URL, VERSION
 from imagefleet.errors import TimedOut, Unreachable
 from imagefleet.exits import CODES, NOT_FINISHED, errors_as_exit_codes, fail
 from imagefleet.options import (
+    ADDRESS,
     GLOBAL_KEY,
     ID,
     JSON,
@@ -32,6 +33,7 @@ from imagefleet.terminal import (
     describe_picture,
     escape_what_cannot_be_encoded,
     plain,
+    print_each,
     show_progress,
     tell_that_it_waits,
 )
@@ -101,7 +103,9 @@ def generate(
     as_json: bool,
     server: str,
 ) -> None:
-    """Submit a request and print its ID, or with --wait or --output its pictures. The prompt needs no quotes.
+    """Submit a request and print its ID.
+
+    With --wait or --output it prints the pictures' URLs or files instead. The prompt needs no quotes.
 
     The request waits while the extensions that can do it are busy. If none of them is connected, it fails after a few
     minutes (5, unless the server's NO_EXTENSION_TIMEOUT_MS says otherwise); with --wait-for-extension it waits as long as
@@ -149,7 +153,10 @@ def status(request_id: str, as_json: bool, server: str) -> None:
 @JSON
 @SERVER
 def get(request_id: str, wait: bool, timeout: float | None, output: Path | None, as_json: bool, server: str) -> None:
-    """Print the URLs of a request's pictures, or save the pictures."""
+    """Print or save the pictures of a request.
+
+    It prints their URLs, or with --output the files.
+    """
     _prepare(output)
     with connect(server) as fleet:
         waits = wait or timeout is not None
@@ -159,18 +166,18 @@ def get(request_id: str, wait: bool, timeout: float | None, output: Path | None,
 
 @main.command("list")
 @click.option("--user", help="Only this user's requests.")
-@click.option("--status", "state", help="Only requests in this status.")
+@click.option("--status", "state", help="Only requests with this status, such as failed.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of results.")
 @JSON
 @SERVER
 def list_requests(user: str | None, state: str | None, limit: int, as_json: bool, server: str) -> None:
-    """List the requests that you may see, newest first; with --json one object per line."""
+    """List requests, newest first.
+
+    Without --user these are all that you may see. With --json one object per line.
+    """
     with connect(server) as fleet:
-        for each in itertools.islice(fleet.list(user_id=user, status=state, page_size=min(limit, 100)), limit):
-            progress = f"{each.status:<11} {each.progress:>3} %"
-            cells = (each.request_id, progress, describe_picture(each), each.metadata.prompt)
-            line = "  ".join(cell for cell in cells if cell)
-            click.echo(encode(each.body) if as_json else plain(line)[:160])
+        found = itertools.islice(fleet.list(user_id=user, status=state, page_size=min(limit, 100)), limit)
+        print_each((encode(each.body) if as_json else _row(each) for each in found), none="No such request.")
 
 
 @main.command()
@@ -190,7 +197,10 @@ def cancel(request_id: str, as_json: bool, server: str) -> None:
 @JSON
 @SERVER
 def events(request_id: str, after: int | None, as_json: bool, server: str) -> None:
-    """Print the events of a request as they happen; with --json one object per line."""
+    """Print the events of a request as they happen.
+
+    With --json one object per line.
+    """
     with connect(server) as fleet:
         for each in fleet.events(request_id, last_event_id=after):
             share = "" if each.progress is None else f" {each.progress} %"
@@ -203,12 +213,14 @@ def events(request_id: str, after: int | None, as_json: bool, server: str) -> No
 @click.option("--id", "extension_id", help="ID of the extension; unique by default.")
 @click.option("--ws", "websocket_url", help="WebSocket URL; by default taken from the server.")
 @click.option("--models", default="", help="Models it offers, such as dall-e-3,sdxl; all by default.")
-@click.option("--concurrent", type=click.IntRange(1, 64), default=1, show_default=True, help="Jobs at once.")
+@click.option(
+    "--concurrent", type=click.IntRange(1, 64), default=1, show_default=True, help="Requests to work on at once."
+)
 @click.option(
     "--step-ms", type=click.IntRange(min=0), default=100, show_default=True, help="Pause after each progress report."
 )
 @click.option("--token", envvar="IMAGEFLEET_EXTENSION_TOKEN", help="Extension token, if the server requires one.")
-@SERVER
+@ADDRESS
 def extension(
     extension_id: str | None,
     websocket_url: str | None,
@@ -218,7 +230,10 @@ def extension(
     token: str | None,
     server: str,
 ) -> None:
-    """Run the reference extension, which draws pictures without a browser, until Ctrl-C or SIGTERM."""
+    """Run the reference extension.
+
+    It draws pictures without a browser, until Ctrl-C or SIGTERM. Its pictures are small landscapes, for tests.
+    """
     from imagefleet.extension import Extension, Settings  # noqa: PLC0415 - the socket is slow to load
     from imagefleet.running import default_id, log_line, run_until_signal  # noqa: PLC0415 - the same
 
@@ -230,6 +245,13 @@ def extension(
 
 
 main.add_command(fleet_command.fleet)
+
+
+def _row(found: GeneratedImage) -> str:
+    """A line of the list."""
+    progress = f"{found.status:<11} {found.progress:>3} %"
+    cells = (found.request_id, progress, describe_picture(found), found.metadata.prompt)
+    return plain("  ".join(cell for cell in cells if cell))[:160]
 
 
 def _prepare(output: Path | None) -> None:

@@ -19,6 +19,8 @@ NOT_UNDERSTOOD = 5
 NOT_SAVED = 6
 INTERRUPTED = 130
 
+UNAUTHORIZED = 401
+
 CODES = """\b
 Exit codes:
   0    done
@@ -48,6 +50,8 @@ def errors_as_exit_codes() -> Iterator[None]:
         yield
     except ImagefleetError as error:
         code, advice = next((code, advice) for kind, code, advice in _EXITS if isinstance(error, kind))
+        if error.status == UNAUTHORIZED:
+            advice = "Set IMAGEFLEET_API_KEY, or use --key."
         _exit(" ".join(part for part in (error.detail, retry_advice(error), advice, _reference(error)) if part), code)
     except KeyboardInterrupt:
         _exit("Interrupted.", INTERRUPTED)

@@ -146,7 +146,7 @@ class Extension:
         return {**message, **token, "activeRequestIds": self._runner.ids()}
 
     def _send(self, message: Message) -> bool:
-        """Send if connected; False fallback. The reading thread reports a broken connection."""
+        """Send the message; False if it is not connected. The reading thread reports a broken connection."""
         with self._lock:
             connection = self._connection
         if connection is None:
@@ -177,7 +177,7 @@ class Extension:
 
 
 def _expect(connection: Connection, kind: str) -> Fields:
-    """The next message, which must be of this type. Raises BadAnswer with the server's error text fallback."""
+    """The next message, which must be of this type. Raises BadAnswer, with the error text of the server if there is one."""
     fields = decode(connection.receive())
     if fields.optional_text("type") != kind:
         problem = fields.optional_text("error") or f"it sent {fields.optional_text('type')!r:.70} instead of {kind}"

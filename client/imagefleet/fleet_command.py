@@ -8,7 +8,7 @@ import click
 
 from imagefleet.options import JSON, SERVER
 from imagefleet.server_access import connect
-from imagefleet.terminal import plain
+from imagefleet.terminal import plain, print_each
 from imagefleet.wire import encode
 
 if TYPE_CHECKING:
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 @JSON
 @SERVER
 def fleet(connected: bool, as_json: bool, server: str) -> None:
-    """List the server's extensions, for operators; with --json one object per line."""
+    """List the extensions, for operators.
+
+    Each line has the state, since when it is connected or not, how many requests it holds and may hold, its ID and its
+    models. With --json one object per line.
+    """
     with connect(server) as client:
-        for each in client.extensions(connected=True if connected else None):
-            click.echo(encode(each.body) if as_json else plain(_line(each)))
+        found = client.extensions(connected=True if connected else None)
+        none = "No extension is connected." if connected else "No extension has ever connected."
+        print_each((encode(each.body) if as_json else plain(_line(each)) for each in found), none)
 
 
 def _line(state: ExtensionState) -> str:

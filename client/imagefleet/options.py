@@ -55,16 +55,16 @@ GLOBAL_KEY = click.option(
     expose_value=False,
     help=f"{_KEY_HELP} Environment variable: IMAGEFLEET_API_KEY.",
 )
-_SERVER = click.option("--server", callback=_server_or_default, help="Server address.")
+ADDRESS = click.option("--server", callback=_server_or_default, help="Server address.")
 
 
 def SERVER(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - used like the others
     """Add --server and --key to a command."""
-    return _SERVER(KEY(command))
+    return ADDRESS(KEY(command))
 
 
-JSON = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
-WAIT = click.option("--wait", is_flag=True, help="Wait until the request has ended.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the server's answer as JSON, with all its fields.")
+WAIT = click.option("--wait", is_flag=True, help="Wait until the request is completed or has failed.")
 TIMEOUT = click.option(
     "--timeout",
     metavar=METAVAR,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -38,6 +38,16 @@ def escape_what_cannot_be_encoded() -> None:
 def plain(text: str) -> str:
     """One line of text without control characters."""
     return _CONTROL.sub(" ", text)
+
+
+def print_each(lines: Iterable[str], none: str) -> None:
+    """Print each line as soon as it is there, or on stderr that there is none."""
+    is_empty = True
+    for line in lines:
+        is_empty = False
+        click.echo(line)
+    if is_empty:
+        click.echo(none, err=True)
 
 
 def describe(status: ImageStatus) -> str:

@@ -301,6 +301,18 @@ def test_the_model_the_size_and_the_seed_of_a_picture_are_shown(
     assert run("list").stdout == f"{ID}  completed   100 %  dall-e-3, 1024x768{seed}  a fox\n"
 
 
+def test_an_empty_list_says_so(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("GET", "/api/images", Reply({"images": []}))
+    scripted.on("GET", "/api/extensions", Reply({"extensions": []}))
+    for words, said in (
+        (["list"], "No such request."),
+        (["fleet"], "No extension has ever connected."),
+        (["fleet", "--connected"], "No extension is connected."),
+    ):
+        ended = run(*words)
+        assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", f"{said}\n")
+
+
 def test_cancelling_prints_the_outcome(run: Run, scripted: ScriptedServer) -> None:
     scripted.on(
         "DELETE",
@@ -339,6 +351,7 @@ def test_a_key_is_sent_and_not_printed(run: Run, scripted: ScriptedServer, words
     ended = run(*words)
     assert scripted.requests[0].headers["authorization"] == "Bearer imgk_a_b"
     assert ended.exit_code == 1
+    assert "This API key is invalid. Set IMAGEFLEET_API_KEY, or use --key." in ended.stderr
     assert "imgk_a_b" not in ended.output
 
 
