@@ -20,6 +20,8 @@ _STATE = select(
     leases.HAS_WORK.label("has_work"),
     # a scalar subquery, since within EXISTS PostgreSQL ignores the order that keeps it to the index of the queue
     jobs.FIRST_WAITING.scalar_subquery().is_not(None).label("any_job_waits"),
+    case((extensions.c.cooldown_until > now_ms(), extensions.c.cooldown_until), else_=0).label("cooldown_until"),
+    extensions.c.cooldown_reason,
 ).where(*_here)
 _HEARTBEAT = update(extensions).where(*_here).values(heard_at=now_ms(), available=bindparam("takes_work"))
 _LAST_SEEN = update(extensions).where(*_here, extensions.c.heard_at < bindparam("at")).values(heard_at=bindparam("at"))
@@ -48,19 +50,23 @@ class Socket:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionState:
-    """The stored state that a heartbeat is compared with."""
+    """The stored state that a heartbeat is compared with. `cooldown_until` is the end of its pause in ms, 0 for none."""
 
     available: bool
     has_work: bool
     any_job_waits: bool
+    cooldown_until: int
+    cooldown_reason: str | None
 
 
 def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str | None = None) -> Socket | None:
     """Connect the extension through `socket`; returns its previous socket if that was still connected.
 
+    If its capabilities have changed, or it says that it has removed the cause of its failures, its pause ends.
     Raises Unauthorized if that one used another token than `token_id`.
     """
-    query = select(extensions.c.connected, extensions.c.hub_id, extensions.c.connection_id, extensions.c.token_id)
+    names = ("connected", "hub_id", "connection_id", "token_id", "capabilities")
+    query = select(*(extensions.c[name] for name in names))
     before = tx.connection.execute(query.where(extensions.c.id == hello.extension_id).with_for_update()).first()
     if before and before.connected and before.token_id not in (None, token_id):
         raise Unauthorized("This extension is connected with another token; that connection stays open.")
@@ -82,6 +88,8 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
         .values(id=hello.extension_id, **values)
         .on_conflict_do_update(index_elements=["id"], set_=values)
     )
+    if before and (hello.metadata.repaired or set(before.capabilities) != set(hello.metadata.capabilities)):
+        end_pause(tx, hello.extension_id)
     return Socket(before.hub_id, before.connection_id) if before and before.connected else None
 
 

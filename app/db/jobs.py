@@ -217,8 +217,9 @@ def models_waited_for(connection: Connection) -> list[str]:
 
 
 def waiting_since(connection: Connection, model: str, before_ms: int, limit: int) -> list[Job]:
-    """Jobs for `model` that have waited since before `before_ms`, oldest first."""
+    """Jobs for `model` without a deadline of their own that have waited since before `before_ms`, oldest first."""
     query = select(*COLUMNS).where(WAITING, jobs.c.model == model, jobs.c.created_at <= before_ms)
+    query = query.where(jobs.c.deadline_at.is_(None))
     return listed(connection, query.order_by(jobs.c.created_at).limit(limit))
 
 

@@ -43,3 +43,8 @@ def served(tx: Transaction, model: str, now: bool) -> int:
     tx.connection.execute(write.on_conflict_do_nothing())
     query = select(models_served.c.served_at).where(models_served.c.model == model)
     return int(tx.connection.execute(query).scalar_one())
+
+
+def last_served(connection: Connection, model: str) -> int | None:
+    """When an extension that serves `model` was last seen connected while jobs waited for it (ms); None if never."""
+    return connection.execute(select(models_served.c.served_at).where(models_served.c.model == model)).scalar()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
+LISTED_MODELS = 20
 ANY_MODEL = "*"
 GENERIC_CAPABILITY = "image-generation"
 
@@ -80,7 +81,7 @@ def why_waiting(extensions: Iterable[ConnectedExtension], model: str, now_ms: in
     if not connected:
         return "No extension is connected."
     if not capable:
-        return f"No connected extension supports the model {model}."
+        return f"No connected extension supports the model {model}. Supported are: {models_of(connected)}."
     if not available:
         return "The connected extensions that support the model are not accepting work at the moment."
     if not ready:
@@ -93,6 +94,12 @@ def why_waiting(extensions: Iterable[ConnectedExtension], model: str, now_ms: in
     if len(ready) == 1:
         return "The extension that supports the model is busy with other requests."
     return f"All {len(ready)} extensions that support the model are busy with other requests."
+
+
+def models_of(extensions: Iterable[ConnectedExtension]) -> str:
+    """The models that these extensions support, as a list for a sentence; the first of them if there are many."""
+    names = sorted({name for each in extensions for name in served_models(each.capabilities) or (ANY_MODEL,)})
+    return ", ".join(names[:LISTED_MODELS]) + (", …" if len(names) > LISTED_MODELS else "")
 
 
 def served_models(capabilities: Iterable[str]) -> frozenset[str] | None:

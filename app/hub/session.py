@@ -11,10 +11,10 @@ from simple_websocket import ConnectionClosed
 
 from app import logs
 from app.container import Services
-from app.db.fleet import Socket
+from app.db.fleet import ExtensionState, Socket
 from app.domain import messages
 from app.domain.access import Credential
-from app.domain.clock import wire_now
+from app.domain.clock import wire_now, wire_time
 from app.domain.close_codes import CloseCode
 from app.domain.errors import LeaseLost, MalformedMessage, Refusal, TooManyFailures, Unauthorized, Unavailable
 from app.domain.messages import Authenticate, Heartbeat, Incoming, Report, UnusableReport
@@ -228,8 +228,8 @@ class Session:
     def _heartbeat(self, holder: Holder, heartbeat: Heartbeat) -> None:
         if heartbeat.extension_id != holder.extension_id:
             raise Refusal("heartbeat.extensionId must be the extensionId that you authenticated with.")
-        if self.services.extensions.heartbeat(holder, heartbeat):
-            self.connection.send_now(messages.HeartbeatResponse(timestamp=wire_now()))
+        if (state := self.services.extensions.heartbeat(holder, heartbeat)) is not None:
+            self.connection.send_now(_heartbeat_response(state))
         elif self.services.extensions.is_connected(holder.extension_id):
             self.connection.close(CloseCode.REPLACED, "replaced by a newer connection")
         else:  # a sweep declared this process or the extension lost
@@ -271,6 +271,13 @@ class Session:
         self.connection.send(
             messages.Error(error=refusal.detail, timestamp=wire_now(), code=refusal.code, request_id=request_id)
         )
+
+
+def _heartbeat_response(state: ExtensionState) -> messages.HeartbeatResponse:
+    if not state.cooldown_until:
+        return messages.HeartbeatResponse(timestamp=wire_now())
+    until = wire_time(state.cooldown_until)
+    return messages.HeartbeatResponse(timestamp=wire_now(), paused_until=until, pause_reason=state.cooldown_reason)
 
 
 def _parse(received: str | bytes) -> Incoming:

@@ -32,7 +32,6 @@ from app.services.ports import Ports
 from app.services.requeueing import Requeueing
 from app.services.sources import Sources
 from app.services.uploads import discard
-from app.services.wakeups import wake_if_a_job_waits
 
 VALIDATION_MS = 10_000  # a picture of 40 million pixels takes 2 s to decode and encode on an idle machine
 SCANNING_MS = 20_000  # longer than the timeout of the scanner
@@ -199,7 +198,8 @@ class Download:
         )
         if completed is None:
             raise ClaimLost
-        self._count_success(tx, completed.holder)
+        if completed.holder is not None:
+            fleet.succeeded(tx, completed.holder)  # only a stored picture is an extension's success
         stored = self._rows(pictures, names)
         images.add(tx, job.id, stored)
         send(self.ports, tx, completed.holder, confirmation(completed, stored))
@@ -215,15 +215,6 @@ class Download:
             )
             for position, (each, name) in enumerate(zip(pictures, names, strict=True))
         ]
-
-    def _count_success(self, tx: Transaction, extension_id: str | None) -> None:
-        """A stored picture is an extension's success. If it had failed before, it may now take more than one job."""
-        if extension_id is None:
-            return
-        had_failed = fleet.failures(tx.connection, extension_id) > 0
-        fleet.succeeded(tx, extension_id)
-        if had_failed:
-            tx.after_commit(partial(wake_if_a_job_waits, self.ports))
 
     def _failed(self, job: Job, error: PictureError) -> None:
         """Retry later, for as long as it may help; then another extension gets the job, while attempts are left."""

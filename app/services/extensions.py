@@ -7,7 +7,7 @@ from functools import partial
 from app import logs
 from app.db import fleet, leases, slots
 from app.db.engine import Transaction
-from app.db.fleet import Socket
+from app.db.fleet import ExtensionState, Socket
 from app.db.jobs import Job
 from app.domain.errors import GENERATION_FAILED, NotFound
 from app.domain.messages import Authenticate, Heartbeat
@@ -58,8 +58,10 @@ class Extensions:
 
         return self.ports.database.write(work)
 
-    def heartbeat(self, holder: Holder, beat: Heartbeat) -> bool:
-        """Process a heartbeat; False if the extension is no longer connected through this socket, which must be closed.
+    def heartbeat(self, holder: Holder, beat: Heartbeat) -> ExtensionState | None:
+        """Process a heartbeat; returns the state of the extension before it.
+
+        None if the extension is no longer connected through this socket, which must be closed.
 
         Most heartbeats report no change. They cost one query and no commit: ten thousand extensions would otherwise cause
         hundreds of commits a second.
@@ -67,13 +69,13 @@ class Extensions:
         extension_id, connection_id = holder.extension_id, holder.connection_id
         state = self.ports.database.read(lambda c: fleet.state_of(c, extension_id, connection_id))
         if state is None:
-            return False
+            return None
         if state.has_work or state.available != beat.status.available:
-            return self._record_heartbeat(holder, beat)
+            return state if self._record_heartbeat(holder, beat) else None
         self._last_seen.note(connection_id)
         if beat.status.available and state.any_job_waits:
             self.ports.tasks.assign()
-        return True
+        return state
 
     def is_connected(self, extension_id: str) -> bool:
         return self.ports.database.read(lambda connection: fleet.socket_of(connection, extension_id)) is not None

@@ -79,11 +79,11 @@ class Housekeeping:
 
     def fail_waiting_too_long(self) -> None:
         """Fail jobs that have waited for QUEUE_TIMEOUT_MS, or for NO_EXTENSION_TIMEOUT_MS without an extension that serves
-        their model."""
+        their model. A job with a deadline of its own waits until that."""
         members = self.ports.database.read(fleet.connected)
         for model in self.ports.database.read(jobs.models_waited_for):
             able = any(policy.can_do(member.capabilities, model) for member in members)
-            self.ports.database.write(partial(self._fail_waiting_of, model, able))
+            self.ports.database.write(partial(self._fail_waiting_of, model, able, policy.models_of(members)))
 
     def wake(self) -> None:
         """Send wake-ups again: they may have been lost, or their sender may have crashed before sending them."""
@@ -138,7 +138,7 @@ class Housekeeping:
         if self.requeueing.fail(tx, job, TIMEOUT, error, {"attempt": job.attempt}) is not None:
             send_cancel(self.ports, tx, job)
 
-    def _fail_waiting_of(self, model: str, able: bool, tx: Transaction) -> None:
+    def _fail_waiting_of(self, model: str, able: bool, offered: str, tx: Transaction) -> None:
         settings = self.ports.settings
         served_at = service_state.served(tx, model, now=able)
         error = "The request waited in the queue for the longest time allowed."
@@ -146,6 +146,7 @@ class Housekeeping:
         timeout_ms = settings.no_extension_timeout_ms
         if not able and served_at <= tx.now - timeout_ms:
             error = f"No extension that makes pictures with {model} was connected for {timeout_ms / 1000:g} seconds."
+            error += f" Connected extensions make: {offered}." if offered else ""
             self._fail_waiting(tx, model, timeout_ms, NO_EXTENSION, error)
 
     def _fail_waiting(self, tx: Transaction, model: str, for_ms: int, code: str, error: str) -> None:

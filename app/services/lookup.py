@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from app.db import clock, events, fleet, images, jobs
+from app.db import clock, events, fleet, images, jobs, service_state
 from app.db.events import LoggedEvent
 from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
@@ -25,10 +25,14 @@ Found = TypeVar("Found", Job, JobSummary)
 
 @dataclass(frozen=True, slots=True)
 class QueueInfo:
-    """A waiting job's position in the queue (1 is next; counted up to 1,001), and a sentence that says why it waits."""
+    """A waiting job's position in the queue (1 is next; counted up to 1,001), and a sentence that says why it waits.
+
+    If no extension takes it until `waits_until` (ms), it fails.
+    """
 
     position: int
     reason: str
+    waits_until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Lookup:
 
     def details(self, request_id: str, owner: str | None = None) -> JobDetails[Job]:
         """The request and its images; only a request of `owner`, if one is given. Raises NotFound."""
-        return self.ports.database.read(lambda c: _details(c, [_found(c, request_id, owner)])[0])
+        return self.ports.database.read(lambda c: self._details(c, [_found(c, request_id, owner)])[0])
 
     def status(self, request_id: str, owner: str | None = None) -> JobDetails[JobSummary] | JobDetails[Job]:
         """The request's status, without images; only of a request of `owner`, if one is given. Raises NotFound.
@@ -110,13 +114,41 @@ class Lookup:
                 found = jobs.of_user(connection, user_id, status, cursor, limit + 1)
             shown = found[:limit]
             more = shown[-1].id if len(found) > limit else None
-            return JobPage(_details(connection, shown), more)
+            return JobPage(self._details(connection, shown), more)
 
         return self.ports.database.read(work)
 
     def picture(self, file: str) -> StoredImage | None:
         """The image that is served under this file name, or None."""
         return self.ports.database.read(lambda c: images.of_file(c, file))
+
+    def _details(self, connection: Connection, some: Sequence[Job]) -> list[JobDetails[Job]]:
+        any_waits = any(job.status is Status.ACCEPTED for job in some)
+        members = fleet.connected(connection) if any_waits else []
+        return [self._details_of(connection, job, members) for job in some]
+
+    def _details_of(self, connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> JobDetails[Job]:
+        if job.status is Status.COMPLETED:
+            return JobDetails(job, images=images.of_job(connection, job.id))
+        if job.status is Status.ACCEPTED:
+            return JobDetails(job, queue=self._queue_info(connection, job, members))
+        return JobDetails(job)
+
+    def _queue_info(self, connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> QueueInfo:
+        position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
+        reason = policy.why_waiting(members, job.model, clock.now(connection))
+        return QueueInfo(position, reason, self._waits_until(connection, job, members))
+
+    def _waits_until(self, connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> int:
+        """When `housekeeping` fails the job if it still waits then, in ms."""
+        if job.deadline_at is not None:
+            return job.deadline_at
+        settings = self.ports.settings
+        longest = job.created_at + settings.queue_timeout_ms
+        if any(policy.can_do(each.capabilities, job.model) for each in members):
+            return longest
+        served_at = service_state.last_served(connection, job.model) or job.created_at
+        return min(longest, max(job.created_at, served_at) + settings.no_extension_timeout_ms)
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:
@@ -128,22 +160,3 @@ def owned(job: Found | None, request_id: str, owner: str | None) -> Found:
     if job is None or owner not in (None, job.user_id):
         raise NotFound(f"Not found: there is no request {request_id}.")
     return job
-
-
-def _details(connection: Connection, some: Sequence[Job]) -> list[JobDetails[Job]]:
-    any_waits = any(job.status is Status.ACCEPTED for job in some)
-    members = fleet.connected(connection) if any_waits else []
-    return [_details_of(connection, job, members) for job in some]
-
-
-def _details_of(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> JobDetails[Job]:
-    if job.status is Status.COMPLETED:
-        return JobDetails(job, images=images.of_job(connection, job.id))
-    if job.status is Status.ACCEPTED:
-        return JobDetails(job, queue=_queue_info(connection, job, members))
-    return JobDetails(job)
-
-
-def _queue_info(connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> QueueInfo:
-    position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
-    return QueueInfo(position, policy.why_waiting(members, job.model, clock.now(connection)))

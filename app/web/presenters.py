@@ -6,13 +6,18 @@ from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
 from app.domain.clock import wire_now, wire_time
 from app.services.generation import IMAGES_PATH
-from app.services.lookup import JobDetails
+from app.services.lookup import JobDetails, QueueInfo
 from app.web.schemas import Accepted, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
 
 
 def accepted(job: Job) -> Accepted:
     """A request that was just stored."""
-    return Accepted(request_id=job.id, correlation_id=job.correlation_id, timestamp=wire_time(job.created_at))
+    return Accepted(
+        request_id=job.id,
+        waits_until=None if job.deadline_at is None else wire_time(job.deadline_at),
+        correlation_id=job.correlation_id,
+        timestamp=wire_time(job.created_at),
+    )
 
 
 def status(found: JobDetails[Job] | JobDetails[JobSummary]) -> RequestStatus:
@@ -23,7 +28,7 @@ def status(found: JobDetails[Job] | JobDetails[JobSummary]) -> RequestStatus:
         status=job.status,
         progress=job.progress,
         message=job.progress_note,
-        queue=None if queue is None else QueuePosition(position=queue.position, reason=queue.reason),
+        queue=None if queue is None else _queue_position(queue),
         code=job.error_code,
         error=job.error,
         reason=job.reason,
@@ -33,6 +38,10 @@ def status(found: JobDetails[Job] | JobDetails[JobSummary]) -> RequestStatus:
         updated_at=wire_time(job.updated_at),
         timestamp=wire_now(),
     )
+
+
+def _queue_position(queue: QueueInfo) -> QueuePosition:
+    return QueuePosition(position=queue.position, reason=queue.reason, waits_until=wire_time(queue.waits_until))
 
 
 def result(details: JobDetails[Job]) -> RequestResult:

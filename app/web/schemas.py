@@ -18,6 +18,7 @@ class Accepted(WireModel):
     request_id: Uuid
     status: Literal["accepted"] = "accepted"
     message: str = "Image generation request submitted"
+    waits_until: Time | None = Field(None, description="with `deadlineMs`: when the request fails if it is not done")
     correlation_id: str
     timestamp: Time
 
@@ -27,6 +28,7 @@ class QueuePosition(WireModel):
 
     position: int = Field(description="1 is next; counted up to 1,001")
     reason: str
+    waits_until: Time = Field(description="when the request fails if no extension has taken it")
 
 
 class RequestStatus(WireModel):

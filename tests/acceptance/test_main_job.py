@@ -52,11 +52,9 @@ def test_a_waiting_job_is_assigned_as_soon_as_a_slot_is_free(services: Service) 
         first, second = services.submit(model="slow-model"), services.submit(model="slow-model", web=1)
         job = extension.next_job()
         assert job["requestId"] == first
-        waiting = services.status(second)
-        assert waiting["queue"] == {
-            "position": 1,
-            "reason": "The extension that supports the model is busy with other requests.",
-        }
+        waiting = services.status(second)["queue"]
+        assert waiting["position"] == 1
+        assert waiting["reason"] == "The extension that supports the model is busy with other requests."
         extension.done(job, data_url(plain()))
         assert extension.next_job()["requestId"] == second
         services.delete(f"/api/images/{second}")

@@ -76,7 +76,10 @@ def extension(name: str, **more: Any) -> policy.ConnectedExtension:
 PAUSED = {"cooldown_until": 3_500, "cooldown_reason": "Too many requests"}
 REASONS = [
     ([], "No extension is connected."),
-    ([extension("a", capabilities=("flux",))], "No connected extension supports the model dall-e-3."),
+    (
+        [extension("a", capabilities=("flux",))],
+        "No connected extension supports the model dall-e-3. Supported are: flux.",
+    ),
     (
         [extension("a", available=False)],
         "The connected extensions that support the model are not accepting work at the moment.",

@@ -137,7 +137,7 @@ def run_session(
         extensions=SimpleNamespace(
             connected=connected,
             disconnected=lambda connection_id: setattr(connection, "unregistered", True),
-            heartbeat=lambda holder, heartbeat: False,
+            heartbeat=lambda holder, heartbeat: None,
             is_connected=lambda extension_id: has_newer_connection,
         ),
         generation=SimpleNamespace(

@@ -65,7 +65,21 @@ def test_a_request_that_no_extension_serves_fails_after_its_timeout(harness: Har
     harness.sweep()
     job = harness.reload(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_NO_EXTENSION")
-    assert job.error == "No extension that makes pictures with flux was connected for 300 seconds."
+    assert job.error == (
+        "No extension that makes pictures with flux was connected for 300 seconds. Connected extensions make: dall-e-3."
+    )
+
+
+def test_a_request_with_a_deadline_of_its_own_waits_for_an_extension_until_that(harness: Harness) -> None:
+    job = harness.submit(model="flux", deadline_ms=8 * HOUR)
+    harness.sweep()
+    harness.leave_unserved(job)
+    harness.update_job(job, created_at=1)
+    harness.sweep()
+    assert harness.reload(job).status is Status.ACCEPTED
+    harness.update_job(job, deadline_at=1)
+    harness.sweep()
+    assert (harness.reload(job).status, harness.reload(job).error_code) == (Status.FAILED, "ERR_TIMEOUT")
 
 
 @pytest.mark.parametrize(

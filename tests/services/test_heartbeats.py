@@ -163,9 +163,13 @@ def test_a_socket_replaced_while_its_heartbeat_is_read_is_rejected(
     older = harness.connect()
     harness.connect(number=2)
     monkeypatch.setattr(
-        fleet, "state_of", lambda *_: fleet.ExtensionState(available=True, has_work=False, any_job_waits=False)
+        fleet,
+        "state_of",
+        lambda *_: fleet.ExtensionState(
+            available=True, has_work=False, any_job_waits=False, cooldown_until=0, cooldown_reason=None
+        ),
     )
-    assert harness.heartbeat(older, available=False) is False
+    assert harness.heartbeat(older, available=False) is None
     assert harness.extension_row().available
 
 
@@ -173,13 +177,13 @@ def test_a_heartbeat_over_an_older_socket_is_rejected(harness: Harness) -> None:
     older, job = harness.connect_and_start()
     harness.connect(number=2)
     before = harness.reload(job)
-    assert harness.heartbeat(older, active_request_ids=(), available=False) is False
+    assert harness.heartbeat(older, active_request_ids=(), available=False) is None
     assert harness.reload(job) == before
     assert harness.extension_row().available
 
 
 def test_a_heartbeat_of_an_unknown_extension_is_rejected(harness: Harness) -> None:
-    assert harness.services.extensions.heartbeat(Holder("e9", "no-socket"), Heartbeat(extension_id="e9")) is False
+    assert harness.services.extensions.heartbeat(Holder("e9", "no-socket"), Heartbeat(extension_id="e9")) is None
 
 
 def test_heartbeats_without_changes_are_shown_once_they_are_stored(

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from sqlalchemy import event
 
-from app.db.jobs import JobSummary
+from app.db.jobs import Job, JobSummary
 from app.domain.errors import NotFound
 from app.domain.states import Status
 from app.services.lookup import JobDetails
@@ -181,7 +181,7 @@ def test_a_list_reads_the_connected_extensions_once(harness: Harness) -> None:
     with recorded_statements("FROM extensions") as queries:
         page = harness.services.lookup.page("ann", None, None, 9)
     assert {view.queue.reason for view in page.jobs if view.queue} == {
-        "No connected extension supports the model dall-e-3."
+        "No connected extension supports the model dall-e-3. Supported are: flux."
     }
     assert len(queries) == 1
 
@@ -195,13 +195,44 @@ def why(harness: Harness) -> str:
     return waiting.reason
 
 
+def waits_until(harness: Harness, job: Job) -> int:
+    waiting = harness.services.lookup.details(job.id).queue
+    assert waiting is not None
+    return waiting.waits_until
+
+
+def test_a_request_waits_for_the_queue_timeout_if_an_extension_supports_its_model(harness: Harness) -> None:
+    harness.connect("e1", "dall-e-3")
+    job = harness.submit()
+    assert waits_until(harness, job) == job.created_at + harness.services.settings.queue_timeout_ms
+
+
+def test_a_request_waits_for_a_shorter_time_if_none_does(harness: Harness) -> None:
+    settings = harness.services.settings
+    holder = harness.connect("e1", "dall-e-3")
+    harness.update_extension(available=False)
+    job = harness.submit()
+    harness.update_job(job, created_at=job.created_at - 60_000)
+    harness.sweep()
+    served_at = harness.now()
+    harness.services.extensions.disconnected(holder.connection_id)
+    assert waits_until(harness, job) == pytest.approx(served_at + settings.no_extension_timeout_ms, abs=5_000)
+    unserved = harness.submit(model="flux")
+    assert waits_until(harness, unserved) == unserved.created_at + settings.no_extension_timeout_ms
+
+
+def test_a_request_with_a_deadline_waits_until_that(harness: Harness) -> None:
+    job = harness.submit(deadline_ms=8 * 3_600_000)
+    assert waits_until(harness, job) == job.created_at + 8 * 3_600_000
+
+
 def test_a_request_waits_because_no_extension_is_connected(harness: Harness) -> None:
     assert why(harness) == "No extension is connected."
 
 
 def test_a_request_waits_because_no_extension_is_capable(harness: Harness) -> None:
     harness.connect("e1", "flux")
-    assert why(harness) == "No connected extension supports the model dall-e-3."
+    assert why(harness) == "No connected extension supports the model dall-e-3. Supported are: flux."
 
 
 def test_a_request_waits_because_no_extension_is_available(harness: Harness) -> None:
@@ -212,7 +243,7 @@ def test_a_request_waits_because_no_extension_is_available(harness: Harness) -> 
 def test_a_request_waits_for_a_paused_extension(harness: Harness) -> None:
     holder, job = harness.connect_and_start()
     harness.report_failure(holder, job, "Too many requests", retry_after_ms=60_000)
-    assert why(harness).endswith(" s after a failure: Too many requests")
+    assert why(harness).endswith(" s after a failure: The site that it uses limits its requests (ERR_RATE_LIMIT).")
 
 
 @pytest.mark.parametrize(

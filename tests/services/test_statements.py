@@ -25,7 +25,7 @@ MOST = {
     "hand over": {"sqlite": 5, "postgresql": 7},
     "progress": {"sqlite": 1, "postgresql": 2},
     "result": {"sqlite": 4, "postgresql": 6},  # one queries a job that waits for the slot
-    "download": {"sqlite": 10, "postgresql": 12},
+    "download": {"sqlite": 11, "postgresql": 13},  # with the success of its extension
     "idle heartbeat": {"sqlite": 1, "postgresql": 1},
     "heartbeat at work": {"sqlite": 5, "postgresql": 6},
     "status": {"sqlite": 1, "postgresql": 1},
@@ -104,7 +104,7 @@ MOST_PAGES = {
     "hand over": 11,
     "progress": 5,
     "result": 9,
-    "download": 19,
+    "download": 21,
     "idle heartbeat": 0,
     "heartbeat at work": 3,
     "status": 0,

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from app.container import Services, build
 from app.db import events
 from app.db.events import LoggedEvent
-from app.db.fleet import Socket
+from app.db.fleet import ExtensionState, Socket
 from app.db.jobs import Job
 from app.db.tables import extensions, hubs, models_served, sweeps
 from app.domain.image_request import ImageRequest
@@ -135,8 +135,10 @@ class Harness:
         """Run the downloads that are due, as a worker does."""
         self.services.download.run()
 
-    def heartbeat(self, holder: Holder, active_request_ids: tuple[str, ...] | None = None, **status: Any) -> bool:
-        """Send a heartbeat of the extension; returns whether it is still connected with this socket."""
+    def heartbeat(
+        self, holder: Holder, active_request_ids: tuple[str, ...] | None = None, **status: Any
+    ) -> ExtensionState | None:
+        """Send a heartbeat of the extension; returns its state, None if it is not connected with this socket any more."""
         heartbeat = Heartbeat(
             extension_id=holder.extension_id,
             status=HeartbeatStatus(**status),

@@ -51,6 +51,12 @@ class ExtensionMetadata(ReceivedModel):
     max_concurrent: Annotated[int, Field(strict=True, ge=1, le=MAX_CONCURRENT), WHOLE] = Field(
         default=1, description="How many requests it can work on at once."
     )
+    repaired: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether the cause of earlier failures was removed since the last connection, by a change of settings or a "
+        "successful test: it ends the pause that they led to, as new capabilities do.",
+    )
 
 
 class Authenticate(Message):

@@ -80,6 +80,8 @@ class HeartbeatResponse(Message):
 
     type: Literal["heartbeat_response"] = "heartbeat_response"
     timestamp: Time
+    paused_until: Time | None = Field(default=None, description="Until then it is given no requests, after failures.")
+    pause_reason: str | None = Field(default=None, description="Why it is paused.")
 
 
 class CancelGeneration(Message):
