@@ -69,7 +69,7 @@ def test_a_paused_extension_has_a_reason(client: FlaskClient, harness: Harness) 
     harness.report_failure(holder, job, "Too many requests", retry_after_ms=60_000)
     [listed] = client.get(PATH).json["extensions"]
     assert (listed["standing"], listed["failures"]) == ("paused", 1)
-    assert listed["pause"]["reason"] == "Too many requests"
+    assert listed["pause"]["reason"] == "The site that it uses limits its requests (ERR_RATE_LIMIT)."
     assert listed["pause"]["until"] > listed["lastSeenAt"]
 
 
