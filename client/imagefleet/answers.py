@@ -19,19 +19,20 @@ FINAL_EVENTS = frozenset({"ImageGeneratedEvent", "ImageGenerationFailedEvent", "
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The server accepted the request."""
+    """The server accepted the request. With a deadline, it waits for an extension until `waits_until`."""
 
     request_id: str
     status: str
     message: str | None = None
     correlation_id: str | None = None
     timestamp: datetime | None = None
+    waits_until: datetime | None = None
     body: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """From a response to POST /api/images/generate."""
-        return cls(**_common_fields(fields))
+        return cls(**_common_fields(fields), waits_until=fields.time("waits_until"))
 
 
 class Cancelled(Accepted):
@@ -40,15 +41,21 @@ class Cancelled(Accepted):
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The position of a waiting request in the queue (1 is next). `reason` explains in a sentence why it waits."""
+    """The position of a waiting request in the queue (1 is next). `reason` explains in a sentence why it waits.
+
+    It fails if no extension has taken it by `waits_until`, which is no news where it alone has changed.
+    """
 
     position: int | None
     reason: str | None
+    waits_until: datetime | None = field(default=None, compare=False)
 
     @classmethod
     def read(cls, fields: Fields | None) -> Self | None:
         """From the `queue` of a status, if there is one."""
-        return None if fields is None else cls(fields.whole("position"), fields.optional_text("reason"))
+        if fields is None:
+            return None
+        return cls(fields.whole("position"), fields.optional_text("reason"), fields.time("waits_until"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from imagefleet.terminal import (
     describe,
     describe_picture,
     escape_what_cannot_be_encoded,
+    local_time,
     plain,
     print_each,
     show_progress,
@@ -132,6 +133,8 @@ def generate(
             _show_result(fleet, _wait_for(fleet, accepted.request_id, timeout), output, as_json)
         else:
             click.echo(_pretty(accepted) if as_json else plain(accepted.request_id))
+            if accepted.waits_until is not None:
+                click.echo(f"It waits for an extension until {local_time(accepted.waits_until)}.", err=True)
 
 
 @main.command()
@@ -287,7 +290,10 @@ def _show_result(fleet: Imagefleet, result: GeneratedImage, output: Path | None,
         for target in saved or [fleet.image_url(image) for image in result.images]:
             click.echo(plain(target))
     if not result.is_final:
-        fail(f"Request {result.request_id} is {describe(result)}; add --wait to wait for it.", NOT_FINISHED)
+        fail(
+            f"Request {result.request_id} is not finished ({describe(result)}). Add --wait to wait for it.",
+            NOT_FINISHED,
+        )
     if not completed:
         fail(f"Request {result.request_id} {describe(result)}")
 

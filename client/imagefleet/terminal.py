@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Protocol
 
 import click
@@ -54,13 +55,20 @@ def describe(status: ImageStatus) -> str:
     """The status in one line."""
     if status.queue is not None:
         position = f", number {status.queue.position} in the queue" if status.queue.position else ""
-        return plain(f"{status.status}{position}{f': {status.queue.reason}' if status.queue.reason else ''}")
+        until = "" if status.queue.waits_until is None else f", waits until {local_time(status.queue.waits_until)}"
+        reason = f": {status.queue.reason}" if status.queue.reason else ""
+        return plain(f"{status.status}{position}{until}{reason}")
     if status.error:
         reason = f" {status.reason}" if status.reason else ""
         return plain(f"{status.status}: {status.error}{reason}{f' ({status.code})' if status.code else ''}")
     if status.is_final:
         return plain(status.status)
     return plain(f"{status.status} {status.progress} %{f' {status.message}' if status.message else ''}")
+
+
+def local_time(moment: datetime) -> str:
+    """A time to the minute, where this machine is."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
 def describe_picture(result: GeneratedImage) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -159,7 +160,7 @@ def test_an_unfinished_request_has_its_own_exit_code(run: Run, scripted: Scripte
     scripted.on("GET", IMAGE, result("processing", progress=40))
     scripted.on("GET", STATUS, status("processing", 3))
     assert (run("get", ID).exit_code, run("get", ID, "--timeout", "0.1").exit_code) == (4, 4)
-    assert "add --wait" in run("get", ID).stderr
+    assert f"Request {ID} is not finished (processing 40 %). Add --wait to wait for it." in run("get", ID).stderr
 
 
 def test_a_refusal_is_one_sentence_with_the_code_and_the_correlation_id(run: Run, scripted: ScriptedServer) -> None:
@@ -188,6 +189,23 @@ def test_how_long_to_wait_for_an_extension_is_the_deadline_of_the_request(run: R
     scripted.on("POST", GENERATE, accepted())
     run("generate", "fox", "--wait-for-extension", "1h30m")
     assert scripted.requests[0].json == {"prompt": "fox", "deadlineMs": 5_400_000}
+
+
+def test_until_when_a_request_waits_is_shown_in_local_time(
+    run: Run, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC-2")
+    time.tzset()
+    scripted.on("POST", GENERATE, Reply({"requestId": ID, "status": "accepted", "waitsUntil": NOW}))
+    queue = {"position": 1, "reason": "No extension is connected.", "waitsUntil": NOW}
+    scripted.on("GET", STATUS, status("accepted", 1, queue=queue))
+    made, looked = run("generate", "fox", "--wait-for-extension", "8h"), run("status", ID)
+    monkeypatch.undo()
+    time.tzset()
+    assert (made.stdout, made.stderr) == (f"{ID}\n", "It waits for an extension until 2024-01-14 14:00.\n")
+    assert looked.stdout == (
+        "accepted, number 1 in the queue, waits until 2024-01-14 14:00: No extension is connected.\n"
+    )
 
 
 def test_waiting_says_while_the_server_is_away(run: Run, scripted: ScriptedServer) -> None:
