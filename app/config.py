@@ -78,6 +78,7 @@ class Settings:
     storage_path: Path = setting(_storage_path)
     max_image_bytes: int = setting(Environment.whole, "MAX_IMAGE_SIZE", 10_485_760, 1)
     max_image_pixels: int = setting(Environment.whole, "MAX_IMAGE_PIXELS", 40_000_000, 1)
+    max_image_side: int = setting(Environment.whole, "MAX_IMAGE_SIDE", 16_384, 1)
     image_source_allowlist: Allowlist = setting(
         Environment.parsed, "IMAGE_SOURCE_ALLOWLIST", Allowlist(), Allowlist.parse, ALLOWLIST
     )

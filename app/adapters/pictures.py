@@ -3,20 +3,32 @@
 import contextlib
 import hashlib
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
+from app.adapters import colours
 from app.adapters.memory import limited_memory
-from app.domain import images, png
+from app.domain import images, png, png_colours
 from app.domain.images import BadImage, ImageFormat, ImageLimits, Picture
 
 # Measured at 1024 x 1024: a third of the time of level 6, with 4 to 8 % more bytes.
 COMPRESS_LEVEL = 4
-PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+PNG_MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16")
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, OverflowError)
+# How to turn a picture upright, by its EXIF orientation.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class PillowValidator:
@@ -34,14 +46,15 @@ def memory_needed(limits: ImageLimits) -> int:
 
 
 def check_and_store_as_png(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
-    """Write the image in `source` into the empty, readable `target` as a PNG without metadata.
+    """Write the image in `source` into the empty, readable `target` as a PNG in sRGB without metadata.
 
-    A PNG that `png` proves to be complete keeps its compressed pixels and is not decoded by Pillow. Other images are
-    decoded, rotated according to their EXIF data and encoded again.
+    A PNG that `png` proves to be complete and clean keeps its compressed pixels and is not decoded by Pillow. Other images
+    are decoded, converted to sRGB, rotated according to their EXIF data and encoded again.
     Raises BadImage if the bytes are not a complete, still image within `limits`. An OSError comes from the disk.
     """
     try:
-        width, height = _store(source, target, limits)
+        with warnings.catch_warnings(action="ignore"):  # Pillow warns about each damaged tag of EXIF data
+            width, height = _store(source, target, limits)
     except MemoryError as error:
         raise BadImage("Decoding the picture takes more memory than is allowed.") from error
     target.flush()
@@ -51,11 +64,14 @@ def check_and_store_as_png(source: BinaryIO, target: BinaryIO, limits: ImageLimi
 def _store(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> tuple[int, int]:
     image_format, width, height = _measure(source, limits)
     if image_format != "png":
-        return _repack(source, target, image_format, limits)
-    if png.copy_critical_chunks(source, target) and not _is_upright(png.read_exif(source)):
-        target.seek(0)
-        target.truncate()
-        return _repack(source, target, image_format, limits)
+        with _opened(source, image_format) as image:
+            images.check_pixels(*image.size, limits)
+            return _encode_again(image, target, image.info.get("exif"), image.info.get("icc_profile"))
+    copied = png.copy_critical_chunks(source, target)
+    exif, profile = copied.metadata.get(b"eXIf"), png_colours.profile_of(copied.metadata)
+    if not copied.is_clean or _orientation(exif) in UPRIGHT or (profile is not None and not colours.is_srgb(profile)):
+        with _opened(target, "png") as image:
+            return _encode_again(image, target, exif, profile)
     _check_copy(target, width, height)
     return width, height
 
@@ -89,30 +105,44 @@ def _check_copy(target: BinaryIO, width: int, height: int) -> None:
         image.verify()
 
 
-def _is_upright(exif: bytes) -> bool:
+def _orientation(exif: bytes | None) -> object:
+    """The orientation that EXIF data state; 1, upright, if there are none or they are damaged: the picture is good."""
     found = Image.Exif()
-    with _translate_errors("png"):
-        found.load(b"Exif\0\0" + exif)
-        return bool(found.get(ExifTags.Base.Orientation, 1) == 1)
+    try:
+        found.load(exif or b"")
+        return found.get(ExifTags.Base.Orientation, 1)
+    except (*BROKEN, LookupError, TypeError, AttributeError):
+        return 1
 
 
-def _repack(source: BinaryIO, target: BinaryIO, image_format: ImageFormat, limits: ImageLimits) -> tuple[int, int]:
-    with _opened(source, image_format) as image:
-        images.check_pixels(*image.size, limits)
-        with _translate_errors(image_format):
-            upright = _decoded(image)
-        upright.save(target, format="PNG", compress_level=COMPRESS_LEVEL)
-        return upright.size
+def _encode_again(image: Image.Image, target: BinaryIO, exif: bytes | None, profile: bytes | None) -> tuple[int, int]:
+    """Replace the content of `target`, from which `image` may be read, by the picture; returns its size."""
+    with _translate_errors(str(image.format)):
+        image.load()
+        shown = _as_shown(image, exif, profile)
+    target.seek(0)
+    target.truncate()
+    shown.save(target, format="PNG", compress_level=COMPRESS_LEVEL)
+    return shown.size
 
 
-def _decoded(image: Image.Image) -> Image.Image:
-    image.load()
-    image.getexif()  # Pillow caches it
-    # Without the metadata: exif_transpose fails on invalid EXIF data that it would rewrite here, and the encoder would
-    # write profiles.
-    image.info = {key: value for key, value in image.info.items() if key == "transparency"}
-    ImageOps.exif_transpose(image, in_place=True)
-    return image if image.mode in PNG_MODES else image.convert("RGB")
+def _as_shown(image: Image.Image, exif: bytes | None, profile: bytes | None) -> Image.Image:
+    """In sRGB, upright, and without palette and metadata, which the encoder would write."""
+    if image.mode == "I;16":
+        image.info = {}  # Pillow knows no transparent colour of 16 bits
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    elif image.mode == "P":
+        image = image.convert("RGB")
+    if profile:
+        image = colours.to_srgb(image, profile)
+    if image.mode not in PNG_MODES:
+        image = image.convert("RGB")
+    orientation = _orientation(exif)
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
+    image.info = {}
+    return image
 
 
 @contextlib.contextmanager
@@ -125,7 +155,7 @@ def _opened(source: BinaryIO, image_format: ImageFormat) -> Iterator[Image.Image
 
 
 @contextlib.contextmanager
-def _translate_errors(image_format: ImageFormat) -> Iterator[None]:
+def _translate_errors(image_format: str) -> Iterator[None]:
     """Turn every error of a decoder into BadImage."""
     try:
         yield

@@ -53,10 +53,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """The largest picture that is accepted: bytes of the file as it arrives, and width times height."""
+    """The largest picture that is accepted: bytes of the file as it arrives, width times height, and each of the two."""
 
     max_bytes: int
     max_pixels: int
+    max_side: int = 16_384
 
 
 def file_name(request_id: str, stamp_ms: int) -> str:
@@ -84,9 +85,11 @@ def format_of(head: bytes) -> ImageFormat:
 
 
 def check_pixels(width: int, height: int, limits: ImageLimits) -> None:
-    """Raises BadImage if a picture of this size has no pixels or too many."""
+    """Raises BadImage if a picture of this size has no pixels, too many, or too many in one direction."""
     if width < 1 or height < 1:
         raise BadImage("The picture has no pixels.")
+    if max(width, height) > limits.max_side:
+        raise BadImage(f"The picture has {width} x {height} pixels; each side may have at most {limits.max_side}.")
     if width * height > limits.max_pixels:
         raise BadImage(f"The picture has {width} x {height} pixels; at most {limits.max_pixels} are allowed.")
 

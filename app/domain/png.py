@@ -2,23 +2,25 @@
 
 The compressed data is decompressed to the last row and its checksum. The remaining steps of a decoder, undoing filters
 and looking up the palette, cannot fail whatever the bytes are, so they are skipped. Metadata, private chunks and
-trailing bytes are dropped unread. Memory stays below a few hundred KiB for any file. The names are those of the PNG
-specification.
+trailing bytes are dropped; metadata that say how the picture is shown are returned. Memory stays below a few MiB for any
+file. The names are those of the PNG specification.
 """
 
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from app.domain import png_colours
 from app.domain.images import BadImage
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PIECE_BYTES = 65_536
 UNPACKED_BYTES = 262_144  # enough for what one piece of a typical picture unpacks to, so that it takes one call
 MAX_CHUNKS = 50_000
-MAX_EXIF_BYTES = 131_072  # twice what a JPEG can hold; it is read into memory at once
+MAX_METADATA_BYTES = 1_048_576  # of each chunk that is kept in memory; longer ones are ignored
+METADATA = (b"eXIf", *png_colours.CHUNKS)
 
 # The chunks that make up the picture, in the required order. tRNS is ancillary, but pictures look wrong without it.
 _ORDER = {b"IHDR": 0, b"PLTE": 1, b"tRNS": 2, b"IDAT": 3, b"IEND": 4}
@@ -66,30 +68,32 @@ def read_header(source: BinaryIO) -> Header:
     return _header(b"".join(_content(source, chunk)))
 
 
-def copy_critical_chunks(source: BinaryIO, target: BinaryIO) -> bool:
+@dataclass(slots=True)
+class Copied:
+    """What was found besides the copied pixels.
+
+    `metadata` are the chunks of METADATA by type. `is_clean` is False if the copy has bytes that are no part of the
+    picture: behind the pixels, or in entries of a palette that no pixel uses.
+    """
+
+    metadata: dict[bytes, bytes] = field(default_factory=dict)
+    is_clean: bool = True
+
+
+def copy_critical_chunks(source: BinaryIO, target: BinaryIO) -> Copied:
     """Copy only the picture, and check that it is complete: chunk order, checksums, every row of pixels.
 
-    Returns True if EXIF data, which may contain the picture's orientation, was dropped. Raises BadImage.
+    Raises BadImage.
     """
     copy = _Copy(read_header(source), target)
     source.seek(len(SIGNATURE))
     target.write(SIGNATURE)
     for _ in range(MAX_CHUNKS):
         chunk = _next_chunk(source)
-        copy.take(chunk, _content(source, chunk))
+        copy.take(chunk, source)
         if chunk.type == b"IEND":
-            return copy.has_exif
+            return copy.found
     raise BadImage(f"The PNG has more than {MAX_CHUNKS} chunks.")
-
-
-def read_exif(source: BinaryIO) -> bytes:
-    """The EXIF data of a PNG that is known to have some. Raises BadImage if it is longer than MAX_EXIF_BYTES."""
-    source.seek(len(SIGNATURE))
-    while (chunk := _next_chunk(source)).type != b"eXIf":
-        source.seek(chunk.length + 4, 1)
-    if chunk.length > MAX_EXIF_BYTES:
-        raise BadImage(f"The PNG has more than {MAX_EXIF_BYTES} bytes of EXIF data.")
-    return _exactly(source, chunk.length)
 
 
 class _Copy:
@@ -98,24 +102,29 @@ class _Copy:
         self.target = target
         self.rows = _Rows(header)
         self.seen: list[bytes] = []
-        self.has_exif = False
+        self.found = Copied()
 
-    def take(self, chunk: Chunk, content: Iterator[bytes]) -> None:
+    def take(self, chunk: Chunk, source: BinaryIO) -> None:
         """Copy or drop one chunk; its content is read to the end in either case."""
         if chunk.type == b"acTL":
             raise BadImage("The PNG is animated; only still pictures are accepted.")
         if chunk.type not in _ORDER:
-            self._drop(chunk, content)
+            self._drop(chunk, source)
         else:
             self._check_order(chunk)
-            self._copy(chunk, content)
+            self._copy(chunk, _content(source, chunk))
         self.seen.append(chunk.type)
 
-    def _drop(self, chunk: Chunk, content: Iterator[bytes]) -> None:
+    def _drop(self, chunk: Chunk, source: BinaryIO) -> None:
+        """A wrong checksum does not matter in what is dropped."""
         if not chunk.type[0] & 0x20:
             raise BadImage("The PNG has unknown critical chunks.")
-        self.has_exif |= chunk.type == b"eXIf"
-        for _ in content:
+        if chunk.type in METADATA and chunk.type not in self.found.metadata and chunk.length <= MAX_METADATA_BYTES:
+            content = _exactly(source, chunk.length)
+            if zlib.crc32(chunk.type + content) == _checksum(source):
+                self.found.metadata[chunk.type] = content
+            return
+        for _ in _pieces(source, chunk.length + 4):
             pass
 
     def _check_order(self, chunk: Chunk) -> None:
@@ -139,6 +148,14 @@ class _Copy:
         return chunk.type != b"IEND" or chunk.length == 0
 
     def _copy(self, chunk: Chunk, content: Iterator[bytes]) -> None:
+        if chunk.type == b"PLTE" and self.header.colour_type != _PALETTE:  # a mere suggestion
+            for _ in content:
+                pass
+            return
+        if chunk.type == b"PLTE":
+            self.found.is_clean = False  # a decoder has to say which of its entries are used
+        elif chunk.type == b"tRNS" and self.header.colour_type != _PALETTE:
+            content = iter([self._masked(b"".join(content))])
         crc = zlib.crc32(chunk.type)
         self.target.write(struct.pack(">I", chunk.length) + chunk.type)
         for piece in content:
@@ -146,7 +163,13 @@ class _Copy:
             self.target.write(piece)
             if chunk.type == b"IDAT":
                 self.rows.take(piece)
+        self.found.is_clean &= not self.rows.has_surplus
         self.target.write(struct.pack(">I", crc))
+
+    def _masked(self, key: bytes) -> bytes:
+        """The transparent colour without the bits that are beyond the depth, which may be anything."""
+        form = f">{len(key) // 2}H"
+        return struct.pack(form, *(value & (1 << self.header.bit_depth) - 1 for value in struct.unpack(form, key)))
 
 
 class _Rows:
@@ -156,11 +179,13 @@ class _Rows:
         self.inflate = zlib.decompressobj()
         self.passes = header.passes
         self.at = 0
+        self.has_surplus = False
 
     def take(self, packed: bytes) -> None:
         while packed:
             if self.inflate.eof:
-                raise BadImage("The PNG has extra data after its pixels.")
+                self.has_surplus = True
+                return
             self._check(self._unpack(packed))
             packed = self.inflate.unconsumed_tail or self.inflate.unused_data
 
@@ -207,14 +232,20 @@ def _next_chunk(source: BinaryIO) -> Chunk:
 def _content(source: BinaryIO, chunk: Chunk) -> Iterator[bytes]:
     """The chunk's content in pieces. Raises BadImage at the end if the checksum is wrong."""
     crc = zlib.crc32(chunk.type)
-    left = chunk.length
-    while left:
-        piece = _exactly(source, min(left, PIECE_BYTES))
+    for piece in _pieces(source, chunk.length):
         crc = zlib.crc32(piece, crc)
-        left -= len(piece)
         yield piece
-    if crc != struct.unpack(">I", _exactly(source, 4))[0]:
+    if crc != _checksum(source):
         raise BadImage("The PNG is damaged: a checksum is wrong.")
+
+
+def _pieces(source: BinaryIO, size: int) -> Iterator[bytes]:
+    for left in range(size, 0, -PIECE_BYTES):
+        yield _exactly(source, min(left, PIECE_BYTES))
+
+
+def _checksum(source: BinaryIO) -> int:
+    return int.from_bytes(_exactly(source, 4), "big")
 
 
 def _exactly(source: BinaryIO, size: int) -> bytes:

@@ -154,7 +154,7 @@ class Download:
         staged = files.enter_context(self.ports.store.stage())
         with self.sources.opened(job, url) as source:
             self.ports.scanner.scan(source)  # before any decoder sees it
-            limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
+            limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side)
             return ValidImage(url, staged, self.ports.validator(source, staged.file, limits))
 
     def _store(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from app.adapters.memory import limited_memory
 from app.adapters.pictures import check_and_store_as_png, memory_needed
@@ -33,10 +33,12 @@ from tests.support.image_samples import (
     sample_image,
 )
 from tests.support.image_samples import END as END_CHUNK
+from tests.support.profiles import DISPLAY_P3, cmyk_profile, grey_profile
 
 LIMITS = ImageLimits(max_bytes=2_000_000, max_pixels=1_000_000)
+PALETTE_COLOUR = 3
 ROOT = Path(__file__).parents[2]
-CRITICAL = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+CRITICAL = {b"IHDR", b"tRNS", b"IDAT", b"IEND"}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 WORK = {"decompressed": (zlib, "decompressobj"), "decoded": (Image, "_getdecoder"), "encoded": (Image, "_getencoder")}
 # EXIF data: only the orientation; and an orientation followed by a resolution that is a text.
@@ -111,7 +113,7 @@ def test_the_reported_size_and_hash_are_those_of_the_stored_file() -> None:
     assert picture == Picture(48, 32, len(stored), hashlib.sha256(stored).hexdigest())
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "1"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "1"])
 def test_the_pixels_of_a_valid_png_are_not_compressed_again(mode: str) -> None:
     data = encoded(sample_image(48, 32, mode), "PNG", optimize=True)
     _, stored = validated(data)
@@ -123,15 +125,18 @@ def test_the_pixels_of_a_valid_png_are_not_compressed_again(mode: str) -> None:
     ("colour", "depth"),
     [(colour, depth) for colour, depths in DEPTHS.items() for depth in depths],
 )
-def test_a_png_that_is_stored_unchanged_can_be_decoded_by_pillow(colour: int, depth: int, interlaced: int) -> None:
+def test_a_png_keeps_its_pixels_and_can_be_decoded_by_pillow(colour: int, depth: int, interlaced: int) -> None:
     randomness = random.Random(f"{colour} {depth} {interlaced}")
     for _ in range(20):
         data = filtered_at_random(
             randomness, ihdr(randomness.randint(1, 40), randomness.randint(1, 40), depth, colour, interlaced)
         )
         _, stored = validated(data)
-        assert stored == data
-        opened(stored)
+        if colour == PALETTE_COLOUR:
+            assert opened(stored).tobytes() == opened(data).convert("RGB").tobytes()
+        else:
+            assert stored == data
+            opened(stored)
 
 
 def test_a_png_with_invalid_filter_types_is_refused() -> None:
@@ -190,7 +195,15 @@ def test_sixteen_bits_per_colour_are_kept() -> None:
 
 def test_a_palette_keeps_its_transparency() -> None:
     data = png_from_chunks(ihdr(8, 8, 2, 3), PALETTE, (b"tRNS", b"\0\x80"), (b"IDAT", idat(8, 8, 2)[1]), END_CHUNK)
-    assert validated(data)[1] == data
+    assert opened(validated(data)[1]).tobytes() == opened(data).convert("RGBA").tobytes()
+
+
+@pytest.mark.parametrize(("mode", "key"), [("RGB", (255, 0, 0)), ("L", 76)])
+def test_a_transparent_colour_is_kept(mode: str, key: object) -> None:
+    data = encoded(sample_image(mode=mode), "PNG", transparency=key)
+    assert opened(validated(data)[1]).convert("RGBA").tobytes() == opened(data).convert("RGBA").tobytes()
+    rotated = encoded(sample_image(mode=mode), "PNG", transparency=key, exif=rotated_exif())
+    assert opened(validated(rotated)[1]).getpixel((30, 2)) == (*opened(data).convert("RGBA").getpixel((2, 2))[:3], 0)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
@@ -219,6 +232,14 @@ def test_one_byte_or_pixel_above_the_limit_is_refused() -> None:
             validated(data, ImageLimits(len(data), 48 * 32 - 1))
 
 
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_longer_side_than_the_limit_is_refused(form: str) -> None:
+    data = encoded(sample_image(48, 32), form)
+    validated(data, ImageLimits(len(data), 48 * 32, 48))
+    with pytest.raises(BadImage, match="each side may have at most 47"):
+        validated(data, ImageLimits(len(data), 48 * 32, 47))
+
+
 def test_an_error_of_the_target_file_is_passed_on() -> None:
     class Full(io.BytesIO):
         def write(self, data: object) -> int:
@@ -243,9 +264,35 @@ def validated_in_a_process(data: bytes, max_pixels: int, extra_bytes: int) -> tu
     return verdict, int(peak)
 
 
-def test_a_png_with_invalid_exif_data_is_refused() -> None:
-    with pytest.raises(BadImage):
-        validated(png(8, 8, (b"eXIf", b"garbage")))
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
+@pytest.mark.parametrize("exif", [b"garbage", b"MM\0\x2a\xff\xff\xff\xff", UPRIGHT[:12], b"MM\0\x2a\0\0\0\x08\xff\xff"])
+def test_damaged_exif_data_are_dropped_without_a_word(form: str, exif: bytes, recwarn: pytest.WarningsRecorder) -> None:
+    picture, stored = validated(encoded(sample_image(), form, exif=b"Exif\0\0" + exif))
+    assert (picture.width, picture.height) == (48, 32)
+    assert {kind for kind, _ in chunks_of(stored)} <= CRITICAL
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("form", ["WEBP", "PNG"])
+def test_tens_of_thousands_of_damaged_exif_tags_cause_no_warnings(form: str, recwarn: pytest.WarningsRecorder) -> None:
+    tag = b"\x01\x1a\0\x05\0\0\0\x01\xff\xff\xff\xff"
+    exif = b"MM\0\x2a\0\0\0\x08\xff\xff" + b"".join(n.to_bytes(2, "big") + tag[2:] for n in range(65_535)) + bytes(4)
+    data = encoded(sample_image(), "WEBP", exif=exif) if form == "WEBP" else png(48, 32, (b"eXIf", exif))
+    assert validated(data)[0].width == 48
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_is_shown_as_pillow_shows_it(orientation: int) -> None:
+    data = encoded(sample_image(), "PNG", exif=rotated_exif(orientation))
+    expected = ImageOps.exif_transpose(opened(data))
+    assert opened(validated(data)[1]).tobytes() == expected.tobytes()
+
+
+def rotated_exif(orientation: int = 6) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif.tobytes()
 
 
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
@@ -264,13 +311,19 @@ def test_a_png_is_stored_without_memory_for_its_pixels() -> None:
     assert peak < 160 * 2**20
 
 
-@pytest.mark.parametrize("form", ["JPEG", "WEBP", "PNG"])
-def test_the_calculated_memory_is_enough(form: str) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
+@pytest.mark.parametrize(
+    ("form", "mode", "profile"),
+    [
+        ("JPEG", "CMYK", cmyk_profile()),
+        ("WEBP", "RGBA", DISPLAY_P3),
+        ("PNG", "RGBA", DISPLAY_P3),
+        ("PNG", "P", DISPLAY_P3),
+        ("PNG", "I;16", grey_profile(1.0)),
+    ],
+)
+def test_the_calculated_memory_is_enough(form: str, mode: str, profile: bytes) -> None:
     options = {"method": 0} if form == "WEBP" else {}
-    data = encoded(
-        Image.new("RGBA" if form != "JPEG" else "CMYK", (2_000, 2_000)), form, exif=exif.tobytes(), **options
-    )
+    image = Image.new(mode, (2_000, 2_000))
+    data = encoded(image, form, exif=rotated_exif(), icc_profile=profile, **options)
     verdict, _ = validated_in_a_process(data, 4_000_000, memory_needed(ImageLimits(0, 4_000_000)))
     assert verdict == "kept 2000 x 2000"

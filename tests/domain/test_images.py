@@ -60,6 +60,14 @@ def test_other_formats_are_rejected(head: bytes) -> None:
         format_of(head)
 
 
+def test_each_side_has_a_limit() -> None:
+    limits = ImageLimits(max_bytes=1, max_pixels=100, max_side=20)
+    check_pixels(20, 5, limits)
+    for width, height in ((21, 1), (1, 21)):
+        with pytest.raises(BadImage, match="each side may have at most 20"):
+            check_pixels(width, height, limits)
+
+
 def test_a_picture_may_have_exactly_the_allowed_number_of_pixels() -> None:
     limits = ImageLimits(max_bytes=1, max_pixels=100)
     check_pixels(10, 10, limits)

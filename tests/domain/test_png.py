@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from app.domain.images import BadImage
-from app.domain.png import MAX_EXIF_BYTES, copy_critical_chunks, read_exif, read_header
+from app.domain.png import MAX_METADATA_BYTES, Copied, copy_critical_chunks, read_header
 from tests.support.image_samples import END, chunks_of, idat, ihdr, png, png_from_chunks
 
 
@@ -24,7 +24,7 @@ def test_a_bare_picture_is_copied_byte_by_byte() -> None:
 
 
 def test_everything_but_the_picture_is_dropped() -> None:
-    decorated = png(20, 10, (b"tEXt", b"k\0v"), (b"gAMA", bytes(4)), (b"prVt", b"x")) + b"trailing"
+    decorated = png(20, 10, (b"tEXt", b"k\0v"), (b"gAMA", bytes(4)), (b"PLTE", bytes(6)), (b"prVt", b"x")) + b"trailing"
     assert copied(decorated) == png(20, 10)
 
 
@@ -44,18 +44,28 @@ def test_pixels_may_come_in_many_pieces_and_empty_ones() -> None:
 def test_interlaced_pictures_have_rows_for_seven_passes(size: tuple[int, int], depth: int, colour: int) -> None:
     header = read_header(io.BytesIO(png_from_chunks(ihdr(*size, depth, colour, 1))))
     raw = b"".join(bytes(stride) * rows for stride, rows in header.passes)
-    whole = png_from_chunks(ihdr(*size, depth, colour, 1), (b"PLTE", bytes(6)), (b"IDAT", zlib.compress(raw)), END)
-    if colour == 0:
-        whole = png_from_chunks(ihdr(*size, depth, colour, 1), (b"IDAT", zlib.compress(raw)), END)
+    palette = [(b"PLTE", bytes(6))] if colour == 3 else []
+    whole = png_from_chunks(ihdr(*size, depth, colour, 1), *palette, (b"IDAT", zlib.compress(raw)), END)
     assert copied(whole) == whole
-    cut = png_from_chunks(ihdr(*size, depth, colour, 1), (b"PLTE", bytes(6)), (b"IDAT", zlib.compress(raw[:-1])), END)
+    cut = png_from_chunks(ihdr(*size, depth, colour, 1), *palette, (b"IDAT", zlib.compress(raw[:-1])), END)
     with pytest.raises(BadImage):
         copied(cut)
 
 
-def test_dropped_exif_data_is_reported() -> None:
-    assert copy_critical_chunks(io.BytesIO(png(8, 8, (b"eXIf", b"MM"))), io.BytesIO())
-    assert not copy_critical_chunks(io.BytesIO(png(8, 8)), io.BytesIO())
+def found_in(data: bytes) -> Copied:
+    return copy_critical_chunks(io.BytesIO(data), io.BytesIO())
+
+
+def test_the_first_metadata_of_each_kind_are_returned() -> None:
+    chunks = [(b"tEXt", b"k\0v"), (b"eXIf", b"MM"), (b"eXIf", b"II"), (b"gAMA", b"1234")]
+    assert found_in(png(8, 8, *chunks)).metadata == {b"eXIf": b"MM", b"gAMA": b"1234"}
+    assert found_in(png(8, 8)).metadata == {}
+
+
+def test_damaged_metadata_are_ignored() -> None:
+    data = bytearray(png(8, 8, (b"eXIf", b"MM")))
+    data[data.index(b"eXIf") + 4] ^= 1
+    assert found_in(bytes(data)).metadata == {}
 
 
 class Counting(io.BytesIO):
@@ -67,13 +77,25 @@ class Counting(io.BytesIO):
         return data
 
 
-def test_exif_is_read_up_to_its_limit_and_never_beyond() -> None:
-    longest = bytes(MAX_EXIF_BYTES)
-    assert read_exif(io.BytesIO(png(8, 8, (b"tEXt", b"k\0v"), (b"eXIf", longest)))) == longest
+def test_metadata_are_kept_up_to_their_limit_and_never_read_at_once_beyond() -> None:
+    longest = bytes(MAX_METADATA_BYTES)
+    assert found_in(png(8, 8, (b"eXIf", longest))).metadata == {b"eXIf": longest}
     source = Counting(png(8, 8, (b"eXIf", longest + b"x")))
-    with pytest.raises(BadImage, match="EXIF"):
-        read_exif(source)
-    assert source.longest_read < 100
+    assert copy_critical_chunks(source, io.BytesIO()).metadata == {}
+    assert source.longest_read <= 65_536
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_a_transparent_colour_has_no_bits_beyond_the_depth(depth: int) -> None:
+    grey = png_from_chunks(ihdr(8, 8, depth, 0), (b"tRNS", b"\xff\xff"), idat(8, 8, depth), END)
+    assert dict(chunks_of(copied(grey)))[b"tRNS"] == (2**depth - 1).to_bytes(2, "big")
+    assert found_in(grey).is_clean
+
+
+@pytest.mark.parametrize("surplus", [[(b"IDAT", b"")], [(b"IDAT", b"x")]])
+def test_bytes_behind_the_pixels_make_a_copy_unclean(surplus: list[tuple[bytes, bytes]]) -> None:
+    data = png_from_chunks(ihdr(8, 8), idat(8, 8), *surplus, END)
+    assert found_in(data).is_clean == (surplus[0][1] == b"")
 
 
 def test_a_change_of_any_byte_is_detected() -> None:
