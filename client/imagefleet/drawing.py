@@ -1,6 +1,6 @@
 """Draws a landscape from a prompt: a sky, a sun, drifting discs, and hills one behind the other.
 
-The same prompt, size and index give the same picture. A row is three planes of bytes (red, green, blue);
+The same prompt, size, index and seed give the same picture. A row is three planes of bytes (red, green, blue);
 layers are blended in with lookup tables, so that no Python code runs per pixel.
 """
 
@@ -26,12 +26,13 @@ ReportProgress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What to draw. Sizes in px; `index` is the number of the picture within its request."""
+    """What to draw. Sizes in px; `index` is the number of the picture within its request, `seed` the requested one."""
 
     prompt: str
     width: int
     height: int
     index: int = 0
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,9 @@ class _Scene:
 
     def __init__(self, picture: Picture) -> None:
         self.width, self.height = picture.width, picture.height
-        seed = hashlib.sha256(f"{picture.index}\0{picture.prompt}".encode("utf-8", "surrogatepass")).digest()
-        self.randomness = random.Random(seed)
+        chosen = "" if picture.seed is None else f"\0{picture.seed}"
+        source = f"{picture.index}\0{picture.prompt}{chosen}".encode("utf-8", "surrogatepass")
+        self.randomness = random.Random(hashlib.sha256(source).digest())
         self.hue = self.randomness.random()
         self.slant = self.randomness.uniform(-0.4, 0.4) * self.width / self.height
         self.sky = self._sky()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -81,6 +82,18 @@ class Job:
     def count(self) -> int:
         """The number of pictures requested. Raises BadJob."""
         return self._whole("number_of_images", 1, MAX_IMAGES)
+
+    @property
+    def seed(self) -> int | None:
+        """The requested seed; the server sends one beyond 2^53 as text. Raises BadJob."""
+        value = self.parameters.get("seed")
+        if value is None:
+            return None
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,40}", str(value)):
+            raise BadJob("seed must be a whole number.")
+        return int(value)
 
     def message(self, kind: str, **fields: Any) -> Message:
         """A report on this job."""

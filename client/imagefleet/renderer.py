@@ -15,6 +15,7 @@ from imagefleet.wire import encode, timestamp
 Draw = Callable[[Picture, ReportProgress], bytes]
 STEPS = 8
 MAX_MESSAGE_BYTES = 1_048_576
+MAX_EXACT = 2**53
 
 
 class Renderer:
@@ -36,14 +37,15 @@ class Renderer:
             return job.failure("The extension has too little memory", "The picture is too large.", retryable=True)
 
     def _render(self, job: Job) -> Message:
-        (width, height), count = job.size, job.count
+        (width, height), count, seed = job.size, job.count, job.seed
         urls = []
         for index in range(count):
             steps = _Steps(self, job, index, count)
-            content = self._draw(Picture(job.prompt, width, height, index), steps.report)
+            content = self._draw(Picture(job.prompt, width, height, index, seed), steps.report)
             urls.append(deliver(self._transport, job.upload, index, content))
             self.step(job, 100 * (index + 1) // count - 1, f"Picture {index + 1} of {count} is drawn")
-        return _generated(job, urls, {"width": width, "height": height})
+        used = {"width": width, "height": height, **({} if seed is None else {"seed": _on_the_wire(seed)})}
+        return _generated(job, urls, used)
 
     def step(self, job: Job, percent: int, text: str) -> None:
         """Send the progress, and pause. Raises Stopped."""
@@ -70,8 +72,13 @@ class _Steps:
             self._renderer.step(self._job, percent, f"Drawing picture {self._index + 1} of {self._count}")
 
 
-def _generated(job: Job, urls: list[str], size: dict[str, Any]) -> Message:
-    metadata = {"model": job.model, "prompt": job.prompt, **size, "generatedAt": timestamp(datetime.now(UTC))}
+def _on_the_wire(number: int) -> int | str:
+    """Beyond 2^53 as text, since other programs read numbers of JSON as floating-point numbers."""
+    return number if abs(number) <= MAX_EXACT else str(number)
+
+
+def _generated(job: Job, urls: list[str], used: dict[str, Any]) -> Message:
+    metadata = {"model": job.model, "prompt": job.prompt, **used, "generatedAt": timestamp(datetime.now(UTC))}
     more = {"imageUrls": urls} if len(urls) > 1 else {}
     report = job.message("image_generated", imageUrl=urls[0], **more, metadata=metadata)
     if len(encode(report)) > MAX_MESSAGE_BYTES:

@@ -36,6 +36,11 @@ def test_different_prompts_and_positions_give_different_pictures() -> None:
     assert len(pictures) == 10
 
 
+def test_different_seeds_give_different_pictures() -> None:
+    seeds = (None, 0, 1, 2**64 - 1)
+    assert len({draw(Picture("A fox", 64, 64, seed=seed)) for seed in seeds}) == len(seeds)
+
+
 def test_a_picture_has_many_colours() -> None:
     colours = opened(draw(Picture("A beautiful sunset over mountains", 256, 256))).getcolors(65_536)
     assert colours is not None

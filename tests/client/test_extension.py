@@ -79,6 +79,18 @@ def test_without_an_upload_url_the_picture_is_sent_as_a_data_url(peer: Peer, run
     assert running.renderer.drawn == [Picture("A fox", 64, 48, 0)]
 
 
+@pytest.mark.parametrize(
+    ("requested", "used", "reported"),
+    [(7, 7, 7), (7.0, 7, 7), ("42", 42, 42), ("18446744073709551615", 2**64 - 1, "18446744073709551615"), (-1, -1, -1)],
+)
+def test_the_requested_seed_is_used_and_reported(
+    peer: Peer, running: RunningExtension, requested: Any, used: int, reported: Any
+) -> None:
+    send_job(peer, parameters={"seed": requested})
+    assert peer.receive("image_generated")["metadata"]["seed"] == reported
+    assert running.renderer.drawn[0].seed == used
+
+
 def test_progress_is_reported_several_times_and_only_increases(peer: Peer) -> None:
     send_job(peer, parameters={"numberOfImages": 3})
     peer.receive("image_generated")
@@ -127,7 +139,18 @@ def test_a_picture_above_the_servers_limit_is_not_sent(peer: Peer, scripted: Scr
     assert (report["retryable"], scripted.requests_to("PUT", UPLOAD)) == (False, [])
 
 
-@pytest.mark.parametrize("parameters", [{"width": 0}, {"height": "tall"}, {"numberOfImages": 11}, {"width": 9000.5}])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"width": 0},
+        {"height": "tall"},
+        {"numberOfImages": 11},
+        {"width": 9000.5},
+        {"seed": "x"},
+        {"seed": 0.5},
+        {"seed": True},
+    ],
+)
 def test_a_job_that_cannot_be_drawn_fails_with_a_reason(peer: Peer, parameters: dict[str, Any]) -> None:
     send_job(peer, parameters=parameters)
     report = peer.receive("image_generation_failed")
