@@ -9,6 +9,8 @@ const wake = () => void worker.wake();
 chrome.runtime.onInstalled.addListener(wake);
 chrome.runtime.onStartup.addListener(wake);
 chrome.alarms.onAlarm.addListener(wake);
+chrome.permissions.onAdded.addListener(() => void worker.permissionsChanged());
+chrome.permissions.onRemoved.addListener(() => void worker.permissionsChanged());
 subscribe((settings) => void worker.settingsChanged(settings));
 chrome.runtime.onUpdateAvailable.addListener(() => worker.updateAvailable());
 chrome.runtime.onMessage.addListener((request, sender, respond) => {

@@ -17,6 +17,8 @@ const CONNECTED = {
   "paused": { label: "Paused", tone: "warn", sentence: "Connected, but no new jobs are accepted until you resume." },
   "hours": { label: "Off hours", tone: "warn", sentence: "Connected. Jobs are accepted again during working hours." },
   "providers": { label: "No generator", tone: "bad", sentence: "Connected, but no generator is enabled." },
+  "setup": { label: "Not ready", tone: "bad", sentence: "Connected, but no generator has all that it needs." },
+  "resting": { label: "Resting", tone: "warn", sentence: "Connected. Jobs are accepted again after a pause." },
 };
 
 /**
@@ -37,6 +39,17 @@ export function statusText(status) {
 /** @param {number} jobs */
 function describeJobs(jobs) {
   return jobs === 1 ? "Working on one job." : `Working on ${jobs} jobs.`;
+}
+
+/**
+ * Why a provider takes no jobs, and until when.
+ *
+ * @param {import("../shared/types.js").ProviderState} state
+ */
+export function pauseText({ problem, pausedUntil }) {
+  if (pausedUntil === undefined) return problem;
+  const time = new Date(pausedUntil).toLocaleTimeString([], { timeStyle: "medium" });
+  return `Paused until ${time} after a failure: ${problem} A change of its settings or a test picture ends the pause.`;
 }
 
 /**

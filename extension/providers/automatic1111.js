@@ -35,7 +35,7 @@ export const automatic1111 = {
     { name: "extra", label: "Extra fields", type: "json", help: "Sent with each request; they override the others." },
     { name: "timeoutS", label: "Timeout (s)", type: "number", initial: 600, min: 10, max: 3600 },
   ],
-  origins: ({ address }) => originsOf(address),
+  origins: ({ address }) => originsOf(address ?? ADDRESS),
   check: async (settings, signal) => {
     const { base, headers } = connectionTo(settings);
     const response = await sendRequest(`${base}/sdapi/v1/sd-models`, { signal, headers });

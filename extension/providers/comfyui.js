@@ -42,8 +42,7 @@ export const comfyui = {
     },
     { name: "timeoutS", label: "Timeout (s)", type: "number", initial: 600, min: 10, max: 3600 },
   ],
-  origins: ({ address }) => originsOf(address),
-  permissions: ({ hideOrigin }) => (hideOrigin ? ["declarativeNetRequestWithHostAccess"] : []),
+  origins: ({ address }) => originsOf(address ?? ADDRESS),
   problems: ({ workflow }) => {
     /** @type {Record<string, string>} */
     const problems = {};

@@ -46,7 +46,14 @@ export const openai = {
     },
     { name: "timeoutS", label: "Timeout (s)", type: "number", initial: 180, min: 5, max: 900 },
   ],
-  origins: ({ address, pictures }) => [...new Set([...originsOf(address), ...originsOf(pictures)])],
+  origins: ({ address, pictures }) => [...new Set([...originsOf(address ?? ADDRESS), ...originsOf(pictures)])],
+  problems: ({ address, key }) => {
+    const needsKey = baseUrl(address ?? ADDRESS)?.startsWith(new URL(ADDRESS).origin);
+    /** @type {Record<string, string>} */
+    const problems = {};
+    if (needsKey && !key) problems.key = "This address needs an API key.";
+    return problems;
+  },
   check: async (settings, signal) => {
     const options = { signal, headers: authorization(settings), maxBytes: MAX_LIST_BYTES };
     const response = await sendRequest(`${requireBase(settings)}/models`, options);

@@ -15,7 +15,7 @@ export const providers = new Map([canvas, openai, automatic1111, comfyui, page].
 const EVERY_MODEL = "*";
 const GENERIC = "image-generation";
 // The server treats "image-generation" alone as "every model". No model has this name, so no jobs are assigned.
-const NO_MODEL = "(none)";
+export const NO_MODEL = "(none)";
 
 /**
  * The entry that generates a model: the first that lists it, otherwise the first that lists `*`.
@@ -31,14 +31,19 @@ export function entryForModel(entries, model) {
 }
 
 /**
- * The capabilities to register with the server.
+ * The capabilities to register with the server: the models whose entry is not paused. While an entry that lists a model
+ * by name is paused, there is no `*` either, because the server would take it to include that model.
  *
  * @param {ProviderEntry[]} entries
+ * @param {(entry: ProviderEntry) => boolean} [isPaused]
  * @returns {string[]}
  */
-export function capabilities(entries) {
-  const models = new Set(entries.filter(isUsable).flatMap((entry) => entry.models));
-  return [GENERIC, ...(models.size ? models : [NO_MODEL])];
+export function capabilities(entries, isPaused = () => false) {
+  const listed = [...new Set(entries.filter(isUsable).flatMap((entry) => entry.models))];
+  const paused = listed.filter((model) => isPaused(/** @type {ProviderEntry} */ (entryForModel(entries, model))));
+  const excluded = paused.length > 0 ? [...paused, EVERY_MODEL] : [];
+  const models = listed.filter((model) => !excluded.includes(model));
+  return [GENERIC, ...(models.length > 0 ? models : [NO_MODEL])];
 }
 
 /** @type {(entry: ProviderEntry) => boolean} */

@@ -12,6 +12,7 @@ export function initialStatus() {
     since: Date.now(),
     taking: false,
     notTaking: "",
+    providers: [],
     jobs: [],
     unsent: 0,
     today: { date: "", done: 0, failed: 0 },

@@ -140,6 +140,16 @@
  */
 
 /**
+ * Why an enabled provider takes no jobs.
+ *
+ * @typedef {object} ProviderState
+ * @property {string} id  of its entry
+ * @property {string} name
+ * @property {string} problem  a sentence
+ * @property {number} [pausedUntil]  set if it is only paused, after a failure
+ */
+
+/**
  * The worker's status; stored in `chrome.storage.session` under `status`, so that pages are notified of changes.
  *
  * `unset`: no server address. `waiting`: the server cannot be reached; the next attempt is at `retryAt`.
@@ -151,7 +161,9 @@
  * @property {number} since
  * @property {number} [retryAt]
  * @property {boolean} taking  whether the extension accepts new jobs
- * @property {"" | "paused" | "hours" | "providers"} notTaking  why it does not
+ * @property {"" | "paused" | "hours" | "providers" | "setup" | "resting"} notTaking  why it does not: `setup`, all
+ *   generators lack something; `resting`, they are paused after failures
+ * @property {ProviderState[]} providers  the enabled generators that take no jobs
  * @property {JobSummary[]} jobs
  * @property {number} unsent  results that are not delivered or not confirmed yet
  * @property {{date: string, done: number, failed: number}} today  local date as YYYY-MM-DD

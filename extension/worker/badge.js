@@ -15,6 +15,8 @@ const NOT_TAKING = {
   paused: "Paused: not accepting new jobs.",
   hours: "Outside working hours: not accepting new jobs.",
   providers: "No generator is enabled: not accepting jobs.",
+  setup: "No generator is set up completely: not accepting jobs.",
+  resting: "The generators are paused after failures: not accepting new jobs.",
 };
 
 /** @param {Status} status  @returns {Badge} */

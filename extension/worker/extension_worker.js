@@ -10,6 +10,7 @@ import { JobManager } from "./job_manager.js";
 import { JobStore } from "./job_store.js";
 import { handlePageRequest } from "./page_requests.js";
 import { authenticate, heartbeat } from "./protocol.js";
+import { ProviderStates } from "./provider_states.js";
 import { homeOf } from "./records.js";
 import { StatusStore } from "./status_store.js";
 
@@ -25,9 +26,12 @@ const LEASE_LOST = "ERR_LEASE_LOST";
 export class ExtensionWorker {
   #status = new StatusStore(showBadge);
   #counts = new DailyCounts();
+  #providers = new ProviderStates();
   #jobs = new JobManager(new JobStore(), {
     settings: () => this.#settings,
-    onChange: () => this.#publish(),
+    providers: () => this.#providers.ready,
+    onPictureEnd: (entry, failure) => this.#pictureEnded(entry, failure),
+    onChange: () => this.#refresh(),
     onDone: () => this.#jobDone(),
     onFailed: (model, reason) => this.#jobFailed(model, reason),
   });
@@ -44,14 +48,19 @@ export class ExtensionWorker {
   #settings = DEFAULTS;
   /** @type {import("../shared/types.js").Status["notTaking"]} */
   #unavailableReason = "";
-  #registeredAsAvailable = true;
+  /** @type {string | undefined}  the capabilities that the server knows, as JSON; undefined without a connection */
+  #registered;
+  /** @type {boolean | undefined}  whether jobs are accepted according to the latest heartbeat of this connection */
+  #saidAvailable;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #pauseTimer;
   #updatePending = false;
   #ready = this.#start();
 
   /** Called on every event that starts the worker, and regularly by the alarm. */
   async wake() {
     await this.#ready;
-    this.#refreshAvailability();
+    this.#refresh();
     this.#connection.ensureConnected();
     if (this.#updatePending && this.#jobs.requestIds.length === 0) chrome.runtime.reload();
   }
@@ -68,9 +77,17 @@ export class ExtensionWorker {
     const previous = this.#settings;
     this.#settings = settings;
     if (homeOf(previous) !== homeOf(settings)) await this.#jobs.setHome(homeOf(settings));
-    this.#refreshAvailability();
+    await this.#providers.configure(settings.providers);
+    if (registrationKey(previous) !== registrationKey(settings)) this.#reconnect();
+    this.#refresh();
     this.#jobs.startWaiting();
-    if (registrationKey(previous) !== registrationKey(settings)) this.#connection.reconnect();
+  }
+
+  /** The user gave or withdrew a permission. */
+  async permissionsChanged() {
+    await this.#ready;
+    await this.#providers.configure(this.#settings.providers);
+    this.#refresh();
   }
 
   /** @param {WorkerRequest} request */
@@ -78,8 +95,9 @@ export class ExtensionWorker {
     await this.#ready;
     return handlePageRequest(request, {
       settings: () => this.#settings,
-      connect: () => this.#connection.reconnect(),
+      connect: () => this.#reconnect(),
       updateStatus: (changes) => this.#status.update(changes),
+      onPicture: (entry) => this.#testSucceeded(entry),
     });
   }
 
@@ -90,37 +108,78 @@ export class ExtensionWorker {
     await this.#counts.load();
     const { retryAt } = await this.#status.load();
     this.#connection.waitUntil(retryAt ?? 0);
+    await this.#providers.load();
+    await this.#providers.configure(this.#settings.providers);
     await this.#jobs.restore(homeOf(this.#settings));
-    this.#unavailableReason = unavailableReason(this.#settings, new Date());
     this.#status.update({ trial: undefined });
-    this.#publish();
+    this.#refresh();
   }
 
   #jobDone() {
     this.#status.update({ failure: undefined });
-    void this.#counts.increment("done").then(() => this.#publish());
+    void this.#counts.increment("done").then(() => this.#refresh());
   }
 
   /** @param {string} model @param {string} reason */
   #jobFailed(model, reason) {
     this.#status.update({ failure: { model, reason, at: Date.now() } });
-    void this.#counts.increment("failed").then(() => this.#publish());
+    void this.#counts.increment("failed").then(() => this.#refresh());
   }
 
-  /** Notify the server at once when the extension starts or stops accepting jobs. */
-  #refreshAvailability() {
-    const previous = this.#unavailableReason;
-    this.#unavailableReason = unavailableReason(this.#settings, new Date());
-    if (previous === this.#unavailableReason) return;
+  /** @type {import("./generation.js").JobContext["onEnd"]} */
+  #pictureEnded(entry, failure) {
+    if (failure) this.#providers.failed(entry, failure);
+    else this.#providers.succeeded(entry);
+    // The job's outcome is not recorded yet, so a failure could not be reported over a new connection.
+    this.#refresh({ mayReconnect: false });
+  }
+
+  /** @param {import("../shared/types.js").ProviderEntry} entry */
+  #testSucceeded(entry) {
+    this.#providers.succeeded(entry);
+    this.#refresh();
+  }
+
+  #reconnect() {
+    this.#registered = undefined;
+    this.#connection.reconnect();
+  }
+
+  /**
+   * Show the current state, and notify the server at once when jobs are accepted again or no more. Models that are
+   * new, or no longer made, need a new connection. It waits until no failure is left to report, so that none is lost.
+   */
+  #refresh({ mayReconnect = true } = {}) {
+    this.#unavailableReason = unavailableReason(this.#settings, this.#providers, new Date());
     this.#publish();
-    if (!this.#unavailableReason && !this.#registeredAsAvailable) this.#connection.reconnect();
-    else this.#connection.sendHeartbeat();
+    this.#wakeAfterPause();
+    if (this.#registered === undefined) return;
+    const mustRegister = !this.#unavailableReason && !this.#isRegistered;
+    if (mustRegister && mayReconnect && !this.#jobs.hasUnreportedFailure) this.#reconnect();
+    else if (this.#saidAvailable === !this.#isAvailable) this.#connection.sendHeartbeat();
+  }
+
+  #wakeAfterPause() {
+    clearTimeout(this.#pauseTimer);
+    const { nextEnd } = this.#providers;
+    // The alarm covers a worker that is stopped meanwhile.
+    if (nextEnd !== undefined) this.#pauseTimer = setTimeout(() => void this.wake(), nextEnd - Date.now());
+  }
+
+  /** Whether the server knows the models that can be made now. */
+  get #isRegistered() {
+    return this.#registered === JSON.stringify(this.#providers.capabilities);
+  }
+
+  get #isAvailable() {
+    return !this.#unavailableReason && this.#isRegistered;
   }
 
   #publish() {
     this.#status.update({
       taking: !this.#unavailableReason,
       notTaking: this.#unavailableReason,
+      providers: this.#providers.states,
       jobs: this.#jobs.summaries,
       unsent: this.#jobs.unconfirmed,
       today: this.#counts.today,
@@ -129,20 +188,22 @@ export class ExtensionWorker {
 
   /** The server assigns jobs right after authentication, so an unavailable extension registers without models. */
   #authenticateMessage() {
-    this.#registeredAsAvailable = !this.#unavailableReason;
-    const entries = this.#registeredAsAvailable ? this.#settings.providers : [];
+    const registered = this.#unavailableReason ? capabilities([]) : this.#providers.capabilities;
+    this.#registered = JSON.stringify(registered);
+    this.#saidAvailable = undefined;
     return authenticate({
       extensionId: this.#settings.extensionId,
       token: this.#settings.token,
       version: chrome.runtime.getManifest().version,
-      capabilities: capabilities(entries).slice(0, MAX_CAPABILITIES),
+      capabilities: registered.slice(0, MAX_CAPABILITIES),
       maxConcurrent: this.#settings.concurrency,
       activeRequestIds: this.#jobs.requestIds,
     });
   }
 
   #heartbeatMessage() {
-    return heartbeat(this.#settings.extensionId, { ...this.#jobs.load, available: !this.#unavailableReason });
+    this.#saidAvailable = this.#isAvailable;
+    return heartbeat(this.#settings.extensionId, { ...this.#jobs.load, available: this.#saidAvailable });
   }
 
   /** @param {ServerMessage} message */
@@ -158,12 +219,17 @@ export class ExtensionWorker {
 
   /** After a refusal the server assigns our jobs to other extensions. @param {"waiting" | "refused"} state */
   #disconnected(state) {
+    this.#registered = undefined;
     this.#jobs.disconnected();
     if (state === "refused") void this.#jobs.releaseAll();
   }
 }
 
-/** The settings that are sent with `authenticate`: a change requires a new connection. @param {Settings} settings */
-function registrationKey({ server, token, extensionId, concurrency, providers }) {
-  return JSON.stringify([server, token, extensionId, concurrency, capabilities(providers)]);
+/**
+ * The other settings that are sent with `authenticate`: a change requires a new connection.
+ *
+ * @param {Settings} settings
+ */
+function registrationKey({ server, token, extensionId, concurrency }) {
+  return JSON.stringify([server, token, extensionId, concurrency]);
 }

@@ -9,6 +9,13 @@ import { pictureCount, pictureRequest } from "./picture_requests.js";
 /** @typedef {import("./job_store.js").JobStore} JobStore */
 /** @typedef {import("./records.js").JobRecord} JobRecord */
 
+/**
+ * @typedef {object} JobContext
+ * @property {AbortSignal} signal
+ * @property {(percent: number, message: string) => void} progress  of the job
+ * @property {(entry: ProviderEntry, failure?: Failure) => void} onEnd  a generator made a picture, or failed to
+ */
+
 const PICTURE_MS = 15 * 60_000;
 
 /**
@@ -18,10 +25,10 @@ const PICTURE_MS = 15 * 60_000;
  * @param {JobRecord} record
  * @param {ProviderEntry[]} entries
  * @param {JobStore} store
- * @param {{signal: AbortSignal, progress: (percent: number, message: string) => void}} context  progress of the job
+ * @param {JobContext} context
  * @returns {Promise<Record<string, unknown>>}  metadata for the report to the server
  */
-export async function generatePictures(record, entries, store, { signal, progress }) {
+export async function generatePictures(record, entries, store, { signal, progress, onEnd }) {
   const { job } = record;
   const count = pictureCount(job);
   const { width, height } = pictureRequest(record, 0);
@@ -29,15 +36,37 @@ export async function generatePictures(record, entries, store, { signal, progres
   const missing = Array.from({ length: count }, (_, position) => position).filter((position) => !stored.has(position));
   for (const position of missing) {
     const request = pictureRequest(record, position);
-    if (request.begun && !providerFor(entries, request.model).provider.resumes) throw interrupted();
+    const { entry, provider } = providerFor(entries, request.model);
+    if (request.begun && !provider.resumes) throw interrupted();
     await store.markBegun(record, position);
-    const blob = await generatePicture(request, entries, signal, (percent, message) => {
+    const work = generatePicture(request, entries, signal, (percent, message) => {
       progress((100 * position + percent) / count, message || `Picture ${position + 1} of ${count}`);
     });
-    signal.throwIfAborted();
+    const blob = await observed(work, signal, (failure) => onEnd(entry, failure));
     await store.savePicture({ requestId: job.requestId, position, blob });
   }
   return { width, height, generatedAt: new Date().toISOString() };
+}
+
+/**
+ * Report how the work ended, unless it was aborted.
+ *
+ * @template T
+ * @param {Promise<T>} work
+ * @param {AbortSignal} signal
+ * @param {(failure?: Failure) => void} onEnd
+ * @returns {Promise<T>}
+ */
+async function observed(work, signal, onEnd) {
+  try {
+    const result = await work;
+    signal.throwIfAborted();
+    onEnd();
+    return result;
+  } catch (problem) {
+    if (!signal.aborted) onEnd(Failure.from(problem));
+    throw problem;
+  }
 }
 
 /**

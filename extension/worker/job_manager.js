@@ -9,6 +9,7 @@ import { Task } from "./task.js";
 import { uploadPictures } from "./upload.js";
 
 /** @typedef {import("../shared/types.js").Job} Job */
+/** @typedef {import("../shared/types.js").ProviderEntry} ProviderEntry */
 /** @typedef {import("../shared/types.js").Settings} Settings */
 /** @typedef {import("./job_store.js").JobStore} JobStore */
 /** @typedef {import("./records.js").Outcome} Outcome */
@@ -17,6 +18,8 @@ import { uploadPictures } from "./upload.js";
 /**
  * @typedef {object} JobManagerHandlers
  * @property {() => Settings} settings
+ * @property {() => ProviderEntry[]} providers  those that can be used
+ * @property {(entry: ProviderEntry, failure?: Failure) => void} onPictureEnd  a generator made a picture, or failed to
  * @property {() => void} onChange  something that the user may see has changed
  * @property {() => void} onDone  a result was confirmed
  * @property {(model: string, reason: string) => void} onFailed  a failure was reported to the server
@@ -153,6 +156,11 @@ export class JobManager {
     if (task) await this.#release(task);
   }
 
+  /** Whether a failure is still to be reported. It must be, before the connection is replaced. */
+  get hasUnreportedFailure() {
+    return this.#held.some(({ record }) => record.outcome && "failure" in record.outcome);
+  }
+
   get #held() {
     return [...this.#tasks.values()].filter((task) => task.record.held);
   }
@@ -179,14 +187,21 @@ export class JobManager {
 
   /** The outcome, or undefined if the task was stopped. @param {Task} task  @returns {Promise<Outcome | undefined>} */
   async #generate(task) {
+    let isGenerators = false;
     try {
-      const made = await generatePictures(task.record, this.#handlers.settings().providers, this.#store, {
+      const made = await generatePictures(task.record, this.#handlers.providers(), this.#store, {
         signal: task.signal,
+        onEnd: (entry, failure) => {
+          isGenerators = failure !== undefined;
+          this.#handlers.onPictureEnd(entry, failure);
+        },
         progress: (percent, message) => this.#reportProgress(task, percent, message),
       });
       return { made };
     } catch (problem) {
-      return task.signal.aborted ? undefined : { failure: Failure.from(problem).fields };
+      if (task.signal.aborted) return undefined;
+      const failure = Failure.from(problem);
+      return { failure: isGenerators ? withoutPause(failure) : failure.fields };
     }
   }
 
@@ -265,7 +280,7 @@ export class JobManager {
   #stop(task) {
     const { record, running, signal } = task;
     if (!running && !signal.aborted && record.begun !== undefined && !record.outcome) {
-      void keepAlive(abandonPicture(record, this.#handlers.settings().providers));
+      void keepAlive(abandonPicture(record, this.#handlers.providers()));
     }
     task.stop();
   }
@@ -280,4 +295,14 @@ export class JobManager {
   #isCurrent(task) {
     return this.#tasks.get(task.requestId) === task && task.record.held;
   }
+}
+
+/**
+ * The pause after a failure belongs to the generator and is kept here, so the server is told to pause nothing. A
+ * failure that is the request's own fault says nothing about pauses.
+ *
+ * @param {Failure} failure
+ */
+function withoutPause({ fields }) {
+  return { ...fields, retryAfterMs: fields.retryable ? 0 : undefined };
 }

@@ -23,6 +23,7 @@ const PROGRESS_INTERVAL_MS = 250;
  * @property {() => Settings} settings
  * @property {() => void} connect
  * @property {(changes: Partial<Status>) => void} updateStatus
+ * @property {(entry: ProviderEntry) => void} onPicture  a test picture was made
  */
 
 /**
@@ -46,7 +47,8 @@ export async function handlePageRequest(request, dependencies) {
  * @param {Dependencies} dependencies
  * @returns {Promise<{message?: string, picture?: string}>}
  */
-async function handle(request, { settings, connect, updateStatus }) {
+async function handle(request, dependencies) {
+  const { settings, connect } = dependencies;
   switch (request.type) {
     case "connect":
       connect();
@@ -57,7 +59,7 @@ async function handle(request, { settings, connect, updateStatus }) {
     case "check":
       return { message: await check(findEntry(settings(), request.providerId)) };
     case "test":
-      return { picture: await makeTrial(findEntry(settings(), request.providerId), request.prompt, updateStatus) };
+      return { picture: await makeTrial(findEntry(settings(), request.providerId), request.prompt, dependencies) };
     default:
       throw new Failure("The extension does not know this request.");
   }
@@ -70,8 +72,8 @@ async function check({ kind, settings }) {
   return withTimeout(new AbortController().signal, (signal) => provider.check(settings, signal), CHECK_MS);
 }
 
-/** @param {ProviderEntry} entry @param {string} prompt @param {Dependencies["updateStatus"]} updateStatus */
-async function makeTrial(entry, prompt, updateStatus) {
+/** @param {ProviderEntry} entry @param {string} prompt @param {Dependencies} dependencies */
+async function makeTrial(entry, prompt, { updateStatus, onPicture }) {
   const request = {
     requestId: `trial-${crypto.randomUUID()}`, prompt, model: entry.models.find((name) => name !== "*") ?? "test",
     width: TRIAL_SIDE_PX, height: TRIAL_SIDE_PX, position: 0, parameters: {},
@@ -80,7 +82,9 @@ async function makeTrial(entry, prompt, updateStatus) {
   const entries = [{ ...entry, enabled: true, models: ["*"] }];
   const progress = trialProgress(entry.id, updateStatus);
   try {
-    return await dataUrl(await generatePicture(request, entries, AbortSignal.timeout(TRIAL_MS), progress));
+    const picture = await generatePicture(request, entries, AbortSignal.timeout(TRIAL_MS), progress);
+    onPicture(entry);
+    return await dataUrl(picture);
   } finally {
     updateStatus({ trial: undefined });
   }

@@ -27,7 +27,8 @@ SLOW = {
 @pytest.fixture(scope="module")
 def running_browser(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Iterator[Chromium]:
     """A browser with a copy of the extension that was downloaded from the service."""
-    with running_chromium(tmp_path_factory.mktemp("browser"), service.url()) as browser:
+    allowed = ["http://127.0.0.1/*"]
+    with running_chromium(tmp_path_factory.mktemp("browser"), service.url(), host_permissions=allowed) as browser:
         yield browser
 
 
@@ -128,3 +129,17 @@ def test_the_reason_of_the_last_failure_is_shown(browser: Chromium, person: Page
     service.delete(f"/api/images/{request_id}")
     assert MODEL in person.text("#failure-model")
     assert "127.0.0.1" in person.text("#failure-reason")
+
+
+def test_a_generator_that_takes_no_jobs_is_shown_with_the_reason(browser: Chromium, person: PageUser) -> None:
+    keyless = {**SLOW, "id": "paid", "name": "Paid", "kind": "openai", "settings": {}}
+    browser.save(providers=[keyless, {**SLOW, "models": ["*"]}])
+    person.wait_for_text("#troubles", "This address needs an API key.")
+    assert "Paid" in person.text("#troubles")
+    assert person.text("#sentence") == "Ready for work."
+
+    browser.save(providers=[keyless])
+    person.wait_for_text("#state", "Not ready")
+
+    browser.save(providers=[SLOW])
+    person.wait("document.querySelector('#troubles').hidden")

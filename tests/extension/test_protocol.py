@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from simple_websocket import ConnectionClosed
 
 from tests.support.reference_renderer import rendered_pixels
 from tests.support.chromium import Chromium, running_chromium
+from tests.support.fake_generators import generated_png
 from tests.support.scripted_server import Reply, ScriptedServer
 from tests.support.scripted_socket import Peer
 from tests.support.waiting import until
@@ -247,6 +249,53 @@ def test_a_model_without_a_generator_fails_and_others_may_retry(browser: Chromiu
         "retryable": True,
     }
     assert browser.until_status("status.jobs.length === 0")["unsent"] == 0
+
+
+def test_a_failure_pauses_the_generator_and_not_the_browser(tmp_path: Path, server: ScriptedServer) -> None:
+    busy = Reply({"error": {"message": "Slow down"}}, status=429, headers={"Retry-After": "600"})
+    server.on("POST", "/v1/images/generations", busy)
+    paid = {**canvas(["paid"], address=f"{server.url}/v1"), "id": "paid", "kind": "openai", "name": "Paid"}
+    with running_chromium(tmp_path / "browser", host_permissions=["http://127.0.0.1/*"]) as browser:
+        peer = connect(browser, server, providers=[paid, canvas(["drawn"])])
+        assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "paid", "drawn"]
+        assert peer.receive("heartbeat")["status"]["available"]
+        assign(peer, model="paid")
+
+        # No job is accepted from the failure to the new registration.
+        assert not peer.receive("heartbeat")["status"]["available"]
+        failure = peer.receive("image_generation_failed")
+        assert (failure["code"], failure["retryAfterMs"]) == ("ERR_RATE_LIMIT", 0)
+        assert len(server.requests_to("POST", "/v1/images/generations")) == 1
+
+        peer = server.sockets.next()
+        assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "drawn"]
+        assert peer.receive("heartbeat")["status"]["available"]
+        (state,) = browser.status()["providers"]
+        assert (state["name"], "Slow down" in state["problem"], state["pausedUntil"] > 0) == ("Paid", True, True)
+
+        # A change of its settings ends the pause.
+        changed = {**paid, "settings": {**paid["settings"], "key": "sk-new"}}
+        browser.save(providers=[changed, canvas(["drawn"])])
+        peer = server.sockets.next()
+        assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "paid", "drawn"]
+
+
+def test_the_only_generator_keeps_its_registration_while_it_is_paused(tmp_path: Path, server: ScriptedServer) -> None:
+    done = Reply({"data": [{"b64_json": base64.b64encode(generated_png(8, 8)).decode()}]})
+    server.on("POST", "/v1/images/generations", Reply(status=500), done)
+    paid = {**canvas(["paid"], address=f"{server.url}/v1"), "id": "paid", "kind": "openai", "name": "Paid"}
+    with running_chromium(tmp_path / "browser", host_permissions=["http://127.0.0.1/*"]) as browser:
+        peer = connect(browser, server, providers=[paid])
+        peer.welcome()
+        assert peer.receive("heartbeat")["status"]["available"]
+        assign(peer, model="paid")
+        assert not peer.receive("heartbeat")["status"]["available"]
+        peer.receive("image_generation_failed")
+
+        # After two seconds it accepts jobs again, over the same connection.
+        assert peer.receive("heartbeat")["status"]["available"]
+        assign(peer, model="paid", lease="l-2")
+        assert peer.receive("image_generated")["lease"] == "l-2"
 
 
 def test_invalid_parameters_fail_without_a_retry(browser: Chromium, server: ScriptedServer) -> None:

@@ -21,7 +21,7 @@ from tests.support.waiting import until
 SIZE = (96, 64)
 GRANTED = {
     "host_permissions": ["http://127.0.0.1/*"],
-    "permissions": ["storage", "alarms", "scripting", "declarativeNetRequestWithHostAccess"],
+    "permissions": ["storage", "alarms", "declarativeNetRequestWithHostAccess", "scripting"],
     "optional_permissions": [],
 }
 IMAGES = "/v1/images/generations"
@@ -337,11 +337,11 @@ def test_a_failed_step_is_named(browser: Chromium, service: Service) -> None:
     until_closed(browser)
 
 
-def test_a_forbidden_page_is_distinguished_from_an_unreachable_one(browser: Chromium, service: Service) -> None:
+def test_a_forbidden_page_gets_no_jobs_and_an_unreachable_one_fails(browser: Chromium, service: Service) -> None:
     forbidden = recipe(browser, service)["url"].replace("127.0.0.1", "localhost")
-    model = use(browser, "page", recipe=recipe(browser, service, url=forbidden))
-    _, reason = first_failure(service, submit(service, model))
-    assert reason.startswith("Not allowed on this page: ")
+    use(browser, "page", recipe=recipe(browser, service, url=forbidden))
+    (state,) = browser.until_status("status.notTaking === 'setup'")["providers"]
+    assert state["problem"] == "The extension is not allowed to access http://localhost yet."
 
     model = use(browser, "page", recipe=recipe(browser, service, url="http://127.0.0.1:9/"))
     _, reason = first_failure(service, submit(service, model))

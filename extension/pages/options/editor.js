@@ -1,7 +1,8 @@
 /** The dialog to edit one provider. It saves the settings and returns what it saved. */
 
+import { permissionProblem } from "../../providers/readiness.js";
 import { providers } from "../../providers/registry.js";
-import { InvalidSettings, save } from "../../shared/settings.js";
+import { InvalidSettings, load, save } from "../../shared/settings.js";
 import { byId, make, setChildren, setText } from "../dom.js";
 import { fieldElements, makeField } from "./fields.js";
 import { errorText, reportProblems, showProblem } from "./form.js";
@@ -29,6 +30,7 @@ let entry;
 /** @type {Settings} */
 let settings;
 let changed = false;
+let isNew = false;
 
 export function start() {
   form.addEventListener("submit", submit);
@@ -42,7 +44,8 @@ export function start() {
 }
 
 /**
- * Create a provider. It is added at the top, because an existing one may handle every model already.
+ * Create a provider. It is added at the top, because an existing one may handle every model already; but only once it
+ * is allowed to work.
  *
  * @param {ProviderKind} kind
  * @param {Settings} current
@@ -56,11 +59,13 @@ export function editNew(kind, current) {
     id: crypto.randomUUID(), kind, name: uniqueName(title, current), enabled: true, models: ["*"],
     settings: Object.fromEntries(initial),
   };
-  return open(created, { ...current, providers: [created, ...current.providers] }, `New generator: ${title}`);
+  isNew = true;
+  return open(created, current, `New generator: ${title}`);
 }
 
 /** @param {ProviderEntry} original @param {Settings} current */
 export function edit(original, current) {
+  isNew = false;
   return open(original, current, `Edit ${original.name}`);
 }
 
@@ -139,16 +144,30 @@ async function submit(event) {
   event.preventDefault();
   const updated = read();
   if (!reportProblems(controls(), problems(updated))) return;
-  // Chrome requires this before any `await`. The result is not needed: the list shows what is missing.
-  if (updated.enabled) requestPermissions(updated).catch(() => undefined);
+  // Chrome requires this before any `await`. A refusal is no error here: the list shows what is missing.
+  const answer = updated.enabled ? requestPermissions(updated).catch(() => false) : Promise.resolve(false);
   try {
-    const entries = settings.providers.map((each) => (each.id === updated.id ? updated : each));
-    const saved = await save({ providers: entries });
+    const saved = await save({ providers: await withUpdated(updated) });
     finish({ entry: updated, settings: saved });
     dialog.close();
+    if (isNew && await answer) await moveToTop(updated.id);
   } catch (problem) {
     showSaveError(problem);
   }
+}
+
+/** The entries with this one; a new one that is not allowed to work yet comes last. @param {ProviderEntry} updated */
+async function withUpdated(updated) {
+  if (isNew && await permissionProblem(updated)) return [...settings.providers, updated];
+  if (isNew) return [updated, ...settings.providers];
+  return settings.providers.map((each) => (each.id === updated.id ? updated : each));
+}
+
+/** @param {string} id */
+async function moveToTop(id) {
+  const { providers: entries } = await load();
+  const moved = entries.filter((each) => each.id === id);
+  if (entries[0] !== moved[0]) await save({ providers: [...moved, ...entries.filter((each) => each.id !== id)] });
 }
 
 /** @returns {ProviderEntry} */

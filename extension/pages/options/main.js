@@ -29,6 +29,7 @@ function showStatus(current) {
   const { label, tone } = statusText(current);
   setText(byId("header-state", HTMLElement), label, tone);
   server.showStatus(current);
+  providers.showStatus(current);
   trial.showStatus(current);
 }
 

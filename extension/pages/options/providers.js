@@ -1,12 +1,14 @@
 /** The section with the list of providers. Every change is saved immediately. */
 
+import { permissionProblem, settingsProblem } from "../../providers/readiness.js";
 import { entryForModel, providers } from "../../providers/registry.js";
 import { save } from "../../shared/settings.js";
 import { sendToWorker } from "../../shared/worker_requests.js";
 import { byId, icon, make, setChildren, setText } from "../dom.js";
+import { pauseText } from "../text.js";
 import { edit, editNew } from "./editor.js";
 import { errorText } from "./form.js";
-import { hasPermissions, requestPermissions, requiredHosts } from "./permissions.js";
+import { requestPermissions } from "./permissions.js";
 import { providerRow } from "./provider_row.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
@@ -22,8 +24,10 @@ const undo = byId("undo", HTMLButtonElement);
 let settings;
 /** @type {Map<string, import("./provider_row.js").CheckResult>}  results of the latest checks, by entry id */
 const checkResults = new Map();
-/** @type {Set<string>}  ids of the entries with missing permissions */
-let missingPermissions = new Set();
+/** @type {Map<string, string>}  which permission is missing, by entry id; empty if none is */
+let missingPermissions = new Map();
+/** @type {import("../../shared/types.js").ProviderState[]} */
+let states = [];
 /** @type {ProviderEntry[]} */
 let previous = [];
 
@@ -47,8 +51,15 @@ export async function showSettings(current) {
 /** Query the granted permissions and update the list. */
 async function refreshPermissions() {
   const entries = settings.providers;
-  const grants = await Promise.all(entries.map(hasPermissions));
-  missingPermissions = new Set(entries.filter((_, index) => !grants[index]).map(({ id }) => id));
+  const missing = await Promise.all(entries.map(permissionProblem));
+  missingPermissions = new Map(entries.map(({ id }, index) => [id, missing[index]]));
+  show();
+}
+
+/** @param {import("../../shared/types.js").Status} status */
+export function showStatus(status) {
+  if (JSON.stringify(states) === JSON.stringify(status.providers)) return;
+  states = status.providers;
   show();
 }
 
@@ -59,7 +70,7 @@ function show() {
     kind: providers.get(entry.kind)?.title ?? entry.kind,
     first: index === 0,
     last: index === settings.providers.length - 1,
-    missing: missingPermissions.has(entry.id) ? missingText(entry) : "",
+    missing: missingPermissions.get(entry.id) ?? "",
     idle: idleText(entry),
     checkResult: checkResults.get(entry.id),
   }, act)));
@@ -68,17 +79,16 @@ function show() {
   if (focus) focusRow(focus);
 }
 
-/** @param {ProviderEntry} entry */
-function missingText(entry) {
-  const where = requiredHosts(entry);
-  return where ? `The extension is not allowed to access ${where} yet.`
-    : "The extension does not have all permissions that this generator needs.";
-}
-
-/** Why an enabled entry gets no jobs; empty if it does. @param {ProviderEntry} entry */
+/** Why an enabled entry gets no jobs, besides a missing permission; empty if it does. @param {ProviderEntry} entry */
 function idleText(entry) {
   if (!entry.enabled) return "";
-  const handlers = entry.models.map((model) => entryForModel(settings.providers, model));
+  const problem = settingsProblem(entry);
+  if (problem) return `It gets no jobs: ${problem}`;
+  const pause = states.find(({ id, pausedUntil }) => id === entry.id && pausedUntil);
+  if (pause) return pauseText(pause);
+  const ready = settings.providers.filter((each) => !settingsProblem(each) && !missingPermissions.get(each.id));
+  if (!ready.includes(entry)) return "";
+  const handlers = entry.models.map((model) => entryForModel(ready, model));
   if (handlers.length === 0 || handlers.includes(entry)) return "";
   const names = [...new Set(handlers.map((handler) => handler?.name))].join(", ");
   return `It gets no jobs, because ${names}, higher in the list, handles the same models.`;

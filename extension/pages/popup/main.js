@@ -4,8 +4,8 @@ import { countsToday } from "../../shared/days.js";
 import { load, subscribe } from "../../shared/settings.js";
 import { read, subscribe as subscribeToStatus } from "../../shared/status.js";
 import { sendToWorker } from "../../shared/worker_requests.js";
-import { byId, setText } from "../dom.js";
-import { retryText, statusText } from "../text.js";
+import { byId, make, setChildren, setText } from "../dom.js";
+import { pauseText, retryText, statusText } from "../text.js";
 import { showJobs } from "./job_list.js";
 
 /** @typedef {import("../../shared/types.js").Settings} Settings */
@@ -41,8 +41,21 @@ function showStatus(current) {
   showRetry();
   byId("jobs", HTMLElement).hidden = current.jobs.length === 0;
   showJobs(jobList, current.jobs);
+  showProviders(current);
   showFailure(current);
   showCounts(current);
+}
+
+/** The generators that take no jobs, with the reasons. @param {Status} current */
+function showProviders({ providers }) {
+  const list = byId("trouble-list", HTMLElement);
+  byId("troubles", HTMLElement).hidden = providers.length === 0;
+  const shown = JSON.stringify(providers);
+  if (list.dataset.shown === shown) return;
+  list.dataset.shown = shown;
+  setChildren(list, ...providers.map((state) => {
+    return make("div", {}, make("dt", {}, state.name), make("dd", {}, pauseText(state)));
+  }));
 }
 
 /** @param {Status} current */

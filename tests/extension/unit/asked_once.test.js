@@ -83,7 +83,7 @@ async function startWorker(store, entries, { active } = {}) {
     },
   };
   const manager = new JobManager(store, {
-    settings: () => ({ concurrency: 2, providers: entries }),
+    settings: () => ({ concurrency: 2, providers: entries }), providers: () => entries, onPictureEnd: () => undefined,
     onChange: () => undefined, onDone: () => undefined, onFailed: () => undefined,
   });
   await manager.restore("home");

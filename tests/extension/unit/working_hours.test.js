@@ -44,12 +44,18 @@ test("hours that end at their start last exactly 24 hours", () => {
   assert.ok(!isWorking(allDay, 2, "09:00"));
 });
 
-test("no jobs are accepted when paused, without generators, or outside working hours", () => {
+test("no jobs are accepted when paused, without usable generators, or outside working hours", () => {
   const entry = { enabled: true };
   const hours = { enabled: true, days: [1], from: "09:00", to: "18:00" };
   const settings = { paused: false, providers: [entry], hours };
-  assert.equal(unavailableReason({ ...settings, paused: true }, at(1, "12:00")), "paused");
-  assert.equal(unavailableReason({ ...settings, providers: [{ enabled: false }] }, at(1, "12:00")), "providers");
-  assert.equal(unavailableReason(settings, at(1, "20:00")), "hours");
-  assert.equal(unavailableReason(settings, at(1, "12:00")), "");
+  const able = { ready: [entry], capabilities: ["image-generation", "m"] };
+  const reason = (changes, time = "12:00", states = able) => {
+    return unavailableReason({ ...settings, ...changes }, states, at(1, time));
+  };
+  assert.equal(reason({ paused: true }), "paused");
+  assert.equal(reason({ providers: [{ enabled: false }] }), "providers");
+  assert.equal(reason({}, "20:00"), "hours");
+  assert.equal(reason({}, "12:00", { ready: [], capabilities: ["image-generation", "(none)"] }), "setup");
+  assert.equal(reason({}, "12:00", { ready: [entry], capabilities: ["image-generation", "(none)"] }), "resting");
+  assert.equal(reason({}), "");
 });

@@ -17,7 +17,10 @@ test("a connected extension shows its jobs", () => {
 });
 
 test("an extension that accepts no jobs shows why, even while it finishes some", () => {
-  for (const [notTaking, label] of [["paused", "Paused"], ["hours", "Off hours"], ["providers", "No generator"]]) {
+  const labels = {
+    paused: "Paused", hours: "Off hours", providers: "No generator", setup: "Not ready", resting: "Resting",
+  };
+  for (const [notTaking, label] of Object.entries(labels)) {
     const shown = statusText(status({ taking: false, notTaking, jobs: [job] }));
     assert.equal(shown.label, label);
     assert.match(shown.sentence, /^Connected/);

@@ -29,6 +29,15 @@ test("the capabilities are the models of all enabled entries, without duplicates
   assert.deepEqual(capabilities(entries), ["image-generation", "m", "n", "*"]);
 });
 
+test("a paused entry takes its models along, and nothing else makes them", () => {
+  const [named, any] = [entry("named", ["m", "n"]), entry("any", ["*", "x"])];
+  const without = (...paused) => capabilities([named, any], (each) => paused.includes(each));
+  assert.deepEqual(without(), ["image-generation", "m", "n", "*", "x"]);
+  assert.deepEqual(without(any), ["image-generation", "m", "n"]);
+  assert.deepEqual(without(named), ["image-generation", "x"], "* would include m and n");
+  assert.deepEqual(without(named, any), ["image-generation", "(none)"]);
+});
+
 test("every kind has a title, a description and valid fields", () => {
   for (const [kind, provider] of providers) {
     assert.equal(provider.kind, kind);
