@@ -180,6 +180,22 @@ class Chromium:
         self._preferences.write_text(json.dumps(profile))
         self.start()
 
+    def allow_at_run_time(self, *hosts: str) -> None:
+        """Let the extension's next requests for these hosts succeed, as if a person answered the prompt with Allow.
+
+        A headless browser shows no prompts, but asks only once: the hosts are stored as allowed before and given up. This
+        makes the extension survive restarts, and restarts the browser.
+        """
+        self.close()
+        profile = json.loads(self._preferences.read_text())
+        entry = profile["extensions"]["settings"][self.extension_id]
+        entry["creation_flags"] &= ~DROPPED_AT_RESTART
+        for known in ("granted_permissions", "runtime_granted_permissions"):
+            none: dict[str, list[str]] = {"api": [], "manifest_permissions": [], "scriptable_host": []}
+            entry[known] = {**none, **entry.get(known, {}), "explicit_host": list(hosts)}
+        self._preferences.write_text(json.dumps(profile))
+        self.start()
+
     @property
     def pipe(self) -> Pipe:
         """The connection to the browser while it runs."""
