@@ -17,7 +17,8 @@ IMAGES = (1, 10)
 OPTION_CHARS = 64
 EXTRA_PARAMETERS = 50
 DEADLINE_MS = (1_000, 604_800_000)
-LARGEST_NUMBER = 2**63 - 1
+LARGEST_NUMBER = 2**64 - 1  # the largest seed of generators such as ComfyUI
+LARGEST_SAFE_INTEGER = 2**53 - 1  # JavaScript rounds larger ones
 
 MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+ -]{0,127}")
 USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+|=-]{0,127}")
@@ -92,6 +93,15 @@ def clean_parameters(value: object) -> dict[str, Any]:
     return {name: item for name, item in value.items() if item is not None or name not in _KNOWN}
 
 
+def for_javascript(value: Any) -> Any:
+    """The value with integers as text that `JSON.parse` would round."""
+    if isinstance(value, Mapping):
+        return {name: for_javascript(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [for_javascript(item) for item in value]
+    return str(value) if isinstance(value, int) and abs(value) > LARGEST_SAFE_INTEGER else value
+
+
 def clean_deadline(value: object) -> int | None:
     """How long the client will wait, in ms from acceptance: 1,000 to 604,800,000 (a week). Raises InvalidRequest."""
     return None if value is None else _whole_number("deadlineMs", value, DEADLINE_MS)
@@ -139,4 +149,4 @@ def _check_text(value: object, where: str, depth: int) -> None:
         for item in value:
             _check_text(item, where, depth + 1)
     elif isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
-        raise InvalidRequest(f"{where} is too large a number: at most 2^63 - 1 is allowed.")
+        raise InvalidRequest(f"{where} is too large a number: at most 2^64 - 1 is allowed.")

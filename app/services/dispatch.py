@@ -16,6 +16,7 @@ from app.domain import messages, policy
 from app.domain.clock import wire_time
 from app.domain.errors import NO_EXTENSION
 from app.domain.events import ImageGenerationAssignedEvent
+from app.domain.image_request import for_javascript
 from app.domain.policy import Candidate
 from app.domain.states import Step
 from app.domain.upload_urls import UploadGrant
@@ -143,7 +144,7 @@ class Dispatch:
             request_id=job.id,
             prompt=job.prompt,
             model=job.model,
-            parameters=job.parameters,
+            parameters=for_javascript(job.parameters),
             user_id=job.user_id,
             correlation_id=job.correlation_id,
             timestamp=wire_time(job.updated_at),

@@ -68,7 +68,6 @@ def _log_change(step: Step, job: Job) -> None:
         status=job.status.value,
         extension_id=job.holder,
         code=job.error_code,
-        error=job.error,
     )
 
 

@@ -22,7 +22,7 @@ PARAMETERS = {
     "type": "object",
     "description": (
         "Options of the image. Other fields are passed to the extension unchanged, if they are at most 8 levels deep and "
-        "contain no NUL and no number beyond 2^63 - 1."
+        "contain no NUL and no number beyond 2^64 - 1. Integers beyond 2^53 - 1 reach extensions as strings, since JavaScript would round them."
     ),
     "properties": {
         "width": {**_SIDE, "description": "px"},

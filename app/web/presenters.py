@@ -9,6 +9,8 @@ from app.services.generation import IMAGES_PATH
 from app.services.lookup import JobDetails, QueueInfo
 from app.web.schemas import Accepted, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
 
+SEED_CHARS = 64
+
 
 def accepted(job: Job) -> Accepted:
     """A request that was just stored."""
@@ -54,6 +56,7 @@ def result(details: JobDetails[Job]) -> RequestResult:
         image_path=first.image_path if first else None,
         images=pictures or None,
         metadata=_metadata(details.job, first),
+        parameters=dict(details.job.parameters),
         user_id=details.job.user_id,
     )
 
@@ -76,8 +79,16 @@ def _metadata(job: Job, first: StoredPicture | None) -> PictureMetadata:
         prompt=job.prompt,
         width=first.width if first else None,
         height=first.height if first else None,
+        seed=_reported_seed(job),
         generated_at=None if job.generated_at is None else wire_time(job.generated_at),
     )
+
+
+def _reported_seed(job: Job) -> int | str | None:
+    """The seed that the extension reports to have used, if it is a number or a short text."""
+    seed = (job.source_metadata or {}).get("seed")
+    is_number = isinstance(seed, int) and not isinstance(seed, bool)
+    return seed if is_number or (isinstance(seed, str) and len(seed) <= SEED_CHARS) else None
 
 
 def public_url(path: str) -> str:

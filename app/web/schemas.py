@@ -67,6 +67,7 @@ class PictureMetadata(WireModel):
     prompt: str
     width: int | None = Field(None, description="px")
     height: int | None = Field(None, description="px")
+    seed: int | str | None = Field(None, description="the one that the extension reports to have used")
     generated_at: Time | None = None
 
 
@@ -77,6 +78,7 @@ class RequestResult(RequestStatus):
     image_path: str | None = None
     images: list[StoredPicture] | None = None
     metadata: PictureMetadata
+    parameters: dict[str, Any] = Field(description="as they were sent")
     user_id: str
 
 

@@ -72,7 +72,7 @@ def test_the_error_for_an_invalid_name_names_the_field(
 
 def test_unknown_parameters_are_kept_unchanged() -> None:
     value = {"width": 64, "height": 64.0, "quality": "hd", "style": "natural", "numberOfImages": 10}
-    more = {"seed": [1, 2.5, {"a": None}], "negative prompt": "blur\n", "flag": True, "big": 2**63 - 1}
+    more = {"seed": [1, 2.5, {"a": None}], "negative prompt": "blur\n", "flag": True, "big": 2**64 - 1}
     assert image_request.clean_parameters({**value, **more}) == {**value, **more}
 
 
@@ -94,7 +94,7 @@ def test_unknown_parameters_are_kept_unchanged() -> None:
         ({"style": "a\nb"}, "parameters.style"),
         ({"a": {"b": ["\x00"]}}, "NUL or a lone surrogate"),
         ({"a\ud800": 1}, "NUL or a lone surrogate"),
-        ({"a": 2**63}, "too large"),
+        ({"a": 2**64}, "too large"),
         ({"a": float("inf")}, "too large"),
         (deep, "nested too deeply"),
     ],
@@ -118,3 +118,19 @@ def test_an_invalid_deadline_is_rejected(value: object) -> None:
 @pytest.mark.parametrize(("parameters", "count"), [({}, 1), ({"numberOfImages": 4}, 4), ({"numberOfImages": 4.0}, 4)])
 def test_one_picture_is_the_default(parameters: dict[str, object], count: int) -> None:
     assert image_request.ImageRequest("a fox", parameters=parameters).number_of_images == count
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (2**53 - 1, 2**53 - 1),
+        (2**53, "9007199254740992"),
+        (-(2**53), "-9007199254740992"),
+        (2**64 - 1, "18446744073709551615"),
+        (1e300, 1e300),
+        (True, True),
+        ({"seed": [2**60, {"deep": 2**60}]}, {"seed": [str(2**60), {"deep": str(2**60)}]}),
+    ],
+)
+def test_integers_that_javascript_would_round_become_text(value: object, expected: object) -> None:
+    assert image_request.for_javascript(value) == expected

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from app.container import Services
 from app.domain.states import Status
 from tests.support.fakes import Bench
+from tests.support.harness import Harness
 from tests.support.waiting import until
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -51,6 +52,34 @@ def test_unknown_parameters_are_passed_on_unchanged(client: FlaskClient, service
     parameters = {"seed": 7, "Négatif": ["a", {"b": None}], "scale": 7.5, "width": 64.0}
     request_id = submit(client, parameters=parameters)["requestId"]
     assert dict(services.lookup.details(request_id).job.parameters) == parameters
+
+
+@pytest.mark.parametrize(
+    ("reported", "shown"),
+    [
+        (42, 42),
+        (2**64 - 1, 2**64 - 1),
+        ("18446744073709551615", "18446744073709551615"),
+        (True, None),
+        ("x" * 65, None),
+    ],
+)
+def test_a_result_contains_the_parameters_and_the_seed_that_the_extension_used(
+    client: FlaskClient, bench: Bench, reported: object, shown: object
+) -> None:
+    parameters = {"seed": 2**64 - 1, "style": "natural"}
+    request_id = submit(client, parameters=parameters)["requestId"]
+    harness = Harness.of(bench)
+    holder = harness.connect()
+    harness.assign()
+    [offer] = bench.bus.sent("generate_image")
+    assert offer["parameters"] == {"seed": "18446744073709551615", "style": "natural"}
+    harness.report_image(
+        holder, harness.reload(harness.services.lookup.details(request_id).job), metadata={"seed": reported}
+    )
+    result = client.get(f"/api/images/{request_id}").json
+    assert result["parameters"] == parameters
+    assert result["metadata"].get("seed") == shown
 
 
 REFUSED: list[tuple[Any, str, str]] = [

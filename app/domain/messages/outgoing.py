@@ -57,7 +57,7 @@ class GenerateImage(Message):
     request_id: Uuid
     prompt: str
     model: str
-    parameters: Mapping[str, Any] = Field(description="As the client sent them.")
+    parameters: Mapping[str, Any] = Field(description="As the client sent them, integers beyond 2^53 - 1 as strings.")
     user_id: str
     correlation_id: CorrelationId
     timestamp: Time
