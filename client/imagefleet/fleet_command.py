@@ -8,7 +8,7 @@ import click
 
 from imagefleet.options import JSON, SERVER
 from imagefleet.server_access import connect
-from imagefleet.terminal import plain, print_each
+from imagefleet.terminal import local_time, plain, print_each
 from imagefleet.wire import encode
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def fleet(connected: bool, as_json: bool, server: str) -> None:
 
 
 def _line(state: ExtensionState) -> str:
-    since = "" if state.since is None else f"  since {state.since:%Y-%m-%d %H:%M:%S}"
+    since = "" if state.since is None else f"  since {local_time(state.since)}"
     holds = f"  {state.active or 0}/{state.max_concurrent or 0}"
     reason = f"  {state.pause.reason or ''}" if state.pause else ""
     return f"{state.standing:<11}{since}{holds}  {state.extension_id}  {','.join(state.capabilities)}{reason}".rstrip()

@@ -67,8 +67,8 @@ def describe(status: ImageStatus) -> str:
 
 
 def local_time(moment: datetime) -> str:
-    """A time to the minute, where this machine is."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+    """A time in the time zone of this machine."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def describe_picture(result: GeneratedImage) -> str:

@@ -49,12 +49,12 @@ def test_extensions_are_read_page_by_page(fleet: Imagefleet, scripted: ScriptedS
     assert asked == [{"connected": "false", "limit": "1"}, {"connected": "false", "limit": "1", "cursor": "painter"}]
 
 
-def test_the_command_prints_a_line_per_extension(scripted: ScriptedServer) -> None:
+def test_the_command_prints_a_line_per_extension(scripted: ScriptedServer, two_hours_ahead: None) -> None:
     scripted.on("GET", PATH, Reply({"extensions": [PAINTER, SCULPTOR]}))
     ended = run(scripted, "--connected")
     assert ended.exit_code == 0
     assert ended.stdout.splitlines() == [
-        "paused       since 2024-01-14 12:00:00  1/2  painter  dall-e-3,flux  Too  [31mmany",
+        "paused       since 2024-01-14 14:00:00  1/2  painter  dall-e-3,flux  Too  [31mmany",
         "away         0/0  sculptor",
     ]
     assert scripted.requests[0].query["connected"] == "true"
