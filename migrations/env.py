@@ -6,7 +6,7 @@ from alembic import context
 
 from app.config import Settings
 from app.db.credential_tables import metadata
-from app.db.engine import write_engine
+from app.db.engine import migration_engine
 
 
 def run(connection: object) -> None:
@@ -24,5 +24,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with write_engine(Settings.from_env().database_url).begin() as own:
+    with migration_engine(Settings.from_env().database_url).begin() as own:
         run(own)

@@ -139,5 +139,11 @@ def write_engine(url: str) -> Engine:
     return sqlite.write_engine(parsed) if _is_sqlite(parsed) else postgres.write_engine(parsed)
 
 
+def migration_engine(url: str) -> Engine:
+    """As `write_engine`; no deadline ends its statements."""
+    parsed = make_url(url)
+    return sqlite.write_engine(parsed) if _is_sqlite(parsed) else postgres.migration_engine(parsed)
+
+
 def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"

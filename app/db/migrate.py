@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from app.db.engine import read_engine, write_engine
+from app.db.engine import migration_engine, read_engine
 
 FOLDER = Path(__file__).resolve().parents[2] / "migrations"
 ADVISORY_LOCK = 0x1F1EE7
@@ -16,7 +16,7 @@ ADVISORY_LOCK = 0x1F1EE7
 
 def upgrade(url: str) -> bool:
     """Run the missing migrations under a lock; True if there were any."""
-    engine = write_engine(url)
+    engine = migration_engine(url)
     try:
         with engine.begin() as connection:
             _only_one(connection)

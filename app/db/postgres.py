@@ -5,9 +5,10 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event
 
 from app.db import json_values
+from app.db.statement_deadline import LimitedConnection
 
 CONNECTIONS = 20  # the size of each pool: every process has one for reads and one for writes
-POOL_TIMEOUT_S = 5.0  # for how long a request waits for a free connection
+POOL_TIMEOUT_S = 3.0  # for how long a request waits for a free connection
 IDLE_IN_TRANSACTION_MS = 5_000
 # How long a silent connection is trusted, in seconds (the last in ms). DATABASE_URL may set these otherwise
 # (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
@@ -26,13 +27,18 @@ def read_engine(url: URL) -> Engine:
     return _engine(url, isolation_level="AUTOCOMMIT")
 
 
-def write_engine(url: URL) -> Engine:
-    engine = _engine(url)
+def write_engine(url: URL, *, limited: bool = True) -> Engine:
+    engine = _engine(url, limited=limited)
     event.listen(engine, "connect", _read_by_indexes)
     return engine
 
 
-def _engine(url: URL, **options: Any) -> Engine:
+def migration_engine(url: URL) -> Engine:
+    """As `write_engine`; its statements may take any time."""
+    return write_engine(url, limited=False)
+
+
+def _engine(url: URL, *, limited: bool = True, **options: Any) -> Engine:
     engine = create_engine(
         url,
         pool_size=CONNECTIONS,
@@ -45,9 +51,15 @@ def _engine(url: URL, **options: Any) -> Engine:
         json_deserializer=json_values.read,
         **options,
     )
+    if limited:
+        event.listen(engine, "do_connect", _connect)
     if "options" not in url.query:
         event.listen(engine, "connect", _limit_idle_transactions)
     return engine
+
+
+def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> LimitedConnection:
+    return LimitedConnection.connect(*arguments, **options)
 
 
 def _limit_idle_transactions(connection: Any, _: object) -> None:
