@@ -1,6 +1,7 @@
 /** Converts a generator's output to a picture that the service accepts. The type is detected from the first bytes. */
 
 import { Failure } from "../shared/failures.js";
+import { withoutMetadata } from "./picture_metadata.js";
 
 /** @type {[string, number[], number][]}  type, signature, offset of the signature */
 const SIGNATURES = [
@@ -25,7 +26,8 @@ export async function toPicture(bytes, host) {
     return signature.every((byte, index) => bytes[offset + index] === byte);
   });
   if (!found) throw noPicture(`${host} sent something that is not a picture.`);
-  const blob = new Blob([bytes], { type: found[0] });
+  const [type] = found;
+  const blob = new Blob(withoutMetadata(bytes, type), { type });
   return ACCEPTED_TYPES.has(blob.type) ? blob : convertToPng(blob, host);
 }
 
