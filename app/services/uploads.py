@@ -8,8 +8,9 @@ from typing import BinaryIO
 
 from app.db import images, jobs
 from app.db.engine import Transaction
+from app.domain import upload_bodies
 from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFound, PayloadTooLarge, Unavailable
-from app.domain.images import PictureError
+from app.domain.images import HEAD_BYTES, PictureError
 from app.domain.messages import IMAGES
 from app.domain.states import Status
 from app.domain.upload_urls import UploadGrant, UploadLocation
@@ -91,6 +92,8 @@ class Uploads:
                     raise InvalidRequest(f"The body ended after {size} of its {length} bytes.")
                 if not size:
                     raise InvalidRequest("The body is empty: it must be the image's bytes.")
+                staged.file.seek(0)
+                upload_bodies.check(staged.file.read(HEAD_BYTES))
                 self.ports.store.keep_upload(staged, *place)
                 return sha256, size
         except PictureError as error:

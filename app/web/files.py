@@ -76,7 +76,7 @@ def operations(api: Api, services: Services) -> None:
     )
     def upload_picture(request_id: str, query: UploadQuery) -> UploadReceipt:
         """For extensions whose images have no public address: `upload.url` of `generate_image` is this address, signed for
-        one attempt. Each `position` accepts one image. Report the returned `imageUrl` in `image_generated`."""
+        one attempt. The body is the file itself, not a form and not base64. Each `position` accepts one image. Report the returned `imageUrl` in `image_generated`."""
         request.max_content_length = services.settings.max_image_bytes
         receipt = services.uploads.receive(
             request_id,

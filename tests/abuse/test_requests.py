@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.support.pictures import plain
 from tests.support.raw import answer_to, get
 from tests.support.service import Service
 
@@ -149,7 +150,7 @@ def test_an_upload_grant_is_valid_for_one_position_whatever_is_added_to_it(servi
         for target in forged:
             request = get(target).replace(b"GET", b"PUT", 1).replace(b"\r\n\r\n", b"\r\nContent-Length: 1\r\n\r\nx")
             assert int(answer_to(service.ports[0], request).split(b" ")[1]) in {400, 403, 404}, target
-        extension.upload(job, b"x")
+        extension.upload(job, plain())
         service.delete(f"/api/images/{request_id}")
     replayed = get(f"{granted}&position=1").replace(b"GET", b"PUT", 1)
     answer = answer_to(service.ports[0], replayed.replace(b"\r\n\r\n", b"\r\nContent-Length: 1\r\n\r\nx"))

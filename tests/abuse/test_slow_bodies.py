@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.pictures import plain
 from tests.support.raw import connected, get
 from tests.support.service import Service
 
@@ -72,7 +73,7 @@ def test_a_slow_upload_is_refused_and_can_be_repeated(service: Service, dripping
         target = job["upload"]["url"].removeprefix(service.url()) + "&position=0"
         dripping.sendall(post(target, "Content-Length: 1000000", "Connection: keep-alive", method="PUT"))
         check_refused(response_while_sending(dripping, b"x"))
-        extension.upload(job, b"the whole of it")
+        extension.upload(job, plain())
         service.delete(f"/api/images/{request_id}")
 
 

@@ -19,6 +19,7 @@ from app.adapters.redis_clients import redis_client
 from app.db import fleet
 from app.db.engine import Database
 from tests.support.extension import Extension
+from tests.support.pictures import plain
 from tests.support.service import Service, call
 from tests.support.waiting import until
 
@@ -313,7 +314,8 @@ def test_an_upload_url_is_valid_for_its_job_and_once(service: Service) -> None:
             {**job, "upload": {**job["upload"], "url": job["upload"]["url"].replace("attempt=1", "attempt=2")}},
         ):
             assert _status_of_refusal(extension, tampered, b"x") == 403
-        extension.upload(job, b"first")
+        assert _status_of_refusal(extension, job, b"--form\r\n") == 400
+        extension.upload(job, plain())
         assert _status_of_refusal(extension, job, b"second") == 409
         assert _status_of_upload(service, job, 10_485_761) == 413
         service.delete(f"/api/images/{request_id}")

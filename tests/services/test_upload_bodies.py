@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
@@ -21,6 +22,7 @@ from app.domain.errors import (
 from app.services.cancellation import Cancellation
 from app.services.uploads import STALE_MS
 from tests.support.fakes import Bench
+from tests.support.image_samples import encoded, sample_image
 from tests.support.job_factory import processing_job
 from tests.support.uploads import PNG, send
 
@@ -30,9 +32,41 @@ def test_too_many_bytes_are_refused_and_the_upload_can_be_repeated(bench: Bench,
     small = bench.with_settings(max_image_bytes=100)
     job = processing_job(bench)
     with pytest.raises(PayloadTooLarge, match="100 bytes"):
-        send(small, job, b"x" * 101, length=length)
+        send(small, job, PNG.ljust(101, b"x"), length=length)
     assert bench.files() == []
-    assert send(small, job, b"x" * 100).bytes == 100
+    assert send(small, job, PNG.ljust(100, b"x")).bytes == 100
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"------WebKitFormBoundary\r\nContent-Disposition: form-data\r\n\r\n" + PNG, "is a multipart form"),
+        (b64encode(PNG), "is base64 text"),
+        (b64encode(b"\xff\xd8\xff\xe0"), "is base64 text"),
+        (b64encode(b"RIFF\0\0\0\0WEBP"), "is base64 text"),
+        (b"data:image/png;base64," + b64encode(PNG), "is a data: URL"),
+        (b'{"image": "' + b64encode(PNG) + b'"}', "is JSON"),
+        (b"\xef\xbb\xbf [1]", "is JSON"),
+        (b'"' + b64encode(PNG) + b'"', "is JSON"),
+        (b"\n<!doctype html>", "is HTML or XML"),
+        (b"https://images.example/a.png", "is a URL"),
+        (b"GIF89a", "not a PNG, JPEG or WEBP"),
+        (b"\x89", "not a PNG, JPEG or WEBP"),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_the_reason_and_the_upload_can_be_repeated(
+    bench: Bench, body: bytes, reason: str
+) -> None:
+    job = processing_job(bench)
+    with pytest.raises(InvalidRequest, match=f"{reason}.*Send the bytes of the PNG, JPEG or WEBP file alone"):
+        send(bench, job, body, length=len(body))
+    assert bench.files() == []
+    assert send(bench, job).bytes == len(PNG)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_pictures_of_each_format_are_accepted(bench: Bench, form: str) -> None:
+    assert send(bench, processing_job(bench), encoded(sample_image(), form)).position == 0
 
 
 def test_no_more_is_read_than_may_be_stored(bench: Bench) -> None:

@@ -51,7 +51,7 @@ def test_only_one_of_many_concurrent_uploads_is_accepted(bench: Bench) -> None:
 
     def attempt(n: int) -> bool:
         try:
-            send(bench, job, bytes([n]) * 1_000)
+            send(bench, job, png(8, 8 + n))
         except AlreadyUploaded:
             return False
         return True
