@@ -3,7 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, Select, bindparam, func, insert, literal_column, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+)
 
 from app.db import compare_and_set
 from app.db.clock import statement_now_ms
@@ -42,6 +54,7 @@ class Job(NamedTuple):
     avoid: str | None
     download_attempt: int
     sources: Sequence[str] | None
+    source_host: str | None
     source_metadata: Mapping[str, Any] | None
     error_code: str | None
     error: str | None
@@ -94,10 +107,31 @@ _FIND_SUMMARY = _FIND.with_only_columns(*[jobs.c[name] for name in JobSummary._f
 FIRST_WAITING = select(_ONE).where(WAITING, jobs.c.due_at <= NOW).order_by(jobs.c.place, jobs.c.id).limit(_ONE)
 _download_due = (DOWNLOADING, jobs.c.due_at <= NOW)
 _ANY_DOWNLOAD = select(_ONE).where(*_download_due).limit(_ONE)
-_second_download = select(_ONE).where(*_download_due).order_by(jobs.c.due_at).limit(_ONE).offset(_ONE)
+# The running downloads, counted by extension and host. Grouped as `ix_jobs_download_running` is ordered: otherwise SQLite would
+# read the index of everything that is due. An expired lease is not a running download.
+_running = (
+    select(jobs.c.holder, jobs.c.source_host, func.sum(case((jobs.c.due_at > NOW, 1), else_=0)).label("count"))
+    .where(DOWNLOADING, jobs.c.lease.is_not(None))
+    .group_by(jobs.c.holder, jobs.c.source_host)
+    .cte("running")
+)
+
+
+def _busy(column: ColumnElement[Any], most: str) -> Select[Any]:
+    """The extensions or hosts with at least `most` running downloads."""
+    busy = func.sum(_running.c.count) >= bindparam(most, type_=Integer)
+    return select(column).where(column.is_not(None)).group_by(column).having(busy)
+
+
+_may_be_claimed = (
+    *_download_due,
+    jobs.c.holder.is_(None) | jobs.c.holder.not_in(_busy(_running.c.holder, "per_extension")),
+    jobs.c.source_host.is_(None) | jobs.c.source_host.not_in(_busy(_running.c.source_host, "per_host")),
+)
+_second_download = select(_ONE).where(*_may_be_claimed).order_by(jobs.c.due_at).limit(_ONE).offset(_ONE)
 _NEXT_DOWNLOAD = (
     select(*COLUMNS, _second_download.correlate(None).scalar_subquery())
-    .where(*_download_due)
+    .where(*_may_be_claimed)
     .order_by(jobs.c.due_at)
     .limit(_ONE)
     .with_for_update(skip_locked=True)
@@ -186,12 +220,14 @@ def any_download_due(connection: Connection) -> bool:
     return connection.execute(_ANY_DOWNLOAD).first() is not None
 
 
-def next_download(tx: Transaction) -> tuple[Job, bool] | None:
+def next_download(tx: Transaction, per_extension: int, per_host: int) -> tuple[Job, bool] | None:
     """The first job whose download is due, and whether there are more; None if there is none.
 
-    The job is locked; concurrent transactions skip it and find the next one.
+    Left out are the jobs of extensions with `per_extension` running downloads, and of hosts with `per_host`: the others
+    need not wait for a slow host. The job is locked; concurrent transactions skip it and find the next one. They do not
+    see each other's claims, so a limit may be exceeded by those that are made at the same moment.
     """
-    row = tx.connection.execute(_NEXT_DOWNLOAD).first()
+    row = tx.connection.execute(_NEXT_DOWNLOAD, {"per_extension": per_extension, "per_host": per_host}).first()
     if row is None:
         return None
     *found, second = row

@@ -47,6 +47,8 @@ jobs = sa.Table(
     sa.Column("avoid", sa.String(128)),
     sa.Column("download_attempt", sa.Integer, nullable=False, server_default="0"),
     sa.Column("sources", sa.JSON(none_as_null=True)),
+    # the host of the first picture that is fetched from elsewhere; null for uploads and data URLs
+    sa.Column("source_host", sa.String(253)),
     sa.Column("source_metadata", sa.JSON),
     sa.Column("error_code", sa.String(64)),
     sa.Column("error", sa.Text),
@@ -86,6 +88,13 @@ partial_index("ix_jobs_held", jobs.c.holder, where=PROCESSING)
 # IS NOT NULL keeps PostgreSQL from choosing this index for the jobs of one extension, where it would read all leases.
 partial_index("ix_jobs_lease_until", jobs.c.lease_until, where=PROCESSING & jobs.c.lease_until.is_not(None))
 partial_index("ix_jobs_download_due", jobs.c.due_at, where=DOWNLOADING)
+partial_index(
+    "ix_jobs_download_running",
+    jobs.c.holder,
+    jobs.c.source_host,
+    jobs.c.due_at,
+    where=DOWNLOADING & jobs.c.lease.is_not(None),
+)
 partial_index("ix_jobs_deadline", jobs.c.deadline_at, where=OPEN & jobs.c.deadline_at.is_not(None))
 partial_index("ix_jobs_open", jobs.c.id, jobs.c.status, where=OPEN)
 partial_index("ix_jobs_ended", jobs.c.status, jobs.c.id, where=ENDED)

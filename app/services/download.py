@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from app import logs
 from app.config import Settings
@@ -51,6 +51,7 @@ class Claim:
     more_are_due: bool
 
 
+T = TypeVar("T")
 ClaimNext = Callable[[Transaction], Claim | None]
 
 
@@ -92,7 +93,7 @@ class Download:
         database cannot be reached; the job is due again when its lease expires.
         """
         ends, others_woken = time.monotonic() + TASK_S, False
-        claim = self.ports.database.write(self._claim)
+        claim = self._claiming(self._claim)
         while claim is not None:
             if claim.more_are_due and not others_woken:
                 self.ports.tasks.download()
@@ -102,9 +103,21 @@ class Download:
         if time.monotonic() >= ends:
             self.ports.tasks.download()
 
+    def _claiming(self, work: Callable[[Transaction], T]) -> T:
+        """Run a transaction that claims. The threads of a process take turns, since they would not see each other's claims
+        and exceed the limits of an extension or a host."""
+        with self.ports.database.local_lock("downloads"):
+            return self.ports.database.write(work)
+
     def _claim(self, tx: Transaction, before_s: float = math.inf) -> Claim | None:
-        """Claim the first download that is due; None if there is none, or if `before_s` (monotonic clock) has passed."""
-        due = jobs.next_download(tx) if time.monotonic() < before_s else None
+        """Claim the first download that is due, if its extension and its host have not too many running ones.
+
+        None if there is none, or if `before_s` (monotonic clock) has passed.
+        """
+        if time.monotonic() >= before_s:
+            return None
+        settings = self.ports.settings
+        due = jobs.next_download(tx, settings.downloads_per_extension, settings.downloads_per_host)
         if due is None:
             return None
         job, more_are_due = due
@@ -117,7 +130,7 @@ class Download:
             {"due_at": job.due_at, "download_attempt": job.download_attempt},
             lease=self.ports.randomness.token(),
             download_attempt=job.download_attempt + 1,
-            due_at=FromNow(longest_ms(self.ports.settings, count)),
+            due_at=FromNow(longest_ms(settings, count)),
         )
         if claimed is None:
             return None
@@ -137,7 +150,7 @@ class Download:
             self._failed(claim.job, error)
         except OSError as error:
             self._failed(claim.job, DiskFailed(f"The disk failed: {error.strerror}."))
-        return self.ports.database.write(claim_next)
+        return self._claiming(claim_next)
 
     def _download(self, claim: Claim, claim_next: ClaimNext) -> Claim | None:
         job = claim.job
@@ -173,10 +186,10 @@ class Download:
 
         try:
             # any other error removes nothing, since the commit may have succeeded
-            return self.ports.database.write(work)
+            return self._claiming(work)
         except ClaimLost:
             self._remove(claim.names)
-            return (), self.ports.database.write(claim_next)
+            return (), self._claiming(claim_next)
 
     def _complete(
         self, tx: Transaction, job: Job, pictures: Sequence[ValidImage], names: Sequence[str]

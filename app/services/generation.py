@@ -20,6 +20,7 @@ from app.domain.states import Status, Step
 from app.services import steps
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
+from app.services.sources import first_host
 from app.services.wakeups import wake_if_a_job_waits
 
 IMAGES_PATH = "/generated-images/"
@@ -64,6 +65,7 @@ class Generation:
                 event=lambda job: ImageDownloadStartedEvent(holder.extension_id, job.attempt, len(report.sources)),
                 was_held_by=holder.extension_id,
                 sources=list(report.sources),
+                source_host=first_host(report.sources),
                 source_metadata=report.metadata,
                 generated_at=NOW,
                 due_at=NOW,

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from app.db import images
@@ -10,11 +10,25 @@ from app.db.jobs import Job
 from app.domain import data_urls
 from app.domain.images import PictureError
 from app.domain.upload_urls import UploadLocation
+from app.domain.urls import BadUrl, WebUrl
 from app.services.ports import Ports
 
 
 class UploadMissing(PictureError):
     """The upload that the extension reported as its picture is missing or incomplete."""
+
+
+def first_host(urls: Iterable[str]) -> str | None:
+    """The host of the first URL that is neither a data URL nor an upload; None if there is no such URL."""
+    external = (url for url in urls if _is_external(url))
+    try:
+        return next((WebUrl.parse(url).host for url in external), None)
+    except BadUrl:  # its download will fail and say why
+        return None
+
+
+def _is_external(url: str) -> bool:
+    return not data_urls.is_data_url(url) and UploadLocation.from_url(url) is None
 
 
 class Sources:
@@ -35,7 +49,7 @@ class Sources:
 
     def public_url(self, url: str) -> str | None:
         """The URL to show to clients; None for data URLs and uploads."""
-        return None if data_urls.is_data_url(url) or UploadLocation.from_url(url) is not None else url
+        return url if _is_external(url) else None
 
     def _uploaded(self, job: Job, location: UploadLocation) -> BinaryIO:
         # an upload of another attempt may come from another extension

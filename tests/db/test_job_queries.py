@@ -16,6 +16,8 @@ from tests.support.job_factory import add_job, reload_job
 
 FUTURE = 2**45
 
+next_download = partial(jobs.next_download, per_extension=2, per_host=3)
+
 
 def moved(database: Database, job: Job, *path: Step, **values: Any) -> Job:
     """Take these steps with the job; the last of them sets `values`."""
@@ -81,12 +83,44 @@ def test_the_next_download_is_the_one_that_has_been_due_longest(database: Databa
     moved(database, downloading(database, due_at=1), Step.FAIL)
     downloading(database, due_at=FUTURE)
     assert database.read(jobs.any_download_due) is False
-    assert database.write(jobs.next_download) is None
+    assert database.write(next_download) is None
     second, first = downloading(database, due_at=6), downloading(database, due_at=5)
     assert database.read(jobs.any_download_due) is True
-    assert database.write(jobs.next_download) == (first, True)
+    assert database.write(next_download) == (first, True)
     moved(database, first, Step.FETCH, due_at=FUTURE)
-    assert database.write(jobs.next_download) == (second, False)
+    assert database.write(next_download) == (second, False)
+
+
+def running(database: Database, **values: Any) -> Job:
+    return downloading(database, **{"due_at": FUTURE, "lease": "lease", **values})
+
+
+@pytest.mark.parametrize(
+    ("column", "most"), [("holder", 2), ("source_host", 3)], ids=["of an extension", "from a host"]
+)
+def test_downloads_beyond_a_limit_are_left_to_others(database: Database, column: str, most: int) -> None:
+    for count in range(most):
+        first = downloading(database, **{column: "slow"}, due_at=1)
+        due = database.write(next_download)
+        assert due is not None, f"{count} running ones are not too many"
+        moved(database, first, Step.FETCH, due_at=FUTURE, lease=f"lease-{count}")
+    for due_at in range(1, 20):
+        downloading(database, **{column: "slow"}, due_at=due_at)
+    assert database.write(next_download) is None
+    other, unknown = downloading(database, **{column: "other"}, due_at=20), downloading(database, due_at=21)
+    assert database.write(next_download) == (other, True)
+    moved(database, other, Step.FETCH, due_at=FUTURE)
+    assert database.write(next_download) == (unknown, False)
+
+
+def test_only_running_downloads_count_against_the_limits(database: Database) -> None:
+    ended = running(database, holder="e1")
+    moved(database, ended, Step.STORE, lease=None)
+    moved(database, running(database, holder="e1"), Step.FAIL)
+    downloading(database, holder="e1", due_at=FUTURE)  # waits to be tried again
+    crashed = running(database, holder="e1", due_at=1)  # its lease has expired
+    running(database, holder="e1")
+    assert database.write(next_download) == (crashed, False)
 
 
 def test_only_models_of_waiting_jobs_are_listed(database: Database) -> None:

@@ -13,6 +13,8 @@ from app.db.migrate import is_current, upgrade
 from app.db.tables import jobs as table
 from app.domain.states import Status, Step
 
+next_download = partial(jobs.next_download, per_extension=9, per_host=9)
+
 
 def add(database: Database, **values: object) -> jobs.Job:
     order = {
@@ -79,7 +81,7 @@ def test_concurrent_workers_claim_different_downloads(database: Database) -> Non
             database.write(partial(jobs.move, job_id=job_id, step=Step.GENERATED))
 
         def look_twice(tx: Transaction) -> list[tuple[jobs.Job, bool] | None]:
-            return [jobs.next_download(tx), pool.submit(database.write, jobs.next_download).result(30)]
+            return [next_download(tx), pool.submit(database.write, next_download).result(30)]
 
         first, second = database.write(look_twice)
     assert first is not None
@@ -89,12 +91,12 @@ def test_concurrent_workers_claim_different_downloads(database: Database) -> Non
 
 
 def test_next_download_reports_whether_more_are_due(database: Database) -> None:
-    assert database.write(jobs.next_download) is None
+    assert database.write(next_download) is None
     for more in (False, True):
         job_id = add(database).id
         database.write(partial(jobs.move, job_id=job_id, step=Step.ASSIGN))
         database.write(partial(jobs.move, job_id=job_id, step=Step.GENERATED))
-        due = database.write(jobs.next_download)
+        due = database.write(next_download)
         assert due is not None
         assert due[1] is more
 

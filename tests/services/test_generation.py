@@ -9,6 +9,7 @@ import pytest
 from app.domain.errors import LeaseLost
 from app.domain.messages import ImageGenerated, ImageGenerationConfirmed
 from app.domain.states import Status
+from app.domain.upload_urls import UploadLocation
 from tests.support.downloads import PNG
 from tests.support.harness import PICTURE, Harness
 from tests.support.statements import recorded_statements
@@ -40,6 +41,23 @@ def test_progress_renews_the_lease_up_to_the_end_of_the_attempt(harness: Harness
     harness.update_job(job, lease_until=now + 50, attempt_until=now + MINUTE)
     harness.report_progress(holder, job)
     assert harness.reload(job).lease_until == now + MINUTE
+
+
+@pytest.mark.parametrize(
+    ("urls", "host"),
+    [
+        (("https://Images.Example:8443/a.png", "https://other.example/b.png"), "images.example"),
+        (("data:image/png;base64,AA==", "http://127.0.0.1/a.png"), "127.0.0.1"),
+        (("data:image/png;base64,AA==",), None),
+        (("UPLOADED",), None),
+    ],
+)
+def test_the_host_of_a_reported_picture_is_stored(harness: Harness, urls: tuple[str, ...], host: str | None) -> None:
+    holder, job = harness.connect_and_start()
+    upload = "http://service.example" + UploadLocation(job.id, 1, 0).path
+    reported = tuple(upload if url == "UPLOADED" else url for url in urls)
+    harness.services.generation.report(holder, ImageGenerated(request_id=job.id, image_urls=reported))
+    assert harness.reload(job).source_host == host
 
 
 def test_progress_confirms_that_the_offer_arrived(harness: Harness) -> None:

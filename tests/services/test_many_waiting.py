@@ -92,7 +92,7 @@ def questions_of(asked: Callable[[], object]) -> dict[str, Any]:
     """The queries on jobs that this executes, and their values."""
     with recorded_statements("FROM jobs") as statements:
         asked()
-    return dict(each for each in statements if each[0].startswith("SELECT"))
+    return dict(each for each in statements if each[0].startswith(("SELECT", "WITH")))
 
 
 def kept_plan(connection: Connection, statement: str) -> str:
@@ -117,6 +117,7 @@ def work_for(harness: Harness, asked: Callable[[], object]) -> dict[str, int]:
 QUERIES: dict[str, Callable[[Harness], object]] = {
     "the sweep": lambda harness: harness.sweep(),
     "the hand-off": lambda harness: harness.assign(),
+    "a download": lambda harness: harness.run_downloads(),
     "an order": lambda harness: harness.submit(),
     "a heartbeat": lambda harness: harness.heartbeat(Holder("e1", "e1-socket-1")),
 }

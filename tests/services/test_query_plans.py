@@ -97,6 +97,15 @@ def test_no_query_reads_all_jobs(harness: Harness, question: str) -> None:
         assert [step for step in scans if step.rpartition(" ")[2] not in OPEN_ONLY] == [], f"{statement}\n{plan}"
 
 
+def test_a_claim_reads_due_downloads_in_their_order_and_running_ones_by_their_index(harness: Harness) -> None:
+    with recorded_statements("FROM jobs") as statements:
+        harness.services.download.run()
+    [plan] = plans(harness, statements).values()
+    read = {step.partition(" (")[0] for step in plan if "jobs" in step}
+    assert read == {"SEARCH jobs USING INDEX ix_jobs_download_due", "SCAN jobs USING INDEX ix_jobs_download_running"}
+    assert "USE TEMP B-TREE FOR ORDER BY" not in plan
+
+
 def test_recently_ended_jobs_are_found_by_an_index(harness: Harness) -> None:
     with recorded_statements("revoked_tokens") as statements:
         harness.bench.database.read(lambda c: credentials.ended_within(c, 60_000))

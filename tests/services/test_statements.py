@@ -104,7 +104,7 @@ MOST_PAGES = {
     "hand over": 11,
     "progress": 5,
     "result": 9,
-    "download": 21,
+    "download": 23,  # two for the index of running downloads
     "idle heartbeat": 0,
     "heartbeat at work": 3,
     "status": 0,
