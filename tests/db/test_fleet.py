@@ -105,6 +105,10 @@ def test_failures_are_counted_until_a_success(database: Database) -> None:
     (member,) = database.read(fleet.connected)
     assert (member.max_concurrent, member.cooldown_reason) == (1, "x" * 400)
     database.write(lambda tx: fleet.succeeded(tx, "a"))
+    assert database.read(lambda c: fleet.failures(c, "a")) == 0
+    assert free(database) == []
+    assert database.write(lambda tx: fleet.end_pause(tx, "a"))
+    assert not database.write(lambda tx: fleet.end_pause(tx, "a"))
     assert free(database) == ["a"]
     assert database.read(lambda c: fleet.failures(c, "nobody")) == 0
 
