@@ -2,8 +2,8 @@
 
 from app.domain import image_request
 
-_SIDE = {"type": "integer", "minimum": image_request.SIDE_PX[0], "maximum": image_request.SIDE_PX[1]}
-_OPTION = {"type": "string", "pattern": rf"^{image_request.OPTION.pattern}$"}
+_SIDE = {"type": ["integer", "null"], "minimum": image_request.SIDE_PX[0], "maximum": image_request.SIDE_PX[1]}
+_OPTION = {"type": ["string", "null"], "pattern": rf"^{image_request.OPTION.pattern}$"}
 _TEXT = r"^[^\x00]*$"
 VALUE = "ParameterValue"
 _ANYTHING = {"$ref": f"#/components/schemas/{VALUE}"}
@@ -19,7 +19,7 @@ VALUE_SCHEMA = {
     ],
 }
 PARAMETERS = {
-    "type": "object",
+    "type": ["object", "null"],
     "description": (
         "Options of the image. Other fields are passed to the extension unchanged, if they are at most 8 levels deep and "
         "contain no NUL and no number beyond 2^64 - 1. Integers beyond 2^53 - 1 reach extensions as strings, since JavaScript would round them."
@@ -28,7 +28,7 @@ PARAMETERS = {
         "width": {**_SIDE, "description": "px"},
         "height": {**_SIDE, "description": "px"},
         "numberOfImages": {
-            "type": "integer",
+            "type": ["integer", "null"],
             "minimum": image_request.IMAGES[0],
             "maximum": image_request.IMAGES[1],
             "default": 1,

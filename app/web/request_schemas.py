@@ -20,12 +20,8 @@ def _checked(check: Callable[..., object], **schema: Any) -> Any:
     return PlainValidator(check, json_schema_input_type=Annotated[Any, WithJsonSchema(schema)])
 
 
-def _user(**schema: str) -> Any:
-    return _checked(image_request.clean_user, type="string", pattern=rf"^{image_request.USER.pattern}$", **schema)
-
-
 class GenerateRequest(BaseModel):
-    """A request for images."""
+    """A request for images. A field that is null counts as absent."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")  # unknown fields are refused by name
 
@@ -45,7 +41,7 @@ class GenerateRequest(BaseModel):
         str,
         _checked(
             image_request.clean_model,
-            type="string",
+            type=["string", "null"],
             pattern=rf"^{image_request.MODEL.pattern}$",
             default=image_request.DEFAULT_MODEL,
         ),
@@ -53,7 +49,15 @@ class GenerateRequest(BaseModel):
     parameters: Annotated[dict[str, Any], _checked(image_request.clean_parameters, **PARAMETERS)] = Field(
         default_factory=dict
     )
-    user_id: Annotated[str, _user(default=image_request.DEFAULT_USER)] = image_request.DEFAULT_USER
+    user_id: Annotated[
+        str,
+        _checked(
+            image_request.clean_user,
+            type=["string", "null"],
+            pattern=rf"^{image_request.USER.pattern}$",
+            default=image_request.DEFAULT_USER,
+        ),
+    ] = image_request.DEFAULT_USER
     deadline_ms: Annotated[
         int | None,
         _checked(
@@ -94,7 +98,13 @@ class ListQuery(Query):
     """Which requests to list."""
 
     user_id: Annotated[
-        str | None, _user(description="Whose requests. Default: your own, or all users' if you may see them.")
+        str | None,
+        _checked(
+            image_request.clean_user,
+            type="string",
+            pattern=rf"^{image_request.USER.pattern}$",
+            description="Whose requests. Default: your own, or all users' if you may see them.",
+        ),
     ] = None
     status: Status | None = None
     limit: int = Field(20, ge=1, le=100, description="Maximum number of results.")

@@ -219,6 +219,7 @@ def test_a_status_has_the_fields_of_the_contract_and_the_reason_to_wait(client: 
     assert status["status"] == "accepted"
     assert status["progress"] == 0
     assert TIME.fullmatch(status["timestamp"])
+    assert TIME.fullmatch(status["queue"].pop("waitsUntil"))
     assert status["queue"] == {"position": 1, "reason": "No extension is connected."}
 
 
