@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 
 from flask import Blueprint, Flask, g, request
 from flask_sock import Sock
@@ -18,6 +19,9 @@ PROTOCOL = "imagefleet"
 TOKEN_PREFIX = "token."  # noqa: S105 - not a token
 # The keys of `environ` under which gunicorn and werkzeug pass on the connection's socket.
 SOCKETS = ("gunicorn.socket", "werkzeug.socket")
+# What the WebSocket library cannot read, though gunicorn can: control characters, and anything but ASCII in its own headers.
+_UNREADABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_ASCII_ONLY = {"connection", "upgrade", "sec-websocket-protocol", "sec-websocket-key"}
 
 
 def install(app: Flask, hub: Hub, settings: Settings) -> None:
@@ -33,6 +37,7 @@ def install(app: Flask, hub: Hub, settings: Settings) -> None:
     @sockets.before_request
     def _check_and_take_slot() -> None:
         _check_handshake()
+        _check_host()
         _check_origin(settings.allowed_origins)
         if (token := _handshake_token()) is not None:
             hub.throttle.check(g.caller.address, token)
@@ -74,6 +79,19 @@ def _check_handshake() -> None:
         raise InvalidRequest("Sec-WebSocket-Key must be 16 bytes in base64.")
     if request.headers.get("Sec-WebSocket-Version") != "13":
         raise InvalidRequest("Sec-WebSocket-Version must be 13.")
+    for name, value in request.headers:
+        if _UNREADABLE.search(value) or (not value.isascii() and name.lower() in _ASCII_ONLY):
+            raise InvalidRequest(f"{name} contains a character that is not allowed there.")
+
+
+def _check_host() -> None:
+    """wsproto decodes the name as IDNA, which has stricter rules than the check for HTTP (app/web/hosts.py)."""
+    try:
+        name = request.headers.get("Host", "").encode("ascii").decode("idna")
+    except UnicodeError:
+        name = ""
+    if not name:
+        raise InvalidRequest("The Host header is not a valid host name.")
 
 
 def _check_origin(origins: Origins) -> None:

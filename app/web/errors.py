@@ -19,6 +19,7 @@ KNOWN = {
     400: ("ERR_INVALID_REQUEST", "The request is invalid."),
     404: ("ERR_NOT_FOUND", "Not found."),
     405: ("ERR_METHOD_NOT_ALLOWED", "This address does not support this method."),
+    412: ("ERR_PRECONDITION_FAILED", "The file is not the one that If-Match names."),
     413: ("ERR_PAYLOAD_TOO_LARGE", "The body is too large."),
     415: ("ERR_UNSUPPORTED_MEDIA_TYPE", "This content type is not supported."),
     416: ("ERR_RANGE_NOT_SATISFIABLE", "The range is outside the file."),

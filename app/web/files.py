@@ -3,6 +3,7 @@
 from typing import BinaryIO, cast
 
 from flask import Response, request
+from werkzeug.exceptions import PreconditionFailed
 from werkzeug.wsgi import wrap_file
 
 from app.container import Services
@@ -34,7 +35,11 @@ def operations(api: Api, services: Services) -> None:
         tag=TAG,
         summary="Download an image",
         need=Need.NOTHING,
-        headers={"Range": "A part of the file (RFC 9110).", "If-None-Match": "The ETag of your copy."},
+        headers={
+            "Range": "A part of the file (RFC 9110).",
+            "If-None-Match": "The ETag of your copy.",
+            "If-Match": "The ETag that you want.",
+        },
         responses=(
             ResponseSpec("The image", content_type="image/png", headers=CACHE_HEADERS),
             ResponseSpec(
@@ -46,7 +51,7 @@ def operations(api: Api, services: Services) -> None:
             ResponseSpec("Your copy is current", status=304, headers=("ETag", "Cache-Control")),
         ),
         refusals=(NotFound,),
-        errors=(416,),
+        errors=(412, 416),
     )
     def get_picture(file: str) -> Response:
         """A stored image. It may be cached forever, because a file never changes."""
@@ -59,7 +64,8 @@ def operations(api: Api, services: Services) -> None:
         response.headers.update(HEADERS)
         response.set_etag(image.sha256)
         response.call_on_close(content.close)
-        _ignore_unusable_range()
+        _check_if_match(image.sha256)
+        _adapt_range(image.bytes)
         response.make_conditional(request, accept_ranges=True, complete_length=image.bytes)
         return response
 
@@ -90,8 +96,20 @@ def operations(api: Api, services: Services) -> None:
         return UploadReceipt(image_url=presenters.public_url(receipt.path), sha256=receipt.sha256, bytes=receipt.bytes)
 
 
-def _ignore_unusable_range() -> None:
-    """An invalid Range is ignored (RFC 9110, section 14.2), and so is one of several parts, which are not supported."""
+def _check_if_match(etag: str) -> None:
+    """werkzeug would take `*` for an ETag, and send the image with 412. Raises PreconditionFailed."""
+    wanted = request.if_match
+    if request.environ.pop("HTTP_IF_MATCH", None) is not None and not (wanted.star_tag or wanted.is_strong(etag)):
+        raise PreconditionFailed
+
+
+def _adapt_range(size: int) -> None:
+    """An invalid Range is ignored (RFC 9110, section 14.2), and so is one of several parts, which are not supported.
+
+    The last N bytes of a file with fewer are the whole file (section 14.1.2), which werkzeug would refuse.
+    """
     wanted = request.range
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) > 1:
         request.environ.pop("HTTP_RANGE", None)
+    elif wanted.ranges[0][0] <= -size:
+        request.environ["HTTP_RANGE"] = "bytes=0-"

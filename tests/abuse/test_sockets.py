@@ -148,3 +148,38 @@ def test_a_page_of_a_foreign_origin_cannot_open_a_socket(service: Service, origi
 def test_an_extension_or_a_client_that_is_no_browser_can_open_a_socket(service: Service, origin: str | None) -> None:
     with connected(service.ports[0]) as sock:
         assert b" 101 " in shake_hands(sock, *([f"Origin: {origin}"] if origin else []))
+
+
+@pytest.mark.parametrize("host", ["", "a..localhost", ".", "x" * 64, "\xe9.example", "localhost\x0b"])
+def test_a_handshake_whose_host_cannot_be_read_is_refused(service: Service, host: str) -> None:
+    with connected(service.ports[0]) as sock:
+        head = shake_hands(sock, host=host)
+        assert b" 400 " in head.split(b"\r\n")[0]
+    assert "Traceback" not in service.log("web0")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Sec-WebSocket-Protocol: \xe9",
+        "Sec-WebSocket-Protocol: imagefleet, \xff\xfe",
+        "Sec-WebSocket-Protocol: a\x0bb",
+        "Sec-WebSocket-Key: \xe9",
+        "Connection: Upgrade, \xe9",
+        "Upgrade: websocket\xe9",
+        "X-Other: a\x0cb",
+        "Cookie: \x01",
+        "User-Agent: \x7f",
+    ],
+)
+def test_a_handshake_with_a_header_that_cannot_be_read_is_refused(service: Service, header: str) -> None:
+    with connected(service.ports[0]) as sock:
+        head = shake_hands(sock, header)
+        assert head.split(b" ")[1] in {b"400", b"404"}
+    assert "Traceback" not in service.log("web0")
+
+
+@pytest.mark.parametrize("header", ["Cookie: name=\xe9", "Sec-WebSocket-Extensions: \xe9", "X-Other: \xff"])
+def test_other_headers_of_a_handshake_may_contain_any_letters(service: Service, header: str) -> None:
+    with connected(service.ports[0]) as sock:
+        assert b" 101 " in shake_hands(sock, header)

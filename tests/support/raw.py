@@ -40,10 +40,11 @@ def until_closed(sock: socket.socket) -> bytes:
     return received
 
 
-def shake_hands(sock: socket.socket, *headers: str) -> bytes:
+def shake_hands(sock: socket.socket, *headers: str, host: str = "localhost") -> bytes:
     """Send a WebSocket handshake; returns the head of the response."""
     upgrade = ("Upgrade: websocket", f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13")
-    sock.sendall(get("/ws", *upgrade, *headers).replace(b"Connection: close", b"Connection: Upgrade"))
+    request = get("/ws", *upgrade, *headers, host=host or " ").replace(b"Connection: close", b"Connection: Upgrade")
+    sock.sendall(request)
     head = b""
     while b"\r\n\r\n" not in head:
         piece = sock.recv(1)  # one byte at a time: the bytes after the head are frames

@@ -48,6 +48,39 @@ def test_a_picture_that_the_client_has_cached_is_not_sent_again(client: FlaskCli
     assert (answer.status_code, answer.data) == (304, b"")
 
 
+@pytest.mark.parametrize("others", ["", '"other", ', 'W/"weak", '])
+def test_if_match_of_the_picture_is_answered_with_it(client: FlaskClient, path: str, others: str) -> None:
+    etag = client.get(path).headers["ETag"]
+    answer = client.get(path, headers={"If-Match": others + etag})
+    assert (answer.status_code, answer.data) == (200, client.get(path).data)
+
+
+@pytest.mark.parametrize(("more", "status"), [({}, 200), ({"Range": "bytes=0-3"}, 206)])
+def test_if_match_of_any_file_is_answered_with_the_picture(
+    client: FlaskClient, path: str, more: dict[str, str], status: int
+) -> None:
+    answer = client.get(path, headers={"If-Match": "*", **more})
+    assert answer.status_code == status
+    assert client.get(path).data.startswith(answer.data)
+
+
+@pytest.mark.parametrize("wanted", ['"other"', 'W/"other"', '"other", "another"', "nonsense", ""])
+@pytest.mark.parametrize("more", [{}, {"Range": "bytes=0-3"}])
+def test_if_match_of_another_file_is_refused_without_the_picture(
+    client: FlaskClient, path: str, wanted: str, more: dict[str, str]
+) -> None:
+    answer = client.get(path, headers={"If-Match": wanted, **more})
+    assert (answer.status_code, answer.json["code"]) == (412, "ERR_PRECONDITION_FAILED")
+
+
+@pytest.mark.parametrize("more", [0, 1, 10**9, 10**30])
+def test_the_last_bytes_of_a_shorter_picture_are_the_whole(client: FlaskClient, path: str, more: int) -> None:
+    whole = client.get(path).data
+    answer = client.get(path, headers={"Range": f"bytes=-{len(whole) + more}"})
+    assert (answer.status_code, answer.data) == (206, whole)
+    assert answer.headers["Content-Range"] == f"bytes 0-{len(whole) - 1}/{len(whole)}"
+
+
 def test_a_range_of_a_picture_can_be_requested(client: FlaskClient, path: str) -> None:
     whole = client.get(path).data
     part = client.get(path, headers={"Range": "bytes=2-5"})
