@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from flask import Response
 from pydantic import Field
 
 from app.container import Services
@@ -9,7 +10,7 @@ from app.db.extension_list import ExtensionDetails
 from app.domain import messages
 from app.domain.access import Need
 from app.domain.clock import wire_now, wire_time
-from app.domain.errors import Forbidden
+from app.domain.errors import Forbidden, NotFound
 from app.domain.policy import ExtensionStatus
 from app.domain.wire_types import Time, Uuid, WireModel
 from app.web.api import Api, ResponseSpec
@@ -87,6 +88,21 @@ def operations(api: Api, services: Services) -> None:
         return FleetPage(
             extensions=[_state(entry) for entry in page.extensions], next_cursor=page.cursor, timestamp=wire_now()
         )
+
+    @api.operation(
+        "DELETE",
+        "/api/extensions/<extension_id>/pause",
+        tag=TAG,
+        summary="End the pause of an extension",
+        need=Need.OPERATE,
+        responses=(ResponseSpec("The extension is not paused any more", status=204),),
+        refusals=(Forbidden, NotFound),
+    )
+    def resume_extension(extension_id: str) -> Response:
+        """Give the extension requests again, once the cause of its failures is removed. Its failures are forgotten, too.
+        It is no error if it is not paused."""
+        services.extensions.resume(extension_id)
+        return Response(status=204)
 
 
 def _state(entry: ExtensionDetails) -> ExtensionState:

@@ -121,3 +121,23 @@ def test_with_open_access_a_users_key_still_restricts(client: FlaskClient, servi
     shown = {"Authorization": f"Bearer {services.accounts.create_key('ann', BOTH)}"}
     assert client.get(PATH).status_code == 200
     assert client.get(PATH, headers=shown).status_code == 403
+
+
+def test_an_operator_ends_a_pause(
+    guarded_client: FlaskClient, guarded: Services, bench: Bench, key: Callable[..., Shown]
+) -> None:
+    harness, operator, user = (
+        Harness(bench, guarded),
+        key("olga", Role.OPERATOR, Scope.ADMIN),
+        key("ann", Role.USER, *BOTH),
+    )
+    harness.connect("e1")
+    harness.update_extension("e1", cooldown_until=2**42, cooldown_reason="No recipe", failures=2)
+    assert guarded_client.delete(f"{PATH}/e1/pause", headers=user).status_code == 403
+    assert harness.extension_row().failures == 2
+    for _ in range(2):
+        ended = guarded_client.delete(f"{PATH}/e1/pause", headers=operator)
+        assert (ended.status_code, ended.data) == (204, b"")
+    assert (harness.extension_row().cooldown_until, harness.extension_row().failures) == (0, 0)
+    unknown = guarded_client.delete(f"{PATH}/e2/pause", headers=operator)
+    assert (unknown.status_code, unknown.json["detail"]) == (404, "No extension e2 has ever connected.")
