@@ -30,6 +30,7 @@ READ_BYTES = 65_536
 MAX_RETRY_AFTER_MS = 3_600_000
 # A CDN that has not caught up with a picture made a moment ago answers with one of these (RFC 9110, RFC 8470).
 NOT_YET = (202, 403, 404, 425)
+MAX_NOT_YET_MS = 30_000  # a picture that takes longer is not there
 REDIRECTS = (301, 302, 303, 307, 308)
 HEADERS = {
     "User-Agent": "Imagefleet",
@@ -99,7 +100,7 @@ class Fetcher:
             raise HostBusy(f"{host} answered {status}.", retry_after_ms=wait_ms)
         refusal = f"{host} answered {status} instead of 200."
         if status in NOT_YET:
-            raise NoSuchPicture(refusal, retry_after_ms=wait_ms)
+            raise NoSuchPicture(refusal, retry_after_ms=min(wait_ms or 0, MAX_NOT_YET_MS))
         raise BadResponse(refusal)
 
 

@@ -136,6 +136,14 @@ def test_a_picture_that_is_not_there_yet_may_be_retried_and_is_the_extensions_fa
     assert (error.retryable, error.fault, error.retry_after_ms) == (True, Fault.EXTENSION, 2_000)
 
 
+@pytest.mark.parametrize(("header", "wait_ms"), [("Retry-After: 3600", 30_000), ("X-Other: 1", 0)])
+def test_a_picture_that_is_not_there_yet_is_awaited_briefly(host: HostileServer, header: str, wait_ms: int) -> None:
+    host.behave("/soon", lambda exchange: exchange.answer(b"", header, status="404 Not Found"))
+    with pytest.raises(NoSuchPicture) as caught:
+        fetch(host.url("soon"))
+    assert caught.value.retry_after_ms == wait_ms
+
+
 @pytest.mark.parametrize("status", ["201 Created", "304 Not Modified", "400 Bad", "401 Unauthorized", "410 Gone"])
 def test_other_statuses_are_not_retried(host: HostileServer, status: str) -> None:
     host.behave("/no", lambda exchange: exchange.answer(IMAGE, status=status))
