@@ -66,7 +66,7 @@ def extension(settings: Settings) -> Command:
 
 
 async def wait_until_ready(
-    supervisor: Supervisor, name: str, condition: Callable[[], Awaitable[bool]], output: str = "its output is above"
+    supervisor: Supervisor, name: str, condition: Callable[[], Awaitable[bool]], output: str = "see its output above"
 ) -> None:
     """Wait until a process is ready. Raises NotReady where it exits again and again, or takes too long."""
     deadline = time.monotonic() + START_S
@@ -84,7 +84,7 @@ async def redis_url(supervisor: Supervisor, until_exit: ExitStack) -> str:
         writable_folder(folder, "REDIS_URL")
     server = until_exit.enter_context(embedded_redis(DATA / "redis"))
     supervisor.start(Command("redis", tuple(server.command)))
-    output = f"its output is in {server.log}"
+    output = f"see its output in {server.log}"
     await wait_until_ready(supervisor, "redis", lambda: asyncio.to_thread(server.is_ready), output)
     return server.url
 

@@ -21,7 +21,7 @@ def read_procfile(path: Path) -> dict[str, tuple[str, ...]]:
         place = f"{path.name}, line {number}"
         found = LINE.fullmatch(line.strip())
         if not found or found[1] in processes:
-            raise NotReady(f"{place}: {line!r} is not `name: command` with a new name.")
+            raise NotReady(f"{place}: {line!r} must be `name: command`, with a name that no other line has.")
         try:
             processes[found[1]] = tuple(shlex.split(found[2]))
         except ValueError as problem:

@@ -59,11 +59,18 @@ def describe(status: ImageStatus) -> str:
         reason = f": {status.queue.reason}" if status.queue.reason else ""
         return plain(f"{status.status}{position}{until}{reason}")
     if status.error:
-        reason = f" {status.reason}" if status.reason else ""
-        return plain(f"{status.status}: {status.error}{reason}{f' ({status.code})' if status.code else ''}")
+        why = _sentences(status.error, status.reason)
+        return plain(f"{status.status}: {why}{f' ({status.code})' if status.code else ''}")
     if status.is_final:
         return plain(status.status)
     return plain(f"{status.status} {status.progress} %{f' {status.message}' if status.message else ''}")
+
+
+def _sentences(error: str, reason: str | None) -> str:
+    """An error and its reason; an error that does not end as a sentence introduces the reason."""
+    if not reason:
+        return error
+    return f"{error} {reason}" if error.rstrip().endswith((".", "!", "?", ":")) else f"{error}: {reason}"
 
 
 def local_time(moment: datetime) -> str:

@@ -155,6 +155,11 @@ def test_a_failed_request_makes_the_command_fail(run: Run, scripted: ScriptedSer
     assert (shown.exit_code, shown.stdout) == (0, "failed: Nobody answered. Three tried. (ERR_TIMEOUT)\n")
 
 
+def test_an_error_that_is_no_sentence_introduces_its_reason(run: Run, scripted: ScriptedServer) -> None:
+    scripted.on("GET", STATUS, status("failed", 3, error="The tab crashed", reason="out of memory"))
+    assert run("status", ID).stdout == "failed: The tab crashed: out of memory\n"
+
+
 def test_an_unfinished_request_has_its_own_exit_code(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("GET", IMAGE, result("processing", progress=40))
     scripted.on("GET", STATUS, status("processing", 3))

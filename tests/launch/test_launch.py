@@ -90,7 +90,10 @@ def test_an_unusable_data_folder_is_reported_in_one_line(start: Start, services:
 
 def test_an_unreadable_procfile_is_reported_in_one_line(start: Start, services: Path) -> None:
     (services / "Procfile").write_text("web serve")
-    assert refusal(launch(start)) == "Procfile, line 1: 'web serve' is not `name: command` with a new name."
+    assert (
+        refusal(launch(start))
+        == "Procfile, line 1: 'web serve' must be `name: command`, with a name that no other line has."
+    )
 
 
 def test_an_unreachable_database_ends_the_start(start: Start) -> None:
@@ -185,7 +188,7 @@ def test_a_program_that_never_becomes_ready_ends_the_start(start: Start, service
     write_procfile(services, worker="work", web="end")
     run = launch(start)
     assert run.wait_for_exit() == 1
-    assert run.output.endswith("web does not start; its output is above.\n")
+    assert run.output.endswith("web does not start; see its output above.\n")
     run.wait_until_all_ended()
 
 

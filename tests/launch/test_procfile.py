@@ -33,9 +33,9 @@ def test_comments_and_empty_lines_are_ignored_and_quoted_arguments_kept_together
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("web serve", "Procfile, line 1: 'web serve' is not `name: command` with a new name."),
-        ("web:", "Procfile, line 1: 'web:' is not `name: command` with a new name."),
-        ("\nweb: a\nweb: b", "Procfile, line 3: 'web: b' is not `name: command` with a new name."),
+        ("web serve", "Procfile, line 1: 'web serve' must be `name: command`, with a name that no other line has."),
+        ("web:", "Procfile, line 1: 'web:' must be `name: command`, with a name that no other line has."),
+        ("\nweb: a\nweb: b", "Procfile, line 3: 'web: b' must be `name: command`, with a name that no other line has."),
         ("web: say 'so", 'Procfile, line 1: "say \'so" cannot be read (No closing quotation).'),
     ],
 )
