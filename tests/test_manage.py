@@ -65,6 +65,14 @@ def test_a_key_is_rotated_with_an_overlap(run: Run) -> None:
     assert f"{new}  olga  admin  revoked  never used  laptop" in run("list-keys").stdout
 
 
+def test_what_a_terminal_cannot_encode_is_escaped(run: Run, database_url: str) -> None:
+    run("create-user", "ann")
+    run("create-key", "ann", "--name", "Käfer 中")
+    listed = CliRunner(charset="cp1252").invoke(main, ["list-keys"], env={"DATABASE_URL": database_url})
+    assert listed.exit_code == 0
+    assert listed.stdout.endswith("  Käfer \\u4e2d\n")
+
+
 def test_tokens_are_created_for_users_and_extensions(run: Run) -> None:
     run("create-user", "olga", "--operator")
     assert run("create-key", "olga", "--scope", "admin").exit_code == 0

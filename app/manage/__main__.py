@@ -9,6 +9,7 @@ from app.config import Settings
 from app.container import Services, build, real_ports
 from app.launch.schema import migrate
 from app.manage import extensions, tokens, users
+from app.manage.console import escape_what_cannot_be_encoded
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +19,7 @@ def main(ctx: click.Context) -> None:
 
     Run it where the service runs, with the same environment variables: DATABASE_URL says which database is changed.
     """
+    escape_what_cannot_be_encoded()
     ctx.obj = _services
 
 

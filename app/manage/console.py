@@ -1,7 +1,9 @@
 """What the commands share: options, access to the services, errors, output."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -42,6 +44,13 @@ def command(name: str) -> Callable[[Function], click.Command]:
         return click.command(name)(click.pass_obj(run))
 
     return decorate
+
+
+def escape_what_cannot_be_encoded() -> None:
+    """Print characters that the encoding of the terminal does not have as escapes such as \\u4e2d."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_row(*cells: str) -> None:
