@@ -16,6 +16,7 @@ from app.launch.checks import NotReady
 from app.launch.parent_death import end_with_parent
 from app.launch.schema import migrate_when_reachable
 
+STANDARD_OUTPUT = 1
 WORKER = os.getpid()  # imported before the fork, so pool processes see the id of their worker
 
 # Celery warns root about pickled messages. This service uses JSON.
@@ -29,6 +30,17 @@ def _migrate(**_: object) -> None:
         migrate_when_reachable(Settings.from_env())
     except NotReady as problem:
         sys.exit(str(problem))
+
+
+@worker_init.connect
+def _discard_standard_output(**_: object) -> None:
+    """Celery prints its signal handlers' hints there ("Warm shutdown", "Hitting Ctrl+C again …"), past all logging.
+
+    Logs are written to standard error.
+    """
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, STANDARD_OUTPUT)
+    os.close(null)
 
 
 @worker_process_init.connect

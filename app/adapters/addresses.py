@@ -6,11 +6,16 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
+from app import logs
 from app.adapters.fetch_errors import AddressRefused, FetchTimeout, HostUnreachable
 from app.network_settings import Allowlist
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], Sequence[str]]
+
+log = logs.get(__name__)
+
+NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}  # macOS has only one of them
 
 # All IPv6 addresses routed on the Internet are in 2000::/3. Outside it are loopback, link-local, site-local, unique
 # local and multicast addresses, and the forms that carry an IPv4 address: ::a.b.c.d, ::ffff:a.b.c.d, NAT64.
@@ -75,7 +80,7 @@ class AddressRules:
             return addresses
         unlisted = [each for each in addresses if not any(each in network for network in self._networks)]
         if not all(is_public(address) for address in unlisted):
-            raise AddressRefused(f"{host} is not at a public address, so nothing is fetched from it.")
+            raise _refused(host, "It has an address that is not public.")
         # Services on ports below 1024 might misread a GET as a command; only two of these ports are for web servers.
         if unlisted and port < 1024 and port not in (80, 443):
             raise AddressRefused(f"Port {port} is not allowed for HTTP: use 80, 443, or a port from 1024 up.")
@@ -89,9 +94,9 @@ class AddressRules:
         try:
             addresses = tuple(dict.fromkeys(ipaddress.ip_address(answer) for answer in answers))
         except ValueError:
-            raise AddressRefused(f"{host} has an invalid address.") from None
+            raise _refused(host, "It has an invalid address.") from None
         if not addresses:
-            raise HostUnreachable(f"{host} has no address.")
+            raise _refused(host, "It has no address.")
         return addresses
 
 
@@ -112,6 +117,12 @@ def _resolve_within(resolve: Resolver, host: str, port: int, timeout_s: float) -
         raise FetchTimeout(f"Looking up {host} took too long.") from None
     if not isinstance(answer, Exception):
         return answer
-    if isinstance(answer, socket.gaierror) and answer.errno == socket.EAI_NONAME:
-        raise AddressRefused(f"There is no host named {host}.") from answer
+    if isinstance(answer, socket.gaierror) and answer.errno in NO_SUCH_NAME:
+        raise _refused(host, "There is no host of this name, or it has no address.") from answer
     raise HostUnreachable(f"The address of {host} could not be looked up.") from answer
+
+
+def _refused(host: str, reason: str) -> AddressRefused:
+    """The same sentence whatever the reason: the difference would tell which names exist in this network."""
+    log.warning("A host is not fetched from", action="fetch.refused", host=host, reason=reason)
+    return AddressRefused(f"{host} is not at a public address, so nothing is fetched from it.")

@@ -16,7 +16,7 @@ class UrlRefused(FetchError):
 
 
 class AddressRefused(FetchError):
-    """The host is not at a public address, or the port is not allowed."""
+    """The host does not exist or is not at a public address, or the port is not allowed."""
 
 
 class RedirectRefused(FetchError):

@@ -17,7 +17,7 @@ from app.domain.access import Credential
 from app.domain.clock import wire_now, wire_time
 from app.domain.close_codes import CloseCode
 from app.domain.errors import LeaseLost, MalformedMessage, Refusal, TooManyFailures, Unauthorized, Unavailable
-from app.domain.messages import Authenticate, Heartbeat, Incoming, Report, UnusableReport
+from app.domain.messages import Authenticate, Heartbeat, ImageGenerationProgress, Incoming, Report, UnusableReport
 from app.hub.connection import Abuse, Connection
 from app.hub.receipts import Receipts
 from app.hub.wire_socket import MessageTooLarge
@@ -218,7 +218,10 @@ class Session:
             self._report(holder, message)
 
     def _report(self, holder: Holder, report: Report) -> None:
-        log.info("An extension reported", action=report.type, request_id=report.request_id)
+        is_progress = isinstance(report, ImageGenerationProgress)  # the most frequent report by far
+        (log.debug if is_progress else log.info)(
+            "An extension reported", action=report.type, request_id=report.request_id
+        )
         received_s = time.monotonic()
         reply = self.services.generation.report(holder, report)
         self._receipts.reported(report.request_id, received_s)

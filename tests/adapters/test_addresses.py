@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.adapters.addresses import AddressRules, is_public
 from app.adapters.fetch_errors import AddressRefused, FetchTimeout, HostUnreachable
@@ -136,10 +137,32 @@ def raising(error: Exception) -> AddressRules:
     return AddressRules(Allowlist(), resolve)
 
 
-def test_a_host_name_that_does_not_exist_is_not_retried() -> None:
-    with pytest.raises(AddressRefused, match="no host named") as caught:
-        raising(socket.gaierror(socket.EAI_NONAME, "unknown")).admit("images.example", 80, 1)
-    assert not caught.value.retryable
+REFUSED = {
+    "no such name": raising(socket.gaierror(socket.EAI_NONAME, "unknown")),
+    "no address": raising(socket.gaierror(socket.EAI_NODATA, "no data")),
+    "no answers": rules(),
+    "an internal name": rules("10.0.0.1"),
+    "a loopback name": rules("127.0.0.1", "::1"),
+    "an invalid address": rules("8.8.8.8", "not an address"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_does_not_tell_whether_the_host_exists(name: str) -> None:
+    with capture_logs() as lines, pytest.raises(AddressRefused) as refused:
+        REFUSED[name].admit("images.example", 80, 1)
+    assert str(refused.value) == "images.example is not at a public address, so nothing is fetched from it."
+    assert not refused.value.retryable
+    assert [(line["action"], line["host"]) for line in lines] == [("fetch.refused", "images.example")]
+
+
+def test_the_operators_log_tells_the_reason_of_a_refusal() -> None:
+    reasons: set[str] = set()
+    for each in REFUSED.values():
+        with capture_logs() as lines, pytest.raises(AddressRefused):
+            each.admit("images.example", 80, 1)
+        reasons.add(lines[0]["reason"])
+    assert len(reasons) == 4
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(socket.EAI_AGAIN, "later"), OSError("broken"), UnicodeError("odd")])
@@ -147,16 +170,6 @@ def test_a_failure_of_the_resolver_may_be_retried(error: Exception) -> None:
     with pytest.raises(HostUnreachable) as caught:
         raising(error).admit("images.example", 80, 1)
     assert caught.value.retryable
-
-
-def test_a_host_without_addresses_is_unreachable() -> None:
-    with pytest.raises(HostUnreachable, match="no address"):
-        rules().admit("images.example", 80, 1)
-
-
-def test_an_invalid_address_is_refused() -> None:
-    with pytest.raises(AddressRefused):
-        rules("8.8.8.8", "not an address").admit("images.example", 80, 1)
 
 
 def test_a_resolver_that_never_answers_times_out() -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 from simple_websocket import ConnectionClosed
+from structlog.testing import capture_logs
 
 from app.config import Settings
 from app.container import Services
@@ -326,3 +327,17 @@ def test_no_message_is_handled_after_the_token_is_revoked() -> None:
     assert reports.done == ["It crashed"]
     assert (connection.sent[-1], connection.closed) == ("error", CloseCode.NOT_AUTHENTICATED)
     assert connection.unregistered
+
+
+@pytest.mark.parametrize(
+    ("message", "level"),
+    [
+        ({"type": "image_generation_progress", "requestId": "one", "progress": 50}, "debug"),
+        ({"type": "image_generation_failed", "requestId": "one", "error": "It crashed"}, "info"),
+    ],
+)
+def test_only_the_end_of_a_request_is_logged_at_info(message: dict[str, object], level: str) -> None:
+    calm = FlakyDatabase(0)
+    with capture_logs() as lines:
+        run_session(FakeConnection(AUTHENTICATE, json.dumps(message)), registrations=calm, receipts=calm, reports=calm)
+    assert [line["log_level"] for line in lines if line["action"] == message["type"]] == [level]

@@ -54,10 +54,17 @@ WAITS = """
 import time
 from pathlib import Path
 
+from celery.signals import worker_shutting_down
+
 from app.services.dispatch import Dispatch
 from celery_config import celery
 
 here = Path(__file__).parent
+
+
+@worker_shutting_down.connect
+def note_stop(**_):
+    (here / "stopping").touch()
 
 
 def assign_waiting(_):
@@ -119,11 +126,13 @@ def test_a_stopped_worker_finishes_its_task_and_ends_right_after_it(tmp_path: Pa
         tasks.assign()
         until((tmp_path / "begun").exists, 60, "the hand-off to start")
         worker.send(signal.SIGTERM)
-        worker.wait_for_output("Warm shutdown")
+        until((tmp_path / "stopping").exists, 60, "the worker to notice the signal")
         assert not (tmp_path / "done").exists()
         (tmp_path / "may_end").touch()
         assert worker.wait_for_exit(timeout_s=15) == 0
         assert (tmp_path / "done").exists()
+        assert "shutdown" not in worker.output
+        assert "Ctrl+C" not in worker.output
 
 
 def test_a_bad_setting_is_one_line_and_status_2(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ import dataclasses
 
 import pytest
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
 
 from app import container
 from app.container import Services
 from app.db.fleet import Socket
 from app.domain.messages import Authenticate
 from app.factory import create_app
+from app.services import health
+from app.services.health import ComponentHealth
 from tests.support.fakes import Bench
 
 
@@ -61,3 +64,11 @@ def test_the_environment_is_the_configured_one(bench: Bench) -> None:
     ports = dataclasses.replace(bench.ports, settings=dataclasses.replace(bench.ports.settings, environment="staging"))
     client = create_app(services=container.build(ports)).test_client()
     assert client.get("/health").json["environment"] == "staging"
+
+
+def test_health_is_not_logged_at_info(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    with capture_logs() as lines:
+        client.get("/health")
+        monkeypatch.setattr(health.Health, "check", lambda _: ComponentHealth(database=False, redis=True))
+        assert client.get("/health").status_code == 503
+    assert [line["log_level"] for line in lines] == ["debug", "debug"]
