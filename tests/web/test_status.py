@@ -71,4 +71,5 @@ def test_health_is_not_logged_at_info(client: FlaskClient, monkeypatch: pytest.M
         client.get("/health")
         monkeypatch.setattr(health.Health, "check", lambda _: ComponentHealth(database=False, redis=True))
         assert client.get("/health").status_code == 503
-    assert [line["log_level"] for line in lines] == ["debug", "debug"]
+        client.get("/nowhere")
+    assert [line["path"] for line in lines if line["log_level"] != "debug"] == ["/nowhere"]
