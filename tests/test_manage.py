@@ -55,14 +55,54 @@ def test_a_key_is_rotated_with_an_overlap(run: Run) -> None:
     assert KEY.fullmatch(rotated.stdout)
     new = rotated.stdout.split("_")[1]
     assert rotated.stderr == (
-        f"The key {new} replaces {old}, which is valid for 2 more days at most. It cannot be shown again:\n"
+        f"The key {new} replaces the old one, which is valid for 2 more days at most. It cannot be shown again:\n"
     )
     lines = run("list-keys").stdout.splitlines()
     assert re.fullmatch(rf"{old}  olga  admin  valid until 20\S+Z  never used  laptop", lines[0])
     assert lines[1] == f"{new}  olga  admin  valid  never used  laptop"
     newest = run("rotate-key", new, "--overlap", "0", "--days", "30")
-    assert f"replaces {new}, which is revoked." in newest.stderr
+    assert "replaces the old one, which is revoked." in newest.stderr
     assert f"{new}  olga  admin  revoked  never used  laptop" in run("list-keys").stdout
+
+
+def test_a_secret_may_be_given_as_a_whole_and_is_never_printed(run: Run) -> None:
+    run("create-user", "ann")
+    key = run("create-key", "ann").stdout.strip()
+    token = run("create-extension-token", "painter").stdout.strip()
+    rotated = run("rotate-key", key)
+    answers = [
+        rotated,
+        run("revoke-key", rotated.stdout.strip()),
+        run("revoke-extension-token", token),
+        run("revoke-key", token),
+        run("revoke-extension-token", key),
+    ]
+    assert [each.exit_code for each in answers] == [0, 0, 0, 1, 1]
+    assert "This is an extension's token." in answers[3].stderr
+    assert "This is an API key." in answers[4].stderr
+    for secret in (key, token):
+        assert all(secret.split("_")[2] not in each.output for each in answers)
+    assert "  revoked  " in run("list-keys").stdout
+    assert "  revoked  " in run("list-extension-tokens").stdout
+
+
+def test_an_empty_list_says_so(run: Run) -> None:
+    for command, message in (
+        ("list-users", "There are no users."),
+        ("list-keys", "There are no keys."),
+        ("list-extension-tokens", "There are no tokens of extensions."),
+    ):
+        ended = run(command)
+        assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", f"{message}\n")
+
+
+def test_a_database_that_did_not_exist_is_mentioned_once(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "imagefleet.db"
+    first, second = (CliRunner().invoke(main, ["list-users"], env={"DATABASE_URL": f"sqlite:///{file}"}) for _ in "12")
+    assert first.stderr.startswith(
+        f"Created the database {file}. If the service uses another one, set its DATABASE_URL."
+    )
+    assert second.stderr == "There are no users.\n"
 
 
 def test_what_a_terminal_cannot_encode_is_escaped(run: Run, database_url: str) -> None:

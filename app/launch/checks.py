@@ -46,7 +46,7 @@ def check_folders(settings: Settings) -> None:
     """Create the folders of the pictures and of the SQLite file where they are missing. Raises NotReady."""
     writable_folder(settings.storage_path, "IMAGE_STORAGE_PATH")
     if settings.is_sqlite:
-        writable_folder(_sqlite_file(settings.database_url).parent, "DATABASE_URL")
+        writable_folder(sqlite_file(settings.database_url).parent, "DATABASE_URL")
 
 
 def writable_folder(folder: Path, variable: str) -> None:
@@ -65,7 +65,8 @@ def _why(problem: OSError, folder: Path) -> str:
     return os.strerror(problem.errno or 0)
 
 
-def _sqlite_file(url: str) -> Path:
+def sqlite_file(url: str) -> Path:
+    """The file that an address `sqlite:///…` names."""
     return Path(url.partition("://")[2].partition("?")[0].removeprefix("/")).resolve()
 
 

@@ -1,12 +1,14 @@
 """`python -m app.manage`: manage users, keys, tokens and the fleet. A secret is shown once."""
 
 import sys
+from pathlib import Path
 
 import click
 
 from app import logs
 from app.config import Settings
 from app.container import Services, build, real_ports
+from app.launch.checks import sqlite_file
 from app.launch.schema import migrate
 from app.manage import extensions, tokens, users
 from app.manage.console import escape_what_cannot_be_encoded
@@ -30,8 +32,17 @@ for each in (*users.COMMANDS, *tokens.COMMANDS, *extensions.COMMANDS):
 def _services() -> Services:
     """Raises BadSetting, NotReady, Unavailable."""
     settings = Settings.from_env()
+    new_file = _missing_file(settings)
     migrate(settings)
+    if new_file is not None:
+        click.echo(f"Created the database {new_file}. If the service uses another one, set its DATABASE_URL.", err=True)
     return build(real_ports(settings))
+
+
+def _missing_file(settings: Settings) -> Path | None:
+    """The file of a SQLite database that does not exist yet, perhaps because the command runs in another folder."""
+    file = sqlite_file(settings.database_url) if settings.is_sqlite else None
+    return None if file is None or file.exists() else file
 
 
 if __name__ == "__main__":

@@ -58,6 +58,16 @@ def print_row(*cells: str) -> None:
     click.echo("  ".join(cells).rstrip())
 
 
+def print_rows(rows: Iterable[Sequence[str]], none: str) -> None:
+    """Print a list without heads, or on stderr that there is nothing to list."""
+    is_empty = True
+    for row in rows:
+        is_empty = False
+        print_row(*row)
+    if is_empty:
+        click.echo(none, err=True)
+
+
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under their heads, each column as wide as it needs to be."""
     whole = [head, *([printable(cell) for cell in row] for row in rows)]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import click
 
+from app.db.credentials import ExtensionToken
 from app.domain.access import Role, Scope
 from app.manage import pairing
-from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, credential_state, last_use, print_row
+from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, credential_state, last_use, print_rows
 
 MINUTE_MS = 60_000
 
@@ -53,9 +54,8 @@ def list_extension_tokens(get_services: GetServices, extension_id: str | None) -
 
     Columns: id, extension, state, last use.
     """
-    for token in get_services().accounts.list_extension_tokens(extension_id):
-        state = credential_state(live=token.live, revoked=token.revoked_at is not None, expires_at=token.expires_at)
-        print_row(token.id, token.extension_id, state, last_use(token.last_used_at))
+    tokens = get_services().accounts.list_extension_tokens(extension_id)
+    print_rows(map(_row, tokens), none="There are no tokens of extensions.")
 
 
 @command("revoke-extension-token")
@@ -63,10 +63,10 @@ def list_extension_tokens(get_services: GetServices, extension_id: str | None) -
 def revoke_extension_token(get_services: GetServices, token_id: str) -> None:
     """Revoke the token of an extension.
 
-    A connection that uses it is closed within seconds.
+    TOKEN_ID is its id or the whole token. A connection that uses it is closed within seconds.
     """
     get_services().accounts.revoke_extension_token(token_id)
-    click.echo(f"The extension token {token_id} is revoked.")
+    click.echo("The extension's token is revoked.")
 
 
 @command("issue-token")
@@ -98,6 +98,11 @@ def revoke_token(get_services: GetServices, token: str) -> None:
     TOKEN is the whole token or its id (the claim jti).
     """
     click.echo(f"The token {get_services().accounts.revoke_token(token)} is revoked.")
+
+
+def _row(token: ExtensionToken) -> tuple[str, ...]:
+    state = credential_state(live=token.live, revoked=token.revoked_at is not None, expires_at=token.expires_at)
+    return (token.id, token.extension_id, state, last_use(token.last_used_at))
 
 
 COMMANDS = (create_extension_token, list_extension_tokens, revoke_extension_token, issue_token, revoke_token)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import click
 
+from app.db.credentials import Key, User
 from app.domain.access import Role, Scope, format_scopes
 from app.domain.clock import wire_time
-from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, credential_state, last_use, print_row
+from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, credential_state, last_use, print_rows
 
 
 @command("create-user")
@@ -25,9 +26,7 @@ def list_users(get_services: GetServices) -> None:
 
     Columns: id, role, active or since when disabled, number of valid keys.
     """
-    for user in get_services().accounts.list_users():
-        state = "active" if user.disabled_at is None else f"disabled {wire_time(user.disabled_at)}"
-        print_row(user.id, user.role.value, state, f"{user.keys} {'key' if user.keys == 1 else 'keys'}")
+    print_rows(map(_user_row, get_services().accounts.list_users()), none="There are no users.")
 
 
 @command("disable-user")
@@ -81,11 +80,11 @@ def create_key(get_services: GetServices, user: str, name: str | None, scopes: S
 def rotate_key(get_services: GetServices, key_id: str, overlap: int, days: int | None) -> None:
     """Replace an API key by a new one.
 
-    The new key has the same user, scopes and name. It is printed on stdout, and is shown only this once.
+    KEY_ID is the id of the old key, or the whole key. The new key has the same user, scopes and name. It is printed on stdout, and is shown only this once.
     """
     key = get_services().accounts.rotate_key(key_id, overlap * DAY_MS, days and days * DAY_MS)
     old = f"is valid for {overlap} more days at most" if overlap else "is revoked"
-    click.echo(f"The key {key.id} replaces {key_id}, which {old}. It cannot be shown again:", err=True)
+    click.echo(f"The key {key.id} replaces the old one, which {old}. It cannot be shown again:", err=True)
     click.echo(str(key))
 
 
@@ -96,11 +95,7 @@ def list_keys(get_services: GetServices, user: str | None) -> None:
 
     Columns: id, user, scopes, state, last use, name.
     """
-    for key in get_services().accounts.list_keys(user):
-        state = credential_state(
-            live=key.live, revoked=key.revoked_at is not None, disabled=key.disabled, expires_at=key.expires_at
-        )
-        print_row(key.id, key.user_id, format_scopes(key.scopes), state, last_use(key.last_used_at), key.name or "")
+    print_rows(map(_key_row, get_services().accounts.list_keys(user)), none="There are no keys.")
 
 
 @command("revoke-key")
@@ -108,10 +103,22 @@ def list_keys(get_services: GetServices, user: str | None) -> None:
 def revoke_key(get_services: GetServices, key_id: str) -> None:
     """Revoke an API key.
 
-    Tokens that it was exchanged for become invalid too.
+    KEY_ID is its id or the whole key. Tokens that it was exchanged for become invalid too.
     """
     get_services().accounts.revoke_key(key_id)
-    click.echo(f"The key {key_id} is revoked.")
+    click.echo("The key is revoked.")
+
+
+def _user_row(user: User) -> tuple[str, ...]:
+    state = "active" if user.disabled_at is None else f"disabled {wire_time(user.disabled_at)}"
+    return (user.id, user.role.value, state, f"{user.keys} {'key' if user.keys == 1 else 'keys'}")
+
+
+def _key_row(key: Key) -> tuple[str, ...]:
+    state = credential_state(
+        live=key.live, revoked=key.revoked_at is not None, disabled=key.disabled, expires_at=key.expires_at
+    )
+    return (key.id, key.user_id, format_scopes(key.scopes), state, last_use(key.last_used_at), key.name or "")
 
 
 COMMANDS = (create_user, list_users, disable_user, enable_user, create_key, rotate_key, list_keys, revoke_key)

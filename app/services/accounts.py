@@ -85,7 +85,7 @@ class Accounts:
 
         Without an overlap it is revoked, which also ends what is open with it. Raises NotFound, InvalidRequest.
         """
-        secret = self._fresh(Secret.KEY)
+        secret, key_id = self._fresh(Secret.KEY), _id_of(key_id, Secret.KEY)
 
         def work(tx: Transaction) -> None:
             old = credentials.key(tx.connection, key_id)
@@ -108,8 +108,8 @@ class Accounts:
         return self.ports.database.read(lambda c: credentials.keys(c, user_id=user_id))
 
     def revoke_key(self, key_id: str) -> None:
-        """Revoke the key and every token that was made from it. Raises NotFound."""
-        self._revoke(api_keys, key_id, "key")
+        """Revoke the key, given by its id or as a whole, and every token that was made from it. Raises NotFound."""
+        self._revoke(api_keys, _id_of(key_id, Secret.KEY), "key")
 
     def create_extension_token(self, extension_id: str, lifetime_ms: int | None = None) -> Secret:
         """A new token of the extension; it cannot be read again. Raises InvalidRequest."""
@@ -128,8 +128,8 @@ class Accounts:
         return self.ports.database.read(lambda c: credentials.tokens_of(c, extension_id))
 
     def revoke_extension_token(self, token_id: str) -> None:
-        """Revoke the token; a socket that uses it is closed within seconds. Raises NotFound."""
-        self._revoke(extension_tokens, token_id, "extension token")
+        """Revoke the token, given by its id or as a whole; a socket that uses it is closed soon. Raises NotFound."""
+        self._revoke(extension_tokens, _id_of(token_id, Secret.EXTENSION), "extension token")
 
     def issue_token(
         self, subject: str, role: Role | None, scopes: Iterable[Scope], lifetime_ms: int | None = None
@@ -157,7 +157,7 @@ class Accounts:
         """
         if Secret.read(shown) is not None:
             raise InvalidRequest(
-                "This is an API key or an extension's token: use revoke-key or revoke-extension-token with the id between its underscores."
+                "This is an API key or an extension's token: use revoke-key or revoke-extension-token."
             )
         jti = self.ports.tokens.unverified_id(shown) or shown
         if not JTI.fullmatch(jti):
@@ -179,6 +179,19 @@ class Accounts:
     def _revoke(self, table: Table, row_id: str, what: str) -> None:
         if not self.ports.database.write(lambda tx: credentials.revoke(tx, table, row_id)):
             raise NotFound(f"There is no {what} with the id {row_id}.")
+
+
+def _id_of(shown: str, prefix: str) -> str:
+    """The id of a secret that was given as a whole, which must not be repeated in an answer; else what was given.
+
+    Raises InvalidRequest if it is a secret of the other kind.
+    """
+    secret = Secret.read(shown)
+    if secret is None:
+        return shown
+    if secret.prefix != prefix:
+        raise InvalidRequest("This is an API key." if secret.prefix == Secret.KEY else "This is an extension's token.")
+    return secret.id
 
 
 def _end(tx: Transaction, lifetime_ms: int | None) -> int | None:
