@@ -1,6 +1,6 @@
 """The fleet: the known extensions and their connections to web processes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,6 +164,12 @@ def end_pause(tx: Transaction, extension_id: str) -> bool:
 def is_known(connection: Connection, extension_id: str) -> bool:
     """True if the extension has ever connected."""
     return connection.execute(select(extensions.c.id).where(extensions.c.id == extension_id)).first() is not None
+
+
+def capabilities_since(connection: Connection, ms: int) -> list[Sequence[str]]:
+    """The capabilities of the extensions that are connected, or were within the last `ms`."""
+    recent = extensions.c.connected | (extensions.c.disconnected_at > now_ms() - ms)
+    return list(connection.execute(select(extensions.c.capabilities).where(recent)).scalars())
 
 
 def connected(connection: Connection, limit: int = 10_000) -> list[ConnectedExtension]:

@@ -64,6 +64,7 @@ class Job(NamedTuple):
     started_at: int | None
     generated_at: int | None
     finished_at: int | None
+    any_model: bool
 
 
 class JobSummary(NamedTuple):
@@ -96,6 +97,7 @@ _NEW = dict.fromkeys(Job._fields) | {
     "number": 0,
     "attempt": 0,
     "handed_over": False,
+    "any_model": False,
     "strikes": 0,
     "download_attempt": 0,
 }
@@ -252,10 +254,15 @@ def models_waited_for(connection: Connection) -> list[str]:
     return found
 
 
-def waiting_since(connection: Connection, model: str, before_ms: int, limit: int) -> list[Job]:
-    """Jobs for `model` without a deadline of their own that have waited since before `before_ms`, oldest first."""
+def waiting_since(
+    connection: Connection, model: str, before_ms: int, limit: int, *, named_only: bool = False
+) -> list[Job]:
+    """Jobs for `model` without a deadline of their own that have waited since before `before_ms`, oldest first.
+
+    With `named_only`, only those whose client named the model.
+    """
     query = select(*COLUMNS).where(WAITING, jobs.c.model == model, jobs.c.created_at <= before_ms)
-    query = query.where(jobs.c.deadline_at.is_(None))
+    query = query.where(jobs.c.deadline_at.is_(None), *([~jobs.c.any_model] if named_only else []))
     return listed(connection, query.order_by(jobs.c.created_at).limit(limit))
 
 

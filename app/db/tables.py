@@ -58,6 +58,8 @@ jobs = sa.Table(
     sa.Column("started_at", Ms),
     sa.Column("generated_at", Ms),
     sa.Column("finished_at", Ms),
+    # its client named no model: `model` is the default, and another one while an extension makes it with that
+    sa.Column("any_model", sa.Boolean, nullable=False, server_default=sa.text("false")),
 )
 
 
@@ -83,6 +85,7 @@ def partial_index(name: str, *columns: sa.ColumnElement[object], where: object) 
 # Each frequent query has its index. Indexes of open jobs stay small when the history grows.
 partial_index("ix_jobs_line", jobs.c.model, jobs.c.place, jobs.c.id, where=WAITING)
 partial_index("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=WAITING)
+partial_index("ix_jobs_line_unnamed_model", jobs.c.place, jobs.c.id, where=WAITING & jobs.c.any_model)
 partial_index("ix_jobs_waiting_since", jobs.c.model, jobs.c.created_at, where=WAITING)
 partial_index("ix_jobs_held", jobs.c.holder, where=PROCESSING)
 # IS NOT NULL keeps PostgreSQL from choosing this index for the jobs of one extension, where it would read all leases.

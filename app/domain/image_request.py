@@ -30,10 +30,13 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """A valid request for pictures. `parameters` are sent to the extension unchanged."""
+    """A valid request for pictures. `parameters` are sent to the extension unchanged.
+
+    Without a `model` it is the default one, or any other while no extension makes that.
+    """
 
     prompt: str
-    model: str = DEFAULT_MODEL
+    model: str | None = None
     user_id: str = DEFAULT_USER
     parameters: Mapping[str, Any] = field(default_factory=dict)
     deadline_ms: int | None = None

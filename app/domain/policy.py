@@ -1,7 +1,7 @@
 """Decisions: whether an extension is free, which one gets a job, in which order jobs are served, how long to back off."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
@@ -72,10 +72,10 @@ def extension_status(*, connected: bool, available: bool, paused: bool, held: in
     return ExtensionStatus.BUSY if held >= slots else ExtensionStatus.FREE
 
 
-def why_waiting(extensions: Iterable[ConnectedExtension], model: str, now_ms: int) -> str:
-    """A sentence that explains to a client why its job for `model` is still waiting."""
+def why_waiting(extensions: Iterable[ConnectedExtension], model: str | None, now_ms: int) -> str:
+    """A sentence that explains to a client why its job for `model`, which is None for any, is still waiting."""
     connected = list(extensions)
-    capable = [e for e in connected if can_do(e.capabilities, model)]
+    capable = [e for e in connected if model is None or can_do(e.capabilities, model)]
     available = [e for e in capable if e.available]
     ready = [e for e in available if e.cooldown_until <= now_ms]
     if not connected:
@@ -111,19 +111,25 @@ def served_models(capabilities: Iterable[str]) -> frozenset[str] | None:
     return None if not named or ANY_MODEL in named else named
 
 
+def model_for(capabilities: Sequence[str], wanted: str) -> str:
+    """The model that an extension makes a picture with for a client that named none: `wanted` if it can."""
+    models = served_models(capabilities)
+    return wanted if models is None or wanted in models else next(name for name in capabilities if name in models)
+
+
 def can_do(capabilities: Iterable[str], model: str) -> bool:
     """True if an extension with these capabilities can make pictures with `model`."""
     models = served_models(capabilities)
     return models is None or model in models
 
 
-def choose(candidates: Iterable[Candidate], model: str, avoid: str | None = None) -> Candidate | None:
-    """The extension that gets a job for `model`; None if none is free.
+def choose(candidates: Iterable[Candidate], model: str | None, avoid: str | None = None) -> Candidate | None:
+    """The extension that gets a job for `model`, which is None for any; None if none is free.
 
     The lowest load comes first, then the most recent success, then the id, which makes the choice stable. `avoid`, the
     extension whose attempt failed last, is chosen only if no other one is free.
     """
-    capable = [c for c in candidates if c.free_slots > 0 and can_do(c.capabilities, model)]
+    capable = [c for c in candidates if c.free_slots > 0 and (model is None or can_do(c.capabilities, model))]
     others = [c for c in capable if c.extension_id != avoid]
     return min(others or capable, key=lambda c: (c.load, -c.last_success_at, c.extension_id), default=None)
 

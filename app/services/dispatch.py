@@ -16,7 +16,7 @@ from app.domain import messages, policy
 from app.domain.clock import wire_time
 from app.domain.errors import NO_EXTENSION
 from app.domain.events import ImageGenerationAssignedEvent
-from app.domain.image_request import for_javascript
+from app.domain.image_request import DEFAULT_MODEL, for_javascript
 from app.domain.policy import Candidate
 from app.domain.states import Step
 from app.domain.upload_urls import UploadGrant
@@ -38,12 +38,14 @@ Match = tuple[QueuedJob, Candidate]
 class Snapshot:
     """Some free extensions, and the waiting jobs that they can take, in queue order.
 
-    `complete` is True if there are no other free extensions and no other such jobs.
+    `complete` is True if there are no other free extensions and no other such jobs, `any_model` if jobs whose clients named
+    no model may be made with another than the default one.
     """
 
     free: Sequence[Candidate] = ()
     waiting: Sequence[QueuedJob] = ()
     complete: bool = True
+    any_model: bool = False
 
 
 class Dispatch:
@@ -60,7 +62,7 @@ class Dispatch:
         total = passed_over = 0
         ends = time.monotonic() + BUSY_S
         while True:
-            snapshot = self.ports.database.read(partial(_snapshot, passed_over))
+            snapshot = self.ports.database.read(partial(_snapshot, passed_over, self.ports.settings.reconnect_grace_ms))
             delivered = self._assign(_match(snapshot))
             total += len(delivered)
             if not snapshot.free or (snapshot.complete and len(delivered) == len(snapshot.waiting) and all(delivered)):
@@ -119,6 +121,7 @@ class Dispatch:
             attempt_until=FromNow(settings.request_max_ms),
             handed_over=False,
             started_at=NOW,
+            **({"model": policy.model_for(chosen.capabilities, waiting.model)} if waiting.any_model else {}),
         )
         if taken is None:
             slots.recount(tx, chosen.extension_id)  # another worker took the job: the slot is free again
@@ -167,26 +170,44 @@ class Dispatch:
         )
 
 
-def _snapshot(passed_over: int, connection: Connection) -> Snapshot:
+def _snapshot(passed_over: int, grace_ms: int, connection: Connection) -> Snapshot:
     """The free extensions after the first `passed_over`, and the jobs that wait for any of them."""
     head, free = queue.first(connection, QUEUE_HEAD), slots.free(connection, BATCH, passed_over)
     if not (free and head):
         return Snapshot()
     limit = min(BATCH, sum(candidate.free_slots for candidate in free))
     models = _models(free)
-    waiting = [each for each in head if models is None or each.model in models][:limit]
+    any_model = models is not None and DEFAULT_MODEL not in models and _default_is_unserved(connection, grace_ms)
+    waiting = [each for each in head if models is None or each.model in models or (any_model and each.any_model)][
+        :limit
+    ]
     if len(waiting) < limit and len(head) == QUEUE_HEAD:  # there may be more behind the head of the queue
-        waiting = (
-            queue.first(connection, limit) if models is None else queue.first_of(connection, sorted(models), limit)
-        )
-    return Snapshot(free, waiting, complete=len(free) < BATCH and len(waiting) < BATCH)
+        waiting = _behind_head(connection, models, limit, any_model=any_model)
+    return Snapshot(free, waiting, len(free) < BATCH and len(waiting) < BATCH, any_model)
+
+
+def _behind_head(
+    connection: Connection, models: frozenset[str] | None, limit: int, *, any_model: bool
+) -> list[QueuedJob]:
+    if models is None:
+        return queue.first(connection, limit)
+    unnamed = queue.first_unnamed(connection, limit) if any_model else []
+    return queue.in_order([*queue.first_of(connection, sorted(models), limit), *unnamed], limit)
+
+
+def _default_is_unserved(connection: Connection, grace_ms: int) -> bool:
+    """True if a job that names no model waits, and no extension that makes the default one is connected or just was."""
+    if not queue.first_unnamed(connection, 1):
+        return False
+    return not any(policy.can_do(each, DEFAULT_MODEL) for each in fleet.capabilities_since(connection, grace_ms))
 
 
 def _match(snapshot: Snapshot) -> list[Match]:
     """Pairs of job and extension, ordered by extension: workers that lock rows in the same order cannot deadlock."""
     free, matches = list(snapshot.free), []
     for waiting in snapshot.waiting:
-        chosen = policy.choose(free, waiting.model, waiting.avoid)
+        model = None if snapshot.any_model and waiting.any_model else waiting.model
+        chosen = policy.choose(free, model, waiting.avoid)
         if chosen is not None:
             free[free.index(chosen)] = chosen.with_one_more_job()
             matches.append((waiting, chosen))

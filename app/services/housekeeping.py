@@ -147,8 +147,11 @@ class Housekeeping:
         if not able and served_at <= tx.now - timeout_ms:
             error = f"No extension that makes pictures with {model} was connected for {timeout_ms / 1000:g} seconds."
             error += f" Connected extensions make: {offered}." if offered else ""
-            self._fail_waiting(tx, model, timeout_ms, NO_EXTENSION, error)
+            # a job that names no model may go to any of the connected extensions
+            self._fail_waiting(tx, model, timeout_ms, NO_EXTENSION, error, named_only=bool(offered))
 
-    def _fail_waiting(self, tx: Transaction, model: str, for_ms: int, code: str, error: str) -> None:
-        for job in jobs.waiting_since(tx.connection, model, tx.now - for_ms, BATCH):
+    def _fail_waiting(
+        self, tx: Transaction, model: str, for_ms: int, code: str, error: str, *, named_only: bool = False
+    ) -> None:
+        for job in jobs.waiting_since(tx.connection, model, tx.now - for_ms, BATCH, named_only=named_only):
             self.requeueing.fail(tx, job, code, error, {"status": "accepted"})

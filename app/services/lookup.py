@@ -136,7 +136,9 @@ class Lookup:
 
     def _queue_info(self, connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> QueueInfo:
         position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
-        reason = policy.why_waiting(members, job.model, clock.now(connection))
+        able = any(policy.can_do(each.capabilities, job.model) for each in members)
+        wanted = None if job.any_model and not able else job.model
+        reason = policy.why_waiting(members, wanted, clock.now(connection))
         return QueueInfo(position, reason, self._waits_until(connection, job, members))
 
     def _waits_until(self, connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> int:
@@ -145,7 +147,7 @@ class Lookup:
             return job.deadline_at
         settings = self.ports.settings
         longest = job.created_at + settings.queue_timeout_ms
-        if any(policy.can_do(each.capabilities, job.model) for each in members):
+        if any(job.any_model or policy.can_do(each.capabilities, job.model) for each in members):
             return longest
         served_at = service_state.last_served(connection, job.model) or job.created_at
         return min(longest, max(job.created_at, served_at) + settings.no_extension_timeout_ms)

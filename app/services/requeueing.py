@@ -10,6 +10,7 @@ from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain import policy
 from app.domain.events import ImageGenerationFailedEvent, ImageGenerationRequeuedEvent
+from app.domain.image_request import DEFAULT_MODEL
 from app.domain.states import Step
 from app.services import steps
 from app.services.ports import Ports
@@ -57,6 +58,7 @@ class Requeueing:
             due_at=NOW,
             **NOT_HELD,
             **NOT_GENERATED,
+            **({"model": DEFAULT_MODEL} if job.any_model else {}),
         )
         if back is not None:
             tx.after_commit(self.ports.tasks.assign)

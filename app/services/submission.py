@@ -8,7 +8,7 @@ from app.db.jobs import Job
 from app.db.usage import UserQueue
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.ids import uuid7
-from app.domain.image_request import ImageRequest
+from app.domain.image_request import DEFAULT_MODEL, ImageRequest
 from app.domain.policy import virtual_start
 from app.services.admission import Admission
 from app.services.ports import Ports
@@ -28,7 +28,7 @@ class Submission:
 
         def work(tx: Transaction) -> Job:
             job = self._enter(tx, order, correlation_id, self.quotas.check(tx, order.user_id))
-            events.append(tx, job, ImageGenerationRequestedEvent(order.model, order.user_id))
+            events.append(tx, job, ImageGenerationRequestedEvent(job.model, order.user_id))
             tx.after_commit(partial(wake_if_an_extension_is_free, self.ports))
             return job
 
@@ -40,7 +40,8 @@ class Submission:
         values = {
             "correlation_id": correlation_id,
             "user_id": order.user_id,
-            "model": order.model,
+            "model": order.model or DEFAULT_MODEL,
+            "any_model": order.model is None,
             "prompt": order.prompt,
             "parameters": dict(order.parameters),
             "number_of_images": order.number_of_images,

@@ -35,7 +35,8 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     def generate_image(body: GenerateRequest) -> Accepted:
         """Submit a request for images. It is in the database before this responds, so it cannot be lost; follow it by its
         `requestId`. Each valid request costs one token of the rate limit."""
-        order = ImageRequest(body.prompt, body.model, g.user_id, body.parameters, body.deadline_ms)
+        model = body.model if "model" in body.model_fields_set else None
+        order = ImageRequest(body.prompt, model, g.user_id, body.parameters, body.deadline_ms)
         return presenters.accepted(services.submission.submit(order, g.correlation_id))
 
     @api.operation(

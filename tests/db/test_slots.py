@@ -105,7 +105,7 @@ def test_a_concurrent_result_and_assignment_are_both_counted(database: Database)
 
     def generated(tx: Transaction) -> None:
         jobs.move(tx, one.id, Step.GENERATED)
-        fleet.succeeded(tx, "e1")
+        slots.recount(tx, "e1")
 
     overlapping(
         database,

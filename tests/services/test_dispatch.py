@@ -231,7 +231,7 @@ def test_unserved_requests_do_not_block_those_behind_them(harness: Harness, monk
 def test_a_request_cancelled_meanwhile_is_not_assigned(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.connect()
     job = harness.submit()
-    snapshot = harness.bench.database.read(partial(dispatch._snapshot, 0))
+    snapshot = harness.bench.database.read(partial(dispatch._snapshot, 0, 0))
     harness.services.cancellation.cancel(job.id)
     snapshots = [dispatch.Snapshot(), snapshot]
     monkeypatch.setattr(dispatch, "_snapshot", lambda *_: snapshots.pop())

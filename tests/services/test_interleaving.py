@@ -132,8 +132,8 @@ def test_a_job_assigned_during_the_deadline_sweep_does_not_fail(
         harness.leave_unserved(job)
         harness.update_job(job, created_at=harness.now() - harness.services.settings.no_extension_timeout_ms - 1)
 
-    def read_then_hand_out(*args: Any) -> list[Job]:
-        waiting = jobs_waiting_since(*args)
+    def read_then_hand_out(*args: Any, **more: Any) -> list[Job]:
+        waiting = jobs_waiting_since(*args, **more)
         if waiting:
             harness.connect()
             assert harness.assign() == 1
