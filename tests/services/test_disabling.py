@@ -143,7 +143,7 @@ def test_a_text_that_is_neither_a_token_nor_a_jti_is_refused(harness: Harness, s
 
 
 def test_a_key_is_not_revoked_as_a_token(harness: Harness, ann: list[str]) -> None:
-    with pytest.raises(InvalidRequest, match="revoke it by the id"):
+    with pytest.raises(InvalidRequest, match="use revoke-key or revoke-extension-token"):
         harness.services.accounts.revoke_token(ann[0])
 
 
