@@ -25,6 +25,15 @@ USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+|=-]{0,127}")
 OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
 # Control characters except line breaks and tabs, and lone surrogates: no text may contain them.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+# Word processors break lines and pages with these: vertical tab, form feed, next line, line and paragraph separator.
+_LINE_BREAK = re.compile("[\x0b\x0c\x85\u2028\u2029]")
+# Characters without a glyph besides whitespace, as a class of a regular expression: zero-width spaces and joiners, marks of
+# writing direction, fillers, variation selectors, the byte order mark.
+INVISIBLE = (
+    r"\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    r"\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+)
+_VISIBLE = re.compile(rf"[^\s{INVISIBLE}]")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -47,15 +56,16 @@ class ImageRequest:
 
 
 def clean_prompt(value: object) -> str:
-    """The prompt: 1 to 8,000 characters that are not all whitespace. Raises InvalidPrompt.
+    """The prompt: 1 to 8,000 characters, at least one of them visible. Raises InvalidPrompt.
 
-    Line breaks and tabs are allowed. Other control characters could forge log lines; lone surrogates cannot be stored.
+    Tabs and line breaks are allowed; unusual line breaks become plain ones. Other control characters could forge log lines; lone surrogates cannot be stored.
     """
     if value is None:
         raise InvalidPrompt("prompt is missing: it must be a string that describes the image.")
     if not isinstance(value, str):
         raise InvalidPrompt("prompt must be a string.")
-    if not value.strip():
+    value = _LINE_BREAK.sub("\n", value)
+    if not _VISIBLE.search(value):
         raise InvalidPrompt("prompt is empty: it must describe the image.")
     if len(value) > PROMPT_CHARS:
         raise InvalidPrompt(f"prompt is {len(value):,} characters long: at most {PROMPT_CHARS:,} are allowed.")

@@ -16,8 +16,8 @@ class RepeatedName(ValueError):
 
 
 def decode(text: str) -> Any:
-    """The value of a JSON text. Raises RepeatedName, or ValueError or RecursionError if it is not JSON."""
-    return _DECODER.decode(text)
+    """The value of a JSON text, with or without a byte order mark (RFC 8259, section 8.1). Raises RepeatedName, or ValueError or RecursionError if it is not JSON."""
+    return _DECODER.decode(text.removeprefix("\ufeff"))
 
 
 def encode(value: Any) -> str:

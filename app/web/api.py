@@ -111,6 +111,8 @@ def _endpoint(operation: Operation) -> ViewFunction:
     def endpoint(**arguments: Any) -> Any:
         if operation.query is not None:
             arguments["query"] = bodies.query(operation.query)
+        if operation.takes is not None:
+            bodies.check_not_compressed()
         if operation.body is not None:
             arguments["body"] = bodies.json_body(operation.body)
         result = operation.view(**arguments)

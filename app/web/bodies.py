@@ -1,6 +1,7 @@
 """Bodies and queries as models, or a refusal that names the field."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from flask import request
@@ -17,9 +18,18 @@ JSON = "application/json"
 
 def json_body(model: type[Model]) -> Model:
     """The request's body as `model`. Raises UnsupportedMediaType, InvalidJson, InvalidRequest, InvalidPrompt."""
+    check_not_compressed()
     if not request.is_json:
         raise UnsupportedMediaType("The body must be JSON, sent with Content-Type: application/json.")
     return _fit(model, _decoded(request.get_data(cache=False)), "The body")
+
+
+def check_not_compressed() -> None:
+    """Raises UnsupportedMediaType: bodies are taken as they are, since a small one could unpack to any size."""
+    encoding = request.headers.get("Content-Encoding", "").strip()
+    if encoding.lower() not in ("", "identity"):
+        name = json_text.printable(encoding)
+        raise UnsupportedMediaType(f"The body is compressed (Content-Encoding: {name}): send it without compression.")
 
 
 def query(model: type[Model]) -> Model:
@@ -46,13 +56,15 @@ def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _refusal(error, where) from None
+        raise _refusal(error, where, getattr(model, "OTHER_NAMES", {})) from None
 
 
-def _refusal(error: ValidationError, where: str) -> InvalidRequest | InvalidPrompt:
+def _refusal(error: ValidationError, where: str, other_names: Mapping[str, str]) -> InvalidRequest | InvalidPrompt:
     first = first_error(error)
     if first["loc"] == ("prompt",):
         return InvalidPrompt("prompt is missing: it must be a string that describes the image.")
     if first["type"] == "extra_forbidden":
-        return InvalidRequest(f"{where} contains an unknown field: {field_name(first)}.")
+        name = field_name(first)
+        hint = f" Use {known}." if (known := other_names.get(name)) else ""
+        return InvalidRequest(f"{where} contains an unknown field: {name}.{hint}")
     return InvalidRequest(f"{sentence(first)}.")

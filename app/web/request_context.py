@@ -34,7 +34,8 @@ def _begin() -> None:
 def _end(response: Response) -> Response:
     response.headers[HEADER] = g.correlation_id
     _add_default_headers(response)
-    quiet = request.path == HEALTH  # a check every few seconds; what fails is logged where it fails
+    # a check every few seconds; a failure of the database is logged by those who need it
+    quiet = request.path == HEALTH and (response.status_code < 400 or response.status_code == 503)
     (log.debug if quiet else log.info)(
         "Request",
         action="http",

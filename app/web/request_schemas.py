@@ -1,7 +1,7 @@
 """Request bodies and queries. The domain validates their values; the JSON Schema here describes the same rules."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -10,8 +10,8 @@ from app.domain import image_request
 from app.domain.states import Status
 from app.web.parameter_schema import PARAMETERS
 
-_CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-_VISIBLE = rf"^[^{_CONTROLS}]*[^\s{_CONTROLS}][^{_CONTROLS}]*$"
+_CONTROLS = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
+_VISIBLE = rf"^[^{_CONTROLS}]*[^\s{image_request.INVISIBLE}{_CONTROLS}][^{_CONTROLS}]*$"
 MAX_WAIT_S = 60
 
 
@@ -20,10 +20,25 @@ def _checked(check: Callable[..., object], **schema: Any) -> Any:
     return PlainValidator(check, json_schema_input_type=Annotated[Any, WithJsonSchema(schema)])
 
 
+# The field that is meant by what other services call it.
+OTHER_NAMES = {
+    **dict.fromkeys(("size", "resolution"), "parameters.width and parameters.height, such as 1024 and 1024"),
+    **dict.fromkeys(
+        ("n", "num_images", "numImages", "num_outputs", "number_of_images", "numberOfImages", "batch_size"),
+        "parameters.numberOfImages",
+    ),
+    **dict.fromkeys(("negative_prompt", "negativePrompt"), "parameters.negativePrompt"),
+    **{name: f"parameters.{name}" for name in ("width", "height", "quality", "style", "seed", "steps")},
+    **dict.fromkeys(("user", "user_id"), "userId"),
+    **dict.fromkeys(("deadline", "deadline_ms", "timeout"), "deadlineMs"),
+}
+
+
 class GenerateRequest(BaseModel):
     """A request for images. A field that is null counts as absent."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")  # unknown fields are refused by name
+    OTHER_NAMES: ClassVar[Mapping[str, str]] = OTHER_NAMES
 
     prompt: Annotated[
         str,

@@ -92,6 +92,6 @@ def _refused_with(operation: Operation) -> Iterator[type[Refusal]]:
     if operation.query is not None or operation.body is not None:
         yield errors.InvalidRequest
     if operation.body is not None or operation.takes is not None:
-        yield errors.BodyTooSlow
+        yield from (errors.BodyTooSlow, errors.UnsupportedMediaType)
     if operation.body is not None:
-        yield from (errors.InvalidJson, errors.InvalidPrompt, errors.PayloadTooLarge, errors.UnsupportedMediaType)
+        yield from (errors.InvalidJson, errors.InvalidPrompt, errors.PayloadTooLarge)

@@ -22,6 +22,16 @@ def test_a_valid_prompt_is_unchanged(prompt: str) -> None:
     assert image_request.clean_prompt(prompt) == prompt
 
 
+@pytest.mark.parametrize("char", ["\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
+def test_an_unusual_line_break_in_a_prompt_is_a_line_break(char: str) -> None:
+    assert image_request.clean_prompt(f"{char}a fox{char}in snow") == "\na fox\nin snow"
+
+
+@pytest.mark.parametrize("prompt", ["👨\u200d👩\u200d👧", "❤\ufe0f", "می\u200cخواهم", "\u202eabc\u202c", "co\u00adop"])
+def test_invisible_characters_among_visible_ones_are_kept(prompt: str) -> None:
+    assert image_request.clean_prompt(prompt) == prompt
+
+
 def test_controls_and_surrogates_are_forbidden_except_line_breaks_and_tabs() -> None:
     every = [chr(point) for point in range(sys.maxunicode + 1)]
     named = {char for char in every if unicodedata.category(char) in {"Cc", "Cs"}} - set("\n\r\t")
@@ -39,7 +49,12 @@ def test_controls_and_surrogates_are_forbidden_except_line_breaks_and_tabs() -> 
         ("x" * 8_001, "8,001 characters long: at most 8,000"),
         ("a\x00b", r"U\+0000"),
         ("a\x1b[31m", r"U\+001B"),
-        ("a\x85b", r"U\+0085"),
+        ("a\x84b", r"U\+0084"),
+        *(
+            (char * 3, "is empty")
+            for char in "\u200b\u200c\u200d\u200e\u2060\ufeff\u00ad\u180e\u3164\u2800\ufe0f\u115f"
+        ),
+        (" \u200b\n\ufeff\t\u2028", "is empty"),
         ("a\ud800b", "lone surrogate"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 from typing import Any
 
@@ -123,3 +124,60 @@ def test_a_body_that_is_too_large_is_not_read(bench: Bench) -> None:
 def test_the_content_type_may_name_the_encoding(client: FlaskClient) -> None:
     answer = client.post(GENERATE, data=json.dumps(FOX), content_type="application/json; charset=utf-8")
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_byte_order_mark_before_json_is_skipped(client: FlaskClient, mark: bytes) -> None:
+    answer = client.post(GENERATE, data=mark + json.dumps(FOX).encode(), headers=JSON)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xef\xbb\xbf", b"\xef\xbb\xbf" * 2 + b"{}", b"\xff\xfe{\x00}\x00", b"{}\xef\xbb\xbf"]
+)
+def test_a_byte_order_mark_elsewhere_or_of_another_encoding_is_no_json(client: FlaskClient, body: bytes) -> None:
+    assert client.post(GENERATE, data=body, headers=JSON).json["code"] == "ERR_INVALID_JSON"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip", "x" * 200])
+def test_a_compressed_body_is_refused_with_the_name_of_the_header(client: FlaskClient, encoding: str) -> None:
+    headers = {**JSON, "Content-Encoding": encoding}
+    for answer in (
+        client.post(GENERATE, data=gzip.compress(json.dumps(FOX).encode()), headers=headers),
+        client.put("/api/uploads/x?attempt=1&expires=1&signature=x", data=b"x", headers=headers),
+    ):
+        assert (answer.status_code, answer.json["code"]) == (415, "ERR_UNSUPPORTED_MEDIA_TYPE")
+        assert f"Content-Encoding: {encoding[:60]}" in answer.json["detail"].replace("'", "")
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+def test_a_body_that_is_explicitly_not_compressed_is_accepted(client: FlaskClient, encoding: str) -> None:
+    assert client.post(GENERATE, json=FOX, headers={"Content-Encoding": encoding}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "meant"),
+    [
+        ("size", "1024x1024", "parameters.width and parameters.height"),
+        ("n", 2, "parameters.numberOfImages"),
+        ("num_images", 2, "parameters.numberOfImages"),
+        ("numberOfImages", 2, "parameters.numberOfImages"),
+        ("negative_prompt", "blur", "parameters.negativePrompt"),
+        ("negativePrompt", "blur", "parameters.negativePrompt"),
+        ("width", 64, "parameters.width"),
+        ("seed", 7, "parameters.seed"),
+        ("user", "ann", "userId"),
+        ("timeout", 7, "deadlineMs"),
+    ],
+)
+def test_a_field_known_from_other_services_is_refused_with_the_right_one(
+    client: FlaskClient, field: str, value: object, meant: str
+) -> None:
+    answer = client.post(GENERATE, json={**FOX, field: value})
+    assert answer.status_code == 400
+    assert f"unknown field: {field}. Use {meant}" in answer.json["detail"]
+
+
+def test_another_unknown_field_is_named(client: FlaskClient) -> None:
+    answer = client.post(GENERATE, json={**FOX, "unknown": 1})
+    assert answer.json["detail"] == "The body contains an unknown field: unknown."
