@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import io
 
-from app.domain.images import BadImage, ImageLimits, check_pixels, file_name, format_of, is_file_name
+import pytest
+from PIL import Image
+
+from app.domain.images import (
+    HEAD_BYTES,
+    BadImage,
+    ImageLimits,
+    check_pixels,
+    file_name,
+    format_of,
+    is_file_name,
+    webp_size,
+)
 
 REQUEST = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -74,3 +86,24 @@ def test_a_picture_may_have_exactly_the_allowed_number_of_pixels() -> None:
     for width, height in ((101, 1), (0, 5), (5, 0)):
         with pytest.raises(BadImage):
             check_pixels(width, height, limits)
+
+
+WEBP_FORMS = {
+    "VP8 ": {"mode": "RGB", "lossless": False},
+    "VP8L": {"mode": "RGB", "lossless": True},
+    "VP8X": {"mode": "RGB", "lossless": False, "exif": Image.Exif().tobytes()},
+}
+
+
+@pytest.mark.parametrize("form", WEBP_FORMS)
+@pytest.mark.parametrize("size", [(1, 1), (48, 32), (1, 300), (300, 1), (16_383, 2), (2, 16_383)])
+def test_the_size_of_a_webp_is_read_from_its_head(form: str, size: tuple[int, int]) -> None:
+    options = dict(WEBP_FORMS[form])
+    written = io.BytesIO()
+    Image.new(str(options.pop("mode")), size).save(written, "WEBP", **options)
+    head = written.getvalue()[:HEAD_BYTES]
+    assert head[12:16].decode() == form
+    assert webp_size(head) == size
+    for length in (0, 12, 29):
+        with pytest.raises(BadImage, match="truncated"):
+            webp_size(head[:length])
