@@ -5,7 +5,7 @@ const HEX_DIGITS = 32;
 /**
  * A UUID that depends only on the attempt and the position of the picture.
  *
- * @param {import("../shared/types.js").PictureRequest} request
+ * @param {Pick<import("../shared/types.js").PictureRequest, "attempt" | "position">} request
  * @returns {Promise<string>}
  */
 export async function attemptId({ attempt, position }) {

@@ -20,10 +20,10 @@ const END_TYPES = new Set(["execution_success", "execution_error", "execution_in
  *
  * @param {string} base
  * @param {string} clientId
- * @param {(fraction: number | undefined, node: string | undefined) => void} onProgress  fraction from 0 to 1
+ * @param {(message: Message) => void} onMessage  called for every message that does not report an end
  * @returns {ProgressSocket}
  */
-export function openProgressSocket(base, clientId, onProgress) {
+export function openProgressSocket(base, clientId, onMessage) {
   let notifyEnd = () => {};
   let settle = () => {};
   const socket = new WebSocket(`${base.replace(/^http/, "ws")}/ws?clientId=${encodeURIComponent(clientId)}`);
@@ -51,7 +51,7 @@ export function openProgressSocket(base, clientId, onProgress) {
     settle();
     const message = parseMessage(data);
     if (isEnd(message)) notifyEnd();
-    else if (message) onProgress(fractionOf(message), message.data.node);
+    else if (message) onMessage(message);
   });
   return /** @type {ProgressSocket} */ (state);
 }
@@ -71,9 +71,4 @@ function parseMessage(data) {
 function isEnd(message) {
   return message !== undefined
     && (END_TYPES.has(message.type) || (message.type === "executing" && message.data.node === null));
-}
-
-/** @type {(message: Message) => number | undefined} */
-function fractionOf({ type, data }) {
-  return type === "progress" && data.max > 0 ? Math.min(1, Math.max(0, data.value / data.max)) : undefined;
 }

@@ -9,6 +9,9 @@ export const MAX_PICTURE_BYTES = 32 * MIB;
 /** A JSON document that contains a picture in base64. */
 export const MAX_PICTURE_JSON_BYTES = 48 * MIB;
 
+/** There was no response in time, or none at all: what the request asked for may have happened or not. */
+export class Unreachable extends Failure {}
+
 /**
  * @typedef {object} RequestOptions
  * @property {AbortSignal} signal
@@ -126,7 +129,7 @@ function concat(chunks, size) {
 /** @type {(host: string, timeoutMs: number) => Failure} */
 function timeoutFailure(host, timeoutMs) {
   const reason = `${host} did not respond within ${Math.round(timeoutMs / 1000)} s.`;
-  return new Failure("The generator took too long", { reason, code: "ERR_TIMEOUT" });
+  return new Unreachable("The generator took too long", { reason, code: "ERR_TIMEOUT" });
 }
 
 /** @type {(url: string, host: string) => Promise<Failure>} */
@@ -134,7 +137,7 @@ async function unreachable(url, host) {
   const reason = await isAllowed(url)
     ? `${host} cannot be reached. Is it running, and is its address correct?`
     : `This extension is not allowed to access ${host}. Allow it in the settings.`;
-  return new Failure("The generator cannot be reached", { reason: shorten(reason), retryAfterMs: 60_000 });
+  return new Unreachable("The generator cannot be reached", { reason: shorten(reason), retryAfterMs: 60_000 });
 }
 
 /** @type {(url: string) => Promise<boolean>} */

@@ -216,6 +216,25 @@ def test_a_rejected_origin_is_explained(browser: Chromium, service: Service, com
     assert "Start ComfyUI with --enable-cors-header" in reason
 
 
+def test_the_check_of_comfyui_fails_where_a_job_would(
+    browser: Chromium, service: Service, comfyui: FakeComfyUI
+) -> None:
+    comfyui.allows_any_origin = False
+
+    def check() -> Any:
+        (entry,) = browser.evaluate("(await (await import('/shared/settings.js')).load()).providers")
+        request = json.dumps({"type": "check", "providerId": entry["id"]})
+        return browser.evaluate(f"await chrome.runtime.sendMessage({request})")
+
+    use(browser, "comfyui", address=comfyui.url)
+    assert "Start ComfyUI with --enable-cors-header" in check()["error"]
+
+    use(browser, "comfyui", address=comfyui.url, hideOrigin=True)
+    message = "Connected, and the workflow can be used. Checkpoint: fox.safetensors."
+    assert check() == {"ok": True, "message": message}
+    assert [each.body for each in comfyui.requests_to("/prompt")] == [{}, {}]
+
+
 def test_comfyui_accepts_requests_without_an_origin(browser: Chromium, service: Service, comfyui: FakeComfyUI) -> None:
     comfyui.allows_any_origin = False
     model = use(browser, "comfyui", address=comfyui.url, hideOrigin=True)

@@ -182,8 +182,9 @@ class FakeComfyUI(FakeGenerator):
     _history: dict[str, Any] = field(default_factory=dict)
     _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    CHECKPOINTS: ClassVar[object] = {
-        "CheckpointLoaderSimple": {"input": {"required": {"ckpt_name": [["fox.safetensors"], {}]}}}
+    NODES: ClassVar[Mapping[str, object]] = {
+        "CheckpointLoaderSimple": {"input": {"required": {"ckpt_name": [["fox.safetensors"], {}]}}},
+        **{kind: {} for kind in ("KSampler", "EmptyLatentImage", "CLIPTextEncode", "VAEDecode", "SaveImage")},
     }
 
     def respond(self, request: ReceivedRequest) -> Response:
@@ -197,7 +198,10 @@ class FakeComfyUI(FakeGenerator):
         if request.path.startswith("/history/"):
             entry = self._history.get(request.path[9:])
             return Response({} if entry is None else {request.path[9:]: entry})
-        return Response(self.CHECKPOINTS) if request.path.startswith("/object_info/") else Response(status=404)
+        if request.path.startswith("/object_info/"):
+            kind = request.path[13:]
+            return Response({kind: self.NODES[kind]} if kind in self.NODES else {})
+        return Response(status=404)
 
     def socket(self, wire: Server, request: ReceivedRequest) -> None:
         """Send events about the jobs of this client until it disconnects."""
@@ -213,6 +217,9 @@ class FakeComfyUI(FakeGenerator):
         if self.refusal is not None:
             return self.refusal
         given = request.body
+        if "prompt" not in given:
+            error = {"type": "no_prompt", "message": "No prompt provided", "details": "", "extra_info": {}}
+            return Response({"error": error, "node_errors": {}}, 400)
         name = given.get("prompt_id") or str(uuid.uuid4())
         with self._lock:
             self._queue.append((len(self._history), name, given))

@@ -12,6 +12,7 @@ import { PICTURE, startServer } from "./providers/support.js";
 const REQUEST = "550e8400-e29b-41d4-a716-446655440000";
 const job = (fields) => ({ requestId: REQUEST, prompt: "a fox", model: "m", parameters: {}, lease: "l-1", ...fields });
 
+const LONG_MS = 5000;
 const WORKFLOW = { 1: { class_type: "Mine", inputs: { a: "%prompt%" } } };
 
 /** How each generator is asked for a picture, and how it answers with one. */
@@ -110,9 +111,11 @@ async function until(condition) {
 }
 
 test.before(() => {
-  // A killed worker leaves a timer behind, which must not keep this process running.
-  const { setInterval: start } = globalThis;
-  globalThis.setInterval = (...args) => start(...args).unref();
+  // A killed worker leaves timers behind, which must not keep this process running.
+  for (const name of ["setInterval", "setTimeout"]) {
+    const start = globalThis[name];
+    globalThis[name] = (work, ms, ...rest) => (ms < LONG_MS ? start(work, ms, ...rest) : start(work, ms).unref());
+  }
   globalThis.chrome = { runtime: { getPlatformInfo: async () => ({}) }, permissions: { contains: async () => true } };
 });
 

@@ -133,14 +133,42 @@ test("an execution error names the node", async (t) => {
   assert.equal((await rejection(generate(ui.url).result)).reason, "KSampler: no memory");
 });
 
-test("the check shows the first checkpoint, in both formats of the API", async (t) => {
-  const check = (url) => comfyui.check({ address: url }, new AbortController().signal);
-  const { url } = await startComfy(t);
-  assert.equal(await check(url), "Connected. First checkpoint: a.safetensors.");
-  const newer = await startServer(t, () => ({ json: {
-    CheckpointLoaderSimple: { input: { required: { ckpt_name: ["COMBO", { options: ["new.safetensors"] }] } } },
-  } }));
-  assert.equal(await check(newer.url), "Connected. First checkpoint: new.safetensors.");
+const OBJECT_INFO = {
+  CheckpointLoaderSimple: CHECKPOINTS.CheckpointLoaderSimple, KSampler: { input: { required: {
+    sampler_name: [["euler", "dpm"], {}], scheduler: ["COMBO", { options: ["normal"] }], seed: ["INT", { max: 9 }],
+  } } },
+  EmptyLatentImage: {}, CLIPTextEncode: {}, VAEDecode: {}, SaveImage: {},
+};
+
+const NO_PROMPT = { status: 400, json: { error: { type: "no_prompt" } } };
+
+/** ComfyUI without a job: it refuses an empty POST, and describes its nodes. */
+const startForCheck = (t, nodes = OBJECT_INFO, { post = NO_PROMPT } = {}) =>
+  startServer(t, ({ path, method }) => {
+    if (path === "/prompt" && method === "POST") return post;
+    const kind = decodeURIComponent(path.replace("/object_info/", ""));
+    return { json: nodes[kind] ? { [kind]: nodes[kind] } : {} };
+  });
+const check = (url, settings = {}) => comfyui.check({ address: url, ...settings }, new AbortController().signal);
+
+test("the check sends a POST that starts nothing, and looks up every node", async (t) => {
+  const { url, requests: received } = await startForCheck(t);
+  assert.equal(await check(url), "Connected, and the workflow can be used. Checkpoint: a.safetensors.");
+  assert.deepEqual(received.filter(({ method }) => method === "POST").map(({ path, json }) => [path, json]), [
+    ["/prompt", {}],
+  ]);
+});
+
+test("the check fails where a job would, and names the remedy", async (t) => {
+  const reasonFor = async (nodes, options, settings) => {
+    return (await rejection(check((await startForCheck(t, nodes, options)).url, settings))).reason;
+  };
+  assert.match(await reasonFor(OBJECT_INFO, { post: { status: 403 } }), /--enable-cors-header.*Hide the extension's/);
+  assert.match(await reasonFor({ ...OBJECT_INFO, KSampler: undefined }), /no node KSampler\. Install the missing/);
+  const none = { input: { required: { ckpt_name: ["COMBO", { options: [] }] } } };
+  assert.match(await reasonFor({ ...OBJECT_INFO, CheckpointLoaderSimple: none }), /no checkpoint\. Put one into/);
+  assert.match(await reasonFor(OBJECT_INFO, {}, { checkpoint: "gone" }), /no ckpt_name "gone".*Choose another one/);
+  assert.match(await reasonFor(OBJECT_INFO, { post: { json: {} } }), /is not ComfyUI/);
 });
 
 test("the Origin header is removed only for this address, and only if enabled", async (t) => {
