@@ -30,7 +30,7 @@ def bring_back(tx: Transaction, *, download_ms: int, cooldown_ms: int) -> None:
     """Bring every stamp from the future back to now.
 
     A claimed download is due after `download_ms` for each picture at the latest, and a cool-down lasts for `cooldown_ms` at
-    the longest. For leases see `leases.put_off`.
+    the longest. For leases see `leases.extend_all`.
     """
     _bring_back_past(tx)
     _bring_back_submissions(tx)

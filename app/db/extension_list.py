@@ -53,12 +53,12 @@ def page(
     Extensions of a dead web process count as not connected, even before a sweep has recorded that.
     """
     # EXISTS per extension: with a list of hubs, SQLite would read all connected extensions and sort them
-    hub = (hubs.c.id == extensions.c.hub_id, hubs.c.seen_at > now_ms() - hub_timeout_ms)
-    here = extensions.c.connected & exists().where(*hub)
-    known = (here.label("here"), slots.AT_ONCE.label("slots"), now_ms().label("now"))
-    query = select(extensions, *known).order_by(extensions.c.id).limit(limit)
+    live_hub = (hubs.c.id == extensions.c.hub_id, hubs.c.seen_at > now_ms() - hub_timeout_ms)
+    connected_now = extensions.c.connected & exists().where(*live_hub)
+    computed = (connected_now.label("is_connected"), slots.CAPACITY.label("slots"), now_ms().label("now"))
+    query = select(extensions, *computed).order_by(extensions.c.id).limit(limit)
     if connected is not None:
-        query = query.where(here if connected else ~here)
+        query = query.where(connected_now if connected else ~connected_now)
     if after is not None:
         query = query.where(extensions.c.id > after)
     rows = connection.execute(query).all()
@@ -69,28 +69,28 @@ def page(
 def _held(connection: Connection, extension_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     if not extension_ids:
         return {}
-    mine = (jobs.c.holder.in_(extension_ids), jobs.c.status == Status.PROCESSING.value)
+    held = (jobs.c.holder.in_(extension_ids), jobs.c.status == Status.PROCESSING.value)
     found: dict[str, tuple[str, ...]] = {}
-    for row in connection.execute(select(jobs.c.holder, jobs.c.id).where(*mine).order_by(jobs.c.id)):
+    for row in connection.execute(select(jobs.c.holder, jobs.c.id).where(*held).order_by(jobs.c.id)):
         found[row.holder] = (*found.get(row.holder, ()), row.id)
     return found
 
 
 def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> ExtensionDetails:
     pause = Pause(row.cooldown_until, row.cooldown_reason) if row.cooldown_until > row.now else None
-    state = extension_status(
-        connected=bool(row.here),
+    standing = extension_status(
+        connected=bool(row.is_connected),
         available=row.available,
         paused=pause is not None,
         held=row.held,
         slots=row.slots,
     )
-    gone = None if row.here else row.disconnected_at or row.heard_at
+    left_at = None if row.is_connected else row.disconnected_at or row.heard_at
     return ExtensionDetails(
         id=row.id,
-        connected=bool(row.here),
-        standing=state,
-        since=row.connected_at if gone is None else gone,
+        connected=bool(row.is_connected),
+        standing=standing,
+        since=row.connected_at if left_at is None else left_at,
         heard_at=row.heard_at,
         version=row.version,
         capabilities=tuple(row.capabilities),
@@ -100,6 +100,6 @@ def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> ExtensionDetails:
         failures=row.failures,
         last_success_at=row.last_success_at or None,
         pause=pause,
-        hub_id=row.hub_id if row.here else None,
+        hub_id=row.hub_id if row.is_connected else None,
         job_ids=job_ids,
     )

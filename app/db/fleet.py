@@ -14,7 +14,8 @@ from app.domain.errors import Unauthorized
 from app.domain.messages import Authenticate
 from app.domain.policy import ConnectedExtension
 
-_here = (extensions.c.connection_id == bindparam("over"), extensions.c.connected)
+# Parameters cannot be called `connection_id` and `available`: an UPDATE would set the columns of these names to them.
+_through_connection = (extensions.c.connection_id == bindparam("this_connection"), extensions.c.connected)
 _STATE = select(
     extensions.c.available,
     leases.HAS_WORK.label("has_work"),
@@ -22,16 +23,22 @@ _STATE = select(
     jobs.FIRST_WAITING.scalar_subquery().is_not(None).label("any_job_waits"),
     case((extensions.c.cooldown_until > now_ms(), extensions.c.cooldown_until), else_=0).label("cooldown_until"),
     extensions.c.cooldown_reason,
-).where(*_here)
-_HEARTBEAT = update(extensions).where(*_here).values(heard_at=now_ms(), available=bindparam("takes_work"))
-_LAST_SEEN = update(extensions).where(*_here, extensions.c.heard_at < bindparam("at")).values(heard_at=bindparam("at"))
-_DISCONNECT = update(extensions).where(*_here).values(connected=False, disconnected_at=now_ms())
+).where(*_through_connection)
+_HEARTBEAT = (
+    update(extensions).where(*_through_connection).values(heard_at=now_ms(), available=bindparam("is_available"))
+)
+_LAST_SEEN = (
+    update(extensions)
+    .where(*_through_connection, extensions.c.heard_at < bindparam("at"))
+    .values(heard_at=bindparam("at"))
+)
+_DISCONNECT = update(extensions).where(*_through_connection).values(connected=False, disconnected_at=now_ms())
 _SOCKET_OF = select(extensions.c.hub_id, extensions.c.connection_id).where(
     extensions.c.id == bindparam("extension_id"), extensions.c.connected
 )
 _MEMBERS = (
     select(*(extensions.c[name] for name in ("id", "capabilities", "available", "held")))
-    .add_columns(slots.AT_ONCE, extensions.c.cooldown_until, extensions.c.cooldown_reason)
+    .add_columns(slots.CAPACITY, extensions.c.cooldown_until, extensions.c.cooldown_reason)
     .where(extensions.c.connected)
     .limit(bindparam("limit", type_=Integer))
 )
@@ -95,23 +102,25 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
 
 def state_of(connection: Connection, extension_id: str, connection_id: str) -> ExtensionState | None:
     """The state of the extension; None if it is not connected through this connection (any more)."""
-    row = connection.execute(_STATE, {"extension_id": extension_id, "over": connection_id}).first()
+    row = connection.execute(_STATE, {"extension_id": extension_id, "this_connection": connection_id}).first()
     return None if row is None else ExtensionState(*row)
 
 
 def heartbeat(tx: Transaction, connection_id: str, available: bool) -> bool:
     """Store a heartbeat; False if the extension is not connected through this connection (any more)."""
-    return tx.connection.execute(_HEARTBEAT, {"over": connection_id, "takes_work": available}).rowcount == 1
+    return (
+        tx.connection.execute(_HEARTBEAT, {"this_connection": connection_id, "is_available": available}).rowcount == 1
+    )
 
 
 def record_last_seen(tx: Transaction, ms_ago: Mapping[str, int]) -> None:
     """Store how many ms ago each connection sent its last heartbeat; later times in the database are kept."""
-    tx.connection.execute(_LAST_SEEN, [{"over": each, "at": tx.now - ago} for each, ago in ms_ago.items()])
+    tx.connection.execute(_LAST_SEEN, [{"this_connection": each, "at": tx.now - ago} for each, ago in ms_ago.items()])
 
 
 def disconnect(tx: Transaction, connection_id: str) -> bool:
     """The connection is closed; False if the extension has another one by now."""
-    return tx.connection.execute(_DISCONNECT, {"over": connection_id}).rowcount == 1
+    return tx.connection.execute(_DISCONNECT, {"this_connection": connection_id}).rowcount == 1
 
 
 def socket_of(connection: Connection, extension_id: str) -> Socket | None:

@@ -26,10 +26,12 @@ HAS_WORK = exists().where(table.c.holder == bindparam("extension_id"), PROCESSIN
 
 
 def held_by(connection: Connection, extension_id: str) -> list[Job]:
+    """The jobs that the extension holds, received or not."""
     return [jobs.made(row) for row in connection.execute(_HELD, {"extension_id": extension_id})]
 
 
-def over(connection: Connection, limit: int) -> list[Job]:
+def expired(connection: Connection, limit: int) -> list[Job]:
+    """The jobs whose lease has expired, the longest expired first."""
     query = select(*jobs.COLUMNS).where(PROCESSING, table.c.lease_until <= jobs.NOW)
     return jobs.listed(connection, query.order_by(table.c.lease_until).limit(limit))
 
@@ -51,20 +53,22 @@ def renew(tx: Transaction, held: Mapping[str, str | None], moment_ms: int, **val
     """
     if not held:
         return []
-    mine = (table.c.id.in_(list(held)), table.c.lease.in_(list(held.values())), PROCESSING)
+    still_held = (table.c.id.in_(list(held)), table.c.lease.in_(list(held.values())), PROCESSING)
     renewed = (
-        update(table).where(*mine).values(lease_until=compare_and_set.capped(moment_ms), handed_over=True, **values)
+        update(table)
+        .where(*still_held)
+        .values(lease_until=compare_and_set.capped(moment_ms), handed_over=True, **values)
     )
     return list(tx.connection.execute(renewed.returning(table.c.id)).scalars())
 
 
 def shorten(tx: Transaction, connection_ids: Sequence[str], moment_ms: int) -> None:
     """Shorten the leases over these closed connections: they end at `moment_ms` at the latest."""
-    theirs = (table.c.connection_id.in_(connection_ids), PROCESSING, table.c.lease_until > moment_ms)
-    tx.connection.execute(update(table).where(*theirs).values(lease_until=moment_ms))
+    longer = (table.c.connection_id.in_(connection_ids), PROCESSING, table.c.lease_until > moment_ms)
+    tx.connection.execute(update(table).where(*longer).values(lease_until=moment_ms))
 
 
-def put_off(tx: Transaction, by_ms: int, *, lease_ms: int, offer_ms: int, attempt_ms: int) -> None:
+def extend_all(tx: Transaction, by_ms: int, *, lease_ms: int, offer_ms: int, attempt_ms: int) -> None:
     """Extend all leases and attempts by `by_ms`, but to no more than if they began now."""
     fresh = case((table.c.handed_over, tx.now + lease_ms), else_=tx.now + offer_ms)
     tx.connection.execute(

@@ -7,38 +7,38 @@ from app.db.engine import Transaction
 from app.db.tables import PROCESSING, extensions, jobs
 from app.domain.policy import Candidate
 
-# after a failure, one job at a time until it succeeds again
-AT_ONCE = case((extensions.c.failures > 0, 1), else_=extensions.c.max_concurrent)
+# How many jobs an extension may hold: after a failure one at a time, until it succeeds again.
+CAPACITY = case((extensions.c.failures > 0, 1), else_=extensions.c.max_concurrent)
 
 
-_takes_work = (
+_has_free_slot = (
     extensions.c.connected
     & extensions.c.available
     & (extensions.c.held < extensions.c.max_concurrent)
     & (extensions.c.cooldown_until <= now_ms())
-    & (extensions.c.held < AT_ONCE)
+    & (extensions.c.held < CAPACITY)
 )
 # how many jobs `extension_id` holds
 COUNTED = select(func.count()).where(jobs.c.holder == bindparam("extension_id"), PROCESSING).scalar_subquery()
 
 _FREE = (
     select(*(extensions.c[name] for name in ("id", "connection_id", "hub_id", "capabilities", "held")))
-    .add_columns(AT_ONCE.label("slots"), extensions.c.last_success_at)
-    .where(_takes_work)
+    .add_columns(CAPACITY.label("slots"), extensions.c.last_success_at)
+    .where(_has_free_slot)
     .order_by(extensions.c.held, extensions.c.last_success_at.desc(), extensions.c.id)
     .limit(bindparam("limit", type_=Integer))
     .offset(bindparam("offset", type_=Integer))
 )
-_ANY_FREE = select(literal(1)).where(_takes_work).limit(literal_column("1"))
+_ANY_FREE = select(literal(1)).where(_has_free_slot).limit(literal_column("1"))
 _LOCK = select(extensions.c.id).where(extensions.c.id == bindparam("extension_id")).with_for_update()
 _RECOUNT = update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=COUNTED)
 _TAKE = (
     update(extensions)
     .where(
         extensions.c.id == bindparam("extension_id"),
-        extensions.c.connection_id == bindparam("over"),
-        _takes_work,
-        COUNTED < AT_ONCE,
+        extensions.c.connection_id == bindparam("this_connection"),
+        _has_free_slot,
+        COUNTED < CAPACITY,
     )
     .values(held=COUNTED + 1)
 )
@@ -65,18 +65,18 @@ def take(tx: Transaction, candidate: Candidate) -> bool:
     The caller must assign the job before the commit, or recount. The row is locked, so that concurrent transactions never
     assign more jobs than the extension has slots.
     """
-    hold(tx, candidate.extension_id)
-    slot = {"extension_id": candidate.extension_id, "over": candidate.connection_id}
+    _lock(tx, candidate.extension_id)
+    slot = {"extension_id": candidate.extension_id, "this_connection": candidate.connection_id}
     return tx.connection.execute(_TAKE, slot).rowcount == 1
 
 
 def recount(tx: Transaction, extension_id: str) -> None:
     """Store how many jobs the extension holds. It is counted each time, so it cannot drift."""
-    hold(tx, extension_id)
+    _lock(tx, extension_id)
     tx.connection.execute(_RECOUNT, {"extension_id": extension_id})
 
 
-def hold(tx: Transaction, extension_id: str) -> None:
+def _lock(tx: Transaction, extension_id: str) -> None:
     """Lock the extension's row before its jobs are counted: concurrent counts would miss each other's changes."""
     if not tx.writes_alone:
         tx.connection.execute(_LOCK, {"extension_id": extension_id})

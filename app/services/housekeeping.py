@@ -57,7 +57,7 @@ class Housekeeping:
             if pause_ms < 0:
                 self._bring_back(tx, -pause_ms)
             elif pause_ms > max(LONGEST_GAP_MS, LONGEST_GAP_SWEEPS * self.ports.settings.sweep_interval_ms):
-                self._put_off(tx, pause_ms)
+                self._make_up_for_pause(tx, pause_ms)
 
         self.ports.database.write(work)
 
@@ -69,7 +69,7 @@ class Housekeeping:
 
     def end_leases(self) -> None:
         """Return jobs whose lease has expired to the queue."""
-        for job in self.ports.database.read(lambda c: leases.over(c, BATCH)):
+        for job in self.ports.database.read(lambda c: leases.expired(c, BATCH)):
             self.ports.database.write(partial(self._end_lease, job))
 
     def fail_late(self) -> None:
@@ -92,15 +92,16 @@ class Housekeeping:
         wake_if_a_job_waits(self.ports)
 
     def _bring_back(self, tx: Transaction, step_ms: int) -> None:
+        """The clock was set back by `step_ms`: leases, pauses and stamps from the future are brought back."""
         log.warning("The database's clock was set back", action="housekeeping.clock", ms=step_ms)
-        self._put_off_leases(tx, 0)
+        self._extend_leases(tx, 0)  # by nothing: it ends those earlier that would last longer than new ones
         clock_steps.bring_back(
             tx, download_ms=longest_download_ms(self.ports.settings, 1), cooldown_ms=LONGEST_PAUSE_MS
         )
 
-    def _put_off_leases(self, tx: Transaction, by_ms: int) -> None:
+    def _extend_leases(self, tx: Transaction, by_ms: int) -> None:
         settings = self.ports.settings
-        leases.put_off(
+        leases.extend_all(
             tx,
             by_ms,
             lease_ms=settings.request_timeout_ms,
@@ -108,20 +109,21 @@ class Housekeeping:
             attempt_ms=settings.request_max_ms,
         )
 
-    def _put_off(self, tx: Transaction, pause_ms: int) -> None:
-        self._put_off_leases(tx, pause_ms)
+    def _make_up_for_pause(self, tx: Transaction, pause_ms: int) -> None:
+        """The service was down for `pause_ms`: nothing that could happen only while it runs may count as late."""
+        self._extend_leases(tx, pause_ms)
         fleet.touch_all_hubs(tx)
         for model in jobs.models_waited_for(tx.connection):
             service_state.served(tx, model, now=True)
 
     def _end_lease(self, job: Job, tx: Transaction) -> None:
-        code, reason, strike = self._why_over(tx, job)
-        over = {"lease_until": job.lease_until, "handed_over": job.handed_over}
-        moved = self.requeueing.give_back(tx, job, code, reason, over, strike=strike)
+        code, reason, strike = self._why_expired(tx, job)
+        expired = {"lease_until": job.lease_until, "handed_over": job.handed_over}
+        moved = self.requeueing.give_back(tx, job, code, reason, expired, strike=strike)
         if moved is not None:
             send_cancel(self.ports, tx, job)
 
-    def _why_over(self, tx: Transaction, job: Job) -> tuple[str, str, bool]:
+    def _why_expired(self, tx: Transaction, job: Job) -> tuple[str, str, bool]:
         """Error code, reason, and whether this counts as a strike."""
         if not job.handed_over:
             return NO_EXTENSION, "The extension did not take the request.", False

@@ -67,8 +67,8 @@ def test_leases_of_broken_connections_are_shortened_and_never_lengthened(databas
 
 def test_expired_leases_are_found_oldest_first(database: Database) -> None:
     later, sooner, _ = held(database, lease_until=9), held(database, lease_until=5), held(database)
-    assert database.read(lambda c: leases.over(c, 10)) == [sooner, later]
-    assert database.read(lambda c: leases.over(c, 1)) == [sooner]
+    assert database.read(lambda c: leases.expired(c, 10)) == [sooner, later]
+    assert database.read(lambda c: leases.expired(c, 1)) == [sooner]
 
 
 def test_the_jobs_of_an_extension_are_found(database: Database) -> None:
@@ -107,7 +107,7 @@ def test_only_leases_of_extensions_expire(database: Database) -> None:
     downloading, waiting = held(database, lease_until=1), held(database, lease_until=1)
     database.write(lambda tx: jobs.move(tx, downloading.id, Step.GENERATED))
     database.write(lambda tx: jobs.move(tx, waiting.id, Step.REQUEUE))
-    assert database.read(lambda c: leases.over(c, 10)) == [over]
+    assert database.read(lambda c: leases.expired(c, 10)) == [over]
     assert database.read(lambda c: leases.held_by(c, "e1")) == [over]
 
 
@@ -125,7 +125,7 @@ def test_a_gap_extends_leases_but_not_beyond_a_new_one(database: Database) -> No
     done_after = database.write(lambda tx: jobs.move(tx, done.id, Step.GENERATED))
 
     def put_off(tx: Transaction) -> int:
-        leases.put_off(tx, 500, lease_ms=30, offer_ms=20, attempt_ms=40)
+        leases.extend_all(tx, 500, lease_ms=30, offer_ms=20, attempt_ms=40)
         return tx.now
 
     moment = database.write(put_off)
