@@ -255,14 +255,16 @@ def models_waited_for(connection: Connection) -> list[str]:
 
 
 def waiting_since(
-    connection: Connection, model: str, before_ms: int, limit: int, *, named_only: bool = False
+    connection: Connection, model: str, before_ms: int, limit: int, any_model: bool | None = None
 ) -> list[Job]:
     """Jobs for `model` without a deadline of their own that have waited since before `before_ms`, oldest first.
 
-    With `named_only`, only those whose client named the model.
+    `any_model` selects those whose client named no model, or those whose client did; None is both.
     """
     query = select(*COLUMNS).where(WAITING, jobs.c.model == model, jobs.c.created_at <= before_ms)
-    query = query.where(jobs.c.deadline_at.is_(None), *([~jobs.c.any_model] if named_only else []))
+    query = query.where(jobs.c.deadline_at.is_(None))
+    if any_model is not None:
+        query = query.where(jobs.c.any_model if any_model else ~jobs.c.any_model)
     return listed(connection, query.order_by(jobs.c.created_at).limit(limit))
 
 

@@ -195,7 +195,7 @@ hubs = sa.Table(
     sa.Column("address", sa.Text),  # where clients reach it
 )
 
-# When a capable extension was last connected, for each model that jobs wait for.
+# When a capable extension was last connected, for each model that jobs wait for; `*` is for those that name no model.
 models_served = sa.Table(
     "models_served",
     metadata,

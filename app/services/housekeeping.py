@@ -3,6 +3,7 @@
 Every sweep is idempotent, may run in several processes at once, and finds its rows by an index.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 from app import logs
@@ -11,6 +12,8 @@ from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain import policy
 from app.domain.errors import GENERATION_FAILED, NO_EXTENSION, TIMEOUT
+from app.domain.image_request import DEFAULT_MODEL
+from app.domain.policy import ANY_MODEL, ConnectedExtension
 from app.services.download import longest_ms as longest_download_ms
 from app.services.extension_messages import send_cancel
 from app.services.extensions import Extensions
@@ -82,8 +85,7 @@ class Housekeeping:
         their model. A job with a deadline of its own waits until that."""
         members = self.ports.database.read(fleet.connected)
         for model in self.ports.database.read(jobs.models_waited_for):
-            able = any(policy.can_do(member.capabilities, model) for member in members)
-            self.ports.database.write(partial(self._fail_waiting_of, model, able, policy.models_of(members)))
+            self.ports.database.write(partial(self._fail_waiting_of, model, members))
 
     def wake(self) -> None:
         """Send wake-ups again: they may have been lost, or their sender may have crashed before sending them."""
@@ -113,7 +115,7 @@ class Housekeeping:
         """The service was down for `pause_ms`: nothing that could happen only while it runs may count as late."""
         self._extend_leases(tx, pause_ms)
         fleet.touch_all_hubs(tx)
-        for model in jobs.models_waited_for(tx.connection):
+        for model in (ANY_MODEL, *jobs.models_waited_for(tx.connection)):
             service_state.served(tx, model, now=True)
 
     def _end_lease(self, job: Job, tx: Transaction) -> None:
@@ -140,20 +142,26 @@ class Housekeeping:
         if self.requeueing.fail(tx, job, TIMEOUT, error, {"attempt": job.attempt}) is not None:
             send_cancel(self.ports, tx, job)
 
-    def _fail_waiting_of(self, model: str, able: bool, offered: str, tx: Transaction) -> None:
-        settings = self.ports.settings
-        served_at = service_state.served(tx, model, now=able)
+    def _fail_waiting_of(self, model: str, members: Sequence[ConnectedExtension], tx: Transaction) -> None:
         error = "The request waited in the queue for the longest time allowed."
-        self._fail_waiting(tx, model, settings.queue_timeout_ms, TIMEOUT, error)
-        timeout_ms = settings.no_extension_timeout_ms
-        if not able and served_at <= tx.now - timeout_ms:
-            error = f"No extension that makes pictures with {model} was connected for {timeout_ms / 1000:g} seconds."
-            error += f" Connected extensions make: {offered}." if offered else ""
-            # a job that names no model may go to any of the connected extensions
-            self._fail_waiting(tx, model, timeout_ms, NO_EXTENSION, error, named_only=bool(offered))
+        self._fail_waiting(tx, model, self.ports.settings.queue_timeout_ms, TIMEOUT, error)
+        timeout_ms = self.ports.settings.no_extension_timeout_ms
+        error = f"No extension that makes pictures with {model} was connected for {timeout_ms / 1000:g} seconds."
+        if members:
+            error += f" Connected extensions make: {policy.models_of(members)}."
+        able = any(policy.can_do(member.capabilities, model) for member in members)
+        if self._is_unserved(tx, model, able):
+            self._fail_waiting(tx, model, timeout_ms, NO_EXTENSION, error, any_model=False)
+        # a request that names no model may go to any extension
+        if model == DEFAULT_MODEL and self._is_unserved(tx, ANY_MODEL, bool(members)):
+            self._fail_waiting(tx, model, timeout_ms, NO_EXTENSION, error, any_model=True)
+
+    def _is_unserved(self, tx: Transaction, model: str, able: bool) -> bool:
+        """True if no extension that serves the model was connected for NO_EXTENSION_TIMEOUT_MS; `able` is if one is now."""
+        return service_state.served(tx, model, now=able) <= tx.now - self.ports.settings.no_extension_timeout_ms
 
     def _fail_waiting(
-        self, tx: Transaction, model: str, for_ms: int, code: str, error: str, *, named_only: bool = False
+        self, tx: Transaction, model: str, for_ms: int, code: str, error: str, *, any_model: bool | None = None
     ) -> None:
-        for job in jobs.waiting_since(tx.connection, model, tx.now - for_ms, BATCH, named_only=named_only):
+        for job in jobs.waiting_since(tx.connection, model, tx.now - for_ms, BATCH, any_model):
             self.requeueing.fail(tx, job, code, error, {"status": "accepted"})

@@ -13,7 +13,7 @@ from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
 from app.domain import policy
 from app.domain.errors import NotFound
-from app.domain.policy import ConnectedExtension
+from app.domain.policy import ANY_MODEL, ConnectedExtension
 from app.domain.states import FINAL, Status
 from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
 from app.services.ports import Ports
@@ -149,7 +149,8 @@ class Lookup:
         longest = job.created_at + settings.queue_timeout_ms
         if any(job.any_model or policy.can_do(each.capabilities, job.model) for each in members):
             return longest
-        served_at = service_state.last_served(connection, job.model) or job.created_at
+        wanted = ANY_MODEL if job.any_model else job.model
+        served_at = service_state.last_served(connection, wanted) or job.created_at
         return min(longest, max(job.created_at, served_at) + settings.no_extension_timeout_ms)
 
 

@@ -97,6 +97,21 @@ def test_it_fails_without_any_extension_only(harness: Harness, others: bool) -> 
     assert harness.reload(job).status is (Status.ACCEPTED if others else Status.FAILED)
 
 
+def test_it_outlives_a_short_absence_of_the_only_extension(harness: Harness) -> None:
+    harness.connect("other", "flux")
+    harness.update_extension("other", available=False)
+    job = submit(harness)
+    harness.sweep()
+    harness.leave_unserved(job)
+    harness.sweep()
+    leave(harness, "other", 1_000)
+    waiting = harness.services.lookup.details(job.id).queue
+    assert waiting is not None
+    assert waiting.waits_until > harness.now()
+    harness.sweep()
+    assert harness.reload(job).status is Status.ACCEPTED
+
+
 def test_its_status_says_that_any_extension_will_do(harness: Harness) -> None:
     holder = harness.connect("other", "flux")
     harness.heartbeat(holder, available=False)
