@@ -31,24 +31,32 @@ jobs = sa.Table(
     sa.Column("last_event", sa.Integer, nullable=False, server_default="0"),
     # counts the user's requests from 1; 0 for rows older than this column
     sa.Column("number", sa.BigInteger, nullable=False, server_default="0"),
-    # its position in the queue (a virtual time), and the time before which it is not due
+    # the virtual time that orders the queue (see `policy.virtual_start`)
     sa.Column("place", Ms, nullable=False),
+    # when it may be assigned or downloaded; for a download that a worker has claimed, when that claim ends
     sa.Column("due_at", Ms, nullable=False),
+    # the end of the client's `deadlineMs`
     sa.Column("deadline_at", Ms),
-    # its holder: an extension while it is processed, a worker while it is downloaded
+    # the extension that holds it, or that made its pictures
     sa.Column("holder", sa.String(128)),
     sa.Column("connection_id", sa.String(36)),
+    # the token of the holder's lease while it is processed, of a worker's claim while it is downloaded
     sa.Column("lease", sa.String(64)),
     sa.Column("lease_until", Ms),
+    # the number of hand-offs, and the latest end of the current one
     sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
     sa.Column("attempt_until", Ms),
+    # true once the holder has received the offer
     sa.Column("handed_over", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    # how many attempts failed (offers that never arrived are none), and the extension that the next one should not go to
     sa.Column("strikes", sa.Integer, nullable=False, server_default="0"),
     sa.Column("avoid", sa.String(128)),
     sa.Column("download_attempt", sa.Integer, nullable=False, server_default="0"),
+    # the URLs of the pictures, as the extension reported them
     sa.Column("sources", sa.JSON(none_as_null=True)),
     # the host of the first picture that is fetched from elsewhere; null for uploads and data URLs
     sa.Column("source_host", sa.String(253)),
+    # the `metadata` of the same report
     sa.Column("source_metadata", sa.JSON),
     sa.Column("error_code", sa.String(64)),
     sa.Column("error", sa.Text),
