@@ -87,7 +87,7 @@ class ExtensionToken:
 
 
 def add_user(tx: Transaction, user_id: str, role: Role) -> bool:
-    """Add a user; False if the id is taken."""
+    """Add a user; False if the id exists already."""
     row = tx.upsert(users).values(id=user_id, role=role.value, created_at=tx.now).on_conflict_do_nothing()
     return tx.connection.execute(row.returning(users.c.id)).first() is not None
 
@@ -100,9 +100,9 @@ def role_of(connection: Connection, user_id: str) -> Role | None:
 
 def all_users(connection: Connection) -> list[User]:
     """All users, ordered by id."""
-    mine = (api_keys.c.user_id == users.c.id, _live(api_keys))
-    live = select(func.count()).where(*mine).scalar_subquery()
-    query = select(users, live.label("keys")).order_by(users.c.id)
+    valid = (api_keys.c.user_id == users.c.id, _live(api_keys))
+    count = select(func.count()).where(*valid).scalar_subquery()
+    query = select(users, count.label("keys")).order_by(users.c.id)
     return [
         User(row.id, Role(row.role), row.created_at, row.disabled_at, row.keys) for row in connection.execute(query)
     ]
@@ -179,8 +179,8 @@ def tokens_of(connection: Connection, extension_id: str | None) -> list[Extensio
 
 def is_claimed(connection: Connection, extension_id: str) -> bool:
     """True if the extension has a token that is not revoked: its id then requires that token."""
-    mine = (extension_tokens.c.extension_id == extension_id, extension_tokens.c.revoked_at.is_(None))
-    return connection.execute(select(literal(1)).where(*mine).limit(1)).first() is not None
+    unrevoked = (extension_tokens.c.extension_id == extension_id, extension_tokens.c.revoked_at.is_(None))
+    return connection.execute(select(literal(1)).where(*unrevoked).limit(1)).first() is not None
 
 
 def used(tx: Transaction, table: Table, row_id: str) -> None:

@@ -25,15 +25,15 @@ class LoggedEvent:
     data: Mapping[str, Any]
 
 
-def append(tx: Transaction, job: Job, fact: Event) -> None:
+def append(tx: Transaction, job: Job, event: Event) -> None:
     """Append the event, with the sequence number and the time of the job's row."""
     row = {
         "job_id": job.id,
         "seq": job.last_event,
-        "type": type(fact).__name__,
+        "type": type(event).__name__,
         "status": job.status.value,
         "at": job.updated_at,
-        "data": fact.payload(),
+        "data": event.payload(),
     }
     tx.connection.execute(_APPEND, row)
 

@@ -38,8 +38,8 @@ _INTEND = insert(files).values(created_at=now_ms())
 _named = files.c.name.in_(bindparam("names", expanding=True))
 _KEEP_INTENDED = delete(files).where(_named, files.c.created_at > GIVEN_UP)
 _FORGET_INTENDED = delete(files).where(_named)
-_PLACE = (uploads.c.job_id, uploads.c.attempt, uploads.c.position)
-_UPLOADS_OF = select(*_PLACE).where(uploads.c.job_id == bindparam("job_id"))
+_LOCATION = (uploads.c.job_id, uploads.c.attempt, uploads.c.position)
+_UPLOADS_OF = select(*_LOCATION).where(uploads.c.job_id == bindparam("job_id"))
 
 
 def add(tx: Transaction, job_id: str, pictures: Sequence[StoredImage]) -> None:
@@ -86,38 +86,38 @@ def forget_intended(tx: Transaction, names: Sequence[str]) -> None:
     tx.connection.execute(_FORGET_INTENDED, {"names": names})
 
 
-def reserve_upload(tx: Transaction, place: UploadLocation, stale_before_ms: int) -> bool:
+def reserve_upload(tx: Transaction, location: UploadLocation, stale_before_ms: int) -> bool:
     """Reserve the location of an upload; False if it is taken.
 
     An incomplete upload begun before `stale_before_ms` counts as aborted and can be replaced.
     """
     stale = uploads.c.sha256.is_(None) & (uploads.c.created_at < stale_before_ms)
-    taken = tx.connection.execute(
+    reserved = tx.connection.execute(
         tx.upsert(uploads)
-        .values(job_id=place.request_id, attempt=place.attempt, position=place.position, created_at=tx.now)
+        .values(job_id=location.request_id, attempt=location.attempt, position=location.position, created_at=tx.now)
         .on_conflict_do_update(
             index_elements=["job_id", "attempt", "position"], set_={"created_at": tx.now}, where=stale
         )
         .returning(uploads.c.position)
     )
-    return taken.first() is not None
+    return reserved.first() is not None
 
 
-def complete_upload(tx: Transaction, place: UploadLocation, sha256: str, size: int) -> bool:
+def complete_upload(tx: Transaction, location: UploadLocation, sha256: str, size: int) -> bool:
     """Store hash and size of a complete upload; False if it is no longer reserved, or already complete."""
-    reserved = (_at(place), uploads.c.sha256.is_(None))
-    completed = tx.connection.execute(update(uploads).where(*reserved).values(sha256=sha256, bytes=size))
+    incomplete = (_at(location), uploads.c.sha256.is_(None))
+    completed = tx.connection.execute(update(uploads).where(*incomplete).values(sha256=sha256, bytes=size))
     return completed.rowcount == 1
 
 
-def release_upload(tx: Transaction, place: UploadLocation) -> None:
+def release_upload(tx: Transaction, location: UploadLocation) -> None:
     """The upload failed: release its location."""
-    tx.connection.execute(delete(uploads).where(_at(place), uploads.c.sha256.is_(None)))
+    tx.connection.execute(delete(uploads).where(_at(location), uploads.c.sha256.is_(None)))
 
 
-def has_upload(connection: Connection, place: UploadLocation) -> bool:
+def has_upload(connection: Connection, location: UploadLocation) -> bool:
     """True if the upload is complete."""
-    return bool(connection.execute(select(exists().where(_at(place), uploads.c.sha256.is_not(None)))).scalar_one())
+    return bool(connection.execute(select(exists().where(_at(location), uploads.c.sha256.is_not(None)))).scalar_one())
 
 
 def uploads_of(connection: Connection, job_id: str) -> list[UploadLocation]:
@@ -128,14 +128,14 @@ def uploads_of(connection: Connection, job_id: str) -> list[UploadLocation]:
 def uploads_left_behind(connection: Connection, before_ms: int, limit: int) -> list[UploadLocation]:
     """Uploads begun before `before_ms` whose job no longer needs them."""
     in_use = exists().where(jobs.c.id == uploads.c.job_id, jobs.c.status.in_(("processing", "downloading")))
-    query = select(*_PLACE).where(uploads.c.created_at < before_ms, ~in_use).order_by(uploads.c.created_at)
+    query = select(*_LOCATION).where(uploads.c.created_at < before_ms, ~in_use).order_by(uploads.c.created_at)
     return [UploadLocation(*row) for row in connection.execute(query.limit(limit))]
 
 
-def forget_uploads(tx: Transaction, places: Iterable[UploadLocation]) -> None:
-    for place in places:
-        tx.connection.execute(delete(uploads).where(_at(place)))
+def forget_uploads(tx: Transaction, locations: Iterable[UploadLocation]) -> None:
+    for location in locations:
+        tx.connection.execute(delete(uploads).where(_at(location)))
 
 
-def _at(place: UploadLocation) -> ColumnElement[bool]:
-    return and_(*(column == value for column, value in zip(_PLACE, place, strict=True)))
+def _at(location: UploadLocation) -> ColumnElement[bool]:
+    return and_(*(column == value for column, value in zip(_LOCATION, location, strict=True)))

@@ -151,7 +151,7 @@ _ahead = (
 _COUNT_AHEAD = select(func.count()).select_from(_ahead.subquery())
 
 
-def made(row: Sequence[Any]) -> Job:
+def from_row(row: Sequence[Any]) -> Job:
     """The job in a row of `COLUMNS`."""
     values = list(row)
     values[_STATUS] = Status(values[_STATUS])
@@ -166,20 +166,22 @@ def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     return Job(**{**_NEW, **row})
 
 
-def move(tx: Transaction, job_id: str, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
-    """Take `step` if the job is in one of its source states and its columns match `held`; None if not.
+def move(
+    tx: Transaction, job_id: str, step: Step, expected: Mapping[str, Any] | None = None, **values: Any
+) -> Job | None:
+    """Take `step` if the job is in one of its source states and its columns have the `expected` values; None if not.
 
     Every change of a job goes through this compare-and-set. None is normal: another process was faster.
     `values` may contain AtLeast, FromNow and FromNowCapped (see `compare_and_set`).
     """
-    statement, parameters = compare_and_set.statement(step, held or {}, values)
+    statement, parameters = compare_and_set.statement(step, expected or {}, values)
     row = tx.connection.execute(statement, {"job_id": job_id, **parameters}).first()
-    return None if row is None else made(row)
+    return None if row is None else from_row(row)
 
 
 def find(connection: Connection, job_id: str) -> Job | None:
     row = connection.execute(_FIND, {"job_id": job_id}).first()
-    return None if row is None else made(row)
+    return None if row is None else from_row(row)
 
 
 def find_summary(connection: Connection, job_id: str) -> JobSummary | None:
@@ -190,7 +192,7 @@ def find_summary(connection: Connection, job_id: str) -> JobSummary | None:
 def find_to_change(tx: Transaction, job_id: str) -> Job | None:
     """The job of that id, locked until the transaction ends; or None."""
     row = tx.connection.execute(_FIND_TO_CHANGE, {"job_id": job_id}).first()
-    return None if row is None else made(row)
+    return None if row is None else from_row(row)
 
 
 def find_all(connection: Connection, job_ids: Iterable[str]) -> list[Job]:
@@ -233,7 +235,7 @@ def next_download(tx: Transaction, per_extension: int, per_host: int) -> tuple[J
     if row is None:
         return None
     *found, second = row
-    return made(found), second is not None
+    return from_row(found), second is not None
 
 
 def late(connection: Connection, limit: int) -> list[Job]:
@@ -281,7 +283,7 @@ def any_waiting(connection: Connection) -> bool:
 
 def listed(connection: Connection, query: Select[Any]) -> list[Job]:
     """The jobs that a query for `COLUMNS` returns."""
-    return [made(row) for row in connection.execute(query)]
+    return [from_row(row) for row in connection.execute(query)]
 
 
 def _newest(connection: Connection, query: Select[Any], before: str | None, limit: int) -> list[Job]:

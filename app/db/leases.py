@@ -27,7 +27,7 @@ HAS_WORK = exists().where(table.c.holder == bindparam("extension_id"), PROCESSIN
 
 def held_by(connection: Connection, extension_id: str) -> list[Job]:
     """The jobs that the extension holds, received or not."""
-    return [jobs.made(row) for row in connection.execute(_HELD, {"extension_id": extension_id})]
+    return [jobs.from_row(row) for row in connection.execute(_HELD, {"extension_id": extension_id})]
 
 
 def expired(connection: Connection, limit: int) -> list[Job]:

@@ -25,7 +25,9 @@ _QUEUE = (
     .order_by(jobs.c.id.desc())
     .limit(_ONE)
 )
-_AS_MANY = _waiting.with_only_columns(_ONE).order_by(*_FIRST).offset(bindparam("before", type_=Integer)).limit(_ONE)
+_NTH_WAITING = (
+    _waiting.with_only_columns(_ONE).order_by(*_FIRST).offset(bindparam("skipped", type_=Integer)).limit(_ONE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +52,18 @@ def queue_of(connection: Connection, user_id: str) -> UserQueue:
     return UserQueue() if row is None else UserQueue(*row)
 
 
-def as_many_wait(connection: Connection, user_id: str, count: int) -> bool:
+def has_waiting(connection: Connection, user_id: str, count: int) -> bool:
     """True if at least `count` of the user's requests wait; reads at most `count` index entries."""
-    return connection.execute(_AS_MANY, {"user_id": user_id, "before": count - 1}).first() is not None
+    return connection.execute(_NTH_WAITING, {"user_id": user_id, "skipped": count - 1}).first() is not None
 
 
 def accepted_since(connection: Connection, user_id: str, since_ms: int, count: int) -> int | None:
     """The time (ms) of the user's `count`-th newest request, if it was accepted after `since_ms`; else None."""
     # ids give the index; they keep their time when the clock is set back, `created_at` does not
-    mine = select(jobs.c.created_at).where(
+    recent = select(jobs.c.created_at).where(
         jobs.c.user_id == user_id, jobs.c.id > uuid7(since_ms, bytes(10)), jobs.c.created_at > since_ms
     )
-    accepted: int | None = connection.execute(mine.order_by(jobs.c.id.desc()).offset(count - 1).limit(1)).scalar()
+    accepted: int | None = connection.execute(recent.order_by(jobs.c.id.desc()).offset(count - 1).limit(1)).scalar()
     return accepted
 
 

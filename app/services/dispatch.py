@@ -106,7 +106,7 @@ class Dispatch:
             return None
         settings = self.ports.settings
         attempt = waiting.attempt + 1
-        taken = steps.take(
+        assigned = steps.take(
             self.ports,
             tx,
             Step.ASSIGN,
@@ -123,9 +123,9 @@ class Dispatch:
             started_at=NOW,
             **({"model": policy.model_for(chosen.capabilities, waiting.model)} if waiting.any_model else {}),
         )
-        if taken is None:
+        if assigned is None:
             slots.recount(tx, chosen.extension_id)  # another worker took the job: the slot is free again
-        return taken
+        return assigned
 
     def _send_offer(self, job: Job, key: bytes, hub_id: str) -> bool:
         delivered = self.ports.bus.publish_to_hub(

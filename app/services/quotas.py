@@ -37,7 +37,7 @@ class Quotas:
             tx.lock("quota", user_id)
         queue = usage.queue_of(tx.connection, user_id)
         most = limits.quota_waiting
-        if most and not queue.fewer_than(most) and usage.as_many_wait(tx.connection, user_id, most):
+        if most and not queue.fewer_than(most) and usage.has_waiting(tx.connection, user_id, most):
             raise QuotaExceeded(
                 f"You have {most} waiting requests, the most allowed (QUOTA_WAITING). "
                 "You may submit another as soon as one of them is started or cancelled.",

@@ -1,4 +1,4 @@
-"""The only way to change a job: the compare-and-set, its event, the slot it frees, and the message to watchers."""
+"""The only way to take a step: the compare-and-set of the job, its event, the slot it frees, and the message to watchers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ def take(
     tx: Transaction,
     step: Step,
     job_id: str,
-    held: Mapping[str, Any] | None = None,
+    expected: Mapping[str, Any] | None = None,
     *,
     event: Event | Callable[[Job], Event] | None = None,
     was_held_by: str | None = None,
@@ -28,35 +28,35 @@ def take(
 ) -> Job | None:
     """Take `step` if it is possible; None if it is not, because another process was faster or the lease is lost.
 
-    `held` are the values that columns must still have (see `jobs.move`).
+    `expected` are the values that columns must still have (see `jobs.move`).
     `event` must be of the step's type in `states.TABLE`, and is stored in the same transaction. A function is called with
     the changed job.
     `was_held_by` is the extension whose slot the step frees.
     """
     if not callable(event):
         _check(step, event)
-    job = jobs.move(tx, job_id, step, held, **values)
+    job = jobs.move(tx, job_id, step, expected, **values)
     if job is None:
         return None
-    fact = event
-    if callable(fact):
-        fact = fact(job)
-        _check(step, fact)
-    if fact is not None:
-        events.append(tx, job, fact)
+    logged = event
+    if callable(logged):
+        logged = logged(job)
+        _check(step, logged)
+    if logged is not None:
+        events.append(tx, job, logged)
     if was_held_by is not None:
         slots.recount(tx, was_held_by)
     if step is not Step.FETCH:  # it changes nothing that watchers see
         tx.after_commit(lambda: ports.bus.publish_change(change(job)))
-    if fact is not None:
+    if logged is not None:
         tx.after_commit(lambda: _log_change(step, job))
     return job
 
 
-def _check(step: Step, fact: Event | None) -> None:
+def _check(step: Step, event: Event | None) -> None:
     expected = TABLE[step].event
-    if (None if fact is None else type(fact)) is not expected:
-        raise TypeError(f"{step} is stored with {expected}, not {type(fact)}")
+    if (None if event is None else type(event)) is not expected:
+        raise TypeError(f"{step} is stored with {expected}, not {type(event)}")
 
 
 def _log_change(step: Step, job: Job) -> None:

@@ -51,40 +51,42 @@ class Uploads:
         Raises Forbidden, NotFound, InvalidRequest, AlreadyUploaded, PayloadTooLarge, Unavailable. `expires_at` in ms.
         """
         grant = UploadGrant(request_id, attempt, expires_at)
-        place = UploadLocation(request_id, attempt, position)
-        self.ports.database.write(lambda tx: self._admit(tx, grant, signature, place, length))
-        with self._released_unless_kept(place):
-            sha256, size = self._save(stream, length, place)
-        self.ports.database.write(lambda tx: self._complete(tx, place, sha256, size))
-        return Receipt(position, sha256, size, place.path)
+        location = UploadLocation(request_id, attempt, position)
+        self.ports.database.write(lambda tx: self._admit(tx, grant, signature, location, length))
+        with self._released_unless_kept(location):
+            sha256, size = self._save(stream, length, location)
+        self.ports.database.write(lambda tx: self._complete(tx, location, sha256, size))
+        return Receipt(position, sha256, size, location.path)
 
     def _admit(
-        self, tx: Transaction, grant: UploadGrant, signature: str, place: UploadLocation, length: int | None
+        self, tx: Transaction, grant: UploadGrant, signature: str, location: UploadLocation, length: int | None
     ) -> None:
         grant.check(self._key.within(tx), signature, tx.now)
-        if not 0 <= place.position < IMAGES:
+        if not 0 <= location.position < IMAGES:
             raise InvalidRequest(f"position must be a whole number from 0 to {IMAGES - 1}.")
         if length is not None and length > self.ports.settings.max_image_bytes:
             raise self._too_large()
-        _check_held(tx, place)
-        if not images.reserve_upload(tx, place, tx.now - STALE_MS):
-            raise AlreadyUploaded(f"Image {place.position} of this attempt was already uploaded, or is being uploaded.")
+        _check_held(tx, location)
+        if not images.reserve_upload(tx, location, tx.now - STALE_MS):
+            raise AlreadyUploaded(
+                f"Image {location.position} of this attempt was already uploaded, or is being uploaded."
+            )
 
-    def _complete(self, tx: Transaction, place: UploadLocation, sha256: str, size: int) -> None:
+    def _complete(self, tx: Transaction, location: UploadLocation, sha256: str, size: int) -> None:
         # the job may have changed during the upload; the sweep then removes the file
-        _check_held(tx, place)
-        if not images.complete_upload(tx, place, sha256, size):
+        _check_held(tx, location)
+        if not images.complete_upload(tx, location, sha256, size):
             raise Unavailable("The upload took too long; send it again.", retry_after_s=1)
 
     @contextlib.contextmanager
-    def _released_unless_kept(self, place: UploadLocation) -> Iterator[None]:
+    def _released_unless_kept(self, location: UploadLocation) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            self.ports.database.write(lambda tx: images.release_upload(tx, place))
+            self.ports.database.write(lambda tx: images.release_upload(tx, location))
             raise
 
-    def _save(self, stream: BinaryIO, length: int | None, place: UploadLocation) -> tuple[str, int]:
+    def _save(self, stream: BinaryIO, length: int | None, location: UploadLocation) -> tuple[str, int]:
         try:
             with self.ports.store.stage() as staged:
                 sha256, size = self._copy(stream, staged.file)
@@ -94,7 +96,7 @@ class Uploads:
                     raise InvalidRequest("The body is empty: it must be the image's bytes.")
                 staged.file.seek(0)
                 upload_bodies.check(staged.file.read(HEAD_BYTES))
-                self.ports.store.keep_upload(staged, *place)
+                self.ports.store.keep_upload(staged, *location)
                 return sha256, size
         except PictureError as error:
             raise Unavailable(str(error), retry_after_s=5) from error
@@ -116,23 +118,23 @@ class Uploads:
         )
 
 
-def discard(ports: Ports, places: Iterable[UploadLocation]) -> int:
+def discard(ports: Ports, locations: Iterable[UploadLocation]) -> int:
     """Remove these uploads, files first; returns how many. The next sweep retries those that could not be removed."""
     gone = []
-    for place in places:
+    for location in locations:
         with contextlib.suppress(PictureError):
-            ports.store.discard_upload(*place)
-            gone.append(place)
+            ports.store.discard_upload(*location)
+            gone.append(location)
     if gone:
         ports.database.write(lambda tx: images.forget_uploads(tx, gone))
     return len(gone)
 
 
-def _check_held(tx: Transaction, place: UploadLocation) -> None:
-    job = jobs.find(tx.connection, place.request_id)
+def _check_held(tx: Transaction, location: UploadLocation) -> None:
+    job = jobs.find(tx.connection, location.request_id)
     if job is None:
-        raise NotFound(f"Not found: there is no request {place.request_id}.")
-    if job.status is not Status.PROCESSING or job.attempt != place.attempt:
+        raise NotFound(f"Not found: there is no request {location.request_id}.")
+    if job.status is not Status.PROCESSING or job.attempt != location.attempt:
         raise Forbidden("The request is no longer in the attempt that this upload address is for.")
 
 
