@@ -7,12 +7,15 @@ import { runExclusively } from "./exclusive.js";
 import { MAX_PICTURE_JSON_BYTES, parseJson, sendRequest, tryParseJson } from "./http.js";
 import { failureFromResponse } from "./http_failures.js";
 import { pictureFromBase64 } from "./pictures.js";
-import { baseUrl, integerInRange, isObject, originsOf, seedOf, toMultipleOf8 } from "./validation.js";
+import { MAX_EXACT_SEED, seedOf } from "./seeds.js";
+import { baseUrl, integerInRange, isObject, originsOf, toMultipleOf8 } from "./validation.js";
 
 const ADDRESS = "http://127.0.0.1:7860";
 const POLL_MS = 700;
 const SHORT_MS = 5000;
 const MIN_SIDE_PX = 64;
+/** The names that the web UI has for parameters of jobs. @type {Record<string, string>} */
+const FIELDS = { negativePrompt: "negative_prompt", steps: "steps", cfgScale: "cfg_scale" };
 
 /** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
 /** @typedef {import("../shared/types.js").GenerationContext} GenerationContext */
@@ -57,7 +60,9 @@ export const automatic1111 = {
 };
 
 /** @type {(request: PictureRequest, context: GenerationContext, task: WebUiTask) => Promise<Blob>} */
-async function generate(request, { signal, progress, settings }, task) {
+async function generate(request, { signal, progress, used, settings }, task) {
+  const body = requestBody(request, settings);
+  used({ seed: Number(body.seed), parameters: ["seed", ...Object.keys(ownValues(request.parameters))] });
   const finished = new AbortController();
   const polling = pollProgress(task, progress, AbortSignal.any([signal, finished.signal]));
   try {
@@ -65,7 +70,7 @@ async function generate(request, { signal, progress, settings }, task) {
       signal,
       method: "POST",
       headers: task.headers,
-      json: { ...requestBody(request, settings), force_task_id: task.id },
+      json: { ...body, force_task_id: task.id },
       timeoutMs: (Number(settings.timeoutS) || 600) * 1000,
       maxBytes: MAX_PICTURE_JSON_BYTES,
     });
@@ -152,8 +157,8 @@ function requestBody(request, settings) {
     height: toMultipleOf8(request.height, MIN_SIDE_PX),
     steps: settings.steps ?? 25,
     cfg_scale: settings.cfgScale ?? 7,
-    ...overrides(request.parameters),
-    seed: seedOf(request),
+    ...renamed(ownValues(request.parameters)),
+    seed: seedOf(request, MAX_EXACT_SEED),
     batch_size: 1,
     n_iter: 1,
     send_images: true,
@@ -163,12 +168,22 @@ function requestBody(request, settings) {
   };
 }
 
-/** The job's own values, if they are valid. @type {(parameters: PictureRequest["parameters"]) => object} */
-function overrides({ negativePrompt, steps, cfgScale }) {
+/** @param {Record<string, unknown>} values */
+function renamed(values) {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [FIELDS[name], value]));
+}
+
+/**
+ * The job's own values, if they are valid.
+ *
+ * @param {PictureRequest["parameters"]} parameters
+ * @returns {Record<string, unknown>}
+ */
+function ownValues({ negativePrompt, steps, cfgScale }) {
   return {
-    ...(typeof negativePrompt === "string" ? { negative_prompt: negativePrompt } : {}),
+    ...(typeof negativePrompt === "string" ? { negativePrompt } : {}),
     ...(integerInRange(steps, 1, 150) ? { steps } : {}),
-    ...(typeof cfgScale === "number" && cfgScale >= 1 && cfgScale <= 30 ? { cfg_scale: cfgScale } : {}),
+    ...(typeof cfgScale === "number" && cfgScale >= 1 && cfgScale <= 30 ? { cfgScale } : {}),
   };
 }
 

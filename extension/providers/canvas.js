@@ -2,6 +2,7 @@
 
 import { sleep } from "./abortable.js";
 import { paintRow, scene } from "./scene.js";
+import { requestedSeed, wireSeed } from "./seeds.js";
 
 const MAX_BAND_PX = 1 << 19;
 const MIN_BANDS = 16;
@@ -29,8 +30,10 @@ export const canvas = {
  * @param {import("../shared/types.js").PictureRequest} request
  * @param {import("../shared/types.js").GenerationContext} context
  */
-async function generate(request, { signal, progress, settings }) {
+async function generate(request, { signal, progress, used, settings }) {
   signal.throwIfAborted();
+  const seed = requestedSeed(request.parameters);
+  if (seed !== undefined) used({ seed: wireSeed(seed), parameters: ["seed"] });
   const { width, height } = request;
   const surface = new OffscreenCanvas(width, height);
   const context = surface.getContext("2d", { alpha: false, willReadFrequently: true });
@@ -57,6 +60,6 @@ async function generate(request, { signal, progress, settings }) {
 
 /** @type {(request: import("../shared/types.js").PictureRequest) => string} */
 function seedText({ prompt, model, width, height, position, parameters }) {
-  const seed = Number.isSafeInteger(parameters.seed) ? parameters.seed : "";
+  const seed = requestedSeed(parameters) ?? "";
   return [prompt, model, `${width}x${height}`, position, seed].join("\0");
 }

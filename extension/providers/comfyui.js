@@ -7,8 +7,9 @@ import { checkWorkflow, firstCheckpoint, noCheckpoint } from "./comfyui_check.js
 import { runWorkflow } from "./comfyui_run.js";
 import { DEFAULT_WORKFLOW, workflowProblem } from "./comfyui_workflow.js";
 import { setOriginRule } from "./origin_rule.js";
-import { fillPlaceholders, hasPlaceholder } from "./placeholders.js";
-import { originsOf, seedOf, toMultipleOf8 } from "./validation.js";
+import { fillPlaceholders, hasPlaceholder, parametersIn } from "./placeholders.js";
+import { seedOf } from "./seeds.js";
+import { originsOf, toMultipleOf8 } from "./validation.js";
 
 const ADDRESS = "http://127.0.0.1:8188";
 const MIN_SIDE_PX = 16;
@@ -62,7 +63,9 @@ export const comfyui = {
     const base = requireBaseUrl(context.settings.address ?? ADDRESS);
     await setOriginRule(base, context.settings.hideOrigin === true);
     context.progress(0, "Sending the workflow");
-    return runWorkflow(base, await buildWorkflow(base, request, context), request, context);
+    const work = await buildWorkflow(base, request, context);
+    context.used({ seed: work.seed, parameters: parametersIn(work.template) });
+    return runWorkflow(base, work, request, context);
   },
   // The workflow of an earlier worker has the same id, and is waited for instead of being sent again.
   resumes: true,
@@ -79,16 +82,17 @@ async function buildWorkflow(base, request, { settings, signal }) {
   const problem = workflowProblem(template);
   if (problem) throw new Failure("The workflow is not set up correctly", { reason: problem });
   const { negativePrompt } = request.parameters;
+  const seed = seedOf(request);
   const workflow = fillPlaceholders(template, {
     prompt: request.prompt,
     negative: typeof negativePrompt === "string" ? negativePrompt : settings.negative ?? "",
     width: toMultipleOf8(request.width, MIN_SIDE_PX),
     height: toMultipleOf8(request.height, MIN_SIDE_PX),
-    seed: seedOf(request),
+    seed,
     model: request.model,
     checkpoint: await resolveCheckpoint(base, template, settings, signal),
   });
-  return { workflow, template };
+  return { workflow, template, seed: hasPlaceholder(template, "seed") ? seed : undefined };
 }
 
 /** @type {(base: string, template: Workflow, settings: Record<string, any>, signal: AbortSignal) => Promise<string>} */

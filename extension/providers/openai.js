@@ -1,6 +1,7 @@
 /** Any service with OpenAI's images API, with the user's own key. */
 
 import { Failure } from "../shared/failures.js";
+import { attemptId } from "./attempt_id.js";
 import { MAX_PICTURE_BYTES, MAX_PICTURE_JSON_BYTES, parseJson, sendRequest, tryParseJson } from "./http.js";
 import { contentRejected, failureFromResponse, NEEDS_USER_MS } from "./http_failures.js";
 import { requestBody } from "./openai_request.js";
@@ -9,6 +10,7 @@ import { shorten } from "./text.js";
 import { baseUrl, isObject, originsOf } from "./validation.js";
 
 const ADDRESS = "https://api.openai.com/v1";
+const MAX_PROMPT_CHARS = 4000;
 const MAX_LIST_BYTES = 8 * 1024 * 1024;
 const CONTENT_ERROR = /content.?policy|safety system|moderation|content.?filter/i;
 const BILLING_ERROR = /insufficient_quota|billing/i;
@@ -62,17 +64,20 @@ export const openai = {
     const models = parseJson(response)?.data;
     return Array.isArray(models) ? `Connected. Models: ${models.length}.` : "Connected.";
   },
-  generate: async (request, { signal, progress, settings }) => {
+  generate: async (request, { signal, progress, used, settings }) => {
     progress(5, "Sending the request");
+    const body = requestBody(request, settings);
     const response = await sendRequest(`${requireBase(settings)}/images/generations`, {
       signal,
       method: "POST",
-      headers: authorization(settings),
-      json: requestBody(request, settings),
+      // The same for every copy of this request: Chrome may send it again over a new connection.
+      headers: { ...authorization(settings), "Idempotency-Key": await attemptId(request) },
+      json: body,
       timeoutMs: (Number(settings.timeoutS) || 180) * 1000,
       maxBytes: MAX_PICTURE_JSON_BYTES,
     });
     if (response.status !== 200) throw failureFrom(response);
+    used(usedIn(body, parseJson(response)));
     progress(90, "Downloading the picture");
     const blob = await pictureFrom(response, settings, signal);
     progress(100, "Done");
@@ -80,6 +85,22 @@ export const openai = {
   },
   resumes: false,
 };
+
+/**
+ * What was used for the picture: the names in the request are those of the job's parameters.
+ *
+ * @param {Record<string, any>} body  of the request
+ * @param {any} answer
+ * @returns {import("../shared/types.js").Used}
+ */
+function usedIn({ model, seed, ...others }, answer) {
+  const revised = answer?.data?.[0]?.revised_prompt;
+  return {
+    model: String(model), seed,
+    revisedPrompt: typeof revised === "string" ? revised.slice(0, MAX_PROMPT_CHARS) : undefined,
+    parameters: [...Object.keys(others), ...(seed === undefined ? [] : ["seed"])],
+  };
+}
 
 /** @type {(settings: Record<string, any>) => string} */
 function requireBase({ address }) {

@@ -1,5 +1,6 @@
 /** Builds requests to an images API. Model families support different fields and sizes. */
 
+import { MAX_EXACT_SEED, requestedSeed, seedOf } from "./seeds.js";
 import { isObject } from "./validation.js";
 
 /**
@@ -8,6 +9,7 @@ import { isObject } from "./validation.js";
  * @property {[number, number][]} sizes  the supported sizes; empty means any
  * @property {Record<string, string>} qualities  maps a job's quality to that of the model
  * @property {boolean} hasStyle
+ * @property {boolean} hasSeed
  * @property {boolean} hasResponseFormat  if not, the response is always in base64
  */
 
@@ -18,6 +20,7 @@ const FAMILIES = [
     sizes: [[1024, 1024], [1536, 1024], [1024, 1536]],
     qualities: { standard: "medium", hd: "high", low: "low", medium: "medium", high: "high", auto: "auto" },
     hasStyle: false,
+    hasSeed: false,
     hasResponseFormat: false,
   },
   {
@@ -25,6 +28,7 @@ const FAMILIES = [
     sizes: [[1024, 1024], [1792, 1024], [1024, 1792]],
     qualities: { standard: "standard", hd: "hd" },
     hasStyle: true,
+    hasSeed: false,
     hasResponseFormat: true,
   },
   {
@@ -32,11 +36,12 @@ const FAMILIES = [
     sizes: [[256, 256], [512, 512], [1024, 1024]],
     qualities: {},
     hasStyle: false,
+    hasSeed: false,
     hasResponseFormat: true,
   },
 ];
 /** @type {Family} */
-const OTHERS = { names: /^/, sizes: [], qualities: {}, hasStyle: false, hasResponseFormat: true };
+const OTHERS = { names: /^/, sizes: [], qualities: {}, hasStyle: false, hasSeed: true, hasResponseFormat: true };
 
 /**
  * @param {import("../shared/types.js").PictureRequest} request
@@ -54,10 +59,20 @@ export function requestBody(request, settings) {
     size: sizeFor(request, family, settings.size),
     quality: typeof quality === "string" && Object.hasOwn(family.qualities, quality) ? family.qualities[quality] : null,
     style: family.hasStyle && (style === "vivid" || style === "natural") ? style : null,
+    seed: family.hasSeed ? seedFor(request) : null,
     response_format: family.hasResponseFormat ? "b64_json" : null,
     ...(isObject(settings.extra) ? settings.extra : {}),
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+}
+
+/**
+ * Services that know no seed may reject the field, so it is sent only on request.
+ *
+ * @param {import("../shared/types.js").PictureRequest} request
+ */
+function seedFor(request) {
+  return requestedSeed(request.parameters) === undefined ? null : seedOf(request, MAX_EXACT_SEED);
 }
 
 /** @type {(requested: string, settings: Record<string, any>) => string} */

@@ -6,8 +6,9 @@ import { NEEDS_USER_MS } from "./http_failures.js";
 import { recipeProblem } from "./page_recipe.js";
 import { readPicture, runSteps, waitUntilReady } from "./page_runner.js";
 import { closeTab, openTab } from "./page_tabs.js";
-import { fillPlaceholders } from "./placeholders.js";
-import { isObject, originsOf, seedOf } from "./validation.js";
+import { fillPlaceholders, hasPlaceholder, parametersIn } from "./placeholders.js";
+import { seedOf } from "./seeds.js";
+import { isObject, originsOf } from "./validation.js";
 
 /** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
 /** @typedef {import("./page_recipe.js").Recipe} Recipe */
@@ -40,11 +41,14 @@ export const page = {
     await withTab(recipe.url, (tab) => waitUntilReady(tab, recipe, () => {}, signal));
     return `${new URL(recipe.url).host} can be opened and is ready.`;
   },
-  generate: async (request, { signal, progress, settings }) => {
+  generate: async (request, { signal, progress, used, settings }) => {
     const recipe = requireRecipe(settings.recipe);
     signal.throwIfAborted();
     progress(0, "Opening the page");
-    const steps = fillPlaceholders(recipe.steps, placeholderValues(request));
+    const values = placeholderValues(request);
+    const steps = fillPlaceholders(recipe.steps, values);
+    const seed = hasPlaceholder(recipe.steps, "seed") ? seedOf(request) : undefined;
+    used({ seed, parameters: parametersIn(recipe.steps) });
     return withTab(recipe.url, async (tab) => {
       await waitUntilReady(tab, recipe, progress, signal);
       await runSteps(tab, { ...recipe, steps }, progress, signal);

@@ -27,6 +27,17 @@ export function hasPlaceholder(template, name) {
   return JSON.stringify(template).includes(`%${name}%`);
 }
 
+/**
+ * The names of the job's parameters that a template uses, besides the size.
+ *
+ * @param {unknown} template
+ */
+export function parametersIn(template) {
+  return Object.entries({ seed: "seed", negative: "negativePrompt" })
+    .filter(([placeholder]) => hasPlaceholder(template, placeholder))
+    .map(([, parameter]) => parameter);
+}
+
 /** @type {(part: unknown, values: Values) => unknown} */
 function fill(part, values) {
   if (typeof part === "string") return fillText(part, values);

@@ -43,17 +43,6 @@ export function integerInRange(value, min, max) {
 }
 
 /**
- * The seed for a picture: derived from the job's seed if it has one, otherwise random.
- *
- * @param {import("../shared/types.js").PictureRequest} request
- * @returns {number}
- */
-export function seedOf({ parameters, position }) {
-  const seed = integerInRange(parameters.seed, 0, 2 ** 32 - 1);
-  return seed === undefined ? Math.floor(Math.random() * 2 ** 32) : (seed + position) % 2 ** 32;
-}
-
-/**
  * Stable Diffusion models need sides that are multiples of 8 px.
  *
  * @param {number} px

@@ -82,7 +82,18 @@
  */
 
 /**
+ * What a provider used for a picture.
+ *
+ * @typedef {object} Used
+ * @property {number | string} [seed]  text beyond 2^53
+ * @property {string} [model]  if it is not the request's
+ * @property {string} [revisedPrompt]  if the generator changed the prompt
+ * @property {string[]} [parameters]  names of the request's parameters that had an effect, besides the size
+ */
+
+/**
  * @typedef {object} GenerationContext
+ * @property {(values: Used) => void} used  reports values that were used; later ones are added
  * @property {AbortSignal} signal  aborted when the job is cancelled; `generate` then rejects with the signal's reason
  * @property {(percent: number, message?: string) => void} progress  0 to 100 of this picture; may be called at any rate
  * @property {Record<string, any>} settings  the provider entry's settings
@@ -183,9 +194,10 @@
 
 /**
  * The response to a WorkerRequest. `message` is for the user; `picture` is a data: URL, because sendMessage only
- * carries JSON.
+ * carries JSON; `seed` is the one that it was made with.
  *
- * @typedef {{ok: true, message?: string, picture?: string} | {ok: false, error: string}} WorkerResponse
+ * @typedef {{ok: true, message?: string, picture?: string, seed?: number | string}
+ *   | {ok: false, error: string}} WorkerResponse
  */
 
 export {};

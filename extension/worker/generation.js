@@ -3,7 +3,9 @@
 import { entryForModel, providers } from "../providers/registry.js";
 import { Failure } from "../shared/failures.js";
 import { pictureCount, pictureRequest } from "./picture_requests.js";
+import { usedValues } from "./used_values.js";
 
+/** @typedef {import("../shared/types.js").GenerationContext} GenerationContext */
 /** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
 /** @typedef {import("../shared/types.js").ProviderEntry} ProviderEntry */
 /** @typedef {import("./job_store.js").JobStore} JobStore */
@@ -39,13 +41,20 @@ export async function generatePictures(record, entries, store, { signal, progres
     const { entry, provider } = providerFor(entries, request.model);
     if (request.begun && !provider.resumes) throw interrupted();
     await store.markBegun(record, position);
-    const work = generatePicture(request, entries, signal, (percent, message) => {
-      progress((100 * position + percent) / count, message || `Picture ${position + 1} of ${count}`);
+    /** @type {import("../shared/types.js").Used} */
+    const used = {};
+    const work = generatePicture(request, entries, {
+      signal,
+      progress: (percent, message) => {
+        progress((100 * position + percent) / count, message || `Picture ${position + 1} of ${count}`);
+      },
+      used: (values) => Object.assign(used, values),
     });
     const blob = await observed(work, signal, (failure) => onEnd(entry, failure));
-    await store.savePicture({ requestId: job.requestId, position, blob });
+    await store.savePicture({ requestId: job.requestId, position, blob, used });
   }
-  return { width, height, generatedAt: new Date().toISOString() };
+  const used = await usedValues(job, await store.pictures(job.requestId));
+  return { width, height, ...used, generatedAt: new Date().toISOString() };
 }
 
 /**
@@ -74,13 +83,12 @@ async function observed(work, signal, onEnd) {
  *
  * @param {PictureRequest} request
  * @param {ProviderEntry[]} entries
- * @param {AbortSignal} signal
- * @param {(percent: number, message?: string) => void} progress
+ * @param {Omit<GenerationContext, "settings">} context
  */
-export async function generatePicture(request, entries, signal, progress) {
+export async function generatePicture(request, entries, context) {
   const { entry, provider } = providerFor(entries, request.model);
-  return withTimeout(signal, (bounded) => {
-    return provider.generate(request, { signal: bounded, progress, settings: entry.settings });
+  return withTimeout(context.signal, (signal) => {
+    return provider.generate(request, { ...context, signal, settings: entry.settings });
   });
 }
 

@@ -45,7 +45,7 @@ export async function handlePageRequest(request, dependencies) {
 /**
  * @param {WorkerRequest} request
  * @param {Dependencies} dependencies
- * @returns {Promise<{message?: string, picture?: string}>}
+ * @returns {Promise<{message?: string, picture?: string, seed?: number | string}>}
  */
 async function handle(request, dependencies) {
   const { settings, connect } = dependencies;
@@ -59,7 +59,7 @@ async function handle(request, dependencies) {
     case "check":
       return { message: await check(findEntry(settings(), request.providerId)) };
     case "test":
-      return { picture: await makeTrial(findEntry(settings(), request.providerId), request.prompt, dependencies) };
+      return makeTrial(findEntry(settings(), request.providerId), request.prompt, dependencies);
     default:
       throw new Failure("The extension does not know this request.");
   }
@@ -82,9 +82,17 @@ async function makeTrial(entry, prompt, { updateStatus, onPicture }) {
   const entries = [{ ...entry, enabled: true, models: ["*"] }];
   const progress = trialProgress(entry.id, updateStatus);
   try {
-    const picture = await generatePicture(request, entries, AbortSignal.timeout(TRIAL_MS), progress);
+    /** @type {number | string | undefined} */
+    let seed;
+    const picture = await generatePicture(request, entries, {
+      signal: AbortSignal.timeout(TRIAL_MS),
+      progress,
+      used: (values) => {
+        seed = values.seed ?? seed;
+      },
+    });
     onPicture(entry);
-    return await dataUrl(picture);
+    return { picture: await dataUrl(picture), seed };
   } finally {
     updateStatus({ trial: undefined });
   }

@@ -25,6 +25,7 @@
  * @property {string} requestId
  * @property {number} position
  * @property {Blob} blob
+ * @property {import("../shared/types.js").Used} [used]
  * @property {string} [url]
  * @property {string} [lease]
  */

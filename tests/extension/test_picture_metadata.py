@@ -17,6 +17,7 @@ from tests.support.node import node
 SECRET = "the whole workflow, with a prompt and settings"
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 MODULE = (EXTENSION / "providers" / "picture_metadata.js").as_uri()
+SIZES = (EXTENSION / "providers" / "picture_size.js").as_uri()
 DESCRIPTION = 0x010E
 
 
@@ -73,6 +74,20 @@ def test_texts_are_removed_and_pixels_and_colours_stay(kind: str, tmp_path: Path
     assert after.info["icc_profile"] == PROFILE
     assert not set(after.info) & {"workflow", "prompt", "parameters", "exif", "xmp", "comment"}
     assert not after.getexif()
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "WEBP with an extended header", "WEBP with losses"])
+def test_the_size_is_read_from_the_file(kind: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"WEBP with an extended header": {"icc_profile": PROFILE}, "WEBP": {"lossless": True}}
+    path = tmp_path / "picture"
+    generated_image(321, 123).save(path, kind.split()[0], **options.get(kind, {}))
+    script = (
+        f"const {{ pictureSize }} = await import({json.dumps(SIZES)});"
+        "const { readFileSync } = await import('node:fs');"
+        f"console.log(JSON.stringify(await pictureSize(new Blob([readFileSync({json.dumps(str(path))})]))));"
+    )
+    done = node("--input-type=module", "--eval", script)
+    assert json.loads(done.stdout) == {"width": 321, "height": 123}
 
 
 @pytest.mark.parametrize("kind", FORMATS)

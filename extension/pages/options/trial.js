@@ -51,7 +51,7 @@ async function submit(event) {
   const started = Date.now();
   try {
     const response = await sendToWorker({ type: "test", providerId: choice.value, prompt: prompt.value.trim() });
-    await show(response.picture, Math.max(1, Math.round((Date.now() - started) / 1000)));
+    await show(response, Math.max(1, Math.round((Date.now() - started) / 1000)));
     end("Done.", "good");
   } catch (problem) {
     end(errorText(problem), "bad");
@@ -75,14 +75,15 @@ function end(text, tone) {
   setText(message, text, tone);
 }
 
-/** @param {string} address  a data: URL @param {number} seconds */
-async function show(address, seconds) {
+/** @param {{picture: string, seed?: number | string}} made  with a data: URL @param {number} seconds */
+async function show({ picture: address, seed }, seconds) {
   picture.src = address;
   picture.alt = prompt.value.trim();
   await picture.decode();
   const bytes = Math.floor((address.length - address.indexOf(",") - 1) * 0.75);
   const size = `${picture.naturalWidth} × ${picture.naturalHeight} px, ${formatSize(bytes)}`;
-  const caption = `${size}, made in ${formatDuration(seconds)} by ${choice.selectedOptions[0].text}.`;
+  const origin = seed === undefined ? "" : ` with the seed ${seed}`;
+  const caption = `${size}, made in ${formatDuration(seconds)} by ${choice.selectedOptions[0].text}${origin}.`;
   setText(byId("trial-caption", HTMLElement), caption);
   result.hidden = false;
 }

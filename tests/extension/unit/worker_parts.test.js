@@ -31,7 +31,7 @@ test("invalid parameters fail without a retry, and the reason names them", () =>
 });
 
 test("a model without a generator fails, and others may retry", async () => {
-  await assert.rejects(generatePicture(pictureRequest(recordOf(), 0), [], neverAborted, () => undefined), (failure) => {
+  await assert.rejects(generatePicture(pictureRequest(recordOf(), 0), [], { signal: neverAborted }), (failure) => {
     assert.deepEqual([failure.code, failure.retryable], ["ERR_GENERATION_FAILED", true]);
     return true;
   });

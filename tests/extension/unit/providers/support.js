@@ -50,10 +50,14 @@ export function pictureRequest(changes = {}) {
   };
 }
 
-/** A context whose `reports` contain every progress report. */
+/** A context whose `reports` contain every progress report, and `values` what was used. */
 export function generationContext(settings, signal = new AbortController().signal) {
   const reports = [];
-  return { settings, signal, reports, progress: (percent, message) => reports.push({ percent, message }) };
+  const values = {};
+  return {
+    settings, signal, reports, values,
+    progress: (percent, message) => reports.push({ percent, message }), used: (more) => Object.assign(values, more),
+  };
 }
 
 /** The reason of a rejected promise. */
