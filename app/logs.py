@@ -18,7 +18,20 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
-WARNINGS_ONLY = ("kombu", "amqp", "alembic", "celery.utils.functional", "flask-limiter")  # their info is of no use
+# At any LOG_LEVEL: what these libraries log below warnings is of no use, or contains what they send and receive.
+WARNINGS_ONLY = (
+    *("kombu", "amqp", "alembic", "billiard", "celery.utils.functional", "flask-limiter", "limits", "redis"),
+    *("requests", "werkzeug", "websocket", "wsproto", "h11", "jwt", "PIL", "psycopg", "sqlalchemy", "asyncio"),
+)
+# Its warnings contain whole URLs, whose query may hold a signature, and headers as they were received.
+SILENT = ("urllib3",)
+# In the texts of libraries: a user and password or a query in a URL, and a credential in a header.
+_SECRETS = (
+    (re.compile(r"(\w://)[^\s/?#@]+@"), r"\1***@"),
+    (re.compile(r"(/[^\s?'\"]*)\?[^\s'\"]+"), r"\1?***"),
+    (re.compile(r"(?i)\b(bearer|basic|token\.)(\s+|(?<=\.))[^\s'\",]+"), r"\1 ***"),
+    (re.compile(r"(?i)\b(cookie|authorization|x-api-key)(['\"]?\s*[:=]\s*)[^\r\n]+"), r"\1\2***"),
+)
 
 
 def configure(level: str, log_format: str = "auto") -> None:
@@ -82,7 +95,7 @@ def _configure_libraries(level: str, shared: list[Processor], rendering: list[Pr
     handler.addFilter(_repair_message)
     handler.setFormatter(
         ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _mask_secrets],
             processors=[ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
@@ -91,6 +104,8 @@ def _configure_libraries(level: str, shared: list[Processor], rendering: list[Pr
     root.setLevel(level)
     for name in WARNINGS_ONLY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _repair_message(record: logging.LogRecord) -> bool:
@@ -100,6 +115,17 @@ def _repair_message(record: logging.LogRecord) -> bool:
     except Exception:  # noqa: BLE001 - formatting calls foreign code
         record.msg, record.args = f"{record.msg} {_plain(record.args)}", None
     return True
+
+
+def _mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Remove what looks like a secret from the texts of a library's record."""
+    return {name: _masked(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _masked(text: str) -> str:
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def _plain_values(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

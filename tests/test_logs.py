@@ -10,28 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from app import logs
+from tests.support.log_capture import written
 
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@contextlib.contextmanager
-def written(level: str = "info", log_format: str = "auto", to: io.StringIO | None = None) -> Iterator[io.StringIO]:
-    """Configure the logs of a process inside the block; yields what is written."""
-    root = logging.getLogger()
-    handlers, before = root.handlers[:], root.level
-    structlog.reset_defaults()
-    with contextlib.redirect_stderr(to or io.StringIO()) as stderr:
-        logs.configure(level, log_format)
-        yield stderr
-    root.handlers[:] = handlers
-    root.setLevel(before)
-    structlog.reset_defaults()
 
 
 @contextlib.contextmanager
@@ -211,3 +197,43 @@ def test_in_text_a_value_without_representation_is_still_one_line() -> None:
     with written("info", "text") as stderr:
         logs.get("app").info("It happened", value=Unspeakable())
     assert "<Unspeakable>" in stderr.getvalue()
+
+
+SECRET = "canary4711"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Failed to parse headers (url=https://images.example/p.png?X-Amz-Signature={SECRET}): no",
+        f"GET /p.png?sig={SECRET}&more={SECRET} HTTP/1.1",
+        f"Cannot connect to redis://user:{SECRET}@host:6379/0 (postgresql://{SECRET}@host/x)",
+        f"Invalid header: Authorization: Bearer {SECRET}",
+        f"{{'Authorization': 'Bearer {SECRET}', 'Cookie': 'a={SECRET}'}}",
+        f"Cookie: session={SECRET}; other={SECRET}",
+        f"X-API-Key: {SECRET}",
+        f"Sec-WebSocket-Protocol: imagefleet, token.{SECRET}",
+    ],
+)
+def test_a_secret_in_the_record_of_a_library_is_masked(text: str) -> None:
+    with written() as stderr:
+        logging.getLogger("library").warning(text)
+        logging.getLogger("library").warning("They say: %s", text, extra={"more": text})
+    assert SECRET not in stderr.getvalue()
+    assert len(stderr.getvalue().splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["urllib3.connection", "urllib3.connectionpool", "urllib3"])
+def test_urllib3_logs_nothing(name: str) -> None:
+    with written("debug") as stderr:
+        logging.getLogger(name).critical("A header as it was received: %s", SECRET)
+    assert stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["requests", "redis.connection", "kombu.transport.redis", "werkzeug", "PIL.PngImagePlugin"]
+)
+def test_libraries_log_nothing_of_their_traffic_even_at_debug(name: str) -> None:
+    with written("debug") as stderr:
+        logging.getLogger(name).info("Sent: %s", SECRET)
+    assert stderr.getvalue() == ""

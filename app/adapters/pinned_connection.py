@@ -5,7 +5,6 @@ chosen while SNI, certificate check and Host header still use the name.
 """
 
 import contextlib
-import logging
 import socket
 import ssl
 import threading
@@ -24,9 +23,6 @@ from app.adapters.fetch_errors import BadCertificate, BadResponse, FetchError, F
 from app.domain.urls import WebUrl
 
 MAX_ADDRESSES = 4
-
-# urllib3 logs headers that it cannot parse together with the whole URL, whose query may hold a signature.
-logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
 class Deadline:

@@ -38,7 +38,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
     database = shutil.copyfile(migrated_sqlite_file, folder / "imagefleet.db")
     secrets = {name: f"{CANARY}-{name}-".ljust(40, "x") for name in ("SECRET_KEY", "JWT_SECRET")}
     with tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as own, running_redis(Path(own)) as redis:
-        settings: dict[str, Any] = {"IMAGE_SOURCE_ALLOWLIST": "127.0.0.1", "LOG_LEVEL": "debug", **secrets}
+        settings: dict[str, Any] = {
+            "IMAGE_SOURCE_ALLOWLIST": "127.0.0.1",
+            "LOG_LEVEL": "debug",
+            "MAX_ATTEMPTS": "1",
+            **secrets,
+        }
         with running_service(folder, f"sqlite:///{database}", redis.url, webs=1, workers=1, **settings) as service:
             yield service
 
@@ -94,10 +99,56 @@ def test_no_credential_of_a_client_is_logged_or_returned(watched: Service) -> No
     check(watched)
 
 
+PARTS = {
+    "query": get(f"/api/images?cursor={CANARY}&{CANARY}=1"),
+    "fragment": get(f"/health#{CANARY}"),
+    "header": get("/api/images", f"X-Other: {CANARY}", f"{CANARY}: 1"),
+    "user agent": get("/api/images", f"User-Agent: {CANARY}", f"Referer: http://x/?{CANARY}"),
+    "host": get("/health", host=CANARY),
+    "host, not a name": get("/health", host=f"{CANARY}/?"),
+    "correlation id, not valid": get("/health", f"X-Correlation-Id: {CANARY} {CANARY}"),
+    "method": get("/health").replace(b"GET", CANARY.upper().encode()),
+    "version": get("/health").replace(b"HTTP/1.1", b"HTTP/1." + CANARY.encode()),
+    "transfer encoding": get("/health", f"Transfer-Encoding: {CANARY}"),
+    "length": get("/health", f"Content-Length: {CANARY}"),
+    "expectation": get("/health", f"Expect: {CANARY}"),
+    "content encoding": get("/api/images", f"Content-Encoding: {CANARY}").replace(b"GET", b"POST"),
+    "range": get("/generated-images/x.png", f"Range: {CANARY}", f"If-Match: {CANARY}", f"If-None-Match: {CANARY}"),
+    "socket": get("/ws", "Upgrade: websocket", f"Sec-WebSocket-Key: {CANARY}", f"Sec-WebSocket-Protocol: {CANARY}"),
+    "chunk": get("/api/images/generate", "Transfer-Encoding: chunked").replace(b"GET", b"POST") + CANARY.encode(),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_part_of_a_request_but_its_path_is_logged(watched: Service, part: str) -> None:
+    answer_to(watched.ports[0], PARTS[part])
+    check(watched)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"prompt": f"a fox {CANARY}", "model": "unserved"},
+        {"prompt": "a fox", "model": "unserved", "parameters": {"secret": CANARY, CANARY: 1}},
+        {"prompt": "a fox", CANARY: 1},
+        {"prompt": "a fox", "userId": f"{CANARY} no"},
+        CANARY.encode(),
+        b'{"prompt": "' + CANARY.encode(),
+        b'{"prompt": "' + CANARY.encode() * 1_000_000 + b'"}',
+    ],
+    ids=["prompt", "parameters", "unknown field", "user", "no JSON", "half JSON", "too large"],
+)
+def test_no_body_is_logged(watched: Service, body: object) -> None:
+    with contextlib.suppress(OSError):  # a body that is too large is not read to its end
+        watched.post("/api/images/generate", body)
+    check(watched)
+
+
 @pytest.mark.parametrize("content", [plain(), b"no picture", None])
 def test_no_signature_of_a_pictures_address_is_logged(watched: Service, content: bytes | None) -> None:
-    request_id = watched.submit(model="signed")
-    with signed(content) as url, watched.extension("signed", "signed") as extension:
+    model = f"signed-{len(content or b'')}"  # and an extension that does not rest after another test's failure
+    request_id = watched.submit(model=model)
+    with signed(content) as url, watched.extension(model, model) as extension:
         extension.done(extension.next_job(), url)
         result = watched.final(request_id)
     assert CANARY not in result.get("error", "")
