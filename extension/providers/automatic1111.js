@@ -5,7 +5,7 @@ import { sleep } from "./abortable.js";
 import { attemptId } from "./attempt_id.js";
 import { runExclusively } from "./exclusive.js";
 import { MAX_PICTURE_JSON_BYTES, parseJson, sendRequest, tryParseJson } from "./http.js";
-import { failureFromResponse } from "./http_failures.js";
+import { failureFromResponse, NEEDS_USER_MS } from "./http_failures.js";
 import { pictureFromBase64 } from "./pictures.js";
 import { MAX_EXACT_SEED, seedOf } from "./seeds.js";
 import { baseUrl, integerInRange, isObject, originsOf, toMultipleOf8 } from "./validation.js";
@@ -14,12 +14,14 @@ const ADDRESS = "http://127.0.0.1:7860";
 const POLL_MS = 700;
 const SHORT_MS = 5000;
 const MIN_SIDE_PX = 64;
+const MAX_LIST_BYTES = 8 * 1024 * 1024;
 /** The names that the web UI has for parameters of jobs. @type {Record<string, string>} */
 const FIELDS = { negativePrompt: "negative_prompt", steps: "steps", cfgScale: "cfg_scale" };
 
 /** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
 /** @typedef {import("../shared/types.js").GenerationContext} GenerationContext */
-/** @typedef {{base: string, headers: Record<string, string>, id: string}} WebUiTask */
+/** @typedef {{base: string, headers: Record<string, string>}} Connection */
+/** @typedef {Connection & {id: string}} WebUiTask */
 
 /** @type {import("../shared/types.js").Provider} */
 export const automatic1111 = {
@@ -40,11 +42,22 @@ export const automatic1111 = {
   ],
   origins: ({ address }) => originsOf(address ?? ADDRESS),
   check: async (settings, signal) => {
-    const { base, headers } = connectionTo(settings);
-    const response = await sendRequest(`${base}/sdapi/v1/sd-models`, { signal, headers });
-    if (response.status !== 200) throw failureFrom(response);
-    const checkpoints = parseJson(response);
-    return `Connected. Checkpoints: ${Array.isArray(checkpoints) ? checkpoints.length : 0}.`;
+    const connection = connectionTo(settings);
+    await checkPost(connection, signal);
+    const checkpoints = await fetchList(connection, "sd-models", signal);
+    if (checkpoints.length === 0) {
+      throw notSetUp("It has no checkpoint. Put one into its folder models/Stable-diffusion.");
+    }
+    const { checkpoint, sampler } = settings;
+    // The web UI takes a part of the name, too.
+    if (checkpoint && !JSON.stringify(checkpoints).includes(checkpoint)) {
+      throw notSetUp(`It has no checkpoint "${checkpoint}". Choose another one in the settings.`);
+    }
+    const samplers = sampler ? await fetchList(connection, "samplers", signal) : [];
+    if (sampler && !samplers.some(({ name, aliases }) => [name, aliases].flat().includes(sampler))) {
+      throw notSetUp(`It has no sampler "${sampler}". Choose another one in the settings.`);
+    }
+    return `Connected. Checkpoints: ${checkpoints.length}.`;
   },
   generate: async (request, context) => {
     const task = await taskFor(request, context.settings);
@@ -58,6 +71,31 @@ export const automatic1111 = {
   resumes: true,
   abandon: async (request, settings) => interruptOwn(await taskFor(request, settings)),
 };
+
+/**
+ * Ask for a picture with a width that is no number: it is refused before anything is made.
+ *
+ * @param {Connection} connection
+ * @param {AbortSignal} signal
+ */
+async function checkPost({ base, headers }, signal) {
+  const url = `${base}/sdapi/v1/txt2img`;
+  const response = await sendRequest(url, { signal, method: "POST", headers, json: { width: "check" } });
+  if (response.status !== 422) throw failureFrom(response);
+}
+
+/** @type {(connection: Connection, name: string, signal: AbortSignal) => Promise<Record<string, unknown>[]>} */
+async function fetchList({ base, headers }, name, signal) {
+  const response = await sendRequest(`${base}/sdapi/v1/${name}`, { signal, headers, maxBytes: MAX_LIST_BYTES });
+  if (response.status !== 200) throw failureFrom(response);
+  const list = parseJson(response);
+  return Array.isArray(list) ? list.filter(isObject) : [];
+}
+
+/** @param {string} reason */
+function notSetUp(reason) {
+  return new Failure("The generator is not set up correctly", { reason, retryAfterMs: NEEDS_USER_MS });
+}
 
 /** @type {(request: PictureRequest, context: GenerationContext, task: WebUiTask) => Promise<Blob>} */
 async function generate(request, { signal, progress, used, settings }, task) {

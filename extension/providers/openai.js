@@ -57,12 +57,20 @@ export const openai = {
     return problems;
   },
   check: async (settings, signal) => {
+    await checkPost(settings, signal);
     const options = { signal, headers: authorization(settings), maxBytes: MAX_LIST_BYTES };
     const response = await sendRequest(`${requireBase(settings)}/models`, options);
-    if (response.status === 404) return "Connected. The service does not list its models.";
+    // Keys may be allowed to make pictures, but not to list models.
+    if ([401, 403, 404, 405].includes(response.status)) return "Connected. The service does not list its models.";
     if (response.status !== 200) throw failureFrom(response);
     const models = parseJson(response)?.data;
-    return Array.isArray(models) ? `Connected. Models: ${models.length}.` : "Connected.";
+    if (!Array.isArray(models)) return "Connected.";
+    const { model } = settings;
+    if (model && models.length > 0 && !models.some(({ id }) => id === model)) {
+      const reason = `${response.host} has no model "${model}". Choose another one in the settings.`;
+      throw new Failure("The generator is not set up correctly", { reason, retryAfterMs: NEEDS_USER_MS });
+    }
+    return `Connected. Models: ${models.length}.`;
   },
   generate: async (request, { signal, progress, used, settings }) => {
     progress(5, "Sending the request");
@@ -85,6 +93,18 @@ export const openai = {
   },
   resumes: false,
 };
+
+/**
+ * Ask for a picture without a prompt: the key and its permissions are checked, and nothing is made or charged.
+ *
+ * @param {Record<string, any>} settings
+ * @param {AbortSignal} signal
+ */
+async function checkPost(settings, signal) {
+  const url = `${requireBase(settings)}/images/generations`;
+  const response = await sendRequest(url, { signal, method: "POST", headers: authorization(settings), json: {} });
+  if (response.status !== 400 && response.status !== 422) throw failureFrom(response);
+}
 
 /**
  * What was used for the picture: the names in the request are those of the job's parameters.

@@ -112,6 +112,8 @@ class FakeOpenAI(FakeGenerator):
             return Response({"object": "list", "data": [{"id": "gpt-image-1", "object": "model"}]})
         if self.refusal is not None:
             return self.refusal
+        if "prompt" not in request.body:
+            return Response({"error": {"message": "Missing required parameter: 'prompt'."}}, 400)
         self.work(threading.Event())
         drawn = base64.b64encode(generated_png(*self._size())).decode()
         data = {"url": f"{self.url}/files/picture.png"} if self.by_url else {"b64_json": drawn}
@@ -137,6 +139,8 @@ class FakeWebUI(FakeGenerator):
         """Respond as its API does."""
         match request.path.removeprefix("/sdapi/v1/"):
             case "txt2img":
+                if not isinstance(request.body.get("width"), int):
+                    return Response({"detail": [{"loc": ["body", "width"], "msg": "not a valid integer"}]}, 422)
                 return self.refusal or self._draw(request.body)
             case "progress":
                 return Response(self._progress())

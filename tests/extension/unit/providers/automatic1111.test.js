@@ -136,8 +136,28 @@ test("its error messages are passed on", async (t) => {
   assert.equal((await failureFor({ json: { images: [] } })).error, "No picture received");
 });
 
-test("the check shows the number of checkpoints", async (t) => {
-  const { url } = await startWebUi(t);
-  const message = await automatic1111.check({ address: url }, new AbortController().signal);
-  assert.equal(message, "Connected. Checkpoints: 1.");
+const REFUSED = { status: 422, json: { detail: [{ loc: ["body", "width"], msg: "value is not a valid integer" }] } };
+const startForCheck = (t, { post = REFUSED, models = [{ title: "a.safetensors [1f]", model_name: "a" }] } = {}) =>
+  startServer(t, ({ path }) => ({
+    "/sdapi/v1/txt2img": post, "/sdapi/v1/sd-models": { json: models },
+    "/sdapi/v1/samplers": { json: [{ name: "Euler a", aliases: ["k_euler_a"] }] },
+  }[path]));
+const check = (url, settings = {}) => automatic1111.check({ address: url, ...settings }, new AbortController().signal);
+
+test("the check asks for a picture that is refused, and looks up the checkpoint and the sampler", async (t) => {
+  const { url, requests } = await startForCheck(t);
+  assert.equal(await check(url, { checkpoint: "a", sampler: "k_euler_a" }), "Connected. Checkpoints: 1.");
+  const posts = requests.filter(({ method }) => method === "POST");
+  assert.deepEqual(posts.map(({ path, json }) => [path, json]), [["/sdapi/v1/txt2img", { width: "check" }]]);
+});
+
+test("the check fails where a job would, and names the remedy", async (t) => {
+  const reasonFor = async (options, settings) => {
+    return (await rejection(check((await startForCheck(t, options)).url, settings))).reason;
+  };
+  assert.match(await reasonFor({ post: { status: 404, json: {} } }), /started with --api\?/);
+  assert.match(await reasonFor({ post: { status: 401, json: {} } }), /rejected the key or password/);
+  assert.match(await reasonFor({ models: [] }), /no checkpoint\. Put one into/);
+  assert.match(await reasonFor({}, { checkpoint: "b" }), /no checkpoint "b"\. Choose another one/);
+  assert.match(await reasonFor({}, { sampler: "DPM" }), /no sampler "DPM"\. Choose another one/);
 });

@@ -162,9 +162,34 @@ test("an aborted request rejects with the signal's reason", async (t) => {
   assert.equal((await rejection(generate(url, {}, {}, stop.signal))).message, "aborted");
 });
 
-test("the check shows the number of models", async (t) => {
-  const { url, requests } = await startServer(t, () => ({ json: { data: [{ id: "a" }, { id: "b" }] } }));
-  const message = await openai.check({ address: `${url}/v1`, key: "k" }, new AbortController().signal);
-  assert.equal(message, "Connected. Models: 2.");
-  assert.equal(requests[0].path, "/v1/models");
+/** A service that refuses a request without a prompt, as every one does. */
+const startForCheck = (t, { post = { status: 400, json: { error: { message: "prompt is missing" } } }, list } = {}) =>
+  startServer(t, ({ method }) => (method === "POST" ? post : list ?? { json: { data: [{ id: "a" }, { id: "b" }] } }));
+const check = (url, settings = {}) => {
+  return openai.check({ address: `${url}/v1`, key: "k", ...settings }, new AbortController().signal);
+};
+
+test("the check asks for a picture without a prompt, which costs nothing, and lists the models", async (t) => {
+  const { url, requests } = await startForCheck(t);
+  assert.equal(await check(url), "Connected. Models: 2.");
+  assert.deepEqual(requests.map(({ method, path, json }) => [method, path, json]), [
+    ["POST", "/v1/images/generations", {}], ["GET", "/v1/models", undefined],
+  ]);
+});
+
+test("a key that may only make pictures is good", async (t) => {
+  const { url } = await startForCheck(t, { list: { status: 403, json: {} } });
+  assert.match(await check(url), /^Connected\./);
+});
+
+test("the check fails where a job would, and names the remedy", async (t) => {
+  const reasonFor = async (options, settings) => {
+    return (await rejection(check((await startForCheck(t, options)).url, settings))).reason;
+  };
+  const error = { message: "Missing scopes: model.images.request" };
+  assert.match(await reasonFor({ post: { status: 401, json: { error } } }), /rejected the key.*Missing scopes/);
+  assert.match(await reasonFor({ post: { status: 404, json: {} } }), /does not have this address/);
+  const quota = { code: "insufficient_quota", message: "You exceeded your current quota" };
+  assert.match(await reasonFor({ post: { status: 429, json: { error: quota } } }), /billing problem/);
+  assert.match(await reasonFor({}, { model: "c" }), /no model "c"\. Choose another one/);
 });
