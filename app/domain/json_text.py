@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 MAX_PRINTED_CHARS = 60
+BYTE_ORDER_MARK = "\ufeff"
 
 
 class RepeatedName(ValueError):
@@ -17,7 +18,7 @@ class RepeatedName(ValueError):
 
 def decode(text: str) -> Any:
     """The value of a JSON text, with or without a byte order mark (RFC 8259, section 8.1). Raises RepeatedName, or ValueError or RecursionError if it is not JSON."""
-    return _DECODER.decode(text.removeprefix("\ufeff"))
+    return _DECODER.decode(text.removeprefix(BYTE_ORDER_MARK))
 
 
 def encode(value: Any) -> str:

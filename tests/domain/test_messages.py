@@ -291,6 +291,7 @@ def test_spaces_in_an_address_are_encoded_as_browsers_do(url: str, expected: str
         '{"type": "image_generated", "requestId": "r", "lease": "l", "correlationId": "c", "imageUrl": 1, "imageUrl": 2}',
         '{"type": "image_generation_failed", "requestId": "r", "lease": "l", "correlationId": "c"}',
         '{"type": "image_generation_failed", "requestId": "r", "lease": "l", "correlationId": "c", "error": " "}',
+        '\ufeff{"type": "image_generation_failed", "requestId": "r", "lease": "l", "correlationId": "c"}',
     ],
 )
 def test_an_unusable_final_report_names_its_request(text: str) -> None:

@@ -44,7 +44,8 @@ def parse(text: str) -> Incoming:
 def _unusable_report(text: str, detail: str) -> UnusableReport | None:
     """The refusal of a message that names a request and would end its attempt; None for any other message."""
     try:
-        body = json.loads(text)  # more lenient than `json_text`: it only has to find the request
+        # more lenient than `json_text`: it only has to find the request
+        body = json.loads(text.removeprefix(json_text.BYTE_ORDER_MARK))
     except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict) or body.get("type") not in FINAL:
