@@ -16,7 +16,7 @@ from app.domain.states import Status, Step
 from app.services import steps
 from tests.support.harness import Harness
 
-FACTS: dict[Step, events.Event] = {
+EVENTS: dict[Step, events.Event] = {
     Step.SUBMIT: events.ImageGenerationRequestedEvent("dall-e-3", "ann"),
     Step.ASSIGN: events.ImageGenerationAssignedEvent("e1", 1),
     Step.REQUEUE: events.ImageGenerationRequeuedEvent("e1", 1, "ERR_TIMEOUT", "too slow"),
@@ -36,6 +36,7 @@ ARROWS = {
     ("processing", "fail"): ("failed", "ImageGenerationFailedEvent"),
     ("processing", "cancel"): ("cancelled", "ImageGenerationCancelledEvent"),
     ("downloading", "fetch"): ("downloading", None),
+    ("downloading", "requeue"): ("accepted", "ImageGenerationRequeuedEvent"),
     ("downloading", "store"): ("completed", "ImageGeneratedEvent"),
     ("downloading", "fail"): ("failed", "ImageGenerationFailedEvent"),
     ("downloading", "cancel"): ("cancelled", "ImageGenerationCancelledEvent"),
@@ -50,10 +51,12 @@ def job_with(harness: Harness, status: Status) -> Job:
     return harness.reload(job)
 
 
-def take(harness: Harness, job: Job, step: Step, held: Mapping[str, Any] | None = None, **values: Any) -> Job | None:
-    fact = FACTS.get(step)
+def take(
+    harness: Harness, job: Job, step: Step, expected: Mapping[str, Any] | None = None, **values: Any
+) -> Job | None:
+    event = EVENTS.get(step)
     return harness.bench.database.write(
-        lambda tx: steps.take(harness.bench.ports, tx, step, job.id, held, event=fact, **values)
+        lambda tx: steps.take(harness.bench.ports, tx, step, job.id, expected, event=event, **values)
     )
 
 
@@ -79,7 +82,7 @@ def test_a_step_leads_to_its_target_status_and_stores_its_event(harness: Harness
     assert moved == harness.reload(job)
     assert (moved.status, moved.version) == (target, job.version + 1)
     wanted = ["ImageGenerationRequestedEvent", *([] if event is None else [event])]
-    assert [(fact.seq, fact.type) for fact in harness.events(job)] == list(enumerate(wanted, 1))
+    assert [(event.seq, event.type) for event in harness.events(job)] == list(enumerate(wanted, 1))
     last = harness.events(job)[-1]
     assert event is None or (last.status, last.at) == (target, moved.updated_at)
     seen = [(change["status"], change["version"], change["lastEvent"]) for change in harness.bench.bus.changes]
@@ -89,12 +92,12 @@ def test_a_step_leads_to_its_target_status_and_stores_its_event(harness: Harness
 @pytest.mark.parametrize("step", list(Step))
 def test_a_step_is_refused_with_an_event_of_another_step(harness: Harness, step: Step) -> None:
     job = harness.submit()
-    for fact in [None, *FACTS.values()]:
-        if fact == FACTS.get(step):
+    for event in [None, *EVENTS.values()]:
+        if event == EVENTS.get(step):
             continue
         with pytest.raises(TypeError, match=str(step)):
             harness.bench.database.write(
-                lambda tx, fact=fact: steps.take(harness.bench.ports, tx, step, job.id, event=fact)  # type: ignore[misc]
+                lambda tx, event=event: steps.take(harness.bench.ports, tx, step, job.id, event=event)  # type: ignore[misc]
             )
     assert harness.reload(job) == job
 
@@ -107,9 +110,9 @@ def test_events_are_numbered_without_gaps_even_if_steps_add_none(harness: Harnes
     harness.update_extension(cooldown_until=0)
     harness.assign()
     harness.report_image(holder, job)
-    facts = harness.events(job)
-    assert [fact.seq for fact in facts] == list(range(1, len(facts) + 1))
-    assert harness.reload(job).last_event == len(facts)
+    logged = harness.events(job)
+    assert [event.seq for event in logged] == list(range(1, len(logged) + 1))
+    assert harness.reload(job).last_event == len(logged)
     assert harness.event_types(job) == [
         "ImageGenerationRequestedEvent",
         "ImageGenerationAssignedEvent",
@@ -128,7 +131,7 @@ def test_concurrent_steps_number_their_events_without_gaps(harness: Harness) -> 
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(there_and_back, range(1, 25)))
-    seqs = [fact.seq for fact in harness.events(job)]
+    seqs = [event.seq for event in harness.events(job)]
     assert seqs == list(range(1, harness.reload(job).last_event + 1))
 
 
@@ -138,7 +141,7 @@ def test_a_change_and_its_event_are_rolled_back_together_without_notification(ha
     before = harness.events(job)
 
     def work(tx: Transaction) -> None:
-        steps.take(harness.bench.ports, tx, Step.CANCEL, job.id, event=FACTS[Step.CANCEL])
+        steps.take(harness.bench.ports, tx, Step.CANCEL, job.id, event=EVENTS[Step.CANCEL])
         raise RuntimeError("the process dies")
 
     with pytest.raises(RuntimeError):
