@@ -5,6 +5,7 @@ from flask import current_app, request
 from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
 from app.domain.clock import wire_now, wire_time
+from app.domain.image_request import FORBIDDEN
 from app.services.generation import IMAGES_PATH
 from app.services.lookup import JobDetails, QueueInfo
 from app.web.schemas import Accepted, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
@@ -85,10 +86,12 @@ def _metadata(job: Job, first: StoredPicture | None) -> PictureMetadata:
 
 
 def _reported_seed(job: Job) -> int | str | None:
-    """The seed that the extension reports to have used, if it is a number or a short text."""
+    """The seed that the extension reports to have used, if it is a whole number or a text, and short."""
     seed = (job.source_metadata or {}).get("seed")
-    is_number = isinstance(seed, int) and not isinstance(seed, bool)
-    return seed if is_number or (isinstance(seed, str) and len(seed) <= SEED_CHARS) else None
+    if not isinstance(seed, int | str) or isinstance(seed, bool):
+        return None
+    text = str(seed)
+    return seed if len(text) <= SEED_CHARS and not FORBIDDEN.search(text) else None
 
 
 def public_url(path: str) -> str:

@@ -62,6 +62,9 @@ def test_unknown_parameters_are_passed_on_unchanged(client: FlaskClient, service
         ("18446744073709551615", "18446744073709551615"),
         (True, None),
         ("x" * 65, None),
+        ("\ud800", None),
+        ("\x00", None),
+        (10**400, None),
     ],
 )
 def test_a_result_contains_the_parameters_and_the_seed_that_the_extension_used(
