@@ -33,7 +33,20 @@ export function statusText(status) {
     return { ...known, sentence: status.why || known.sentence };
   }
   const known = CONNECTED[status.notTaking];
+  const pause = status.serverPause;
+  if (status.taking && pause && pause.until > Date.now()) return serverPauseText(pause);
   return status.taking && status.jobs.length > 0 ? { ...known, sentence: describeJobs(status.jobs.length) } : known;
+}
+
+/** @param {NonNullable<Status["serverPause"]>} pause  @returns {StatusText} */
+function serverPauseText({ until, reason }) {
+  const detail = reason ? `: ${reason}` : ".";
+  return { label: "Resting", tone: "warn", sentence: `The server gives no jobs until ${timeText(until)}${detail}` };
+}
+
+/** A time of day. @param {number} at  ms since the epoch */
+function timeText(at) {
+  return new Date(at).toLocaleTimeString([], { timeStyle: "medium" });
 }
 
 /** @param {number} jobs */
@@ -48,8 +61,8 @@ function describeJobs(jobs) {
  */
 export function pauseText({ problem, pausedUntil }) {
   if (pausedUntil === undefined) return problem;
-  const time = new Date(pausedUntil).toLocaleTimeString([], { timeStyle: "medium" });
-  return `Paused until ${time} after a failure: ${problem} A change of its settings or a test picture ends the pause.`;
+  const until = timeText(pausedUntil);
+  return `Paused until ${until} after a failure: ${problem} A change of its settings or a test picture ends the pause.`;
 }
 
 /**

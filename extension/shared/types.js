@@ -175,6 +175,7 @@
  * @property {"" | "paused" | "hours" | "providers" | "setup" | "resting"} notTaking  why it does not: `setup`, all
  *   generators lack something; `resting`, they are paused after failures
  * @property {ProviderState[]} providers  the enabled generators that take no jobs
+ * @property {{until: number, reason: string}} [serverPause]  until when the server gives it no jobs, after failures
  * @property {JobSummary[]} jobs
  * @property {number} unsent  results that are not delivered or not confirmed yet
  * @property {{date: string, done: number, failed: number}} today  local date as YYYY-MM-DD

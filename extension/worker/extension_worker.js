@@ -212,14 +212,21 @@ export class ExtensionWorker {
       case "generate_image": return this.#jobs.accept(message.job);
       case "cancel_generation": return this.#jobs.cancel(message.requestId);
       case "image_generation_confirmed": return this.#jobs.confirm(message.requestId);
+      case "heartbeat_response": return this.#showServerPause(message);
       case "error": return message.code === LEASE_LOST ? this.#jobs.release(message.requestId) : undefined;
       default: return undefined;
     }
   }
 
+  /** @param {{pausedUntil?: number, pauseReason?: string}} message */
+  #showServerPause({ pausedUntil, pauseReason = "" }) {
+    this.#status.update({ serverPause: pausedUntil ? { until: pausedUntil, reason: pauseReason } : undefined });
+  }
+
   /** After a refusal the server assigns our jobs to other extensions. @param {"waiting" | "refused"} state */
   #disconnected(state) {
     this.#registered = undefined;
+    this.#status.update({ serverPause: undefined });
     this.#jobs.disconnected();
     if (state === "refused") void this.#jobs.releaseAll();
   }

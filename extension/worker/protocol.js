@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000;
  *   | {type: "generate_image", job: Job}
  *   | {type: "cancel_generation", requestId: string}
  *   | {type: "image_generation_confirmed", requestId: string}
- *   | {type: "heartbeat_response"}
+ *   | {type: "heartbeat_response", pausedUntil?: number, pauseReason?: string}
  *   | {type: "error", error: string, code: string, requestId: string}
  *   | {type: "unknown"}} ServerMessage
  */
@@ -37,7 +37,11 @@ const PARSERS = {
     type: "image_generation_confirmed",
     requestId: requiredString(fields, "requestId"),
   }),
-  heartbeat_response: () => ({ type: "heartbeat_response" }),
+  heartbeat_response: (fields) => ({
+    type: "heartbeat_response",
+    ...optional("pausedUntil", optionalTime(fields, "pausedUntil")),
+    ...optional("pauseReason", optionalString(fields, "pauseReason")),
+  }),
   error: (fields) => ({
     type: "error",
     error: optionalString(fields, "error") ?? "The server reported an error without a description.",
@@ -167,6 +171,12 @@ function requiredString(fields, name) {
 function optionalString(fields, name) {
   const value = fields[name];
   return typeof value === "string" ? value : undefined;
+}
+
+/** A time in ms since the epoch. @param {Fields} fields @param {string} name */
+function optionalTime(fields, name) {
+  const ms = Date.parse(optionalString(fields, name) ?? "");
+  return Number.isNaN(ms) ? undefined : ms;
 }
 
 /** @param {Fields} fields @param {string} name @returns {string[] | undefined} */

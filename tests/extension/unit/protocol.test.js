@@ -93,3 +93,12 @@ test("reports contain the job's correlation ID and lease only if it has them", (
     type: "image_generation_failed", requestId: "r", error: "No", retryable: false, code: "ERR_TIMEOUT",
   });
 });
+
+test("a pause by the server is read from its response to a heartbeat", () => {
+  const received = (fields) => parseMessage(JSON.stringify({ type: "heartbeat_response", ...fields }));
+  assert.deepEqual(received({}), { type: "heartbeat_response" });
+  assert.deepEqual(received({ pausedUntil: "2024-01-14T12:00:00.000Z", pauseReason: "Failures" }), {
+    type: "heartbeat_response", pausedUntil: Date.UTC(2024, 0, 14, 12), pauseReason: "Failures",
+  });
+  assert.deepEqual(received({ pausedUntil: "soon", pauseReason: 5 }), { type: "heartbeat_response" });
+});

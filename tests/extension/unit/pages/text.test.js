@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  formatDuration, formatSize, retryText, statusText, workingHoursText,
+  formatDuration, formatSize, pauseText, retryText, statusText, workingHoursText,
 } from "../../../../extension/pages/text.js";
 import { initialStatus } from "../../../../extension/shared/status.js";
 
@@ -25,6 +25,22 @@ test("an extension that accepts no jobs shows why, even while it finishes some",
     assert.equal(shown.label, label);
     assert.match(shown.sentence, /^Connected/);
   }
+});
+
+test("a pause by the server is shown until it ends", () => {
+  const serverPause = { until: Date.now() + 60_000, reason: "It failed three times." };
+  const shown = statusText(status({ serverPause }));
+  assert.equal(shown.label, "Resting");
+  assert.match(shown.sentence, /^The server gives no jobs until .*: It failed three times\.$/);
+  assert.equal(statusText(status({ serverPause: { ...serverPause, until: Date.now() - 1 } })).label, "Connected");
+  assert.equal(statusText(status({ serverPause, taking: false, notTaking: "paused" })).label, "Paused");
+});
+
+test("a paused generator shows until when, and what ends the pause", () => {
+  const state = { id: "a", name: "A", problem: "The key is missing." };
+  assert.equal(pauseText(state), "The key is missing.");
+  const paused = pauseText({ ...state, pausedUntil: 1 });
+  assert.match(paused, /^Paused until .* after a failure: The key is missing\. A change/);
 });
 
 test("without a connection the worker's message is shown, or a default", () => {
