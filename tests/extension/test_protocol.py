@@ -15,12 +15,13 @@ from PIL import Image
 from simple_websocket import ConnectionClosed
 
 from tests.support.reference_renderer import rendered_pixels
-from tests.support.chromium import Chromium, running_chromium
+from tests.support.chromium import EXTENSION, Chromium, running_chromium
 from tests.support.fake_generators import generated_png
 from tests.support.scripted_server import Reply, ScriptedServer
 from tests.support.scripted_socket import Peer
 from tests.support.waiting import until
 
+MANIFEST = json.loads((EXTENSION / "manifest.json").read_text())
 JOB = "550e8400-e29b-41d4-a716-446655440000"
 SMALL = {"width": 32, "height": 16}
 DEFAULTS = {
@@ -94,7 +95,7 @@ def test_it_authenticates_with_its_capabilities_and_sends_a_heartbeat(
     authenticate = peer.welcome()
     heartbeat = peer.receive("heartbeat")
 
-    metadata = {"version": "1.0.0", "capabilities": ["image-generation", "one", "two"], "maxConcurrent": 3}
+    metadata = {"version": MANIFEST["version"], "capabilities": ["image-generation", "one", "two"], "maxConcurrent": 3}
     assert authenticate == {
         "type": "authenticate",
         "extensionId": "e1",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from app.web import openapi
 from tests.support.chromium import EXTENSION
 
 STORE = EXTENSION / "store"
@@ -51,6 +52,10 @@ def test_exactly_the_permissions_of_the_manifest_are_explained() -> None:
     )
     assert explained == {*MANIFEST["permissions"], *MANIFEST["optional_permissions"]}
     assert all(pattern in LISTING for pattern in MANIFEST["optional_host_permissions"])
+
+
+def test_the_versions_of_the_extension_and_of_the_api_are_equal() -> None:
+    assert MANIFEST["version"] == openapi.INFO["version"]
 
 
 def test_the_pages_and_icons_of_the_manifest_exist() -> None:
