@@ -192,12 +192,35 @@ def test_a_test_picture_is_made(browser: Chromium, person: PageUser) -> None:
     person.type("#trial-prompt", "a red fox")
     person.press("Enter")
     person.wait("document.querySelector('#trial-progress').value > 0")
-    assert person.evaluate("document.querySelector('#trial-start').disabled")
+    assert person.evaluate("document.querySelector('#trial-start').ariaDisabled") == "true"
     person.wait_for_text("#trial-message", "Done.")
     shown = person.evaluate("(({alt, naturalWidth}) => [alt, naturalWidth])(document.querySelector('#trial-picture'))")
     assert shown == ["a red fox", 512]
     assert person.text("#trial-caption").startswith("512 × 512 px, ")
     assert person.evaluate("document.querySelector('#trial-progress').hidden")
+
+
+def test_enter_makes_a_test_picture_and_the_button_keeps_the_focus(person: PageUser) -> None:
+    person.evaluate("document.querySelector('#trial-start').focus()")
+    person.press("Enter")
+    person.wait("document.querySelector('#trial-message').innerText")
+    assert focused(person) == "trial-start"
+    person.wait_for_text("#trial-message", "Done.")
+    assert focused(person) == "trial-start"
+
+
+def test_the_navigation_marks_the_section_that_was_chosen_or_scrolled_to(person: PageUser) -> None:
+    current = "[...document.querySelectorAll('nav [aria-current]')].map(e => e.getAttribute('href')).join()"
+    assert person.evaluate(current) == "#server"
+    for section in ("#providers", "#work", "#trial", "#backup", "#server"):
+        person.click(f"nav [href='{section}']")
+        person.wait(f"{current} === '{section}'")
+    person.evaluate("document.documentElement.style.scrollBehavior = 'auto'")
+    person.press("Tab")  # the user takes over
+    person.evaluate("scrollTo(0, document.body.scrollHeight)")
+    person.wait(f"{current} === '#backup'")
+    person.evaluate("scrollTo(0, 0)")
+    person.wait(f"{current} === '#server'")
 
 
 def test_a_failed_test_picture_shows_the_reason(browser: Chromium, person: PageUser) -> None:

@@ -29,7 +29,7 @@ export function showSettings({ providers }) {
   const chosen = choice.value;
   setChildren(choice, ...providers.map(({ id, name }) => make("option", { value: id }, name)));
   if (providers.some(({ id }) => id === chosen)) choice.value = chosen;
-  button.disabled = providers.length === 0 || runningProviderId !== "";
+  button.disabled = providers.length === 0;
 }
 
 /** @param {Status} status */
@@ -42,6 +42,7 @@ export function showStatus({ trial }) {
 /** @param {SubmitEvent} event */
 async function submit(event) {
   event.preventDefault();
+  if (runningProviderId) return;
   if (!prompt.value.trim()) {
     showProblem(prompt, "Describe the picture.");
     prompt.focus();
@@ -60,7 +61,8 @@ async function submit(event) {
 
 function begin() {
   runningProviderId = choice.value;
-  button.disabled = true;
+  // A button that is disabled would lose the focus.
+  button.ariaDisabled = "true";
   result.hidden = true;
   bar.hidden = false;
   bar.removeAttribute("value");
@@ -70,7 +72,7 @@ function begin() {
 /** @param {string} text @param {string} tone */
 function end(text, tone) {
   runningProviderId = "";
-  button.disabled = false;
+  button.ariaDisabled = null;
   bar.hidden = true;
   setText(message, text, tone);
 }
