@@ -59,15 +59,15 @@ class JsonWebTokens:
         Raises Unauthorized, and Unavailable if the keys at JWKS_URL cannot be fetched.
         """
         if len(token) > MAX_TOKEN_BYTES:
-            raise Unauthorized(f"This token has more than {MAX_TOKEN_BYTES} bytes.", shown=True)
+            raise Unauthorized(f"This token has more than {MAX_TOKEN_BYTES} bytes.", credential_sent=True)
         try:
             return _credential(self._claims(token, key))
         except PyJWKClientConnectionError as error:
             raise Unavailable("The keys to verify tokens with are temporarily unavailable.", retry_after_s=5) from error
         except jwt.ExpiredSignatureError:
-            raise Unauthorized("This token has expired.", shown=True) from None
+            raise Unauthorized("This token has expired.", credential_sent=True) from None
         except INVALID:
-            raise Unauthorized("This token is invalid.", shown=True) from None
+            raise Unauthorized("This token is invalid.", credential_sent=True) from None
 
     def unverified_id(self, token: str) -> str | None:
         """The `jti` of a token without verifying it; None if the text is not a token."""

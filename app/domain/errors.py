@@ -49,14 +49,14 @@ class Unauthorized(Refusal):
     code = "ERR_UNAUTHORIZED"
     status = 401
 
-    def __init__(self, detail: str | None = None, *, shown: bool = False) -> None:
+    def __init__(self, detail: str | None = None, *, credential_sent: bool = False) -> None:
         super().__init__(detail)
-        self.shown = shown
+        self.credential_sent = credential_sent
 
     @property
     def challenge(self) -> str:
         """The WWW-Authenticate header (RFC 6750, section 3); it names an error only if a credential was sent."""
-        error = f', error="invalid_token", error_description="{self.detail}"' if self.shown else ""
+        error = f', error="invalid_token", error_description="{self.detail}"' if self.credential_sent else ""
         return f'Bearer realm="imagefleet"{error}'
 
 

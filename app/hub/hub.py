@@ -50,8 +50,8 @@ class Hub:
         """Serve one socket until it closes. `token` is from its handshake; one in `authenticate` takes precedence."""
 
         def admit(authenticate: Authenticate) -> Credential | None:
-            shown = authenticate.token or token
-            return self.throttle.admit_extension(slot.network, authenticate.extension_id, shown)
+            bearer = authenticate.token or token
+            return self.throttle.admit_extension(slot.network, authenticate.extension_id, bearer)
 
         watch_frames(ws, self.services.settings.max_message_bytes)
         connection = Connection(ws, base_url, self.services.settings.limits.socket_messages_per_s, slot)

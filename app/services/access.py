@@ -58,7 +58,7 @@ class Access:
         if bearer:
             credential = self.authenticate(bearer)
             if credential.role is not Role.EXTENSION or credential.subject != extension_id:
-                raise Unauthorized("This token belongs to another extensionId.", shown=True)
+                raise Unauthorized("This token belongs to another extensionId.", credential_sent=True)
             return credential
         if self.required:
             raise Unauthorized("authenticate.token is missing: the operator creates one for each extension.")
@@ -113,35 +113,36 @@ class Access:
     def _key(self, secret: Secret) -> Credential:
         key = self._row(credentials.key, secret.id)
         if key is None or not secret.matches(key.hash) or not key.live:
-            raise Unauthorized("This API key is invalid.", shown=True)
+            raise Unauthorized("This API key is invalid.", credential_sent=True)
         if key.disabled:
-            raise Unauthorized(DISABLED, shown=True)
+            raise Unauthorized(DISABLED, credential_sent=True)
         self._note_use(api_keys, secret.id)
         return Credential(CredentialKind.KEY, key.id, key.user_id, key.role, key.scopes, key.expires_at)
 
     def _extension_token(self, secret: Secret) -> Credential:
         token = self._row(credentials.extension_token, secret.id)
         if token is None or not secret.matches(token.hash) or not token.live:
-            raise Unauthorized("This token is invalid.", shown=True)
+            raise Unauthorized("This token is invalid.", credential_sent=True)
         self._note_use(extension_tokens, secret.id)
         credential = (token.id, token.extension_id, Role.EXTENSION, frozenset[Any](), token.expires_at)
         return Credential(CredentialKind.EXTENSION_TOKEN, *credential)
 
     def _check_not_revoked(self, credential: Credential) -> None:
         if self._row(credentials.is_revoked, credential.id):
-            raise Unauthorized("This token was revoked.", shown=True)
+            raise Unauthorized("This token was revoked.", credential_sent=True)
         if credential.key_id is None:
             return
         key = self._row(credentials.key, credential.key_id)  # that the token was made from
         if key is None or not key.live:
             raise Unauthorized(
-                "This API key, or the one that the token was made from, was revoked or has expired.", shown=True
+                "This API key, or the one that the token was made from, was revoked or has expired.",
+                credential_sent=True,
             )
 
     def _check_user(self, credential: Credential) -> None:
         """A disabled user is refused even with a valid token, also with one that another issuer signed."""
         if credential.role is not Role.EXTENSION and self._row(credentials.is_disabled, credential.subject):
-            raise Unauthorized(DISABLED, shown=True)
+            raise Unauthorized(DISABLED, credential_sent=True)
 
     def _note_use(self, table: Table, row_id: str) -> None:
         """Store the time of use, once a minute per process. If that fails, the caller is accepted all the same."""

@@ -150,19 +150,19 @@ class Accounts:
         scope = "" if role is Role.EXTENSION else format_scopes(frozenset(scopes))
         return self.access.issue(subject, role, scope, lifetime_ms=lifetime_ms)
 
-    def revoke_token(self, shown: str) -> str:
+    def revoke_token(self, token_or_jti: str) -> str:
         """Revoke a signed token, given whole or by its `jti`; returns the `jti`. Raises InvalidRequest, Unavailable.
 
         The revocation is kept until the token expires, or for ever if its expiry cannot be verified.
         """
-        if Secret.read(shown) is not None:
+        if Secret.read(token_or_jti) is not None:
             raise InvalidRequest(
                 "This is an API key or an extension's token: use revoke-key or revoke-extension-token."
             )
-        jti = self.ports.tokens.unverified_id(shown) or shown
+        jti = self.ports.tokens.unverified_id(token_or_jti) or token_or_jti
         if not JTI.fullmatch(jti):
             raise InvalidRequest("This is neither a signed token nor the id (jti) of one.")
-        self.access.revoke_token(jti, self._end_of(shown) or FOR_EVER)
+        self.access.revoke_token(jti, self._end_of(token_or_jti) or FOR_EVER)
         return jti
 
     def _end_of(self, token: str) -> int | None:
@@ -181,14 +181,14 @@ class Accounts:
             raise NotFound(f"There is no {what} with the id {row_id}.")
 
 
-def _id_of(shown: str, prefix: str) -> str:
+def _id_of(id_or_secret: str, prefix: str) -> str:
     """The id of a secret that was given as a whole, which must not be repeated in an answer; else what was given.
 
     Raises InvalidRequest if it is a secret of the other kind.
     """
-    secret = Secret.read(shown)
+    secret = Secret.read(id_or_secret)
     if secret is None:
-        return shown
+        return id_or_secret
     if secret.prefix != prefix:
         raise InvalidRequest("This is an API key." if secret.prefix == Secret.KEY else "This is an extension's token.")
     return secret.id

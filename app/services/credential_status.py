@@ -42,7 +42,7 @@ class CredentialStatus:
     def check(self) -> None:
         """Raises Unauthorized if the credential is known to have ended. It makes no query."""
         if self._ended is not None:
-            raise Unauthorized(self._ended, shown=True)
+            raise Unauthorized(self._ended, credential_sent=True)
 
     def wait(self, watch: Watch, timeout_s: float) -> Mapping[str, Any] | None:
         """As `watch.wait`. Raises Unauthorized, within seconds, if the credential ends meanwhile."""
