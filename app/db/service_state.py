@@ -31,13 +31,13 @@ def last_sweep(tx: Transaction, name: str) -> int | None:
     return before
 
 
-def served(tx: Transaction, model: str, now: bool) -> int:
-    """When an extension that serves `model` was last connected (ms); with `now`, the current time is stored.
+def update_last_served(tx: Transaction, model: str, served_now: bool) -> int:
+    """When an extension that serves `model` was last connected (ms): now, which is stored, if `served_now`.
 
     An unknown model counts as served now, so that its jobs get their full waiting time.
     """
     write = tx.upsert(models_served).values(model=model, served_at=tx.now)
-    if now:
+    if served_now:
         tx.connection.execute(write.on_conflict_do_update(index_elements=["model"], set_={"served_at": tx.now}))
         return tx.now
     tx.connection.execute(write.on_conflict_do_nothing())

@@ -116,7 +116,7 @@ class Housekeeping:
         self._extend_leases(tx, pause_ms)
         fleet.touch_all_hubs(tx)
         for model in (ANY_MODEL, *jobs.models_waited_for(tx.connection)):
-            service_state.served(tx, model, now=True)
+            service_state.update_last_served(tx, model, served_now=True)
 
     def _end_lease(self, job: Job, tx: Transaction) -> None:
         code, reason, strike = self._why_expired(tx, job)
@@ -158,7 +158,10 @@ class Housekeeping:
 
     def _is_unserved(self, tx: Transaction, model: str, able: bool) -> bool:
         """True if no extension that serves the model was connected for NO_EXTENSION_TIMEOUT_MS; `able` is if one is now."""
-        return service_state.served(tx, model, now=able) <= tx.now - self.ports.settings.no_extension_timeout_ms
+        return (
+            service_state.update_last_served(tx, model, served_now=able)
+            <= tx.now - self.ports.settings.no_extension_timeout_ms
+        )
 
     def _fail_waiting(
         self, tx: Transaction, model: str, for_ms: int, code: str, error: str, *, any_model: bool | None = None

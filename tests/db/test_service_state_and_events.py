@@ -34,7 +34,7 @@ def test_a_sweep_reads_the_time_of_the_last_one(database: Database) -> None:
 
 def test_a_model_counts_as_served_when_it_is_first_queried(database: Database) -> None:
     def note(now: bool) -> tuple[int, int]:
-        return database.write(lambda tx: (service_state.served(tx, "flux", now), tx.now))
+        return database.write(lambda tx: (service_state.update_last_served(tx, "flux", now), tx.now))
 
     first, at = note(now=False)
     assert first == at
