@@ -12,7 +12,7 @@ TAG = "Access"
 
 
 def operations(api: Api, services: Services) -> None:
-    """Declare them."""
+    """Declare the operations of this module."""
 
     @api.operation(
         "POST",

@@ -19,7 +19,7 @@ DEMO_POLICY = pages_base.policy(script_src=SELF, style_src=SELF, img_src="'self'
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Serve it on `app`."""
+    """Serve the extension's guide, its zip and the demo page on `app`."""
 
     @app.get("/extension")
     def get_extension_guide() -> Response:

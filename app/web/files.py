@@ -27,7 +27,7 @@ CACHE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges")
 
 
 def operations(api: Api, services: Services) -> None:
-    """Declare them."""
+    """Declare the operations of this module."""
 
     @api.operation(
         "GET",

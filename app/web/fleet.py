@@ -69,7 +69,7 @@ class FleetPage(WireModel):
 
 
 def operations(api: Api, services: Services) -> None:
-    """Declare them."""
+    """Declare the operations of this module."""
 
     @api.operation(
         "GET",

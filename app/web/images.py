@@ -15,11 +15,11 @@ from app.web.request_schemas import EventsQuery, GenerateRequest, ListQuery, Wai
 from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
 
 TAG = "Images"
-ONE = "/api/images/<id:request_id>"
+ONE_REQUEST = "/api/images/<id:request_id>"
 
 
 def operations(api: Api, services: Services, limiter: Limiter) -> None:
-    """Declare them."""
+    """Declare the operations of this module."""
 
     @api.operation(
         "POST",
@@ -41,7 +41,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
 
     @api.operation(
         "GET",
-        f"{ONE}/status",
+        f"{ONE_REQUEST}/status",
         tag=TAG,
         summary="Get the status",
         query=WaitQuery,
@@ -57,7 +57,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
 
     @api.operation(
         "GET",
-        ONE,
+        ONE_REQUEST,
         tag=TAG,
         summary="Get the result",
         query=WaitQuery,
@@ -90,7 +90,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
 
     @api.operation(
         "DELETE",
-        ONE,
+        ONE_REQUEST,
         tag=TAG,
         summary="Cancel a request",
         need=Need.WRITE,
@@ -104,7 +104,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
 
     @api.operation(
         "GET",
-        f"{ONE}/events",
+        f"{ONE_REQUEST}/events",
         tag=TAG,
         summary="Follow a request",
         query=EventsQuery,

@@ -49,7 +49,7 @@ def path(rule: str) -> str:
 
 
 def _operation(operation: Operation, required: bool) -> Schema:
-    said: Schema = {
+    described: Schema = {
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
@@ -59,12 +59,12 @@ def _operation(operation: Operation, required: bool) -> Schema:
         "security": _security(operation.need, required),
     }
     if body := _body(operation):
-        said["requestBody"] = {"required": True, "content": body}
-    return said
+        described["requestBody"] = {"required": True, "content": body}
+    return described
 
 
 def _security(need: Need, required: bool) -> list[Schema]:
-    """No need, a need, or something that is looked at where it is sent."""
+    """No credential, a required one, or an optional one: AUTH_MODE=open requires none, but checks what is sent."""
     if need is Need.NOTHING:
         return []
     return [{BEARER: []}] if required or need is Need.CREDENTIAL else [{}, {BEARER: []}]
@@ -91,33 +91,31 @@ def _parameters(operation: Operation) -> Iterator[Schema]:
         yield _parameter(name, "header", required=False, schema={"type": "string", "description": text})
 
 
-def _parameter(name: str, place: str, *, required: bool, schema: Schema) -> Schema:
-    said: Schema = {"name": name, "in": place, "required": required}
+def _parameter(name: str, location: str, *, required: bool, schema: Schema) -> Schema:
+    parameter: Schema = {"name": name, "in": location, "required": required}
     if "description" in schema:
-        said["description"] = schema["description"]
-    said["schema"] = {key: value for key, value in schema.items() if key != "description"}
-    if name in examples.PARAMETERS and place != "header":
-        said["example"] = examples.PARAMETERS[name]
-    return said
+        parameter["description"] = schema["description"]
+    parameter["schema"] = {key: value for key, value in schema.items() if key != "description"}
+    if name in examples.PARAMETERS and location != "header":
+        parameter["example"] = examples.PARAMETERS[name]
+    return parameter
 
 
 def _schemas(operations: list[Operation]) -> Schema:
-    asked = {op.body for op in operations if op.body is not None}
-    documented = {response.model for op in operations for response in op.responses if response.model is not None} | {
-        Problem
-    }
+    received = {op.body for op in operations if op.body is not None}
+    sent = {response.model for op in operations for response in op.responses if response.model is not None} | {Problem}
     models: list[tuple[type[BaseModel], Any]] = [
-        *((model, "validation") for model in sorted(asked, key=attrgetter("__name__"))),
-        *((model, "serialization") for model in sorted(documented, key=attrgetter("__name__"))),
+        *((model, "validation") for model in sorted(received, key=attrgetter("__name__"))),
+        *((model, "serialization") for model in sorted(sent, key=attrgetter("__name__"))),
     ]
     _, definitions = models_json_schema(models, ref_template=REF)
     schemas: Schema = tidied(definitions["$defs"])
-    for model in documented:
-        _always_there(schemas[model.__name__])
+    for model in sent:
+        _require_fields_with_defaults(schemas[model.__name__])
     return {**schemas, parameter_schema.VALUE: parameter_schema.VALUE_SCHEMA}
 
 
-def _always_there(schema: Schema) -> None:
-    """What has a value of its own where nothing else is said is in every answer."""
+def _require_fields_with_defaults(schema: Schema) -> None:
+    """A field with a default is in every response, unless its default is null, since nulls are left out."""
     names = [name for name, field in schema["properties"].items() if field.pop("default", None) is not None]
     schema["required"] = [name for name in schema["properties"] if name in {*names, *schema.get("required", ())}]

@@ -22,7 +22,7 @@ PLAIN_POLICY = pages_base.policy(style_src=SELF, img_src=SELF)
 
 
 def install(app: Flask, api: Api, settings: Settings) -> None:
-    """Serve them on `app`."""
+    """Serve the documents and the pages on `app`."""
     pages_base.install(app)
 
     @cache  # created at its first request, so that no start of a process waits for it

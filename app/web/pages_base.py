@@ -21,7 +21,7 @@ def install(app: Flask) -> None:
 
 
 def page(template: str, policy: str, **values: Any) -> Response:
-    """The page that this template makes; the browser holds it to `policy`."""
+    """The rendered template as a response with this Content-Security-Policy."""
     return Response(render_template(template, **values), headers={"Content-Security-Policy": policy})
 
 

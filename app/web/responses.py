@@ -16,7 +16,8 @@ from app.web.schemas import Problem
 
 REF = "#/components/schemas/{model}"
 
-_CARRIED = {
+# Headers that responses with these statuses have, beside those of every response.
+_HEADERS_BY_STATUS = {
     401: ("WWW-Authenticate",),
     405: ("Allow",),
     416: ("Content-Range",),
@@ -44,7 +45,7 @@ def problems(status: int, sentences: dict[str, str]) -> dict[str, Any]:
     shown = {code: {"value": examples.problem(title, status, code, text)} for code, text in sentences.items()}
     return {
         "description": "\n\n".join(f"`{code}`: {text}" for code, text in sentences.items()),
-        "headers": _headers(_CARRIED.get(status, ())),
+        "headers": _headers(_HEADERS_BY_STATUS.get(status, ())),
         "content": {PROBLEM: {"schema": schema, "examples": shown}},
     }
 

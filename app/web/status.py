@@ -21,7 +21,7 @@ _started_s = time.monotonic()
 
 
 def operations(api: Api, services: Services) -> None:
-    """Declare them."""
+    """Declare the operations of this module."""
 
     @api.operation(
         "GET",

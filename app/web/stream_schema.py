@@ -12,9 +12,12 @@ from app.web.schemas import StreamedEvent, StreamedProgress
 
 
 def event() -> Schema:
-    """One event of the stream: its fields as the text holds them, `data` as text that is JSON."""
-    facts = [arrow.event for arrow in TABLE.values() if arrow.event is not None]
-    kinds = [*(_one(kind.__name__, _fact(kind), "id") for kind in facts), _one("progress", _schema(StreamedProgress))]
+    """The JSON Schema of one event of the stream: its fields are texts, and the text of `data` is JSON."""
+    logged = [transition.event for transition in TABLE.values() if transition.event is not None]
+    kinds = [
+        *(_one(kind.__name__, _logged(kind), "id") for kind in logged),
+        _one("progress", _schema(StreamedProgress)),
+    ]
     return {"description": "One event of the stream", "type": "object", "oneOf": kinds}
 
 
@@ -36,7 +39,7 @@ def _schema(model: type[BaseModel]) -> Schema:
     return schema
 
 
-def _fact(kind: type[Event]) -> Schema:
+def _logged(kind: type[Event]) -> Schema:
     schema = _schema(StreamedEvent)
     schema["properties"] |= {"type": {"const": kind.__name__}, "data": _payload(kind)}
     return {**schema, "description": (kind.__doc__ or "").strip()}
