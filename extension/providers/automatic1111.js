@@ -235,8 +235,10 @@ function connectionTo({ address, user, password }) {
 
 /** @type {(response: import("./http.js").HttpResponse) => Failure} */
 function failureFrom(response) {
-  if (response.status === 404) return failureFromResponse(response, "was it started with --api?");
   const body = tryParseJson(response);
+  // It answers 404 also for a sampler or checkpoint that it does not have.
+  const isUnknownPath = response.status === 404 && [undefined, "Not Found"].includes(body?.detail);
+  if (isUnknownPath) return failureFromResponse(response, "was it started with --api?");
   const messages = [body?.error, body?.detail, body?.errors].filter((each) => each && typeof each === "string");
   return failureFromResponse(response, messages.join(": "));
 }

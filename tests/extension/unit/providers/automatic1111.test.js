@@ -133,6 +133,8 @@ test("its error messages are passed on", async (t) => {
   assert.deepEqual([access.retryAfterMs, access.retryable], [900_000, true]);
   const missing = await failureFor({ status: 404, json: { detail: "Not Found" } });
   assert.match(missing.reason, /started with --api\?/);
+  const sampler = await failureFor({ status: 404, json: { detail: "Sampler not found" } });
+  assert.match(sampler.reason, /\(404\): Sampler not found/);
   assert.equal((await failureFor({ json: { images: [] } })).error, "No picture received");
 });
 
