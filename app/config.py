@@ -85,6 +85,7 @@ class Settings:
     request_timeout_ms: int = setting(_request_timeout_ms)
     request_max_ms: int = setting(_request_max_ms)
     download_timeout_ms: int = setting(Environment.whole, "DOWNLOAD_TIMEOUT_MS", 60_000, 100)
+    downloads_at_once: int = setting(Environment.whole, "DOWNLOADS_AT_ONCE", 32, 1, 256)
     downloads_per_extension: int = setting(Environment.whole, "DOWNLOADS_PER_EXTENSION", 4, 1)
     downloads_per_host: int = setting(Environment.whole, "DOWNLOADS_PER_HOST", 8, 1)
     max_attempts: int = setting(Environment.whole, "MAX_ATTEMPTS", 3, 1, 100)

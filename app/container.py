@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from app.adapters.background import BackgroundRunner
 from app.adapters.bus import RedisBus
 from app.adapters.celery_app import make_celery
+from app.adapters.decoders import DecoderPool
 from app.adapters.http import Fetcher
-from app.adapters.pictures import PillowValidator
 from app.adapters.randomness import SystemRandomness
 from app.adapters.redis_clients import redis_client
 from app.adapters.scanner import ClamdScanner, NoScanner
@@ -69,7 +69,7 @@ def real_ports(settings: Settings) -> Ports:
         store=LocalStore(settings.storage_path),
         fetch=Fetcher(settings.image_source_allowlist),
         scanner=ClamdScanner(settings.clamav_url) if settings.clamav_url else NoScanner(),
-        validator=PillowValidator(),
+        validator=DecoderPool(settings.worker_processes),
         randomness=SystemRandomness(),
         tokens=JsonWebTokens(settings),
     )

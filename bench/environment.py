@@ -95,7 +95,7 @@ class SystemUnderTest:
         return {
             "web": meter.tree(processes["web0"].pid),
             "dispatch": [pid for pid in workers if _serves(pid, "dispatch")],
-            "download": [pid for pid in workers if _serves(pid, "download")],
+            "download": [each for pid in workers if _serves(pid, "download") for each in meter.tree(pid)],
             "beat": meter.tree(processes["beat"].pid),
             "redis": [self.redis_pid],
             **postgres_group(self.service.env["DATABASE_URL"]),

@@ -16,27 +16,28 @@ CELERY_WORKERS = 2
 
 
 def dispatcher(log_level: str) -> Command:
-    """The Celery worker for hand-offs and sweeps."""
-    return _celery_worker(DISPATCH, f"{DISPATCH},{HOUSEKEEPING}", DISPATCHERS, log_level)
+    """The Celery worker for hand-offs and sweeps. Its pool of processes enforces their time limits."""
+    return _celery_worker(DISPATCH, f"{DISPATCH},{HOUSEKEEPING}", "prefork", DISPATCHERS, log_level)
 
 
-def downloader(concurrency: int, log_level: str) -> Command:
-    """The Celery worker that fetches, validates and stores pictures."""
-    return _celery_worker(DOWNLOAD, DOWNLOAD, concurrency, log_level)
+def downloader(at_once: int, log_level: str) -> Command:
+    """The Celery worker that fetches, validates and stores pictures.
 
-
-def _celery_worker(name: str, queues: str, concurrency: int, log_level: str) -> Command:
-    """The prefork pool enforces time limits, and a decoder that runs out of memory ends only its own process.
-
-    After SIGTERM running tasks finish. What takes longer than GRACE_S is killed, and the next sweep finds what it left.
+    Threads, since most of the time they wait for image hosts; every wait has its own time limit. Pictures are decoded in
+    processes (`app.adapters.decoders`).
     """
+    return _celery_worker(DOWNLOAD, DOWNLOAD, "threads", at_once, log_level)
+
+
+def _celery_worker(name: str, queues: str, pool: str, concurrency: int, log_level: str) -> Command:
+    """After SIGTERM running tasks finish. What takes longer than GRACE_S is killed, and the next sweep finds what it left."""
     command = (sys.executable, "-m", "celery", "-A", "celery_config", "--quiet", "worker")
     options = (
         f"--queues={queues}",
         f"--concurrency={concurrency}",
         f"--hostname={name}-{os.getpid()}@%h",
         f"--loglevel={log_level}",
-        "--pool=prefork",
+        f"--pool={pool}",
         "--without-gossip",
         "--without-mingle",
     )
@@ -47,7 +48,7 @@ async def run(settings: Settings) -> None:
     """Run both workers until SIGTERM or SIGINT."""
     async with Supervisor(print_line, stop_together=True) as supervisor:
         supervisor.start(dispatcher(settings.log_level))
-        supervisor.start(downloader(settings.worker_processes, settings.log_level))
+        supervisor.start(downloader(settings.downloads_at_once, settings.log_level))
         await supervisor.run()
 
 

@@ -2,12 +2,11 @@
 
 from celery import shared_task
 
-from app.adapters.celery_app import SHORT_TASK_LIMIT_S
 from app.adapters.tasks import ASSIGN
 from worker.services import services
 
 
-@shared_task(name=ASSIGN, time_limit=SHORT_TASK_LIMIT_S)
+@shared_task(name=ASSIGN)
 def assign() -> None:
     """Assign requests until none is waiting or no extension is free."""
     services().ports.tasks.started(ASSIGN)

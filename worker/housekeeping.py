@@ -2,18 +2,17 @@
 
 from celery import shared_task
 
-from app.adapters.celery_app import SHORT_TASK_LIMIT_S
 from worker.services import services
 
 
-@shared_task(name="housekeeping.sweep", time_limit=SHORT_TASK_LIMIT_S)
+@shared_task(name="housekeeping.sweep")
 def sweep() -> None:
     """Resume work that a crash or a lost message interrupted, and handle what has expired."""
     if services().housekeeping.is_due():
         services().housekeeping.sweep()
 
 
-@shared_task(name="housekeeping.tidy", time_limit=SHORT_TASK_LIMIT_S)
+@shared_task(name="housekeeping.tidy")
 def tidy() -> None:
     """Delete files that no request needs."""
     services().cleanup.sweep()

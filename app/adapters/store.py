@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from app.domain.ids import is_request_id
 from app.domain.images import Fault, PictureError, is_file_name
@@ -130,16 +130,21 @@ def _store_errors(what: str) -> Iterator[None]:
 
 
 def _create(path: Path) -> BinaryIO:
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, 0o644), "w+b")
+    return _with_flags(path, "w+b", os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
 
 def _open(path: Path) -> BinaryIO | None:
     with _store_errors("The picture cannot be read"):
         try:
-            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+            return _with_flags(path, "rb", os.O_RDONLY)
         except FileNotFoundError:
             return None
+
+
+def _with_flags(path: Path, mode: Literal["rb", "w+b"], flags: int) -> BinaryIO:
+    """A file with its path as its name: other processes may have to open it."""
+    flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+    return open(path, mode, opener=lambda name, _: os.open(name, flags, 0o644))
 
 
 def _unlink(path: Path) -> None:

@@ -33,7 +33,8 @@ from app.services.requeueing import Requeueing
 from app.services.sources import Sources
 from app.services.uploads import discard
 
-VALIDATION_MS = 10_000  # a picture of 40 million pixels takes 2 s to decode and encode on an idle machine
+# A picture of 40 million pixels takes 2 s to decode and encode on an idle machine; it may have to wait for a decoder.
+VALIDATION_MS = 20_000
 SCANNING_MS = 20_000  # longer than the timeout of the scanner
 OWN_FAULT_PAUSE_MS = 10_000  # until a download is tried again that failed through a fault of this service
 NO_USABLE_PICTURE = f"It delivered no picture that could be stored ({DOWNLOAD_FAILED})."

@@ -80,7 +80,7 @@ class Scanner(Protocol):
 
 class ImageValidator(Protocol):
     def __call__(self, source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
-        """Write the picture in `source` into `target` as a clean PNG. Raises BadImage."""
+        """Write the picture in `source` into `target` as a clean PNG. Raises PictureError."""
 
 
 class Tokens(Protocol):

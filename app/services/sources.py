@@ -1,7 +1,6 @@
 """The sources of reported pictures: a data URL, an upload to this service, or an external URL."""
 
 import contextlib
-import io
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -41,7 +40,9 @@ class Sources:
         upload = UploadLocation.from_url(url)
         with contextlib.ExitStack() as files:
             if data_urls.is_data_url(url):
-                yield io.BytesIO(data_urls.decode(url, self.ports.settings.max_image_bytes))
+                staged = files.enter_context(self.ports.store.stage())
+                staged.file.write(data_urls.decode(url, self.ports.settings.max_image_bytes))
+                yield staged.file
             elif upload is not None and upload.request_id == job.id:
                 yield files.enter_context(self._uploaded(job, upload))
             else:

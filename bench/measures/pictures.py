@@ -27,7 +27,7 @@ MOST_BYTES = str(200 * 2**20)
 EXPLANATION = (
     "From image_generated on the socket to image_generation_confirmed: fetched over HTTP from this machine, validated, stored "
     "as PNG, committed. CPU is that of all processes of the service. A tiny picture shows the cost of the job; what exceeds it is "
-    "the cost of the picture. Memory is the peak of the download process above its memory after a tiny picture. The floor: "
+    "the cost of the picture. Memory is the peak of the decoder above its memory after a tiny picture. The floor: "
     "Pillow decodes the same bytes in memory and, unless they are PNG, encodes them as PNG with the service's compression level."
 )
 
@@ -70,7 +70,7 @@ def drawn(folder: Path, kind: str, side: int) -> Path:
 
 
 class Pair:
-    """The service's download process and Pillow alone; the baseline of each is its memory after a tiny picture.
+    """The service's decoder and Pillow alone; the baseline of each is its memory after a tiny picture.
 
     `tiny` are the turns of the service with that picture: what a job costs whatever its picture is.
     """
@@ -88,15 +88,17 @@ class Pair:
     def stored(self, url: str) -> Turn:
         """One picture, from report to stored file."""
         (request_id,) = self._load.call("hold", count=1)["ids"]
-        worker = self._system.groups()["download"][-1]
-        meter.forget_peak(worker)
+        decoder = self._system.groups()["download"][
+            -1
+        ]  # the last that was started; before the first picture there is none
+        meter.forget_peak(decoder)
         counter = Meter(self._system.groups)
         counter.start()
         done = self._load.call("report", request_id=request_id, url=url)
         used = counter.used()
         if not done["confirmed"]:
             raise RuntimeError(f"the picture was not stored: {self._system.service.log('worker0')[-500:]}")
-        memory = meter.peak_resident(worker) / 2**20 - self._rest
+        memory = meter.peak_resident(decoder) / 2**20 - self._rest
         cpu = 1e3 * sum(used.values())
         return Turn(
             {"cpu": cpu, "own": cpu - self._job_cpu, "memory": memory, "time": 1e3 * done["seconds"]},

@@ -83,11 +83,11 @@ def _rolling(stage: Stage, fault: Fault) -> Undo:
 
 
 def _child(stage: Stage, fault: Fault) -> None:
-    """Kill a process that executes tasks: a child of one of the Celery workers, or a Celery worker without a pool."""
+    """Kill a process that hands off, decodes, or starts decoders; or a Celery worker that has no such process yet."""
     main, *_ = stage.tree(_pick("worker", fault)) or [None]
     if main is None:
         return
-    pools = [process for celery in main.children() for process in celery.children() or [celery]]
+    pools = [process for celery in main.children() for process in celery.children(recursive=True) or [celery]]
     if pools:
         pools[fault.which % len(pools)].kill()
 

@@ -8,9 +8,8 @@ import pytest
 from celery.beat import ScheduleEntry, Scheduler
 
 from app.adapters import celery_app
-from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING, SHORT_TASK_LIMIT_S, broker_url, make_celery
+from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING, TASK_LIMIT_S, broker_url, make_celery
 from app.config import Settings
-from worker import dispatch, housekeeping
 from worker.__main__ import dispatcher, downloader
 
 
@@ -37,10 +36,6 @@ def test_downloads_have_a_queue_of_their_own() -> None:
     assert queues == {"dispatch.assign": DISPATCH, "housekeeping.sweep": HOUSEKEEPING, "download.run": DOWNLOAD}
 
 
-def test_a_task_may_take_as_long_as_all_downloads_of_a_request() -> None:
-    assert make_celery(Settings.from_env({"DOWNLOAD_TIMEOUT_MS": "600000"})).conf.task_time_limit >= 10 * 600
-
-
 def test_redis_does_not_keep_the_message_of_a_running_task() -> None:
     with make_celery(Settings.from_env({})).connection_for_read() as connection:
         assert connection.transport_options["ack_emulation"] is False
@@ -51,15 +46,13 @@ def test_the_sweep_runs_at_the_configured_interval_whatever_the_clocks_say() -> 
     assert (sweep["task"], sweep["schedule"].seconds) == ("housekeeping.sweep", 0.5)
 
 
-def test_every_worker_has_a_pool_that_enforces_time_limits() -> None:
-    for service in (dispatcher("info"), downloader(3, "info")):
-        assert "--pool=prefork" in service.argv
+def test_hand_offs_and_sweeps_run_in_processes_that_a_time_limit_ends() -> None:
+    assert "--pool=prefork" in dispatcher("info").argv
+    assert make_celery(Settings.from_env({})).conf.task_time_limit == TASK_LIMIT_S
 
 
-def test_assignments_and_sweeps_have_shorter_time_limits_than_downloads() -> None:
-    short = (dispatch.assign, housekeeping.sweep, housekeeping.tidy)
-    assert [task.time_limit for task in short] == [SHORT_TASK_LIMIT_S] * 3
-    assert make_celery(Settings.from_env({})).conf.task_time_limit > SHORT_TASK_LIMIT_S
+def test_many_downloads_wait_for_the_network_at_the_same_time() -> None:
+    assert {"--pool=threads", "--concurrency=32"} <= set(downloader(32, "info").argv)
 
 
 class Recorder(Scheduler):

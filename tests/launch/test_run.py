@@ -141,9 +141,11 @@ def test_an_external_database_and_redis_are_used(
 
 def test_a_killed_launcher_leaves_no_processes_of_the_service(start: Start) -> None:
     run = launch(start, free_ports(2))
-    until(lambda: run.output.count(" ready.") >= CELERY_WORKERS, START_S, "all workers to be ready")
-    # the launcher, Redis, the worker's supervisor, 3 Celery workers of which one has 2 children, web and its child, beat
-    until(lambda: len(run.family()) >= 11, START_S, "everything to run")
+    ask, look = suggestions(run)
+    assert final(run, look, answer_to(ask)["requestId"])["status"] == "completed", run.output
+    # the launcher, Redis, the worker's supervisor, 2 Celery workers with 2 dispatchers and a decoder with the 2 processes
+    # that multiprocessing starts for it, web and its child, beat
+    until(lambda: len(run.family()) >= 13, START_S, "everything to run")
     run.process.kill()
     run.wait_until_all_ended()
 
