@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.db import fleet
 from app.db.jobs import Job
 from app.domain.image_request import DEFAULT_MODEL, ImageRequest
 from app.domain.states import Status
@@ -47,6 +48,15 @@ def test_it_waits_for_one_that_has_just_disconnected(harness: Harness) -> None:
     assert harness.assign() == 0
     leave(harness, "default", grace_ms + 1)
     assert harness.assign() == 1
+
+
+def test_equal_capabilities_of_many_extensions_are_read_once(harness: Harness) -> None:
+    for extension_id in ("e1", "e2", "e3"):
+        harness.connect(extension_id, "flux", "sdxl")
+    harness.connect("e4", DEFAULT_MODEL)
+    leave(harness, "e4", 1_000)
+    found = harness.bench.database.read(lambda c: fleet.capabilities_since(c, 2_000))
+    assert sorted(map(list, found)) == [[DEFAULT_MODEL], ["flux", "sdxl"]]
 
 
 def test_any_other_extension_gets_it_if_there_is_none_and_its_model_is_shown(harness: Harness) -> None:
