@@ -20,7 +20,7 @@ from sqlalchemy import (
 from app.db import compare_and_set
 from app.db.clock import statement_now_ms
 from app.db.engine import Transaction
-from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, Ms, jobs
+from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, Ms, jobs, model_key
 from app.domain.states import FINAL, Status, Step
 
 
@@ -144,7 +144,7 @@ _before = tuple_(jobs.c.place, jobs.c.id) < tuple_(
 # Ordered, so that PostgreSQL reads the index of the queue backwards; otherwise it would read all rows.
 _ahead = (
     select(_ONE)
-    .where(WAITING, jobs.c.model == bindparam("model"), _before)
+    .where(WAITING, model_key == bindparam("model"), _before)
     .order_by(jobs.c.place.desc(), jobs.c.id.desc())
     .limit(bindparam("limit", type_=Integer))
 )
@@ -216,7 +216,7 @@ def of_all_users(connection: Connection, status: Status | None, before: str | No
 
 def ahead_of(connection: Connection, job: Job, most: int) -> int:
     """How many waiting jobs for the same model are ahead of this one; counted up to `most`."""
-    values = {"model": job.model, "place": job.place, "job_id": job.id, "limit": most}
+    values = {"model": job.model.lower(), "place": job.place, "job_id": job.id, "limit": most}
     return int(connection.execute(_COUNT_AHEAD, values).scalar_one())
 
 
@@ -246,13 +246,13 @@ def late(connection: Connection, limit: int) -> list[Job]:
 
 
 def models_waited_for(connection: Connection) -> list[str]:
-    """The models of the waiting jobs, by one index lookup per model."""
+    """The models of the waiting jobs in lower case, by one index lookup per model."""
     found: list[str] = []
-    query = select(func.min(jobs.c.model)).where(WAITING)
-    model = connection.execute(query).scalar_one()
+    query = select(model_key).where(WAITING).order_by(model_key).limit(1)
+    model = connection.execute(query).scalar()
     while model is not None:
         found.append(model)
-        model = connection.execute(query.where(jobs.c.model > model)).scalar_one()
+        model = connection.execute(query.where(model < model_key)).scalar()
     return found
 
 
@@ -263,7 +263,7 @@ def waiting_since(
 
     `any_model` selects those whose client named no model, or those whose client did; None is both.
     """
-    query = select(*COLUMNS).where(WAITING, jobs.c.model == model, jobs.c.created_at <= before_ms)
+    query = select(*COLUMNS).where(WAITING, model_key == model.lower(), jobs.c.created_at <= before_ms)
     query = query.where(jobs.c.deadline_at.is_(None))
     if any_model is not None:
         query = query.where(jobs.c.any_model if any_model else ~jobs.c.any_model)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Integer, bindparam, select
 
 from app.db.jobs import NOW
-from app.db.tables import WAITING, jobs
+from app.db.tables import WAITING, jobs, model_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ _FIRST = (
     .limit(bindparam("limit", type_=Integer))
 )
 _FIRST_UNNAMED = _FIRST.where(jobs.c.any_model)
-_FIRST_OF_MODEL = _FIRST.where(jobs.c.model == bindparam("model"))
+_FIRST_OF_MODEL = _FIRST.where(model_key == bindparam("model"))
 
 
 def first(connection: Connection, limit: int) -> list[QueuedJob]:
@@ -42,7 +42,7 @@ def first_unnamed(connection: Connection, limit: int) -> list[QueuedJob]:
 
 
 def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[QueuedJob]:
-    """The first jobs in the queue for these models."""
+    """The first jobs in the queue for these models, which are in lower case."""
     rows = (connection.execute(_FIRST_OF_MODEL, {"model": model, "limit": limit}) for model in models)
     return in_order((QueuedJob(*row) for some in rows for row in some), limit)
 

@@ -91,10 +91,11 @@ def partial_index(name: str, *columns: sa.ColumnElement[object], where: object) 
 
 
 # Each frequent query has its index. Indexes of open jobs stay small when the history grows.
-partial_index("ix_jobs_line", jobs.c.model, jobs.c.place, jobs.c.id, where=WAITING)
+model_key = sa.func.lower(jobs.c.model)  # names of models match without case
+partial_index("ix_jobs_line", model_key, jobs.c.place, jobs.c.id, where=WAITING)
 partial_index("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=WAITING)
 partial_index("ix_jobs_line_unnamed_model", jobs.c.place, jobs.c.id, where=WAITING & jobs.c.any_model)
-partial_index("ix_jobs_waiting_since", jobs.c.model, jobs.c.created_at, where=WAITING)
+partial_index("ix_jobs_waiting_since", model_key, jobs.c.created_at, where=WAITING)
 partial_index("ix_jobs_held", jobs.c.holder, where=PROCESSING)
 # IS NOT NULL keeps PostgreSQL from choosing this index for the jobs of one extension, where it would read all leases.
 partial_index("ix_jobs_lease_until", jobs.c.lease_until, where=PROCESSING & jobs.c.lease_until.is_not(None))

@@ -1,7 +1,7 @@
 """Decisions: whether an extension is free, which one gets a job, in which order jobs are served, how long to back off."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
@@ -98,29 +98,38 @@ def why_waiting(extensions: Iterable[ConnectedExtension], model: str | None, now
 
 def models_of(extensions: Iterable[ConnectedExtension]) -> str:
     """The models that these extensions support, as a list for a sentence; the first of them if there are many."""
-    names = sorted({name for each in extensions for name in served_models(each.capabilities) or (ANY_MODEL,)})
+    names = sorted({name for each in extensions for name in _named(each.capabilities) or (ANY_MODEL,)})
     return ", ".join(names[:LISTED_MODELS]) + (", …" if len(names) > LISTED_MODELS else "")
 
 
 def served_models(capabilities: Iterable[str]) -> frozenset[str] | None:
-    """The models that these capabilities list, or None for every model.
+    """The models that these capabilities list, in lower case, or None for every model.
 
     An extension serves every model if its capabilities contain `*`, or nothing but `image-generation`.
     """
-    named = frozenset(capabilities) - {GENERIC_CAPABILITY}
-    return None if not named or ANY_MODEL in named else named
+    named = _named(capabilities)
+    return frozenset(name.lower() for name in named) if named else None
 
 
-def model_for(capabilities: Sequence[str], wanted: str) -> str:
-    """The model that an extension makes a picture with for a client that named none: `wanted` if it can."""
-    models = served_models(capabilities)
-    return wanted if models is None or wanted in models else next(name for name in capabilities if name in models)
+def model_for(capabilities: Iterable[str], wanted: str) -> str:
+    """The model that an extension makes a picture with: `wanted` in the extension's own spelling.
+
+    If it does not make that, which happens if the client named none, it is the first one that the extension names.
+    """
+    named = _named(capabilities)
+    return next((name for name in named if name.lower() == wanted.lower()), named[0] if named else wanted)
+
+
+def _named(capabilities: Iterable[str]) -> list[str]:
+    """The models that these capabilities list, as they spell them; none if the extension serves every model."""
+    named = [name for name in capabilities if name != GENERIC_CAPABILITY]
+    return [] if ANY_MODEL in named else named
 
 
 def can_do(capabilities: Iterable[str], model: str) -> bool:
-    """True if an extension with these capabilities can make pictures with `model`."""
+    """True if an extension with these capabilities can make pictures with `model`; names match without case."""
     models = served_models(capabilities)
-    return models is None or model in models
+    return models is None or model.lower() in models
 
 
 def choose(candidates: Iterable[Candidate], model: str | None, avoid: str | None = None) -> Candidate | None:

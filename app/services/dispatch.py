@@ -121,7 +121,7 @@ class Dispatch:
             attempt_until=FromNow(settings.request_max_ms),
             handed_over=False,
             started_at=NOW,
-            **({"model": policy.model_for(chosen.capabilities, waiting.model)} if waiting.any_model else {}),
+            model=policy.model_for(chosen.capabilities, waiting.model),
         )
         if assigned is None:
             slots.recount(tx, chosen.extension_id)  # another worker took the job: the slot is free again
@@ -178,9 +178,9 @@ def _snapshot(passed_over: int, grace_ms: int, connection: Connection) -> Snapsh
     limit = min(BATCH, sum(candidate.free_slots for candidate in free))
     models = _models(free)
     any_model = models is not None and DEFAULT_MODEL not in models and _default_is_unserved(connection, grace_ms)
-    waiting = [each for each in head if models is None or each.model in models or (any_model and each.any_model)][
-        :limit
-    ]
+    waiting = [
+        each for each in head if models is None or each.model.lower() in models or (any_model and each.any_model)
+    ][:limit]
     if len(waiting) < limit and len(head) == QUEUE_HEAD:  # there may be more behind the head of the queue
         waiting = _behind_head(connection, models, limit, any_model=any_model)
     return Snapshot(free, waiting, len(free) < BATCH and len(waiting) < BATCH, any_model)
@@ -215,7 +215,7 @@ def _match(snapshot: Snapshot) -> list[Match]:
 
 
 def _models(free: Iterable[Candidate]) -> frozenset[str] | None:
-    """The models that these extensions serve; None if one of them serves any model."""
+    """The models that these extensions serve, in lower case; None if one of them serves any model."""
     served = [policy.served_models(candidate.capabilities) for candidate in free]
     named = [models for models in served if models is not None]
     return frozenset().union(*named) if len(named) == len(served) else None

@@ -149,7 +149,7 @@ class Lookup:
         longest = job.created_at + settings.queue_timeout_ms
         if any(job.any_model or policy.can_do(each.capabilities, job.model) for each in members):
             return longest
-        wanted = ANY_MODEL if job.any_model else job.model
+        wanted = ANY_MODEL if job.any_model else job.model.lower()
         served_at = service_state.last_served(connection, wanted) or job.created_at
         return min(longest, max(job.created_at, served_at) + settings.no_extension_timeout_ms)
 

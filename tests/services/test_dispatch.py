@@ -247,3 +247,15 @@ def test_an_extension_with_many_slots_is_filled_by_one_read_of_the_queue(harness
     with recorded_statements("ORDER BY jobs.place") as queries:
         assert harness.assign() == 8
     assert len(queries) == 1
+
+
+@pytest.mark.parametrize("queued_before", [0, 12])
+def test_names_of_models_match_without_case(harness: Harness, queued_before: int) -> None:
+    for _ in range(queued_before):
+        harness.submit(model="another")
+    job = harness.submit(model="FLUX.1-dev")
+    harness.connect("e1", "Flux.1-Dev")
+    assert harness.assign() == 1
+    assert (harness.reload(job).holder, harness.reload(job).model) == ("e1", "Flux.1-Dev")
+    harness.sweep()
+    assert harness.reload(job).status is Status.PROCESSING

@@ -177,6 +177,7 @@ UPLOAD = st.fixed_dictionaries(
 ).map(messages.Upload.model_validate)
 BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "timestamp": TIME,
+    "paused_until": TIME,
     "request_id": st.uuids().map(str),
     "upload": UPLOAD,
     "active_request_ids": st.lists(TEXT).map(tuple),
