@@ -1,8 +1,11 @@
 /** Any service with OpenAI's images API, with the user's own key. */
 
 import { Failure } from "../shared/failures.js";
+import { sleep } from "./abortable.js";
 import { attemptId } from "./attempt_id.js";
-import { MAX_PICTURE_BYTES, MAX_PICTURE_JSON_BYTES, parseJson, sendRequest, tryParseJson } from "./http.js";
+import {
+  MAX_PICTURE_BYTES, MAX_PICTURE_JSON_BYTES, parseJson, sendRequest, tryParseJson, Unreachable,
+} from "./http.js";
 import { contentRejected, failureFromResponse, NEEDS_USER_MS } from "./http_failures.js";
 import { requestBody } from "./openai_request.js";
 import { pictureFromBase64, toPicture } from "./pictures.js";
@@ -11,6 +14,8 @@ import { baseUrl, isObject, originsOf } from "./validation.js";
 
 const ADDRESS = "https://api.openai.com/v1";
 const MAX_PROMPT_CHARS = 4000;
+const RETRY_DELAYS_MS = [500, 2_000];
+const RETRIED_STATUSES = new Set([202, 403, 404, 408, 425, 429, 500, 502, 503, 504]);
 const MAX_LIST_BYTES = 8 * 1024 * 1024;
 const CONTENT_ERROR = /content.?policy|safety system|moderation|content.?filter/i;
 const BILLING_ERROR = /insufficient_quota|billing/i;
@@ -158,9 +163,34 @@ async function download(url, settings, signal) {
   if (!allowed.includes(url.origin) && url.protocol !== "https:") {
     throw new Failure("No picture received", { reason: `Downloading the picture from ${url.host} is not allowed.` });
   }
-  const response = await sendRequest(url.href, { signal, timeoutMs: 60_000, maxBytes: MAX_PICTURE_BYTES });
-  if (response.status !== 200) throw failureFromResponse(response);
+  const response = await fetchFresh(url.href, signal);
+  if (response.status !== 200) throw downloadFailure(response);
   return toPicture(response.bytes, response.host);
+}
+
+/**
+ * Fetch a picture that was made a moment ago and is paid for. Its host may not have it yet, or be busy.
+ *
+ * @param {string} url
+ * @param {AbortSignal} signal
+ * @returns {Promise<HttpResponse>}
+ */
+async function fetchFresh(url, signal) {
+  for (const delayMs of RETRY_DELAYS_MS) {
+    try {
+      const response = await sendRequest(url, { signal, timeoutMs: 60_000, maxBytes: MAX_PICTURE_BYTES });
+      if (!RETRIED_STATUSES.has(response.status)) return response;
+    } catch (problem) {
+      if (!(problem instanceof Unreachable)) throw problem;
+    }
+    await sleep(delayMs, signal);
+  }
+  return sendRequest(url, { signal, timeoutMs: 60_000, maxBytes: MAX_PICTURE_BYTES });
+}
+
+/** The key and the settings are not to blame, so there is no long pause. @param {HttpResponse} response */
+function downloadFailure({ status, host }) {
+  return new Failure("No picture received", { reason: `${host} does not have the picture (${status}).` });
 }
 
 /** @type {(response: HttpResponse) => Failure} */

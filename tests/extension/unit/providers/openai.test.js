@@ -34,6 +34,27 @@ test("a picture at an address is downloaded without the key", async (t) => {
   assert.deepEqual([requests[1].path, requests[1].headers.authorization], ["/files/1.png", undefined]);
 });
 
+test("a picture that is not at its address yet is fetched again, and not asked for again", async (t) => {
+  let isThere = false;
+  const { url, requests } = await startServer(t, ({ method }) => {
+    if (method === "POST") return { json: { data: [{ url: "/files/1.png" }] } };
+    if (isThere) return { bytes: PICTURE.bytes };
+    isThere = true;
+    return { status: 404 };
+  });
+  assert.equal((await generate(url)).type, "image/png");
+  assert.deepEqual(requests.map(({ method }) => method), ["POST", "GET", "GET"]);
+});
+
+test("a picture that stays away is a failure without a long pause", async (t) => {
+  const { url, requests } = await startServer(t, ({ method }) => {
+    return method === "POST" ? { json: { data: [{ url: "/files/1.png" }] } } : { status: 403 };
+  });
+  const { reason, retryable, retryAfterMs } = await rejection(generate(url));
+  assert.match(reason, /does not have the picture \(403\)/);
+  assert.deepEqual([retryable, retryAfterMs, requests.length], [true, undefined, 4]);
+});
+
 test("an unencrypted address at another host is not requested, unless it is in the settings", async (t) => {
   const other = await startServer(t, () => ({ bytes: PICTURE.bytes }));
   const { url } = await startServer(t, () => ({ json: { data: [{ url: `${other.url}/1.png` }] } }));
