@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from simple_websocket import ConnectionClosed
 from tests.support.reference_renderer import rendered_pixels
 from tests.support.chromium import EXTENSION, Chromium, running_chromium
 from tests.support.fake_generators import generated_png
-from tests.support.scripted_server import Reply, ScriptedServer
+from tests.support.scripted_server import RecordedRequest, Reply, ScriptedServer
 from tests.support.scripted_socket import Peer
 from tests.support.waiting import until
 
@@ -191,6 +192,34 @@ def test_finished_pictures_survive_a_stopped_worker(browser: Chromium, server: S
 
     assert 33 <= min(progress(peer)) < 40
     assert [pixels(url) for url in report["imageUrls"]] == [rendered_pixels("a fox", "m", 32, 16, at) for at in range(3)]
+
+
+def test_a_paid_picture_is_not_asked_for_again_after_the_worker_was_stopped(
+    tmp_path: Path, server: ScriptedServer
+) -> None:
+    asked = threading.Event()
+
+    def never(_: RecordedRequest) -> Reply:
+        asked.set()
+        server.closing.wait(60)
+        return Reply({})
+
+    server.on("POST", "/v1/images/generations", never)
+    paid = {**canvas(["paid"], address=f"{server.url}/v1"), "id": "paid", "kind": "openai", "name": "Paid"}
+    with running_chromium(tmp_path / "browser", host_permissions=["http://127.0.0.1/*"]) as browser:
+        peer = connect(browser, server, providers=[paid])
+        peer.welcome()
+        assign(peer, model="paid")
+        assert asked.wait(20)
+        browser.kill_worker()
+        browser.evaluate("await chrome.runtime.sendMessage({ type: 'connect' }); 0")
+
+        peer = server.sockets.next()
+        assert peer.welcome(activeRequestIds=[JOB])["activeRequestIds"] == [JOB]
+        failure = peer.receive("image_generation_failed")
+
+        assert (failure["error"], failure["retryable"]) == ("The job was interrupted", True)
+        assert len(server.requests_to("POST", "/v1/images/generations")) == 1
 
 
 def test_a_lost_lease_stops_the_job(browser: Chromium, server: ScriptedServer) -> None:
