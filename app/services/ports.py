@@ -43,28 +43,31 @@ class Fetch(Protocol):
 
 
 class Store(Protocol):
-    """Stores pictures, and uploads until they are downloaded. Raises StoreError."""
+    """Stores pictures, and uploads until they are downloaded.
+
+    Every method raises a PictureError whose fault is the service's (Fault.SERVICE) if the storage fails.
+    """
 
     def stage(self) -> AbstractContextManager[Any]:
-        """A new empty file to write to."""
+        """A new empty file. Its `file` can be written and read back; it is removed after the `with`, unless it was published."""
 
     def publish(self, staged: Any, name: str) -> None:
-        """Publish the file as the picture `name`."""
+        """Make the file the picture `name`, durably and atomically."""
 
     def keep_upload(self, staged: Any, request_id: str, attempt: int, position: int) -> None:
-        """Store the file as an upload."""
+        """Keep the file as an upload, in the same way."""
 
     def open_upload(self, request_id: str, attempt: int, position: int) -> BinaryIO | None:
         """The uploaded file, to read; None if there is none."""
 
     def discard_upload(self, request_id: str, attempt: int, position: int) -> None:
-        """Remove the uploaded file."""
+        """Remove the uploaded file, if there is one."""
 
     def open(self, name: str) -> BinaryIO | None:
-        """The picture, to read; None if there is none."""
+        """The picture, to read and seek; None if there is none. The name may be untrusted."""
 
     def delete(self, name: str) -> None:
-        """Remove the picture."""
+        """Remove the picture, if there is one."""
 
     def free_bytes(self) -> int:
         """Free disk space in bytes."""
