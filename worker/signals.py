@@ -52,10 +52,10 @@ def _end_with_worker(**_: object) -> None:
 @task_prerun.connect
 def _set_correlation_id(task: Task[Any, Any], **_: object) -> None:
     """Add the correlation id of the request that sent the task to the task's logs."""
-    given = (task.request.headers or {}).get(CORRELATION_HEADER)
+    correlation_id = (task.request.headers or {}).get(CORRELATION_HEADER)
     clear_contextvars()
-    if logs.well_formed(given):
-        bind_contextvars(correlation_id=given)
+    if logs.well_formed(correlation_id):
+        bind_contextvars(correlation_id=correlation_id)
 
 
 @task_postrun.connect

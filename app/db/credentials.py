@@ -117,8 +117,8 @@ def disable(tx: Transaction, user_id: str) -> None:
 
 def enable(tx: Transaction, user_id: str) -> bool:
     """Enable the user again; False if there is no such user. Idempotent."""
-    known = tx.connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=None))
-    return known.rowcount == 1
+    enabled = tx.connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=None))
+    return enabled.rowcount == 1
 
 
 def is_disabled(connection: Connection, user_id: str) -> bool:

@@ -204,12 +204,12 @@ def addresses(connection: Connection, hub_timeout_ms: int) -> list[str]:
 
 def touch_hub(tx: Transaction, hub_id: str, address: str) -> bool:
     """Store that the web process is alive and where clients reach it; False if it was unknown."""
-    known = tx.connection.execute(update(hubs).where(hubs.c.id == hub_id).values(seen_at=tx.now))
-    if known.rowcount == 0:
+    updated = tx.connection.execute(update(hubs).where(hubs.c.id == hub_id).values(seen_at=tx.now))
+    if updated.rowcount == 0:
         tx.connection.execute(
             tx.upsert(hubs).values(id=hub_id, seen_at=tx.now, address=address).on_conflict_do_nothing()
         )
-    return known.rowcount == 1
+    return updated.rowcount == 1
 
 
 def touch_all_hubs(tx: Transaction) -> None:

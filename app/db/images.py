@@ -76,8 +76,12 @@ def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
     Delete the files after the commit, then call `forget_intended`; until then they are returned again.
     """
     kept = exists().where(images.c.file == files.c.name)
-    some = select(files.c.name).where(files.c.created_at < before_ms, ~kept).order_by(files.c.created_at).limit(limit)
-    given_up = update(files).where(files.c.name.in_(some), files.c.created_at < before_ms).values(created_at=GIVEN_UP)
+    abandoned = (
+        select(files.c.name).where(files.c.created_at < before_ms, ~kept).order_by(files.c.created_at).limit(limit)
+    )
+    given_up = (
+        update(files).where(files.c.name.in_(abandoned), files.c.created_at < before_ms).values(created_at=GIVEN_UP)
+    )
     return list(tx.connection.execute(given_up.returning(files.c.name)).scalars())
 
 

@@ -19,7 +19,7 @@ _has_free_slot = (
     & (extensions.c.held < CAPACITY)
 )
 # how many jobs `extension_id` holds
-COUNTED = select(func.count()).where(jobs.c.holder == bindparam("extension_id"), PROCESSING).scalar_subquery()
+_HELD = select(func.count()).where(jobs.c.holder == bindparam("extension_id"), PROCESSING).scalar_subquery()
 
 _FREE = (
     select(*(extensions.c[name] for name in ("id", "connection_id", "hub_id", "capabilities", "held")))
@@ -31,16 +31,16 @@ _FREE = (
 )
 _ANY_FREE = select(literal(1)).where(_has_free_slot).limit(literal_column("1"))
 _LOCK = select(extensions.c.id).where(extensions.c.id == bindparam("extension_id")).with_for_update()
-_RECOUNT = update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=COUNTED)
+_RECOUNT = update(extensions).where(extensions.c.id == bindparam("extension_id")).values(held=_HELD)
 _TAKE = (
     update(extensions)
     .where(
         extensions.c.id == bindparam("extension_id"),
         extensions.c.connection_id == bindparam("this_connection"),
         _has_free_slot,
-        COUNTED < CAPACITY,
+        _HELD < CAPACITY,
     )
-    .values(held=COUNTED + 1)
+    .values(held=_HELD + 1)
 )
 
 

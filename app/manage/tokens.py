@@ -39,11 +39,11 @@ def create_extension_token(
     if paired:
         server = server or pairing.known_address(services)
     token = services.accounts.create_extension_token(extension_id, days and days * DAY_MS)
-    said, secret = f"The token {token.id} of the extension {extension_id}.", str(token)
+    label, secret = f"The token {token.id} of the extension {extension_id}.", str(token)
     if server:
-        said = f"The pairing code of the extension {extension_id} (token {token.id}) for {server}."
+        label = f"The pairing code of the extension {extension_id} (token {token.id}) for {server}."
         secret = pairing.code(server, extension_id, secret)
-    click.echo(f"{said} It cannot be shown again:", err=True)
+    click.echo(f"{label} It cannot be shown again:", err=True)
     click.echo(secret)
 
 

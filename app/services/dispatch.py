@@ -94,12 +94,12 @@ class Dispatch:
 
     def _assign_some(self, matches: Sequence[Match], delivered: list[bool], tx: Transaction) -> None:
         """Assign these in one commit. Their offers are sent right after it, before watchers are notified."""
-        given: list[tuple[Job, str]] = []
-        key = self._upload_key.within(tx)
-        tx.after_commit(lambda: delivered.extend(self._send_offer(job, key, hub_id) for job, hub_id in given))
+        assigned: list[tuple[Job, str]] = []
+        key = self._upload_key.value_in(tx)
+        tx.after_commit(lambda: delivered.extend(self._send_offer(job, key, hub_id) for job, hub_id in assigned))
         for waiting, chosen in matches:
             if (job := self._assign_one(waiting, chosen, tx)) is not None:
-                given.append((job, chosen.hub_id))
+                assigned.append((job, chosen.hub_id))
 
     def _assign_one(self, waiting: QueuedJob, chosen: Candidate, tx: Transaction) -> Job | None:
         if not slots.take(tx, chosen):

@@ -242,8 +242,8 @@ class Download:
 
     def _retry_later(self, tx: Transaction, job: Job, wait_ms: int) -> None:
         pause_ms = max(wait_ms, policy.backoff_ms(job.download_attempt, self.ports.randomness.jitter()))
-        mine = {"lease": job.lease}
-        steps.take(self.ports, tx, Step.FETCH, job.id, mine, lease=None, due_at=FromNow(pause_ms))
+        expected = {"lease": job.lease}
+        steps.take(self.ports, tx, Step.FETCH, job.id, expected, lease=None, due_at=FromNow(pause_ms))
 
     def _retry_uncharged(self, job: Job, tx: Transaction) -> None:
         """The fault is this service's: the attempt does not count, and the job waits until the fault is repaired."""

@@ -23,5 +23,5 @@ class LastSeen:
     def take(self) -> list[tuple[str, float]]:
         """Take the connections noted since the last call, with their times by `time.monotonic`."""
         with self._lock:
-            taken, self._at_s = self._at_s, {}
-        return list(taken.items())
+            noted, self._at_s = self._at_s, {}
+        return list(noted.items())

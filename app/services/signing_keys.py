@@ -14,9 +14,10 @@ class SigningKey:
         self._known = configured.encode() if configured else None
 
     def value(self) -> bytes:
-        return self._known or self._ports.database.write(self.within)
+        """The key, read in a transaction of its own if it has not been read yet."""
+        return self._known or self._ports.database.write(self.value_in)
 
-    def within(self, tx: Transaction) -> bytes:
+    def value_in(self, tx: Transaction) -> bytes:
         """The key, read in this transaction if it has not been read yet."""
         if self._known is not None:
             return self._known

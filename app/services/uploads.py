@@ -61,7 +61,7 @@ class Uploads:
     def _admit(
         self, tx: Transaction, grant: UploadGrant, signature: str, location: UploadLocation, length: int | None
     ) -> None:
-        grant.check(self._key.within(tx), signature, tx.now)
+        grant.check(self._key.value_in(tx), signature, tx.now)
         if not 0 <= location.position < IMAGES:
             raise InvalidRequest(f"position must be a whole number from 0 to {IMAGES - 1}.")
         if length is not None and length > self.ports.settings.max_image_bytes:
@@ -120,14 +120,14 @@ class Uploads:
 
 def discard(ports: Ports, locations: Iterable[UploadLocation]) -> int:
     """Remove these uploads, files first; returns how many. The next sweep retries those that could not be removed."""
-    gone = []
+    removed = []
     for location in locations:
         with contextlib.suppress(PictureError):
             ports.store.discard_upload(*location)
-            gone.append(location)
-    if gone:
-        ports.database.write(lambda tx: images.forget_uploads(tx, gone))
-    return len(gone)
+            removed.append(location)
+    if removed:
+        ports.database.write(lambda tx: images.forget_uploads(tx, removed))
+    return len(removed)
 
 
 def _check_held(tx: Transaction, location: UploadLocation) -> None:
