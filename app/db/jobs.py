@@ -84,7 +84,7 @@ class JobSummary(NamedTuple):
     updated_at: int
 
 
-NOW = statement_now_ms()
+STATEMENT_NOW = statement_now_ms()
 COLUMNS = [jobs.c[name] for name in Job._fields]
 _STATUS = Job._fields.index("status")
 _ONE = literal_column("1", Integer)
@@ -106,13 +106,17 @@ _ADD = insert(jobs)
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
 _FIND_SUMMARY = _FIND.with_only_columns(*[jobs.c[name] for name in JobSummary._fields])
-FIRST_WAITING = select(_ONE).where(WAITING, jobs.c.due_at <= NOW).order_by(jobs.c.place, jobs.c.id).limit(_ONE)
-_download_due = (DOWNLOADING, jobs.c.due_at <= NOW)
+FIRST_WAITING = (
+    select(_ONE).where(WAITING, jobs.c.due_at <= STATEMENT_NOW).order_by(jobs.c.place, jobs.c.id).limit(_ONE)
+)
+_download_due = (DOWNLOADING, jobs.c.due_at <= STATEMENT_NOW)
 _ANY_DOWNLOAD = select(_ONE).where(*_download_due).limit(_ONE)
 # The running downloads, counted by extension and host. Grouped as `ix_jobs_download_running` is ordered: otherwise SQLite would
 # read the index of everything that is due. An expired lease is not a running download.
 _running = (
-    select(jobs.c.holder, jobs.c.source_host, func.sum(case((jobs.c.due_at > NOW, 1), else_=0)).label("count"))
+    select(
+        jobs.c.holder, jobs.c.source_host, func.sum(case((jobs.c.due_at > STATEMENT_NOW, 1), else_=0)).label("count")
+    )
     .where(DOWNLOADING, jobs.c.lease.is_not(None))
     .group_by(jobs.c.holder, jobs.c.source_host)
     .cte("running")
@@ -240,7 +244,7 @@ def next_download(tx: Transaction, per_extension: int, per_host: int) -> tuple[J
 
 def late(connection: Connection, limit: int) -> list[Job]:
     """Jobs whose client's deadline has passed."""
-    query = select(*COLUMNS).where(OPEN, jobs.c.deadline_at.is_not(None), jobs.c.deadline_at <= NOW)
+    query = select(*COLUMNS).where(OPEN, jobs.c.deadline_at.is_not(None), jobs.c.deadline_at <= STATEMENT_NOW)
     # ordered, so that PostgreSQL uses the index even if nearly all jobs wait
     return listed(connection, query.order_by(jobs.c.deadline_at).limit(limit))
 

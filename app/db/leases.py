@@ -32,7 +32,7 @@ def held_by(connection: Connection, extension_id: str) -> list[Job]:
 
 def expired(connection: Connection, limit: int) -> list[Job]:
     """The jobs whose lease has expired, the longest expired first."""
-    query = select(*jobs.COLUMNS).where(PROCESSING, table.c.lease_until <= jobs.NOW)
+    query = select(*jobs.COLUMNS).where(PROCESSING, table.c.lease_until <= jobs.STATEMENT_NOW)
     return jobs.listed(connection, query.order_by(table.c.lease_until).limit(limit))
 
 

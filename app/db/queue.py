@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, bindparam, select
 
-from app.db.jobs import NOW
+from app.db.jobs import STATEMENT_NOW
 from app.db.tables import WAITING, jobs, model_key
 
 
@@ -23,7 +23,7 @@ class QueuedJob:
 
 _FIRST = (
     select(*(jobs.c[name] for name in ("id", "model", "attempt", "avoid", "place", "any_model")))
-    .where(WAITING, jobs.c.due_at <= NOW)
+    .where(WAITING, jobs.c.due_at <= STATEMENT_NOW)
     .order_by(jobs.c.place, jobs.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
