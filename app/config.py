@@ -123,17 +123,17 @@ class Settings:
 
     @property
     def is_sqlite(self) -> bool:
-        """True where the database is one SQLite file on this machine."""
+        """True if the database is one SQLite file on this machine."""
         return self.database_url.startswith("sqlite")
 
     @property
     def open_to_all(self) -> bool:
-        """True where others than this machine are served without showing who they are."""
+        """True if callers from other machines are served without a credential."""
         return not self.auth_required and not network_settings.is_local_only(self.host, self.public_url or "")
 
     @property
     def socket_port(self) -> int:
-        """The port for WebSockets that clients are given: WS_PORT where it is served, PORT otherwise."""
+        """The port for WebSockets that clients are given: WS_PORT if that is a port of its own, PORT otherwise."""
         return self.ws_port or self.port
 
     @classmethod

@@ -33,7 +33,7 @@ class Environment:
         return settings(**{each.name: each.metadata["read"](self) for each in fields(settings)})  # type: ignore[arg-type]
 
     def given(self, name: str) -> bool:
-        """True where it has a value."""
+        """True if it has a value."""
         return bool(self.env.get(name, "").strip())
 
     def text(self, name: str, default: str) -> str:

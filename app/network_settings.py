@@ -78,7 +78,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_local_only(host: str, public_url: str) -> bool:
-    """True where HOST and PUBLIC_URL can be reached from this machine alone."""
+    """True if HOST and PUBLIC_URL can be reached from this machine alone."""
     return is_loopback(host) and is_loopback(urlsplit(public_url).hostname or "localhost")
 
 

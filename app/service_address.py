@@ -18,12 +18,12 @@ def local_authority(settings: Settings, port: int) -> str:
 
 
 def scheme(settings: Settings, plain: str = "http") -> str:
-    """What addresses begin with: `plain`, or with an s where TLS_CERT is served."""
+    """What addresses begin with: `plain`, or with an s if TLS_CERT is set."""
     return plain if settings.tls is None else f"{plain}s"
 
 
 def service_address(settings: Settings) -> str:
-    """PUBLIC_URL where it is set, else how this machine reaches the service."""
+    """PUBLIC_URL if it is set, else how this machine reaches the service."""
     loopback = network_settings.is_loopback(local_host(settings))
     authority = f"localhost:{settings.port}" if loopback else local_authority(settings, settings.port)
     return settings.public_url or f"{scheme(settings)}://{authority}"

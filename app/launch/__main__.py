@@ -68,7 +68,7 @@ def extension(settings: Settings) -> Command:
 async def wait_until_ready(
     supervisor: Supervisor, name: str, condition: Callable[[], Awaitable[bool]], output: str = "see its output above"
 ) -> None:
-    """Wait until a process is ready. Raises NotReady where it exits again and again, or takes too long."""
+    """Wait until a process is ready. Raises NotReady if it exits again and again, or takes too long."""
     deadline = time.monotonic() + START_S
     while not await condition():
         if supervisor.quick_exits[name] >= MAX_QUICK_EXITS or time.monotonic() >= deadline:

@@ -58,7 +58,7 @@ def banner(settings: Settings, *, demo: bool) -> str:
 
 
 def _extension(settings: Settings, http: str, *, demo: bool) -> str:
-    """Which extension works on requests, and how to start one where none does."""
+    """Which extension works on requests, and how to start one if none does."""
     if settings.auth_required:
         own_database = settings.database_url != DEFAULT_DATABASE
         return AUTH_REQUIRED.format(http=http, settings=" (with the same DATABASE_URL)" if own_database else "")
@@ -66,6 +66,6 @@ def _extension(settings: Settings, http: str, *, demo: bool) -> str:
 
 
 def _duration(ms: int) -> str:
-    """A duration for a person, in minutes where it is whole minutes."""
+    """A duration for a person, in minutes if it is a whole number of them."""
     count, unit = (ms // 60_000, "minute") if ms and ms % 60_000 == 0 else (ms / 1000, "second")
     return f"{count:g} {unit}{'' if count == 1 else 's'}"

@@ -15,14 +15,14 @@ class NotReady(Exception):
 
 
 def check_ports(settings: Settings) -> None:
-    """Raises NotReady where the service cannot listen on PORT or WS_PORT."""
+    """Raises NotReady if the service cannot listen on PORT or WS_PORT."""
     for variable, port in (("PORT", settings.port), ("WS_PORT", settings.ws_port)):
         if port:
             _check_port(settings.host, port, variable)
 
 
 def check_tls(settings: Settings) -> None:
-    """Raises NotReady where TLS_CERT and TLS_KEY are given and cannot be used together."""
+    """Raises NotReady if TLS_CERT and TLS_KEY are given and cannot be used together."""
     if settings.tls is None:
         return
     files = {"TLS_CERT": settings.tls.certificate, "TLS_KEY": settings.tls.key}
@@ -43,14 +43,14 @@ def check_tls(settings: Settings) -> None:
 
 
 def check_folders(settings: Settings) -> None:
-    """Create the folders of the pictures and of the SQLite file where they are missing. Raises NotReady."""
+    """Create the folders of the pictures and of the SQLite file if they are missing. Raises NotReady."""
     writable_folder(settings.storage_path, "IMAGE_STORAGE_PATH")
     if settings.is_sqlite:
         writable_folder(sqlite_file(settings.database_url).parent, "DATABASE_URL")
 
 
 def writable_folder(folder: Path, variable: str) -> None:
-    """Create it where it is missing; its parent must exist. Raises NotReady, naming the variable to change."""
+    """Create it if it is missing; its parent must exist. Raises NotReady, naming the variable to change."""
     try:
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -16,7 +16,7 @@ SOCKET = "redis.sock"
 def embedded_redis(folder: Path) -> Iterator[LocalRedis]:
     """A server whose log is in `folder`; the caller starts it, and stops it before the block ends.
 
-    Raises NotReady where no server is installed, or where another launcher uses the same folder.
+    Raises NotReady if no server is installed, or if another launcher uses the same folder.
     """
     binary = find_server()
     if binary is None:
@@ -39,7 +39,7 @@ def _lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _socket_folder(folder: Path) -> Iterator[Path]:
-    """`folder`, or a private temporary one where its path is too long for a socket."""
+    """`folder`, or a private temporary one if its path is too long for a socket."""
     if len(str(folder / SOCKET).encode()) <= MAX_SOCKET_PATH:
         yield folder
     else:

@@ -1,4 +1,4 @@
-"""Whether the web process answers, over TLS where it serves that."""
+"""Whether the web process answers, over TLS if it serves that."""
 
 import asyncio
 import ssl
@@ -19,7 +19,7 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 async def is_healthy(settings: Settings) -> bool:
-    """True where GET /health is answered with 200 within `ANSWER_S` seconds."""
+    """True if GET /health is answered with 200 within `ANSWER_S` seconds."""
     request = f"GET /health HTTP/1.1\r\nHost: {local_authority(settings, settings.port)}\r\nConnection: close\r\n\r\n"
     try:
         async with asyncio.timeout(ANSWER_S):

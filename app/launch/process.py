@@ -69,7 +69,7 @@ class Process:
         return status if status >= 0 else 128 - status
 
     async def stop(self, at_once: asyncio.Event) -> bool:
-        """Send SIGTERM, and SIGKILL when its grace is over or `at_once` is set; True where it ended before that."""
+        """Send SIGTERM, and SIGKILL when its grace is over or `at_once` is set; True if it ended before that."""
         with suppress(ProcessLookupError):
             self._child.terminate()
         waits = [asyncio.ensure_future(self._child.wait()), asyncio.ensure_future(at_once.wait())]

@@ -30,7 +30,7 @@ class RequestTokenBucket(token_bucket.TokenBucketRateLimiter):
     """Keeps what a hit found until the request ends, so that its headers need no more round trips."""
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        """Take `cost` tokens. False where there are fewer; then none is taken."""
+        """Take `cost` tokens. False if there are fewer; then none is taken."""
         allowed, stats = self.take(item, *identifiers, cost=cost)
         g.setdefault("window_stats", {})[item.key_for(*identifiers)] = stats
         return allowed
