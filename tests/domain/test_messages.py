@@ -300,6 +300,15 @@ def test_an_unusable_final_report_names_its_request(text: str) -> None:
     assert (caught.value.request_id, caught.value.named) == ("r", {"lease": "l", "correlationId": "c"})
 
 
+@pytest.mark.parametrize(("longest", "kept"), [(32_768, True), (32_769, False)])
+def test_metadata_that_are_too_large_to_keep_are_left_out(longest: int, kept: bool) -> None:
+    metadata = {"note": "x" * (longest - len('{"note":""}'))}
+    report = {"type": "image_generated", "requestId": "r", "imageUrl": "http://a/b", "metadata": metadata}
+    parsed = messages.parse(json.dumps(report))
+    assert isinstance(parsed, messages.ImageGenerated)
+    assert parsed.metadata == (metadata if kept else {})
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from app.domain import json_text
 from app.domain.data_urls import is_data_url
 from app.domain.image_request import FORBIDDEN
 from app.domain.wire_types import WireModel
@@ -22,6 +23,7 @@ TOKEN_CHARS = 8_192
 TEXT_CHARS = 2_000
 NOTE_CHARS = 200
 LABEL_CHARS = 64
+METADATA_CHARS = 32_768  # with room for a prompt; every list of requests reads it
 MAX_COUNT = 1_000_000
 MAX_RETRY_AFTER_MS = 86_400_000
 
@@ -55,6 +57,10 @@ def _printable(value: object) -> object:
     return FORBIDDEN.sub(" ", value) if isinstance(value, str) else value
 
 
+def _kept(metadata: dict[str, Any]) -> dict[str, Any]:
+    return metadata if len(json_text.encode(metadata)) <= METADATA_CHARS else {}
+
+
 def truncated(chars: int) -> AfterValidator:
     """Keep the first `chars` characters: a report is not rejected because its text is long."""
     return AfterValidator(lambda text: text.strip()[:chars])
@@ -69,6 +75,7 @@ Capability = Annotated[str, Field(min_length=1, max_length=CAPABILITY_CHARS, pat
 Label = Annotated[str, Field(max_length=LABEL_CHARS), PRINTABLE]
 Text = Annotated[str, PRINTABLE, truncated(TEXT_CHARS)]
 Note = Annotated[str, PRINTABLE, truncated(NOTE_CHARS)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_kept)]  # a report is not rejected because it is large
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT), WHOLE]
 
 

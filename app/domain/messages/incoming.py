@@ -17,6 +17,7 @@ from app.domain.messages.fields import (
     IMAGES,
     MAX_CONCURRENT,
     MAX_RETRY_AFTER_MS,
+    METADATA_CHARS,
     NOTE_CHARS,
     PRINTABLE,
     TEXT_CHARS,
@@ -27,6 +28,7 @@ from app.domain.messages.fields import (
     ImageUrl,
     Label,
     Message,
+    Metadata,
     Note,
     Text,
     WireId,
@@ -88,8 +90,10 @@ class ImageGenerated(Message):
         default=None, validate_default=True, description="The picture. Ignored if `imageUrls` is present."
     )
     request_id: RequestId
-    metadata: dict[str, Any] = Field(
-        default_factory=dict, description="Data of the extension's choice that is stored with the result."
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="Data of the extension's choice that is stored with the result, unless it is longer than "
+        f"{METADATA_CHARS:,} characters as JSON.",
     )
     correlation_id: Echoed = None
     lease: Echoed = None
