@@ -18,7 +18,8 @@ const GENERIC = "image-generation";
 export const NO_MODEL = "(none)";
 
 /**
- * The entry that generates a model: the first that lists it, otherwise the first that lists `*`.
+ * The entry that generates a model: the first that lists it, otherwise the first that lists `*`. Names match without
+ * case, as on the server.
  *
  * @param {ProviderEntry[]} entries
  * @param {string} model
@@ -26,7 +27,8 @@ export const NO_MODEL = "(none)";
  */
 export function entryForModel(entries, model) {
   const usable = entries.filter(isUsable);
-  return usable.find((entry) => entry.models.includes(model))
+  const name = model.toLowerCase();
+  return usable.find((entry) => entry.models.some((each) => each.toLowerCase() === name))
     ?? usable.find((entry) => entry.models.includes(EVERY_MODEL));
 }
 

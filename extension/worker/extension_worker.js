@@ -54,6 +54,9 @@ export class ExtensionWorker {
   #saidAvailable;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #pauseTimer;
+  /** Whether the user removed what may have caused failures, since the latest authentication. */
+  #repaired = false;
+  #serverPausedUntil = 0;
   #updatePending = false;
   #ready = this.#start();
 
@@ -78,6 +81,7 @@ export class ExtensionWorker {
     this.#settings = settings;
     if (homeOf(previous) !== homeOf(settings)) await this.#jobs.setHome(homeOf(settings));
     await this.#providers.configure(settings.providers);
+    if (JSON.stringify(previous.providers) !== JSON.stringify(settings.providers)) this.#markRepaired();
     if (registrationKey(previous) !== registrationKey(settings)) this.#reconnect();
     this.#refresh();
     this.#jobs.startWaiting();
@@ -137,7 +141,14 @@ export class ExtensionWorker {
   /** @param {import("../shared/types.js").ProviderEntry} entry */
   #testSucceeded(entry) {
     this.#providers.succeeded(entry);
+    this.#markRepaired();
     this.#refresh();
+  }
+
+  /** The server ends its pause when it learns of this, which it does at a new connection. */
+  #markRepaired() {
+    this.#repaired = true;
+    if (this.#registered !== undefined && Date.now() < this.#serverPausedUntil) this.#reconnect();
   }
 
   #reconnect() {
@@ -191,7 +202,10 @@ export class ExtensionWorker {
     const registered = this.#unavailableReason ? capabilities([]) : this.#providers.capabilities;
     this.#registered = JSON.stringify(registered);
     this.#saidAvailable = undefined;
+    const repaired = this.#repaired;
+    this.#repaired = false;
     return authenticate({
+      repaired,
       extensionId: this.#settings.extensionId,
       token: this.#settings.token,
       version: chrome.runtime.getManifest().version,
@@ -220,6 +234,7 @@ export class ExtensionWorker {
 
   /** @param {{pausedUntil?: number, pauseReason?: string}} message */
   #showServerPause({ pausedUntil, pauseReason = "" }) {
+    this.#serverPausedUntil = pausedUntil ?? 0;
     this.#status.update({ serverPause: pausedUntil ? { until: pausedUntil, reason: pauseReason } : undefined });
   }
 

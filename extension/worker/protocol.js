@@ -66,10 +66,10 @@ export function parseMessage(received) {
 
 /**
  * @param {{extensionId: string, token: string, version: string, capabilities: string[], maxConcurrent: number,
- *   activeRequestIds: string[]}} registration
+ *   activeRequestIds: string[], repaired?: boolean}} registration  `repaired` if the user removed a cause of failures
  */
-export function authenticate({ extensionId, token, version, capabilities, maxConcurrent, activeRequestIds }) {
-  const metadata = { version, capabilities, maxConcurrent };
+export function authenticate({ extensionId, token, activeRequestIds, repaired, ...metadata }) {
+  if (repaired) Object.assign(metadata, { repaired });
   return { type: "authenticate", extensionId, ...(token ? { token } : {}), metadata, activeRequestIds };
 }
 

@@ -97,6 +97,7 @@ def test_it_authenticates_with_its_capabilities_and_sends_a_heartbeat(
     heartbeat = peer.receive("heartbeat")
 
     metadata = {"version": MANIFEST["version"], "capabilities": ["image-generation", "one", "two"], "maxConcurrent": 3}
+    metadata["repaired"] = True  # the generators were just configured
     assert authenticate == {
         "type": "authenticate",
         "extensionId": "e1",
@@ -308,6 +309,22 @@ def test_a_failure_pauses_the_generator_and_not_the_browser(tmp_path: Path, serv
         browser.save(providers=[changed, canvas(["drawn"])])
         peer = server.sockets.next()
         assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "paid", "drawn"]
+
+
+def test_a_change_of_settings_ends_the_pause_of_the_server(browser: Chromium, server: ScriptedServer) -> None:
+    peer = connect(browser, server)
+    peer.welcome()
+    peer.receive("heartbeat")
+    peer.send("heartbeat_response", pausedUntil="2999-01-01T00:00:00.000Z", pauseReason="It failed three times.")
+    assert browser.until_status("status.serverPause")["serverPause"]["reason"] == "It failed three times."
+
+    browser.save(providers=[canvas(["*"], delayMs=1)])
+
+    peer = server.sockets.next()
+    assert peer.welcome()["metadata"]["repaired"] is True
+    peer.receive("heartbeat")
+    peer.send("heartbeat_response")
+    browser.until_status("!status.serverPause")
 
 
 def test_the_only_generator_keeps_its_registration_while_it_is_paused(tmp_path: Path, server: ScriptedServer) -> None:

@@ -14,6 +14,11 @@ test("an entry that lists the model comes before one with *", () => {
   assert.equal(entryForModel(entries, "another").id, "any");
 });
 
+test("the names of models match without case", () => {
+  const entries = [entry("any", ["*"]), entry("named", ["DALL-E-3"])];
+  assert.equal(entryForModel(entries, "dall-e-3").id, "named");
+});
+
 test("the first of two entries that list the model is chosen", () => {
   assert.equal(entryForModel([entry("one", ["m"]), entry("two", ["m"])], "m").id, "one");
 });
