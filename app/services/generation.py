@@ -103,12 +103,14 @@ class Generation:
 
     def unusable(self, holder: Holder, report: UnusableReport) -> None:
         """A report that was meant to end the attempt cannot be used: the attempt has failed. Raises LeaseLost."""
-        held = {
+        expected = {
             "lease": report.named.get("lease"),
             "correlation_id": report.named.get("correlationId"),
             **_connection_of(holder),
         }
-        self._end_attempt(holder, report.request_id, held, f"The extension's report cannot be used. {report.detail}")
+        self._end_attempt(
+            holder, report.request_id, expected, f"The extension's report cannot be used. {report.detail}"
+        )
 
     def too_large(self, holder: Holder, request_id: str | None, detail: str) -> None:
         """The extension sent a message that is too large, probably a picture: its attempt at the request has failed.
@@ -151,14 +153,14 @@ class Generation:
             silent_ms = self.ports.settings.request_timeout_ms
             self.ports.database.write(lambda tx: leases.received(tx, request_id, lease, silent_ms))
 
-    def _end_attempt(self, holder: Holder, request_id: str, held: Mapping[str, str | None], reason: str) -> None:
-        still_held = {name: value for name, value in held.items() if value is not None}
+    def _end_attempt(self, holder: Holder, request_id: str, expected: Mapping[str, str | None], reason: str) -> None:
+        conditions = {name: value for name, value in expected.items() if value is not None}
 
         def work(tx: Transaction) -> None:
             job = jobs.find_to_change(tx, request_id)
             if job is None:
                 raise LeaseLost
-            if self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, still_held, strike=True) is None:
+            if self.requeueing.give_back(tx, job, GENERATION_FAILED, reason, conditions, strike=True) is None:
                 raise LeaseLost
             self.requeueing.cool_down(tx, holder.extension_id, UNUSABLE_REPORT)
 

@@ -33,14 +33,22 @@ class Requeueing:
         self.ports = ports
 
     def give_back(
-        self, tx: Transaction, job: Job, code: str, reason: str, held: Mapping[str, Any] | None = None, *, strike: bool
+        self,
+        tx: Transaction,
+        job: Job,
+        code: str,
+        reason: str,
+        expected: Mapping[str, Any] | None = None,
+        *,
+        strike: bool,
     ) -> Job | None:
         """Take the job from its holder: requeue it, or fail it with `code` after `MAX_ATTEMPTS` strikes.
 
-        `strike` is True if this attempt counts. None if the job is no longer held under the lease in `job`.
+        `strike` is True if this attempt counts. None if the job is no longer held under the lease in `job`, or if its columns no
+        longer have the `expected` values.
         """
         strikes = job.strikes + strike
-        still_held = {"lease": job.lease, **(held or {})}
+        still_held = {"lease": job.lease, **(expected or {})}
         if strikes >= self.ports.settings.max_attempts:
             return self.fail(tx, job, code, reason, still_held)
         back = steps.take(
@@ -81,16 +89,16 @@ class Requeueing:
         job: Job,
         code: str,
         error: str,
-        held: Mapping[str, Any] | None = None,
+        expected: Mapping[str, Any] | None = None,
         reason: str | None = None,
     ) -> Job | None:
-        """Fail the job; None if its columns no longer match `held`."""
+        """Fail the job; None if its columns no longer have the `expected` values."""
         failed = steps.take(
             self.ports,
             tx,
             Step.FAIL,
             job.id,
-            held,
+            expected,
             event=ImageGenerationFailedEvent(code, error, reason, job.holder, job.attempt or None),
             was_held_by=job.holder,
             error_code=code,
