@@ -186,7 +186,7 @@ def pictures_of_its_holder(history: History) -> Findings:
     for picture in history.final.pictures:
         row, log = history.final.rows.get(picture.request_id), history.final.log[picture.request_id]
         file = history.final.files.get(picture.file)
-        started = next((event for event in log if event.type == STARTED), None)
+        started = last_started(log)
         if row is None or file is None or file.stamp is None or started is None:
             continue
         stamp = file.stamp
@@ -205,8 +205,14 @@ def pictures_of_its_holder(history: History) -> Findings:
             )
 
 
+def last_started(log: list[LoggedEvent]) -> LoggedEvent | None:
+    """The result that was stored, if one was: earlier ones could not be stored, and other extensions got the request."""
+    return next((event for event in reversed(log) if event.type == STARTED), None)
+
+
 def _reported_pictures(log: list[LoggedEvent]) -> int:
-    return next((int(event.data["images"]) for event in log if event.type == STARTED), 0)
+    started = last_started(log)
+    return int(started.data["images"]) if started else 0
 
 
 CHECKS: tuple[Check, ...] = (

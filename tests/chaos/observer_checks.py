@@ -9,7 +9,7 @@ from itertools import pairwise
 from app.domain.events import ImageGenerationRequeuedEvent
 from app.domain.states import FINAL, Status
 from app.services.sources import UploadMissing
-from tests.chaos.checker import FAILED, STARTED, Check, Findings, Hold, holds
+from tests.chaos.checker import FAILED, STARTED, Check, Findings, Hold, holds, last_started
 from tests.chaos.history import EventSeen, History, LoggedEvent, Reported, StatusSeen
 
 REQUEUED = ImageGenerationRequeuedEvent.__name__
@@ -134,7 +134,7 @@ def result_of_its_attempt(history: History) -> Findings:
     attempts = {(offer.extension, offer.serial): offer.attempt for offer in history.records.offered}
     echoing = {report.extension for report in history.records.reported if report.lease}
     for picture in history.final.pictures:
-        started = next((f for f in history.final.log[picture.request_id] if f.type == STARTED), None)
+        started = last_started(history.final.log[picture.request_id])
         file = history.final.files.get(picture.file)
         if started is None or file is None or file.stamp is None or started.data["extension_id"] not in echoing:
             continue
@@ -152,7 +152,7 @@ def uploads_are_kept(history: History) -> Findings:
     for upload in history.records.uploaded:
         uploaded[upload.request_id, upload.attempt].add(upload.position)
     for row in history.final.rows.values():
-        started = next((event for event in history.final.log[row.id] if event.type == STARTED), None)
+        started = last_started(history.final.log[row.id])
         if started is None or row.error != UploadMissing.__doc__:
             continue
         there = uploaded[row.id, started.data["attempt"]]
