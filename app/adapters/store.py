@@ -15,6 +15,7 @@ from app.domain.images import Fault, PictureError, is_file_name
 STAGING = ".staging"
 UPLOAD = ".upload"
 UPLOAD_RETENTION_MS = 86_400_000
+PAGE_BYTES = 4_096  # a file that takes space on the disk
 
 
 class StoreError(PictureError):
@@ -58,7 +59,7 @@ class LocalStore:
         """Create an empty file. An OSError inside the `with` is raised as StoreError."""
         path = self._staging / f"{secrets.token_hex(16)}.part"
         try:
-            with _store_errors("The picture cannot be written"), _create(path) as file:
+            with _store_errors("The picture cannot be written"), self._create(path) as file:
                 yield StagedFile(path, file)
         finally:
             with contextlib.suppress(OSError):
@@ -86,6 +87,11 @@ class LocalStore:
         """Delete the picture `name` if there is one. Raises BadName, StoreError."""
         _unlink(self._picture(name))
 
+    def check(self) -> None:
+        """Write and remove a small file. Raises StoreError if the disk is full, read-only or gone."""
+        with self.stage() as staged:
+            staged.file.write(bytes(PAGE_BYTES))
+
     def free_bytes(self) -> int:
         with _store_errors("The free space for pictures cannot be determined"):
             return shutil.disk_usage(self.root).free
@@ -101,6 +107,16 @@ class LocalStore:
             _unlink_if_older(Path(entry.path), before_ms - (UPLOAD_RETENTION_MS if entry.name.endswith(UPLOAD) else 0))
             for entry in files
         )
+
+    def _create(self, path: Path) -> BinaryIO:
+        """A new file. The directory for unfinished files is made again if somebody removed it, but not the root, which may be a
+        disk that is not mounted."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        try:
+            return _with_flags(path, "w+b", flags)
+        except FileNotFoundError:
+            self._staging.mkdir(mode=0o700, exist_ok=True)
+            return _with_flags(path, "w+b", flags)
 
     def _picture(self, name: str) -> Path:
         if not is_file_name(name):
@@ -127,10 +143,6 @@ def _store_errors(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(f"{what}: {error.strerror or 'the disk failed'}.") from error
-
-
-def _create(path: Path) -> BinaryIO:
-    return _with_flags(path, "w+b", os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
 
 def _open(path: Path) -> BinaryIO | None:

@@ -1,4 +1,4 @@
-"""Backpressure: new requests are refused while the queue is too long or the disk is nearly full."""
+"""Backpressure: new requests are refused while the queue is too long, or the disk is nearly full or cannot be written."""
 
 import time
 
@@ -46,8 +46,9 @@ class Admission:
     def _check_disk(self) -> Refusal | None:
         try:
             free = self.ports.store.free_bytes()
+            self.ports.store.check()
         except PictureError as error:
-            return str(error), 60
+            return f"Pictures cannot be stored at the moment, so no requests are accepted. {error}", 60
         if free < self.ports.settings.min_free_disk_bytes:
             return "The disk for images is almost full; new requests are refused until there is space.", 60
         return None

@@ -69,6 +69,9 @@ class Store(Protocol):
     def delete(self, name: str) -> None:
         """Remove the picture, if there is one."""
 
+    def check(self) -> None:
+        """Check that files can be written."""
+
     def free_bytes(self) -> int:
         """Free disk space in bytes."""
 

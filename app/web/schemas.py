@@ -147,7 +147,8 @@ class Memory(WireModel):
 
 
 class HealthReport(WireModel):
-    """The health of this process. `degraded`: Redis is unavailable, and requests wait until it is back."""
+    """The health of this process. `degraded`: accepted requests wait until Redis is back, or until pictures can be stored.
+    While pictures cannot be stored, no new requests are accepted."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
     timestamp: Time
@@ -156,6 +157,7 @@ class HealthReport(WireModel):
     environment: str
     database: bool
     redis: bool
+    storage: bool = Field(description="whether pictures can be stored")
 
 
 class SocketInfo(WireModel):

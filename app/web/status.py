@@ -30,12 +30,14 @@ def operations(api: Api, services: Services) -> None:
         summary="Get the health of the service",
         need=Need.NOTHING,
         responses=(
-            ResponseSpec("The service works; it is degraded if Redis is unavailable", HealthReport),
+            ResponseSpec(
+                "The service works; it is degraded if Redis is unavailable or pictures cannot be stored", HealthReport
+            ),
             ResponseSpec("The database is unavailable", HealthReport, status=503),
         ),
     )
     def get_health() -> Response:
-        """Whether this process, the database and Redis work. They are checked once a second at most."""
+        """Whether this process, the database, Redis and the storage of pictures work; checked once a second at most."""
         parts = services.health.check()
         report = HealthReport(
             status=_health(parts),
@@ -45,6 +47,7 @@ def operations(api: Api, services: Services) -> None:
             environment=services.settings.environment,
             database=parts.database,
             redis=parts.redis,
+            storage=parts.storage,
         )
         return json_response(report, 200 if parts.database else 503)
 
@@ -77,4 +80,4 @@ def socket_url(settings: Settings) -> str:
 def _health(parts: ComponentHealth) -> Literal["healthy", "degraded", "unhealthy"]:
     if not parts.database:
         return "unhealthy"
-    return "healthy" if parts.redis else "degraded"
+    return "healthy" if parts.redis and parts.storage else "degraded"

@@ -57,11 +57,36 @@ def test_a_full_disk_delays_a_picture_and_leaves_no_unfinished_file(
     ):
         request_id = service.submit(model="large")
         extension.done(extension.next_job(), data_url(noise(400, 400)))
-        until(lambda: service.row(request_id).download_attempt >= 2, 40, "a second attempt to store the picture")
+        until(lambda: "download.failed" in service.log("worker0"), 40, "the download to fail")
         assert service.pictures == []
         grow(pictures, "8m")
         assert service.final(request_id, 60)["status"] == "completed"
+        assert service.row(request_id).download_attempt == 1  # only the last one counts
         assert len(service.pictures) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="LOUD: only root can mount the disk that this test makes read-only")
+def test_a_read_only_disk_refuses_new_requests_and_delays_accepted_ones(
+    tmp_path: Path, migrated_sqlite_file: Path, redis_url: str
+) -> None:
+    database = shutil.copyfile(migrated_sqlite_file, tmp_path / "imagefleet.db")
+    pictures = tmp_path / "pictures"
+    order = {"prompt": "a fox", "model": "any"}
+    with (
+        small_disk(pictures, "64m"),
+        running_service(tmp_path, f"sqlite:///{database}", redis_url, webs=1, MIN_FREE_DISK="0") as service,
+        service.extension("extension-1", "any") as extension,
+    ):
+        request_id = service.submit(model="any")
+        subprocess.run(["mount", "-o", "remount,ro", str(pictures)], check=True)
+        extension.done(extension.next_job(), data_url(plain()))
+        until(lambda: not service.get("/health").json["storage"], 20, "/health to report the disk")
+        assert service.get("/health").json["status"] == "degraded"
+        until(lambda: service.post("/api/images/generate", order).status == 503, 20, "a refusal")
+        until(lambda: "download.failed" in service.log("worker0"), 40, "the download to fail")
+        subprocess.run(["mount", "-o", "remount,rw", str(pictures)], check=True)
+        assert service.final(request_id, 60)["status"] == "completed"
+        until(lambda: service.post("/api/images/generate", order).status == 200, 20, "a request to be accepted")
 
 
 @dataclass(frozen=True)

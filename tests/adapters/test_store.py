@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.adapters.store import STAGING, BadName, LocalStore, StoreError
+from tests.support.disks import read_only
 
 REQUEST = "550e8400-e29b-41d4-a716-446655440000"
 NAME = f"{REQUEST}_1705238520000.png"
@@ -214,6 +215,24 @@ def test_a_deleted_directory_is_reported_and_not_created_again(store: LocalStore
         store.sweep_staging(0)
     assert store.open(NAME) is None
     assert not store.root.exists()
+
+
+def test_a_staging_directory_that_was_removed_is_made_again(store: LocalStore) -> None:
+    (store.root / STAGING).rmdir()
+    publish(store)
+    assert content_of(store) == b"picture"
+    assert (store.root / STAGING).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_check_leaves_no_file(store: LocalStore) -> None:
+    store.check()
+    assert staged_files(store) == []
+
+
+def test_a_check_reports_a_disk_that_cannot_be_written(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_only(monkeypatch)
+    with pytest.raises(StoreError, match="Read-only file system"):
+        store.check()
 
 
 def test_publishing_syncs_the_file_and_its_directory(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:

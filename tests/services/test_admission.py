@@ -10,6 +10,7 @@ from app.domain.errors import Unavailable
 from app.domain.image_request import ImageRequest
 from app.services.admission import Admission
 from app.services.submission import Submission
+from tests.support.disks import read_only
 from tests.support.fakes import Bench
 
 CORRELATION = "correlation-1"
@@ -47,6 +48,19 @@ def test_an_unavailable_disk_refuses_new_requests(bench: Bench) -> None:
     shutil.rmtree(bench.store.root)
     with pytest.raises(Unavailable, match="cannot be determined"):
         submission(bench).submit(ImageRequest("a fox"), CORRELATION)
+
+
+def test_a_disk_that_cannot_be_written_refuses_new_requests_until_it_can(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submissions = submission(bench)
+    with monkeypatch.context() as patch:
+        read_only(patch)
+        with pytest.raises(Unavailable, match="Read-only file system") as caught:
+            submissions.submit(ImageRequest("a fox"), CORRELATION)
+    assert caught.value.retry_after_s == 60
+    submissions.submit(ImageRequest("a fox"), CORRELATION)
+    assert bench.files() == []
 
 
 def test_the_queue_is_not_counted_for_each_request(bench: Bench) -> None:

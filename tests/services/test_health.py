@@ -1,12 +1,15 @@
-"""The health check of the database and Redis."""
+"""The health check of the database, Redis and the storage."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from app.db.engine import Database
 from app.services.health import ComponentHealth, Health
+from tests.support.disks import read_only
 from tests.support.fakes import Bench, FakeBus
 
 
@@ -17,17 +20,26 @@ class SilentBus(FakeBus):
         return False
 
 
-def test_both_are_reported_as_available(bench: Bench) -> None:
-    assert Health(bench.ports).check() == ComponentHealth(database=True, redis=True)
+def test_all_are_reported_as_available(bench: Bench) -> None:
+    assert Health(bench.ports).check() == ComponentHealth(database=True, redis=True, storage=True)
 
 
 def test_an_unreachable_redis_is_reported(bench: Bench) -> None:
-    assert Health(bench.with_ports(bus=SilentBus()).ports).check() == ComponentHealth(database=True, redis=False)
+    assert Health(bench.with_ports(bus=SilentBus()).ports).check() == ComponentHealth(
+        database=True, redis=False, storage=True
+    )
 
 
 def test_an_unreachable_database_is_reported(bench: Bench) -> None:
     away = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
-    assert Health(bench.with_ports(database=away).ports).check() == ComponentHealth(database=False, redis=True)
+    assert Health(bench.with_ports(database=away).ports).check() == ComponentHealth(
+        database=False, redis=True, storage=True
+    )
+
+
+def test_a_disk_that_cannot_be_written_is_reported(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_only(monkeypatch)
+    assert Health(bench.ports).check() == ComponentHealth(database=True, redis=True, storage=False)
 
 
 class SlowBus(FakeBus):
@@ -52,7 +64,9 @@ def test_callers_that_arrive_during_a_check_share_its_result(bench: Bench) -> No
         assert bus.is_asked.wait(20)
         others = [pool.submit(health.check) for _ in range(7)]
         bus.may_answer.set()
-        assert {each.result(20) for each in (first, *others)} == {ComponentHealth(database=True, redis=True)}
+        assert {each.result(20) for each in (first, *others)} == {
+            ComponentHealth(database=True, redis=True, storage=True)
+        }
     assert bus.checks == 1
 
 
@@ -60,5 +74,5 @@ def test_a_result_is_used_only_until_it_expires(bench: Bench) -> None:
     bus = SlowBus()
     bus.may_answer.set()
     health = Health(bench.with_ports(bus=bus).ports, check_every_s=0)
-    assert [health.check() for _ in range(3)] == [ComponentHealth(database=True, redis=True)] * 3
+    assert [health.check() for _ in range(3)] == [ComponentHealth(database=True, redis=True, storage=True)] * 3
     assert bus.checks == 3

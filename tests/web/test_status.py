@@ -69,7 +69,7 @@ def test_the_environment_is_the_configured_one(bench: Bench) -> None:
 def test_health_is_not_logged_at_info(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     with capture_logs() as lines:
         client.get("/health")
-        monkeypatch.setattr(health.Health, "check", lambda _: ComponentHealth(database=False, redis=True))
+        monkeypatch.setattr(health.Health, "check", lambda _: ComponentHealth(database=False, redis=True, storage=True))
         assert client.get("/health").status_code == 503
         client.get("/nowhere")
     assert [line["path"] for line in lines if line["log_level"] != "debug"] == ["/nowhere"]
