@@ -108,7 +108,7 @@ def served_models(capabilities: Iterable[str]) -> frozenset[str] | None:
     An extension serves every model if its capabilities contain `*`, or nothing but `image-generation`.
     """
     named = _named(capabilities)
-    return frozenset(name.lower() for name in named) if named else None
+    return frozenset(_lower(name) for name in named) if named else None
 
 
 def model_for(capabilities: Iterable[str], wanted: str) -> str:
@@ -117,7 +117,12 @@ def model_for(capabilities: Iterable[str], wanted: str) -> str:
     If it does not make that, which happens if the client named none, it is the first one that the extension names.
     """
     named = _named(capabilities)
-    return next((name for name in named if name.lower() == wanted.lower()), named[0] if named else wanted)
+    return next((name for name in named if _lower(name) == _lower(wanted)), named[0] if named else wanted)
+
+
+def _lower(name: str) -> str:
+    """Of ASCII names only, as clients' are: databases differ from Python elsewhere (the Kelvin sign is a k to Python)."""
+    return name.lower() if name.isascii() else name
 
 
 def _named(capabilities: Iterable[str]) -> list[str]:
@@ -129,7 +134,7 @@ def _named(capabilities: Iterable[str]) -> list[str]:
 def can_do(capabilities: Iterable[str], model: str) -> bool:
     """True if an extension with these capabilities can make pictures with `model`; names match without case."""
     models = served_models(capabilities)
-    return models is None or model.lower() in models
+    return models is None or _lower(model) in models
 
 
 def choose(candidates: Iterable[Candidate], model: str | None, avoid: str | None = None) -> Candidate | None:

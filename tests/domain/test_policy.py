@@ -141,3 +141,10 @@ def test_the_most_important_condition_decides_the_status(
     changed: dict[str, Any], expected: policy.ExtensionStatus
 ) -> None:
     assert policy.extension_status(**{**HEALTHY, **changed}) is expected
+
+
+def test_a_name_that_only_python_takes_for_the_same_is_another() -> None:
+    kelvin = "\N{KELVIN SIGN}-model"
+    assert kelvin.lower() == "k-model"
+    assert not policy.can_do([kelvin], "k-model")
+    assert policy.served_models([kelvin]) == frozenset({kelvin})
