@@ -237,8 +237,8 @@ class Download:
             self.ports.database.write(partial(self._retry_uncharged, job))
         elif error.retryable and job.download_attempt < self.ports.settings.max_download_attempts:
             self.ports.database.write(lambda tx: self._retry_later(tx, job, error.retry_after_ms or 0))
-        elif self.ports.database.write(lambda tx: self._end_attempt(tx, job, error)):
-            discard(self.ports, self.ports.database.read(lambda c: images.uploads_of(c, job.id)))
+        else:
+            discard(self.ports, self.ports.database.write(lambda tx: self._end_attempt(tx, job, error)))
 
     def _retry_later(self, tx: Transaction, job: Job, wait_ms: int) -> None:
         pause_ms = max(wait_ms, policy.backoff_ms(job.download_attempt, self.ports.randomness.jitter()))
@@ -258,18 +258,21 @@ class Download:
             due_at=FromNow(OWN_FAULT_PAUSE_MS),
         )
 
-    def _end_attempt(self, tx: Transaction, job: Job, error: PictureError) -> bool:
-        """Requeue the job, or fail it after its last attempt. False if the lease was lost."""
+    def _end_attempt(self, tx: Transaction, job: Job, error: PictureError) -> Sequence[UploadLocation]:
+        """Requeue the job, or fail it after its last attempt; returns the uploads that are no longer needed then.
+
+        None of them is of the next attempt, which cannot begin before the commit.
+        """
         if error.fault is Fault.SERVICE:
             moved = self.requeueing.fail(tx, job, DOWNLOAD_FAILED, str(error), {"lease": job.lease})
         else:
             moved = self.requeueing.give_back(tx, job, DOWNLOAD_FAILED, str(error), strike=True)
-        if moved is None:
-            return False
+        if moved is None:  # the lease was lost
+            return ()
         if job.holder is not None and self._is_extensions_fault(tx, job, error):
             self.requeueing.cool_down(tx, job.holder, NO_USABLE_PICTURE)
         send_cancel(self.ports, tx, job)
-        return True
+        return images.uploads_of(tx.connection, job.id)
 
     def _is_extensions_fault(self, tx: Transaction, job: Job, error: PictureError) -> bool:
         """A host that cannot be reached speaks against the extension only if others' pictures were fetched meanwhile."""

@@ -8,8 +8,10 @@ import pytest
 
 from app.adapters.fetch_errors import AddressRefused, BadResponse, HostBusy, HostUnreachable
 from app.adapters.store import LocalStore, StoreError
+from app.db import images
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.states import Status
+from app.domain.upload_urls import UploadLocation
 from app.services.cleanup import Cleanup, abandoned_ms
 from tests.support.downloads import OTHER, PNG, URL, Killed, event_types, make_due, run, stored, upload, uploads
 from tests.support.fakes import Bench
@@ -73,6 +75,20 @@ def test_a_failed_job_keeps_no_upload(bench: Bench) -> None:
     assert job.status is Status.FAILED
     assert uploads(bench, job) == []
     assert bench.files() == []
+
+
+def test_an_upload_of_the_next_attempt_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = bench.with_settings(max_attempts=2)
+    job = processing_job(bench)
+    job = report_generated(bench, job, upload(bench, job, content=b"rubbish"))
+    following = UploadLocation(job.id, job.attempt + 1, 0)
+
+    def begin_next_attempt() -> None:
+        bench.database.write(lambda tx: images.reserve_upload(tx, following, 0))
+
+    monkeypatch.setattr(bench.ports.tasks, "assign", begin_next_attempt)
+    assert run(bench, job).status is Status.ACCEPTED
+    assert uploads(bench, job) == [following]
 
 
 def test_a_job_without_sources_fails(bench: Bench) -> None:
