@@ -87,6 +87,16 @@ def registration(browser: Chromium, service: Service) -> Any:
     )
 
 
+def registered(browser: Chromium, service: Service, model: str) -> Any:
+    """The extension as the service lists it, once it has reconnected with this model."""
+
+    def current() -> Any:
+        entry = registration(browser, service)
+        return entry if entry["connected"] and model in entry["capabilities"] else None
+
+    return until(current, 20, "the extension to register the model")
+
+
 def test_a_stopped_worker_restarts_and_completes_its_job(browser: Chromium, restartable: Service) -> None:
     configure(browser, "killed-worker")
     request_id = started(restartable, "killed-worker")
@@ -146,7 +156,7 @@ def test_a_result_is_delivered_after_an_outage_of_the_server(browser: Chromium, 
 
 def test_a_worker_that_was_stopped_during_an_outage_reconnects(browser: Chromium, restartable: Service) -> None:
     configure(browser, "outage")
-    before = registration(browser, restartable)
+    before = registered(browser, restartable, "outage")
     restartable.stop("web0", signal.SIGKILL)
     browser.until_status("status.state === 'waiting'")
     advance_alarm(browser)
@@ -179,7 +189,7 @@ def test_the_extension_reconnects_after_a_graceful_restart(browser: Chromium, re
 @pytest.mark.timeout(300)
 def test_an_idle_extension_stays_connected_and_can_work(browser: Chromium, restartable: Service) -> None:
     configure(browser, "idle", delay_ms=0)
-    before = registration(browser, restartable)
+    before = registered(browser, restartable, "idle")
     name = before["extensionId"]
 
     def connected_s() -> float:
