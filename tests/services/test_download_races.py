@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from app.adapters.fetch_errors import HostUnreachable
 from app.adapters.store import LocalStore, StoreError
-from app.db import images
+from app.db import images, jobs
 from app.db.jobs import Job
 from app.domain.states import Status
 from app.services.cancellation import Cancellation
@@ -18,6 +19,7 @@ from app.services.download import Download
 from tests.support.downloads import PNG, URL, event_types, make_due, run, stored
 from tests.support.fakes import Bench
 from tests.support.job_factory import downloading_job, reload_job
+from tests.support.waiting import until
 
 
 def test_only_one_of_many_workers_downloads(bench: Bench) -> None:
@@ -29,6 +31,33 @@ def test_only_one_of_many_workers_downloads(bench: Bench) -> None:
     assert reload_job(bench.database, job).status is Status.COMPLETED
     assert event_types(bench, job).count("ImageGeneratedEvent") == 1
     assert len(bench.files()) == 1
+
+
+def test_threads_that_claim_at_the_same_time_keep_the_limit_of_an_extension(bench: Bench) -> None:
+    limit, threads = 3, 12
+    bench = bench.with_settings(downloads_per_extension=limit)
+    may_end, all_claim = threading.Event(), threading.Barrier(threads)
+
+    def stall() -> bytes:
+        assert may_end.wait(60)
+        return PNG
+
+    def claim() -> None:
+        all_claim.wait(60)
+        Download(bench.ports).run()
+
+    bench.fetch.answers[URL] = stall
+    requests = [downloading_job(bench, URL) for _ in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        runs = [pool.submit(claim) for _ in range(threads)]
+        until(lambda: sum(run.done() for run in runs) == threads - limit, 60, "the others to find nothing to do")
+        assert len(bench.fetch.requested) == limit
+        may_end.set()
+        for each in runs:
+            each.result(60)
+    while bench.database.read(jobs.any_download_due):
+        Download(bench.ports).run()
+    assert {reload_job(bench.database, each).status for each in requests} == {Status.COMPLETED}
 
 
 def test_a_download_that_is_overtaken_leaves_only_the_files_of_the_other(bench: Bench) -> None:
