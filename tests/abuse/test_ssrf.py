@@ -56,6 +56,12 @@ def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
 
 
+@pytest.fixture
+def bench(bench: Bench) -> Bench:
+    """Each request has one attempt, so its failure is final."""
+    return bench.with_settings(max_attempts=1)
+
+
 SPELLINGS = [
     "http://127.0.0.1:{port}/",
     "http://localhost:{port}/",

@@ -15,6 +15,7 @@ from tests.support.clamd import MARKER, real_clamd
 from tests.support.pictures import data_url, plain
 from tests.support.redis import running_redis
 from tests.support.service import Service, running_service
+from tests.support.waiting import until
 
 
 @dataclass
@@ -36,7 +37,7 @@ def scanned(tmp_path: Path, migrated_sqlite_file: Path) -> Iterator[Scanned]:
         ExitStack() as clamd,
     ):
         url = clamd.enter_context(real_clamd(Path(short)))
-        with running_service(tmp_path, database, redis.url, webs=1, CLAMAV_URL=url) as service:
+        with running_service(tmp_path, database, redis.url, webs=1, CLAMAV_URL=url, MAX_ATTEMPTS="1") as service:
             yield Scanned(service, clamd)
 
 
@@ -67,8 +68,12 @@ def test_only_pictures_that_were_scanned_and_are_clean_are_stored(scanned: Scann
     assert service.pictures == kept
 
     scanned.clamd.close()
-    failed = result_of(service, clean, "data URL")
-    assert (failed["status"], failed["code"]) == ("failed", "ERR_DOWNLOAD_FAILED")
+    with service.extension("extension-1", "scanned") as extension:
+        request_id = service.submit(model="scanned")
+        extension.done(extension.next_job(), data_url(clean))
+        worker_log = service.folder / "worker0.log"
+        until(lambda: '"scan.failed"' in worker_log.read_text(), 60, "the scanner to be missed")
+        assert service.status(request_id)["status"] == "downloading"  # it waits for the scanner
     assert service.pictures == kept
     assert sorted(path for path in (service.folder / "pictures").rglob("*") if path.is_file()) == [
         service.folder / "pictures" / name for name in kept
