@@ -57,6 +57,7 @@ def install(app: Flask, settings: Settings) -> Limiter:
         storage_uri="redis://",
         storage_options=cast(dict[str, str | int], token_bucket.shared_storage_options(settings.redis_url)),
         in_memory_fallback_enabled=True,
+        swallow_errors=True,  # of several requests that notice at the same time that Redis is away, one switches to the fallback
         headers_enabled=False,
     )
     # Only submissions are limited: this spares all other requests the work.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +238,15 @@ def test_the_refusals_are_documented_in_openapi(make: Make) -> None:
     assert "Retry-After" in described["429"]["headers"]
     assert "ERR_RATE_LIMIT" in described["429"]["description"]
     assert "ERR_QUOTA_EXCEEDED" in described["429"]["description"]
+
+
+def test_requests_that_notice_at_the_same_time_that_redis_is_silent_are_accepted(bench: Bench, tmp_path: Path) -> None:
+    path, count = tmp_path / "silent.sock", 8
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(path))
+        silent.listen(2 * count)
+        changed = bench.with_settings(limits=DEFAULTS, redis_url=f"unix://{path}")
+        app = create_app(services=container.build(changed.ports))
+        with ThreadPoolExecutor(count) as pool:
+            answers = list(pool.map(lambda n: submit(app.test_client(), f"user-{n}").status_code, range(count)))
+    assert answers == [200] * count
