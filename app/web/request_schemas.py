@@ -34,6 +34,10 @@ OTHER_NAMES = {
 }
 
 
+def _user(kind: str | list[str], **schema: str) -> Any:
+    return _checked(image_request.clean_user, type=kind, pattern=rf"^{image_request.USER.pattern}$", **schema)
+
+
 class GenerateRequest(BaseModel):
     """A request for images. A field that is null counts as absent."""
 
@@ -64,15 +68,7 @@ class GenerateRequest(BaseModel):
     parameters: Annotated[dict[str, Any], _checked(image_request.clean_parameters, **PARAMETERS)] = Field(
         default_factory=dict
     )
-    user_id: Annotated[
-        str,
-        _checked(
-            image_request.clean_user,
-            type=["string", "null"],
-            pattern=rf"^{image_request.USER.pattern}$",
-            default=image_request.DEFAULT_USER,
-        ),
-    ] = image_request.DEFAULT_USER
+    user_id: Annotated[str, _user(["string", "null"], default=image_request.DEFAULT_USER)] = image_request.DEFAULT_USER
     deadline_ms: Annotated[
         int | None,
         _checked(
@@ -114,12 +110,7 @@ class ListQuery(Query):
 
     user_id: Annotated[
         str | None,
-        _checked(
-            image_request.clean_user,
-            type="string",
-            pattern=rf"^{image_request.USER.pattern}$",
-            description="Whose requests. Default: your own, or all users' if you may see them.",
-        ),
+        _user("string", description="Whose requests. Default: your own, or all users' if you may see them."),
     ] = None
     status: Status | None = None
     limit: int = Field(20, ge=1, le=100, description="Maximum number of results.")
