@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.support.chromium import Chromium, Page
-from tests.support.waiting import until
 
 # Records the errors of a page: exceptions, violations of its content security policy, files that do not load.
 RECORD_ERRORS = """
@@ -58,14 +57,7 @@ class PageUser:
     def click(self, selector: str) -> None:
         """Click the middle of an element with the mouse."""
         self.page.call("Page.bringToFront")
-        seen: list[Any] = [None]
-
-        def position_at_rest() -> Any:
-            """The position of the element, once it no longer moves: the page may still be scrolling."""
-            seen.append(self.evaluate(f"({CLICK_POINT})({_find(selector)})"))
-            return seen[-1] if seen[-1] == seen[-2] else None
-
-        where = until(position_at_rest, what=f"{selector} to be in reach")
+        where = self.wait(f"await ({CLICK_POINT})({_find(selector)})")
         for kind in ("mousePressed", "mouseReleased"):
             self.page.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **where)
 
@@ -142,11 +134,18 @@ class PageUser:
         return found
 
 
-# The middle of an element, or null if another element covers it.
-CLICK_POINT = """(element) => {
+# The middle of an element, or null if another element covers it or if it moves: the page may still be scrolling, or
+# begin to in its next frame.
+CLICK_POINT = """async (element) => {
+  const middle = () => {
+    const {left, top, width, height} = element.getBoundingClientRect();
+    return {x: left + width / 2, y: top + height / 2};
+  };
   element.scrollIntoView({block: "center", behavior: "instant"});
-  const {left, top, width, height} = element.getBoundingClientRect();
-  const [x, y] = [left + width / 2, top + height / 2];
+  const {x, y} = middle();
+  for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+  const after = middle();
+  if (after.x !== x || after.y !== y) return null;
   const there = document.elementFromPoint(x, y);
   return element.contains(there) || element.closest("label")?.contains(there) ? {x, y} : null;
 }"""
