@@ -82,7 +82,7 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
         "connection_id": socket.connection_id,
         "token_id": token_id,
         "connected": True,
-        "available": True,
+        "available": hello.metadata.available,
         "capabilities": list(hello.metadata.capabilities),
         "max_concurrent": hello.metadata.max_concurrent,
         "version": hello.metadata.version,

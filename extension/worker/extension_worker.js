@@ -197,14 +197,19 @@ export class ExtensionWorker {
     });
   }
 
-  /** The server assigns jobs right after authentication, so an unavailable extension registers without models. */
+  /**
+   * An extension that accepts no jobs at the moment registers with all models that it will make again, so that requests
+   * wait for it; the server assigns jobs right after authentication, so this message says that it is not available.
+   */
   #authenticateMessage() {
-    const registered = this.#unavailableReason ? capabilities([]) : this.#providers.capabilities;
+    const available = !this.#unavailableReason;
+    const registered = available ? this.#providers.capabilities : capabilities(this.#providers.ready);
     this.#registered = JSON.stringify(registered);
     this.#saidAvailable = undefined;
     const repaired = this.#repaired;
     this.#repaired = false;
     return authenticate({
+      available,
       repaired,
       extensionId: this.#settings.extensionId,
       token: this.#settings.token,

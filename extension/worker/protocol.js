@@ -66,9 +66,11 @@ export function parseMessage(received) {
 
 /**
  * @param {{extensionId: string, token: string, version: string, capabilities: string[], maxConcurrent: number,
- *   activeRequestIds: string[], repaired?: boolean}} registration  `repaired` if the user removed a cause of failures
+ *   activeRequestIds: string[], available?: boolean, repaired?: boolean}} registration  `available`: whether jobs are
+ *   accepted at the moment; `repaired`: whether the user removed a cause of failures
  */
-export function authenticate({ extensionId, token, activeRequestIds, repaired, ...metadata }) {
+export function authenticate({ extensionId, token, activeRequestIds, available = true, repaired, ...metadata }) {
+  if (!available) Object.assign(metadata, { available });
   if (repaired) Object.assign(metadata, { repaired });
   return { type: "authenticate", extensionId, ...(token ? { token } : {}), metadata, activeRequestIds };
 }

@@ -345,6 +345,25 @@ def test_the_only_generator_keeps_its_registration_while_it_is_paused(tmp_path: 
         assert peer.receive("image_generated")["lease"] == "l-2"
 
 
+def test_an_extension_whose_only_generator_is_paused_reconnects_as_unavailable(
+    tmp_path: Path, server: ScriptedServer
+) -> None:
+    busy = Reply({"error": {"message": "Slow down"}}, status=429, headers={"Retry-After": "600"})
+    server.on("POST", "/v1/images/generations", busy)
+    paid = {**canvas(["paid"], address=f"{server.url}/v1"), "id": "paid", "kind": "openai", "name": "Paid"}
+    with running_chromium(tmp_path / "browser", host_permissions=["http://127.0.0.1/*"]) as browser:
+        peer = connect(browser, server, providers=[paid])
+        assert "available" not in peer.welcome()["metadata"]
+        assign(peer, model="paid")
+        peer.receive("image_generation_failed")
+        peer.cut()
+
+        peer = server.sockets.next()
+        metadata = peer.welcome()["metadata"]
+        assert (metadata["capabilities"], metadata["available"]) == (["image-generation", "paid"], False)
+        assert not peer.receive("heartbeat")["status"]["available"]
+
+
 def test_invalid_parameters_fail_without_a_retry(browser: Chromium, server: ScriptedServer) -> None:
     peer = connect(browser, server)
     peer.welcome()
@@ -380,7 +399,7 @@ def test_a_pause_is_reported_at_once_and_running_jobs_are_finished(browser: Chro
     assert peer.receive("image_generated")["requestId"] == JOB
 
 
-def test_outside_working_hours_it_registers_without_models_and_reconnects_when_they_start(
+def test_outside_working_hours_it_registers_as_unavailable_until_they_start(
     browser: Chromium, server: ScriptedServer
 ) -> None:
     peer = connect(browser, server)
@@ -394,12 +413,10 @@ def test_outside_working_hours_it_registers_without_models_and_reconnects_when_t
     peer.cut()
 
     peer = server.sockets.next()
-    assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "(none)"]
+    metadata = peer.welcome()["metadata"]
+    assert (metadata["capabilities"], metadata["available"]) == (["image-generation", "*"], False)
     assert not peer.receive("heartbeat")["status"]["available"]
     browser.save(hours={**never, "enabled": False, "days": [1]})
-
-    peer = server.sockets.next()
-    assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "*"]
     assert peer.receive("heartbeat")["status"]["available"]
 
 

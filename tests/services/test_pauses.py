@@ -1,7 +1,11 @@
-"""What ends the pause of an extension, and how the extension learns of it."""
+"""What ends the pause of an extension, and how the extension learns of it; extensions that accept no work themselves."""
+
+import pytest
 
 from app.db.fleet import Socket
+from app.domain.image_request import ImageRequest
 from app.domain.messages import Authenticate, ExtensionMetadata
+from app.services.generation import Holder
 from tests.support.harness import HUB, Harness
 
 
@@ -10,6 +14,19 @@ def reconnect(harness: Harness, *capabilities: str, repaired: bool = False) -> N
     metadata = ExtensionMetadata(capabilities=capabilities, repaired=repaired)
     hello = Authenticate(extension_id="e1", metadata=metadata)
     harness.services.extensions.connected(hello, Socket(HUB, "another-connection"))
+
+
+@pytest.mark.parametrize("model", [None, "flux"])
+def test_an_extension_that_connects_as_unavailable_gets_no_request_before_it_says_otherwise(
+    harness: Harness, model: str | None
+) -> None:
+    metadata = ExtensionMetadata(capabilities=("flux",), available=False)
+    harness.services.extensions.connected(Authenticate(extension_id="e1", metadata=metadata), Socket(HUB, "c1"))
+    job = harness.services.submission.submit(ImageRequest("a fox", model), "correlation-1")
+    assert harness.assign() == 0
+    harness.heartbeat(Holder("e1", "c1"))
+    assert harness.assign() == 1
+    assert harness.reload(job).holder == "e1"
 
 
 def paused(harness: Harness) -> bool:

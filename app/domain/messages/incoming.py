@@ -53,6 +53,11 @@ class ExtensionMetadata(ReceivedModel):
     max_concurrent: Annotated[int, Field(strict=True, ge=1, le=MAX_CONCURRENT), WHOLE] = Field(
         default=1, description="How many requests it can work on at once."
     )
+    available: bool = Field(
+        default=True,
+        strict=True,
+        description="Whether it accepts requests now, as in the heartbeats that follow.",
+    )
     repaired: bool = Field(
         default=False,
         strict=True,

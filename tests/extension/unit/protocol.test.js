@@ -66,6 +66,14 @@ test("authenticate contains a token only if there is one", () => {
   assert.equal(authenticate({ ...registration, token: "t" }).token, "t");
 });
 
+test("authenticate says so only if no jobs are accepted at the moment", () => {
+  const registration = {
+    extensionId: "e", token: "", version: "1.0.0", capabilities: ["x"], maxConcurrent: 2, activeRequestIds: [],
+  };
+  const said = (available) => authenticate({ ...registration, available }).metadata.available;
+  assert.deepEqual([true, undefined, false].map(said), [undefined, undefined, false]);
+});
+
 test("a heartbeat reports the load", () => {
   assert.deepEqual(heartbeat("e", { available: false, active: 1, waiting: 2, requestIds: ["a"] }), {
     type: "heartbeat",
