@@ -27,6 +27,7 @@ from app.services.fleet import Fleet
 from app.services.generation import Generation
 from app.services.health import Health
 from app.services.housekeeping import Housekeeping
+from app.services.idempotency import Idempotency
 from app.services.lookup import Lookup
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
@@ -44,6 +45,7 @@ class Services:
     access: Access
     accounts: Accounts
     submission: Submission
+    idempotency: Idempotency
     lookup: Lookup
     watching: Watching
     cancellation: Cancellation
@@ -87,6 +89,7 @@ def build(ports: Ports) -> Services:
         access=access,
         accounts=Accounts(ports, access),
         submission=Submission(ports, Admission(ports)),
+        idempotency=Idempotency(ports),
         lookup=Lookup(ports, watching),
         watching=watching,
         cancellation=Cancellation(ports),

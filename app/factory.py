@@ -20,6 +20,7 @@ from app.web import (
     files,
     fleet,
     hosts,
+    idempotency,
     images,
     limits,
     pages,
@@ -44,6 +45,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     # Hooks run in this order before a view, and in reverse after it.
     request_context.install(app)
     errors.install(app)
+    idempotency.install(app)
     hosts.install(app, settings)
     cors.install(app, settings.allowed_origins)
     api = Api()

@@ -219,6 +219,26 @@ sweeps = sa.Table(
     sa.Column("at", Ms, nullable=False),
 )
 
+# The answers to submissions with an Idempotency-Key. On SQLite the table is stored in the order of its key, without a rowid.
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("owner", sa.String(128), primary_key=True),
+    sa.Column("operation", sa.String(32), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    # the SHA-256 of the body that the key was first sent with
+    sa.Column("body_hash", sa.String(64), nullable=False),
+    # the HTTP status and the body of the answer; null only inside the transaction that makes the row
+    sa.Column("status", sa.Integer),
+    sa.Column("answer", sa.Text),
+    # the request or batch that was made
+    sa.Column("result_id", sa.String(36)),
+    sa.Column("created_at", Ms, nullable=False),
+    # null: as long as what was made
+    sa.Column("expires_at", Ms, index=True),
+    sqlite_with_rowid=False,
+)
+
 secrets = sa.Table(
     "secrets",
     metadata,

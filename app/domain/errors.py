@@ -122,6 +122,13 @@ class UnsupportedMediaType(Refusal):
     status = 415
 
 
+class IdempotencyKeyReused(Refusal):
+    """You have sent this Idempotency-Key with another body: send the same body again, or a new key with the new one."""
+
+    code = "ERR_IDEMPOTENCY_KEY_REUSED"
+    status = 422
+
+
 class Unavailable(Refusal):
     """The service is temporarily unavailable; try again after `Retry-After` seconds."""
 

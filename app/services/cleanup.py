@@ -1,4 +1,4 @@
-"""Removes files that downloads and uploads left behind after a crash, a failure or a cancellation.
+"""Removes files that downloads and uploads left behind after a crash, a failure or a cancellation, and expired keys.
 
 The files are found by their rows in the database, never by listing the folder, so no other file is touched.
 """
@@ -6,7 +6,7 @@ The files are found by their rows in the database, never by listing the folder, 
 import contextlib
 
 from app.config import Settings
-from app.db import clock, images
+from app.db import clock, idempotency, images
 from app.domain.image_request import IMAGES
 from app.domain.images import PictureError
 from app.services.download import longest_ms
@@ -14,6 +14,7 @@ from app.services.ports import Ports
 from app.services.uploads import discard
 
 BATCH = 200
+KEYS = 5_000  # more than the default limits let in between two sweeps
 ABANDONED_MS = 600_000
 STAGING_MS = 3_600_000
 
@@ -28,7 +29,7 @@ class Cleanup:
         self.ports = ports
 
     def sweep(self, now: int | None = None) -> int:
-        """Remove abandoned files, at most `BATCH` of each kind; returns how many.
+        """Remove abandoned files, at most `BATCH` of each kind, and up to `KEYS` expired keys; returns how many in all.
 
         Safe at any time and in several processes at once. `now` is in ms since the epoch, the database's by default.
         """
@@ -38,6 +39,7 @@ class Cleanup:
             self._pictures(now - abandoned_ms(self.ports.settings))
             + self._uploads(now - ABANDONED_MS)
             + self._staging(now - STAGING_MS)
+            + self.ports.database.write(lambda tx: idempotency.remove_expired(tx, now, KEYS))
         )
 
     def _pictures(self, before_ms: int) -> int:

@@ -10,7 +10,9 @@ from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.ids import uuid7
 from app.domain.image_request import DEFAULT_MODEL, ImageRequest
 from app.domain.policy import virtual_start
+from app.services import idempotency
 from app.services.admission import Admission
+from app.services.idempotency import KeyedRequest
 from app.services.ports import Ports
 from app.services.quotas import Quotas
 from app.services.wakeups import wake_if_an_extension_is_free
@@ -22,13 +24,18 @@ class Submission:
         self.admission = admission
         self.quotas = Quotas(ports)
 
-    def submit(self, order: ImageRequest, correlation_id: str) -> Job:
-        """Accept the request; when this returns, it is committed. Raises Unavailable, QuotaExceeded."""
+    def submit(self, order: ImageRequest, correlation_id: str, keyed: KeyedRequest[Job] | None = None) -> Job:
+        """Accept the request; when this returns, it is committed. Raises Unavailable, QuotaExceeded.
+
+        With an Idempotency-Key (`keyed`) also AlreadyAnswered and IdempotencyKeyReused.
+        """
         self.admission.check()
 
         def work(tx: Transaction) -> Job:
+            idempotency.claim(tx, keyed)
             job = self._enter(tx, order, correlation_id, self.quotas.check(tx, order.user_id))
             events.append(tx, job, ImageGenerationRequestedEvent(job.model, order.user_id))
+            idempotency.keep(tx, keyed, job, job.id)
             tx.after_commit(partial(wake_if_an_extension_is_free, self.ports))
             return job
 

@@ -45,8 +45,8 @@ class ResponseSpec:
 class Operation:
     """One method of one path.
 
-    `takes` is the content type of a body that is not JSON, `headers` explains request headers, and `need` is what the
-    caller must present if the service requires credentials (see `access`). `refusals` are the domain errors beyond the
+    `takes` is the content type of a body that is not JSON, `headers` are the schemas of request headers, and `need` is
+    what the caller must present if the service requires credentials (see `access`). `refusals` are the domain errors beyond the
     usual ones that it may respond with, `errors` the HTTP statuses that Flask itself may refuse with.
     """
 
@@ -60,7 +60,7 @@ class Operation:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     takes: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refusals: tuple[type[Refusal], ...] = ()
     errors: tuple[int, ...] = ()
     need: Need = Need.READ
@@ -103,7 +103,12 @@ class Api:
 
 def json_response(model: BaseModel, status: int = 200) -> Response:
     """The model as JSON in camelCase, without fields that are None."""
-    return Response(model.model_dump_json(exclude_none=True), status, content_type=JSON)
+    return Response(json_text(model), status, content_type=JSON)
+
+
+def json_text(model: BaseModel) -> str:
+    """The body of `json_response`."""
+    return model.model_dump_json(exclude_none=True)
 
 
 def _endpoint(operation: Operation) -> ViewFunction:

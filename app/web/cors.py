@@ -10,10 +10,12 @@ from app.domain.errors import Forbidden
 from app.network_settings import Origins
 
 METHODS = "GET, HEAD, POST, PUT, DELETE"
-REQUEST_HEADERS = "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, Range, X-Correlation-Id"
+REQUEST_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range, X-Correlation-Id"
+)
 EXPOSED = (
     "X-Correlation-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, ETag, "
-    "Accept-Ranges, Content-Range"
+    "Accept-Ranges, Content-Range, Idempotency-Replayed"
 )
 PREFLIGHT_S = 600
 

@@ -36,9 +36,9 @@ def operations(api: Api, services: Services) -> None:
         summary="Download an image",
         need=Need.NOTHING,
         headers={
-            "Range": "A part of the file (RFC 9110).",
-            "If-None-Match": "The ETag of your copy.",
-            "If-Match": "The ETag that you want.",
+            "Range": {"description": "A part of the file (RFC 9110)."},
+            "If-None-Match": {"description": "The ETag of your copy."},
+            "If-Match": {"description": "The ETag that you want."},
         },
         responses=(
             ResponseSpec("The image", content_type="image/png", headers=CACHE_HEADERS),

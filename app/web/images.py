@@ -6,10 +6,17 @@ from flask_limiter import Limiter
 from app.container import Services
 from app.domain.access import Need
 from app.domain.clock import wire_now
-from app.domain.errors import AlreadyFinished, Forbidden, NotFound, QuotaExceeded, RateLimited
+from app.domain.errors import (
+    AlreadyFinished,
+    Forbidden,
+    IdempotencyKeyReused,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+)
 from app.domain.ids import is_request_id
 from app.domain.image_request import DEFAULT_USER, ImageRequest
-from app.web import limits, presenters, streams
+from app.web import idempotency, limits, presenters, streams
 from app.web.api import Api, ResponseSpec
 from app.web.request_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
 from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
@@ -28,16 +35,26 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         summary="Submit a request",
         body=GenerateRequest,
         need=Need.WRITE,
-        responses=(ResponseSpec("The request is stored and will be processed", Accepted, headers=limits.HEADERS),),
-        refusals=(Forbidden, RateLimited, QuotaExceeded),
+        headers=idempotency.REQUEST_HEADERS,
+        responses=(
+            ResponseSpec(
+                "The request is stored and will be processed",
+                Accepted,
+                headers=(*limits.HEADERS, *idempotency.RESPONSE_HEADERS),
+            ),
+        ),
+        refusals=(Forbidden, IdempotencyKeyReused, RateLimited, QuotaExceeded),
     )
-    @limits.per_submission(limiter, services.settings.limits, _submitter)
+    @limits.submitted_for(_submitter)
+    @idempotency.once_only(services, "generate", idempotency.parsed_body, presenters.accepted)
+    @limits.per_submission(limiter, services.settings.limits)
     def generate_image(body: GenerateRequest) -> Accepted:
         """Submit a request for images. It is in the database before this responds, so it cannot be lost; follow it by its
-        `requestId`. Each valid request costs one token of the rate limit."""
+        `requestId`. Each valid request costs one token of the rate limit. With an `Idempotency-Key` it can be sent again
+        until it is answered: it is accepted once, and a repetition gets the same answer and costs nothing."""
         model = body.model if "model" in body.model_fields_set else None
         order = ImageRequest(body.prompt, model, g.user_id, body.parameters, body.deadline_ms)
-        return presenters.accepted(services.submission.submit(order, g.correlation_id))
+        return presenters.accepted(services.submission.submit(order, g.correlation_id, g.keyed_request))
 
     @api.operation(
         "GET",
@@ -108,7 +125,11 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         tag=TAG,
         summary="Follow a request",
         query=EventsQuery,
-        headers={"Last-Event-ID": "The number of the last event you received; the stream continues after it."},
+        headers={
+            "Last-Event-ID": {
+                "description": "The number of the last event you received; the stream continues after it."
+            }
+        },
         responses=(
             ResponseSpec("Server-Sent Events, until the request is final", content_type="text/event-stream"),
             ResponseSpec("No more events will come: do not reconnect", status=204),

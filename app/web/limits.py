@@ -66,12 +66,26 @@ def install(app: Flask, settings: Settings) -> Limiter:
     return limiter
 
 
-def per_submission(
-    limiter: Limiter, limits: Limits, submitter: Callable[P, str]
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """The limits of a view that accepts a submission: for the user, the address and everybody together.
+def submitted_for(submitter: Callable[P, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Set `g.user_id`, the user that the limits of a submission count for, before they do.
 
-    `submitter` is called with the view's arguments and returns the user, who is `g.user_id` in the view.
+    `submitter` is called with the view's arguments and returns the user.
+    """
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            g.user_id = submitter(*args, **kwargs)
+            return view(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def per_submission(limiter: Limiter, limits: Limits) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The limits of a view that accepts a submission: for `g.user_id`, the address and everybody together.
+
     They are tried in this order up to the first that refuses, so one user's refused requests use up nothing of others'.
     The address counts where callers do not prove who they are, since there they can invent user ids.
     """
@@ -98,7 +112,6 @@ def per_submission(
 
         @wraps(view)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            g.user_id = submitter(*args, **kwargs)
             after_this_request(partial(_with_headers, limiter))
             return limited(*args, **kwargs)
 

@@ -87,8 +87,8 @@ def _parameters(operation: Operation) -> Iterator[Schema]:
         query = tidied(operation.query.model_json_schema(ref_template=REF))
         for name, schema in query["properties"].items():
             yield _parameter(name, "query", required=name in query.get("required", ()), schema=schema)
-    for name, text in operation.headers.items():
-        yield _parameter(name, "header", required=False, schema={"type": "string", "description": text})
+    for name, described in operation.headers.items():
+        yield _parameter(name, "header", required=False, schema={"type": "string", **described})
 
 
 def _parameter(name: str, location: str, *, required: bool, schema: Schema) -> Schema:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Index
 
 from app.db import credentials
+from app.db.jobs import Job
 from app.db.tables import jobs as table
+from app.domain.idempotency import OwnedKey
+from app.domain.image_request import ImageRequest
 from app.domain.states import FINAL, Status
+from app.services.idempotency import AlreadyAnswered, KeyedRequest
 from tests.support.harness import Harness
 from tests.support.statements import recorded_statements
 
@@ -113,6 +118,22 @@ def test_recently_ended_jobs_are_found_by_an_index(harness: Harness) -> None:
     tables = ("users", "api_keys", "revoked_tokens", "extension_tokens")
     assert [step for step in plan if step.startswith(tuple(f"SCAN {table}" for table in tables))] == [], plan
     assert sum(step.startswith("SEARCH") for step in plan) == len(tables), plan
+
+
+def test_keys_of_submissions_are_found_by_their_indexes(harness: Harness) -> None:
+    request: KeyedRequest[Job] = KeyedRequest(OwnedKey("ann", "generate", "key"), "0", lambda job: job.id, 1_000)
+    submit = partial(harness.services.submission.submit, ImageRequest("a fox", user_id="ann"), "correlation-1", request)
+    with recorded_statements("idempotency_keys") as statements:
+        with harness.services.idempotency.one_at_a_time(request):
+            submit()
+        with pytest.raises(AlreadyAnswered):
+            submit()
+        harness.services.cleanup.sweep()
+    found = {step for plan in plans(harness, statements).values() for step in plan if "idempotency_keys" in step}
+    assert found == {
+        "SEARCH idempotency_keys USING PRIMARY KEY (owner=? AND operation=? AND key=?)",
+        "SEARCH idempotency_keys USING COVERING INDEX ix_idempotency_keys_expires_at (expires_at<?)",
+    }
 
 
 @pytest.mark.parametrize("message", ["a heartbeat", "a broken socket"])

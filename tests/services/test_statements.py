@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from app.db.jobs import Job
+from app.domain.idempotency import OwnedKey
+from app.domain.image_request import ImageRequest
 from app.domain.messages import ImageGenerated
+from app.services.idempotency import KeyedRequest
 from tests.support.harness import Harness
 from tests.support.image_samples import png
 from tests.support.statements import recorded_statements
@@ -22,6 +26,7 @@ from tests.support.statements import recorded_statements
 # BEGIN and COMMIT are not counted; PostgreSQL's clock is a statement, or part of the lock for the quota.
 MOST = {
     "submit": {"sqlite": 4, "postgresql": 5},  # the last one queries free extensions
+    "submit with a key": {"sqlite": 6, "postgresql": 7},
     "hand over": {"sqlite": 5, "postgresql": 7},
     "progress": {"sqlite": 1, "postgresql": 2},
     "result": {"sqlite": 4, "postgresql": 6},  # one queries a job that waits for the slot
@@ -35,6 +40,13 @@ MOST = {
 def submit(harness: Harness) -> Callable[[], object]:
     harness.submit()
     return lambda: harness.submit(user="ben")
+
+
+def submit_with_a_key(harness: Harness) -> Callable[[], object]:
+    harness.submit()
+    request: KeyedRequest[Job] = KeyedRequest(OwnedKey("ben", "generate", "key"), "0", lambda job: job.id, 1_000)
+    order = ImageRequest("a fox", user_id="ben")
+    return lambda: harness.services.submission.submit(order, "correlation-1", request)
 
 
 def hand_over(harness: Harness) -> Callable[[], object]:
@@ -79,6 +91,7 @@ def status(harness: Harness) -> Callable[[], object]:
 
 STEPS = {
     "submit": submit,
+    "submit with a key": submit_with_a_key,
     "hand over": hand_over,
     "progress": progress,
     "result": result,
@@ -101,6 +114,7 @@ def test_a_step_executes_no_more_statements_than_recorded(harness: Harness, step
 # For the row, each index that the change touches, and each event. A page costs SQLite 12 to 18 us, half of it for the disk.
 MOST_PAGES = {
     "submit": 9,
+    "submit with a key": 12,  # the key, and the index of its end
     "hand over": 11,
     "progress": 5,
     "result": 9,

@@ -38,8 +38,9 @@ CONFIG = {
     "checks": {
         "positive_data_acceptance": {
             # The document cannot describe which keys (401) and signatures (403) are valid, which names exist (404), their state
-            # (409), the ETag of a file (412), and the size of a file whose range is requested (416).
-            "expected-statuses": ["2xx", "3xx", "401", "403", "404", "409", "412", "416"],
+            # (409), the ETag of a file (412), the size of a file whose range is requested (416), and which keys were sent
+            # with another body (422).
+            "expected-statuses": ["2xx", "3xx", "401", "403", "404", "409", "412", "416", "422"],
         }
     },
 }
