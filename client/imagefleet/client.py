@@ -12,6 +12,7 @@ Methods raise the errors of `imagefleet.errors`, and OSError if a file cannot be
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,7 @@ from imagefleet.fleet_answers import ExtensionState
 from imagefleet.following import Follower
 from imagefleet.retrying import OnRetry, Retries
 from imagefleet.sse import messages
-from imagefleet.transport import PATIENCE_S, READ_S, Call, Transport
+from imagefleet.transport import IDEMPOTENCY_KEY, PATIENCE_S, READ_S, Call, Transport
 from imagefleet.wire import Fields, decode, encode
 
 EVENTS_READ_S = 60.0
@@ -69,6 +70,7 @@ class Imagefleet:
         parameters: Mapping[str, Any] | None = None,
         user_id: str | None = None,
         deadline_ms: int | None = None,
+        idempotency_key: str | None = None,
         refused_s: float | None = None,
         on_retry: OnRetry | None = None,
     ) -> Accepted:
@@ -77,8 +79,9 @@ class Imagefleet:
         `parameters` are passed to the extension unchanged; the named arguments override them. `deadline_ms` after its
         acceptance the request fails unless it is completed; until then it waits for an extension.
 
-        It is retried only if the server certainly did not accept it. After ConnectionLost check with `list` before you
-        submit again. A rate limit is waited out for up to `refused_s` seconds, by default for `patience_s`; `on_retry`
+        It is retried after every fault: the server accepts it once, since each attempt has the same Idempotency-Key. That
+        is a new one for each call, or `idempotency_key`, 1 to 255 visible ASCII characters. With a key of your own, the
+        same call gets the same answer for a day, also from another process. A rate limit is waited out for up to `refused_s` seconds, by default for `patience_s`; `on_retry`
         is called before each pause with the error and the seconds that the pause takes.
         """
         named = {
@@ -95,7 +98,7 @@ class Imagefleet:
             "userId": user_id,
             "deadlineMs": deadline_ms,
         }
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", IDEMPOTENCY_KEY: _quoted(idempotency_key or str(uuid.uuid4()))}
         call = Call("POST", "/api/images/generate", headers=headers, body=encode(_without_none(whole)).encode())
         return Accepted.read(
             self._transport.fetch(call, patience_s=self._patience_s, refused_s=refused_s, on_retry=on_retry)
@@ -236,6 +239,12 @@ def _path(request_id: str) -> str:
     if not request_id.strip("."):
         raise Refused(f"{request_id!r} is not a valid request ID.")
     return f"/api/images/{quote(request_id, safe='')}"
+
+
+def _quoted(key: str) -> str:
+    """A string as a header field has it (RFC 9651, section 3.3.3)."""
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:

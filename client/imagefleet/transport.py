@@ -23,6 +23,7 @@ CONNECT_S = 10.0
 READ_S = 30.0
 PATIENCE_S = 10.0
 PIECE_BYTES = 65_536
+IDEMPOTENCY_KEY = "Idempotency-Key"
 # `Retries` decides about faults; urllib3 only follows redirects.
 _REDIRECTS = urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
 
@@ -41,7 +42,7 @@ class Call:
     @property
     def idempotent(self) -> bool:
         """True if sending it twice has the same effect as once."""
-        return self.method != "POST"
+        return self.method != "POST" or IDEMPOTENCY_KEY in self.headers
 
 
 class Transport:

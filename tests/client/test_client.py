@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 
 from imagefleet.client import Imagefleet
-from imagefleet.errors import BadAnswer, ConnectionLost, Refused, Unreachable
+from imagefleet.errors import BadAnswer, Refused, Unreachable
 from imagefleet.transport import Call, Transport
 from tests.support.ports import free_port
 from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
@@ -52,12 +53,40 @@ def test_a_submission_that_was_not_accepted_is_sent_again(
     assert len(scripted.requests_to("POST", GENERATE)) == 2
 
 
-@pytest.mark.parametrize("reply", [CUT, Reply(b"<h1>Bad gateway</h1>", 502), refusal(500, "ERR_INTERNAL", "Oh.")])
-def test_a_submission_with_unknown_outcome_is_not_sent_again(scripted: ScriptedServer, reply: Reply) -> None:
-    scripted.on("POST", GENERATE, reply, accepted())
-    with pytest.raises((ConnectionLost, BadAnswer, Refused)), Imagefleet(scripted.url) as fleet:
+@pytest.mark.parametrize(
+    "reply", [CUT, Reply(b"<h1>Bad gateway</h1>", 502), refusal(503, "ERR_UNAVAILABLE", "Later."), refusal(504, "", "")]
+)
+def test_a_submission_with_unknown_outcome_is_sent_again_with_the_same_key(
+    fleet: Imagefleet, scripted: ScriptedServer, reply: Reply
+) -> None:
+    scripted.on("POST", GENERATE, reply, reply, accepted())
+    assert fleet.generate("A fox").request_id == ID
+    attempts = scripted.requests_to("POST", GENERATE)
+    assert len(attempts) == 3
+    assert len({(attempt.headers["idempotency-key"], attempt.body) for attempt in attempts}) == 1
+
+
+def test_a_submission_that_broke_the_server_is_not_sent_again(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, refusal(500, "ERR_INTERNAL", "Oh."), accepted())
+    with pytest.raises(Refused):
         fleet.generate("A fox")
     assert len(scripted.requests_to("POST", GENERATE)) == 1
+
+
+def test_each_submission_has_a_key_of_its_own_in_quotes(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+    scripted.on("POST", GENERATE, accepted())
+    for _ in range(2):
+        fleet.generate("A fox")
+    keys = [attempt.headers["idempotency-key"] for attempt in scripted.requests_to("POST", GENERATE)]
+    assert len(set(keys)) == 2
+    assert all(re.fullmatch(r'"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"', key) for key in keys)
+
+
+@pytest.mark.parametrize(("key", "sent"), [("chapter-1,7", '"chapter-1,7"'), ('a"b\\c', r'"a\"b\\c"')])
+def test_a_key_of_the_callers_own_is_sent(fleet: Imagefleet, scripted: ScriptedServer, key: str, sent: str) -> None:
+    scripted.on("POST", GENERATE, accepted())
+    fleet.generate("A fox", idempotency_key=key)
+    assert scripted.requests_to("POST", GENERATE)[0].headers["idempotency-key"] == sent
 
 
 def test_the_retry_after_of_the_server_is_followed(fleet: Imagefleet, scripted: ScriptedServer) -> None:
