@@ -14,6 +14,9 @@ from app.domain.errors import Unauthorized
 from app.domain.messages import Authenticate
 from app.domain.policy import ConnectedExtension
 
+# How often an extension's own word ends its pause: one that called each of its failures repaired would never be paused.
+REPAIR_EVERY_MS = 60_000
+
 # Parameters cannot be called `connection_id` and `available`: an UPDATE would set the columns of these names to them.
 _through_connection = (extensions.c.connection_id == bindparam("this_connection"), extensions.c.connected)
 _STATE = select(
@@ -72,7 +75,7 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
     If its capabilities have changed, or it says that it has removed the cause of its failures, its pause ends.
     Raises Unauthorized if that one used another token than `token_id`.
     """
-    names = ("connected", "hub_id", "connection_id", "token_id", "capabilities")
+    names = ("connected", "hub_id", "connection_id", "token_id", "capabilities", "connected_at")
     query = select(*(extensions.c[name] for name in names))
     before = tx.connection.execute(query.where(extensions.c.id == hello.extension_id).with_for_update()).first()
     if before and before.connected and before.token_id not in (None, token_id):
@@ -96,7 +99,7 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
         .on_conflict_do_update(index_elements=["id"], set_=values)
     )
     if before and (hello.metadata.repaired or set(before.capabilities) != set(hello.metadata.capabilities)):
-        end_pause(tx, hello.extension_id)
+        _end_pause_by(tx, hello.extension_id, before.connected_at + REPAIR_EVERY_MS)
     return Socket(before.hub_id, before.connection_id) if before and before.connected else None
 
 
@@ -164,10 +167,12 @@ def pause(tx: Transaction, connection_id: str | None, pause_ms: int, reason: str
 
 
 def end_pause(tx: Transaction, extension_id: str) -> bool:
-    """End the extension's pause and forget the failures that led to it; False if it is not paused."""
-    paused = (extensions.c.id == extension_id, extensions.c.cooldown_until > tx.now)
+    """End the extension's pause; False if it is not paused. Its failures are forgotten in either case."""
+    this = extensions.c.id == extension_id
+    paused = tx.connection.execute(select(extensions.c.cooldown_until > tx.now).where(this)).scalar()
     values = {"cooldown_until": 0, "cooldown_reason": None, "failures": 0}
-    return tx.connection.execute(update(extensions).where(*paused).values(values)).rowcount == 1
+    tx.connection.execute(update(extensions).where(this).values(values))
+    return bool(paused)
 
 
 def is_known(connection: Connection, extension_id: str) -> bool:
@@ -238,6 +243,12 @@ def forget_hub(tx: Transaction, hub_id: str) -> list[str]:
     )
     tx.connection.execute(delete(hubs).where(hubs.c.id == hub_id))
     return lost
+
+
+def _end_pause_by(tx: Transaction, extension_id: str, ms: int) -> None:
+    """End the extension's pause at `ms` at the latest. Only a stored picture proves that its failures are over."""
+    longer = (extensions.c.id == extension_id, extensions.c.cooldown_until > ms)
+    tx.connection.execute(update(extensions).where(*longer).values(cooldown_until=ms))
 
 
 def _pause(tx: Transaction, pause_ms: int, reason: str) -> dict[str, Any]:

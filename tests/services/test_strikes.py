@@ -144,6 +144,8 @@ def test_an_operator_ends_the_pause_of_an_extension_once(harness: Harness) -> No
     assert (extension.cooldown_until, extension.cooldown_reason, extension.failures) == (0, None, 0)
     assert harness.assign() == 1
     assert harness.reload(job).status is Status.PROCESSING
+    harness.update_extension(failures=4)
     assert not harness.services.extensions.resume("e1")
+    assert harness.extension_row().failures == 0
     with pytest.raises(NotFound, match="No extension e2 has ever connected"):
         harness.services.extensions.resume("e2")

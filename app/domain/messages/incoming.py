@@ -62,7 +62,8 @@ class ExtensionMetadata(ReceivedModel):
         default=False,
         strict=True,
         description="Whether the cause of earlier failures was removed since the last connection, by a change of settings or a "
-        "successful test: it ends the pause that they led to, as new capabilities do.",
+        "successful test: it ends the pause that they led to, as other capabilities do, but not within a minute after the "
+        "previous connection.",
     )
 
 
