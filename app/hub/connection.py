@@ -3,7 +3,6 @@
 The session reads only when it is ready for the next message. That is the backpressure on the sender.
 """
 
-import contextlib
 import threading
 import time
 import uuid
@@ -26,6 +25,8 @@ from app.hub.wire_socket import MessageTooLarge, WireSocket, read_frames
 
 MAX_UNREAD = 32
 CLOSE_TIMEOUT_S = 1.0
+# A peer that is still sending when its connection is closed may never read why; the largest picture takes less than this.
+LARGE_CLOSE_TIMEOUT_S = 20.0
 MESSAGES_BURST_S = 4.0
 # A sender above a rate limit is slowed down. One that stays above it for this long is disconnected.
 MESSAGES_OVER_S = 10.0
@@ -55,6 +56,7 @@ class Connection:
         self._queue = SendQueue(self._write, self._close_slow_reader)
         self._finished = threading.Event()
         self._proofs = OfferProofs(ws)
+        self._too_large: MessageTooLarge | None = None
         self._messages = Flow(messages_per_s, MESSAGES_BURST_S, time.monotonic())
 
     @property
@@ -70,14 +72,16 @@ class Connection:
     def receive(self, timeout_s: float) -> str | bytes | None:
         """Return the next message, or None after the time-out or after a frame that is no message, such as a pong.
 
-        Raises ConnectionClosed, MessageTooLarge, and Abuse if the peer sends too much.
+        Raises ConnectionClosed, MessageTooLarge (after the messages before it), and Abuse if the peer sends too much.
         """
         self._throttle()
         unread = self._ws.input_buffer
-        if not unread:
+        if not unread and self._too_large is None:
             self.check_open()
             self._read(timeout_s)
         if not unread:
+            if self._too_large is not None:
+                raise self._too_large
             self.check_open()
             return None
         self._proofs.message_received()
@@ -129,7 +133,7 @@ class Connection:
         while not self._proofs.pong_received:
             left_s = deadline - time.monotonic()
             self.check_open()
-            if left_s <= 0 or len(self._ws.input_buffer) >= MAX_UNREAD:
+            if left_s <= 0 or len(self._ws.input_buffer) >= MAX_UNREAD or self._too_large is not None:
                 return
             self._read(left_s)
         self.take_proven()  # this pong proves no offer; the first offer is followed by its own ping
@@ -150,13 +154,16 @@ class Connection:
     def finish(self) -> None:
         """End the session: wait briefly for the writer and the peer's close frame, then close the TCP connection."""
         self.close(CloseCode.GOING_AWAY, "")  # has no effect if the session has sent a close already
-        deadline = time.monotonic() + CLOSE_TIMEOUT_S
+        deadline = time.monotonic() + self._close_timeout_s
         while self._ws.ws.state is not ConnectionState.CLOSED and (left_s := deadline - time.monotonic()) > 0:
-            with contextlib.suppress(MessageTooLarge):
-                if not self._read(left_s):
-                    break
+            if not self._read(left_s):
+                break
         self._finished.set()
         self._wire.close()
+
+    @property
+    def _close_timeout_s(self) -> float:
+        return CLOSE_TIMEOUT_S if self._too_large is None else LARGE_CLOSE_TIMEOUT_S
 
     def _throttle(self) -> None:
         """Wait until the rate limit permits the next message."""
@@ -170,9 +177,15 @@ class Connection:
             time.sleep(wait_s)
 
     def _read(self, timeout_s: float) -> bool:
-        """Read once and process the frames; False if nothing was received in time or the connection has ended."""
+        """Read once and process the frames; False if nothing was received in time or the connection has ended.
+
+        A message that is too large is kept as an error until the messages before it are handled.
+        """
         try:
             return read_frames(self._ws, timeout_s)
+        except MessageTooLarge as large:
+            self._too_large = large
+            return True
         except (OSError, ProtocolError):
             self._ws.connected = False
             return False
@@ -198,7 +211,7 @@ class Connection:
 
     def _write_close(self, code: CloseCode, reason: str) -> None:
         self._ws.close(code, reason)
-        self._finished.wait(CLOSE_TIMEOUT_S)
+        self._finished.wait(self._close_timeout_s)
         self._wire.close()
 
     def _close_slow_reader(self) -> None:

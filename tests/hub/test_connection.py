@@ -13,6 +13,7 @@ from app.domain.close_codes import CloseCode
 from app.domain.messages import HeartbeatResponse
 from app.hub.connection import Connection
 from app.hub.offers import Offer
+from app.hub.wire_socket import MessageTooLarge
 from tests.support.fake_websocket import FakeWebSocket
 from tests.support.waiting import until
 
@@ -91,6 +92,17 @@ def test_messages_are_returned_before_the_end_of_the_stream_is_raised() -> None:
         connection.receive(1)
 
 
+def test_messages_are_returned_before_one_that_is_too_large_is_raised() -> None:
+    server, connection = with_offer()
+    server.incoming = ["a report", "too large", "too late"]
+    connection.await_pong(60)
+    assert connection.receive(60) == "a report"
+    for _ in range(2):
+        with pytest.raises(MessageTooLarge):
+            connection.receive(60)
+    assert server.incoming == ["too late"]
+
+
 def test_a_close_is_the_last_frame_and_needs_no_reply(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -106,6 +118,16 @@ def test_a_close_is_the_last_frame_and_needs_no_reply(
 def test_finishing_waits_for_the_close_of_the_peer() -> None:
     server, connection = with_offer()
     server.incoming = ["too late", "close"]
+    connection.finish()
+    assert (server.incoming, server.closed.is_set()) == ([], True)
+
+
+def test_the_rest_of_a_message_that_is_too_large_is_read_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.hub.connection.CLOSE_TIMEOUT_S", 0)
+    server, connection = with_offer()
+    server.incoming = ["too large", "the rest of it", "close"]
+    with pytest.raises(MessageTooLarge):
+        connection.receive(60)
     connection.finish()
     assert (server.incoming, server.closed.is_set()) == ([], True)
 

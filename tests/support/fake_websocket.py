@@ -9,13 +9,15 @@ from typing import Any
 
 from wsproto.connection import ConnectionState
 
+from app.hub.wire_socket import MessageTooLarge
 from tests.support.waiting import until
 
 
 class FakeWebSocket:
     """Replaces `simple_websocket.Server` on a `WireSocket`. `incoming` is what the peer sends, in order:
 
-    "pong" is a pong, which is sent only after a ping, "close" is a close, and any other text is a message.
+    "pong" is a pong, which is sent only after a ping, "close" is a close, "too large" is a message that is, and any other
+    text is a message.
     """
 
     def __init__(self) -> None:
@@ -50,6 +52,8 @@ class FakeWebSocket:
         """Process what was read, as the library does."""
         if data == b"pong":
             self.pong_received = True
+        elif data == b"too large":
+            raise MessageTooLarge("head")
         elif data == b"close":
             self.ws.state = ConnectionState.CLOSED
         else:
