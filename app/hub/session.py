@@ -285,5 +285,6 @@ def _heartbeat_response(state: ExtensionState) -> messages.HeartbeatResponse:
 
 def _parse(received: str | bytes) -> Incoming:
     if isinstance(received, bytes):
-        raise MalformedMessage("Invalid message format: send text frames; binary frames are not accepted.")
+        detail = "Invalid message format: send text frames; binary frames are not accepted."
+        raise messages.refusal_of(received.decode(errors="replace"), detail)
     return messages.parse(received)

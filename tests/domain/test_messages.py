@@ -272,9 +272,12 @@ def test_null_means_the_same_as_an_absent_field_inside_of_objects_too() -> None:
         ("  http://host/a.png ", "http://host/a.png"),
         ("http://host/a b?c d", "http://host/a%20b?c%20d"),
         ("http://host/ä", "http://host/ä"),
+        ("http://host/a.png\n", "http://host/a.png"),
+        ("\x00\r\n\thttp://host/a.png?b=\n  c\td\r\n", "http://host/a.png?b=%20%20cd"),
+        (" \ndata:image/png;base64,AA==\n", "data:image/png;base64,AA=="),
     ],
 )
-def test_spaces_in_an_address_are_encoded_as_browsers_do(url: str, expected: str) -> None:
+def test_spaces_and_line_breaks_in_an_address_are_read_as_browsers_do(url: str, expected: str) -> None:
     report = messages.parse(json.dumps({"type": "image_generated", "requestId": "r", "imageUrl": url}))
     assert isinstance(report, messages.ImageGenerated)
     assert report.sources == (expected,)
@@ -292,6 +295,12 @@ def test_spaces_in_an_address_are_encoded_as_browsers_do(url: str, expected: str
         '{"type": "image_generation_failed", "requestId": "r", "lease": "l", "correlationId": "c"}',
         '{"type": "image_generation_failed", "requestId": "r", "lease": "l", "correlationId": "c", "error": " "}',
         '\ufeff{"type": "image_generation_failed", "requestId": "r", "lease": "l", "correlationId": "c"}',
+        '{"type": "image_generated", "requestId": "r", "lease": "l", "correlationId": "c", "imageUrl": "http://a/b',
+        '{"type": "image_generated", "requestId": "r", "lease": "l", "correlationId": "c", "imageUrl": "http://a\nb"}',
+        '{"type" : "image_generated",\n"requestId" : "r", "lease": "l", "correlationId": "c", "imageUrl": "http://a/b",}',
+        '{"type": "image_generation_failed", "requestId": "r", "lease": "l", "correlationId": "c", "error": "}", "type": "x", ]',
+        '{"type": "image_generated", "requestId": "r", "lease": "l", "correlationId": "c", "metadata": '
+        + '{"a":' * 5_000,
     ],
 )
 def test_an_unusable_final_report_names_its_request(text: str) -> None:
@@ -316,8 +325,10 @@ def test_metadata_that_are_too_large_to_keep_are_left_out(longest: int, kept: bo
         '{"type": "image_generated", "requestId": "a b", "imageUrl": ""}',
         '{"type": "image_generated", "requestId": 7, "imageUrl": ""}',
         '{"type": "image_generation_progress", "requestId": "r", "progress": "half"}',
-        '{"type": "image_generated", "requestId": "r", "imageUrl": ',
-        '["image_generated"]',
+        '{"type": "image_generated", "imageUrl": ',
+        '{"type": "image_generation_progress", "requestId": "r", "progress": ',
+        '["image_generated", "requestId", "r"]',
+        '["image_generated", "requestId": "r"]',
         '{"type": ["image_generated"], "requestId": "r"}',
     ],
 )

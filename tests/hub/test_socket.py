@@ -20,6 +20,7 @@ from app.db import fleet
 from app.db.engine import Database
 from tests.support.extension import Extension
 from tests.support.pictures import plain
+from tests.support.raw import CLOSE, TEXT, connected, frame, shake_hands, until_closed
 from tests.support.service import Service, call
 from tests.support.waiting import until
 
@@ -206,6 +207,21 @@ def test_an_unusable_report_ends_the_attempt_and_is_answered_with_its_request(se
     until(lambda: service.row(request_id).strikes == 1, what="the attempt to end")
 
 
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_final_report_that_cannot_even_be_read_ends_its_attempt_too(service: Service, binary: bool) -> None:
+    model = f"unreadable-{binary}"
+    request_id = service.submit(model=model)
+    with service.extension(model, model) as extension:
+        extension.next_job()
+        report = f'{{"type": "image_generated", "requestId": "{request_id}", "imageUrl": "http://a/b'
+        if binary:
+            extension.send_bytes(f'{report}"}}'.encode())
+        else:
+            extension.send(report)
+        assert extension.receive("error")["requestId"] == request_id
+    until(lambda: service.row(request_id).strikes == 1, what="the attempt to end")
+
+
 @pytest.mark.parametrize("order", [("requestId", "imageUrl"), ("imageUrl", "requestId")])
 def test_a_picture_that_is_too_large_for_a_message_ends_its_attempt_with_advice(
     service: Service, order: tuple[str, str]
@@ -230,6 +246,15 @@ def test_a_too_large_message_closes_only_its_own_socket(service: Service) -> Non
         assert loud.closed() == 1009
         calm.send_heartbeat()
         calm.receive("heartbeat_response")
+
+
+def test_a_peer_that_sends_without_reading_learns_that_its_message_was_too_large(service: Service) -> None:
+    with connected(service.ports[0]) as sock:
+        shake_hands(sock)
+        sock.sendall(frame(TEXT, b'{"type": "authenticate", "extensionId": "deaf"}'))
+        sock.sendall(frame(TEXT, b"x" * 16 * 2**20) + frame(CLOSE, (1000).to_bytes(2, "big")))
+        received = until_closed(sock)
+    assert (1009).to_bytes(2, "big") + b"The extension's message has more than 1,048,576 characters" in received
 
 
 def test_a_slow_reader_gets_every_message_whole(service: Service) -> None:

@@ -28,4 +28,4 @@ from app.domain.messages.outgoing import (
     Outgoing,
     Upload,
 )
-from app.domain.messages.parsing import DEPTH, UnusableReport, parse
+from app.domain.messages.parsing import DEPTH, UnusableReport, parse, refusal_of

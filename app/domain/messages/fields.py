@@ -80,26 +80,31 @@ Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT), WHOLE]
 
 
 def _image_url(url: str) -> str:
-    allowed = url.isascii() if is_data_url(url) else len(url) <= URL_CHARS and _HTTP_URL.fullmatch(url) is not None
-    if not allowed:
+    """As browsers read it: https://url.spec.whatwg.org/#concept-basic-url-parser"""
+    text = url.strip(_EDGES)
+    if is_data_url(text) and text.isascii():
+        return text
+    if len(url) > URL_CHARS or not _HTTP_URL.fullmatch(text):
         wanted = f"must be http://, https:// (at most {URL_CHARS} characters) or data:image/…;base64"
         raise PydanticCustomError("image_url", wanted)
-    # As browsers do: https://url.spec.whatwg.org/#concept-basic-url-parser
-    return url if is_data_url(url) else url.strip(" ").replace(" ", "%20")
+    return text.translate(_DROPPED).replace(" ", "%20")
 
 
-_HTTP_URL = re.compile(r" *[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x1f\x7f]*")
+_EDGES = "".join(map(chr, range(33)))  # control characters and the space
+_EDGE = r"[\x00-\x20]*"
+_DROPPED = str.maketrans("", "", "\t\n\r")
+_HTTP_URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*")
 _IMAGE_URL_SCHEMA: Mapping[str, Any] = {
     "anyOf": [
         {
             "type": "string",
-            "pattern": f"^{_HTTP_URL.pattern}$",
+            "pattern": f"^{_EDGE}{_HTTP_URL.pattern}{_EDGE}$",
             "maxLength": URL_CHARS,
             "description": "An http(s) URL, or the `imageUrl` that an upload returned.",
         },
         {
             "type": "string",
-            "pattern": r"^[Dd][Aa][Tt][Aa]:[\x00-\x7f]*$",
+            "pattern": rf"^{_EDGE}[Dd][Aa][Tt][Aa]:[\x00-\x7f]*$",
             "description": "The picture itself, in base64.",
         },
     ]

@@ -1,6 +1,7 @@
 """Parses the text of a frame into a message, or into an error that names the field."""
 
 import json
+import re
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -14,6 +15,9 @@ from app.domain.wire_types import without_nulls
 
 DEPTH = 12
 FINAL = ImageGenerated.type_name(), ImageGenerationFailed.type_name()
+
+# in a text that is not JSON, such as one that breaks off
+_NAMES = re.compile(r'"(type|requestId|lease|correlationId)"\s*:\s*"([^"\\]*)"')
 
 _ADAPTER: TypeAdapter[Incoming] = TypeAdapter(Annotated[Incoming, Field(discriminator="type")])
 
@@ -38,21 +42,26 @@ def parse(text: str) -> Incoming:
         refusal = MalformedMessage(f"Invalid message format: {sentence(first_error(error))}.")
     except MalformedMessage as malformed:
         refusal = malformed
-    raise _unusable_report(text, refusal.detail) or refusal
+    raise refusal_of(text, refusal.detail)
 
 
-def _unusable_report(text: str, detail: str) -> UnusableReport | None:
-    """The refusal of a message that names a request and would end its attempt; None for any other message."""
+def refusal_of(text: str, detail: str) -> MalformedMessage:
+    """The refusal of a message: an UnusableReport if it names a request and was meant to end its attempt."""
+    fields = _fields_of(text)
+    ids = {name: fields[name] for name in ("requestId", "lease", "correlationId") if _is_id(fields.get(name))}
+    request_id = ids.pop("requestId", None)
+    if fields.get("type") not in FINAL or request_id is None:
+        return MalformedMessage(detail)
+    return UnusableReport(detail, request_id, ids)
+
+
+def _fields_of(text: str) -> dict[str, Any]:
+    """The fields of a message, read as leniently as possible: they only have to name the request."""
     try:
-        # more lenient than `json_text`: it only has to find the request
         body = json.loads(text.removeprefix(json_text.BYTE_ORDER_MARK))
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(body, dict) or body.get("type") not in FINAL:
-        return None
-    ids = {name: body[name] for name in ("requestId", "lease", "correlationId") if _is_id(body.get(name))}
-    request_id = ids.pop("requestId", None)
-    return None if request_id is None else UnusableReport(detail, request_id, ids)
+        return dict(reversed(_NAMES.findall(text)))  # the first of each
+    return body if isinstance(body, dict) else {}
 
 
 def _is_id(value: object) -> bool:
