@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,3 +99,13 @@ def _service(folder: Path, database_url: str) -> Iterator[Service]:
         running_service(folder, database_url, redis.url, workers=2, IMAGE_SOURCE_ALLOWLIST="127.0.0.1") as service,
     ):
         yield service
+
+
+@pytest.fixture
+def two_hours_ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is two hours ahead of UTC."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "UTC-2")
+        time.tzset()
+        yield
+    time.tzset()

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
@@ -171,10 +172,11 @@ def _refusal(response: urllib3.BaseHTTPResponse) -> ImagefleetError:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """The header in seconds from now; it holds whole seconds or a date."""
+    """The header in seconds from now; it holds whole seconds or a date (UTC unless it says otherwise)."""
     if retry_after.isascii() and retry_after.isdigit():
         return float(retry_after)
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+        date = parsedate_to_datetime(retry_after)
+        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return None

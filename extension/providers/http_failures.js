@@ -1,6 +1,7 @@
 /** Translates unsuccessful HTTP responses into Failures. */
 
 import { Failure } from "../shared/failures.js";
+import { retryAfterMs } from "../shared/retry_after.js";
 import { shorten } from "./text.js";
 
 const SECOND = 1000;
@@ -69,10 +70,8 @@ export function contentRejected(host, message) {
 function retryAfterOf(headers) {
   const exact = Number(headers.get("retry-after-ms"));
   if (exact > 0) return clamp(exact);
-  const value = headers.get("retry-after");
-  if (!value) return undefined;
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * SECOND : Date.parse(value) - Date.now();
-  return Number.isNaN(ms) ? undefined : clamp(ms);
+  const ms = retryAfterMs(headers.get("retry-after"));
+  return ms === undefined ? undefined : clamp(ms);
 }
 
 /** @type {(ms: number) => number} */

@@ -1,5 +1,7 @@
 /** Translates closed sockets and failed attempts into a message for the user and a time for the next attempt. */
 
+import { retryAfterMs } from "../shared/retry_after.js";
+
 /**
  * @typedef {object} Disconnection
  * @property {"waiting" | "refused"} state
@@ -64,9 +66,9 @@ function describe(reason) {
 export function fromHttpStatus(status, message, retryAfter) {
   if (status === 401 || status === 403) return refused(message);
   if (status === 404) return { state: "waiting", why: "There is no Imagefleet server at this address." };
-  const seconds = Number(retryAfter);
+  const waitMs = retryAfterMs(retryAfter);
   const why = message || `The server responded with status ${status}.`;
-  return { state: "waiting", why, ...(seconds > 0 ? { waitMs: seconds * 1000 } : {}) };
+  return { state: "waiting", why, ...(waitMs ? { waitMs } : {}) };
 }
 
 /** @param {string} message  @returns {Disconnection} */

@@ -248,6 +248,7 @@ def test_the_retry_after_of_a_busy_host_is_reported(host: HostileServer, name: s
         ("Sun, 14 Jan 2024 13:00:09 +0100", 9_000),
     ],
 )
+@pytest.mark.usefixtures("two_hours_ahead")
 def test_a_retry_after_is_at_least_zero_and_at_most_an_hour(
     host: HostileServer, value: str, wait_ms: int | None
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,16 +14,6 @@ from tests.support.scripted_server import ScriptedServer
 def scripted() -> Iterator[ScriptedServer]:
     with ScriptedServer() as scripted:
         yield scripted
-
-
-@pytest.fixture
-def two_hours_ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Local time is two hours ahead of UTC."""
-    with monkeypatch.context() as changed:
-        changed.setenv("TZ", "UTC-2")
-        time.tzset()
-        yield
-    time.tzset()
 
 
 @pytest.fixture

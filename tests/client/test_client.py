@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -107,6 +107,16 @@ def test_a_too_long_retry_after_is_raised_as_an_error(fleet: Imagefleet, scripte
         fleet.generate("A fox")
     assert (caught.value.code, caught.value.status, caught.value.retry_after_s) == ("ERR_RATE_LIMIT", 429, 43.0)
     assert len(scripted.requests_to("POST", GENERATE)) == 1
+
+
+@pytest.mark.usefixtures("two_hours_ahead")
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%a, %d %b %Y %H:%M:%S", "%a %b %d %H:%M:%S %Y"])
+def test_a_retry_after_may_be_a_date_in_utc(fleet: Imagefleet, scripted: ScriptedServer, form: str) -> None:
+    until = f"{datetime.now(UTC) + timedelta(hours=1):{form}}"
+    scripted.on("POST", GENERATE, refusal(429, "ERR_RATE_LIMIT", "Ten an hour.", Retry_After=until))
+    with pytest.raises(Refused) as caught:
+        fleet.generate("A fox")
+    assert caught.value.retry_after_s == pytest.approx(3600, abs=60)
 
 
 def test_an_error_has_all_fields_of_the_problem(fleet: Imagefleet, scripted: ScriptedServer) -> None:
