@@ -5,12 +5,10 @@ from flask import current_app, request
 from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
 from app.domain.clock import wire_now, wire_time
-from app.domain.image_request import FORBIDDEN
 from app.services.generation import IMAGES_PATH
 from app.services.lookup import JobDetails, QueueInfo
+from app.web import reported_values
 from app.web.schemas import Accepted, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
-
-SEED_CHARS = 64
 
 
 def accepted(job: Job) -> Accepted:
@@ -75,23 +73,18 @@ def _picture(image: StoredImage) -> StoredPicture:
 
 
 def _metadata(job: Job, first: StoredPicture | None) -> PictureMetadata:
+    reported = job.source_metadata
     return PictureMetadata(
-        model=job.model,
+        model=reported_values.model(reported, job.model),
         prompt=job.prompt,
         width=first.width if first else None,
         height=first.height if first else None,
-        seed=_reported_seed(job),
+        seed=reported_values.seed(reported),
+        seeds=reported_values.seeds(reported),
+        revised_prompt=reported_values.revised_prompt(reported),
+        ignored_parameters=reported_values.ignored_parameters(reported),
         generated_at=None if job.generated_at is None else wire_time(job.generated_at),
     )
-
-
-def _reported_seed(job: Job) -> int | str | None:
-    """The seed that the extension reports to have used, if it is a whole number or a text, and short."""
-    seed = (job.source_metadata or {}).get("seed")
-    if not isinstance(seed, int | str) or isinstance(seed, bool):
-        return None
-    text = str(seed)
-    return seed if len(text) <= SEED_CHARS and not FORBIDDEN.search(text) else None
 
 
 def public_url(path: str) -> str:

@@ -61,13 +61,16 @@ class StoredPicture(WireModel):
 
 
 class PictureMetadata(WireModel):
-    """What the image shows; its size and `generatedAt` once it exists."""
+    """How the image was made; its size and `generatedAt` once it exists."""
 
-    model: str
+    model: str = Field(description="the one that the extension reports to have used, or else the requested one")
     prompt: str
     width: int | None = Field(None, description="px")
     height: int | None = Field(None, description="px")
     seed: int | str | None = Field(None, description="the one that the extension reports to have used")
+    seeds: list[int | str] | None = Field(None, description="the same of all images, if there are several")
+    revised_prompt: str | None = Field(None, description="what the generator made of the prompt")
+    ignored_parameters: list[str] | None = Field(None, description="names of parameters that had no effect")
     generated_at: Time | None = None
 
 

@@ -92,7 +92,10 @@ class ImageStatus:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """How the picture was generated. Sizes in px. A seed beyond 2^53 may be a text of digits."""
+    """How the picture was generated. Sizes in px. A seed beyond 2^53 may be a text of digits.
+
+    `ignored_parameters` had no effect.
+    """
 
     model: str | None = None
     prompt: str | None = None
@@ -100,6 +103,7 @@ class Metadata:
     height: int | None = None
     seed: int | str | None = None
     generated_at: datetime | None = None
+    ignored_parameters: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, fields: Fields | None) -> Self:
@@ -113,6 +117,7 @@ class Metadata:
             height=fields.whole("height"),
             seed=fields.name_or_number("seed"),
             generated_at=fields.time("generated_at"),
+            ignored_parameters=fields.texts("ignored_parameters") or (),
         )
 
 
@@ -152,8 +157,10 @@ class GeneratedImage(ImageStatus):
 
     @property
     def seed(self) -> int | str | None:
-        """The seed that was used, or else the requested one."""
-        return self.metadata.seed if self.metadata.seed is not None else Fields(self.parameters).name_or_number("seed")
+        """The seed that was used, or else the requested one unless it had no effect."""
+        if self.metadata.seed is not None or "seed" in self.metadata.ignored_parameters:
+            return self.metadata.seed
+        return Fields(self.parameters).name_or_number("seed")
 
     @classmethod
     def read(cls, fields: Fields) -> Self:

@@ -79,11 +79,12 @@ def local_time(moment: datetime) -> str:
 
 
 def describe_picture(result: GeneratedImage) -> str:
-    """The model, the size and the seed, as far as the server says them."""
+    """The model, the size, the seed and the parameters without effect, as far as the server says them."""
     used = result.metadata
     size = f"{used.width}x{used.height}" if used.width and used.height else None
     seed = None if result.seed is None else f"seed {result.seed}"
-    return plain(", ".join(part for part in (used.model, size, seed) if part))
+    ignored = f"without effect: {' '.join(used.ignored_parameters)}" if used.ignored_parameters else None
+    return plain(", ".join(part for part in (used.model, size, seed, ignored) if part))
 
 
 def describe_fault(error: ImagefleetError) -> str:

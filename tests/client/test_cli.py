@@ -299,24 +299,28 @@ USED = {"model": "dall-e-3", "prompt": "a fox", "width": 1024, "height": 768}
 
 
 @pytest.mark.parametrize(
-    ("fields", "seed"),
+    ("fields", "shown"),
     [
         ({"metadata": {**USED, "seed": 42}}, ", seed 42"),
         ({"metadata": {**USED, "seed": "18446744073709551615"}}, ", seed 18446744073709551615"),
         ({"metadata": {**USED, "seed": 0}, "parameters": {"seed": 7}}, ", seed 0"),
         ({"metadata": USED, "parameters": {"seed": 7}}, ", seed 7"),
+        (
+            {"metadata": {**USED, "ignoredParameters": ["seed", "style"]}, "parameters": {"seed": 7}},
+            ", without effect: seed style",
+        ),
         ({"metadata": {**USED, "seed": {"x": 1}}, "parameters": {"seed": True}}, ""),
         ({"metadata": USED}, ""),
     ],
 )
 def test_the_model_the_size_and_the_seed_of_a_picture_are_shown(
-    run: Run, scripted: ScriptedServer, fields: dict[str, Any], seed: str
+    run: Run, scripted: ScriptedServer, fields: dict[str, Any], shown: str
 ) -> None:
     scripted.on("GET", IMAGE, result(images=[image(FILE)], **fields))
     got = run("get", ID)
-    assert (got.stdout, got.stderr) == (f"{scripted.url}{FILE}\n", f"Made with dall-e-3, 1024x768{seed}\n")
+    assert (got.stdout, got.stderr) == (f"{scripted.url}{FILE}\n", f"Made with dall-e-3, 1024x768{shown}\n")
     scripted.on("GET", "/api/images", Reply({"images": [{"requestId": ID, "status": "completed", **fields}]}))
-    assert run("list").stdout == f"{ID}  completed   100 %  dall-e-3, 1024x768{seed}  a fox\n"
+    assert run("list").stdout == f"{ID}  completed   100 %  dall-e-3, 1024x768{shown}  a fox\n"
 
 
 def test_an_empty_list_says_so(run: Run, scripted: ScriptedServer) -> None:

@@ -85,6 +85,45 @@ def test_a_result_contains_the_parameters_and_the_seed_that_the_extension_used(
     assert result["metadata"].get("seed") == shown
 
 
+def result_with(client: FlaskClient, bench: Bench, metadata: dict[str, Any]) -> Any:
+    """The metadata of a request whose extension reported these."""
+    request_id = submit(client)["requestId"]
+    harness = Harness.of(bench)
+    holder = harness.connect()
+    harness.assign()
+    job = harness.reload(harness.services.lookup.details(request_id).job)
+    harness.report_image(holder, job, metadata=metadata)
+    return client.get(f"/api/images/{request_id}").json["metadata"]
+
+
+def test_a_result_contains_what_the_extension_used_and_what_it_ignored(client: FlaskClient, bench: Bench) -> None:
+    reported = {
+        "model": "gpt-image-1",
+        "seed": 7,
+        "seeds": [7, "18446744073709551615"],
+        "revisedPrompt": "a red fox\nin snow",
+        "ignoredParameters": ["style", "Négatif"],
+    }
+    shown = result_with(client, bench, reported)
+    assert {name: shown[name] for name in reported} == reported
+
+
+@pytest.mark.parametrize(
+    "reported",
+    [
+        {},
+        {"model": 7, "seeds": 7, "revisedPrompt": 7, "ignoredParameters": 7},
+        {"model": "<b>", "seeds": [], "revisedPrompt": "", "ignoredParameters": []},
+        {"model": "x" * 129, "seeds": [True], "revisedPrompt": "x" * 8_001, "ignoredParameters": ["x" * 129, None]},
+        {"model": "a\x00", "seeds": [7, "\x00"], "revisedPrompt": "\x1b[31m", "ignoredParameters": ["\ud800"]},
+    ],
+)
+def test_values_that_cannot_be_shown_are_left_out(client: FlaskClient, bench: Bench, reported: dict[str, Any]) -> None:
+    shown = result_with(client, bench, reported)
+    assert shown.pop("generatedAt")
+    assert shown == {"model": "dall-e-3", "prompt": "a fox"}
+
+
 REFUSED: list[tuple[Any, str, str]] = [
     ({}, "ERR_INVALID_PROMPT", "prompt"),
     ({"prompt": None}, "ERR_INVALID_PROMPT", "prompt"),
