@@ -14,6 +14,7 @@ from app.domain.wire_types import without_nulls
 
 Model = TypeVar("Model", bound=BaseModel)
 JSON = "application/json"
+OTHER_FIELDS = "Options of a generator belong into parameters."
 
 
 def json_body(model: type[Model]) -> Model:
@@ -65,6 +66,6 @@ def _refusal(error: ValidationError, where: str, other_names: Mapping[str, str])
         return InvalidPrompt("prompt is missing: it must be a string that describes the image.")
     if first["type"] == "extra_forbidden":
         name = field_name(first)
-        hint = f" Use {known}." if (known := other_names.get(name)) else ""
-        return InvalidRequest(f"{where} contains an unknown field: {name}.{hint}")
+        hint = f"Use {known}." if (known := other_names.get(name)) else OTHER_FIELDS
+        return InvalidRequest(f"{where} contains an unknown field: {name}. {hint}")
     return InvalidRequest(f"{sentence(first)}.")

@@ -180,4 +180,6 @@ def test_a_field_known_from_other_services_is_refused_with_the_right_one(
 
 def test_another_unknown_field_is_named(client: FlaskClient) -> None:
     answer = client.post(GENERATE, json={**FOX, "unknown": 1})
-    assert answer.json["detail"] == "The body contains an unknown field: unknown."
+    assert answer.json["detail"] == (
+        "The body contains an unknown field: unknown. Options of a generator belong into parameters."
+    )
