@@ -37,6 +37,18 @@ class InvalidPrompt(Refusal):
     code = INVALID_PROMPT
 
 
+class UnknownStyle(Refusal):
+    """There is no style of this name."""
+
+    code = "ERR_UNKNOWN_STYLE"
+
+
+class InvalidVariables(Refusal):
+    """The variables are not those of the style."""
+
+    code = "ERR_INVALID_VARIABLES"
+
+
 class InvalidJson(Refusal):
     """The body is not valid JSON."""
 
@@ -85,6 +97,20 @@ class NotFound(Refusal):
 
     code = "ERR_NOT_FOUND"
     status = 404
+
+
+class AlreadyExists(Refusal):
+    """There is one of this name already."""
+
+    code = "ERR_ALREADY_EXISTS"
+    status = 409
+
+
+class TooManyStyles(Refusal):
+    """You have as many styles as are allowed; remove one that you no longer use."""
+
+    code = "ERR_TOO_MANY_STYLES"
+    status = 409
 
 
 class AlreadyFinished(Refusal):

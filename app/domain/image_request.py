@@ -41,7 +41,8 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 class ImageRequest:
     """A valid request for pictures. `parameters` are sent to the extension unchanged.
 
-    Without a `model` it is the default one, or any other while no extension makes that.
+    Without a `model` it is the default one, or any other while no extension makes that. `original_prompt` is what the
+    client wrote, if `prompt` was made from that, a style and its variables.
     """
 
     prompt: str
@@ -49,6 +50,9 @@ class ImageRequest:
     user_id: str = DEFAULT_USER
     parameters: Mapping[str, Any] = field(default_factory=dict)
     deadline_ms: int | None = None
+    style: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    original_prompt: str | None = None
 
     @property
     def number_of_images(self) -> int:
@@ -71,6 +75,18 @@ def clean_prompt(value: object) -> str:
         raise InvalidPrompt(f"prompt is {len(value):,} characters long: at most {PROMPT_CHARS:,} are allowed.")
     if bad := _forbidden_character(value):
         raise InvalidPrompt(f"prompt contains {bad}: remove it.")
+    return value
+
+
+def clean_text(field_name: str, value: object, most: int) -> str:
+    """A text of at most `most` characters, which may be empty, with the characters that a prompt may have. Raises InvalidRequest."""
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{field_name} must be a string.")
+    if len(value) > most:
+        raise InvalidRequest(f"{field_name} is {len(value):,} characters long: at most {most:,} are allowed.")
+    value = _LINE_BREAK.sub("\n", value)
+    if bad := _forbidden_character(value):
+        raise InvalidRequest(f"{field_name} contains {bad}: remove it.")
     return value
 
 
