@@ -31,6 +31,7 @@ from app.services.idempotency import Idempotency
 from app.services.lookup import Lookup
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
+from app.services.styles import Styles
 from app.services.submission import Submission
 from app.services.uploads import Uploads
 from app.services.watching import Watching
@@ -46,6 +47,7 @@ class Services:
     accounts: Accounts
     submission: Submission
     idempotency: Idempotency
+    styles: Styles
     lookup: Lookup
     watching: Watching
     cancellation: Cancellation
@@ -83,13 +85,15 @@ def build(ports: Ports) -> Services:
     extensions = Extensions(ports, requeueing)
     watching = Watching(ports)
     access = Access(ports)
+    styles = Styles(ports)
     return Services(
         settings=ports.settings,
         ports=ports,
         access=access,
         accounts=Accounts(ports, access),
-        submission=Submission(ports, Admission(ports)),
+        submission=Submission(ports, Admission(ports), styles),
         idempotency=Idempotency(ports),
+        styles=styles,
         lookup=Lookup(ports, watching),
         watching=watching,
         cancellation=Cancellation(ports),

@@ -65,6 +65,9 @@ class Job(NamedTuple):
     generated_at: int | None
     finished_at: int | None
     any_model: bool
+    style: str | None
+    variables: Mapping[str, str] | None
+    original_prompt: str | None
 
 
 class JobSummary(NamedTuple):

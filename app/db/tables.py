@@ -68,6 +68,10 @@ jobs = sa.Table(
     sa.Column("finished_at", Ms),
     # its client named no model: `model` is the default, and another one while an extension makes it with that
     sa.Column("any_model", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    # the style that made `prompt` of `original_prompt`, and the variables that its client gave; null without a style
+    sa.Column("style", sa.String(64)),
+    sa.Column("variables", sa.JSON(none_as_null=True)),
+    sa.Column("original_prompt", sa.Text),
 )
 
 
@@ -211,6 +215,25 @@ models_served = sa.Table(
     sa.Column("model", sa.String(128), primary_key=True),
     sa.Column("served_at", Ms, nullable=False),
 )
+
+styles = sa.Table(
+    "styles",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("owner", sa.String(128)),  # a user; null for everybody's
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("template", sa.Text, nullable=False),
+    sa.Column("variables", sa.JSON, nullable=False),  # the defaults by name; null if a request has to give it
+    sa.Column("model", sa.String(128)),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("created_at", Ms, nullable=False),
+    sa.Column("updated_at", Ms, nullable=False),
+)
+style_key = sa.func.lower(styles.c.name)  # names of styles match without case
+SHARED = styles.c.owner.is_(None)
+sa.Index("ix_styles_own", styles.c.owner, style_key, unique=True)
+sa.Index("ix_styles_shared", style_key, unique=True, sqlite_where=SHARED, postgresql_where=SHARED)
 
 sweeps = sa.Table(
     "sweeps",

@@ -15,25 +15,29 @@ from app.services.admission import Admission
 from app.services.idempotency import KeyedRequest
 from app.services.ports import Ports
 from app.services.quotas import Quotas
+from app.services.styles import Styles
 from app.services.wakeups import wake_if_an_extension_is_free
 
 
 class Submission:
-    def __init__(self, ports: Ports, admission: Admission) -> None:
+    def __init__(self, ports: Ports, admission: Admission, styles: Styles) -> None:
         self.ports = ports
         self.admission = admission
+        self.styles = styles
         self.quotas = Quotas(ports)
 
     def submit(self, order: ImageRequest, correlation_id: str, keyed: KeyedRequest[Job] | None = None) -> Job:
-        """Accept the request; when this returns, it is committed. Raises Unavailable, QuotaExceeded.
+        """Accept the request; when this returns, it is committed.
 
-        With an Idempotency-Key (`keyed`) also AlreadyAnswered and IdempotencyKeyReused.
+        Raises Unavailable, QuotaExceeded, UnknownStyle, InvalidVariables, InvalidPrompt, InvalidRequest. With an
+        Idempotency-Key (`keyed`) also AlreadyAnswered and IdempotencyKeyReused.
         """
         self.admission.check()
 
         def work(tx: Transaction) -> Job:
             idempotency.claim(tx, keyed)
-            job = self._enter(tx, order, correlation_id, self.quotas.check(tx, order.user_id))
+            made = self.styles.applied(tx.connection, order)
+            job = self._enter(tx, made, correlation_id, self.quotas.check(tx, order.user_id))
             events.append(tx, job, ImageGenerationRequestedEvent(job.model, order.user_id))
             idempotency.keep(tx, keyed, job, job.id)
             tx.after_commit(partial(wake_if_an_extension_is_free, self.ports))
@@ -55,6 +59,9 @@ class Submission:
             "last_event": 1,
             "number": queue.last_number + 1,
             "place": virtual_start(tx.now, queue.last_place),
+            "style": order.style,
+            "variables": None if order.style is None else dict(order.variables),
+            "original_prompt": order.original_prompt,
             "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
         }
         return jobs.add(tx, job_id, values)

@@ -17,22 +17,22 @@ from app.db import jobs as requests
 from app.db.credential_tables import users
 from app.db.engine import Database, Transaction
 from app.db.migrate import FOLDER
-from app.db.tables import extensions, jobs
+from app.db.tables import extensions, jobs, styles
 from app.domain.events import ImageGenerationRequestedEvent
 
 INDEXES = {
-    "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ('jobs', 'extensions')",
-    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('jobs', 'extensions')",
+    "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ('jobs', 'extensions', 'styles')",
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('jobs', 'extensions', 'styles')",
 }
 
 
 def indexes(connection: Connection) -> dict[str, str]:
-    """The definitions of the indexes of jobs and extensions, with their conditions."""
+    """The definitions of the indexes of jobs, extensions and styles, with their conditions."""
     return {row[0]: row[1] for row in connection.exec_driver_sql(INDEXES[connection.dialect.name])}
 
 
 def make_anew(tx: Transaction) -> None:
-    for index in jobs.indexes | extensions.indexes:
+    for index in jobs.indexes | extensions.indexes | styles.indexes:
         index.drop(tx.connection)
         index.create(tx.connection)
 

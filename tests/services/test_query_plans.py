@@ -169,6 +169,25 @@ def test_extensions_are_read_in_the_order_of_an_index(
     in_order(harness, statements[0])
 
 
+@pytest.mark.parametrize("shared", [None, True, False])
+@pytest.mark.parametrize("cursor", [None, "m"])
+def test_styles_are_read_in_the_order_of_an_index(harness: Harness, shared: bool | None, cursor: str | None) -> None:
+    with recorded_statements("FROM styles") as statements:
+        harness.services.styles.page("ann", cursor, 20, shared=shared)
+    assert statements
+    for statement in statements:
+        in_order(harness, statement)
+
+
+def test_the_style_of_a_request_is_found_by_its_name_alone(harness: Harness) -> None:
+    with recorded_statements("FROM styles") as statements:
+        harness.submit(style="noir")
+    [plan] = plans(harness, statements).values()
+    read = [step for step in plan if "styles" in step]
+    assert len(read) == 2
+    assert all(step.startswith("SEARCH styles USING INDEX ix_styles_") and "<expr>=?" in step for step in read), plan
+
+
 def in_order(harness: Harness, statement: tuple[str, Any]) -> None:
     """Assert that the statement scans an index up to its limit and sorts no rows."""
     [plan] = plans(harness, [statement]).values()
