@@ -26,6 +26,7 @@ from app.web import (
     pages,
     request_context,
     status,
+    styles,
 )
 from app.web.api import Api
 from app.web.proxies import TrustedProxies
@@ -52,7 +53,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     access.install(app, api, services, throttle)
     limiter = limits.install(app, settings)
     routes.install(app, hub, settings)
-    images.operations(api, services, limiter)
+    for limited in (images, styles):
+        limited.operations(api, services, limiter)
     for module in (files, fleet, accounts, status):
         module.operations(api, services)
     api.install(app)

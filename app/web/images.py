@@ -10,9 +10,11 @@ from app.domain.errors import (
     AlreadyFinished,
     Forbidden,
     IdempotencyKeyReused,
+    InvalidVariables,
     NotFound,
     QuotaExceeded,
     RateLimited,
+    UnknownStyle,
 )
 from app.domain.ids import is_request_id
 from app.domain.image_request import DEFAULT_USER, ImageRequest
@@ -43,7 +45,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
                 headers=(*limits.HEADERS, *idempotency.RESPONSE_HEADERS),
             ),
         ),
-        refusals=(Forbidden, IdempotencyKeyReused, RateLimited, QuotaExceeded),
+        refusals=(Forbidden, IdempotencyKeyReused, RateLimited, QuotaExceeded, UnknownStyle, InvalidVariables),
     )
     @limits.submitted_for(_submitter)
     @idempotency.once_only(services, "generate", idempotency.parsed_body, presenters.accepted)
@@ -53,7 +55,9 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         `requestId`. Each valid request costs one token of the rate limit. With an `Idempotency-Key` it can be sent again
         until it is answered: it is accepted once, and a repetition gets the same answer and costs nothing."""
         model = body.model if "model" in body.model_fields_set else None
-        order = ImageRequest(body.prompt, model, g.user_id, body.parameters, body.deadline_ms)
+        order = ImageRequest(
+            body.prompt, model, g.user_id, body.parameters, body.deadline_ms, body.style, body.variables
+        )
         return presenters.accepted(services.submission.submit(order, g.correlation_id, g.keyed_request))
 
     @api.operation(

@@ -56,6 +56,9 @@ def result(details: JobDetails[Job]) -> RequestResult:
         images=pictures or None,
         metadata=_metadata(details.job, first),
         parameters=dict(details.job.parameters),
+        style=details.job.style,
+        variables=None if details.job.variables is None else dict(details.job.variables),
+        original_prompt=details.job.original_prompt,
         user_id=details.job.user_id,
     )
 

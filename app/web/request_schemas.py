@@ -6,16 +6,17 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from app.domain import image_request
+from app.domain import image_request, styles
 from app.domain.states import Status
 from app.web.parameter_schema import PARAMETERS
 
-_CONTROLS = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
-_VISIBLE = rf"^[^{_CONTROLS}]*[^\s{image_request.INVISIBLE}{_CONTROLS}][^{_CONTROLS}]*$"
+CONTROLS = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
+TEXT = rf"^[^{CONTROLS}]*$"
+_VISIBLE = rf"^[^{CONTROLS}]*[^\s{image_request.INVISIBLE}{CONTROLS}][^{CONTROLS}]*$"
 MAX_WAIT_S = 60
 
 
-def _checked(check: Callable[..., object], **schema: Any) -> Any:
+def checked(check: Callable[..., object], **schema: Any) -> Any:
     """A field that the domain validates; `schema` describes the same rules as JSON Schema."""
     return PlainValidator(check, json_schema_input_type=Annotated[Any, WithJsonSchema(schema)])
 
@@ -28,14 +29,14 @@ OTHER_NAMES = {
         "parameters.numberOfImages",
     ),
     **dict.fromkeys(("negative_prompt", "negativePrompt"), "parameters.negativePrompt"),
-    **{name: f"parameters.{name}" for name in ("width", "height", "quality", "style", "seed", "steps")},
+    **{name: f"parameters.{name}" for name in ("width", "height", "quality", "seed", "steps")},
     **dict.fromkeys(("user", "user_id"), "userId"),
     **dict.fromkeys(("deadline", "deadline_ms", "timeout"), "deadlineMs"),
 }
 
 
-def _user(kind: str | list[str], **schema: str) -> Any:
-    return _checked(image_request.clean_user, type=kind, pattern=rf"^{image_request.USER.pattern}$", **schema)
+def user_field(kind: str | list[str], **schema: str) -> Any:
+    return checked(image_request.clean_user, type=kind, pattern=rf"^{image_request.USER.pattern}$", **schema)
 
 
 class GenerateRequest(BaseModel):
@@ -46,7 +47,7 @@ class GenerateRequest(BaseModel):
 
     prompt: Annotated[
         str,
-        _checked(
+        checked(
             image_request.clean_prompt,
             type="string",
             minLength=1,
@@ -58,20 +59,42 @@ class GenerateRequest(BaseModel):
     ]
     model: Annotated[
         str,
-        _checked(
+        checked(
             image_request.clean_model,
             type=["string", "null"],
             pattern=rf"^{image_request.MODEL.pattern}$",
             default=image_request.DEFAULT_MODEL,
         ),
     ] = image_request.DEFAULT_MODEL
-    parameters: Annotated[dict[str, Any], _checked(image_request.clean_parameters, **PARAMETERS)] = Field(
+    parameters: Annotated[dict[str, Any], checked(image_request.clean_parameters, **PARAMETERS)] = Field(
         default_factory=dict
     )
-    user_id: Annotated[str, _user(["string", "null"], default=image_request.DEFAULT_USER)] = image_request.DEFAULT_USER
+    style: Annotated[
+        str | None,
+        checked(
+            styles.clean_style,
+            type=["string", "null"],
+            pattern=rf"^{styles.NAME.pattern}$",
+            description="The style to make it with, one of `GET /api/styles`; `prompt` is what its template calls `{prompt}`.",
+        ),
+    ] = None
+    variables: Annotated[
+        dict[str, str],
+        checked(
+            styles.clean_variables,
+            type=["object", "null"],
+            propertyNames={"pattern": rf"^{styles.VARIABLE.pattern}$"},
+            additionalProperties={"type": ["string", "null"], "maxLength": styles.VARIABLE_CHARS, "pattern": TEXT},
+            maxProperties=styles.VARIABLES,
+            description="The variables of the style, by name.",
+        ),
+    ] = Field(default_factory=dict)
+    user_id: Annotated[str, user_field(["string", "null"], default=image_request.DEFAULT_USER)] = (
+        image_request.DEFAULT_USER
+    )
     deadline_ms: Annotated[
         int | None,
-        _checked(
+        checked(
             image_request.clean_deadline,
             type=["integer", "null"],
             minimum=image_request.DEADLINE_MS[0],
@@ -110,7 +133,7 @@ class ListQuery(Query):
 
     user_id: Annotated[
         str | None,
-        _user("string", description="Whose requests. Default: your own, or all users' if you may see them."),
+        user_field("string", description="Whose requests. Default: your own, or all users' if you may see them."),
     ] = None
     status: Status | None = None
     limit: int = Field(20, ge=1, le=100, description="Maximum number of results.")

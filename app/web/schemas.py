@@ -81,7 +81,10 @@ class RequestResult(RequestStatus):
     image_path: str | None = None
     images: list[StoredPicture] | None = None
     metadata: PictureMetadata
-    parameters: dict[str, Any] = Field(description="as they were sent")
+    parameters: dict[str, Any] = Field(description="as they were sent, with those of the style")
+    style: str | None = Field(None, description="the style that it is made with, as it was when the request was sent")
+    variables: dict[str, str] | None = Field(None, description="with a style: as they were sent")
+    original_prompt: str | None = Field(None, description="with a style: the prompt as it was sent")
     user_id: str
 
 

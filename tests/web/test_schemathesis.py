@@ -25,7 +25,7 @@ from app.domain.access import Role, Scope
 from app.domain.upload_urls import UploadGrant
 from app.factory import create_app
 from app.services.signing_keys import upload_key
-from app.web import accounts, files, fleet, images, limits, openapi, status
+from app.web import accounts, files, fleet, images, limits, openapi, status, styles
 from app.web.api import Api
 from tests.support import fakes, job_factory
 from tests.support.downloads import URL
@@ -61,7 +61,9 @@ def described() -> dict[str, Any]:
     """The served document; test_openapi.py checks it."""
     api, settings = Api(), Settings.from_env({})
     services = cast("Services", SimpleNamespace(settings=settings))
-    images.operations(api, services, limits.install(Flask("document"), settings))
+    limiter = limits.install(Flask("document"), settings)
+    for limited in (images, styles):
+        limited.operations(api, services, limiter)
     for module in (files, fleet, accounts, status):
         module.operations(api, services)
     return openapi.document(api.operations)
@@ -139,6 +141,9 @@ def ask_for_what_is_there(case: Case, known: Known) -> None:
     """Replace some generated names by existing ones, the same each time, since most generated names do not exist."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
+    if "/api/styles" in case.operation.path or "/generate" in case.operation.path:
+        fit_a_style(case)
+        return
     if case.operation.method == "put":
         case.body = png(8, 8)  # a schema cannot say that the bytes must begin as a picture does
     parts = case.path_parameters or {}
@@ -152,3 +157,16 @@ def ask_for_what_is_there(case: Case, known: Known) -> None:
         case.query.update(known.grant)
     elif "requestId" in parts:
         parts["requestId"] = known.requests[randomness % 4]
+
+
+def fit_a_style(case: Case) -> None:
+    """Name an existing style, and no variables: a schema cannot say which ones a style or a template has, or how long the prompt
+    is that it makes."""
+    if isinstance(case.body, dict):
+        if "template" in case.body:
+            case.body.update(template="{prompt}, ink")
+        elif case.body.get("style") is not None:
+            case.body.update(style="noir", prompt="a fox")
+        case.body.pop("variables", None)
+    if "name" in (case.path_parameters or {}):
+        case.path_parameters["name"] = "manga" if case.operation.method == "delete" else "noir"
