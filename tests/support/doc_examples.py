@@ -1,0 +1,80 @@
+"""The examples of a page in `docs/`: requests in blocks marked `http`, each followed by its answer in one marked `json`.
+
+A request is written as in a `.http` file: method and path, headers, an empty line, the body. An answer shows some of the fields,
+`…` stands for any value. `REQUEST_ID` in a request is the `requestId` of the last answer that had one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+DOCS = Path(__file__).parents[2] / "docs"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ANYTHING = "…"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request, and the fields of its answer that the page shows."""
+
+    request: str
+    answer: dict[str, Any]
+
+
+def pages() -> list[str]:
+    """The names of the pages with examples."""
+    return sorted(path.name for path in DOCS.glob("*.md") if list(examples(path.name)))
+
+
+def examples(page: str) -> Iterator[Example]:
+    """The examples of a page, in order."""
+    blocks = BLOCK.findall((DOCS / page).read_text("utf-8"))
+    for (kind, text), (next_kind, next_text) in pairwise([*blocks, ("", "")]):
+        if kind == "http":
+            yield Example(text, json.loads(next_text) if next_kind == "json" else {})
+
+
+def run(client: FlaskClient, page: str) -> None:
+    """Send the requests of a page one after the other; an answer that is not as shown is an AssertionError."""
+    request_id = "no-request-was-made-yet"
+    for example in examples(page):
+        answer = _send(client, example.request.replace("REQUEST_ID", request_id))
+        found: Any = answer.json if answer.data else {}
+        problem = isinstance(example.answer.get("status"), int)  # that of a request is a word
+        assert problem or answer.status_code < 300, answer.text
+        _compare(example.answer, found, page)
+        request_id = found.get("requestId", request_id)
+
+
+def _send(client: FlaskClient, text: str) -> TestResponse:
+    head, _, body = text.strip().partition("\n\n")
+    first, *lines = head.splitlines()
+    method, path = first.split(" ", 1)
+    headers = dict(line.split(": ", 1) for line in lines)
+    return client.open(path, method=method, headers=headers, data=body.encode())
+
+
+def _compare(shown: Any, found: Any, where: str) -> None:
+    if shown == ANYTHING:
+        return
+    if isinstance(shown, dict):
+        assert isinstance(found, dict), (where, found)
+        for name, value in shown.items():
+            assert name in found, (where, name, found)
+            _compare(value, found[name], f"{where} {name}")
+    elif isinstance(shown, list):
+        assert isinstance(found, list), (where, found)
+        assert len(found) == len(shown), (where, found)
+        for number, value in enumerate(shown):
+            _compare(value, found[number], f"{where} [{number}]")
+    else:
+        assert found == shown, where
