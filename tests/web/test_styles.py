@@ -60,6 +60,18 @@ def test_a_result_shows_what_was_sent_beside_what_the_style_made_of_it(client: F
         assert result["parameters"] == {"width": 64, "nested": {"a": None}, "seed": 7}
 
 
+def test_a_repetition_is_answered_as_before_although_the_style_is_gone(client: FlaskClient) -> None:
+    client.post(STYLES, json=INK)
+    body = {"prompt": "a fox", "style": "ink", "variables": {"light": "dusk"}}
+    headers = {"Idempotency-Key": '"key-1"'}
+    first = client.post(GENERATE, json=body, headers=headers)
+    client.delete(f"{STYLES}/ink")
+    again = client.post(GENERATE, json=body, headers=headers)
+    assert (again.status_code, again.json) == (200, first.json)
+    other = client.post(GENERATE, json={**body, "variables": {"light": "dawn"}}, headers=headers)
+    assert (other.status_code, other.json["code"]) == (422, "ERR_IDEMPOTENCY_KEY_REUSED")
+
+
 def test_a_result_without_a_style_shows_none(client: FlaskClient) -> None:
     body = {"prompt": "a fox", "style": None, "variables": None, "parameters": {"style": "natural"}}
     request_id = client.post(GENERATE, json=body).json["requestId"]
