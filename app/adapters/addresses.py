@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from app import logs
-from app.adapters.fetch_errors import AddressRefused, FetchTimeout, HostUnreachable
+from app.adapters.fetch_errors import AddressRefused, LookupFailed
 from app.network_settings import Allowlist
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -114,12 +114,12 @@ def _resolve_within(resolve: Resolver, host: str, port: int, timeout_s: float) -
     try:
         answer = answers.get(timeout=timeout_s)
     except queue.Empty:
-        raise FetchTimeout(f"Looking up {host} took too long.") from None
+        raise LookupFailed(f"Looking up {host} took too long.") from None
     if not isinstance(answer, Exception):
         return answer
     if isinstance(answer, socket.gaierror) and answer.errno in NO_SUCH_NAME:
         raise _refused(host, "There is no host of this name, or it has no address.") from answer
-    raise HostUnreachable(f"The address of {host} could not be looked up.") from answer
+    raise LookupFailed(f"The address of {host} could not be looked up.") from answer
 
 
 def _refused(host: str, reason: str) -> AddressRefused:

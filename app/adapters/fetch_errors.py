@@ -48,6 +48,13 @@ class HostUnreachable(FetchError):
     retryable = True
 
 
+class LookupFailed(FetchError):
+    """The address of the host could not be looked up."""
+
+    fault = Fault.NAMES
+    retryable = True
+
+
 class HostBusy(FetchError):
     """The host answered 408, 429 or a server error."""
 

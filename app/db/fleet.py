@@ -137,14 +137,6 @@ def succeeded(tx: Transaction, extension_id: str) -> None:
     tx.connection.execute(_SUCCEEDED, {"extension_id": extension_id})
 
 
-def any_other_succeeded(connection: Connection, extension_id: str, since_ms: int) -> bool:
-    """True if a picture of another extension was stored at `since_ms` or later."""
-    query = select(extensions.c.id).where(
-        extensions.c.id != extension_id, extensions.c.connected, extensions.c.last_success_at >= since_ms
-    )
-    return connection.execute(query.limit(1)).first() is not None
-
-
 def failures(connection: Connection, extension_id: str) -> int:
     query = select(extensions.c.failures).where(extensions.c.id == extension_id)
     return connection.execute(query).scalar() or 0

@@ -12,6 +12,7 @@ from app.db.engine import Transaction
 from app.db.tables import files, images, jobs, uploads
 from app.domain.upload_urls import UploadLocation
 
+NEWEST = 200
 GIVEN_UP = 0  # the `created_at` of a file that is about to be removed
 
 
@@ -34,6 +35,12 @@ _PICTURE: list[ColumnElement[Any]] = [
 _ADD = insert(images).values(created_at=now_ms())
 _OF_JOB = select(*_PICTURE).where(images.c.job_id == bindparam("job_id")).order_by(images.c.position)
 _OF_FILE = select(*_PICTURE).where(images.c.file == bindparam("file"))
+_newest = (
+    select(*(images.c[name] for name in ("job_id", "source_url", "created_at")))
+    .order_by(images.c.job_id.desc())
+    .limit(NEWEST)
+    .subquery()
+)
 _INTEND = insert(files).values(created_at=now_ms())
 _named = files.c.name.in_(bindparam("names", expanding=True))
 _KEEP_INTENDED = delete(files).where(_named, files.c.created_at > GIVEN_UP)
@@ -55,6 +62,16 @@ def of_job(connection: Connection, job_id: str) -> list[StoredImage]:
 def of_file(connection: Connection, file: str) -> StoredImage | None:
     row = connection.execute(_OF_FILE, {"file": file}).first()
     return None if row is None else StoredImage(*row)
+
+
+def any_fetched(connection: Connection, since_ms: int, not_of: str | None) -> bool:
+    """True if a picture of another extension than `not_of` was fetched from its host at `since_ms` or later.
+
+    Looks at the pictures of the newest requests only, which the primary key finds.
+    """
+    fetched = (_newest.c.source_url.is_not(None), _newest.c.created_at >= since_ms, jobs.c.holder != not_of)
+    query = select(jobs.c.id).join(_newest, _newest.c.job_id == jobs.c.id).where(*fetched).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def intend(tx: Transaction, job_id: str, names: Sequence[str]) -> None:

@@ -19,11 +19,15 @@ _FILE_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 
 
 class Fault(StrEnum):
-    """Who is to blame if a picture cannot be stored: the extension that delivered it, the image's host, or this service."""
+    """Who is to blame if a picture cannot be stored: the extension that delivered it, the image's host, or this service.
+
+    NAMES are those that answer which address a host has: its own, or the resolver of this service.
+    """
 
     EXTENSION = "extension"
     HOST = "host"
     SERVICE = "service"
+    NAMES = "names"
 
 
 class PictureError(Exception):

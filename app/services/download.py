@@ -234,7 +234,7 @@ class Download:
         """Retry later, for as long as it may help; then another extension gets the job, while attempts are left."""
         log.warning("A download failed", action="download.failed", request_id=job.id, problem=str(error))
         if error.retryable and error.fault is Fault.SERVICE:
-            self.ports.database.write(partial(self._retry_uncharged, job))
+            discard(self.ports, self.ports.database.write(lambda tx: self._retry_uncharged(tx, job, error)))
         elif error.retryable and job.download_attempt < self.ports.settings.max_download_attempts:
             self.ports.database.write(lambda tx: self._retry_later(tx, job, error.retry_after_ms or 0))
         else:
@@ -245,8 +245,13 @@ class Download:
         expected = {"lease": job.lease}
         steps.take(self.ports, tx, Step.FETCH, job.id, expected, lease=None, due_at=FromNow(pause_ms))
 
-    def _retry_uncharged(self, job: Job, tx: Transaction) -> None:
-        """The fault is this service's: the attempt does not count, and the job waits until the fault is repaired."""
+    def _retry_uncharged(self, tx: Transaction, job: Job, error: PictureError) -> Sequence[UploadLocation]:
+        """The fault is this service's: the attempt does not count, and the job waits until the fault is repaired.
+
+        It fails if its pictures have waited for QUEUE_TIMEOUT_MS; returns the uploads that are no longer needed then.
+        """
+        if (job.generated_at or job.updated_at) <= tx.now - self.ports.settings.queue_timeout_ms:
+            return self._end_attempt(tx, job, error)
         steps.take(
             self.ports,
             tx,
@@ -257,6 +262,7 @@ class Download:
             download_attempt=job.download_attempt - 1,
             due_at=FromNow(OWN_FAULT_PAUSE_MS),
         )
+        return ()
 
     def _end_attempt(self, tx: Transaction, job: Job, error: PictureError) -> Sequence[UploadLocation]:
         """Requeue the job, or fail it after its last attempt; returns the uploads that are no longer needed then.
@@ -278,7 +284,7 @@ class Download:
         """A host that cannot be reached speaks against the extension only if others' pictures were fetched meanwhile."""
         if error.fault is not Fault.HOST:
             return error.fault is Fault.EXTENSION
-        return fleet.any_other_succeeded(tx.connection, job.holder or "", job.generated_at or job.updated_at)
+        return images.any_fetched(tx.connection, job.generated_at or job.updated_at, not_of=job.holder)
 
     def _remove(self, names: Sequence[str]) -> None:
         """Remove the files. Those that cannot be removed now keep their rows, for the next sweep."""

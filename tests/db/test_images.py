@@ -54,6 +54,14 @@ def test_each_file_is_found_by_its_own_name_and_each_job_has_its_own_pictures(da
     assert database.read(lambda c: images.of_job(c, other.id)) == [picture(0, "c.png")]
 
 
+def test_pictures_of_an_extension_are_not_those_of_others(database: Database) -> None:
+    job = add_job(database, holder="e1")
+    database.write(lambda tx: images.add(tx, job.id, [picture(0, "a.png")]))
+    found = [database.read(partial(images.any_fetched, since_ms=0, not_of=each)) for each in ("e1", "e2")]
+    assert found == [False, True]
+    assert not database.read(lambda c: images.any_fetched(c, FUTURE, not_of="e2"))
+
+
 # -- unfinished files
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Index
 
-from app.db import credentials
+from app.db import credentials, images
 from app.db.jobs import Job
 from app.db.tables import jobs as table
 from app.domain.idempotency import OwnedKey
@@ -109,6 +109,14 @@ def test_a_claim_reads_due_downloads_in_their_order_and_running_ones_by_their_in
     read = {step.partition(" (")[0] for step in plan if "jobs" in step}
     assert read == {"SEARCH jobs USING INDEX ix_jobs_download_due", "SCAN jobs USING INDEX ix_jobs_download_running"}
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan
+
+
+def test_whether_others_pictures_were_fetched_is_read_from_the_newest_pictures(harness: Harness) -> None:
+    with recorded_statements("FROM jobs JOIN") as statements:
+        harness.bench.database.read(lambda c: images.any_fetched(c, 0, not_of="e1"))
+    [plan] = plans(harness, statements).values()
+    assert "SCAN images USING INDEX sqlite_autoindex_images_1" in plan
+    assert not [step for step in plan if "TEMP B-TREE" in step or step.startswith("SCAN jobs")], plan
 
 
 def test_recently_ended_jobs_are_found_by_an_index(harness: Harness) -> None:

@@ -1,5 +1,7 @@
 """What happens if an extension reports pictures that cannot be stored: who is blamed, and where the request goes."""
 
+import base64
+
 import pytest
 
 from app.adapters.fetch_errors import (
@@ -8,16 +10,22 @@ from app.adapters.fetch_errors import (
     FetchTimeout,
     HostBusy,
     HostUnreachable,
+    LookupFailed,
     NoSuchPicture,
 )
 from app.adapters.store import StoreError
+from app.db.jobs import Job
+from app.db.tables import images
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.images import PictureError
+from app.domain.messages import ImageGenerated
 from app.domain.states import Status
 from tests.support.harness import PICTURE, Harness
 from tests.support.image_samples import png
 
 PAGE = b"<!doctype html><title>Please sign in</title>"
+OTHER = "https://others.example/a.png"
+EMBEDDED = f"data:image/png;base64,{base64.b64encode(png(8, 8)).decode()}"
 REASON = "The bytes are not a PNG, JPEG or WEBP picture."
 
 
@@ -116,20 +124,41 @@ def test_what_cannot_be_fetched_is_the_extensions_fault(harness: Harness, error:
     assert (harness.reload(job).status, harness.extension_row().failures) == (Status.ACCEPTED, 1)
 
 
-@pytest.mark.parametrize("error", [HostUnreachable("away"), HostBusy("It answered 503."), FetchTimeout("slow")])
-@pytest.mark.parametrize("others_succeed", [False, True])
-def test_a_host_that_is_away_speaks_against_the_extension_only_if_others_pictures_arrive(
-    harness: Harness, error: PictureError, others_succeed: bool
-) -> None:
+def fail_after_another(harness: Harness, error: PictureError, others: str, stored_ms_later: int) -> Job:
+    """Another extension's picture at the address `others` is stored, and one of e1 cannot be fetched."""
     harness.bench.fetch.answers[PICTURE] = error
+    harness.bench.fetch.answers[OTHER] = png(8, 8)
     holder, job = harness.connect_and_start("e1")
-    harness.connect("e2")
-    harness.report_image(holder, job)
-    harness.update_extension("e2", last_success_at=harness.now() + (0 if others_succeed else -60_000))
+    another = harness.connect("e2")
+    drawn = harness.submit_and_start()
+    harness.services.generation.report(another, ImageGenerated(request_id=drawn.id, image_url=others))
     harness.run_downloads()
-    assert (harness.reload(job).status, harness.reload(job).strikes) == (Status.ACCEPTED, 1)
-    assert harness.extension_row("e1").failures == int(others_succeed)
-    assert harness.extension_row("e2").failures == 0
+    assert harness.reload(drawn).status is Status.COMPLETED
+    stored_at = harness.now() + stored_ms_later
+    harness.bench.database.write(lambda tx: tx.connection.execute(images.update().values(created_at=stored_at)))
+
+    harness.report_image(holder, job)
+    harness.run_downloads()
+    job = harness.reload(job)
+    assert (job.status, job.strikes, harness.extension_row("e2").failures) == (Status.ACCEPTED, 1, 0)
+    return job
+
+
+@pytest.mark.parametrize("error", [HostUnreachable("away"), HostBusy("It answered 503."), FetchTimeout("slow")])
+@pytest.mark.parametrize(
+    ("others", "stored_ms_later", "blamed"),
+    [(OTHER, 60_000, True), (OTHER, -60_000, False), (EMBEDDED, 60_000, False)],
+)
+def test_a_host_that_is_away_speaks_against_the_extension_only_if_others_pictures_are_fetched(
+    harness: Harness, error: PictureError, others: str, stored_ms_later: int, blamed: bool
+) -> None:
+    fail_after_another(harness, error, others, stored_ms_later)
+    assert harness.extension_row("e1").failures == int(blamed)
+
+
+def test_a_name_that_cannot_be_looked_up_is_nobodys_fault(harness: Harness) -> None:
+    fail_after_another(harness, LookupFailed("The resolver is away."), OTHER, 60_000)
+    assert harness.extension_row("e1").failures == 0
 
 
 @pytest.mark.parametrize("error", [StoreError("The disk is full."), OSError(30, "Read-only file system")])
@@ -149,3 +178,14 @@ def test_a_fault_of_this_service_charges_nobody_and_the_request_waits(harness: H
     harness.bench.fetch.answers[PICTURE] = png(8, 8)
     harness.run_downloads()
     assert harness.reload(job).status is Status.COMPLETED
+
+
+def test_a_fault_of_this_service_fails_the_request_after_the_queue_timeout(harness: Harness) -> None:
+    harness.bench.fetch.answers[PICTURE] = StoreError("The disk is full.")
+    holder, job = harness.connect_and_start()
+    harness.report_image(holder, job)
+    harness.update_job(job, generated_at=harness.now() - harness.services.settings.queue_timeout_ms)
+    harness.run_downloads()
+    job = harness.reload(job)
+    assert (job.status, job.error_code, job.error) == (Status.FAILED, DOWNLOAD_FAILED, "The disk is full.")
+    assert harness.extension_row().failures == 0
