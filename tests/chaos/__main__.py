@@ -65,7 +65,7 @@ def _summary(plan: Plan, result: Result) -> list[str]:
     return [
         f"faults survived: {_counted(result.survived)}",
         f"processes started again: {_counted(result.restarts)}",
-        f"requests: {len(rows)} ({len(records.acknowledged)} acknowledged); {_counted(outcomes)}",
+        f"requests: {len(rows)} ({len({each.client for each in records.acknowledged})} acknowledged); {_counted(outcomes)}",
         f"failed without a reason in the plan: {_needless(plan, result)}",
         f"requeues: {requeues}; reports: {len(records.reported)}, refused: {late}; offers: {len(records.offered)}",
         f"clients: {len(records.statuses)} answers, {len(records.events)} events; {_counted(unknown)}",

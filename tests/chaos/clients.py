@@ -76,13 +76,17 @@ class Client(threading.Thread):
         }
         if self.plan.deadline_ms is not None:
             body["deadlineMs"] = self.plan.deadline_ms
+        answers_left = 1 + self.plan.number % 3  # some send again what was answered, to the other process
         while not self._stopping.is_set():
             answer = self._call("POST", "/api/images/generate", body)
             if answer is not None and answer.status == 200:
                 request_id: str = answer.json["requestId"]
                 there = self._probe.has_job(request_id)
                 self._records.acknowledged.append(Acknowledged(time.time(), self.plan.number, request_id, there))
-                return request_id
+                answers_left -= 1
+                if not answers_left:
+                    return request_id
+                self._web = next(self._webs)
             self._stopping.wait(AGAIN_S)
         return None
 
@@ -152,7 +156,9 @@ class Client(threading.Thread):
     ) -> Answer | None:
         """Send one request; None if there was no answer, so its outcome is unknown."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {} if data is None else {"Content-Type": "application/json"}
+        headers = {"Idempotency-Key": f'"chaos-{self.plan.number}"'} if method == "POST" else {}
+        if data is not None:
+            headers["Content-Type"] = "application/json"
         request = urllib.request.Request(self._web + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:

@@ -29,6 +29,18 @@ def acknowledged_requests_are_kept(history: History) -> Findings:
             yield each.request_id, "it was acknowledged and is missing"
 
 
+def submissions_are_accepted_once(history: History) -> Findings:
+    """A submission with a key makes one request and always gets the same answer, however often it is sent."""
+    made: dict[int, set[str]] = defaultdict(set)
+    for row in history.final.rows.values():
+        made[row.number].add(row.id)
+    for each in history.records.acknowledged:
+        made[each.client].add(each.request_id)
+    for number, ids in made.items():
+        if len(ids) > 1:
+            yield min(ids), f"submission {number} made {len(ids)} requests: {sorted(ids)}"
+
+
 def clients_see_no_regression(history: History) -> Findings:
     """Versions, final states, and progress within an attempt never go back for a client."""
     seen: dict[str, list[StatusSeen]] = defaultdict(list)
@@ -202,6 +214,7 @@ def _covers(hold: Hold, report: Reported) -> bool:
 
 OBSERVER_CHECKS: tuple[Check, ...] = (
     acknowledged_requests_are_kept,
+    submissions_are_accepted_once,
     clients_see_no_regression,
     streams_are_in_order,
     each_attempt_is_offered_once,

@@ -119,6 +119,11 @@ BROKEN: list[tuple[str, Break]] = [
         "acknowledged_requests_are_kept",
         lambda h: h.records.acknowledged.append(replace(h.records.acknowledged[0], in_database=False)),
     ),
+    ("submissions_are_accepted_once", lambda h: h.final.rows.update({"request-2": row(id="request-2")})),
+    (
+        "submissions_are_accepted_once",
+        lambda h: h.records.acknowledged.append(replace(h.records.acknowledged[0], request_id="request-2")),
+    ),
     ("clients_see_no_regression", lambda h: h.records.statuses.append(status(9.5, "processing", 100, 12))),
     ("clients_see_no_regression", lambda h: h.records.statuses.append(status(9.5, "completed", 100, 10))),
     ("clients_see_no_regression", lose_progress),

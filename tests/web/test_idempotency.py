@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shlex
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -216,3 +220,16 @@ def test_the_document_describes_header_answer_and_refusal(client: FlaskClient) -
     assert REPLAYED in described["responses"]["200"]["headers"]
     assert "ERR_IDEMPOTENCY_KEY_REUSED" in json.dumps(described["responses"]["422"])
     assert KEY not in json.dumps(client.get("/openapi.json").json["paths"]["/api/auth/token"])
+
+
+def test_the_example_of_the_documentation_works(client: FlaskClient) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    found = re.search(r"curl -X POST \S+/api/images/generate .*?Idempotency-Key.*?\n\n", text, re.DOTALL)
+    assert found is not None
+    words = shlex.split(found[0].replace("\\\n", " "))
+    options = list(pairwise(words))
+    headers = dict(value.split(": ") for option, value in options if option == "-H")
+    [body] = [value for option, value in options if option == "-d"]
+    assert headers[KEY].startswith('"')
+    first, second = (client.post(GENERATE, data=body, headers=headers) for _ in range(2))
+    assert (first.status_code, second.headers[REPLAYED], second.data) == (200, "true", first.data)
