@@ -10,7 +10,19 @@ from sqlalchemy import Column, literal, update
 from app.db.compare_and_set import earlier
 from app.db.credential_tables import api_keys, extension_tokens
 from app.db.engine import Transaction
-from app.db.tables import DOWNLOADING, OPEN, WAITING, Ms, extensions, files, hubs, jobs, models_served, uploads
+from app.db.tables import (
+    DOWNLOADING,
+    OPEN,
+    WAITING,
+    Ms,
+    extensions,
+    files,
+    hubs,
+    idempotency_keys,
+    jobs,
+    models_served,
+    uploads,
+)
 from app.domain.ids import uuid7
 
 # Columns that say when something happened, and that decisions are based on. Small tables, or columns with an index.
@@ -26,11 +38,11 @@ _PAST: Sequence[Column[int]] = (
 _PAST_OF_OPEN_JOBS = (jobs.c.started_at, jobs.c.generated_at)
 
 
-def bring_back(tx: Transaction, *, download_ms: int, cooldown_ms: int) -> None:
+def bring_back(tx: Transaction, *, download_ms: int, cooldown_ms: int, key_ms: int) -> None:
     """Bring every stamp from the future back to now.
 
-    A claimed download is due after `download_ms` for each picture at the latest, and a cool-down lasts for `cooldown_ms` at
-    the longest. For leases see `leases.extend_all`.
+    A claimed download is due after `download_ms` for each picture at the latest, a cool-down lasts for `cooldown_ms` at
+    the longest, and an Idempotency-Key is kept for `key_ms`, unless it has no end. For leases see `leases.extend_all`.
     """
     _bring_back_past(tx)
     _bring_back_submissions(tx)
@@ -38,6 +50,8 @@ def bring_back(tx: Transaction, *, download_ms: int, cooldown_ms: int) -> None:
     longest = tx.now + cooldown_ms
     paused = update(extensions).where(extensions.c.cooldown_until > longest)
     tx.connection.execute(paused.values(cooldown_until=longest))
+    last = tx.now + key_ms
+    tx.connection.execute(update(idempotency_keys).where(idempotency_keys.c.expires_at > last).values(expires_at=last))
 
 
 def _bring_back_past(tx: Transaction) -> None:

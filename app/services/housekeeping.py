@@ -98,7 +98,10 @@ class Housekeeping:
         log.warning("The database's clock was set back", action="housekeeping.clock", ms=step_ms)
         self._extend_leases(tx, 0)  # by nothing: it ends those earlier that would last longer than new ones
         clock_steps.bring_back(
-            tx, download_ms=longest_download_ms(self.ports.settings, 1), cooldown_ms=LONGEST_PAUSE_MS
+            tx,
+            download_ms=longest_download_ms(self.ports.settings, 1),
+            cooldown_ms=LONGEST_PAUSE_MS,
+            key_ms=self.ports.settings.idempotency_key_ttl_ms,
         )
 
     def _extend_leases(self, tx: Transaction, by_ms: int) -> None:

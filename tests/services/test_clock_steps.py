@@ -6,20 +6,27 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import BigInteger, Table
+from sqlalchemy import BigInteger, Table, select
 
 from app.db import service_state
 from app.db.credential_tables import api_keys, extension_tokens, users
-from app.db.tables import extensions, files, hubs, images, jobs, models_served, sweeps, uploads
+from app.db.jobs import Job
+from app.db.tables import extensions, files, hubs, idempotency_keys, images, jobs, models_served, sweeps, uploads
 from app.domain.errors import QuotaExceeded
+from app.domain.idempotency import OwnedKey
 from app.domain.ids import uuid7
+from app.domain.image_request import ImageRequest
 from app.domain.states import Status
 from app.services import submission
 from app.services.housekeeping import SWEEP
+from app.services.idempotency import KeyedRequest
 from tests.support.harness import Harness
 
 DAY = 86_400_000
-TABLES = (jobs, files, uploads, images, extensions, hubs, models_served, sweeps, users, api_keys, extension_tokens)
+TABLES = (
+    *(jobs, files, uploads, images, extensions, hubs, models_served, sweeps),
+    *(users, api_keys, extension_tokens, idempotency_keys),
+)
 NO_TIMES = {"number", "bytes"}
 
 
@@ -154,3 +161,23 @@ def test_a_daily_quota_is_free_again_a_day_later_at_the_latest(harness: Harness,
     assert 0 < (refused.value.retry_after_s or 0) <= DAY // 1000
     harness.update_job(job, created_at=harness.now() - DAY - 1)
     harness.submit()
+
+
+def test_a_key_is_kept_as_long_as_a_new_one(harness: Harness, set_back: Callable[[], None]) -> None:
+    def submit(key: str, lifetime_ms: int | None) -> None:
+        request: KeyedRequest[Job] = KeyedRequest(
+            OwnedKey("ann", "generate", key), "0", lambda job: job.id, lifetime_ms
+        )
+        harness.services.submission.submit(ImageRequest("a fox", user_id="ann"), "correlation-1", request)
+
+    submit("a day", DAY)
+    submit("no end", None)
+    set_back()
+    harness.sweep()
+    ends = dict(
+        harness.bench.database.read(
+            lambda c: c.execute(select(idempotency_keys.c.key, idempotency_keys.c.expires_at)).tuples().all()
+        )
+    )
+    assert ends["no end"] is None
+    assert harness.now() < ends["a day"] <= harness.now() + DAY
