@@ -155,6 +155,26 @@ def test_no_signature_of_a_pictures_address_is_logged(watched: Service, content:
     check(watched)
 
 
+def test_nothing_that_an_extension_writes_is_logged_but_its_name_and_version(watched: Service) -> None:
+    written = {"error": f"Rejected: {CANARY}", "reason": CANARY, "code": CANARY}
+    request_id = watched.submit(model="talkative")
+    with watched.extension("talkative", "talkative") as extension:
+        job = extension.next_job()
+        extension.progress(job, 5, CANARY)
+        repeated = f'{{"type": "heartbeat", "extensionId": "talkative", "{CANARY}": 1, "{CANARY}": 2}}'
+        for message in ({"type": CANARY}, {"type": "heartbeat", CANARY: CANARY}, CANARY, repeated):
+            extension.send(message)
+            extension.receive("error")
+        extension.failed(job, **written)
+        assert CANARY in watched.final(request_id)["error"]
+    request_id = watched.submit(model="painter")
+    with watched.extension("painter", "painter") as extension:
+        job = extension.next_job()
+        extension.done(job, extension.upload(job, plain())["imageUrl"], metadata={"prompt": CANARY, CANARY: 1})
+        assert watched.final(request_id)["status"] == "completed"
+    check(watched)
+
+
 def test_no_signature_of_an_upload_is_logged(watched: Service) -> None:
     request_id = watched.submit(model="handed")
     with watched.extension("handed", "handed") as extension:

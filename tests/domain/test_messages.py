@@ -58,6 +58,7 @@ MALFORMED = [
     ('{"type": "surprise"}', "type must be one of"),
     ('{"type": "heartbeat", "extensionId": "e", "extensionId": "f"}', "extensionId is duplicated"),
     ('{"type": "heartbeat", "extensionId": "e", "status": {"available": true, "\\u0061vailable": false}}', "available"),
+    ('{"type": "heartbeat", "extensionId": "e", "secret": 1, "secret": 2}', "format: a field is duplicated"),
     ('{"type": "authenticate"}', "authenticate.extensionId is missing"),
     ('{"type": "authenticate", "extension_id": "e"}', "authenticate.extensionId is missing"),
     ('{"type": "image_generated", "requestId": "r"}', "image_generated.imageUrl must be"),

@@ -149,3 +149,14 @@ def test_an_operator_ends_the_pause_of_an_extension_once(harness: Harness) -> No
     assert harness.extension_row().failures == 0
     with pytest.raises(NotFound, match="No extension e2 has ever connected"):
         harness.services.extensions.resume("e2")
+
+
+def test_what_an_extension_writes_about_a_request_is_shown_to_no_other_user(harness: Harness) -> None:
+    secret = "a portrait of Ann"
+    holder, job = harness.connect_and_start("e1", user="ann")
+    harness.report_progress(holder, job, status=secret)
+    harness.report_failure(holder, job, f"Rejected: {secret}", reason=secret, code=secret, retryable=True)
+    assert secret in str(harness.events(job))
+    waiting = harness.services.lookup.details(harness.submit(user="bob").id)
+    assert "after a failure" in str(waiting)
+    assert secret not in str([waiting, harness.services.fleet.page(None, None, 20), harness.heartbeat(holder)])

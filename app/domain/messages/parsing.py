@@ -2,20 +2,31 @@
 
 import json
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.domain import json_text
 from app.domain.errors import MalformedMessage
 from app.domain.messages.fields import ID
-from app.domain.messages.incoming import ImageGenerated, ImageGenerationFailed, Incoming
+from app.domain.messages.incoming import (
+    ExtensionMetadata,
+    HeartbeatStatus,
+    ImageGenerated,
+    ImageGenerationFailed,
+    Incoming,
+)
 from app.domain.validation import first_error, sentence
 from app.domain.wire_types import without_nulls
 
 DEPTH = 12
 FINAL = ImageGenerated.type_name(), ImageGenerationFailed.type_name()
 
+_FIELDS = {
+    field.alias
+    for model in (*get_args(Incoming), ExtensionMetadata, HeartbeatStatus)
+    for field in model.model_fields.values()
+}
 # in a text that is not JSON, such as one that breaks off
 _NAMES = re.compile(r'"(type|requestId|lease|correlationId)"\s*:\s*"([^"\\]*)"')
 
@@ -72,7 +83,9 @@ def _decode(text: str) -> dict[str, Any]:
     try:
         body = json_text.decode(text)
     except json_text.RepeatedName as repeated:
-        raise MalformedMessage(f"Invalid message format: the field {repeated.name} is duplicated.") from None
+        # any other name is the sender's own words, which no log may contain
+        which = f"the field {repeated.name}" if repeated.name in _FIELDS else "a field"
+        raise MalformedMessage(f"Invalid message format: {which} is duplicated.") from None
     except (ValueError, RecursionError):
         raise MalformedMessage("Invalid message format: the message is not valid JSON.") from None
     if not isinstance(body, dict):
