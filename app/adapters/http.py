@@ -143,7 +143,8 @@ def _check_framing(response: Response, host: str, max_bytes: int) -> None:
         return
     if transfer - {"", "identity"}:
         raise BadResponse(f"{host} sent its response in a transfer encoding other than chunked.")
-    lengths = set(headers.getlist("Content-Length"))
+    # proxies join repeated headers to one (RFC 9110, section 8.6)
+    lengths = {part.strip() for value in headers.getlist("Content-Length") for part in value.split(",")}
     if len(lengths) > 1 or any(not _is_length(length) for length in lengths):
         raise BadResponse(f"{host} sent contradictory lengths of its response.")
     for length in lengths:

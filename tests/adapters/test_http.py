@@ -39,7 +39,16 @@ def error_of(url: str) -> str:
 
 @pytest.mark.parametrize(
     "name",
-    ["ok", "ok-without-length", "ok-chunked", "long", "length-and-chunked", "chunked-twice", "identity-transfer"],
+    [
+        "ok",
+        "ok-without-length",
+        "ok-chunked",
+        "long",
+        "length-repeated",
+        "length-and-chunked",
+        "chunked-twice",
+        "identity-transfer",
+    ],
 )
 def test_a_file_is_fetched_unchanged(host: HostileServer, name: str) -> None:
     assert fetch(host.url(name)) == IMAGE
@@ -109,6 +118,7 @@ def test_a_refused_connection_may_be_retried() -> None:
         "negative-length",
         "wordy-length",
         "double-length",
+        "double-length-in-one",
         "gzip-transfer",
         "not-http",
         "endless-header",

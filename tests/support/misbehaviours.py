@@ -135,6 +135,18 @@ def _double_length(exchange: Exchange) -> None:
     exchange.send(IMAGE)
 
 
+@behaviour("length-repeated")
+def _length_repeated(exchange: Exchange) -> None:
+    exchange.head(f"Content-Length: {len(IMAGE)}, {len(IMAGE)}", f"Content-Length: {len(IMAGE)}")
+    exchange.send(IMAGE)
+
+
+@behaviour("double-length-in-one")
+def _double_length_in_one(exchange: Exchange) -> None:
+    exchange.head(f"Content-Length: {len(IMAGE)}, 5")
+    exchange.send(IMAGE)
+
+
 @behaviour("length-and-chunked")
 def _length_and_chunked(exchange: Exchange) -> None:
     exchange.head("Content-Length: 5", "Transfer-Encoding: chunked")
