@@ -100,11 +100,8 @@ def clean_user(value: object) -> str:
     return _name("userId", value, USER, "letters, digits and . _ : @ + | = -")
 
 
-_KNOWN = frozenset({"width", "height", "numberOfImages", "quality", "style"})
-
-
 def clean_parameters(value: object) -> dict[str, Any]:
-    """The parameters. Known ones are validated and left out if they are null, unknown ones are kept unchanged. Raises InvalidRequest.
+    """The parameters without those that are null. Known ones are validated, unknown ones kept unchanged. Raises InvalidRequest.
 
     width, height: 16 to 8,192 px. numberOfImages: 1 to 10. quality, style: short names.
     """
@@ -119,7 +116,7 @@ def clean_parameters(value: object) -> dict[str, Any]:
         if value.get(name) is not None:
             _name(f"parameters.{name}", value[name], OPTION, "letters, digits, spaces and . _ -")
     _check_text(value, "parameters", depth=0)
-    return {name: item for name, item in value.items() if item is not None or name not in _KNOWN}
+    return {name: item for name, item in value.items() if item is not None}
 
 
 def for_javascript(value: Any) -> Any:

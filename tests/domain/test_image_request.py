@@ -85,6 +85,10 @@ def test_the_error_for_an_invalid_name_names_the_field(
         clean(value)
 
 
+def test_a_parameter_that_is_null_is_absent() -> None:
+    assert image_request.clean_parameters({"width": None, "style": None, "seed": None, "steps": 20}) == {"steps": 20}
+
+
 def test_unknown_parameters_are_kept_unchanged() -> None:
     value = {"width": 64, "height": 64.0, "quality": "hd", "style": "natural", "numberOfImages": 10}
     more = {"seed": [1, 2.5, {"a": None}], "negative prompt": "blur\n", "flag": True, "big": 2**64 - 1}
