@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from app import network_settings
+from app.domain import tiers
+from app.domain.tiers import Tiers
 from app.environment import BadSetting, Environment, setting
 from app.limits import Limits
 from app.network_settings import Allowlist, IPNetwork, Origins, TlsFiles
@@ -101,6 +103,8 @@ class Settings:
     sweep_interval_ms: int = setting(Environment.whole, "SWEEP_INTERVAL_MS", 2_000, 100, 60_000)
     max_message_bytes: int = setting(Environment.whole, "MAX_MESSAGE_BYTES", 1_048_576, 16_384)
     max_body_bytes: int = setting(Environment.whole, "MAX_BODY_BYTES", 131_072, 1_024)
+    tiers: Tiers = setting(Environment.parsed, "TIERS", tiers.DEFAULT, Tiers.parse, tiers.EXAMPLE)
+    queue_age_ms: int = setting(Environment.whole, "QUEUE_AGE_MS", 3_600_000, 1_000)
     max_waiting: int = setting(Environment.whole, "MAX_WAITING", 100_000, 1)
     min_free_disk_bytes: int = setting(Environment.whole, "MIN_FREE_DISK", 104_857_600, 0)
     web_processes: int = setting(Environment.whole, "WEB_PROCESSES", 1, 1, 256)

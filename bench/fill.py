@@ -25,10 +25,10 @@ WAITING, FINISHED = 1, 0
 
 JOBS = """
 INSERT INTO jobs (id, correlation_id, user_id, model, prompt, parameters, number_of_images, status, progress, last_event,
-                  place, due_at, created_at, updated_at, finished_at)
+                  virtual_start, due_at, created_at, updated_at, queued_at, finished_at)
 SELECT {id}, {id}, CASE WHEN n % {each} = 0 THEN '{user}' ELSE 'user-' || (n % 1000) END, '{model}',
        'A house by the sea', '{{}}', 1, '{status}', {progress}, 1,
-       :now - :count + n, :now - :count + n, :now - :count + n, :now - :count + n, {finished}
+       n, :now - :count + n, :now - :count + n, :now - :count + n, :now - :count + n, {finished}
 FROM {series}
 """
 EVENTS = """

@@ -21,6 +21,7 @@ from app.db.tables import (
     idempotency_keys,
     jobs,
     models_served,
+    queues,
     uploads,
 )
 from app.domain.ids import uuid7
@@ -30,6 +31,7 @@ _PAST: Sequence[Column[int]] = (
     *(extensions.c[name] for name in ("connected_at", "heard_at", "disconnected_at", "last_success_at")),
     hubs.c.seen_at,
     models_served.c.served_at,
+    queues.c.served_at,
     files.c.created_at,
     uploads.c.created_at,
     api_keys.c.last_used_at,
@@ -62,13 +64,15 @@ def _bring_back_past(tx: Transaction) -> None:
 
 
 def _bring_back_submissions(tx: Transaction) -> None:
-    """Move what was submitted in the future to now, with its deadline and its place in the queue."""
+    """Move what was submitted in the future to now, with its deadline and its time in the queue."""
     ahead_ms = jobs.c.created_at - tx.now
     made_later = jobs.c.id > uuid7(tx.now, bytes(10))  # ids begin with their time, and have an index
     tx.connection.execute(
         update(jobs)
         .where(made_later, jobs.c.created_at > tx.now)
-        .values(created_at=tx.now, place=jobs.c.place - ahead_ms, deadline_at=jobs.c.deadline_at - ahead_ms)
+        .values(
+            created_at=tx.now, queued_at=earlier(jobs.c.queued_at, tx.now), deadline_at=jobs.c.deadline_at - ahead_ms
+        )
     )
 
 

@@ -11,6 +11,7 @@ users = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("created_at", Ms, nullable=False),
     sa.Column("disabled_at", Ms),
+    sa.Column("tier", sa.String(32)),  # null for the default one
 )
 
 api_keys = sa.Table(

@@ -52,6 +52,7 @@ class User:
     role: Role
     created_at: int
     disabled_at: int | None
+    tier: str | None
     keys: int
 
 
@@ -98,13 +99,24 @@ def role_of(connection: Connection, user_id: str) -> Role | None:
     return None if role is None else Role(role)
 
 
+def tier_of(connection: Connection, user_id: str) -> str | None:
+    """The name of the user's tier; None for the default one."""
+    return connection.execute(_TIER, {"user_id": user_id}).scalar()
+
+
+def set_tier(tx: Transaction, user_id: str, tier: str | None) -> bool:
+    """Change the user's tier, None for the default one; False if there is no such user."""
+    return tx.connection.execute(update(users).where(users.c.id == user_id).values(tier=tier)).rowcount == 1
+
+
 def all_users(connection: Connection) -> list[User]:
     """All users, ordered by id."""
     valid = (api_keys.c.user_id == users.c.id, _live(api_keys))
     count = select(func.count()).where(*valid).scalar_subquery()
     query = select(users, count.label("keys")).order_by(users.c.id)
     return [
-        User(row.id, Role(row.role), row.created_at, row.disabled_at, row.keys) for row in connection.execute(query)
+        User(row.id, Role(row.role), row.created_at, row.disabled_at, row.tier, row.keys)
+        for row in connection.execute(query)
     ]
 
 
@@ -233,6 +245,7 @@ _keys = select(
 ).join(users)
 _KEY = _keys.where(api_keys.c.id == bindparam("key_id"))
 _DISABLED = select(literal(1)).where(users.c.id == bindparam("user_id"), users.c.disabled_at.is_not(None))
+_TIER = select(users.c.tier).where(users.c.id == bindparam("user_id"))
 _REVOKED = select(literal(1)).where(revoked_tokens.c.jti == bindparam("jti"))
 _TOKEN_COLUMNS = ("id", "extension_id", "hash", "expires_at", "revoked_at", "last_used_at")
 _TOKEN = (*(extension_tokens.c[name] for name in _TOKEN_COLUMNS), _live(extension_tokens))

@@ -20,7 +20,8 @@ from sqlalchemy import (
 from app.db import compare_and_set
 from app.db.clock import statement_now_ms
 from app.db.engine import Transaction
-from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, Ms, jobs, model_key
+from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs, model_key
+from app.domain.fair_queueing import Priority
 from app.domain.states import FINAL, Status, Step
 
 
@@ -40,7 +41,11 @@ class Job(NamedTuple):
     version: int
     last_event: int
     number: int
-    place: int
+    priority: int
+    virtual_start: int
+    queued_at: int
+    held_since: int | None
+    raised: int
     due_at: int
     deadline_at: int | None
     holder: str | None
@@ -68,6 +73,11 @@ class Job(NamedTuple):
     style: str | None
     variables: Mapping[str, str] | None
     original_prompt: str | None
+    batch_id: str | None
+    batch_index: int | None
+    custom_id: str | None
+    retry_of: str | None
+    replaced_by: str | None
 
 
 class JobSummary(NamedTuple):
@@ -101,17 +111,19 @@ _NEW = dict.fromkeys(Job._fields) | {
     "attempt": 0,
     "handed_over": False,
     "any_model": False,
+    "priority": Priority.NORMAL,
+    "virtual_start": 0,
+    "raised": 0,
     "strikes": 0,
     "download_attempt": 0,
 }
 
+ORDER = (jobs.c.priority, jobs.c.virtual_start, jobs.c.id)  # of one model's queue
 _ADD = insert(jobs)
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
 _FIND_SUMMARY = _FIND.with_only_columns(*[jobs.c[name] for name in JobSummary._fields])
-FIRST_WAITING = (
-    select(_ONE).where(WAITING, jobs.c.due_at <= STATEMENT_NOW).order_by(jobs.c.place, jobs.c.id).limit(_ONE)
-)
+FIRST_WAITING = select(_ONE).where(WAITING, jobs.c.due_at <= STATEMENT_NOW).order_by(model_key, *ORDER).limit(_ONE)
 _download_due = (DOWNLOADING, jobs.c.due_at <= STATEMENT_NOW)
 _ANY_DOWNLOAD = select(_ONE).where(*_download_due).limit(_ONE)
 # The running downloads, counted by extension and host. Grouped as `ix_jobs_download_running` is ordered: otherwise SQLite would
@@ -145,14 +157,12 @@ _NEXT_DOWNLOAD = (
     .limit(_ONE)
     .with_for_update(skip_locked=True)
 )
-_before = tuple_(jobs.c.place, jobs.c.id) < tuple_(
-    bindparam("place", type_=Ms), bindparam("job_id", type_=jobs.c.id.type)
-)
+_before = tuple_(*ORDER) < tuple_(*(bindparam(column.name, type_=column.type) for column in ORDER))
 # Ordered, so that PostgreSQL reads the index of the queue backwards; otherwise it would read all rows.
 _ahead = (
     select(_ONE)
     .where(WAITING, model_key == bindparam("model"), _before)
-    .order_by(jobs.c.place.desc(), jobs.c.id.desc())
+    .order_by(*(column.desc() for column in ORDER))
     .limit(bindparam("limit", type_=Integer))
 )
 _COUNT_AHEAD = select(func.count()).select_from(_ahead.subquery())
@@ -167,7 +177,7 @@ def from_row(row: Sequence[Any]) -> Job:
 
 def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     """Insert a new request with status accepted; its times are the transaction's."""
-    times = {"created_at": tx.now, "updated_at": tx.now, "due_at": tx.now}
+    times = dict.fromkeys(("created_at", "updated_at", "due_at", "queued_at"), tx.now)
     row = {"id": job_id, "status": Status.ACCEPTED, **times, **values}
     tx.connection.execute(_ADD, row)
     return Job(**{**_NEW, **row})
@@ -223,7 +233,8 @@ def of_all_users(connection: Connection, status: Status | None, before: str | No
 
 def ahead_of(connection: Connection, job: Job, most: int) -> int:
     """How many waiting jobs for the same model are ahead of this one; counted up to `most`."""
-    values = {"model": job.model.lower(), "place": job.place, "job_id": job.id, "limit": most}
+    order = {column.name: getattr(job, column.name) for column in ORDER}
+    values = {"model": job.model.lower(), "limit": most, **order}
     return int(connection.execute(_COUNT_AHEAD, values).scalar_one())
 
 
@@ -252,34 +263,23 @@ def late(connection: Connection, limit: int) -> list[Job]:
     return listed(connection, query.order_by(jobs.c.deadline_at).limit(limit))
 
 
-def models_waited_for(connection: Connection) -> list[str]:
-    """The models of the waiting jobs in lower case, by one index lookup per model."""
-    found: list[str] = []
-    query = select(model_key).where(WAITING).order_by(model_key).limit(1)
-    model = connection.execute(query).scalar()
-    while model is not None:
-        found.append(model)
-        model = connection.execute(query.where(model < model_key)).scalar()
-    return found
-
-
 def waiting_since(
     connection: Connection, model: str, before_ms: int, limit: int, any_model: bool | None = None
 ) -> list[Job]:
-    """Jobs for `model` without a deadline of their own that have waited since before `before_ms`, oldest first.
+    """Jobs for `model` without a deadline of their own that are in the queue since before `before_ms`, oldest first.
 
     `any_model` selects those whose client named no model, or those whose client did; None is both.
     """
-    query = select(*COLUMNS).where(WAITING, model_key == model.lower(), jobs.c.created_at <= before_ms)
+    query = select(*COLUMNS).where(WAITING, model_key == model.lower(), jobs.c.queued_at <= before_ms)
     query = query.where(jobs.c.deadline_at.is_(None))
     if any_model is not None:
         query = query.where(jobs.c.any_model if any_model else ~jobs.c.any_model)
-    return listed(connection, query.order_by(jobs.c.created_at).limit(limit))
+    return listed(connection, query.order_by(jobs.c.queued_at).limit(limit))
 
 
 def count_waiting(connection: Connection, most: int) -> int:
     """How many jobs wait; counted up to `most`."""
-    queue = select(_ONE).where(WAITING).order_by(jobs.c.place, jobs.c.id).limit(most)
+    queue = select(_ONE).where(WAITING).order_by(model_key, *ORDER).limit(most)
     return int(connection.execute(select(func.count()).select_from(queue.subquery())).scalar_one())
 
 
@@ -288,9 +288,9 @@ def any_waiting(connection: Connection) -> bool:
     return connection.execute(FIRST_WAITING).first() is not None
 
 
-def listed(connection: Connection, query: Select[Any]) -> list[Job]:
+def listed(connection: Connection, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> list[Job]:
     """The jobs that a query for `COLUMNS` returns."""
-    return [from_row(row) for row in connection.execute(query)]
+    return [from_row(row) for row in connection.execute(query, parameters)]
 
 
 def _newest(connection: Connection, query: Select[Any], before: str | None, limit: int) -> list[Job]:

@@ -1,52 +1,93 @@
-"""The queue of waiting jobs, in order. Few columns are read, since most of the jobs read are not assigned."""
+"""The queues of waiting jobs, one for each model and priority class. Few columns are read, since most of the jobs read are
+not assigned."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Integer, bindparam, select
+from sqlalchemy import Connection, Integer, bindparam, case, func, literal_column, select
 
+from app.db.engine import Transaction
 from app.db.jobs import STATEMENT_NOW
-from app.db.tables import WAITING, jobs, model_key
+from app.db.tables import WAITING, jobs, model_key, queues
+from app.domain.fair_queueing import in_order
+
+MOST_MODELS = 500  # of those that jobs wait for; the others follow when these have been served
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A waiting job that is due: the columns that are needed to assign it."""
+    """A waiting job that is due: the columns that are needed to assign it, and when its queue was last served (ms)."""
 
     id: str
     model: str
     attempt: int
     avoid: str | None
-    place: int
     any_model: bool
+    priority: int
+    virtual_start: int
+    served_at: int
 
 
-_FIRST = (
-    select(*(jobs.c[name] for name in ("id", "model", "attempt", "avoid", "place", "any_model")))
+_ORDER = (jobs.c.priority, jobs.c.virtual_start, jobs.c.id)
+_WAITING = (
+    select(*(jobs.c[name] for name in ("id", "model", "attempt", "avoid", "any_model", "priority", "virtual_start")))
+    .add_columns(func.coalesce(queues.c.served_at, 0))
+    .outerjoin_from(jobs, queues, (queues.c.model == model_key) & (queues.c.priority == jobs.c.priority))
     .where(WAITING, jobs.c.due_at <= STATEMENT_NOW)
-    .order_by(jobs.c.place, jobs.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
-_FIRST_UNNAMED = _FIRST.where(jobs.c.any_model)
-_FIRST_OF_MODEL = _FIRST.where(model_key == bindparam("model"))
+_ANY = _WAITING.order_by(model_key, *_ORDER)
+_FIRST_UNNAMED = _WAITING.where(jobs.c.any_model).order_by(*_ORDER)
+_FIRST_OF_MODEL = _WAITING.where(model_key == bindparam("model")).order_by(*_ORDER)
+# one index lookup for each model (a loose index scan)
+_models = select(func.min(model_key).label("model")).where(WAITING).cte("models", recursive=True)
+_models = _models.union_all(
+    select(
+        select(func.min(model_key)).where(WAITING, model_key > _models.c.model).correlate(_models).scalar_subquery()
+    ).where(_models.c.model.is_not(None))
+)
+_MODELS = select(_models.c.model).where(_models.c.model.is_not(None)).limit(literal_column(str(MOST_MODELS), Integer))
 
 
-def first(connection: Connection, limit: int) -> list[QueuedJob]:
-    """The first jobs in the queue, for any model."""
-    return [QueuedJob(*row) for row in connection.execute(_FIRST, {"limit": limit})]
+def some(connection: Connection, limit: int) -> list[QueuedJob]:
+    """Waiting jobs, in no order that matters; if there are fewer than `limit`, these are all."""
+    return [QueuedJob(*row) for row in connection.execute(_ANY, {"limit": limit})]
 
 
 def first_unnamed(connection: Connection, limit: int) -> list[QueuedJob]:
-    """The first jobs in the queue whose clients named no model."""
+    """The first waiting jobs whose clients named no model."""
     return [QueuedJob(*row) for row in connection.execute(_FIRST_UNNAMED, {"limit": limit})]
 
 
-def first_of(connection: Connection, models: Sequence[str], limit: int) -> list[QueuedJob]:
-    """The first jobs in the queue for these models, which are in lower case."""
+def first_of(connection: Connection, models: Iterable[str], limit: int) -> list[QueuedJob]:
+    """The first waiting jobs for these models, which are in lower case."""
     rows = (connection.execute(_FIRST_OF_MODEL, {"model": model, "limit": limit}) for model in models)
-    return in_order((QueuedJob(*row) for some in rows for row in some), limit)
+    return in_order((QueuedJob(*row) for some_rows in rows for row in some_rows), limit)
 
 
-def in_order(found: Iterable[QueuedJob], limit: int) -> list[QueuedJob]:
-    """The first of these jobs, in the order of the queue."""
-    return sorted(found, key=lambda job: (job.place, job.id))[:limit]
+def models_waited_for(connection: Connection) -> list[str]:
+    """The models of the waiting jobs in lower case, in alphabetical order; at most `MOST_MODELS`."""
+    return list(connection.execute(_MODELS).scalars())
+
+
+def advance(tx: Transaction, handed_out: Sequence[QueuedJob]) -> None:
+    """Advance the virtual time of each queue to the virtual starts of these jobs, which are handed out of it now."""
+    times: dict[tuple[str, int], int] = {}
+    for job in handed_out:
+        key = job.model.lower(), job.priority
+        times[key] = max(times.get(key, 0), job.virtual_start)
+    for (model, priority), virtual_time in sorted(times.items()):  # in order: concurrent transactions cannot deadlock
+        _advance_to(tx, {"model": model, "priority": priority, "virtual_time": virtual_time, "served_at": tx.now})
+
+
+def _advance_to(tx: Transaction, row: Mapping[str, str | int]) -> None:
+    statement = tx.upsert(queues)
+    new = statement.excluded
+    later = case((queues.c.virtual_time < new.virtual_time, new.virtual_time), else_=queues.c.virtual_time)
+    tx.connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[queues.c.model, queues.c.priority],
+            set_={"virtual_time": later, "served_at": new.served_at},
+        ),
+        row,
+    )

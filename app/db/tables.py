@@ -31,8 +31,15 @@ jobs = sa.Table(
     sa.Column("last_event", sa.Integer, nullable=False, server_default="0"),
     # counts the user's requests from 1; 0 for rows older than this column
     sa.Column("number", sa.BigInteger, nullable=False, server_default="0"),
-    # the virtual time that orders the queue (see `policy.virtual_start`)
-    sa.Column("place", Ms, nullable=False),
+    # its order in the queue of its model and priority class (see `domain.fair_queueing`)
+    sa.Column("priority", sa.SmallInteger, nullable=False, server_default="1"),
+    sa.Column("virtual_start", sa.BigInteger, nullable=False, server_default="0"),
+    # when it entered the queue; later by the time for which it was held
+    sa.Column("queued_at", Ms, nullable=False, server_default="0"),
+    # since when it is held back, although it is accepted: it is not in the queue then
+    sa.Column("held_since", Ms),
+    # how often its class was raised because it waited so long
+    sa.Column("raised", sa.SmallInteger, nullable=False, server_default="0"),
     # when it may be assigned or downloaded; for a download that a worker has claimed, when that claim ends
     sa.Column("due_at", Ms, nullable=False),
     # the end of the client's `deadlineMs`
@@ -72,6 +79,13 @@ jobs = sa.Table(
     sa.Column("style", sa.String(64)),
     sa.Column("variables", sa.JSON(none_as_null=True)),
     sa.Column("original_prompt", sa.Text),
+    # its batch, its number there from 1, and the id that the client gave it
+    sa.Column("batch_id", sa.String(36)),
+    sa.Column("batch_index", sa.Integer),
+    sa.Column("custom_id", sa.String(128)),
+    # the request that it tries again, and the one that has taken its place in the batch
+    sa.Column("retry_of", sa.String(36)),
+    sa.Column("replaced_by", sa.String(36)),
 )
 
 
@@ -83,7 +97,9 @@ def one_of(*statuses: str) -> sa.ColumnElement[bool]:
 
 # A partial index is used by queries that repeat its condition literally. With the status as a parameter PostgreSQL would plan
 # each execution again, and SQLite would not use the index for a list.
-WAITING = one_of("accepted")
+ACCEPTED = one_of("accepted")
+WAITING = ACCEPTED & jobs.c.held_since.is_(None)  # in the queue
+HELD = ACCEPTED & jobs.c.held_since.is_not(None)
 PROCESSING = one_of("processing")
 DOWNLOADING = one_of("downloading")
 OPEN = one_of("accepted", "processing", "downloading")
@@ -96,10 +112,20 @@ def partial_index(name: str, *columns: sa.ColumnElement[object], where: object) 
 
 # Each frequent query has its index. Indexes of open jobs stay small when the history grows.
 model_key = sa.func.lower(jobs.c.model)  # names of models match without case
-partial_index("ix_jobs_line", model_key, jobs.c.place, jobs.c.id, where=WAITING)
-partial_index("ix_jobs_line_any_model", jobs.c.place, jobs.c.id, where=WAITING)
-partial_index("ix_jobs_line_unnamed_model", jobs.c.place, jobs.c.id, where=WAITING & jobs.c.any_model)
-partial_index("ix_jobs_waiting_since", model_key, jobs.c.created_at, where=WAITING)
+_order = (jobs.c.priority, jobs.c.virtual_start, jobs.c.id)
+partial_index("ix_jobs_queue", model_key, *_order, where=WAITING)
+partial_index("ix_jobs_queue_unnamed_model", *_order, where=WAITING & jobs.c.any_model)
+partial_index("ix_jobs_queue_of_user", jobs.c.user_id, model_key, *_order, where=WAITING)
+partial_index("ix_jobs_waiting_since", model_key, jobs.c.queued_at, where=WAITING)
+partial_index("ix_jobs_raised", jobs.c.user_id, where=WAITING & (jobs.c.raised > sa.literal_column("0")))
+partial_index("ix_jobs_held_of_user", jobs.c.user_id, jobs.c.id, where=HELD)
+_of_batch = jobs.c.batch_id.is_not(None)
+partial_index("ix_jobs_held_of_batch", jobs.c.batch_id, jobs.c.priority, jobs.c.batch_index, where=HELD & _of_batch)
+partial_index("ix_jobs_open_of_batch", jobs.c.batch_id, jobs.c.status, where=OPEN & _of_batch)
+CURRENT = _of_batch & jobs.c.replaced_by.is_(None)  # the item that counts, of several that tried the same
+partial_index("ix_jobs_batch", jobs.c.batch_id, jobs.c.batch_index, where=CURRENT)
+partial_index("ix_jobs_batch_status", jobs.c.batch_id, jobs.c.status, jobs.c.batch_index, where=CURRENT)
+partial_index("ix_jobs_custom_id", jobs.c.batch_id, jobs.c.custom_id, where=CURRENT & jobs.c.custom_id.is_not(None))
 partial_index("ix_jobs_held", jobs.c.holder, where=PROCESSING)
 # IS NOT NULL keeps PostgreSQL from choosing this index for the jobs of one extension, where it would read all leases.
 partial_index("ix_jobs_lease_until", jobs.c.lease_until, where=PROCESSING & jobs.c.lease_until.is_not(None))
@@ -206,6 +232,70 @@ hubs = sa.Table(
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("seen_at", Ms, nullable=False, index=True),
     sa.Column("address", sa.Text),  # where clients reach it
+)
+
+# The virtual time of each queue, which is the greatest virtual start that was handed out of it, and when that happened last.
+# Models are in lower case.
+queues = sa.Table(
+    "queues",
+    metadata,
+    sa.Column("model", sa.String(128), primary_key=True),
+    sa.Column("priority", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("virtual_time", sa.BigInteger, nullable=False),
+    sa.Column("served_at", Ms, nullable=False),
+)
+
+# What operators have paused: everything, a model (in lower case), a user or an extension.
+queue_pauses = sa.Table(
+    "queue_pauses",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("note", sa.String(400)),
+    sa.Column("drain", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    sa.Column("paused_by", sa.String(128)),
+    sa.Column("paused_at", Ms, nullable=False),
+    sa.Column("until", Ms),
+)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("user_id", sa.String(128), nullable=False),
+    sa.Column("correlation_id", sa.String(128), nullable=False),
+    sa.Column("name", sa.String(200)),
+    sa.Column("status", sa.String(16), nullable=False),
+    # how many of its items are in the queue or beyond it at once
+    sa.Column("concurrency", sa.Integer, nullable=False),
+    sa.Column("defaults", sa.JSON, nullable=False),
+    # how many items it has, and how many of them have ended in which way
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("completed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("cancelled", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("last_event", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("paused_at", Ms),
+    sa.Column("paused_by", sa.String(128)),
+    sa.Column("created_at", Ms, nullable=False),
+    sa.Column("updated_at", Ms, nullable=False),
+    sa.Column("started_at", Ms),
+    sa.Column("finished_at", Ms),
+)
+sa.Index("ix_batches_user", batches.c.user_id, batches.c.id)
+partial_index("ix_batches_open", batches.c.id, where=batches.c.status == sa.literal_column("'running'"))
+
+# Numbered without gaps for each batch, as the events of requests are.
+batch_events = sa.Table(
+    "batch_events",
+    metadata,
+    sa.Column("batch_id", sa.String(36), sa.ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("at", Ms, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # When a capable extension was last connected, for each model that jobs wait for; `*` is for those that name no model.

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnClause, Connection, Integer, bindparam, func, literal_column, select
 
-from app.db.tables import images, jobs
+from app.db.jobs import ORDER
+from app.db.tables import WAITING, images, jobs, model_key, queues
+from app.domain import fair_queueing
+from app.domain.fair_queueing import Priority
 from app.domain.ids import uuid7
 
 _USER = jobs.c.user_id == bindparam("user_id")
@@ -12,33 +15,51 @@ _ONE: ColumnClause[int] = literal_column("1")
 _ACCEPTED = literal_column("'accepted'", jobs.c.status.type)
 # A range instead of an equality, so that PostgreSQL uses `ix_jobs_user_status`. Otherwise, if its statistics show many waiting
 # jobs, it would search all jobs of the user for a waiting one.
-_waiting = select(jobs.c.place).where(_USER, jobs.c.status.between(_ACCEPTED, _ACCEPTED))
-_FIRST, _LAST = (jobs.c.status, jobs.c.id), (jobs.c.status.desc(), jobs.c.id.desc())
-_QUEUE = (
-    select(
-        jobs.c.id,
-        jobs.c.number,
-        _waiting.order_by(*_LAST).limit(_ONE).correlate(None).scalar_subquery(),
-        _waiting.with_only_columns(jobs.c.number).order_by(*_FIRST).limit(_ONE).correlate(None).scalar_subquery(),
-    )
-    .where(_USER)
-    .order_by(jobs.c.id.desc())
+_newest = select(jobs.c.id).where(_USER).order_by(jobs.c.id.desc()).limit(_ONE)
+_first_accepted = (
+    select(jobs.c.number)
+    .where(_USER, jobs.c.status.between(_ACCEPTED, _ACCEPTED))
+    .order_by(jobs.c.status, jobs.c.id)
     .limit(_ONE)
 )
+_MODEL = bindparam("model", type_=jobs.c.model.type)
+_PRIORITY = bindparam("priority", type_=jobs.c.priority.type)
+_virtual_time = select(queues.c.virtual_time).where(queues.c.model == _MODEL, queues.c.priority == _PRIORITY)
+_last_start = (
+    select(jobs.c.virtual_start)
+    .where(WAITING, _USER, model_key == _MODEL, jobs.c.priority == _PRIORITY)
+    .order_by(jobs.c.virtual_start.desc(), jobs.c.id.desc())
+    .limit(_ONE)
+)
+_TAGS = select(func.coalesce(_virtual_time.scalar_subquery(), 0), _last_start.scalar_subquery())
+_QUEUE = _TAGS.add_columns(
+    _newest.scalar_subquery(),
+    func.coalesce(_newest.with_only_columns(jobs.c.number).scalar_subquery(), 0),
+    _first_accepted.scalar_subquery(),
+)
 _NTH_WAITING = (
-    _waiting.with_only_columns(_ONE).order_by(*_FIRST).offset(bindparam("skipped", type_=Integer)).limit(_ONE)
+    select(_ONE)
+    .where(WAITING, _USER)
+    .order_by(model_key, *ORDER)
+    .offset(bindparam("skipped", type_=Integer))
+    .limit(_ONE)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class UserQueue:
-    """What a new request of a user depends on: id and number of the last request, the place of the last waiting one, and the
-    number of the first waiting one."""
+    """What a new request of a user depends on: the virtual time of its queue, and the virtual start of the user's last job
+    there; id and number of the user's last request, and the number of the first one that is accepted and not started."""
 
-    last_id: str | None = None
-    last_number: int = 0
-    last_place: int | None = None
-    first_number: int | None = None
+    virtual_time: int
+    last_start: int | None
+    last_id: str | None
+    last_number: int
+    first_number: int | None
+
+    def virtual_start(self, weight: int) -> int:
+        """The virtual start of a job that enters the queue now."""
+        return fair_queueing.virtual_start(self.virtual_time, self.last_start, weight)
 
     def fewer_than(self, count: int) -> bool:
         """True if certainly fewer than `count` wait: numbers are unique, and those of waiting requests lie in between."""
@@ -47,9 +68,17 @@ class UserQueue:
         return self.first_number > 0 and self.last_number - self.first_number + 1 < count
 
 
-def queue_of(connection: Connection, user_id: str) -> UserQueue:
-    row = connection.execute(_QUEUE, {"user_id": user_id}).first()
-    return UserQueue() if row is None else UserQueue(*row)
+def queue_of(connection: Connection, user_id: str, model: str, priority: Priority) -> UserQueue:
+    """The user's queue for this model and priority."""
+    values = {"user_id": user_id, "model": model.lower(), "priority": priority}
+    return UserQueue(*connection.execute(_QUEUE, values).one())
+
+
+def virtual_start(connection: Connection, user_id: str, model: str, priority: Priority, weight: int) -> int:
+    """The virtual start of a job of this user that enters the queue of this model and priority now."""
+    values = {"user_id": user_id, "model": model.lower(), "priority": priority}
+    virtual_time, last = connection.execute(_TAGS, values).one()
+    return fair_queueing.virtual_start(virtual_time, last, weight)
 
 
 def has_waiting(connection: Connection, user_id: str, count: int) -> bool:

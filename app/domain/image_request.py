@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.errors import InvalidPrompt, InvalidRequest
+from app.domain.fair_queueing import Priority
 
 DEFAULT_MODEL = "dall-e-3"
 DEFAULT_USER = "cli-user"
@@ -53,6 +54,7 @@ class ImageRequest:
     style: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     original_prompt: str | None = None
+    priority: Priority | None = None
 
     @property
     def number_of_images(self) -> int:
@@ -131,6 +133,16 @@ def for_javascript(value: Any) -> Any:
 def clean_deadline(value: object) -> int | None:
     """How long the client will wait, in ms from acceptance: 1,000 to 604,800,000 (a week). Raises InvalidRequest."""
     return None if value is None else _whole_number("deadlineMs", value, DEADLINE_MS)
+
+
+def clean_priority(value: object) -> Priority | None:
+    """The priority class: high, normal, low or idle. Raises InvalidRequest."""
+    if value is None:
+        return None
+    words = [priority.word for priority in Priority]
+    if not isinstance(value, str) or value not in words:
+        raise InvalidRequest(f"priority must be one of {', '.join(words)}.")
+    return Priority[value.upper()]
 
 
 def _forbidden_character(text: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Decisions: whether an extension is free, which one gets a job, in which order jobs are served, how long to back off."""
+"""Decisions: whether an extension is free, which one gets a job, how long to back off."""
 
 import math
 from collections.abc import Iterable
@@ -146,15 +146,6 @@ def choose(candidates: Iterable[Candidate], model: str | None, avoid: str | None
     capable = [c for c in candidates if c.free_slots > 0 and (model is None or can_do(c.capabilities, model))]
     others = [c for c in capable if c.extension_id != avoid]
     return min(others or capable, key=lambda c: (c.load, -c.last_success_at, c.extension_id), default=None)
-
-
-def virtual_start(now_ms: int, last_virtual_start: int | None, spacing_ms: int = 1_000) -> int:
-    """The virtual start time of a new job in ms; the queue is served in order of these times.
-
-    The waiting jobs of one user, the latest of which starts at `last_virtual_start`, are `spacing_ms` apart. A user who
-    submits 500 jobs at once therefore does not delay the others by all of them, and each user's jobs keep their order.
-    """
-    return now_ms if last_virtual_start is None else max(now_ms, last_virtual_start + spacing_ms)
 
 
 def backoff_ms(failures: int, jitter: float, base_ms: int = 1_000, cap_ms: int = 30_000) -> int:

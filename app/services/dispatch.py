@@ -16,6 +16,7 @@ from app.domain import messages, policy
 from app.domain.clock import wire_time
 from app.domain.errors import NO_EXTENSION
 from app.domain.events import ImageGenerationAssignedEvent
+from app.domain.fair_queueing import in_order
 from app.domain.image_request import DEFAULT_MODEL, for_javascript
 from app.domain.policy import Candidate
 from app.domain.states import Step
@@ -26,7 +27,7 @@ from app.services.requeueing import Requeueing
 from app.services.signing_keys import upload_key
 
 BATCH = 100  # rows of the queue and of the fleet that are read at a time
-QUEUE_HEAD = 10  # waiting jobs that are read before it is known which models are wanted
+FEW = 10  # if fewer jobs wait, they are read without looking for their models first
 BUSY_S = 10.0  # after this the task ends, so that other tasks of this worker can run
 JOBS_PER_COMMIT = 10  # other writers wait until the commit
 UNREACHABLE_MS = 1_000  # how long an extension gets no work after its hub did not receive an offer
@@ -97,9 +98,12 @@ class Dispatch:
         assigned: list[tuple[Job, str]] = []
         key = self._upload_key.value_in(tx)
         tx.after_commit(lambda: delivered.extend(self._send_offer(job, key, hub_id) for job, hub_id in assigned))
+        handed_out: list[QueuedJob] = []
         for waiting, chosen in matches:
             if (job := self._assign_one(waiting, chosen, tx)) is not None:
                 assigned.append((job, chosen.hub_id))
+                handed_out.append(waiting)
+        queue.advance(tx, handed_out)
 
     def _assign_one(self, waiting: QueuedJob, chosen: Candidate, tx: Transaction) -> Job | None:
         if not slots.take(tx, chosen):
@@ -111,7 +115,7 @@ class Dispatch:
             tx,
             Step.ASSIGN,
             waiting.id,
-            {"attempt": waiting.attempt},
+            {"attempt": waiting.attempt, "held_since": None},
             event=ImageGenerationAssignedEvent(chosen.extension_id, attempt),
             holder=chosen.extension_id,
             connection_id=chosen.connection_id,
@@ -172,27 +176,28 @@ class Dispatch:
 
 def _snapshot(passed_over: int, grace_ms: int, connection: Connection) -> Snapshot:
     """The free extensions after the first `passed_over`, and the jobs that wait for any of them."""
-    head, free = queue.first(connection, QUEUE_HEAD), slots.free(connection, BATCH, passed_over)
-    if not (free and head):
+    some, free = queue.some(connection, FEW), slots.free(connection, BATCH, passed_over)
+    if not (free and some):
         return Snapshot()
     limit = min(BATCH, sum(candidate.free_slots for candidate in free))
     models = _models(free)
     any_model = models is not None and DEFAULT_MODEL not in models and _default_is_unserved(connection, grace_ms)
-    waiting = [
-        each for each in head if models is None or each.model.lower() in models or (any_model and each.any_model)
-    ][:limit]
-    if len(waiting) < limit and len(head) == QUEUE_HEAD:  # there may be more behind the head of the queue
-        waiting = _behind_head(connection, models, limit, any_model=any_model)
+    if len(some) < FEW:
+        able = [
+            each for each in some if models is None or each.model.lower() in models or (any_model and each.any_model)
+        ]
+        waiting = in_order(able, limit)
+    else:
+        waiting = _first_of_many(connection, models, limit, any_model=any_model)
     return Snapshot(free, waiting, len(free) < BATCH and len(waiting) < BATCH, any_model)
 
 
-def _behind_head(
+def _first_of_many(
     connection: Connection, models: frozenset[str] | None, limit: int, *, any_model: bool
 ) -> list[QueuedJob]:
-    if models is None:
-        return queue.first(connection, limit)
+    wanted = [model for model in queue.models_waited_for(connection) if models is None or model in models]
     unnamed = queue.first_unnamed(connection, limit) if any_model else []
-    return queue.in_order([*queue.first_of(connection, sorted(models), limit), *unnamed], limit)
+    return in_order([*queue.first_of(connection, wanted, limit), *unnamed], limit)
 
 
 def _default_is_unserved(connection: Connection, grace_ms: int) -> bool:

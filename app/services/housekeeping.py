@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from app import logs
-from app.db import clock_steps, fleet, jobs, leases, service_state
+from app.db import clock_steps, fleet, jobs, leases, queue, service_state
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain import policy
 from app.domain.errors import GENERATION_FAILED, NO_EXTENSION, TIMEOUT
 from app.domain.image_request import DEFAULT_MODEL
 from app.domain.policy import ANY_MODEL, ConnectedExtension
+from app.services.ageing import Ageing
 from app.services.download import longest_ms as longest_download_ms
 from app.services.extension_messages import send_cancel
 from app.services.extensions import Extensions
@@ -34,6 +35,7 @@ class Housekeeping:
         self.ports = ports
         self.requeueing = requeueing
         self.extensions = extensions
+        self.ageing = Ageing(ports)
 
     def is_due(self) -> bool:
         """False if a sweep has just run: of several queued ticks only one is needed."""
@@ -46,6 +48,7 @@ class Housekeeping:
         self.end_leases()
         self.fail_late()
         self.fail_waiting_too_long()
+        self.ageing.raise_aged()
         self.wake()
 
     def adjust_times(self) -> None:
@@ -84,7 +87,7 @@ class Housekeeping:
         """Fail jobs that have waited for QUEUE_TIMEOUT_MS, or for NO_EXTENSION_TIMEOUT_MS without an extension that serves
         their model. A job with a deadline of its own waits until that."""
         members = self.ports.database.read(fleet.connected)
-        for model in self.ports.database.read(jobs.models_waited_for):
+        for model in self.ports.database.read(queue.models_waited_for):
             self.ports.database.write(partial(self._fail_waiting_of, model, members))
 
     def wake(self) -> None:
@@ -118,7 +121,7 @@ class Housekeeping:
         """The service was down for `pause_ms`: nothing that could happen only while it runs may count as late."""
         self._extend_leases(tx, pause_ms)
         fleet.touch_all_hubs(tx)
-        for model in (ANY_MODEL, *jobs.models_waited_for(tx.connection)):
+        for model in (ANY_MODEL, *queue.models_waited_for(tx.connection)):
             service_state.update_last_served(tx, model, served_now=True)
 
     def _end_lease(self, job: Job, tx: Transaction) -> None:

@@ -146,12 +146,12 @@ class Lookup:
         if job.deadline_at is not None:
             return job.deadline_at
         settings = self.ports.settings
-        longest = job.created_at + settings.queue_timeout_ms
+        longest = job.queued_at + settings.queue_timeout_ms
         if any(job.any_model or policy.can_do(each.capabilities, job.model) for each in members):
             return longest
         wanted = ANY_MODEL if job.any_model else job.model.lower()
-        served_at = service_state.last_served(connection, wanted) or job.created_at
-        return min(longest, max(job.created_at, served_at) + settings.no_extension_timeout_ms)
+        served_at = service_state.last_served(connection, wanted) or job.queued_at
+        return min(longest, max(job.queued_at, served_at) + settings.no_extension_timeout_ms)
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:

@@ -24,18 +24,17 @@ class Quotas:
         self._counts = bool(limits.quota_waiting or limits.quota_per_day or limits.quota_stored_bytes)
 
     def lock(self, user_id: str) -> AbstractContextManager[None]:
-        """Count one request of a user at a time: enter this before the transaction that calls `check` begins."""
+        """Count one request of a user at a time: enter this before the transaction that calls `serialize` begins."""
         return self._database.local_lock(user_id) if self._counts else nullcontext()
 
-    def check(self, tx: Transaction, user_id: str) -> UserQueue:
-        """The user's queue. Raises QuotaExceeded if the user may not submit another request.
-
-        Call it in the transaction that adds the request: until it ends, no other transaction adds one for this user.
-        """
-        limits = self.limits
+    def serialize(self, tx: Transaction, user_id: str) -> None:
+        """Until the transaction ends, no other one adds a request of this user. Call it before the user's queue is read."""
         if self._counts:
             tx.lock("quota", user_id)
-        queue = usage.queue_of(tx.connection, user_id)
+
+    def check(self, tx: Transaction, user_id: str, queue: UserQueue) -> None:
+        """Raises QuotaExceeded if the user may not submit another request."""
+        limits = self.limits
         most = limits.quota_waiting
         if most and not queue.fewer_than(most) and usage.has_waiting(tx.connection, user_id, most):
             raise QuotaExceeded(
@@ -47,7 +46,6 @@ class Quotas:
             self._day(tx, user_id)
         if limits.quota_stored_bytes:
             self._stored(tx, user_id)
-        return queue
 
     def _day(self, tx: Transaction, user_id: str) -> None:
         most = self.limits.quota_per_day

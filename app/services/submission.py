@@ -2,20 +2,19 @@
 
 from functools import partial
 
-from app.db import events, jobs
+from app.db import events, jobs, usage
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.db.usage import UserQueue
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.ids import uuid7
 from app.domain.image_request import DEFAULT_MODEL, ImageRequest
-from app.domain.policy import virtual_start
 from app.services import idempotency
 from app.services.admission import Admission
 from app.services.idempotency import KeyedRequest
 from app.services.ports import Ports
 from app.services.quotas import Quotas
 from app.services.styles import Styles
+from app.services.tiers import UserTiers
 from app.services.wakeups import wake_if_an_extension_is_free
 
 
@@ -25,11 +24,12 @@ class Submission:
         self.admission = admission
         self.styles = styles
         self.quotas = Quotas(ports)
+        self.tiers = UserTiers(ports)
 
     def submit(self, order: ImageRequest, correlation_id: str, keyed: KeyedRequest[Job] | None = None) -> Job:
         """Accept the request; when this returns, it is committed.
 
-        Raises Unavailable, QuotaExceeded, UnknownStyle, InvalidVariables, InvalidPrompt, InvalidRequest. With an
+        Raises Unavailable, QuotaExceeded, Forbidden, UnknownStyle, InvalidVariables, InvalidPrompt, InvalidRequest. With an
         Idempotency-Key (`keyed`) also AlreadyAnswered and IdempotencyKeyReused.
         """
         self.admission.check()
@@ -37,7 +37,7 @@ class Submission:
         def work(tx: Transaction) -> Job:
             idempotency.claim(tx, keyed)
             made = self.styles.applied(tx.connection, order)
-            job = self._enter(tx, made, correlation_id, self.quotas.check(tx, order.user_id))
+            job = self._enter(tx, made, correlation_id)
             events.append(tx, job, ImageGenerationRequestedEvent(job.model, order.user_id))
             idempotency.keep(tx, keyed, job, job.id)
             tx.after_commit(partial(wake_if_an_extension_is_free, self.ports))
@@ -46,22 +46,27 @@ class Submission:
         with self.quotas.lock(order.user_id):
             return self.ports.database.write(work)
 
-    def _enter(self, tx: Transaction, order: ImageRequest, correlation_id: str, queue: UserQueue) -> Job:
-        job_id = uuid7(tx.now, self.ports.randomness.bytes(10), above=queue.last_id)
+    def _enter(self, tx: Transaction, order: ImageRequest, correlation_id: str) -> Job:
+        model, tier = order.model or DEFAULT_MODEL, self.tiers.of(tx.connection, order.user_id)
+        priority = tier.priority(order.priority)
+        self.quotas.serialize(tx, order.user_id)
+        queue = usage.queue_of(tx.connection, order.user_id, model, priority)
+        self.quotas.check(tx, order.user_id, queue)
         values = {
             "correlation_id": correlation_id,
             "user_id": order.user_id,
-            "model": order.model or DEFAULT_MODEL,
+            "model": model,
             "any_model": order.model is None,
             "prompt": order.prompt,
             "parameters": dict(order.parameters),
             "number_of_images": order.number_of_images,
             "last_event": 1,
             "number": queue.last_number + 1,
-            "place": virtual_start(tx.now, queue.last_place),
+            "priority": priority,
+            "virtual_start": queue.virtual_start(tier.weight),
             "style": order.style,
             "variables": None if order.style is None else dict(order.variables),
             "original_prompt": order.original_prompt,
             "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
         }
-        return jobs.add(tx, job_id, values)
+        return jobs.add(tx, uuid7(tx.now, self.ports.randomness.bytes(10), above=queue.last_id), values)

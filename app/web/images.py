@@ -56,7 +56,14 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         until it is answered: it is accepted once, and a repetition gets the same answer and costs nothing."""
         model = body.model if "model" in body.model_fields_set else None
         order = ImageRequest(
-            body.prompt, model, g.user_id, body.parameters, body.deadline_ms, body.style, body.variables
+            body.prompt,
+            model,
+            g.user_id,
+            body.parameters,
+            body.deadline_ms,
+            body.style,
+            body.variables,
+            priority=body.priority,
         )
         return presenters.accepted(services.submission.submit(order, g.correlation_id, g.keyed_request))
 

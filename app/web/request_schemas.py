@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 from pydantic.alias_generators import to_camel
 
 from app.domain import image_request, styles
+from app.domain.fair_queueing import Priority
 from app.domain.states import Status
 from app.web.parameter_schema import PARAMETERS
 
@@ -100,6 +101,16 @@ class GenerateRequest(BaseModel):
             minimum=image_request.DEADLINE_MS[0],
             maximum=image_request.DEADLINE_MS[1],
             description="Milliseconds from acceptance after which the request fails with ERR_TIMEOUT.",
+        ),
+    ] = None
+    priority: Annotated[
+        Priority | None,
+        checked(
+            image_request.clean_priority,
+            type=["string", "null"],
+            enum=[*(priority.word for priority in Priority), None],
+            description="Requests of a better class are handed out first; `idle` ones only when no other request could be. "
+            "Default: your tier's, which is normal unless the operator changed it.",
         ),
     ] = None
 

@@ -39,7 +39,7 @@ class DatabaseProbe:
     def _call(self, query: str, values: tuple[object, ...]) -> bool:
         if self._url.get_backend_name() == "sqlite":
             if not isinstance(self._connection, sqlite3.Connection):
-                self._connection = sqlite3.connect(self._url.database or "", 10, check_same_thread=False)
+                self._connection = sqlite3.connect(self._url.database or "", timeout=10, check_same_thread=False)
             return self._connection.execute(query.format("?"), values).fetchone() is not None
         if not isinstance(self._connection, psycopg.Connection):
             plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -158,7 +158,7 @@ class SimulatedExtension(threading.Thread):
                 message = self._socket_client.receive(max(0.02, self.schedule.wait_s(0.1)))
                 if message is not None:
                     answered_at = time.monotonic()
-                    self._handle(message)
+                    self._respond(message)
                 elif time.monotonic() - answered_at > self._silence_s:
                     raise Disconnected
         finally:
@@ -197,7 +197,7 @@ class SimulatedExtension(threading.Thread):
 
     # -- incoming messages
 
-    def _handle(self, message: Json) -> None:
+    def _respond(self, message: Json) -> None:
         match message["type"]:
             case "generate_image":
                 self._begin(message)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.db import jobs
+from app.db import jobs, queue
 from app.db.engine import Database
 from app.db.jobs import Job
 from app.domain.states import Status, Step
@@ -55,25 +55,26 @@ def test_every_open_job_can_be_overdue(database: Database, path: tuple[Step, ...
 
 
 def test_long_waiting_jobs_of_one_model_are_listed_longest_first(database: Database) -> None:
-    at_limit, longest = add_job(database, created_at=1_000), add_job(database, created_at=1)
-    add_job(database, created_at=1_001)
-    add_job(database, created_at=1, model="flux")
-    moved(database, add_job(database, created_at=1), Step.ASSIGN)
+    at_limit, longest = add_job(database, queued_at=1_000), add_job(database, queued_at=1)
+    add_job(database, queued_at=1_001)
+    add_job(database, queued_at=1, model="flux")
+    add_job(database, queued_at=1, held_since=1)
+    moved(database, add_job(database, queued_at=1), Step.ASSIGN)
     assert database.read(lambda c: jobs.waiting_since(c, "dall-e-3", 1_000, 10)) == [longest, at_limit]
     assert database.read(lambda c: jobs.waiting_since(c, "dall-e-3", 1_000, 1)) == [longest]
     assert database.read(lambda c: jobs.waiting_since(c, "another", 1_000, 10)) == []
 
 
 def test_the_position_counts_waiting_jobs_of_the_same_model_before_this_one(database: Database) -> None:
-    first, job, last = (add_job(database, place=place) for place in (1, 2, 3))
-    add_job(database, place=1, model="flux")
-    moved(database, add_job(database, place=1), Step.ASSIGN)
+    first, job, last = (add_job(database, virtual_start=start) for start in (1, 2, 3))
+    add_job(database, model="flux")
+    moved(database, add_job(database), Step.ASSIGN)
     assert [position(database, each) for each in (first, job, last)] == [0, 1, 2]
     assert position(database, last, most=1) == 1
 
 
-def test_jobs_with_the_same_place_are_ordered_by_id(database: Database) -> None:
-    made = sorted((add_job(database, place=1) for _ in range(3)), key=lambda job: job.id)
+def test_jobs_with_the_same_virtual_start_are_ordered_by_id(database: Database) -> None:
+    made = sorted((add_job(database) for _ in range(3)), key=lambda job: job.id)
     assert [position(database, job) for job in made] == [0, 1, 2]
 
 
@@ -124,11 +125,11 @@ def test_only_running_downloads_count_against_the_limits(database: Database) -> 
 
 
 def test_only_models_of_waiting_jobs_are_listed(database: Database) -> None:
-    assert database.read(jobs.models_waited_for) == []
+    assert database.read(queue.models_waited_for) == []
     add_job(database, model="b", due_at=FUTURE)
     moved(database, add_job(database, model="a"), Step.ASSIGN)
     moved(database, add_job(database, model="c"), Step.CANCEL)
-    assert database.read(jobs.models_waited_for) == ["b"]
+    assert database.read(queue.models_waited_for) == ["b"]
 
 
 def test_waiting_jobs_are_counted_up_to_a_limit(database: Database) -> None:

@@ -7,10 +7,11 @@ from functools import partial
 import pytest
 from sqlalchemy import text
 
-from app.db import jobs, queue
+from app.db import jobs, queue, usage
 from app.db.engine import Database, Transaction
 from app.db.migrate import is_current, upgrade
 from app.db.tables import jobs as table
+from app.domain.fair_queueing import Priority
 from app.domain.states import Status, Step
 
 next_download = partial(jobs.next_download, per_extension=9, per_host=9)
@@ -27,14 +28,14 @@ def add(database: Database, **values: object) -> jobs.Job:
     }
 
     def work(tx: Transaction) -> jobs.Job:
-        return jobs.add(tx, str(uuid.uuid4()), {**order, "place": tx.now, **values})
+        return jobs.add(tx, str(uuid.uuid4()), {**order, **values})
 
     return database.write(work)
 
 
 def waiting(database: Database, *models: str, most: int = 10) -> list[str]:
-    """The first jobs of the queue, of these models or of any."""
-    asked = partial(queue.first_of, models=models, limit=most) if models else partial(queue.first, limit=most)
+    """The first jobs of the queues, of these models or of any."""
+    asked = partial(queue.first_of, models=models, limit=most) if models else partial(queue.some, limit=most)
     return [each.id for each in database.read(asked)]
 
 
@@ -104,14 +105,40 @@ def test_next_download_reports_whether_more_are_due(database: Database) -> None:
 def test_each_model_is_listed_once_however_many_jobs_wait(database: Database) -> None:
     for model in ("b", "a", "b", "c"):
         add(database, model=model)
-    assert database.read(jobs.models_waited_for) == ["a", "b", "c"]
+    assert database.read(queue.models_waited_for) == ["a", "b", "c"]
 
 
 def test_the_queue_is_read_in_order_for_the_given_models(database: Database) -> None:
-    late, early, other = add(database, place=9), add(database, place=5), add(database, place=1, model="x")
-    assert waiting(database, "dall-e-3") == [early.id, late.id]
-    assert waiting(database, "dall-e-3", "x") == waiting(database) == [other.id, early.id, late.id]
-    assert waiting(database, "dall-e-3", "x", most=2) == waiting(database, most=2) == [other.id, early.id]
+    late, early, urgent = (
+        add(database, virtual_start=9),
+        add(database, virtual_start=5),
+        add(database, priority=0, virtual_start=9),
+    )
+    other, held = add(database, model="x", priority=2), add(database, held_since=1)
+    in_order = [urgent.id, early.id, late.id]
+    assert waiting(database, "dall-e-3") == in_order
+    assert waiting(database, "dall-e-3", "x") == [*in_order, other.id]
+    assert waiting(database, "dall-e-3", "x", most=2) == in_order[:2]
+    assert {*waiting(database)} == {*in_order, other.id}
+    assert held.id not in waiting(database)
+
+
+def test_a_held_job_is_not_assigned(database: Database) -> None:
+    job = add(database, held_since=1)
+    assert database.write(lambda tx: jobs.move(tx, job.id, Step.ASSIGN, {"held_since": None})) is None
+
+
+def test_the_virtual_time_of_a_queue_follows_what_is_handed_out_and_never_goes_back(database: Database) -> None:
+    add(database, virtual_start=7, model="X"), add(database, virtual_start=3, model="x"), add(database, virtual_start=5)
+    [three, seven] = database.read(lambda c: queue.first_of(c, ["x"], 9))
+    database.write(lambda tx: queue.advance(tx, [seven]))
+    database.write(lambda tx: queue.advance(tx, [three]))
+    starts = [
+        database.read(partial(usage.virtual_start, user_id="new", model=model, priority=Priority.NORMAL, weight=1))
+        for model in ("x", "y")
+    ]
+    assert starts == [7, 0]
+    assert [each.served_at > 0 for each in database.read(lambda c: queue.some(c, 9))] == [False, True, True]
 
 
 def test_after_commit_actions_are_not_run_when_the_transaction_fails(database: Database) -> None:

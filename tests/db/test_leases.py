@@ -18,7 +18,7 @@ def held(database: Database, lease: str | None = "lease-1", **values: Any) -> Jo
     holding = {"holder": "e1", "connection_id": "s1", "lease": lease, "lease_until": 2**45, "attempt_until": 2**50}
 
     def work(tx: Transaction) -> Job:
-        job = jobs.add(tx, str(uuid.uuid4()), {**order, "number_of_images": 1, "place": 1})
+        job = jobs.add(tx, str(uuid.uuid4()), {**order, "number_of_images": 1})
         moved = jobs.move(tx, job.id, Step.ASSIGN, **{**holding, **values})
         assert moved is not None
         return moved

@@ -46,7 +46,7 @@ def test_a_model_counts_as_served_when_it_is_first_queried(database: Database) -
 
 def job_of(tx: Transaction, last_event: int) -> Job:
     order = {"correlation_id": "c-1", "user_id": "ann", "model": "m", "prompt": "a fox", "parameters": {}}
-    more = {"number_of_images": 1, "place": 1, "last_event": last_event}
+    more = {"number_of_images": 1, "last_event": last_event}
     return jobs.add(tx, "550e8400-e29b-41d4-a716-446655440000", {**order, **more})
 
 

@@ -61,7 +61,7 @@ def test_existing_rows_survive_the_migrations(database: Database) -> None:
             "prompt": "a fox",
             "parameters": {},
         }
-        order |= {"number_of_images": 1, "place": 1}
+        order |= {"number_of_images": 1}
         job = requests.add(tx, "550e8400-e29b-41d4-a716-446655440000", order)
         events.append(tx, job, ImageGenerationRequestedEvent("m", "ann"))
         return job.id

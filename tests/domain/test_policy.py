@@ -1,4 +1,4 @@
-"""Choosing extensions, ordering the queue, explaining why a request waits."""
+"""Choosing extensions, explaining why a request waits."""
 
 from __future__ import annotations
 
@@ -36,36 +36,6 @@ def test_the_extension_that_failed_a_job_gets_it_again_only_if_no_other_is_free(
     first, second = candidate("first"), candidate("second", 2)
     assert policy.choose([first, second], "m", avoid="first") == second
     assert policy.choose([first], "m", avoid="first") == first
-
-
-def test_the_jobs_of_one_user_are_spaced_out() -> None:
-    assert policy.virtual_start(1_000, None) == 1_000
-    assert policy.virtual_start(1_000, 5_000) == 6_000
-
-
-def queue(*batches: tuple[str, int]) -> list[str]:
-    """The users in the order in which their requests are served; every batch is submitted at the same moment."""
-    starts: list[tuple[int, int, str]] = []
-    for user, count in batches:
-        last: int | None = None
-        for _ in range(count):
-            last = policy.virtual_start(1_000, last)
-            starts.append((last, len(starts), user))
-    return [user for _, _, user in sorted(starts)]
-
-
-def test_a_batch_of_500_hardly_delays_another_user() -> None:
-    assert queue(("ann", 500), ("bob", 1)).index("bob") <= 2
-
-
-def test_batches_take_turns() -> None:
-    served = queue(("ann", 500), ("bob", 100), ("carl", 100))
-    for n in range(0, 300, 30):
-        assert [served[:n].count(user) for user in ("ann", "bob", "carl")] == [n // 3] * 3
-
-
-def test_an_occasional_request_starts_at_its_arrival() -> None:
-    assert policy.virtual_start(9_000, 5_000) == 9_000
 
 
 def extension(name: str, **more: Any) -> policy.ConnectedExtension:

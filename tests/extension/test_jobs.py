@@ -86,7 +86,7 @@ def test_progress_is_reported_to_the_client_and_the_popup(browser: Chromium, ser
 
     assert [(job["requestId"], job["model"], job["prompt"]) for job in shown] == [(request_id, MODEL, "a slow fox")]
     assert service.final(request_id)["status"] == "completed"
-    assert browser.until_status("status.jobs.length === 0")["unsent"] == 0
+    browser.until_status("status.jobs.length === 0 && status.unsent === 0")
 
 
 def test_two_jobs_run_at_once_if_the_user_allows_it(browser: Chromium, service: Service) -> None:

@@ -14,7 +14,7 @@ HOUR = 3_600_000
 
 def test_a_request_fails_after_the_queue_timeout(harness: Harness) -> None:
     job = harness.submit()
-    harness.update_job(job, created_at=1)
+    harness.update_job(job, queued_at=1)
     harness.sweep()
     job = harness.reload(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_TIMEOUT")
@@ -25,7 +25,7 @@ def test_a_changed_queue_timeout_applies_to_waiting_requests(harness: Harness) -
     harness.connect()
     harness.update_extension(available=False)
     job = harness.submit()
-    harness.update_job(job, created_at=harness.now() - HOUR)
+    harness.update_job(job, queued_at=harness.now() - HOUR)
     harness.with_settings(queue_timeout_ms=2 * HOUR).sweep()
     assert harness.reload(job).status is Status.ACCEPTED
     harness.with_settings(queue_timeout_ms=HOUR).sweep()
@@ -34,7 +34,7 @@ def test_a_changed_queue_timeout_applies_to_waiting_requests(harness: Harness) -
 
 def test_a_request_in_progress_does_not_fail_by_the_queue_timeout(harness: Harness) -> None:
     _, job = harness.connect_and_start()
-    harness.update_job(job, created_at=1)
+    harness.update_job(job, queued_at=1)
     before = harness.reload(job)
     harness.sweep()
     assert harness.reload(job) == before
@@ -74,7 +74,7 @@ def test_a_request_with_a_deadline_of_its_own_waits_for_an_extension_until_that(
     job = harness.submit(model="flux", deadline_ms=8 * HOUR)
     harness.sweep()
     harness.leave_unserved(job)
-    harness.update_job(job, created_at=1)
+    harness.update_job(job, queued_at=1)
     harness.sweep()
     assert harness.reload(job).status is Status.ACCEPTED
     harness.update_job(job, deadline_at=1)
@@ -100,7 +100,7 @@ def test_the_unserved_timeout_starts_when_the_last_capable_extension_leaves(harn
     job = harness.submit()
     harness.update_extension(available=False)
     harness.sweep()
-    harness.update_job(job, created_at=harness.now() - HOUR)
+    harness.update_job(job, queued_at=harness.now() - HOUR)
     harness.services.extensions.disconnected(holder.connection_id)
     harness.sweep()
     assert harness.reload(job).status is Status.ACCEPTED

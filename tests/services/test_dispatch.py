@@ -244,7 +244,7 @@ def test_an_extension_with_many_slots_is_filled_by_one_read_of_the_queue(harness
     harness.connect(max_concurrent=8)
     for n in range(12):
         harness.submit(f"user-{n}")
-    with recorded_statements("ORDER BY jobs.place") as queries:
+    with recorded_statements("ORDER BY jobs.priority") as queries:
         assert harness.assign() == 8
     assert len(queries) == 1
 

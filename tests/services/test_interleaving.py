@@ -126,11 +126,11 @@ def test_a_job_assigned_during_the_deadline_sweep_does_not_fail(
     job = harness.submit()
     if served:
         harness.connect()
-        harness.update_job(job, created_at=OVER)
+        harness.update_job(job, queued_at=OVER)
     else:
         harness.sweep()
         harness.leave_unserved(job)
-        harness.update_job(job, created_at=harness.now() - harness.services.settings.no_extension_timeout_ms - 1)
+        harness.update_job(job, queued_at=harness.now() - harness.services.settings.no_extension_timeout_ms - 1)
 
     def read_then_hand_out(*args: Any, **more: Any) -> list[Job]:
         waiting = jobs_waiting_since(*args, **more)
@@ -151,7 +151,7 @@ def test_an_unserved_model_does_not_fail_jobs_of_other_models(harness: Harness) 
     unserved, served = harness.submit(model="flux"), harness.submit()
     harness.sweep()
     harness.leave_unserved(unserved)
-    harness.update_job(served, created_at=harness.reload(unserved).created_at)
+    harness.update_job(served, queued_at=harness.reload(unserved).queued_at)
     harness.sweep()
     assert (harness.reload(unserved).status, harness.reload(unserved).error_code) == (Status.FAILED, "ERR_NO_EXTENSION")
     assert harness.reload(served).status is Status.ACCEPTED

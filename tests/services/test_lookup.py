@@ -212,7 +212,7 @@ def test_a_request_waits_for_a_shorter_time_if_none_does(harness: Harness) -> No
     holder = harness.connect("e1", "dall-e-3")
     harness.update_extension(available=False)
     job = harness.submit()
-    harness.update_job(job, created_at=job.created_at - 60_000)
+    harness.update_job(job, queued_at=job.queued_at - 60_000)
     harness.sweep()
     served_at = harness.now()
     harness.services.extensions.disconnected(holder.connection_id)

@@ -33,7 +33,7 @@ def wait(harness: Harness, count: int) -> None:
 
     def work(connection: Connection) -> None:
         row = connection.execute(select(jobs).where(jobs.c.id == first.id)).mappings().one()
-        copies = [{**row, "id": f"{n:036}", "user_id": f"u{n}", "place": row["place"] + n} for n in range(1, count)]
+        copies = [{**row, "id": f"{n:036}", "user_id": f"u{n}", "virtual_start": n} for n in range(1, count)]
         connection.execute(insert(jobs), copies)
         connection.exec_driver_sql("ANALYZE jobs")
 

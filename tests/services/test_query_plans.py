@@ -53,7 +53,7 @@ def busy(harness: Harness) -> None:
     )
     harness.expire_lease(given_back)
     harness.update_job(failed, deadline_at=1)
-    harness.update_job(harness.submit(), created_at=1)
+    harness.update_job(harness.submit(), queued_at=1)
     harness.update_job(harness.submit(), due_at=2**53)
     harness.leave_unserved(harness.submit(model="unserved-model"))
     harness.expire_hub("hub-2")

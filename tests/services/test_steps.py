@@ -27,6 +27,7 @@ EVENTS: dict[Step, events.Event] = {
 }
 # Every possible step: source status, target status and event.
 ARROWS = {
+    ("accepted", "raise"): ("accepted", None),
     ("accepted", "assign"): ("processing", "ImageGenerationAssignedEvent"),
     ("accepted", "fail"): ("failed", "ImageGenerationFailedEvent"),
     ("accepted", "cancel"): ("cancelled", "ImageGenerationCancelledEvent"),
@@ -160,7 +161,7 @@ class LookingTasks:
 
     def assign(self) -> None:
         with ThreadPoolExecutor(1) as another:
-            waiting = another.submit(self.database.read, lambda c: queue.first(c, 10)).result()
+            waiting = another.submit(self.database.read, lambda c: queue.some(c, 10)).result()
         self.seen += [Status.ACCEPTED for _ in waiting]
 
     def download(self) -> None:

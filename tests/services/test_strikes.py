@@ -49,7 +49,7 @@ def test_a_requeued_request_keeps_its_position_in_the_queue(harness: Harness) ->
     holder, job = harness.connect_and_start()
     harness.submit("bob")
     harness.report_failure(holder, job)
-    assert harness.reload(job).place == job.place
+    assert harness.reload(job).virtual_start == job.virtual_start
 
 
 @pytest.mark.parametrize(

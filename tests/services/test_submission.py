@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from app.db import jobs
+from app.domain.fair_queueing import UNIT
 from app.domain.ids import is_request_id, uuid7
 from app.domain.image_request import ImageRequest
 from app.domain.states import Status
@@ -48,15 +49,15 @@ def test_concurrent_submissions_are_all_stored(harness: Harness) -> None:
 
 
 def test_a_users_requests_keep_their_order_even_if_the_clock_is_set_back(harness: Harness) -> None:
-    order = {"correlation_id": "c-1", "user_id": "ann", "model": "m", "prompt": "a fox", "parameters": {}}
-    later = {"number_of_images": 1, "place": harness.now() + HOUR}
+    order = {"correlation_id": "c-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox", "parameters": {}}
+    later = {"number_of_images": 1, "virtual_start": 7}
     first = harness.bench.database.write(
         lambda tx: jobs.add(tx, uuid7(tx.now + HOUR, b"\xff" * 10), {**order, **later})
     )
     others = [harness.submit("ann") for _ in range(3)]
     newest_first = harness.services.lookup.page("ann", None, None, 20)
     assert [view.job.id for view in newest_first.jobs] == [job.id for job in (*reversed(others), first)]
-    assert [job.place for job in (first, *others)] == [later["place"] + 1_000 * n for n in range(4)]
+    assert [job.virtual_start for job in (first, *others)] == [7 + UNIT * n for n in range(4)]
 
 
 def test_a_user_does_not_wait_for_the_whole_batch_of_another(harness: Harness) -> None:
@@ -65,7 +66,7 @@ def test_a_user_does_not_wait_for_the_whole_batch_of_another(harness: Harness) -
     line = [harness.services.lookup.details(job.id).queue for job in (late, batch[-1])]
     assert line[0] is not None
     assert line[1] is not None
-    assert line[0].position <= 3
+    assert line[0].position <= 2
     assert line[1].position == 61
 
 

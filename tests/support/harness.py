@@ -176,7 +176,7 @@ class Harness:
         """Pretend that no extension has served any model for an hour, and that the job has waited as long."""
         statement = models_served.update().values(served_at=models_served.c.served_at - HOUR)
         self.bench.database.write(lambda tx: tx.connection.execute(statement))
-        self.update_job(job, created_at=self.now() - HOUR)
+        self.update_job(job, queued_at=self.now() - HOUR)
 
     def sweep(self) -> None:
         """Run the sweep that Celery beat starts every few seconds."""

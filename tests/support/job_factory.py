@@ -25,7 +25,7 @@ def add_job(database: Database, **values: object) -> Job:
     request = {"correlation_id": "c-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox", "parameters": {}}
 
     def work(tx: Transaction) -> Job:
-        return jobs.add(tx, str(uuid.uuid4()), {**request, "number_of_images": 1, "place": tx.now, **values})
+        return jobs.add(tx, str(uuid.uuid4()), {**request, "number_of_images": 1, **values})
 
     return database.write(work)
 
@@ -40,7 +40,7 @@ def processing_job(bench: Bench, extension_id: str = EXTENSION, socket: Socket =
 
     def work(tx: Transaction) -> Job:
         request = {"correlation_id": "correlation-1", "user_id": "ann", "model": "dall-e-3", "prompt": "a fox"}
-        more = {"parameters": {}, "number_of_images": 1, "place": tx.now}
+        more = {"parameters": {}, "number_of_images": 1}
         job = jobs.add(tx, uuid7(tx.now, bench.randomness.bytes(10)), {**request, **more})
         taken = steps.take(
             bench.ports,
