@@ -55,7 +55,7 @@ def test_a_key_is_rotated_with_an_overlap(run: Run) -> None:
     assert KEY.fullmatch(rotated.stdout)
     new = rotated.stdout.split("_")[1]
     assert rotated.stderr == (
-        f"The key {new} replaces the old one, which is valid for 2 more days at most. It cannot be shown again:\n"
+        f"The key {new} replaces the old one, which stays valid for 2 days at most. It cannot be shown again:\n"
     )
     lines = run("list-keys").stdout.splitlines()
     assert re.fullmatch(rf"{old}  olga  admin  valid until 20\S+Z  never used  laptop", lines[0])

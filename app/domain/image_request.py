@@ -166,8 +166,8 @@ def _whole_number(field_name: str, value: object, bounds: tuple[int, int]) -> in
 def _name(field_name: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise InvalidRequest(
-            f"{field_name} must be a string that starts with a letter or digit and contains at most "
-            f"{OPTION_CHARS if pattern is OPTION else NAME_CHARS} of these: {allowed}."
+            f"{field_name} must be a string of at most {OPTION_CHARS if pattern is OPTION else NAME_CHARS} characters: "
+            f"{allowed}. It must start with a letter or digit."
         )
     return value
 

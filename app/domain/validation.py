@@ -1,6 +1,10 @@
 """Turns pydantic's validation errors into sentences that name the field and what is allowed."""
 
-from pydantic import ValidationError
+from collections.abc import Mapping
+from typing import Any
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.domain import json_text
@@ -35,6 +39,14 @@ _SENTENCES = {
 }
 
 
+_NUMBERS = frozenset(
+    {
+        *("greater_than_equal", "less_than_equal", "finite_number"),
+        *("int_type", "int_parsing", "int_from_float", "float_type", "float_parsing"),
+    }
+)
+
+
 def first_error(error: ValidationError) -> ErrorDetails:
     """The first error, in the order of the model's fields."""
     return error.errors(include_url=False, include_input=False)[0]
@@ -45,8 +57,34 @@ def field_name(error: ErrorDetails) -> str:
     return json_text.printable(".".join(str(part) for part in error["loc"]))
 
 
-def sentence(error: ErrorDetails) -> str:
-    """The field and what is allowed there, without a full stop. Custom validators supply their own message."""
+def sentence(error: ErrorDetails, model: type[BaseModel] | None = None) -> str:
+    """The field and what is allowed there, without a full stop. Custom validators supply their own message.
+
+    Of a number that is a field of `model` itself, both bounds are named.
+    """
     template = _SENTENCES.get(error["type"])
-    message = error["msg"] if template is None else template.format(**error.get("ctx", {}))
+    bounds = None if model is None else _bounds(model, error["loc"])
+    if template is None:
+        message = error["msg"]
+    elif bounds is not None and error["type"] in _NUMBERS:
+        message = f"must be {'a whole number ' if error['type'].startswith('int_') else ''}{bounds}"
+    else:
+        message = template.format(**_readable(error.get("ctx", {})))
     return f"{field_name(error)} {message}".lstrip()
+
+
+def _bounds(model: type[BaseModel], loc: tuple[int | str, ...]) -> str | None:
+    """What numbers are allowed, if the field has a least and a greatest one."""
+    fields = (field for name, field in model.model_fields.items() if loc == (field.alias or name,))
+    found = [each for field in fields for each in field.metadata]
+    least = next((each.ge for each in found if isinstance(each, Ge)), None)
+    most = next((each.le for each in found if isinstance(each, Le)), None)
+    return None if least is None or most is None else f"between {least:,} and {most:,}"
+
+
+def _readable(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Bounds without the decimal point that pydantic gives those of fractional numbers."""
+    return {
+        name: int(value) if isinstance(value, float) and value.is_integer() else value
+        for name, value in context.items()
+    }

@@ -15,8 +15,8 @@ Imagefleet is ready.
 
 WITH_DEMO = "A reference extension is started too; it draws test pictures. DEMO=off leaves it out."
 WITHOUT_DEMO = """\
-No extension is started here (DEMO=off). A request fails after {wait} if no connected extension can do it; one with a
-deadlineMs waits until that."""
+No extension is started here (DEMO=off). A request fails after {wait} if no connected extension can do it; a
+request with a deadlineMs waits for one until that deadline."""
 AUTH_REQUIRED = """\
 No extension is started here, because it needs a token (AUTH_MODE=required). Start one in another terminal{settings}:
 

@@ -78,12 +78,12 @@ def create_key(get_services: GetServices, user: str, name: str | None, scopes: S
 )
 @DAYS
 def rotate_key(get_services: GetServices, key_id: str, overlap: int, days: int | None) -> None:
-    """Replace an API key by a new one.
+    """Replace an API key with a new one.
 
     KEY_ID is the id of the old key, or the whole key. The new key has the same user, scopes and name. It is printed on stdout, and is shown only this once.
     """
     key = get_services().accounts.rotate_key(key_id, overlap * DAY_MS, days and days * DAY_MS)
-    old = f"is valid for {overlap} more days at most" if overlap else "is revoked"
+    old = f"stays valid for {overlap} day{'s' * (overlap != 1)} at most" if overlap else "is revoked"
     click.echo(f"The key {key.id} replaces the old one, which {old}. It cannot be shown again:", err=True)
     click.echo(str(key))
 

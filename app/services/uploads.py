@@ -135,7 +135,7 @@ def _check_held(tx: Transaction, location: UploadLocation) -> None:
     if job is None:
         raise NotFound(f"Not found: there is no request {location.request_id}.")
     if job.status is not Status.PROCESSING or job.attempt != location.attempt:
-        raise Forbidden("The request is no longer in the attempt that this upload address is for.")
+        raise Forbidden("This upload address is outdated: the attempt that it was for has ended.")
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:

@@ -57,15 +57,16 @@ def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _refusal(error, where, getattr(model, "OTHER_NAMES", {})) from None
+        raise _refusal(error, where, model) from None
 
 
-def _refusal(error: ValidationError, where: str, other_names: Mapping[str, str]) -> InvalidRequest | InvalidPrompt:
+def _refusal(error: ValidationError, where: str, model: type[BaseModel]) -> InvalidRequest | InvalidPrompt:
     first = first_error(error)
     if first["loc"] == ("prompt",):
         return InvalidPrompt("prompt is missing: it must be a string that describes the image.")
     if first["type"] == "extra_forbidden":
         name = field_name(first)
+        other_names: Mapping[str, str] = getattr(model, "OTHER_NAMES", {})
         hint = f"Use {known}." if (known := other_names.get(name)) else OTHER_FIELDS
         return InvalidRequest(f"{where} contains an unknown field: {name}. {hint}")
-    return InvalidRequest(f"{sentence(first)}.")
+    return InvalidRequest(f"{sentence(first, model)}.")

@@ -14,7 +14,7 @@ from app.domain.errors import Forbidden, NotFound
 from app.domain.policy import ExtensionStatus
 from app.domain.wire_types import Time, Uuid, WireModel
 from app.web.api import Api, ResponseSpec
-from app.web.request_schemas import Query
+from app.web.request_schemas import Query, page_cursor
 
 TAG = "Fleet"
 MOST_HELD = messages.MAX_CONCURRENT
@@ -25,9 +25,7 @@ class FleetQuery(Query):
 
     connected: bool | None = Field(None, description="Only extensions that are connected, or only those that are not.")
     limit: int = Field(20, ge=1, le=100, description="Maximum number of results.")
-    cursor: Annotated[
-        str | None, Field(pattern=rf"^{messages.ID.pattern}$", description="`nextCursor` of the previous page.")
-    ] = None
+    cursor: Annotated[str | None, page_cursor(messages.ID.pattern)] = None
 
 
 class Pause(WireModel):

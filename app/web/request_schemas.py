@@ -1,5 +1,6 @@
 """Request bodies and queries. The domain validates their values; the JSON Schema here describes the same rules."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 from pydantic.alias_generators import to_camel
 
 from app.domain import image_request, styles
+from app.domain.errors import InvalidRequest
 from app.domain.fair_queueing import Priority
 from app.domain.states import Status
 from app.web.parameter_schema import PARAMETERS
@@ -115,6 +117,18 @@ class GenerateRequest(BaseModel):
     ] = None
 
 
+def page_cursor(pattern: str) -> Any:
+    """A field for the position of the next page."""
+    form = re.compile(pattern)
+
+    def check(value: object) -> str:
+        if isinstance(value, str) and form.fullmatch(value):
+            return value
+        raise InvalidRequest("cursor must be the nextCursor of the previous page, unchanged.")
+
+    return checked(check, type="string", pattern=f"^{pattern}$", description="`nextCursor` of the previous page.")
+
+
 class Query(BaseModel):
     """The query of a URL; unknown fields are ignored."""
 
@@ -148,9 +162,7 @@ class ListQuery(Query):
     ] = None
     status: Status | None = None
     limit: int = Field(20, ge=1, le=100, description="Maximum number of results.")
-    cursor: Annotated[
-        str | None, Field(pattern=r"^[0-9a-f-]{36}$", description="`nextCursor` of the previous page.")
-    ] = None
+    cursor: Annotated[str | None, page_cursor(r"[0-9a-f-]{36}")] = None
 
 
 class UploadQuery(Query):

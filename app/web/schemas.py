@@ -35,7 +35,7 @@ class RequestStatus(WireModel):
     """A request's status."""
 
     request_id: Uuid
-    status: Status = Field(description="the last three are final")
+    status: Status = Field(description="completed, failed and cancelled are final")
     progress: int = Field(ge=0, le=100, description="percent")
     message: str | None = Field(None, description="the extension's own description of its progress")
     queue: QueuePosition | None = Field(None, description="while it waits")

@@ -77,7 +77,7 @@ PATIENCE = click.option(
     callback=seconds(),
     default="10m",
     show_default=True,
-    help="How long to wait if the server accepts no more requests for now, as its rate limits say.",
+    help="How long to keep trying while the server's rate limit refuses the request.",
 )
 WAIT_FOR_EXTENSION = click.option(
     "--wait-for-extension",

@@ -3,6 +3,8 @@
 /** @typedef {import("../shared/types.js").Status} Status */
 /** @typedef {{label: string, tone: "" | "good" | "warn" | "bad" | "busy", sentence: string}} StatusText */
 
+const ENDS_PAUSE = "A change of the generator's settings or a test picture ends the pause.";
+
 /** @type {Record<Exclude<Status["state"], "connected">, StatusText>} */
 const NOT_CONNECTED = {
   unset: { label: "Not set up", tone: "", sentence: "Enter the address of your server." },
@@ -40,8 +42,8 @@ export function statusText(status) {
 
 /** @param {NonNullable<Status["serverPause"]>} pause  @returns {StatusText} */
 function serverPauseText({ until, reason }) {
-  const detail = reason ? `: ${reason}` : ".";
-  return { label: "Resting", tone: "warn", sentence: `The server gives no jobs until ${timeText(until)}${detail}` };
+  const what = `The server sends no jobs until ${timeText(until)}${reason ? ` after a failure: ${reason}` : "."}`;
+  return { label: "Resting", tone: "warn", sentence: `${what} ${ENDS_PAUSE}` };
 }
 
 /** A time of day. @param {number} at  ms since the epoch */
@@ -62,7 +64,7 @@ function describeJobs(jobs) {
 export function pauseText({ problem, pausedUntil }) {
   if (pausedUntil === undefined) return problem;
   const until = timeText(pausedUntil);
-  return `Paused until ${until} after a failure: ${problem} A change of its settings or a test picture ends the pause.`;
+  return `Paused until ${until} after a failure: ${problem} ${ENDS_PAUSE}`;
 }
 
 /**

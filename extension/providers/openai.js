@@ -36,7 +36,7 @@ export const openai = {
     { name: "model", label: "Model", type: "text", help: "Leave empty to use the model of the job." },
     {
       name: "mapping", label: "Model names", type: "json",
-      help: "Replaces the model of a job by another, for example {\"dall-e-3\": \"gpt-image-1\"}.",
+      help: "Replaces the model of a job with another, for example {\"dall-e-3\": \"gpt-image-1\"}.",
     },
     {
       name: "size", label: "Size", type: "choice", initial: "nearest", choices: ["nearest", "exact", "none"],

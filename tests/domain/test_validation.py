@@ -29,6 +29,9 @@ def _refuse(_: str) -> str:
 class Model(WireModel):
     some_text: Annotated[str, Field(min_length=2, max_length=3, pattern="^a+$")] = "aa"
     number: float = Field(default=0, strict=True, allow_inf_nan=False)
+    share: float = Field(default=0, le=2_000)
+    bounded: float = Field(default=0, ge=0, le=6_000, allow_inf_nan=False)
+    whole: int = Field(default=0, ge=1, le=9)
     flag: bool = True
     color: Color = Color.RED
     items: tuple[Inner, ...] = Field(default=(), min_length=1, max_length=2)
@@ -67,3 +70,25 @@ def test_the_sentence_names_the_field_and_what_is_allowed(values: dict[str, Any]
     with pytest.raises(ValidationError) as caught:
         Model.model_validate(values)
     assert sentence(first_error(caught.value)) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"share": 2_001}, "share must be 2000 or less"),
+        ({"bounded": -1}, "bounded must be between 0 and 6,000"),
+        ({"bounded": 6_001}, "bounded must be between 0 and 6,000"),
+        ({"bounded": "x"}, "bounded must be between 0 and 6,000"),
+        ({"bounded": float("nan")}, "bounded must be between 0 and 6,000"),
+        ({"whole": 0}, "whole must be between 1 and 9"),
+        ({"whole": 10}, "whole must be between 1 and 9"),
+        ({"whole": "x"}, "whole must be a whole number between 1 and 9"),
+        ({"whole": 1.5}, "whole must be a whole number between 1 and 9"),
+        ({"whole": []}, "whole must be a whole number between 1 and 9"),
+        ({"items": [{"count": 10}]}, "items.0.count must be 9 or less"),
+    ],
+)
+def test_both_bounds_of_a_number_are_named_if_the_model_is_known(values: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Model.model_validate(values)
+    assert sentence(first_error(caught.value), Model) == expected

@@ -161,7 +161,7 @@ def test_an_upload_is_refused_if_its_request_was_cancelled_meanwhile(bench: Benc
     def cancel() -> None:
         Cancellation(bench.ports).cancel(job.id)
 
-    with pytest.raises(Refusal, match="no longer in the attempt"):
+    with pytest.raises(Refusal, match="address is outdated"):
         send(bench, job, Meanwhile(cancel))
 
 

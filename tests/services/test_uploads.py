@@ -98,13 +98,13 @@ def test_a_grant_for_an_unknown_request_is_not_found(bench: Bench) -> None:
 
 def test_a_grant_is_for_one_attempt(bench: Bench) -> None:
     other: dict[str, Any] = {"attempt": 2}
-    with pytest.raises(Forbidden, match="no longer in the attempt"):
+    with pytest.raises(Forbidden, match="address is outdated"):
         send(bench, processing_job(bench), signed=other, **other)
 
 
 def test_a_request_that_is_no_longer_processing_accepts_no_upload(bench: Bench) -> None:
     job = processing_job(bench)
     report_generated(bench, job, "https://images.example/a.png")
-    with pytest.raises(Forbidden, match="no longer in the attempt"):
+    with pytest.raises(Forbidden, match="address is outdated"):
         send(bench, job)
     assert bench.files() == []

@@ -31,7 +31,7 @@ test("a pause by the server is shown until it ends", () => {
   const serverPause = { until: Date.now() + 60_000, reason: "It failed three times." };
   const shown = statusText(status({ serverPause }));
   assert.equal(shown.label, "Resting");
-  assert.match(shown.sentence, /^The server gives no jobs until .*: It failed three times\.$/);
+  assert.match(shown.sentence, /^The server sends no jobs until .* after a failure: It failed three times\. A change /);
   assert.equal(statusText(status({ serverPause: { ...serverPause, until: Date.now() - 1 } })).label, "Connected");
   assert.equal(statusText(status({ serverPause, taking: false, notTaking: "paused" })).label, "Paused");
 });
