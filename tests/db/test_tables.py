@@ -12,13 +12,14 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from app.db import events
+from app.db import events, queue
 from app.db import jobs as requests
 from app.db.credential_tables import users
 from app.db.engine import Database, Transaction
 from app.db.migrate import FOLDER
 from app.db.tables import extensions, jobs, styles
 from app.domain.events import ImageGenerationRequestedEvent
+from app.domain.fair_queueing import UNIT
 
 INDEXES = {
     "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ('jobs', 'extensions', 'styles')",
@@ -74,6 +75,31 @@ def test_existing_rows_survive_the_migrations(database: Database) -> None:
     for move, revision in ((command.downgrade, "0005"), (command.upgrade, "head")):
         database.write(partial(migrate, move, revision))
     assert database.read(found) == before
+
+
+def test_waiting_requests_keep_their_order_by_rank(database: Database) -> None:
+    """Revision 0016 ordered them by `place`, a time: ann's first of two, bob's one, ann's second; and another model's."""
+    rows = [("a", "M", 5_000), ("b", "m", 4_000), ("c", "m", 9_000), ("d", "other", 1), ("done", "m", 1)]
+    columns = "id, correlation_id, user_id, model, prompt, parameters, number_of_images, status, place, due_at, created_at, updated_at"
+    database.write(partial(migrate, command.downgrade, "0016"))
+    for job_id, model, place in rows:
+        status = "completed" if job_id == "done" else "accepted"
+        values = f"'{job_id}', 'c', 'ann', '{model}', 'a fox', '{{}}', 1, '{status}', {place}, 1, 77, 1"
+        database.write(partial(execute, f"INSERT INTO jobs ({columns}) VALUES ({values})"))
+    database.write(partial(migrate, command.upgrade, "head"))
+    kept = {job_id: database.read(partial(requests.find, job_id=job_id)) for job_id, _, _ in rows}
+    assert {job_id: (job.virtual_start, job.queued_at, job.priority) for job_id, job in kept.items() if job} == {
+        "b": (0, 77, 1),
+        "a": (UNIT, 77, 1),
+        "c": (2 * UNIT, 77, 1),
+        "d": (0, 77, 1),
+        "done": (0, 77, 1),
+    }
+    assert [each.id for each in database.read(lambda c: queue.first_of(c, ["m"], 9))] == ["b", "a", "c"]
+
+
+def execute(statement: str, tx: Transaction) -> None:
+    tx.connection.exec_driver_sql(statement)
 
 
 def migrate(move: Callable[[Config, str], None], revision: str, tx: Transaction) -> None:
