@@ -54,7 +54,7 @@ export class ExtensionWorker {
   #saidAvailable;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #pauseTimer;
-  /** Whether the user removed what may have caused failures, since the latest authentication. */
+  /** Whether the user removed what may have caused failures, since the latest authentication and the latest new job. */
   #repaired = false;
   #serverPausedUntil = 0;
   #updatePending = false;
@@ -145,10 +145,15 @@ export class ExtensionWorker {
     this.#refresh();
   }
 
-  /** The server ends its pause when it learns of this, which it does at a new connection. */
   #markRepaired() {
     this.#repaired = true;
-    if (this.#registered !== undefined && Date.now() < this.#serverPausedUntil) this.#reconnect();
+    this.#reportRepair();
+  }
+
+  /** The server ends its pause when it learns of the repair, which it does at a new connection. */
+  #reportRepair() {
+    const isPaused = this.#registered !== undefined && Date.now() < this.#serverPausedUntil;
+    if (this.#repaired && isPaused) this.#reconnect();
   }
 
   #reconnect() {
@@ -208,6 +213,7 @@ export class ExtensionWorker {
     this.#saidAvailable = undefined;
     const repaired = this.#repaired;
     this.#repaired = false;
+    this.#serverPausedUntil = 0; // not known on this connection yet
     return authenticate({
       available,
       repaired,
@@ -228,7 +234,7 @@ export class ExtensionWorker {
   /** @param {ServerMessage} message */
   async #handle(message) {
     switch (message.type) {
-      case "generate_image": return this.#jobs.accept(message.job);
+      case "generate_image": return this.#accept(message.job);
       case "cancel_generation": return this.#jobs.cancel(message.requestId);
       case "image_generation_confirmed": return this.#jobs.confirm(message.requestId);
       case "heartbeat_response": return this.#showServerPause(message);
@@ -237,10 +243,21 @@ export class ExtensionWorker {
     }
   }
 
-  /** @param {{pausedUntil?: number, pauseReason?: string}} message */
+  /** What this job may cause was not repaired before it. @param {import("../shared/types.js").Job} job */
+  #accept(job) {
+    this.#repaired = false;
+    return this.#jobs.accept(job);
+  }
+
+  /**
+   * The server may have begun the pause before the repair, and said so only now.
+   *
+   * @param {{pausedUntil?: number, pauseReason?: string}} message
+   */
   #showServerPause({ pausedUntil, pauseReason = "" }) {
     this.#serverPausedUntil = pausedUntil ?? 0;
     this.#status.update({ serverPause: pausedUntil ? { until: pausedUntil, reason: pauseReason } : undefined });
+    this.#reportRepair();
   }
 
   /** After a refusal the server assigns our jobs to other extensions. @param {"waiting" | "refused"} state */

@@ -282,6 +282,17 @@ def test_a_provider_is_added_moved_disabled_removed_and_restored(browser: Chromi
     assert [each["id"] for each in saved(browser)["providers"]] == ["canvas", first["id"]]
 
 
+def test_a_provider_without_its_permission_is_not_put_on_top(tmp_path: Path) -> None:
+    with running_chromium(tmp_path / "browser", "") as browser, page_user(browser, OPTIONS) as person:
+        person.evaluate("chrome.permissions.request = async () => false; 0")  # a headless browser shows no prompt
+        person.click("[data-kind=openai]")
+        person.type("#entry-name", "My own key")
+        person.type("#setting-key", "sk-secret")
+        person.press("Enter")
+        person.wait("!document.querySelector('#editor').open")
+        assert [each["name"] for each in saved(browser)["providers"]] == ["Test pictures", "My own key"]
+
+
 def test_the_example_recipe_is_loaded_and_makes_a_picture(tmp_path: Path, service: Service) -> None:
     granted: dict[str, Any] = {"permissions": ["storage", "alarms", "scripting"], "host_permissions": EVERYWHERE}
     with (

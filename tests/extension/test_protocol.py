@@ -32,6 +32,7 @@ DEFAULTS = {
     "paused": False,
     "hours": {"enabled": False, "days": [1], "from": "09:00", "to": "18:00"},
 }
+PAUSED = {"pausedUntil": "2999-01-01T00:00:00.000Z", "pauseReason": "It failed three times."}
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*", "Access-Control-Allow-Methods": "*"}
 
 
@@ -315,7 +316,7 @@ def test_a_change_of_settings_ends_the_pause_of_the_server(browser: Chromium, se
     peer = connect(browser, server)
     peer.welcome()
     peer.receive("heartbeat")
-    peer.send("heartbeat_response", pausedUntil="2999-01-01T00:00:00.000Z", pauseReason="It failed three times.")
+    peer.send("heartbeat_response", **PAUSED)
     assert browser.until_status("status.serverPause")["serverPause"]["reason"] == "It failed three times."
 
     browser.save(providers=[canvas(["*"], delayMs=1)])
@@ -325,6 +326,33 @@ def test_a_change_of_settings_ends_the_pause_of_the_server(browser: Chromium, se
     peer.receive("heartbeat")
     peer.send("heartbeat_response")
     browser.until_status("!status.serverPause")
+
+
+def test_a_pause_of_the_server_that_began_before_a_repair_ends_too(browser: Chromium, server: ScriptedServer) -> None:
+    peer = connect(browser, server)
+    peer.welcome()
+    peer.receive("heartbeat")
+    browser.save(providers=[canvas(["*"], delayMs=2)])
+    browser.until_status("status.taking")
+    peer.send("heartbeat_response", **PAUSED)
+
+    peer = server.sockets.next()
+    assert peer.welcome()["metadata"]["repaired"] is True
+
+
+def test_a_pause_that_a_job_after_the_repair_caused_stays(browser: Chromium, server: ScriptedServer) -> None:
+    peer = connect(browser, server)
+    peer.welcome()
+    peer.receive("heartbeat")
+    browser.save(providers=[canvas(["*"], delayMs=3)])
+    assign(peer)
+    peer.receive("image_generated")
+    peer.send("heartbeat_response", **PAUSED)
+    browser.until_status("status.serverPause")
+    peer.cut()
+
+    peer = server.sockets.next()
+    assert "repaired" not in peer.welcome()["metadata"]
 
 
 def test_the_only_generator_keeps_its_registration_while_it_is_paused(tmp_path: Path, server: ScriptedServer) -> None:

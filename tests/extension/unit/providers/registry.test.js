@@ -66,3 +66,8 @@ test("permissions are requested by host, without the port", () => {
   const recipe = { url: "https://studio.example.com/make", hosts: ["https://cdn.example.com"] };
   assert.deepEqual(origins("page", { recipe }), ["https://studio.example.com/*", "https://cdn.example.com/*"]);
 });
+
+test("generators that may cost money, or leave work in a page, are not asked again by a later worker", () => {
+  const resuming = [...providers.values()].filter(({ resumes }) => resumes).map(({ kind }) => kind);
+  assert.deepEqual(resuming, ["canvas", "automatic1111", "comfyui"]);
+});
