@@ -26,6 +26,7 @@ from app.services.extensions import Extensions
 from app.services.fleet import Fleet
 from app.services.generation import Generation
 from app.services.health import Health
+from app.services.holding import Holding
 from app.services.housekeeping import Housekeeping
 from app.services.idempotency import Idempotency
 from app.services.lookup import Lookup
@@ -51,6 +52,7 @@ class Services:
     lookup: Lookup
     watching: Watching
     cancellation: Cancellation
+    holding: Holding
     dispatch: Dispatch
     generation: Generation
     extensions: Extensions
@@ -97,6 +99,7 @@ def build(ports: Ports) -> Services:
         lookup=Lookup(ports, watching),
         watching=watching,
         cancellation=Cancellation(ports),
+        holding=Holding(ports),
         dispatch=Dispatch(ports, requeueing),
         generation=Generation(ports, requeueing),
         extensions=extensions,

@@ -12,6 +12,7 @@ from app.db.credential_tables import api_keys, extension_tokens
 from app.db.engine import Transaction
 from app.db.tables import (
     DOWNLOADING,
+    HELD,
     OPEN,
     WAITING,
     Ms,
@@ -61,6 +62,7 @@ def _bring_back_past(tx: Transaction) -> None:
         tx.connection.execute(update(column.table).where(column > tx.now).values({column.name: tx.now}))
     for column in _PAST_OF_OPEN_JOBS:
         tx.connection.execute(update(jobs).where(OPEN, column > tx.now).values({column.name: tx.now}))
+    tx.connection.execute(update(jobs).where(HELD, jobs.c.held_since > tx.now).values(held_since=tx.now))
 
 
 def _bring_back_submissions(tx: Transaction) -> None:

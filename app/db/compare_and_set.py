@@ -39,6 +39,21 @@ def statement(step: Step, expected: Mapping[str, Any], values: Mapping[str, Any]
     return _built(step, _form(expected), _form(values)), parameters
 
 
+def step_alone(step: Step) -> Update:
+    """The UPDATE that takes `step` with every job that is in one of its source states; add what else it is about."""
+    transition = TABLE[step]
+    return (
+        update(jobs)
+        .where(one_of(*sorted(transition.sources)))
+        .values(
+            status=transition.target,
+            version=jobs.c.version + 1,
+            last_event=jobs.c.last_event + (1 if transition.event else 0),
+            updated_at=now_ms(),
+        )
+    )
+
+
 def capped(moment: ColumnElement[int] | int) -> ColumnElement[int]:
     """This time, or the end of the attempt if that is earlier."""
     return earlier(jobs.c.attempt_until, moment)
@@ -56,21 +71,10 @@ def _form(values: Mapping[str, Any]) -> Form:
 @lru_cache(maxsize=256)
 def _built(step: Step, expected: Form, values: Form) -> Update:
     """Cached for each of about thirty forms: building the statement takes ten times as long as executing it."""
-    transition = TABLE[step]
     return (
-        update(jobs)
-        .where(
-            jobs.c.id == bindparam("job_id"),
-            one_of(*sorted(transition.sources)),
-            *(_condition(jobs.c[name], kind) for name, kind in expected),
-        )
-        .values(
-            status=transition.target,
-            version=jobs.c.version + 1,
-            last_event=jobs.c.last_event + (1 if transition.event else 0),
-            updated_at=now_ms(),
-            **{name: _new_value(jobs.c[name], kind) for name, kind in values},
-        )
+        step_alone(step)
+        .where(jobs.c.id == bindparam("job_id"), *(_condition(jobs.c[name], kind) for name, kind in expected))
+        .values({name: _new_value(jobs.c[name], kind) for name, kind in values})
         .returning(*jobs.c)  # the columns of a `Job`, in the same order
     )
 

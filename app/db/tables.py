@@ -118,10 +118,13 @@ partial_index("ix_jobs_queue_unnamed_model", *_order, where=WAITING & jobs.c.any
 partial_index("ix_jobs_queue_of_user", jobs.c.user_id, model_key, *_order, where=WAITING)
 partial_index("ix_jobs_waiting_since", model_key, jobs.c.queued_at, where=WAITING)
 partial_index("ix_jobs_raised", jobs.c.user_id, where=WAITING & (jobs.c.raised > sa.literal_column("0")))
-partial_index("ix_jobs_held_of_user", jobs.c.user_id, jobs.c.id, where=HELD)
+partial_index("ix_jobs_held_of_user", jobs.c.user_id, jobs.c.batch_id, jobs.c.id, where=HELD)
 _of_batch = jobs.c.batch_id.is_not(None)
 partial_index("ix_jobs_held_of_batch", jobs.c.batch_id, jobs.c.priority, jobs.c.batch_index, where=HELD & _of_batch)
-partial_index("ix_jobs_open_of_batch", jobs.c.batch_id, jobs.c.status, where=OPEN & _of_batch)
+RELEASED = (
+    OPEN & jobs.c.held_since.is_(None) & _of_batch
+)  # items that are in the queue or beyond it, and have not ended
+partial_index("ix_jobs_released_of_batch", jobs.c.batch_id, jobs.c.status, where=RELEASED)
 CURRENT = _of_batch & jobs.c.replaced_by.is_(None)  # the item that counts, of several that tried the same
 partial_index("ix_jobs_batch", jobs.c.batch_id, jobs.c.batch_index, where=CURRENT)
 partial_index("ix_jobs_batch_status", jobs.c.batch_id, jobs.c.status, jobs.c.batch_index, where=CURRENT)
@@ -284,7 +287,7 @@ batches = sa.Table(
     sa.Column("finished_at", Ms),
 )
 sa.Index("ix_batches_user", batches.c.user_id, batches.c.id)
-partial_index("ix_batches_open", batches.c.id, where=batches.c.status == sa.literal_column("'running'"))
+partial_index("ix_batches_open", batches.c.id, where=batches.c.finished_at.is_(None))
 
 # Numbered without gaps for each batch, as the events of requests are.
 batch_events = sa.Table(

@@ -24,6 +24,8 @@ FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 class Step(StrEnum):
     SUBMIT = "submit"
     RAISE = "raise"
+    HOLD = "hold"
+    RELEASE = "release"
     ASSIGN = "assign"
     PROGRESS = "progress"
     REQUEUE = "requeue"
@@ -49,6 +51,8 @@ ACCEPTED, PROCESSING, DOWNLOADING = (frozenset({s}) for s in (Status.ACCEPTED, S
 _TRANSITIONS = (
     Transition(Step.SUBMIT, frozenset(), Status.ACCEPTED, events.ImageGenerationRequestedEvent),
     Transition(Step.RAISE, ACCEPTED, Status.ACCEPTED, None),
+    Transition(Step.HOLD, ACCEPTED, Status.ACCEPTED, None),
+    Transition(Step.RELEASE, ACCEPTED, Status.ACCEPTED, None),
     Transition(Step.ASSIGN, ACCEPTED, Status.PROCESSING, events.ImageGenerationAssignedEvent),
     Transition(Step.PROGRESS, PROCESSING, Status.PROCESSING, None),
     Transition(Step.REQUEUE, PROCESSING | DOWNLOADING, Status.ACCEPTED, events.ImageGenerationRequeuedEvent),

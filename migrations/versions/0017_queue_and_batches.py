@@ -28,9 +28,9 @@ INDEXES = {
     "ix_jobs_queue_of_user": (["user_id", MODEL, *ORDER], WAITING),
     "ix_jobs_waiting_since": ([MODEL, "queued_at"], WAITING),
     "ix_jobs_raised": (["user_id"], f"{WAITING} AND raised > 0"),
-    "ix_jobs_held_of_user": (["user_id", "id"], HELD),
+    "ix_jobs_held_of_user": (["user_id", "batch_id", "id"], HELD),
     "ix_jobs_held_of_batch": (["batch_id", "priority", "batch_index"], f"{HELD} AND batch_id IS NOT NULL"),
-    "ix_jobs_open_of_batch": (["batch_id", "status"], f"{OPEN} AND batch_id IS NOT NULL"),
+    "ix_jobs_released_of_batch": (["batch_id", "status"], f"{OPEN} AND held_since IS NULL AND batch_id IS NOT NULL"),
     "ix_jobs_batch": (["batch_id", "batch_index"], CURRENT),
     "ix_jobs_batch_status": (["batch_id", "status", "batch_index"], CURRENT),
     "ix_jobs_custom_id": (["batch_id", "custom_id"], f"{CURRENT} AND custom_id IS NOT NULL"),
@@ -142,8 +142,8 @@ def _create_tables() -> None:
         *(sa.Column(name, sa.BigInteger) for name in ("started_at", "finished_at")),
     )
     op.create_index("ix_batches_user", "batches", ["user_id", "id"])
-    running = sa.text("status = 'running'")
-    op.create_index("ix_batches_open", "batches", ["id"], sqlite_where=running, postgresql_where=running)
+    unfinished = sa.text("finished_at IS NULL")
+    op.create_index("ix_batches_open", "batches", ["id"], sqlite_where=unfinished, postgresql_where=unfinished)
     op.create_table(
         "batch_events",
         sa.Column("batch_id", sa.String(36), sa.ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Index
 
-from app.db import credentials, images
+from app.db import credentials, holding, images
 from app.db.jobs import Job
 from app.db.tables import jobs as table
 from app.domain.idempotency import OwnedKey
@@ -194,6 +194,24 @@ def test_the_style_of_a_request_is_found_by_its_name_alone(harness: Harness) -> 
     read = [step for step in plan if "styles" in step]
     assert len(read) == 2
     assert all(step.startswith("SEARCH styles USING INDEX ix_styles_") and "<expr>=?" in step for step in read), plan
+
+
+@pytest.mark.parametrize(
+    ("find", "name", "index"),
+    [
+        (holding.waiting_of_user, "ann", "ix_jobs_queue_of_user (user_id=?)"),
+        (holding.held_of_user, "ann", "ix_jobs_held_of_user (user_id=? AND batch_id=?)"),
+        (holding.waiting_of_batch, "b", "ix_jobs_released_of_batch (batch_id=? AND status=?)"),
+        (holding.held_of_batch, "b", "ix_jobs_held_of_batch (batch_id=?)"),
+    ],
+)
+def test_what_is_held_or_released_is_found_in_its_order_by_an_index(
+    harness: Harness, find: Callable[..., object], name: str, index: str
+) -> None:
+    with recorded_statements("FROM jobs") as statements:
+        harness.bench.database.write(lambda tx: find(tx, name, 9))
+    [plan] = plans(harness, statements).values()
+    assert plan == [f"SEARCH jobs USING INDEX {index}"]
 
 
 def in_order(harness: Harness, statement: tuple[str, Any]) -> None:
