@@ -34,7 +34,7 @@ class Deadline:
 
     def __init__(self, timeout_ms: int) -> None:
         self._ends = time.monotonic() + timeout_ms / 1000
-        self._message = f"The host did not deliver within {timeout_ms} ms."
+        self._message = f"The host did not deliver within {timeout_ms / 1000:g} seconds."
         self._lock = threading.Lock()
         self._guarded: socket.socket | None = None
         self._over = False
