@@ -67,9 +67,11 @@ def of_file(connection: Connection, file: str) -> StoredImage | None:
 def any_fetched(connection: Connection, since_ms: int, not_of: str | None) -> bool:
     """True if a picture of another extension than `not_of` was fetched from its host at `since_ms` or later.
 
-    Looks at the pictures of the newest requests only, which the primary key finds.
+    Looks at the pictures of the newest requests only, which the primary key finds. A stamp from the future was made before
+    the clock was set back: it says nothing.
     """
-    fetched = (_newest.c.source_url.is_not(None), _newest.c.created_at >= since_ms, jobs.c.holder != not_of)
+    meanwhile = _newest.c.created_at.between(since_ms, now_ms())
+    fetched = (_newest.c.source_url.is_not(None), meanwhile, jobs.c.holder != not_of)
     query = select(jobs.c.id).join(_newest, _newest.c.job_id == jobs.c.id).where(*fetched).limit(1)
     return connection.execute(query).first() is not None
 
