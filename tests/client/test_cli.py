@@ -362,6 +362,13 @@ def test_every_command_has_help() -> None:
         assert str(command.help).split("\n")[0][:40] in explained
 
 
+def test_the_help_of_generate_says_how_long_it_and_the_request_wait() -> None:
+    explained = " ".join(CliRunner().invoke(main, ["generate", "--help"], terminal_width=200).stdout.split())
+    assert "If none of them is connected, it fails after a few minutes (5, unless" in explained
+    assert "as its rate limits say. [default: 10m]" in explained
+    assert "such as 8h or 2d; at most 7d" in explained
+
+
 def test_the_version_is_that_of_the_package() -> None:
     assert tomllib.loads(PYPROJECT.read_text())["project"]["version"] == VERSION
     assert VERSION in CliRunner().invoke(main, ["--version"]).stdout

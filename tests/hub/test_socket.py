@@ -43,6 +43,7 @@ def test_the_authentication_messages_follow_the_contract(service: Service) -> No
     success = extension.authenticate()
     assert set(success) == {"type", "extensionId", "timestamp", "limits"}
     assert success["extensionId"] == "greeting"
+    assert success["limits"] == {"maxMessageBytes": 1_048_576, "maxImageBytes": 10_485_760}
     extension.disconnect()
 
 

@@ -29,6 +29,20 @@ def test_a_submission_is_stored_as_it_was_sent(client: FlaskClient, services: Se
     assert stored == ("a fox", "ann", "dall-e-3", {"width": 64}, "correlation-of-ours")
 
 
+def test_a_field_that_is_null_counts_as_absent(client: FlaskClient, services: Services) -> None:
+    names = ("model", "userId", "parameters", "deadlineMs", "style", "variables", "a field that does not exist")
+    answer = client.post(GENERATE, json={"prompt": "a fox", **dict.fromkeys(names)})
+    job = services.lookup.details(answer.json["requestId"]).job
+    assert (job.user_id, job.model, job.any_model, job.parameters, job.deadline_at) == (
+        "cli-user",
+        "dall-e-3",
+        True,
+        {},
+        None,
+    )
+    assert client.post(GENERATE, json={"prompt": None}).json["code"] == "ERR_INVALID_PROMPT"
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b"{}", b'{"prompt": "a fox", "unknown": 1}'])
 def test_an_invalid_submission_is_not_counted(bench: Bench, body: bytes) -> None:
     client = limited(bench)
