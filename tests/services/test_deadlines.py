@@ -56,9 +56,10 @@ def test_a_request_fails_at_its_clients_deadline_in_every_open_status(harness: H
     assert len(harness.bench.bus.sent("cancel_generation")) == int(stage != "accepted")
 
 
-def test_a_request_that_no_extension_serves_fails_after_its_timeout(harness: Harness) -> None:
+@pytest.mark.parametrize("model", ["flux", "FLUX.1-dev"])
+def test_a_request_that_no_extension_serves_fails_after_its_timeout(harness: Harness, model: str) -> None:
     harness.connect("e1", "dall-e-3")
-    job = harness.submit(model="flux")
+    job = harness.submit(model=model)
     harness.sweep()
     assert harness.reload(job).status is Status.ACCEPTED
     harness.leave_unserved(job)
@@ -66,7 +67,8 @@ def test_a_request_that_no_extension_serves_fails_after_its_timeout(harness: Har
     job = harness.reload(job)
     assert (job.status, job.error_code) == (Status.FAILED, "ERR_NO_EXTENSION")
     assert job.error == (
-        "No extension that makes pictures with flux was connected for 300 seconds. Connected extensions make: dall-e-3."
+        f"No extension that makes pictures with {model.lower()} was connected for 300 seconds. "
+        "Connected extensions make: dall-e-3."
     )
 
 

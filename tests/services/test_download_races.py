@@ -18,7 +18,7 @@ from app.services.cleanup import Cleanup, abandoned_ms
 from app.services.download import Download
 from tests.support.downloads import PNG, URL, event_types, make_due, run, stored
 from tests.support.fakes import Bench
-from tests.support.job_factory import downloading_job, reload_job
+from tests.support.job_factory import downloading_job, reload_job, update_job
 from tests.support.waiting import until
 
 
@@ -33,9 +33,12 @@ def test_only_one_of_many_workers_downloads(bench: Bench) -> None:
     assert len(bench.files()) == 1
 
 
-def test_threads_that_claim_at_the_same_time_keep_the_limit_of_an_extension(bench: Bench) -> None:
+@pytest.mark.parametrize("limited", ["downloads_per_extension", "downloads_per_host"])
+def test_threads_that_claim_at_the_same_time_keep_the_limits_of_an_extension_and_a_host(
+    bench: Bench, limited: str
+) -> None:
     limit, threads = 3, 12
-    bench = bench.with_settings(downloads_per_extension=limit)
+    bench = bench.with_settings(**{"downloads_per_extension": 99, "downloads_per_host": 99, limited: limit})
     may_end, all_claim = threading.Event(), threading.Barrier(threads)
 
     def stall() -> bytes:
@@ -48,6 +51,8 @@ def test_threads_that_claim_at_the_same_time_keep_the_limit_of_an_extension(benc
 
     bench.fetch.answers[URL] = stall
     requests = [downloading_job(bench, URL) for _ in range(threads)]
+    for job in requests:
+        update_job(bench.database, job, source_host="images.example")
     with ThreadPoolExecutor(threads) as pool:
         runs = [pool.submit(claim) for _ in range(threads)]
         until(lambda: sum(run.done() for run in runs) == threads - limit, 60, "the others to find nothing to do")
