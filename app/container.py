@@ -31,6 +31,7 @@ from app.services.housekeeping import Housekeeping
 from app.services.idempotency import Idempotency
 from app.services.lookup import Lookup
 from app.services.ports import Ports
+from app.services.queue_controls import QueueControls
 from app.services.requeueing import Requeueing
 from app.services.styles import Styles
 from app.services.submission import Submission
@@ -53,6 +54,7 @@ class Services:
     watching: Watching
     cancellation: Cancellation
     holding: Holding
+    queue_controls: QueueControls
     dispatch: Dispatch
     generation: Generation
     extensions: Extensions
@@ -88,6 +90,8 @@ def build(ports: Ports) -> Services:
     watching = Watching(ports)
     access = Access(ports)
     styles = Styles(ports)
+    holding = Holding(ports)
+    queue_controls = QueueControls(ports, holding)
     return Services(
         settings=ports.settings,
         ports=ports,
@@ -99,14 +103,15 @@ def build(ports: Ports) -> Services:
         lookup=Lookup(ports, watching),
         watching=watching,
         cancellation=Cancellation(ports),
-        holding=Holding(ports),
+        holding=holding,
+        queue_controls=queue_controls,
         dispatch=Dispatch(ports, requeueing),
         generation=Generation(ports, requeueing),
         extensions=extensions,
         fleet=Fleet(ports),
         download=Download(ports),
         uploads=Uploads(ports),
-        housekeeping=Housekeeping(ports, requeueing, extensions),
+        housekeeping=Housekeeping(ports, requeueing, extensions, queue_controls),
         cleanup=Cleanup(ports),
         health=Health(ports),
     )

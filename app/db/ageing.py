@@ -2,9 +2,11 @@
 
 from sqlalchemy import Connection, bindparam, exists, func, literal_column, select
 
+from app.db import pauses
 from app.db.jobs import COLUMNS, Job, listed
-from app.db.tables import WAITING, Ms, jobs
+from app.db.tables import WAITING, Ms, jobs, model_key
 from app.domain.fair_queueing import Priority
+from app.domain.pauses import PauseKind
 
 _first = select(func.min(jobs.c.user_id).label("user_id")).where(WAITING)
 # one index lookup for each user (a loose index scan)
@@ -17,6 +19,7 @@ _users = _users.union_all(
 _oldest = (
     select(jobs.c.id)
     .where(WAITING, jobs.c.priority.in_((Priority.NORMAL, Priority.LOW)), jobs.c.user_id == _users.c.user_id)
+    .where(~pauses.paused(PauseKind.MODEL, model_key))
     .order_by(jobs.c.status, jobs.c.id)
     .limit(literal_column("1"))
     .correlate(_users)

@@ -22,6 +22,7 @@ from app.db.tables import (
     idempotency_keys,
     jobs,
     models_served,
+    queue_pauses,
     queues,
     uploads,
 )
@@ -33,6 +34,7 @@ _PAST: Sequence[Column[int]] = (
     hubs.c.seen_at,
     models_served.c.served_at,
     queues.c.served_at,
+    queue_pauses.c.paused_at,
     files.c.created_at,
     uploads.c.created_at,
     api_keys.c.last_used_at,

@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, select
 
-from app.db import slots
+from app.db import pauses, slots
 from app.db.clock import now_ms
 from app.db.tables import extensions, hubs, jobs
+from app.domain.pauses import PauseKind, QueuePause
 from app.domain.policy import ExtensionStatus, extension_status
 from app.domain.states import Status
 
@@ -26,6 +27,7 @@ class ExtensionDetails:
     """An extension. Times in ms since the epoch; `since` is when it connected or disconnected.
 
     `failures` counts failures in a row, `held` the jobs it holds; `hub_id` is its web process.
+    `pause` is one that failures led to, or that it asked for; `paused_by_operator` is another.
     """
 
     id: str
@@ -43,6 +45,7 @@ class ExtensionDetails:
     pause: Pause | None
     hub_id: str | None
     job_ids: tuple[str, ...]
+    paused_by_operator: QueuePause | None = None
 
 
 def page(
@@ -63,7 +66,8 @@ def page(
         query = query.where(extensions.c.id > after)
     rows = connection.execute(query).all()
     held = _held(connection, [row.id for row in rows if row.held])
-    return [_entry(row, held.get(row.id, ())) for row in rows]
+    paused = pauses.of_kind(connection, PauseKind.EXTENSION)
+    return [_entry(row, held.get(row.id, ()), paused.get(row.id)) for row in rows]
 
 
 def _held(connection: Connection, extension_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -76,7 +80,7 @@ def _held(connection: Connection, extension_ids: Sequence[str]) -> dict[str, tup
     return found
 
 
-def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> ExtensionDetails:
+def _entry(row: Row[Any], job_ids: tuple[str, ...], by_operator: QueuePause | None) -> ExtensionDetails:
     pause = Pause(row.cooldown_until, row.cooldown_reason) if row.cooldown_until > row.now else None
     standing = extension_status(
         connected=bool(row.is_connected),
@@ -84,6 +88,7 @@ def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> ExtensionDetails:
         paused=pause is not None,
         held=row.held,
         slots=row.slots,
+        by_operator=by_operator,
     )
     left_at = None if row.is_connected else row.disconnected_at or row.heard_at
     return ExtensionDetails(
@@ -102,4 +107,5 @@ def _entry(row: Row[Any], job_ids: tuple[str, ...]) -> ExtensionDetails:
         pause=pause,
         hub_id=row.hub_id if row.is_connected else None,
         job_ids=job_ids,
+        paused_by_operator=by_operator,
     )

@@ -10,7 +10,13 @@ from app.db.tables import WAITING, jobs, model_key, queue_pauses
 from app.domain.pauses import PauseKind, Pauses, PauseTarget, QueuePause
 
 _COLUMNS = [queue_pauses.c[name] for name in ("kind", "name", "paused_at", "until", "note", "drain", "paused_by")]
-_ALL = select(*_COLUMNS).order_by(queue_pauses.c.paused_at, queue_pauses.c.kind, queue_pauses.c.name)
+# The kind of a row that is no pause: it says that the requests of a user are being released since `paused_at`.
+RESUMED = "resumed"
+_ALL = (
+    select(*_COLUMNS)
+    .where(queue_pauses.c.kind != RESUMED)
+    .order_by(queue_pauses.c.paused_at, queue_pauses.c.kind, queue_pauses.c.name)
+)
 _OVER = _ALL.where(queue_pauses.c.until <= now_ms())
 _THIS = (queue_pauses.c.kind == bindparam("this_kind"), queue_pauses.c.name == bindparam("this_name"))
 
@@ -28,6 +34,11 @@ def every(connection: Connection) -> Pauses:
     return Pauses.of(_pause(*row) for row in connection.execute(_ALL))
 
 
+def of_kind(connection: Connection, kind: PauseKind) -> dict[str, QueuePause]:
+    """The pauses of this kind, by the names of what is paused."""
+    return {pause.target.name: pause for pause in every(connection) if pause.target.kind is kind}
+
+
 def over(connection: Connection) -> list[QueuePause]:
     """Those whose end has come."""
     return [_pause(*row) for row in connection.execute(_OVER)]
@@ -43,6 +54,8 @@ def put(tx: Transaction, pause: QueuePause) -> QueuePause:
     values = {"until": pause.until, "note": pause.note, "drain": pause.drain, "paused_by": pause.paused_by}
     key = {"kind": pause.target.kind.value, "name": pause.target.name}
     statement = tx.upsert(queue_pauses).values(**key, paused_at=pause.paused_at, **values)
+    if pause.target.kind is PauseKind.USER:
+        forget_resumed(tx, pause.target.name)
     stored = statement.on_conflict_do_update(index_elements=["kind", "name"], set_=values).returning(*_COLUMNS)
     return _pause(*tx.connection.execute(stored).one())
 
@@ -55,6 +68,25 @@ def remove(tx: Transaction, target: PauseTarget, until: int | None = None) -> Qu
     key = {"this_kind": target.kind.value, "this_name": target.name}
     row = tx.connection.execute(this.returning(*_COLUMNS), key).first()
     return None if row is None else _pause(*row)
+
+
+def add_resumed(tx: Transaction, user_id: str) -> None:
+    """Store that the pause of this user has ended, and that the user's requests are to be released."""
+    statement = tx.upsert(queue_pauses).values(kind=RESUMED, name=user_id, paused_at=tx.now)
+    key = ["kind", "name"]
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=key, set_={"paused_at": tx.now}))
+
+
+def resumed_users(connection: Connection) -> list[str]:
+    """The users whose requests are to be released."""
+    query = select(queue_pauses.c.name).where(queue_pauses.c.kind == RESUMED)
+    return list(connection.execute(query).scalars())
+
+
+def forget_resumed(tx: Transaction, user_id: str, before_ms: int = 0) -> None:
+    """The user's requests are released, if the pause has ended at least `before_ms` ago."""
+    done = delete(queue_pauses).where(queue_pauses.c.kind == RESUMED, queue_pauses.c.name == user_id)
+    tx.connection.execute(done.where(queue_pauses.c.paused_at <= tx.now - before_ms))
 
 
 def make_up_for(

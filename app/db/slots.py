@@ -2,14 +2,16 @@
 
 from sqlalchemy import Connection, Integer, bindparam, case, func, literal, literal_column, select, update
 
+from app.db import pauses
 from app.db.clock import now_ms
 from app.db.engine import Transaction
 from app.db.tables import PROCESSING, extensions, jobs
+from app.domain.pauses import PauseKind
 from app.domain.policy import Candidate
 
 # How many jobs an extension may hold: after a failure one at a time, until it succeeds again.
 CAPACITY = case((extensions.c.failures > 0, 1), else_=extensions.c.max_concurrent)
-
+PAUSED = pauses.paused(PauseKind.EXTENSION, extensions.c.id)  # by an operator
 
 _has_free_slot = (
     extensions.c.connected
@@ -17,6 +19,7 @@ _has_free_slot = (
     & (extensions.c.held < extensions.c.max_concurrent)
     & (extensions.c.cooldown_until <= now_ms())
     & (extensions.c.held < CAPACITY)
+    & ~PAUSED
 )
 # how many jobs `extension_id` holds
 _HELD = select(func.count()).where(jobs.c.holder == bindparam("extension_id"), PROCESSING).scalar_subquery()

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnClause, Connection, Integer, bindparam, func, literal_column, select
 
+from app.db import pauses
 from app.db.jobs import ORDER
 from app.db.tables import WAITING, images, jobs, model_key, queues
 from app.domain import fair_queueing
 from app.domain.fair_queueing import Priority
 from app.domain.ids import uuid7
+from app.domain.pauses import PauseKind
 
 _USER = jobs.c.user_id == bindparam("user_id")
 _ONE: ColumnClause[int] = literal_column("1")
@@ -36,6 +38,7 @@ _QUEUE = _TAGS.add_columns(
     _newest.scalar_subquery(),
     func.coalesce(_newest.with_only_columns(jobs.c.number).scalar_subquery(), 0),
     _first_accepted.scalar_subquery(),
+    pauses.paused(PauseKind.USER, bindparam("user_id", type_=jobs.c.user_id.type)),
 )
 _NTH_WAITING = (
     select(_ONE)
@@ -49,13 +52,15 @@ _NTH_WAITING = (
 @dataclass(frozen=True, slots=True)
 class UserQueue:
     """What a new request of a user depends on: the virtual time of its queue, and the virtual start of the user's last job
-    there; id and number of the user's last request, and the number of the first one that is accepted and not started."""
+    there; id and number of the user's last request, the number of the first one that is accepted and not started; and
+    whether the user is paused."""
 
     virtual_time: int
     last_start: int | None
     last_id: str | None
     last_number: int
     first_number: int | None
+    user_is_paused: bool
 
     def virtual_start(self, weight: int) -> int:
         """The virtual start of a job that enters the queue now."""

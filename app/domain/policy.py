@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
+from app.domain.pauses import QueuePause
+
 LISTED_MODELS = 20
 ANY_MODEL = "*"
 GENERIC_CAPABILITY = "image-generation"
@@ -56,15 +58,23 @@ class ExtensionStatus(StrEnum):
 
     FREE = "free"
     BUSY = "busy"
-    PAUSED = "paused"  # after a failure, or at its own request
+    PAUSED = "paused"  # after a failure, at its own request, or by an operator
+    DRAINING = "draining"  # an operator takes it away: it ends what it holds
+    DRAINED = "drained"  # it holds nothing any more
     UNAVAILABLE = "unavailable"  # its heartbeats report that it accepts no work
     AWAY = "away"  # not connected
 
 
-def extension_status(*, connected: bool, available: bool, paused: bool, held: int, slots: int) -> ExtensionStatus:
+def extension_status(
+    *, connected: bool, available: bool, paused: bool, held: int, slots: int, by_operator: QueuePause | None = None
+) -> ExtensionStatus:
     """The status of an extension; what comes first here takes precedence."""
+    if by_operator is not None and by_operator.drain and not held:
+        return ExtensionStatus.DRAINED
     if not connected:
         return ExtensionStatus.AWAY
+    if by_operator is not None:
+        return ExtensionStatus.DRAINING if by_operator.drain else ExtensionStatus.PAUSED
     if not available:
         return ExtensionStatus.UNAVAILABLE
     if paused:

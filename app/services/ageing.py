@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from app.db import ageing, clock, service_state, usage
+from app.db import ageing, clock, pauses, service_state, usage
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain.fair_queueing import Priority
@@ -23,12 +23,14 @@ class Ageing:
     def raise_aged(self) -> None:
         """Raise the oldest job of each user that has waited for QUEUE_AGE_MS, for another such time since its last raise.
 
-        It gets a new virtual start in its new queue. Idle jobs stay idle.
+        It gets a new virtual start in its new queue. Idle jobs stay idle, and those of paused queues do not age.
         """
         age_ms = self.ports.settings.queue_age_ms
         if self.ports.database.read(lambda c: service_state.swept_within(c, SWEEP, age_ms // SWEEPS)):
             return
         self.ports.database.write(lambda tx: service_state.last_sweep(tx, SWEEP))
+        if self.ports.database.read(pauses.every).everything:
+            return
         for job in self.ports.database.read(lambda c: ageing.aged(c, clock.now(c), age_ms)):
             self.ports.database.write(partial(self._raise, job))
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from app.db import fleet, jobs, queue, slots
+from app.db import fleet, jobs, pauses, queue, slots
 from app.db.compare_and_set import NOW, FromNow
 from app.db.engine import Transaction
 from app.db.jobs import Job
@@ -18,6 +18,7 @@ from app.domain.errors import NO_EXTENSION
 from app.domain.events import ImageGenerationAssignedEvent
 from app.domain.fair_queueing import in_order
 from app.domain.image_request import DEFAULT_MODEL, for_javascript
+from app.domain.pauses import Pauses
 from app.domain.policy import Candidate
 from app.domain.states import Step
 from app.domain.upload_urls import UploadGrant
@@ -175,27 +176,32 @@ class Dispatch:
 
 
 def _snapshot(passed_over: int, grace_ms: int, connection: Connection) -> Snapshot:
-    """The free extensions after the first `passed_over`, and the jobs that wait for any of them."""
+    """The free extensions after the first `passed_over`, and the jobs that wait for any of them and are not paused."""
     some, free = queue.some(connection, FEW), slots.free(connection, BATCH, passed_over)
     if not (free and some):
         return Snapshot()
+    paused = pauses.every(connection)
+    if paused.everything:
+        return Snapshot()
     limit = min(BATCH, sum(candidate.free_slots for candidate in free))
     models = _models(free)
-    any_model = models is not None and DEFAULT_MODEL not in models and _default_is_unserved(connection, grace_ms)
+    any_model = models is not None and DEFAULT_MODEL not in models and not paused.model(DEFAULT_MODEL)
+    any_model = any_model and _default_is_unserved(connection, grace_ms)
     if len(some) < FEW:
         able = [
             each for each in some if models is None or each.model.lower() in models or (any_model and each.any_model)
         ]
-        waiting = in_order(able, limit)
+        waiting = in_order((each for each in able if not paused.model(each.model)), limit)
     else:
-        waiting = _first_of_many(connection, models, limit, any_model=any_model)
+        waiting = _first_of_many(connection, models, paused, limit, any_model=any_model)
     return Snapshot(free, waiting, len(free) < BATCH and len(waiting) < BATCH, any_model)
 
 
 def _first_of_many(
-    connection: Connection, models: frozenset[str] | None, limit: int, *, any_model: bool
+    connection: Connection, models: frozenset[str] | None, paused: Pauses, limit: int, *, any_model: bool
 ) -> list[QueuedJob]:
-    wanted = [model for model in queue.models_waited_for(connection) if models is None or model in models]
+    waited_for = [model for model in queue.models_waited_for(connection) if not paused.model(model)]
+    wanted = [model for model in waited_for if models is None or model in models]
     unnamed = queue.first_unnamed(connection, limit) if any_model else []
     return in_order([*queue.first_of(connection, wanted, limit), *unnamed], limit)
 

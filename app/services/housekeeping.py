@@ -19,6 +19,7 @@ from app.services.download import longest_ms as longest_download_ms
 from app.services.extension_messages import send_cancel
 from app.services.extensions import Extensions
 from app.services.ports import Ports
+from app.services.queue_controls import QueueControls
 from app.services.requeueing import LONGEST_PAUSE_MS, Requeueing
 from app.services.wakeups import wake_if_a_job_waits
 
@@ -31,10 +32,13 @@ log = logs.get(__name__)
 
 
 class Housekeeping:
-    def __init__(self, ports: Ports, requeueing: Requeueing, extensions: Extensions) -> None:
+    def __init__(
+        self, ports: Ports, requeueing: Requeueing, extensions: Extensions, queue_controls: QueueControls
+    ) -> None:
         self.ports = ports
         self.requeueing = requeueing
         self.extensions = extensions
+        self.queue_controls = queue_controls
         self.ageing = Ageing(ports)
 
     def is_due(self) -> bool:
@@ -47,6 +51,7 @@ class Housekeeping:
         self.give_up_lost_hubs()
         self.end_leases()
         self.fail_late()
+        self.queue_controls.sweep()
         self.fail_waiting_too_long()
         self.ageing.raise_aged()
         self.wake()
@@ -85,10 +90,12 @@ class Housekeeping:
 
     def fail_waiting_too_long(self) -> None:
         """Fail jobs that have waited for QUEUE_TIMEOUT_MS, or for NO_EXTENSION_TIMEOUT_MS without an extension that serves
-        their model. A job with a deadline of its own waits until that."""
+        their model. A job with a deadline of its own waits until that. While its queue is paused, no time passes."""
+        paused = self.queue_controls.list()
         members = self.ports.database.read(fleet.connected)
         for model in self.ports.database.read(queue.models_waited_for):
-            self.ports.database.write(partial(self._fail_waiting_of, model, members))
+            if not paused.queue(model):
+                self.ports.database.write(partial(self._fail_waiting_of, model, members))
 
     def wake(self) -> None:
         """Send wake-ups again: they may have been lost, or their sender may have crashed before sending them."""

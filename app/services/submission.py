@@ -64,6 +64,7 @@ class Submission:
             "number": queue.last_number + 1,
             "priority": priority,
             "virtual_start": queue.virtual_start(tier.weight),
+            "held_since": tx.now if queue.user_is_paused else None,
             "style": order.style,
             "variables": None if order.style is None else dict(order.variables),
             "original_prompt": order.original_prompt,

@@ -27,8 +27,8 @@ from tests.support.statements import recorded_statements
 MOST = {
     "submit": {"sqlite": 4, "postgresql": 5},  # the last one queries free extensions
     "submit with a key": {"sqlite": 6, "postgresql": 7},
-    # the virtual time of the queue is one, on PostgreSQL the clock another
-    "hand over": {"sqlite": 6, "postgresql": 9},
+    # the virtual time of the queue is one, what is paused another, on PostgreSQL the clock a third
+    "hand over": {"sqlite": 7, "postgresql": 10},
     "progress": {"sqlite": 1, "postgresql": 2},
     "result": {"sqlite": 4, "postgresql": 6},  # one queries a job that waits for the slot
     "download": {"sqlite": 11, "postgresql": 13},  # with the success of its extension
