@@ -4,6 +4,14 @@ Only `web/errors.py` and `hub/session.py` translate these to the wire. The const
 the other codes are additions.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.domain.batches import ItemError
+
 NO_EXTENSION = "ERR_NO_EXTENSION"
 INVALID_PROMPT = "ERR_INVALID_PROMPT"
 RATE_LIMIT = "ERR_RATE_LIMIT"
@@ -47,6 +55,16 @@ class InvalidVariables(Refusal):
     """The variables are not those of the style."""
 
     code = "ERR_INVALID_VARIABLES"
+
+
+class InvalidBatch(Refusal):
+    """The batch, or some of its items, are invalid; `errors` says which items and why."""
+
+    code = "ERR_INVALID_BATCH"
+
+    def __init__(self, detail: str | None = None, errors: Sequence[ItemError] = ()) -> None:
+        super().__init__(detail)
+        self.errors = errors
 
 
 class InvalidJson(Refusal):

@@ -179,6 +179,9 @@ def _check_text(value: object, where: str, depth: int) -> None:
     if isinstance(value, str):
         if _UNSTORABLE.search(value):
             raise InvalidRequest(f"{where} contains a NUL or a lone surrogate: remove it.")
+    elif isinstance(value, int | float):
+        if abs(value) > LARGEST_NUMBER:
+            raise InvalidRequest(f"{where} is too large a number: at most 2^64 - 1 is allowed.")
     elif isinstance(value, Mapping):
         for key, item in value.items():
             _check_text(key, f"a field name in {where}", depth + 1)
@@ -186,5 +189,3 @@ def _check_text(value: object, where: str, depth: int) -> None:
     elif isinstance(value, list):
         for item in value:
             _check_text(item, where, depth + 1)
-    elif isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
-        raise InvalidRequest(f"{where} is too large a number: at most 2^64 - 1 is allowed.")

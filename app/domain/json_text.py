@@ -21,6 +21,11 @@ def decode(text: str) -> Any:
     return _DECODER.decode(text.removeprefix(BYTE_ORDER_MARK))
 
 
+def decode_at(text: str, position: int) -> tuple[Any, int]:
+    """The value of the JSON that begins at `position`, and where it ends. Raises as `decode` does."""
+    return _DECODER.raw_decode(text, position)
+
+
 def encode(value: Any) -> str:
     """The value as JSON without whitespace between its parts."""
     return _ENCODER.encode(value)

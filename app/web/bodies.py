@@ -9,12 +9,12 @@ from pydantic import BaseModel, ValidationError
 
 from app.domain import json_text
 from app.domain.errors import InvalidJson, InvalidPrompt, InvalidRequest, UnsupportedMediaType
+from app.domain.other_names import OTHER_FIELDS
 from app.domain.validation import field_name, first_error, sentence
 from app.domain.wire_types import without_nulls
 
 Model = TypeVar("Model", bound=BaseModel)
 JSON = "application/json"
-OTHER_FIELDS = "Options of a generator belong into parameters."
 
 
 def json_body(model: type[Model]) -> Model:

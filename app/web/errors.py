@@ -1,5 +1,7 @@
 """Every error response in one form: `application/problem+json` (RFC 9457) with a code for programs."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 
 from flask import Flask, Response, g, request
@@ -8,9 +10,10 @@ from werkzeug.routing import WebsocketMismatch
 from werkzeug.wrappers import Response as AnyResponse
 
 from app import logs
+from app.domain.batches import ItemError
 from app.domain.clock import wire_now
-from app.domain.errors import MissingScope, Refusal, Unauthorized
-from app.web.schemas import Problem
+from app.domain.errors import InvalidBatch, MissingScope, Refusal, Unauthorized
+from app.web.schemas import ItemProblem, Problem
 
 PROBLEM = "application/problem+json"
 
@@ -36,23 +39,24 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def problem(status: int, code: str, detail: str) -> Response:
-    """The response for an error."""
+def problem(status: int, code: str, detail: str, errors: Sequence[ItemError] = ()) -> Response:
+    """The response for an error; `errors` are those of a batch's items."""
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
         code=code,
         detail=detail,
         error=detail,
+        errors=[ItemProblem(**asdict(each)) for each in errors] or None,
         correlation_id=g.get("correlation_id", ""),
         timestamp=wire_now(),
     )
-    return Response(body.model_dump_json(), status, content_type=PROBLEM)
+    return Response(body.model_dump_json(exclude_none=True), status, content_type=PROBLEM)
 
 
 def refusal(error: Refusal) -> Response:
     """The response for a refusal, with the headers that belong to it."""
-    response = problem(error.status, error.code, error.detail)
+    response = problem(error.status, error.code, error.detail, error.errors if isinstance(error, InvalidBatch) else ())
     if isinstance(error, Unauthorized | MissingScope):
         response.headers["WWW-Authenticate"] = error.challenge
     if error.retry_after_s is not None:

@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from app.domain import image_request, styles
 from app.domain.errors import InvalidRequest
 from app.domain.fair_queueing import Priority
+from app.domain.other_names import OTHER_NAMES
 from app.domain.states import Status
 from app.web.parameter_schema import PARAMETERS
 
@@ -22,20 +23,6 @@ MAX_WAIT_S = 60
 def checked(check: Callable[..., object], **schema: Any) -> Any:
     """A field that the domain validates; `schema` describes the same rules as JSON Schema."""
     return PlainValidator(check, json_schema_input_type=Annotated[Any, WithJsonSchema(schema)])
-
-
-# The field that is meant by what other services call it.
-OTHER_NAMES = {
-    **dict.fromkeys(("size", "resolution"), "parameters.width and parameters.height, such as 1024 and 1024"),
-    **dict.fromkeys(
-        ("n", "num_images", "numImages", "num_outputs", "number_of_images", "numberOfImages", "batch_size"),
-        "parameters.numberOfImages",
-    ),
-    **dict.fromkeys(("negative_prompt", "negativePrompt"), "parameters.negativePrompt"),
-    **{name: f"parameters.{name}" for name in ("width", "height", "quality", "seed", "steps")},
-    **dict.fromkeys(("user", "user_id"), "userId"),
-    **dict.fromkeys(("deadline", "deadline_ms", "timeout"), "deadlineMs"),
-}
 
 
 def user_field(kind: str | list[str], **schema: str) -> Any:

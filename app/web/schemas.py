@@ -175,6 +175,15 @@ class SocketInfo(WireModel):
     timestamp: Time
 
 
+class ItemProblem(WireModel):
+    """What is wrong with an item of a batch."""
+
+    line: int = Field(description="its line, or in JSON its number in `items`, from 1")
+    custom_id: str | None = None
+    field: str | None = Field(None, description="absent if the item as a whole cannot be read")
+    reason: str
+
+
 class Problem(WireModel):
     """An error (RFC 9457), with a code for programs; `error` repeats `detail`."""
 
@@ -184,5 +193,8 @@ class Problem(WireModel):
     code: str
     detail: str
     error: str
+    errors: list[ItemProblem] | None = Field(
+        None, description="of a batch: the first 100 things that are wrong with its items"
+    )
     correlation_id: str
     timestamp: Time

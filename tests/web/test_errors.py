@@ -8,6 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 
 from app.container import Services
+from app.domain.batches import ItemError
+from app.domain.errors import InvalidBatch
 
 
 def test_an_unknown_path_is_a_problem(client: FlaskClient) -> None:
@@ -101,3 +103,20 @@ def test_an_invalid_correlation_id_is_replaced(client: FlaskClient, given: str) 
     answer = client.get("/health", headers={"X-Correlation-Id": given})
     assert answer.headers["X-Correlation-Id"] != given
     assert len(answer.headers["X-Correlation-Id"]) == 36
+
+
+def test_what_is_wrong_with_the_items_of_a_batch_is_listed_in_the_problem(
+    client: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = [ItemError(3, "p1", "prompt", "prompt is empty."), ItemError(4, None, None, "The line is not valid JSON.")]
+
+    def refuse(*_: Any) -> None:
+        raise InvalidBatch("2 of 4 items are invalid.", errors)
+
+    monkeypatch.setattr(type(services.lookup), "picture", refuse)
+    answer = client.get("/generated-images/550e8400-e29b-41d4-a716-446655440000_1.png")
+    assert (answer.status_code, answer.json["code"]) == (400, "ERR_INVALID_BATCH")
+    assert answer.json["errors"] == [
+        {"line": 3, "customId": "p1", "field": "prompt", "reason": "prompt is empty."},
+        {"line": 4, "reason": "The line is not valid JSON."},
+    ]
