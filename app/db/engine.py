@@ -37,6 +37,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._now: int | None = None
+        self._collected: dict[str, tuple[Callable[[list[Any]], object], list[Any]]] = {}
         self._after_commit: list[Callable[[], object]] = []
 
     @property
@@ -61,6 +62,19 @@ class Transaction:
         """Hold this lock until the transaction ends. `now` is not earlier than the moment it was acquired."""
         if not self.writes_alone:
             self._now = self.connection.execute(_LOCK, {"scope": scope, "name": name}).one().now
+
+    def before_commit(self, name: str, value: object, action: Callable[[list[Any]], object]) -> None:
+        """At the end of the transaction, call `action` once for each name, with all values that were given for it.
+
+        In the order of the names: transactions that lock rows by them cannot deadlock. The first action of a name counts.
+        """
+        self._collected.setdefault(name, (action, []))[1].append(value)
+
+    def run_before_commit(self) -> None:
+        """Run the actions. An error fails the transaction."""
+        for name in sorted(self._collected):
+            action, values = self._collected[name]
+            action(values)
 
     def after_commit(self, action: Callable[[], object]) -> None:
         """Run `action` after the commit, in the order of these calls; not if the transaction fails."""
@@ -103,7 +117,9 @@ class Database:
         def attempt() -> tuple[Transaction, T]:
             with self.writer.begin() as connection:
                 transaction = Transaction(connection)
-                return transaction, work(transaction)
+                result = work(transaction)
+                transaction.run_before_commit()
+                return transaction, result
 
         transaction, result = retried(attempt)
         transaction.run_after_commit()

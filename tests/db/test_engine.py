@@ -66,6 +66,19 @@ def test_an_action_runs_after_the_commit(on_postgres: Database) -> None:
     assert found == [[1]]
 
 
+def test_what_is_to_be_done_before_the_commit_is_done_once_for_each_name_in_their_order(database: Database) -> None:
+    done: list[object] = []
+
+    def work(tx: Transaction) -> None:
+        tx.after_commit(lambda: done.append("committed"))
+        for name, value in (("b", 1), ("a", 2), ("b", 3)):
+            tx.before_commit(name, value, done.append)
+        done.append("worked")
+
+    database.write(work)
+    assert done == ["worked", [2], [1, 3], "committed"]
+
+
 def test_a_failing_action_is_logged_and_neither_stops_others_nor_fails_the_request(database: Database) -> None:
     done: list[str] = []
 
