@@ -103,6 +103,8 @@ class Settings:
     sweep_interval_ms: int = setting(Environment.whole, "SWEEP_INTERVAL_MS", 2_000, 100, 60_000)
     max_message_bytes: int = setting(Environment.whole, "MAX_MESSAGE_BYTES", 1_048_576, 16_384)
     max_body_bytes: int = setting(Environment.whole, "MAX_BODY_BYTES", 131_072, 1_024)
+    batch_max_items: int = setting(Environment.whole, "BATCH_MAX_ITEMS", 10_000, 1, 1_000_000)
+    batch_max_bytes: int = setting(Environment.whole, "BATCH_MAX_BYTES", 20_971_520, 1_024)
     tiers: Tiers = setting(Environment.parsed, "TIERS", tiers.DEFAULT, Tiers.parse, tiers.EXAMPLE)
     queue_age_ms: int = setting(Environment.whole, "QUEUE_AGE_MS", 3_600_000, 1_000)
     max_waiting: int = setting(Environment.whole, "MAX_WAITING", 100_000, 1)

@@ -18,6 +18,12 @@ from app.db.engine import Database
 from app.services.access import Access
 from app.services.accounts import Accounts
 from app.services.admission import Admission
+from app.services.batch_control import BatchControl
+from app.services.batch_creation import BatchCreation
+from app.services.batch_items import BatchItems
+from app.services.batch_lookup import BatchLookup
+from app.services.batch_retrying import BatchRetrying
+from app.services.batch_sweep import BatchSweep
 from app.services.cancellation import Cancellation
 from app.services.cleanup import Cleanup
 from app.services.dispatch import Dispatch
@@ -55,6 +61,10 @@ class Services:
     cancellation: Cancellation
     holding: Holding
     queue_controls: QueueControls
+    batch_creation: BatchCreation
+    batch_control: BatchControl
+    batch_retrying: BatchRetrying
+    batch_lookup: BatchLookup
     dispatch: Dispatch
     generation: Generation
     extensions: Extensions
@@ -92,26 +102,34 @@ def build(ports: Ports) -> Services:
     styles = Styles(ports)
     holding = Holding(ports)
     queue_controls = QueueControls(ports, holding)
+    admission = Admission(ports)
+    cancellation = Cancellation(ports)
+    items = BatchItems(ports, styles)
+    control = BatchControl(ports, cancellation)
     return Services(
         settings=ports.settings,
         ports=ports,
         access=access,
         accounts=Accounts(ports, access),
-        submission=Submission(ports, Admission(ports), styles),
+        submission=Submission(ports, admission, styles),
         idempotency=Idempotency(ports),
         styles=styles,
         lookup=Lookup(ports, watching),
         watching=watching,
-        cancellation=Cancellation(ports),
+        cancellation=cancellation,
         holding=holding,
         queue_controls=queue_controls,
+        batch_creation=BatchCreation(ports, admission, items),
+        batch_control=control,
+        batch_retrying=BatchRetrying(ports, admission, items),
+        batch_lookup=BatchLookup(ports, watching),
         dispatch=Dispatch(ports, requeueing),
         generation=Generation(ports, requeueing),
         extensions=extensions,
         fleet=Fleet(ports),
         download=Download(ports),
         uploads=Uploads(ports),
-        housekeeping=Housekeeping(ports, requeueing, extensions, queue_controls),
+        housekeeping=Housekeeping(ports, requeueing, extensions, queue_controls, BatchSweep(ports, control)),
         cleanup=Cleanup(ports),
         health=Health(ports),
     )

@@ -25,6 +25,7 @@ class Limits:
     rate_per_address: int = setting(_requests_per_address)
     rate_global: int = setting(Environment.whole, "RATE_LIMIT_GLOBAL", 600, 0, 10_000_000)
     quota_waiting: int = setting(Environment.whole, "QUOTA_WAITING", 1_000, 0)
+    quota_batch_items: int = setting(Environment.whole, "QUOTA_BATCH_ITEMS", 20_000, 0)
     quota_per_day: int = setting(Environment.whole, "QUOTA_PER_DAY", 0, 0)
     quota_stored_bytes: int = setting(Environment.whole, "QUOTA_STORED_BYTES", 0, 0)
     auth_failures: int = setting(Environment.whole, "MAX_AUTH_FAILURES", 20, 0, 1_000_000)

@@ -46,9 +46,11 @@ class RedisBus:
             return True
 
     def publish_change(self, change: Mapping[str, Any]) -> None:
-        """Publish to all watchers, in the background. Of several waiting changes of one job, only the newest is sent."""
+        """Publish to all watchers, in the background. Of several waiting changes of one job or batch, only the newest is sent."""
         text = json.dumps(change)
-        self._background.submit(f"change:{change['requestId']}", lambda: self._client.publish(CHANGES, text))
+        self._background.submit(
+            f"change:{change.get('batchId') or change['requestId']}", lambda: self._client.publish(CHANGES, text)
+        )
 
     def is_available(self) -> bool:
         """True if Redis answers a ping."""

@@ -22,7 +22,7 @@ from app.db.clock import statement_now_ms
 from app.db.engine import Transaction
 from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs, model_key
 from app.domain.fair_queueing import Priority
-from app.domain.states import FINAL, Status, Step
+from app.domain.states import FINAL, TABLE, Status, Step
 
 
 class Job(NamedTuple):
@@ -183,6 +183,13 @@ def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
     return Job(**{**_NEW, **row})
 
 
+def add_all(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert many requests by one statement. Each row has an `id` and the same other columns; its times and its status are
+    as those of `add`."""
+    common = {"status": Status.ACCEPTED, **dict.fromkeys(("created_at", "updated_at", "due_at", "queued_at"), tx.now)}
+    tx.connection.execute(_ADD, [{**common, **row} for row in rows])
+
+
 def move(
     tx: Transaction, job_id: str, step: Step, expected: Mapping[str, Any] | None = None, **values: Any
 ) -> Job | None:
@@ -194,6 +201,22 @@ def move(
     statement, parameters = compare_and_set.statement(step, expected or {}, values)
     row = tx.connection.execute(statement, {"job_id": job_id, **parameters}).first()
     return None if row is None else from_row(row)
+
+
+def move_all(tx: Transaction, found: Sequence[Job], step: Step, **values: Any) -> list[Job]:
+    """Take `step` with these jobs, which the transaction has locked, by one statement; returns them as they are then."""
+    statement = compare_and_set.step_alone(step).where(
+        jobs.c.id == bindparam("job_id"), jobs.c.version == bindparam("known_version")
+    )
+    rows = [{"job_id": job.id, "known_version": job.version} for job in found]
+    if rows and tx.connection.execute(statement.values(**values), rows).rowcount != len(rows):
+        raise RuntimeError(f"{step} is possible only with jobs that are locked")
+    transition = TABLE[step]
+    changed = {"status": transition.target, "updated_at": tx.now, **values}
+    return [
+        job._replace(version=job.version + 1, last_event=job.last_event + (transition.event is not None), **changed)
+        for job in found
+    ]
 
 
 def find(connection: Connection, job_id: str) -> Job | None:

@@ -277,6 +277,8 @@ batches = sa.Table(
     sa.Column("completed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("failed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("cancelled", sa.Integer, nullable=False, server_default="0"),
+    # how many have failed with which code
+    sa.Column("failures", sa.JSON, nullable=False),
     sa.Column("version", sa.Integer, nullable=False, server_default="1"),
     sa.Column("last_event", sa.Integer, nullable=False, server_default="0"),
     sa.Column("paused_at", Ms),

@@ -101,6 +101,16 @@ def accepted_since(connection: Connection, user_id: str, since_ms: int, count: i
     return accepted
 
 
+def count_since(connection: Connection, user_id: str, since_ms: int, most: int) -> int:
+    """How many of the user's requests were accepted after `since_ms`; counted up to `most`."""
+    # as in `accepted_since`
+    recent = select(_ONE).where(
+        jobs.c.user_id == user_id, jobs.c.id > uuid7(since_ms, bytes(10)), jobs.c.created_at > since_ms
+    )
+    counted = select(func.count()).select_from(recent.order_by(jobs.c.id.desc()).limit(most).subquery())
+    return int(connection.execute(counted).scalar_one())
+
+
 def bytes_stored(connection: Connection, user_id: str) -> int:
     """The total size of the user's pictures in bytes."""
     size = select(func.coalesce(func.sum(images.c.bytes), 0)).join(jobs, jobs.c.id == images.c.job_id)

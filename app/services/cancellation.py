@@ -1,5 +1,6 @@
 """Cancelling a request."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from app.db import jobs
@@ -27,6 +28,12 @@ class Cancellation:
         With an `owner`, requests of other users are not found.
         """
         return self.ports.database.write(lambda tx: self._cancel(tx, request_id, owner))
+
+    def cancel_waiting(self, tx: Transaction, found: Sequence[Job]) -> None:
+        """Cancel these jobs, which no extension holds and which the transaction has locked."""
+        steps.take_all(
+            self.ports, tx, Step.CANCEL, found, lambda _: ImageGenerationCancelledEvent(), finished_at=tx.now
+        )
 
     def _cancel(self, tx: Transaction, request_id: str, owner: str | None) -> Job:
         job = owned(jobs.find_to_change(tx, request_id), request_id, owner)

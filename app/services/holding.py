@@ -11,7 +11,7 @@ from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain import fair_queueing
 from app.domain.fair_queueing import Priority
-from app.services import steps
+from app.services.changes import change
 from app.services.ports import Ports
 from app.services.tiers import UserTiers
 from app.services.wakeups import wake_if_an_extension_is_free
@@ -81,4 +81,4 @@ class Holding:
     def _publish(self, tx: Transaction, changed: Iterable[Job]) -> None:
         for job in changed:
             now = job._replace(version=job.version + 1, updated_at=tx.now)
-            tx.after_commit(partial(self.ports.bus.publish_change, steps.change(now)))
+            tx.after_commit(partial(self.ports.bus.publish_change, change(now)))

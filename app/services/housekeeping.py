@@ -15,6 +15,7 @@ from app.domain.errors import GENERATION_FAILED, NO_EXTENSION, TIMEOUT
 from app.domain.image_request import DEFAULT_MODEL
 from app.domain.policy import ANY_MODEL, ConnectedExtension
 from app.services.ageing import Ageing
+from app.services.batch_sweep import BatchSweep
 from app.services.download import longest_ms as longest_download_ms
 from app.services.extension_messages import send_cancel
 from app.services.extensions import Extensions
@@ -33,12 +34,18 @@ log = logs.get(__name__)
 
 class Housekeeping:
     def __init__(
-        self, ports: Ports, requeueing: Requeueing, extensions: Extensions, queue_controls: QueueControls
+        self,
+        ports: Ports,
+        requeueing: Requeueing,
+        extensions: Extensions,
+        queue_controls: QueueControls,
+        batches: BatchSweep,
     ) -> None:
         self.ports = ports
         self.requeueing = requeueing
         self.extensions = extensions
         self.queue_controls = queue_controls
+        self.batches = batches
         self.ageing = Ageing(ports)
 
     def is_due(self) -> bool:
@@ -54,6 +61,7 @@ class Housekeeping:
         self.queue_controls.sweep()
         self.fail_waiting_too_long()
         self.ageing.raise_aged()
+        self.batches.sweep()
         self.wake()
 
     def adjust_times(self) -> None:

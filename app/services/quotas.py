@@ -1,9 +1,10 @@
-"""Quotas of one user: waiting requests, requests per day, stored bytes. They are checked when a request is submitted."""
+"""Quotas of one user: waiting requests, items of batches, requests per day, stored bytes. They are checked when requests are
+submitted."""
 
 import math
 from contextlib import AbstractContextManager, nullcontext
 
-from app.db import usage
+from app.db import batch_items, usage
 from app.db.engine import Transaction
 from app.db.usage import UserQueue
 from app.domain.errors import QuotaExceeded
@@ -21,7 +22,8 @@ class Quotas:
         self.limits = ports.settings.limits
         self._database = ports.database
         limits = self.limits
-        self._counts = bool(limits.quota_waiting or limits.quota_per_day or limits.quota_stored_bytes)
+        counted = (limits.quota_waiting, limits.quota_batch_items, limits.quota_per_day, limits.quota_stored_bytes)
+        self._counts = any(counted)
 
     def lock(self, user_id: str) -> AbstractContextManager[None]:
         """Count one request of a user at a time: enter this before the transaction that calls `serialize` begins."""
@@ -46,6 +48,37 @@ class Quotas:
             self._day(tx, user_id)
         if limits.quota_stored_bytes:
             self._stored(tx, user_id)
+
+    def check_items(self, tx: Transaction, user_id: str, count: int) -> None:
+        """Raises QuotaExceeded if the user may not add `count` items to batches."""
+        limits = self.limits
+        if limits.quota_batch_items:
+            self._batch_items(tx, user_id, count)
+        if limits.quota_per_day:
+            self._day_of_items(tx, user_id, count)
+        if limits.quota_stored_bytes:
+            self._stored(tx, user_id)
+
+    def _batch_items(self, tx: Transaction, user_id: str, count: int) -> None:
+        most = self.limits.quota_batch_items
+        held = batch_items.held_of_user(tx.connection, user_id, most)
+        if held + count > most:
+            raise QuotaExceeded(
+                f"You have {held:,} items in batches that are not in the queue yet; with these {count:,} they would be "
+                f"{held + count - most:,} more than the {most:,} allowed (QUOTA_BATCH_ITEMS). "
+                "You may add items as the others are released or cancelled.",
+                retry_after_s=SOON_S,
+            )
+
+    def _day_of_items(self, tx: Transaction, user_id: str, count: int) -> None:
+        most = self.limits.quota_per_day
+        used = usage.count_since(tx.connection, user_id, tx.now - DAY_MS, most)
+        if used + count > most:
+            raise QuotaExceeded(
+                f"You have submitted {used:,} requests in the last 24 hours; with these {count:,} items they would be "
+                f"{used + count - most:,} more than the {most:,} allowed (QUOTA_PER_DAY).",
+                retry_after_s=LATER_S,
+            )
 
     def _day(self, tx: Transaction, user_id: str) -> None:
         most = self.limits.quota_per_day

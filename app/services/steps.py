@@ -1,15 +1,16 @@
 """The only way to take a step: the compare-and-set of the job, its event, the slot it frees, and the message to watchers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app import logs
 from app.db import events, jobs, slots
 from app.db.engine import Transaction
 from app.db.jobs import Job
-from app.domain.clock import wire_time
 from app.domain.events import Event
-from app.domain.states import TABLE, Step
+from app.domain.states import FINAL, TABLE, Step
+from app.services import batch_changes
+from app.services.changes import change
 from app.services.ports import Ports
 
 log = logs.get(__name__)
@@ -46,11 +47,30 @@ def take(
         events.append(tx, job, logged)
     if was_held_by is not None:
         slots.recount(tx, was_held_by)
+    _follow_up(ports, tx, step, job)
+    return job
+
+
+def take_all(
+    ports: Ports, tx: Transaction, step: Step, found: Sequence[Job], event: Callable[[Job], Event], **values: Any
+) -> None:
+    """As `take`, with many jobs that the transaction has just found and locked. No extension holds them."""
+    changed = [(job, event(job)) for job in jobs.move_all(tx, found, step, **values)]
+    if not changed:
+        return
+    for job, logged in changed:
+        _check(step, logged)
+        _follow_up(ports, tx, step, job)
+    events.append_all(tx, changed)
+
+
+def _follow_up(ports: Ports, tx: Transaction, step: Step, job: Job) -> None:
+    if job.batch_id is not None and (step is Step.REQUEUE or job.status in FINAL):
+        batch_changes.item_moved(ports, tx, job)
     if step is not Step.FETCH:  # it changes nothing that watchers see
         tx.after_commit(lambda: ports.bus.publish_change(change(job)))
-    if logged is not None:
+    if TABLE[step].event is not None:
         tx.after_commit(lambda: _log_change(step, job))
-    return job
 
 
 def _check(step: Step, event: Event | None) -> None:
@@ -69,16 +89,3 @@ def _log_change(step: Step, job: Job) -> None:
         extension_id=job.holder,
         code=job.error_code,
     )
-
-
-def change(job: Job) -> dict[str, Any]:
-    """The message to watchers of a job: enough to show its status without a query."""
-    return {
-        "requestId": job.id,
-        "status": job.status.value,
-        "progress": job.progress,
-        "message": job.progress_note,
-        "version": job.version,
-        "lastEvent": job.last_event,
-        "timestamp": wire_time(job.updated_at),
-    }

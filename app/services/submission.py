@@ -11,6 +11,7 @@ from app.domain.image_request import DEFAULT_MODEL, ImageRequest
 from app.services import idempotency
 from app.services.admission import Admission
 from app.services.idempotency import KeyedRequest
+from app.services.new_requests import columns_of
 from app.services.ports import Ports
 from app.services.quotas import Quotas
 from app.services.styles import Styles
@@ -54,20 +55,12 @@ class Submission:
         self.quotas.check(tx, order.user_id, queue)
         values = {
             "correlation_id": correlation_id,
-            "user_id": order.user_id,
-            "model": model,
-            "any_model": order.model is None,
-            "prompt": order.prompt,
-            "parameters": dict(order.parameters),
-            "number_of_images": order.number_of_images,
+            **columns_of(order),
             "last_event": 1,
             "number": queue.last_number + 1,
             "priority": priority,
             "virtual_start": queue.virtual_start(tier.weight),
             "held_since": tx.now if queue.user_is_paused else None,
-            "style": order.style,
-            "variables": None if order.style is None else dict(order.variables),
-            "original_prompt": order.original_prompt,
             "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
         }
         return jobs.add(tx, uuid7(tx.now, self.ports.randomness.bytes(10), above=queue.last_id), values)

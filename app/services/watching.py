@@ -1,4 +1,4 @@
-"""Watchers of jobs: the live streams and long polls of this process. None of them polls the database."""
+"""Watchers of jobs and batches: the live streams and long polls of this process. None of them polls the database."""
 
 import threading
 from collections import defaultdict
@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from app.db import jobs
-from app.services import steps
+from app.db import batches, jobs
+from app.services.changes import change, change_of_batch, watched_id
 from app.services.ports import Ports
 
 BATCH = 500
 
 
 class Watch:
-    """The changes of one job for one watcher. Only the newest change is kept.
+    """The changes of one job or batch for one watcher. Only the newest change is kept.
 
     `over` is True once this process stops: there will be no more changes.
     """
@@ -42,7 +42,7 @@ class Watch:
                 self._change = None
 
     def wait(self, timeout_s: float) -> Mapping[str, Any] | None:
-        """The newest change (see `steps.change`) once there is one; None after `timeout_s` without any, or when over."""
+        """The newest change (see `services.changes`) once there is one; None after `timeout_s` without any, or when over."""
         with self._changed:
             self._changed.wait_for(lambda: self._change is not None or self.over, timeout_s)
             change, self._change = self._change, None
@@ -84,9 +84,9 @@ class Watching:
                     del self._watches[job_id]
 
     def notify(self, change: Mapping[str, Any]) -> None:
-        """Deliver a change to all watchers of its job."""
+        """Deliver a change to all watchers of its job or batch."""
         with self._lock:
-            watches = list(self._watches.get(change["requestId"], ()))
+            watches = list(self._watches.get(watched_id(change), ()))
         for watch in watches:
             watch.notify(change)
 
@@ -99,10 +99,12 @@ class Watching:
             watch.end()
 
     def catch_up(self) -> None:
-        """Read every watched job once, in batches, and deliver missed changes."""
+        """Read every watched job and batch once, in batches, and deliver missed changes."""
         with self._lock:
             ids = list(self._watches)
         for begin in range(0, len(ids), BATCH):
             some = ids[begin : begin + BATCH]
             for job in self.ports.database.read(partial(jobs.find_all, job_ids=some)):
-                self.notify(steps.change(job))
+                self.notify(change(job))
+            for batch in self.ports.database.read(partial(batches.find_all, batch_ids=some)):
+                self.notify(change_of_batch(batch))

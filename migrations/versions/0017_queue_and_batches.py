@@ -134,6 +134,7 @@ def _create_tables() -> None:
             sa.Column(name, sa.Integer, nullable=False, server_default="0")
             for name in ("completed", "failed", "cancelled")
         ),
+        sa.Column("failures", sa.JSON, nullable=False),
         sa.Column("version", sa.Integer, nullable=False, server_default="1"),
         sa.Column("last_event", sa.Integer, nullable=False, server_default="0"),
         sa.Column("paused_at", sa.BigInteger),

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from app.db.jobs import Job
-from app.services import steps
+from app.services import changes
 from app.services.lookup import JobDetails
 from tests.support.harness import Harness
 from tests.support.waiting import until
@@ -77,7 +77,7 @@ def test_a_delayed_older_change_does_not_end_the_wait(harness: Harness) -> None:
         for change in older:
             harness.services.watching.notify(change)
         harness.report_progress(holder, job, 40)
-        harness.services.watching.notify(steps.change(harness.reload(job)))
+        harness.services.watching.notify(changes.change(harness.reload(job)))
 
     assert waits(harness, late_then_new, job.id).job.progress == 40
 

@@ -28,6 +28,8 @@ EVENTS: dict[Step, events.Event] = {
 # Every possible step: source status, target status and event.
 ARROWS = {
     ("accepted", "raise"): ("accepted", None),
+    ("accepted", "hold"): ("accepted", None),
+    ("accepted", "release"): ("accepted", None),
     ("accepted", "assign"): ("processing", "ImageGenerationAssignedEvent"),
     ("accepted", "fail"): ("failed", "ImageGenerationFailedEvent"),
     ("accepted", "cancel"): ("cancelled", "ImageGenerationCancelledEvent"),

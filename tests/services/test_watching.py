@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from app.services import steps
+from app.services import changes
 from app.services.watching import Watch
 from tests.support.harness import Harness
 from tests.support.statements import recorded_statements
@@ -87,7 +87,7 @@ def test_catching_up_delivers_changes_that_the_bus_lost(harness: Harness) -> Non
         harness.report_progress(holder, job, 40)
         assert watch.wait(0) is None
         harness.services.watching.catch_up()
-        assert watch.wait(0) == steps.change(harness.reload(job))
+        assert watch.wait(0) == changes.change(harness.reload(job))
         harness.services.watching.catch_up()
         assert watch.wait(0) is None
 

@@ -1,0 +1,161 @@
+"""Accepting batches, and more items for them: one transaction stores the requests with their events and releases the first."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.db import batch_items, batches
+from app.db.batches import Batch
+from app.db.engine import Transaction
+from app.domain.batch_events import BatchCreatedEvent, BatchItemsAddedEvent
+from app.domain.batches import BatchDefaults, BatchItem, BatchStatus, ItemError, NewBatch
+from app.domain.errors import AlreadyFinished, InvalidBatch
+from app.domain.ids import uuid7
+from app.domain.image_request import ImageRequest
+from app.services import idempotency
+from app.services.admission import Admission
+from app.services.batch_changes import LockedBatch
+from app.services.batch_items import BatchItems, NewItem, invalid
+from app.services.batch_lookup import owned
+from app.services.idempotency import KeyedRequest
+from app.services.ports import Ports
+from app.services.quotas import Quotas
+
+IDS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedBatch:
+    """A batch that was stored, and the first errors of the items that were left out."""
+
+    batch: Batch
+    errors: Sequence[ItemError] = ()
+
+
+class BatchCreation:
+    def __init__(self, ports: Ports, admission: Admission, items: BatchItems) -> None:
+        self.ports = ports
+        self.admission = admission
+        self.items = items
+        self.quotas = Quotas(ports)
+
+    def create(
+        self,
+        new: NewBatch,
+        correlation_id: str,
+        keyed: KeyedRequest[AcceptedBatch] | None = None,
+        *,
+        partial: bool = False,
+    ) -> AcceptedBatch:
+        """Accept the batch; when this returns, it is committed. If `partial`, items that cannot be made are left out.
+
+        Raises Unavailable, QuotaExceeded, Forbidden, UnknownStyle, InvalidBatch. With an Idempotency-Key (`keyed`) also
+        AlreadyAnswered and IdempotencyKeyReused.
+        """
+        self.admission.check()
+        self._check_total(len(new.items))
+        _check_custom_ids(new.items)
+
+        def work(tx: Transaction) -> AcceptedBatch:
+            idempotency.claim(tx, keyed)
+            made, errors = self.items.orders(tx.connection, new.user_id, new.items, new.defaults, partial=partial)
+            row = self._row(tx, new, correlation_id)
+            batches.add(tx, row)
+            batch = LockedBatch(self.ports, tx, row)
+            batch.log(BatchCreatedEvent(len(made)))
+            self._insert(tx, batch, made, first=1)
+            accepted = AcceptedBatch(batch.row, errors)
+            idempotency.keep(tx, keyed, accepted, row.id)
+            return accepted
+
+        with self.quotas.lock(new.user_id):
+            return self.ports.database.write(work)
+
+    def add(
+        self, batch_id: str, items: Sequence[BatchItem], owner: str | None = None, *, partial: bool = False
+    ) -> AcceptedBatch:
+        """Add items to the batch, which runs again if it was completed. Raises NotFound, AlreadyFinished, and as `create`."""
+        self.admission.check()
+        _check_custom_ids(items)
+        user_id = self.ports.database.read(lambda c: owned(batches.find(c, batch_id), batch_id, owner)).user_id
+
+        def work(tx: Transaction) -> AcceptedBatch:
+            self.quotas.serialize(tx, user_id)
+            batch = LockedBatch(self.ports, tx, owned(batches.lock(tx, batch_id), batch_id, owner))
+            if batch.row.status is BatchStatus.CANCELLED:
+                raise AlreadyFinished("The batch is cancelled: send the items as a new one.")
+            self._check_total(len(items), batch.row.total)
+            self._check_new_custom_ids(tx, batch.row.id, items)
+            defaults = BatchDefaults.restored(batch.row.defaults)
+            made, errors = self.items.orders(tx.connection, user_id, items, defaults, partial=partial)
+            batch.reopen()
+            batch.log(BatchItemsAddedEvent(len(made)))
+            self._insert(tx, batch, made, first=1 + batch_items.last_index(tx.connection, batch_id))
+            return AcceptedBatch(batch.row, errors)
+
+        with self.quotas.lock(user_id):
+            return self.ports.database.write(work)
+
+    def _row(self, tx: Transaction, new: NewBatch, correlation_id: str) -> Batch:
+        return Batch(
+            id=uuid7(tx.now, self.ports.randomness.bytes(10)),
+            user_id=new.user_id,
+            correlation_id=correlation_id,
+            name=new.name,
+            status=BatchStatus.RUNNING,
+            concurrency=new.concurrency,
+            defaults=new.defaults.stored(),
+            total=0,
+            completed=0,
+            failed=0,
+            cancelled=0,
+            failures={},
+            version=0,
+            last_event=0,
+            paused_at=None,
+            paused_by=None,
+            created_at=tx.now,
+            updated_at=tx.now,
+            started_at=None,
+            finished_at=None,
+        )
+
+    def _insert(
+        self, tx: Transaction, batch: LockedBatch, made: Sequence[tuple[BatchItem, ImageRequest]], first: int
+    ) -> None:
+        self.quotas.serialize(tx, batch.row.user_id)
+        self.quotas.check_items(tx, batch.row.user_id, len(made))
+        items = [NewItem(index, item.custom_id, order) for index, (item, order) in enumerate(made, first)]
+        self.items.insert(tx, batch.row, items)
+        batch.set(total=batch.row.total + len(made))
+        batch.save()
+
+    def _check_total(self, count: int, before: int = 0) -> None:
+        most = self.ports.settings.batch_max_items
+        if not count:
+            raise InvalidBatch("items is empty: a batch has one item or more.")
+        if before + count > most:
+            has = f"has {before:,} items and would have {before + count:,}" if before else f"has {count:,} items"
+            raise InvalidBatch(f"The batch {has}: at most {most:,} are allowed (BATCH_MAX_ITEMS).")
+
+    def _check_new_custom_ids(self, tx: Transaction, batch_id: str, items: Sequence[BatchItem]) -> None:
+        by_id = {item.custom_id: item for item in items if item.custom_id is not None}
+        ids = list(by_id)
+        errors = [
+            _repeated(by_id[job.custom_id or ""])
+            for begin in range(0, len(ids), IDS_AT_ONCE)
+            for job in batch_items.by_custom_id(tx.connection, batch_id, ids[begin : begin + IDS_AT_ONCE])
+        ]
+        if errors:
+            raise invalid(errors, len(items))
+
+
+def _check_custom_ids(items: Sequence[BatchItem]) -> None:
+    counts = Counter(item.custom_id for item in items if item.custom_id is not None)
+    if len(counts) < sum(counts.values()):
+        errors = [_repeated(item) for item in items if counts[item.custom_id or ""] > 1]
+        raise invalid(errors, len(items))
+
+
+def _repeated(item: BatchItem) -> ItemError:
+    return ItemError(item.line, item.custom_id, "customId", "customId is that of another item of this batch.")

@@ -1,0 +1,125 @@
+"""The items of a batch as requests: checked, with the batch's defaults and style, and stored in one statement each for the
+requests and for their first events."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from app.db import events, jobs, usage
+from app.db.batches import Batch
+from app.db.engine import Transaction
+from app.domain.batches import BatchDefaults, BatchItem, ItemError
+from app.domain.errors import InvalidBatch, Refusal
+from app.domain.events import ImageGenerationRequestedEvent
+from app.domain.fair_queueing import Priority
+from app.domain.ids import uuid7
+from app.domain.image_request import DEFAULT_MODEL, ImageRequest
+from app.services.new_requests import columns_of
+from app.services.ports import Ports
+from app.services.styles import Styles
+from app.services.tiers import UserTiers
+
+ERRORS_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """A request that becomes item number `index` of a batch, perhaps in the place of the request `retry_of`."""
+
+    index: int
+    custom_id: str | None
+    order: ImageRequest
+    retry_of: str | None = None
+
+
+class BatchItems:
+    def __init__(self, ports: Ports, styles: Styles) -> None:
+        self.ports = ports
+        self.styles = styles
+        self.tiers = UserTiers(ports)
+
+    def orders(
+        self,
+        connection: Connection,
+        user_id: str,
+        items: Sequence[BatchItem],
+        defaults: BatchDefaults,
+        *,
+        partial: bool = False,
+    ) -> tuple[list[tuple[BatchItem, ImageRequest]], list[ItemError]]:
+        """The requests of these items with defaults and style, and the first errors of those that cannot be made.
+
+        Raises UnknownStyle, Forbidden, and InvalidBatch for errors; if `partial`, only if no item is valid.
+        """
+        resolve = self.styles.resolver(connection, user_id, defaults.style)
+        self._check_priorities(connection, user_id, items, defaults)
+        made: list[tuple[BatchItem, ImageRequest]] = []
+        errors: list[ItemError] = []
+        for item in items:
+            try:
+                made.append((item, resolve(defaults.applied_to(item, user_id))))
+            except Refusal as refusal:
+                errors.append(ItemError(item.line, item.custom_id, _field(refusal), refusal.detail))
+        if errors and not (partial and made):
+            raise invalid(errors, len(items))
+        return made, errors[:ERRORS_LISTED]
+
+    def insert(self, tx: Transaction, batch: Batch, items: Sequence[NewItem]) -> list[str]:
+        """Store the items as held requests; returns their ids. Lock the user's quota before."""
+        tier = self.tiers.of(tx.connection, batch.user_id)
+        last = usage.queue_of(tx.connection, batch.user_id, DEFAULT_MODEL, Priority.NORMAL)
+        ids = list(self._ids(tx, last.last_id, len(items)))
+        common = {
+            "batch_id": batch.id,
+            "correlation_id": batch.correlation_id,
+            "held_since": tx.now,
+            "last_event": 1,
+        }
+        jobs.add_all(
+            tx,
+            [
+                {
+                    "id": job_id,
+                    "number": number,
+                    "batch_index": item.index,
+                    "custom_id": item.custom_id,
+                    "retry_of": item.retry_of,
+                    "priority": tier.priority(item.order.priority),
+                    **columns_of(item.order),
+                    **common,
+                }
+                for number, (job_id, item) in enumerate(zip(ids, items, strict=True), last.last_number + 1)
+            ],
+        )
+        models = (item.order.model or DEFAULT_MODEL for item in items)
+        first = (ImageGenerationRequestedEvent(model, batch.user_id) for model in models)
+        events.append_first(tx, zip(ids, first, strict=True))
+        return ids
+
+    def _ids(self, tx: Transaction, above: str | None, count: int) -> Iterator[str]:
+        for _ in range(count):
+            above = uuid7(tx.now, self.ports.randomness.bytes(10), above)
+            yield above
+
+    def _check_priorities(
+        self, connection: Connection, user_id: str, items: Sequence[BatchItem], defaults: BatchDefaults
+    ) -> None:
+        tier = self.tiers.of(connection, user_id)
+        for priority in {defaults.priority, *(item.priority for item in items)}:
+            tier.priority(priority)
+
+
+def invalid(errors: Sequence[ItemError], total: int) -> InvalidBatch:
+    """The refusal of items with these errors."""
+    first = errors[0]
+    named = f"Item {first.line}" if first.custom_id is None else f"Item {first.line} ({first.custom_id})"
+    return InvalidBatch(
+        f"{len(errors):,} of {total:,} items cannot be accepted. {named}: {first.reason}", errors[:ERRORS_LISTED]
+    )
+
+
+def _field(refusal: Refusal) -> str | None:
+    """The field that a refusal names at its beginning."""
+    word = refusal.detail.partition(" ")[0]
+    return word if word.partition(".")[0] in ("prompt", "variables", "parameters", "model", "style") else None
