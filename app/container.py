@@ -22,6 +22,7 @@ from app.services.batch_control import BatchControl
 from app.services.batch_creation import BatchCreation
 from app.services.batch_items import BatchItems
 from app.services.batch_lookup import BatchLookup
+from app.services.batch_results import BatchResults
 from app.services.batch_retrying import BatchRetrying
 from app.services.batch_sweep import BatchSweep
 from app.services.cancellation import Cancellation
@@ -65,6 +66,7 @@ class Services:
     batch_control: BatchControl
     batch_retrying: BatchRetrying
     batch_lookup: BatchLookup
+    batch_results: BatchResults
     dispatch: Dispatch
     generation: Generation
     extensions: Extensions
@@ -123,6 +125,7 @@ def build(ports: Ports) -> Services:
         batch_control=control,
         batch_retrying=BatchRetrying(ports, admission, items),
         batch_lookup=BatchLookup(ports, watching),
+        batch_results=BatchResults(ports),
         dispatch=Dispatch(ports, requeueing),
         generation=Generation(ports, requeueing),
         extensions=extensions,

@@ -14,6 +14,7 @@ from app.services.auth_throttle import AuthThrottle
 from app.web import (
     access,
     accounts,
+    batch_results,
     cors,
     errors,
     extension,
@@ -55,7 +56,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     routes.install(app, hub, settings)
     for limited in (images, styles):
         limited.operations(api, services, limiter)
-    for module in (files, fleet, accounts, status):
+    for module in (files, fleet, accounts, status, batch_results):
         module.operations(api, services)
     api.install(app)
     pages.install(app, api, settings)

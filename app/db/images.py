@@ -1,5 +1,6 @@
 """Stored pictures, the files that downloads are writing, and uploads."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -34,6 +35,11 @@ _PICTURE: list[ColumnElement[Any]] = [
 ]
 _ADD = insert(images).values(created_at=now_ms())
 _OF_JOB = select(*_PICTURE).where(images.c.job_id == bindparam("job_id")).order_by(images.c.position)
+_OF_JOBS = (
+    select(images.c.job_id, *_PICTURE)
+    .where(images.c.job_id.in_(bindparam("job_ids", expanding=True)))
+    .order_by(images.c.job_id, images.c.position)
+)
 _OF_FILE = select(*_PICTURE).where(images.c.file == bindparam("file"))
 _newest = (
     select(*(images.c[name] for name in ("job_id", "source_url", "created_at")))
@@ -57,6 +63,14 @@ def add(tx: Transaction, job_id: str, pictures: Sequence[StoredImage]) -> None:
 def of_job(connection: Connection, job_id: str) -> list[StoredImage]:
     """The pictures of a completed request, in order."""
     return [StoredImage(*row) for row in connection.execute(_OF_JOB, {"job_id": job_id})]
+
+
+def of_jobs(connection: Connection, job_ids: Iterable[str]) -> dict[str, list[StoredImage]]:
+    """The pictures of completed requests, in order, by the id of their request."""
+    found: dict[str, list[StoredImage]] = defaultdict(list)
+    for job_id, *picture in connection.execute(_OF_JOBS, {"job_ids": list(job_ids)}):
+        found[job_id].append(StoredImage(*picture))
+    return found
 
 
 def of_file(connection: Connection, file: str) -> StoredImage | None:

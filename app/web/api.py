@@ -29,7 +29,7 @@ class RequestIdConverter(BaseConverter):
 
 @dataclass(frozen=True, slots=True)
 class ResponseSpec:
-    """A successful response: a model as JSON, bytes of another content type, or no body.
+    """A successful response: a model as JSON, or as another content type that consists of JSON, bytes, or no body.
 
     `headers` are those beside the ones that every response has; `documents/openapi.json` describes them.
     """

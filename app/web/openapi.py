@@ -81,7 +81,7 @@ def _body(operation: Operation) -> Schema:
 
 def _parameters(operation: Operation) -> Iterator[Schema]:
     for name in PART.findall(operation.rule):
-        schema = {"type": "string", "format": "uuid"} if name == "request_id" else {"type": "string"}
+        schema = {"type": "string", "format": "uuid"} if name in {"request_id", "batch_id"} else {"type": "string"}
         yield _parameter(to_camel(name), "path", required=True, schema=schema)
     if operation.query is not None:
         query = tidied(operation.query.model_json_schema(ref_template=REF))

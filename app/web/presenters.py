@@ -1,5 +1,7 @@
 """What the services return, as the models of the API."""
 
+from typing import Protocol
+
 from flask import current_app, request
 
 from app.db.images import StoredImage
@@ -9,6 +11,16 @@ from app.services.generation import IMAGES_PATH
 from app.services.lookup import JobDetails, QueueInfo
 from app.web import reported_values
 from app.web.schemas import Accepted, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
+
+
+class HasSize(Protocol):
+    """An image; sizes in px."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
 
 
 def accepted(job: Job) -> Accepted:
@@ -54,7 +66,7 @@ def result(details: JobDetails[Job]) -> RequestResult:
         image_url=first.image_url if first else None,
         image_path=first.image_path if first else None,
         images=pictures or None,
-        metadata=_metadata(details.job, first),
+        metadata=metadata(details.job, first),
         parameters=dict(details.job.parameters),
         style=details.job.style,
         variables=None if details.job.variables is None else dict(details.job.variables),
@@ -75,7 +87,8 @@ def _picture(image: StoredImage) -> StoredPicture:
     )
 
 
-def _metadata(job: Job, first: StoredPicture | None) -> PictureMetadata:
+def metadata(job: Job, first: HasSize | None) -> PictureMetadata:
+    """How the request's images are or were made; `first` is the first of them."""
     reported = job.source_metadata
     return PictureMetadata(
         model=reported_values.model(reported, job.model),

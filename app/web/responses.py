@@ -30,7 +30,11 @@ NOT_ALLOWED = "MethodNotAllowed"
 
 def of(operation: Operation) -> dict[str, Any]:
     """Every response that the operation may give, by status."""
-    good = {str(response.status): _success(response) for response in operation.responses}
+    good: dict[str, dict[str, Any]] = {}
+    for response in operation.responses:
+        described = good.setdefault(str(response.status), _success(response))
+        if content := _content(response):
+            described.setdefault("content", {}).update(content)
     refused = {str(status): problems(status, sentences) for status, sentences in sorted(_refusals(operation).items())}
     return good | {status: body for status, body in refused.items() if status not in good}
 
@@ -51,15 +55,17 @@ def problems(status: int, sentences: dict[str, str]) -> dict[str, Any]:
 
 
 def _success(response: ResponseSpec) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": response.description, "headers": _headers(response.headers)}
+    return {"description": response.description, "headers": _headers(response.headers)}
+
+
+def _content(response: ResponseSpec) -> dict[str, Any]:
+    """The body by its content type; several responses of one status may have different ones."""
     if response.model is not None:
         media: dict[str, Any] = {"schema": {"$ref": REF.format(model=response.model.__name__)}}
         if response.status < 400:
             media["example"] = examples.body(response.model)
-        described["content"] = {JSON: media}
-    elif response.content_type is not None:
-        described["content"] = {response.content_type: _raw(response.content_type)}
-    return described
+        return {response.content_type or JSON: media}
+    return {} if response.content_type is None else {response.content_type: _raw(response.content_type)}
 
 
 def _raw(content_type: str) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""The result of an item, as archives and `?format=jsonl` show it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from app.db.images import StoredImage
+from app.db.jobs import Job
+from app.domain.states import Status
+from app.domain.wire_types import Uuid, WireModel
+from app.services.generation import IMAGES_PATH
+from app.web import presenters
+from app.web.schemas import PictureMetadata
+
+
+class ResultPicture(WireModel):
+    """A picture of an item."""
+
+    file: str | None = Field(None, description="its name in the archive")
+    image_path: str = Field(description="where this service serves it")
+    width: int = Field(description="px")
+    height: int = Field(description="px")
+    bytes: int
+    sha256: str
+    problem: str | None = Field(None, description="why the archive does not contain it")
+
+    @classmethod
+    def of(cls, image: StoredImage, file: str | None = None, problem: str | None = None) -> "ResultPicture":
+        """The picture, perhaps with its file in an archive."""
+        return cls(
+            file=file,
+            image_path=IMAGES_PATH + image.file,
+            width=image.width,
+            height=image.height,
+            bytes=image.bytes,
+            sha256=image.sha256,
+            problem=problem,
+        )
+
+
+class BatchItemResult(WireModel):
+    """An item of a batch and what has become of it."""
+
+    index: int = Field(description="its number in the batch, from 1")
+    custom_id: str | None = None
+    request_id: Uuid
+    status: Status
+    images: list[ResultPicture] | None = None
+    metadata: PictureMetadata
+    parameters: dict[str, Any]
+    style: str | None = None
+    variables: dict[str, str] | None = None
+    original_prompt: str | None = Field(None, description="with a style: the prompt as it was sent")
+    code: str | None = Field(None, description="why it failed, for programs")
+    error: str | None = Field(None, description="why it failed, in a sentence")
+    reason: str | None = Field(None, description="details about why it failed")
+
+    @classmethod
+    def of(cls, job: Job, pictures: Sequence[ResultPicture]) -> "BatchItemResult":
+        """The item that is this request."""
+        first = pictures[0] if pictures else None
+        return cls(
+            index=job.batch_index or 0,
+            custom_id=job.custom_id,
+            request_id=job.id,
+            status=job.status,
+            images=list(pictures) or None,
+            metadata=presenters.metadata(job, first),
+            parameters=dict(job.parameters),
+            style=job.style,
+            variables=None if job.variables is None else dict(job.variables),
+            original_prompt=job.original_prompt,
+            code=job.error_code,
+            error=job.error,
+            reason=job.reason,
+        )
