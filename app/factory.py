@@ -14,7 +14,10 @@ from app.services.auth_throttle import AuthThrottle
 from app.web import (
     access,
     accounts,
+    batch_additions,
+    batch_control,
     batch_results,
+    batches,
     cors,
     errors,
     extension,
@@ -54,9 +57,9 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     access.install(app, api, services, throttle)
     limiter = limits.install(app, settings)
     routes.install(app, hub, settings)
-    for limited in (images, styles):
+    for limited in (images, batches, batch_additions, styles):
         limited.operations(api, services, limiter)
-    for module in (files, fleet, accounts, status, batch_results):
+    for module in (batch_control, batch_results, files, fleet, accounts, status):
         module.operations(api, services)
     api.install(app)
     pages.install(app, api, settings)

@@ -35,7 +35,7 @@ _REPLACE = update(jobs).where(
     jobs.c.id == bindparam("job_id"), CURRENT, ENDED, jobs.c.version == bindparam("expected_version")
 )
 _REPLACE = _REPLACE.values(replaced_by=bindparam("new_id"), version=jobs.c.version + 1)
-_held = select(jobs.c.id).where(HELD, _OF_BATCH).with_for_update(skip_locked=True)
+_held = select(jobs.c.id).where(HELD, jobs.c.batch_id == bindparam("of_batch")).with_for_update(skip_locked=True)
 _PRIORITISE_HELD = (
     step_alone(Step.RAISE).where(jobs.c.id.in_(_held)).values(priority=bindparam("new_priority"), raised=0)
 )
@@ -109,4 +109,4 @@ def replace(tx: Transaction, replacements: Iterable[tuple[Job, str]]) -> bool:
 
 def prioritise_held(tx: Transaction, batch_id: str, priority: Priority) -> None:
     """Give the held items another priority class."""
-    tx.connection.execute(_PRIORITISE_HELD, {"batch_id": batch_id, "new_priority": priority})
+    tx.connection.execute(_PRIORITISE_HELD, {"of_batch": batch_id, "new_priority": priority})

@@ -65,3 +65,15 @@ class BatchFinishedEvent(Event):
 
     status: str
     counts: Mapping[str, int]
+
+
+BATCH_EVENTS = (
+    BatchCreatedEvent,
+    BatchItemsAddedEvent,
+    BatchItemsRetriedEvent,
+    BatchItemEndedEvent,
+    BatchPausedEvent,
+    BatchResumedEvent,
+    BatchChangedEvent,
+    BatchFinishedEvent,
+)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from app.domain import image_request
 from app.domain.fair_queueing import Priority
 from app.domain.image_request import ImageRequest
 
@@ -23,6 +24,16 @@ class BatchStatus(StrEnum):
 
 
 ENDED = frozenset({BatchStatus.COMPLETED, BatchStatus.CANCELLED})
+
+
+def clean_name(value: object) -> str | None:
+    """A name for people: up to 200 characters. Raises InvalidRequest."""
+    return None if value is None else image_request.clean_text("name", value, NAME_CHARS)
+
+
+def clean_concurrency(value: object) -> int | None:
+    """How many items may be in the queue or beyond it at once: 1 to 1,000. Raises InvalidRequest."""
+    return None if value is None else image_request.whole_number("concurrency", value, CONCURRENCY)
 
 
 @dataclass(frozen=True, slots=True)

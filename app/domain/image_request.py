@@ -113,7 +113,7 @@ def clean_parameters(value: object) -> dict[str, Any]:
         raise InvalidRequest(f"parameters has {len(value)} fields: at most {EXTRA_PARAMETERS} are allowed.")
     for name, bounds in (("width", SIDE_PX), ("height", SIDE_PX), ("numberOfImages", IMAGES)):
         if value.get(name) is not None:
-            _whole_number(f"parameters.{name}", value[name], bounds)
+            whole_number(f"parameters.{name}", value[name], bounds)
     for name in ("quality", "style"):
         if value.get(name) is not None:
             _name(f"parameters.{name}", value[name], OPTION, "letters, digits, spaces and . _ -")
@@ -132,7 +132,7 @@ def for_javascript(value: Any) -> Any:
 
 def clean_deadline(value: object) -> int | None:
     """How long the client will wait, in ms from acceptance: 1,000 to 604,800,000 (a week). Raises InvalidRequest."""
-    return None if value is None else _whole_number("deadlineMs", value, DEADLINE_MS)
+    return None if value is None else whole_number("deadlineMs", value, DEADLINE_MS)
 
 
 def clean_priority(value: object) -> Priority | None:
@@ -154,7 +154,8 @@ def _forbidden_character(text: str) -> str | None:
     return f"the {kind} U+{ord(found[0]):04X}"
 
 
-def _whole_number(field_name: str, value: object, bounds: tuple[int, int]) -> int:
+def whole_number(field_name: str, value: object, bounds: tuple[int, int]) -> int:
+    """The number, if it is whole and within the bounds, both of which are allowed. Raises InvalidRequest."""
     least, most = bounds
     if isinstance(value, float) and value.is_integer():  # 64.0 is a whole number in JSON
         value = int(value)

@@ -110,12 +110,12 @@ class BatchItems:
             tier.priority(priority)
 
 
-def invalid(errors: Sequence[ItemError], total: int) -> InvalidBatch:
-    """The refusal of items with these errors."""
-    first = errors[0]
+def invalid(errors: Sequence[ItemError], total: int, rejected: int | None = None) -> InvalidBatch:
+    """The refusal of items with these errors; `rejected` is how many items there are if not all errors are given."""
+    first, rejected = errors[0], rejected or len({error.line for error in errors})
     named = f"Item {first.line}" if first.custom_id is None else f"Item {first.line} ({first.custom_id})"
     return InvalidBatch(
-        f"{len(errors):,} of {total:,} items cannot be accepted. {named}: {first.reason}", errors[:ERRORS_LISTED]
+        f"{rejected:,} of {total:,} items cannot be accepted. {named}: {first.reason}", errors[:ERRORS_LISTED]
     )
 
 

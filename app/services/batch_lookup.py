@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from app.db import batch_items, batches
+from app.db import batch_items, batches, clock
 from app.db.batches import Batch, LoggedBatchEvent
 from app.db.jobs import Job
 from app.domain.batches import BatchStatus, Estimate, estimate
@@ -22,12 +22,14 @@ EVENTS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class BatchDetails:
-    """A batch, how many of its items are in each status, when the first was started (ms), and when the rest will be done."""
+    """A batch as of `at` (ms): how many of its items are in each status, when the first was started (ms), and in how long the
+    rest will have ended."""
 
     batch: Batch
     counts: Mapping[Status, int]
     started_at: int | None = None
     estimate: Estimate | None = None
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +139,16 @@ def _details(connection: Connection, batch: Batch, *, measured: bool = False) ->
     if batch.finished_at is not None:
         return BatchDetails(batch, _counts(batch, {}), batch.started_at)
     released = batch_items.released(connection, batch.id)
-    expected = None
+    expected, at = None, 0
     if measured and batch.status is BatchStatus.RUNNING:
         expected = estimate(batch.total - batch.ended, batch_items.last_completed(connection, batch.id, MEASURED))
+        at = clock.now(connection)
     started = (
         batch.started_at
         if released.started_at is None
         else min(released.started_at, batch.started_at or released.started_at)
     )
-    return BatchDetails(batch, _counts(batch, released.by_status), started, expected)
+    return BatchDetails(batch, _counts(batch, released.by_status), started, expected, at)
 
 
 def _counts(batch: Batch, released: Mapping[Status, int]) -> dict[Status, int]:

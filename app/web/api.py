@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from werkzeug.routing import BaseConverter
@@ -31,7 +31,8 @@ class RequestIdConverter(BaseConverter):
 class ResponseSpec:
     """A successful response: a model as JSON, or as another content type that consists of JSON, bytes, or no body.
 
-    `headers` are those beside the ones that every response has; `documents/openapi.json` describes them.
+    `headers` are those beside the ones that every response has; `documents/openapi.json` describes them. A stream of events
+    `follows` a request or a batch.
     """
 
     description: str
@@ -39,13 +40,15 @@ class ResponseSpec:
     content_type: str | None = None
     status: int = 200
     headers: tuple[str, ...] = ()
+    follows: str = "request"
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one path.
 
-    `takes` is the content type of a body that is not JSON, `headers` are the schemas of request headers, and `need` is
+    `body` may be left out by the sender if it is `optional`, and may have `most_bytes`, by default MAX_BODY_BYTES. `takes` is
+    the content type of a body that is not JSON, `headers` are the schemas of request headers, and `need` is
     what the caller must present if the service requires credentials (see `access`). `refusals` are the domain errors beyond the
     usual ones that it may respond with, `errors` the HTTP statuses that Flask itself may refuse with.
     """
@@ -59,6 +62,8 @@ class Operation:
     responses: tuple[ResponseSpec, ...]
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    optional: bool = False
+    most_bytes: int | None = None
     takes: str | None = None
     headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refusals: tuple[type[Refusal], ...] = ()
@@ -119,7 +124,8 @@ def _endpoint(operation: Operation) -> ViewFunction:
         if operation.takes is not None:
             bodies.check_not_compressed()
         if operation.body is not None:
-            arguments["body"] = bodies.json_body(operation.body)
+            request.max_content_length = operation.most_bytes or request.max_content_length
+            arguments["body"] = bodies.json_body(operation.body, optional=operation.optional)
         result = operation.view(**arguments)
         return json_response(result, operation.responses[0].status) if isinstance(result, BaseModel) else result
 

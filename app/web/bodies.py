@@ -17,9 +17,14 @@ Model = TypeVar("Model", bound=BaseModel)
 JSON = "application/json"
 
 
-def json_body(model: type[Model]) -> Model:
-    """The request's body as `model`. Raises UnsupportedMediaType, InvalidJson, InvalidRequest, InvalidPrompt."""
+def json_body(model: type[Model], *, optional: bool = False) -> Model:
+    """The request's body as `model`. Raises UnsupportedMediaType, InvalidJson, InvalidRequest, InvalidPrompt.
+
+    An `optional` one that is not sent is an empty object.
+    """
     check_not_compressed()
+    if optional and not request.get_data():
+        return model()
     if not request.is_json:
         raise UnsupportedMediaType("The body must be JSON, sent with Content-Type: application/json.")
     return _fit(model, _decoded(request.get_data(cache=False)), "The body")

@@ -9,7 +9,10 @@ from pydantic import BaseModel
 from app.domain.messages import Message
 
 FOLDER = Path(__file__).parent / "documents"
-STREAM = (FOLDER / "stream.txt").read_text("utf-8")
+STREAMS = {
+    "request": (FOLDER / "stream.txt").read_text("utf-8"),
+    "batch": (FOLDER / "batch_stream.txt").read_text("utf-8"),
+}
 _EXAMPLES: dict[str, dict[str, Any]] = json.loads((FOLDER / "examples.json").read_text("utf-8"))
 
 PARAMETERS = _EXAMPLES["parameters"]  # one value for each name in a path or a query

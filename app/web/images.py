@@ -22,6 +22,7 @@ from app.web import idempotency, limits, presenters, streams
 from app.web.api import Api, ResponseSpec
 from app.web.request_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
 from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
+from app.web.streams import RequestFeed
 
 TAG = "Images"
 ONE_REQUEST = "/api/images/<id:request_id>"
@@ -151,7 +152,8 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         """The request's past and future events, as Server-Sent Events: an event has its number as `id` and its type as
         `event`; `progress` events have no id, because they are not stored. Comments keep the connection alive."""
         last_event = streams.last_event_id(request, query.last_event_id)
-        return streams.follow(services, _checked_id(request_id), last_event, g.caller.visible_user, g.credential_status)
+        feed = RequestFeed(services, _checked_id(request_id), g.caller.visible_user)
+        return streams.follow(services, feed, last_event, g.credential_status)
 
 
 def _await_news(services: Services, request_id: str, query: WaitQuery) -> None:

@@ -59,7 +59,7 @@ def _operation(operation: Operation, required: bool) -> Schema:
         "security": _security(operation.need, required),
     }
     if body := _body(operation):
-        described["requestBody"] = {"required": True, "content": body}
+        described["requestBody"] = {"required": not operation.optional, "content": body}
     return described
 
 
@@ -95,9 +95,10 @@ def _parameter(name: str, location: str, *, required: bool, schema: Schema) -> S
     parameter: Schema = {"name": name, "in": location, "required": required}
     if "description" in schema:
         parameter["description"] = schema["description"]
-    parameter["schema"] = {key: value for key, value in schema.items() if key != "description"}
-    if name in examples.PARAMETERS and location != "header":
-        parameter["example"] = examples.PARAMETERS[name]
+    parameter["schema"] = {key: value for key, value in schema.items() if key not in {"description", "examples"}}
+    shown = schema.get("examples", [examples.PARAMETERS[name]] if name in examples.PARAMETERS else [])
+    if shown and location != "header":
+        parameter["example"] = shown[0]
     return parameter
 
 

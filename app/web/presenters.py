@@ -71,6 +71,11 @@ def result(details: JobDetails[Job]) -> RequestResult:
         style=details.job.style,
         variables=None if details.job.variables is None else dict(details.job.variables),
         original_prompt=details.job.original_prompt,
+        batch_id=details.job.batch_id,
+        index=details.job.batch_index,
+        custom_id=details.job.custom_id,
+        retry_of=details.job.retry_of,
+        replaced_by=details.job.replaced_by,
         user_id=details.job.user_id,
     )
 

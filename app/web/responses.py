@@ -65,13 +65,13 @@ def _content(response: ResponseSpec) -> dict[str, Any]:
         if response.status < 400:
             media["example"] = examples.body(response.model)
         return {response.content_type or JSON: media}
-    return {} if response.content_type is None else {response.content_type: _raw(response.content_type)}
+    return {} if response.content_type is None else {response.content_type: _raw(response)}
 
 
-def _raw(content_type: str) -> dict[str, Any]:
-    if content_type.startswith("text/"):
-        return {"schema": stream_schema.event(), "example": examples.STREAM}
-    return {"schema": {"type": "string", "contentMediaType": content_type}}
+def _raw(response: ResponseSpec) -> dict[str, Any]:
+    if response.content_type == "text/event-stream":
+        return {"schema": stream_schema.event(response.follows), "example": examples.STREAMS[response.follows]}
+    return {"schema": {"type": "string", "contentMediaType": response.content_type}}
 
 
 def _headers(names: Iterable[str]) -> dict[str, Any]:

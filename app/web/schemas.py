@@ -85,6 +85,11 @@ class RequestResult(RequestStatus):
     style: str | None = Field(None, description="the style that it is made with, as it was when the request was sent")
     variables: dict[str, str] | None = Field(None, description="with a style: as they were sent")
     original_prompt: str | None = Field(None, description="with a style: the prompt as it was sent")
+    batch_id: Uuid | None = Field(None, description="the batch that it is an item of")
+    index: int | None = Field(None, description="with a batch: the number of the item, from 1")
+    custom_id: str | None = Field(None, description="with a batch: the id that its client gave the item")
+    retry_of: Uuid | None = Field(None, description="the request that this one tries again")
+    replaced_by: Uuid | None = Field(None, description="the request that has taken its place in the batch")
     user_id: str
 
 

@@ -1,24 +1,34 @@
-"""The events of a request's stream, for the OpenAPI document. `streams.py` sends them."""
+"""The events of the streams of requests and batches, for the OpenAPI document. `streams.py` and `batch_feed.py` send them."""
 
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from app.domain.batch_events import BATCH_EVENTS
 from app.domain.events import Event
 from app.domain.states import TABLE
+from app.web.batch_schemas import StreamedBatchEvent
 from app.web.json_schema import Schema, inlined, tidied
 from app.web.schemas import StreamedEvent, StreamedProgress
 
 
-def event() -> Schema:
-    """The JSON Schema of one event of the stream: its fields are texts, and the text of `data` is JSON."""
+def event(followed: str) -> Schema:
+    """The JSON Schema of one event of the stream of a request or a batch: its fields are texts, and the text of `data` is JSON."""
+    kinds = _of_batch() if followed == "batch" else _of_request()
+    return {"description": "One event of the stream", "type": "object", "oneOf": kinds}
+
+
+def _of_request() -> list[Schema]:
     logged = [transition.event for transition in TABLE.values() if transition.event is not None]
-    kinds = [
-        *(_one(kind.__name__, _logged(kind), "id") for kind in logged),
+    return [
+        *(_one(kind.__name__, _logged(kind, StreamedEvent), "id") for kind in logged),
         _one("progress", _schema(StreamedProgress)),
     ]
-    return {"description": "One event of the stream", "type": "object", "oneOf": kinds}
+
+
+def _of_batch() -> list[Schema]:
+    return [_one(kind.__name__, _logged(kind, StreamedBatchEvent), "id") for kind in BATCH_EVENTS]
 
 
 def _one(name: str, data: Schema, *more: str) -> Schema:
@@ -39,8 +49,8 @@ def _schema(model: type[BaseModel]) -> Schema:
     return schema
 
 
-def _logged(kind: type[Event]) -> Schema:
-    schema = _schema(StreamedEvent)
+def _logged(kind: type[Event], model: type[BaseModel]) -> Schema:
+    schema = _schema(model)
     schema["properties"] |= {"type": {"const": kind.__name__}, "data": _payload(kind)}
     return {**schema, "description": (kind.__doc__ or "").strip()}
 

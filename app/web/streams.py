@@ -1,7 +1,9 @@
-"""Following a request live, as Server-Sent Events (WHATWG HTML, section 9.2)."""
+"""Following a request or a batch live, as Server-Sent Events (WHATWG HTML, section 9.2)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from flask import Request, Response
 from pydantic import BaseModel
@@ -23,50 +25,93 @@ RECONNECT_MS = 2_000
 log = logs.get(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """Stored events with their numbers; `more` if others follow already, `ended` if none will ever follow these."""
+
+    events: Sequence[tuple[int, str, BaseModel]]
+    ended: bool
+    more: bool = False
+
+
+class Feed(Protocol):
+    """What is followed: the request or batch of this id."""
+
+    @property
+    def id(self) -> str: ...
+
+    def after(self, seq: int) -> FeedPage:
+        """The events after number `seq`. Raises NotFound."""
+
+    def unstored(self, change: Mapping[str, Any]) -> tuple[str, BaseModel] | None:
+        """The event that a change is, although it is not stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFeed:
+    """The events of one request; only of `owner`'s, if one is given."""
+
+    services: Services
+    id: str
+    owner: str | None
+
+    def after(self, seq: int) -> FeedPage:
+        """As `Feed.after`."""
+        job, events = self.services.lookup.events_after(self.id, seq, self.owner)
+        return FeedPage([(event.seq, event.type, _stored(self.id, event)) for event in events], job.status in FINAL)
+
+    def unstored(self, change: Mapping[str, Any]) -> tuple[str, BaseModel] | None:
+        """The progress."""
+        if change["status"] != Status.PROCESSING:
+            return None
+        return "progress", StreamedProgress.model_validate(change)
+
+
 def last_event_id(request: Request, query: int) -> int:
     """The number of the last event that the client has, from the header or else the query; 0 for none."""
     header = request.headers.get("Last-Event-ID", "")
     return int(header) if header.isascii() and header.isdigit() and len(header) < 10 else query
 
 
-def follow(services: Services, request_id: str, seq: int, owner: str | None, credential: CredentialStatus) -> Response:
-    """A stream of the events after number `seq`, for requests of `owner` only if one is given. Raises NotFound.
+def follow(services: Services, feed: Feed, seq: int, credential: CredentialStatus) -> Response:
+    """A stream of the events after number `seq`. Raises NotFound.
 
-    It ends when the request is final, and within seconds of the caller's credential being revoked or expiring.
+    It ends when no more events will come, and within seconds of the caller's credential being revoked or expiring.
     """
-    job, _ = services.lookup.events_after(request_id, seq, owner)
-    if job.status in FINAL and seq >= job.last_event:
+    page = feed.after(seq)
+    if page.ended and not page.events:
         return Response(status=204)
     return Response(
-        _while_authorized(_stream(services, request_id, seq, credential), request_id),
+        _while_authorized(_stream(services, feed, seq, credential), feed.id),
         content_type="text/event-stream; charset=utf-8",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-def _while_authorized(stream: Iterator[str], request_id: str) -> Iterator[str]:
+def _while_authorized(stream: Iterator[str], followed_id: str) -> Iterator[str]:
     try:
         yield from stream
     except Unauthorized as refusal:  # the status line is long sent; a client that reconnects gets the 401
-        log.info("A stream ended", action="stream.unauthorized", request_id=request_id, detail=refusal.detail)
+        log.info("A stream ended", action="stream.unauthorized", request_id=followed_id, detail=refusal.detail)
 
 
-def _stream(services: Services, request_id: str, seq: int, credential: CredentialStatus) -> Iterator[str]:
+def _stream(services: Services, feed: Feed, seq: int, credential: CredentialStatus) -> Iterator[str]:
     yield f"retry: {RECONNECT_MS}\n\n"
-    with services.watching.watch(request_id) as watch, credential.monitored(watch.end):
+    with services.watching.watch(feed.id) as watch, credential.monitored(watch.end):
         while True:
             credential.check()
-            job, events = services.lookup.events_after(request_id, seq)
-            for event in events:
-                yield _stored_event(request_id, event)
-                seq = event.seq
-            if job.status in FINAL or watch.over:  # `over`: this process ends, and the client continues at another one
+            page = feed.after(seq)
+            for number, name, body in page.events:
+                yield f"id: {number}\n" + _sse(name, body)
+                seq = number
+            if page.ended or watch.over:  # `over`: this process ends, and the client continues at another one
                 return
-            yield from _until_next_event(watch, seq, credential)
+            if not page.more:
+                yield from _until_next_event(feed, watch, seq, credential)
 
 
-def _until_next_event(watch: Watch, seq: int, credential: CredentialStatus) -> Iterator[str]:
-    """Progress and keep-alives, without a query; ends when a new event is to be read or the watch is over."""
+def _until_next_event(feed: Feed, watch: Watch, seq: int, credential: CredentialStatus) -> Iterator[str]:
+    """What is not stored and keep-alives, without a query; ends when a new event is to be read or the watch is over."""
     while not watch.over:
         change = watch.wait(KEEP_ALIVE_S)
         credential.check()
@@ -74,12 +119,12 @@ def _until_next_event(watch: Watch, seq: int, credential: CredentialStatus) -> I
             yield ": keep-alive\n\n"
         elif change["lastEvent"] > seq:
             return
-        elif change["status"] == Status.PROCESSING:
-            yield _sse("progress", StreamedProgress.model_validate(change))
+        elif (event := feed.unstored(change)) is not None:
+            yield _sse(*event)
 
 
-def _stored_event(request_id: str, event: LoggedEvent) -> str:
-    body = StreamedEvent(
+def _stored(request_id: str, event: LoggedEvent) -> StreamedEvent:
+    return StreamedEvent(
         type=event.type,
         request_id=request_id,
         seq=event.seq,
@@ -87,7 +132,6 @@ def _stored_event(request_id: str, event: LoggedEvent) -> str:
         timestamp=wire_time(event.at),
         data={to_camel(name): value for name, value in event.data.items()},
     )
-    return f"id: {event.seq}\n" + _sse(event.type, body)
 
 
 def _sse(name: str, body: BaseModel) -> str:

@@ -1,7 +1,7 @@
 """The examples of a page in `docs/`: requests in blocks marked `http`, each followed by its answer in one marked `json`.
 
 A request is written as in a `.http` file: method and path, headers, an empty line, the body. An answer shows some of the fields,
-`…` stands for any value. `REQUEST_ID` in a request is the `requestId` of the last answer that had one.
+`…` stands for any value. `REQUEST_ID` in a request is the `requestId` of the last answer that had one, `BATCH_ID` its `batchId`.
 """
 
 from __future__ import annotations
@@ -45,14 +45,18 @@ def examples(page: str) -> Iterator[Example]:
 
 def run(client: FlaskClient, page: str) -> None:
     """Send the requests of a page one after the other; an answer that is not as shown is an AssertionError."""
-    request_id = "no-request-was-made-yet"
+    ids = {"REQUEST_ID": "no-request-was-made-yet", "BATCH_ID": "no-batch-was-made-yet"}
     for example in examples(page):
-        answer = _send(client, example.request.replace("REQUEST_ID", request_id))
+        text = example.request.replace("REQUEST_ID", ids["REQUEST_ID"]).replace("BATCH_ID", ids["BATCH_ID"])
+        answer = _send(client, text)
         found: Any = answer.json if answer.data else {}
         problem = isinstance(example.answer.get("status"), int)  # that of a request is a word
         assert problem or answer.status_code < 300, answer.text
         _compare(example.answer, found, page)
-        request_id = found.get("requestId", request_id)
+        ids = {
+            "REQUEST_ID": found.get("requestId", ids["REQUEST_ID"]),
+            "BATCH_ID": found.get("batchId", ids["BATCH_ID"]),
+        }
 
 
 def _send(client: FlaskClient, text: str) -> TestResponse:

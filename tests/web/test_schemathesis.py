@@ -25,7 +25,20 @@ from app.domain.access import Role, Scope
 from app.domain.upload_urls import UploadGrant
 from app.factory import create_app
 from app.services.signing_keys import upload_key
-from app.web import accounts, files, fleet, images, limits, openapi, status, styles
+from app.web import (
+    accounts,
+    batch_additions,
+    batch_control,
+    batch_results,
+    batches,
+    files,
+    fleet,
+    images,
+    limits,
+    openapi,
+    status,
+    styles,
+)
 from app.web.api import Api
 from tests.support import fakes, job_factory
 from tests.support.downloads import URL
@@ -62,9 +75,9 @@ def described() -> dict[str, Any]:
     api, settings = Api(), Settings.from_env({})
     services = cast("Services", SimpleNamespace(settings=settings))
     limiter = limits.install(Flask("document"), settings)
-    for limited in (images, styles):
+    for limited in (images, batches, batch_additions, styles):
         limited.operations(api, services, limiter)
-    for module in (files, fleet, accounts, status):
+    for module in (batch_control, batch_results, files, fleet, accounts, status):
         module.operations(api, services)
     return openapi.document(api.operations)
 
