@@ -1,9 +1,11 @@
 """Stores pictures as files in one directory. Each file appears atomically."""
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ from app.domain.images import Fault, PictureError, is_file_name
 STAGING = ".staging"
 UPLOAD = ".upload"
 UPLOAD_RETENTION_MS = 86_400_000
+# The file system has no hard links, or no more of them for this file, or the two names are on different ones.
+NO_LINK = {errno.EPERM, errno.EACCES, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 PAGE_BYTES = 4_096  # a file that takes space on the disk
 
 
@@ -83,6 +87,36 @@ class LocalStore:
         """Open the picture `name` for reading; None if there is none. The name may be untrusted."""
         return _open(self._picture(name)) if is_file_name(name) else None
 
+    def has(self, name: str) -> bool:
+        """True if there is a picture of this name. Raises BadName, StoreError."""
+        with _store_errors("The picture cannot be found"):
+            try:
+                return stat.S_ISREG(self._picture(name).lstat().st_mode)
+            except FileNotFoundError:
+                return False
+
+    def link(self, name: str, new_name: str) -> bool:
+        """Give the picture a second name, durably; False if there is none. It is copied where no link can be made.
+
+        A picture that has the new name already stays as it is. Raises BadName, StoreError.
+        """
+        old, new = self._picture(name), self._picture(new_name)
+        if not self.has(name):
+            return False
+        try:
+            os.link(old, new, follow_symlinks=False)
+        except FileExistsError:
+            return True
+        except FileNotFoundError:  # deleted meanwhile
+            return False
+        except OSError as error:
+            if error.errno in NO_LINK:
+                return self._copy(name, new_name)
+            raise StoreError(f"The picture cannot be stored: {error.strerror or 'the disk failed'}.") from error
+        with _store_errors("The picture cannot be stored"):
+            _sync_directory(self.root)
+        return True
+
     def delete(self, name: str) -> None:
         """Delete the picture `name` if there is one. Raises BadName, StoreError."""
         _unlink(self._picture(name))
@@ -117,6 +151,15 @@ class LocalStore:
         except FileNotFoundError:
             self._staging.mkdir(mode=0o700, exist_ok=True)
             return _with_flags(path, "w+b", flags)
+
+    def _copy(self, name: str, new_name: str) -> bool:
+        source = self.open(name)
+        if source is None:
+            return False
+        with source, self.stage() as staged:
+            shutil.copyfileobj(source, staged.file)
+            self.publish(staged, new_name)
+        return True
 
     def _picture(self, name: str) -> Path:
         if not is_file_name(name):

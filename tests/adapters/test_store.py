@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,108 @@ def test_an_open_picture_stays_readable_after_it_is_replaced_and_deleted(store: 
     store.delete(NAME)
     with file:
         assert file.read() == b"first"
+
+
+COPY = "650e8400-e29b-41d4-a716-446655440000_1705238520001.png"
+
+
+def test_a_second_name_shares_the_bytes_and_each_name_is_deleted_on_its_own(store: LocalStore) -> None:
+    for first, second in ((NAME, COPY), (COPY, NAME)):
+        publish(store, name=first)
+        assert store.link(first, second)
+        assert (store.root / first).samefile(store.root / second)
+        store.delete(first)
+        assert content_of(store, second) == b"picture"
+        store.delete(second)
+
+
+def test_replacing_a_picture_leaves_its_second_name_alone(store: LocalStore) -> None:
+    publish(store)
+    store.link(NAME, COPY)
+    publish(store, b"another")
+    assert content_of(store, COPY) == b"picture"
+
+
+def test_a_second_name_that_exists_stays_as_it_is(store: LocalStore) -> None:
+    publish(store)
+    publish(store, b"another", COPY)
+    assert store.link(NAME, COPY)
+    assert content_of(store, COPY) == b"another"
+
+
+def test_a_picture_that_does_not_exist_gets_no_second_name(store: LocalStore) -> None:
+    assert not store.has(NAME)
+    assert not store.link(NAME, COPY)
+    assert not store.has(COPY)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_picture_is_copied_where_links_are_impossible(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def impossible(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", impossible)
+    publish(store)
+    assert store.link(NAME, COPY)
+    assert not (store.root / NAME).samefile(store.root / COPY)
+    store.delete(NAME)
+    assert content_of(store, COPY) == b"picture"
+    assert staged_files(store) == []
+
+
+@pytest.mark.parametrize("vanishes", ["before a link is made", "before it is copied"])
+def test_a_picture_that_is_deleted_meanwhile_gets_no_second_name(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, vanishes: str
+) -> None:
+    link = os.link
+
+    def late(*args: Any, **more: Any) -> None:
+        store.delete(NAME)
+        if vanishes == "before it is copied":
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(*args, **more)
+
+    monkeypatch.setattr(os, "link", late)
+    publish(store)
+    assert not store.link(NAME, COPY)
+    assert not store.has(COPY)
+
+
+def test_a_link_that_the_disk_refuses_is_reported(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    publish(store)
+    with pytest.raises(StoreError, match="No space left on device"):
+        store.link(NAME, COPY)
+
+
+def test_a_second_name_is_synced_to_the_disk(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(store)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    store.link(NAME, COPY)
+    assert synced == [store.root.stat().st_ino]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_hostile_name_gets_no_second_one_and_is_none(store: LocalStore, name: str) -> None:
+    publish(store)
+    for old, new in ((name, COPY), (NAME, name)):
+        with pytest.raises(BadName):
+            store.link(old, new)
+    with pytest.raises(BadName):
+        store.has(name)
+
+
+def test_a_link_among_the_pictures_gets_no_second_name(store: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    (store.root / NAME).symlink_to(tmp_path / "secret")
+    assert not store.link(NAME, COPY)
+    assert not store.has(COPY)
 
 
 def test_deleting_twice_is_no_error(store: LocalStore) -> None:
