@@ -40,6 +40,7 @@ from app.services.lookup import Lookup
 from app.services.ports import Ports
 from app.services.queue_controls import QueueControls
 from app.services.requeueing import Requeueing
+from app.services.reuse import Reuse
 from app.services.styles import Styles
 from app.services.submission import Submission
 from app.services.uploads import Uploads
@@ -72,6 +73,7 @@ class Services:
     extensions: Extensions
     fleet: Fleet
     download: Download
+    reuse: Reuse
     uploads: Uploads
     housekeeping: Housekeeping
     cleanup: Cleanup
@@ -108,12 +110,13 @@ def build(ports: Ports) -> Services:
     cancellation = Cancellation(ports)
     items = BatchItems(ports, styles)
     control = BatchControl(ports, cancellation)
+    reuse = Reuse(ports, requeueing, holding)
     return Services(
         settings=ports.settings,
         ports=ports,
         access=access,
         accounts=Accounts(ports, access),
-        submission=Submission(ports, admission, styles),
+        submission=Submission(ports, admission, styles, reuse),
         idempotency=Idempotency(ports),
         styles=styles,
         lookup=Lookup(ports, watching),
@@ -131,8 +134,9 @@ def build(ports: Ports) -> Services:
         extensions=extensions,
         fleet=Fleet(ports),
         download=Download(ports),
+        reuse=reuse,
         uploads=Uploads(ports),
-        housekeeping=Housekeeping(ports, requeueing, extensions, queue_controls, BatchSweep(ports, control)),
+        housekeeping=Housekeeping(ports, requeueing, extensions, queue_controls, BatchSweep(ports, control), reuse),
         cleanup=Cleanup(ports),
         health=Health(ports),
     )

@@ -12,6 +12,7 @@ from app.adapters.background import BackgroundRunner
 
 ASSIGN = "dispatch.assign"
 DOWNLOAD = "download.run"
+REUSE = "download.reuse"
 CORRELATION_HEADER = "imagefleet_correlation_id"  # Celery itself calls a task's id `correlation_id`
 KEY_PREFIX = "imagefleet:wake-up:"
 # A pooled connection may be dead after a restart of Redis.
@@ -41,6 +42,10 @@ class CeleryTasks:
     def download(self) -> None:
         """Wake a downloader, because downloads are due."""
         self._wake(DOWNLOAD)
+
+    def reuse(self) -> None:
+        """Wake a worker, because a request that others follow has ended."""
+        self._wake(REUSE)
 
     def started(self, task: str) -> None:
         """Note that this task starts to read: what is committed from now on needs another task."""

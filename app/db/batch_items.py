@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Integer, bindparam, func, literal_column, sel
 from app.db.compare_and_set import step_alone
 from app.db.engine import Transaction
 from app.db.jobs import COLUMNS, Job, listed
-from app.db.tables import CURRENT, ENDED, HELD, RELEASED, jobs, one_of
+from app.db.tables import CURRENT, ENDED, HELD_BACK, RELEASED, jobs, one_of
 from app.domain.fair_queueing import Priority
 from app.domain.states import Status, Step
 
@@ -21,7 +21,7 @@ _COUNTS = (
 _RELEASED_IDS = select(jobs.c.id).where(RELEASED, _OF_BATCH)
 _COUNT_HELD_OF_USER = select(func.count()).select_from(
     select(_ONE)
-    .where(HELD, jobs.c.user_id == bindparam("user_id"), jobs.c.batch_id.is_not(None))
+    .where(HELD_BACK, jobs.c.user_id == bindparam("user_id"), jobs.c.batch_id.is_not(None))
     .limit(_LIMIT)
     .subquery()
 )
@@ -35,7 +35,7 @@ _REPLACE = update(jobs).where(
     jobs.c.id == bindparam("job_id"), CURRENT, ENDED, jobs.c.version == bindparam("expected_version")
 )
 _REPLACE = _REPLACE.values(replaced_by=bindparam("new_id"), version=jobs.c.version + 1)
-_held = select(jobs.c.id).where(HELD, jobs.c.batch_id == bindparam("of_batch")).with_for_update(skip_locked=True)
+_held = select(jobs.c.id).where(HELD_BACK, jobs.c.batch_id == bindparam("of_batch")).with_for_update(skip_locked=True)
 _PRIORITISE_HELD = (
     step_alone(Step.RAISE).where(jobs.c.id.in_(_held)).values(priority=bindparam("new_priority"), raised=0)
 )

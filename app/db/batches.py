@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select,
 
 from app.db import pauses
 from app.db.engine import Transaction
-from app.db.tables import ACCEPTED, HELD, RELEASED, batch_events, batches, jobs
+from app.db.tables import ACCEPTED, HELD_BACK, RELEASED, batch_events, batches, jobs
 from app.domain.batches import BatchStatus
 from app.domain.events import Event
 from app.domain.pauses import PauseKind
@@ -73,7 +73,7 @@ _NEGLECTED = (
         | ((batches.c.status == BatchStatus.PAUSED) & exists().where(RELEASED, ACCEPTED, _ITEM))
         | (
             (batches.c.status == BatchStatus.RUNNING)
-            & exists().where(HELD, _ITEM)
+            & exists().where(HELD_BACK, _ITEM)
             & (_released < batches.c.concurrency)
             & ~pauses.paused(PauseKind.USER, batches.c.user_id)
         ),

@@ -13,7 +13,7 @@ from app.db.clock import statement_now_ms
 from app.db.compare_and_set import step_alone
 from app.db.engine import Transaction
 from app.db.jobs import COLUMNS, ORDER, Job, listed
-from app.db.tables import ACCEPTED, HELD, RELEASED, WAITING, Ms, jobs, model_key
+from app.db.tables import ACCEPTED, CURRENT, FOLLOWING, HELD, HELD_BACK, RELEASED, WAITING, Ms, jobs, model_key
 from app.domain.states import Step
 
 _THIS_JOB = jobs.c.id == bindparam("job_id")
@@ -43,10 +43,11 @@ def _locked(query: Select[Any]) -> Select[Any]:
     return query.limit(_LIMIT).with_for_update(skip_locked=True)
 
 
-_HELD = select(*COLUMNS).where(HELD)
+_HELD = select(*COLUMNS).where(HELD_BACK)
 _WAITING_OF_USER = _locked(select(*COLUMNS).where(WAITING, _OF_USER).order_by(model_key, *ORDER))
 _WAITING_OF_BATCH = _locked(select(*COLUMNS).where(RELEASED, ACCEPTED, _OF_BATCH))
 _HELD_OF_USER = _locked(_HELD.where(_OF_USER, jobs.c.batch_id.is_(None)).order_by(jobs.c.id))
+_FOLLOWING_OF_BATCH = _locked(select(*COLUMNS).where(CURRENT, ACCEPTED, FOLLOWING, _OF_BATCH))
 _HELD_OF_BATCH = _locked(_HELD.where(_OF_BATCH).order_by(jobs.c.priority, jobs.c.batch_index))
 
 
@@ -60,13 +61,18 @@ def waiting_of_batch(tx: Transaction, batch_id: str, limit: int) -> list[Job]:
     return listed(tx.connection, _WAITING_OF_BATCH, {"batch_id": batch_id, "limit": limit})
 
 
+def following_of_batch(tx: Transaction, batch_id: str, limit: int) -> list[Job]:
+    """Some items of the batch that follow another request."""
+    return listed(tx.connection, _FOLLOWING_OF_BATCH, {"batch_id": batch_id, "limit": limit})
+
+
 def held_of_user(tx: Transaction, user_id: str, limit: int) -> list[Job]:
-    """The first held jobs of the user that belong to no batch, oldest first."""
+    """The first jobs of the user that are held back and belong to no batch, oldest first."""
     return listed(tx.connection, _HELD_OF_USER, {"user_id": user_id, "limit": limit})
 
 
 def held_of_batch(tx: Transaction, batch_id: str, limit: int) -> list[Job]:
-    """The first held items of the batch, in the order in which they are released."""
+    """The first items of the batch that are held back, in the order in which they are released."""
     return listed(tx.connection, _HELD_OF_BATCH, {"batch_id": batch_id, "limit": limit})
 
 

@@ -95,6 +95,15 @@ def intend(tx: Transaction, job_id: str, names: Sequence[str]) -> None:
     tx.connection.execute(_INTEND, [{"name": name, "job_id": job_id} for name in names])
 
 
+def intend_again(tx: Transaction, job_id: str, names: Sequence[str]) -> None:
+    """The same for names that may be on the list already; those that were given up stay so."""
+    insertion = tx.upsert(files)
+    renewed = insertion.on_conflict_do_update(
+        index_elements=["name"], set_={"created_at": tx.now}, where=files.c.created_at > GIVEN_UP
+    )
+    tx.connection.execute(renewed, [{"name": name, "job_id": job_id, "created_at": tx.now} for name in names])
+
+
 def keep_intended(tx: Transaction, names: Sequence[str]) -> bool:
     """Keep these files: remove their names from the list of intended files.
 

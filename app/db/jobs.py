@@ -78,6 +78,11 @@ class Job(NamedTuple):
     custom_id: str | None
     retry_of: str | None
     replaced_by: str | None
+    fingerprint: str | None
+    cache: str | None
+    follows: str | None
+    followed: bool
+    cached_from: str | None
 
 
 class JobSummary(NamedTuple):
@@ -95,6 +100,7 @@ class JobSummary(NamedTuple):
     reason: str | None
     created_at: int
     updated_at: int
+    cached_from: str | None
 
 
 STATEMENT_NOW = statement_now_ms()
@@ -116,6 +122,7 @@ _NEW = dict.fromkeys(Job._fields) | {
     "raised": 0,
     "strikes": 0,
     "download_attempt": 0,
+    "followed": False,
 }
 
 ORDER = (jobs.c.priority, jobs.c.virtual_start, jobs.c.id)  # of one model's queue

@@ -86,6 +86,17 @@ jobs = sa.Table(
     # the request that it tries again, and the one that has taken its place in the batch
     sa.Column("retry_of", sa.String(36)),
     sa.Column("replaced_by", sa.String(36)),
+    # equal for identical requests (see `domain.fingerprints`); null for one that has failed or was cancelled, and for rows
+    # older than this column
+    sa.Column("fingerprint", sa.String(64)),
+    # `prefer` or `only` if it may get the pictures of an identical request
+    sa.Column("cache", sa.String(8)),
+    # the identical request whose pictures it waits for, held
+    sa.Column("follows", sa.String(36)),
+    # true while others follow it; once it has ended, they are still to be resolved then
+    sa.Column("followed", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    # the identical request whose pictures it has, or gets if that was complete when it was submitted
+    sa.Column("cached_from", sa.String(36)),
 )
 
 
@@ -100,6 +111,8 @@ def one_of(*statuses: str) -> sa.ColumnElement[bool]:
 ACCEPTED = one_of("accepted")
 WAITING = ACCEPTED & jobs.c.held_since.is_(None)  # in the queue
 HELD = ACCEPTED & jobs.c.held_since.is_not(None)
+FOLLOWING = HELD & jobs.c.follows.is_not(None)  # it waits for the pictures of an identical request
+HELD_BACK = HELD & jobs.c.follows.is_(None)  # it may be released
 PROCESSING = one_of("processing")
 DOWNLOADING = one_of("downloading")
 OPEN = one_of("accepted", "processing", "downloading")
@@ -118,9 +131,11 @@ partial_index("ix_jobs_queue_unnamed_model", *_order, where=WAITING & jobs.c.any
 partial_index("ix_jobs_queue_of_user", jobs.c.user_id, model_key, *_order, where=WAITING)
 partial_index("ix_jobs_waiting_since", model_key, jobs.c.queued_at, where=WAITING)
 partial_index("ix_jobs_raised", jobs.c.user_id, where=WAITING & (jobs.c.raised > sa.literal_column("0")))
-partial_index("ix_jobs_held_of_user", jobs.c.user_id, jobs.c.batch_id, jobs.c.id, where=HELD)
+partial_index("ix_jobs_held_of_user", jobs.c.user_id, jobs.c.batch_id, jobs.c.id, where=HELD_BACK)
 _of_batch = jobs.c.batch_id.is_not(None)
-partial_index("ix_jobs_held_of_batch", jobs.c.batch_id, jobs.c.priority, jobs.c.batch_index, where=HELD & _of_batch)
+partial_index(
+    "ix_jobs_held_of_batch", jobs.c.batch_id, jobs.c.priority, jobs.c.batch_index, where=HELD_BACK & _of_batch
+)
 RELEASED = (
     OPEN & jobs.c.held_since.is_(None) & _of_batch
 )  # items that are in the queue or beyond it, and have not ended
@@ -143,6 +158,13 @@ partial_index(
 partial_index("ix_jobs_deadline", jobs.c.deadline_at, where=OPEN & jobs.c.deadline_at.is_not(None))
 partial_index("ix_jobs_open", jobs.c.id, jobs.c.status, where=OPEN)
 partial_index("ix_jobs_ended", jobs.c.status, jobs.c.id, where=ENDED)
+# What an identical request may follow, or use. The condition names no status: each change of one would write the index.
+IDENTICAL = jobs.c.fingerprint.is_not(None) & jobs.c.held_since.is_(None)
+_identical = (jobs.c.user_id, jobs.c.fingerprint, jobs.c.finished_at, jobs.c.priority, jobs.c.id)
+partial_index("ix_jobs_identical", *_identical, where=IDENTICAL)
+partial_index("ix_jobs_following", jobs.c.follows, jobs.c.priority, jobs.c.id, where=FOLLOWING)
+ENDED_WITH_FOLLOWERS = jobs.c.finished_at.is_not(None) & jobs.c.followed
+partial_index("ix_jobs_followed", jobs.c.id, where=ENDED_WITH_FOLLOWERS)
 sa.Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
 sa.Index("ix_jobs_user_status", jobs.c.user_id, jobs.c.status, jobs.c.id)
 
@@ -355,6 +377,14 @@ idempotency_keys = sa.Table(
     # null: as long as what was made
     sa.Column("expires_at", Ms, index=True),
     sqlite_with_rowid=False,
+)
+
+# Counts that metrics show.
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
 )
 
 secrets = sa.Table(

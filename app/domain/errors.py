@@ -18,6 +18,7 @@ RATE_LIMIT = "ERR_RATE_LIMIT"
 GENERATION_FAILED = "ERR_GENERATION_FAILED"
 DOWNLOAD_FAILED = "ERR_DOWNLOAD_FAILED"
 TIMEOUT = "ERR_TIMEOUT"
+NOT_CACHED = "ERR_NOT_CACHED"
 
 
 class Refusal(Exception):
@@ -115,6 +116,12 @@ class NotFound(Refusal):
 
     code = "ERR_NOT_FOUND"
     status = 404
+
+
+class NotCached(NotFound):
+    """No completed request of yours asked for the same: send it with `cache` prefer, or without `cache`, to have it made."""
+
+    code = NOT_CACHED
 
 
 class AlreadyExists(Refusal):

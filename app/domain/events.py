@@ -50,9 +50,13 @@ class ImageDownloadStartedEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class ImageGeneratedEvent(Event):
-    """Every picture is stored; `image_paths` are the paths that the server serves them under."""
+    """Every picture is stored; `image_paths` are the paths that the server serves them under.
+
+    `cached_from` is the identical request whose pictures they are, if they were not made for this one.
+    """
 
     image_paths: tuple[str, ...]
+    cached_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

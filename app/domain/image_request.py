@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from app.domain.errors import InvalidPrompt, InvalidRequest
@@ -38,6 +39,18 @@ _VISIBLE = re.compile(rf"[^\s{INVISIBLE}]")
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
+class CacheMode(StrEnum):
+    """Whether a request may get the pictures of an identical earlier one of its owner.
+
+    PREFER: of a completed one, or of one that is being made; if that fails, it is made itself. ONLY: of a completed one, or
+    it is refused.
+    """
+
+    OFF = "off"
+    PREFER = "prefer"
+    ONLY = "only"
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
     """A valid request for pictures. `parameters` are sent to the extension unchanged.
@@ -55,6 +68,7 @@ class ImageRequest:
     variables: Mapping[str, str] = field(default_factory=dict)
     original_prompt: str | None = None
     priority: Priority | None = None
+    cache: CacheMode = CacheMode.OFF
 
     @property
     def number_of_images(self) -> int:
@@ -143,6 +157,16 @@ def clean_priority(value: object) -> Priority | None:
     if not isinstance(value, str) or value not in words:
         raise InvalidRequest(f"priority must be one of {', '.join(words)}.")
     return Priority[value.upper()]
+
+
+def clean_cache(value: object) -> CacheMode:
+    """How it may use the pictures of earlier requests: off, prefer or only. Raises InvalidRequest."""
+    if value is None:
+        return CacheMode.OFF
+    words = [mode.value for mode in CacheMode]
+    if not isinstance(value, str) or value not in words:
+        raise InvalidRequest(f"cache must be one of {', '.join(words)}.")
+    return CacheMode(value)
 
 
 def _forbidden_character(text: str) -> str | None:

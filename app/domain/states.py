@@ -26,6 +26,8 @@ class Step(StrEnum):
     RAISE = "raise"
     HOLD = "hold"
     RELEASE = "release"
+    FOLLOW = "follow"
+    REUSE = "reuse"
     ASSIGN = "assign"
     PROGRESS = "progress"
     REQUEUE = "requeue"
@@ -53,6 +55,8 @@ _TRANSITIONS = (
     Transition(Step.RAISE, ACCEPTED, Status.ACCEPTED, None),
     Transition(Step.HOLD, ACCEPTED, Status.ACCEPTED, None),
     Transition(Step.RELEASE, ACCEPTED, Status.ACCEPTED, None),
+    Transition(Step.FOLLOW, ACCEPTED, Status.ACCEPTED, None),
+    Transition(Step.REUSE, ACCEPTED, Status.COMPLETED, events.ImageGeneratedEvent),
     Transition(Step.ASSIGN, ACCEPTED, Status.PROCESSING, events.ImageGenerationAssignedEvent),
     Transition(Step.PROGRESS, PROCESSING, Status.PROCESSING, None),
     Transition(Step.REQUEUE, PROCESSING | DOWNLOADING, Status.ACCEPTED, events.ImageGenerationRequeuedEvent),

@@ -126,7 +126,7 @@ class BatchControl:
 
         Each transaction cancels some. What is skipped because others change it at this moment is left to the sweep.
         """
-        for find in (holding.held_of_batch, holding.waiting_of_batch):
+        for find in (holding.held_of_batch, holding.waiting_of_batch, holding.following_of_batch):
             while self.ports.database.write(partial(self._cancel_some, find, batch_id)):
                 pass
         if not waiting_only:

@@ -32,7 +32,13 @@ class Cancellation:
     def cancel_waiting(self, tx: Transaction, found: Sequence[Job]) -> None:
         """Cancel these jobs, which no extension holds and which the transaction has locked."""
         steps.take_all(
-            self.ports, tx, Step.CANCEL, found, lambda _: ImageGenerationCancelledEvent(), finished_at=tx.now
+            self.ports,
+            tx,
+            Step.CANCEL,
+            found,
+            lambda _: ImageGenerationCancelledEvent(),
+            finished_at=tx.now,
+            fingerprint=None,
         )
 
     def _cancel(self, tx: Transaction, request_id: str, owner: str | None) -> Job:
@@ -46,6 +52,7 @@ class Cancellation:
             event=ImageGenerationCancelledEvent(holder),
             was_held_by=holder,
             finished_at=NOW,
+            fingerprint=None,  # no identical request can get its pictures
             **NOT_HELD,
         )
         if done is None and job.status is Status.CANCELLED:

@@ -22,6 +22,7 @@ from app.services.extensions import Extensions
 from app.services.ports import Ports
 from app.services.queue_controls import QueueControls
 from app.services.requeueing import LONGEST_PAUSE_MS, Requeueing
+from app.services.reuse import Reuse
 from app.services.wakeups import wake_if_a_job_waits
 
 BATCH = 200
@@ -40,12 +41,14 @@ class Housekeeping:
         extensions: Extensions,
         queue_controls: QueueControls,
         batches: BatchSweep,
+        reuse: Reuse,
     ) -> None:
         self.ports = ports
         self.requeueing = requeueing
         self.extensions = extensions
         self.queue_controls = queue_controls
         self.batches = batches
+        self.reuse = reuse
         self.ageing = Ageing(ports)
 
     def is_due(self) -> bool:
@@ -109,6 +112,8 @@ class Housekeeping:
         """Send wake-ups again: they may have been lost, or their sender may have crashed before sending them."""
         if self.ports.database.read(jobs.any_download_due):
             self.ports.tasks.download()
+        if self.ports.database.read(self.reuse.any_due):
+            self.ports.tasks.reuse()
         wake_if_a_job_waits(self.ports)
 
     def _bring_back(self, tx: Transaction, step_ms: int) -> None:

@@ -20,6 +20,7 @@ from app.services.ports import Ports
 from app.services.watching import Watching
 
 COUNTED_AHEAD = 1_000
+IT_FOLLOWS = "An identical request of yours is in progress: this one gets its pictures."
 Found = TypeVar("Found", Job, JobSummary)
 
 
@@ -139,6 +140,8 @@ class Lookup:
         able = any(policy.can_do(each.capabilities, job.model) for each in members)
         wanted = None if job.any_model and not able else job.model
         reason = policy.why_waiting(members, wanted, clock.now(connection))
+        if job.follows is not None:
+            reason = IT_FOLLOWS
         return QueueInfo(position, reason, self._waits_until(connection, job, members))
 
     def _waits_until(self, connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> int:
@@ -146,12 +149,14 @@ class Lookup:
         if job.deadline_at is not None:
             return job.deadline_at
         settings = self.ports.settings
-        longest = job.queued_at + settings.queue_timeout_ms
+        held_ms = 0 if job.held_since is None else clock.now(connection) - job.held_since
+        queued_at = job.queued_at + held_ms
+        longest = queued_at + settings.queue_timeout_ms
         if any(job.any_model or policy.can_do(each.capabilities, job.model) for each in members):
             return longest
         wanted = ANY_MODEL if job.any_model else job.model.lower()
-        served_at = service_state.last_served(connection, wanted) or job.queued_at
-        return min(longest, max(job.queued_at, served_at) + settings.no_extension_timeout_ms)
+        served_at = service_state.last_served(connection, wanted) or queued_at
+        return min(longest, max(queued_at, served_at) + settings.no_extension_timeout_ms)
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:

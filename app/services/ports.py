@@ -20,6 +20,9 @@ class Tasks(Protocol):
     def download(self) -> None:
         """Wake a downloader: pictures are due to be fetched."""
 
+    def reuse(self) -> None:
+        """Wake a worker: a request that others follow has ended."""
+
     def started(self, task: str) -> None:
         """The task of this name begins to read: later commits need another wake-up."""
 
@@ -65,6 +68,12 @@ class Store(Protocol):
 
     def open(self, name: str) -> BinaryIO | None:
         """The picture, to read and seek; None if there is none. The name may be untrusted."""
+
+    def has(self, name: str) -> bool:
+        """True if there is a picture of this name."""
+
+    def link(self, name: str, new_name: str) -> bool:
+        """Give the picture a second name, durably and atomically; False if there is none. Each name is deleted on its own."""
 
     def delete(self, name: str) -> None:
         """Remove the picture, if there is one."""

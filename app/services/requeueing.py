@@ -105,6 +105,7 @@ class Requeueing:
             error=error,
             reason=reason,
             finished_at=NOW,
+            fingerprint=None,  # no identical request can get its pictures
             **NOT_HELD,
         )
         if failed is not None and job.holder is not None:

@@ -13,6 +13,9 @@ from app.services import batch_changes
 from app.services.changes import change
 from app.services.ports import Ports
 
+# After these its batch looks at an item, as after its end: it may have to be held or released.
+_MOVES_ITEMS = {Step.REQUEUE, Step.FOLLOW}
+
 log = logs.get(__name__)
 
 
@@ -65,10 +68,12 @@ def take_all(
 
 
 def _follow_up(ports: Ports, tx: Transaction, step: Step, job: Job) -> None:
-    if job.batch_id is not None and (step is Step.REQUEUE or job.status in FINAL):
+    if job.batch_id is not None and (step in _MOVES_ITEMS or job.status in FINAL):
         batch_changes.item_moved(ports, tx, job)
     if step is not Step.FETCH:  # it changes nothing that watchers see
         tx.after_commit(lambda: ports.bus.publish_change(change(job)))
+    if job.followed and job.status in FINAL:
+        tx.after_commit(ports.tasks.reuse)
     if TABLE[step].event is not None:
         tx.after_commit(lambda: _log_change(step, job))
 

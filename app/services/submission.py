@@ -1,5 +1,6 @@
 """Submitting a request: one transaction stores the job and its first event, then a dispatcher is woken."""
 
+from contextlib import AbstractContextManager
 from functools import partial
 
 from app.db import events, jobs, usage
@@ -7,31 +8,33 @@ from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.ids import uuid7
-from app.domain.image_request import DEFAULT_MODEL, ImageRequest
+from app.domain.image_request import DEFAULT_MODEL, CacheMode, ImageRequest
 from app.services import idempotency
 from app.services.admission import Admission
 from app.services.idempotency import KeyedRequest
 from app.services.new_requests import columns_of
 from app.services.ports import Ports
 from app.services.quotas import Quotas
+from app.services.reuse import Reuse, following
 from app.services.styles import Styles
 from app.services.tiers import UserTiers
 from app.services.wakeups import wake_if_an_extension_is_free
 
 
 class Submission:
-    def __init__(self, ports: Ports, admission: Admission, styles: Styles) -> None:
+    def __init__(self, ports: Ports, admission: Admission, styles: Styles, reuse: Reuse) -> None:
         self.ports = ports
         self.admission = admission
         self.styles = styles
+        self.reuse = reuse
         self.quotas = Quotas(ports)
         self.tiers = UserTiers(ports)
 
     def submit(self, order: ImageRequest, correlation_id: str, keyed: KeyedRequest[Job] | None = None) -> Job:
         """Accept the request; when this returns, it is committed.
 
-        Raises Unavailable, QuotaExceeded, Forbidden, UnknownStyle, InvalidVariables, InvalidPrompt, InvalidRequest. With an
-        Idempotency-Key (`keyed`) also AlreadyAnswered and IdempotencyKeyReused.
+        Raises Unavailable, QuotaExceeded, Forbidden, UnknownStyle, InvalidVariables, InvalidPrompt, InvalidRequest, NotCached.
+        With an Idempotency-Key (`keyed`) also AlreadyAnswered and IdempotencyKeyReused.
         """
         self.admission.check()
 
@@ -41,26 +44,37 @@ class Submission:
             job = self._enter(tx, made, correlation_id)
             events.append(tx, job, ImageGenerationRequestedEvent(job.model, order.user_id))
             idempotency.keep(tx, keyed, job, job.id)
-            tx.after_commit(partial(wake_if_an_extension_is_free, self.ports))
+            if job.cached_from is not None:
+                tx.after_commit(partial(self.reuse.resolve, job.cached_from))
+            elif job.held_since is None:
+                tx.after_commit(partial(wake_if_an_extension_is_free, self.ports))
             return job
 
-        with self.quotas.lock(order.user_id):
+        with self._one_at_a_time(order):
             return self.ports.database.write(work)
+
+    def _one_at_a_time(self, order: ImageRequest) -> AbstractContextManager[None]:
+        if order.cache is CacheMode.OFF:
+            return self.quotas.lock(order.user_id)
+        return self.ports.database.local_lock(order.user_id)  # see `Reuse.find`
 
     def _enter(self, tx: Transaction, order: ImageRequest, correlation_id: str) -> Job:
         model, tier = order.model or DEFAULT_MODEL, self.tiers.of(tx.connection, order.user_id)
         priority = tier.priority(order.priority)
+        columns = columns_of(order)
         self.quotas.serialize(tx, order.user_id)
+        source = self.reuse.find(tx, order.user_id, columns["fingerprint"], priority, order.cache)
         queue = usage.queue_of(tx.connection, order.user_id, model, priority)
         self.quotas.check(tx, order.user_id, queue)
         values = {
             "correlation_id": correlation_id,
-            **columns_of(order),
+            **columns,
             "last_event": 1,
             "number": queue.last_number + 1,
             "priority": priority,
             "virtual_start": queue.virtual_start(tier.weight),
             "held_since": tx.now if queue.user_is_paused else None,
             "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
+            **({} if source is None else {"held_since": tx.now, **following(source)}),
         }
         return jobs.add(tx, uuid7(tx.now, self.ports.randomness.bytes(10), above=queue.last_id), values)

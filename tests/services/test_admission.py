@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from app.container import build
 from app.db import jobs
 from app.domain.errors import Unavailable
 from app.domain.image_request import ImageRequest
@@ -25,7 +26,7 @@ def submission(bench: Bench) -> Submission:
 def checking_every(seconds: float, bench: Bench) -> Submission:
     """A submission service that checks every `seconds`."""
     admission = Admission(bench.ports, check_every_s=seconds)
-    return Submission(bench.ports, admission, Styles(bench.ports))
+    return Submission(bench.ports, admission, Styles(bench.ports), build(bench.ports).reuse)
 
 
 def test_a_full_queue_refuses_new_requests(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from app.db import credentials, holding, images
 from app.db.jobs import Job
 from app.db.tables import jobs as table
 from app.domain.idempotency import OwnedKey
-from app.domain.image_request import ImageRequest
+from app.domain.image_request import CacheMode, ImageRequest
 from app.domain.states import FINAL, Status
 from app.services.idempotency import AlreadyAnswered, KeyedRequest
 from tests.support.harness import Harness
@@ -27,7 +27,7 @@ def of_open_jobs(index: Index) -> bool:
     return where is not None and not any(status in str(where) for status in FINAL)
 
 
-OPEN_ONLY = {index.name for index in table.indexes if of_open_jobs(index)}
+OPEN_ONLY = {index.name for index in table.indexes if of_open_jobs(index)} - {"ix_jobs_identical"}
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -71,12 +71,21 @@ def under_quotas(harness: Harness) -> None:
     harness.with_settings(limits=limits).submit()
 
 
+def followed(harness: Harness) -> None:
+    for leader, follower in ((harness.submit("bob"), harness.submit("bob", cache=CacheMode.PREFER)) for _ in range(2)):
+        assert follower.follows == leader.id
+        harness.services.cancellation.cancel(leader.id)
+    harness.services.reuse.resolve_all()
+
+
 QUERIES: dict[str, Callable[[Harness], object]] = {
     "the sweep": lambda harness: harness.services.housekeeping.sweep(),
     "the hand-off": lambda harness: harness.assign(),
     "a download": lambda harness: harness.services.download.run(),
     "an order": lambda harness: harness.submit(),
     "an order under every quota": under_quotas,
+    "an order that may be cached": lambda harness: harness.submit(cache=CacheMode.PREFER),
+    "resolving followers": followed,
     "a connection": lambda harness: harness.connect("e1", number=3),
     "a heartbeat": lambda harness: harness.heartbeat(harness.connect("e1", number=4), active_requests=9),
     "a broken socket": lambda harness: harness.services.extensions.disconnected(
@@ -184,6 +193,18 @@ def test_styles_are_read_in_the_order_of_an_index(harness: Harness, shared: bool
         harness.services.styles.page("ann", cursor, 20, shared=shared)
     assert statements
     for statement in statements:
+        in_order(harness, statement)
+
+
+def test_identical_requests_and_followers_are_read_in_the_order_of_an_index(harness: Harness) -> None:
+    with recorded_statements("LIMIT") as statements:
+        followed(harness)
+    reads = [
+        each for each in statements if "fingerprint = ?" in each[0] or "follows = ?" in each[0] or "followed" in each[0]
+    ]
+    read = [each for each in reads if each[0].startswith("SELECT") and "any_model" not in each[0].partition("FROM")[2]]
+    assert len({text for text, _ in read}) >= 4
+    for statement in read:
         in_order(harness, statement)
 
 

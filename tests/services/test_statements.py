@@ -114,12 +114,12 @@ def test_a_step_executes_no_more_statements_than_recorded(harness: Harness, step
 
 # For the row, each index that the change touches, and each event. A page costs SQLite 12 to 18 us, half of it for the disk.
 MOST_PAGES = {
-    "submit": 9,
-    "submit with a key": 12,  # the key, and the index of its end
+    "submit": 10,  # one for the fingerprint, by which identical requests are found
+    "submit with a key": 13,  # the key, and the index of its end
     "hand over": 12,  # one for the virtual time of the queue
     "progress": 5,
     "result": 9,
-    "download": 23,  # two for the index of running downloads
+    "download": 24,  # one for the fingerprint, two for the index of running downloads
     "idle heartbeat": 0,
     "heartbeat at work": 3,
     "status": 0,

@@ -33,6 +33,7 @@ class FakeTasks:
     def __init__(self) -> None:
         self.assigns = 0
         self.downloads = 0
+        self.reuses = 0
 
     def assign(self) -> None:
         """Count a wake-up."""
@@ -41,6 +42,10 @@ class FakeTasks:
     def download(self) -> None:
         """Count a wake-up."""
         self.downloads += 1
+
+    def reuse(self) -> None:
+        """Count a wake-up."""
+        self.reuses += 1
 
     def started(self, task: str) -> None:
         """Do nothing: wake-ups are not coalesced here."""
