@@ -68,7 +68,8 @@ def once_only(
 
 def parsed_body(body: BaseModel) -> object:
     """What was sent, without fields that are null and before defaults are filled in."""
-    return body.model_dump(mode="json", exclude_unset=True)
+    # pydantic warns of each enum, whose value it has written before it looks for the enum
+    return body.model_dump(mode="json", exclude_unset=True, warnings=False)
 
 
 def _replayed(repetition: AlreadyAnswered) -> Response:

@@ -11,6 +11,7 @@ from app.domain.errors import (
     Forbidden,
     IdempotencyKeyReused,
     InvalidVariables,
+    NotCached,
     NotFound,
     QuotaExceeded,
     RateLimited,
@@ -46,7 +47,15 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
                 headers=(*limits.HEADERS, *idempotency.RESPONSE_HEADERS),
             ),
         ),
-        refusals=(Forbidden, IdempotencyKeyReused, RateLimited, QuotaExceeded, UnknownStyle, InvalidVariables),
+        refusals=(
+            Forbidden,
+            IdempotencyKeyReused,
+            RateLimited,
+            QuotaExceeded,
+            UnknownStyle,
+            InvalidVariables,
+            NotCached,
+        ),
     )
     @limits.submitted_for(_submitter)
     @idempotency.once_only(services, "generate", idempotency.parsed_body, presenters.accepted)
@@ -65,6 +74,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
             body.style,
             body.variables,
             priority=body.priority,
+            cache=body.cache,
         )
         return presenters.accepted(services.submission.submit(order, g.correlation_id, g.keyed_request))
 

@@ -7,6 +7,7 @@ from flask import current_app, request
 from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
 from app.domain.clock import wire_now, wire_time
+from app.domain.states import Status
 from app.services.generation import IMAGES_PATH
 from app.services.lookup import JobDetails, QueueInfo
 from app.web import reported_values
@@ -28,6 +29,9 @@ def accepted(job: Job) -> Accepted:
     return Accepted(
         request_id=job.id,
         waits_until=None if job.deadline_at is None else wire_time(job.deadline_at),
+        cached=_cached(job),
+        cached_from=job.cached_from,
+        follows=_follows(job),
         correlation_id=job.correlation_id,
         timestamp=wire_time(job.created_at),
     )
@@ -45,12 +49,26 @@ def status(found: JobDetails[Job] | JobDetails[JobSummary]) -> RequestStatus:
         code=job.error_code,
         error=job.error,
         reason=job.reason,
+        cached=_cached(job),
+        cached_from=job.cached_from,
+        follows=_follows(job),
         version=job.version,
         correlation_id=job.correlation_id,
         created_at=wire_time(job.created_at),
         updated_at=wire_time(job.updated_at),
         timestamp=wire_now(),
     )
+
+
+def _cached(job: Job | JobSummary) -> bool | None:
+    return None if job.cached_from is None else True
+
+
+def _follows(job: Job | JobSummary) -> str | None:
+    """The request in progress that it follows."""
+    if isinstance(job, JobSummary) or job.status is not Status.ACCEPTED or job.cached_from is not None:
+        return None
+    return job.follows
 
 
 def _queue_position(queue: QueueInfo) -> QueuePosition:

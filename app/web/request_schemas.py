@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from app.domain import image_request, styles
 from app.domain.errors import InvalidRequest
 from app.domain.fair_queueing import Priority
+from app.domain.image_request import CacheMode
 from app.domain.other_names import OTHER_NAMES
 from app.domain.states import Status
 from app.web.parameter_schema import PARAMETERS
@@ -102,6 +103,17 @@ class GenerateRequest(BaseModel):
             "Default: your tier's, which is normal unless the operator changed it.",
         ),
     ] = None
+    cache: Annotated[
+        CacheMode,
+        checked(
+            image_request.clean_cache,
+            type=["string", "null"],
+            enum=[*(mode.value for mode in CacheMode), None],
+            default=CacheMode.OFF.value,
+            description="Whether it may get the pictures of an identical request of yours. `prefer`: of a completed one, or of "
+            "one that is in progress; if that fails, it is made itself. `only`: of a completed one, or it is refused.",
+        ),
+    ] = CacheMode.OFF
 
 
 def page_cursor(pattern: str) -> Any:

@@ -11,6 +11,10 @@ from pydantic import Field
 from app.domain.states import Status
 from app.domain.wire_types import Time, Uuid, WireModel
 
+CACHED = Field(None, description="true if it has the pictures of an identical request, or gets them at once")
+CACHED_FROM = Field(None, description="that request")
+FOLLOWS = Field(None, description="the identical request in progress whose pictures it will get")
+
 
 class Accepted(WireModel):
     """The request is in the database."""
@@ -19,6 +23,9 @@ class Accepted(WireModel):
     status: Literal["accepted"] = "accepted"
     message: str = "Image generation request submitted"
     waits_until: Time | None = Field(None, description="with `deadlineMs`: when the request fails if it is not done")
+    cached: bool | None = CACHED
+    cached_from: Uuid | None = CACHED_FROM
+    follows: Uuid | None = FOLLOWS
     correlation_id: str
     timestamp: Time
 
@@ -42,6 +49,9 @@ class RequestStatus(WireModel):
     code: str | None = Field(None, description="why it failed, for programs")
     error: str | None = Field(None, description="why it failed, in a sentence")
     reason: str | None = Field(None, description="details about why it failed")
+    cached: bool | None = CACHED
+    cached_from: Uuid | None = CACHED_FROM
+    follows: Uuid | None = FOLLOWS
     version: int = Field(description="increases with every change; send it as `since` to wait for the next one")
     correlation_id: str
     created_at: Time

@@ -2,13 +2,14 @@
 
 A request is written as in a `.http` file: method and path, headers, an empty line, the body. An answer shows some of the fields,
 `…` stands for any value. `REQUEST_ID` in a request is the `requestId` of the last answer that had one, `BATCH_ID` its `batchId`.
+Between examples, `<!-- an extension makes the pictures -->` has an extension do what waits.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,16 +19,17 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 DOCS = Path(__file__).parents[2] / "docs"
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$|^<!-- (an extension makes the pictures) -->$", re.MULTILINE | re.DOTALL)
 ANYTHING = "…"
 
 
 @dataclass(frozen=True)
 class Example:
-    """A request, and the fields of its answer that the page shows."""
+    """A request, and the fields of its answer that the page shows. `makes` if an extension works before it."""
 
     request: str
     answer: dict[str, Any]
+    makes: bool
 
 
 def pages() -> list[str]:
@@ -38,15 +40,20 @@ def pages() -> list[str]:
 def examples(page: str) -> Iterator[Example]:
     """The examples of a page, in order."""
     blocks = BLOCK.findall((DOCS / page).read_text("utf-8"))
-    for (kind, text), (next_kind, next_text) in pairwise([*blocks, ("", "")]):
+    makes = False
+    for (kind, text, marker), (next_kind, next_text, _) in pairwise([*blocks, ("", "", "")]):
+        makes = makes or bool(marker)
         if kind == "http":
-            yield Example(text, json.loads(next_text) if next_kind == "json" else {})
+            yield Example(text, json.loads(next_text) if next_kind == "json" else {}, makes)
+            makes = False
 
 
-def run(client: FlaskClient, page: str) -> None:
+def run(client: FlaskClient, page: str, make_pictures: Callable[[], object]) -> None:
     """Send the requests of a page one after the other; an answer that is not as shown is an AssertionError."""
     ids = {"REQUEST_ID": "no-request-was-made-yet", "BATCH_ID": "no-batch-was-made-yet"}
     for example in examples(page):
+        if example.makes:
+            make_pictures()
         text = example.request.replace("REQUEST_ID", ids["REQUEST_ID"]).replace("BATCH_ID", ids["BATCH_ID"])
         answer = _send(client, text)
         found: Any = answer.json if answer.data else {}
