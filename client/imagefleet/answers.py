@@ -19,7 +19,11 @@ FINAL_EVENTS = frozenset({"ImageGeneratedEvent", "ImageGenerationFailedEvent", "
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The server accepted the request. With a deadline, it waits for an extension until `waits_until`."""
+    """The server accepted the request. With a deadline, it waits for an extension until `waits_until`.
+
+    It gets the pictures of the completed request `cached_from`, or of `follows`, which is in progress; both None if its own
+    are made.
+    """
 
     request_id: str
     status: str
@@ -27,12 +31,19 @@ class Accepted:
     correlation_id: str | None = None
     timestamp: datetime | None = None
     waits_until: datetime | None = None
+    cached_from: str | None = None
+    follows: str | None = None
     body: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """From a response to POST /api/images/generate."""
-        return cls(**_common_fields(fields), waits_until=fields.time("waits_until"))
+        return cls(
+            **_common_fields(fields),
+            waits_until=fields.time("waits_until"),
+            cached_from=fields.optional_text("cached_from"),
+            follows=fields.optional_text("follows"),
+        )
 
 
 class Cancelled(Accepted):

@@ -16,6 +16,7 @@ from imagefleet.errors import TimedOut, Unreachable
 from imagefleet.exits import CODES, NOT_FINISHED, errors_as_exit_codes, fail
 from imagefleet.options import (
     ADDRESS,
+    CACHE,
     GLOBAL_KEY,
     ID,
     JSON,
@@ -79,6 +80,7 @@ def main(ctx: click.Context, server: str) -> None:
     "--param", multiple=True, callback=parameters, metavar="NAME=VALUE", help="Any other parameter; may be repeated."
 )
 @click.option("--user", help="User ID of the request.")
+@CACHE
 @WAIT_FOR_EXTENSION
 @PATIENCE
 @WAIT
@@ -96,6 +98,7 @@ def generate(
     number: int | None,
     param: dict[str, Any],
     user: str | None,
+    cache: str | None,
     deadline_s: float | None,
     patience: float,
     wait: bool,
@@ -125,6 +128,7 @@ def generate(
             parameters=param,
             user_id=user,
             deadline_ms=None if deadline_s is None else round(deadline_s * 1000),
+            cache=cache,
             refused_s=patience,
             on_retry=tell_that_it_waits,
         )

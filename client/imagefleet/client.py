@@ -70,6 +70,7 @@ class Imagefleet:
         parameters: Mapping[str, Any] | None = None,
         user_id: str | None = None,
         deadline_ms: int | None = None,
+        cache: str | None = None,
         idempotency_key: str | None = None,
         refused_s: float | None = None,
         on_retry: OnRetry | None = None,
@@ -77,7 +78,9 @@ class Imagefleet:
         """Submit a request; the server has defaults for what is left out. Sizes in px.
 
         `parameters` are passed to the extension unchanged; the named arguments override them. `deadline_ms` after its
-        acceptance the request fails unless it is completed; until then it waits for an extension.
+        acceptance the request fails unless it is completed; until then it waits for an extension. `cache` is whether it
+        may get the pictures of an identical request of yours: "prefer", or "only", which raises Refused with
+        ERR_NOT_CACHED if none is completed.
 
         It is retried after every fault: the server accepts it once, since each attempt has the same Idempotency-Key. That
         is a new one for each call, or `idempotency_key`, 1 to 255 visible ASCII characters. With a key of your own, the
@@ -97,6 +100,7 @@ class Imagefleet:
             "parameters": {**(parameters or {}), **_without_none(named)} or None,
             "userId": user_id,
             "deadlineMs": deadline_ms,
+            "cache": cache,
         }
         headers = {"Content-Type": "application/json", IDEMPOTENCY_KEY: _quoted(idempotency_key or str(uuid.uuid4()))}
         call = Call("POST", "/api/images/generate", headers=headers, body=encode(_without_none(whole)).encode())

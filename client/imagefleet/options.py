@@ -87,6 +87,12 @@ WAIT_FOR_EXTENSION = click.option(
     help="How long the request may wait for an extension that can do it, such as 8h or 2d; at most 7d. It fails if it is "
     "not completed by then.",
 )
+CACHE = click.option(
+    "--cache",
+    type=click.Choice(["off", "prefer", "only"]),
+    help="Whether it may get the pictures of an identical request of yours: prefer them to new ones, or take nothing else. "
+    "Off by default.",
+)
 OUTPUT = click.option(
     "--output", type=click.Path(file_okay=False, path_type=Path), help="Folder to save the pictures in."
 )

@@ -195,6 +195,13 @@ def test_how_long_to_wait_for_an_extension_is_the_deadline_of_the_request(run: R
     assert scripted.requests[0].json == {"prompt": "fox", "deadlineMs": 5_400_000}
 
 
+@pytest.mark.parametrize("cache", ["off", "prefer", "only"])
+def test_whether_pictures_may_be_reused_is_sent(run: Run, scripted: ScriptedServer, cache: str) -> None:
+    scripted.on("POST", GENERATE, accepted())
+    run("generate", "fox", "--cache", cache)
+    assert scripted.requests[0].json == {"prompt": "fox", "cache": cache}
+
+
 def test_until_when_a_request_waits_is_shown_in_local_time(
     run: Run, scripted: ScriptedServer, two_hours_ahead: None
 ) -> None:
@@ -266,6 +273,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_sent(
         ["generate", "fox", "--patience", "ten"],
         ["generate", "fox", "--wait-for-extension", "8d"],
         ["generate", "fox", "--wait-for-extension", "0"],
+        ["generate", "fox", "--cache", "always"],
         ["get", "x", "--timeout", "-1"],
         ["status", "x", "--server", "localhost:3000"],
         ["extension", "--server", "nonsense"],
