@@ -31,6 +31,7 @@ from app.services.dispatch import Dispatch
 from app.services.download import Download
 from app.services.extensions import Extensions
 from app.services.fleet import Fleet
+from app.services.fleet_summaries import MAX_AGE_S, FleetSummaries
 from app.services.generation import Generation
 from app.services.health import Health
 from app.services.holding import Holding
@@ -44,6 +45,7 @@ from app.services.reuse import Reuse
 from app.services.styles import Styles
 from app.services.submission import Submission
 from app.services.uploads import Uploads
+from app.services.waiting import Waiting
 from app.services.watching import Watching
 
 
@@ -97,15 +99,17 @@ def real_ports(settings: Settings) -> Ports:
     )
 
 
-def build(ports: Ports) -> Services:
-    """Build all services on these ports."""
+def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
+    """Build all services on these ports. `summary_age_s` is how old the summary of the fleet may be that waiting requests show."""
+    summaries = FleetSummaries(ports, summary_age_s)
+    waiting = Waiting(ports, summaries)
     requeueing = Requeueing(ports)
     extensions = Extensions(ports, requeueing)
     watching = Watching(ports)
     access = Access(ports)
     styles = Styles(ports)
     holding = Holding(ports)
-    queue_controls = QueueControls(ports, holding)
+    queue_controls = QueueControls(ports, holding, summaries)
     admission = Admission(ports)
     cancellation = Cancellation(ports)
     items = BatchItems(ports, styles)
@@ -116,10 +120,10 @@ def build(ports: Ports) -> Services:
         ports=ports,
         access=access,
         accounts=Accounts(ports, access),
-        submission=Submission(ports, admission, styles, reuse),
+        submission=Submission(ports, admission, styles, reuse, waiting),
         idempotency=Idempotency(ports),
         styles=styles,
-        lookup=Lookup(ports, watching),
+        lookup=Lookup(ports, watching, waiting),
         watching=watching,
         cancellation=cancellation,
         holding=holding,

@@ -64,7 +64,7 @@ def _run_requests(url: str, folder: Path, count: int) -> None:
     harness = Harness.of(ports)
     holder = harness.connect()
     for _ in range(count):
-        job = harness.services.submission.submit(ORDER, "weighed-1")
+        job = harness.services.submission.submit(ORDER, "weighed-1").job
         assert harness.assign() == 1
         job = harness.reload(job)
         harness.services.generation.offer_received(job.id, job.lease or "")

@@ -4,7 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Text, bindparam, case, cast, delete, func, select, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Text,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    literal_column,
+    select,
+    union,
+    update,
+)
 
 from app.db import jobs, json_values, leases, slots
 from app.db.clock import now_ms
@@ -12,10 +26,11 @@ from app.db.engine import Transaction
 from app.db.tables import extensions, hubs
 from app.domain.errors import Unauthorized
 from app.domain.messages import Authenticate
-from app.domain.policy import ConnectedExtension
+from app.domain.policy import FleetGroup
 
 # How often an extension's own word ends its pause: one that called each of its failures repaired would never be paused.
 REPAIR_EVERY_MS = 60_000
+MOST_RESTING = 200  # whose reasons are read
 
 # Parameters cannot be called `connection_id` and `available`: an UPDATE would set the columns of these names to them.
 _through_connection = (extensions.c.connection_id == bindparam("this_connection"), extensions.c.connected)
@@ -39,11 +54,36 @@ _DISCONNECT = update(extensions).where(*_through_connection).values(connected=Fa
 _SOCKET_OF = select(extensions.c.hub_id, extensions.c.connection_id).where(
     extensions.c.id == bindparam("extension_id"), extensions.c.connected
 )
-_MEMBERS = (
-    select(*(extensions.c[name] for name in ("id", "capabilities", "available", "held")))
-    .add_columns(slots.CAPACITY, extensions.c.cooldown_until, extensions.c.cooldown_reason)
+_capabilities = cast(extensions.c.capabilities, Text)  # as text, which PostgreSQL can compare
+_accepting = extensions.c.available & ~slots.PAUSED
+_ready = _accepting & (extensions.c.cooldown_until <= now_ms())
+_resting = _accepting & (extensions.c.cooldown_until > now_ms())
+_busy = case((extensions.c.held < slots.CAPACITY, extensions.c.held), else_=slots.CAPACITY)
+
+
+def _total(condition: ColumnElement[bool], value: ColumnElement[int] | int = 1) -> ColumnElement[int]:
+    return func.sum(case((condition, value), else_=0))
+
+
+_GROUPS = (
+    select(
+        _capabilities,
+        func.count(),
+        _total(extensions.c.available),
+        _total(extensions.c.available & slots.PAUSED),
+        _total(_ready),
+        _total(_ready, slots.CAPACITY),
+        _total(_ready, _busy),
+        func.min(case((_resting, extensions.c.cooldown_until))),
+    )
     .where(extensions.c.connected)
-    .limit(bindparam("limit", type_=Integer))
+    .group_by(_capabilities)
+)
+_RESTING = (
+    select(_capabilities, extensions.c.cooldown_reason)
+    .where(extensions.c.connected, _resting)
+    .order_by(extensions.c.cooldown_until)
+    .limit(literal_column(str(MOST_RESTING), Integer))
 )
 _SUCCEEDED = (
     update(extensions).where(extensions.c.id == bindparam("extension_id")).values(last_success_at=now_ms(), failures=0)
@@ -175,15 +215,34 @@ def is_known(connection: Connection, extension_id: str) -> bool:
 def capabilities_since(connection: Connection, ms: int) -> list[Sequence[str]]:
     """The capabilities of the extensions that are connected, or were within the last `ms`; equal ones once."""
     recent = extensions.c.connected | (extensions.c.disconnected_at > now_ms() - ms)
-    # as text, which PostgreSQL can compare: reading the same list ten thousand times would take ten times as long
-    distinct = select(cast(extensions.c.capabilities, Text)).where(recent).distinct()
+    # reading the same list ten thousand times would take ten times as long
+    distinct = select(_capabilities).where(recent).distinct()
     return [json_values.read(capabilities) for capabilities in connection.execute(distinct).scalars()]
 
 
-def connected(connection: Connection, limit: int = 10_000) -> list[ConnectedExtension]:
-    """The connected extensions, with their current numbers of slots."""
-    rows = connection.execute(_MEMBERS, {"limit": limit})
-    return [ConnectedExtension(extension_id, tuple(capabilities), *rest) for extension_id, capabilities, *rest in rows]
+def groups(connection: Connection) -> list[FleetGroup]:
+    """The connected extensions by their capabilities."""
+    rows = connection.execute(_GROUPS).all()
+    reasons: dict[str, str | None] = {}
+    if any(row[-1] for row in rows):
+        for capabilities, reason in connection.execute(_RESTING):
+            reasons.setdefault(capabilities, reason)
+    return [_group(row, reasons.get(row[0])) for row in rows]
+
+
+def _group(row: Sequence[Any], cooldown_reason: str | None) -> FleetGroup:
+    capabilities, connected, accepting, paused, ready, slots_of_ready, busy, cooldown_until = row
+    return FleetGroup(
+        capabilities=tuple(json_values.read(capabilities)),
+        connected=connected,
+        accepting=accepting,
+        paused=paused,
+        ready=ready,
+        slots=slots_of_ready,
+        busy=busy,
+        cooldown_until=cooldown_until,
+        cooldown_reason=cooldown_reason,
+    )
 
 
 def count_connected(connection: Connection, hub_timeout_ms: int) -> int:

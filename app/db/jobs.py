@@ -20,7 +20,7 @@ from sqlalchemy import (
 from app.db import compare_and_set
 from app.db.clock import statement_now_ms
 from app.db.engine import Transaction
-from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs, model_key
+from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs, model_key, queues
 from app.domain.fair_queueing import Priority
 from app.domain.states import FINAL, TABLE, Status, Step
 
@@ -172,7 +172,10 @@ _ahead = (
     .order_by(*(column.desc() for column in ORDER))
     .limit(bindparam("limit", type_=Integer))
 )
-_COUNT_AHEAD = select(func.count()).select_from(_ahead.subquery())
+_virtual_time = select(queues.c.virtual_time).where(
+    queues.c.model == bindparam("model"), queues.c.priority == bindparam("priority")
+)
+_COUNT_AHEAD = select(func.count(), func.coalesce(_virtual_time.scalar_subquery(), 0)).select_from(_ahead.subquery())
 
 
 def from_row(row: Sequence[Any]) -> Job:
@@ -261,11 +264,13 @@ def of_all_users(connection: Connection, status: Status | None, before: str | No
     return _newest(connection, query, before, limit)
 
 
-def ahead_of(connection: Connection, job: Job, most: int) -> int:
-    """How many waiting jobs for the same model are ahead of this one; counted up to `most`."""
+def ahead_of(connection: Connection, job: Job, most: int) -> tuple[int, int]:
+    """How many waiting jobs for the same model are ahead of this one, counted up to `most`; and the virtual time of its
+    queue."""
     order = {column.name: getattr(job, column.name) for column in ORDER}
     values = {"model": job.model.lower(), "limit": most, **order}
-    return int(connection.execute(_COUNT_AHEAD, values).scalar_one())
+    ahead, virtual_time = connection.execute(_COUNT_AHEAD, values).one()
+    return int(ahead), int(virtual_time)
 
 
 def any_download_due(connection: Connection) -> bool:

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, exist
 
 from app.db.clock import now_ms
 from app.db.engine import Transaction
-from app.db.tables import WAITING, jobs, model_key, queue_pauses
+from app.db.tables import WAITING, batches, jobs, model_key, queue_pauses
 from app.domain.pauses import PauseKind, Pauses, PauseTarget, QueuePause
 
 _COLUMNS = [queue_pauses.c[name] for name in ("kind", "name", "paused_at", "until", "note", "drain", "paused_by")]
@@ -47,6 +47,14 @@ def over(connection: Connection) -> list[QueuePause]:
 def user_is_paused(connection: Connection, user_id: str) -> bool:
     """True if the user's requests are held back."""
     return bool(connection.execute(_USER_IS_PAUSED, {"user_id": user_id}).scalar_one())
+
+
+def paused_batches(connection: Connection, batch_ids: Collection[str]) -> set[str]:
+    """Those of these batches that are paused."""
+    if not batch_ids:
+        return set()
+    query = select(batches.c.id).where(batches.c.id.in_(list(batch_ids)), batches.c.paused_at.is_not(None))
+    return set(connection.execute(query).scalars())
 
 
 def put(tx: Transaction, pause: QueuePause) -> QueuePause:

@@ -1,5 +1,7 @@
 """State of the service: generated secrets, the time of the last sweep, and when each model was served."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, select
 
 from app.db.clock import now_ms
@@ -45,6 +47,7 @@ def update_last_served(tx: Transaction, model: str, served_now: bool) -> int:
     return int(tx.connection.execute(query).scalar_one())
 
 
-def last_served(connection: Connection, model: str) -> int | None:
-    """When an extension that serves `model` was last seen connected while jobs waited for it (ms); None if never."""
-    return connection.execute(select(models_served.c.served_at).where(models_served.c.model == model)).scalar()
+def last_served(connection: Connection, models: Collection[str]) -> dict[str, int]:
+    """When an extension that serves each of these was last seen connected while jobs waited for it (ms)."""
+    query = select(models_served.c.model, models_served.c.served_at).where(models_served.c.model.in_(list(models)))
+    return {row.model: row.served_at for row in connection.execute(query)}

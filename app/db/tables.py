@@ -157,6 +157,9 @@ partial_index(
 )
 partial_index("ix_jobs_deadline", jobs.c.deadline_at, where=OPEN & jobs.c.deadline_at.is_not(None))
 partial_index("ix_jobs_open", jobs.c.id, jobs.c.status, where=OPEN)
+# in the order in which they were completed: new entries are at the ends, however long the history is
+MEASURED = one_of("completed") & jobs.c.started_at.is_not(None)
+partial_index("ix_jobs_completed", model_key, jobs.c.finished_at, where=MEASURED)
 partial_index("ix_jobs_ended", jobs.c.status, jobs.c.id, where=ENDED)
 # What an identical request may follow, or use. The condition names no status: each change of one would write the index.
 IDENTICAL = jobs.c.fingerprint.is_not(None) & jobs.c.held_since.is_(None)

@@ -1,6 +1,5 @@
 """Decisions: whether an extension is free, which one gets a job, how long to back off."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -41,16 +40,22 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectedExtension:
-    """A connected extension, as needed to explain why a job waits. `cooldown_until` is in ms, 0 for none."""
+class FleetGroup:
+    """The connected extensions that have the same capabilities.
 
-    extension_id: str
+    `accepting` of them accept work, `paused` of these operators have paused, and `ready` ones get some: the others rest,
+    the first of them until `cooldown_until` (ms, None if none rests). `slots` and `busy` are those of the ready ones.
+    """
+
     capabilities: tuple[str, ...]
-    available: bool
-    held: int
-    max_concurrent: int
-    cooldown_until: int
-    cooldown_reason: str | None
+    connected: int
+    accepting: int
+    paused: int
+    ready: int
+    slots: int
+    busy: int
+    cooldown_until: int | None = None
+    cooldown_reason: str | None = None
 
 
 class ExtensionStatus(StrEnum):
@@ -82,31 +87,7 @@ def extension_status(
     return ExtensionStatus.BUSY if held >= slots else ExtensionStatus.FREE
 
 
-def why_waiting(extensions: Iterable[ConnectedExtension], model: str | None, now_ms: int) -> str:
-    """A sentence that explains to a client why its job for `model`, which is None for any, is still waiting."""
-    connected = list(extensions)
-    capable = [e for e in connected if model is None or can_do(e.capabilities, model)]
-    available = [e for e in capable if e.available]
-    ready = [e for e in available if e.cooldown_until <= now_ms]
-    if not connected:
-        return "No extension is connected."
-    if not capable:
-        return f"No connected extension supports the model {model}. Supported are: {models_of(connected)}."
-    if not available:
-        return "The connected extensions that support the model are not accepting work at the moment."
-    if not ready:
-        first = min(available, key=lambda e: e.cooldown_until)
-        seconds = math.ceil((first.cooldown_until - now_ms) / 1000)
-        pause = f"paused for another {seconds} s after a failure: {first.cooldown_reason}"
-        return f"The extensions that support the model are {pause}"
-    if any(e.held < e.max_concurrent for e in ready):
-        return "The request is about to be assigned."
-    if len(ready) == 1:
-        return "The extension that supports the model is busy with other requests."
-    return f"All {len(ready)} extensions that support the model are busy with other requests."
-
-
-def models_of(extensions: Iterable[ConnectedExtension]) -> str:
+def models_of(extensions: Iterable[FleetGroup]) -> str:
     """The models that these extensions support, as a list for a sentence; the first of them if there are many."""
     names = sorted({name for each in extensions for name in _named(each.capabilities) or (ANY_MODEL,)})
     return ", ".join(names[:LISTED_MODELS]) + (", …" if len(names) > LISTED_MODELS else "")

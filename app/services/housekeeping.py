@@ -13,7 +13,7 @@ from app.db.jobs import Job
 from app.domain import policy
 from app.domain.errors import GENERATION_FAILED, NO_EXTENSION, TIMEOUT
 from app.domain.image_request import DEFAULT_MODEL
-from app.domain.policy import ANY_MODEL, ConnectedExtension
+from app.domain.policy import ANY_MODEL, FleetGroup
 from app.services.ageing import Ageing
 from app.services.batch_sweep import BatchSweep
 from app.services.download import longest_ms as longest_download_ms
@@ -103,7 +103,7 @@ class Housekeeping:
         """Fail jobs that have waited for QUEUE_TIMEOUT_MS, or for NO_EXTENSION_TIMEOUT_MS without an extension that serves
         their model. A job with a deadline of its own waits until that. While its queue is paused, no time passes."""
         paused = self.queue_controls.list()
-        members = self.ports.database.read(fleet.connected)
+        members = self.ports.database.read(fleet.groups)
         for model in self.ports.database.read(queue.models_waited_for):
             if not paused.queue(model):
                 self.ports.database.write(partial(self._fail_waiting_of, model, members))
@@ -168,7 +168,7 @@ class Housekeeping:
         if self.requeueing.fail(tx, job, TIMEOUT, error, {"attempt": job.attempt}) is not None:
             send_cancel(self.ports, tx, job)
 
-    def _fail_waiting_of(self, model: str, members: Sequence[ConnectedExtension], tx: Transaction) -> None:
+    def _fail_waiting_of(self, model: str, members: Sequence[FleetGroup], tx: Transaction) -> None:
         error = "The request waited in the queue for the longest time allowed."
         self._fail_waiting(tx, model, self.ports.settings.queue_timeout_ms, TIMEOUT, error)
         timeout_ms = self.ports.settings.no_extension_timeout_ms

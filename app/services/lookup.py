@@ -2,38 +2,23 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from app.db import clock, events, fleet, images, jobs, service_state
+from app.db import events, images, jobs
 from app.db.events import LoggedEvent
 from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
-from app.domain import policy
 from app.domain.errors import NotFound
-from app.domain.policy import ANY_MODEL, ConnectedExtension
 from app.domain.states import FINAL, Status
 from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
 from app.services.ports import Ports
+from app.services.waiting import QueueInfo, Waiting
 from app.services.watching import Watching
 
-COUNTED_AHEAD = 1_000
-IT_FOLLOWS = "An identical request of yours is in progress: this one gets its pictures."
 Found = TypeVar("Found", Job, JobSummary)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueInfo:
-    """A waiting job's position in the queue (1 is next; counted up to 1,001), and a sentence that says why it waits.
-
-    If no extension takes it until `waits_until` (ms), it fails.
-    """
-
-    position: int
-    reason: str
-    waits_until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +39,15 @@ class JobPage:
 
 
 class Lookup:
-    def __init__(self, ports: Ports, watching: Watching) -> None:
+    def __init__(self, ports: Ports, watching: Watching, waiting: Waiting) -> None:
         self.ports = ports
+        self.waiting = waiting
         self.watching = watching
 
     def details(self, request_id: str, owner: str | None = None) -> JobDetails[Job]:
         """The request and its images; only a request of `owner`, if one is given. Raises NotFound."""
-        return self.ports.database.read(lambda c: self._details(c, [_found(c, request_id, owner)])[0])
+        found = self.ports.database.read(lambda c: _with_images(c, _found(c, request_id, owner)))
+        return self._with_queue([found])[0]
 
     def status(self, request_id: str, owner: str | None = None) -> JobDetails[JobSummary] | JobDetails[Job]:
         """The request's status, without images; only of a request of `owner`, if one is given. Raises NotFound.
@@ -115,48 +102,22 @@ class Lookup:
                 found = jobs.of_user(connection, user_id, status, cursor, limit + 1)
             shown = found[:limit]
             more = shown[-1].id if len(found) > limit else None
-            return JobPage(self._details(connection, shown), more)
+            return JobPage([_with_images(connection, job) for job in shown], more)
 
-        return self.ports.database.read(work)
+        page = self.ports.database.read(work)
+        return JobPage(self._with_queue(page.jobs), page.cursor)
 
     def picture(self, file: str) -> StoredImage | None:
         """The image that is served under this file name, or None."""
         return self.ports.database.read(lambda c: images.of_file(c, file))
 
-    def _details(self, connection: Connection, some: Sequence[Job]) -> list[JobDetails[Job]]:
-        any_waits = any(job.status is Status.ACCEPTED for job in some)
-        members = fleet.connected(connection) if any_waits else []
-        return [self._details_of(connection, job, members) for job in some]
+    def _with_queue(self, some: Sequence[JobDetails[Job]]) -> list[JobDetails[Job]]:
+        queue = self.waiting.of([each.job for each in some if each.job.status is Status.ACCEPTED])
+        return [replace(each, queue=queue.get(each.job.id)) for each in some]
 
-    def _details_of(self, connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> JobDetails[Job]:
-        if job.status is Status.COMPLETED:
-            return JobDetails(job, images=images.of_job(connection, job.id))
-        if job.status is Status.ACCEPTED:
-            return JobDetails(job, queue=self._queue_info(connection, job, members))
-        return JobDetails(job)
 
-    def _queue_info(self, connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> QueueInfo:
-        position = 1 + jobs.ahead_of(connection, job, COUNTED_AHEAD)
-        able = any(policy.can_do(each.capabilities, job.model) for each in members)
-        wanted = None if job.any_model and not able else job.model
-        reason = policy.why_waiting(members, wanted, clock.now(connection))
-        if job.follows is not None:
-            reason = IT_FOLLOWS
-        return QueueInfo(position, reason, self._waits_until(connection, job, members))
-
-    def _waits_until(self, connection: Connection, job: Job, members: Sequence[ConnectedExtension]) -> int:
-        """When `housekeeping` fails the job if it still waits then, in ms."""
-        if job.deadline_at is not None:
-            return job.deadline_at
-        settings = self.ports.settings
-        held_ms = 0 if job.held_since is None else clock.now(connection) - job.held_since
-        queued_at = job.queued_at + held_ms
-        longest = queued_at + settings.queue_timeout_ms
-        if any(job.any_model or policy.can_do(each.capabilities, job.model) for each in members):
-            return longest
-        wanted = ANY_MODEL if job.any_model else job.model.lower()
-        served_at = service_state.last_served(connection, wanted) or queued_at
-        return min(longest, max(queued_at, served_at) + settings.no_extension_timeout_ms)
+def _with_images(connection: Connection, job: Job) -> JobDetails[Job]:
+    return JobDetails(job, images=images.of_job(connection, job.id) if job.status is Status.COMPLETED else ())
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:

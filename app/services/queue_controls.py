@@ -11,6 +11,7 @@ from app.domain.clock import wire_time
 from app.domain.errors import InvalidRequest, NotFound
 from app.domain.pauses import PauseKind, Pauses, PauseTarget, QueuePause
 from app.domain.policy import ANY_MODEL
+from app.services.fleet_summaries import FleetSummaries
 from app.services.holding import Holding
 from app.services.ports import Ports
 
@@ -23,8 +24,9 @@ log = logs.get(__name__)
 class QueueControls:
     """Pauses that are kept in the database. A sweep ends those whose time is over, and completes what a crash left."""
 
-    def __init__(self, ports: Ports, holding: Holding) -> None:
+    def __init__(self, ports: Ports, holding: Holding, summaries: FleetSummaries) -> None:
         self.ports = ports
+        self.summaries = summaries
         self.holding = holding
 
     def pause(
@@ -47,6 +49,7 @@ class QueueControls:
             return pauses.put(tx, QueuePause(target, tx.now, until, note, drain, by))
 
         stored = self.ports.database.write(work)
+        self.summaries.forget()
         log.info("The queue was paused", action="queue.paused", kind=target.kind.value, name=target.name, by=by)
         if target.kind is PauseKind.USER:
             self.holding.hold_user(target.name)
@@ -72,6 +75,7 @@ class QueueControls:
     def _resume(self, target: PauseTarget, until: int | None = None) -> bool:
         if not self.ports.database.write(partial(self._end, target, until)):
             return False
+        self.summaries.forget()
         log.info("The queue was resumed", action="queue.resumed", kind=target.kind.value, name=target.name)
         if target.kind is PauseKind.USER:
             self.holding.release_user(target.name)

@@ -12,43 +12,50 @@ from app.domain.image_request import DEFAULT_MODEL, CacheMode, ImageRequest
 from app.services import idempotency
 from app.services.admission import Admission
 from app.services.idempotency import KeyedRequest
+from app.services.lookup import JobDetails
 from app.services.new_requests import columns_of
 from app.services.ports import Ports
 from app.services.quotas import Quotas
 from app.services.reuse import Reuse, following
 from app.services.styles import Styles
 from app.services.tiers import UserTiers
+from app.services.waiting import Waiting
 from app.services.wakeups import wake_if_an_extension_is_free
 
 
 class Submission:
-    def __init__(self, ports: Ports, admission: Admission, styles: Styles, reuse: Reuse) -> None:
+    def __init__(self, ports: Ports, admission: Admission, styles: Styles, reuse: Reuse, waiting: Waiting) -> None:
         self.ports = ports
         self.admission = admission
         self.styles = styles
         self.reuse = reuse
+        self.waiting = waiting
         self.quotas = Quotas(ports)
         self.tiers = UserTiers(ports)
 
-    def submit(self, order: ImageRequest, correlation_id: str, keyed: KeyedRequest[Job] | None = None) -> Job:
-        """Accept the request; when this returns, it is committed.
+    def submit(
+        self, order: ImageRequest, correlation_id: str, keyed: KeyedRequest[JobDetails[Job]] | None = None
+    ) -> JobDetails[Job]:
+        """Accept the request; when this returns, it is committed. Returns it with why it waits.
 
         Raises Unavailable, QuotaExceeded, Forbidden, UnknownStyle, InvalidVariables, InvalidPrompt, InvalidRequest, NotCached.
         With an Idempotency-Key (`keyed`) also AlreadyAnswered and IdempotencyKeyReused.
         """
         self.admission.check()
+        summary = self.waiting.summaries.current()
 
-        def work(tx: Transaction) -> Job:
+        def work(tx: Transaction) -> JobDetails[Job]:
             idempotency.claim(tx, keyed)
             made = self.styles.applied(tx.connection, order)
             job = self._enter(tx, made, correlation_id)
             events.append(tx, job, ImageGenerationRequestedEvent(job.model, order.user_id))
-            idempotency.keep(tx, keyed, job, job.id)
+            details = JobDetails(job, self.waiting.of_one(tx.connection, job, summary))
+            idempotency.keep(tx, keyed, details, job.id)
             if job.cached_from is not None:
                 tx.after_commit(partial(self.reuse.resolve, job.cached_from))
             elif job.held_since is None:
                 tx.after_commit(partial(wake_if_an_extension_is_free, self.ports))
-            return job
+            return details
 
         with self._one_at_a_time(order):
             return self.ports.database.write(work)

@@ -6,12 +6,14 @@ from flask import current_app, request
 
 from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
+from app.domain import eta
 from app.domain.clock import wire_now, wire_time
 from app.domain.states import Status
 from app.services.generation import IMAGES_PATH
-from app.services.lookup import JobDetails, QueueInfo
+from app.services.lookup import JobDetails
+from app.services.waiting import QueueInfo
 from app.web import reported_values
-from app.web.schemas import Accepted, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
+from app.web.schemas import Accepted, Eta, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
 
 
 class HasSize(Protocol):
@@ -24,14 +26,16 @@ class HasSize(Protocol):
     def height(self) -> int: ...
 
 
-def accepted(job: Job) -> Accepted:
+def accepted(made: JobDetails[Job]) -> Accepted:
     """A request that was just stored."""
+    job = made.job
     return Accepted(
         request_id=job.id,
         waits_until=None if job.deadline_at is None else wire_time(job.deadline_at),
         cached=_cached(job),
         cached_from=job.cached_from,
         follows=_follows(job),
+        queue=None if made.queue is None else _queue_position(made.queue),
         correlation_id=job.correlation_id,
         timestamp=wire_time(job.created_at),
     )
@@ -72,7 +76,26 @@ def _follows(job: Job | JobSummary) -> str | None:
 
 
 def _queue_position(queue: QueueInfo) -> QueuePosition:
-    return QueuePosition(position=queue.position, reason=queue.reason, waits_until=wire_time(queue.waits_until))
+    return QueuePosition(
+        position=queue.position,
+        reason=queue.reason,
+        reason_code=queue.reason_code,
+        remedy=queue.remedy,
+        eligible_extensions=queue.eligible_extensions,
+        busy_slots=queue.busy_slots,
+        total_slots=queue.total_slots,
+        eta=None if queue.eta is None else _eta(queue.eta, queue.now),
+        waits_until=wire_time(queue.waits_until),
+    )
+
+
+def _eta(found: eta.Eta, now: int) -> Eta:
+    return Eta(
+        p50=wire_time(now + found.p50_ms),
+        p90=wire_time(now + found.p90_ms),
+        p50_seconds=found.p50_ms / 1000,
+        p90_seconds=found.p90_ms / 1000,
+    )
 
 
 def result(details: JobDetails[Job]) -> RequestResult:

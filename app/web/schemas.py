@@ -9,11 +9,50 @@ from typing import Any, Literal
 from pydantic import Field
 
 from app.domain.states import Status
+from app.domain.waiting import ReasonCode
 from app.domain.wire_types import Time, Uuid, WireModel
 
 CACHED = Field(None, description="true if it has the pictures of an identical request, or gets them at once")
 CACHED_FROM = Field(None, description="that request")
 FOLLOWS = Field(None, description="the identical request in progress whose pictures it will get")
+
+REASONS = (
+    "it may be held back because it gets the result of an identical request (`FOLLOWS`), an operator paused its user "
+    "(`PAUSED_USER`), its batch is paused (`BATCH_PAUSED`) or has enough requests in the queue (`BATCH_CONCURRENCY`); "
+    "everything or its model may be paused (`PAUSED_ALL`, `PAUSED_MODEL`); no extension may be connected (`NO_EXTENSION`), "
+    "none that makes its model (`NO_CAPABLE_EXTENSION`), or none that takes work: they say so (`NOT_ACCEPTING`), an operator "
+    "paused them (`PAUSED_EXTENSIONS`), they failed (`COOLING_DOWN`), or they have other requests (`BUSY`); "
+    "`ABOUT_TO_START` is none of these"
+)
+
+
+class Eta(WireModel):
+    """When a request will probably be handed to an extension, by how long the last images of its model took."""
+
+    p50: Time = Field(description="as likely before as after it")
+    p90: Time = Field(description="nine of ten requests start earlier")
+    p50_seconds: float = Field(ge=0, description="from the moment of this answer")
+    p90_seconds: float = Field(ge=0, description="from the moment of this answer")
+
+
+class QueuePosition(WireModel):
+    """Why a request waits, and its position in the queue."""
+
+    position: int | None = Field(
+        None,
+        ge=1,
+        description="among the requests for its model: 1 is next, counted up to 1,001; absent while it is held back",
+    )
+    reason: str
+    reason_code: ReasonCode = Field(description="the reason for programs; " + REASONS)
+    remedy: str | None = Field(None, description="what would help")
+    eligible_extensions: int = Field(ge=0, description="connected ones that make its model and take work now")
+    busy_slots: int = Field(ge=0, description="how many requests these hold")
+    total_slots: int = Field(ge=0, description="how many they take at once")
+    eta: Eta | None = Field(
+        None, description="absent if it cannot be known: nothing was measured yet, or its reason has no known end"
+    )
+    waits_until: Time = Field(description="when the request fails if no extension has taken it")
 
 
 class Accepted(WireModel):
@@ -26,16 +65,9 @@ class Accepted(WireModel):
     cached: bool | None = CACHED
     cached_from: Uuid | None = CACHED_FROM
     follows: Uuid | None = FOLLOWS
+    queue: QueuePosition | None = Field(None, description="why it waits, as in its status")
     correlation_id: str
     timestamp: Time
-
-
-class QueuePosition(WireModel):
-    """Why a request waits, and its position in the queue."""
-
-    position: int = Field(description="1 is next; counted up to 1,001")
-    reason: str
-    waits_until: Time = Field(description="when the request fails if no extension has taken it")
 
 
 class RequestStatus(WireModel):

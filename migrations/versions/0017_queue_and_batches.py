@@ -28,6 +28,7 @@ INDEXES = {
     "ix_jobs_queue_of_user": (["user_id", MODEL, *ORDER], WAITING),
     "ix_jobs_waiting_since": ([MODEL, "queued_at"], WAITING),
     "ix_jobs_raised": (["user_id"], f"{WAITING} AND raised > 0"),
+    "ix_jobs_completed": ([MODEL, "finished_at"], "status = 'completed' AND started_at IS NOT NULL"),
     "ix_jobs_held_of_user": (["user_id", "batch_id", "id"], HELD),
     "ix_jobs_held_of_batch": (["batch_id", "priority", "batch_index"], f"{HELD} AND batch_id IS NOT NULL"),
     "ix_jobs_released_of_batch": (["batch_id", "status"], f"{OPEN} AND held_since IS NULL AND batch_id IS NOT NULL"),

@@ -102,8 +102,8 @@ def test_failures_are_counted_until_a_success(database: Database) -> None:
     for n in (1, 2):
         database.write(lambda tx: fleet.cool_down(tx, "a", 60_000, "x" * 1_000))
         assert database.read(lambda c: fleet.failures(c, "a")) == n
-    (member,) = database.read(fleet.connected)
-    assert (member.max_concurrent, member.cooldown_reason) == (1, "x" * 400)
+    (group,) = database.read(fleet.groups)
+    assert (group.accepting, group.ready, group.cooldown_reason) == (1, 0, "x" * 400)
     database.write(lambda tx: fleet.succeeded(tx, "a"))
     assert database.read(lambda c: fleet.failures(c, "a")) == 0
     assert free(database) == []

@@ -30,7 +30,7 @@ def moved(database: Database, job: Job, *path: Step, **values: Any) -> Job:
 
 
 def position(database: Database, job: Job, most: int = 10) -> int:
-    return database.read(lambda c: jobs.ahead_of(c, job, most))
+    return database.read(lambda c: jobs.ahead_of(c, job, most)[0])
 
 
 def downloading(database: Database, **values: Any) -> Job:

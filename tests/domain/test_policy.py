@@ -1,4 +1,4 @@
-"""Choosing extensions, explaining why a request waits."""
+"""Choosing extensions."""
 
 from __future__ import annotations
 
@@ -36,45 +36,6 @@ def test_the_extension_that_failed_a_job_gets_it_again_only_if_no_other_is_free(
     first, second = candidate("first"), candidate("second", 2)
     assert policy.choose([first, second], "m", avoid="first") == second
     assert policy.choose([first], "m", avoid="first") == first
-
-
-def extension(name: str, **more: Any) -> policy.ConnectedExtension:
-    values: dict[str, Any] = {"capabilities": ("*",), "available": True, "held": 0, "max_concurrent": 1}
-    return policy.ConnectedExtension(name, **{**values, "cooldown_until": 0, "cooldown_reason": None, **more})
-
-
-PAUSED = {"cooldown_until": 3_500, "cooldown_reason": "Too many requests"}
-REASONS = [
-    ([], "No extension is connected."),
-    (
-        [extension("a", capabilities=("flux",))],
-        "No connected extension supports the model dall-e-3. Supported are: flux.",
-    ),
-    (
-        [extension("a", available=False)],
-        "The connected extensions that support the model are not accepting work at the moment.",
-    ),
-    (
-        [extension("a", **PAUSED), extension("b", cooldown_until=9_999, cooldown_reason="Later")],
-        "The extensions that support the model are paused for another 3 s after a failure: Too many requests",
-    ),
-    ([extension("a", held=1)], "The extension that supports the model is busy with other requests."),
-    (
-        [extension("a", held=1), extension("b", held=2)],
-        "All 2 extensions that support the model are busy with other requests.",
-    ),
-    (
-        [extension("a", held=1), extension("b", capabilities=("flux",))],
-        "The extension that supports the model is busy with other requests.",
-    ),
-    ([extension("a", held=1), extension("b")], "The request is about to be assigned."),
-    ([extension("a", cooldown_until=1_000)], "The request is about to be assigned."),
-]
-
-
-@pytest.mark.parametrize(("extensions", "reason"), REASONS)
-def test_why_a_request_waits(extensions: list[policy.ConnectedExtension], reason: str) -> None:
-    assert policy.why_waiting(extensions, "dall-e-3", now_ms=1_000) == reason
 
 
 def test_no_extension_is_chosen_if_none_is_capable() -> None:

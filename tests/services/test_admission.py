@@ -10,8 +10,10 @@ from app.db import jobs
 from app.domain.errors import Unavailable
 from app.domain.image_request import ImageRequest
 from app.services.admission import Admission
+from app.services.fleet_summaries import FleetSummaries
 from app.services.styles import Styles
 from app.services.submission import Submission
+from app.services.waiting import Waiting
 from tests.support.disks import read_only
 from tests.support.fakes import Bench
 
@@ -26,7 +28,8 @@ def submission(bench: Bench) -> Submission:
 def checking_every(seconds: float, bench: Bench) -> Submission:
     """A submission service that checks every `seconds`."""
     admission = Admission(bench.ports, check_every_s=seconds)
-    return Submission(bench.ports, admission, Styles(bench.ports), build(bench.ports).reuse)
+    waiting = Waiting(bench.ports, FleetSummaries(bench.ports))
+    return Submission(bench.ports, admission, Styles(bench.ports), build(bench.ports).reuse, waiting)
 
 
 def test_a_full_queue_refuses_new_requests(bench: Bench) -> None:

@@ -20,6 +20,7 @@ from app.domain.states import Status
 from app.services import submission
 from app.services.housekeeping import SWEEP
 from app.services.idempotency import KeyedRequest
+from app.services.lookup import JobDetails
 from tests.support.harness import Harness
 
 DAY = 86_400_000
@@ -166,8 +167,8 @@ def test_a_daily_quota_is_free_again_a_day_later_at_the_latest(harness: Harness,
 
 def test_a_key_is_kept_as_long_as_a_new_one(harness: Harness, set_back: Callable[[], None]) -> None:
     def submit(key: str, lifetime_ms: int | None) -> None:
-        request: KeyedRequest[Job] = KeyedRequest(
-            OwnedKey("ann", "generate", key), "0", lambda job: job.id, lifetime_ms
+        request: KeyedRequest[JobDetails[Job]] = KeyedRequest(
+            OwnedKey("ann", "generate", key), "0", lambda made: made.job.id, lifetime_ms
         )
         harness.services.submission.submit(ImageRequest("a fox", user_id="ann"), "correlation-1", request)
 

@@ -22,6 +22,7 @@ from app.services.cleanup import KEYS
 from app.services.idempotency import AlreadyAnswered, KeyedRequest
 from app.services.idempotency import claim as claim_in
 from app.services.idempotency import keep as keep_in
+from app.services.lookup import JobDetails
 from tests.support.harness import Harness
 from tests.support.interleaving import on_postgresql, overlapping
 
@@ -29,8 +30,8 @@ DAY_MS = 86_400_000
 COPIES = 64
 
 
-def answer_of(job: Job) -> str:
-    return f'{{"requestId":"{job.id}"}}'
+def answer_of(made: JobDetails[Job]) -> str:
+    return f'{{"requestId":"{made.job.id}"}}'
 
 
 def keyed(
@@ -39,11 +40,11 @@ def keyed(
     user: str = "ann",
     operation: str = "generate",
     lifetime_ms: int | None = DAY_MS,
-) -> KeyedRequest[Job]:
+) -> KeyedRequest[JobDetails[Job]]:
     return KeyedRequest(OwnedKey(user, operation, key), body_hash({"prompt": prompt}), answer_of, lifetime_ms)
 
 
-def submit(harness: Harness, request: KeyedRequest[Job]) -> str:
+def submit(harness: Harness, request: KeyedRequest[JobDetails[Job]]) -> str:
     """Submit as the web does it; returns the body that the client gets."""
     order = ImageRequest("a fox", user_id=request.key.owner)
     try:
@@ -66,9 +67,9 @@ def test_a_repetition_gets_the_same_answer_and_makes_nothing(harness: Harness) -
         harness.services.submission.submit(ImageRequest("a fox", user_id="ann"), "correlation-2", keyed())
     assert caught.value.answer == StoredAnswer(keyed().body_hash, 200, answer_of(first))
     assert (count(harness), count(harness, idempotency_keys)) == (1, 1)
-    assert harness.event_types(first) == ["ImageGenerationRequestedEvent"]
+    assert harness.event_types(first.job) == ["ImageGenerationRequestedEvent"]
     row = harness.bench.database.read(lambda c: c.execute(select(idempotency_keys)).one())
-    assert (row.owner, row.operation, row.key, row.result_id) == ("ann", "generate", "key-1", first.id)
+    assert (row.owner, row.operation, row.key, row.result_id) == ("ann", "generate", "key-1", first.job.id)
     assert row.expires_at - row.created_at == DAY_MS
 
 
@@ -158,9 +159,9 @@ def test_copies_of_an_expired_key_make_one_request(harness: Harness) -> None:
 def begun(harness: Harness, tx: Transaction) -> str:
     """What another process does up to its commit; the job is left out."""
     claim_in(tx, keyed())
-    job = harness.submit("bob")
-    keep_in(tx, keyed(), job, job.id)
-    return answer_of(job)
+    made = JobDetails(harness.submit("bob"))
+    keep_in(tx, keyed(), made, made.job.id)
+    return answer_of(made)
 
 
 @on_postgresql

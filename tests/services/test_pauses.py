@@ -22,7 +22,7 @@ def test_an_extension_that_connects_as_unavailable_gets_no_request_before_it_say
 ) -> None:
     metadata = ExtensionMetadata(capabilities=("flux",), available=False)
     harness.services.extensions.connected(Authenticate(extension_id="e1", metadata=metadata), Socket(HUB, "c1"))
-    job = harness.services.submission.submit(ImageRequest("a fox", model), "correlation-1")
+    job = harness.services.submission.submit(ImageRequest("a fox", model), "correlation-1").job
     assert harness.assign() == 0
     harness.heartbeat(Holder("e1", "c1"))
     assert harness.assign() == 1

@@ -17,6 +17,7 @@ from app.domain.idempotency import OwnedKey
 from app.domain.image_request import CacheMode, ImageRequest
 from app.domain.states import FINAL, Status
 from app.services.idempotency import AlreadyAnswered, KeyedRequest
+from app.services.lookup import JobDetails
 from tests.support.harness import Harness
 from tests.support.statements import recorded_statements
 
@@ -138,7 +139,9 @@ def test_recently_ended_jobs_are_found_by_an_index(harness: Harness) -> None:
 
 
 def test_keys_of_submissions_are_found_by_their_indexes(harness: Harness) -> None:
-    request: KeyedRequest[Job] = KeyedRequest(OwnedKey("ann", "generate", "key"), "0", lambda job: job.id, 1_000)
+    request: KeyedRequest[JobDetails[Job]] = KeyedRequest(
+        OwnedKey("ann", "generate", "key"), "0", lambda made: made.job.id, 1_000
+    )
     submit = partial(harness.services.submission.submit, ImageRequest("a fox", user_id="ann"), "correlation-1", request)
     with recorded_statements("idempotency_keys") as statements:
         with harness.services.idempotency.one_at_a_time(request):

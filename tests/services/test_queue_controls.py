@@ -61,7 +61,7 @@ def test_the_queue_of_a_paused_model_is_not_read(harness: Harness, waiting: int)
 
 
 def test_requests_that_name_no_model_wait_while_the_default_one_is_paused(harness: Harness) -> None:
-    job = harness.services.submission.submit(ImageRequest("a fox", None, "ann"), "correlation-1")
+    job = harness.services.submission.submit(ImageRequest("a fox", None, "ann"), "correlation-1").job
     harness.connect("e1", "flux")
     pause(harness, PauseTarget.of_model("dall-e-3"))
     assert harness.assign() == 0

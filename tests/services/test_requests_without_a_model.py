@@ -13,7 +13,7 @@ HOUR = 3_600_000
 
 def submit(harness: Harness) -> Job:
     """Submit a request that names no model."""
-    return harness.services.submission.submit(ImageRequest("a fox"), "correlation-1")
+    return harness.services.submission.submit(ImageRequest("a fox"), "correlation-1").job
 
 
 def leave(harness: Harness, extension_id: str, ms_ago: int) -> None:

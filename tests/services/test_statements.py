@@ -14,19 +14,22 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from app.container import build
 from app.db.jobs import Job
 from app.domain.idempotency import OwnedKey
 from app.domain.image_request import ImageRequest
 from app.domain.messages import ImageGenerated
 from app.services.idempotency import KeyedRequest
+from app.services.lookup import JobDetails
+from tests.support.fakes import Bench
 from tests.support.harness import Harness
 from tests.support.image_samples import png
 from tests.support.statements import recorded_statements
 
 # BEGIN and COMMIT are not counted; PostgreSQL's clock is a statement, or part of the lock for the quota.
 MOST = {
-    "submit": {"sqlite": 4, "postgresql": 5},  # the last one queries free extensions
-    "submit with a key": {"sqlite": 6, "postgresql": 7},
+    "submit": {"sqlite": 5, "postgresql": 6},  # one counts those ahead, the last one queries free extensions
+    "submit with a key": {"sqlite": 7, "postgresql": 8},
     # the virtual time of the queue is one, what is paused another, on PostgreSQL the clock a third
     "hand over": {"sqlite": 7, "postgresql": 10},
     "progress": {"sqlite": 1, "postgresql": 2},
@@ -35,6 +38,7 @@ MOST = {
     "idle heartbeat": {"sqlite": 1, "postgresql": 1},
     "heartbeat at work": {"sqlite": 5, "postgresql": 6},
     "status": {"sqlite": 1, "postgresql": 1},
+    "status while it waits": {"sqlite": 3, "postgresql": 3},  # one counts those ahead
 }
 
 
@@ -45,7 +49,9 @@ def submit(harness: Harness) -> Callable[[], object]:
 
 def submit_with_a_key(harness: Harness) -> Callable[[], object]:
     harness.submit()
-    request: KeyedRequest[Job] = KeyedRequest(OwnedKey("ben", "generate", "key"), "0", lambda job: job.id, 1_000)
+    request: KeyedRequest[JobDetails[Job]] = KeyedRequest(
+        OwnedKey("ben", "generate", "key"), "0", lambda made: made.job.id, 1_000
+    )
     order = ImageRequest("a fox", user_id="ben")
     return lambda: harness.services.submission.submit(order, "correlation-1", request)
 
@@ -90,6 +96,12 @@ def status(harness: Harness) -> Callable[[], object]:
     return lambda: harness.services.lookup.status(job.id)
 
 
+def status_while_it_waits(harness: Harness) -> Callable[[], object]:
+    harness.connect("e1")
+    job = harness.submit()
+    return lambda: harness.services.lookup.status(job.id)
+
+
 STEPS = {
     "submit": submit,
     "submit with a key": submit_with_a_key,
@@ -100,7 +112,14 @@ STEPS = {
     "idle heartbeat": idle_heartbeat,
     "heartbeat at work": heartbeat_at_work,
     "status": status,
+    "status while it waits": status_while_it_waits,
 }
+
+
+@pytest.fixture
+def harness(bench: Bench) -> Harness:
+    """As in service: what waiting requests show of the fleet was read within the last second."""
+    return Harness(bench, build(bench.ports, summary_age_s=60))
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -119,10 +138,11 @@ MOST_PAGES = {
     "hand over": 12,  # one for the virtual time of the queue
     "progress": 5,
     "result": 9,
-    "download": 24,  # one for the fingerprint, two for the index of running downloads
+    "download": 25,  # one for the fingerprint, two for the index of running downloads, one for that of completed requests
     "idle heartbeat": 0,
     "heartbeat at work": 3,
     "status": 0,
+    "status while it waits": 0,
 }
 
 

@@ -31,7 +31,7 @@ def names(styles: Styles, user: str = "ann", *, shared: bool | None = None) -> l
 
 def submit(harness: Harness, style: str, user: str = "ann", **variables: str) -> Job:
     order = ImageRequest("a fox", user_id=user, style=style, variables=variables)
-    return harness.services.submission.submit(order, "correlation-1")
+    return harness.services.submission.submit(order, "correlation-1").job
 
 
 def test_three_plain_styles_are_everybodys_from_the_start(styles: Styles) -> None:

@@ -42,7 +42,7 @@ class Harness:
     @classmethod
     def of(cls, bench: Bench) -> Harness:
         """Build the services on these ports."""
-        return cls(bench, build(bench.ports))
+        return cls(bench, build(bench.ports, summary_age_s=0))
 
     def with_settings(self, **changes: Any) -> Harness:
         """The same database and ports with these settings changed."""
@@ -52,7 +52,7 @@ class Harness:
 
     def submit(self, user: str = "ann", model: str = "dall-e-3", **more: Any) -> Job:
         """Submit a request as a client."""
-        return self.services.submission.submit(ImageRequest("a fox", model, user, **more), "correlation-1")
+        return self.services.submission.submit(ImageRequest("a fox", model, user, **more), "correlation-1").job
 
     def reload(self, job: Job) -> Job:
         """Read the job's row again."""

@@ -24,13 +24,13 @@ def bench(database: Database, tmp_path: Path) -> Bench:
 @pytest.fixture
 def services(bench: Bench) -> Services:
     """The services on these ports."""
-    return container.build(bench.ports)
+    return container.build(bench.ports, summary_age_s=0)
 
 
 @pytest.fixture
 def guarded(bench: Bench) -> Services:
     """The services with required authentication."""
-    return container.build(bench.with_settings(auth_required=True).ports)
+    return container.build(bench.with_settings(auth_required=True).ports, summary_age_s=0)
 
 
 @pytest.fixture
