@@ -31,7 +31,7 @@ from app.services.dispatch import Dispatch
 from app.services.download import Download
 from app.services.extensions import Extensions
 from app.services.fleet import Fleet
-from app.services.fleet_summaries import MAX_AGE_S, FleetSummaries
+from app.services.fleet_summaries import FleetSummaries
 from app.services.generation import Generation
 from app.services.health import Health
 from app.services.holding import Holding
@@ -40,8 +40,10 @@ from app.services.idempotency import Idempotency
 from app.services.lookup import Lookup
 from app.services.ports import Ports
 from app.services.queue_controls import QueueControls
+from app.services.queue_status import QueueStatus
 from app.services.requeueing import Requeueing
 from app.services.reuse import Reuse
+from app.services.snapshots import MAX_AGE_S
 from app.services.styles import Styles
 from app.services.submission import Submission
 from app.services.uploads import Uploads
@@ -65,6 +67,7 @@ class Services:
     cancellation: Cancellation
     holding: Holding
     queue_controls: QueueControls
+    queue_status: QueueStatus
     batch_creation: BatchCreation
     batch_control: BatchControl
     batch_retrying: BatchRetrying
@@ -128,6 +131,7 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         cancellation=cancellation,
         holding=holding,
         queue_controls=queue_controls,
+        queue_status=QueueStatus(ports, summaries, summary_age_s),
         batch_creation=BatchCreation(ports, admission, items),
         batch_control=control,
         batch_retrying=BatchRetrying(ports, admission, items),

@@ -28,6 +28,7 @@ from app.web import (
     images,
     limits,
     pages,
+    queue,
     request_context,
     status,
     styles,
@@ -59,7 +60,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     routes.install(app, hub, settings)
     for limited in (images, batches, batch_additions, styles):
         limited.operations(api, services, limiter)
-    for module in (batch_control, batch_results, files, fleet, accounts, status):
+    for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
         module.operations(api, services)
     api.install(app)
     pages.install(app, api, settings)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Integer, bindparam, case, func, literal_colum
 from app.db.engine import Transaction
 from app.db.jobs import STATEMENT_NOW
 from app.db.tables import WAITING, jobs, model_key, queues
-from app.domain.fair_queueing import in_order
+from app.domain.fair_queueing import Priority, in_order
 
 MOST_MODELS = 500  # of those that jobs wait for; the others follow when these have been served
 
@@ -48,6 +48,13 @@ _models = _models.union_all(
 )
 _MODELS = select(_models.c.model).where(_models.c.model.is_not(None)).limit(literal_column(str(MOST_MODELS), Integer))
 
+_DEPTHS = (
+    select(model_key, jobs.c.priority, func.count(), func.min(jobs.c.queued_at))
+    .where(WAITING)
+    .group_by(model_key, jobs.c.priority)
+    .order_by(model_key, jobs.c.priority)
+)
+
 
 def some(connection: Connection, limit: int) -> list[QueuedJob]:
     """Waiting jobs, in no order that matters; if there are fewer than `limit`, these are all."""
@@ -68,6 +75,22 @@ def first_of(connection: Connection, models: Iterable[str], limit: int) -> list[
 def models_waited_for(connection: Connection) -> list[str]:
     """The models of the waiting jobs in lower case, in alphabetical order; at most `MOST_MODELS`."""
     return list(connection.execute(_MODELS).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """How many jobs wait in the queue of this model (in lower case) and priority, and since when the first of them (ms)."""
+
+    model: str
+    priority: Priority
+    depth: int
+    oldest_at: int
+
+
+def depths(connection: Connection) -> list[QueueDepth]:
+    """All queues that are not empty; it reads every waiting job."""
+    rows = connection.execute(_DEPTHS).all()
+    return [QueueDepth(model, Priority(priority), depth, oldest) for model, priority, depth, oldest in rows]
 
 
 def advance(tx: Transaction, handed_out: Sequence[QueuedJob]) -> None:

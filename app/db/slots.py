@@ -1,5 +1,7 @@
 """Slots: how many jobs an extension takes at a time, and which extensions have a free one."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, Integer, bindparam, case, func, literal, literal_column, select, update
 
 from app.db import pauses
@@ -55,6 +57,14 @@ def free(connection: Connection, limit: int, offset: int = 0) -> list[Candidate]
             _FREE, {"limit": limit, "offset": offset}
         )
     ]
+
+
+def held_by(connection: Connection, extension_ids: Collection[str]) -> dict[str, int]:
+    """How many jobs each of these extensions holds."""
+    if not extension_ids:
+        return {}
+    query = select(extensions.c.id, extensions.c.held).where(extensions.c.id.in_(list(extension_ids)))
+    return {row.id: row.held for row in connection.execute(query)}
 
 
 def any_free(connection: Connection) -> bool:

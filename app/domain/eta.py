@@ -17,7 +17,7 @@ from typing import Self
 
 PRIOR = 0.25  # the squared coefficient of variation that is assumed, with the weight of one measured duration
 Z50, Z90 = 0.0, 1.2816  # of the normal distribution
-NEWCOMERS_50, NEWCOMERS_90 = 0.5, 2.0  # other users who will submit many requests
+NEWCOMERS_50, NEWCOMERS_90 = 0.5, 1.5  # other users who will submit many requests
 MARGIN_90 = 1.2  # for what is not known: how far the slots are, and the true mean of the durations
 
 

@@ -1,9 +1,17 @@
 """What operators pause: everything, the requests for a model or of a user, or what an extension gets."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
+
+from app.domain import image_request, messages
+from app.domain.errors import InvalidRequest
+
+NOTE_CHARS = 400
+TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 
 
 class PauseKind(StrEnum):
@@ -76,3 +84,25 @@ class Pauses:
     def stood_still_since(self, model: str) -> int | None:
         """Since when (ms) nothing of this model's queue is handed out; None if it is not paused."""
         return min((pause.paused_at for pause in (self.everything, self.model(model)) if pause), default=None)
+
+
+def clean_note(value: object) -> str:
+    """Why something is paused: up to 400 characters. Raises InvalidRequest."""
+    return image_request.clean_text("note", value, NOTE_CHARS)
+
+
+def clean_until(value: object) -> int:
+    """A time with its zone, in ms since the epoch. Raises InvalidRequest."""
+    try:
+        if not isinstance(value, str) or not re.fullmatch(TIME, value, re.ASCII):
+            raise ValueError
+        return round(datetime.fromisoformat(value).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise InvalidRequest("until must be a time with its zone, such as 2024-01-14T12:00:00Z.") from None
+
+
+def clean_extension(value: object) -> str:
+    """The id of an extension. Raises InvalidRequest."""
+    if not isinstance(value, str) or not messages.ID.fullmatch(value):
+        raise InvalidRequest("extensionId must be a string of 1 to 128 letters, digits and . _ : @ -.")
+    return value

@@ -1,4 +1,4 @@
-"""`python -m app.manage`: manage users, keys, tokens and the fleet. A secret is shown once."""
+"""`python -m app.manage`: manage users, keys, tokens, the fleet and the queue. A secret is shown once."""
 
 import sys
 from pathlib import Path
@@ -10,14 +10,14 @@ from app.config import Settings
 from app.container import Services, build, real_ports
 from app.launch.checks import sqlite_file
 from app.launch.schema import migrate
-from app.manage import extensions, tokens, users
+from app.manage import extensions, queue, tokens, users
 from app.manage.console import escape_what_cannot_be_encoded
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Manage users, their keys and tokens, and the extensions of a service.
+    """Manage users, their keys and tokens, and the extensions and the queue of a service.
 
     Run it where the service runs, with the same environment variables: DATABASE_URL says which database is changed.
     """
@@ -25,7 +25,7 @@ def main(ctx: click.Context) -> None:
     ctx.obj = _services
 
 
-for each in (*users.COMMANDS, *tokens.COMMANDS, *extensions.COMMANDS):
+for each in (*users.COMMANDS, *tokens.COMMANDS, *extensions.COMMANDS, *queue.COMMANDS):
     main.add_command(each)
 
 

@@ -30,7 +30,8 @@ def list_extensions(get_services: GetServices, connected: bool) -> None:
 def resume_extension(get_services: GetServices, extension_id: str) -> None:
     """End the pause of an extension.
 
-    It gets requests again at once. Use it when you have removed the cause of its failures.
+    It gets requests again at once. Use it when you have removed the cause of its failures. (A pause that an operator made is
+    ended by resume --extension.)
     """
     if get_services().extensions.resume(extension_id):
         click.echo(f"The extension {extension_id} is resumed.")
@@ -48,6 +49,9 @@ def _row(entry: ExtensionDetails) -> tuple[str, ...]:
 def _notes(entry: ExtensionDetails) -> Iterator[str]:
     if entry.pause is not None:
         yield f"paused until {wire_time(entry.pause.until)}: {entry.pause.reason or ''}"
+    if (by_operator := entry.paused_by_operator) is not None:
+        until = "" if by_operator.until is None else f" until {wire_time(by_operator.until)}"
+        yield f"paused by an operator{until}{f': {by_operator.note}' if by_operator.note else ''}"
     if entry.failures:
         yield f"failures in a row: {entry.failures}"
 

@@ -7,26 +7,44 @@ import click
 from app.db.credentials import Key, User
 from app.domain.access import Role, Scope, format_scopes
 from app.domain.clock import wire_time
+from app.domain.tiers import Tiers
 from app.manage.console import DAY_MS, DAYS, SCOPES, GetServices, command, credential_state, last_use, print_rows
 
 
 @command("create-user")
 @click.argument("user")
 @click.option("--operator", is_flag=True, help="The user may see and manage everything, with a key of the scope admin.")
-def create_user(get_services: GetServices, user: str, operator: bool) -> None:
+@click.option("--tier", help="One of TIERS, which decides the order of the user's requests; by default the usual one.")
+def create_user(get_services: GetServices, user: str, operator: bool, tier: str | None) -> None:
     """Create a user."""
     role = Role.OPERATOR if operator else Role.USER
-    get_services().accounts.create_user(user, role)
+    get_services().accounts.create_user(user, role, tier)
     click.echo(f"The {role.value} {user} is created.")
+
+
+@command("set-tier")
+@click.argument("user")
+@click.argument("tier", required=False)
+def set_tier(get_services: GetServices, user: str, tier: str | None) -> None:
+    """Change the tier of a user.
+
+    TIER is one of TIERS; without it the user gets the usual one. It decides the order of requests that are submitted from now
+    on.
+    """
+    get_services().accounts.set_tier(user, tier)
+    click.echo(f"{user} has {'the usual tier' if tier is None else f'the tier {tier}'}.")
 
 
 @command("list-users")
 def list_users(get_services: GetServices) -> None:
     """List the users.
 
-    Columns: id, role, active or since when disabled, number of valid keys.
+    Columns: id, role, active or since when disabled, number of valid keys, tier. A tier in brackets is no longer one of TIERS;
+    the usual one counts then.
     """
-    print_rows(map(_user_row, get_services().accounts.list_users()), none="There are no users.")
+    services = get_services()
+    rows = (_user_row(user, services.settings.tiers) for user in services.accounts.list_users())
+    print_rows(rows, none="There are no users.")
 
 
 @command("disable-user")
@@ -109,9 +127,10 @@ def revoke_key(get_services: GetServices, key_id: str) -> None:
     click.echo("The key is revoked.")
 
 
-def _user_row(user: User) -> tuple[str, ...]:
+def _user_row(user: User, tiers: Tiers) -> tuple[str, ...]:
+    tier = user.tier if user.tier in tiers.by_name else f"{tiers.default}{f' ({user.tier})' if user.tier else ''}"
     state = "active" if user.disabled_at is None else f"disabled {wire_time(user.disabled_at)}"
-    return (user.id, user.role.value, state, f"{user.keys} {'key' if user.keys == 1 else 'keys'}")
+    return (user.id, user.role.value, state, f"{user.keys} {'key' if user.keys == 1 else 'keys'}", tier or "")
 
 
 def _key_row(key: Key) -> tuple[str, ...]:
@@ -121,4 +140,4 @@ def _key_row(key: Key) -> tuple[str, ...]:
     return (key.id, key.user_id, format_scopes(key.scopes), state, last_use(key.last_used_at), key.name or "")
 
 
-COMMANDS = (create_user, list_users, disable_user, enable_user, create_key, rotate_key, list_keys, revoke_key)
+COMMANDS = (create_user, set_tier, list_users, disable_user, enable_user, create_key, rotate_key, list_keys, revoke_key)

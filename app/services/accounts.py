@@ -25,14 +25,25 @@ class Accounts:
         self.ports = ports
         self.access = access
 
-    def create_user(self, user_id: str, role: Role) -> None:
-        """Create a user. Raises InvalidRequest."""
+    def create_user(self, user_id: str, role: Role, tier: str | None = None) -> None:
+        """Create a user, in the default tier if none is named. Raises InvalidRequest."""
+        self._check_tier(tier)
         if role is Role.EXTENSION or not image_request.USER.fullmatch(user_id):
             raise InvalidRequest(
                 "A user id has 1 to 128 letters, digits and . _ : @ + | = -; the role is user or operator."
             )
-        if not self.ports.database.write(lambda tx: credentials.add_user(tx, user_id, role)):
+
+        def work(tx: Transaction) -> bool:
+            return credentials.add_user(tx, user_id, role) and credentials.set_tier(tx, user_id, tier)
+
+        if not self.ports.database.write(work):
             raise InvalidRequest(f"The user {user_id} already exists.")
+
+    def set_tier(self, user_id: str, tier: str | None) -> None:
+        """Change the user's tier, None for the default one. Raises InvalidRequest, NotFound."""
+        self._check_tier(tier)
+        if not self.ports.database.write(lambda tx: credentials.set_tier(tx, user_id, tier)):
+            raise NotFound(f"There is no user {user_id}.")
 
     def list_users(self) -> list[User]:
         return self.ports.database.read(credentials.all_users)
@@ -164,6 +175,11 @@ class Accounts:
             raise InvalidRequest("This is neither a signed token nor the id (jti) of one.")
         self.access.revoke_token(jti, self._end_of(token_or_jti) or FOR_EVER)
         return jti
+
+    def _check_tier(self, tier: str | None) -> None:
+        known = self.ports.settings.tiers.by_name
+        if tier is not None and tier not in known:
+            raise InvalidRequest(f"There is no tier {tier}: those of TIERS are {', '.join(known)}.")
 
     def _end_of(self, token: str) -> int | None:
         try:

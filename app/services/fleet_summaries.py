@@ -1,6 +1,5 @@
 """A summary of the fleet and the queue, which each process reads about once a second, not for each request that waits."""
 
-import threading
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -12,11 +11,9 @@ from app.domain.eta import Durations
 from app.domain.pauses import Pauses
 from app.domain.policy import ANY_MODEL, FleetGroup
 from app.services.ports import Ports
+from app.services.snapshots import MAX_AGE_S, Snapshot
 
-MAX_AGE_S = 1.0
 DURATIONS_AGE = 10  # durations are read again after so many times the age of a summary
-# Reading takes longer of a large fleet. The pause between two reads is at least this many times as long as one took.
-PAUSE_FACTOR = 20
 MODELS = 500  # whose durations are remembered
 
 
@@ -39,25 +36,13 @@ class FleetSummary:
 
 class FleetSummaries:
     def __init__(self, ports: Ports, max_age_s: float = MAX_AGE_S) -> None:
-        self.ports = ports
         self._max_age_s = max_age_s
-        self._lock = threading.Lock()
-        self._current: FleetSummary | None = None
-        self._read_again_at = float("-inf")
+        self._current = Snapshot(lambda: ports.database.read(_summary), max_age_s)
         self._durations: dict[str, tuple[float, Durations | None]] = {}
 
     def current(self) -> FleetSummary:
         """The summary, at most about a second old. Call it outside of other reads, since it may read itself."""
-        known = self._current
-        if known is not None and time.monotonic() < self._read_again_at:
-            return known
-        # while one thread reads, the others use the summary before
-        if not self._lock.acquire(blocking=known is None):
-            return known or self.current()
-        try:
-            return self._read()
-        finally:
-            self._lock.release()
+        return self._current.get()
 
     def durations(self, connection: Connection, model: str) -> Durations | None:
         """How long the last pictures of this model took; None if none was made."""
@@ -73,17 +58,7 @@ class FleetSummaries:
 
     def forget(self) -> None:
         """Read again when the summary is needed next, because this process has changed something."""
-        self._read_again_at = float("-inf")
-
-    def _read(self) -> FleetSummary:
-        begun = time.monotonic()
-        if self._current is not None and begun < self._read_again_at:
-            return self._current
-        self._read_again_at = begun + self._max_age_s
-        self._current = self.ports.database.read(_summary)
-        took_s = time.monotonic() - begun
-        self._read_again_at = max(self._read_again_at, begun + min(self._max_age_s * 10, PAUSE_FACTOR * took_s))
-        return self._current
+        self._current.forget()
 
 
 def _summary(connection: Connection) -> FleetSummary:

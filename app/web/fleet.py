@@ -11,9 +11,12 @@ from app.domain import messages
 from app.domain.access import Need
 from app.domain.clock import wire_now, wire_time
 from app.domain.errors import Forbidden, NotFound
+from app.domain.pauses import QueuePause
 from app.domain.policy import ExtensionStatus
 from app.domain.wire_types import Time, Uuid, WireModel
+from app.services.queue_status import PauseState
 from app.web.api import Api, ResponseSpec
+from app.web.queue_schemas import PausedPart
 from app.web.request_schemas import Query, page_cursor
 
 TAG = "Fleet"
@@ -41,8 +44,9 @@ class ExtensionState(WireModel):
     extension_id: str
     connected: bool
     standing: ExtensionStatus = Field(
-        description="the first that applies: `away` is not connected, `unavailable` does not accept work, `paused` rests after a "
-        "failure, `busy` holds as many requests as it may; otherwise `free`"
+        description="the first that applies: `drained` was taken away by an operator and holds nothing any more, `away` is not "
+        "connected, `draining` gets nothing more, `unavailable` does not accept work, `paused` rests after a failure or is paused "
+        "by an operator, `busy` holds as many requests as it may; otherwise `free`"
     )
     since: Time = Field(description="when it connected or disconnected")
     last_seen_at: Time = Field(description="its last heartbeat, or when it connected; a few seconds late if it is idle")
@@ -54,7 +58,8 @@ class ExtensionState(WireModel):
     active: int = Field(description="how many requests it holds")
     request_ids: list[Uuid] = Field(max_length=MOST_HELD, description="the requests it holds")
     failures: int = Field(description="in a row; while there are any, it gets one request at a time")
-    pause: Pause | None = Field(None, description="while it is paused")
+    pause: Pause | None = Field(None, description="while it rests")
+    paused_by_operator: PausedPart | None = Field(None, description="while an operator has paused it")
     web_process: str | None = Field(None, description="the web process that holds its socket")
 
 
@@ -120,5 +125,10 @@ def _state(entry: ExtensionDetails) -> ExtensionState:
         request_ids=list(entry.job_ids[:MOST_HELD]),
         failures=entry.failures,
         pause=pause,
+        paused_by_operator=None if entry.paused_by_operator is None else _by_operator(entry, entry.paused_by_operator),
         web_process=entry.hub_id,
     )
+
+
+def _by_operator(entry: ExtensionDetails, pause: QueuePause) -> PausedPart:
+    return PausedPart.of(PauseState(pause, drained=entry.standing is ExtensionStatus.DRAINED))

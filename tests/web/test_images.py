@@ -35,7 +35,7 @@ def test_the_example_request_of_the_contract_is_accepted(client: FlaskClient, be
     answer = client.post("/api/images/generate", json=body)
     assert answer.status_code == 200
     accepted: Any = answer.json
-    assert set(accepted) == {"requestId", "status", "message", "correlationId", "timestamp"}
+    assert set(accepted) == {"requestId", "status", "message", "queue", "correlationId", "timestamp"}
     assert UUID.fullmatch(accepted["requestId"])
     assert accepted["status"] == "accepted"
     assert accepted["message"] == "Image generation request submitted"
@@ -262,7 +262,15 @@ def test_a_status_has_the_fields_of_the_contract_and_the_reason_to_wait(client: 
     assert status["progress"] == 0
     assert TIME.fullmatch(status["timestamp"])
     assert TIME.fullmatch(status["queue"].pop("waitsUntil"))
-    assert status["queue"] == {"position": 1, "reason": "No extension is connected."}
+    assert status["queue"] == {
+        "position": 1,
+        "reason": "No extension is connected.",
+        "reasonCode": "NO_EXTENSION",
+        "remedy": "Connect an extension.",
+        "eligibleExtensions": 0,
+        "busySlots": 0,
+        "totalSlots": 0,
+    }
 
 
 def test_a_wait_without_changes_ends_after_its_timeout(client: FlaskClient) -> None:

@@ -36,6 +36,7 @@ from app.web import (
     images,
     limits,
     openapi,
+    queue,
     status,
     styles,
 )
@@ -77,7 +78,7 @@ def described() -> dict[str, Any]:
     limiter = limits.install(Flask("document"), settings)
     for limited in (images, batches, batch_additions, styles):
         limited.operations(api, services, limiter)
-    for module in (batch_control, batch_results, files, fleet, accounts, status):
+    for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
         module.operations(api, services)
     return openapi.document(api.operations)
 
@@ -157,6 +158,9 @@ def ask_for_what_is_there(case: Case, known: Known) -> None:
     if "/api/styles" in case.operation.path or "/generate" in case.operation.path:
         fit_a_style(case)
         return
+    if "/api/queue" in case.operation.path:
+        fit_a_pause(case)
+        return
     if case.operation.method == "put":
         case.body = png(8, 8)  # a schema cannot say that the bytes must begin as a picture does
     parts = case.path_parameters or {}
@@ -170,6 +174,18 @@ def ask_for_what_is_there(case: Case, known: Known) -> None:
         case.query.update(known.grant)
     elif "requestId" in parts:
         parts["requestId"] = known.requests[randomness % 4]
+
+
+def fit_a_pause(case: Case) -> None:
+    """Name an extension or a model, and a time in the future: a schema cannot say what excludes each other, and which time it is."""
+    if isinstance(case.body, dict):
+        if case.body.get("until") is not None:
+            case.body.update(until="9999-01-01T00:00:00Z")
+        named = "extensionId" if case.body.get("drain") else "model"
+        for name in {"extensionId", "model", "userId"} - {named}:
+            case.body.pop(name, None)
+        if case.body.get("drain"):
+            case.body.update(extensionId=job_factory.EXTENSION)
 
 
 def fit_a_style(case: Case) -> None:
