@@ -195,11 +195,11 @@ def test_users_are_disabled_enabled_and_listed(run: Run) -> None:
     run("create-key", "ann")
     assert run("disable-user", "ann").stdout == "ann is disabled.\n"
     ann, olga = run("list-users").stdout.splitlines()
-    assert re.fullmatch(r"ann  user  disabled 20\S+Z  1 key", ann)
-    assert olga == "olga  operator  active  0 keys"
+    assert re.fullmatch(r"ann  user  disabled 20\S+Z  1 key  standard", ann)
+    assert olga == "olga  operator  active  0 keys  standard"
     assert "  disabled  " in run("list-keys").stdout
     assert run("enable-user", "ann").stdout == "ann is enabled.\n"
-    assert run("list-users").stdout.splitlines()[0] == "ann  user  active  1 key"
+    assert run("list-users").stdout.splitlines()[0] == "ann  user  active  1 key  standard"
 
 
 def test_a_signed_token_is_revoked_by_its_text(run: Run, database: Database, tmp_path: Path) -> None:
@@ -295,3 +295,68 @@ def test_the_program_creates_its_database(tmp_path: Path) -> None:
 
     run("create-user", "ann")
     assert KEY.fullmatch(run("create-key", "ann"))
+
+
+def test_the_tier_of_a_user_is_set_when_the_user_is_created_and_later(run: Run) -> None:
+    assert run("create-user", "ann", "--tier", "free").exit_code == 0
+    assert run("list-users").stdout == "ann  user  active  0 keys  free\n"
+    assert run("set-tier", "ann", "premium").stdout == "ann has the tier premium.\n"
+    assert run("list-users").stdout == "ann  user  active  0 keys  premium\n"
+    assert run("list-users", TIERS="other:1:normal:high").stdout == "ann  user  active  0 keys  other (premium)\n"
+    assert run("set-tier", "ann").stdout == "ann has the usual tier.\n"
+    assert run("list-users").stdout == "ann  user  active  0 keys  standard\n"
+
+
+def test_only_tiers_of_the_settings_are_accepted(run: Run) -> None:
+    for words in (("create-user", "ann", "--tier", "gold"), ("set-tier", "ann", "gold")):
+        refused = run(*words)
+        assert refused.exit_code == 1
+        assert "There is no tier gold: those of TIERS are free, standard, premium." in refused.stderr
+    assert "There is no user ann." in run("set-tier", "ann", "free").stderr
+
+
+def said(result: Result) -> str:
+    """The last line of the output; in tests, log lines come before it."""
+    return result.stdout.splitlines()[-1]
+
+
+def test_the_queue_is_paused_shown_and_resumed(run: Run) -> None:
+    empty = run("queue").stdout
+    assert empty.startswith("0 of 0 slots are busy; 0 requests were completed in the last 5 minutes.\n")
+    assert "No request waits." in empty
+    assert "Nothing is paused." in empty
+    assert said(run("pause", "--note", "Repairs", "--until", "9999-01-01T00:00Z")) == "Paused: everything."
+    assert said(run("pause", "--model", "FLUX")) == "Paused: model flux."
+    assert said(run("pause", "--user", "ann")) == "Paused: user ann."
+    listed = [line.split() for line in run("queue").stdout.splitlines()[-3:]]
+    assert [line[0] for line in listed] == ["everything", "model", "user"]
+    assert listed[0][-2:] == ["9999-01-01T00:00:00.000Z", "Repairs"]
+    for words, what in (((), "everything"), (("--model", "flux"), "model flux"), (("--user", "ann"), "user ann")):
+        assert said(run("resume", *words)) == f"Resumed: {what}."
+        assert said(run("resume", *words)) == f"Not paused: {what}."
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--until", "tomorrow"), "--until tomorrow: it must be a time such as 2024-01-14T12:00."),
+        (("--until", "2024-01-14T12:00Z"), "until must lie in the future"),
+        (("--extension", "e1"), "No extension e1 has ever connected."),
+        (("--drain",), "drain is for an extension"),
+        (("--user", "a", "--model", "b"), "Use one of --model, --user and --extension"),
+        (("--user", "a b"), "userId must be a string"),
+    ],
+)
+def test_an_invalid_pause_is_refused_in_one_sentence(run: Run, words: Sequence[str], message: str) -> None:
+    refused = run("pause", *words)
+    assert refused.exit_code != 0
+    assert message in refused.stderr
+    assert "Nothing is paused." in run("queue").stdout
+
+
+def test_a_drained_extension_is_listed_as_such(run: Run, database: Database, tmp_path: Path) -> None:
+    Harness.of(fakes.bench(database, tmp_path)).connect("e1")
+    assert said(run("pause", "--extension", "e1", "--drain", "--note", "A new profile")) == "Paused: extension e1."
+    assert "  drained  " in run("list-extensions").stdout
+    assert "paused by an operator: A new profile" in run("list-extensions").stdout
+    assert "extension e1  drained  " in run("queue").stdout
