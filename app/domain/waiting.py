@@ -169,7 +169,7 @@ def why_held(*, pause: QueuePause | None, in_batch: bool, batch_paused: bool, fo
     """Why a request is held back: the request that it follows, the pause of its user, that of its batch, or else the
     concurrency of its batch. What is in no batch waits for its user."""
     if follows is not None:
-        return Reason(ReasonCode.FOLLOWS, f"It gets the pictures of the identical request {follows} of yours.")
+        return Reason(ReasonCode.FOLLOWS, "An identical request of yours is in progress: this one gets its pictures.")
     if pause is not None:
         return _paused(pause)
     if not in_batch:

@@ -52,21 +52,36 @@ class Cancelled(Accepted):
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The position of a waiting request in the queue (1 is next). `reason` explains in a sentence why it waits.
+    """The position of a waiting request in the queue (1 is next; None while it is held back).
 
-    It fails if no extension has taken it by `waits_until`, which is no news where it alone has changed.
+    `reason` explains in a sentence why it waits, `reason_code` for programs, `remedy` says what would help. As likely as not it
+    starts by `starts_p50`, and with 90 % probability by `starts_p90`. It fails if no extension has taken it by `waits_until`.
+    These times are no news where they alone have changed.
     """
 
     position: int | None
     reason: str | None
     waits_until: datetime | None = field(default=None, compare=False)
+    reason_code: str | None = None
+    remedy: str | None = None
+    starts_p50: datetime | None = field(default=None, compare=False)
+    starts_p90: datetime | None = field(default=None, compare=False)
 
     @classmethod
     def read(cls, fields: Fields | None) -> Self | None:
         """From the `queue` of a status, if there is one."""
         if fields is None:
             return None
-        return cls(fields.whole("position"), fields.optional_text("reason"), fields.time("waits_until"))
+        eta = fields.part("eta")
+        return cls(
+            position=fields.whole("position"),
+            reason=fields.optional_text("reason"),
+            waits_until=fields.time("waits_until"),
+            reason_code=fields.optional_text("reason_code"),
+            remedy=fields.optional_text("remedy"),
+            starts_p50=None if eta is None else eta.time("p50"),
+            starts_p90=None if eta is None else eta.time("p90"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

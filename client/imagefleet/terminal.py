@@ -12,7 +12,7 @@ from typing import Protocol
 
 import click
 
-from imagefleet.answers import GeneratedImage, ImageStatus
+from imagefleet.answers import GeneratedImage, ImageStatus, Queue
 from imagefleet.errors import ImagefleetError
 
 # Text from the server must not move the cursor or change the colours of a terminal.
@@ -54,16 +54,21 @@ def print_each(lines: Iterable[str], none: str) -> None:
 def describe(status: ImageStatus) -> str:
     """The status in one line."""
     if status.queue is not None:
-        position = f", number {status.queue.position} in the queue" if status.queue.position else ""
-        until = "" if status.queue.waits_until is None else f", waits until {local_time(status.queue.waits_until)}"
-        reason = f": {status.queue.reason}" if status.queue.reason else ""
-        return plain(f"{status.status}{position}{until}{reason}")
+        return plain(f"{status.status}{_describe_queue(status.queue)}")
     if status.error:
         why = _sentences(status.error, status.reason)
         return plain(f"{status.status}: {why}{f' ({status.code})' if status.code else ''}")
     if status.is_final:
         return plain(status.status)
     return plain(f"{status.status} {status.progress} %{f' {status.message}' if status.message else ''}")
+
+
+def _describe_queue(queue: Queue) -> str:
+    position = f", number {queue.position} in the queue" if queue.position else ""
+    starts = "" if queue.starts_p90 is None else f", probably starts before {local_time(queue.starts_p90)}"
+    until = "" if queue.waits_until is None else f", waits until {local_time(queue.waits_until)}"
+    why = " ".join(filter(None, (queue.reason, queue.remedy)))
+    return f"{position}{starts}{until}{f': {why}' if why else ''}"
 
 
 def _sentences(error: str, reason: str | None) -> str:

@@ -206,12 +206,14 @@ def test_until_when_a_request_waits_is_shown_in_local_time(
     run: Run, scripted: ScriptedServer, two_hours_ahead: None
 ) -> None:
     scripted.on("POST", GENERATE, Reply({"requestId": ID, "status": "accepted", "waitsUntil": NOW}))
-    queue = {"position": 1, "reason": "No extension is connected.", "waitsUntil": NOW}
+    why = {"reason": "The extension is busy.", "remedy": "Wait, or connect another extension."}
+    queue = {"position": 1, "waitsUntil": NOW, "eta": {"p50": NOW, "p90": NOW}, **why}
     scripted.on("GET", STATUS, status("accepted", 1, queue=queue))
     made, looked = run("generate", "fox", "--wait-for-extension", "8h"), run("status", ID)
     assert (made.stdout, made.stderr) == (f"{ID}\n", "It waits for an extension until 2024-01-14 14:00:00.\n")
     assert looked.stdout == (
-        "accepted, number 1 in the queue, waits until 2024-01-14 14:00:00: No extension is connected.\n"
+        "accepted, number 1 in the queue, probably starts before 2024-01-14 14:00:00, "
+        "waits until 2024-01-14 14:00:00: The extension is busy. Wait, or connect another extension.\n"
     )
 
 

@@ -141,13 +141,19 @@ def test_the_error_names_an_unreachable_server(scripted: ScriptedServer) -> None
 
 
 def test_a_status_contains_queue_and_failure(fleet: Imagefleet, scripted: ScriptedServer) -> None:
-    queue = {"position": 3, "reason": "All extensions are busy."}
+    eta = {"p50": "2024-01-14T12:01:00.000Z", "p90": "2024-01-14T12:02:00.000Z", "p50Seconds": 60, "p90Seconds": 120}
+    why = {"reason": "All extensions are busy.", "reasonCode": "BUSY", "remedy": "Wait."}
+    queue = {"position": 3, **why, "eta": eta}
     scripted.on(
         "GET", STATUS, status("accepted", 1, queue=queue), status("failed", 2, code="ERR_TIMEOUT", error="Late.")
     )
     waiting, failed = fleet.status(ID), fleet.status(ID, wait=5, since=1)
     assert waiting.queue is not None
     assert (waiting.queue.position, waiting.queue.reason) == (3, "All extensions are busy.")
+    assert (waiting.queue.reason_code, waiting.queue.remedy) == ("BUSY", "Wait.")
+    assert (waiting.queue.starts_p50, waiting.queue.starts_p90) == tuple(
+        datetime(2024, 1, 14, 12, minute, tzinfo=UTC) for minute in (1, 2)
+    )
     assert (failed.code, failed.error, failed.is_final) == ("ERR_TIMEOUT", "Late.", True)
     assert scripted.requests_to("GET", STATUS)[1].query == {"wait": "5", "since": "1"}
 

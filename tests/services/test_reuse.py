@@ -203,7 +203,7 @@ def test_what_makes_no_difference_to_the_picture_makes_none(harness: Harness, sa
 def test_a_request_with_a_style_is_the_same_as_the_prompt_that_the_style_makes(harness: Harness) -> None:
     first = completed(harness, style="noir")
     plain = ImageRequest(first.prompt, first.model, "ann", first.parameters, cache=PREFER)
-    copy = harness.services.submission.submit(plain, "correlation-2")
+    copy = harness.services.submission.submit(plain, "correlation-2").job
     assert (copy.cached_from, copy.style) == (first.id, None)
     assert prefer(harness, style="NOIR").cached_from == copy.id
 
