@@ -83,6 +83,11 @@ def fields(cells: Iterable[tuple[Column, str]]) -> dict[str, Any]:
     return made
 
 
+def hint(name: str) -> str:
+    """Where a field that other services call `name` belongs; empty if none do."""
+    return other_names.hint(name).replace("parameters.", PARAMETER) if name in other_names.OTHER_NAMES else ""
+
+
 def _column(name: str) -> Column | None:
     return Column(name) if name in _PLAIN else nested(name)
 
@@ -93,9 +98,7 @@ def _remedy(name: str) -> str:
             return f"Columns are separated by commas, not by {called}."
     if name.lower() in (close := {each.lower(): each for each in _PLAIN}):
         return f"Write {close[name.lower()]}."
-    if name in other_names.OTHER_NAMES:
-        return other_names.hint(name).replace("parameters.", PARAMETER)
-    return f"There are {', '.join(_PLAIN)}, param.NAME and var.NAME."
+    return hint(name) or f"There are {', '.join(_PLAIN)}, param.NAME and var.NAME."
 
 
 def _listed(names: list[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.domain import batch_columns, json_text
 from app.domain.batch_items import ItemCollector
-from app.domain.errors import InvalidBatch
+from app.domain.errors import InvalidBatch, InvalidRequest
 from app.domain.json_stream import JsonStream
 from app.domain.json_text import RepeatedName, printable
 from app.domain.upload_text import lines
@@ -21,20 +21,24 @@ Reader = Callable[[Iterable[str], int, ItemCollector], None]
 def read_json(pieces: Iterable[str], longest: int, collector: ItemCollector, others: frozenset[str]) -> dict[str, Any]:
     """Collect the `items` of a JSON object; returns its other members, which must be among `others`.
 
-    Items are numbered from 1. Raises InvalidJson, InvalidBatch.
+    Items are numbered from 1. Raises InvalidJson, InvalidRequest, InvalidBatch.
     """
     stream = JsonStream(pieces, longest)
     found: dict[str, Any] = {}
+    listed = False
     for name in stream.members():
         if name == ITEMS:
+            listed = True
             for number, item in enumerate(stream.elements(), 1):
                 collector.add(number, item)
         elif name in others:
             found[name] = stream.value()
         else:
-            raise InvalidBatch(
+            raise InvalidRequest(
                 f"The body contains an unknown field: {printable(name)}. There are {', '.join(sorted({ITEMS, *others}))}."
             )
+    if not listed:
+        raise InvalidRequest('items is missing: it must be a list such as [{"prompt": "a red fox"}].')
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from app.domain import other_names, styles
-from app.domain.batches import BatchItem, ItemError
+from app.domain.batches import ERRORS_LISTED, BatchItem, ItemError
 from app.domain.errors import InvalidBatch, InvalidPrompt, InvalidRequest, Refusal
 from app.domain.image_request import FORBIDDEN, clean_model, clean_parameters, clean_priority, clean_prompt
 from app.domain.json_text import printable
 
 CUSTOM_ID_CHARS = 128
-ERRORS_LISTED = 100
 # What the parameters of all items together may contain. Without a bound, 20 MiB of empty lists would be 400 MB of memory and seconds of
 # computing.
 MOST_VALUES = 500_000

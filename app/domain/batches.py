@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Self
 
 from app.domain import image_request
@@ -12,6 +13,7 @@ from app.domain.image_request import ImageRequest
 DEFAULT_CONCURRENCY = 32
 CONCURRENCY = (1, 1_000)
 NAME_CHARS = 200
+ERRORS_LISTED = 100
 
 
 class BatchStatus(StrEnum):
@@ -63,11 +65,16 @@ class ItemError:
 
 
 @dataclass(frozen=True, slots=True)
-class ParsedBatch:
-    """What a client sent: the valid items in their order, and what is wrong with the others."""
+class LeftOut:
+    """The items that a batch was made without: how many, and the first things that are wrong with them."""
 
-    items: Sequence[BatchItem]
+    count: int = 0
     errors: Sequence[ItemError] = ()
+
+    def and_also(self, errors: Sequence[ItemError]) -> Self:
+        """These and more items, each with one error."""
+        listed = sorted([*self.errors, *errors], key=attrgetter("line"))
+        return type(self)(self.count + len(errors), listed[:ERRORS_LISTED])
 
 
 _STORED = {

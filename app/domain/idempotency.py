@@ -42,5 +42,9 @@ def body_hash(body: Any) -> str:
 
     Numbers are compared as they are written: 64 and 64.0 reach an extension as they were sent.
     """
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+    return hashlib.sha256(canonical(body)).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """A value of JSON in the one form that all its spellings have."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.domain import json_text
-from app.domain.errors import InvalidJson
+from app.domain.errors import InvalidJson, InvalidRequest
 from app.domain.json_text import RepeatedName
 
 _BLANK = re.compile(r"[ \t\n\r]*")
@@ -17,7 +17,7 @@ class JsonStream:
     """Reads the object's members in order. Take the value of each, with `value` or `elements`, before the next one.
 
     No value, and no element of a list that is read by `elements`, may have more than `most` characters.
-    Every method raises InvalidJson.
+    Every method raises InvalidJson; `members` and `elements` also InvalidRequest, for values of another type.
     """
 
     def __init__(self, pieces: Iterable[str], most: int) -> None:
@@ -27,19 +27,21 @@ class JsonStream:
         self._at = 0
         self._line = 1  # of the beginning of `_text`
         self._failed_at = 0  # where the text is no JSON, or goes on in the next piece
+        self._member = ""  # the name of the member that is read
         self._where = ""  # what is read, for messages
 
     def members(self) -> Iterator[str]:
         """The names of the object's members. Nothing may follow the object."""
         if self._next() != "{":
-            raise InvalidJson('The body must be a JSON object, such as {"items": [{"prompt": "a red fox"}]}.')
+            raise InvalidRequest('The body must be a JSON object, such as {"items": [{"prompt": "a red fox"}]}.')
         seen: set[str] = set()
         for _ in self._separated("{", "}"):
             name = self._name()
             if name in seen:
                 raise InvalidJson(f"The body contains a field twice: {json_text.printable(name)}.")
             seen.add(name)
-            self._where = f" in {json_text.printable(name)}"
+            self._member = json_text.printable(name)
+            self._where = f" in {self._member}"
             self._expect(":")
             yield name
             self._where = ""
@@ -65,7 +67,7 @@ class JsonStream:
     def elements(self) -> Iterator[Any]:
         """The elements of the list that comes next."""
         if self._next() != "[":
-            raise InvalidJson(f"There must be a list{self._where}.")
+            raise InvalidRequest(f"{self._member} must be a list.")
         where = self._where
         for number in self._separated("[", "]"):
             self._where = f"{where}, item {number:,}"

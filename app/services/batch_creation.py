@@ -8,7 +8,7 @@ from app.db import batch_items, batches
 from app.db.batches import Batch
 from app.db.engine import Transaction
 from app.domain.batch_events import BatchCreatedEvent, BatchItemsAddedEvent
-from app.domain.batches import BatchDefaults, BatchItem, BatchStatus, ItemError, NewBatch
+from app.domain.batches import BatchDefaults, BatchItem, BatchStatus, ItemError, LeftOut, NewBatch
 from app.domain.errors import AlreadyFinished, InvalidBatch
 from app.domain.ids import uuid7
 from app.domain.image_request import ImageRequest
@@ -26,10 +26,10 @@ IDS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class AcceptedBatch:
-    """A batch that was stored, and the first errors of the items that were left out."""
+    """A batch that was stored, and the items that it was made without."""
 
     batch: Batch
-    errors: Sequence[ItemError] = ()
+    left_out: LeftOut
 
 
 class BatchCreation:
@@ -45,9 +45,9 @@ class BatchCreation:
         correlation_id: str,
         keyed: KeyedRequest[AcceptedBatch] | None = None,
         *,
-        partial: bool = False,
+        left_out: LeftOut | None = None,
     ) -> AcceptedBatch:
-        """Accept the batch; when this returns, it is committed. If `partial`, items that cannot be made are left out.
+        """Accept the batch; when this returns, it is committed. If items may be `left_out`, those that cannot be made join them.
 
         Raises Unavailable, QuotaExceeded, Forbidden, UnknownStyle, InvalidBatch. With an Idempotency-Key (`keyed`) also
         AlreadyAnswered and IdempotencyKeyReused.
@@ -58,13 +58,13 @@ class BatchCreation:
 
         def work(tx: Transaction) -> AcceptedBatch:
             idempotency.claim(tx, keyed)
-            made, errors = self.items.orders(tx.connection, new.user_id, new.items, new.defaults, partial=partial)
+            made, left = self.items.orders(tx.connection, new.user_id, new.items, new.defaults, left_out)
             row = self._row(tx, new, correlation_id)
             batches.add(tx, row)
             batch = LockedBatch(self.ports, tx, row)
             batch.log(BatchCreatedEvent(len(made)))
             self._insert(tx, batch, made, first=1)
-            accepted = AcceptedBatch(batch.row, errors)
+            accepted = AcceptedBatch(batch.row, left)
             idempotency.keep(tx, keyed, accepted, row.id)
             return accepted
 
@@ -72,7 +72,12 @@ class BatchCreation:
             return self.ports.database.write(work)
 
     def add(
-        self, batch_id: str, items: Sequence[BatchItem], owner: str | None = None, *, partial: bool = False
+        self,
+        batch_id: str,
+        items: Sequence[BatchItem],
+        owner: str | None = None,
+        *,
+        left_out: LeftOut | None = None,
     ) -> AcceptedBatch:
         """Add items to the batch, which runs again if it was completed. Raises NotFound, AlreadyFinished, and as `create`."""
         self.admission.check()
@@ -87,11 +92,11 @@ class BatchCreation:
             self._check_total(len(items), batch.row.total)
             self._check_new_custom_ids(tx, batch.row.id, items)
             defaults = BatchDefaults.restored(batch.row.defaults)
-            made, errors = self.items.orders(tx.connection, user_id, items, defaults, partial=partial)
+            made, left = self.items.orders(tx.connection, user_id, items, defaults, left_out)
             batch.reopen()
             batch.log(BatchItemsAddedEvent(len(made)))
             self._insert(tx, batch, made, first=1 + batch_items.last_index(tx.connection, batch_id))
-            return AcceptedBatch(batch.row, errors)
+            return AcceptedBatch(batch.row, left)
 
         with self.quotas.lock(user_id):
             return self.ports.database.write(work)

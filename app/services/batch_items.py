@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.db import events, jobs, usage
 from app.db.batches import Batch
 from app.db.engine import Transaction
-from app.domain.batches import BatchDefaults, BatchItem, ItemError
+from app.domain.batches import ERRORS_LISTED, BatchDefaults, BatchItem, ItemError, LeftOut
 from app.domain.errors import InvalidBatch, Refusal
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.fair_queueing import Priority
@@ -19,8 +19,6 @@ from app.services.new_requests import columns_of
 from app.services.ports import Ports
 from app.services.styles import Styles
 from app.services.tiers import UserTiers
-
-ERRORS_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +43,11 @@ class BatchItems:
         user_id: str,
         items: Sequence[BatchItem],
         defaults: BatchDefaults,
-        *,
-        partial: bool = False,
-    ) -> tuple[list[tuple[BatchItem, ImageRequest]], list[ItemError]]:
-        """The requests of these items with defaults and style, and the first errors of those that cannot be made.
+        left_out: LeftOut | None = None,
+    ) -> tuple[list[tuple[BatchItem, ImageRequest]], LeftOut]:
+        """The requests of these items with defaults and style, and those that cannot be made with the others `left_out`.
 
-        Raises UnknownStyle, Forbidden, and InvalidBatch for errors; if `partial`, only if no item is valid.
+        Raises UnknownStyle, Forbidden, and InvalidBatch for errors; if items may be left out, only if no item is valid.
         """
         resolve = self.styles.resolver(connection, user_id, defaults.style)
         self._check_priorities(connection, user_id, items, defaults)
@@ -61,9 +58,9 @@ class BatchItems:
                 made.append((item, resolve(defaults.applied_to(item, user_id))))
             except Refusal as refusal:
                 errors.append(ItemError(item.line, item.custom_id, _field(refusal), refusal.detail))
-        if errors and not (partial and made):
+        if errors and (left_out is None or not made):
             raise invalid(errors, len(items))
-        return made, errors[:ERRORS_LISTED]
+        return made, (left_out or LeftOut()).and_also(errors)
 
     def insert(self, tx: Transaction, batch: Batch, items: Sequence[NewItem]) -> list[str]:
         """Store the items as held requests; returns their ids. Lock the user's quota before."""

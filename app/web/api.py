@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from werkzeug.routing import BaseConverter
@@ -13,6 +13,7 @@ from werkzeug.routing import BaseConverter
 from app.domain.access import Need
 from app.domain.errors import Refusal
 from app.web import bodies
+from app.web.batch_uploads import BatchUploads
 
 ViewFunction = Callable[..., Any]
 JSON = "application/json"
@@ -47,8 +48,8 @@ class ResponseSpec:
 class Operation:
     """One method of one path.
 
-    `body` may be left out by the sender if it is `optional`, and may have `most_bytes`, by default MAX_BODY_BYTES. `takes` is
-    the content type of a body that is not JSON, `headers` are the schemas of request headers, and `need` is
+    `body` may be left out by the sender if it is `optional`; `uploads` reads it if it may come in other formats than JSON.
+    `takes` is the content type of a body that is not JSON, `headers` are the schemas of request headers, and `need` is
     what the caller must present if the service requires credentials (see `access`). `refusals` are the domain errors beyond the
     usual ones that it may respond with, `errors` the HTTP statuses that Flask itself may refuse with.
     """
@@ -63,7 +64,7 @@ class Operation:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     optional: bool = False
-    most_bytes: int | None = None
+    uploads: BatchUploads | None = None
     takes: str | None = None
     headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refusals: tuple[type[Refusal], ...] = ()
@@ -116,6 +117,13 @@ def json_text(model: BaseModel) -> str:
     return model.model_dump_json(exclude_none=True)
 
 
+def _body(operation: Operation, query: Any) -> Any:
+    assert operation.body is not None
+    if operation.uploads is not None:
+        return operation.uploads.read(operation.body, partial=query.partial)
+    return bodies.json_body(operation.body, optional=operation.optional)
+
+
 def _endpoint(operation: Operation) -> ViewFunction:
     @wraps(operation.view)
     def endpoint(**arguments: Any) -> Any:
@@ -124,8 +132,7 @@ def _endpoint(operation: Operation) -> ViewFunction:
         if operation.takes is not None:
             bodies.check_not_compressed()
         if operation.body is not None:
-            request.max_content_length = operation.most_bytes or request.max_content_length
-            arguments["body"] = bodies.json_body(operation.body, optional=operation.optional)
+            arguments["body"] = _body(operation, arguments.get("query"))
         result = operation.view(**arguments)
         return json_response(result, operation.responses[0].status) if isinstance(result, BaseModel) else result
 

@@ -20,8 +20,9 @@ from app.domain.image_request import DEFAULT_USER
 from app.domain.states import Status
 from app.web import limits
 from app.web.api import Api, ResponseSpec
-from app.web.batch_schemas import BatchState, MoreItemsBody, RetryBody
-from app.web.batches import ONE_BATCH, TAG, checked_id, checked_items
+from app.web.batch_schemas import BatchState, MoreItemsBody, PartialQuery, RetryBody
+from app.web.batch_uploads import BatchUploads, Upload
+from app.web.batches import ONE_BATCH, TAG, checked_id
 
 REFUSALS = (
     NotFound,
@@ -72,18 +73,21 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         tag=TAG,
         summary="Add items to a batch",
         body=MoreItemsBody,
-        most_bytes=services.settings.batch_max_bytes,
+        query=PartialQuery,
+        uploads=BatchUploads(services.settings),
         need=Need.WRITE,
         responses=(ResponseSpec("The batch as it is now", BatchState, headers=limits.HEADERS),),
         refusals=REFUSALS,
     )
-    @limits.submitted_for(lambda batch_id, body: _submitter())
+    @limits.submitted_for(lambda batch_id, body, query: _submitter())
     @limits.per_submission(limiter, services.settings.limits)
-    def add_batch_items(batch_id: str, body: MoreItemsBody) -> BatchState:
-        """Add items behind the others, with the defaults of the batch. A batch that is completed runs again."""
-        known = checked_id(batch_id)
-        services.batch_creation.add(known, checked_items(services, body.items), g.caller.visible_user)
-        return state(known)
+    def add_batch_items(batch_id: str, body: Upload[MoreItemsBody], query: PartialQuery) -> BatchState:
+        """Add items behind the others, with the defaults of the batch, in any of the formats of a new batch. A batch that is
+        completed runs again."""
+        known, owner = checked_id(batch_id), g.caller.visible_user
+        left_out = body.left_out if query.partial else None
+        added = services.batch_creation.add(known, body.items, owner, left_out=left_out)
+        return BatchState.of(services.batch_lookup.details(known, owner), added.left_out)
 
 
 def _submitter() -> str:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from app.db.jobs import Job
 from app.domain import batches
 from app.domain.batch_items import CUSTOM_ID_CHARS, clean_custom_id
-from app.domain.batches import BatchDefaults, BatchStatus, ItemEdit
+from app.domain.batches import BatchDefaults, BatchStatus, ItemEdit, LeftOut
 from app.domain.clock import wire_now, wire_time
 from app.domain.errors import InvalidRequest
 from app.domain.fair_queueing import Priority
@@ -152,6 +152,39 @@ class RetryBody(Body):
     items: list[EditBody] | None = Field(None, min_length=1)
 
 
+class PartialQuery(Query):
+    """What becomes of the valid items if others are invalid."""
+
+    partial: bool = Field(False, description="Whether to take the valid items if others are invalid, and list those.")
+
+
+def _in_query(schema: Mapping[str, Any]) -> Any:
+    """A field of the body that may be in the query. It is validated as a part of the body."""
+    without_null = {
+        name: [each for each in schema[name] if each not in (None, "null")]
+        for name in ("type", "enum")
+        if name in schema
+    }
+    return WithJsonSchema({**schema, **without_null})
+
+
+def _of_batch(name: str) -> Any:
+    return _in_query(get_args(NewBatchBody.model_fields[name].metadata[0].json_schema_input_type)[1].json_schema)
+
+
+class NewBatchQuery(PartialQuery):
+    """What the body of a new batch does not say. `param.NAME` and `var.NAME` are parameters and variables of its defaults."""
+
+    name: Annotated[str | None, _of_batch("name")] = None
+    concurrency: Annotated[str | None, _of_batch("concurrency")] = None
+    user_id: Annotated[str | None, _of_batch("user_id")] = None
+    model: Annotated[str | None, _in_query(_schema_of("model"))] = None
+    style: Annotated[str | None, _in_query(_schema_of("style"))] = None
+    priority: Annotated[str | None, _in_query(_schema_of("priority"))] = None
+    deadline_ms: Annotated[str | None, _in_query(_schema_of("deadline_ms"))] = None
+    cache: Annotated[str | None, WithJsonSchema({"const": "off"})] = None
+
+
 class BatchQuery(Query):
     """Which batches to list."""
 
@@ -193,7 +226,8 @@ class BatchAccepted(WireModel):
     name: str | None = None
     counts: Counts
     concurrency: int
-    errors: list[ItemProblem] | None = Field(None, description="with `partial`: the first items that were left out")
+    left_out: int | None = Field(None, description="with `partial`: how many items were left out, if any")
+    errors: list[ItemProblem] | None = Field(None, description="the first 100 things that are wrong with them")
     created_at: Time
     correlation_id: str
     timestamp: Time
@@ -216,7 +250,7 @@ class BatchAccepted(WireModel):
                 cancelled=batch.cancelled,
             ),
             concurrency=batch.concurrency,
-            errors=[ItemProblem(**asdict(error)) for error in accepted.errors] or None,
+            **_left_out(accepted.left_out),
             created_at=wire_time(batch.created_at),
             correlation_id=batch.correlation_id,
             timestamp=wire_time(batch.updated_at),
@@ -247,6 +281,8 @@ class BatchState(WireModel):
     paused_at: Time | None = None
     paused_by: str | None = Field(None, description="the user who paused it")
     user_id: str
+    left_out: int | None = Field(None, description="of items added with `partial`: how many were left out, if any")
+    errors: list[ItemProblem] | None = Field(None, description="the first 100 things that are wrong with them")
     version: int = Field(description="increases with every change; send it as `since` to wait for the next one")
     created_at: Time
     updated_at: Time
@@ -256,8 +292,8 @@ class BatchState(WireModel):
     timestamp: Time
 
     @classmethod
-    def of(cls, details: BatchDetails) -> Self:
-        """A batch as clients see it."""
+    def of(cls, details: BatchDetails, left_out: LeftOut | None = None) -> Self:
+        """A batch as clients see it, perhaps with what was left out when items were added."""
         batch = details.batch
         return cls(
             batch_id=batch.id,
@@ -272,6 +308,7 @@ class BatchState(WireModel):
             paused_at=_time(batch.paused_at),
             paused_by=batch.paused_by,
             user_id=batch.user_id,
+            **_left_out(left_out or LeftOut()),
             version=batch.version,
             created_at=wire_time(batch.created_at),
             updated_at=wire_time(batch.updated_at),
@@ -341,6 +378,11 @@ class StreamedBatchEvent(WireModel):
     seq: int = Field(ge=1, description="the event's number, the same as `id`")
     timestamp: Time
     data: Mapping[str, Any]
+
+
+def _left_out(left_out: LeftOut) -> dict[str, Any]:
+    errors = [ItemProblem(**asdict(error)) for error in left_out.errors]
+    return {"left_out": left_out.count or None, "errors": errors or None}
 
 
 def _time(at: int | None) -> str | None:

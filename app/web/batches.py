@@ -1,15 +1,11 @@
 """Batches: submit, list, get, follow."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from flask import Response, g, request
 from flask_limiter import Limiter
 
 from app.container import Services
 from app.domain.access import Need
-from app.domain.batch_items import ItemCollector
-from app.domain.batches import DEFAULT_CONCURRENCY, BatchItem, NewBatch
+from app.domain.batches import DEFAULT_CONCURRENCY, NewBatch
 from app.domain.clock import wire_now
 from app.domain.errors import (
     Forbidden,
@@ -23,7 +19,6 @@ from app.domain.errors import (
 )
 from app.domain.ids import is_request_id
 from app.domain.image_request import DEFAULT_USER
-from app.services.batch_items import invalid
 from app.web import idempotency, limits, streams
 from app.web.api import Api, ResponseSpec
 from app.web.batch_feed import BatchFeed
@@ -36,7 +31,9 @@ from app.web.batch_schemas import (
     ItemList,
     ItemQuery,
     NewBatchBody,
+    NewBatchQuery,
 )
+from app.web.batch_uploads import BatchUploads, Upload
 from app.web.request_schemas import EventsQuery, WaitQuery
 
 TAG = "Batches"
@@ -53,7 +50,8 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         tag=TAG,
         summary="Submit a batch",
         body=NewBatchBody,
-        most_bytes=services.settings.batch_max_bytes,
+        query=NewBatchQuery,
+        uploads=BatchUploads(services.settings),
         need=Need.WRITE,
         headers=idempotency.REQUEST_HEADERS,
         responses=(
@@ -75,20 +73,25 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         ),
     )
     @limits.submitted_for(_submitter)
-    @idempotency.once_only(services, "batches", idempotency.parsed_body, BatchAccepted.of, status=201, expires=False)
+    @idempotency.once_only(services, "batches", _digest, BatchAccepted.of, status=201, expires=False)
     @limits.per_submission(limiter, services.settings.limits)
-    def create_batch(body: NewBatchBody) -> BatchAccepted:
+    def create_batch(body: Upload[NewBatchBody], query: NewBatchQuery) -> BatchAccepted:
         """Submit many requests at once. All of them are in the database before this responds, or none. They are ordinary
-        requests, handed out a few at a time (`concurrency`). A batch costs one token of the rate limit. Its
-        `Idempotency-Key` is kept as long as the batch."""
+        requests, handed out a few at a time (`concurrency`). The body is JSON, or one JSON object a line, or a table with a
+        header (`customId`, `prompt`, `model`, `priority`, `param.NAME`, `var.NAME`), or a text with a prompt a line. What the
+        body does not say may be in the query, `param.NAME` and `var.NAME` included. A batch costs one token of the rate
+        limit. Its `Idempotency-Key` is kept as long as the batch."""
         new = NewBatch(
             g.user_id,
-            checked_items(services, body.items),
-            body.defaults.defaults(),
-            body.name,
-            body.concurrency or DEFAULT_CONCURRENCY,
+            body.items,
+            body.fields.defaults.defaults(),
+            body.fields.name,
+            body.fields.concurrency or DEFAULT_CONCURRENCY,
         )
-        return BatchAccepted.of(services.batch_creation.create(new, g.correlation_id, g.keyed_request))
+        left_out = body.left_out if query.partial else None
+        return BatchAccepted.of(
+            services.batch_creation.create(new, g.correlation_id, g.keyed_request, left_out=left_out)
+        )
 
     @api.operation(
         "GET",
@@ -173,16 +176,11 @@ def checked_id(text: str) -> str:
     return text.lower()
 
 
-def checked_items(services: Services, items: Sequence[Any]) -> list[BatchItem]:
-    """The items of a JSON list. Raises InvalidBatch."""
-    collector = ItemCollector(services.settings.batch_max_items, "item")
-    for number, item in enumerate(items, 1):
-        collector.add(number, item)
-    if collector.rejected:
-        raise invalid(collector.errors, collector.total, collector.rejected)
-    return collector.items
-
-
-def _submitter(body: NewBatchBody) -> str:
+def _submitter(body: Upload[NewBatchBody], query: NewBatchQuery) -> str:
     """The user that the batch is submitted for. Raises Forbidden."""
-    return g.caller.user_for(body.user_id if "user_id" in body.model_fields_set else None) or DEFAULT_USER
+    fields = body.fields
+    return g.caller.user_for(fields.user_id if "user_id" in fields.model_fields_set else None) or DEFAULT_USER
+
+
+def _digest(body: Upload[NewBatchBody], query: NewBatchQuery) -> str:
+    return body.digest()

@@ -27,7 +27,7 @@ def json_body(model: type[Model], *, optional: bool = False) -> Model:
         return model()
     if not request.is_json:
         raise UnsupportedMediaType("The body must be JSON, sent with Content-Type: application/json.")
-    return _fit(model, _decoded(request.get_data(cache=False)), "The body")
+    return fit(model, _decoded(request.get_data(cache=False)), "The body")
 
 
 def check_not_compressed() -> None:
@@ -40,7 +40,7 @@ def check_not_compressed() -> None:
 
 def query(model: type[Model]) -> Model:
     """The URL's query as `model`; of repeated names the first counts. Raises InvalidRequest."""
-    return _fit(model, request.args.to_dict(), "The query")
+    return fit(model, request.args.to_dict(), "The query")
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
@@ -58,7 +58,8 @@ def _decoded(data: bytes) -> dict[str, Any]:
     return without_nulls(body)  # type: ignore[no-any-return]
 
 
-def _fit(model: type[Model], values: dict[str, Any], where: str) -> Model:
+def fit(model: type[Model], values: dict[str, Any], where: str) -> Model:
+    """The values as `model`. Raises InvalidRequest, InvalidPrompt; their sentences begin with `where`."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
 from app.domain.access import Need
-from app.web import examples, parameter_schema, responses
+from app.web import batch_uploads, examples, parameter_schema, responses
 from app.web.api import JSON, Operation
 from app.web.errors import KNOWN
 from app.web.json_schema import Schema, tidied
@@ -73,7 +73,11 @@ def _security(need: Need, required: bool) -> list[Schema]:
 def _body(operation: Operation) -> Schema:
     if operation.body is not None:
         schema = {"$ref": REF.format(model=operation.body.__name__)}
-        return {JSON: {"schema": schema, "example": examples.body(operation.body)}}
+        others = batch_uploads.EXAMPLES if operation.uploads is not None else {}
+        return {
+            JSON: {"schema": schema, "example": examples.body(operation.body)},
+            **{kind: {"schema": {"type": "string"}, "example": text} for kind, text in others.items()},
+        }
     if operation.takes is not None:
         return {operation.takes: {"schema": {"type": "string", "format": "binary"}}}
     return {}

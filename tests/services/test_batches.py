@@ -8,7 +8,7 @@ import pytest
 
 from app.db import batches as rows
 from app.db.batches import Batch
-from app.domain.batches import BatchDefaults, BatchItem, NewBatch
+from app.domain.batches import BatchDefaults, BatchItem, ItemError, LeftOut, NewBatch
 from app.domain.errors import Forbidden, InvalidBatch, NotFound, QuotaExceeded, UnknownStyle
 from app.domain.fair_queueing import UNIT, Priority
 from app.domain.styles import Style
@@ -162,9 +162,10 @@ def test_all_items_that_are_wrong_are_named_together(harness: Harness) -> None:
         (4, "x", "variables"),
         (6, None, "variables"),
     ]
-    accepted = harness.services.batch_creation.create(new, "c", partial=True)
+    accepted = harness.services.batch_creation.create(new, "c", left_out=LeftOut(1, [ItemError(5, None, None, "")]))
     assert accepted.batch.total == 1
-    assert [error.line for error in accepted.errors] == [4, 6]
+    assert accepted.left_out.count == 3
+    assert [error.line for error in accepted.left_out.errors] == [4, 5, 6]
 
 
 def test_an_unknown_style_is_refused(harness: Harness) -> None:

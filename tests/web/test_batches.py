@@ -165,7 +165,7 @@ def test_a_wait_is_answered_at_once_if_there_is_news(client: FlaskClient) -> Non
     [
         ({}, "ERR_INVALID_REQUEST", "items"),
         ({"items": {}}, "ERR_INVALID_REQUEST", "items must be a list"),
-        ({"items": []}, "ERR_INVALID_BATCH", "items is empty"),
+        ({"items": []}, "ERR_INVALID_BATCH", "no items"),
         ({"items": [{"prompt": "a"}, {"promt": "b"}]}, "ERR_INVALID_BATCH", "1 of 2 items"),
         ({"items": ITEMS, "concurrency": 0}, "ERR_INVALID_REQUEST", "concurrency"),
         ({"items": ITEMS, "concurrency": 1001}, "ERR_INVALID_REQUEST", "concurrency"),
