@@ -88,6 +88,8 @@ class BatchControl:
 
         def work(tx: Transaction) -> Batch:
             batch = LockedBatch(self.ports, tx, owned(batches.lock(tx, batch_id), batch_id, owner))
+            if (name, concurrency, priority) == (None, None, None):
+                return batch.row
             if (concurrency, priority) != (None, None):
                 _check_open(batch.row)
             if name is not None:

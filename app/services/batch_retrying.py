@@ -9,7 +9,7 @@ from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain.batch_events import BatchItemsRetriedEvent
 from app.domain.batches import BatchStatus, ItemEdit, ItemError
-from app.domain.errors import AlreadyFinished, InvalidBatch, Refusal
+from app.domain.errors import AlreadyFinished, Refusal
 from app.domain.fair_queueing import Priority
 from app.domain.image_request import ImageRequest
 from app.domain.states import FINAL, Status
@@ -31,22 +31,22 @@ class BatchRetrying:
         self.items = items
         self.quotas = Quotas(ports)
 
-    def retry_all(self, batch_id: str, status: Status, owner: str | None = None) -> Batch:
-        """Try all items with this final status again. Raises NotFound, AlreadyFinished, Unavailable, QuotaExceeded,
-        InvalidBatch if there are none."""
+    def retry(
+        self, batch_id: str, status: Status | None, edits: Sequence[ItemEdit] = (), owner: str | None = None
+    ) -> Batch:
+        """Try all items with this final status again, and those that the edits name, with what is edited.
+
+        Raises NotFound, AlreadyFinished, Unavailable, QuotaExceeded, InvalidBatch, UnknownStyle.
+        """
         most = self.ports.settings.batch_max_items
 
         def found(tx: Transaction) -> Retries:
-            ended = batch_items.page(tx.connection, batch_id, status, 0, most)
-            if not ended:
-                raise InvalidBatch(f"The batch has no item that is {status.value}.")
-            return [(job, NO_EDIT) for job in ended]
+            named = _named(tx, batch_id, edits)
+            ended = [] if status is None else batch_items.page(tx.connection, batch_id, status, 0, most)
+            known = {job.id for job, _ in named}
+            return [*named, *((job, NO_EDIT) for job in ended if job.id not in known)]
 
         return self._retry(batch_id, owner, found)
-
-    def retry(self, batch_id: str, edits: Sequence[ItemEdit], owner: str | None = None) -> Batch:
-        """Try these items again, with what is edited. Raises as `retry_all`, and InvalidBatch, UnknownStyle."""
-        return self._retry(batch_id, owner, lambda tx: _named(tx, batch_id, edits))
 
     def _retry(self, batch_id: str, owner: str | None, find: Callable[[Transaction], Retries]) -> Batch:
         self.admission.check()
@@ -58,6 +58,8 @@ class BatchRetrying:
             if batch.row.status is BatchStatus.CANCELLED and batch.row.finished_at is None:
                 raise AlreadyFinished("The batch is being cancelled: try again when it is.")
             retries = find(tx)
+            if not retries:
+                return batch.row
             self.quotas.check_items(tx, user_id, len(retries))
             self._replace(tx, batch, retries)
             return batch.row
@@ -120,7 +122,7 @@ def _named(tx: Transaction, batch_id: str, edits: Sequence[ItemEdit]) -> Retries
     errors: list[ItemError] = []
     for number, edit in enumerate(edits, 1):
         job = by_id.get(edit.custom_id) if edit.custom_id else by_index.get(edit.index)
-        problem = _problem(job, found)
+        problem = _problem(edit, job, found)
         if problem is None and job is not None:
             found[job.id] = job, edit
         else:
@@ -130,7 +132,9 @@ def _named(tx: Transaction, batch_id: str, edits: Sequence[ItemEdit]) -> Retries
     return list(found.values())
 
 
-def _problem(job: Job | None, found: dict[str, tuple[Job, ItemEdit]]) -> str | None:
+def _problem(edit: ItemEdit, job: Job | None, found: dict[str, tuple[Job, ItemEdit]]) -> str | None:
+    if (edit.index is None) == (edit.custom_id is None):
+        return "Name it by either index or customId."
     if job is None:
         return "The batch has no such item."
     if job.status not in FINAL:

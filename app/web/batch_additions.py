@@ -9,7 +9,6 @@ from app.domain.errors import (
     AlreadyFinished,
     Forbidden,
     InvalidBatch,
-    InvalidRequest,
     InvalidVariables,
     NotFound,
     QuotaExceeded,
@@ -55,16 +54,14 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     @limits.submitted_for(lambda batch_id, body: _submitter())
     @limits.per_submission(limiter, services.settings.limits)
     def retry_batch(batch_id: str, body: RetryBody) -> BatchState:
-        """Try items that have ended again, all with a `status` or those named in `items`, with another prompt or other
+        """Try items that have ended again, all with a `status` and those named in `items`, with another prompt or other
         parameters if you like. Each is a new request (`retryOf`) in the place of the old one, which stays as it is. A batch
         that has ended runs again."""
         known, owner = checked_id(batch_id), g.caller.visible_user
-        if (body.status is None) == (body.items is None):
-            raise InvalidRequest("The body needs either status or items.")
-        if body.status is not None:
-            services.batch_retrying.retry_all(known, Status(body.status), owner)
-        else:
-            services.batch_retrying.retry(known, [item.edit() for item in body.items or ()], owner)
+        status = "failed" if body.status is None and body.items is None else body.status
+        services.batch_retrying.retry(
+            known, None if status is None else Status(status), [item.edit() for item in body.items or ()], owner
+        )
         return state(known)
 
     @api.operation(

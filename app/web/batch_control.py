@@ -7,7 +7,6 @@ from app.domain.access import Need
 from app.domain.errors import (
     AlreadyFinished,
     Forbidden,
-    InvalidRequest,
     NotFound,
 )
 from app.web.api import Api, ResponseSpec
@@ -21,7 +20,6 @@ from app.web.batches import ONE_BATCH, TAG, checked_id
 
 def operations(api: Api, services: Services) -> None:
     """Declare the operations of this module."""
-    control = services.batch_control
 
     def state(batch_id: str) -> BatchState:
         return BatchState.of(services.batch_lookup.details(batch_id, g.caller.visible_user))
@@ -39,7 +37,7 @@ def operations(api: Api, services: Services) -> None:
         """Hand out no item until the batch is resumed. Those that extensions have begun go on. The time of the pause counts
         neither as waiting nor towards deadlines. Pausing it twice is not an error."""
         known = checked_id(batch_id)
-        control.pause(known, g.caller.visible_user, g.caller.user_id)
+        services.batch_control.pause(known, g.caller.visible_user, g.caller.user_id)
         return state(known)
 
     @api.operation(
@@ -54,7 +52,7 @@ def operations(api: Api, services: Services) -> None:
     def resume_batch(batch_id: str) -> BatchState:
         """Hand items out again. Resuming a batch that runs is not an error."""
         known = checked_id(batch_id)
-        control.resume(known, g.caller.visible_user)
+        services.batch_control.resume(known, g.caller.visible_user)
         return state(known)
 
     @api.operation(
@@ -70,9 +68,7 @@ def operations(api: Api, services: Services) -> None:
     def change_batch(batch_id: str, body: BatchChangeBody) -> BatchState:
         """Change the name, the concurrency, or the priority of all items that no extension has begun."""
         known = checked_id(batch_id)
-        if (body.name, body.concurrency, body.priority) == (None, None, None):
-            raise InvalidRequest("The body changes nothing: it needs name, concurrency or priority.")
-        control.change(
+        services.batch_control.change(
             known, g.caller.visible_user, name=body.name, concurrency=body.concurrency, priority=body.priority
         )
         return state(known)
@@ -92,5 +88,5 @@ def operations(api: Api, services: Services) -> None:
         """Cancel every item that has not ended (`all`, the default), or those that no extension has begun (`waiting`), after
         which the batch is completed by the others. Cancelling it twice is not an error."""
         known = checked_id(batch_id)
-        control.cancel(known, g.caller.visible_user, waiting_only=body.scope == "waiting")
+        services.batch_control.cancel(known, g.caller.visible_user, waiting_only=body.scope == "waiting")
         return state(known)

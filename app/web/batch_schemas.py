@@ -47,6 +47,19 @@ NEW_ITEM = {
     "additionalProperties": False,
 }
 
+DEFAULTS = {
+    "type": ["object", "null"],
+    "properties": {
+        **{
+            to_camel(name): _schema_of(name)
+            for name in ("model", "parameters", "style", "variables", "priority", "deadline_ms")
+        },
+        "cache": {"enum": ["off", None]},
+    },
+    "additionalProperties": False,
+    "description": "What holds for every item that says nothing else. `deadlineMs` runs from the release of an item.",
+}
+
 
 def _list(value: object) -> list[Any]:
     if not isinstance(value, list):
@@ -103,7 +116,7 @@ class NewBatchBody(Body):
 
     name: Annotated[str | None, _NAME] = None
     items: Annotated[list[Any], _ITEMS]
-    defaults: DefaultsBody = DefaultsBody()
+    defaults: Annotated[DefaultsBody, WithJsonSchema(DEFAULTS)] = DefaultsBody()
     concurrency: Annotated[int | None, _CONCURRENCY] = batches.DEFAULT_CONCURRENCY
     user_id: Annotated[str, user_field(["string", "null"], default=DEFAULT_USER)] = DEFAULT_USER
 
@@ -139,14 +152,12 @@ class EditBody(Body):
     )
 
     def edit(self) -> ItemEdit:
-        """The same for the services. Raises InvalidRequest."""
-        if (self.index is None) == (self.custom_id is None):
-            raise InvalidRequest("items: name each item by either index or customId.")
+        """The same for the services."""
         return ItemEdit(self.index, self.custom_id, self.prompt, self.parameters)
 
 
 class RetryBody(Body):
-    """Which items are tried again: those with a status, or those named, of whatever final status."""
+    """Which items are tried again: those with a status, and those named, of whatever final status. Default: what has failed."""
 
     status: Literal["failed", "cancelled", "completed"] | None = None
     items: list[EditBody] | None = Field(None, min_length=1)

@@ -227,7 +227,7 @@ def test_batches_of_others_are_not_found(harness: Harness) -> None:
         lambda: control.cancel(batch.id, "bob"),
         lambda: control.change(batch.id, "bob", name="x"),
         lambda: harness.services.batch_creation.add(batch.id, batches.items(1), "bob"),
-        lambda: harness.services.batch_retrying.retry(batch.id, [], "bob"),
+        lambda: harness.services.batch_retrying.retry(batch.id, None, [], "bob"),
     ):
         with pytest.raises(NotFound):
             act()

@@ -146,6 +146,12 @@ def test_items_are_tried_again_with_edits(client: FlaskClient) -> None:
     assert counts(post(client, f"/{batch}/retry", {"status": "cancelled"})) == {"total": 3, "accepted": 3}
 
 
+def test_without_anything_to_do_a_batch_stays_as_it_is(client: FlaskClient) -> None:
+    batch = create(client)
+    assert post(client, f"/{batch}/retry", {})["version"] == 1
+    assert client.patch(f"{BATCHES}/{batch}", json={}).json["version"] == 1
+
+
 def test_items_are_added(client: FlaskClient) -> None:
     batch = create(client)
     state = post(client, f"/{batch}/items", {"items": [{"prompt": "one more"}]})
@@ -194,14 +200,12 @@ def test_every_item_that_is_wrong_is_named(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
-        ("post", "/retry", {}, 400),
-        ("post", "/retry", {"status": "failed", "items": [{"index": 1}]}, 400),
-        ("post", "/retry", {"status": "failed"}, 400),
+        ("post", "/retry", {"status": "accepted"}, 400),
+        ("post", "/retry", {"items": [{"prompt": "a fox"}]}, 400),
         ("post", "/retry", {"items": [{"index": 1, "customId": "p1"}]}, 400),
         ("post", "/retry", {"items": [{"index": 99}]}, 400),
         ("post", "/retry", {"items": [{"index": 1}]}, 400),
         ("post", "/cancel", {"scope": "some"}, 400),
-        ("patch", "", {}, 400),
         ("patch", "", {"concurrency": "3"}, 400),
     ],
 )

@@ -172,6 +172,8 @@ def ask_for_what_is_there(case: Case, known: Known) -> None:
     if "/api/queue" in case.operation.path:
         fit_a_pause(case)
         return
+    if "/api/batches" in case.operation.path:
+        fit_a_batch(case)
     if case.operation.method == "put":
         case.body = png(8, 8)  # a schema cannot say that the bytes must begin as a picture does
     parts = case.path_parameters or {}
@@ -197,6 +199,23 @@ def fit_a_pause(case: Case) -> None:
             case.body.pop(name, None)
         if case.body.get("drain"):
             case.body.update(extensionId=job_factory.EXTENSION)
+
+
+def fit_a_batch(case: Case) -> None:
+    """Name an existing style, no variables and no item twice: a schema cannot say what belongs together."""
+    body = cast("Any", case.body)
+    if not isinstance(body, dict):
+        return
+    defaults = body.get("defaults") or {}
+    defaults.pop("variables", None)
+    if defaults.get("style") is not None:
+        defaults.update(style="noir")
+    for number, item in enumerate(body.get("items") or [], 1):
+        item.pop("variables", None)
+        if "customId" in item:
+            item["customId"] = f"item {number}"
+        if defaults.get("style") is not None:
+            item["prompt"] = "a fox"
 
 
 def fit_a_style(case: Case) -> None:
