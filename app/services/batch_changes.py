@@ -37,7 +37,7 @@ def _items_moved(ports: Ports, tx: Transaction, batch_id: str, items: Sequence[J
     for item in items:
         if item.status in FINAL:
             batch.count(item)
-    batch.requeued([item for item in items if item.status is Status.ACCEPTED])
+    batch.requeued([item for item in items if item.status is Status.ACCEPTED and item.held_since is None])
     batch.save()
 
 
