@@ -1,7 +1,8 @@
 """The examples of a page in `docs/`: requests in blocks marked `http`, each followed by its answer in one marked `json`.
 
 A request is written as in a `.http` file: method and path, headers, an empty line, the body. An answer shows some of the fields,
-`…` stands for any value. `REQUEST_ID` in a request is the `requestId` of the last answer that had one, `BATCH_ID` its `batchId`.
+`…` stands for any value; of an answer of several lines it is the first. `REQUEST_ID` in a request is the `requestId` of the last
+answer that had one, `BATCH_ID` its `batchId`.
 Between examples, `<!-- an extension makes the pictures -->` has an extension do what waits.
 """
 
@@ -56,7 +57,9 @@ def run(client: FlaskClient, page: str, make_pictures: Callable[[], object]) -> 
             make_pictures()
         text = example.request.replace("REQUEST_ID", ids["REQUEST_ID"]).replace("BATCH_ID", ids["BATCH_ID"])
         answer = _send(client, text)
-        found: Any = answer.json if answer.data else {}
+        found: Any = json.loads(
+            answer.text.partition("\n")[0] if "ndjson" in answer.content_type else answer.text or "{}"
+        )
         problem = isinstance(example.answer.get("status"), int)  # that of a request is a word
         assert problem or answer.status_code < 300, answer.text
         _compare(example.answer, found, page)
