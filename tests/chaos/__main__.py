@@ -24,7 +24,11 @@ def main() -> int:
     options = _options()
     postgresql = options.database == "postgresql"
     plan = draw(options.seed, options.jobs, options.seconds, postgresql=postgresql, faults=options.faults)
-    print(f"seed {plan.seed}: {options.jobs} requests in {plan.seconds:g} s on {options.database}", flush=True)
+    items = sum(len(batch.items) for batch in plan.batches)
+    print(
+        f"seed {plan.seed}: {options.jobs} requests, {len(plan.batches)} batches of {items} items in {plan.seconds:g} s on {options.database}",
+        flush=True,
+    )
     folder = Path(tempfile.mkdtemp(prefix="imagefleet-chaos-"))
     result = execute(plan, options.database, folder, options.patience, lambda line: print(line, flush=True))
     print("\n".join(_summary(plan, result)))
@@ -67,6 +71,7 @@ def _summary(plan: Plan, result: Result) -> list[str]:
         f"processes started again: {_counted(result.restarts)}",
         f"requests: {len(rows)} ({len({each.client for each in records.acknowledged})} acknowledged); {_counted(outcomes)}",
         f"failed without a reason in the plan: {_needless(plan, result)}",
+        f"batches: {', '.join(f'{each.status} {each.counts}' for each in history.final.batches.values())}",
         f"requeues: {requeues}; reports: {len(records.reported)}, refused: {late}; offers: {len(records.offered)}",
         f"clients: {len(records.statuses)} answers, {len(records.events)} events; {_counted(unknown)}",
         f"refused requests: {len(records.refusals)} {records.refusals[:3]}",
@@ -78,7 +83,7 @@ def _summary(plan: Plan, result: Result) -> list[str]:
 def _needless(plan: Plan, result: Result) -> int:
     """How many requests failed although the plan gives no reason: they were hit by too many faults."""
     failed = [row.number for row in result.history.final.rows.values() if row.status == Status.FAILED]
-    return sum(not _bound_to_fail(plan.requests[number]) for number in failed)
+    return sum(not _bound_to_fail(plan.request(number)) for number in failed)
 
 
 def _bound_to_fail(request: PlannedRequest) -> bool:

@@ -1,55 +1,43 @@
-"""Clients that behave sensibly: they retry, try another server, and resume interrupted streams.
-
-An unanswered request counts as unknown, never as failed.
-"""
+"""Clients with one request each: they try again, and resume interrupted streams."""
 
 from __future__ import annotations
 
 import http.client
 import itertools
 import json
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from app.domain.states import FINAL
+from tests.chaos.caller import AGAIN_S, Caller
 from tests.chaos.database_probe import DatabaseProbe
 from tests.chaos.history import Acknowledged, EventSeen, Records, StatusSeen, StreamEnded
 from tests.chaos.plan import Follow, PlannedRequest
-from tests.support.service import Answer
 
-TIMEOUT_S = 8.0
 POLL_S = 0.7
-AGAIN_S = 0.4
 WAIT_S = 5
 
 _streams = itertools.count(1)
 
 
-class Client(threading.Thread):
+class Client(Caller):
     """One client with one request. It ends once its request is final, or when it is stopped."""
 
     def __init__(self, plan: PlannedRequest, webs: Sequence[str], records: Records, probe: DatabaseProbe) -> None:
-        super().__init__(name=f"client-{plan.number}", daemon=True)
+        super().__init__(f"client-{plan.number}", plan.number, plan.at_s, webs, records)
         self.plan = plan
-        self._webs = itertools.cycle([*webs[plan.number % len(webs) :], *webs[: plan.number % len(webs)]])
-        self._web = next(self._webs)
-        self._records = records
         self._probe = probe
-        self._stopping = threading.Event()
         self.request_id: str | None = None
-        self.finished = False
         self._version = 0
         self._cancel_at: float | None = None
 
-    def run(self) -> None:
-        """Submit the request at the planned time, then follow it."""
-        self._stopping.wait(self.plan.at_s)
-        self._execute()
-        self.finished = True
+    @property
+    def submitted(self) -> bool:
+        """True once the request is accepted."""
+        return self.request_id is not None
 
     def _execute(self) -> None:
         self.request_id = request_id = self._submit()
@@ -63,10 +51,6 @@ class Client(threading.Thread):
             self._stopping.wait(0.05 if self.plan.follow is Follow.WAIT else POLL_S)
             self._cancel_when_due(request_id)
 
-    def stop(self) -> None:
-        """End soon, whether or not the request has ended."""
-        self._stopping.set()
-
     def _submit(self) -> str | None:
         body: dict[str, Any] = {
             "prompt": f"chaos {self.plan.number}",
@@ -78,7 +62,7 @@ class Client(threading.Thread):
             body["deadlineMs"] = self.plan.deadline_ms
         answers_left = 1 + self.plan.number % 3  # some send again what was answered, to the other process
         while not self._stopping.is_set():
-            answer = self._call("POST", "/api/images/generate", body)
+            answer = self._call("POST", "/api/images/generate", body, key=f"chaos-{self.plan.number}")
             if answer is not None and answer.status == 200:
                 request_id: str = answer.json["requestId"]
                 there = self._probe.has_job(request_id)
@@ -150,32 +134,6 @@ class Client(threading.Thread):
             if last == after:
                 raise
             return last, False
-
-    def _call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, expected: Sequence[int] = (200,)
-    ) -> Answer | None:
-        """Send one request; None if there was no answer, so its outcome is unknown."""
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Idempotency-Key": f'"chaos-{self.plan.number}"'} if method == "POST" else {}
-        if data is not None:
-            headers["Content-Type"] = "application/json"
-        request = urllib.request.Request(self._web + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-                return Answer(answer.status, {}, answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                refused = Answer(error.code, {}, error.read())
-            if refused.status not in {*expected, 503}:
-                self._records.refusals.append(f"{method} {path}: {refused.status} {refused.content[:200]!r}")
-            if refused.status >= 500:
-                self._web = next(self._webs)
-            return refused
-        except (OSError, http.client.HTTPException) as problem:
-            self._records.unknown.append(f"{method} {path}: {type(problem).__name__}")
-            self._web = next(self._webs)
-            self._stopping.wait(AGAIN_S)
-            return None
 
 
 def _events(lines: Any) -> Any:

@@ -53,4 +53,4 @@ class Fleet:
         with self._lock:
             nth = self._offered[request_id]
             self._offered[request_id] += 1
-        return self._plan.requests[number].attempt(nth)
+        return self._plan.request(number).attempt(nth)

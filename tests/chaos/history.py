@@ -6,7 +6,7 @@ Times are wall-clock seconds of this machine; those of the database are of the s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,24 @@ class StreamEnded:
     client: int
     request_id: str
     last: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAcknowledged:
+    """A client received 200 for batch number `batch` of the plan."""
+
+    batch: int
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPaused:
+    """A client knew that its batch was paused from `begun` to `ended` (s)."""
+
+    batch: int
+    batch_id: str
+    begun: float
+    ended: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +154,8 @@ class Records:
     statuses: list[StatusSeen] = field(default_factory=list)
     events: list[EventSeen] = field(default_factory=list)
     streams: list[StreamEnded] = field(default_factory=list)
+    batches: list[BatchAcknowledged] = field(default_factory=list)
+    pauses: list[BatchPaused] = field(default_factory=list)
     offered: list[Offered] = field(default_factory=list)
     reported: list[Reported] = field(default_factory=list)
     confirmed: list[Confirmed] = field(default_factory=list)
@@ -160,6 +180,32 @@ class Row:
     holder: str | None
     error_code: str | None
     error: str | None
+    batch_id: str | None = None
+    batch_index: int | None = None
+    custom_id: str | None = None
+    retry_of: str | None = None
+    replaced_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """The row of a batch. `counts` are those of items that completed, failed, and were cancelled."""
+
+    id: str
+    status: str
+    concurrency: int
+    total: int
+    counts: tuple[int, int, int]
+    last_event: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEvent:
+    """An event in the log of a batch."""
+
+    seq: int
+    type: str
+    data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +245,8 @@ class FinalState:
     log: dict[str, list[LoggedEvent]] = field(default_factory=lambda: defaultdict(list))
     pictures: list[StoredPicture] = field(default_factory=list)
     files: dict[str, FileSeen] = field(default_factory=dict)
+    batches: dict[str, BatchRow] = field(default_factory=dict)
+    batch_log: dict[str, list[BatchEvent]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass
@@ -207,7 +255,7 @@ class History:
 
     `slots` is how many requests each extension accepts; `literal` are the extensions that never report what they work on.
     `earlier` are the rows shortly before the end; `fetches` counts the downloads of a picture's URL by request number,
-    extension, offer and position.
+    extension, offer and position. `batches` are the numbers of the items of each planned batch.
     """
 
     slots: dict[str, int]
@@ -217,3 +265,4 @@ class History:
     final: FinalState = field(default_factory=FinalState)
     earlier: dict[str, Row] = field(default_factory=dict)
     fetches: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
+    batches: dict[int, Sequence[int]] = field(default_factory=dict)

@@ -33,7 +33,8 @@ def submissions_are_accepted_once(history: History) -> Findings:
     """A submission with a key makes one request and always gets the same answer, however often it is sent."""
     made: dict[int, set[str]] = defaultdict(set)
     for row in history.final.rows.values():
-        made[row.number].add(row.id)
+        if row.retry_of is None:
+            made[row.number].add(row.id)
     for each in history.records.acknowledged:
         made[each.client].add(each.request_id)
     for number, ids in made.items():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 MODELS = ("dall-e-3", "dall-e-2")
 ANY_MODEL = "image-generation"
@@ -82,6 +83,21 @@ class PlannedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedBatch:
+    """A batch of a client. After `pause_after_s` it is paused for `pause_s`; what still waits after `cancel_after_s` is
+    cancelled; at its end, what failed is tried once more if `retries`."""
+
+    number: int
+    at_s: float
+    concurrency: int
+    items: tuple[PlannedRequest, ...]
+    pause_after_s: float | None = None
+    pause_s: float = 0.0
+    cancel_after_s: float | None = None
+    retries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ExtensionPlan:
     """An extension. A literal one implements only the contract; `echoes` is whether it sends leases back."""
 
@@ -107,7 +123,7 @@ class Fault:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """Everything that is random in a run."""
 
@@ -116,6 +132,16 @@ class Plan:
     requests: tuple[PlannedRequest, ...]
     extensions: tuple[ExtensionPlan, ...]
     faults: tuple[Fault, ...]
+    batches: tuple[PlannedBatch, ...] = ()
+
+    def request(self, number: int) -> PlannedRequest:
+        """The request, or the item of a batch, with this number."""
+        single = len(self.requests)
+        return self.requests[number] if number < single else self._items[number - single]
+
+    @cached_property
+    def _items(self) -> list[PlannedRequest]:
+        return [item for batch in self.batches for item in batch.items]
 
 
 # The range of its duration in seconds: shorter and longer than the time-outs that detect it.
@@ -158,6 +184,7 @@ def draw(seed: int, jobs: int, seconds: float, *, postgresql: bool = False, faul
         tuple(_request(randomness, number, seconds) for number in range(jobs)),
         tuple(_extensions(randomness)),
         tuple(_faults(randomness, count, seconds, postgresql)),
+        tuple(_batches(random.Random(-1 - seed), jobs, seconds)),
     )
 
 
@@ -173,6 +200,27 @@ def _request(randomness: random.Random, number: int, seconds: float) -> PlannedR
         cancel_after_s=round(randomness.uniform(0.1, 6), 3) if randomness.random() < 0.05 else None,
         deadline_ms=randomness.randrange(3_000, 15_000) if randomness.random() < 0.03 else None,
     )
+
+
+def _batches(randomness: random.Random, jobs: int, seconds: float) -> Iterator[PlannedBatch]:
+    """Batches with half as many items as there are single requests, in which every control is used."""
+    first = jobs
+    for number, share in enumerate((4, 8, 16, 16)):
+        count = max(2, jobs // share)
+        at_s = round(randomness.uniform(0, seconds / 3), 3)
+        items = (replace(_request(randomness, first + n, seconds), at_s=at_s) for n in range(count))
+        plain = tuple(replace(item, cancel_after_s=None, deadline_ms=None) for item in items)
+        yield PlannedBatch(
+            number,
+            at_s,
+            randomness.choice((1, 3, 8)) if number else 8,
+            plain,
+            pause_after_s=round(randomness.uniform(0.5, seconds / 3), 3) if number in {0, 1} else None,
+            pause_s=round(randomness.uniform(1, 5), 3),
+            cancel_after_s=round(randomness.uniform(1, seconds / 2), 3) if number == 2 else None,
+            retries=number in {0, 3},
+        )
+        first += count
 
 
 def _attempts(randomness: random.Random, number: int) -> tuple[AttemptPlan, ...]:

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,9 @@ from app.container import build, real_ports
 from app.db.engine import Database
 from app.domain.errors import Unavailable
 from tests.chaos import faults, snapshots
+from tests.chaos.batch_checks import BATCH_CHECKS
+from tests.chaos.batch_client import BatchClient
+from tests.chaos.caller import Caller
 from tests.chaos.checker import CHECKS, Violation, violations
 from tests.chaos.clients import Client
 from tests.chaos.database_probe import DatabaseProbe
@@ -50,12 +53,13 @@ def execute(plan: Plan, database: str, folder: Path, patience_s: float, log: Log
     """Execute the plan; `patience_s` is how long the requests may take to end after it."""
     literal = frozenset(each.name for each in plan.extensions if each.literal)
     result = Result(History({m.name: m.slots for m in plan.extensions}, int(SETTINGS["MAX_ATTEMPTS"]), literal))
+    result.history.batches = {batch.number: [item.number for item in batch.items] for batch in plan.batches}
     began = time.monotonic()
     with stage(folder, database) as made, closing(Database(made.database_url)) as reader:
         log(f"everything is running after {time.monotonic() - began:.1f} s")
         _Run(plan, made, reader, result, log).execute(patience_s)
         result.restarts = made.restarts
-    result.violations += violations(result.history, (*CHECKS, *OBSERVER_CHECKS))
+    result.violations += violations(result.history, (*CHECKS, *OBSERVER_CHECKS, *BATCH_CHECKS))
     result.duration_s = time.monotonic() - began
     return result
 
@@ -77,7 +81,8 @@ class _Run:
         sockets = [url.replace("http", "ws") + "/ws" for url in webs]
         fleet = Fleet(self._plan, sockets, self._stage.host, records)
         probe = DatabaseProbe(self._stage.database_url)
-        clients = [Client(request, webs, records, probe) for request in self._plan.requests]
+        clients: list[Caller] = [Client(request, webs, records, probe) for request in self._plan.requests]
+        clients += [BatchClient(batch, webs, records) for batch in self._plan.batches]
         fleet.start()
         for client in clients:
             client.start()
@@ -123,11 +128,11 @@ class _Run:
         else:
             self._result.survived[fault.kind] += 1
 
-    def _wait_for_the_end(self, clients: list[Client], patience_s: float) -> None:
+    def _wait_for_the_end(self, clients: Sequence[Caller], patience_s: float) -> None:
         began = time.monotonic()
         while time.monotonic() < began + patience_s:
             self._stage.restart_dead()
-            submitted = not any(client.is_alive() and client.request_id is None for client in clients)
+            submitted = not any(client.is_alive() and not client.submitted for client in clients)
             if submitted and self._stage.running() and self._open() == 0:
                 break
             time.sleep(0.2)

@@ -8,16 +8,17 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from app.db.engine import Database
-from app.db.tables import events, images, jobs
+from app.db.tables import batch_events, batches, events, images, jobs
 from app.domain.states import FINAL
 from tests.chaos import pictures
-from tests.chaos.history import FileSeen, FinalState, LoggedEvent, Row, StoredPicture
+from tests.chaos.history import BatchEvent, BatchRow, FileSeen, FinalState, LoggedEvent, Row, StoredPicture
 
 
 def rows(database: Database) -> dict[str, Row]:
     """The current row of every request."""
     names = ("id", "prompt", "status", "version", "last_event", "attempt", "strikes", "holder", "error_code", "error")
-    query = select(*(jobs.c[name] for name in names))
+    of_batch = ("batch_id", "batch_index", "custom_id", "retry_of", "replaced_by")
+    query = select(*(jobs.c[name] for name in (*names, *of_batch)))
     found = database.read(lambda c: list(c.execute(query)))
     return {row.id: Row(row.id, int(row.prompt.split()[-1]), *row[2:]) for row in found}
 
@@ -37,12 +38,22 @@ def final_state(database: Database, folder: Path) -> FinalState:
             found.log[job_id].append(LoggedEvent(*rest))
         stored = select(images.c.job_id, images.c.position, images.c.file, images.c.sha256)
         found.pictures = [StoredPicture(*row) for row in connection.execute(stored)]
+        _read_batches(connection, found)
         return found
 
     found = database.read(read)
     found.rows = rows(database)
     found.files = {str(path.relative_to(folder)): _seen(path) for path in folder.rglob("*") if path.is_file()}
     return found
+
+
+def _read_batches(connection: Connection, found: FinalState) -> None:
+    for row in connection.execute(select(batches)):
+        counts = (row.completed, row.failed, row.cancelled)
+        found.batches[row.id] = BatchRow(row.id, row.status, row.concurrency, row.total, counts, row.last_event)
+    query = select(batch_events.c.batch_id, batch_events.c.seq, batch_events.c.type, batch_events.c.data)
+    for batch_id, *rest in connection.execute(query.order_by(batch_events.c.batch_id, batch_events.c.seq)):
+        found.batch_log[batch_id].append(BatchEvent(*rest))
 
 
 def _seen(path: Path) -> FileSeen:

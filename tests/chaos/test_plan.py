@@ -41,6 +41,21 @@ def test_later_attempts_succeed() -> None:
     assert request.attempt(1000).behaviour is Behaviour.NORMAL
 
 
+def test_items_of_batches_are_numbered_after_the_requests() -> None:
+    plan = draw(5, 100, 60)
+    items = [item for batch in plan.batches for item in batch.items]
+    assert [item.number for item in items] == list(range(100, 100 + len(items)))
+    assert [plan.request(n).number for n in (0, 99, 100, 99 + len(items))] == [0, 99, 100, 99 + len(items)]
+    assert plan.batches == draw(5, 100, 60).batches != draw(6, 100, 60).batches
+
+
+def test_every_control_of_a_batch_is_planned() -> None:
+    batches = draw(1, 100, 60).batches
+    assert any(batch.pause_after_s for batch in batches)
+    assert any(batch.cancel_after_s for batch in batches)
+    assert any(batch.retries for batch in batches)
+
+
 def test_every_model_has_several_extensions() -> None:
     for seed in range(50):
         extensions = draw(seed, 1, 10).extensions
