@@ -138,6 +138,26 @@ class TooManyStyles(Refusal):
     status = 409
 
 
+class TooManyWebhooks(Refusal):
+    """You have as many webhooks as are allowed; remove one that you no longer use."""
+
+    code = "ERR_TOO_MANY_WEBHOOKS"
+    status = 409
+
+
+class WebhookRefused(Refusal):
+    """Nothing can be sent to this address."""
+
+    code = "ERR_WEBHOOK_REFUSED"
+
+
+class WebhookDisabled(Refusal):
+    """The webhook is disabled: enable it first."""
+
+    code = "ERR_WEBHOOK_DISABLED"
+    status = 409
+
+
 class AlreadyFinished(Refusal):
     """The request is already final and cannot be changed."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.domain.errors import InvalidPrompt, InvalidRequest
 from app.domain.fair_queueing import Priority
+from app.domain.webhooks import Target
 
 DEFAULT_MODEL = "dall-e-3"
 DEFAULT_USER = "cli-user"
@@ -69,6 +70,7 @@ class ImageRequest:
     original_prompt: str | None = None
     priority: Priority | None = None
     cache: CacheMode = CacheMode.OFF
+    webhook: Target | None = None
 
     @property
     def number_of_images(self) -> int:
