@@ -124,5 +124,5 @@ def _resolve_within(resolve: Resolver, host: str, port: int, timeout_s: float) -
 
 def _refused(host: str, reason: str) -> AddressRefused:
     """The same sentence whatever the reason: the difference would tell which names exist in this network."""
-    log.warning("A host is not fetched from", action="fetch.refused", host=host, reason=reason)
-    return AddressRefused(f"{host} is not at a public address, so nothing is fetched from it.")
+    log.warning("A host is not connected to", action="fetch.refused", host=host, reason=reason)
+    return AddressRefused(f"{host} is not at a public address, so no request is sent to it.")

@@ -19,6 +19,7 @@ from app.sentinels import Sentinels
 DISPATCH = "dispatch"
 HOUSEKEEPING = "housekeeping"
 DOWNLOAD = "download"
+WEBHOOKS = "webhooks"
 CLEANUP_INTERVAL_S = 60.0
 TASK_LIMIT_S = 120  # of a hand-off or a sweep, so that one that hangs does not delay the others for long
 # Without socket_timeout, a read from a connection that was cut off silently would never end.
@@ -29,10 +30,15 @@ def make_celery(settings: Settings) -> Celery:
     """Create the application for these settings. Tasks are sent by name; only workers import them."""
     app = Celery("imagefleet", broker=broker_url(settings.redis_url))
     app.conf.update(
-        include=["worker.signals", "worker.dispatch", "worker.download", "worker.housekeeping"],
-        # A queue for downloads, so that slow image hosts never delay the hand-off of requests.
+        include=["worker.signals", "worker.dispatch", "worker.download", "worker.housekeeping", "worker.webhooks"],
+        # Queues for downloads and webhooks, so that slow hosts never delay the hand-off of requests, nor each other.
         task_default_queue=DISPATCH,
-        task_routes={"dispatch.*": DISPATCH, "housekeeping.*": HOUSEKEEPING, "download.*": DOWNLOAD},
+        task_routes={
+            "dispatch.*": DISPATCH,
+            "housekeeping.*": HOUSEKEEPING,
+            "download.*": DOWNLOAD,
+            "webhooks.*": WEBHOOKS,
+        },
         # JSON only: a message must not be able to carry code.
         task_serializer="json",
         accept_content=["json"],
@@ -43,7 +49,7 @@ def make_celery(settings: Settings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
-        task_time_limit=TASK_LIMIT_S,  # not for downloads: a pool of threads has no time limits
+        task_time_limit=TASK_LIMIT_S,  # not for downloads and webhooks: a pool of threads has no time limits
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # With remote control, a worker exits when Redis is killed while a task runs.
         worker_enable_remote_control=False,

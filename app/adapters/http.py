@@ -4,8 +4,6 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import BinaryIO
 
 from requests import Response
@@ -22,6 +20,7 @@ from app.adapters.fetch_errors import (
 from app.adapters.gzipped import BadGzip, unpack
 from app.adapters.pinned_connection import Deadline
 from app.adapters.pinned_session import PinnedSession
+from app.adapters.retry_after import retry_after_ms
 from app.domain.urls import BadUrl, WebUrl
 from app.network_settings import Allowlist
 
@@ -95,7 +94,7 @@ class Fetcher:
         status = response.status_code
         if status == 200:
             return
-        wait_ms = _retry_after_ms(response.headers.get("Retry-After", ""), self._now())
+        wait_ms = retry_after_ms(response.headers.get("Retry-After", ""), self._now(), MAX_RETRY_AFTER_MS)
         if status in (408, 429) or 500 <= status <= 599:
             raise HostBusy(f"{host} answered {status}.", retry_after_ms=wait_ms)
         refusal = f"{host} answered {status} instead of 200."
@@ -169,18 +168,6 @@ def _chunks(response: Response, host: str, deadline: Deadline) -> Iterator[bytes
 
 def _is_length(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18
-
-
-def _retry_after_ms(text: str, now: float) -> int | None:
-    """Convert the header, whole seconds or a date (UTC unless it says otherwise), to a wait in ms of at most an hour."""
-    if text.isascii() and text.isdigit():
-        return min(int(text[:9]) * 1000, MAX_RETRY_AFTER_MS)
-    try:
-        date = parsedate_to_datetime(text)
-        wait = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(max(0, round(wait * 1000)), MAX_RETRY_AFTER_MS)
 
 
 def _as_utf8(header: str) -> str:

@@ -32,9 +32,9 @@ class Deadline:
     down from another thread, which ends any read and any TLS handshake.
     """
 
-    def __init__(self, timeout_ms: int) -> None:
+    def __init__(self, timeout_ms: int, failed: str = "did not deliver") -> None:
         self._ends = time.monotonic() + timeout_ms / 1000
-        self._message = f"The host did not deliver within {timeout_ms / 1000:g} seconds."
+        self._message = f"The host {failed} within {timeout_ms / 1000:g} seconds."
         self._lock = threading.Lock()
         self._guarded: socket.socket | None = None
         self._over = False

@@ -28,7 +28,14 @@ class PinnedSession(requests.Session):
 
     def open(self, url: WebUrl, headers: Mapping[str, str]) -> requests.Response:
         """Send a GET and return the response with its body unread. Raises FetchError."""
-        request = requests.Request("GET", str(url), headers=dict(headers)).prepare()
+        return self._send("GET", url, headers, None)
+
+    def submit(self, url: WebUrl, headers: Mapping[str, str], body: bytes) -> requests.Response:
+        """Send a POST and return the response with its body unread. Raises FetchError."""
+        return self._send("POST", url, headers, body)
+
+    def _send(self, method: str, url: WebUrl, headers: Mapping[str, str], body: bytes | None) -> requests.Response:
+        request = requests.Request(method, str(url), headers=dict(headers), data=body).prepare()
         request.url = str(url)  # unchanged: `prepare` encodes it again, which would break a signature
         return self.send(request, stream=True, allow_redirects=False)
 
@@ -56,6 +63,7 @@ class PinnedAdapter(HTTPAdapter):
             connection.request(
                 str(request.method),
                 url.target,
+                body=request.body,
                 headers=request.headers,
                 preload_content=False,
                 decode_content=False,

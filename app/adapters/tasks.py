@@ -13,6 +13,7 @@ from app.adapters.background import BackgroundRunner
 ASSIGN = "dispatch.assign"
 DOWNLOAD = "download.run"
 REUSE = "download.reuse"
+DELIVER = "webhooks.deliver"
 CORRELATION_HEADER = "imagefleet_correlation_id"  # Celery itself calls a task's id `correlation_id`
 KEY_PREFIX = "imagefleet:wake-up:"
 # A pooled connection may be dead after a restart of Redis.
@@ -46,6 +47,10 @@ class CeleryTasks:
     def reuse(self) -> None:
         """Wake a worker, because a request that others follow has ended."""
         self._wake(REUSE)
+
+    def deliver(self) -> None:
+        """Wake a worker that sends to webhooks, because deliveries are due."""
+        self._wake(DELIVER)
 
     def started(self, task: str) -> None:
         """Note that this task starts to read: what is committed from now on needs another task."""

@@ -9,6 +9,7 @@ from app.config import Settings
 from app.db.engine import Database
 from app.domain.access import Credential
 from app.domain.images import ImageLimits, Picture
+from app.domain.webhooks import Answer
 
 
 class Tasks(Protocol):
@@ -22,6 +23,9 @@ class Tasks(Protocol):
 
     def reuse(self) -> None:
         """Wake a worker: a request that others follow has ended."""
+
+    def deliver(self) -> None:
+        """Wake a worker that sends to webhooks: deliveries are due."""
 
     def started(self, task: str) -> None:
         """The task of this name begins to read: later commits need another wake-up."""
@@ -43,6 +47,16 @@ class Bus(Protocol):
 class Fetch(Protocol):
     def fetch(self, url: str, *, into: BinaryIO, max_bytes: int, timeout_ms: int) -> None:
         """Write the file into `into`. Raises FetchError."""
+
+
+class Post(Protocol):
+    """Sends to webhooks, whose addresses are as untrusted as those of pictures."""
+
+    def check(self, url: str) -> None:
+        """Raises PictureError if the URL itself shows that nothing can be sent to it."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_ms: int) -> Answer:
+        """Send the JSON and return the receiver's answer, whatever it is. Raises PictureError if there is none."""
 
 
 class Store(Protocol):
@@ -130,6 +144,7 @@ class Ports:
     bus: Bus
     store: Store
     fetch: Fetch
+    post: Post
     scanner: Scanner
     validator: ImageValidator
     randomness: Randomness

@@ -151,7 +151,7 @@ REFUSED = {
 def test_a_refusal_does_not_tell_whether_the_host_exists(name: str) -> None:
     with capture_logs() as lines, pytest.raises(AddressRefused) as refused:
         REFUSED[name].admit("images.example", 80, 1)
-    assert str(refused.value) == "images.example is not at a public address, so nothing is fetched from it."
+    assert str(refused.value) == "images.example is not at a public address, so no request is sent to it."
     assert not refused.value.retryable
     assert [(line["action"], line["host"]) for line in lines] == [("fetch.refused", "images.example")]
 

@@ -116,7 +116,7 @@ def test_a_permanent_failure_is_fetched_only_once(hostile: Bench, host: HostileS
 def test_a_private_address_is_refused_and_named_in_the_error(hostile: Bench, host: HostileServer) -> None:
     guarded = hostile.with_ports(fetch=Fetcher(Allowlist()))
     job = run(guarded, host.url("ok"))
-    assert job.error == "127.0.0.1 is not at a public address, so nothing is fetched from it."
+    assert job.error == "127.0.0.1 is not at a public address, so no request is sent to it."
     assert host.requests == []
 
 

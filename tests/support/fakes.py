@@ -6,19 +6,21 @@ The database and the store are always real: they are fast, and a fake would be l
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.adapters.background import BackgroundRunner
-from app.adapters.fetch_errors import HostUnreachable
+from app.adapters.fetch_errors import AddressRefused, HostUnreachable
 from app.adapters.pictures import check_and_store_as_png
 from app.adapters.scanner import NoScanner
 from app.adapters.store import LocalStore
 from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
 from app.db.engine import Database
+from app.domain.webhooks import Answer as Answered
 from app.services.ports import Ports
 
 # Tests submit without limits; those about limits set them.
@@ -34,6 +36,7 @@ class FakeTasks:
         self.assigns = 0
         self.downloads = 0
         self.reuses = 0
+        self.deliveries = 0
 
     def assign(self) -> None:
         """Count a wake-up."""
@@ -46,6 +49,10 @@ class FakeTasks:
     def reuse(self) -> None:
         """Count a wake-up."""
         self.reuses += 1
+
+    def deliver(self) -> None:
+        """Count a wake-up."""
+        self.deliveries += 1
 
     def started(self, task: str) -> None:
         """Do nothing: wake-ups are not coalesced here."""
@@ -113,6 +120,47 @@ class FakeFetch:
         into.write(answer if isinstance(answer, bytes) else answer())
 
 
+class FakePost:
+    """Simulated receivers: `answers` maps each URL to an answer, an exception to raise, or a function that returns it.
+
+    Others answer 204.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answered | Exception | Callable[[], Answered]] = {}
+        self.sent: list[Sent] = []
+        self.refused: set[str] = set()
+        self._lock = threading.Lock()
+
+    def check(self, url: str) -> None:
+        """Raises AddressRefused for the URLs in `refused`."""
+        if url in self.refused:
+            raise AddressRefused("It is not at a public address.")
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_ms: int) -> Answered:
+        """Record what was sent; answer or raise."""
+        with self._lock:
+            self.sent.append(Sent(url, body, dict(headers)))
+        answer = self.answers.get(url, Answered(204, b""))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, Answered) else answer()
+
+
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """What a webhook received."""
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
 class FakeRandomness:
     """Tokens and bytes that count upwards; the jitter is always `jitter_value`."""
 
@@ -148,6 +196,7 @@ class Bench:
     tasks: FakeTasks
     bus: FakeBus
     fetch: FakeFetch
+    post: FakePost
     randomness: FakeRandomness
 
     @property
@@ -171,6 +220,7 @@ class Bench:
 def bench(database: Database, folder: Path) -> Bench:
     """Ports on this database: pictures are fetched from `FakeFetch`, really checked, and stored in `folder`."""
     store, tasks, bus, fetch, randomness = LocalStore(folder), FakeTasks(), FakeBus(), FakeFetch(), FakeRandomness()
+    post = FakePost()
     settings = dataclasses.replace(Settings.from_env(UNLIMITED), storage_path=folder)
     ports = Ports(
         settings,
@@ -179,9 +229,10 @@ def bench(database: Database, folder: Path) -> Bench:
         bus,
         store,
         fetch,
+        post,
         NoScanner(),
         check_and_store_as_png,
         randomness,
         JsonWebTokens(settings),
     )
-    return Bench(ports, store, tasks, bus, fetch, randomness)
+    return Bench(ports, store, tasks, bus, fetch, post, randomness)
