@@ -84,6 +84,12 @@ class Settings:
     image_source_allowlist: Allowlist = setting(
         Environment.parsed, "IMAGE_SOURCE_ALLOWLIST", Allowlist(), Allowlist.parse, ALLOWLIST
     )
+    webhook_allowlist: Allowlist = setting(
+        Environment.parsed, "WEBHOOK_ALLOWLIST", Allowlist(), Allowlist.parse, ALLOWLIST
+    )
+    webhook_timeout_ms: int = setting(Environment.whole, "WEBHOOK_TIMEOUT_MS", 15_000, 100, 60_000)
+    webhooks_at_once: int = setting(Environment.whole, "WEBHOOKS_AT_ONCE", 32, 1, 256)
+    webhooks_per_host: int = setting(Environment.whole, "WEBHOOKS_PER_HOST", 8, 1)
     request_timeout_ms: int = setting(_request_timeout_ms)
     request_max_ms: int = setting(_request_max_ms)
     download_timeout_ms: int = setting(Environment.whole, "DOWNLOAD_TIMEOUT_MS", 60_000, 100)

@@ -7,6 +7,7 @@ from app.adapters.bus import RedisBus
 from app.adapters.celery_app import make_celery
 from app.adapters.decoders import DecoderPool
 from app.adapters.http import Fetcher
+from app.adapters.poster import Poster
 from app.adapters.randomness import SystemRandomness
 from app.adapters.redis_clients import redis_client
 from app.adapters.scanner import ClamdScanner, NoScanner
@@ -49,6 +50,8 @@ from app.services.submission import Submission
 from app.services.uploads import Uploads
 from app.services.waiting import Waiting
 from app.services.watching import Watching
+from app.services.webhook_delivery import WebhookDelivery
+from app.services.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class Services:
     uploads: Uploads
     housekeeping: Housekeeping
     cleanup: Cleanup
+    webhooks: Webhooks
+    webhook_delivery: WebhookDelivery
     health: Health
 
 
@@ -95,6 +100,7 @@ def real_ports(settings: Settings) -> Ports:
         bus=RedisBus(client, background),
         store=LocalStore(settings.storage_path),
         fetch=Fetcher(settings.image_source_allowlist),
+        post=Poster(settings.webhook_allowlist),
         scanner=ClamdScanner(settings.clamav_url) if settings.clamav_url else NoScanner(),
         validator=DecoderPool(settings.worker_processes),
         randomness=SystemRandomness(),
@@ -118,12 +124,13 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
     items = BatchItems(ports, styles)
     control = BatchControl(ports, cancellation)
     reuse = Reuse(ports, requeueing, holding)
+    webhooks = Webhooks(ports)
     return Services(
         settings=ports.settings,
         ports=ports,
         access=access,
         accounts=Accounts(ports, access),
-        submission=Submission(ports, admission, styles, reuse, waiting),
+        submission=Submission(ports, admission, styles, reuse, waiting, webhooks),
         idempotency=Idempotency(ports),
         styles=styles,
         lookup=Lookup(ports, watching, waiting),
@@ -146,5 +153,7 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         uploads=Uploads(ports),
         housekeeping=Housekeeping(ports, requeueing, extensions, queue_controls, BatchSweep(ports, control), reuse),
         cleanup=Cleanup(ports),
+        webhooks=webhooks,
+        webhook_delivery=WebhookDelivery(ports),
         health=Health(ports),
     )

@@ -1,10 +1,10 @@
-"""`python -m worker`: one Celery worker for hand-offs and sweeps, and another for downloads, which may be slow."""
+"""`python -m worker`: Celery workers for hand-offs and sweeps, for downloads, and for webhooks, since both may be slow."""
 
 import asyncio
 import os
 import sys
 
-from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING
+from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING, WEBHOOKS
 from app.config import BadSetting, Settings
 from app.launch.console import print_error, print_line
 from app.launch.process import Command
@@ -12,7 +12,7 @@ from app.launch.supervisor import Supervisor
 
 GRACE_S = 25.0  # the time that running tasks have to finish
 DISPATCHERS = 2  # processes, so that a slow sweep does not delay hand-offs
-CELERY_WORKERS = 2
+CELERY_WORKERS = 3
 
 
 def dispatcher(log_level: str) -> Command:
@@ -27,6 +27,11 @@ def downloader(at_once: int, log_level: str) -> Command:
     processes (`app.adapters.decoders`).
     """
     return _celery_worker(DOWNLOAD, DOWNLOAD, "threads", at_once, log_level)
+
+
+def sender(at_once: int, log_level: str) -> Command:
+    """The Celery worker that sends to webhooks; threads, for the same reason."""
+    return _celery_worker(WEBHOOKS, WEBHOOKS, "threads", at_once, log_level)
 
 
 def _celery_worker(name: str, queues: str, pool: str, concurrency: int, log_level: str) -> Command:
@@ -45,10 +50,11 @@ def _celery_worker(name: str, queues: str, pool: str, concurrency: int, log_leve
 
 
 async def run(settings: Settings) -> None:
-    """Run both workers until SIGTERM or SIGINT."""
+    """Run the workers until SIGTERM or SIGINT."""
     async with Supervisor(print_line, stop_together=True) as supervisor:
         supervisor.start(dispatcher(settings.log_level))
         supervisor.start(downloader(settings.downloads_at_once, settings.log_level))
+        supervisor.start(sender(settings.webhooks_at_once, settings.log_level))
         await supervisor.run()
 
 

@@ -5,11 +5,13 @@ from functools import lru_cache
 from types import NoneType
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Update, bindparam, case, update
+from sqlalchemy import Column, ColumnElement, Update, bindparam, case, literal, update
 
+from app.db import webhooks
 from app.db.clock import now_ms, statement_now_ms
 from app.db.tables import jobs, one_of
 from app.domain.states import TABLE, Step
+from app.domain.webhooks import event_of
 
 Form = tuple[tuple[str, type], ...]  # columns and the types of their values
 
@@ -75,8 +77,14 @@ def _built(step: Step, expected: Form, values: Form) -> Update:
         step_alone(step)
         .where(jobs.c.id == bindparam("job_id"), *(_condition(jobs.c[name], kind) for name, kind in expected))
         .values({name: _new_value(jobs.c[name], kind) for name, kind in values})
-        .returning(*jobs.c)  # the columns of a `Job`, in the same order
+        .returning(*jobs.c, _webhooks_want(step))  # the fields of a `Job`, in the same order
     )
+
+
+def _webhooks_want(step: Step) -> ColumnElement[Any]:
+    """Whether a webhook is to be told of the step. Asked here, it costs no statement of its own."""
+    event = event_of(step)
+    return literal(value=False) if event is None else webhooks.of_job(event)
 
 
 def _condition(column: Column[Any], kind: type) -> ColumnElement[bool]:

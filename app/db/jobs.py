@@ -83,6 +83,8 @@ class Job(NamedTuple):
     follows: str | None
     followed: bool
     cached_from: str | None
+    # not a column: whether a webhook is to be told of the step that made this row what it is
+    notify: bool = False
 
 
 class JobSummary(NamedTuple):
@@ -104,7 +106,7 @@ class JobSummary(NamedTuple):
 
 
 STATEMENT_NOW = statement_now_ms()
-COLUMNS = [jobs.c[name] for name in Job._fields]
+COLUMNS = [jobs.c[name] for name in Job._fields[:-1]]
 _STATUS = Job._fields.index("status")
 _ONE = literal_column("1", Integer)
 # The defaults of a new job, the same as in `tables.jobs`.
@@ -123,6 +125,7 @@ _NEW = dict.fromkeys(Job._fields) | {
     "strikes": 0,
     "download_attempt": 0,
     "followed": False,
+    "notify": False,
 }
 
 ORDER = (jobs.c.priority, jobs.c.virtual_start, jobs.c.id)  # of one model's queue
@@ -182,15 +185,15 @@ def from_row(row: Sequence[Any]) -> Job:
     """The job in a row of `COLUMNS`."""
     values = list(row)
     values[_STATUS] = Status(values[_STATUS])
-    return Job._make(values)
+    return Job(*values)
 
 
-def add(tx: Transaction, job_id: str, values: Mapping[str, Any]) -> Job:
+def add(tx: Transaction, job_id: str, values: Mapping[str, Any], *, notify: bool = False) -> Job:
     """Insert a new request with status accepted; its times are the transaction's."""
     times = dict.fromkeys(("created_at", "updated_at", "due_at", "queued_at"), tx.now)
     row = {"id": job_id, "status": Status.ACCEPTED, **times, **values}
     tx.connection.execute(_ADD, row)
-    return Job(**{**_NEW, **row})
+    return Job(**{**_NEW, **row, "notify": notify})
 
 
 def add_all(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnClause, Connection, Integer, bindparam, func, literal_column, select
 
-from app.db import pauses
+from app.db import pauses, webhooks
 from app.db.jobs import ORDER
 from app.db.tables import WAITING, images, jobs, model_key, queues
 from app.domain import fair_queueing
 from app.domain.fair_queueing import Priority
 from app.domain.ids import uuid7
 from app.domain.pauses import PauseKind
+from app.domain.webhooks import WebhookEvent
 
 _USER = jobs.c.user_id == bindparam("user_id")
 _ONE: ColumnClause[int] = literal_column("1")
@@ -39,6 +40,7 @@ _QUEUE = _TAGS.add_columns(
     func.coalesce(_newest.with_only_columns(jobs.c.number).scalar_subquery(), 0),
     _first_accepted.scalar_subquery(),
     pauses.paused(PauseKind.USER, bindparam("user_id", type_=jobs.c.user_id.type)),
+    webhooks.of_user(WebhookEvent.ACCEPTED, bindparam("user_id")),
 )
 _NTH_WAITING = (
     select(_ONE)
@@ -53,7 +55,7 @@ _NTH_WAITING = (
 class UserQueue:
     """What a new request of a user depends on: the virtual time of its queue, and the virtual start of the user's last job
     there; id and number of the user's last request, the number of the first one that is accepted and not started; and
-    whether the user is paused."""
+    whether the user is paused, and whether a webhook is told of the user's new requests."""
 
     virtual_time: int
     last_start: int | None
@@ -61,6 +63,7 @@ class UserQueue:
     last_number: int
     first_number: int | None
     user_is_paused: bool
+    notify: bool
 
     def virtual_start(self, weight: int) -> int:
         """The virtual start of a job that enters the queue now."""

@@ -1,4 +1,5 @@
-"""Removes files that downloads and uploads left behind after a crash, a failure or a cancellation, and expired keys.
+"""Removes files that downloads and uploads left behind after a crash, a failure or a cancellation, expired keys, and
+what was sent to webhooks long ago.
 
 The files are found by their rows in the database, never by listing the folder, so no other file is touched.
 """
@@ -6,7 +7,7 @@ The files are found by their rows in the database, never by listing the folder, 
 import contextlib
 
 from app.config import Settings
-from app.db import clock, idempotency, images
+from app.db import clock, idempotency, images, webhook_deliveries, webhooks
 from app.domain.image_request import IMAGES
 from app.domain.images import PictureError
 from app.services.download import longest_ms
@@ -17,6 +18,9 @@ BATCH = 200
 KEYS = 5_000  # more than the default limits let in between two sweeps
 ABANDONED_MS = 600_000
 STAGING_MS = 3_600_000
+DAY_MS = 86_400_000
+DELIVERIES_KEPT_MS = 30 * DAY_MS  # after they were delivered or given up
+SCOPED_WEBHOOKS_KEPT_MS = 90 * DAY_MS  # those of single requests and batches
 
 
 def abandoned_ms(settings: Settings) -> int:
@@ -29,7 +33,7 @@ class Cleanup:
         self.ports = ports
 
     def sweep(self, now: int | None = None) -> int:
-        """Remove abandoned files, at most `BATCH` of each kind, and up to `KEYS` expired keys; returns how many in all.
+        """Remove abandoned files, at most `BATCH` of each kind, and up to `KEYS` expired rows; returns how many in all.
 
         Safe at any time and in several processes at once. `now` is in ms since the epoch, the database's by default.
         """
@@ -40,6 +44,10 @@ class Cleanup:
             + self._uploads(now - ABANDONED_MS)
             + self._staging(now - STAGING_MS)
             + self.ports.database.write(lambda tx: idempotency.remove_expired(tx, now, KEYS))
+            + self.ports.database.write(
+                lambda tx: webhook_deliveries.remove_finished(tx, now - DELIVERIES_KEPT_MS, KEYS)
+            )
+            + self.ports.database.write(lambda tx: webhooks.remove_scoped(tx, now - SCOPED_WEBHOOKS_KEPT_MS, BATCH))
         )
 
     def _pictures(self, before_ms: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from app import logs
-from app.db import clock_steps, fleet, jobs, leases, queue, service_state
+from app.db import clock_steps, fleet, jobs, leases, queue, service_state, webhook_claims, webhook_deliveries
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain import policy
@@ -24,6 +24,7 @@ from app.services.queue_controls import QueueControls
 from app.services.requeueing import LONGEST_PAUSE_MS, Requeueing
 from app.services.reuse import Reuse
 from app.services.wakeups import wake_if_a_job_waits
+from app.services.webhook_delivery import claim_ms
 
 BATCH = 200
 SWEEP = "sweep"
@@ -114,6 +115,8 @@ class Housekeeping:
             self.ports.tasks.download()
         if self.ports.database.read(self.reuse.any_due):
             self.ports.tasks.reuse()
+        if self.ports.database.read(webhook_claims.any_due):
+            self.ports.tasks.deliver()
         wake_if_a_job_waits(self.ports)
 
     def _bring_back(self, tx: Transaction, step_ms: int) -> None:
@@ -126,6 +129,7 @@ class Housekeeping:
             cooldown_ms=LONGEST_PAUSE_MS,
             key_ms=self.ports.settings.idempotency_key_ttl_ms,
         )
+        webhook_deliveries.bring_back(tx, claim_ms(self.ports.settings.webhook_timeout_ms))
 
     def _extend_leases(self, tx: Transaction, by_ms: int) -> None:
         settings = self.ports.settings

@@ -1,4 +1,4 @@
-"""The keys that sign tokens and upload URLs: from the settings, or generated once and stored in the database."""
+"""The keys that sign tokens and upload URLs, and that secrets of webhooks are computed from: from the settings, or generated once and stored in the database."""
 
 from app.db import service_state
 from app.db.engine import Transaction
@@ -32,6 +32,11 @@ class SigningKey:
 def token_key(ports: Ports) -> SigningKey:
     """The key of signed tokens: JWT_SECRET, or a stored one."""
     return SigningKey(ports, "tokens", ports.settings.jwt_secret)
+
+
+def webhook_key(ports: Ports) -> SigningKey:
+    """The key that the secrets of webhooks are computed from: SECRET_KEY, or a stored one."""
+    return SigningKey(ports, "webhooks", ports.settings.secret_key)
 
 
 def upload_key(ports: Ports) -> SigningKey:

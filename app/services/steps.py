@@ -9,7 +9,7 @@ from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain.events import Event
 from app.domain.states import FINAL, TABLE, Step
-from app.services import batch_changes
+from app.services import batch_changes, webhook_events
 from app.services.changes import change
 from app.services.ports import Ports
 
@@ -48,6 +48,8 @@ def take(
         _check(step, logged)
     if logged is not None:
         events.append(tx, job, logged)
+    if job.notify:
+        webhook_events.of_job(ports, tx, step, job)
     if was_held_by is not None:
         slots.recount(tx, was_held_by)
     _follow_up(ports, tx, step, job)
@@ -65,6 +67,7 @@ def take_all(
         _check(step, logged)
         _follow_up(ports, tx, step, job)
     events.append_all(tx, changed)
+    webhook_events.of_jobs(ports, tx, step, [job for job, _ in changed])
 
 
 def _follow_up(ports: Ports, tx: Transaction, step: Step, job: Job) -> None:

@@ -9,7 +9,8 @@ from app.db.jobs import Job
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.ids import uuid7
 from app.domain.image_request import DEFAULT_MODEL, CacheMode, ImageRequest
-from app.services import idempotency
+from app.domain.states import Step
+from app.services import idempotency, webhook_events
 from app.services.admission import Admission
 from app.services.idempotency import KeyedRequest
 from app.services.lookup import JobDetails
@@ -21,15 +22,25 @@ from app.services.styles import Styles
 from app.services.tiers import UserTiers
 from app.services.waiting import Waiting
 from app.services.wakeups import wake_if_an_extension_is_free
+from app.services.webhooks import Webhooks
 
 
 class Submission:
-    def __init__(self, ports: Ports, admission: Admission, styles: Styles, reuse: Reuse, waiting: Waiting) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        admission: Admission,
+        styles: Styles,
+        reuse: Reuse,
+        waiting: Waiting,
+        webhooks: Webhooks,
+    ) -> None:
         self.ports = ports
         self.admission = admission
         self.styles = styles
         self.reuse = reuse
         self.waiting = waiting
+        self.webhooks = webhooks
         self.quotas = Quotas(ports)
         self.tiers = UserTiers(ports)
 
@@ -38,10 +49,12 @@ class Submission:
     ) -> JobDetails[Job]:
         """Accept the request; when this returns, it is committed. Returns it with why it waits.
 
-        Raises Unavailable, QuotaExceeded, Forbidden, UnknownStyle, InvalidVariables, InvalidPrompt, InvalidRequest, NotCached.
-        With an Idempotency-Key (`keyed`) also AlreadyAnswered and IdempotencyKeyReused.
+        Raises Unavailable, QuotaExceeded, Forbidden, UnknownStyle, InvalidVariables, InvalidPrompt, InvalidRequest, NotCached,
+        WebhookRefused. With an Idempotency-Key (`keyed`) also AlreadyAnswered and IdempotencyKeyReused.
         """
         self.admission.check()
+        if order.webhook is not None:
+            self.webhooks.check(order.webhook)
         summary = self.waiting.summaries.current()
 
         def work(tx: Transaction) -> JobDetails[Job]:
@@ -49,6 +62,8 @@ class Submission:
             made = self.styles.applied(tx.connection, order)
             job = self._enter(tx, made, correlation_id)
             events.append(tx, job, ImageGenerationRequestedEvent(job.model, order.user_id))
+            if job.notify:
+                webhook_events.of_job(self.ports, tx, Step.SUBMIT, job)
             details = JobDetails(job, self.waiting.of_one(tx.connection, job, summary))
             idempotency.keep(tx, keyed, details, job.id)
             if job.cached_from is not None:
@@ -84,4 +99,7 @@ class Submission:
             "deadline_at": None if order.deadline_ms is None else tx.now + order.deadline_ms,
             **({} if source is None else {"held_since": tx.now, **following(source)}),
         }
-        return jobs.add(tx, uuid7(tx.now, self.ports.randomness.bytes(10), above=queue.last_id), values)
+        job_id = uuid7(tx.now, self.ports.randomness.bytes(10), above=queue.last_id)
+        if order.webhook is not None:
+            self.webhooks.attach(tx, order.user_id, job_id, order.webhook)
+        return jobs.add(tx, job_id, values, notify=queue.notify or order.webhook is not None)

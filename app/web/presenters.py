@@ -98,9 +98,9 @@ def _eta(found: eta.Eta, now: int) -> Eta:
     )
 
 
-def result(details: JobDetails[Job]) -> RequestResult:
-    """A request's status and its images."""
-    pictures = [_picture(each) for each in details.images]
+def result(details: JobDetails[Job], base: str | None = None) -> RequestResult:
+    """A request's status and its images; `base` is where this service is reached, outside of a request."""
+    pictures = [_picture(each, public_url("") if base is None else base) for each in details.images]
     first = pictures[0] if pictures else None
     return RequestResult(
         **status(details).model_dump(),
@@ -121,10 +121,10 @@ def result(details: JobDetails[Job]) -> RequestResult:
     )
 
 
-def _picture(image: StoredImage) -> StoredPicture:
+def _picture(image: StoredImage, base: str) -> StoredPicture:
     path = IMAGES_PATH + image.file
     return StoredPicture(
-        image_url=image.source_url or public_url(path),
+        image_url=image.source_url or base + path,
         image_path=path,
         width=image.width,
         height=image.height,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from alembic import command
@@ -18,22 +19,25 @@ from app.db.credential_tables import users
 from app.db.engine import Database, Transaction
 from app.db.migrate import FOLDER
 from app.db.tables import extensions, jobs, styles
+from app.db.webhook_tables import webhook_deliveries, webhook_endpoints
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.fair_queueing import UNIT
 
+TABLES = (jobs, extensions, styles, webhook_endpoints, webhook_deliveries)
+NAMES = ", ".join(f"'{table.name}'" for table in TABLES)
 INDEXES = {
-    "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ('jobs', 'extensions', 'styles')",
-    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('jobs', 'extensions', 'styles')",
+    "postgresql": f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ({NAMES})",
+    "sqlite": f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ({NAMES})",
 }
 
 
 def indexes(connection: Connection) -> dict[str, str]:
-    """The definitions of the indexes of jobs, extensions and styles, with their conditions."""
+    """The definitions of the indexes of `TABLES`, with their conditions."""
     return {row[0]: row[1] for row in connection.exec_driver_sql(INDEXES[connection.dialect.name])}
 
 
 def make_anew(tx: Transaction) -> None:
-    for index in jobs.indexes | extensions.indexes | styles.indexes:
+    for index in chain.from_iterable(table.indexes for table in TABLES):
         index.drop(tx.connection)
         index.create(tx.connection)
 

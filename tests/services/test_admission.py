@@ -14,6 +14,7 @@ from app.services.fleet_summaries import FleetSummaries
 from app.services.styles import Styles
 from app.services.submission import Submission
 from app.services.waiting import Waiting
+from app.services.webhooks import Webhooks
 from tests.support.disks import read_only
 from tests.support.fakes import Bench
 
@@ -29,7 +30,8 @@ def checking_every(seconds: float, bench: Bench) -> Submission:
     """A submission service that checks every `seconds`."""
     admission = Admission(bench.ports, check_every_s=seconds)
     waiting = Waiting(bench.ports, FleetSummaries(bench.ports))
-    return Submission(bench.ports, admission, Styles(bench.ports), build(bench.ports).reuse, waiting)
+    styles, webhooks = Styles(bench.ports), Webhooks(bench.ports)
+    return Submission(bench.ports, admission, styles, build(bench.ports).reuse, waiting, webhooks)
 
 
 def test_a_full_queue_refuses_new_requests(bench: Bench) -> None:

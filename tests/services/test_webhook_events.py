@@ -1,0 +1,197 @@
+"""Which events are sent to which webhooks, and what they say."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.db.engine import Transaction
+from app.db.jobs import Job
+from app.domain.errors import WebhookRefused
+from app.domain.image_request import ImageRequest
+from app.domain.webhooks import DEFAULT, Answer, Target, WebhookEvent
+from app.services import webhook_events
+from app.services.lookup import JobDetails
+from app.web import presenters
+from tests.support.harness import PICTURE, Harness
+from tests.support.image_samples import png
+from tests.support.statements import recorded_statements
+from tests.support.webhooks import OTHER, URL, Receiver, deliver, make_due
+
+BATCH = "550e8400-e29b-41d4-a716-446655440000"
+
+
+def complete(harness: Harness, **request: object) -> Job:
+    """Take a request all the way."""
+    harness.bench.fetch.answers[PICTURE] = png()
+    holder = harness.connect()
+    job = harness.submit_and_start(**request)
+    harness.report_progress(holder, job, 40)
+    harness.report_image(holder, job)
+    harness.run_downloads()
+    return harness.reload(job)
+
+
+def test_every_event_of_a_completed_request_is_sent_in_order(harness: Harness) -> None:
+    receiver = Receiver.create(harness, events=DEFAULT)
+    job = complete(harness)
+    deliver(harness)
+    assert receiver.types == ["image.accepted", "image.processing", "image.completed"]
+    sequences = [each.json["sequence"] for each in receiver.sent]
+    assert sequences == sorted(set(sequences))
+    assert sequences[-1] == job.version
+    assert [each.json["data"]["status"] for each in receiver.sent] == ["accepted", "processing", "completed"]
+    assert [each.status for each in receiver.deliveries()] == ["delivered"] * 3
+
+
+def test_the_data_is_what_get_answers(harness: Harness) -> None:
+    receiver = Receiver.create(harness, events=(WebhookEvent.COMPLETED,))
+    job = complete(harness)
+    deliver(harness)
+    [sent] = receiver.sent
+    details = harness.services.lookup.details(job.id)
+    expected = presenters.result(JobDetails(details.job, images=details.images), "http://localhost:3000")
+    answered = expected.model_dump(mode="json", exclude_none=True)
+    assert sent.json["data"] == {**answered, "timestamp": sent.json["timestamp"]}
+    assert sent.json["data"]["imagePath"].startswith("/generated-images/")
+    assert sent.json["eventId"] == sent.headers["webhook-id"] == f"evt_{job.id}_{job.version}"
+    assert sent.json["timestamp"] == answered["updatedAt"]
+
+
+def test_an_event_tells_what_was_true_when_it_happened(harness: Harness) -> None:
+    """Although it is sent when everything is over."""
+    receiver = Receiver.create(harness)
+    job = complete(harness)
+    deliver(harness)
+    processing = next(each.json for each in receiver.sent if each.json["type"] == "image.processing")
+    assert processing["data"]["status"] == "processing"
+    assert processing["data"]["progress"] == 0
+    assert "images" not in processing["data"]
+    assert "generatedAt" not in processing["data"]["metadata"]
+    assert processing["data"]["version"] == processing["sequence"] < job.version
+
+
+def test_failures_and_cancellations_are_sent(harness: Harness) -> None:
+    receiver = Receiver.create(harness, events=(WebhookEvent.FAILED, WebhookEvent.CANCELLED))
+    failed = harness.with_settings(max_attempts=1)
+    holder, job = failed.connect_and_start()
+    failed.report_failure(holder, job)
+    harness.services.cancellation.cancel(harness.submit().id)
+    deliver(harness)
+    assert sorted(receiver.types) == ["image.cancelled", "image.failed"]
+    [told] = [each.json["data"] for each in receiver.sent if each.json["type"] == "image.failed"]
+    assert told["error"] == "The tab crashed"
+    assert told["code"] == "ERR_GENERATION_FAILED"
+
+
+@pytest.mark.parametrize("events", [DEFAULT, (WebhookEvent.COMPLETED,)])
+def test_progress_is_sent_only_where_it_is_asked_for(harness: Harness, events: tuple[WebhookEvent, ...]) -> None:
+    Receiver.create(harness, events=events)
+    holder, job = harness.connect_and_start()
+    with recorded_statements("webhook_deliveries") as statements:
+        harness.report_progress(holder, job)
+    assert statements == []
+
+
+def test_newer_progress_replaces_what_was_not_sent_yet(harness: Harness) -> None:
+    receiver = Receiver.create(harness, events=(WebhookEvent.PROGRESS,))
+    holder, job = harness.connect_and_start()
+    for percent in (10, 20, 30):
+        harness.report_progress(holder, job, percent)
+    deliver(harness)
+    assert [each.json["data"]["progress"] for each in receiver.sent] == [30]
+
+
+def test_progress_is_sent_at_most_once_a_second(harness: Harness) -> None:
+    receiver = Receiver.create(harness, events=(WebhookEvent.PROGRESS,))
+    holder, job = harness.connect_and_start()
+    harness.report_progress(holder, job, 10)
+    deliver(harness)
+    harness.report_progress(holder, job, 20)
+    [waiting] = receiver.deliveries()
+    assert waiting.status == "pending"
+    assert waiting.attempted_at is not None
+    assert waiting.due_at == waiting.attempted_at + 1_000
+
+
+def test_progress_that_was_not_sent_is_dropped_at_the_end(harness: Harness) -> None:
+    receiver = Receiver.create(harness, events=(WebhookEvent.PROGRESS, WebhookEvent.COMPLETED))
+    complete(harness)
+    deliver(harness)
+    assert receiver.types == ["image.completed"]
+    assert [each.status for each in receiver.deliveries()] == ["replaced", "delivered"]
+
+
+def test_progress_that_changes_while_it_is_sent_is_sent_again(harness: Harness) -> None:
+    receiver = Receiver.create(harness, events=(WebhookEvent.PROGRESS,))
+    holder, job = harness.connect_and_start()
+    harness.report_progress(holder, job, 10)
+
+    def answer() -> Answer:
+        receiver.answer(Answer(204, b""))
+        harness.report_progress(holder, job, 20)
+        return Answer(204, b"")
+
+    receiver.answer(answer)
+    deliver(harness)
+    [waiting] = receiver.deliveries()
+    assert (waiting.status, waiting.attempts, waiting.lease) == ("pending", 0, None)
+    make_due(harness)
+    deliver(harness)
+    assert [each.json["data"]["progress"] for each in receiver.sent] == [10, 20]
+
+
+def test_a_webhook_is_told_of_its_own_users_requests_alone(harness: Harness) -> None:
+    receiver = Receiver.create(harness)
+    harness.submit(user="ben")
+    deliver(harness)
+    assert receiver.sent == []
+
+
+def test_a_disabled_webhook_is_told_of_nothing(harness: Harness) -> None:
+    receiver = Receiver.create(harness)
+    harness.services.webhooks.change("ann", receiver.endpoint.id, enabled=False)
+    harness.submit()
+    assert receiver.deliveries() == []
+
+
+def test_the_webhook_of_a_request_is_told_of_that_alone(harness: Harness) -> None:
+    everything = Receiver.create(harness, OTHER)
+    target = Target(URL, (WebhookEvent.ACCEPTED, WebhookEvent.CANCELLED))
+    order = ImageRequest("a fox", user_id="ann", webhook=target)
+    job = harness.services.submission.submit(order, "correlation-1").job
+    other = harness.submit()
+    for each in (job, other):
+        harness.services.cancellation.cancel(each.id)
+    deliver(harness)
+    told = [each.json for each in harness.bench.post.sent if each.url == URL]
+    assert [each["type"] for each in told] == ["image.accepted", "image.cancelled"]
+    assert {each["data"]["requestId"] for each in told} == {job.id}
+    assert len(everything.sent) == 4
+
+
+def test_a_refused_submission_leaves_no_webhook(harness: Harness) -> None:
+    harness.bench.post.refused.add(URL)
+    with pytest.raises(WebhookRefused, match="WEBHOOK_ALLOWLIST"):
+        harness.submit(webhook=Target(URL))
+    assert harness.services.lookup.page("ann", None, None, 9).jobs == []
+
+
+def test_batches_have_events_too(harness: Harness) -> None:
+    receiver = Receiver.create(harness)
+
+    def finish(tx: Transaction) -> None:
+        answer = {"batchId": BATCH, "status": "completed"}
+        for version, event in ((3, WebhookEvent.BATCH_PROGRESS), (4, WebhookEvent.BATCH_COMPLETED)):
+            webhook_events.of_batch(harness.bench.ports, tx, event, BATCH, "ann", version, tx.now, answer)
+
+    harness.bench.database.write(finish)
+    deliver(harness)
+    assert receiver.types == ["batch.completed"]
+    assert receiver.sent[0].json["data"] == {"batchId": BATCH, "status": "completed"}
+
+
+def test_a_user_without_webhooks_pays_no_statement(harness: Harness) -> None:
+    Receiver.create(harness, user="ben")
+    with recorded_statements("webhook_deliveries") as statements:
+        complete(harness)
+    assert [text for text, _ in statements if "INSERT" in text] == []
