@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from app import container
 from app.db.engine import Database
 from app.domain.errors import Unauthorized
+from app.domain.webhooks import Target
 from app.manage.__main__ import main
 from tests.support import fakes
 from tests.support.harness import Harness
@@ -360,3 +361,22 @@ def test_a_drained_extension_is_listed_as_such(run: Run, database: Database, tmp
     assert "  drained  " in run("list-extensions").stdout
     assert "paused by an operator: A new profile" in run("list-extensions").stdout
     assert "extension e1  drained  " in run("queue").stdout
+
+
+def test_the_secret_of_a_webhook_is_rotated(run: Run, database: Database, tmp_path: Path) -> None:
+    made = Harness.of(fakes.bench(database, tmp_path)).services.webhooks.create(
+        "ann", Target("https://a.example/hooks")
+    )
+    webhook_id = made.endpoint.id
+    assert run("list-webhooks", "ann").stdout == f"{webhook_id}  enabled  https://a.example/hooks\n"
+    assert run("list-webhooks", "ben").stderr == "ben has no webhooks.\n"
+    rotated = run("rotate-webhook-secret", webhook_id)
+    assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=\n", rotated.stdout)
+    assert rotated.stdout.strip() != made.secret
+    assert "The previous one is valid until 20" in rotated.stderr
+    account = run("rotate-webhook-secret", "ann", "--account")
+    assert account.stdout.startswith("whsec_")
+    assert account.stdout != rotated.stdout
+    missing = run("rotate-webhook-secret", "nobody")
+    assert (missing.exit_code, missing.stdout) == (1, "")
+    assert "there is no webhook of this id" in missing.stderr

@@ -10,7 +10,7 @@ from app.config import Settings
 from app.container import Services, build, real_ports
 from app.launch.checks import sqlite_file
 from app.launch.schema import migrate
-from app.manage import extensions, queue, tokens, users
+from app.manage import extensions, queue, tokens, users, webhooks
 from app.manage.console import escape_what_cannot_be_encoded
 
 
@@ -25,7 +25,13 @@ def main(ctx: click.Context) -> None:
     ctx.obj = _services
 
 
-for each in (*users.COMMANDS, *tokens.COMMANDS, *extensions.COMMANDS, *queue.COMMANDS):
+for each in (
+    *users.COMMANDS,
+    *tokens.COMMANDS,
+    *extensions.COMMANDS,
+    *queue.COMMANDS,
+    *webhooks.COMMANDS,
+):
     main.add_command(each)
 
 
