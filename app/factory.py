@@ -32,6 +32,7 @@ from app.web import (
     request_context,
     status,
     styles,
+    webhooks,
 )
 from app.web.api import Api
 from app.web.proxies import TrustedProxies
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     access.install(app, api, services, throttle)
     limiter = limits.install(app, settings)
     routes.install(app, hub, settings)
-    for limited in (images, batches, batch_additions, styles):
+    for limited in (images, batches, batch_additions, styles, webhooks):
         limited.operations(api, services, limiter)
     for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
         module.operations(api, services)

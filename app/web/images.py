@@ -16,6 +16,7 @@ from app.domain.errors import (
     QuotaExceeded,
     RateLimited,
     UnknownStyle,
+    WebhookRefused,
 )
 from app.domain.ids import is_request_id
 from app.domain.image_request import DEFAULT_USER, ImageRequest
@@ -55,6 +56,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
             UnknownStyle,
             InvalidVariables,
             NotCached,
+            WebhookRefused,
         ),
     )
     @limits.submitted_for(_submitter)
@@ -75,6 +77,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
             body.variables,
             priority=body.priority,
             cache=body.cache,
+            webhook=body.webhook,
         )
         return presenters.accepted(services.submission.submit(order, g.correlation_id, g.keyed_request))
 

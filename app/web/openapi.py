@@ -11,17 +11,21 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
 from app.domain.access import Need
+from app.domain.webhooks import CHOICES, WebhookEvent
 from app.web import batch_uploads, examples, parameter_schema, responses
 from app.web.api import JSON, Operation
 from app.web.errors import KNOWN
 from app.web.json_schema import Schema, tidied
 from app.web.responses import REF
 from app.web.schemas import Problem
+from app.web.webhook_payloads import WebhookPayload
+from app.web.webhooks import TAG as WEBHOOKS_TAG
 
 # What is the same for every service; its description is Markdown, in a file of its own.
 BASE: Schema = json.loads((examples.FOLDER / "openapi.json").read_text("utf-8"))
 INFO = {**BASE["info"], "description": (examples.FOLDER / "openapi.md").read_text("utf-8")}
 BEARER = "bearer"
+UUIDS = {"request_id", "batch_id", "webhook_id"}
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -35,6 +39,7 @@ def document(operations: Iterable[Operation], *, required: bool = False) -> Sche
         **BASE,
         "info": INFO,
         "paths": paths,
+        "webhooks": {event.value: {"post": _webhook(event)} for event in (*CHOICES, WebhookEvent.TEST)},
         "components": {
             **BASE["components"],
             "schemas": _schemas(served),
@@ -63,6 +68,28 @@ def _operation(operation: Operation, required: bool) -> Schema:
     return described
 
 
+def _webhook(event: WebhookEvent) -> Schema:
+    """What is sent to webhooks, and what they have to answer."""
+    signed = {
+        "webhook-id": "The id of the event, the same at every attempt.",
+        "webhook-timestamp": "Seconds since the epoch at this attempt.",
+        "webhook-signature": "`v1,` and a base64 HMAC-SHA256 of id, timestamp and body; several are separated by spaces.",
+    }
+    schema = {"$ref": REF.format(model=WebhookPayload.__name__)}
+    example = {**examples.body(WebhookPayload), "type": event.value}
+    return {
+        "operationId": to_camel(event.value.replace(".", "_")),
+        "tags": [WEBHOOKS_TAG],
+        "summary": f"The event {event.value}",
+        "parameters": [
+            _parameter(name, "header", required=True, schema={"type": "string", "description": text})
+            for name, text in signed.items()
+        ],
+        "requestBody": {"required": True, "content": {JSON: {"schema": schema, "example": example}}},
+        "responses": {"2XX": {"description": "It was received. Everything else is tried again later."}},
+    }
+
+
 def _security(need: Need, required: bool) -> list[Schema]:
     """No credential, a required one, or an optional one: AUTH_MODE=open requires none, but checks what is sent."""
     if need is Need.NOTHING:
@@ -85,7 +112,7 @@ def _body(operation: Operation) -> Schema:
 
 def _parameters(operation: Operation) -> Iterator[Schema]:
     for name in PART.findall(operation.rule):
-        schema = {"type": "string", "format": "uuid"} if name in {"request_id", "batch_id"} else {"type": "string"}
+        schema = {"type": "string", **({"format": "uuid"} if name in UUIDS else {})}
         yield _parameter(to_camel(name), "path", required=True, schema=schema)
     if operation.query is not None:
         query = tidied(operation.query.model_json_schema(ref_template=REF))
@@ -108,7 +135,8 @@ def _parameter(name: str, location: str, *, required: bool, schema: Schema) -> S
 
 def _schemas(operations: list[Operation]) -> Schema:
     received = {op.body for op in operations if op.body is not None}
-    sent = {response.model for op in operations for response in op.responses if response.model is not None} | {Problem}
+    sent = {response.model for op in operations for response in op.responses if response.model is not None}
+    sent |= {Problem, WebhookPayload}
     models: list[tuple[type[BaseModel], Any]] = [
         *((model, "validation") for model in sorted(received, key=attrgetter("__name__"))),
         *((model, "serialization") for model in sorted(sent, key=attrgetter("__name__"))),

@@ -7,12 +7,13 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from app.domain import image_request, styles
+from app.domain import image_request, styles, webhooks
 from app.domain.errors import InvalidRequest
 from app.domain.fair_queueing import Priority
 from app.domain.image_request import CacheMode
 from app.domain.other_names import OTHER_NAMES
 from app.domain.states import Status
+from app.domain.webhooks import Target
 from app.web.parameter_schema import PARAMETERS
 
 CONTROLS = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
@@ -114,6 +115,26 @@ class GenerateRequest(BaseModel):
             "one that is in progress; if that fails, it is made itself. `only`: of a completed one, or it is refused.",
         ),
     ] = CacheMode.OFF
+
+    webhook: Annotated[
+        Target | None,
+        checked(
+            Target.parse,
+            type=["object", "null"],
+            properties={
+                "url": {"type": "string", "pattern": webhooks.URL_PATTERN, "maxLength": webhooks.URL_CHARS},
+                "events": {
+                    "type": ["array", "null"],
+                    "items": {"enum": list(webhooks.CHOICES)},
+                    "minItems": 1,
+                },
+            },
+            required=["url"],
+            additionalProperties=False,
+            description="Where events of this request are sent, beside your other webhooks. They are signed with the secret of "
+            "your account (`POST /api/webhooks/account/rotate-secret`). `events` default: all but `image.progress`.",
+        ),
+    ] = None
 
 
 def page_cursor(pattern: str) -> Any:

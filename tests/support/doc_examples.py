@@ -2,7 +2,7 @@
 
 A request is written as in a `.http` file: method and path, headers, an empty line, the body. An answer shows some of the fields,
 `…` stands for any value; of an answer of several lines it is the first. `REQUEST_ID` in a request is the `requestId` of the last
-answer that had one, `BATCH_ID` its `batchId`.
+answer that had one, `BATCH_ID` its `batchId`, `WEBHOOK_ID` its `webhookId`.
 Between examples, `<!-- an extension makes the pictures -->` has an extension do what waits.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -38,11 +38,15 @@ def pages() -> list[str]:
     return sorted(path.name for path in DOCS.glob("*.md") if list(examples(path.name)))
 
 
+def blocks(page: str) -> list[tuple[str, str, str]]:
+    """The blocks of code of a page, each with its kind, and the markers between them."""
+    return BLOCK.findall((DOCS / page).read_text("utf-8"))
+
+
 def examples(page: str) -> Iterator[Example]:
     """The examples of a page, in order."""
-    blocks = BLOCK.findall((DOCS / page).read_text("utf-8"))
     makes = False
-    for (kind, text, marker), (next_kind, next_text, _) in pairwise([*blocks, ("", "", "")]):
+    for (kind, text, marker), (next_kind, next_text, _) in pairwise([*blocks(page), ("", "", "")]):
         makes = makes or bool(marker)
         if kind == "http":
             yield Example(text, json.loads(next_text) if next_kind == "json" else {}, makes)
@@ -51,22 +55,25 @@ def examples(page: str) -> Iterator[Example]:
 
 def run(client: FlaskClient, page: str, make_pictures: Callable[[], object]) -> None:
     """Send the requests of a page one after the other; an answer that is not as shown is an AssertionError."""
-    ids = {"REQUEST_ID": "no-request-was-made-yet", "BATCH_ID": "no-batch-was-made-yet"}
+    ids = dict.fromkeys(("requestId", "batchId", "webhookId"), "none-was-made-yet")
     for example in examples(page):
         if example.makes:
             make_pictures()
-        text = example.request.replace("REQUEST_ID", ids["REQUEST_ID"]).replace("BATCH_ID", ids["BATCH_ID"])
-        answer = _send(client, text)
+        answer = _send(client, _filled(example.request, ids))
         found: Any = json.loads(
             answer.text.partition("\n")[0] if "ndjson" in answer.content_type else answer.text or "{}"
         )
         problem = isinstance(example.answer.get("status"), int)  # that of a request is a word
         assert problem or answer.status_code < 300, answer.text
         _compare(example.answer, found, page)
-        ids = {
-            "REQUEST_ID": found.get("requestId", ids["REQUEST_ID"]),
-            "BATCH_ID": found.get("batchId", ids["BATCH_ID"]),
-        }
+        ids = {name: found.get(name, known) for name, known in ids.items()}
+
+
+def _filled(request: str, ids: Mapping[str, str]) -> str:
+    """The request with the ids of the last answers; `requestId` is written as REQUEST_ID."""
+    for name, value in ids.items():
+        request = request.replace(f"{name.removesuffix('Id').upper()}_ID", value)
+    return request
 
 
 def _send(client: FlaskClient, text: str) -> TestResponse:

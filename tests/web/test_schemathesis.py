@@ -23,6 +23,7 @@ from app.container import Services
 from app.db.engine import Database
 from app.domain.access import Role, Scope
 from app.domain.upload_urls import UploadGrant
+from app.domain.webhooks import Target
 from app.factory import create_app
 from app.services.signing_keys import upload_key
 from app.web import (
@@ -39,6 +40,7 @@ from app.web import (
     queue,
     status,
     styles,
+    webhooks,
 )
 from app.web.api import Api
 from tests.support import fakes, job_factory
@@ -76,7 +78,7 @@ def described() -> dict[str, Any]:
     api, settings = Api(), Settings.from_env({})
     services = cast("Services", SimpleNamespace(settings=settings, batch_control=None))
     limiter = limits.install(Flask("document"), settings)
-    for limited in (images, batches, batch_additions, styles):
+    for limited in (images, batches, batch_additions, styles, webhooks):
         limited.operations(api, services, limiter)
     for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
         module.operations(api, services)
@@ -134,6 +136,7 @@ class Known:
     requests: tuple[str, ...]
     file: str
     upload: str
+    webhook: str
     grant: Mapping[str, Any]
 
 
@@ -149,10 +152,11 @@ def known(bench: Bench, services: Services) -> Known:
     services.cancellation.cancel(cancelled.id)
     views = [services.lookup.details(job.id) for job in (completed, failed, cancelled)]
     assert [view.job.status for view in views] == ["completed", "failed", "cancelled"]
+    webhook = services.webhooks.create("ann", Target("https://receiver.example/hooks"))
     expires = held.updated_at + 3_600_000
     signature = UploadGrant(held.id, held.attempt, expires).signature(upload_key(bench.ports).value())
     grant = {"attempt": held.attempt, "expires": expires, "signature": signature}
-    return Known(tuple(view.job.id for view in views), views[0].images[0].file, held.id, grant)
+    return Known(tuple(view.job.id for view in views), views[0].images[0].file, held.id, webhook.endpoint.id, grant)
 
 
 @schema.parametrize()
@@ -166,6 +170,7 @@ def ask_for_what_is_there(case: Case, known: Known) -> None:
     """Replace some generated names by existing ones, the same each time, since most generated names do not exist."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
+    fit_a_webhook(case, known)
     if "/api/styles" in case.operation.path or "/generate" in case.operation.path:
         fit_a_style(case)
         return
@@ -216,6 +221,18 @@ def fit_a_batch(case: Case) -> None:
             item["customId"] = f"item {number}"
         if defaults.get("style") is not None:
             item["prompt"] = "a fox"
+
+
+def fit_a_webhook(case: Case, known: Known) -> None:
+    """Name an existing webhook, and a valid URL: a schema cannot say which ones are, nor that one of two fields must be given."""
+    if "webhookId" in (case.path_parameters or {}):
+        case.path_parameters["webhookId"] = known.webhook
+    if case.operation.path.endswith("/redeliver"):
+        case.body = {"failedSince": "2024-01-14T12:00:00Z"}
+    if isinstance(case.body, dict):
+        for holder in (case.body, case.body.get("webhook")):
+            if isinstance(holder, dict) and isinstance(holder.get("url"), str):
+                holder["url"] = "https://receiver.example/hooks"
 
 
 def fit_a_style(case: Case) -> None:
