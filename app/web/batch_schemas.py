@@ -47,7 +47,7 @@ NEW_ITEM = {
     "additionalProperties": False,
 }
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "type": ["object", "null"],
     "properties": {
         **{
@@ -193,7 +193,7 @@ class NewBatchQuery(PartialQuery):
     style: Annotated[str | None, _in_query(_schema_of("style"))] = None
     priority: Annotated[str | None, _in_query(_schema_of("priority"))] = None
     deadline_ms: Annotated[str | None, _in_query(_schema_of("deadline_ms"))] = None
-    cache: Annotated[str | None, WithJsonSchema({"const": "off"})] = None
+    cache: Annotated[str | None, _in_query(DEFAULTS["properties"]["cache"])] = None
 
 
 class BatchQuery(Query):

@@ -18,6 +18,7 @@ from app.domain.image_request import CacheMode, ImageRequest
 from app.domain.states import FINAL, Status
 from app.services.idempotency import AlreadyAnswered, KeyedRequest
 from app.services.lookup import JobDetails
+from tests.support import batches
 from tests.support.harness import Harness
 from tests.support.statements import recorded_statements
 
@@ -246,3 +247,13 @@ def in_order(harness: Harness, statement: tuple[str, Any]) -> None:
     assert tables
     assert all(" INDEX " in step for step in tables), plan
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+def test_the_results_of_a_batch_are_read_in_their_order(harness: Harness) -> None:
+    batch = batches.create(harness, 3)
+    harness.update_job(batches.requests(harness, batch)[0], status=Status.COMPLETED, held_since=None)
+    with recorded_statements("") as statements:
+        assert len(list(harness.services.batch_results.items(batch.id))) == 3
+    items, pictures = plans(harness, statements).values()
+    assert items == ["SEARCH jobs USING INDEX ix_jobs_batch (batch_id=? AND batch_index>?)"]
+    assert pictures == ["SEARCH images USING INDEX sqlite_autoindex_images_1 (job_id=?)"]

@@ -213,6 +213,8 @@ def fit_a_batch(case: Case) -> None:
         return
     defaults = body.get("defaults") or {}
     defaults.pop("variables", None)
+    if "style" in (case.query or {}):
+        defaults["style"] = case.query["style"] = "noir"
     if defaults.get("style") is not None:
         defaults.update(style="noir")
     for number, item in enumerate(body.get("items") or [], 1):
