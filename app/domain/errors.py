@@ -22,14 +22,18 @@ NOT_CACHED = "ERR_NOT_CACHED"
 
 
 class Refusal(Exception):
-    """The request was refused."""
+    """The request was refused. `field` is the name of the field that it is about, where one is known."""
 
     code = "ERR_INVALID_REQUEST"
     status = 400
+    field: str | None = None
 
-    def __init__(self, detail: str | None = None, *, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, detail: str | None = None, *, retry_after_s: int | None = None, field: str | None = None
+    ) -> None:
         super().__init__(detail or (type(self).__doc__ or "").strip())
         self.retry_after_s = retry_after_s
+        self.field = field or type(self).field
 
     @property
     def detail(self) -> str:
@@ -44,6 +48,7 @@ class InvalidPrompt(Refusal):
     """The prompt is missing or invalid."""
 
     code = INVALID_PROMPT
+    field = "prompt"
 
 
 class UnknownStyle(Refusal):

@@ -74,5 +74,5 @@ def _refusal(error: ValidationError, where: str, model: type[BaseModel]) -> Inva
         name = field_name(first)
         other_names: Mapping[str, str] = getattr(model, "OTHER_NAMES", {})
         hint = f"Use {known}." if (known := other_names.get(name)) else OTHER_FIELDS
-        return InvalidRequest(f"{where} contains an unknown field: {name}. {hint}")
-    return InvalidRequest(f"{sentence(first, model)}.")
+        return InvalidRequest(f"{where} contains an unknown field: {name}. {hint}", field=name)
+    return InvalidRequest(f"{sentence(first, model)}.", field=field_name(first))
