@@ -16,6 +16,7 @@ _is_this = and_(*(column == bindparam(f"this_{column.name}") for column in _KEY)
 _FIND = select(_COLUMNS.body_hash, _COLUMNS.status, _COLUMNS.answer).where(
     _is_this, _COLUMNS.expires_at.is_(None) | (_COLUMNS.expires_at > _NOW)
 )
+_RESULT = _FIND.with_only_columns(_COLUMNS.result_id)
 _KEEP = update(idempotency_keys).where(_is_this)
 
 
@@ -49,6 +50,20 @@ def claim(tx: Transaction, key: OwnedKey, body_hash: str, lifetime_ms: int | Non
         .returning(_COLUMNS.key)
     )
     return claimed.first() is not None
+
+
+def result_of(connection: Connection, key: OwnedKey) -> str | None:
+    """The id of what was made with the key; None if it is unknown or expired."""
+    found: str | None = connection.execute(_RESULT, _this(key)).scalar()
+    return found
+
+
+def take_over(tx: Transaction, key: OwnedKey, result_id: str, lifetime_ms: int | None) -> bool:
+    """Take the key for this transaction, as `claim` does, if it stands for this result; False if it no longer does."""
+    expires_at = None if lifetime_ms is None else _NOW + lifetime_ms
+    known = _COLUMNS.result_id == bindparam("known_result")
+    taken = _KEEP.where(known).values(result_id=None, created_at=_NOW, expires_at=expires_at)
+    return tx.connection.execute(taken, {**_this(key), "known_result": result_id}).rowcount == 1
 
 
 def keep(tx: Transaction, key: OwnedKey, status: int, body: str, result_id: str) -> None:

@@ -53,6 +53,12 @@ class KeyedRequest(Generic[Result]):
             raise IdempotencyKeyReused
         raise AlreadyAnswered(stored)
 
+    def claim(self, tx: Transaction) -> None:
+        """Take the key for this transaction. Raises AlreadyAnswered, IdempotencyKeyReused."""
+        while not idempotency.claim(tx, self.key, self.body_hash, self.lifetime_ms):
+            # None if it has expired since
+            self.check(idempotency.find(tx.connection, self.key))
+
 
 class Idempotency:
     """Finds the requests that were answered before, ahead of all limits."""
@@ -74,11 +80,8 @@ class Idempotency:
 
 def claim(tx: Transaction, request: KeyedRequest[Any] | None) -> None:
     """Begin what the request submits, if nobody else has. Raises AlreadyAnswered, IdempotencyKeyReused."""
-    if request is None:
-        return
-    while not idempotency.claim(tx, request.key, request.body_hash, request.lifetime_ms):
-        # None if it has expired since
-        request.check(idempotency.find(tx.connection, request.key))
+    if request is not None:
+        request.claim(tx)
 
 
 def keep(tx: Transaction, request: KeyedRequest[Result] | None, result: Result, result_id: str) -> None:

@@ -20,7 +20,7 @@ from app.domain.errors import (
 )
 from app.domain.ids import is_request_id
 from app.domain.image_request import DEFAULT_USER, ImageRequest
-from app.web import idempotency, limits, presenters, streams
+from app.web import examples, idempotency, limits, presenters, stream_schema, streams
 from app.web.api import Api, ResponseSpec
 from app.web.request_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
 from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
@@ -61,7 +61,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     )
     @limits.submitted_for(_submitter)
     @idempotency.once_only(services, "generate", idempotency.parsed_body, presenters.accepted)
-    @limits.per_submission(limiter, services.settings.limits)
+    @limits.per_submission(limiter, services.settings.limits, limits.REQUESTS)
     def generate_image(body: GenerateRequest) -> Accepted:
         """Submit a request for images. It is in the database before this responds, so it cannot be lost; follow it by its
         `requestId`. Each valid request costs one token of the rate limit. With an `Idempotency-Key` it can be sent again
@@ -156,7 +156,12 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
             }
         },
         responses=(
-            ResponseSpec("Server-Sent Events, until the request is final", content_type="text/event-stream"),
+            ResponseSpec(
+                "Server-Sent Events, until the request is final",
+                content_type="text/event-stream",
+                schema=stream_schema.event(),
+                example=examples.STREAM,
+            ),
             ResponseSpec("No more events will come: do not reconnect", status=204),
         ),
         refusals=(NotFound,),
