@@ -42,6 +42,7 @@ from app.services.lookup import Lookup
 from app.services.ports import Ports
 from app.services.queue_controls import QueueControls
 from app.services.queue_status import QueueStatus
+from app.services.repeats import Repeats
 from app.services.requeueing import Requeueing
 from app.services.reuse import Reuse
 from app.services.snapshots import MAX_AGE_S
@@ -64,6 +65,7 @@ class Services:
     accounts: Accounts
     submission: Submission
     idempotency: Idempotency
+    repeats: Repeats
     styles: Styles
     lookup: Lookup
     watching: Watching
@@ -132,6 +134,7 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         accounts=Accounts(ports, access),
         submission=Submission(ports, admission, styles, reuse, waiting, webhooks),
         idempotency=Idempotency(ports),
+        repeats=Repeats(ports),
         styles=styles,
         lookup=Lookup(ports, watching, waiting),
         watching=watching,

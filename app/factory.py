@@ -35,6 +35,9 @@ from app.web import (
     webhooks,
 )
 from app.web.api import Api
+from app.web.openai import errors as openai_errors
+from app.web.openai import images as openai_images
+from app.web.openai import models as openai_models
 from app.web.proxies import TrustedProxies
 
 
@@ -52,6 +55,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     # Hooks run in this order before a view, and in reverse after it.
     request_context.install(app)
     errors.install(app)
+    openai_errors.install(app)
     idempotency.install(app)
     hosts.install(app, settings)
     cors.install(app, settings.allowed_origins)
@@ -63,6 +67,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         limited.operations(api, services, limiter)
     for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
         module.operations(api, services)
+    openai_images.operations(api, services, limiter)
+    openai_models.operations(api, services)
     api.install(app)
     pages.install(app, api, settings)
     extension.install(app, settings)

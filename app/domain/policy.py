@@ -93,6 +93,13 @@ def models_of(extensions: Iterable[FleetGroup]) -> str:
     return ", ".join(names[:LISTED_MODELS]) + (", …" if len(names) > LISTED_MODELS else "")
 
 
+def listed_models(extensions: Iterable[FleetGroup], default: str) -> list[str]:
+    """The models that these extensions make, in alphabetical order, each once; `default` if one of them makes any model."""
+    names = {name for each in extensions for name in _named(each.capabilities) or (default,)}
+    spellings = {_lower(name): name for name in sorted(names, reverse=True)}
+    return sorted(spellings.values())
+
+
 def served_models(capabilities: Iterable[str]) -> frozenset[str] | None:
     """The models that these capabilities list, in lower case, or None for every model.
 

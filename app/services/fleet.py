@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from app.db import extension_list, fleet
 from app.db.extension_list import ExtensionDetails
+from app.domain import policy
+from app.domain.image_request import DEFAULT_MODEL
 from app.services.ports import Ports
 
 PAGE = 100
@@ -32,6 +34,15 @@ class Fleet:
     def addresses(self) -> list[str]:
         """Where clients reach the running service: one address, or several where its web processes differ."""
         return self.ports.database.read(lambda c: fleet.addresses(c, self.ports.settings.hub_timeout_ms))
+
+    def models(self) -> list[str]:
+        """The models of the connected extensions, in alphabetical order; the default model if one of them makes any."""
+        return policy.listed_models(self.ports.database.read(fleet.groups), DEFAULT_MODEL)
+
+    def model(self, name: str) -> str | None:
+        """The model of this name in the spelling of an extension that makes it; None if no connected one does."""
+        able = [each for each in self.ports.database.read(fleet.groups) if policy.can_do(each.capabilities, name)]
+        return policy.model_for(able[0].capabilities, name) if able else None
 
     def all(self, connected: bool | None = None) -> Iterator[ExtensionDetails]:
         """All of them, read page by page."""

@@ -1,9 +1,9 @@
 """What clients read: the status of a request, its result, lists of requests."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 
@@ -81,6 +81,25 @@ class Lookup:
             if job.status not in FINAL and job.version <= known:
                 watch.skip_to(known)
                 credential.wait(watch, ends - time.monotonic())
+
+    def changes_until_final(
+        self, request_id: str, wait_s: float, every_s: float, credential: CredentialStatus = NO_CREDENTIAL
+    ) -> Iterator[Mapping[str, Any] | None]:
+        """The changes of the request (see `steps.change`) as they happen, and None after each `every_s` seconds without one.
+
+        It ends when the request is final, when `wait_s` seconds are over, or when this process stops. Raises NotFound, and
+        Unauthorized if the caller's credential is revoked or expires meanwhile.
+        """
+        ends = time.monotonic() + wait_s
+        with self.watching.watch(request_id) as watch, credential.monitored(watch.end):
+            job = self.ports.database.read(lambda c: _found(c, request_id, None))
+            watch.skip_to(job.version)
+            status = job.status
+            while status not in FINAL and not watch.over and (left := ends - time.monotonic()) > 0:
+                change = watch.wait(min(left, every_s))
+                credential.check()
+                yield change
+                status = status if change is None else Status(change["status"])
 
     def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[LoggedEvent]]:
         """The request and its events after the one numbered `seq`. Raises NotFound."""

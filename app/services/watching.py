@@ -68,6 +68,11 @@ class Watching:
         with self._lock:
             return sum(len(watches) for watches in self._watches.values())
 
+    @property
+    def ended(self) -> bool:
+        """True once this process stops, which ends every wait."""
+        return self._ended
+
     @contextmanager
     def watch(self, job_id: str, version: int = 0) -> Iterator[Watch]:
         """Watch for changes newer than `version`. Read the job inside the block: earlier changes are not delivered."""

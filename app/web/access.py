@@ -5,11 +5,12 @@ from collections.abc import Mapping, Set
 from flask import Flask, g, request
 
 from app.container import Services
-from app.domain.access import Caller, Credential, Need, parse_bearer
+from app.domain.access import Caller, Credential, Need, Secret, parse_bearer
 from app.domain.errors import Unauthorized
 from app.services.auth_throttle import AuthThrottle
 from app.services.credential_status import CredentialStatus
 from app.web.api import Api
+from app.web.openai import errors as openai
 
 # Public beside the operations that need nothing: pages, Flask's endpoint for their static files, and the extension, which
 # contains no secret. Everything else requires at least a caller (Need.CALLER).
@@ -37,7 +38,7 @@ def install(app: Flask, api: Api, services: Services, throttle: AuthThrottle) ->
         need = _need(api.needs, public)
         if need is Need.NOTHING:
             return
-        g.caller, g.credential = _authenticated(throttle, need, g.caller.address)
+        g.caller, g.credential = _authenticated(throttle, need, g.caller.address, _bearer(services))
         g.credential_status = CredentialStatus(services.access, g.credential)
 
 
@@ -49,12 +50,22 @@ def _need(needs: Mapping[str, Need], public: Set[str]) -> Need:
     return needs.get(endpoint, Need.CALLER)
 
 
-def _authenticated(throttle: AuthThrottle, need: Need, address: str) -> tuple[Caller, Credential | None]:
+def _bearer(services: Services) -> str | None:
+    """The key or token that was sent. OpenAI's clients always send one: where none is needed, only one of ours counts."""
+    bearer = parse_bearer(request.headers.get("Authorization", ""))
+    if bearer is None or services.access.required or not openai.applies():
+        return bearer
+    ours = Secret.read(bearer) is not None or services.ports.tokens.unverified_id(bearer) is not None
+    return bearer if ours else None
+
+
+def _authenticated(
+    throttle: AuthThrottle, need: Need, address: str, bearer: str | None
+) -> tuple[Caller, Credential | None]:
     """The caller at this address, and its credential if it sent one.
 
     Raises Unauthorized, TooManyFailures, Unavailable; MissingScope or Forbidden if the credential does not suffice.
     """
-    bearer = parse_bearer(request.headers.get("Authorization", ""))
     if bearer is None and (throttle.access.required or need is Need.CREDENTIAL):
         raise Unauthorized
     credential = None if bearer is None else throttle.authenticate(address, bearer)

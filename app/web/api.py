@@ -33,7 +33,7 @@ class ResponseSpec:
     """A successful response: a model as JSON, or as another content type that consists of JSON, bytes, or no body.
 
     `headers` are those beside the ones that every response has; `documents/openapi.json` describes them. A stream of events
-    `follows` a request or a batch.
+    `follows` a request or a batch. `schema` and `example` describe another text.
     """
 
     description: str
@@ -42,6 +42,8 @@ class ResponseSpec:
     status: int = 200
     headers: tuple[str, ...] = ()
     follows: str = "request"
+    schema: Mapping[str, Any] | None = None
+    example: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class Operation:
     `body` may be left out by the sender if it is `optional`; `uploads` reads it if it may come in other formats than JSON.
     `takes` is the content type of a body that is not JSON, `headers` are the schemas of request headers, and `need` is
     what the caller must present if the service requires credentials (see `access`). `refusals` are the domain errors beyond the
-    usual ones that it may respond with, `errors` the HTTP statuses that Flask itself may refuse with.
+    usual ones that it may respond with, `errors` the HTTP statuses that Flask itself may refuse with. `openai` is whether
+    errors have the form of OpenAI's API.
     """
 
     method: str
@@ -70,6 +73,7 @@ class Operation:
     refusals: tuple[type[Refusal], ...] = ()
     errors: tuple[int, ...] = ()
     need: Need = Need.READ
+    openai: bool = False
 
     @property
     def name(self) -> str:

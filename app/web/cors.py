@@ -10,12 +10,17 @@ from app.domain.errors import Forbidden
 from app.network_settings import Origins
 
 METHODS = "GET, HEAD, POST, PUT, DELETE"
+OPENAI_HEADERS = (  # what OpenAI's client sends with each call
+    "OpenAI-Organization, OpenAI-Project, X-Stainless-Arch, X-Stainless-Lang, X-Stainless-OS, X-Stainless-Package-Version, "
+    "X-Stainless-Retry-Count, X-Stainless-Runtime, X-Stainless-Runtime-Version, X-Stainless-Timeout"
+)
 REQUEST_HEADERS = (
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range, X-Correlation-Id"
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range, X-Correlation-Id, "
+    + OPENAI_HEADERS
 )
 EXPOSED = (
     "X-Correlation-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, ETag, "
-    "Accept-Ranges, Content-Range, Idempotency-Replayed"
+    "Accept-Ranges, Content-Range, Idempotency-Replayed, X-Request-Id, X-Should-Retry"
 )
 PREFLIGHT_S = 600
 

@@ -1,4 +1,7 @@
-"""Every error response in one form: `application/problem+json` (RFC 9457) with a code for programs."""
+"""Every error response in one form: `application/problem+json` (RFC 9457) with a code for programs.
+
+Clients of OpenAI's API get the form of that instead (`openai/errors.py`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +16,7 @@ from app import logs
 from app.domain.batches import ItemError
 from app.domain.clock import wire_now
 from app.domain.errors import InvalidBatch, MissingScope, Refusal, Unauthorized
+from app.web.openai import errors as openai
 from app.web.schemas import ItemProblem, Problem
 
 PROBLEM = "application/problem+json"
@@ -39,8 +43,12 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def problem(status: int, code: str, detail: str, errors: Sequence[ItemError] = ()) -> Response:
-    """The response for an error; `errors` are those of a batch's items."""
+def problem(
+    status: int, code: str, detail: str, errors: Sequence[ItemError] = (), *, field: str | None = None
+) -> Response:
+    """The response for an error; `errors` are those of a batch's items, `field` the one that it is about, if that is known."""
+    if openai.applies():
+        return openai.response(status, code, detail, field)
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -56,7 +64,8 @@ def problem(status: int, code: str, detail: str, errors: Sequence[ItemError] = (
 
 def refusal(error: Refusal) -> Response:
     """The response for a refusal, with the headers that belong to it."""
-    response = problem(error.status, error.code, error.detail, error.errors if isinstance(error, InvalidBatch) else ())
+    items = error.errors if isinstance(error, InvalidBatch) else ()
+    response = problem(error.status, error.code, error.detail, items, field=error.field)
     if isinstance(error, Unauthorized | MissingScope):
         response.headers["WWW-Authenticate"] = error.challenge
     if error.retry_after_s is not None:

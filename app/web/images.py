@@ -20,7 +20,7 @@ from app.domain.errors import (
 )
 from app.domain.ids import is_request_id
 from app.domain.image_request import DEFAULT_USER, ImageRequest
-from app.web import examples, idempotency, limits, presenters, stream_schema, streams
+from app.web import idempotency, limits, presenters, streams
 from app.web.api import Api, ResponseSpec
 from app.web.request_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
 from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
@@ -156,12 +156,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
             }
         },
         responses=(
-            ResponseSpec(
-                "Server-Sent Events, until the request is final",
-                content_type="text/event-stream",
-                schema=stream_schema.event(),
-                example=examples.STREAM,
-            ),
+            ResponseSpec("Server-Sent Events, until the request is final", content_type="text/event-stream"),
             ResponseSpec("No more events will come: do not reconnect", status=204),
         ),
         refusals=(NotFound,),

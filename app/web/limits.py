@@ -21,7 +21,7 @@ from app.web import errors
 LIMIT, REMAINING, RESET = HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 EVERYBODY = "everybody"
 STRATEGY = "token-bucket"
-REQUESTS, STYLES = "requests", "styles"  # what is submitted
+REQUESTS = "requests"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,32 +84,36 @@ def submitted_for(submitter: Callable[P, str]) -> Callable[[Callable[P, R]], Cal
     return decorate
 
 
-def per_submission(limiter: Limiter, limits: Limits, what: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def per_submission(limiter: Limiter, limits: Limits, shared: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
     """The limits of a view that accepts a submission: for `g.user_id`, the address and everybody together.
 
-    Views that accept the same, by the name `what`, share them.
+    Each view has its own, except those that name the same `shared` ones.
 
     They are tried in this order up to the first that refuses, so one user's refused requests use up nothing of others'.
     The address counts where callers do not prove who they are, since there they can invent user ids.
     """
     window_ms, burst = limits.rate_window_ms, limits.rate_burst
+
+    def scope(endpoint: str) -> str:
+        return shared or endpoint
+
     address_burst = math.ceil(limits.rate_per_address * burst / (limits.rate_requests or burst))
     user = limiter.shared_limit(
         _bucket(limits.rate_requests, window_ms, burst),
-        what,
+        scope,
         key_func=lambda: g.caller.limit_key(g.user_id),
         error_message=f"You may submit {_rate(limits.rate_requests, window_ms)}, and {burst} at once",
     )
     address = limiter.shared_limit(
         _bucket(limits.rate_per_address, window_ms, address_burst),
-        what,
+        scope,
         key_func=lambda: f"address:{network(g.caller.address)}",
         exempt_when=lambda: g.caller.authenticated,
         error_message=f"Your address may submit {_rate(limits.rate_per_address, window_ms)}, and {address_burst} at once",
     )
     everybody = limiter.shared_limit(
         _bucket(limits.rate_global, window_ms, limits.rate_global),
-        what,
+        scope,
         error_message=f"The service takes {_rate(limits.rate_global, window_ms)} from everybody together",
     )
 

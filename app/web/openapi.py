@@ -16,6 +16,7 @@ from app.web import batch_uploads, examples, parameter_schema, responses
 from app.web.api import JSON, Operation
 from app.web.errors import KNOWN
 from app.web.json_schema import Schema, tidied
+from app.web.openai.schemas import OpenAIError
 from app.web.responses import REF
 from app.web.schemas import Problem
 from app.web.webhook_payloads import WebhookPayload
@@ -135,8 +136,8 @@ def _parameter(name: str, location: str, *, required: bool, schema: Schema) -> S
 
 def _schemas(operations: list[Operation]) -> Schema:
     received = {op.body for op in operations if op.body is not None}
-    sent = {response.model for op in operations for response in op.responses if response.model is not None}
-    sent |= {Problem, WebhookPayload}
+    sent: set[type[BaseModel]] = {Problem, OpenAIError, WebhookPayload}
+    sent |= {response.model for op in operations for response in op.responses if response.model is not None}
     models: list[tuple[type[BaseModel], Any]] = [
         *((model, "validation") for model in sorted(received, key=attrgetter("__name__"))),
         *((model, "serialization") for model in sorted(sent, key=attrgetter("__name__"))),

@@ -6,7 +6,8 @@ _SIDE = {"type": ["integer", "null"], "minimum": image_request.SIDE_PX[0], "maxi
 _OPTION = {"type": ["string", "null"], "pattern": rf"^{image_request.OPTION.pattern}$"}
 _TEXT = r"^[^\x00]*$"
 VALUE = "ParameterValue"
-_ANYTHING = {"$ref": f"#/components/schemas/{VALUE}"}
+NAME = {"pattern": _TEXT}
+ANYTHING = {"$ref": f"#/components/schemas/{VALUE}"}
 # It refers to itself, so it must be one of the document's schemas and cannot be inside the field that uses it.
 VALUE_SCHEMA = {
     "description": "A value that is passed to the extension unchanged; at most 8 levels deep, no lone surrogates.",
@@ -14,8 +15,8 @@ VALUE_SCHEMA = {
         {"type": ["null", "boolean"]},
         {"type": "number", "minimum": -image_request.LARGEST_NUMBER, "maximum": image_request.LARGEST_NUMBER},
         {"type": "string", "pattern": _TEXT},
-        {"type": "array", "items": _ANYTHING},
-        {"type": "object", "propertyNames": {"pattern": _TEXT}, "additionalProperties": _ANYTHING},
+        {"type": "array", "items": ANYTHING},
+        {"type": "object", "propertyNames": NAME, "additionalProperties": ANYTHING},
     ],
 }
 PARAMETERS = {
@@ -36,7 +37,7 @@ PARAMETERS = {
         "quality": _OPTION,
         "style": _OPTION,
     },
-    "propertyNames": {"pattern": _TEXT},
-    "additionalProperties": _ANYTHING,
+    "propertyNames": NAME,
+    "additionalProperties": ANYTHING,
     "maxProperties": image_request.EXTRA_PARAMETERS,
 }

@@ -18,7 +18,7 @@ from app.web.parameter_schema import PARAMETERS
 
 CONTROLS = r"\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
 TEXT = rf"^[^{CONTROLS}]*$"
-_VISIBLE = rf"^[^{CONTROLS}]*[^\s{image_request.INVISIBLE}{CONTROLS}][^{CONTROLS}]*$"
+VISIBLE = rf"^[^{CONTROLS}]*[^\s{image_request.INVISIBLE}{CONTROLS}][^{CONTROLS}]*$"
 MAX_WAIT_S = 60
 
 
@@ -44,7 +44,7 @@ class GenerateRequest(BaseModel):
             type="string",
             minLength=1,
             maxLength=image_request.PROMPT_CHARS,
-            pattern=_VISIBLE,
+            pattern=VISIBLE,
             description="What the image shows.",
             examples=["A beautiful sunset over mountains"],
         ),

@@ -11,6 +11,8 @@ from app.domain.errors import Refusal
 from app.web import examples, limits, stream_schema
 from app.web.api import JSON, Operation, ResponseSpec
 from app.web.errors import KNOWN, PROBLEM
+from app.web.openai import errors as openai
+from app.web.openai.schemas import OpenAIError
 from app.web.request_context import HEADER
 from app.web.schemas import Problem
 
@@ -35,8 +37,20 @@ def of(operation: Operation) -> dict[str, Any]:
         described = good.setdefault(str(response.status), _success(response))
         if content := _content(response):
             described.setdefault("content", {}).update(content)
-    refused = {str(status): problems(status, sentences) for status, sentences in sorted(_refusals(operation).items())}
+    form = openai_errors if operation.openai else problems
+    refused = {str(status): form(status, sentences) for status, sentences in sorted(_refusals(operation).items())}
     return good | {status: body for status, body in refused.items() if status not in good}
+
+
+def openai_errors(status: int, sentences: dict[str, str]) -> dict[str, Any]:
+    """The errors with this status in the form of OpenAI's API; `sentences` are by our own code."""
+    bodies = {code: openai.body(status, code, text) for code, text in sentences.items()}
+    shown = {body.error.code: {"value": body.model_dump()} for body in bodies.values()}
+    return {
+        "description": "\n\n".join(f"`{body.error.code}`: {body.error.message}" for body in bodies.values()),
+        "headers": _headers((openai.REQUEST_ID, openai.SHOULD_RETRY, *_HEADERS_BY_STATUS.get(status, ()))),
+        "content": {JSON: {"schema": {"$ref": REF.format(model=OpenAIError.__name__)}, "examples": shown}},
+    }
 
 
 def problems(status: int, sentences: dict[str, str]) -> dict[str, Any]:
@@ -69,6 +83,8 @@ def _content(response: ResponseSpec) -> dict[str, Any]:
 
 
 def _raw(response: ResponseSpec) -> dict[str, Any]:
+    if response.schema is not None:
+        return {"schema": response.schema, "example": response.example}
     if response.content_type == "text/event-stream":
         return {"schema": stream_schema.event(response.follows), "example": examples.STREAMS[response.follows]}
     return {"schema": {"type": "string", "contentMediaType": response.content_type}}

@@ -31,7 +31,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         refusals=(Forbidden, AlreadyExists, TooManyStyles, RateLimited),
     )
     @limits.submitted_for(_author)
-    @limits.per_submission(limiter, services.settings.limits, limits.STYLES)
+    @limits.per_submission(limiter, services.settings.limits)
     def create_style(body: NewStyle) -> StyleDetails:
         """A template that requests name as `style`, with a model and parameters for requests that say nothing else. What the
         template names must be declared in `variables`, and the other way round. A style of yours hides one of everybody's

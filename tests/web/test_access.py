@@ -65,7 +65,9 @@ def test_everything_else_needs_a_key_or_a_token(guarded_client: FlaskClient) -> 
             answer = guarded_client.open(path, method=method)
             assert answer.status_code == 401, (method, path)
             assert answer.headers["WWW-Authenticate"] == 'Bearer realm="imagefleet"'
-            if method != "HEAD":
+            if method != "HEAD" and path.startswith("/v1/"):
+                assert answer.json["error"]["code"] == "invalid_api_key"
+            elif method != "HEAD":
                 assert answer.json["code"] == "ERR_UNAUTHORIZED"
                 assert answer.content_type == "application/problem+json"
     assert checked >= 10

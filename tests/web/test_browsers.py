@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from app import container, network_settings
 from app.factory import create_app
+from app.web import cors
 from app.web.default_headers import HEADERS
 from tests.support.fakes import Bench
 
@@ -29,8 +30,9 @@ def test_pages_may_send_only_the_documented_headers_and_methods(client: FlaskCli
     operations = [(method, op) for path in document["paths"].values() for method, op in path.items()]
     documented = {each["name"] for _, op in operations for each in op["parameters"] if each["in"] == "header"}
     headers = client.options("/health", headers={"Origin": EXTENSION, **PREFLIGHT}).headers
+    openai = set(cors.OPENAI_HEADERS.split(", "))
     allowed = set(headers["Access-Control-Allow-Headers"].split(", "))
-    assert allowed == documented | {"Authorization", "Content-Type", "X-Correlation-Id"}
+    assert allowed == documented | {"Authorization", "Content-Type", "X-Correlation-Id"} | openai
     assert set(headers["Access-Control-Allow-Methods"].split(", ")) == {
         "HEAD",
         *(name.upper() for name, _ in operations),

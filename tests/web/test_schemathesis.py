@@ -17,7 +17,6 @@ from hypothesis import settings
 from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 
-from app import container
 from app.config import Settings
 from app.container import Services
 from app.db.engine import Database
@@ -43,10 +42,13 @@ from app.web import (
     webhooks,
 )
 from app.web.api import Api
+from app.web.openai import images as openai_images
+from app.web.openai import models as openai_models
 from tests.support import fakes, job_factory
 from tests.support.downloads import URL
 from tests.support.fakes import Bench
 from tests.support.image_samples import png
+from tests.support.painter import Painter
 
 MAX_EXAMPLES = 15
 
@@ -55,8 +57,8 @@ CONFIG = {
         "positive_data_acceptance": {
             # The document cannot describe which keys (401) and signatures (403) are valid, which names exist (404), their state
             # (409), the ETag of a file (412), the size of a file whose range is requested (416), and which keys were sent
-            # with another body (422).
-            "expected-statuses": ["2xx", "3xx", "401", "403", "404", "409", "412", "416", "422"],
+            # with another body (422). Input images are not supported, whatever is sent (400).
+            "expected-statuses": ["2xx", "3xx", "400", "401", "403", "404", "409", "412", "416", "422"],
         }
     },
 }
@@ -82,6 +84,8 @@ def described() -> dict[str, Any]:
         limited.operations(api, services, limiter)
     for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
         module.operations(api, services)
+    openai_images.operations(api, services, limiter)
+    openai_models.operations(api, services)
     document = openapi.document(api.operations)
     for path in document["paths"].values():
         for operation in path.values():
@@ -110,7 +114,7 @@ def bench(
     database = Database(f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}")
     bench = fakes.bench(database, folder / "generated-images")
     bench = bench.with_settings(auth_required=request.param == "required", max_attempts=1)
-    services = container.build(bench.ports)
+    services = Painter().services(bench)  # `/v1/images/generations` waits until its request is done
     application.app = create_app(services.settings, services)
     application.key = _operators_key(services) if services.settings.auth_required else None
     yield bench

@@ -1,0 +1,96 @@
+"""Finished pictures as OpenAI's clients expect them: addresses, or the files in base64.
+
+Files are read and sent piece by piece: ten pictures of 10 MiB would otherwise be 140 MB of one process's memory.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from flask import Response
+
+from app.db.images import StoredImage
+from app.db.jobs import Job
+from app.domain.errors import NotFound
+from app.services.generation import IMAGES_PATH
+from app.services.lookup import JobDetails
+from app.services.ports import Store
+from app.web import reported_values
+from app.web.api import JSON, json_text
+from app.web.openai.schemas import DeliveredPicture, ImagesResponse
+
+PIECE_BYTES = 3 * 65_536  # three bytes become four characters
+HERE = "\x00"  # stands for a file in base64; no text of a picture contains it
+_MARK = json.dumps(HERE)  # with its quotes: without them, a text could look the same
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A text with files in it, in base64."""
+
+    parts: Sequence[bytes | tuple[BinaryIO, int]]
+
+    def __len__(self) -> int:
+        return sum(len(part) if isinstance(part, bytes) else 4 * -(-part[1] // 3) for part in self.parts)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self.parts:
+            if isinstance(part, bytes):
+                yield part
+            else:
+                yield from _in_base64(part[0])
+
+
+def images_response(details: JobDetails[Job], base: str) -> ImagesResponse:
+    """The addresses of the pictures; `base` is the service's own address."""
+    return _response(details, [{"url": base + IMAGES_PATH + image.file} for image in details.images])
+
+
+def images_in_base64(details: JobDetails[Job], store: Store) -> Response:
+    """The pictures themselves. Raises NotFound if one is not stored any more."""
+    body = json_text(_response(details, [{"b64_json": HERE}] * len(details.images)))
+    with ExitStack() as opened:
+        encoded = encode(body, details.images, store, opened)
+        response = Response(encoded, content_type=JSON)
+        response.content_length = len(encoded)
+        response.call_on_close(opened.pop_all().close)
+    return response
+
+
+def encode(text: str, images: Sequence[StoredImage], store: Store, opened: ExitStack) -> Encoded:
+    """The JSON text with the files in place of `HERE`. They are opened now. Raises NotFound."""
+    parts: list[bytes | tuple[BinaryIO, int]] = []
+    first, *others = text.split(_MARK)
+    parts.append(first.encode())
+    for image, piece in zip(images, others, strict=True):
+        parts += [b'"', (opened.enter_context(_open(image, store)), image.bytes), b'"', piece.encode()]
+    return Encoded(parts)
+
+
+def size(image: StoredImage) -> str:
+    """The size of the picture in the notation of requests."""
+    return f"{image.width}x{image.height}"
+
+
+def _response(details: JobDetails[Job], data: Iterable[dict[str, str]]) -> ImagesResponse:
+    revised = reported_values.revised_prompt(details.job.source_metadata)
+    return ImagesResponse(
+        created=(details.job.generated_at or details.job.updated_at) // 1000,
+        size=size(details.images[0]),
+        data=[DeliveredPicture(**each, revised_prompt=revised) for each in data],
+    )
+
+
+def _open(image: StoredImage, store: Store) -> BinaryIO:
+    file = store.open(image.file)
+    if file is None:
+        raise NotFound("The picture is not stored any more.")
+    return file
+
+
+def _in_base64(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(PIECE_BYTES):
+        yield base64.b64encode(piece)
