@@ -89,4 +89,9 @@ export default [
     languageOptions: { globals: { ...globals.nodeBuiltin, ...globals.webextensions } },
     rules: { "max-lines": "off" },
   },
+  {
+    files: ["tests/acceptance/*.js"],
+    languageOptions: { globals: globals.nodeBuiltin },
+    rules: { "no-console": "off" },
+  },
 ];
