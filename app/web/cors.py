@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from app.domain.errors import Forbidden
 from app.network_settings import Origins
 
-METHODS = "GET, HEAD, POST, PUT, DELETE"
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 OPENAI_HEADERS = (  # what OpenAI's client sends with each call
     "OpenAI-Organization, OpenAI-Project, X-Stainless-Arch, X-Stainless-Lang, X-Stainless-OS, X-Stainless-Package-Version, "
     "X-Stainless-Retry-Count, X-Stainless-Runtime, X-Stainless-Runtime-Version, X-Stainless-Timeout"
