@@ -1,12 +1,13 @@
 """What operators have paused. There are few rows, so most callers read all of them."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, exists, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, exists, func, literal_column, select, update
 
 from app.db.clock import now_ms
 from app.db.engine import Transaction
-from app.db.tables import WAITING, batches, jobs, model_key, queue_pauses
+from app.db.tables import OPEN, WAITING, batches, jobs, model_key, queue_pauses
 from app.domain.pauses import PauseKind, Pauses, PauseTarget, QueuePause
 
 _COLUMNS = [queue_pauses.c[name] for name in ("kind", "name", "paused_at", "until", "note", "drain", "paused_by")]
@@ -17,7 +18,7 @@ _ALL = (
     .where(queue_pauses.c.kind != RESUMED)
     .order_by(queue_pauses.c.paused_at, queue_pauses.c.kind, queue_pauses.c.name)
 )
-_OVER = _ALL.where(queue_pauses.c.until <= now_ms())
+_OVER = _ALL.where((queue_pauses.c.until <= now_ms()) | queue_pauses.c.resumed_at.is_not(None))
 _THIS = (queue_pauses.c.kind == bindparam("this_kind"), queue_pauses.c.name == bindparam("this_name"))
 
 
@@ -40,7 +41,7 @@ def of_kind(connection: Connection, kind: PauseKind) -> dict[str, QueuePause]:
 
 
 def over(connection: Connection) -> list[QueuePause]:
-    """Those whose end has come."""
+    """Those whose end has come or has begun."""
     return [_pause(*row) for row in connection.execute(_OVER)]
 
 
@@ -60,6 +61,7 @@ def paused_batches(connection: Connection, batch_ids: Collection[str]) -> set[st
 def put(tx: Transaction, pause: QueuePause) -> QueuePause:
     """Store the pause; one that exists keeps its beginning, and gets the rest of this one. Returns what is stored."""
     values = {"until": pause.until, "note": pause.note, "drain": pause.drain, "paused_by": pause.paused_by}
+    values |= {"resumed_at": None, "resumed_id": None}
     key = {"kind": pause.target.kind.value, "name": pause.target.name}
     statement = tx.upsert(queue_pauses).values(**key, paused_at=pause.paused_at, **values)
     if pause.target.kind is PauseKind.USER:
@@ -97,18 +99,47 @@ def forget_resumed(tx: Transaction, user_id: str, before_ms: int = 0) -> None:
     tx.connection.execute(done.where(queue_pauses.c.paused_at <= tx.now - before_ms))
 
 
+def begin_end(tx: Transaction, target: PauseTarget, until: int | None = None) -> tuple[QueuePause, int, str] | None:
+    """Begin to end the pause of this, or continue, while it is locked. `until` is as for `remove`.
+
+    Returns it with the time (ms) of its end, and the last job that was made up for; None if it is not paused.
+    """
+    this = _THIS if until is None else (*_THIS, queue_pauses.c.until == until)
+    ended_at = func.coalesce(queue_pauses.c.resumed_at, tx.now)
+    ending = update(queue_pauses).where(*this).values(resumed_at=ended_at)
+    key = {"this_kind": target.kind.value, "this_name": target.name}
+    row = tx.connection.execute(
+        ending.returning(*_COLUMNS, queue_pauses.c.resumed_at, queue_pauses.c.resumed_id), key
+    ).first()
+    return None if row is None else (_pause(*row[:-2]), row[-2], row[-1] or "")
+
+
 def make_up_for(
-    tx: Transaction, since: int, until: int, *, model: str | None = None, without: Collection[str] = ()
-) -> None:
-    """Let the jobs that waited from `since` to `until` (ms) have waited that much shorter: those for `model`, or all of them
-    but those for the models `without`."""
-    shifted = case((jobs.c.queued_at < since, jobs.c.queued_at + (until - since)), else_=until)
-    waiting = update(jobs).where(WAITING, jobs.c.queued_at < until).values(queued_at=shifted)
-    if model is not None:
-        waiting = waiting.where(model_key == model)
-    if without:
-        waiting = waiting.where(model_key.not_in(list(without)))
-    tx.connection.execute(waiting)
+    tx: Transaction, pause: QueuePause, ended_at: int, others: Mapping[str, int], after: str, limit: int
+) -> str | None:
+    """Let the next jobs that waited during the pause have waited that much shorter, up to `limit` of them, after the id `after`.
+
+    The time counts only until another pause of the job's model began: `others` are these beginnings (ms) by model, and `*` is
+    that of everything. Returns the last job's id, which is stored; None if there are no more.
+    """
+    waiting = select(jobs.c.id, model_key).where(OPEN, WAITING, jobs.c.id > after, jobs.c.queued_at < ended_at)
+    if pause.target.kind is PauseKind.MODEL:
+        waiting = waiting.where(model_key == pause.target.name)
+    found = tx.connection.execute(waiting.order_by(jobs.c.id).limit(limit)).all()
+    ids: dict[int, list[str]] = defaultdict(list)
+    for job_id, model in found:
+        ids[min(ended_at, others.get(model, ended_at), others.get("*", ended_at))].append(job_id)
+    for until, some in sorted(ids.items()):
+        longer = jobs.c.queued_at + (until - pause.paused_at)
+        shifted = case((jobs.c.queued_at < pause.paused_at, longer), else_=until)
+        late = update(jobs).where(jobs.c.id.in_(some), jobs.c.queued_at < until, WAITING)
+        if until > pause.paused_at:
+            tx.connection.execute(late.values(queued_at=shifted))
+    if len(found) < limit:
+        return None
+    key = {"this_kind": pause.target.kind.value, "this_name": pause.target.name}
+    tx.connection.execute(update(queue_pauses).where(*_THIS).values(resumed_id=found[-1].id), key)
+    return str(found[-1].id)
 
 
 def _pause(

@@ -48,11 +48,23 @@ _models = _models.union_all(
 )
 _MODELS = select(_models.c.model).where(_models.c.model.is_not(None)).limit(literal_column(str(MOST_MODELS), Integer))
 
-_DEPTHS = (
-    select(model_key, jobs.c.priority, func.count(), func.min(jobs.c.queued_at))
+# of each queue the first entries of one index, and a count in another
+_depths = (
+    select(model_key.label("model"), jobs.c.priority, func.count().label("depth"))
     .where(WAITING)
     .group_by(model_key, jobs.c.priority)
-    .order_by(model_key, jobs.c.priority)
+    .cte("depths")
+)
+_oldest = (
+    select(jobs.c.queued_at)
+    .where(WAITING, model_key == _depths.c.model, jobs.c.priority == _depths.c.priority)
+    .order_by(jobs.c.queued_at)
+    .limit(literal_column("1", Integer))
+    .correlate(_depths)
+    .scalar_subquery()
+)
+_DEPTHS = select(_depths.c.model, _depths.c.priority, _depths.c.depth, func.coalesce(_oldest, STATEMENT_NOW)).order_by(
+    _depths.c.model, _depths.c.priority
 )
 
 

@@ -129,7 +129,7 @@ _order = (jobs.c.priority, jobs.c.virtual_start, jobs.c.id)
 partial_index("ix_jobs_queue", model_key, *_order, where=WAITING)
 partial_index("ix_jobs_queue_unnamed_model", *_order, where=WAITING & jobs.c.any_model)
 partial_index("ix_jobs_queue_of_user", jobs.c.user_id, model_key, *_order, where=WAITING)
-partial_index("ix_jobs_waiting_since", model_key, jobs.c.queued_at, where=WAITING)
+partial_index("ix_jobs_waiting_since", model_key, jobs.c.queued_at, jobs.c.priority, where=WAITING)
 partial_index("ix_jobs_raised", jobs.c.user_id, where=WAITING & (jobs.c.raised > sa.literal_column("0")))
 partial_index("ix_jobs_held_of_user", jobs.c.user_id, jobs.c.batch_id, jobs.c.id, where=HELD_BACK)
 _of_batch = jobs.c.batch_id.is_not(None)
@@ -284,6 +284,9 @@ queue_pauses = sa.Table(
     sa.Column("paused_by", sa.String(128)),
     sa.Column("paused_at", Ms, nullable=False),
     sa.Column("until", Ms),
+    # since when it is being ended, and the last request that was made up for: there may be too many for one transaction
+    sa.Column("resumed_at", Ms),
+    sa.Column("resumed_id", sa.String(36)),
 )
 
 batches = sa.Table(

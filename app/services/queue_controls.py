@@ -17,6 +17,7 @@ from app.services.ports import Ports
 
 # How long after the end of a user's pause requests are still released: longer than a submission that has seen the pause.
 RELEASED_FOR_MS = 120_000
+AT_ONCE = 2_000  # requests of one transaction
 
 log = logs.get(__name__)
 
@@ -73,7 +74,12 @@ class QueueControls:
             self._complete_release(user_id)
 
     def _resume(self, target: PauseTarget, until: int | None = None) -> bool:
-        if not self.ports.database.write(partial(self._end, target, until)):
+        ended = False
+        while (more := self.ports.database.write(partial(self._end, target, until))) is not None:
+            ended = True
+            if not more:
+                break
+        if not ended:
             return False
         self.summaries.forget()
         log.info("The queue was resumed", action="queue.resumed", kind=target.kind.value, name=target.name)
@@ -81,16 +87,18 @@ class QueueControls:
             self.holding.release_user(target.name)
         return True
 
-    def _end(self, target: PauseTarget, until: int | None, tx: Transaction) -> bool:
-        ended = pauses.remove(tx, target, until)
-        if ended is None:
-            return False
+    def _end(self, target: PauseTarget, until: int | None, tx: Transaction) -> bool | None:
+        """Returns whether it has to be continued; None if it is not paused."""
+        ending = pauses.begin_end(tx, target, until)
+        if ending is None:
+            return None
         if target.kind is PauseKind.USER:
             pauses.add_resumed(tx, target.name)
-        elif target.kind is not PauseKind.EXTENSION:
-            _make_up_for(tx, ended)
+        elif target.kind is not PauseKind.EXTENSION and _made_up_for_some(tx, *ending):
+            return True
+        pauses.remove(tx, target)
         tx.after_commit(self.ports.tasks.assign)
-        return True
+        return False
 
     def _complete_release(self, user_id: str) -> None:
         if self.ports.database.read(partial(pauses.user_is_paused, user_id=user_id)):
@@ -115,21 +123,18 @@ def _not_held(connection: Connection) -> list[str]:
     return [user_id for user_id in paused if usage.has_waiting(connection, user_id, 1)]
 
 
-def _make_up_for(tx: Transaction, ended: QueuePause) -> None:
-    """Count the time of the pause neither as waiting nor as time without an extension.
+def _made_up_for_some(tx: Transaction, ended: QueuePause, ended_at: int, after: str) -> bool:
+    """Count the time of the pause neither as waiting nor as time without an extension; True if there are more requests.
 
     A queue that is paused by another pause, too, is made up for the rest when that ends.
     """
-    others = pauses.every(tx.connection)
-    if ended.target.kind is PauseKind.MODEL:
-        models = [ended.target.name]
-        until = others.everything.paused_at if others.everything else tx.now
-        pauses.make_up_for(tx, ended.paused_at, until, model=ended.target.name)
-    else:
-        models = [ANY_MODEL, *queue.models_waited_for(tx.connection)]
-        paused = {pause.target.name: pause for pause in others if pause.target.kind is PauseKind.MODEL}
-        for model, pause in paused.items():
-            pauses.make_up_for(tx, ended.paused_at, pause.paused_at, model=model)
-        pauses.make_up_for(tx, ended.paused_at, tx.now, without=paused)
-    for model in models:
+    paused = [pause for pause in pauses.every(tx.connection) if pause.target != ended.target]
+    others = {pause.target.name: pause.paused_at for pause in paused if pause.target.kind is PauseKind.MODEL}
+    if (everything := next((pause for pause in paused if pause.target.kind is PauseKind.ALL), None)) is not None:
+        others[ANY_MODEL] = everything.paused_at
+    if pauses.make_up_for(tx, ended, ended_at, others, after, AT_ONCE) is not None:
+        return True
+    is_model = ended.target.kind is PauseKind.MODEL
+    for model in [ended.target.name] if is_model else [ANY_MODEL, *queue.models_waited_for(tx.connection)]:
         service_state.update_last_served(tx, model, served_now=True)
+    return False

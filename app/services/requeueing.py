@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from app.db import fleet
+from app.db import fleet, pauses
 from app.db.compare_and_set import NOW
 from app.db.engine import Transaction
 from app.db.jobs import Job
@@ -67,6 +67,7 @@ class Requeueing:
             **NOT_HELD,
             **NOT_GENERATED,
             **({"model": DEFAULT_MODEL} if job.any_model else {}),
+            **({"held_since": NOW} if _is_held(tx, job) else {}),
         )
         if back is not None:
             tx.after_commit(self.ports.tasks.assign)
@@ -111,3 +112,8 @@ class Requeueing:
         if failed is not None and job.holder is not None:
             tx.after_commit(partial(wake_if_a_job_waits, self.ports))
         return failed
+
+
+def _is_held(tx: Transaction, job: Job) -> bool:
+    """The pause of its user holds it back. The items of a batch are held by that."""
+    return job.batch_id is None and pauses.user_is_paused(tx.connection, job.user_id)

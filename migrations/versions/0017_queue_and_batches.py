@@ -26,7 +26,7 @@ UNNAMED = "ix_jobs_queue_unnamed_model"
 INDEXES = {
     "ix_jobs_queue": ([MODEL, *ORDER], WAITING),
     "ix_jobs_queue_of_user": (["user_id", MODEL, *ORDER], WAITING),
-    "ix_jobs_waiting_since": ([MODEL, "queued_at"], WAITING),
+    "ix_jobs_waiting_since": ([MODEL, "queued_at", "priority"], WAITING),
     "ix_jobs_raised": (["user_id"], f"{WAITING} AND raised > 0"),
     "ix_jobs_completed": ([MODEL, "finished_at"], "status = 'completed' AND started_at IS NOT NULL"),
     "ix_jobs_held_of_user": (["user_id", "batch_id", "id"], HELD),
@@ -120,6 +120,8 @@ def _create_tables() -> None:
         sa.Column("paused_by", sa.String(128)),
         sa.Column("paused_at", sa.BigInteger, nullable=False),
         sa.Column("until", sa.BigInteger),
+        sa.Column("resumed_at", sa.BigInteger),
+        sa.Column("resumed_id", sa.String(36)),
     )
     op.create_table(
         "batches",

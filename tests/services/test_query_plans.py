@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Index
 
-from app.db import credentials, holding, images
+from app.db import credentials, durations, holding, images, queue
 from app.db.jobs import Job
 from app.db.tables import jobs as table
 from app.domain.idempotency import OwnedKey
 from app.domain.image_request import CacheMode, ImageRequest
+from app.domain.pauses import EVERYTHING
 from app.domain.states import FINAL, Status
 from app.services.idempotency import AlreadyAnswered, KeyedRequest
 from app.services.lookup import JobDetails
@@ -80,6 +81,11 @@ def followed(harness: Harness) -> None:
     harness.services.reuse.resolve_all()
 
 
+def paused_and_resumed(harness: Harness) -> None:
+    harness.services.queue_controls.pause(EVERYTHING)
+    harness.services.queue_controls.resume(EVERYTHING)
+
+
 QUERIES: dict[str, Callable[[Harness], object]] = {
     "the sweep": lambda harness: harness.services.housekeeping.sweep(),
     "the hand-off": lambda harness: harness.assign(),
@@ -97,6 +103,8 @@ QUERIES: dict[str, Callable[[Harness], object]] = {
     "a user's list": lambda harness: harness.services.lookup.page("ann", None, None, 20),
     "a user's list of one status": lambda harness: harness.services.lookup.page("ann", Status.ACCEPTED, None, 20),
     "catching up": caught_up,
+    "the state of the queue": lambda harness: harness.services.queue_status.overview(),
+    "the end of a pause": paused_and_resumed,
 }
 
 
@@ -111,6 +119,27 @@ def test_no_query_reads_all_jobs(harness: Harness, question: str) -> None:
     for statement, plan in plans(harness, statements).items():
         scans = [step for step in plan if step.startswith("SCAN") and "jobs" in step]
         assert [step for step in scans if step.rpartition(" ")[2] not in OPEN_ONLY] == [], f"{statement}\n{plan}"
+
+
+def test_the_last_durations_of_a_model_are_the_end_of_its_part_of_an_index(harness: Harness) -> None:
+    with recorded_statements("finished_at") as statements:
+        harness.bench.database.read(lambda c: durations.measured(c, "flux"))
+    [statement] = statements
+    in_order(harness, statement)
+    [plan] = plans(harness, [statement]).values()
+    assert plan == ["SEARCH jobs USING INDEX ix_jobs_completed (<expr>=?)"]
+
+
+def test_the_oldest_request_of_each_queue_is_the_first_of_an_index(harness: Harness) -> None:
+    harness.submit()
+    with recorded_statements("depths") as statements:
+        harness.bench.database.read(queue.depths)
+    [plan] = plans(harness, statements).values()
+    read = [step.replace("COVERING ", "") for step in plan if " jobs " in step]
+    assert read == [
+        "SCAN jobs USING INDEX ix_jobs_queue",
+        "SEARCH jobs USING INDEX ix_jobs_waiting_since (<expr>=?)",
+    ]
 
 
 def test_a_claim_reads_due_downloads_in_their_order_and_running_ones_by_their_index(harness: Harness) -> None:

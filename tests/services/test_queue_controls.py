@@ -122,6 +122,18 @@ def test_the_requests_of_a_paused_user_are_held_back_also_new_ones(harness: Harn
     assert harness.reload(before).holder == harness.reload(after).holder == "e1"
 
 
+def test_a_request_of_a_paused_user_that_returns_to_the_queue_is_held_back(harness: Harness) -> None:
+    holder, job = harness.connect_and_start(user="ann")
+    pause(harness, ANN)
+    harness.report_failure(holder, job)
+    harness.connect("e2")
+    assert harness.assign() == 0
+    assert harness.reload(job).held_since is not None
+    resume(harness, ANN)
+    assert harness.assign() == 1
+    assert harness.reload(job).holder == "e2"
+
+
 def test_the_sweep_holds_what_entered_the_queue_at_the_moment_of_the_pause(harness: Harness) -> None:
     pause(harness, ANN)
     job = harness.submit("ann")
@@ -235,3 +247,20 @@ def test_only_extensions_that_exist_are_paused_or_drained(harness: Harness) -> N
 
 def test_resuming_what_is_not_paused_changes_nothing(harness: Harness) -> None:
     assert not resume(harness, EVERYTHING)
+
+
+def test_a_resumption_that_a_crash_interrupted_is_completed_by_the_sweep(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.services.queue_controls.AT_ONCE", 2)
+    jobs = [harness.submit() for _ in range(5)]
+    now = harness.now()
+    for job in jobs:
+        harness.update_job(job, queued_at=now - 3 * HOUR)
+    pause(harness, EVERYTHING, ms_ago=HOUR)
+    end = harness.services.queue_controls._end
+    assert harness.bench.database.write(lambda tx: end(EVERYTHING, None, tx)) is True
+    assert list(harness.services.queue_controls.list()), "it is still paused"
+    harness.sweep()
+    assert list(harness.services.queue_controls.list()) == []
+    assert [harness.reload(job).queued_at for job in jobs] == pytest.approx([now - 2 * HOUR] * 5, abs=60_000)
