@@ -9,6 +9,7 @@ from sqlalchemy.sql import Select
 
 from app.db.clock import statement_now_ms
 from app.db.engine import Transaction
+from app.db.tables import jobs
 from app.db.webhook_tables import FINISHED, LATEST, PENDING, webhook_deliveries, webhook_endpoints
 from app.domain.webhooks import PROGRESS_INTERVAL_MS, REPLACEABLE, WebhookEvent
 
@@ -117,6 +118,44 @@ def add(tx: Transaction, occurrence: Occurrence, *, is_last: bool) -> bool:
         insert = _replacing(insert)
     inserted = insert.execution_options(preserve_rowcount=True)
     return tx.connection.execute(inserted, values).rowcount > 0
+
+
+_ITEM_EVENT = literal("evt_") + jobs.c.id + literal("_1")
+_ITEMS = (
+    select(
+        _E.id,
+        _E.host,
+        jobs.c.id,
+        _ITEM_EVENT,
+        literal(WebhookEvent.ACCEPTED.value),
+        literal(1),
+        jobs.c.created_at,
+        bindparam("new_snapshot", type_=_C.snapshot.type),
+        literal("pending"),
+        literal(0),
+        NOW,
+        NOW,
+    )
+    .select_from(jobs.join(webhook_endpoints, _E.user_id == jobs.c.user_id))
+    .where(
+        jobs.c.batch_id == bindparam("of_batch"),
+        jobs.c.batch_id.is_not(None),
+        jobs.c.replaced_by.is_(None),
+        jobs.c.id >= bindparam("first_id"),
+        _E.user_id == bindparam("of_user"),
+        _E.scope.in_(["", bindparam("of_batch")]),
+        _E.enabled,
+        _E.events.bitwise_and(WebhookEvent.ACCEPTED.bit) != 0,
+    )
+    .order_by(jobs.c.batch_index)
+)
+
+
+def add_items(tx: Transaction, batch_id: str, user_id: str, first_id: str, snapshot: Mapping[str, Any]) -> bool:
+    """Have it sent that the items of a batch were accepted, from this id on; False if no webhook wants that."""
+    values = {"of_batch": batch_id, "of_user": user_id, "first_id": first_id, "new_snapshot": dict(snapshot)}
+    insert = webhook_deliveries.insert().from_select(list(_INSERTED), _ITEMS).execution_options(preserve_rowcount=True)
+    return tx.connection.execute(insert, values).rowcount > 0
 
 
 def _replacing(insert: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from app.domain import image_request
 from app.domain.fair_queueing import Priority
 from app.domain.image_request import ImageRequest
+from app.domain.webhooks import Target
 
 DEFAULT_CONCURRENCY = 32
 CONCURRENCY = (1, 1_000)
@@ -135,6 +136,7 @@ class NewBatch:
     defaults: BatchDefaults = field(default_factory=BatchDefaults)
     name: str | None = None
     concurrency: int = DEFAULT_CONCURRENCY
+    webhook: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from app.domain.batch_events import BatchFinishedEvent, BatchItemEndedEvent
 from app.domain.batches import BatchStatus
 from app.domain.events import Event
 from app.domain.states import FINAL, Status
+from app.services import webhook_events
 from app.services.changes import change_of_batch
 from app.services.holding import Holding
 from app.services.ports import Ports
@@ -47,7 +48,7 @@ class LockedBatch:
     def __init__(self, ports: Ports, tx: Transaction, row: Batch) -> None:
         self.ports = ports
         self.tx = tx
-        self.row = row
+        self.row = self._before = row
         self._holding = Holding(ports)
         self._events: list[Event] = []
 
@@ -106,6 +107,7 @@ class LockedBatch:
         batches.save(self.tx, self.row)
         first = self.row.last_event - len(self._events) + 1
         batches.append_events(self.tx, self.row.id, first, self.tx.now, self._events)
+        webhook_events.of_batch(self.ports, self.tx, self._before, self.row)
         self.tx.after_commit(partial(self.ports.bus.publish_change, change_of_batch(self.row)))
 
     def _fill(self) -> None:

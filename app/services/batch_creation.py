@@ -20,6 +20,7 @@ from app.services.batch_lookup import owned
 from app.services.idempotency import KeyedRequest
 from app.services.ports import Ports
 from app.services.quotas import Quotas
+from app.services.webhooks import Webhooks
 
 IDS_AT_ONCE = 500
 
@@ -33,8 +34,9 @@ class AcceptedBatch:
 
 
 class BatchCreation:
-    def __init__(self, ports: Ports, admission: Admission, items: BatchItems) -> None:
+    def __init__(self, ports: Ports, admission: Admission, items: BatchItems, webhooks: Webhooks) -> None:
         self.ports = ports
+        self.webhooks = webhooks
         self.admission = admission
         self.items = items
         self.quotas = Quotas(ports)
@@ -49,21 +51,25 @@ class BatchCreation:
     ) -> AcceptedBatch:
         """Accept the batch; when this returns, it is committed. If items may be `left_out`, those that cannot be made join them.
 
-        Raises Unavailable, QuotaExceeded, Forbidden, UnknownStyle, InvalidBatch. With an Idempotency-Key (`keyed`) also
-        AlreadyAnswered and IdempotencyKeyReused.
+        Raises Unavailable, QuotaExceeded, Forbidden, UnknownStyle, InvalidBatch, WebhookRefused. With an Idempotency-Key
+        (`keyed`) also AlreadyAnswered and IdempotencyKeyReused.
         """
         self.admission.check()
         self._check_total(len(new.items))
         _check_custom_ids(new.items)
+        if new.webhook is not None:
+            self.webhooks.check(new.webhook)
 
         def work(tx: Transaction) -> AcceptedBatch:
             idempotency.claim(tx, keyed)
             made, left = self.items.orders(tx.connection, new.user_id, new.items, new.defaults, left_out)
             row = self._row(tx, new, correlation_id)
             batches.add(tx, row)
+            if new.webhook is not None:
+                self.webhooks.attach(tx, new.user_id, row.id, new.webhook)
             batch = LockedBatch(self.ports, tx, row)
             batch.log(BatchCreatedEvent(len(made)))
-            self._insert(tx, batch, made, first=1)
+            self._insert(tx, batch, made, first=1, notify=new.webhook is not None)
             accepted = AcceptedBatch(batch.row, left)
             idempotency.keep(tx, keyed, accepted, row.id)
             return accepted
@@ -126,12 +132,18 @@ class BatchCreation:
         )
 
     def _insert(
-        self, tx: Transaction, batch: LockedBatch, made: Sequence[tuple[BatchItem, ImageRequest]], first: int
+        self,
+        tx: Transaction,
+        batch: LockedBatch,
+        made: Sequence[tuple[BatchItem, ImageRequest]],
+        first: int,
+        *,
+        notify: bool = True,
     ) -> None:
         self.quotas.serialize(tx, batch.row.user_id)
         self.quotas.check_items(tx, batch.row.user_id, len(made))
         items = [NewItem(index, item.custom_id, order) for index, (item, order) in enumerate(made, first)]
-        self.items.insert(tx, batch.row, items)
+        self.items.insert(tx, batch.row, items, notify=notify)
         batch.set(total=batch.row.total + len(made))
         batch.save()
 

@@ -15,6 +15,7 @@ from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.fair_queueing import Priority
 from app.domain.ids import uuid7
 from app.domain.image_request import DEFAULT_MODEL, ImageRequest
+from app.services import webhook_events
 from app.services.new_requests import columns_of
 from app.services.ports import Ports
 from app.services.styles import Styles
@@ -62,8 +63,11 @@ class BatchItems:
             raise invalid(errors, len(items))
         return made, (left_out or LeftOut()).and_also(errors)
 
-    def insert(self, tx: Transaction, batch: Batch, items: Sequence[NewItem]) -> list[str]:
-        """Store the items as held requests; returns their ids. Lock the user's quota before."""
+    def insert(self, tx: Transaction, batch: Batch, items: Sequence[NewItem], *, notify: bool = True) -> list[str]:
+        """Store the items as held requests; returns their ids. Lock the user's quota before.
+
+        `notify` is True if a webhook of the batch itself may want to be told.
+        """
         tier = self.tiers.of(tx.connection, batch.user_id)
         last = usage.queue_of(tx.connection, batch.user_id, DEFAULT_MODEL, Priority.NORMAL)
         ids = list(self._ids(tx, last.last_id, len(items)))
@@ -92,6 +96,8 @@ class BatchItems:
         models = (item.order.model or DEFAULT_MODEL for item in items)
         first = (ImageGenerationRequestedEvent(model, batch.user_id) for model in models)
         events.append_first(tx, zip(ids, first, strict=True))
+        if last.notify or notify:
+            webhook_events.items_accepted(self.ports, tx, batch, ids[0])
         return ids
 
     def _ids(self, tx: Transaction, above: str | None, count: int) -> Iterator[str]:

@@ -68,7 +68,7 @@ class BatchLookup:
         """The batch with its counts. Raises NotFound."""
 
         def work(connection: Connection) -> BatchDetails:
-            return _details(connection, owned(batches.find(connection, batch_id), batch_id, owner), measured=True)
+            return details_of(connection, owned(batches.find(connection, batch_id), batch_id, owner), measured=True)
 
         return self.ports.database.read(work)
 
@@ -77,7 +77,7 @@ class BatchLookup:
 
         def work(connection: Connection) -> BatchPage:
             found = batches.page(connection, user_id, cursor, limit + 1)
-            shown = [_details(connection, batch) for batch in found[:limit]]
+            shown = [details_of(connection, batch) for batch in found[:limit]]
             return BatchPage(shown, shown[-1].batch.id if len(found) > limit else None)
 
         return self.ports.database.read(work)
@@ -135,7 +135,8 @@ def owned(batch: Batch | None, batch_id: str, owner: str | None) -> Batch:
     return batch
 
 
-def _details(connection: Connection, batch: Batch, *, measured: bool = False) -> BatchDetails:
+def details_of(connection: Connection, batch: Batch, *, measured: bool = False) -> BatchDetails:
+    """The batch with its counts, and if it is `measured` with an estimate of the rest."""
     if batch.finished_at is not None:
         return BatchDetails(batch, _counts(batch, {}), batch.started_at)
     released = batch_items.released(connection, batch.id)

@@ -24,7 +24,9 @@ from app.domain.webhooks import (
     headers,
     pause_ms,
 )
+from app.services.batch_lookup import BatchDetails
 from app.services.ports import Ports
+from app.services.webhook_events import restored
 from app.services.webhook_secrets import KEY_CHANGED, SecretLost, WebhookSecrets
 from app.services.webhooks import disable
 
@@ -40,8 +42,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An event to be sent. `answer` is what `GET` answers about a batch, or the data of a test; a request is in `job`, as it
-    was after the event, with its images."""
+    """An event to be sent. A request is in `job`, as it was after the event, with its images; a batch likewise in `batch`. The
+    data of a test is in `answer`."""
 
     event_id: str
     type: WebhookEvent
@@ -49,6 +51,7 @@ class Message:
     at: int
     job: Job | None = None
     images: Sequence[StoredImage] = ()
+    batch: BatchDetails | None = None
     answer: Mapping[str, Any] | None = None
 
 
@@ -166,19 +169,22 @@ class WebhookDelivery:
 
 def _message(connection: Connection, claim: Claim) -> Message | None:
     message = partial(Message, claim.event_id, claim.type, claim.sequence, claim.occurred_at)
-    if claim.subject_id is None or claim.type.is_of_batch:
+    if claim.subject_id is None:
         return message(answer=claim.snapshot)
+    if claim.type.is_of_batch:
+        return message(batch=restored(claim.snapshot))
     job = jobs.find(connection, claim.subject_id)
     if job is None:
         return None
     if job.status is Status.COMPLETED and not claim.snapshot:
         return message(job=job, images=images.of_job(connection, job.id))
-    return message(job=_as_it_was(job, claim.snapshot))
+    return message(job=_as_it_was(job, claim))
 
 
-def _as_it_was(job: Job, snapshot: Mapping[str, Any]) -> Job:
+def _as_it_was(job: Job, claim: Claim) -> Job:
     """The job after the event, if it was not final: nothing was generated, and nothing had failed for good."""
+    snapshot = claim.snapshot
     if not snapshot:
         return job
-    past = {**snapshot, "status": Status(snapshot["status"])}
+    past = {"updated_at": claim.occurred_at, **snapshot, "status": Status(snapshot["status"])}
     return job._replace(**past, error_code=None, error=None, reason=None, source_metadata=None, generated_at=None)

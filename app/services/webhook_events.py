@@ -4,12 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.db import webhook_deliveries, webhooks
+from app.db.batches import Batch
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.db.webhook_deliveries import Occurrence
-from app.domain.states import FINAL, Step
+from app.domain.batches import BatchStatus
+from app.domain.states import FINAL, Status, Step
 from app.domain.webhooks import WebhookEvent, event_of
+from app.services.batch_lookup import BatchDetails, details_of
 from app.services.ports import Ports
+
+# what a request is told to be that was just accepted
+ACCEPTED = {"status": Status.ACCEPTED.value, "progress": 0, "progress_note": None, "version": 1}
 
 
 def of_job(ports: Ports, tx: Transaction, step: Step, job: Job) -> None:
@@ -31,19 +37,38 @@ def of_jobs(ports: Ports, tx: Transaction, step: Step, jobs: Sequence[Job]) -> N
             of_job(ports, tx, step, job)
 
 
-def of_batch(
-    ports: Ports,
-    tx: Transaction,
-    event: WebhookEvent,
-    batch_id: str,
-    user_id: str,
-    version: int,
-    at_ms: int,
-    answer: Mapping[str, Any],
-) -> None:
-    """Have an event of a batch sent; `answer` is what `GET` answers about the batch at this moment."""
-    occurrence = Occurrence(event, batch_id, user_id, version, at_ms, answer)
+def of_batch(ports: Ports, tx: Transaction, before: Batch, batch: Batch) -> None:
+    """Have it sent that another tenth of the batch has ended, or all of it, if this change did that."""
+    event = _event_of_batch(before, batch)
+    if event is None or not webhooks.users_who_want(tx.connection, event, [batch.user_id]):
+        return
+    details = details_of(tx.connection, batch)
+    told = {"batch": batch._asdict(), "counts": details.counts, "startedAt": details.started_at}
+    occurrence = Occurrence(event, batch.id, batch.user_id, batch.version, batch.updated_at, told)
     _send(ports, tx, occurrence, is_last=event is WebhookEvent.BATCH_COMPLETED)
+
+
+def restored(snapshot: Mapping[str, Any]) -> BatchDetails:
+    """The batch of a snapshot that `of_batch` has made."""
+    batch = Batch(**{**snapshot["batch"], "status": BatchStatus(snapshot["batch"]["status"])})
+    counts = {Status(status): count for status, count in snapshot["counts"].items()}
+    return BatchDetails(batch, counts, snapshot["startedAt"])
+
+
+def items_accepted(ports: Ports, tx: Transaction, batch: Batch, first_id: str) -> None:
+    """Have it sent that the items of the batch with this id and later ones were accepted. Call it if a webhook may want that."""
+    if webhook_deliveries.add_items(tx, batch.id, batch.user_id, first_id, ACCEPTED):
+        tx.after_commit(ports.tasks.deliver)
+
+
+def _event_of_batch(before: Batch, batch: Batch) -> WebhookEvent | None:
+    if batch.finished_at is not None:
+        return WebhookEvent.BATCH_COMPLETED if before.finished_at is None else None
+    return WebhookEvent.BATCH_PROGRESS if _tenths(batch) > _tenths(before) else None
+
+
+def _tenths(batch: Batch) -> int:
+    return 10 * batch.ended // batch.total if batch.total else 0
 
 
 def snapshot(job: Job) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from app.domain.errors import InvalidRequest
 from app.domain.fair_queueing import Priority
 from app.domain.image_request import DEFAULT_USER
 from app.domain.states import Status
+from app.domain.webhooks import Target
 from app.domain.wire_types import Time, Uuid, WireModel, without_nulls
 from app.services.batch_creation import AcceptedBatch
 from app.services.batch_lookup import BatchDetails
@@ -119,6 +120,7 @@ class NewBatchBody(Body):
     defaults: Annotated[DefaultsBody, WithJsonSchema(DEFAULTS)] = DefaultsBody()
     concurrency: Annotated[int | None, _CONCURRENCY] = batches.DEFAULT_CONCURRENCY
     user_id: Annotated[str, user_field(["string", "null"], default=DEFAULT_USER)] = DEFAULT_USER
+    webhook: Annotated[Target | None, of_request("webhook")] = None
 
 
 class MoreItemsBody(Body):

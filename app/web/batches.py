@@ -16,6 +16,7 @@ from app.domain.errors import (
     QuotaExceeded,
     RateLimited,
     UnknownStyle,
+    WebhookRefused,
 )
 from app.domain.ids import is_request_id
 from app.domain.image_request import DEFAULT_USER
@@ -70,6 +71,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
             InvalidBatch,
             InvalidVariables,
             UnknownStyle,
+            WebhookRefused,
         ),
     )
     @limits.submitted_for(_submitter)
@@ -87,6 +89,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
             body.fields.defaults.defaults(),
             body.fields.name,
             body.fields.concurrency or DEFAULT_CONCURRENCY,
+            body.fields.webhook,
         )
         left_out = body.left_out if query.partial else None
         return BatchAccepted.of(

@@ -14,6 +14,7 @@ from app.services.lookup import JobDetails
 from app.services.webhook_delivery import Message
 from app.web import presenters
 from app.web.api import json_text
+from app.web.batch_schemas import BatchState
 
 
 class WebhookPayload(WireModel):
@@ -48,7 +49,11 @@ def renderer(settings: Settings) -> Callable[[Message], str]:
 
 
 def _data(message: Message, base: str) -> dict[str, Any]:
-    if message.job is None:
+    answer: WireModel
+    if message.job is not None:
+        answer = presenters.result(JobDetails(message.job, images=message.images), base)
+    elif message.batch is not None:
+        answer = BatchState.of(message.batch)
+    else:
         return dict(message.answer or {})
-    result = presenters.result(JobDetails(message.job, images=message.images), base)
-    return result.model_copy(update={"timestamp": wire_time(message.at)}).model_dump(mode="json", exclude_none=True)
+    return answer.model_copy(update={"timestamp": wire_time(message.at)}).model_dump(mode="json", exclude_none=True)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from app.db.engine import Transaction
+from app.db.batches import Batch
 from app.db.jobs import Job
+from app.domain.batches import NewBatch
 from app.domain.errors import WebhookRefused
 from app.domain.image_request import ImageRequest
+from app.domain.states import Status
 from app.domain.webhooks import DEFAULT, Answer, Target, WebhookEvent
-from app.services import webhook_events
 from app.services.lookup import JobDetails
 from app.web import presenters
+from app.web.batch_schemas import BatchState
+from tests.support import batches
 from tests.support.harness import PICTURE, Harness
 from tests.support.image_samples import png
 from tests.support.statements import recorded_statements
 from tests.support.webhooks import OTHER, URL, Receiver, deliver, make_due
-
-BATCH = "550e8400-e29b-41d4-a716-446655440000"
 
 
 def complete(harness: Harness, **request: object) -> Job:
@@ -176,18 +177,66 @@ def test_a_refused_submission_leaves_no_webhook(harness: Harness) -> None:
     assert harness.services.lookup.page("ann", None, None, 9).jobs == []
 
 
-def test_batches_have_events_too(harness: Harness) -> None:
-    receiver = Receiver.create(harness)
+def finish(harness: Harness, batch: Batch, count: int) -> None:
+    """Cancel so many more items of the batch."""
+    open_items = [job for job in batches.requests(harness, batch) if job.finished_at is None]
+    for job in open_items[:count]:
+        harness.services.cancellation.cancel(job.id)
 
-    def finish(tx: Transaction) -> None:
-        answer = {"batchId": BATCH, "status": "completed"}
-        for version, event in ((3, WebhookEvent.BATCH_PROGRESS), (4, WebhookEvent.BATCH_COMPLETED)):
-            webhook_events.of_batch(harness.bench.ports, tx, event, BATCH, "ann", version, tx.now, answer)
 
-    harness.bench.database.write(finish)
+def test_a_batch_tells_each_tenth_and_the_end(harness: Harness) -> None:
+    receiver = Receiver.create(harness, events=(WebhookEvent.BATCH_PROGRESS, WebhookEvent.BATCH_COMPLETED))
+    batch = batches.create(harness, count=20)
+    finish(harness, batch, 1)
     deliver(harness)
-    assert receiver.types == ["batch.completed"]
-    assert receiver.sent[0].json["data"] == {"batchId": BATCH, "status": "completed"}
+    assert receiver.types == []
+    finish(harness, batch, 1)
+    deliver(harness)
+    finish(harness, batch, 18)
+    make_due(harness)
+    deliver(harness)
+    assert receiver.types == ["batch.progress", "batch.completed"]
+    progress, completed = (each.json["data"] for each in receiver.sent)
+    assert (progress["progress"], progress["counts"]["cancelled"], progress["status"]) == (10, 2, "running")
+    shown = BatchState.of(harness.services.batch_lookup.details(batch.id)).model_dump(mode="json", exclude_none=True)
+    assert {**completed, "timestamp": ""} == {**shown, "timestamp": ""}
+
+
+def test_progress_of_a_batch_that_was_not_sent_yet_is_replaced(harness: Harness) -> None:
+    receiver = Receiver.create(harness, events=(WebhookEvent.BATCH_PROGRESS,))
+    batch = batches.create(harness, count=10)
+    for _ in range(3):
+        finish(harness, batch, 1)
+    deliver(harness)
+    assert [each.json["data"]["progress"] for each in receiver.sent] == [30]
+
+
+def test_the_webhook_of_a_batch_is_told_of_its_items_too(harness: Harness) -> None:
+    events = (WebhookEvent.ACCEPTED, WebhookEvent.CANCELLED, WebhookEvent.BATCH_COMPLETED)
+    new = NewBatch("ann", batches.items(3), webhook=Target(URL, events))
+    batch = harness.services.batch_creation.create(new, "correlation-1").batch
+    harness.submit()
+    harness.services.batch_control.cancel(batch.id)
+    deliver(harness)
+    [endpoint] = harness.services.webhooks.page("ann", batch.id, None, 9).endpoints
+    told = [each.json for each in Receiver(harness, endpoint, "").sent]
+    assert sorted(each["type"] for each in told) == sorted(
+        ["image.accepted"] * 3 + ["image.cancelled"] * 3 + ["batch.completed"]
+    )
+    ids = {job.id for job in batches.requests(harness, batch)}
+    assert {each["data"]["requestId"] for each in told if each["type"] != "batch.completed"} == ids
+    accepted = next(each["data"] for each in told if each["type"] == "image.accepted")
+    assert (accepted["status"], accepted["version"]) == ("accepted", 1)
+
+
+def test_items_that_are_tried_again_are_accepted_once_more_and_no_others(harness: Harness) -> None:
+    receiver = Receiver.create(harness, events=(WebhookEvent.ACCEPTED,))
+    batch = batches.create(harness, count=3)
+    finish(harness, batch, 1)
+    harness.services.batch_retrying.retry(batch.id, status=Status.CANCELLED)
+    deliver(harness)
+    assert len(receiver.sent) == 4
+    assert len({each.json["data"]["requestId"] for each in receiver.sent}) == 4
 
 
 def test_a_user_without_webhooks_pays_no_statement(harness: Harness) -> None:
