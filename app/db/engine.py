@@ -30,6 +30,8 @@ _LOCK = select(
     now_ms().label("now"),
 )
 
+_TRY_LOCK = select(func.pg_try_advisory_xact_lock(func.hashtext(bindparam("scope")), func.hashtext(bindparam("name"))))
+
 
 class Transaction:
     """One unit of work: its connection, its time, and the actions that follow its commit."""
@@ -62,6 +64,11 @@ class Transaction:
         """Hold this lock until the transaction ends. `now` is not earlier than the moment it was acquired."""
         if not self.writes_alone:
             self._now = self.connection.execute(_LOCK, {"scope": scope, "name": name}).one().now
+
+    def try_lock(self, scope: str, name: str) -> bool:
+        """Hold this lock until the transaction ends, if no other transaction holds it; False if one does."""
+        values = {"scope": scope, "name": name}
+        return self.writes_alone or bool(self.connection.execute(_TRY_LOCK, values).scalar_one())
 
     def before_commit(self, name: str, value: object, action: Callable[[list[Any]], object]) -> None:
         """At the end of the transaction, call `action` once for each name, with all values that were given for it.

@@ -285,6 +285,19 @@ def setting(url: str, name: str) -> str:
         return str(database.read(lambda connection: connection.exec_driver_sql(f"SHOW {name}").scalar_one()))
 
 
+def test_a_lock_that_another_transaction_holds_is_not_waited_for(on_postgres: Database) -> None:
+    def tried(tx: Transaction, name: str = "a") -> bool:
+        return tx.try_lock("scope", name)
+
+    def held(tx: Transaction) -> list[bool]:
+        assert tried(tx)
+        assert tried(tx), "its own"
+        return [on_postgres.write(tried), on_postgres.write(lambda other: tried(other, "b"))]
+
+    assert on_postgres.write(held) == [False, True]
+    assert on_postgres.write(tried)
+
+
 def test_an_idle_transaction_does_not_hold_its_locks_for_long(postgres_url: str) -> None:
     assert setting(postgres_url, "idle_in_transaction_session_timeout") == "5s"
 
