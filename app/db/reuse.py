@@ -1,13 +1,14 @@
 """Identical requests of one user: those whose pictures another one can get, and those that wait for them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, Integer, bindparam, exists, literal_column, select, tuple_, update
+from sqlalchemy import Connection, Integer, bindparam, exists, func, literal_column, select, tuple_, update
 
+from app.db.compare_and_set import step_alone
 from app.db.engine import Transaction
 from app.db.jobs import COLUMNS, Job, from_row, listed
-from app.db.tables import ENDED_WITH_FOLLOWERS, FOLLOWING, IDENTICAL, counters, jobs
-from app.domain.states import Status
+from app.db.tables import ENDED_WITH_FOLLOWERS, FOLLOWING, HELD_BACK, IDENTICAL, counters, jobs
+from app.domain.states import Status, Step
 
 _ONE = literal_column("1", Integer)
 _THIS_JOB = jobs.c.id == bindparam("job_id")
@@ -20,6 +21,24 @@ _COMPLETED = _identical.where(jobs.c.finished_at.is_not(None)).order_by(
     jobs.c.finished_at.desc(), jobs.c.priority.desc(), jobs.c.id.desc()
 )
 _MARK = update(jobs).where(_THIS_JOB, IDENTICAL).values(followed=True).returning(jobs.c.status)
+_LOCK_AT_ONCE = select(jobs.c.id).where(_THIS_JOB, IDENTICAL).with_for_update(skip_locked=True)
+_FOLLOW = (
+    step_alone(Step.FOLLOW)
+    .where(_THIS_JOB, HELD_BACK)
+    .values(follows=bindparam("new_follows"), cached_from=bindparam("new_cached_from"))
+)
+_NEWEST_COMPLETED = (
+    select(jobs.c.fingerprint, func.max(jobs.c.id))
+    .where(
+        IDENTICAL,
+        jobs.c.user_id == bindparam("user_id"),
+        jobs.c.fingerprint.in_(bindparam("fingerprints", expanding=True)),
+        jobs.c.finished_at.is_not(None),
+    )
+    .group_by(jobs.c.fingerprint)
+)
+_MARK_ALL = update(jobs).where(_THIS_JOB, IDENTICAL).values(followed=True)
+FINGERPRINTS_AT_ONCE = 500
 _FOLLOWER_ORDER = (jobs.c.priority, jobs.c.id)
 _FOLLOWERS = (
     select(*COLUMNS)
@@ -61,6 +80,32 @@ def mark_followed(tx: Transaction, job_id: str) -> Status | None:
     """
     status = tx.connection.execute(_MARK, {"job_id": job_id}).scalar()
     return None if status is None else Status(status)
+
+
+def lock_at_once(tx: Transaction, job_id: str) -> bool:
+    """Lock this request; False if another transaction has, or if nothing can follow it any more."""
+    return tx.connection.execute(_LOCK_AT_ONCE, {"job_id": job_id}).first() is not None
+
+
+def follow(tx: Transaction, job_id: str, columns: Mapping[str, str | None]) -> None:
+    """Let this held request, which the transaction has locked, follow another one: `follows` and `cached_from` are `columns`."""
+    tx.connection.execute(_FOLLOW, {"job_id": job_id, **{f"new_{name}": value for name, value in columns.items()}})
+
+
+def newest_completed(connection: Connection, user_id: str, fingerprints: Sequence[str]) -> dict[str, str]:
+    """The ids of completed requests for these, by fingerprint; of several the newest."""
+    found: dict[str, str] = {}
+    for begin in range(0, len(fingerprints), FINGERPRINTS_AT_ONCE):
+        values = {"user_id": user_id, "fingerprints": fingerprints[begin : begin + FINGERPRINTS_AT_ONCE]}
+        found |= {row[0]: row[1] for row in connection.execute(_NEWEST_COMPLETED, values)}
+    return found
+
+
+def mark_all_followed(tx: Transaction, job_ids: Iterable[str]) -> None:
+    """Note that others are about to follow these completed requests."""
+    rows = [{"job_id": job_id} for job_id in sorted(job_ids)]
+    if rows:
+        tx.connection.execute(_MARK_ALL, rows)
 
 
 def unmark_followed(tx: Transaction, job_id: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from app.domain import image_request
 from app.domain.fair_queueing import Priority
-from app.domain.image_request import ImageRequest
+from app.domain.image_request import CacheMode, ImageRequest
 from app.domain.webhooks import Target
 
 DEFAULT_CONCURRENCY = 32
@@ -85,6 +85,7 @@ _STORED = {
     "variables": "variables",
     "priority": "priority",
     "deadline_ms": "deadlineMs",
+    "cache": "cache",
 }
 
 
@@ -98,6 +99,7 @@ class BatchDefaults:
     variables: Mapping[str, str] = field(default_factory=dict)
     priority: Priority | None = None
     deadline_ms: int | None = None
+    cache: CacheMode = CacheMode.OFF
 
     @classmethod
     def restored(cls, stored: Mapping[str, Any]) -> Self:
@@ -105,6 +107,8 @@ class BatchDefaults:
         values = {name: stored[wire] for name, wire in _STORED.items() if wire in stored}
         if "priority" in values:
             values["priority"] = Priority[values["priority"].upper()]
+        if "cache" in values:
+            values["cache"] = CacheMode(values["cache"])
         return cls(**values)
 
     def stored(self) -> dict[str, Any]:
@@ -112,6 +116,7 @@ class BatchDefaults:
         values = {wire: getattr(self, name) for name, wire in _STORED.items()}
         if self.priority is not None:
             values["priority"] = self.priority.word
+        values["cache"] = None if self.cache is CacheMode.OFF else self.cache.value
         return {name: value for name, value in values.items() if value not in (None, {})}
 
     def applied_to(self, item: BatchItem, user_id: str) -> ImageRequest:
@@ -124,6 +129,7 @@ class BatchDefaults:
             style=self.style,
             variables={**self.variables, **item.variables},
             priority=self.priority if item.priority is None else item.priority,
+            cache=self.cache,
         )
 
 

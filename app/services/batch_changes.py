@@ -19,6 +19,7 @@ from app.domain.states import FINAL, Status
 from app.services import webhook_events
 from app.services.changes import change_of_batch
 from app.services.holding import Holding
+from app.services.item_release import ItemRelease
 from app.services.ports import Ports
 
 
@@ -117,8 +118,7 @@ class LockedBatch:
         held = self.row.total - self.row.ended - released
         missing = min(self.row.concurrency - released, held)
         if missing > 0:
-            found = holding.held_of_batch(self.tx, self.row.id, missing)
-            self._holding.release(self.tx, found, self.row.defaults.get("deadlineMs"))
+            ItemRelease(self.ports, self.tx, self.row).release(missing)
         elif released > self.row.concurrency:
             self.hold_waiting(released - self.row.concurrency)
 

@@ -1,21 +1,23 @@
 """The items of a batch as requests: checked, with the batch's defaults and style, and stored in one statement each for the
 requests and for their first events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
-from app.db import events, jobs, usage
+from app.db import events, jobs, reuse, usage
 from app.db.batches import Batch
 from app.db.engine import Transaction
 from app.domain.batches import ERRORS_LISTED, BatchDefaults, BatchItem, ItemError, LeftOut
-from app.domain.errors import InvalidBatch, Refusal
+from app.domain.errors import InvalidBatch, NotCached, Refusal
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.fair_queueing import Priority
 from app.domain.ids import uuid7
-from app.domain.image_request import DEFAULT_MODEL, ImageRequest
+from app.domain.image_request import DEFAULT_MODEL, CacheMode, ImageRequest
 from app.services import webhook_events
+from app.services.identical import Source, following
 from app.services.new_requests import columns_of
 from app.services.ports import Ports
 from app.services.styles import Styles
@@ -59,6 +61,8 @@ class BatchItems:
                 made.append((item, resolve(defaults.applied_to(item, user_id))))
             except Refusal as refusal:
                 errors.append(ItemError(item.line, item.custom_id, _field(refusal), refusal.detail))
+        if defaults.cache is CacheMode.ONLY:
+            made = _cached(connection, user_id, made, errors)
         if errors and (left_out is None or not made):
             raise invalid(errors, len(items))
         return made, (left_out or LeftOut()).and_also(errors)
@@ -71,6 +75,8 @@ class BatchItems:
         tier = self.tiers.of(tx.connection, batch.user_id)
         last = usage.queue_of(tx.connection, batch.user_id, DEFAULT_MODEL, Priority.NORMAL)
         ids = list(self._ids(tx, last.last_id, len(items)))
+        rows = [columns_of(item.order) for item in items]
+        sources = self._sources(tx, batch.user_id, rows)
         common = {
             "batch_id": batch.id,
             "correlation_id": batch.correlation_id,
@@ -87,10 +93,13 @@ class BatchItems:
                     "custom_id": item.custom_id,
                     "retry_of": item.retry_of,
                     "priority": tier.priority(item.order.priority),
-                    **columns_of(item.order),
+                    **columns,
+                    **following(sources.get(columns["fingerprint"]) if columns["cache"] else None),
                     **common,
                 }
-                for number, (job_id, item) in enumerate(zip(ids, items, strict=True), last.last_number + 1)
+                for number, (job_id, item, columns) in enumerate(
+                    zip(ids, items, rows, strict=True), last.last_number + 1
+                )
             ],
         )
         models = (item.order.model or DEFAULT_MODEL for item in items)
@@ -99,6 +108,15 @@ class BatchItems:
         if last.notify or notify:
             webhook_events.items_accepted(self.ports, tx, batch, ids[0])
         return ids
+
+    def _sources(self, tx: Transaction, user_id: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Source]:
+        """The completed requests whose pictures the items get at once, by fingerprint."""
+        wanted = list({columns["fingerprint"] for columns in rows if columns["cache"]})
+        found = reuse.newest_completed(tx.connection, user_id, wanted)
+        reuse.mark_all_followed(tx, found.values())
+        if found:
+            tx.after_commit(self.ports.tasks.reuse)
+        return {fingerprint: Source(job_id, completed=True) for fingerprint, job_id in found.items()}
 
     def _ids(self, tx: Transaction, above: str | None, count: int) -> Iterator[str]:
         for _ in range(count):
@@ -111,6 +129,21 @@ class BatchItems:
         tier = self.tiers.of(connection, user_id)
         for priority in {defaults.priority, *(item.priority for item in items)}:
             tier.priority(priority)
+
+
+def _cached(
+    connection: Connection, user_id: str, made: Sequence[tuple[BatchItem, ImageRequest]], errors: list[ItemError]
+) -> list[tuple[BatchItem, ImageRequest]]:
+    """The items of which identical requests are completed; the others are added to the errors."""
+    fingerprints = [columns_of(order)["fingerprint"] for _, order in made]
+    found = reuse.newest_completed(connection, user_id, list({*fingerprints}))
+    pairs = list(zip(made, fingerprints, strict=True))
+    errors += [
+        ItemError(item.line, item.custom_id, "cache", str(NotCached()))
+        for (item, _), each in pairs
+        if each not in found
+    ]
+    return [one for one, each in pairs if each in found]
 
 
 def invalid(errors: Sequence[ItemError], total: int, rejected: int | None = None) -> InvalidBatch:

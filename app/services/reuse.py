@@ -10,7 +10,6 @@ A request that others follow is marked (`followed`) until they are resolved, so 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -24,10 +23,11 @@ from app.domain.errors import NOT_CACHED, NotCached
 from app.domain.events import ImageGeneratedEvent
 from app.domain.image_request import CacheMode
 from app.domain.images import PictureError, file_name
-from app.domain.states import FINAL, Status, Step
+from app.domain.states import FINAL, Step
 from app.services import steps
 from app.services.generation import IMAGES_PATH
 from app.services.holding import Holding
+from app.services.identical import Identical, following
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
 
@@ -37,14 +37,6 @@ HITS = "cache_hits"  # the counter of requests that got the pictures of another 
 PICTURES_GONE = "The pictures of the identical request were removed."
 
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A request to follow; `completed` is whether its pictures are there already."""
-
-    id: str
-    completed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,47 +56,12 @@ class FilesGivenUp(Exception):
     """A sweep has given up the files as abandoned: they must not be kept."""
 
 
-def following(source: Source | None) -> dict[str, Any]:
-    """The columns of a request that follows this one, or none any more."""
-    return {
-        "follows": None if source is None else source.id,
-        "cached_from": source.id if source is not None and source.completed else None,
-    }
-
-
 class Reuse:
     def __init__(self, ports: Ports, requeueing: Requeueing, holding: Holding) -> None:
         self.ports = ports
         self.requeueing = requeueing
         self.holding = holding
-
-    def find(self, tx: Transaction, user_id: str, fingerprint: str, priority: int, mode: CacheMode) -> Source | None:
-        """The request whose pictures one of this user, fingerprint and class gets, marked as followed; None if there is none.
-
-        Until the transaction ends, no other one decides about the same. Before the transaction begins, hold the user's local
-        lock. Raises NotCached.
-        """
-        if mode is CacheMode.OFF:
-            return None
-        tx.lock("fingerprint", f"{user_id} {fingerprint}")
-        while True:
-            # in this order: one that completes in between is found by the second query
-            leader = (
-                reuse.find_open(tx.connection, user_id, fingerprint, priority) if mode is CacheMode.PREFER else None
-            )
-            completed = reuse.find_completed(tx.connection, user_id, fingerprint)
-            if completed is not None and self._has_files(tx.connection, completed):
-                leader = completed
-            if leader is None:
-                break
-            status = reuse.mark_followed(tx, leader.id)
-            if status is Status.DOWNLOADING:  # a downloader passes by what is locked
-                tx.after_commit(self.ports.tasks.download)
-            if status is not None:  # else it has failed or was cancelled meanwhile
-                return Source(leader.id, status is Status.COMPLETED)
-        if mode is CacheMode.ONLY:
-            raise NotCached
-        return None
+        self.identical = Identical(ports)
 
     def any_due(self, connection: Connection) -> bool:
         """True if there are followers to resolve."""
@@ -194,7 +151,7 @@ class Reuse:
         """The followers after this one get no pictures from `leader`: each finds another one, or goes its own way."""
         for job in reuse.followers(tx, leader.id, AT_ONCE, after):
             try:
-                source = self.find(
+                source = self.identical.find(
                     tx, job.user_id, job.fingerprint or "", job.priority, CacheMode(job.cache or "prefer")
                 )
             except NotCached:
@@ -216,9 +173,6 @@ class Reuse:
     def _end(self, leader: Job, tx: Transaction) -> None:
         jobs.find_to_change(tx, leader.id)  # locked before the followers are looked for
         reuse.unmark_followed(tx, leader.id)
-
-    def _has_files(self, connection: Connection, job: Job) -> bool:
-        return all(self.ports.store.has(each.file) for each in images.of_job(connection, job.id))
 
 
 def _renamed(job: Job, pictures: Sequence[StoredImage]) -> list[StoredImage]:

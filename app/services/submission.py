@@ -13,11 +13,12 @@ from app.domain.states import Step
 from app.services import idempotency, webhook_events
 from app.services.admission import Admission
 from app.services.idempotency import KeyedRequest
+from app.services.identical import Identical, following
 from app.services.lookup import JobDetails
 from app.services.new_requests import columns_of
 from app.services.ports import Ports
 from app.services.quotas import Quotas
-from app.services.reuse import Reuse, following
+from app.services.reuse import Reuse
 from app.services.styles import Styles
 from app.services.tiers import UserTiers
 from app.services.waiting import Waiting
@@ -41,6 +42,7 @@ class Submission:
         self.reuse = reuse
         self.waiting = waiting
         self.webhooks = webhooks
+        self.identical = Identical(ports)
         self.quotas = Quotas(ports)
         self.tiers = UserTiers(ports)
 
@@ -64,7 +66,8 @@ class Submission:
             events.append(tx, job, ImageGenerationRequestedEvent(job.model, order.user_id))
             if job.notify:
                 webhook_events.of_job(self.ports, tx, Step.SUBMIT, job)
-            details = JobDetails(job, self.waiting.of_one(tx.connection, job, summary))
+            waits = job.cached_from is None
+            details = JobDetails(job, self.waiting.of_one(tx.connection, job, summary) if waits else None)
             idempotency.keep(tx, keyed, details, job.id)
             if job.cached_from is not None:
                 tx.after_commit(partial(self.reuse.resolve, job.cached_from))
@@ -78,14 +81,14 @@ class Submission:
     def _one_at_a_time(self, order: ImageRequest) -> AbstractContextManager[None]:
         if order.cache is CacheMode.OFF:
             return self.quotas.lock(order.user_id)
-        return self.ports.database.local_lock(order.user_id)  # see `Reuse.find`
+        return self.ports.database.local_lock(order.user_id)  # see `Identical.find`
 
     def _enter(self, tx: Transaction, order: ImageRequest, correlation_id: str) -> Job:
         model, tier = order.model or DEFAULT_MODEL, self.tiers.of(tx.connection, order.user_id)
         priority = tier.priority(order.priority)
         columns = columns_of(order)
         self.quotas.serialize(tx, order.user_id)
-        source = self.reuse.find(tx, order.user_id, columns["fingerprint"], priority, order.cache)
+        source = self.identical.find(tx, order.user_id, columns["fingerprint"], priority, order.cache)
         queue = usage.queue_of(tx.connection, order.user_id, model, priority)
         self.quotas.check(tx, order.user_id, queue)
         values = {

@@ -14,7 +14,7 @@ from app.domain.batches import BatchDefaults, BatchStatus, ItemEdit, LeftOut
 from app.domain.clock import wire_now, wire_time
 from app.domain.errors import InvalidRequest
 from app.domain.fair_queueing import Priority
-from app.domain.image_request import DEFAULT_USER
+from app.domain.image_request import DEFAULT_USER, CacheMode
 from app.domain.states import Status
 from app.domain.webhooks import Target
 from app.domain.wire_types import Time, Uuid, WireModel, without_nulls
@@ -53,9 +53,8 @@ DEFAULTS: dict[str, Any] = {
     "properties": {
         **{
             to_camel(name): _schema_of(name)
-            for name in ("model", "parameters", "style", "variables", "priority", "deadline_ms")
-        },
-        "cache": {"enum": ["off", None]},
+            for name in ("model", "parameters", "style", "variables", "priority", "deadline_ms", "cache")
+        }
     },
     "additionalProperties": False,
     "description": "What holds for every item that says nothing else. `deadlineMs` runs from the release of an item.",
@@ -105,11 +104,13 @@ class DefaultsBody(Body):
     variables: Annotated[dict[str, str], of_request("variables")] = Field(default_factory=dict)
     priority: Annotated[Priority | None, of_request("priority")] = None
     deadline_ms: Annotated[int | None, of_request("deadline_ms")] = None
-    cache: Literal["off"] = "off"
+    cache: Annotated[CacheMode, of_request("cache")] = CacheMode.OFF
 
     def defaults(self) -> BatchDefaults:
         """The same for the services."""
-        return BatchDefaults(self.model, self.parameters, self.style, self.variables, self.priority, self.deadline_ms)
+        return BatchDefaults(
+            self.model, self.parameters, self.style, self.variables, self.priority, self.deadline_ms, self.cache
+        )
 
 
 class NewBatchBody(Body):

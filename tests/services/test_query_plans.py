@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Index
 
-from app.db import credentials, durations, holding, images, queue
+from app.db import credentials, durations, holding, images, queue, reuse
 from app.db.jobs import Job
 from app.db.tables import jobs as table
 from app.domain.idempotency import OwnedKey
@@ -102,6 +102,9 @@ QUERIES: dict[str, Callable[[Harness], object]] = {
     "how one stands that waits": lambda harness: harness.services.lookup.status(harness.submit().id),
     "a user's list": lambda harness: harness.services.lookup.page("ann", None, None, 20),
     "a user's list of one status": lambda harness: harness.services.lookup.page("ann", Status.ACCEPTED, None, 20),
+    "what a batch has to follow": lambda harness: harness.bench.database.write(
+        lambda tx: holding.following_of_batch(tx, "b", 9)
+    ),
     "catching up": caught_up,
     "the state of the queue": lambda harness: harness.services.queue_status.overview(),
     "the end of a pause": paused_and_resumed,
@@ -239,6 +242,13 @@ def test_identical_requests_and_followers_are_read_in_the_order_of_an_index(harn
     assert len({text for text, _ in read}) >= 4
     for statement in read:
         in_order(harness, statement)
+
+
+def test_what_is_completed_for_a_batch_is_found_by_fingerprint(harness: Harness) -> None:
+    with recorded_statements("fingerprint") as statements:
+        harness.bench.database.read(lambda c: reuse.newest_completed(c, "ann", ["a", "b"]))
+    [plan] = plans(harness, statements).values()
+    assert plan == ["SEARCH jobs USING INDEX ix_jobs_identical (user_id=? AND fingerprint=? AND finished_at>?)"]
 
 
 def test_the_style_of_a_request_is_found_by_its_name_alone(harness: Harness) -> None:

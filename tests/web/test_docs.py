@@ -40,6 +40,7 @@ def test_the_examples_of_a_page_are_answered_as_it_says(
             job = services.lookup.details(request_id).job
             harness.report_image(holder, job)
             harness.run_downloads()
+            services.reuse.resolve_all()
         services.extensions.disconnected(holder.connection_id)
 
     made: list[str] = []
