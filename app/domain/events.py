@@ -1,6 +1,6 @@
 """Events in the life of a request. Each is stored in the same transaction as the change that it describes."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -10,7 +10,8 @@ class Event:
 
     def payload(self) -> dict[str, Any]:
         """The event as plain data for the event log; fields that are None are left out."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return {name: value for name, value in values if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

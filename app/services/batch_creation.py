@@ -59,10 +59,13 @@ class BatchCreation:
         _check_custom_ids(new.items)
         if new.webhook is not None:
             self.webhooks.check(new.webhook)
+        # before the transaction, which keeps others from writing in SQLite
+        made, left = self.ports.database.read(
+            lambda c: self.items.orders(c, new.user_id, new.items, new.defaults, left_out)
+        )
 
         def work(tx: Transaction) -> AcceptedBatch:
             idempotency.claim(tx, keyed)
-            made, left = self.items.orders(tx.connection, new.user_id, new.items, new.defaults, left_out)
             row = self._row(tx, new, correlation_id)
             batches.add(tx, row)
             if new.webhook is not None:

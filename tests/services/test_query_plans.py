@@ -11,8 +11,11 @@ import pytest
 from sqlalchemy import Index
 
 from app.db import credentials, durations, holding, images, queue, reuse
+from app.db.batches import neglected
 from app.db.jobs import Job
 from app.db.tables import jobs as table
+from app.domain.batches import BatchItem, ItemEdit
+from app.domain.fair_queueing import Priority
 from app.domain.idempotency import OwnedKey
 from app.domain.image_request import CacheMode, ImageRequest
 from app.domain.pauses import EVERYTHING
@@ -20,6 +23,7 @@ from app.domain.states import FINAL, Status
 from app.services.idempotency import AlreadyAnswered, KeyedRequest
 from app.services.lookup import JobDetails
 from tests.support import batches
+from tests.support.batches import create
 from tests.support.harness import Harness
 from tests.support.statements import recorded_statements
 
@@ -276,6 +280,44 @@ def test_what_is_held_or_released_is_found_in_its_order_by_an_index(
         harness.bench.database.write(lambda tx: find(tx, name, 9))
     [plan] = plans(harness, statements).values()
     assert plan == [f"SEARCH jobs USING INDEX {index}"]
+
+
+BATCH_QUERIES: dict[str, Callable[[Harness, str], object]] = {
+    "its details": lambda harness, batch: harness.services.batch_lookup.details(batch),
+    "its items": lambda harness, batch: harness.services.batch_lookup.items(batch, None, 1, 9),
+    "its items of one status": lambda harness, batch: harness.services.batch_lookup.items(batch, Status.FAILED, 1, 9),
+    "its events": lambda harness, batch: harness.services.batch_lookup.events_after(batch, 0),
+    "a user's batches": lambda harness, _: harness.services.batch_lookup.page("ann", "f", 9),
+    "all batches": lambda harness, _: harness.services.batch_lookup.page(None, "f", 9),
+    "the sweep": lambda harness, _: harness.bench.database.read(lambda c: neglected(c, 9)),
+    "the end of an item": lambda harness, batch: harness.services.cancellation.cancel(
+        harness.services.batch_lookup.items(batch, Status.ACCEPTED, 0, 1).items[0].id
+    ),
+    "a pause": lambda harness, batch: harness.services.batch_control.pause(batch),
+    "a retry": lambda harness, batch: harness.services.batch_retrying.retry(
+        batch, Status.CANCELLED, [ItemEdit(index=1), ItemEdit(custom_id="p2")]
+    ),
+    "more items": lambda harness, batch: harness.services.batch_creation.add(batch, [BatchItem("a fox", "new")]),
+    "a change of its priority": lambda harness, batch: harness.services.batch_control.change(
+        batch, priority=Priority.LOW
+    ),
+}
+
+
+@pytest.mark.parametrize("question", list(BATCH_QUERIES))
+def test_what_batches_ask_is_answered_by_indexes(harness: Harness, question: str) -> None:
+    batch = create(harness, 5, concurrency=2)
+    for item in harness.services.batch_lookup.items(batch.id, None, 0, 2).items:
+        harness.services.cancellation.cancel(item.id)
+    with recorded_statements("batch") as statements:
+        BATCH_QUERIES[question](harness, batch.id)
+    statements = [each for each in statements if not each[0].startswith("INSERT") and not isinstance(each[1], list)]
+    assert statements
+    for statement, plan in plans(harness, statements).items():
+        scans = [step for step in plan if step.startswith("SCAN") and any(name in step for name in ("jobs", "batch"))]
+        ordered = {"SCAN batches", "SCAN batches USING INDEX ix_batches_open"}
+        assert [step for step in scans if step not in ordered] == [], f"{statement}\n{plan}"
+        assert not [step for step in plan if "TEMP B-TREE" in step], f"{statement}\n{plan}"
 
 
 def in_order(harness: Harness, statement: tuple[str, Any]) -> None:
