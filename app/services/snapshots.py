@@ -27,10 +27,11 @@ class Snapshot(Generic[T]):
     def get(self) -> T:
         """The current one. While one thread reads, others get the one before."""
         known = self._known
-        if known is not None and time.monotonic() < self._until:
+        if known is None:
+            with self._lock:
+                return self._refreshed()
+        if time.monotonic() < self._until or not self._lock.acquire(blocking=False):
             return known[0]
-        if not self._lock.acquire(blocking=known is None):
-            return self.get() if known is None else known[0]
         try:
             return self._refreshed()
         finally:
