@@ -15,6 +15,7 @@ from PIL import Image
 from tests.support.pictures import data_url, plain
 from tests.support.service import Service
 from tests.support.serving import serving
+from tests.support.waiting import until
 
 
 @pytest.fixture(params=["service", "service_on_postgres"])
@@ -52,9 +53,10 @@ def test_a_waiting_job_is_assigned_as_soon_as_a_slot_is_free(services: Service) 
         first, second = services.submit(model="slow-model"), services.submit(model="slow-model", web=1)
         job = extension.next_job()
         assert job["requestId"] == first
-        waiting = services.status(second)["queue"]
-        assert waiting["position"] == 1
-        assert waiting["reason"] == "The extension that supports the model is busy with other requests."
+        assert services.status(second)["queue"]["position"] == 1
+        busy = "The extension that supports the model is busy with other requests."
+        # what is shown of the fleet is up to a second old
+        until(lambda: services.status(second)["queue"]["reason"] == busy, 20, "the reason to wait")
         extension.done(job, data_url(plain()))
         assert extension.next_job()["requestId"] == second
         services.delete(f"/api/images/{second}")
