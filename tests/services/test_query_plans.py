@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Index
 
-from app.db import credentials, durations, holding, images, queue, reuse
+from app.db import credentials, durations, holding, images, queue, reuse, webhook_claims
 from app.db.batches import neglected
 from app.db.jobs import Job
 from app.db.tables import jobs as table
@@ -26,6 +26,7 @@ from tests.support import batches
 from tests.support.batches import create
 from tests.support.harness import Harness
 from tests.support.statements import recorded_statements
+from tests.support.webhooks import Receiver, deliver
 
 
 def of_open_jobs(index: Index) -> bool:
@@ -338,3 +339,23 @@ def test_the_results_of_a_batch_are_read_in_their_order(harness: Harness) -> Non
     items, pictures = plans(harness, statements).values()
     assert items == ["SEARCH jobs USING INDEX ix_jobs_batch (batch_id=? AND batch_index>?)"]
     assert pictures == ["SEARCH images USING INDEX sqlite_autoindex_images_1 (job_id=?)"]
+
+
+def test_deliveries_to_webhooks_are_read_by_their_indexes(harness: Harness) -> None:
+    receiver = Receiver.create(harness)
+    harness.services.cancellation.cancel(harness.submit().id)
+    harness.services.webhooks.test("ann", receiver.endpoint.id)
+    with recorded_statements("webhook_") as statements:
+        deliver(harness)
+        harness.bench.database.read(webhook_claims.any_due)
+        harness.services.cleanup.sweep()
+        harness.submit()
+        for status in (None, "failed"):
+            harness.services.webhooks.deliveries("ann", receiver.endpoint.id, status, 1_000, 20)
+        harness.services.webhooks.redeliver_failed("ann", receiver.endpoint.id, 0)
+        harness.services.webhooks.page("ann", None, "a", 20)
+    assert len(receiver.sent) == 3
+    for statement, plan in plans(harness, statements).items():
+        read = [step for step in plan if "webhook_" in step or step.startswith("SEARCH w ")]
+        assert [step for step in read if step.startswith("SCAN") and "INDEX" not in step] == [], f"{statement}\n{plan}"
+        assert not [step for step in plan if "TEMP B-TREE FOR ORDER BY" in step], f"{statement}\n{plan}"
