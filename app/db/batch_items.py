@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Integer, bindparam, func, literal_column, sel
 from app.db.compare_and_set import step_alone
 from app.db.engine import Transaction
 from app.db.jobs import COLUMNS, Job, listed
-from app.db.tables import CURRENT, ENDED, HELD_BACK, RELEASED, jobs, one_of
+from app.db.tables import ACCEPTED, CURRENT, ENDED, HELD_BACK, RELEASED, jobs, one_of
 from app.domain.fair_queueing import Priority
 from app.domain.states import Status, Step
 
@@ -67,6 +67,15 @@ def released_ids(connection: Connection, batch_id: str) -> list[str]:
 def held_of_user(connection: Connection, user_id: str, most: int) -> int:
     """How many items of all batches of the user are held; counted up to `most`."""
     return int(connection.execute(_COUNT_HELD_OF_USER, {"user_id": user_id, "limit": most}).scalar_one())
+
+
+def first_accepted(connection: Connection, batch_id: str) -> Job | None:
+    """The item that is handed out first: one in the queue, or else, if all are held back, the first of these."""
+    for condition, order in ((RELEASED & ACCEPTED, jobs.c.virtual_start), (HELD_BACK, jobs.c.batch_index)):
+        query = select(*COLUMNS).where(condition, jobs.c.batch_id == batch_id)
+        if found := listed(connection, query.order_by(jobs.c.priority, order).limit(1)):
+            return found[0]
+    return None
 
 
 def page(connection: Connection, batch_id: str, status: Status | None, after: int, limit: int) -> list[Job]:

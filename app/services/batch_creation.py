@@ -17,9 +17,11 @@ from app.services.admission import Admission
 from app.services.batch_changes import LockedBatch
 from app.services.batch_items import BatchItems, NewItem, invalid
 from app.services.batch_lookup import owned
+from app.services.fleet_summaries import FleetSummary
 from app.services.idempotency import KeyedRequest
 from app.services.ports import Ports
 from app.services.quotas import Quotas
+from app.services.waiting import QueueInfo, Waiting
 from app.services.webhooks import Webhooks
 
 IDS_AT_ONCE = 500
@@ -27,15 +29,19 @@ IDS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class AcceptedBatch:
-    """A batch that was stored, and the items that it was made without."""
+    """A batch that was stored, the items that it was made without, and why the item waits that is handed out first."""
 
     batch: Batch
     left_out: LeftOut
+    queue: QueueInfo | None = None
 
 
 class BatchCreation:
-    def __init__(self, ports: Ports, admission: Admission, items: BatchItems, webhooks: Webhooks) -> None:
+    def __init__(
+        self, ports: Ports, admission: Admission, items: BatchItems, waiting: Waiting, webhooks: Webhooks
+    ) -> None:
         self.ports = ports
+        self.waiting = waiting
         self.webhooks = webhooks
         self.admission = admission
         self.items = items
@@ -64,6 +70,8 @@ class BatchCreation:
             lambda c: self.items.orders(c, new.user_id, new.items, new.defaults, left_out)
         )
 
+        summary = self.waiting.summaries.current()
+
         def work(tx: Transaction) -> AcceptedBatch:
             idempotency.claim(tx, keyed)
             row = self._row(tx, new, correlation_id)
@@ -73,7 +81,7 @@ class BatchCreation:
             batch = LockedBatch(self.ports, tx, row)
             batch.log(BatchCreatedEvent(len(made)))
             self._insert(tx, batch, made, first=1, notify=new.webhook is not None)
-            accepted = AcceptedBatch(batch.row, left)
+            accepted = AcceptedBatch(batch.row, left, self._why_waiting(tx, row.id, summary))
             idempotency.keep(tx, keyed, accepted, row.id)
             return accepted
 
@@ -109,6 +117,10 @@ class BatchCreation:
 
         with self.quotas.lock(user_id):
             return self.ports.database.write(work)
+
+    def _why_waiting(self, tx: Transaction, batch_id: str, summary: FleetSummary) -> QueueInfo | None:
+        first = batch_items.first_accepted(tx.connection, batch_id)
+        return None if first is None else self.waiting.of_one(tx.connection, first, summary)
 
     def _row(self, tx: Transaction, new: NewBatch, correlation_id: str) -> Batch:
         return Batch(

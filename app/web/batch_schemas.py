@@ -20,8 +20,9 @@ from app.domain.webhooks import Target
 from app.domain.wire_types import Time, Uuid, WireModel, without_nulls
 from app.services.batch_creation import AcceptedBatch
 from app.services.batch_lookup import BatchDetails
+from app.web.presenters import queue_position
 from app.web.request_schemas import CONTROLS, TEXT, GenerateRequest, Query, checked, user_field
-from app.web.schemas import ItemProblem
+from app.web.schemas import ItemProblem, QueuePosition
 
 
 def of_request(name: str) -> Any:
@@ -240,6 +241,7 @@ class BatchAccepted(WireModel):
     name: str | None = None
     counts: Counts
     concurrency: int
+    queue: QueuePosition | None = Field(None, description="why the item waits that is handed out first")
     left_out: int | None = Field(None, description="with `partial`: how many items were left out, if any")
     errors: list[ItemProblem] | None = Field(None, description="the first 100 things that are wrong with them")
     created_at: Time
@@ -264,6 +266,7 @@ class BatchAccepted(WireModel):
                 cancelled=batch.cancelled,
             ),
             concurrency=batch.concurrency,
+            queue=None if accepted.queue is None else queue_position(accepted.queue),
             **_left_out(accepted.left_out),
             created_at=wire_time(batch.created_at),
             correlation_id=batch.correlation_id,

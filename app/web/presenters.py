@@ -35,7 +35,7 @@ def accepted(made: JobDetails[Job]) -> Accepted:
         cached=_cached(job),
         cached_from=job.cached_from,
         follows=_follows(job),
-        queue=None if made.queue is None else _queue_position(made.queue),
+        queue=None if made.queue is None else queue_position(made.queue),
         correlation_id=job.correlation_id,
         timestamp=wire_time(job.created_at),
     )
@@ -49,7 +49,7 @@ def status(found: JobDetails[Job] | JobDetails[JobSummary]) -> RequestStatus:
         status=job.status,
         progress=job.progress,
         message=job.progress_note,
-        queue=None if queue is None else _queue_position(queue),
+        queue=None if queue is None else queue_position(queue),
         code=job.error_code,
         error=job.error,
         reason=job.reason,
@@ -75,7 +75,8 @@ def _follows(job: Job | JobSummary) -> str | None:
     return job.follows
 
 
-def _queue_position(queue: QueueInfo) -> QueuePosition:
+def queue_position(queue: QueueInfo) -> QueuePosition:
+    """Why a request waits."""
     return QueuePosition(
         position=queue.position,
         reason=queue.reason,

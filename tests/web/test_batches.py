@@ -47,7 +47,8 @@ def streamed(text: str) -> list[tuple[str, Any]]:
 def test_a_batch_is_answered_with_its_counts(client: FlaskClient) -> None:
     answer = client.post(BATCHES, json={"name": "chapter 3", "items": ITEMS, "concurrency": 2})
     assert answer.status_code == 201
-    times = {name: answer.json[name] for name in ("batchId", "correlationId", "createdAt", "timestamp")}
+    times = {name: answer.json[name] for name in ("batchId", "correlationId", "createdAt", "timestamp", "queue")}
+    assert (times["queue"]["position"], times["queue"]["reasonCode"]) == (1, "NO_EXTENSION")
     assert answer.json == {
         "status": "running",
         "name": "chapter 3",
