@@ -375,7 +375,7 @@ def test_every_command_has_help() -> None:
 def test_the_help_of_generate_says_how_long_it_and_the_request_wait() -> None:
     explained = " ".join(CliRunner().invoke(main, ["generate", "--help"], terminal_width=200).stdout.split())
     assert "If none of them is connected, it fails after a few minutes (5, unless" in explained
-    assert "as its rate limits say. [default: 10m]" in explained
+    assert "rate limit refuses the request. [default: 10m]" in explained
     assert "such as 8h or 2d; at most 7d" in explained
 
 
