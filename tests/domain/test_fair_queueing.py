@@ -146,6 +146,26 @@ def test_models_of_one_extension_take_turns_within_one_read_of_the_queue() -> No
     assert [job.model for job in fleet.take_all()] == ["a", "b"] * 3
 
 
+def test_a_low_request_beside_an_endless_stream_of_high_ones_waits_no_longer_than_documented() -> None:
+    """It rises after each `age`, which is looked for a hundred times; then it waits for one request of each other user."""
+    fleet, age, users = Fleet(), 200, [f"user-{n}" for n in range(10)]
+    fleet.submit("ann", priority=Priority.LOW)
+    raised = tick = 0
+    served = ""
+    while served != "ann":
+        for user in users:
+            if sum(job.user == user for job in fleet.waiting.values()) < 3:
+                fleet.submit(user, priority=Priority.HIGH)
+        if tick % (age // 100) == 0 and tick >= age * (raised + 1) and raised < 2:
+            [low] = [job for job in fleet.waiting.values() if job.user == "ann"]
+            del fleet.waiting[low.id]
+            raised += 1
+            fleet.submit("ann", priority=Priority.LOW - raised)
+        served = fleet.take().user
+        tick += 1
+    assert 2 * age < tick <= 2.02 * age + len(users) + 1
+
+
 def test_only_the_first_jobs_are_returned() -> None:
     fleet = Fleet()
     fleet.submit("ann", 5)
