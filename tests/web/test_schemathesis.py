@@ -113,7 +113,8 @@ def bench(
     folder = tmp_path_factory.mktemp("schemathesis")
     database = Database(f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}")
     bench = fakes.bench(database, folder / "generated-images")
-    bench = bench.with_settings(auth_required=request.param == "required", max_attempts=1)
+    # a request waits in vain once another example has paused the queue
+    bench = bench.with_settings(auth_required=request.param == "required", max_attempts=1, openai_wait_ms=100)
     services = Painter().services(bench)  # `/v1/images/generations` waits until its request is done
     application.app = create_app(services.settings, services)
     application.key = _operators_key(services) if services.settings.auth_required else None
