@@ -47,7 +47,9 @@ def test_a_new_job_waits_at_its_position(database: Database) -> None:
 
 
 def test_a_job_has_the_columns_of_its_row_in_their_order() -> None:
-    assert [column.name for column in table.c] == list(jobs.Job._fields)
+    *columns, computed = jobs.Job._fields
+    assert [column.name for column in table.c] == columns
+    assert computed == "notify"
 
 
 def test_only_one_of_many_concurrent_callers_takes_the_same_step(database: Database) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from app.db import jobs as queries
 from app.db.tables import jobs
 from app.services.generation import Holder
+from app.services.waiting import COUNTED_AHEAD
 from tests.support.harness import Harness
 from tests.support.statements import recorded_statements
 
@@ -138,6 +139,9 @@ def test_a_submission_reads_few_waiting_jobs_of_its_user(harness: Harness) -> No
         harness.submit("ann")
     harness.bench.database.write(lambda tx: tx.connection.exec_driver_sql("ANALYZE jobs"))
     costs = work_for(harness, lambda: harness.submit("ann"))
+    # its position, which is a part of the answer, is counted up to a limit
+    [position] = [statement for statement in costs if statement.startswith("SELECT count(*)")]
+    assert costs.pop(position) <= COUNTED_AHEAD
     assert costs
     assert {statement: cost for statement, cost in costs.items() if cost > FEW} == {}
 
@@ -173,7 +177,11 @@ def test_postgresql_finds_the_right_index_without_statistics(harness: Harness) -
     with recorded_statements("") as statements:
         job = harness.submit_and_assign()
         harness.report_image(holder, job)
-    asked = dict.fromkeys(text for text, _ in statements if text.startswith(("SELECT", "UPDATE")))
+    asked = dict.fromkeys(
+        text
+        for text, _ in statements
+        if text.startswith(("SELECT", "UPDATE")) and "ORDER BY queue_pauses" not in text  # as many rows as pauses
+    )
     plans = in_a_transaction(harness, lambda c: [kept_plan(c, statement) for statement in asked])
     assert "ix_extensions_free" in "".join(plans)
     assert [plan for plan in plans if "Sort" in plan or "ix_jobs_lease_until" in plan] == []
