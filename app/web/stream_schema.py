@@ -20,7 +20,8 @@ def event(followed: str) -> Schema:
 
 
 def _of_request() -> list[Schema]:
-    logged = [transition.event for transition in TABLE.values() if transition.event is not None]
+    # some steps have the same event
+    logged = dict.fromkeys(transition.event for transition in TABLE.values() if transition.event is not None)
     return [
         *(_one(kind.__name__, _logged(kind, StreamedEvent), "id") for kind in logged),
         _one("progress", _schema(StreamedProgress)),
