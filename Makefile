@@ -20,7 +20,7 @@ OTHER_VERSION := yes
 endif
 endif
 
-.PHONY: run test mutants chaos hosts bench check check-server check-extension format lock vendor audit clean
+.PHONY: run test test-slow mutants chaos hosts bench check check-server check-extension format lock vendor audit clean
 
 run: $(SERVER)
 	@$(BIN)/python -m app.launch
@@ -28,7 +28,11 @@ run: $(SERVER)
 # Three workers for two cores, because many tests wait. Files keep their order: those that start services, which take longest,
 # come before the many short ones of the web, which even out the end.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+# What takes long or needs a quiet machine.
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 # Small changes of the core that its tests have to notice, a fixed sample of them: make mutants SIZE=40 WORKERS=1
 mutants: $(MUTANTS)

@@ -87,6 +87,7 @@ def test_a_receiver_that_was_away_is_told_later(hooked: Service, receiver: HttpR
     assert delivery["attempts"] == 2
 
 
+@pytest.mark.slow
 def test_a_receiver_that_hangs_does_not_delay_one_that_answers(hooked: Service, receiver: HttpReceiver) -> None:
     """1,000 deliveries to the first. The others are then delivered as soon as without them, within twice the time."""
     define(hooked, f"{receiver.url}/hooks", "image.accepted", user="ben")
