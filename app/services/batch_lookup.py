@@ -1,6 +1,5 @@
 """What clients read about batches: lists, counts, items, events."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from app.db.jobs import Job
 from app.domain.batches import BatchStatus, Estimate, estimate
 from app.domain.errors import NotFound
 from app.domain.states import Status
+from app.services import long_polling
 from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
 from app.services.ports import Ports
 from app.services.watching import Watching
@@ -117,15 +117,12 @@ class BatchLookup:
 
         Raises NotFound, and Unauthorized if the caller's credential is revoked or expires meanwhile.
         """
-        if wait_s <= 0:
-            return
-        ends = time.monotonic() + wait_s
-        with self.watching.watch(batch_id) as watch:
+
+        def version() -> int | None:
             batch = self.ports.database.read(lambda c: owned(batches.find(c, batch_id), batch_id, owner))
-            known = batch.version if since is None else since
-            if batch.finished_at is None and batch.version <= known:
-                watch.skip_to(known)
-                credential.wait(watch, ends - time.monotonic())
+            return None if batch.finished_at is not None else batch.version
+
+        long_polling.await_news(self.watching, batch_id, version, wait_s, since, credential)
 
 
 def owned(batch: Batch | None, batch_id: str, owner: str | None) -> Batch:

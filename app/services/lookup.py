@@ -13,6 +13,7 @@ from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
 from app.domain.errors import NotFound
 from app.domain.states import FINAL, Status
+from app.services import long_polling
 from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
 from app.services.ports import Ports
 from app.services.waiting import QueueInfo, Waiting
@@ -72,15 +73,12 @@ class Lookup:
 
         Raises NotFound, and Unauthorized if the caller's credential is revoked or expires meanwhile.
         """
-        if wait_s <= 0:
-            return
-        ends = time.monotonic() + wait_s
-        with self.watching.watch(request_id) as watch:
+
+        def version() -> int | None:
             job = self.ports.database.read(lambda c: _found(c, request_id, owner))
-            known = job.version if since is None else since
-            if job.status not in FINAL and job.version <= known:
-                watch.skip_to(known)
-                credential.wait(watch, ends - time.monotonic())
+            return None if job.status in FINAL else job.version
+
+        long_polling.await_news(self.watching, request_id, version, wait_s, since, credential)
 
     def changes_until_final(
         self, request_id: str, wait_s: float, every_s: float, credential: CredentialStatus = NO_CREDENTIAL
