@@ -344,7 +344,10 @@ def test_a_pause_that_a_job_after_the_repair_caused_stays(browser: Chromium, ser
     peer = connect(browser, server)
     peer.welcome()
     peer.receive("heartbeat")
-    browser.save(providers=[canvas(["*"], delayMs=3)])
+    # The worker learns of new settings by an event of their storage; what it shows of the second generator tells when.
+    without_address = {**canvas(["paid"]), "id": "paid", "kind": "openai", "name": "Paid"}
+    browser.save(providers=[canvas(["*"], delayMs=3), without_address])
+    browser.until_status("status.providers.length === 1")
     assign(peer)
     peer.receive("image_generated")
     peer.send("heartbeat_response", **PAUSED)
