@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from app.domain.ids import is_request_id
-from app.domain.images import Fault, PictureError, is_file_name
+from app.domain.images import Fault, PictureError, is_stored_name
 
 STAGING = ".staging"
 UPLOAD = ".upload"
@@ -85,7 +85,7 @@ class LocalStore:
 
     def open(self, name: str) -> BinaryIO | None:
         """Open the picture `name` for reading; None if there is none. The name may be untrusted."""
-        return _open(self._picture(name)) if is_file_name(name) else None
+        return _open(self._picture(name)) if is_stored_name(name) else None
 
     def has(self, name: str) -> bool:
         """True if there is a picture of this name. Raises BadName, StoreError."""
@@ -116,6 +116,10 @@ class LocalStore:
         with _store_errors("The picture cannot be stored"):
             _sync_directory(self.root)
         return True
+
+    def presigned_url(self, name: str, lifetime_s: int) -> str | None:
+        """None: a folder has no addresses."""
+        return None
 
     def delete(self, name: str) -> None:
         """Delete the picture `name` if there is one. Raises BadName, StoreError."""
@@ -162,7 +166,7 @@ class LocalStore:
         return True
 
     def _picture(self, name: str) -> Path:
-        if not is_file_name(name):
+        if not is_stored_name(name):
             raise BadName(f"{name[:100]!r} is not the name of a picture.")
         return self.root / name
 

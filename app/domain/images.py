@@ -15,7 +15,23 @@ MAX_JPEG_SEGMENTS = 2_000
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 _WEBP_ANIMATED = 0x02
-_FILE_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}_[0-9]{1,16}\.png")
+_STEM = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}_[0-9]{1,16}"
+_FILE_NAME = re.compile(rf"{_STEM}\.png")
+
+
+class Rendition(StrEnum):
+    """Other files that are made from a stored picture. The value is the end of their names.
+
+    SMALL and LARGE are thumbnails, with 256 and 1,024 px on the longer side at most.
+    """
+
+    SMALL = "256.webp"
+    LARGE = "1024.webp"
+    WEBP = "webp"
+    JPEG = "jpeg"
+
+
+_RENDITION_NAME = re.compile(rf"({_STEM})\.({'|'.join(re.escape(each) for each in Rendition)})")
 
 
 class Fault(StrEnum):
@@ -75,6 +91,22 @@ def file_name(request_id: str, stamp_ms: int) -> str:
 def is_file_name(text: str) -> bool:
     """True only for names that `file_name` makes."""
     return _FILE_NAME.fullmatch(text) is not None
+
+
+def rendition_name(file: str, rendition: Rendition) -> str:
+    """The name of the file with this rendition of the picture `file`."""
+    return f"{file.removesuffix('.png')}.{rendition}"
+
+
+def parse_rendition_name(text: str) -> tuple[str, Rendition] | None:
+    """The picture and the rendition that a name made by `rendition_name` means; None for any other text."""
+    found = _RENDITION_NAME.fullmatch(text)
+    return None if found is None else (f"{found[1]}.png", Rendition(found[2]))
+
+
+def is_stored_name(text: str) -> bool:
+    """True only for the names of pictures and of their renditions."""
+    return is_file_name(text) or parse_rendition_name(text) is not None
 
 
 def format_of(head: bytes) -> ImageFormat:

@@ -60,7 +60,7 @@ class Post(Protocol):
 
 
 class Store(Protocol):
-    """Stores pictures, and uploads until they are downloaded.
+    """Stores pictures and their renditions, and uploads until they are downloaded.
 
     Every method raises a PictureError whose fault is the service's (Fault.SERVICE) if the storage fails.
     """
@@ -88,6 +88,9 @@ class Store(Protocol):
 
     def link(self, name: str, new_name: str) -> bool:
         """Give the picture a second name, durably and atomically; False if there is none. Each name is deleted on its own."""
+
+    def presigned_url(self, name: str, lifetime_s: int) -> str | None:
+        """An address at which anybody can get the picture directly from the storage for this time; None if there is none."""
 
     def delete(self, name: str) -> None:
         """Remove the picture, if there is one."""

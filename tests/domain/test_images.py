@@ -11,10 +11,14 @@ from app.domain.images import (
     HEAD_BYTES,
     BadImage,
     ImageLimits,
+    Rendition,
     check_pixels,
     file_name,
     format_of,
     is_file_name,
+    is_stored_name,
+    parse_rendition_name,
+    rendition_name,
     webp_size,
 )
 
@@ -56,6 +60,21 @@ def test_invalid_file_names_are_never_made(request_id: str, stamp: int) -> None:
 )
 def test_other_names_are_not_file_names(name: str) -> None:
     assert not is_file_name(name)
+    assert not is_stored_name(name)
+
+
+@pytest.mark.parametrize("rendition", Rendition)
+def test_a_rendition_is_named_after_its_picture(rendition: Rendition) -> None:
+    name = rendition_name(f"{REQUEST}_17.png", rendition)
+    assert name == f"{REQUEST}_17.{rendition}"
+    assert parse_rendition_name(name) == (f"{REQUEST}_17.png", rendition)
+    assert is_stored_name(name)
+    assert not is_file_name(name)
+
+
+@pytest.mark.parametrize("end", ["", "png", "gif", "512.webp", "256xwebp", "256.webp\n", "webp.png", "../x.webp"])
+def test_other_names_are_no_renditions(end: str) -> None:
+    assert parse_rendition_name(f"{REQUEST}_17.{end}") is None
 
 
 def test_formats_are_recognised_by_their_first_bytes() -> None:
