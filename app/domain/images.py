@@ -104,6 +104,11 @@ def parse_rendition_name(text: str) -> tuple[str, Rendition] | None:
     return None if found is None else (f"{found[1]}.png", Rendition(found[2]))
 
 
+def stored_names(file: str) -> tuple[str, ...]:
+    """The names of all files that may belong to the picture `file`: its own, and those of its renditions."""
+    return (file, *(rendition_name(file, each) for each in Rendition))
+
+
 def is_stored_name(text: str) -> bool:
     """True only for the names of pictures and of their renditions."""
     return is_file_name(text) or parse_rendition_name(text) is not None

@@ -19,6 +19,7 @@ from app.domain.images import (
     is_stored_name,
     parse_rendition_name,
     rendition_name,
+    stored_names,
     webp_size,
 )
 
@@ -81,6 +82,13 @@ def test_formats_are_recognised_by_their_first_bytes() -> None:
     assert format_of(b"\x89PNG\r\n\x1a\n") == "png"
     assert format_of(b"\xff\xd8\xff\xdb") == "jpeg"
     assert format_of(b"RIFF\x01\x02\x03\x04WEBPVP8 ") == "webp"
+
+
+def test_the_files_of_a_picture_are_itself_and_its_renditions() -> None:
+    file = file_name(REQUEST, 1)
+    assert stored_names(file) == (file, *(rendition_name(file, each) for each in Rendition))
+    assert len(set(stored_names(file))) == 5
+    assert all(is_stored_name(name) for name in stored_names(file))
 
 
 @pytest.mark.parametrize(
