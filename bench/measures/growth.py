@@ -9,6 +9,7 @@ from bench.environment import UNSERVED, SystemUnderTest, fleet, fresh, postgres_
 from bench.fill import FINISHED, WAITING, fill, id_of, owner_interval
 from bench.load.http import request_text
 from bench.loading import Load, loading
+from bench.measures import batches
 from bench.measures.handoff import handing_off
 from bench.measures.submit import posting
 from bench.measures.turns import Turn, cpu, in_turns, values
@@ -17,13 +18,15 @@ from bench.plan import Plan
 from bench.results import Measure, Row
 
 FEW = 1_000
+ITEMS, FEW_ITEMS = 10_000, 10  # of the batch
 BUDGET = 1.2
 CLIENTS = 8
 HANDOFFS_A_SECOND = 5.0
 
 EXPLANATION = (
     "The floor is the same service on a database with 1,000 waiting and 1,000 finished requests, each with an event and, "
-    "where finished, a picture. The measured user owns a hundred of the waiting ones. CPU is that of the web process "
+    "where finished, a picture, and with a batch of ten. The measured user owns a hundred of the waiting ones, and the batch: "
+    "of 10,000 items where there are many. CPU is that of the web process "
     "and of PostgreSQL together. They wait for a model that no extension has: a hand-off has to find its request among them."
 )
 
@@ -40,10 +43,11 @@ def measure(plan: Plan) -> Measure:
 class Grown:
     """The service on a filled database, with all its load generators."""
 
-    def __init__(self, database: str, waiting: int, finished: int, stack: ExitStack) -> None:
+    def __init__(self, database: str, waiting: int, finished: int, items: int, stack: ExitStack) -> None:
         url = stack.enter_context(fresh(database, stack.enter_context(scratch())))
         fill(url, waiting, finished)
         self.system: SystemUnderTest = stack.enter_context(serving(database, 4, url, MAX_WAITING="2000000"))
+        batches.create(self.system, items)
         self.clients: Load = stack.enter_context(loading("bench.load.http"))
         self.fleet, _ = stack.enter_context(fleet(self.system))
         self.sweeper: Load = stack.enter_context(loading("bench.load.sweeper", self.system.service.env))
@@ -86,8 +90,8 @@ class Grown:
 
 def _on(database: str, plan: Plan, result: Measure, stack: ExitStack) -> None:
     waiting, finished = plan.rows(database)
-    many = Grown(database, waiting, finished, stack).turns(plan)
-    few = Grown(database, FEW, FEW, stack).turns(plan)
+    many = Grown(database, waiting, finished, ITEMS, stack).turns(plan)
+    few = Grown(database, FEW, FEW, FEW_ITEMS, stack).turns(plan)
     result.notes.append(f"{database}: {waiting:,} waiting and {finished:,} finished requests are many.")
     for name, turn in many.items():
         subject, floor = in_turns(plan.repeats, turn, few[name])

@@ -18,7 +18,7 @@ from bench.environment import USER, USERS, SystemUnderTest, floor_web, fresh, se
 from bench.floor_handoff import handoff_floor
 from bench.load.http import ClientPool
 from bench.load.loop import Loop
-from bench.measures import submit
+from bench.measures import batches, submit
 from bench.meter import Meter
 from bench.plan import Plan
 from bench.results import Result
@@ -52,6 +52,19 @@ def test_a_measure_gives_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest
     assert rows["sqlite, 3 clients of one user: rate"].subject[0] > 0
     assert {"web", "redis", "load generator"} <= measure.bars[0].parts.keys()
     assert "Submitting a request" in out.with_suffix(".html").read_text()
+
+
+@pytest.mark.timeout(120)  # it starts six processes
+def test_the_floor_of_a_batch_inserts_as_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "ITEMS", (40, 40))
+    out = tmp_path / "result.json"
+    assert bench.run(Shortest(quick=True, database="sqlite"), ("batches",), out) == 0
+    (measure,) = Result.load(out).measures
+    created, _, status, _ = measure.rows
+    assert created.label == "sqlite, 40 items: CPU"
+    assert created.floor is not None
+    assert created.subject[0] > created.floor[0] > 0
+    assert status.floor is not None
 
 
 @pytest.mark.timeout(120)  # it starts six processes
