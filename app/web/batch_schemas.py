@@ -119,7 +119,7 @@ class NewBatchBody(Body):
 
     name: Annotated[str | None, _NAME] = None
     items: Annotated[list[Any], _ITEMS]
-    defaults: Annotated[DefaultsBody, WithJsonSchema(DEFAULTS)] = DefaultsBody()
+    defaults: Annotated[DefaultsBody, WithJsonSchema(DEFAULTS)] = Field(default_factory=DefaultsBody)
     concurrency: Annotated[int | None, _CONCURRENCY] = batches.DEFAULT_CONCURRENCY
     user_id: Annotated[str, user_field(["string", "null"], default=DEFAULT_USER)] = DEFAULT_USER
     webhook: Annotated[Target | None, of_request("webhook")] = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -36,18 +38,6 @@ INDEXES = {
     "ix_jobs_batch_status": (["batch_id", "status", "batch_index"], CURRENT),
     "ix_jobs_custom_id": (["batch_id", "custom_id"], f"{CURRENT} AND custom_id IS NOT NULL"),
 }
-COLUMNS = (
-    sa.Column("priority", sa.SmallInteger, nullable=False, server_default="1"),
-    sa.Column("virtual_start", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("queued_at", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("held_since", sa.BigInteger),
-    sa.Column("raised", sa.SmallInteger, nullable=False, server_default="0"),
-    sa.Column("batch_id", sa.String(36)),
-    sa.Column("batch_index", sa.Integer),
-    sa.Column("custom_id", sa.String(128)),
-    sa.Column("retry_of", sa.String(36)),
-    sa.Column("replaced_by", sa.String(36)),
-)
 # The order of the queue is kept by rank; one picture of a user of weight 1 takes a million of virtual time.
 RANKS = f"""
 UPDATE jobs SET queued_at = created_at, virtual_start = ranked.number * 1000000
@@ -60,8 +50,8 @@ WHERE ranked.id = jobs.id
 
 def upgrade() -> None:
     """Upgrade from the previous revision."""
-    for column in COLUMNS:
-        op.add_column("jobs", column.copy())
+    for column in _columns():
+        op.add_column("jobs", column)
     op.execute(RANKS)
     op.execute("UPDATE jobs SET queued_at = created_at WHERE queued_at = 0")
     for name in (*FORMER_INDEXES, FORMER_UNNAMED):
@@ -82,10 +72,25 @@ def downgrade() -> None:
         op.drop_index(name, table_name="jobs")
     op.add_column("jobs", sa.Column("place", sa.BigInteger, nullable=False, server_default="0"))
     op.execute("UPDATE jobs SET place = virtual_start")
-    for column in COLUMNS:
+    for column in _columns():
         op.drop_column("jobs", column.name)
     _create(FORMER_INDEXES)
     _create_unnamed(FORMER_UNNAMED, ["place", "id"], "status = 'accepted'")
+
+
+def _columns() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("priority", sa.SmallInteger, nullable=False, server_default="1"),
+        sa.Column("virtual_start", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("queued_at", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("held_since", sa.BigInteger),
+        sa.Column("raised", sa.SmallInteger, nullable=False, server_default="0"),
+        sa.Column("batch_id", sa.String(36)),
+        sa.Column("batch_index", sa.Integer),
+        sa.Column("custom_id", sa.String(128)),
+        sa.Column("retry_of", sa.String(36)),
+        sa.Column("replaced_by", sa.String(36)),
+    ]
 
 
 def _create(indexes: dict[str, tuple[list[sa.TextClause | str], str]]) -> None:

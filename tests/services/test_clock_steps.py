@@ -178,7 +178,7 @@ def test_a_key_is_kept_as_long_as_a_new_one(harness: Harness, set_back: Callable
     harness.sweep()
     ends = dict(
         harness.bench.database.read(
-            lambda c: c.execute(select(idempotency_keys.c.key, idempotency_keys.c.expires_at)).tuples().all()
+            lambda c: c.execute(select(idempotency_keys.c.key, idempotency_keys.c.expires_at)).all()
         )
     )
     assert ends["no end"] is None
