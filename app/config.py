@@ -105,6 +105,7 @@ class Settings:
     no_extension_timeout_ms: int = setting(Environment.whole, "NO_EXTENSION_TIMEOUT_MS", 300_000, 0)
     queue_timeout_ms: int = setting(Environment.whole, "QUEUE_TIMEOUT_MS", 86_400_000, 1)
     idempotency_key_ttl_ms: int = setting(Environment.whole, "IDEMPOTENCY_KEY_TTL_MS", 86_400_000, 1_000)
+    input_ttl_ms: int = setting(Environment.whole, "INPUT_TTL_MS", 86_400_000, 1_000)
     openai_wait_ms: int = setting(Environment.whole, "OPENAI_WAIT_MS", 590_000, 1)
     hub_timeout_ms: int = setting(Environment.whole, "HUB_TIMEOUT_MS", 10_000, 1_000)
     sweep_interval_ms: int = setting(Environment.whole, "SWEEP_INTERVAL_MS", 2_000, 100, 60_000)

@@ -38,6 +38,7 @@ from app.services.health import Health
 from app.services.holding import Holding
 from app.services.housekeeping import Housekeeping
 from app.services.idempotency import Idempotency
+from app.services.inputs import Inputs
 from app.services.lookup import Lookup
 from app.services.ports import Ports
 from app.services.queue_controls import QueueControls
@@ -64,6 +65,7 @@ class Services:
     access: Access
     accounts: Accounts
     submission: Submission
+    inputs: Inputs
     idempotency: Idempotency
     repeats: Repeats
     styles: Styles
@@ -133,6 +135,7 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         access=access,
         accounts=Accounts(ports, access),
         submission=Submission(ports, admission, styles, reuse, waiting, webhooks),
+        inputs=Inputs(ports, admission),
         idempotency=Idempotency(ports),
         repeats=Repeats(ports),
         styles=styles,

@@ -26,6 +26,7 @@ from app.web import (
     hosts,
     idempotency,
     images,
+    inputs,
     limits,
     pages,
     queue,
@@ -63,7 +64,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     access.install(app, api, services, throttle)
     limiter = limits.install(app, settings)
     routes.install(app, hub, settings)
-    for limited in (images, batches, batch_additions, styles, webhooks):
+    for limited in (images, inputs, batches, batch_additions, styles, webhooks):
         limited.operations(api, services, limiter)
     for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
         module.operations(api, services)

@@ -28,6 +28,7 @@ class Limits:
     quota_batch_items: int = setting(Environment.whole, "QUOTA_BATCH_ITEMS", 20_000, 0)
     quota_per_day: int = setting(Environment.whole, "QUOTA_PER_DAY", 0, 0)
     quota_stored_bytes: int = setting(Environment.whole, "QUOTA_STORED_BYTES", 0, 0)
+    quota_inputs: int = setting(Environment.whole, "QUOTA_INPUTS", 100, 0)
     auth_failures: int = setting(Environment.whole, "MAX_AUTH_FAILURES", 20, 0, 1_000_000)
     max_sockets: int = setting(Environment.whole, "MAX_SOCKETS", 10_000, 0)
     max_sockets_per_address: int = setting(Environment.whole, "MAX_SOCKETS_PER_ADDRESS", 1_000, 0)

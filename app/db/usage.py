@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnClause, Connection, Integer, bindparam, func, literal_column, select
 
 from app.db import pauses, webhooks
+from app.db.input_tables import inputs
 from app.db.jobs import ORDER
 from app.db.tables import WAITING, images, jobs, model_key, queues
 from app.domain import fair_queueing
@@ -115,6 +116,8 @@ def count_since(connection: Connection, user_id: str, since_ms: int, most: int) 
 
 
 def bytes_stored(connection: Connection, user_id: str) -> int:
-    """The total size of the user's pictures in bytes."""
-    size = select(func.coalesce(func.sum(images.c.bytes), 0)).join(jobs, jobs.c.id == images.c.job_id)
-    return int(connection.execute(size.where(jobs.c.user_id == user_id)).scalar_one())
+    """The total size of the user's pictures in bytes, with input pictures that are still stored."""
+    pictures = select(func.coalesce(func.sum(images.c.bytes), 0)).join(jobs, jobs.c.id == images.c.job_id)
+    uploaded = select(func.coalesce(func.sum(inputs.c.bytes), 0)).where(inputs.c.user_id == user_id)
+    total = pictures.where(jobs.c.user_id == user_id).scalar_subquery() + uploaded.scalar_subquery()
+    return int(connection.execute(select(total)).scalar_one())

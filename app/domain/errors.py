@@ -73,6 +73,12 @@ class InvalidBatch(Refusal):
         self.errors = errors
 
 
+class InvalidImage(Refusal):
+    """The file is not a picture that is accepted."""
+
+    code = "ERR_INVALID_IMAGE"
+
+
 class InvalidJson(Refusal):
     """The body is not valid JSON."""
 

@@ -1,5 +1,5 @@
-"""Removes files that downloads and uploads left behind after a crash, a failure or a cancellation, expired keys, and
-what was sent to webhooks long ago.
+"""Removes files that downloads and uploads left behind after a crash, a failure or a cancellation, expired input pictures and
+keys, and what was sent to webhooks long ago.
 
 The files are found by their rows in the database, never by listing the folder, so no other file is touched.
 """
@@ -7,9 +7,10 @@ The files are found by their rows in the database, never by listing the folder, 
 import contextlib
 
 from app.config import Settings
-from app.db import clock, idempotency, images, webhook_deliveries, webhooks
+from app.db import clock, idempotency, images, inputs, webhook_deliveries, webhooks
 from app.domain.image_request import IMAGES
 from app.domain.images import PictureError
+from app.services import inputs as input_pictures
 from app.services.download import longest_ms
 from app.services.ports import Ports
 from app.services.uploads import discard
@@ -43,6 +44,7 @@ class Cleanup:
             self._pictures(now - abandoned_ms(self.ports.settings))
             + self._uploads(now - ABANDONED_MS)
             + self._staging(now - STAGING_MS)
+            + self._inputs()
             + self.ports.database.write(lambda tx: idempotency.remove_expired(tx, now, KEYS))
             + self.ports.database.write(
                 lambda tx: webhook_deliveries.remove_finished(tx, now - DELIVERIES_KEPT_MS, KEYS)
@@ -64,6 +66,9 @@ class Cleanup:
 
     def _uploads(self, before_ms: int) -> int:
         return discard(self.ports, self.ports.database.read(lambda c: images.uploads_left_behind(c, before_ms, BATCH)))
+
+    def _inputs(self) -> int:
+        return input_pictures.discard(self.ports, self.ports.database.read(lambda c: inputs.expired(c, BATCH)))
 
     def _staging(self, before_ms: int) -> int:
         with contextlib.suppress(PictureError):

@@ -1,10 +1,10 @@
-"""Quotas of one user: waiting requests, items of batches, requests per day, stored bytes. They are checked when requests are
-submitted."""
+"""Quotas of one user: waiting requests, items of batches, requests per day, stored bytes, input pictures. They are checked when
+requests are submitted and input pictures uploaded."""
 
 import math
 from contextlib import AbstractContextManager, nullcontext
 
-from app.db import batch_items, usage
+from app.db import batch_items, inputs, usage
 from app.db.engine import Transaction
 from app.db.usage import UserQueue
 from app.domain.errors import QuotaExceeded
@@ -56,6 +56,21 @@ class Quotas:
             self._batch_items(tx, user_id, count)
         if limits.quota_per_day:
             self._day_of_items(tx, user_id, count)
+        if limits.quota_stored_bytes:
+            self._stored(tx, user_id)
+
+    def check_input(self, tx: Transaction, user_id: str) -> None:
+        """Raises QuotaExceeded if the user may not upload another input picture. Until the transaction ends, no other one is
+        counted."""
+        limits = self.limits
+        if limits.quota_inputs or limits.quota_stored_bytes:
+            tx.lock("quota", user_id)
+        if limits.quota_inputs and inputs.count(tx.connection, user_id, limits.quota_inputs) >= limits.quota_inputs:
+            raise QuotaExceeded(
+                f"You have {limits.quota_inputs} input pictures, the most allowed (QUOTA_INPUTS). "
+                "Remove one that you no longer need (DELETE /api/inputs/{inputId}), or wait until one expires.",
+                retry_after_s=LATER_S,
+            )
         if limits.quota_stored_bytes:
             self._stored(tx, user_id)
 

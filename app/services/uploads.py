@@ -1,23 +1,21 @@
 """Uploads by extensions, for pictures whose URL works only in their own browser."""
 
 import contextlib
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from app.db import images, jobs
 from app.db.engine import Transaction
-from app.domain import upload_bodies
-from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFound, PayloadTooLarge, Unavailable
-from app.domain.images import HEAD_BYTES, PictureError
+from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFound, Unavailable
+from app.domain.images import PictureError
 from app.domain.messages import IMAGES
 from app.domain.states import Status
 from app.domain.upload_urls import UploadGrant, UploadLocation
 from app.services.ports import Ports
+from app.services.received_files import check_length, receive_picture
 from app.services.signing_keys import upload_key
 
-PIECE_BYTES = 65_536
 STALE_MS = 300_000  # after this an incomplete upload counts as aborted
 
 
@@ -64,8 +62,7 @@ class Uploads:
         grant.check(self._key.value_in(tx), signature, tx.now)
         if not 0 <= location.position < IMAGES:
             raise InvalidRequest(f"position must be a whole number from 0 to {IMAGES - 1}.")
-        if length is not None and length > self.ports.settings.max_image_bytes:
-            raise self._too_large()
+        check_length(length, self.ports.settings.max_image_bytes)
         _check_held(tx, location)
         if not images.reserve_upload(tx, location, tx.now - STALE_MS):
             raise AlreadyUploaded(
@@ -89,33 +86,11 @@ class Uploads:
     def _save(self, stream: BinaryIO, length: int | None, location: UploadLocation) -> tuple[str, int]:
         try:
             with self.ports.store.stage() as staged:
-                sha256, size = self._copy(stream, staged.file)
-                if length is not None and size != length:
-                    raise InvalidRequest(f"The body ended after {size} of its {length} bytes.")
-                if not size:
-                    raise InvalidRequest("The body is empty: it must be the image's bytes.")
-                staged.file.seek(0)
-                upload_bodies.check(staged.file.read(HEAD_BYTES))
+                sha256, size = receive_picture(stream, staged.file, length, self.ports.settings.max_image_bytes)
                 self.ports.store.keep_upload(staged, *location)
                 return sha256, size
         except PictureError as error:
             raise Unavailable(str(error), retry_after_s=5) from error
-
-    def _copy(self, stream: BinaryIO, file: BinaryIO) -> tuple[str, int]:
-        digest = hashlib.sha256()
-        size = 0
-        for piece in _pieces(stream):
-            size += len(piece)
-            if size > self.ports.settings.max_image_bytes:
-                raise self._too_large()
-            digest.update(piece)
-            file.write(piece)
-        return digest.hexdigest(), size
-
-    def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge(
-            f"The image has more than the {self.ports.settings.max_image_bytes} bytes that are allowed."
-        )
 
 
 def discard(ports: Ports, locations: Iterable[UploadLocation]) -> int:
@@ -136,14 +111,3 @@ def _check_held(tx: Transaction, location: UploadLocation) -> None:
         raise NotFound(f"Not found: there is no request {location.request_id}.")
     if job.status is not Status.PROCESSING or job.attempt != location.attempt:
         raise Forbidden("This upload address is outdated: the attempt that it was for has ended.")
-
-
-def _pieces(stream: BinaryIO) -> Iterator[bytes]:
-    while True:
-        try:
-            piece = stream.read(PIECE_BYTES)
-        except OSError as error:
-            raise InvalidRequest("The body ended early.") from error
-        if not piece:
-            return
-        yield piece

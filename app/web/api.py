@@ -51,7 +51,8 @@ class Operation:
     """One method of one path.
 
     `body` may be left out by the sender if it is `optional`; `uploads` reads it if it may come in other formats than JSON.
-    `takes` is the content type of a body that is not JSON, `headers` are the schemas of request headers, and `need` is
+    `takes` is the content type of a body that is not JSON; with `form`, the schema of one, it may be a form with a file instead.
+    `headers` are the schemas of request headers, and `need` is
     what the caller must present if the service requires credentials (see `access`). `refusals` are the domain errors beyond the
     usual ones that it may respond with, `errors` the HTTP statuses that Flask itself may refuse with. `openai` is whether
     errors have the form of OpenAI's API.
@@ -69,6 +70,7 @@ class Operation:
     optional: bool = False
     uploads: BatchUploads | None = None
     takes: str | None = None
+    form: Mapping[str, Any] | None = None
     headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refusals: tuple[type[Refusal], ...] = ()
     errors: tuple[int, ...] = ()
@@ -133,7 +135,7 @@ def _endpoint(operation: Operation) -> ViewFunction:
     def endpoint(**arguments: Any) -> Any:
         if operation.query is not None:
             arguments["query"] = bodies.query(operation.query)
-        if operation.takes is not None:
+        if operation.takes is not None or operation.form is not None:
             bodies.check_not_compressed()
         if operation.body is not None:
             arguments["body"] = _body(operation, arguments.get("query"))

@@ -26,7 +26,8 @@ from app.web.webhooks import TAG as WEBHOOKS_TAG
 BASE: Schema = json.loads((examples.FOLDER / "openapi.json").read_text("utf-8"))
 INFO = {**BASE["info"], "description": (examples.FOLDER / "openapi.md").read_text("utf-8")}
 BEARER = "bearer"
-UUIDS = {"request_id", "batch_id", "webhook_id"}
+FORM = "multipart/form-data"
+UUIDS = {"request_id", "batch_id", "webhook_id", "input_id"}
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -106,9 +107,12 @@ def _body(operation: Operation) -> Schema:
             JSON: {"schema": schema, "example": examples.body(operation.body)},
             **{kind: {"schema": {"type": "string"}, "example": text} for kind, text in others.items()},
         }
+    bodies: Schema = {}
     if operation.takes is not None:
-        return {operation.takes: {"schema": {"type": "string", "format": "binary"}}}
-    return {}
+        bodies[operation.takes] = {"schema": {"type": "string", "format": "binary"}}
+    if operation.form is not None:
+        bodies[FORM] = {"schema": operation.form}
+    return bodies
 
 
 def _parameters(operation: Operation) -> Iterator[Schema]:

@@ -114,7 +114,7 @@ def _refused_with(operation: Operation) -> Iterator[type[Refusal]]:
         yield errors.MissingScope
     if operation.query is not None or operation.body is not None:
         yield errors.InvalidRequest
-    if operation.body is not None or operation.takes is not None:
+    if operation.body is not None or operation.takes is not None or operation.form is not None:
         yield from (errors.BodyTooSlow, errors.UnsupportedMediaType)
     if operation.body is not None:
         yield from (errors.InvalidJson, errors.InvalidPrompt, errors.PayloadTooLarge)

@@ -34,6 +34,7 @@ from app.web import (
     files,
     fleet,
     images,
+    inputs,
     limits,
     openapi,
     queue,
@@ -82,7 +83,7 @@ def described() -> dict[str, Any]:
     api, settings = Api(), Settings.from_env({})
     services = cast("Services", SimpleNamespace(settings=settings, batch_control=None))
     limiter = limits.install(Flask("document"), settings)
-    for limited in (images, batches, batch_additions, styles, webhooks):
+    for limited in (images, inputs, batches, batch_additions, styles, webhooks):
         limited.operations(api, services, limiter)
     for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
         module.operations(api, services)
@@ -186,8 +187,11 @@ def ask_for_what_is_there(case: Case, known: Known) -> None:
         return
     if "/api/batches" in case.operation.path:
         fit_a_batch(case)
-    if case.operation.method == "put":
-        case.body = png(8, 8)  # a schema cannot say that the bytes must begin as a picture does
+    if case.operation.method == "put" or case.operation.path == "/api/inputs":
+        case.body, case.media_type = (
+            png(8, 8),
+            "application/octet-stream",
+        )  # a schema cannot say that the bytes must begin as a picture does
     parts = case.path_parameters or {}
     randomness = zlib.crc32(repr(parts).encode())
     if randomness % 4 == 3:
