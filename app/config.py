@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from app import network_settings
+from app import network_settings, storage_settings
 from app.domain import tiers
 from app.domain.tiers import Tiers
 from app.environment import BadSetting, Environment, setting
 from app.limits import Limits
 from app.network_settings import Allowlist, IPNetwork, Origins, TlsFiles
+from app.storage_settings import S3Location
 
 __all__ = ["BadSetting", "Settings"]
 
@@ -43,8 +44,21 @@ def _ws_port(env: Environment) -> int | None:
     return None if port == _port(env) else port
 
 
+def _storage_url(env: Environment) -> S3Location | Path | None:
+    try:
+        return storage_settings.parse(env.text("STORAGE_URL", "")) if env.given("STORAGE_URL") else None
+    except ValueError:  # the error does not repeat it: somebody may have put a secret there
+        raise BadSetting(f"STORAGE_URL cannot be used: it must be {storage_settings.WANTED}.") from None
+
+
 def _storage_path(env: Environment) -> Path:
-    return Path(env.text("IMAGE_STORAGE_PATH", "./generated-images")).resolve()
+    url, folder = _storage_url(env), env.text("IMAGE_STORAGE_PATH", "./generated-images")
+    return url if isinstance(url, Path) else Path(folder).resolve()
+
+
+def _s3_storage(env: Environment) -> S3Location | None:
+    url = _storage_url(env)
+    return url if isinstance(url, S3Location) else None
 
 
 def _request_timeout_ms(env: Environment) -> int:
@@ -78,6 +92,7 @@ class Settings:
     redis_url: str = setting(Environment.redis_url, "REDIS_URL", "redis://127.0.0.1:6379/0")
     secret_key: str | None = setting(Environment.secret, "SECRET_KEY")
     storage_path: Path = setting(_storage_path)
+    s3_storage: S3Location | None = setting(_s3_storage)
     max_image_bytes: int = setting(Environment.whole, "MAX_IMAGE_SIZE", 10_485_760, 1)
     max_image_pixels: int = setting(Environment.whole, "MAX_IMAGE_PIXELS", 40_000_000, 1)
     max_image_side: int = setting(Environment.whole, "MAX_IMAGE_SIDE", 16_384, 1)
