@@ -40,7 +40,7 @@ from app.services.housekeeping import Housekeeping
 from app.services.idempotency import Idempotency
 from app.services.inputs import Inputs
 from app.services.lookup import Lookup
-from app.services.ports import Ports
+from app.services.ports import Ports, Store
 from app.services.queue_controls import QueueControls
 from app.services.queue_status import QueueStatus
 from app.services.repeats import Repeats
@@ -94,6 +94,16 @@ class Services:
     health: Health
 
 
+def real_store(settings: Settings) -> Store:
+    """The folder or the bucket for pictures."""
+    local = LocalStore(settings.storage_path)
+    if settings.s3_storage is None:
+        return local
+    from app.adapters.s3_store import S3Store  # noqa: PLC0415 - boto3 is slow to load and only a bucket needs it
+
+    return S3Store(settings.s3_storage, local)
+
+
 def real_ports(settings: Settings) -> Ports:
     """The real adapters."""
     background, client = BackgroundRunner("hints"), redis_client(settings.redis_url)
@@ -102,7 +112,7 @@ def real_ports(settings: Settings) -> Ports:
         database=Database(settings.database_url),
         tasks=CeleryTasks(make_celery(settings), client, background, settings.sweep_interval_ms),
         bus=RedisBus(client, background),
-        store=LocalStore(settings.storage_path),
+        store=real_store(settings),
         fetch=Fetcher(settings.image_source_allowlist),
         post=Poster(settings.webhook_allowlist),
         scanner=ClamdScanner(settings.clamav_url) if settings.clamav_url else NoScanner(),

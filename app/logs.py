@@ -22,6 +22,7 @@ CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 WARNINGS_ONLY = (
     *("kombu", "amqp", "alembic", "billiard", "celery.utils.functional", "flask-limiter", "limits", "redis"),
     *("requests", "werkzeug", "websocket", "wsproto", "h11", "jwt", "PIL", "psycopg", "sqlalchemy", "asyncio"),
+    *("boto3", "botocore", "s3transfer"),
 )
 # Its warnings contain whole URLs, whose query may hold a signature, and headers as they were received.
 SILENT = ("urllib3",)

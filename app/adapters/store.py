@@ -23,7 +23,7 @@ PAGE_BYTES = 4_096  # a file that takes space on the disk
 
 
 class StoreError(PictureError):
-    """The disk failed. A retry may help once an operator has repaired it."""
+    """The storage failed. A retry may help once an operator has repaired it."""
 
     fault = Fault.SERVICE
     retryable = True

@@ -51,7 +51,7 @@ def banner(settings: Settings, *, demo: bool) -> str:
         http=http,
         sockets=f"{scheme(settings, 'ws')}://{local_authority(settings, settings.socket_port)}",
         path=settings.ws_path,
-        pictures=settings.storage_path,
+        pictures=settings.s3_storage.address if settings.s3_storage else settings.storage_path,
     )
     request = FIRST_REQUEST.format(http=http, key=WITH_KEY if settings.auth_required else "", body=BODY)
     return "\n\n".join((addresses, _extension(settings, http, demo=demo), request, STOP))
