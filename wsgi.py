@@ -7,12 +7,13 @@ import sys
 
 from app.config import BadSetting, Settings
 from app.factory import create_app
-from app.launch.checks import NotReady, check_folders
+from app.launch.checks import NotReady
 from app.launch.schema import migrate_when_reachable
+from app.launch.storage import check_storage
 
 try:
     settings = Settings.from_env()
-    check_folders(settings)
+    check_storage(settings)
     migrate_when_reachable(settings)
 except (BadSetting, NotReady) as problem:
     sys.exit(str(problem))

@@ -15,6 +15,7 @@ from app.config import Settings
 from app.launch.checks import NotReady
 from app.launch.parent_death import end_with_parent
 from app.launch.schema import migrate_when_reachable
+from app.launch.storage import check_storage
 
 STANDARD_OUTPUT = 1
 WORKER = os.getpid()  # imported before the fork, so pool processes see the id of their worker
@@ -25,9 +26,11 @@ warnings.filterwarnings("ignore", "You're running the worker with superuser priv
 
 @worker_init.connect
 def _migrate(**_: object) -> None:
-    """Migrate before the first task. If the database stays unreachable, the worker exits and is restarted."""
+    """Check and migrate before the first task. What stays unreachable ends the worker, which is restarted."""
+    settings = Settings.from_env()
     try:
-        migrate_when_reachable(Settings.from_env())
+        check_storage(settings)
+        migrate_when_reachable(settings)
     except NotReady as problem:
         sys.exit(str(problem))
 

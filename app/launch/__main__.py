@@ -12,13 +12,14 @@ from pathlib import Path
 from app.config import BadSetting, Settings
 from app.environment import Environment
 from app.launch.banner import banner
-from app.launch.checks import NotReady, check_folders, check_ports, check_tls, writable_folder
+from app.launch.checks import NotReady, check_ports, check_tls, writable_folder
 from app.launch.console import print_block, print_error, print_line
 from app.launch.embedded import embedded_redis
 from app.launch.health import is_healthy
 from app.launch.process import Command
 from app.launch.procfile import read_procfile
 from app.launch.schema import migrate
+from app.launch.storage import check_storage
 from app.launch.supervisor import Supervisor
 from app.service_address import local_authority, scheme
 
@@ -94,7 +95,7 @@ async def launch(settings: Settings, *, demo: bool) -> None:
     processes = read_procfile(PROCFILE)
     check_ports(settings)
     check_tls(settings)
-    check_folders(settings)
+    await asyncio.to_thread(check_storage, settings)
     with ExitStack() as until_exit:
         async with Supervisor(print_line, print_line) as supervisor:
             env = environment(settings, await redis_url(supervisor, until_exit))
