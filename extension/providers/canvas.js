@@ -1,6 +1,7 @@
 /** The built-in renderer: draws a test picture in the browser. The same request always gives the same picture. */
 
 import { sleep } from "./abortable.js";
+import { overlay } from "./canvas_inputs.js";
 import { paintRow, scene } from "./scene.js";
 import { requestedSeed, wireSeed } from "./seeds.js";
 
@@ -20,6 +21,7 @@ export const canvas = {
   ],
   origins: () => [],
   check: async () => "Ready to use.",
+  inputs: () => ({ operations: ["image-variation", "image-edit"], maxImages: 4 }),
   generate,
   resumes: true,
 };
@@ -32,19 +34,20 @@ export const canvas = {
  */
 async function generate(request, { signal, progress, used, settings }) {
   signal.throwIfAborted();
-  const seed = requestedSeed(request.parameters);
-  if (seed !== undefined) used({ seed: wireSeed(seed), parameters: ["seed"] });
-  const { width, height } = request;
+  used(usedIn(request));
+  const { width, height, inputs } = request;
   const surface = new OffscreenCanvas(width, height);
   const context = surface.getContext("2d", { alpha: false, willReadFrequently: true });
   if (!context) throw new Error(`A canvas of ${width} by ${height} px is not available.`);
   const image = scene(seedText(request), width, height);
+  const below = inputs && await overlay(inputs, width, height);
   const rows = Math.max(1, Math.min(Math.ceil(height / MIN_BANDS), Math.floor(MAX_BAND_PX / width)));
   try {
     for (let top = 0; top < height; top += rows) {
       progress(Math.floor((100 * top) / height), "Drawing");
       const band = new ImageData(width, Math.min(rows, height - top));
       for (let row = 0; row < band.height; row += 1) paintRow(image, top + row, band.data, 4 * width * row);
+      below?.blend(band, top);
       context.putImageData(band, 0, top);
       await sleep(Number(settings.delayMs) || 0, signal);
     }
@@ -55,7 +58,15 @@ async function generate(request, { signal, progress, used, settings }) {
   } finally {
     // Frees the memory at once instead of at the next garbage collection: a large picture takes 256 MB.
     surface.width = surface.height = 0;
+    below?.free();
   }
+}
+
+/** @type {(request: import("../shared/types.js").PictureRequest) => import("../shared/types.js").Used} */
+function usedIn({ parameters, inputs }) {
+  const seed = requestedSeed(parameters);
+  const names = [...(seed === undefined ? [] : ["seed"]), ...(inputs ? ["strength"] : [])];
+  return { seed: seed === undefined ? undefined : wireSeed(seed), parameters: names };
 }
 
 /** @type {(request: import("../shared/types.js").PictureRequest) => string} */

@@ -54,6 +54,24 @@
  */
 
 /**
+ * A picture that a job starts from, or the mask of its first picture: in the mask, fully transparent pixels are those
+ * that may change. The address is valid while this extension holds the job.
+ *
+ * @typedef {object} InputImage
+ * @property {string} url
+ * @property {string} sha256  of the file, in hexadecimal
+ * @property {"image" | "mask"} role
+ * @property {number} [strength]  how much of the picture may change: 0 (nothing) to 1 (everything)
+ */
+
+/**
+ * What a job with input pictures needs: without a mask a variation, with one an edit. The names are capabilities that
+ * the server knows.
+ *
+ * @typedef {"image-variation" | "image-edit"} Operation
+ */
+
+/**
  * One request from `generate_image`, validated.
  *
  * @typedef {object} Job
@@ -64,10 +82,22 @@
  * @property {string} [correlationId]
  * @property {string} [lease]
  * @property {UploadGrant} [upload]
+ * @property {InputImage[]} [inputImages]  1 to 4; at most one of them is a mask
  */
 
 /**
- * One picture of a job, as a provider gets it. `width` and `height` are always set, even if the job has none.
+ * The input pictures of a job, fetched and checked: PNG files.
+ *
+ * @typedef {object} Inputs
+ * @property {Blob[]} images  at least one
+ * @property {{width: number, height: number}} size  of the first image
+ * @property {Blob} [mask]  of the same size
+ * @property {number} [strength]  0 to 1; if the job has none, the provider chooses
+ */
+
+/**
+ * One picture of a job, as a provider gets it. `width` and `height` are always set, even if the job has none: then they
+ * are those of its first input picture, or a default.
  *
  * @typedef {object} PictureRequest
  * @property {string} requestId
@@ -79,6 +109,7 @@
  * @property {string} attempt  the same only for the pictures of one attempt at the job
  * @property {boolean} begun  whether an earlier worker already asked for this picture in this attempt
  * @property {Record<string, unknown>} parameters  the job's parameters, not validated
+ * @property {Inputs} [inputs]  only for providers that announce the operation
  */
 
 /**
@@ -88,7 +119,8 @@
  * @property {number | string} [seed]  text beyond 2^53
  * @property {string} [model]  if it is not the request's
  * @property {string} [revisedPrompt]  if the generator changed the prompt
- * @property {string[]} [parameters]  names of the request's parameters that had an effect, besides the size
+ * @property {string[]} [parameters]  names of the request's parameters that had an effect, besides the size;
+ *   `strength` is that of the input pictures
  */
 
 /**
@@ -97,6 +129,14 @@
  * @property {AbortSignal} signal  aborted when the job is cancelled; `generate` then rejects with the signal's reason
  * @property {(percent: number, message?: string) => void} progress  0 to 100 of this picture; may be called at any rate
  * @property {Record<string, any>} settings  the provider entry's settings
+ */
+
+/**
+ * What a provider can do with input pictures.
+ *
+ * @typedef {object} InputSupport
+ * @property {Operation[]} operations
+ * @property {number} maxImages  how many pictures it can use at once, besides a mask
  */
 
 /**
@@ -114,6 +154,8 @@
  *   fields: messages by field name
  * @property {(settings: Record<string, any>, signal: AbortSignal) => Promise<string>} check  tests the generator and
  *   returns a message for the user; rejects with a Failure
+ * @property {(settings: Record<string, any>, model: string) => InputSupport} [inputs]  what it can do with the input
+ *   pictures of jobs for this model; without it, nothing
  * @property {(request: PictureRequest, context: GenerationContext) => Promise<Blob>} generate
  * @property {boolean} resumes  whether `generate` may be called for a picture that an earlier worker began, because it
  *   takes up that work, or because it costs nothing; otherwise that attempt fails

@@ -20,7 +20,6 @@ import { StatusStore } from "./status_store.js";
 
 const ALARM = "wake";
 const ALARM_MINUTES = 0.5;
-const MAX_CAPABILITIES = 64;
 const LEASE_LOST = "ERR_LEASE_LOST";
 
 export class ExtensionWorker {
@@ -162,8 +161,9 @@ export class ExtensionWorker {
   }
 
   /**
-   * Show the current state, and notify the server at once when jobs are accepted again or no more. Models that are
-   * new, or no longer made, need a new connection. It waits until no failure is left to report, so that none is lost.
+   * Show the current state, and notify the server at once when jobs are accepted again or no more. Models and
+   * operations that are new, or no longer possible, need a new connection. It waits until no failure is left to report,
+   * so that none is lost.
    */
   #refresh({ mayReconnect = true } = {}) {
     this.#unavailableReason = unavailableReason(this.#settings, this.#providers, new Date());
@@ -220,7 +220,7 @@ export class ExtensionWorker {
       extensionId: this.#settings.extensionId,
       token: this.#settings.token,
       version: chrome.runtime.getManifest().version,
-      capabilities: registered.slice(0, MAX_CAPABILITIES),
+      capabilities: registered,
       maxConcurrent: this.#settings.concurrency,
       activeRequestIds: this.#jobs.requestIds,
     });

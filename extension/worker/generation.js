@@ -1,12 +1,16 @@
 /** Generates the pictures of a job with the providers that the user configured. */
 
-import { entryForModel, providers } from "../providers/registry.js";
+import { entryForInputs, entryForModel, providers } from "../providers/registry.js";
 import { Failure } from "../shared/failures.js";
+import { fetchInputs } from "./inputs.js";
 import { pictureCount, pictureRequest } from "./picture_requests.js";
 import { usedValues } from "./used_values.js";
 
+/** @typedef {import("../providers/registry.js").InputNeed} InputNeed */
 /** @typedef {import("../shared/types.js").GenerationContext} GenerationContext */
+/** @typedef {import("../shared/types.js").Job} Job */
 /** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
+/** @typedef {import("../shared/types.js").Provider} Provider */
 /** @typedef {import("../shared/types.js").ProviderEntry} ProviderEntry */
 /** @typedef {import("./job_store.js").JobStore} JobStore */
 /** @typedef {import("./records.js").JobRecord} JobRecord */
@@ -30,20 +34,36 @@ const PICTURE_MS = 15 * 60_000;
  * @param {JobContext} context
  * @returns {Promise<Record<string, unknown>>}  metadata for the report to the server
  */
-export async function generatePictures(record, entries, store, { signal, progress, onEnd }) {
+export async function generatePictures(record, entries, store, context) {
   const { job } = record;
   const count = pictureCount(job);
   const { width, height } = pictureRequest(record, 0);
   const stored = new Set((await store.pictures(job.requestId)).map((picture) => picture.position));
   const missing = Array.from({ length: count }, (_, position) => position).filter((position) => !stored.has(position));
+  if (missing.length > 0) await generateMissing(record, { missing, count }, entries, store, context);
+  const used = await usedValues(job, await store.pictures(job.requestId));
+  return { width, height, ...used, generatedAt: new Date().toISOString() };
+}
+
+/**
+ * @param {JobRecord} record
+ * @param {{missing: number[], count: number}} positions
+ * @param {ProviderEntry[]} entries
+ * @param {JobStore} store
+ * @param {JobContext} context
+ */
+async function generateMissing(record, { missing, count }, entries, store, { signal, progress, onEnd }) {
+  const { job } = record;
+  const { entry, provider } = providerFor(entries, job);
+  if (missing.includes(record.begun ?? -1) && !provider.resumes) throw interrupted();
+  if (job.inputImages) progress(0, "Fetching the input pictures");
+  const inputs = await fetchInputs(job, signal);
   for (const position of missing) {
-    const request = pictureRequest(record, position);
-    const { entry, provider } = providerFor(entries, request.model);
-    if (request.begun && !provider.resumes) throw interrupted();
+    const request = pictureRequest(record, position, inputs);
     await store.markBegun(record, position);
     /** @type {import("../shared/types.js").Used} */
     const used = {};
-    const work = generatePicture(request, entries, {
+    const work = generatePicture(request, entry, {
       signal,
       progress: (percent, message) => {
         progress((100 * position + percent) / count, message || `Picture ${position + 1} of ${count}`);
@@ -53,8 +73,6 @@ export async function generatePictures(record, entries, store, { signal, progres
     const blob = await observed(work, signal, (failure) => onEnd(entry, failure));
     await store.savePicture({ requestId: job.requestId, position, blob, used });
   }
-  const used = await usedValues(job, await store.pictures(job.requestId));
-  return { width, height, ...used, generatedAt: new Date().toISOString() };
 }
 
 /**
@@ -79,14 +97,15 @@ async function observed(work, signal, onEnd) {
 }
 
 /**
- * Generate one picture with the entry for its model. Rejects with a Failure, or with the signal's reason.
+ * Generate one picture with this entry. Rejects with a Failure, or with the signal's reason.
  *
  * @param {PictureRequest} request
- * @param {ProviderEntry[]} entries
+ * @param {ProviderEntry} entry
  * @param {Omit<GenerationContext, "settings">} context
  */
-export async function generatePicture(request, entries, context) {
-  const { entry, provider } = providerFor(entries, request.model);
+export async function generatePicture(request, entry, context) {
+  const provider = providers.get(entry.kind);
+  if (!provider) throw noGenerator(request.model);
   return withTimeout(context.signal, (signal) => {
     return provider.generate(request, { ...context, signal, settings: entry.settings });
   });
@@ -100,19 +119,42 @@ export async function generatePicture(request, entries, context) {
  */
 export async function abandonPicture(record, entries) {
   try {
-    const { entry, provider } = providerFor(entries, record.job.model);
+    const { entry, provider } = providerFor(entries, record.job);
     await provider.abandon?.(pictureRequest(record, record.begun ?? 0), entry.settings);
   } catch {
     // Without a generator, or with other settings than before, there is nothing to end.
   }
 }
 
-/** @param {ProviderEntry[]} entries @param {string} model */
-function providerFor(entries, model) {
-  const entry = entryForModel(entries, model);
+/** What the job's input pictures need; undefined if it has none. @type {(job: Job) => InputNeed | undefined} */
+function needOf({ inputImages }) {
+  if (!inputImages) return undefined;
+  const images = inputImages.filter(({ role }) => role === "image").length;
+  return { operation: images < inputImages.length ? "image-edit" : "image-variation", images };
+}
+
+/** @type {(entries: ProviderEntry[], job: Job) => {entry: ProviderEntry, provider: Provider}} */
+function providerFor(entries, job) {
+  const { model } = job;
+  const need = needOf(job);
+  const entry = need ? entryForInputs(entries, model, need) : entryForModel(entries, model);
   const provider = entry && providers.get(entry.kind);
   if (entry && provider) return { entry, provider };
-  throw new Failure("No generator for this model", { reason: `No generator is set up for the model ${model}.` });
+  throw need && entryForModel(entries, model) ? notPossible(model, need) : noGenerator(model);
+}
+
+/** @type {(model: string) => Failure} */
+function noGenerator(model) {
+  return new Failure("No generator for this model", { reason: `No generator is set up for the model ${model}.` });
+}
+
+/** Another extension may be able to, and nothing pauses here. @type {(model: string, need: InputNeed) => Failure} */
+function notPossible(model, { operation, images }) {
+  const work = operation === "image-edit" ? "make edits with a mask" : "make variations";
+  const of = images > 1 ? ` of ${images} pictures at once` : "";
+  return new Failure("No generator for input pictures", {
+    reason: `No generator here can ${work}${of} with the model ${model}.`, retryAfterMs: 0,
+  });
 }
 
 function interrupted() {

@@ -79,12 +79,11 @@ async function makeTrial(entry, prompt, { updateStatus, onPicture }) {
     width: TRIAL_SIDE_PX, height: TRIAL_SIDE_PX, position: 0, parameters: {},
     attempt: crypto.randomUUID(), begun: false,
   };
-  const entries = [{ ...entry, enabled: true, models: ["*"] }];
   const progress = trialProgress(entry.id, updateStatus);
   try {
     /** @type {number | string | undefined} */
     let seed;
-    const picture = await generatePicture(request, entries, {
+    const picture = await generatePicture(request, entry, {
       signal: AbortSignal.timeout(TRIAL_MS),
       progress,
       used: (values) => {

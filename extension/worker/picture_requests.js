@@ -2,12 +2,13 @@
 
 import { Failure } from "../shared/failures.js";
 
+/** @typedef {import("../shared/types.js").Inputs} Inputs */
 /** @typedef {import("../shared/types.js").Job} Job */
 /** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
 /** @typedef {import("./records.js").JobRecord} JobRecord */
 
 const DEFAULT_SIDE_PX = 1024;
-const MAX_SIDE_PX = 8192;
+export const MAX_SIDE_PX = 8192;
 const MAX_PICTURES = 10;
 
 /** The number of pictures of a job. Throws Failure. @param {Job} job */
@@ -20,14 +21,24 @@ export function pictureCount({ parameters }) {
  *
  * @param {JobRecord} record
  * @param {number} position
+ * @param {Inputs} [inputs]
  * @returns {PictureRequest}
  */
-export function pictureRequest({ job, takenAt, begun }, position) {
+export function pictureRequest({ job, takenAt, begun }, position, inputs) {
   const { requestId, prompt, model, parameters } = job;
-  const width = readInteger(parameters, "width", DEFAULT_SIDE_PX, MAX_SIDE_PX);
-  const height = readInteger(parameters, "height", DEFAULT_SIDE_PX, MAX_SIDE_PX);
+  const { width, height } = sizeOf(parameters, inputs);
   const attempt = `${requestId} ${job.lease ?? takenAt}`;
-  return { requestId, prompt, model, width, height, position, parameters, attempt, begun: begun === position };
+  return { requestId, prompt, model, width, height, position, parameters, attempt, begun: begun === position, inputs };
+}
+
+/** @type {(parameters: Job["parameters"], inputs?: Inputs) => {width: number, height: number}} */
+function sizeOf(parameters, inputs) {
+  const isGiven = ["width", "height"].some((name) => parameters[name] !== undefined && parameters[name] !== null);
+  if (inputs && !isGiven) return inputs.size;
+  return {
+    width: readInteger(parameters, "width", DEFAULT_SIDE_PX, MAX_SIDE_PX),
+    height: readInteger(parameters, "height", DEFAULT_SIDE_PX, MAX_SIDE_PX),
+  };
 }
 
 /** @param {Job["parameters"]} parameters @param {string} name @param {number} initial @param {number} max */

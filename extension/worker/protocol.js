@@ -1,5 +1,10 @@
 /** The socket's messages: parses what the server sends, builds what the extension sends. */
 
+import { parseInputImages } from "./input_images.js";
+import { InvalidMessage, optional, optionalString, requiredString, requireHttpUrl, requireObject } from "./fields.js";
+
+export { InvalidMessage } from "./fields.js";
+
 /** @typedef {import("../shared/types.js").Job} Job */
 /** @typedef {import("../shared/types.js").UploadGrant} UploadGrant */
 /** @typedef {Record<string, unknown>} Fields */
@@ -20,9 +25,6 @@ const DAY_MS = 86_400_000;
  */
 
 /** @typedef {{available: boolean, active: number, waiting: number, requestIds: string[]}} Load */
-
-/** A message that cannot be parsed. It is ignored. */
-export class InvalidMessage extends Error {}
 
 /** @type {Record<string, (fields: Fields) => ServerMessage>} */
 const PARSERS = {
@@ -125,6 +127,7 @@ function parseJob(fields) {
     ...optional("correlationId", optionalString(fields, "correlationId")),
     ...optional("lease", optionalString(fields, "lease")),
     ...optional("upload", parseGrant(fields.upload)),
+    ...optional("inputImages", parseInputImages(fields.inputImages)),
   };
 }
 
@@ -134,17 +137,11 @@ function parseGrant(value) {
   const fields = requireObject(value, "upload");
   const headers = Object.entries(requireObject(fields.headers ?? {}, "upload.headers"));
   return {
-    url: requireHttpUrl(requiredString(fields, "url")),
+    url: requireHttpUrl(requiredString(fields, "url"), "upload.url"),
     method: optionalString(fields, "method") ?? "PUT",
     headers: Object.fromEntries(headers.map(([name, content]) => [name, String(content)])),
     ...(typeof fields.maxBytes === "number" ? { maxBytes: fields.maxBytes } : {}),
   };
-}
-
-/** @param {string} url */
-function requireHttpUrl(url) {
-  if (/^https?:\/\//i.test(url) && URL.canParse(url)) return url;
-  throw new InvalidMessage("upload.url is not an http address.");
 }
 
 /** @param {string} received @returns {unknown} */
@@ -154,25 +151,6 @@ function parseJson(received) {
   } catch {
     throw new InvalidMessage("The message is not JSON.");
   }
-}
-
-/** @param {unknown} value @param {string} name @returns {Fields} */
-function requireObject(value, name) {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return /** @type {Fields} */ (value);
-  throw new InvalidMessage(`${name} is not an object.`);
-}
-
-/** @param {Fields} fields @param {string} name @returns {string} */
-function requiredString(fields, name) {
-  const value = fields[name];
-  if (typeof value === "string" && value) return value;
-  throw new InvalidMessage(`${name} is missing or not text.`);
-}
-
-/** @param {Fields} fields @param {string} name */
-function optionalString(fields, name) {
-  const value = fields[name];
-  return typeof value === "string" ? value : undefined;
 }
 
 /** A time in ms since the epoch. @param {Fields} fields @param {string} name */
@@ -185,17 +163,4 @@ function optionalTime(fields, name) {
 function optionalStrings(fields, name) {
   const value = fields[name];
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : undefined;
-}
-
-/**
- * An object with this field, or an empty one if the value is undefined.
- *
- * @template {string} Name
- * @template T
- * @param {Name} name
- * @param {T | undefined} value
- * @returns {Partial<Record<Name, T>>}
- */
-function optional(name, value) {
-  return value === undefined ? {} : /** @type {Partial<Record<Name, T>>} */ ({ [name]: value });
 }

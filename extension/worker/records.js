@@ -70,7 +70,8 @@ export function canReusePictures(record, job, socketId) {
   return contentKey(record.job) === contentKey(job) && record.sentOver !== socketId;
 }
 
-/** @param {Job} job */
-function contentKey({ prompt, model, parameters }) {
-  return JSON.stringify([prompt, model, parameters]);
+/** The addresses of input pictures differ from attempt to attempt. @param {Job} job */
+function contentKey({ prompt, model, parameters, inputImages = [] }) {
+  const inputs = inputImages.map(({ sha256, role, strength }) => [sha256, role, strength]);
+  return JSON.stringify([prompt, model, parameters, inputs]);
 }

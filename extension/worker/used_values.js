@@ -15,13 +15,15 @@ const MAX_NAMES = 20;
  * @param {PictureRecord[]} pictures
  * @returns {Promise<Record<string, unknown>>}
  */
-export async function usedValues({ parameters }, pictures) {
+export async function usedValues({ parameters, inputImages = [] }, pictures) {
   const [first] = pictures;
   const { seed, model, revisedPrompt, parameters: used = [] } = first.used ?? {};
   const seeds = pictures.flatMap((picture) => picture.used?.seed ?? []);
-  const ignored = Object.keys(parameters).filter((name) => {
-    return ![...ALWAYS_USED, ...used].includes(name) && parameters[name] !== null;
-  });
+  const hasStrength = inputImages.some(({ strength }) => strength !== undefined);
+  const given = new Set([
+    ...Object.keys(parameters).filter((name) => parameters[name] !== null), ...(hasStrength ? ["strength"] : []),
+  ]);
+  const ignored = [...given].filter((name) => ![...ALWAYS_USED, ...used].includes(name));
   const values = {
     ...await pictureSize(first.blob), seed, seeds: seeds.length > 1 ? seeds : undefined, model, revisedPrompt,
     ignoredParameters: ignored.length > 0 ? ignored.slice(0, MAX_NAMES) : undefined,

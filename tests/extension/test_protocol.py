@@ -32,6 +32,7 @@ DEFAULTS = {
     "paused": False,
     "hours": {"enabled": False, "days": [1], "from": "09:00", "to": "18:00"},
 }
+OPERATIONS = ["image-variation", "image-edit"]
 PAUSED = {"pausedUntil": "2999-01-01T00:00:00.000Z", "pauseReason": "It failed three times."}
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*", "Access-Control-Allow-Methods": "*"}
 
@@ -97,7 +98,8 @@ def test_it_authenticates_with_its_capabilities_and_sends_a_heartbeat(
     authenticate = peer.welcome()
     heartbeat = peer.receive("heartbeat")
 
-    metadata = {"version": MANIFEST["version"], "capabilities": ["image-generation", "one", "two"], "maxConcurrent": 3}
+    capabilities = ["image-generation", "one", "two", *OPERATIONS]
+    metadata = {"version": MANIFEST["version"], "capabilities": capabilities, "maxConcurrent": 3}
     authenticate["metadata"].pop("repaired", None)  # only if it has been connected since the generators were configured
     assert authenticate == {
         "type": "authenticate",
@@ -289,7 +291,7 @@ def test_a_failure_pauses_the_generator_and_not_the_browser(tmp_path: Path, serv
     paid = {**canvas(["paid"], address=f"{server.url}/v1"), "id": "paid", "kind": "openai", "name": "Paid"}
     with running_chromium(tmp_path / "browser", host_permissions=["http://127.0.0.1/*"]) as browser:
         peer = connect(browser, server, providers=[paid, canvas(["drawn"])])
-        assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "paid", "drawn"]
+        assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "paid", "drawn", *OPERATIONS]
         assert peer.receive("heartbeat")["status"]["available"]
         assign(peer, model="paid")
 
@@ -300,7 +302,7 @@ def test_a_failure_pauses_the_generator_and_not_the_browser(tmp_path: Path, serv
         assert len(server.requests_to("POST", "/v1/images/generations")) == 1
 
         peer = server.sockets.next()
-        assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "drawn"]
+        assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "drawn", *OPERATIONS]
         assert peer.receive("heartbeat")["status"]["available"]
         (state,) = browser.status()["providers"]
         assert (state["name"], "Slow down" in state["problem"], state["pausedUntil"] > 0) == ("Paid", True, True)
@@ -309,7 +311,7 @@ def test_a_failure_pauses_the_generator_and_not_the_browser(tmp_path: Path, serv
         changed = {**paid, "settings": {**paid["settings"], "key": "sk-new"}}
         browser.save(providers=[changed, canvas(["drawn"])])
         peer = server.sockets.next()
-        assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "paid", "drawn"]
+        assert peer.welcome()["metadata"]["capabilities"] == ["image-generation", "paid", "drawn", *OPERATIONS]
 
 
 def test_a_change_of_settings_ends_the_pause_of_the_server(browser: Chromium, server: ScriptedServer) -> None:
@@ -445,7 +447,7 @@ def test_outside_working_hours_it_registers_as_unavailable_until_they_start(
 
     peer = server.sockets.next()
     metadata = peer.welcome()["metadata"]
-    assert (metadata["capabilities"], metadata["available"]) == (["image-generation", "*"], False)
+    assert (metadata["capabilities"], metadata["available"]) == (["image-generation", "*", *OPERATIONS], False)
     assert not peer.receive("heartbeat")["status"]["available"]
     browser.save(hours={**never, "enabled": False, "days": [1]})
     assert peer.receive("heartbeat")["status"]["available"]

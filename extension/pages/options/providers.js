@@ -1,7 +1,7 @@
 /** The section with the list of providers. Every change is saved immediately. */
 
 import { permissionProblem, settingsProblem } from "../../providers/readiness.js";
-import { entryForModel, providers } from "../../providers/registry.js";
+import { entriesInUse, providers } from "../../providers/registry.js";
 import { save } from "../../shared/settings.js";
 import { sendToWorker } from "../../shared/worker_requests.js";
 import { byId, icon, make, setChildren, setText } from "../dom.js";
@@ -88,9 +88,9 @@ function idleText(entry) {
   if (pause) return pauseText(pause);
   const ready = settings.providers.filter((each) => !settingsProblem(each) && !missingPermissions.get(each.id));
   if (!ready.includes(entry)) return "";
-  const handlers = entry.models.map((model) => entryForModel(ready, model));
+  const handlers = entry.models.flatMap((model) => entriesInUse(ready, model));
   if (handlers.length === 0 || handlers.includes(entry)) return "";
-  const names = [...new Set(handlers.map((handler) => handler?.name))].join(", ");
+  const names = [...new Set(handlers.map((handler) => handler.name))].join(", ");
   return `It gets no jobs, because ${names}, higher in the list, handles the same models.`;
 }
 

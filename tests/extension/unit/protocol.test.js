@@ -32,6 +32,39 @@ test("a job with a missing or invalid required field is rejected", () => {
   }
 });
 
+const input = { url: "http://a.example/in/1?s=x", sha256: "AB".repeat(32), mimeType: "image/png", role: "image" };
+
+test("input pictures are parsed with their role and strength", () => {
+  const mask = { ...input, role: "mask" };
+  const { job } = parse({ ...message, inputImages: [{ ...input, strength: 0.25, note: "x" }, mask] });
+  const { url } = input;
+  const sha256 = "ab".repeat(32);
+  assert.deepEqual(job.inputImages, [{ url, sha256, role: "image", strength: 0.25 }, { url, sha256, role: "mask" }]);
+  for (const absent of [undefined, null]) {
+    assert.equal("inputImages" in parse({ ...message, inputImages: absent }).job, false);
+  }
+  for (const strength of [0, 1]) {
+    assert.equal(parse({ ...message, inputImages: [{ ...input, strength }] }).job.inputImages[0].strength, strength);
+  }
+});
+
+test("a job with invalid input pictures is rejected", () => {
+  const mask = { ...input, role: "mask" };
+  const changes = [
+    { url: "file:///etc/passwd" }, { url: "data:image/png;base64,AAAA" }, { url: "" }, { url: 7 }, { url: "http://" },
+    { sha256: "ab" }, { sha256: "zz".repeat(32) }, { sha256: undefined }, { mimeType: "image/svg+xml" },
+    { mimeType: undefined }, { role: "sketch" }, { role: undefined }, { strength: -0.1 }, { strength: 1.1 },
+    { strength: "0.5" }, { strength: true },
+  ];
+  const lists = [
+    ...changes.map((change) => [{ ...input, ...change }]),
+    [], {}, "x", [null], ["x"], Array(5).fill(input), [mask], [input, mask, mask],
+  ];
+  for (const inputImages of lists) {
+    assert.throws(() => parse({ ...message, inputImages }), InvalidMessage, JSON.stringify(inputImages));
+  }
+});
+
 test("text that is not a message is rejected", () => {
   for (const text of ["", "{", "null", "[]", "7", '"x"', "{}", '{"type":7}']) {
     assert.throws(() => parseMessage(text), InvalidMessage, text);

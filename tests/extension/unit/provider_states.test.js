@@ -8,6 +8,7 @@ import { Failure } from "../../../extension/shared/failures.js";
 import { ProviderStates } from "../../../extension/worker/provider_states.js";
 import { fakeChrome } from "./fake_chrome.js";
 
+const OPERATIONS = ["image-variation", "image-edit"];
 const entry = (id, changes = {}) => {
   return { id, kind: "canvas", name: id, enabled: true, models: [id], settings: {}, ...changes };
 };
@@ -32,11 +33,11 @@ test("a failure pauses its provider only, for as long as it says", async () => {
   const [one, two] = [entry("one"), entry("two")];
   const states = await statesOf([one, two]);
   states.failed(one, new Failure("No", { reason: "The key is wrong.", retryAfterMs: 60_000 }));
-  assert.deepEqual(states.capabilities, ["image-generation", "two"]);
+  assert.deepEqual(states.capabilities, ["image-generation", "two", ...OPERATIONS]);
   assert.deepEqual(states.states, [{ id: "one", name: "one", problem: "The key is wrong.", pausedUntil: 1_060_000 }]);
   assert.equal(states.nextEnd, 1_060_000);
   mock.timers.tick(60_000);
-  assert.deepEqual(states.capabilities, ["image-generation", "one", "two"]);
+  assert.deepEqual(states.capabilities, ["image-generation", "one", "two", ...OPERATIONS]);
   assert.deepEqual(states.states, []);
   assert.equal(states.nextEnd, undefined);
 });
@@ -95,7 +96,7 @@ test("a pause survives a restart of the worker, and other changes of the setting
   states.failed(one, new Failure("No", { retryAfterMs: 60_000 }));
   const later = await statesOf([entry("one", { name: "Renamed" }), entry("two")]);
   assert.equal(later.states[0].pausedUntil, 1_060_000);
-  assert.deepEqual(later.capabilities, ["image-generation", "two"]);
+  assert.deepEqual(later.capabilities, ["image-generation", "two", ...OPERATIONS]);
 });
 
 test("a provider without its permission or its key takes no jobs, and says so", async () => {

@@ -46,3 +46,14 @@ test("pictures are not reused if the request's content has changed", () => {
   assert.ok(!canReusePictures(record({}), { ...job, prompt: "a vixen" }, "socket-2"));
   assert.ok(!canReusePictures(record({}), { ...job, parameters: { width: 9 } }, "socket-2"));
 });
+
+test("pictures are reused if only the addresses of the input pictures have changed", () => {
+  const input = { url: "http://a/1", sha256: "ab", role: "image", strength: 0.5 };
+  const withInput = (changes) => ({ ...job, inputImages: [{ ...input, ...changes }] });
+  const old = record({ job: withInput({}) });
+  assert.ok(canReusePictures(old, withInput({ url: "http://a/2" }), "socket-2"));
+  for (const changes of [{ sha256: "cd" }, { role: "mask" }, { strength: 0.6 }]) {
+    assert.ok(!canReusePictures(old, withInput(changes), "socket-2"), JSON.stringify(changes));
+  }
+  assert.ok(!canReusePictures(old, job, "socket-2"));
+});

@@ -6,7 +6,7 @@ import { mock, test } from "node:test";
 import { badgeFor } from "../../../extension/worker/badge.js";
 import { dataUrl } from "../../../extension/worker/data_url.js";
 import { Failure } from "../../../extension/shared/failures.js";
-import { generatePicture, withTimeout } from "../../../extension/worker/generation.js";
+import { generatePictures, withTimeout } from "../../../extension/worker/generation.js";
 import { pictureCount, pictureRequest } from "../../../extension/worker/picture_requests.js";
 import { Task } from "../../../extension/worker/task.js";
 
@@ -31,7 +31,8 @@ test("invalid parameters fail without a retry, and the reason names them", () =>
 });
 
 test("a model without a generator fails, and others may retry", async () => {
-  await assert.rejects(generatePicture(pictureRequest(recordOf(), 0), [], { signal: neverAborted }), (failure) => {
+  const store = { pictures: async () => [] };
+  await assert.rejects(generatePictures(recordOf(), [], store, { signal: neverAborted }), (failure) => {
     assert.deepEqual([failure.code, failure.retryable], ["ERR_GENERATION_FAILED", true]);
     return true;
   });

@@ -2,8 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { capabilities, entryForModel, providers } from "../../../../extension/providers/registry.js";
+import { capabilities, entryForInputs, entryForModel, providers } from "../../../../extension/providers/registry.js";
 
+const OPERATIONS = ["image-variation", "image-edit"];
+const VARIATION = { operation: "image-variation", images: 1 };
+const EDIT = { operation: "image-edit", images: 1 };
 const entry = (id, models, changes = {}) => {
   return { id, kind: "canvas", name: id, enabled: true, models, settings: {}, ...changes };
 };
@@ -31,16 +34,47 @@ test("disabled entries and unknown kinds are ignored", () => {
 
 test("the capabilities are the models of all enabled entries, without duplicates", () => {
   const entries = [entry("a", ["m", "n"]), entry("b", ["m", "*"]), entry("off", ["x"], { enabled: false })];
-  assert.deepEqual(capabilities(entries), ["image-generation", "m", "n", "*"]);
+  assert.deepEqual(capabilities(entries), ["image-generation", "m", "n", "*", ...OPERATIONS]);
 });
 
 test("a paused entry takes its models along, and nothing else makes them", () => {
   const [named, any] = [entry("named", ["m", "n"]), entry("any", ["*", "x"])];
   const without = (...paused) => capabilities([named, any], (each) => paused.includes(each));
-  assert.deepEqual(without(), ["image-generation", "m", "n", "*", "x"]);
-  assert.deepEqual(without(any), ["image-generation", "m", "n"]);
-  assert.deepEqual(without(named), ["image-generation", "x"], "* would include m and n");
+  assert.deepEqual(without(), ["image-generation", "m", "n", "*", "x", ...OPERATIONS]);
+  assert.deepEqual(without(any), ["image-generation", "m", "n", ...OPERATIONS]);
+  assert.deepEqual(without(named), ["image-generation", "x", ...OPERATIONS], "* would include m and n");
   assert.deepEqual(without(named, any), ["image-generation", "(none)"]);
+});
+
+test("a job with input pictures goes to the first entry for its model that can do it", () => {
+  const [page, able, other] = [entry("page", ["m"], { kind: "page" }), entry("able", ["m"]), entry("other", ["m"])];
+  assert.equal(entryForModel([page, able, other], "m").id, "page");
+  assert.equal(entryForInputs([page, able, other], "m", VARIATION).id, "able");
+  assert.equal(entryForInputs([page, able, other], "M", EDIT).id, "able");
+  assert.equal(entryForInputs([page, able], "m", { operation: "image-edit", images: 5 }), undefined);
+  assert.equal(entryForInputs([page, { ...able, enabled: false }], "m", VARIATION), undefined);
+});
+
+test("an entry with * is no substitute for one that lists the model", () => {
+  const entries = [entry("page", ["m"], { kind: "page" }), entry("any", ["*"])];
+  assert.equal(entryForInputs(entries, "m", VARIATION), undefined);
+  assert.equal(entryForInputs(entries, "another", VARIATION).id, "any");
+});
+
+test("operations are announced only if an entry that is not paused can do them", () => {
+  const [page, able] = [entry("page", ["m"], { kind: "page" }), entry("able", ["m", "n"])];
+  const announced = (entries, ...paused) => capabilities(entries, (each) => paused.includes(each));
+  assert.deepEqual(announced([page]), ["image-generation", "m"]);
+  assert.deepEqual(announced([page, able]), ["image-generation", "m", "n", ...OPERATIONS]);
+  assert.deepEqual(announced([page, able], able), ["image-generation", "m"]);
+  assert.deepEqual(announced([able], able), ["image-generation", "(none)"]);
+});
+
+test("however many models there are, the operations are among the 64 capabilities", () => {
+  const models = Array.from({ length: 60 }, (_, number) => `model-${number}`);
+  const announced = capabilities([entry("a", models), entry("b", models.map((model) => `${model}-b`))]);
+  assert.equal(announced.length, 64);
+  assert.deepEqual(announced.slice(-2), OPERATIONS);
 });
 
 test("every kind has a title, a description and valid fields", () => {

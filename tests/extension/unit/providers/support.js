@@ -8,31 +8,31 @@ const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfD
 /** A PNG of one pixel. */
 export const PICTURE = { base64: PIXEL, bytes: Buffer.from(PIXEL, "base64") };
 
+/** The start of a PNG of that size, which is all that is read of it outside of a browser. */
+export function pngOf(width, height) {
+  const bytes = Buffer.from(PICTURE.bytes);
+  bytes.writeUInt32BE(width, 16);
+  bytes.writeUInt32BE(height, 20);
+  return bytes;
+}
+
 /**
- * Start a server that is closed after the test. `respond` gets each request and returns
- * `{status, headers, json | bytes}`, "break" to break the connection, or undefined to never respond. `requests`
- * contains all requests so far.
+ * Start a server that is closed after the test. `respond` gets each request, whose body is `json` or a `form`, and
+ * returns `{status, headers, json | bytes, isCut}`, "break" to break the connection, or undefined to never respond.
+ * `requests` contains all requests so far.
  */
 export async function startServer(test, respond) {
   const requests = [];
   const server = createServer(async (incoming, response) => {
-    const chunks = [];
-    for await (const chunk of incoming) chunks.push(chunk);
-    const text = Buffer.concat(chunks).toString();
     const { pathname, searchParams } = new URL(incoming.url, "http://localhost");
     const request = {
       method: incoming.method, path: pathname, query: searchParams, headers: incoming.headers,
-      json: text ? JSON.parse(text) : undefined,
+      ...await readBody(incoming),
     };
     requests.push(request);
     const reply = await respond(request);
-    if (!reply) return;
-    if (reply === "break") {
-      incoming.socket.destroy();
-      return;
-    }
-    const { status = 200, headers = {}, json, bytes = JSON.stringify(json ?? {}) } = reply;
-    response.writeHead(status, headers).end(bytes);
+    if (reply === "break") incoming.socket.destroy();
+    else if (reply) send(response, reply);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -41,6 +41,22 @@ export async function startServer(test, respond) {
     server.close();
   });
   return { url: `http://127.0.0.1:${server.address().port}`, host: `127.0.0.1:${server.address().port}`, requests };
+}
+
+async function readBody(incoming) {
+  const chunks = [];
+  for await (const chunk of incoming) chunks.push(chunk);
+  const body = Buffer.concat(chunks);
+  if (incoming.headers["content-type"]?.startsWith("multipart/form-data")) {
+    return { form: await new Response(body, { headers: incoming.headers }).formData() };
+  }
+  return { json: body.length > 0 ? JSON.parse(body) : undefined };
+}
+
+function send(response, { status = 200, headers = {}, json, bytes = JSON.stringify(json ?? {}), isCut }) {
+  response.writeHead(status, headers);
+  if (isCut) response.write(bytes, () => response.socket.destroy());
+  else response.end(bytes);
 }
 
 export function pictureRequest(changes = {}) {
