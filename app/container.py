@@ -43,6 +43,7 @@ from app.services.lookup import Lookup
 from app.services.ports import Ports, Store
 from app.services.queue_controls import QueueControls
 from app.services.queue_status import QueueStatus
+from app.services.renditions import Renditions
 from app.services.repeats import Repeats
 from app.services.requeueing import Requeueing
 from app.services.reuse import Reuse
@@ -70,6 +71,7 @@ class Services:
     repeats: Repeats
     styles: Styles
     lookup: Lookup
+    renditions: Renditions
     watching: Watching
     cancellation: Cancellation
     holding: Holding
@@ -107,6 +109,7 @@ def real_store(settings: Settings) -> Store:
 def real_ports(settings: Settings) -> Ports:
     """The real adapters."""
     background, client = BackgroundRunner("hints"), redis_client(settings.redis_url)
+    decoders = DecoderPool(settings.worker_processes)
     return Ports(
         settings=settings,
         database=Database(settings.database_url),
@@ -116,9 +119,10 @@ def real_ports(settings: Settings) -> Ports:
         fetch=Fetcher(settings.image_source_allowlist),
         post=Poster(settings.webhook_allowlist),
         scanner=ClamdScanner(settings.clamav_url) if settings.clamav_url else NoScanner(),
-        validator=DecoderPool(settings.worker_processes),
+        validator=decoders,
         randomness=SystemRandomness(),
         tokens=JsonWebTokens(settings),
+        renderer=decoders.render,
     )
 
 
@@ -150,6 +154,7 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         repeats=Repeats(ports),
         styles=styles,
         lookup=Lookup(ports, watching, waiting),
+        renditions=Renditions(ports),
         watching=watching,
         cancellation=cancellation,
         holding=holding,

@@ -10,14 +10,17 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
-from app.adapters import pictures
-from app.domain.images import BadImage, Fault, ImageLimits, Picture, PictureError
+from app.adapters import pictures, renditions
+from app.domain.images import BadImage, Fault, ImageLimits, Picture, PictureError, Rendition
+
+T = TypeVar("T")
 
 WAIT_S = 10.0  # for a decoder
 # A picture of 40 million pixels takes 2 s to decode and encode. Time that other processes use counts only in the second limit.
@@ -34,7 +37,7 @@ class DecodersBusy(PictureError):
 
 
 class DecoderPool:
-    """An ImageValidator for files with names, which calls `PillowValidator` in one of `count` processes.
+    """An ImageValidator and a Renderer for files with names, which calls Pillow in one of `count` processes.
 
     Each process has an executor of its own, since the end of a process breaks its executor. They start when they are needed.
     """
@@ -49,14 +52,30 @@ class DecoderPool:
         for _ in range(count):
             self._idle.put(None)
 
-    def __call__(self, source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
+    def __call__(
+        self,
+        source: BinaryIO,
+        target: BinaryIO,
+        limits: ImageLimits,
+        thumbnails: Mapping[Rendition, BinaryIO] | None = None,
+    ) -> Picture:
         """As `PillowValidator`. Raises DecodersBusy if no decoder becomes free in time, or if this machine is too slow."""
         source.flush()
+        paths = {rendition: file.name for rendition, file in (thumbnails or {}).items()}
+        return self._run(partial(_validate, source.name, target.name, limits, paths))
+
+    def render(self, source: BinaryIO, target: BinaryIO, rendition: Rendition) -> None:
+        """As `renditions.render`. Raises DecodersBusy in the same cases."""
+        source.flush()
+        self._run(partial(_render, source.name, target.name, rendition))
+
+    def _run(self, work: Callable[[], T]) -> T:
+        """Call `work` in a decoder. Raises BadImage if it ends two of them, and DecodersBusy."""
         for _ in range(TRIES):
             started = time.monotonic()
             with contextlib.suppress(BrokenProcessPool), self._decoder() as decoder:
                 started = time.monotonic()
-                return decoder.submit(_validate, source.name, target.name, limits, self._cpu_s, self._time_s).result()
+                return decoder.submit(_limited, self._cpu_s, self._time_s, work).result()
             if time.monotonic() - started >= self._time_s:
                 raise DecodersBusy(DecodersBusy.__doc__)
         raise BadImage("The picture takes too long to decode, or ends its decoder.")
@@ -99,14 +118,33 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
-def _validate(source: str, target: str, limits: ImageLimits, cpu_s: float, time_s: float) -> Picture:
+def _limited(cpu_s: float, time_s: float, work: Callable[[], T]) -> T:
     """Called in the decoder. The signals of the timers end it, however it hangs."""
     signal.setitimer(signal.ITIMER_PROF, cpu_s)
     signal.setitimer(signal.ITIMER_REAL, time_s)
     try:
-        with Path(source).open("rb") as read, Path(target).open("r+b") as written:
-            written.truncate()  # an earlier try may have left something
-            return pictures.PillowValidator()(read, written, limits)
+        return work()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _validate(source: str, target: str, limits: ImageLimits, thumbnails: Mapping[Rendition, str]) -> Picture:
+    with contextlib.ExitStack() as files:
+        read = files.enter_context(Path(source).open("rb"))
+        written = files.enter_context(_emptied(target))
+        opened = {rendition: files.enter_context(_emptied(path)) for rendition, path in thumbnails.items()}
+        return pictures.PillowValidator()(read, written, limits, opened)
+
+
+def _render(source: str, target: str, rendition: Rendition) -> None:
+    with Path(source).open("rb") as read, _emptied(target) as written:
+        renditions.render(read, written, rendition)
+
+
+@contextlib.contextmanager
+def _emptied(path: str) -> Iterator[BinaryIO]:
+    """The file to write: an earlier try may have left something."""
+    with Path(path).open("r+b") as file:
+        file.truncate()
+        yield file

@@ -5,15 +5,15 @@ import hashlib
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
-from app.adapters import colours
+from app.adapters import colours, renditions
 from app.adapters.memory import limited_memory
 from app.domain import images, png, png_colours
-from app.domain.images import BadImage, ImageFormat, ImageLimits, Picture
+from app.domain.images import BadImage, ImageFormat, ImageLimits, Picture, Rendition
 
 # Measured at 1024 x 1024: a third of the time of level 6, with 4 to 8 % more bytes.
 COMPRESS_LEVEL = 4
@@ -34,10 +34,16 @@ UPRIGHT = {
 class PillowValidator:
     """For processes that do one thing at a time: the memory limit applies to the whole process during a validation."""
 
-    def __call__(self, source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
+    def __call__(
+        self,
+        source: BinaryIO,
+        target: BinaryIO,
+        limits: ImageLimits,
+        thumbnails: Mapping[Rendition, BinaryIO] | None = None,
+    ) -> Picture:
         """As `check_and_store_as_png`. An image that needs more memory than any allowed one raises BadImage."""
         with limited_memory(memory_needed(limits)):
-            return check_and_store_as_png(source, target, limits)
+            return check_and_store_as_png(source, target, limits, thumbnails)
 
 
 def memory_needed(limits: ImageLimits) -> int:
@@ -45,33 +51,42 @@ def memory_needed(limits: ImageLimits) -> int:
     return 16 * limits.max_pixels + 128 * 2**20
 
 
-def check_and_store_as_png(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
+def check_and_store_as_png(
+    source: BinaryIO,
+    target: BinaryIO,
+    limits: ImageLimits,
+    thumbnails: Mapping[Rendition, BinaryIO] | None = None,
+) -> Picture:
     """Write the image in `source` into the empty, readable `target` as a PNG in sRGB without metadata.
 
     A PNG that `png` proves to be complete and clean keeps its compressed pixels and is not decoded by Pillow. Other images
-    are decoded, converted to sRGB, rotated according to their EXIF data and encoded again.
+    are decoded, converted to sRGB, rotated according to their EXIF data and encoded again. Thumbnails of those are written
+    into the empty files `thumbnails`, which stay empty otherwise: decoding alone would take longer than all the rest.
     Raises BadImage if the bytes are not a complete, still image within `limits`. An OSError comes from the disk.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # Pillow warns about each damaged tag of EXIF data
-            width, height = _store(source, target, limits)
+            width, height = _store(source, target, limits, thumbnails or {})
     except MemoryError as error:
         raise BadImage("Decoding the picture takes more memory than is allowed.") from error
     target.flush()
     return Picture(width, height, target.seek(0, 2), _sha256(target))
 
 
-def _store(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> tuple[int, int]:
+def _store(
+    source: BinaryIO, target: BinaryIO, limits: ImageLimits, thumbnails: Mapping[Rendition, BinaryIO]
+) -> tuple[int, int]:
     image_format, width, height = _measure(source, limits)
     if image_format != "png":
         with _opened(source, image_format) as image:
             images.check_pixels(*image.size, limits)
-            return _encode_again(image, target, image.info.get("exif"), image.info.get("icc_profile"))
+            shown = _encode_again(image, target, image.info.get("exif"), image.info.get("icc_profile"))
+            return _with_thumbnails(shown, thumbnails)
     copied = png.copy_critical_chunks(source, target)
     exif, profile = copied.metadata.get(b"eXIf"), png_colours.profile_of(copied.metadata)
     if not copied.is_clean or _orientation(exif) in UPRIGHT or (profile is not None and not colours.is_srgb(profile)):
         with _opened(target, "png") as image:
-            return _encode_again(image, target, exif, profile)
+            return _with_thumbnails(_encode_again(image, target, exif, profile), thumbnails)
     _check_copy(target, width, height)
     return width, height
 
@@ -115,14 +130,21 @@ def _orientation(exif: bytes | None) -> object:
         return 1
 
 
-def _encode_again(image: Image.Image, target: BinaryIO, exif: bytes | None, profile: bytes | None) -> tuple[int, int]:
-    """Replace the content of `target`, from which `image` may be read, by the picture; returns its size."""
+def _encode_again(image: Image.Image, target: BinaryIO, exif: bytes | None, profile: bytes | None) -> Image.Image:
+    """Replace the content of `target`, from which `image` may be read, by the picture; returns it as it is shown."""
     with _translate_errors(str(image.format)):
         image.load()
         shown = _as_shown(image, exif, profile)
     target.seek(0)
     target.truncate()
     shown.save(target, format="PNG", compress_level=COMPRESS_LEVEL)
+    return shown
+
+
+def _with_thumbnails(shown: Image.Image, thumbnails: Mapping[Rendition, BinaryIO]) -> tuple[int, int]:
+    """Write the thumbnails of the picture; returns its size."""
+    if thumbnails:
+        renditions.write_thumbnails(shown, thumbnails)
     return shown.size
 
 

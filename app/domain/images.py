@@ -31,6 +31,10 @@ class Rendition(StrEnum):
     JPEG = "jpeg"
 
 
+# The thumbnails, and the most px of their longer side.
+THUMBNAILS = {Rendition.SMALL: 256, Rendition.LARGE: 1_024}
+# The most px that a side of a picture may have in these formats.
+CONVERTED_SIDES = {Rendition.WEBP: 16_383, Rendition.JPEG: 65_500}
 _RENDITION_NAME = re.compile(rf"({_STEM})\.({'|'.join(re.escape(each) for each in Rendition)})")
 
 
@@ -102,6 +106,11 @@ def parse_rendition_name(text: str) -> tuple[str, Rendition] | None:
     """The picture and the rendition that a name made by `rendition_name` means; None for any other text."""
     found = _RENDITION_NAME.fullmatch(text)
     return None if found is None else (f"{found[1]}.png", Rendition(found[2]))
+
+
+def thumbnail_names(file: str) -> tuple[str, ...]:
+    """The names of the thumbnails of the picture `file`."""
+    return tuple(rendition_name(file, each) for each in THUMBNAILS)
 
 
 def stored_names(file: str) -> tuple[str, ...]:

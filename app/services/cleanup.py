@@ -9,7 +9,7 @@ import contextlib
 from app.config import Settings
 from app.db import clock, idempotency, images, inputs, webhook_deliveries, webhooks
 from app.domain.image_request import IMAGES
-from app.domain.images import PictureError
+from app.domain.images import PictureError, stored_names
 from app.services import inputs as input_pictures
 from app.services.download import longest_ms
 from app.services.ports import Ports
@@ -58,7 +58,8 @@ class Cleanup:
         removed = []
         for name in names:
             with contextlib.suppress(PictureError):
-                self.ports.store.delete(name)
+                for each in stored_names(name):
+                    self.ports.store.delete(each)
                 removed.append(name)
         if removed:
             self.ports.database.write(lambda tx: images.forget_intended(tx, removed))

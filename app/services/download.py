@@ -7,7 +7,7 @@ that lost its lease removes its files.
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -22,7 +22,17 @@ from app.db.jobs import Job
 from app.domain import policy
 from app.domain.errors import DOWNLOAD_FAILED
 from app.domain.events import ImageGeneratedEvent
-from app.domain.images import Fault, ImageLimits, Picture, PictureError, file_name
+from app.domain.images import (
+    THUMBNAILS,
+    Fault,
+    ImageLimits,
+    Picture,
+    PictureError,
+    Rendition,
+    file_name,
+    rendition_name,
+    stored_names,
+)
 from app.domain.states import Step
 from app.domain.upload_urls import UploadLocation
 from app.services import steps
@@ -45,7 +55,7 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A download that this process has claimed. The `names` of its files are stored before the files are created."""
+    """A download that this process has claimed. The `names` of its pictures are stored before the files are created."""
 
     job: Job
     names: Sequence[str]
@@ -69,11 +79,12 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ValidImage:
-    """A validated picture in a staged file."""
+    """A validated picture in a staged file, and its thumbnails in files that may be empty."""
 
     url: str
     staged: Any
     picture: Picture
+    thumbnails: Mapping[Rendition, Any]
 
 
 def longest_ms(settings: Settings, count: int) -> int:
@@ -166,10 +177,13 @@ class Download:
     def _fetch(self, job: Job, url: str, files: contextlib.ExitStack) -> ValidImage:
         settings = self.ports.settings
         staged = files.enter_context(self.ports.store.stage())
+        thumbnails = {each: files.enter_context(self.ports.store.stage()) for each in THUMBNAILS}
         with self.sources.opened(job, url) as source:
             self.ports.scanner.scan(source)  # before any decoder sees it
             limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels, settings.max_image_side)
-            return ValidImage(url, staged, self.ports.validator(source, staged.file, limits))
+            targets = {rendition: each.file for rendition, each in thumbnails.items()}
+            picture = self.ports.validator(source, staged.file, limits, targets)
+            return ValidImage(url, staged, picture, thumbnails)
 
     def _store(
         self, claim: Claim, pictures: Sequence[ValidImage], claim_next: ClaimNext
@@ -178,12 +192,13 @@ class Download:
         try:
             for each, name in zip(pictures, claim.names, strict=True):
                 self.ports.store.publish(each.staged, name)
+                self._publish_thumbnails(each, name)
         except (PictureError, OSError):
             self._remove(claim.names)
             raise
 
         def work(tx: Transaction) -> tuple[Sequence[UploadLocation], Claim | None]:
-            return self._complete(tx, claim.job, pictures, claim.names), claim_next(tx)
+            return self._complete(tx, claim, pictures), claim_next(tx)
 
         try:
             # any other error removes nothing, since the commit may have succeeded
@@ -192,10 +207,18 @@ class Download:
             self._remove(claim.names)
             return (), self._claiming(claim_next)
 
-    def _complete(
-        self, tx: Transaction, job: Job, pictures: Sequence[ValidImage], names: Sequence[str]
-    ) -> Sequence[UploadLocation]:
+    def _publish_thumbnails(self, image: ValidImage, name: str) -> None:
+        """Those that were made. A picture is as good without them: they are made when somebody wants to see them."""
+        for rendition, staged in image.thumbnails.items():
+            try:
+                if staged.file.seek(0, 2):
+                    self.ports.store.publish(staged, rendition_name(name, rendition))
+            except (PictureError, OSError) as error:
+                log.warning("A thumbnail was not stored", action="download.no_thumbnail", problem=str(error))
+
+    def _complete(self, tx: Transaction, claim: Claim, pictures: Sequence[ValidImage]) -> Sequence[UploadLocation]:
         """Returns the uploads that are no longer needed after the commit. Raises ClaimLost."""
+        job, names = claim.job, claim.names
         if not images.keep_intended(tx, names):
             raise ClaimLost
         completed = steps.take(
@@ -287,8 +310,9 @@ class Download:
         return images.any_fetched(tx.connection, job.generated_at or job.updated_at, not_of=job.holder)
 
     def _remove(self, names: Sequence[str]) -> None:
-        """Remove the files. Those that cannot be removed now keep their rows, for the next sweep."""
+        """Remove the pictures and thumbnails. Those that cannot be removed now keep their rows, for the next sweep."""
         with contextlib.suppress(PictureError):
             for name in names:
-                self.ports.store.delete(name)
+                for each in stored_names(name):
+                    self.ports.store.delete(each)
             self.ports.database.write(lambda tx: images.forget_intended(tx, names))

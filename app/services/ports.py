@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Protocol
 from app.config import Settings
 from app.db.engine import Database
 from app.domain.access import Credential
-from app.domain.images import ImageLimits, Picture
+from app.domain.images import ImageLimits, Picture, Rendition
 from app.domain.webhooks import Answer
 
 
@@ -111,8 +111,22 @@ class Scanner(Protocol):
 
 
 class ImageValidator(Protocol):
-    def __call__(self, source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
-        """Write the picture in `source` into `target` as a clean PNG. Raises PictureError."""
+    def __call__(
+        self,
+        source: BinaryIO,
+        target: BinaryIO,
+        limits: ImageLimits,
+        thumbnails: Mapping[Rendition, BinaryIO] | None = None,
+    ) -> Picture:
+        """Write the picture in `source` into `target` as a clean PNG. Raises PictureError.
+
+        Files of `thumbnails` that stay empty are to be made later.
+        """
+
+
+class Renderer(Protocol):
+    def __call__(self, source: BinaryIO, target: BinaryIO, rendition: Rendition) -> None:
+        """Write the rendition of the stored picture in `source` into `target`. Raises PictureError."""
 
 
 class Tokens(Protocol):
@@ -152,3 +166,4 @@ class Ports:
     validator: ImageValidator
     randomness: Randomness
     tokens: Tokens
+    renderer: Renderer

@@ -7,6 +7,7 @@ another one; the first that finds none enters the queue, and the others follow i
 A request that others follow is marked (`followed`) until they are resolved, so that a crash leaves nothing undone.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +23,7 @@ from app.db.jobs import Job
 from app.domain.errors import NOT_CACHED, NotCached
 from app.domain.events import ImageGeneratedEvent
 from app.domain.image_request import CacheMode
-from app.domain.images import PictureError, file_name
+from app.domain.images import PictureError, file_name, thumbnail_names
 from app.domain.states import FINAL, Step
 from app.services import steps
 from app.services.generation import IMAGES_PATH
@@ -120,7 +121,16 @@ class Reuse:
 
     def _link(self, stored: Sequence[StoredImage], copies: Sequence[StoredImage]) -> bool:
         """False if there is no such file. Files that are not kept are removed by a sweep. Raises PictureError."""
-        return all(self.ports.store.link(old.file, new.file) for old, new in zip(stored, copies, strict=True))
+        return all(self._link_picture(old.file, new.file) for old, new in zip(stored, copies, strict=True))
+
+    def _link_picture(self, old: str, new: str) -> bool:
+        """With the thumbnails that there are. Raises PictureError."""
+        if not self.ports.store.link(old, new):
+            return False
+        for name, new_name in zip(thumbnail_names(old), thumbnail_names(new), strict=True):
+            with contextlib.suppress(PictureError):
+                self.ports.store.link(name, new_name)
+        return True
 
     def _complete(self, leader: Job, copies: Copies, tx: Transaction) -> None:
         """Raises FilesGivenUp."""

@@ -3,26 +3,19 @@
 from typing import BinaryIO, cast
 
 from flask import Response, request
-from werkzeug.exceptions import PreconditionFailed
-from werkzeug.wsgi import wrap_file
 
 from app.container import Services
 from app.domain.access import Need
 from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFound, PayloadTooLarge
-from app.domain.images import is_file_name
 from app.services.generation import IMAGES_PATH
-from app.web import presenters
+from app.web import delivery, presenters
 from app.web.api import Api, ResponseSpec
-from app.web.request_schemas import UploadQuery
+from app.web.delivery import Wanted
+from app.web.request_schemas import PictureQuery, UploadQuery
 from app.web.schemas import UploadReceipt
 
 TAG = "Files"
-HEADERS = {
-    # A file never changes, and its name is never used again.
-    "Cache-Control": "public, max-age=31536000, immutable",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
+PICTURES = tuple(dict.fromkeys(delivery.CONTENT_TYPES.values()))
 CACHE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges")
 
 
@@ -35,39 +28,32 @@ def operations(api: Api, services: Services) -> None:
         tag=TAG,
         summary="Download an image",
         need=Need.NOTHING,
+        query=PictureQuery,
         headers={
             "Range": {"description": "A part of the file (RFC 9110)."},
             "If-None-Match": {"description": "The ETag of your copy."},
             "If-Match": {"description": "The ETag that you want."},
         },
         responses=(
-            ResponseSpec("The image", content_type="image/png", headers=CACHE_HEADERS),
-            ResponseSpec(
-                "The part of the image that Range names",
-                content_type="image/png",
-                status=206,
-                headers=(*CACHE_HEADERS, "Content-Range"),
+            *(ResponseSpec("The image", content_type=each, headers=CACHE_HEADERS) for each in PICTURES),
+            *(
+                ResponseSpec(
+                    "The part of the image that Range names",
+                    content_type=each,
+                    status=206,
+                    headers=(*CACHE_HEADERS, "Content-Range"),
+                )
+                for each in PICTURES
             ),
             ResponseSpec("Your copy is current", status=304, headers=("ETag", "Cache-Control")),
         ),
-        refusals=(NotFound,),
+        refusals=(NotFound, InvalidRequest),
         errors=(412, 416),
     )
-    def get_picture(file: str) -> Response:
-        """A stored image. It may be cached forever, because a file never changes."""
-        image = services.lookup.picture(file) if is_file_name(file) else None
-        content = None if image is None else services.ports.store.open(file)
-        if image is None or content is None:
-            raise NotFound("Not found: there is no image with this name.")
-        response = Response(wrap_file(request.environ, content), content_type="image/png", direct_passthrough=True)
-        response.content_length = image.bytes
-        response.headers.update(HEADERS)
-        response.set_etag(image.sha256)
-        response.call_on_close(content.close)
-        _check_if_match(image.sha256)
-        _adapt_range(image.bytes)
-        response.make_conditional(request, accept_ranges=True, complete_length=image.bytes)
-        return response
+    def get_picture(file: str, query: PictureQuery) -> Response:
+        """A stored image, a thumbnail of it, or with `format` the image converted. It may be cached forever, because a file
+        never changes."""
+        return delivery.response(services, Wanted.read(file, query.format))
 
     @api.operation(
         "PUT",
@@ -94,22 +80,3 @@ def operations(api: Api, services: Services) -> None:
             request.content_length,
         )
         return UploadReceipt(image_url=presenters.public_url(receipt.path), sha256=receipt.sha256, bytes=receipt.bytes)
-
-
-def _check_if_match(etag: str) -> None:
-    """werkzeug would take `*` for an ETag, and send the image with 412. Raises PreconditionFailed."""
-    wanted = request.if_match
-    if request.environ.pop("HTTP_IF_MATCH", None) is not None and not (wanted.star_tag or wanted.is_strong(etag)):
-        raise PreconditionFailed
-
-
-def _adapt_range(size: int) -> None:
-    """An invalid Range is ignored (RFC 9110, section 14.2), and so is one of several parts, which are not supported.
-
-    The last N bytes of a file with fewer are the whole file (section 14.1.2), which werkzeug would refuse.
-    """
-    wanted = request.range
-    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) > 1:
-        request.environ.pop("HTTP_RANGE", None)
-    elif wanted.ranges[0][0] <= -size:
-        request.environ["HTTP_RANGE"] = "bytes=0-"

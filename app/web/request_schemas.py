@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -183,6 +183,16 @@ class ListQuery(Query):
     status: Status | None = None
     limit: int = Field(20, ge=1, le=100, description="Maximum number of results.")
     cursor: Annotated[str | None, page_cursor(r"[0-9a-f-]{36}")] = None
+
+
+class PictureQuery(Query):
+    """How a picture is delivered."""
+
+    format: Literal["png", "webp", "jpeg"] | None = Field(
+        None,
+        description="the format; `png` is the image as it is stored, others are converted from it",
+        examples=["webp"],
+    )
 
 
 class UploadQuery(Query):

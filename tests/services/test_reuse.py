@@ -18,6 +18,7 @@ from app.db.tables import files
 from app.domain.errors import NotCached, QuotaExceeded
 from app.domain.fair_queueing import UNIT, Priority
 from app.domain.image_request import CacheMode, ImageRequest
+from app.domain.images import is_file_name, thumbnail_names
 from app.domain.messages import ImageGenerated
 from app.domain.states import Status
 from app.services import reuse as services
@@ -26,7 +27,7 @@ from app.services.generation import Holder
 from app.services.reuse import HITS
 from tests.support.downloads import OTHER, PNG, URL, Killed, stored
 from tests.support.harness import HOUR, Harness
-from tests.support.image_samples import png
+from tests.support.image_samples import encoded, png, sample_image
 from tests.support.interleaving import changed_after_read, on_postgresql, overlapping
 
 COPIES = 64
@@ -630,7 +631,7 @@ def test_a_process_killed_after_some_followers_leaves_the_others_to_the_next(har
         left = 2
 
         def link(self, name: str, new_name: str) -> bool:
-            self.left -= 1
+            self.left -= is_file_name(name)  # not for thumbnails
             if self.left < 0:
                 raise Killed
             return super().link(name, new_name)
@@ -770,3 +771,16 @@ def test_followers_do_not_count_as_waiting(harness: Harness) -> None:
     strict.submit(parameters={"seed": 8})
     with pytest.raises(QuotaExceeded):
         strict.submit(parameters={"seed": 9})
+
+
+# -- thumbnails
+
+
+def test_an_identical_request_gets_the_thumbnails_too(harness: Harness) -> None:
+    harness.bench.fetch.answers[URL] = encoded(sample_image(600, 300), "JPEG")
+    job, copy = completed(harness), prefer(harness)
+    assert copy.cached_from == job.id
+    [image], [copied] = stored(harness.bench, job), stored(harness.bench, copy)
+    for name, new_name in zip(thumbnail_names(image.file), thumbnail_names(copied.file), strict=True):
+        assert (harness.bench.store.root / name).samefile(harness.bench.store.root / new_name)
+    assert len(harness.bench.files()) == 6

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from app.adapters.background import BackgroundRunner
 from app.adapters.fetch_errors import AddressRefused, HostUnreachable
 from app.adapters.pictures import check_and_store_as_png
+from app.adapters.renditions import render
 from app.adapters.scanner import NoScanner
 from app.adapters.store import LocalStore
 from app.adapters.tokens_jwt import JsonWebTokens
@@ -234,5 +235,6 @@ def bench(database: Database, folder: Path) -> Bench:
         check_and_store_as_png,
         randomness,
         JsonWebTokens(settings),
+        render,
     )
     return Bench(ports, store, tasks, bus, fetch, post, randomness)

@@ -3,12 +3,17 @@ from __future__ import annotations
 import hashlib
 import io
 from base64 import b64encode
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image
+from werkzeug.test import TestResponse
 
-from app.container import Services
+from app.adapters.decoders import DecodersBusy
+from app.container import Services, build
+from app.factory import create_app
+from tests.support import image_samples as samples
 from tests.support import job_factory
 from tests.support.fakes import Bench
 
@@ -121,3 +126,107 @@ def test_a_file_of_no_request_is_not_served(client: FlaskClient, bench: Bench) -
     name = "550e8400-e29b-41d4-a716-446655440000_1.png"
     (bench.store.root / name).write_bytes(png())
     assert client.get(f"/generated-images/{name}").status_code == 404
+
+
+# -- renditions
+
+
+@pytest.fixture
+def large(bench: Bench, services: Services) -> str:
+    """The path of a picture of 600 x 300 px."""
+    job_factory.connect_extension(bench)
+    job = job_factory.processing_job(bench)
+    job_factory.report_generated(bench, job, "data:image/png;base64," + b64encode(samples.png(600, 300)).decode())
+    services.download.run()
+    [image] = services.lookup.details(job.id).images
+    return f"/generated-images/{image.file}"
+
+
+def shown(answer: TestResponse) -> tuple[str | None, tuple[int, int]]:
+    """The format and the size of the image."""
+    image = Image.open(io.BytesIO(answer.data))
+    return image.format, image.size
+
+
+@pytest.mark.parametrize(
+    ("address", "content_type", "expected"),
+    [
+        (".png", "image/png", ("PNG", (600, 300))),
+        (".png?format=png", "image/png", ("PNG", (600, 300))),
+        (".png?format=webp", "image/webp", ("WEBP", (600, 300))),
+        (".png?format=jpeg", "image/jpeg", ("JPEG", (600, 300))),
+        (".webp", "image/webp", ("WEBP", (600, 300))),
+        (".jpeg", "image/jpeg", ("JPEG", (600, 300))),
+        (".256.webp", "image/webp", ("WEBP", (256, 128))),
+        (".1024.webp", "image/webp", ("WEBP", (600, 300))),
+    ],
+)
+def test_a_picture_has_renditions(
+    client: FlaskClient, large: str, address: str, content_type: str, expected: tuple[str, tuple[int, int]]
+) -> None:
+    for answer in (client.get(large.removesuffix(".png") + address) for _ in range(2)):
+        assert answer.status_code == 200
+        assert answer.content_type == content_type
+        assert answer.content_length == len(answer.data)
+        assert shown(answer) == expected
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_every_rendition_has_an_etag_of_its_own(client: FlaskClient, large: str) -> None:
+    addresses = [large, large + "?format=webp", large + "?format=jpeg"]
+    addresses += [large.replace(".png", f".{side}.webp") for side in (256, 1024)]
+    etags = {client.get(address).headers["ETag"] for address in addresses}
+    assert len(etags) == 5
+    for address in addresses:
+        etag = client.get(address).headers["ETag"]
+        assert client.get(address, headers={"If-None-Match": etag}).status_code == 304
+        assert [client.get(address, headers={"If-Match": each}).status_code for each in etags].count(200) == 1
+
+
+def test_a_range_of_a_rendition_can_be_requested(client: FlaskClient, large: str) -> None:
+    whole = client.get(large + "?format=webp").data
+    part = client.get(large + "?format=webp", headers={"Range": "bytes=2-5"})
+    assert (part.status_code, part.data) == (206, whole[2:6])
+    assert part.headers["Content-Range"] == f"bytes 2-5/{len(whole)}"
+
+
+def test_a_rendition_supports_head_requests(client: FlaskClient, large: str) -> None:
+    head = client.head(large + "?format=jpeg")
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.content_length == len(client.get(large + "?format=jpeg").data)
+
+
+@pytest.mark.parametrize("value", ["gif", "", "PNG", "webp ", "256.webp", "../png", "\N{ARABIC-INDIC DIGIT ONE}"])
+def test_other_formats_are_refused(client: FlaskClient, large: str, value: str) -> None:
+    answer = client.get(large, query_string={"format": value})
+    assert (answer.status_code, answer.json["code"]) == (400, "ERR_INVALID_REQUEST")
+    assert "format" in answer.json["detail"]
+
+
+def test_a_thumbnail_cannot_be_converted(client: FlaskClient, large: str) -> None:
+    answer = client.get(large.replace(".png", ".256.webp"), query_string={"format": "jpeg"})
+    assert (answer.status_code, answer.json["code"]) == (400, "ERR_INVALID_REQUEST")
+
+
+@pytest.mark.parametrize("end", ["256.png", "512.webp", "256.webp.png", "gif", "png.webp", "webp/", "256.webp%00"])
+def test_there_are_no_other_renditions(client: FlaskClient, large: str, end: str) -> None:
+    assert client.get(large.replace(".png", f".{end}")).status_code == 404
+
+
+def test_a_picture_that_is_gone_has_no_renditions(client: FlaskClient, bench: Bench, large: str) -> None:
+    name = large.rpartition("/")[2]
+    assert client.get(large.replace(".png", ".256.webp")).status_code == 200
+    bench.store.delete(name)
+    assert client.get(large + "?format=webp").status_code == 404
+
+
+def test_a_rendition_that_cannot_be_made_now_is_answered_with_when_to_try_again(bench: Bench, large: str) -> None:
+    def busy(*_: Any) -> None:
+        raise DecodersBusy("This service has too many pictures to decode.")
+
+    client = create_app(services=build(bench.with_ports(renderer=busy).ports)).test_client()
+    answer = client.get(large.replace(".png", ".256.webp"))
+    assert (answer.status_code, answer.json["code"]) == (503, "ERR_UNAVAILABLE")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert client.get(large).status_code == 200
