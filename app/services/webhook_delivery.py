@@ -176,15 +176,18 @@ def _message(connection: Connection, claim: Claim) -> Message | None:
     job = jobs.find(connection, claim.subject_id)
     if job is None:
         return None
-    if job.status is Status.COMPLETED and not claim.snapshot:
-        return message(job=job, images=images.of_job(connection, job.id))
-    return message(job=_as_it_was(job, claim))
+    pictures = images.of_job(connection, job.id) if job.status is Status.COMPLETED and not claim.snapshot else ()
+    return message(job=_as_it_was(job, claim), images=pictures)
 
 
 def _as_it_was(job: Job, claim: Claim) -> Job:
-    """The job after the event, if it was not final: nothing was generated, and nothing had failed for good."""
+    """The job after the event. It may have been tried again since then, by another request that has replaced it.
+
+    If it was not final, nothing was generated, nothing had failed for good, and no pictures of others had been taken.
+    """
+    job = job._replace(version=claim.sequence, updated_at=claim.occurred_at, replaced_by=None)
     snapshot = claim.snapshot
     if not snapshot:
         return job
-    past = {"updated_at": claim.occurred_at, **snapshot, "status": Status(snapshot["status"])}
+    past = {"follows": None, "cached_from": None, **snapshot, "status": Status(snapshot["status"])}
     return job._replace(**past, error_code=None, error=None, reason=None, source_metadata=None, generated_at=None)

@@ -80,6 +80,8 @@ def snapshot(job: Job) -> dict[str, Any]:
         "progress": job.progress,
         "progress_note": job.progress_note,
         "model": job.model,
+        "follows": job.follows,
+        "cached_from": job.cached_from,
         "version": job.version,
         "updated_at": job.updated_at,
     }

@@ -8,7 +8,7 @@ from app.db.batches import Batch
 from app.db.jobs import Job
 from app.domain.batches import NewBatch
 from app.domain.errors import WebhookRefused
-from app.domain.image_request import ImageRequest
+from app.domain.image_request import CacheMode, ImageRequest
 from app.domain.states import Status
 from app.domain.webhooks import DEFAULT, Answer, Target, WebhookEvent
 from app.services.lookup import JobDetails
@@ -69,6 +69,40 @@ def test_an_event_tells_what_was_true_when_it_happened(harness: Harness) -> None
     assert "images" not in processing["data"]
     assert "generatedAt" not in processing["data"]["metadata"]
     assert processing["data"]["version"] == processing["sequence"] < job.version
+
+
+def test_an_event_stays_the_same_after_its_request_was_tried_again(harness: Harness) -> None:
+    receiver = Receiver.create(harness)
+    batch = batches.create(harness, count=1)
+    finish(harness, batch, 1)
+    deliver(harness)
+    harness.services.batch_retrying.retry(batch.id, status=Status.CANCELLED)
+    deliver(harness)
+    before = {each.headers["webhook-id"]: each.body for each in receiver.sent}
+    for each in receiver.deliveries():
+        harness.services.webhooks.redeliver("ann", receiver.endpoint.id, each.id)
+    deliver(harness)
+    assert len(receiver.sent) == 2 * len(before)
+    assert {each.headers["webhook-id"]: each.body for each in receiver.sent} == before
+
+
+def test_a_request_that_follows_another_one_does_not_tell_before_its_end_whose_pictures_it_gets(
+    harness: Harness,
+) -> None:
+    receiver = Receiver.create(harness, events=DEFAULT)
+    harness.bench.fetch.answers[PICTURE] = png()
+    holder, leader = harness.connect_and_start()
+    follower = harness.submit(cache=CacheMode.PREFER)
+    harness.report_image(holder, leader)
+    harness.run_downloads()
+    harness.services.reuse.resolve_all()
+    deliver(harness)
+    told = [each.json["data"] for each in receiver.sent]
+    accepted, completed = (each for each in told if each["requestId"] == follower.id)
+    assert accepted["follows"] == leader.id
+    assert "cached" not in accepted
+    assert (completed["cached"], completed["cachedFrom"]) == (True, leader.id)
+    assert "follows" not in completed
 
 
 def test_failures_and_cancellations_are_sent(harness: Harness) -> None:
