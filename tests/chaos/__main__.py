@@ -9,10 +9,12 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from app.domain.states import Status
+from tests.chaos.hook_history import Arrival
 from tests.chaos.plan import PLANNED_ATTEMPTS, Behaviour, Plan, PlannedRequest, Source, draw
 from tests.chaos.run import Result, execute
 
@@ -74,10 +76,16 @@ def _summary(plan: Plan, result: Result) -> list[str]:
         f"batches: {', '.join(f'{each.status} {each.counts}' for each in history.final.batches.values())}",
         f"requeues: {requeues}; reports: {len(records.reported)}, refused: {late}; offers: {len(records.offered)}",
         f"clients: {len(records.statuses)} answers, {len(records.events)} events; {_counted(unknown)}",
+        f"webhooks: {len(history.hooks)}; {_arrivals(records.arrivals)}",
         f"refused requests: {len(records.refusals)} {records.refusals[:3]}",
         f"duration {result.duration_s:.0f} s; all requests ended {result.quiet_after_s:.1f} s after the last fault",
         f"violations: {len(result.violations)}",
     ]
+
+
+def _arrivals(arrivals: Sequence[Arrival]) -> str:
+    events = len({(each.path, each.event_id) for each in arrivals})
+    return f"{len(arrivals)} attempts with {events} events reached the receiver: {_counted(Counter(each.reply.name.lower() for each in arrivals))}"
 
 
 def _needless(plan: Plan, result: Result) -> int:
@@ -101,7 +109,7 @@ def _write_down(result: Result, folder: Path) -> None:
     with (folder / "seen.jsonl").open("w") as file:
         for kind, seen in vars(result.history.records).items():
             for each in seen:
-                print(json.dumps([kind, each if isinstance(each, str) else asdict(each)]), file=file)
+                print(json.dumps([kind, each if isinstance(each, str) else asdict(each)], default=repr), file=file)
 
 
 def _counted(counter: Counter[str]) -> str:

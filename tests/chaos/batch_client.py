@@ -19,9 +19,12 @@ NOTHING_TO_DO = (400, 409)  # nothing has failed, or the batch has ended
 class BatchClient(Caller):
     """It ends once its batch has ended and everything that is planned with it is done, or when it is stopped."""
 
-    def __init__(self, plan: PlannedBatch, webs: Sequence[str], records: Records) -> None:
+    def __init__(
+        self, plan: PlannedBatch, webs: Sequence[str], records: Records, webhook: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(f"batch-client-{plan.number}", plan.number, plan.at_s, webs, records)
         self.plan = plan
+        self._webhook = webhook
         self.batch_id: str | None = None
         self._retried = not plan.retries
 
@@ -66,7 +69,13 @@ class BatchClient(Caller):
             }
             for item in self.plan.items
         ]
-        body = {"items": items, "concurrency": self.plan.concurrency, "name": f"batch {self.plan.number}"}
+        body: dict[str, Any] = {
+            "items": items,
+            "concurrency": self.plan.concurrency,
+            "name": f"batch {self.plan.number}",
+        }
+        if self._webhook is not None:
+            body["webhook"] = self._webhook
         answers_left = 2
         while answers_left and not self._stopping.is_set():
             answer = self._call("POST", "/api/batches", body, key=f"chaos-batch-{self.plan.number}")

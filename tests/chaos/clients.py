@@ -8,7 +8,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.domain.states import FINAL
@@ -26,10 +26,18 @@ _streams = itertools.count(1)
 class Client(Caller):
     """One client with one request. It ends once its request is final, or when it is stopped."""
 
-    def __init__(self, plan: PlannedRequest, webs: Sequence[str], records: Records, probe: DatabaseProbe) -> None:
+    def __init__(
+        self,
+        plan: PlannedRequest,
+        webs: Sequence[str],
+        records: Records,
+        probe: DatabaseProbe,
+        webhook: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(f"client-{plan.number}", plan.number, plan.at_s, webs, records)
         self.plan = plan
         self._probe = probe
+        self._webhook = webhook
         self.request_id: str | None = None
         self._version = 0
         self._cancel_at: float | None = None
@@ -56,8 +64,10 @@ class Client(Caller):
             "prompt": f"chaos {self.plan.number}",
             "model": self.plan.model,
             "parameters": {"numberOfImages": self.plan.images},
-            "userId": f"user-{self.plan.number % 7}",
+            "userId": self.plan.user,
         }
+        if self._webhook is not None:
+            body["webhook"] = self._webhook
         if self.plan.deadline_ms is not None:
             body["deadlineMs"] = self.plan.deadline_ms
         answers_left = 1 + self.plan.number % 3  # some send again what was answered, to the other process

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.chaos.hook_history import Arrival, DeliveryRow, Hook
 from tests.chaos.pictures import Stamp
 
 
@@ -162,6 +163,7 @@ class Records:
     moments: list[Moment] = field(default_factory=list)
     released: list[Released] = field(default_factory=list)
     uploaded: list[Uploaded] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)  # unexpected error responses to clients, other than 503
     unknown: list[str] = field(default_factory=list)  # requests of clients without an answer
 
@@ -247,6 +249,7 @@ class FinalState:
     files: dict[str, FileSeen] = field(default_factory=dict)
     batches: dict[str, BatchRow] = field(default_factory=dict)
     batch_log: dict[str, list[BatchEvent]] = field(default_factory=lambda: defaultdict(list))
+    deliveries: list[DeliveryRow] = field(default_factory=list)
 
 
 @dataclass
@@ -255,7 +258,8 @@ class History:
 
     `slots` is how many requests each extension accepts; `literal` are the extensions that never report what they work on.
     `earlier` are the rows shortly before the end; `fetches` counts the downloads of a picture's URL by request number,
-    extension, offer and position. `batches` are the numbers of the items of each planned batch.
+    extension, offer and position. `batches` are the numbers of the items of each planned batch. `hooks` are the webhooks by
+    path; `attempts` how often each path was sent each event before `repaired_at` (s), when everything was sent again.
     """
 
     slots: dict[str, int]
@@ -266,3 +270,6 @@ class History:
     earlier: dict[str, Row] = field(default_factory=dict)
     fetches: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
     batches: dict[int, Sequence[int]] = field(default_factory=dict)
+    hooks: dict[str, Hook] = field(default_factory=dict)
+    attempts: dict[tuple[str, str], int] = field(default_factory=dict)
+    repaired_at: float = 0.0

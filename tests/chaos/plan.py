@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
+from tests.chaos.receiver_plan import WELL, ReceiverPlan, draw_receiver
+
 MODELS = ("dall-e-3", "dall-e-2")
 ANY_MODEL = "image-generation"
 PLANNED_ATTEMPTS = 3  # attempts of a request that are planned; later ones succeed
@@ -77,6 +79,11 @@ class PlannedRequest:
     cancel_after_s: float | None = None
     deadline_ms: int | None = None
 
+    @property
+    def user(self) -> str:
+        """Whose request it is, unless it is an item of a batch."""
+        return f"user-{self.number % 7}"
+
     def attempt(self, nth: int) -> AttemptPlan:
         """What happens in its `nth` attempt, from 0."""
         return self.attempts[nth] if nth < len(self.attempts) else AttemptPlan()
@@ -133,6 +140,7 @@ class Plan:
     extensions: tuple[ExtensionPlan, ...]
     faults: tuple[Fault, ...]
     batches: tuple[PlannedBatch, ...] = ()
+    receiver: ReceiverPlan = WELL
 
     def request(self, number: int) -> PlannedRequest:
         """The request, or the item of a batch, with this number."""
@@ -185,6 +193,7 @@ def draw(seed: int, jobs: int, seconds: float, *, postgresql: bool = False, faul
         tuple(_extensions(randomness)),
         tuple(_faults(randomness, count, seconds, postgresql)),
         tuple(_batches(random.Random(-1 - seed), jobs, seconds)),
+        draw_receiver(random.Random(f"receiver {seed}"), seconds),
     )
 
 

@@ -24,8 +24,11 @@ from tests.chaos.clients import Client
 from tests.chaos.database_probe import DatabaseProbe
 from tests.chaos.fleet import Fleet
 from tests.chaos.history import History
+from tests.chaos.hook_checks import HOOK_CHECKS
+from tests.chaos.hooks import HookOwner, planned_hooks
 from tests.chaos.observer_checks import OBSERVER_CHECKS
 from tests.chaos.plan import Fault, Plan
+from tests.chaos.receiver import HookReceiver
 from tests.chaos.stage import SETTINGS, Stage, stage
 
 TURN_S = 0.05
@@ -59,7 +62,7 @@ def execute(plan: Plan, database: str, folder: Path, patience_s: float, log: Log
         log(f"everything is running after {time.monotonic() - began:.1f} s")
         _Run(plan, made, reader, result, log).execute(patience_s)
         result.restarts = made.restarts
-    result.violations += violations(result.history, (*CHECKS, *OBSERVER_CHECKS, *BATCH_CHECKS))
+    result.violations += violations(result.history, (*CHECKS, *OBSERVER_CHECKS, *BATCH_CHECKS, *HOOK_CHECKS))
     result.duration_s = time.monotonic() - began
     return result
 
@@ -81,8 +84,17 @@ class _Run:
         sockets = [url.replace("http", "ws") + "/ws" for url in webs]
         fleet = Fleet(self._plan, sockets, self._stage.host, records)
         probe = DatabaseProbe(self._stage.database_url)
-        clients: list[Caller] = [Client(request, webs, records, probe) for request in self._plan.requests]
-        clients += [BatchClient(batch, webs, records) for batch in self._plan.batches]
+        receiver = HookReceiver(self._plan.receiver, records)
+        owner = self._define_webhooks(receiver)
+        clients: list[Caller] = [
+            Client(request, webs, records, probe, owner.target_of(request=request.number))
+            for request in self._plan.requests
+        ]
+        clients += [
+            BatchClient(batch, webs, records, owner.target_of(batch=batch.number)) for batch in self._plan.batches
+        ]
+        self._began = time.monotonic()
+        receiver.start()
         fleet.start()
         for client in clients:
             client.start()
@@ -94,8 +106,19 @@ class _Run:
             client.join(30)
         for name in [*fleet.broken, *(client.name for client in clients if not client.finished)]:
             self._result.violations.append(Violation("the harness itself", None, f"{name} has crashed"))
+        if self._open() == 0:  # while the webhooks are disabled, events would be lost
+            owner.repair(patience_s)
         self._read()
+        receiver.stop()
         fleet.stop()
+
+    def _define_webhooks(self, receiver: HookReceiver) -> HookOwner:
+        history = self._result.history
+        history.hooks = {hook.path: hook for hook in planned_hooks(self._plan)}
+        receiver.gone = {path for path, hook in history.hooks.items() if (hook.request or 0) % 15 == 7}
+        owner = HookOwner(self._stage.service, receiver, history, self._reader)
+        owner.define()
+        return owner
 
     def _inject_faults(self) -> None:
         due = list(self._plan.faults)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, select
 
 from app.db.engine import Database
 from app.db.tables import batch_events, batches, events, images, jobs
+from app.db.webhook_tables import webhook_deliveries, webhook_endpoints
 from app.domain.states import FINAL
 from tests.chaos import pictures
 from tests.chaos.history import BatchEvent, BatchRow, FileSeen, FinalState, LoggedEvent, Row, StoredPicture
+from tests.chaos.hook_history import DeliveryRow
 
 
 def rows(database: Database) -> dict[str, Row]:
@@ -43,8 +46,22 @@ def final_state(database: Database, folder: Path) -> FinalState:
 
     found = database.read(read)
     found.rows = rows(database)
+    found.deliveries = deliveries(database)
     found.files = {str(path.relative_to(folder)): _seen(path) for path in folder.rglob("*") if path.is_file()}
     return found
+
+
+def webhook_ids(database: Database) -> list[str]:
+    """The webhooks that have an address."""
+    query = select(webhook_endpoints.c.id).where(webhook_endpoints.c.url != "")
+    return list(database.read(lambda c: list(c.execute(query).scalars())))
+
+
+def deliveries(database: Database) -> list[DeliveryRow]:
+    """What was or is to be sent to webhooks."""
+    columns = (webhook_deliveries.c[name] for name in ("event_id", "status", "attempts"))
+    query = select(webhook_endpoints.c.url, *columns).join_from(webhook_deliveries, webhook_endpoints)
+    return [DeliveryRow(urlsplit(url).path, *row) for url, *row in database.read(lambda c: list(c.execute(query)))]
 
 
 def _read_batches(connection: Connection, found: FinalState) -> None:

@@ -41,6 +41,8 @@ SETTINGS = {
     "MAX_ATTEMPTS": "4",
     "NO_EXTENSION_TIMEOUT_MS": "60000",
     "IMAGE_SOURCE_ALLOWLIST": "127.0.0.1",
+    "WEBHOOK_ALLOWLIST": "127.0.0.1",
+    "WEBHOOK_TIMEOUT_MS": "2000",
     "WS_PORT": "",
 }
 NAMES = ("web0", "web1", "worker0", "worker1", "beat")
