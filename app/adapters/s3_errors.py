@@ -55,7 +55,7 @@ def s3_errors(what: str, location: S3Location, *, logged: bool = True) -> Iterat
     """Turn every error of boto3 into an S3Error that begins with `what` failed, and log what operators can do."""
     try:
         yield
-    except (exceptions.BotoCoreError, exceptions.ClientError, Boto3Error, ResponseParserError) as error:
+    except (exceptions.BotoCoreError, exceptions.ClientError, Boto3Error, ResponseParserError, RecursionError) as error:
         reason = reason_of(error, location)
         if logged:
             log.warning(what, action="storage.failed", problem=reason.remedy)
@@ -93,8 +93,9 @@ def _answered(error: exceptions.ClientError, location: S3Location) -> Reason:
             "it refused the credentials",
             f"the credentials are refused ({code}): check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
-    if code in OTHER_REGION or (code == "400" and error.operation_name == "HeadBucket"):
-        return Reason("its bucket is in another region", _other_region(error, location))
+    region = _region(error)
+    if code in OTHER_REGION or (code == "400" and region):
+        return Reason("its bucket is in another region", wrong_region(location, region))
     if code in RIGHTS:
         return Reason(
             "it refused access",
@@ -103,23 +104,29 @@ def _answered(error: exceptions.ClientError, location: S3Location) -> Reason:
         )
     if code in BUSY:
         return Reason("it is overloaded", f"the storage is overloaded ({code})", lasting=False)
-    return Reason("it failed", f"the storage answered {error.operation_name} with {code or 'an error'}", lasting=False)
+    remedy = f"the storage answered {error.operation_name} with {code or 'an error'}: check endpoint= and region="
+    return Reason("it failed", remedy, lasting=False)
 
 
-def _other_region(error: exceptions.ClientError, location: S3Location) -> str:
+def _region(error: exceptions.ClientError) -> str | None:
+    """Where the bucket is, if the answer tells."""
     response: dict[str, Any] = error.response
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     region = response.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
-    return wrong_region(location, str(region or "") or None)
+    return None if region is None else str(region)
 
 
 def wrong_region(location: S3Location, region: str | None) -> str:
     """What to do if the bucket is in this region, or in an unknown one, and not in the one that is set."""
-    return f"the bucket {location.bucket!r} is in another region: set region={region or 'to the one that it is in'}"
+    if region is None:
+        return "the storage is elsewhere and does not say where: check endpoint= (https?) and region="
+    return f"the bucket {location.bucket!r} is in another region: set region={region}"
 
 
 def _unanswered(error: Exception, location: S3Location) -> Reason:
     where = location.endpoint or "the storage"
+    if isinstance(error, RecursionError):  # boto3, redirected without a region, asks again and again where to go
+        return Reason("its bucket is in another region", wrong_region(location, None))
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return Reason(
             "there are no credentials for it",

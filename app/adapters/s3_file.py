@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 BUFFER_BYTES = 65_536
 RESUMES = 2  # of one file, after its connection broke
@@ -76,7 +76,7 @@ class _Streamed(io.RawIOBase):
             try:
                 count: int = self._stream().readinto(buffer)
                 break
-            except HTTPClientError:
+            except (HTTPClientError, IncompleteReadError):
                 self._drop()
                 if not self._resumes:
                     raise
