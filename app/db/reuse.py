@@ -21,6 +21,7 @@ _COMPLETED = _identical.where(jobs.c.finished_at.is_not(None)).order_by(
     jobs.c.finished_at.desc(), jobs.c.priority.desc(), jobs.c.id.desc()
 )
 _MARK = update(jobs).where(_THIS_JOB, IDENTICAL).values(followed=True).returning(jobs.c.status)
+_FORGET = update(jobs).where(_THIS_JOB, jobs.c.finished_at.is_not(None)).values(fingerprint=None)
 _LOCK_AT_ONCE = select(jobs.c.id).where(_THIS_JOB, IDENTICAL).with_for_update(skip_locked=True)
 _FOLLOW = (
     step_alone(Step.FOLLOW)
@@ -71,6 +72,11 @@ def find_completed(connection: Connection, user_id: str, fingerprint: str) -> Jo
     """The request for this that was completed last; None if there is none."""
     row = connection.execute(_COMPLETED, {"user_id": user_id, "fingerprint": fingerprint}).first()
     return None if row is None else from_row(row)
+
+
+def forget(tx: Transaction, job_id: str) -> None:
+    """Let no identical request find this one, whose pictures are gone."""
+    tx.connection.execute(_FORGET, {"job_id": job_id})
 
 
 def mark_followed(tx: Transaction, job_id: str) -> Status | None:

@@ -1,6 +1,8 @@
 """Finding a request whose pictures an identical one of the same user can get."""
 
+import contextlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,6 +12,7 @@ from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain.errors import NotCached
 from app.domain.image_request import CacheMode
+from app.domain.images import PictureError
 from app.domain.states import Status
 from app.services.ports import Ports
 
@@ -37,6 +40,19 @@ def following(source: Source | None) -> dict[str, Any]:
 class Identical:
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
+
+    def forget_lost(self, user_id: str, fingerprint: str) -> None:
+        """Let no completed request be found whose files are gone. Call it before a transaction: a storage may be slow.
+
+        If the storage fails, files count as there, and followers wait for it.
+        """
+        newest = partial(self._newest_files, user_id=user_id, fingerprint=fingerprint)
+        with contextlib.suppress(PictureError):
+            while (found := self.ports.database.read(newest)) is not None:
+                job_id, files = found
+                if all(self.ports.store.has(file) for file in files):
+                    return
+                self.ports.database.write(partial(reuse.forget, job_id=job_id))
 
     def find(self, tx: Transaction, user_id: str, fingerprint: str, priority: int, mode: CacheMode) -> Source | None:
         """The request whose pictures one of this user, fingerprint and class gets, marked as followed; None if there is none.
@@ -76,12 +92,13 @@ class Identical:
         # in this order: one that completes in between is found by the second query
         leader = reuse.find_open(connection, user_id, fingerprint, priority) if mode is CacheMode.PREFER else None
         completed = reuse.find_completed(connection, user_id, fingerprint)
-        return completed if completed is not None and self._has_files(connection, completed) else leader
+        return leader if completed is None else completed
 
     def _source(self, tx: Transaction, found: Job, status: Status) -> Source:
         if status is Status.DOWNLOADING:  # a downloader passes by what is locked
             tx.after_commit(self.ports.tasks.download)
         return Source(found.id, status is Status.COMPLETED)
 
-    def _has_files(self, connection: Connection, job: Job) -> bool:
-        return all(self.ports.store.has(each.file) for each in images.of_job(connection, job.id))
+    def _newest_files(self, connection: Connection, user_id: str, fingerprint: str) -> tuple[str, list[str]] | None:
+        completed = reuse.find_completed(connection, user_id, fingerprint)
+        return completed and (completed.id, [each.file for each in images.of_job(connection, completed.id)])

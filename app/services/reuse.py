@@ -91,6 +91,7 @@ class Reuse:
         while page := self.ports.database.write(partial(self._intend, leader, stored, after)):
             if not (stored and self._give_pictures(leader, stored, page)):
                 stored = []
+                self.ports.database.write(partial(reuse.forget, job_id=leader.id))
                 self.ports.database.write(partial(self._look_again, leader, after))
             last = page[-1].job
             after = last.priority, last.id

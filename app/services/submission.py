@@ -1,11 +1,12 @@
 """Submitting a request: one transaction stores the job and its first event, then a dispatcher is woken."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 
 from app.db import events, jobs, usage
 from app.db.engine import Transaction
 from app.db.jobs import Job
+from app.domain.errors import Refusal
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.ids import uuid7
 from app.domain.image_request import DEFAULT_MODEL, CacheMode, ImageRequest
@@ -58,6 +59,8 @@ class Submission:
         if order.webhook is not None:
             self.webhooks.check(order.webhook)
         summary = self.waiting.summaries.current()
+        if order.cache is not CacheMode.OFF:
+            self._forget_lost(order)
 
         def work(tx: Transaction) -> JobDetails[Job]:
             idempotency.claim(tx, keyed)
@@ -82,6 +85,11 @@ class Submission:
         if order.cache is CacheMode.OFF:
             return self.quotas.lock(order.user_id)
         return self.ports.database.local_lock(order.user_id)  # see `Identical.find`
+
+    def _forget_lost(self, order: ImageRequest) -> None:
+        with suppress(Refusal):  # the transaction refuses it, unless it is a repetition
+            made = self.ports.database.read(lambda c: self.styles.applied(c, order))
+            self.identical.forget_lost(order.user_id, columns_of(made)["fingerprint"])
 
     def _enter(self, tx: Transaction, order: ImageRequest, correlation_id: str) -> Job:
         model, tier = order.model or DEFAULT_MODEL, self.tiers.of(tx.connection, order.user_id)

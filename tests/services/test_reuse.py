@@ -268,6 +268,33 @@ def test_a_request_whose_file_is_gone_is_no_source(harness: Harness) -> None:
     assert (job.follows, job.held_since) == (None, None)
 
 
+def test_an_older_request_is_a_source_if_the_files_of_a_newer_one_are_gone(harness: Harness) -> None:
+    older, newer = completed(harness), completed(harness)
+    [image] = stored(harness.bench, newer)
+    harness.bench.store.delete(image.file)
+    job = prefer(harness)
+    assert (job.status, job.cached_from) == (Status.COMPLETED, older.id)
+
+
+class SlowStore(LocalStore):
+    """Another process must be able to write while this storage is asked."""
+
+    def __init__(self, harness: Harness) -> None:
+        super().__init__(harness.bench.store.root)
+        self._database = harness.bench.database
+
+    def has(self, name: str) -> bool:
+        with ThreadPoolExecutor(1) as other:
+            other.submit(self._database.write, lambda tx: tx.now).result(10)
+        return super().has(name)
+
+
+def test_no_transaction_waits_for_the_storage(harness: Harness) -> None:
+    first = completed(harness)
+    slow = Harness.of(harness.bench.with_ports(store=SlowStore(harness)))
+    assert slow.reload(slow.submit(cache=PREFER)).cached_from == first.id
+
+
 class ForgetfulStore(LocalStore):
     """Each picture is deleted by somebody just before it is linked."""
 

@@ -169,6 +169,18 @@ def test_an_item_that_wants_nothing_else_fails_if_its_source_is_deleted(harness:
     assert batches.reload(harness, second).failures == {"ERR_NOT_CACHED": 1}
 
 
+def test_an_item_whose_source_is_deleted_is_made_itself(harness: Harness) -> None:
+    first = create(harness, ["a fox"], OFF)
+    make_all(harness)
+    [image] = stored(harness.bench, batches.requests(harness, first)[0])
+    harness.bench.store.delete(image.file)
+    second = create(harness, ["a fox"])
+    harness.services.reuse.resolve_all()
+    harness.services.housekeeping.sweep()
+    assert make_all(harness) == 1
+    assert batches.counts(harness, second) == {"completed": 1}
+
+
 def test_an_item_that_is_tried_again_is_made_anew(harness: Harness) -> None:
     batch = create(harness, ["a fox"])
     make_all(harness)
