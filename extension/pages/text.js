@@ -1,8 +1,11 @@
 /** Texts for the pages: status, times, working hours. No DOM. */
 
 /** @typedef {import("../shared/types.js").Status} Status */
+/** @typedef {import("../shared/types.js").Operation} Operation */
 /** @typedef {{label: string, tone: "" | "good" | "warn" | "bad" | "busy", sentence: string}} StatusText */
 
+/** @type {Record<Operation, string>} */
+const OPERATION_NAMES = { "image-variation": "variations of pictures", "image-edit": "edits with a mask" };
 const ENDS_PAUSE = "A change of the generator's settings or a test picture ends the pause.";
 
 /** @type {Record<Exclude<Status["state"], "connected">, StatusText>} */
@@ -111,6 +114,12 @@ function daysText(days) {
   const isRange = chosen.every((each, index) => WEEK[first + index] === each);
   if (isRange && chosen.length > 2) return `${chosen[0].name} to ${chosen[chosen.length - 1].name}`;
   return new Intl.ListFormat("en", { type: "conjunction" }).format(chosen.map(({ name }) => name));
+}
+
+/** What a generator can do with input pictures; empty if nothing. @param {Operation[]} operations */
+export function operationsText(operations) {
+  const names = operations.map((operation) => OPERATION_NAMES[operation]);
+  return names.length > 0 ? `Also makes ${names.join(" and ")}.` : "";
 }
 
 /** A file size. @param {number} bytes */

@@ -3,6 +3,7 @@
 import { Failure } from "../shared/failures.js";
 import { sleep } from "./abortable.js";
 import { attemptId } from "./attempt_id.js";
+import { inputFields } from "./automatic1111_inputs.js";
 import { runExclusively } from "./exclusive.js";
 import { MAX_PICTURE_JSON_BYTES, parseJson, sendRequest, tryParseJson } from "./http.js";
 import { failureFromResponse, NEEDS_USER_MS } from "./http_failures.js";
@@ -59,6 +60,7 @@ export const automatic1111 = {
     }
     return `Connected. Checkpoints: ${checkpoints.length}.`;
   },
+  inputs: () => ({ operations: ["image-variation", "image-edit"], maxImages: 1 }),
   generate: async (request, context) => {
     const task = await taskFor(request, context.settings);
     // Its progress and interrupt endpoints act on the running task, whichever it is. One at a time makes it ours.
@@ -99,12 +101,13 @@ function notSetUp(reason) {
 
 /** @type {(request: PictureRequest, context: GenerationContext, task: WebUiTask) => Promise<Blob>} */
 async function generate(request, { signal, progress, used, settings }, task) {
-  const body = requestBody(request, settings);
-  used({ seed: Number(body.seed), parameters: ["seed", ...Object.keys(ownValues(request.parameters))] });
+  const { path, more } = await endpointFor(request);
+  const body = requestBody(request, settings, more);
+  used({ seed: Number(body.seed), parameters: usedNames(request) });
   const finished = new AbortController();
   const polling = pollProgress(task, progress, AbortSignal.any([signal, finished.signal]));
   try {
-    const response = await sendRequest(`${task.base}/sdapi/v1/txt2img`, {
+    const response = await sendRequest(`${task.base}/sdapi/v1/${path}`, {
       signal,
       method: "POST",
       headers: task.headers,
@@ -123,6 +126,16 @@ async function generate(request, { signal, progress, used, settings }, task) {
     finished.abort();
     await polling;
   }
+}
+
+/** Where the request goes, and its fields for input pictures. @param {PictureRequest} request */
+async function endpointFor({ inputs }) {
+  return inputs ? { path: "img2img", more: await inputFields(inputs) } : { path: "txt2img", more: {} };
+}
+
+/** @param {PictureRequest} request */
+function usedNames({ inputs, parameters }) {
+  return ["seed", ...(inputs ? ["strength"] : []), ...Object.keys(ownValues(parameters))];
 }
 
 /**
@@ -186,8 +199,8 @@ function isOtherTask(state, task) {
   return typeof state.current_task === "string" && state.current_task !== task.id;
 }
 
-/** @type {(request: PictureRequest, settings: Record<string, any>) => Record<string, unknown>} */
-function requestBody(request, settings) {
+/** @type {(request: PictureRequest, settings: Record<string, any>, more: object) => Record<string, unknown>} */
+function requestBody(request, settings, more) {
   return {
     prompt: request.prompt,
     negative_prompt: settings.negative ?? "",
@@ -200,6 +213,7 @@ function requestBody(request, settings) {
     batch_size: 1,
     n_iter: 1,
     send_images: true,
+    ...more,
     ...(settings.sampler ? { sampler_name: settings.sampler } : {}),
     ...(settings.checkpoint ? { override_settings: { sd_model_checkpoint: settings.checkpoint } } : {}),
     ...(isObject(settings.extra) ? settings.extra : {}),

@@ -1,6 +1,6 @@
 /** How the built-in renderer uses input pictures: what it draws is laid over them, as opaque as `strength` says. */
 
-import { Failure } from "../shared/failures.js";
+import { decode } from "./masks.js";
 
 /** @typedef {import("../shared/types.js").Inputs} Inputs */
 /** @typedef {{blend: (band: ImageData, top: number) => void, free: () => void}} Overlay */
@@ -67,13 +67,4 @@ function drawFilling(/** @type {OffscreenCanvasRenderingContext2D} */ context, /
   const [wide, high] = [bitmap.width * scale, bitmap.height * scale];
   context.drawImage(bitmap, (width - wide) / 2, (height - high) / 2, wide, high);
   bitmap.close();
-}
-
-/** @param {Blob} blob */
-async function decode(blob) {
-  try {
-    return await createImageBitmap(blob, { colorSpaceConversion: "none" });
-  } catch {
-    throw new Failure("An input picture cannot be used", { reason: "It cannot be decoded.", retryable: false });
-  }
 }

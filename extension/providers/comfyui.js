@@ -5,7 +5,10 @@ import { attemptId } from "./attempt_id.js";
 import { cancel, requireBaseUrl } from "./comfyui_api.js";
 import { checkWorkflow, firstCheckpoint, noCheckpoint } from "./comfyui_check.js";
 import { runWorkflow } from "./comfyui_run.js";
-import { DEFAULT_WORKFLOW, workflowProblem } from "./comfyui_workflow.js";
+import {
+  fileNames, INPUT_WORKFLOW, inputSupport, inputWorkflowProblem, plainWorkflowProblem,
+} from "./comfyui_inputs.js";
+import { DEFAULT_WORKFLOW } from "./comfyui_workflow.js";
 import { setOriginRule } from "./origin_rule.js";
 import { fillPlaceholders, hasPlaceholder, parametersIn } from "./placeholders.js";
 import { seedOf } from "./seeds.js";
@@ -18,6 +21,7 @@ const EXAMPLE = {
   requestId: "check", prompt: "a lighthouse", model: "test", width: 512, height: 512, position: 0, parameters: {},
   attempt: "check", begun: false,
 };
+const EXAMPLE_FILES = { image: "example.png", mask: "example.png", strength: 0.5 };
 
 /** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
 /** @typedef {import("../shared/types.js").GenerationContext} GenerationContext */
@@ -36,6 +40,13 @@ export const comfyui = {
       help: "In the API format. %prompt%, %negative%, %width%, %height%, %seed%, %checkpoint% and %model% are "
         + "replaced by the values of each job.",
     },
+    {
+      name: "inputWorkflow", label: "Workflow for variations and edits", type: "json",
+      demonstration: () => INPUT_WORKFLOW,
+      help: "For jobs with a picture. Also in the API format; %image% is replaced by the name of the picture, for a "
+        + "LoadImage node, and %strength% by how much may change, from 0 to 1. With %mask%, for a LoadImageMask node "
+        + "with the channel alpha, it makes edits, too. Without this workflow, such jobs go to other generators.",
+    },
     { name: "checkpoint", label: "Checkpoint", type: "text", help: "Leave empty to use the first one." },
     { name: "negative", label: "Negative prompt", type: "text" },
     {
@@ -46,24 +57,35 @@ export const comfyui = {
     { name: "timeoutS", label: "Timeout (s)", type: "number", initial: 600, min: 10, max: 3600 },
   ],
   origins: ({ address }) => originsOf(address ?? ADDRESS),
-  problems: ({ workflow }) => {
+  problems: ({ workflow, inputWorkflow }) => {
     /** @type {Record<string, string>} */
     const problems = {};
-    const problem = workflow ? workflowProblem(workflow) : undefined;
+    const problem = workflow ? plainWorkflowProblem(workflow) : undefined;
+    const inputProblem = inputWorkflow ? inputWorkflowProblem(inputWorkflow) : undefined;
     if (problem) problems.workflow = problem;
+    if (inputProblem) problems.inputWorkflow = inputProblem;
     return problems;
   },
+  inputs: inputSupport,
   check: async (settings, signal) => {
     const base = requireBaseUrl(settings.address ?? ADDRESS);
     await setOriginRule(base, settings.hideOrigin === true);
-    const { workflow } = await buildWorkflow(base, EXAMPLE, { settings, signal });
+    const { inputWorkflow } = settings;
+    if (inputWorkflow) {
+      const { workflow } = await buildWorkflow(base, inputWorkflow, EXAMPLE, EXAMPLE_FILES, { settings, signal });
+      await checkWorkflow(base, workflow, signal);
+    }
+    const { workflow } = await buildWorkflow(base, mainWorkflow(settings), EXAMPLE, {}, { settings, signal });
     return checkWorkflow(base, workflow, signal);
   },
   generate: async (request, context) => {
     const base = requireBaseUrl(context.settings.address ?? ADDRESS);
     await setOriginRule(base, context.settings.hideOrigin === true);
     context.progress(0, "Sending the workflow");
-    const work = await buildWorkflow(base, request, context);
+    const { inputs } = request;
+    const template = inputs ? context.settings.inputWorkflow : mainWorkflow(context.settings);
+    const files = inputs ? await fileNames(base, template, inputs, context.signal) : {};
+    const work = await buildWorkflow(base, template, request, files, context);
     context.used({ seed: work.seed, parameters: parametersIn(work.template) });
     return runWorkflow(base, work, request, context);
   },
@@ -72,18 +94,25 @@ export const comfyui = {
   abandon: async (request, { address }) => cancel(requireBaseUrl(address ?? ADDRESS), await attemptId(request)),
 };
 
+/** @type {(settings: Record<string, any>) => Workflow} */
+function mainWorkflow({ workflow }) {
+  return workflow ?? DEFAULT_WORKFLOW;
+}
+
 /**
  * @param {string} base
+ * @param {Workflow} template
  * @param {PictureRequest} request
+ * @param {import("./placeholders.js").Values} files  values of the placeholders for input pictures
  * @param {Pick<GenerationContext, "settings" | "signal">} context
  */
-async function buildWorkflow(base, request, { settings, signal }) {
-  const template = settings.workflow ?? DEFAULT_WORKFLOW;
-  const problem = workflowProblem(template);
+async function buildWorkflow(base, template, request, files, { settings, signal }) {
+  const problem = files.image ? inputWorkflowProblem(template) : plainWorkflowProblem(template);
   if (problem) throw new Failure("The workflow is not set up correctly", { reason: problem });
   const { negativePrompt } = request.parameters;
   const seed = seedOf(request);
   const workflow = fillPlaceholders(template, {
+    ...files,
     prompt: request.prompt,
     negative: typeof negativePrompt === "string" ? negativePrompt : settings.negative ?? "",
     width: toMultipleOf8(request.width, MIN_SIDE_PX),

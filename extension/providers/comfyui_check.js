@@ -78,12 +78,13 @@ export async function firstCheckpoint(base, signal) {
 
 /**
  * The choices of a node's input: `[[...names], {}]`, or in newer versions `["COMBO", {options: [...names]}]`. Undefined
- * if any value is possible, and for lists whose files a node finds itself.
+ * if any value is possible, and for lists of files: a node finds them itself, or the job's are uploaded.
  *
  * @param {any} input
  * @returns {string[] | undefined}
  */
 function choicesOf(input) {
+  if (input?.[1]?.image_upload) return undefined; // the files that are there now
   if (Array.isArray(input?.[0])) return input[0];
   return input?.[0] === "COMBO" && Array.isArray(input[1]?.options) ? input[1].options : undefined;
 }

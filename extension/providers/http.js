@@ -18,6 +18,7 @@ export class Unreachable extends Failure {}
  * @property {string} [method]
  * @property {Record<string, string>} [headers]
  * @property {unknown} [json]  the body
+ * @property {FormData} [form]  the body, as multipart/form-data
  * @property {number} [timeoutMs]
  * @property {number} [maxBytes]  of the response
  * @property {RequestCredentials} [credentials]  by default the user's cookies are not sent
@@ -40,17 +41,16 @@ export class Unreachable extends Failure {}
  * @returns {Promise<HttpResponse>}
  */
 export async function sendRequest(url, options) {
-  const { signal, method = "GET", headers, json, timeoutMs = 30_000, maxBytes = MIB, credentials = "omit" } = options;
+  const { signal, method = "GET", headers, timeoutMs = 30_000, maxBytes = MIB, credentials = "omit" } = options;
   signal.throwIfAborted();
   const { host } = new URL(url);
   const timeout = AbortSignal.timeout(timeoutMs);
-  /** @type {Record<string, string>} */
-  const contentType = json === undefined ? {} : { "Content-Type": "application/json" };
+  const { contentType, body } = encode(options);
   try {
     const response = await fetch(url, {
       method,
       headers: { Accept: "application/json, image/*;q=0.9, */*;q=0.1", ...contentType, ...headers },
-      body: json === undefined ? undefined : JSON.stringify(json),
+      body,
       credentials,
       cache: "no-store",
       signal: AbortSignal.any([signal, timeout]),
@@ -62,6 +62,13 @@ export async function sendRequest(url, options) {
     if (problem instanceof Failure) throw problem;
     throw timeout.aborted ? timeoutFailure(host, timeoutMs) : await unreachable(url, host);
   }
+}
+
+/** A form's type contains its boundary, which only the browser knows. @param {RequestOptions} options */
+function encode({ json, form }) {
+  /** @type {Record<string, string>} */
+  const contentType = json === undefined ? {} : { "Content-Type": "application/json" };
+  return { contentType, body: json === undefined ? form : JSON.stringify(json) };
 }
 
 /**

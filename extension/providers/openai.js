@@ -7,7 +7,7 @@ import {
   MAX_PICTURE_BYTES, MAX_PICTURE_JSON_BYTES, parseJson, sendRequest, tryParseJson, Unreachable,
 } from "./http.js";
 import { contentRejected, failureFromResponse, NEEDS_USER_MS } from "./http_failures.js";
-import { requestBody } from "./openai_request.js";
+import { editForm, inputSupport, requestBody } from "./openai_request.js";
 import { pictureFromBase64, toPicture } from "./pictures.js";
 import { shorten } from "./text.js";
 import { baseUrl, isObject, originsOf } from "./validation.js";
@@ -30,7 +30,7 @@ export const openai = {
   fields: [
     {
       name: "address", label: "Base address", type: "url", initial: ADDRESS, required: true,
-      help: "The part before /images/generations.",
+      help: "The part before /images/generations. Variations and edits go to /images/edits below it.",
     },
     { name: "key", label: "API key", type: "secret", help: "Stored in this browser and sent only to this address." },
     { name: "model", label: "Model", type: "text", help: "Leave empty to use the model of the job." },
@@ -77,19 +77,21 @@ export const openai = {
     }
     return `Connected. Models: ${models.length}.`;
   },
+  inputs: inputSupport,
   generate: async (request, { signal, progress, used, settings }) => {
     progress(5, "Sending the request");
+    const { inputs } = request;
     const body = requestBody(request, settings);
-    const response = await sendRequest(`${requireBase(settings)}/images/generations`, {
+    const response = await sendRequest(`${requireBase(settings)}/images/${inputs ? "edits" : "generations"}`, {
       signal,
       method: "POST",
       // The same for every copy of this request: Chrome may send it again over a new connection.
       headers: { ...authorization(settings), "Idempotency-Key": await attemptId(request) },
-      json: body,
+      ...(inputs ? { form: editForm(body, inputs) } : { json: body }),
       timeoutMs: (Number(settings.timeoutS) || 180) * 1000,
       maxBytes: MAX_PICTURE_JSON_BYTES,
     });
-    if (response.status !== 200) throw failureFrom(response);
+    if (response.status !== 200) throw inputs && hasNoEdits(response) ? noEdits(response) : failureFrom(response);
     used(usedIn(body, parseJson(response)));
     progress(90, "Downloading the picture");
     const blob = await pictureFrom(response, settings, signal);
@@ -191,6 +193,17 @@ async function fetchFresh(url, signal) {
 /** The key and the settings are not to blame, so there is no long pause. @param {HttpResponse} response */
 function downloadFailure({ status, host }) {
   return new Failure("No picture received", { reason: `${host} does not have the picture (${status}).` });
+}
+
+/** Many services have no such address. An unknown model has a code. @param {HttpResponse} response */
+function hasNoEdits(response) {
+  return [404, 405, 501].includes(response.status) && !tryParseJson(response)?.error?.code;
+}
+
+/** It goes on with other jobs, so there is no pause. @param {HttpResponse} response */
+function noEdits({ host, status }) {
+  const reason = `${host} cannot make variations or edits: it has no address /images/edits (${status}).`;
+  return new Failure("No generator for input pictures", { reason, retryAfterMs: 0 });
 }
 
 /** @type {(response: HttpResponse) => Failure} */

@@ -3,6 +3,12 @@
 import { MAX_EXACT_SEED, requestedSeed, seedOf } from "./seeds.js";
 import { isObject } from "./validation.js";
 
+/** @typedef {import("../shared/types.js").InputSupport} InputSupport */
+/** @typedef {import("../shared/types.js").PictureRequest} PictureRequest */
+
+/** @type {InputSupport} */
+const ALL_INPUTS = { operations: ["image-variation", "image-edit"], maxImages: 4 };
+
 /**
  * @typedef {object} Family
  * @property {RegExp} names
@@ -11,6 +17,7 @@ import { isObject } from "./validation.js";
  * @property {boolean} hasStyle
  * @property {boolean} hasSeed
  * @property {boolean} hasResponseFormat  if not, the response is always in base64
+ * @property {InputSupport} [inputs]  what it can do with input pictures
  */
 
 /** @type {Family[]} */
@@ -22,6 +29,7 @@ const FAMILIES = [
     hasStyle: false,
     hasSeed: false,
     hasResponseFormat: false,
+    inputs: ALL_INPUTS,
   },
   {
     names: /^dall-e-3/,
@@ -38,19 +46,52 @@ const FAMILIES = [
     hasStyle: false,
     hasSeed: false,
     hasResponseFormat: true,
+    // Without a mask it changes only what is transparent in the picture.
+    inputs: { operations: ["image-edit"], maxImages: 1 },
   },
 ];
 /** @type {Family} */
-const OTHERS = { names: /^/, sizes: [], qualities: {}, hasStyle: false, hasSeed: true, hasResponseFormat: true };
+const OTHERS = {
+  names: /^/, sizes: [], qualities: {}, hasStyle: false, hasSeed: true, hasResponseFormat: true, inputs: ALL_INPUTS,
+};
 
 /**
- * @param {import("../shared/types.js").PictureRequest} request
+ * What the model that is used for a job's model can do with input pictures.
+ *
+ * @param {Record<string, any>} settings
+ * @param {string} requested
+ * @returns {InputSupport}
+ */
+export function inputSupport(settings, requested) {
+  return familyOf(modelFor(requested, settings)).inputs ?? { operations: [], maxImages: 0 };
+}
+
+/**
+ * The form for a picture that is made from others. Fully transparent pixels of the mask are those that change, as the
+ * API has it.
+ *
+ * @param {Record<string, unknown>} body  what would be sent without input pictures
+ * @param {import("../shared/types.js").Inputs} inputs
+ */
+export function editForm({ style: _, ...fields }, { images, mask }) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) {
+    form.append(name, typeof value === "string" ? value : JSON.stringify(value));
+  }
+  const name = images.length > 1 ? "image[]" : "image";
+  images.forEach((image, index) => form.append(name, image, `image-${index + 1}.png`));
+  if (mask) form.append("mask", mask, "mask.png");
+  return form;
+}
+
+/**
+ * @param {PictureRequest} request
  * @param {Record<string, any>} settings
  * @returns {Record<string, unknown>}
  */
 export function requestBody(request, settings) {
   const model = modelFor(request.model, settings);
-  const family = FAMILIES.find(({ names }) => names.test(model)) ?? OTHERS;
+  const family = familyOf(model);
   const { quality, style } = request.parameters;
   const fields = {
     model,
@@ -64,6 +105,11 @@ export function requestBody(request, settings) {
     ...(isObject(settings.extra) ? settings.extra : {}),
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+}
+
+/** @param {string} model */
+function familyOf(model) {
+  return FAMILIES.find(({ names }) => names.test(model)) ?? OTHERS;
 }
 
 /**

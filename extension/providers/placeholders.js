@@ -33,7 +33,7 @@ export function hasPlaceholder(template, name) {
  * @param {unknown} template
  */
 export function parametersIn(template) {
-  return Object.entries({ seed: "seed", negative: "negativePrompt" })
+  return Object.entries({ seed: "seed", negative: "negativePrompt", strength: "strength" })
     .filter(([placeholder]) => hasPlaceholder(template, placeholder))
     .map(([, parameter]) => parameter);
 }

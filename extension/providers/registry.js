@@ -51,6 +51,12 @@ export function entryForInputs(entries, model, { operation, images }) {
   });
 }
 
+/** What an entry can do with input pictures, for at least one of its models. @param {ProviderEntry} entry */
+export function operationsOf({ kind, models, settings }) {
+  const supports = models.map((model) => providers.get(kind)?.inputs?.(settings, model));
+  return OPERATIONS.filter((operation) => supports.some((support) => support?.operations.includes(operation)));
+}
+
 /** Every entry that gets jobs for a model, with or without input pictures. @type {typeof entriesForModel} */
 export function entriesInUse(entries, model) {
   const forInputs = OPERATIONS.map((operation) => entryForInputs(entries, model, { operation, images: 1 }));

@@ -3,7 +3,7 @@
 import { providers } from "../providers/registry.js";
 import { Failure } from "../shared/failures.js";
 import { save } from "../shared/settings.js";
-import { dataUrl } from "./data_url.js";
+import { dataUrl } from "../shared/data_url.js";
 import { generatePicture, withTimeout } from "./generation.js";
 import { keepAlive } from "./keep_alive.js";
 

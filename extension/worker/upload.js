@@ -2,7 +2,7 @@
 
 import { sleep } from "../providers/abortable.js";
 import { Failure } from "../shared/failures.js";
-import { dataUrl } from "./data_url.js";
+import { dataUrl } from "../shared/data_url.js";
 import { MAX_MESSAGE_BYTES } from "./protocol.js";
 
 /** @typedef {import("../shared/types.js").Job} Job */

@@ -393,7 +393,7 @@ def test_an_extension_whose_only_generator_is_paused_reconnects_as_unavailable(
 
         peer = server.sockets.next()
         metadata = peer.welcome()["metadata"]
-        assert (metadata["capabilities"], metadata["available"]) == (["image-generation", "paid"], False)
+        assert (metadata["capabilities"], metadata["available"]) == (["image-generation", "paid", *OPERATIONS], False)
         assert not peer.receive("heartbeat")["status"]["available"]
 
 

@@ -20,10 +20,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from PIL import Image
 from simple_websocket import ConnectionClosed, Server
+from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_options_header
 
 G = TypeVar("G", bound="FakeGenerator")
 JSON = "application/json"
 MAX_BUSY_S = 60.0
+SIZED = ("EmptyLatentImage", "ImageScale")
 
 
 def generated_image(width: int, height: int) -> Image.Image:
@@ -42,7 +45,7 @@ def generated_png(width: int, height: int) -> bytes:
 
 @dataclass(frozen=True)
 class ReceivedRequest:
-    """One received request; header names are in lower case."""
+    """One received request; header names are in lower case. The body is the JSON, or the fields of a form: files are bytes."""
 
     method: str
     path: str
@@ -120,7 +123,8 @@ class FakeOpenAI(FakeGenerator):
         return Response({"created": 1, "data": [{**data, "revised_prompt": "a fox"}]})
 
     def _size(self) -> tuple[int, int]:
-        width, height = self.requests_to("/v1/images/generations")[-1].body["size"].split("x")
+        asked = [each for each in list(self.requests) if each.path.startswith("/v1/images/")]
+        width, height = asked[-1].body["size"].split("x")
         return int(width), int(height)
 
 
@@ -138,7 +142,7 @@ class FakeWebUI(FakeGenerator):
     def respond(self, request: ReceivedRequest) -> Response:
         """Respond as its API does."""
         match request.path.removeprefix("/sdapi/v1/"):
-            case "txt2img":
+            case "txt2img" | "img2img":
                 if not isinstance(request.body.get("width"), int):
                     return Response({"detail": [{"loc": ["body", "width"], "msg": "not a valid integer"}]}, 422)
                 return self.refusal or self._draw(request.body)
@@ -185,6 +189,7 @@ class FakeComfyUI(FakeGenerator):
     _running: list[tuple[int, str, Any]] = field(default_factory=list)
     _history: dict[str, Any] = field(default_factory=dict)
     _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    uploads: dict[str, bytes] = field(default_factory=dict)
 
     NODES: ClassVar[Mapping[str, object]] = {
         "CheckpointLoaderSimple": {"input": {"required": {"ckpt_name": [["fox.safetensors"], {}]}}},
@@ -196,7 +201,13 @@ class FakeComfyUI(FakeGenerator):
         origin = request.headers.get("origin")
         if origin and not self.allows_any_origin and urlsplit(origin).netloc != request.headers["host"]:
             return Response(status=403)
-        handlers = {"/prompt": self._prompt, "/queue": self._queued, "/interrupt": self._interrupt, "/view": self._view}
+        handlers = {
+            "/prompt": self._prompt,
+            "/queue": self._queued,
+            "/interrupt": self._interrupt,
+            "/view": self._view,
+            "/upload/image": self._upload,
+        }
         if request.path in handlers:
             return handlers[request.path](request)
         if request.path.startswith("/history/"):
@@ -249,6 +260,11 @@ class FakeComfyUI(FakeGenerator):
     def _view(self, request: ReceivedRequest) -> Response:
         return Response(generated_png(*self._sizes[request.query["filename"]]), headers={"Content-Type": "image/png"})
 
+    def _upload(self, request: ReceivedRequest) -> Response:
+        name = f"{len(self.uploads)}.png"
+        self.uploads[name] = request.body["image"]
+        return Response({"name": name, "subfolder": "", "type": request.body["type"]})
+
     def _run(self) -> None:
         """Run the next job of the queue unless one is running, then the one after it."""
         with self._lock:
@@ -273,7 +289,7 @@ class FakeComfyUI(FakeGenerator):
         if not done:
             stopped = ["execution_interrupted", {"prompt_id": name}]
             return {"outputs": {}, "status": {"status_str": "error", "completed": False, "messages": [stopped]}}
-        size = next(node["inputs"] for node in workflow.values() if node["class_type"] == "EmptyLatentImage")
+        size = next(node["inputs"] for node in workflow.values() if node["class_type"] in SIZED)
         self._sizes[f"{name}.png"] = size["width"], size["height"]
         image = {"filename": f"{name}.png", "subfolder": "", "type": "output"}
         return {"outputs": {"9": {"images": [image]}}, "status": {"status_str": "success", "completed": True}}
@@ -283,6 +299,14 @@ class FakeComfyUI(FakeGenerator):
         if wire is not None and not self.sends_no_events:
             with suppress(ConnectionClosed, OSError):  # the client may have disconnected
                 wire.send(json.dumps({"type": kind, "data": data}))
+
+
+def _parsed(content_type: str, content: bytes) -> Any:
+    kind, options = parse_options_header(content_type)
+    if kind != "multipart/form-data":
+        return json.loads(content) if content else None
+    _, form, files = FormDataParser().parse(io.BytesIO(content), kind, len(content), options)
+    return {**form.to_dict(), **{name: file.read() for name, file in files.items()}}
 
 
 @contextmanager
@@ -321,7 +345,7 @@ def running_generator(generator: G) -> Iterator[G]:
             address = urlsplit(self.path)
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            body = json.loads(content) if content else None
+            body = _parsed(headers.get("content-type", ""), content)
             return ReceivedRequest(self.command, address.path, dict(parse_qsl(address.query)), headers, body)
 
         def _upgrade(self, request: ReceivedRequest) -> None:

@@ -17,6 +17,7 @@ import { modelLabel } from "./models.js";
  * @property {boolean} last
  * @property {string} missing  message about missing permissions; empty if there are none
  * @property {string} idle  why it gets no jobs; empty if it does
+ * @property {string} abilities  what else it makes than pictures from prompts; empty if nothing
  * @property {CheckResult} [checkResult]  the result of the latest check
  */
 
@@ -26,11 +27,12 @@ const TRASH = "M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13M10 11v5M14 11v5";
 
 /** @param {Row} row @param {OnAction} onAction */
 export function providerRow(row, onAction) {
-  const { entry, missing, idle, checkResult } = row;
+  const { entry, missing, idle, abilities, checkResult } = row;
   return make("li", { "class": "entry", "data-entry": entry.id },
     make("div", { class: "entry-head" }, toggle(row, onAction), actions(row, onAction)),
     make("ul", { class: "chips", "aria-label": `Models of ${entry.name}` },
       ...entry.models.map((model) => make("li", {}, modelLabel(model)))),
+    abilities && make("p", { class: "help" }, abilities),
     missing && make("div", { "class": "note", "data-tone": "warn" },
       make("span", {}, missing), button("allow", "Allow", entry, onAction)),
     idle && make("p", { class: "note" }, idle),

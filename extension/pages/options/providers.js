@@ -1,11 +1,11 @@
 /** The section with the list of providers. Every change is saved immediately. */
 
 import { permissionProblem, settingsProblem } from "../../providers/readiness.js";
-import { entriesInUse, providers } from "../../providers/registry.js";
+import { entriesInUse, operationsOf, providers } from "../../providers/registry.js";
 import { save } from "../../shared/settings.js";
 import { sendToWorker } from "../../shared/worker_requests.js";
 import { byId, icon, make, setChildren, setText } from "../dom.js";
-import { pauseText } from "../text.js";
+import { operationsText, pauseText } from "../text.js";
 import { edit, editNew } from "./editor.js";
 import { errorText } from "./form.js";
 import { requestPermissions } from "./permissions.js";
@@ -72,6 +72,7 @@ function show() {
     last: index === settings.providers.length - 1,
     missing: missingPermissions.get(entry.id) ?? "",
     idle: idleText(entry),
+    abilities: operationsText(operationsOf(entry)),
     checkResult: checkResults.get(entry.id),
   }, act)));
   list.hidden = settings.providers.length === 0;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 
 import { badgeFor } from "../../../extension/worker/badge.js";
-import { dataUrl } from "../../../extension/worker/data_url.js";
+import { dataUrl } from "../../../extension/shared/data_url.js";
 import { Failure } from "../../../extension/shared/failures.js";
 import { generatePictures, withTimeout } from "../../../extension/worker/generation.js";
 import { pictureCount, pictureRequest } from "../../../extension/worker/picture_requests.js";

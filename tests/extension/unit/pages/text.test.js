@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  formatDuration, formatSize, pauseText, retryText, statusText, workingHoursText,
+  formatDuration, formatSize, operationsText, pauseText, retryText, statusText, workingHoursText,
 } from "../../../../extension/pages/text.js";
 import { initialStatus } from "../../../../extension/shared/status.js";
 
@@ -63,6 +63,12 @@ test("durations and sizes are rounded", () => {
     "5 s", "59 s", "1 min 0 s", "2 min 5 s", "1 h 0 min", "2 h 1 min",
   ]);
   assert.deepEqual([999, 1500, 2_340_000].map(formatSize), ["999 bytes", "2 kB", "2.3 MB"]);
+});
+
+test("what a generator can do with input pictures is described", () => {
+  assert.deepEqual([[], ["image-variation"], ["image-variation", "image-edit"]].map(operationsText), [
+    "", "Also makes variations of pictures.", "Also makes variations of pictures and edits with a mask.",
+  ]);
 });
 
 test("working hours are described in words", () => {

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { providers } from "../../../../extension/providers/registry.js";
-import { generationContext, pictureRequest, rejection, startServer } from "./support.js";
+import { generationContext, inputsOf, pictureRequest, rejection, startServer } from "./support.js";
 
 const DOCUMENT = readFileSync(new URL("../../../../extension/docs/generators.md", import.meta.url), "utf8");
 const ROW = /^\| `(\d{3}) ?(.*?)` \| (\w+) \| (yes|no) \| (–|\d+ min) \|$/;
@@ -17,6 +17,7 @@ const WORKFLOW = {
 /** The headings of the tables, and the provider, its settings and the request that each is about. */
 const GENERATORS = {
   "Images APIs": ["openai", "/images/generations", {}],
+  "Variations and edits": ["openai", "/images/edits", {}, { inputs: inputsOf() }],
   "AUTOMATIC1111": ["automatic1111", "/sdapi/v1/txt2img", {}],
   "ComfyUI": ["comfyui", "/prompt", { workflow: WORKFLOW }],
 };
@@ -41,7 +42,7 @@ function rows(heading) {
   });
 }
 
-for (const [heading, [kind, path, settings]] of Object.entries(GENERATORS)) {
+for (const [heading, [kind, path, settings, changes]] of Object.entries(GENERATORS)) {
   const table = rows(heading);
 
   test(`the table of ${heading} has rows`, () => assert.ok(table.length > 5));
@@ -52,7 +53,7 @@ for (const [heading, [kind, path, settings]] of Object.entries(GENERATORS)) {
         return request.path === path ? { status, bytes: body } : { json: {} };
       });
       const context = generationContext({ address: url, ...settings });
-      const failure = await rejection(providers.get(kind).generate(pictureRequest(), context));
+      const failure = await rejection(providers.get(kind).generate(pictureRequest(changes), context));
       assert.deepEqual([failure.code, failure.retryable, failure.retryAfterMs], [code, retryable, pauseMs]);
       assert.match(failure.reason, /^[^].{10,299}$/s);
     });

@@ -3,14 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { automatic1111 } from "../../../../extension/providers/automatic1111.js";
-import { generationContext, PICTURE, pictureRequest, rejection, startServer } from "./support.js";
+import { generationContext, inputsOf, PICTURE, pictureRequest, rejection, startServer } from "./support.js";
 
 const DONE = { json: { images: [PICTURE.base64], parameters: {}, info: "{}" } };
 
 /** The web UI; `work` handles txt2img, and `state` is the response for the progress. */
 const startWebUi = (t, { work = () => DONE, state = () => ({ progress: 0 }) } = {}) => startServer(t, (request) => {
   switch (request.path) {
-    case "/sdapi/v1/txt2img": return work(request);
+    case "/sdapi/v1/txt2img":
+    case "/sdapi/v1/img2img": return work(request);
     case "/sdapi/v1/progress": return { json: state(request) };
     case "/sdapi/v1/interrupt": return { json: {} };
     case "/sdapi/v1/sd-models": return { json: [{ title: "a" }] };
@@ -163,3 +164,22 @@ test("the check fails where a job would, and names the remedy", async (t) => {
   assert.match(await reasonFor({}, { checkpoint: "b" }), /no checkpoint "b"\. Choose another one/);
   assert.match(await reasonFor({}, { sampler: "DPM" }), /no sampler "DPM"\. Choose another one/);
 });
+
+for (const [strength, expected] of [[undefined, 0.75], [0, 0], [1, 1]]) {
+  test(`a variation with the strength ${strength} is made from the picture (img2img)`, async (t) => {
+    const ui = await startWebUi(t);
+    const context = generationContext({ address: ui.url, extra: { tiling: true } });
+    const request = pictureRequest({ inputs: inputsOf({ strength }), parameters: { seed: 5, steps: 9 } });
+    const blob = await automatic1111.generate(request, context);
+    assert.deepEqual(Buffer.from(await blob.arrayBuffer()), PICTURE.bytes);
+    const { json: { force_task_id: task, ...fields } } = ui.requests.find(({ path }) => path.endsWith("img2img"));
+    assert.match(task, /^imagefleet-/);
+    assert.deepEqual(fields, {
+      prompt: "a red fox", negative_prompt: "", width: 640, height: 480, steps: 9, cfg_scale: 7, seed: 5,
+      batch_size: 1, n_iter: 1, send_images: true, tiling: true,
+      init_images: [`data:image/png;base64,${PICTURE.base64}`], denoising_strength: expected, resize_mode: 1,
+    });
+    assert.deepEqual(context.values.parameters, ["seed", "strength", "steps"]);
+    assert.equal(ui.requests.some(({ path }) => path.endsWith("txt2img")), false);
+  });
+}

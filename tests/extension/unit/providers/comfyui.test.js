@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { comfyui } from "../../../../extension/providers/comfyui.js";
+import { INPUT_WORKFLOW } from "../../../../extension/providers/comfyui_inputs.js";
 import { DEFAULT_WORKFLOW, workflowProblem } from "../../../../extension/providers/comfyui_workflow.js";
-import { generationContext, PICTURE, pictureRequest, rejection, startServer } from "./support.js";
+import { generationContext, inputsOf, PICTURE, pictureRequest, rejection, startServer } from "./support.js";
 
 const CHECKPOINTS = { CheckpointLoaderSimple: { input: { required: { ckpt_name: [["a.safetensors", "b"], {}] } } } };
 const SAVED = { outputs: { 9: { images: [
@@ -12,16 +13,22 @@ const SAVED = { outputs: { 9: { images: [
   { filename: "fox 1.png", subfolder: "of/mine", type: "output" },
 ] } }, status: { status_str: "success", completed: true, messages: [] } };
 
+const uploaded = ({ form }) => ({ json: { name: form.get("image").name, subfolder: "", type: "input" } });
+
 /** `entry` is the workflow's history entry, which exists once it has finished. */
-function startComfy(test_, { entry = () => SAVED, queue = () => ({}), prompt } = {}) {
+function startComfy(test_, { entry = () => SAVED, queue = () => ({}), prompt, upload = uploaded } = {}) {
+  const answers = {
+    "/object_info/CheckpointLoaderSimple": () => ({ json: CHECKPOINTS }),
+    "/upload/image": upload,
+    "/prompt": (request) => prompt?.(request) ?? { json: { prompt_id: request.json.prompt_id, number: 1 } },
+    "/queue": (request) => (request.method === "GET" ? { json: queue(request) } : {}),
+    "/view": () => ({ bytes: PICTURE.bytes }),
+    "/ws": () => ({ status: 404 }),
+  };
   return startServer(test_, (request) => {
-    const { path, json } = request;
-    if (path === "/object_info/CheckpointLoaderSimple") return { json: CHECKPOINTS };
-    if (path === "/prompt") return prompt?.(request) ?? { json: { prompt_id: json.prompt_id, number: 1 } };
+    const { path } = request;
     if (path.startsWith("/history/")) return { json: { [path.slice(9)]: entry(request) } };
-    if (path === "/queue" && request.method === "GET") return { json: queue(request) };
-    if (path === "/view") return { bytes: PICTURE.bytes };
-    return { status: path === "/ws" ? 404 : 200 };
+    return answers[path]?.(request) ?? {};
   });
 }
 const generate = (url, settings = {}, changes = {}, ...more) => {
@@ -196,4 +203,70 @@ test("an invalid workflow is reported", () => {
   assert.match(workflowProblem({ 1: { class_type: "X", inputs: {} } }), /%prompt%/);
   assert.deepEqual(comfyui.problems({ workflow: DEFAULT_WORKFLOW }), {});
   assert.deepEqual(Object.keys(comfyui.problems({ workflow: { nodes: [] } })), ["workflow"]);
+});
+
+// Input pictures
+
+const VARIATION = {
+  1: { class_type: "LoadImage", inputs: { image: "%image%", text: "%prompt%", denoise: "%strength%" } },
+};
+const EDIT = { ...VARIATION, 2: { class_type: "LoadImageMask", inputs: { image: "%mask%" } } };
+
+/** The values that the nodes of the workflow got. */
+async function inputsIn(ui, inputWorkflow, inputs) {
+  const context = generationContext({ address: ui.url, inputWorkflow });
+  await comfyui.generate(pictureRequest({ inputs }), context);
+  const [{ prompt }] = requests(ui, "/prompt");
+  return { nodes: prompt, used: context.values, forms: ui.requests.flatMap(({ form }) => form ?? []) };
+}
+
+test("the picture is uploaded, and its name filled in with the strength", async (t) => {
+  const ui = await startComfy(t, { upload: () => ({ json: { name: "other (1).png", subfolder: "of mine" } }) });
+  const { nodes, used, forms: [form] } = await inputsIn(ui, VARIATION, inputsOf({ strength: 0 }));
+  assert.deepEqual(nodes["1"].inputs, { image: "of mine/other (1).png", text: "a red fox", denoise: 0 });
+  assert.deepEqual(used.parameters, ["strength"]);
+  assert.match(form.get("image").name, /^imagefleet-[0-9a-f]{32}\.png$/);
+  assert.deepEqual(Buffer.from(await form.get("image").arrayBuffer()), PICTURE.bytes);
+  assert.deepEqual([form.get("type"), form.get("overwrite")], ["input", "true"]);
+});
+
+test("the mask is uploaded, too, and the same file always has the same name", async (t) => {
+  const mask = new Blob(["mask"], { type: "image/png" });
+  const { nodes, forms } = await inputsIn(await startComfy(t), EDIT, inputsOf({ mask }));
+  const again = await inputsIn(await startComfy(t), EDIT, inputsOf({ mask }));
+  assert.deepEqual(again.nodes, nodes);
+  assert.equal(nodes["1"].inputs.denoise, 0.75);
+  const names = [nodes["1"], nodes["2"]].map(({ inputs }) => inputs.image);
+  assert.deepEqual(names, forms.map((form) => form.get("image").name));
+  assert.notEqual(nodes["1"].inputs.image, nodes["2"].inputs.image);
+});
+
+test("a failed upload is a failure, and no workflow is sent", async (t) => {
+  for (const upload of [() => ({ status: 500 }), () => ({ json: {} }), () => ({ status: 413 })]) {
+    const ui = await startComfy(t, { upload });
+    const { retryable } = await rejection(inputsIn(ui, VARIATION, inputsOf()));
+    assert.deepEqual([retryable, requests(ui, "/prompt")], [upload().status !== 413, []]);
+  }
+});
+
+test("only a workflow with the placeholders can make variations and edits", () => {
+  const can = (inputWorkflow) => comfyui.inputs({ inputWorkflow }, "m").operations;
+  assert.deepEqual(can(undefined), []);
+  assert.deepEqual(can(DEFAULT_WORKFLOW), []);
+  assert.deepEqual(can(VARIATION), ["image-variation"]);
+  assert.deepEqual(can(EDIT), ["image-variation", "image-edit"]);
+  assert.deepEqual(can(INPUT_WORKFLOW), ["image-variation", "image-edit"]);
+  assert.match(comfyui.problems({ inputWorkflow: DEFAULT_WORKFLOW }).inputWorkflow, /no %image%.*LoadImage/);
+  assert.match(comfyui.problems({ workflow: VARIATION }).workflow, /field for variations and edits/);
+  assert.deepEqual(comfyui.problems({ workflow: DEFAULT_WORKFLOW, inputWorkflow: INPUT_WORKFLOW }), {});
+});
+
+test("the check looks up the nodes for variations, too, and accepts any file name", async (t) => {
+  const kinds = [...new Set(Object.values(INPUT_WORKFLOW).map((node) => node.class_type))];
+  const files = { input: { required: { image: [["of yesterday.png"], { image_upload: true }] } } };
+  const nodes = { ...Object.fromEntries(kinds.map((kind) => [kind, {}])), ...OBJECT_INFO, LoadImage: files };
+  const { url } = await startForCheck(t, nodes);
+  assert.match(await check(url, { inputWorkflow: INPUT_WORKFLOW }), /can be used/);
+  const { url: older } = await startForCheck(t, { ...nodes, LoadImageMask: undefined });
+  assert.match((await rejection(check(older, { inputWorkflow: INPUT_WORKFLOW }))).reason, /no node LoadImageMask/);
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openai } from "../../../../extension/providers/openai.js";
 import { requestBody } from "../../../../extension/providers/openai_request.js";
-import { generationContext, PICTURE, pictureRequest, rejection, startServer } from "./support.js";
+import { generationContext, inputsOf, PICTURE, pictureRequest, rejection, startServer } from "./support.js";
 
 const inBase64 = () => ({ json: { created: 1, data: [{ b64_json: PICTURE.base64 }] } });
 const generate = (url, settings = {}, order = {}, signal = undefined) =>
@@ -213,4 +213,57 @@ test("the check fails where a job would, and names the remedy", async (t) => {
   const quota = { code: "insufficient_quota", message: "You exceeded your current quota" };
   assert.match(await reasonFor({ post: { status: 429, json: { error: quota } } }), /billing problem/);
   assert.match(await reasonFor({}, { model: "c" }), /no model "c"\. Choose another one/);
+});
+
+// Input pictures
+
+/** The fields of the form that is sent for these inputs, and the values that are reported as used. */
+async function edit(t, changes, settings = {}) {
+  const { url, requests } = await startServer(t, inBase64);
+  const context = generationContext({ address: `${url}/v1`, key: "k-1", ...settings });
+  await openai.generate(pictureRequest({ inputs: inputsOf(), ...changes }), context);
+  const [{ path, form, headers }] = requests;
+  const files = {};
+  const fields = {};
+  for (const [name, value] of form) {
+    if (typeof value === "string") fields[name] = value;
+    else (files[name] ??= []).push([value.name, value.type, value.size]);
+  }
+  return { path, headers, files, fields, used: context.values };
+}
+
+test("a variation is an edit without a mask", async (t) => {
+  const { path, headers, files, fields, used } = await edit(t, {
+    inputs: inputsOf({ strength: 0.5 }), model: "gpt-image-1", parameters: { quality: "hd" },
+  });
+  assert.equal(path, "/v1/images/edits");
+  assert.equal(headers.authorization, "Bearer k-1");
+  assert.match(headers["idempotency-key"], /^[0-9a-f-]{36}$/);
+  assert.deepEqual(fields, { model: "gpt-image-1", prompt: "a red fox", n: "1", size: "1536x1024", quality: "high" });
+  assert.deepEqual(files, { image: [["image-1.png", "image/png", PICTURE.bytes.length]] });
+  assert.equal(used.parameters.includes("strength"), false, "it is reported as ignored");
+});
+
+test("an edit has a mask, and several pictures have one name", async (t) => {
+  const [blob] = inputsOf().images;
+  const { files, fields } = await edit(t, {
+    inputs: inputsOf({ images: [blob, blob], mask: blob }), parameters: { seed: 7 },
+  }, { extra: { user: "me", input_fidelity: "high", partial: { of: 1 } } });
+  const size = PICTURE.bytes.length;
+  assert.deepEqual(files, {
+    "image[]": [["image-1.png", "image/png", size], ["image-2.png", "image/png", size]],
+    "mask": [["mask.png", "image/png", size]],
+  });
+  assert.deepEqual([fields.user, fields.input_fidelity, fields.partial, fields.seed], ["me", "high", '{"of":1}', "7"]);
+});
+
+test("what a model can do with input pictures depends on its family", () => {
+  const can = (model, settings = {}) => openai.inputs(settings, model).operations;
+  assert.deepEqual(can("gpt-image-1"), ["image-variation", "image-edit"]);
+  assert.deepEqual(can("flux-kontext"), ["image-variation", "image-edit"]);
+  assert.deepEqual(can("*"), ["image-variation", "image-edit"]);
+  assert.deepEqual(can("dall-e-3"), []);
+  assert.deepEqual(can("dall-e-2"), ["image-edit"]);
+  assert.deepEqual(can("dall-e-3", { mapping: { "dall-e-3": "gpt-image-1" } }), ["image-variation", "image-edit"]);
+  assert.deepEqual(can("*", { model: "dall-e-3" }), []);
 });

@@ -59,6 +59,12 @@ function send(response, { status = 200, headers = {}, json, bytes = JSON.stringi
   else response.end(bytes);
 }
 
+/** Input pictures of a job, as a provider gets them. */
+export function inputsOf(changes = {}) {
+  const blob = new Blob([PICTURE.bytes], { type: "image/png" });
+  return { images: [blob], size: { width: 1, height: 1 }, ...changes };
+}
+
 export function pictureRequest(changes = {}) {
   return {
     requestId: "r1", prompt: "a red fox", model: "some-model", width: 640, height: 480, position: 0, parameters: {},
