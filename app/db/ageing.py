@@ -4,7 +4,7 @@ from sqlalchemy import Connection, bindparam, exists, func, literal_column, sele
 
 from app.db import pauses
 from app.db.jobs import COLUMNS, Job, listed
-from app.db.tables import WAITING, Ms, jobs, model_key
+from app.db.tables import WAITING, Ms, jobs, model_name
 from app.domain.fair_queueing import Priority
 from app.domain.pauses import PauseKind
 
@@ -19,7 +19,7 @@ _users = _users.union_all(
 _oldest = (
     select(jobs.c.id)
     .where(WAITING, jobs.c.priority.in_((Priority.NORMAL, Priority.LOW)), jobs.c.user_id == _users.c.user_id)
-    .where(~pauses.paused(PauseKind.MODEL, model_key))
+    .where(~pauses.paused(PauseKind.MODEL, model_name))
     .order_by(jobs.c.status, jobs.c.id)
     .limit(literal_column("1"))
     .correlate(_users)

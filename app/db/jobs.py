@@ -22,6 +22,7 @@ from app.db.clock import statement_now_ms
 from app.db.engine import Transaction
 from app.db.tables import DOWNLOADING, ENDED, OPEN, WAITING, jobs, model_key, queues
 from app.domain.fair_queueing import Priority
+from app.domain.operations import Operation, queue_key
 from app.domain.states import FINAL, TABLE, Status, Step
 
 
@@ -83,8 +84,15 @@ class Job(NamedTuple):
     follows: str | None
     followed: bool
     cached_from: str | None
+    operation: str
+    parent_id: str | None
     # not a column: whether a webhook is to be told of the step that made this row what it is
     notify: bool = False
+
+    @property
+    def queue_key(self) -> str:
+        """The name of its queue."""
+        return queue_key(self.model, self.operation)
 
 
 class JobSummary(NamedTuple):
@@ -125,6 +133,7 @@ _NEW = dict.fromkeys(Job._fields) | {
     "strikes": 0,
     "download_attempt": 0,
     "followed": False,
+    "operation": Operation.CREATE,
     "notify": False,
 }
 
@@ -271,7 +280,7 @@ def ahead_of(connection: Connection, job: Job, most: int) -> tuple[int, int]:
     """How many waiting jobs for the same model are ahead of this one, counted up to `most`; and the virtual time of its
     queue."""
     order = {column.name: getattr(job, column.name) for column in ORDER}
-    values = {"model": job.model.lower(), "limit": most, **order}
+    values = {"model": job.queue_key, "limit": most, **order}
     ahead, virtual_time = connection.execute(_COUNT_AHEAD, values).one()
     return int(ahead), int(virtual_time)
 
@@ -302,13 +311,13 @@ def late(connection: Connection, limit: int) -> list[Job]:
 
 
 def waiting_since(
-    connection: Connection, model: str, before_ms: int, limit: int, any_model: bool | None = None
+    connection: Connection, key: str, before_ms: int, limit: int, any_model: bool | None = None
 ) -> list[Job]:
-    """Jobs for `model` without a deadline of their own that are in the queue since before `before_ms`, oldest first.
+    """Jobs of the queue `key` without a deadline of their own that wait since before `before_ms`, oldest first.
 
     `any_model` selects those whose client named no model, or those whose client did; None is both.
     """
-    query = select(*COLUMNS).where(WAITING, model_key == model.lower(), jobs.c.queued_at <= before_ms)
+    query = select(*COLUMNS).where(WAITING, model_key == key, jobs.c.queued_at <= before_ms)
     query = query.where(jobs.c.deadline_at.is_(None))
     if any_model is not None:
         query = query.where(jobs.c.any_model if any_model else ~jobs.c.any_model)

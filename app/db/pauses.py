@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, exist
 
 from app.db.clock import now_ms
 from app.db.engine import Transaction
-from app.db.tables import OPEN, WAITING, batches, jobs, model_key, queue_pauses
+from app.db.tables import OPEN, WAITING, batches, jobs, model_name, queue_pauses
 from app.domain.pauses import PauseKind, Pauses, PauseTarget, QueuePause
 
 _COLUMNS = [queue_pauses.c[name] for name in ("kind", "name", "paused_at", "until", "note", "drain", "paused_by")]
@@ -122,9 +122,9 @@ def make_up_for(
     The time counts only until another pause of the job's model began: `others` are these beginnings (ms) by model, and `*` is
     that of everything. Returns the last job's id, which is stored; None if there are no more.
     """
-    waiting = select(jobs.c.id, model_key).where(OPEN, WAITING, jobs.c.id > after, jobs.c.queued_at < ended_at)
+    waiting = select(jobs.c.id, model_name).where(OPEN, WAITING, jobs.c.id > after, jobs.c.queued_at < ended_at)
     if pause.target.kind is PauseKind.MODEL:
-        waiting = waiting.where(model_key == pause.target.name)
+        waiting = waiting.where(model_name == pause.target.name)
     found = tx.connection.execute(waiting.order_by(jobs.c.id).limit(limit)).all()
     ids: dict[int, list[str]] = defaultdict(list)
     for job_id, model in found:

@@ -10,6 +10,7 @@ from app.db.engine import Transaction
 from app.db.jobs import STATEMENT_NOW
 from app.db.tables import WAITING, jobs, model_key, queues
 from app.domain.fair_queueing import Priority, in_order
+from app.domain.operations import Operation, queue_key
 
 MOST_MODELS = 500  # of those that jobs wait for; the others follow when these have been served
 
@@ -25,19 +26,27 @@ class QueuedJob:
     any_model: bool
     priority: int
     virtual_start: int
+    operation: str
     served_at: int
 
+    @property
+    def queue_key(self) -> str:
+        """The name of its queue."""
+        return queue_key(self.model, self.operation)
 
+
+_COLUMNS = ("id", "model", "attempt", "avoid", "any_model", "priority", "virtual_start", "operation")
 _ORDER = (jobs.c.priority, jobs.c.virtual_start, jobs.c.id)
 _WAITING = (
-    select(*(jobs.c[name] for name in ("id", "model", "attempt", "avoid", "any_model", "priority", "virtual_start")))
+    select(*(jobs.c[name] for name in _COLUMNS))
     .add_columns(func.coalesce(queues.c.served_at, 0))
     .outerjoin_from(jobs, queues, (queues.c.model == model_key) & (queues.c.priority == jobs.c.priority))
     .where(WAITING, jobs.c.due_at <= STATEMENT_NOW)
     .limit(bindparam("limit", type_=Integer))
 )
 _ANY = _WAITING.order_by(model_key, *_ORDER)
-_FIRST_UNNAMED = _WAITING.where(jobs.c.any_model).order_by(*_ORDER)
+_operation = bindparam("operation", type_=jobs.c.operation.type)
+_FIRST_UNNAMED = _WAITING.where(jobs.c.any_model, jobs.c.operation == _operation).order_by(*_ORDER)
 _FIRST_OF_MODEL = _WAITING.where(model_key == bindparam("model")).order_by(*_ORDER)
 # one index lookup for each model (a loose index scan)
 _models = select(func.min(model_key).label("model")).where(WAITING).cte("models", recursive=True)
@@ -73,27 +82,27 @@ def some(connection: Connection, limit: int) -> list[QueuedJob]:
     return [QueuedJob(*row) for row in connection.execute(_ANY, {"limit": limit})]
 
 
-def first_unnamed(connection: Connection, limit: int) -> list[QueuedJob]:
-    """The first waiting jobs whose clients named no model."""
-    return [QueuedJob(*row) for row in connection.execute(_FIRST_UNNAMED, {"limit": limit})]
+def first_unnamed(connection: Connection, operation: Operation, limit: int) -> list[QueuedJob]:
+    """The first waiting jobs for this operation whose clients named no model."""
+    return [QueuedJob(*row) for row in connection.execute(_FIRST_UNNAMED, {"operation": operation, "limit": limit})]
 
 
-def first_of(connection: Connection, models: Iterable[str], limit: int) -> list[QueuedJob]:
-    """The first waiting jobs for these models, which are in lower case."""
-    rows = (connection.execute(_FIRST_OF_MODEL, {"model": model, "limit": limit}) for model in models)
+def first_of(connection: Connection, keys: Iterable[str], limit: int) -> list[QueuedJob]:
+    """The first waiting jobs of the queues with these keys."""
+    rows = (connection.execute(_FIRST_OF_MODEL, {"model": key, "limit": limit}) for key in keys)
     return in_order((QueuedJob(*row) for some_rows in rows for row in some_rows), limit)
 
 
 def models_waited_for(connection: Connection) -> list[str]:
-    """The models of the waiting jobs in lower case, in alphabetical order; at most `MOST_MODELS`."""
+    """The keys of the queues in which jobs wait, in alphabetical order; at most `MOST_MODELS`."""
     return list(connection.execute(_MODELS).scalars())
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many jobs wait in the queue of this model (in lower case) and priority, and since when the first of them (ms)."""
+    """How many jobs wait in the queue with this key and priority, and since when the first of them (ms)."""
 
-    model: str
+    key: str
     priority: Priority
     depth: int
     oldest_at: int
@@ -102,14 +111,14 @@ class QueueDepth:
 def depths(connection: Connection) -> list[QueueDepth]:
     """All queues that are not empty; it reads every waiting job."""
     rows = connection.execute(_DEPTHS).all()
-    return [QueueDepth(model, Priority(priority), depth, oldest) for model, priority, depth, oldest in rows]
+    return [QueueDepth(key, Priority(priority), depth, oldest) for key, priority, depth, oldest in rows]
 
 
 def advance(tx: Transaction, handed_out: Sequence[QueuedJob]) -> None:
     """Advance the virtual time of each queue to the virtual starts of these jobs, which are handed out of it now."""
     times: dict[tuple[str, int], int] = {}
     for job in handed_out:
-        key = job.model.lower(), job.priority
+        key = job.queue_key, job.priority
         times[key] = max(times.get(key, 0), job.virtual_start)
     for (model, priority), virtual_time in sorted(times.items()):  # in order: concurrent transactions cannot deadlock
         _advance_to(tx, {"model": model, "priority": priority, "virtual_time": virtual_time, "served_at": tx.now})

@@ -97,6 +97,10 @@ jobs = sa.Table(
     sa.Column("followed", sa.Boolean, nullable=False, server_default=sa.text("false")),
     # the identical request whose pictures it has, or gets if that was complete when it was submitted
     sa.Column("cached_from", sa.String(36)),
+    # what it asks for beside a picture of its text (see `domain.operations`), if it has input pictures
+    sa.Column("operation", sa.String(16), nullable=False, server_default=""),
+    # the request that its first input picture is of
+    sa.Column("parent_id", sa.String(36)),
 )
 
 
@@ -124,10 +128,11 @@ def partial_index(name: str, *columns: sa.ColumnElement[object], where: object) 
 
 
 # Each frequent query has its index. Indexes of open jobs stay small when the history grows.
-model_key = sa.func.lower(jobs.c.model)  # names of models match without case
+model_name = sa.func.lower(jobs.c.model)  # names of models match without case
+model_key = model_name + jobs.c.operation  # the queue of a model and an operation
 _order = (jobs.c.priority, jobs.c.virtual_start, jobs.c.id)
 partial_index("ix_jobs_queue", model_key, *_order, where=WAITING)
-partial_index("ix_jobs_queue_unnamed_model", *_order, where=WAITING & jobs.c.any_model)
+partial_index("ix_jobs_queue_unnamed_model", jobs.c.operation, *_order, where=WAITING & jobs.c.any_model)
 partial_index("ix_jobs_queue_of_user", jobs.c.user_id, model_key, *_order, where=WAITING)
 partial_index("ix_jobs_waiting_since", model_key, jobs.c.queued_at, jobs.c.priority, where=WAITING)
 partial_index("ix_jobs_raised", jobs.c.user_id, where=WAITING & (jobs.c.raised > sa.literal_column("0")))
@@ -168,6 +173,7 @@ partial_index("ix_jobs_identical", *_identical, where=IDENTICAL)
 partial_index("ix_jobs_following", jobs.c.follows, jobs.c.priority, jobs.c.id, where=FOLLOWING)
 ENDED_WITH_FOLLOWERS = jobs.c.finished_at.is_not(None) & jobs.c.followed
 partial_index("ix_jobs_followed", jobs.c.id, where=ENDED_WITH_FOLLOWERS)
+partial_index("ix_jobs_parent", jobs.c.parent_id, jobs.c.id, where=jobs.c.parent_id.is_not(None))
 sa.Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
 sa.Index("ix_jobs_user_status", jobs.c.user_id, jobs.c.status, jobs.c.id)
 
@@ -263,11 +269,11 @@ hubs = sa.Table(
 )
 
 # The virtual time of each queue, which is the greatest virtual start that was handed out of it, and when that happened last.
-# Models are in lower case.
+# `model` is its key: the model in lower case and the operation.
 queues = sa.Table(
     "queues",
     metadata,
-    sa.Column("model", sa.String(128), primary_key=True),
+    sa.Column("model", sa.String(144), primary_key=True),
     sa.Column("priority", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("virtual_time", sa.BigInteger, nullable=False),
     sa.Column("served_at", Ms, nullable=False),
@@ -331,11 +337,11 @@ batch_events = sa.Table(
     sqlite_with_rowid=False,
 )
 
-# When a capable extension was last connected, for each model that jobs wait for; `*` is for those that name no model.
+# When a capable extension was last connected, for each queue that jobs wait in; `*` is for those that name no model.
 models_served = sa.Table(
     "models_served",
     metadata,
-    sa.Column("model", sa.String(128), primary_key=True),
+    sa.Column("model", sa.String(144), primary_key=True),
     sa.Column("served_at", Ms, nullable=False),
 )
 

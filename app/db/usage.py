@@ -26,7 +26,7 @@ _first_accepted = (
     .order_by(jobs.c.status, jobs.c.id)
     .limit(_ONE)
 )
-_MODEL = bindparam("model", type_=jobs.c.model.type)
+_MODEL = bindparam("model", type_=queues.c.model.type)
 _PRIORITY = bindparam("priority", type_=jobs.c.priority.type)
 _virtual_time = select(queues.c.virtual_time).where(queues.c.model == _MODEL, queues.c.priority == _PRIORITY)
 _last_start = (
@@ -77,15 +77,15 @@ class UserQueue:
         return self.first_number > 0 and self.last_number - self.first_number + 1 < count
 
 
-def queue_of(connection: Connection, user_id: str, model: str, priority: Priority) -> UserQueue:
-    """The user's queue for this model and priority."""
-    values = {"user_id": user_id, "model": model.lower(), "priority": priority}
+def queue_of(connection: Connection, user_id: str, key: str, priority: Priority) -> UserQueue:
+    """The user's jobs in the queue with this key and priority."""
+    values = {"user_id": user_id, "model": key, "priority": priority}
     return UserQueue(*connection.execute(_QUEUE, values).one())
 
 
-def virtual_start(connection: Connection, user_id: str, model: str, priority: Priority, weight: int) -> int:
-    """The virtual start of a job of this user that enters the queue of this model and priority now."""
-    values = {"user_id": user_id, "model": model.lower(), "priority": priority}
+def virtual_start(connection: Connection, user_id: str, key: str, priority: Priority, weight: int) -> int:
+    """The virtual start of a job of this user that enters the queue with this key and priority now."""
+    values = {"user_id": user_id, "model": key, "priority": priority}
     virtual_time, last = connection.execute(_TAGS, values).one()
     return fair_queueing.virtual_start(virtual_time, last, weight)
 

@@ -1,6 +1,6 @@
 """The order of the queue: priority classes, and start-time fair queueing within each.
 
-Each model has one queue for each class. A queue has a virtual time, and each of its jobs a virtual start: one job of a user
+Each model has one queue for each class, and others for variations and edits. A queue has a virtual time, and each of its jobs a virtual start: one job of a user
 of weight 1 takes `UNIT` of virtual time. A queue is served in the order of virtual starts, and its virtual time is the
 greatest one that was served. The wall clock plays no part.
 (Goyal, Vin, Cheng: Start-time Fair Queuing, SIGCOMM 1996)
@@ -36,7 +36,7 @@ class Queued(Protocol):
     @property
     def id(self) -> str: ...
     @property
-    def model(self) -> str: ...
+    def queue_key(self) -> str: ...
     @property
     def priority(self) -> int: ...
     @property
@@ -65,7 +65,7 @@ def in_order(waiting: Iterable[J], limit: int) -> list[J]:
     """
     queues: dict[tuple[int, str], list[J]] = defaultdict(list)
     for job in waiting:
-        queues[job.priority, job.model.lower()].append(job)
+        queues[job.priority, job.queue_key].append(job)
     return list(islice(_merged(queues), limit))
 
 

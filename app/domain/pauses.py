@@ -9,6 +9,7 @@ from typing import Self
 
 from app.domain import image_request, messages
 from app.domain.errors import InvalidRequest
+from app.domain.operations import split_key
 
 NOTE_CHARS = 400
 TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -30,8 +31,8 @@ class PauseTarget:
 
     @classmethod
     def of_model(cls, model: str) -> Self:
-        """The model; names match without case."""
-        return cls(PauseKind.MODEL, model.lower())
+        """The model, with its variations and edits; names match without case. It may be the key of a queue."""
+        return cls(PauseKind.MODEL, split_key(model)[0].lower())
 
 
 EVERYTHING = PauseTarget(PauseKind.ALL)

@@ -1,15 +1,17 @@
 """Decisions: whether an extension is free, which one gets a job, how long to back off."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
+from app.domain.operations import CAPABILITIES, Operation, announced, queue_key, split_key
 from app.domain.pauses import QueuePause
 
 LISTED_MODELS = 20
 ANY_MODEL = "*"
 GENERIC_CAPABILITY = "image-generation"
+ANY_KEYS = tuple(queue_key(ANY_MODEL, operation) for operation in Operation)  # of requests that name no model
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,34 @@ def listed_models(extensions: Iterable[FleetGroup], default: str) -> list[str]:
 def served_models(capabilities: Iterable[str]) -> frozenset[str] | None:
     """The models that these capabilities list, in lower case, or None for every model.
 
-    An extension serves every model if its capabilities contain `*`, or nothing but `image-generation`.
+    An extension serves every model if its capabilities contain `*`, or nothing but operations such as `image-generation`.
     """
     named = _named(capabilities)
     return frozenset(_lower(name) for name in named) if named else None
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """The queues that some extensions serve: for each operation the models, in lower case; None are all models."""
+
+    models: Mapping[Operation, frozenset[str] | None]
+
+    @classmethod
+    def of(cls, extensions: Iterable[Collection[str]]) -> Self:
+        """Those of extensions with these capabilities, taken together."""
+        found: dict[Operation, frozenset[str] | None] = {}
+        for capabilities in {tuple(each) for each in extensions}:
+            models = served_models(capabilities)
+            for operation in announced(capabilities):
+                known = found.get(operation, frozenset())
+                found[operation] = None if models is None or known is None else known | models
+        return cls(found)
+
+    def include(self, key: str) -> bool:
+        """One of them serves the queue with this key."""
+        model, operation = split_key(key)
+        models = self.models.get(operation, frozenset())
+        return models is None or _lower(model) in models
 
 
 def model_for(capabilities: Iterable[str], wanted: str) -> str:
@@ -125,23 +151,25 @@ def _lower(name: str) -> str:
 
 def _named(capabilities: Iterable[str]) -> list[str]:
     """The models that these capabilities list, as they spell them; none if the extension serves every model."""
-    named = [name for name in capabilities if name != GENERIC_CAPABILITY]
+    named = [name for name in capabilities if name != GENERIC_CAPABILITY and name not in CAPABILITIES]
     return [] if ANY_MODEL in named else named
 
 
-def can_do(capabilities: Iterable[str], model: str) -> bool:
-    """True if an extension with these capabilities can make pictures with `model`; names match without case."""
+def can_do(capabilities: Collection[str], key: str) -> bool:
+    """True if an extension with these capabilities serves the queue with this key, which may be the name of a model; names
+    match without case. `*` in place of the model is any."""
+    model, operation = split_key(key)
     models = served_models(capabilities)
-    return models is None or _lower(model) in models
+    return operation in announced(capabilities) and (model == ANY_MODEL or models is None or _lower(model) in models)
 
 
-def choose(candidates: Iterable[Candidate], model: str | None, avoid: str | None = None) -> Candidate | None:
-    """The extension that gets a job for `model`, which is None for any; None if none is free.
+def choose(candidates: Iterable[Candidate], key: str, avoid: str | None = None) -> Candidate | None:
+    """The extension that gets a job of the queue with this key (see `can_do`); None if none is free.
 
     The lowest load comes first, then the most recent success, then the id, which makes the choice stable. `avoid`, the
     extension whose attempt failed last, is chosen only if no other one is free.
     """
-    capable = [c for c in candidates if c.free_slots > 0 and (model is None or can_do(c.capabilities, model))]
+    capable = [c for c in candidates if c.free_slots > 0 and can_do(c.capabilities, key)]
     others = [c for c in capable if c.extension_id != avoid]
     return min(others or capable, key=lambda c: (c.load, -c.last_success_at, c.extension_id), default=None)
 

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Self
 
 from app.domain.clock import wire_time
+from app.domain.operations import split_key
 from app.domain.pauses import PauseKind, Pauses, QueuePause
-from app.domain.policy import FleetGroup, can_do, models_of, served_models
+from app.domain.policy import ANY_MODEL, Abilities, FleetGroup, can_do, models_of
 
 
 class ReasonCode(StrEnum):
@@ -62,51 +63,58 @@ class Capacity:
         return self.slots - self.busy
 
     @classmethod
-    def of(cls, groups: Sequence[FleetGroup], model: str | None, waited_for: Collection[str] = ()) -> Self:
-        """Of these extensions for `model`, None for any, while requests wait for the models `waited_for` (in lower case)."""
-        able = capable(groups, model)
+    def of(cls, groups: Sequence[FleetGroup], key: str = ANY_MODEL, waited_for: Collection[str] = ()) -> Self:
+        """Of these extensions for the queue with this key, while requests wait in the queues `waited_for`."""
+        able = capable(groups, key)
         share = sum(group.slots / _sharing(group, waited_for) for group in able)
         ready, slots, busy = (sum(getattr(group, name) for group in able) for name in ("ready", "slots", "busy"))
         return cls(ready, slots, busy, share)
 
 
-def capable(groups: Sequence[FleetGroup], model: str | None) -> list[FleetGroup]:
-    """Those that make `model`; all of them for None."""
-    return [group for group in groups if model is None or can_do(group.capabilities, model)]
+def capable(groups: Sequence[FleetGroup], key: str) -> list[FleetGroup]:
+    """Those that serve the queue with this key (see `policy.can_do`)."""
+    return [group for group in groups if can_do(group.capabilities, key)]
 
 
 def _sharing(group: FleetGroup, waited_for: Collection[str]) -> int:
-    """How many of the models `waited_for` these extensions make, at least one."""
-    served = served_models(group.capabilities)
-    return max(1, len(waited_for) if served is None else len(served.intersection(waited_for)))
+    """How many of the queues `waited_for` these extensions serve, at least one."""
+    served = Abilities.of([group.capabilities])
+    return max(1, sum(served.include(key) for key in waited_for))
 
 
-def why(
-    groups: Sequence[FleetGroup], model: str | None, ahead: int, pauses: Pauses, now_ms: int, *, queue: str
-) -> Reason:
-    """Why a request that is in the queue of the model `queue` still waits; `model` is the one it needs, None for any.
+def why(groups: Sequence[FleetGroup], key: str, ahead: int, pauses: Pauses, now_ms: int, *, queue: str) -> Reason:
+    """Why a request that is in the queue of the model `queue` still waits; `key` is what it needs (see `policy.can_do`).
 
     `ahead` others are before it.
     """
     if (pause := pauses.queue(queue)) is not None:
         return _paused(pause)
-    able = capable(groups, model)
-    wanted = f"an extension that makes {model}" if model is not None else "an extension"
+    able, wanted = capable(groups, key), f"an extension{_that_makes(key)}"
     if not groups:
         return Reason(ReasonCode.NO_EXTENSION, "No extension is connected.", f"Connect {wanted}.")
     if not able:
-        others = models_of(groups)
-        return Reason(
-            ReasonCode.NO_CAPABLE_EXTENSION,
-            f"No connected extension supports the model {model}. Supported are: {others}.",
-            f"Connect {wanted}, or ask for a model that is supported.",
-        )
+        return _no_capable(groups, key, wanted)
     if not any(group.ready for group in able):
         return _not_ready(able, wanted, now_ms)
-    capacity = Capacity.of(able, None)
+    capacity = Capacity.of(able)
     if ahead < capacity.free:
         return Reason(ReasonCode.ABOUT_TO_START, "The request is about to be assigned.")
-    return Reason(ReasonCode.BUSY, _busy(capacity), f"Wait, or connect another extension{_that_makes(model)}.")
+    return Reason(ReasonCode.BUSY, _busy(capacity), f"Wait, or connect another extension{_that_makes(key)}.")
+
+
+def _no_capable(groups: Sequence[FleetGroup], key: str, wanted: str) -> Reason:
+    model, operation = split_key(key)
+    if operation.capability is None:
+        sentence = f"No connected extension supports the model {model}. Supported are: {models_of(groups)}."
+        remedy = f"Connect {wanted}, or ask for a model that is supported."
+    else:
+        sentence = f"No connected extension can make {operation.what}{'' if model == ANY_MODEL else f' with {model}'}."
+        remedy = f"Connect {wanted}."
+        others = [group for group in groups if can_do(group.capabilities, ANY_MODEL + operation)]
+        if others:
+            sentence += f" Others can with: {models_of(others)}."
+            remedy = f"Connect {wanted}, or ask for a model that is supported."
+    return Reason(ReasonCode.NO_CAPABLE_EXTENSION, sentence, remedy)
 
 
 def _not_ready(able: Sequence[FleetGroup], wanted: str, now_ms: int) -> Reason:
@@ -138,8 +146,13 @@ def _after(wanted: str) -> str:
     return wanted.removeprefix("an extension")
 
 
-def _that_makes(model: str | None) -> str:
-    return "" if model is None else f" that makes {model}"
+def _that_makes(key: str) -> str:
+    model, operation = split_key(key)
+    parts = [
+        *([] if model == ANY_MODEL else [f"makes {model}"]),
+        *([] if operation.capability is None else [f"announces {operation.capability}"]),
+    ]
+    return f" that {' and '.join(parts)}" if parts else ""
 
 
 def _busy(capacity: Capacity) -> str:

@@ -8,6 +8,7 @@ import click
 from app.domain.clock import wire_time
 from app.domain.errors import InvalidRequest
 from app.domain.image_request import clean_model, clean_user
+from app.domain.operations import split_key
 from app.domain.pauses import EVERYTHING, PauseKind, PauseTarget, clean_extension, clean_note
 from app.manage.console import GetServices, command, print_table, printable
 from app.services.queue_status import THROUGHPUT_MS, PauseState, QueueOverview
@@ -74,7 +75,13 @@ def _print(title: str, head: tuple[str, ...], rows: Iterator[tuple[str, ...]], n
 
 def _queues(overview: QueueOverview) -> Iterator[tuple[str, ...]]:
     for each in overview.queues:
-        yield (each.model, each.priority.word, str(each.depth), wire_time(each.oldest_at))
+        model, operation = split_key(each.key)
+        yield (
+            " ".join(filter(None, (model, operation.word))),
+            each.priority.word,
+            str(each.depth),
+            wire_time(each.oldest_at),
+        )
 
 
 def _pause_row(found: PauseState) -> tuple[str, ...]:

@@ -45,5 +45,5 @@ class Ageing:
             {"priority": job.priority, "raised": job.raised, "held_since": None},
             priority=priority,
             raised=job.raised + 1,
-            virtual_start=usage.virtual_start(tx.connection, job.user_id, job.model, priority, weight),
+            virtual_start=usage.virtual_start(tx.connection, job.user_id, job.queue_key, priority, weight),
         )

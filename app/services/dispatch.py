@@ -18,8 +18,9 @@ from app.domain.errors import NO_EXTENSION
 from app.domain.events import ImageGenerationAssignedEvent
 from app.domain.fair_queueing import in_order
 from app.domain.image_request import DEFAULT_MODEL, for_javascript
+from app.domain.operations import Operation, queue_key
 from app.domain.pauses import Pauses
-from app.domain.policy import Candidate
+from app.domain.policy import ANY_MODEL, Abilities, Candidate
 from app.domain.states import Step
 from app.domain.upload_urls import UploadGrant
 from app.services import steps
@@ -40,14 +41,14 @@ Match = tuple[QueuedJob, Candidate]
 class Snapshot:
     """Some free extensions, and the waiting jobs that they can take, in queue order.
 
-    `complete` is True if there are no other free extensions and no other such jobs, `any_model` if jobs whose clients named
-    no model may be made with another than the default one.
+    `complete` is True if there are no other free extensions and no other such jobs, `unnamed` are the operations for which jobs
+    whose clients named no model may be made with another than the default one.
     """
 
     free: Sequence[Candidate] = ()
     waiting: Sequence[QueuedJob] = ()
     complete: bool = True
-    any_model: bool = False
+    unnamed: frozenset[Operation] = frozenset()
 
 
 class Dispatch:
@@ -184,49 +185,49 @@ def _snapshot(passed_over: int, grace_ms: int, connection: Connection) -> Snapsh
     if paused.everything:
         return Snapshot()
     limit = min(BATCH, sum(candidate.free_slots for candidate in free))
-    models = _models(free)
-    any_model = models is not None and DEFAULT_MODEL not in models and not paused.model(DEFAULT_MODEL)
-    any_model = any_model and _default_is_unserved(connection, grace_ms)
+    able = Abilities.of(candidate.capabilities for candidate in free)
+    unnamed = frozenset() if paused.model(DEFAULT_MODEL) else _unserved_defaults(connection, able, grace_ms)
     if len(some) < FEW:
-        able = [
-            each for each in some if models is None or each.model.lower() in models or (any_model and each.any_model)
+        possible = [
+            each for each in some if able.include(each.queue_key) or (each.any_model and each.operation in unnamed)
         ]
-        waiting = in_order((each for each in able if not paused.model(each.model)), limit)
+        waiting = in_order((each for each in possible if not paused.model(each.model)), limit)
     else:
-        waiting = _first_of_many(connection, models, paused, limit, any_model=any_model)
-    return Snapshot(free, waiting, len(free) < BATCH and len(waiting) < BATCH, any_model)
+        waiting = _first_of_many(connection, able, paused, limit, unnamed)
+    return Snapshot(free, waiting, len(free) < BATCH and len(waiting) < BATCH, unnamed)
 
 
 def _first_of_many(
-    connection: Connection, models: frozenset[str] | None, paused: Pauses, limit: int, *, any_model: bool
+    connection: Connection, able: Abilities, paused: Pauses, limit: int, operations: Iterable[Operation]
 ) -> list[QueuedJob]:
-    waited_for = [model for model in queue.models_waited_for(connection) if not paused.model(model)]
-    wanted = [model for model in waited_for if models is None or model in models]
-    unnamed = queue.first_unnamed(connection, limit) if any_model else []
+    wanted = [key for key in queue.models_waited_for(connection) if able.include(key) and not paused.model(key)]
+    unnamed = [job for operation in operations for job in queue.first_unnamed(connection, operation, limit)]
     return in_order([*queue.first_of(connection, wanted, limit), *unnamed], limit)
 
 
-def _default_is_unserved(connection: Connection, grace_ms: int) -> bool:
-    """True if a job that names no model waits, and no extension that makes the default one is connected or just was."""
-    if not queue.first_unnamed(connection, 1):
-        return False
-    return not any(policy.can_do(each, DEFAULT_MODEL) for each in fleet.capabilities_since(connection, grace_ms))
+def _unserved_defaults(connection: Connection, able: Abilities, grace_ms: int) -> frozenset[Operation]:
+    """The operations for which a job that names no model waits, while no extension that does it with the default model is
+    connected or just was; of those that the free extensions do with other models."""
+    keys = {operation: DEFAULT_MODEL + operation for operation in able.models}
+    waited_for = [
+        operation
+        for operation, key in keys.items()
+        if not able.include(key) and queue.first_unnamed(connection, operation, 1)
+    ]
+    if not waited_for:
+        return frozenset()
+    recent = Abilities.of(fleet.capabilities_since(connection, grace_ms))
+    return frozenset(operation for operation in waited_for if not recent.include(keys[operation]))
 
 
 def _match(snapshot: Snapshot) -> list[Match]:
     """Pairs of job and extension, ordered by extension: workers that lock rows in the same order cannot deadlock."""
     free, matches = list(snapshot.free), []
     for waiting in snapshot.waiting:
-        model = None if snapshot.any_model and waiting.any_model else waiting.model
-        chosen = policy.choose(free, model, waiting.avoid)
+        any_model = waiting.any_model and waiting.operation in snapshot.unnamed
+        key = queue_key(ANY_MODEL if any_model else waiting.model, waiting.operation)
+        chosen = policy.choose(free, key, waiting.avoid)
         if chosen is not None:
             free[free.index(chosen)] = chosen.with_one_more_job()
             matches.append((waiting, chosen))
     return sorted(matches, key=lambda match: match[1].extension_id)
-
-
-def _models(free: Iterable[Candidate]) -> frozenset[str] | None:
-    """The models that these extensions serve, in lower case; None if one of them serves any model."""
-    served = [policy.served_models(candidate.capabilities) for candidate in free]
-    named = [models for models in served if models is not None]
-    return frozenset().union(*named) if len(named) == len(served) else None

@@ -7,6 +7,7 @@ from app.db import extension_list, fleet
 from app.db.extension_list import ExtensionDetails
 from app.domain import policy
 from app.domain.image_request import DEFAULT_MODEL
+from app.domain.operations import MARK
 from app.services.ports import Ports
 
 PAGE = 100
@@ -41,6 +42,8 @@ class Fleet:
 
     def model(self, name: str) -> str | None:
         """The model of this name in the spelling of an extension that makes it; None if no connected one does."""
+        if MARK in name:  # it would be the key of a queue
+            return None
         able = [each for each in self.ports.database.read(fleet.groups) if policy.can_do(each.capabilities, name)]
         return policy.model_for(able[0].capabilities, name) if able else None
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.db import clock, durations, fleet, pauses, queue, service_state
 from app.domain.eta import Durations
 from app.domain.pauses import Pauses
-from app.domain.policy import ANY_MODEL, FleetGroup
+from app.domain.policy import ANY_KEYS, FleetGroup
 from app.services.ports import Ports
 from app.services.snapshots import MAX_AGE_S, Snapshot
 
@@ -19,7 +19,7 @@ MODELS = 500  # whose durations are remembered
 
 @dataclass(frozen=True, slots=True)
 class FleetSummary:
-    """The connected extensions, what is paused, the models that requests wait for (in lower case), and when these were last
+    """The connected extensions, what is paused, the keys of the queues that are not empty, and when these were last
     served (ms), as of `read_at` (ms)."""
 
     groups: list[FleetGroup]
@@ -44,9 +44,9 @@ class FleetSummaries:
         """The summary, at most about a second old. Call it outside of other reads, since it may read itself."""
         return self._current.get()
 
-    def durations(self, connection: Connection, model: str) -> Durations | None:
-        """How long the last pictures of this model took; None if none was made."""
-        now, key = time.monotonic(), model.lower()
+    def durations(self, connection: Connection, key: str) -> Durations | None:
+        """How long the last pictures of the queue with this key took; None if none was made."""
+        now = time.monotonic()
         known = self._durations.get(key)
         if known is not None and now < known[0]:
             return known[1]
@@ -67,7 +67,7 @@ def _summary(connection: Connection) -> FleetSummary:
         fleet.groups(connection),
         pauses.every(connection),
         waited_for,
-        service_state.last_served(connection, [ANY_MODEL, *waited_for]),
+        service_state.last_served(connection, [*ANY_KEYS, *waited_for]),
         clock.now(connection),
         time.monotonic(),
     )

@@ -68,13 +68,15 @@ class Holding:
         last: dict[tuple[str, int], int] = {}
         weight = 1
         for job in found:
-            queue = job.model.lower(), job.priority
+            queue = job.queue_key, job.priority
             if not starts:
                 weight = self.tiers.of(tx.connection, job.user_id).weight
             if queue in last:
                 last[queue] = fair_queueing.virtual_start(0, last[queue], weight)
             else:
-                last[queue] = usage.virtual_start(tx.connection, job.user_id, job.model, Priority(job.priority), weight)
+                last[queue] = usage.virtual_start(
+                    tx.connection, job.user_id, job.queue_key, Priority(job.priority), weight
+                )
             starts.append(last[queue])
         return starts
 

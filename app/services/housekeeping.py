@@ -13,6 +13,7 @@ from app.db.jobs import Job
 from app.domain import policy
 from app.domain.errors import GENERATION_FAILED, NO_EXTENSION, TIMEOUT
 from app.domain.image_request import DEFAULT_MODEL
+from app.domain.operations import queue_key, split_key
 from app.domain.policy import ANY_MODEL, FleetGroup
 from app.services.ageing import Ageing
 from app.services.batch_sweep import BatchSweep
@@ -145,8 +146,8 @@ class Housekeeping:
         """The service was down for `pause_ms`: nothing that could happen only while it runs may count as late."""
         self._extend_leases(tx, pause_ms)
         fleet.touch_all_hubs(tx)
-        for model in (ANY_MODEL, *queue.models_waited_for(tx.connection)):
-            service_state.update_last_served(tx, model, served_now=True)
+        for key in (*policy.ANY_KEYS, *queue.models_waited_for(tx.connection)):
+            service_state.update_last_served(tx, key, served_now=True)
 
     def _end_lease(self, job: Job, tx: Transaction) -> None:
         code, reason, strike = self._why_expired(tx, job)
@@ -172,29 +173,34 @@ class Housekeeping:
         if self.requeueing.fail(tx, job, TIMEOUT, error, {"attempt": job.attempt}) is not None:
             send_cancel(self.ports, tx, job)
 
-    def _fail_waiting_of(self, model: str, members: Sequence[FleetGroup], tx: Transaction) -> None:
+    def _fail_waiting_of(self, key: str, members: Sequence[FleetGroup], tx: Transaction) -> None:
         error = "The request waited in the queue for the longest time allowed."
-        self._fail_waiting(tx, model, self.ports.settings.queue_timeout_ms, TIMEOUT, error)
+        self._fail_waiting(tx, key, self.ports.settings.queue_timeout_ms, TIMEOUT, error)
+        model, operation = split_key(key)
         timeout_ms = self.ports.settings.no_extension_timeout_ms
-        error = f"No extension that makes pictures with {model} was connected for {timeout_ms / 1000:g} seconds."
+        error = (
+            f"No extension that makes {operation.what} with {model} was connected for {timeout_ms / 1000:g} seconds."
+        )
+        if operation.capability is not None:
+            error += f" It must announce {operation.capability}."
         if members:
             error += f" Connected extensions make: {policy.models_of(members)}."
-        able = any(policy.can_do(member.capabilities, model) for member in members)
-        if self._is_unserved(tx, model, able):
-            self._fail_waiting(tx, model, timeout_ms, NO_EXTENSION, error, any_model=False)
+        if self._is_unserved(tx, key, members):
+            self._fail_waiting(tx, key, timeout_ms, NO_EXTENSION, error, any_model=False)
         # a request that names no model may go to any extension
-        if model == DEFAULT_MODEL and self._is_unserved(tx, ANY_MODEL, bool(members)):
-            self._fail_waiting(tx, model, timeout_ms, NO_EXTENSION, error, any_model=True)
+        if model == DEFAULT_MODEL and self._is_unserved(tx, queue_key(ANY_MODEL, operation), members):
+            self._fail_waiting(tx, key, timeout_ms, NO_EXTENSION, error, any_model=True)
 
-    def _is_unserved(self, tx: Transaction, model: str, able: bool) -> bool:
-        """True if no extension that serves the model was connected for NO_EXTENSION_TIMEOUT_MS; `able` is if one is now."""
+    def _is_unserved(self, tx: Transaction, key: str, members: Sequence[FleetGroup]) -> bool:
+        """True if no extension that serves the queue was connected for NO_EXTENSION_TIMEOUT_MS."""
+        able = any(policy.can_do(member.capabilities, key) for member in members)
         return (
-            service_state.update_last_served(tx, model, served_now=able)
+            service_state.update_last_served(tx, key, served_now=able)
             <= tx.now - self.ports.settings.no_extension_timeout_ms
         )
 
     def _fail_waiting(
-        self, tx: Transaction, model: str, for_ms: int, code: str, error: str, *, any_model: bool | None = None
+        self, tx: Transaction, key: str, for_ms: int, code: str, error: str, *, any_model: bool | None = None
     ) -> None:
-        for job in jobs.waiting_since(tx.connection, model, tx.now - for_ms, BATCH, any_model):
+        for job in jobs.waiting_since(tx.connection, key, tx.now - for_ms, BATCH, any_model):
             self.requeueing.fail(tx, job, code, error, {"status": "accepted"})

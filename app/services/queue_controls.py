@@ -9,8 +9,9 @@ from app.db import fleet, pauses, queue, service_state, usage
 from app.db.engine import Transaction
 from app.domain.clock import wire_time
 from app.domain.errors import InvalidRequest, NotFound
+from app.domain.operations import Operation, queue_key
 from app.domain.pauses import PauseKind, Pauses, PauseTarget, QueuePause
-from app.domain.policy import ANY_MODEL
+from app.domain.policy import ANY_KEYS, ANY_MODEL
 from app.services.fleet_summaries import FleetSummaries
 from app.services.holding import Holding
 from app.services.ports import Ports
@@ -135,6 +136,7 @@ def _made_up_for_some(tx: Transaction, ended: QueuePause, ended_at: int, after: 
     if pauses.make_up_for(tx, ended, ended_at, others, after, AT_ONCE) is not None:
         return True
     is_model = ended.target.kind is PauseKind.MODEL
-    for model in [ended.target.name] if is_model else [ANY_MODEL, *queue.models_waited_for(tx.connection)]:
-        service_state.update_last_served(tx, model, served_now=True)
+    of_model = [queue_key(ended.target.name, operation) for operation in Operation]
+    for key in of_model if is_model else [*ANY_KEYS, *queue.models_waited_for(tx.connection)]:
+        service_state.update_last_served(tx, key, served_now=True)
     return False

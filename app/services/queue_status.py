@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from app.db import clock, durations, pauses, queue, slots
 from app.db.queue import QueueDepth
+from app.domain.operations import announced, queue_key
 from app.domain.pauses import PauseKind, QueuePause
 from app.domain.policy import ANY_MODEL, FleetGroup, served_models
 from app.domain.waiting import Capacity
@@ -28,7 +29,7 @@ class PauseState:
 @dataclass(frozen=True, slots=True)
 class QueueOverview:
     """The queues that are not empty, what is paused, the slots of the extensions in all and by model, and how many requests
-    were completed in the last `THROUGHPUT_MS` by model. Models are in lower case; `*` stands for any. As of `now` (ms)."""
+    were completed in the last `THROUGHPUT_MS`, by the keys of queues; `*` stands for any model. As of `now` (ms)."""
 
     now: int
     queues: Sequence[QueueDepth]
@@ -60,13 +61,13 @@ class QueueStatus:
         """The state of the queue as a user may see it; None is an operator. Counts are about a second old."""
         now, queues, completed = self._counted.get()
         groups = self.summaries.current().groups
-        models = {*(each.model for each in queues), *completed, *_named(groups)}
+        keys = {*(each.key for each in queues), *completed, *_served(groups)}
         overview = QueueOverview(
             now=now,
             queues=queues,
             paused=self.ports.database.read(_paused),
-            capacity=Capacity.of(groups, None),
-            capacity_of={model: Capacity.of(groups, None if model == ANY_MODEL else model) for model in sorted(models)},
+            capacity=Capacity.of(groups),
+            capacity_of={key: Capacity.of(groups, key) for key in sorted(keys)},
             completed=completed,
         )
         return overview.visible_to(user_id)
@@ -83,9 +84,11 @@ def _paused(connection: Connection) -> list[PauseState]:
     return [PauseState(pause, pause.drain and not held.get(pause.target.name)) for pause in found]
 
 
-def _named(groups: Sequence[FleetGroup]) -> set[str]:
-    """The models that extensions name; `*` if some make any."""
-    named: set[str] = set()
-    for group in groups:
-        named |= served_models(group.capabilities) or {ANY_MODEL}
-    return named
+def _served(groups: Sequence[FleetGroup]) -> set[str]:
+    """The keys of the queues that extensions serve; with `*` for the model if some make any."""
+    return {
+        queue_key(model, operation)
+        for group in groups
+        for model in served_models(group.capabilities) or {ANY_MODEL}
+        for operation in announced(group.capabilities)
+    }

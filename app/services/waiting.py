@@ -10,6 +10,7 @@ from app.db.jobs import Job
 from app.domain import eta, waiting
 from app.domain.eta import Durations, Eta
 from app.domain.fair_queueing import UNIT
+from app.domain.operations import queue_key
 from app.domain.policy import ANY_MODEL
 from app.domain.waiting import Capacity, Reason, ReasonCode
 from app.services.fleet_summaries import FleetSummaries, FleetSummary
@@ -55,8 +56,8 @@ class Waiting:
     ) -> QueueInfo:
         """About one request; `summary` is the current one."""
         now = summary.now()
-        able = waiting.capable(summary.groups, job.model)
-        wanted = None if job.any_model and not able else job.model
+        able = waiting.capable(summary.groups, job.queue_key)
+        wanted = (ANY_MODEL if job.any_model and not able else job.model) + job.operation
         capacity = Capacity.of(summary.groups, wanted, summary.waited_for)
         if job.held_since is not None:
             ahead, estimate = None, None
@@ -70,7 +71,7 @@ class Waiting:
             ahead, virtual_time = jobs.ahead_of(connection, job, COUNTED_AHEAD)
             reason = waiting.why(summary.groups, wanted, ahead, summary.pauses, now, queue=job.model)
             rounds = max(0, job.virtual_start - virtual_time) / UNIT
-            known = self.summaries.durations(connection, job.model)
+            known = self.summaries.durations(connection, job.queue_key)
             estimate = self._estimate(reason, capacity, ahead, rounds, known, now)
         return QueueInfo(
             position=None if ahead is None else ahead + 1,
@@ -118,7 +119,7 @@ class Waiting:
         longest = job.queued_at + stood_still_ms + settings.queue_timeout_ms
         if served or job.held_since is not None:
             return longest
-        wanted = ANY_MODEL if job.any_model else job.model.lower()
+        wanted = queue_key(ANY_MODEL if job.any_model else job.model, job.operation)
         served_at = summary.served_at.get(wanted, job.queued_at)
         if since is not None:
             served_at = now

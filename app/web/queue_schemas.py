@@ -9,12 +9,24 @@ from app.domain import image_request, messages, pauses
 from app.domain.clock import wire_time
 from app.domain.errors import InvalidRequest
 from app.domain.fair_queueing import Priority
+from app.domain.operations import split_key
 from app.domain.pauses import EVERYTHING, PauseKind, PauseTarget
 from app.domain.wire_types import Time, WireModel
 from app.services.queue_status import THROUGHPUT_MS, PauseState, QueueOverview
 from app.web.request_schemas import TEXT, checked
 
 Class = Annotated[str, WithJsonSchema({"type": "string", "enum": [priority.word for priority in Priority]})]
+
+OperationName = Literal["variation", "edit"]
+OPERATION = Field(
+    None, description="with input pictures: what is made of them; requests with them have queues of their own"
+)
+
+
+def _names(key: str) -> dict[str, Any]:
+    """The fields that name a queue."""
+    model, operation = split_key(key)
+    return {"model": model, "operation": operation.word}
 
 
 class QueueTarget(BaseModel):
@@ -133,6 +145,7 @@ class Queue(WireModel):
     """The requests for a model in one class that wait and are not held back."""
 
     model: str = Field(description="in lower case")
+    operation: OperationName | None = OPERATION
     priority: Class
     depth: int = Field(ge=1)
     oldest_since: Time = Field(description="since when the first of them waits, without pauses")
@@ -143,6 +156,7 @@ class ModelSlots(WireModel):
     """The extensions that make a model and take work now."""
 
     model: str = Field(description="in lower case; `*` are those that make any model")
+    operation: OperationName | None = OPERATION
     extensions: int = Field(ge=0)
     total: int = Field(ge=0, description="how many requests they take at once")
     busy: int = Field(ge=0, description="how many they hold")
@@ -161,6 +175,7 @@ class ModelThroughput(WireModel):
     """How many requests for a model were completed."""
 
     model: str = Field(description="in lower case")
+    operation: OperationName | None = OPERATION
     completed: int = Field(ge=0)
 
 
@@ -189,7 +204,7 @@ class QueueState(WireModel):
             waiting=sum(each.depth for each in found.queues),
             queues=[
                 Queue(
-                    model=each.model,
+                    **_names(each.key),
                     priority=each.priority.word,
                     depth=each.depth,
                     oldest_since=wire_time(each.oldest_at),
@@ -203,14 +218,14 @@ class QueueState(WireModel):
                 total=slots.slots,
                 busy=slots.busy,
                 by_model=[
-                    ModelSlots(model=model, extensions=each.extensions, total=each.slots, busy=each.busy)
-                    for model, each in found.capacity_of.items()
+                    ModelSlots(**_names(key), extensions=each.extensions, total=each.slots, busy=each.busy)
+                    for key, each in found.capacity_of.items()
                 ],
             ),
             throughput=Throughput(
                 window_seconds=THROUGHPUT_MS // 1000,
                 completed=sum(found.completed.values()),
-                by_model=[ModelThroughput(model=model, completed=each) for model, each in found.completed.items()],
+                by_model=[ModelThroughput(**_names(key), completed=each) for key, each in found.completed.items()],
             ),
             timestamp=wire_time(found.now),
         )

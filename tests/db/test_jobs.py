@@ -35,7 +35,7 @@ def add(database: Database, **values: object) -> jobs.Job:
 
 def waiting(database: Database, *models: str, most: int = 10) -> list[str]:
     """The first jobs of the queues, of these models or of any."""
-    asked = partial(queue.first_of, models=models, limit=most) if models else partial(queue.some, limit=most)
+    asked = partial(queue.first_of, keys=models, limit=most) if models else partial(queue.some, limit=most)
     return [each.id for each in database.read(asked)]
 
 
@@ -136,7 +136,7 @@ def test_the_virtual_time_of_a_queue_follows_what_is_handed_out_and_never_goes_b
     database.write(lambda tx: queue.advance(tx, [seven]))
     database.write(lambda tx: queue.advance(tx, [three]))
     starts = [
-        database.read(partial(usage.virtual_start, user_id="new", model=model, priority=Priority.NORMAL, weight=1))
+        database.read(partial(usage.virtual_start, user_id="new", key=model, priority=Priority.NORMAL, weight=1))
         for model in ("x", "y")
     ]
     assert starts == [7, 0]

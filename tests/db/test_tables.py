@@ -18,14 +18,14 @@ from app.db import events, queue
 from app.db import jobs as requests
 from app.db.credential_tables import users
 from app.db.engine import Database, Transaction
-from app.db.input_tables import inputs
+from app.db.input_tables import inputs, job_inputs
 from app.db.migrate import FOLDER
 from app.db.tables import extensions, jobs, styles
 from app.db.webhook_tables import webhook_deliveries, webhook_endpoints
 from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.fair_queueing import UNIT
 
-TABLES = (jobs, extensions, styles, inputs, webhook_endpoints, webhook_deliveries)
+TABLES = (jobs, extensions, styles, inputs, job_inputs, webhook_endpoints, webhook_deliveries)
 NAMES = ", ".join(f"'{table.name}'" for table in TABLES)
 INDEXES = {
     "postgresql": f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ({NAMES})",

@@ -20,6 +20,10 @@ class Waiting:
     virtual_start: int
     served_at: int = 0
 
+    @property
+    def queue_key(self) -> str:
+        return self.model
+
 
 @dataclass
 class Fleet:

@@ -79,3 +79,43 @@ def test_a_name_that_only_python_takes_for_the_same_is_another() -> None:
     assert kelvin.lower() == "k-model"
     assert not policy.can_do([kelvin], "k-model")
     assert policy.served_models([kelvin]) == frozenset({kelvin})
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "served"),
+    [
+        (["*"], ["flux"]),
+        (["image-generation", "image-variation"], ["flux", "flux#variation"]),
+        (["image-edit", "image-variation"], ["flux", "flux#edit", "flux#variation"]),
+        (["FLUX", "image-edit"], ["flux", "flux#edit"]),
+        (["other", "image-edit", "image-variation"], []),
+        (["flux#edit"], []),
+    ],
+)
+def test_variations_and_edits_are_made_by_those_that_announce_them(capabilities: list[str], served: list[str]) -> None:
+    keys = ["flux", "flux#edit", "flux#variation"]
+    assert [key for key in keys if policy.can_do(capabilities, key)] == served
+    assert [key for key in keys if policy.Abilities.of([capabilities]).include(key)] == served
+
+
+def test_operations_are_no_models() -> None:
+    group = policy.FleetGroup(("image-edit", "flux", "image-variation"), 1, 1, 0, 1, 1, 0)
+    assert policy.models_of([group]) == "flux"
+    assert policy.listed_models([group], "dall-e-3") == ["flux"]
+    assert policy.served_models(["image-generation", "image-edit"]) is None
+    assert policy.model_for(["image-variation", "FLUX"], "flux") == "FLUX"
+
+
+def test_any_model_is_any_that_does_the_operation() -> None:
+    assert policy.can_do(["flux", "image-edit"], "*#edit")
+    assert not policy.can_do(["flux", "image-edit"], "*#variation")
+    assert policy.can_do(["flux"], "*")
+
+
+def test_extensions_together_serve_what_one_of_them_serves() -> None:
+    able = policy.Abilities.of([["flux", "image-edit"], ["*"], ["sdxl", "image-edit"]])
+    assert [key for key in ("any", "flux#edit", "sdxl#edit", "any#edit", "flux#variation") if able.include(key)] == [
+        "any",
+        "flux#edit",
+        "sdxl#edit",
+    ]

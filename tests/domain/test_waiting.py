@@ -8,7 +8,7 @@ import pytest
 
 from app.domain import waiting
 from app.domain.pauses import EVERYTHING, PauseKind, Pauses, PauseTarget, QueuePause
-from app.domain.policy import FleetGroup
+from app.domain.policy import ANY_MODEL, FleetGroup
 from app.domain.waiting import Capacity, Reason, ReasonCode
 
 NOW = 1_000
@@ -21,7 +21,7 @@ LATER = dataclasses.replace(RESTING, capabilities=("dall-e-3",), cooldown_until=
 FLUX = dataclasses.replace(ONE, capabilities=("flux",), busy=0)
 
 
-def why(*groups: FleetGroup, model: str | None = "dall-e-3", ahead: int = 0, pauses: Pauses | None = None) -> Reason:
+def why(*groups: FleetGroup, model: str = "dall-e-3", ahead: int = 0, pauses: Pauses | None = None) -> Reason:
     return waiting.why(groups, model, ahead, pauses or Pauses(), NOW, queue="dall-e-3")
 
 
@@ -80,8 +80,8 @@ def test_why_a_request_waits(groups: list[FleetGroup], code: str, sentence: str,
 
 
 def test_a_request_that_any_extension_could_make_names_no_model() -> None:
-    assert why(model=None).remedy == "Connect an extension."
-    assert why(BUSY, model=None).remedy == "Wait, or connect another extension."
+    assert why(model=ANY_MODEL).remedy == "Connect an extension."
+    assert why(BUSY, model=ANY_MODEL).remedy == "Wait, or connect another extension."
 
 
 def test_requests_ahead_of_it_take_the_free_slots() -> None:
@@ -121,7 +121,7 @@ def test_the_slots_of_a_model_are_those_of_the_extensions_that_make_it() -> None
     both = dataclasses.replace(ONE, capabilities=("flux", "other"), ready=2, slots=6, busy=1)
     groups = [both, dataclasses.replace(ONE, capabilities=("other",), slots=9), BUSY]
     assert Capacity.of(groups, "FLUX") == Capacity(3, 7, 2, 7.0)
-    assert Capacity.of(groups, None).slots == 16
+    assert Capacity.of(groups).slots == 16
 
 
 def test_models_that_are_waited_for_share_the_slots_that_they_have_in_common() -> None:
@@ -131,3 +131,44 @@ def test_models_that_are_waited_for_share_the_slots_that_they_have_in_common() -
 
 def test_everything_is_paused_by_one_row() -> None:
     assert Pauses.of([QueuePause(EVERYTHING, 1)]).queue("any") is not None
+
+
+VARIATIONS = dataclasses.replace(ONE, capabilities=("sdxl", "image-variation"))
+
+
+@pytest.mark.parametrize(
+    ("groups", "key", "sentence", "remedy"),
+    [
+        (
+            [],
+            "flux#variation",
+            "No extension is connected.",
+            "Connect an extension that makes flux and announces image-variation.",
+        ),
+        (
+            [FLUX],
+            "flux#variation",
+            "No connected extension can make variations with flux.",
+            "Connect an extension that makes flux and announces image-variation.",
+        ),
+        (
+            [FLUX, VARIATIONS],
+            "flux#variation",
+            "No connected extension can make variations with flux. Others can with: sdxl.",
+            "Connect an extension that makes flux and announces image-variation, or ask for a model that is supported.",
+        ),
+        ([FLUX], "*#edit", "No connected extension can make edits.", "Connect an extension that announces image-edit."),
+    ],
+)
+def test_what_makes_no_variations_is_not_waited_for(
+    groups: list[FleetGroup], key: str, sentence: str, remedy: str
+) -> None:
+    reason = why(*groups, model=key)
+    assert (reason.sentence, reason.remedy) == (sentence, remedy)
+    assert reason.code is (ReasonCode.NO_CAPABLE_EXTENSION if groups else ReasonCode.NO_EXTENSION)
+
+
+def test_a_paused_model_pauses_its_variations() -> None:
+    pauses = Pauses.of([QueuePause(PauseTarget.of_model("Flux"), 1)])
+    assert pauses.model("flux#edit") is not None
+    assert pauses.model("sdxl#edit") is None
