@@ -38,6 +38,7 @@ from app.services.health import Health
 from app.services.holding import Holding
 from app.services.housekeeping import Housekeeping
 from app.services.idempotency import Idempotency
+from app.services.input_images import InputImages
 from app.services.inputs import Inputs
 from app.services.lookup import Lookup
 from app.services.ports import Ports, Store
@@ -67,6 +68,7 @@ class Services:
     accounts: Accounts
     submission: Submission
     inputs: Inputs
+    input_images: InputImages
     idempotency: Idempotency
     repeats: Repeats
     styles: Styles
@@ -143,13 +145,15 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
     control = BatchControl(ports, cancellation)
     reuse = Reuse(ports, requeueing, holding)
     webhooks = Webhooks(ports)
+    input_images = InputImages(ports)
     return Services(
         settings=ports.settings,
         ports=ports,
         access=access,
         accounts=Accounts(ports, access),
-        submission=Submission(ports, admission, styles, reuse, waiting, webhooks),
+        submission=Submission(ports, admission, styles, reuse, waiting, webhooks, input_images),
         inputs=Inputs(ports, admission),
+        input_images=input_images,
         idempotency=Idempotency(ports),
         repeats=Repeats(ports),
         styles=styles,

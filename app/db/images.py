@@ -127,6 +127,12 @@ def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
     return list(tx.connection.execute(given_up.returning(files.c.name)).scalars())
 
 
+def give_up(tx: Transaction, names: Sequence[str]) -> list[str]:
+    """Give up those of these files that nothing has kept; returns their names. Delete them after the commit."""
+    given_up = update(files).where(files.c.name.in_(names)).values(created_at=GIVEN_UP)
+    return list(tx.connection.execute(given_up.returning(files.c.name)).scalars())
+
+
 def forget_intended(tx: Transaction, names: Sequence[str]) -> None:
     """Remove the names of deleted files."""
     tx.connection.execute(_FORGET_INTENDED, {"names": names})

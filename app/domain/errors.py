@@ -79,6 +79,13 @@ class InvalidImage(Refusal):
     code = "ERR_INVALID_IMAGE"
 
 
+class UnknownInput(Refusal):
+    """There is no such input picture of yours, or it has expired or was removed."""
+
+    code = "ERR_UNKNOWN_INPUT"
+    field = "inputImages"
+
+
 class InvalidJson(Refusal):
     """The body is not valid JSON."""
 

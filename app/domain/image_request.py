@@ -8,6 +8,7 @@ from typing import Any
 
 from app.domain.errors import InvalidPrompt, InvalidRequest
 from app.domain.fair_queueing import Priority
+from app.domain.input_references import InputReference
 from app.domain.webhooks import Target
 
 DEFAULT_MODEL = "dall-e-3"
@@ -71,6 +72,7 @@ class ImageRequest:
     priority: Priority | None = None
     cache: CacheMode = CacheMode.OFF
     webhook: Target | None = None
+    inputs: tuple[InputReference, ...] = ()
 
     @property
     def number_of_images(self) -> int:

@@ -1,36 +1,18 @@
 """The pictures that a request is made from, as its client names them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from app.domain.errors import InvalidRequest
 from app.domain.ids import is_request_id
 from app.domain.image_request import IMAGES, whole_number
+from app.domain.input_references import InputReference, Role
+from app.domain.json_text import printable
 from app.domain.operations import Operation
 
 FIELD = "inputImages"
 MOST = 4
 _FIELDS = ("inputId", "requestId", "position", "role", "strength")
-
-
-class Role(StrEnum):
-    """IMAGE is what pictures are made from; only where MASK is transparent is it changed."""
-
-    IMAGE = "image"
-    MASK = "mask"
-
-
-@dataclass(frozen=True, slots=True)
-class InputReference:
-    """An uploaded picture, or the picture at `position` of a completed request. `strength` is from 0 (alike) to 1."""
-
-    input_id: str | None = None
-    request_id: str | None = None
-    position: int = 0
-    role: Role = Role.IMAGE
-    strength: float | None = None
 
 
 def clean_input_images(value: object) -> tuple[InputReference, ...]:
@@ -75,7 +57,7 @@ def _reference(name: str, value: object) -> InputReference:
     given: dict[str, Any] = {key: item for key, item in value.items() if item is not None}
     if unknown := next((key for key in given if key not in _FIELDS), None):
         raise InvalidRequest(
-            f"{name} has an unknown field. There are {', '.join(_FIELDS)}.", field=f"{name}.{unknown}"[:80]
+            f"{name}.{printable(unknown)} is no field. There are {', '.join(_FIELDS)}.", field=f"{name}.{unknown}"[:80]
         )
     if ("inputId" in given) == ("requestId" in given):
         raise InvalidRequest(f"{name} must have either inputId or requestId.", field=name)

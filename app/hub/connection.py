@@ -108,7 +108,7 @@ class Connection:
 
     def send_offer(self, offer: Offer, body: Mapping[str, Any]) -> None:
         """Queue `body`, the message that offers a request to the extension."""
-        self._queue.put(Frame(json_text.encode(self._with_absolute_upload_url(body)), offer))
+        self._queue.put(Frame(json_text.encode(self._with_absolute_urls(body)), offer))
 
     def ping(self) -> None:
         """Send a ping unless one is in flight. Only for the session's thread."""
@@ -218,8 +218,15 @@ class Connection:
         log.warning("A socket reads too slowly", action="socket.slow", extension_id=self.extension_id)
         self._wire.close()
 
-    def _with_absolute_upload_url(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        upload = body.get("upload")
-        if not isinstance(upload, Mapping) or not str(upload.get("url", "")).startswith("/"):
-            return body
-        return {**body, "upload": {**upload, "url": f"{self.base_url}{upload['url']}"}}
+    def _with_absolute_urls(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The offer with the address of this service before those of uploads and input pictures, unless they have one."""
+        absolute = dict(body)
+        if isinstance(upload := body.get("upload"), Mapping):
+            absolute["upload"] = self._absolute(upload)
+        if isinstance(inputs := body.get("inputImages"), list):
+            absolute["inputImages"] = [self._absolute(each) for each in inputs]
+        return absolute
+
+    def _absolute(self, target: Mapping[str, Any]) -> Mapping[str, Any]:
+        url = str(target.get("url", ""))
+        return {**target, "url": f"{self.base_url}{url}"} if url.startswith("/") else target

@@ -10,6 +10,7 @@ from app.config import Settings
 from app.db import clock, idempotency, images, inputs, webhook_deliveries, webhooks
 from app.domain.image_request import IMAGES
 from app.domain.images import PictureError, stored_names
+from app.services import input_images
 from app.services import inputs as input_pictures
 from app.services.download import longest_ms
 from app.services.ports import Ports
@@ -69,7 +70,9 @@ class Cleanup:
         return discard(self.ports, self.ports.database.read(lambda c: images.uploads_left_behind(c, before_ms, BATCH)))
 
     def _inputs(self) -> int:
-        return input_pictures.discard(self.ports, self.ports.database.read(lambda c: inputs.expired(c, BATCH)))
+        return input_pictures.discard(self.ports, self.ports.database.read(lambda c: inputs.expired(c, BATCH))) + (
+            input_images.discard_ended(self.ports, BATCH)
+        )
 
     def _staging(self, before_ms: int) -> int:
         with contextlib.suppress(PictureError):

@@ -7,9 +7,10 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from app.db import fleet, jobs, pauses, queue, slots
+from app.db import fleet, job_inputs, jobs, pauses, queue, slots
 from app.db.compare_and_set import NOW, FromNow
 from app.db.engine import Transaction
+from app.db.job_inputs import JobInput
 from app.db.jobs import Job
 from app.db.queue import QueuedJob
 from app.domain import messages, policy
@@ -18,6 +19,8 @@ from app.domain.errors import NO_EXTENSION
 from app.domain.events import ImageGenerationAssignedEvent
 from app.domain.fair_queueing import in_order
 from app.domain.image_request import DEFAULT_MODEL, for_javascript
+from app.domain.input_references import Role
+from app.domain.input_urls import InputGrant
 from app.domain.operations import Operation, queue_key
 from app.domain.pauses import Pauses
 from app.domain.policy import ANY_MODEL, Abilities, Candidate
@@ -97,13 +100,14 @@ class Dispatch:
 
     def _assign_some(self, matches: Sequence[Match], delivered: list[bool], tx: Transaction) -> None:
         """Assign these in one commit. Their offers are sent right after it, before watchers are notified."""
-        assigned: list[tuple[Job, str]] = []
+        assigned: list[tuple[Job, Sequence[JobInput], str]] = []
         key = self._upload_key.value_in(tx)
-        tx.after_commit(lambda: delivered.extend(self._send_offer(job, key, hub_id) for job, hub_id in assigned))
+        tx.after_commit(lambda: delivered.extend(self._send_offer(key, *each) for each in assigned))
         handed_out: list[QueuedJob] = []
         for waiting, chosen in matches:
             if (job := self._assign_one(waiting, chosen, tx)) is not None:
-                assigned.append((job, chosen.hub_id))
+                inputs = job_inputs.of_job(tx.connection, job.id) if job.operation else ()
+                assigned.append((job, inputs, chosen.hub_id))
                 handed_out.append(waiting)
         queue.advance(tx, handed_out)
 
@@ -133,7 +137,7 @@ class Dispatch:
             slots.recount(tx, chosen.extension_id)  # another worker took the job: the slot is free again
         return assigned
 
-    def _send_offer(self, job: Job, key: bytes, hub_id: str) -> bool:
+    def _send_offer(self, key: bytes, job: Job, inputs: Sequence[JobInput], hub_id: str) -> bool:
         delivered = self.ports.bus.publish_to_hub(
             hub_id,
             {
@@ -141,14 +145,14 @@ class Dispatch:
                 "connection": job.connection_id,
                 "requestId": job.id,
                 "lease": job.lease,
-                "message": self._offer(job, key).to_dict(),
+                "message": self._offer(job, inputs, key).to_dict(),
             },
         )
         if not delivered and job.lease is not None:
             self.not_delivered(job.id, job.lease)
         return delivered
 
-    def _offer(self, job: Job, key: bytes) -> messages.GenerateImage:
+    def _offer(self, job: Job, inputs: Sequence[JobInput], key: bytes) -> messages.GenerateImage:
         return messages.GenerateImage(
             request_id=job.id,
             prompt=job.prompt,
@@ -159,6 +163,7 @@ class Dispatch:
             timestamp=wire_time(job.updated_at),
             lease=job.lease,
             upload=self._upload(job, key),
+            input_images=tuple(self._input(job, each, key) for each in inputs) or None,
         )
 
     def _upload(self, job: Job, key: bytes) -> messages.Upload:
@@ -173,6 +178,15 @@ class Dispatch:
             headers={"Content-Type": "application/octet-stream"},
             max_bytes=settings.max_image_bytes,
             expires_at=wire_time(expires_at),
+        )
+
+    def _input(self, job: Job, picture: JobInput, key: bytes) -> messages.InputImage:
+        grant = InputGrant(job.id, job.attempt, picture.position, job.attempt_until or job.updated_at)
+        return messages.InputImage(
+            url=(self.ports.settings.public_url or "") + grant.path(key),  # as that of uploads
+            sha256=picture.sha256,
+            role="mask" if picture.role == Role.MASK else "image",
+            strength=picture.strength,
         )
 
 

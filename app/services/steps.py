@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app import logs
-from app.db import events, jobs, slots
+from app.db import events, job_inputs, jobs, slots
 from app.db.engine import Transaction
 from app.db.jobs import Job
 from app.domain.events import Event
@@ -75,6 +75,8 @@ def _follow_up(ports: Ports, tx: Transaction, step: Step, job: Job) -> None:
         batch_changes.item_moved(ports, tx, job)
     if step is not Step.FETCH:  # it changes nothing that watchers see
         tx.after_commit(lambda: ports.bus.publish_change(change(job)))
+    if job.operation and job.status in FINAL:
+        job_inputs.end(tx, job.id)
     if job.followed and job.status in FINAL:
         tx.after_commit(ports.tasks.reuse)
     if TABLE[step].event is not None:

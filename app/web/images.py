@@ -15,6 +15,7 @@ from app.domain.errors import (
     NotFound,
     QuotaExceeded,
     RateLimited,
+    UnknownInput,
     UnknownStyle,
     WebhookRefused,
 )
@@ -57,6 +58,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
             InvalidVariables,
             NotCached,
             WebhookRefused,
+            UnknownInput,
         ),
     )
     @limits.submitted_for(_submitter)
@@ -78,6 +80,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
             priority=body.priority,
             cache=body.cache,
             webhook=body.webhook,
+            inputs=body.input_images,
         )
         return presenters.accepted(services.submission.submit(order, g.correlation_id, g.keyed_request))
 

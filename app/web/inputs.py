@@ -1,7 +1,8 @@
 """Input pictures: upload, get, remove."""
 
-from flask import g
+from flask import Response, g, request
 from flask_limiter import Limiter
+from werkzeug.wsgi import wrap_file
 
 from app.container import Services
 from app.domain.access import Need
@@ -17,9 +18,11 @@ from app.domain.errors import (
 )
 from app.domain.ids import is_request_id
 from app.domain.image_request import DEFAULT_USER
+from app.domain.input_urls import InputGrant
 from app.web import form_files, limits
 from app.web.api import Api, ResponseSpec
-from app.web.input_schemas import InputDetails, InputQuery, InputRemoved
+from app.web.input_schemas import PNG, InputDetails, InputQuery, InputRemoved
+from app.web.request_schemas import InputUrlQuery
 
 TAG = "Input pictures"
 INPUTS = "/api/inputs"
@@ -80,6 +83,29 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         """Remove an input picture before it expires. Requests that were submitted with it are not affected."""
         stored = services.inputs.remove(_checked_id(input_id), g.caller.visible_user)
         return InputRemoved(input_id=stored.id, correlation_id=g.correlation_id, timestamp=wire_now())
+
+    @api.operation(
+        "GET",
+        f"{INPUTS}/<request_id>/<int:attempt>/<int:position>",
+        tag=TAG,
+        summary="Get an input picture of an attempt",
+        need=Need.NOTHING,
+        query=InputUrlQuery,
+        responses=(ResponseSpec("The picture", content_type=PNG),),
+        refusals=(Forbidden, NotFound),
+    )
+    def download_input(request_id: str, attempt: int, position: int, query: InputUrlQuery) -> Response:
+        """For extensions: `url` of `inputImages` in `generate_image` is this address, signed for one picture of one attempt. It
+        answers as long as the extension holds the request, so that a download that broke off can be repeated; once the attempt has
+        ended, or expires, it is 403."""
+        grant = InputGrant(request_id, attempt, position, query.expires)
+        opened = services.input_images.opened(grant, query.signature)
+        response = Response(wrap_file(request.environ, opened.content), content_type=PNG, direct_passthrough=True)
+        response.content_length = opened.picture.bytes
+        response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        response.call_on_close(opened.content.close)
+        return response
 
 
 def _checked_id(text: str) -> str:

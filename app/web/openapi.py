@@ -28,6 +28,7 @@ INFO = {**BASE["info"], "description": (examples.FOLDER / "openapi.md").read_tex
 BEARER = "bearer"
 FORM = "multipart/form-data"
 UUIDS = {"request_id", "batch_id", "webhook_id", "input_id"}
+NUMBERS = {"attempt", "position"}
 PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -117,7 +118,9 @@ def _body(operation: Operation) -> Schema:
 
 def _parameters(operation: Operation) -> Iterator[Schema]:
     for name in PART.findall(operation.rule):
-        schema = {"type": "string", **({"format": "uuid"} if name in UUIDS else {})}
+        schema: Schema = {"type": "string", **({"format": "uuid"} if name in UUIDS else {})}
+        if name in NUMBERS:
+            schema = {"type": "integer", "minimum": 0}
         yield _parameter(to_camel(name), "path", required=True, schema=schema)
     if operation.query is not None:
         query = tidied(operation.query.model_json_schema(ref_template=REF))

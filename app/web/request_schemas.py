@@ -11,6 +11,9 @@ from app.domain import image_request, styles, webhooks
 from app.domain.errors import InvalidRequest
 from app.domain.fair_queueing import Priority
 from app.domain.image_request import CacheMode
+from app.domain.input_images import MOST as MOST_INPUTS
+from app.domain.input_images import clean_input_images
+from app.domain.input_references import InputReference
 from app.domain.other_names import OTHER_NAMES
 from app.domain.states import Status
 from app.domain.webhooks import Target
@@ -29,6 +32,36 @@ def checked(check: Callable[..., object], **schema: Any) -> Any:
 
 def user_field(kind: str | list[str], **schema: str) -> Any:
     return checked(image_request.clean_user, type=kind, pattern=rf"^{image_request.USER.pattern}$", **schema)
+
+
+STRENGTH = {"type": "number", "minimum": 0, "maximum": 1}
+POSITION = {"type": "integer", "minimum": 0, "maximum": image_request.IMAGES[1] - 1}
+_ID = {"type": "string", "format": "uuid"}
+_ROLE = {"enum": ["image", "mask"], "default": "image"}
+INPUT_IMAGES: dict[str, Any] = {
+    "type": ["array", "null"],
+    "maxItems": MOST_INPUTS,
+    "items": {
+        "type": "object",
+        "oneOf": [
+            {
+                "title": "An uploaded picture",
+                "properties": {"inputId": _ID, "role": _ROLE, "strength": STRENGTH},
+                "required": ["inputId"],
+                "additionalProperties": False,
+            },
+            {
+                "title": "A picture of a completed request",
+                "properties": {"requestId": _ID, "position": POSITION, "role": _ROLE, "strength": STRENGTH},
+                "required": ["requestId"],
+                "additionalProperties": False,
+            },
+        ],
+    },
+    "description": "The pictures that it is made from: uploaded ones (`POST /api/inputs`) and those of completed requests, all of "
+    "them yours. A `mask`, one at most, is as large as the first image, and transparent where that is to be changed. `strength`: how "
+    "much the result may differ. Only extensions that announce `image-variation` get the request, or `image-edit` with a mask.",
+}
 
 
 class GenerateRequest(BaseModel):
@@ -116,6 +149,7 @@ class GenerateRequest(BaseModel):
         ),
     ] = CacheMode.OFF
 
+    input_images: Annotated[tuple[InputReference, ...], checked(clean_input_images, **INPUT_IMAGES)] = ()
     webhook: Annotated[
         Target | None,
         checked(
@@ -202,6 +236,13 @@ class UploadQuery(Query):
     expires: int = Field(ge=0, le=2**53, description="ms since the epoch")
     signature: str = Field(max_length=128)
     position: int = Field(0, ge=0, le=image_request.IMAGES[1] - 1, description="0 for the first image")
+
+
+class InputUrlQuery(Query):
+    """The signed part of the address of an input picture."""
+
+    expires: int = Field(ge=0, le=2**53, description="ms since the epoch")
+    signature: str = Field(max_length=128)
 
 
 class EventsQuery(Query):

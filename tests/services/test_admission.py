@@ -11,6 +11,7 @@ from app.domain.errors import Unavailable
 from app.domain.image_request import ImageRequest
 from app.services.admission import Admission
 from app.services.fleet_summaries import FleetSummaries
+from app.services.input_images import InputImages
 from app.services.styles import Styles
 from app.services.submission import Submission
 from app.services.waiting import Waiting
@@ -31,7 +32,9 @@ def checking_every(seconds: float, bench: Bench) -> Submission:
     admission = Admission(bench.ports, check_every_s=seconds)
     waiting = Waiting(bench.ports, FleetSummaries(bench.ports))
     styles, webhooks = Styles(bench.ports), Webhooks(bench.ports)
-    return Submission(bench.ports, admission, styles, build(bench.ports).reuse, waiting, webhooks)
+    return Submission(
+        bench.ports, admission, styles, build(bench.ports).reuse, waiting, webhooks, InputImages(bench.ports)
+    )
 
 
 def test_a_full_queue_refuses_new_requests(bench: Bench) -> None:

@@ -182,6 +182,16 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "upload": UPLOAD,
     "active_request_ids": st.lists(TEXT).map(tuple),
     "parameters": st.dictionaries(TEXT, JSON),
+    "input_images": st.lists(
+        st.builds(
+            messages.InputImage,
+            url=st.just("http://localhost/api/inputs/1/1/0"),
+            sha256=TEXT,
+            role=st.sampled_from(["image", "mask"]),
+            strength=st.floats(0, 1) | st.none(),
+        ),
+        min_size=1,
+    ).map(tuple),
     "limits": st.builds(messages.MessageLimits, max_message_bytes=st.integers(1), max_image_bytes=st.integers(1)),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 from typing import Any
 
@@ -11,12 +12,15 @@ from flask.testing import FlaskClient
 
 from app import container
 from app.container import Services
+from app.db.fleet import Socket
 from app.domain.access import Role, Scope
+from app.domain.messages import Authenticate, ExtensionMetadata
 from app.factory import create_app
 from tests.support.fakes import Bench
 from tests.support.image_samples import png
 
 INPUTS = "/api/inputs"
+UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 
 
@@ -147,3 +151,83 @@ def test_an_upload_costs_a_token(bench: Bench) -> None:
     client = create_app(services.settings, services).test_client()
     answers = [send(client, png()) for _ in range(2)] + [client.post("/api/images/generate", json={"prompt": "a fox"})]
     assert [answer.status_code for answer in answers] == [201, 201, 429]
+
+
+# -- requests with input pictures
+
+
+def offered(services: Services, bench: Bench, client: FlaskClient, **more: Any) -> tuple[str, dict[str, Any]]:
+    """A request that an extension holds, and the input picture of its offer."""
+    services.extensions.hub_heartbeat("hub-1")
+    hello = Authenticate(extension_id="e1", metadata=ExtensionMetadata(capabilities=("*", "image-variation")))
+    services.extensions.connected(hello, Socket("hub-1", "socket-1"))
+    body = {"prompt": "a fox", "inputImages": [{"inputId": send(client, png(8, 6)).json["inputId"], **more}]}
+    answer = client.post("/api/images/generate", json=body)
+    assert answer.status_code == 200, answer.text
+    assert services.dispatch.assign_waiting() == 1
+    return answer.json["requestId"], bench.bus.sent("generate_image")[-1]["inputImages"][0]
+
+
+def test_an_extension_downloads_the_picture_without_a_credential(
+    client: FlaskClient, services: Services, bench: Bench
+) -> None:
+    _, picture = offered(services, bench, client, strength=0.5)
+    answer = client.get(picture["url"], headers={"Origin": "https://elsewhere.example"})
+    assert (answer.status_code, answer.content_type) == (200, "image/png")
+    assert hashlib.sha256(answer.data).hexdigest() == picture["sha256"]
+    assert answer.content_length == len(answer.data)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_an_address_is_no_longer_valid_when_its_attempt_has_ended(
+    client: FlaskClient, services: Services, bench: Bench
+) -> None:
+    request_id, picture = offered(services, bench, client)
+    client.delete(f"/api/images/{request_id}")
+    answer = client.get(picture["url"])
+    assert (answer.status_code, answer.json["code"]) == (403, "ERR_FORBIDDEN")
+
+
+def test_a_forged_address_is_refused(client: FlaskClient, services: Services, bench: Bench) -> None:
+    _, picture = offered(services, bench, client)
+    path, _, query = picture["url"].partition("?")
+    for url in (
+        path,
+        f"{path[:-1]}1?{query}",
+        f"{path}?{query[:-1]}{'0' if query[-1] != '0' else '1'}",
+        f"{path}x?{query}",
+    ):
+        assert client.get(url).status_code in (400, 403, 404)
+    assert client.get(picture["url"]).status_code == 200
+
+
+def test_an_unknown_input_is_refused_by_its_field(client: FlaskClient) -> None:
+    for reference in ({"inputId": UNKNOWN}, {"requestId": UNKNOWN}):
+        body = {"prompt": "a fox", "inputImages": [reference]}
+        answer = client.post("/api/images/generate", json=body)
+        assert (answer.status_code, answer.json["code"]) == (400, "ERR_UNKNOWN_INPUT")
+        assert answer.json["detail"].startswith(f"inputImages[0].{next(iter(reference))}")
+
+
+def test_an_item_of_a_batch_cannot_have_input_pictures(client: FlaskClient) -> None:
+    body = {"items": [{"prompt": "a fox", "inputImages": [{"inputId": UNKNOWN}]}]}
+    answer = client.post("/api/batches", json=body)
+    assert (answer.status_code, answer.json["code"]) == (400, "ERR_INVALID_BATCH")
+    assert "inputImages" in answer.text
+
+
+def test_the_queue_shows_variations_beside_their_model(client: FlaskClient) -> None:
+    input_id = send(client, png()).json["inputId"]
+    for _ in range(2):
+        client.post(
+            "/api/images/generate", json={"prompt": "a fox", "model": "Flux", "inputImages": [{"inputId": input_id}]}
+        )
+    client.post("/api/images/generate", json={"prompt": "a fox", "model": "Flux"})
+    queues = client.get("/api/queue").json["queues"]
+    assert [(each["model"], each.get("operation"), each["depth"]) for each in queues] == [
+        ("flux", None, 1),
+        ("flux", "variation", 2),
+    ]

@@ -24,6 +24,7 @@ from app.domain.messages.outgoing import (
     GenerateImage,
     HeartbeatResponse,
     ImageGenerationConfirmed,
+    InputImage,
     MessageLimits,
     Outgoing,
     Upload,

@@ -21,6 +21,23 @@ class Upload(WireModel):
     expires_at: Time
 
 
+class InputImage(WireModel):
+    """A picture that the request is made from: a PNG at an address for this attempt alone, which needs no credential."""
+
+    url: str = Field(
+        json_schema_extra={"format": "uri"},
+        description="Answers while the extension holds the request, until the attempt ends or expires.",
+    )
+    sha256: str = Field(description="Of the file, in hex: do not use any other bytes.")
+    mime_type: Literal["image/png"] = "image/png"
+    role: Literal["image", "mask"] = Field(
+        description="What pictures are made from; a mask is transparent where the first image is to be changed."
+    )
+    strength: float | None = Field(
+        default=None, ge=0, le=1, description="How much the pictures may differ: 0 not at all."
+    )
+
+
 class AuthenticationRequired(Message):
     """The first message on a new socket."""
 
@@ -63,6 +80,10 @@ class GenerateImage(Message):
     timestamp: Time
     lease: str | None = Field(default=None, description="May be echoed in every report on the request.")
     upload: Upload | None = None
+    input_images: tuple[InputImage, ...] | None = Field(
+        default=None,
+        description="Only for extensions that announce `image-variation`, or `image-edit` if one of them is a mask.",
+    )
 
 
 class ImageGenerationConfirmed(Message):
