@@ -69,6 +69,10 @@ def _request_max_ms(env: Environment) -> int:
     return env.whole("REQUEST_MAX_MS", 3 * _request_timeout_ms(env), _request_timeout_ms(env))
 
 
+def _url_signing_required(env: Environment) -> bool:
+    return env.choice("URL_SIGNING", "off", "off", "required") == "required"
+
+
 def _auto_migrate(env: Environment) -> bool:
     return env.choice("AUTO_MIGRATE", "on", "on", "off") == "on"
 
@@ -93,6 +97,8 @@ class Settings:
     secret_key: str | None = setting(Environment.secret, "SECRET_KEY")
     storage_path: Path = setting(_storage_path)
     s3_storage: S3Location | None = setting(_s3_storage)
+    url_signing_required: bool = setting(_url_signing_required)
+    signed_url_lifetime_ms: int = setting(Environment.whole, "SIGNED_URL_LIFETIME_MS", 604_800_000, 1_000)
     max_image_bytes: int = setting(Environment.whole, "MAX_IMAGE_SIZE", 10_485_760, 1)
     max_image_pixels: int = setting(Environment.whole, "MAX_IMAGE_PIXELS", 40_000_000, 1)
     max_image_side: int = setting(Environment.whole, "MAX_IMAGE_SIDE", 16_384, 1)

@@ -41,6 +41,7 @@ from app.services.idempotency import Idempotency
 from app.services.input_images import InputImages
 from app.services.inputs import Inputs
 from app.services.lookup import Lookup
+from app.services.picture_grants import PictureGrants
 from app.services.ports import Ports, Store
 from app.services.queue_controls import QueueControls
 from app.services.queue_status import QueueStatus
@@ -74,6 +75,7 @@ class Services:
     styles: Styles
     lookup: Lookup
     renditions: Renditions
+    picture_grants: PictureGrants
     watching: Watching
     cancellation: Cancellation
     holding: Holding
@@ -159,6 +161,7 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         styles=styles,
         lookup=Lookup(ports, watching, waiting),
         renditions=Renditions(ports),
+        picture_grants=PictureGrants(ports),
         watching=watching,
         cancellation=cancellation,
         holding=holding,

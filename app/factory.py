@@ -66,8 +66,9 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     routes.install(app, hub, settings)
     for limited in (images, inputs, batches, batch_additions, styles, webhooks):
         limited.operations(api, services, limiter)
-    for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
+    for module in (batch_control, batch_results, fleet, queue, accounts, status):
         module.operations(api, services)
+    files.operations(api, services, throttle)
     openai_images.operations(api, services, limiter)
     openai_models.operations(api, services)
     api.install(app)

@@ -12,4 +12,4 @@ def deliver() -> None:
     """Send what is due and not claimed by another process."""
     built = services()
     built.ports.tasks.started(DELIVER)
-    built.webhook_delivery.run(renderer(built.settings))
+    built.webhook_delivery.run(renderer(built))

@@ -1,4 +1,4 @@
-"""The keys that sign tokens and upload URLs, and that secrets of webhooks are computed from: from the settings, or generated once and stored in the database."""
+"""The keys that sign tokens and upload URLs and addresses of pictures, and that secrets of webhooks are computed from: from the settings, or generated once and stored in the database."""
 
 from app.db import service_state
 from app.db.engine import Transaction
@@ -37,6 +37,11 @@ def token_key(ports: Ports) -> SigningKey:
 def webhook_key(ports: Ports) -> SigningKey:
     """The key that the secrets of webhooks are computed from: SECRET_KEY, or a stored one."""
     return SigningKey(ports, "webhooks", ports.settings.secret_key)
+
+
+def picture_key(ports: Ports) -> SigningKey:
+    """The key of signed addresses of pictures: SECRET_KEY, or a stored one."""
+    return SigningKey(ports, "pictures", ports.settings.secret_key)
 
 
 def upload_key(ports: Ports) -> SigningKey:

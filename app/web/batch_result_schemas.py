@@ -1,7 +1,7 @@
 """The result of an item, as archives and `?format=jsonl` show it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from app.domain.states import Status
 from app.domain.wire_types import Uuid, WireModel
 from app.services.generation import IMAGES_PATH
 from app.web import presenters
+from app.web.picture_addresses import PictureAddresses
 from app.web.schemas import PictureMetadata
 
 
@@ -19,6 +20,8 @@ class ResultPicture(WireModel):
 
     file: str | None = Field(None, description="its name in the archive")
     image_path: str = Field(description="where this service serves it")
+    signed_url: str | None = Field(None, description="with `format=jsonl`: as in the result of the request")
+    thumbnails: dict[Literal["256", "1024"], str] | None = Field(None, description="the same")
     width: int = Field(description="px")
     height: int = Field(description="px")
     bytes: int
@@ -26,11 +29,19 @@ class ResultPicture(WireModel):
     problem: str | None = Field(None, description="why the archive does not contain it")
 
     @classmethod
-    def of(cls, image: StoredImage, file: str | None = None, problem: str | None = None) -> "ResultPicture":
-        """The picture, perhaps with its file in an archive."""
+    def of(
+        cls,
+        image: StoredImage,
+        file: str | None = None,
+        problem: str | None = None,
+        addresses: PictureAddresses | None = None,
+    ) -> "ResultPicture":
+        """The picture, perhaps with its file in an archive, or its addresses, which expire."""
         return cls(
             file=file,
             image_path=IMAGES_PATH + image.file,
+            signed_url=addresses.signed(image.file) if addresses else None,
+            thumbnails=addresses.thumbnails(image.file) if addresses else None,
             width=image.width,
             height=image.height,
             bytes=image.bytes,

@@ -1,6 +1,7 @@
 """The results of a batch: an archive of its pictures, or lines of JSON."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Literal
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from app.web.api import Api, ResponseSpec
 from app.web.batch_archive import BatchArchive
 from app.web.batch_indexes import Index, contact_sheet, csv_index, json_index, jsonl
 from app.web.batch_result_schemas import BatchItemResult, ResultPicture
+from app.web.picture_addresses import PictureAddresses
 from app.web.request_schemas import Query
 
 ZIP, JSONL = "application/zip", "application/x-ndjson"
@@ -65,7 +67,8 @@ def operations(api: Api, services: Services) -> None:
         results = services.batch_results
         items = _while_authorized(results.items(found.batch.id), g.credential_status)
         if query.format == "jsonl":
-            return Response(jsonl(map(_result, items)), content_type=JSONL, headers={"X-Accel-Buffering": "no"})
+            described = map(partial(_result, PictureAddresses.here()), items)
+            return Response(jsonl(described), content_type=JSONL, headers={"X-Accel-Buffering": "no"})
         archive = BatchArchive(results, found.batch.total, _indexes(found))
         response = Response(archive.stream(items), content_type=ZIP, headers={"X-Accel-Buffering": "no"})
         response.headers["Content-Disposition"] = _attachment(archive_name(found.batch.name, found.batch.id))
@@ -77,8 +80,8 @@ def _attachment(name: str) -> str:
     return f"attachment; filename=\"{name.encode('ascii', 'replace').decode()}\"; filename*=UTF-8''{quote(name)}"
 
 
-def _result(item: ItemResult) -> BatchItemResult:
-    return BatchItemResult.of(item.job, [ResultPicture.of(each) for each in item.pictures])
+def _result(addresses: PictureAddresses, item: ItemResult) -> BatchItemResult:
+    return BatchItemResult.of(item.job, [ResultPicture.of(each, addresses=addresses) for each in item.pictures])
 
 
 def _while_authorized(items: Iterable[ItemResult], credential: CredentialStatus) -> Iterator[ItemResult]:

@@ -1,5 +1,6 @@
 """How stored pictures are sent: which file an address means, and the answer with it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Self
 
@@ -13,8 +14,6 @@ from app.domain.errors import InvalidRequest, NotFound, Unavailable
 from app.domain.images import PictureError, Rendition, is_file_name, parse_rendition_name
 
 HEADERS = {
-    # A file never changes, and its name is never used again.
-    "Cache-Control": "public, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
@@ -53,8 +52,8 @@ class Wanted:
         return image.sha256 if self.rendition is None else f"{image.sha256}-{self.rendition}"
 
 
-def response(services: Services, wanted: Wanted) -> Response:
-    """The file, or the part of it that is asked for. Raises NotFound, InvalidRequest, Unavailable, PreconditionFailed."""
+def response(services: Services, wanted: Wanted, caching: Mapping[str, str]) -> Response:
+    """The file, or the part of it that is asked for; `caching` are the headers about that. Raises NotFound, InvalidRequest, Unavailable, PreconditionFailed."""
     image = services.lookup.picture(wanted.picture)
     content = None if image is None else _opened(services, image, wanted)
     if image is None or content is None:
@@ -64,7 +63,7 @@ def response(services: Services, wanted: Wanted) -> Response:
     answer = Response(
         wrap_file(request.environ, content),
         content_type=CONTENT_TYPES[wanted.rendition],
-        headers=HEADERS,
+        headers={**HEADERS, **caching},
         direct_passthrough=True,
     )
     answer.call_on_close(content.close)

@@ -7,9 +7,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.config import Settings
 from app.domain.errors import NotFound
-from app.web import archive, pages_base, presenters
+from app.web import archive, pages_base
 from app.web.archive import Extension
 from app.web.pages_base import SELF
+from app.web.public_url import public_url
 
 FOLDER = Path(__file__).parents[2] / "extension"
 ZIP = "imagefleet-extension.zip"
@@ -27,7 +28,7 @@ def install(app: Flask, settings: Settings) -> None:
             "extension.html",
             GUIDE_POLICY,
             extension=_extension(),
-            server=presenters.public_url(""),
+            server=public_url(""),
             kilobytes=max(1, len(_packed()) // 1000),
             required=settings.auth_required,
         )
@@ -55,4 +56,4 @@ def _extension() -> Extension:
 
 
 def _packed() -> bytes:
-    return archive.pack(FOLDER, presenters.public_url(""))
+    return archive.pack(FOLDER, public_url(""))

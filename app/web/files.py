@@ -6,11 +6,22 @@ from flask import Response, request
 
 from app.container import Services
 from app.domain.access import Need
-from app.domain.errors import AlreadyUploaded, Forbidden, InvalidRequest, NotFound, PayloadTooLarge
+from app.domain.errors import (
+    AlreadyUploaded,
+    Forbidden,
+    InvalidRequest,
+    MissingScope,
+    NotFound,
+    PayloadTooLarge,
+    TooManyFailures,
+    Unauthorized,
+)
+from app.services.auth_throttle import AuthThrottle
 from app.services.generation import IMAGES_PATH
-from app.web import delivery, presenters
+from app.web import delivery, picture_access
 from app.web.api import Api, ResponseSpec
 from app.web.delivery import Wanted
+from app.web.public_url import public_url
 from app.web.request_schemas import PictureQuery, UploadQuery
 from app.web.schemas import UploadReceipt
 
@@ -19,7 +30,7 @@ PICTURES = tuple(dict.fromkeys(delivery.CONTENT_TYPES.values()))
 CACHE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges")
 
 
-def operations(api: Api, services: Services) -> None:
+def operations(api: Api, services: Services, throttle: AuthThrottle) -> None:
     """Declare the operations of this module."""
 
     @api.operation(
@@ -47,13 +58,16 @@ def operations(api: Api, services: Services) -> None:
             ),
             ResponseSpec("Your copy is current", status=304, headers=("ETag", "Cache-Control")),
         ),
-        refusals=(NotFound, InvalidRequest),
+        refusals=(NotFound, InvalidRequest, Forbidden, MissingScope, Unauthorized, TooManyFailures),
         errors=(412, 416),
     )
     def get_picture(file: str, query: PictureQuery) -> Response:
         """A stored image, a thumbnail of it, or with `format` the image converted. It may be cached forever, because a file
-        never changes."""
-        return delivery.response(services, Wanted.read(file, query.format))
+        never changes. Where `URL_SIGNING` is required, this needs a signed address, or the API key or token of the
+        image's owner or of an operator."""
+        wanted = Wanted.read(file, query.format)
+        caching = picture_access.permitted(services, throttle, wanted.picture, query.expires, query.signature)
+        return delivery.response(services, wanted, caching)
 
     @api.operation(
         "PUT",
@@ -79,4 +93,4 @@ def operations(api: Api, services: Services) -> None:
             cast("BinaryIO", request.stream),
             request.content_length,
         )
-        return UploadReceipt(image_url=presenters.public_url(receipt.path), sha256=receipt.sha256, bytes=receipt.bytes)
+        return UploadReceipt(image_url=public_url(receipt.path), sha256=receipt.sha256, bytes=receipt.bytes)

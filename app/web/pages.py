@@ -10,10 +10,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from app.config import Settings
 from app.domain.close_codes import CloseCode
-from app.web import asyncapi, openapi, pages_base, presenters
+from app.web import asyncapi, openapi, pages_base
 from app.web.api import JSON, Api
 from app.web.field_table import fields
 from app.web.pages_base import SELF
+from app.web.public_url import public_url
 from app.web.status import socket_url
 
 # Swagger UI has its icons in its style sheet, and shows pictures that it received as blobs.
@@ -35,7 +36,7 @@ def install(app: Flask, api: Api, settings: Settings) -> None:
 
     @app.get("/openapi.json")
     def get_openapi() -> Response:
-        return _json({**openapi_document(), "servers": [{"url": urlsplit(presenters.public_url("")).path or "/"}]})
+        return _json({**openapi_document(), "servers": [{"url": urlsplit(public_url("")).path or "/"}]})
 
     @app.get("/asyncapi.json")
     def get_asyncapi() -> Response:

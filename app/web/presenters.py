@@ -2,8 +2,6 @@
 
 from typing import Protocol
 
-from flask import current_app, request
-
 from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
 from app.domain import eta
@@ -13,6 +11,7 @@ from app.services.generation import IMAGES_PATH
 from app.services.lookup import JobDetails
 from app.services.waiting import QueueInfo
 from app.web import reported_values
+from app.web.picture_addresses import PictureAddresses
 from app.web.schemas import Accepted, Eta, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
 
 
@@ -99,9 +98,11 @@ def _eta(found: eta.Eta, now: int) -> Eta:
     )
 
 
-def result(details: JobDetails[Job], base: str | None = None) -> RequestResult:
-    """A request's status and its images; `base` is where this service is reached, outside of a request."""
-    pictures = [_picture(each, public_url("") if base is None else base) for each in details.images]
+def result(details: JobDetails[Job], addresses: PictureAddresses | None = None) -> RequestResult:
+    """A request's status and its images; `addresses` are those for the current HTTP request by default."""
+    if addresses is None and details.images:
+        addresses = PictureAddresses.here()
+    pictures = [_picture(each, addresses) for each in details.images] if addresses else []
     first = pictures[0] if pictures else None
     return RequestResult(
         **status(details).model_dump(),
@@ -122,11 +123,13 @@ def result(details: JobDetails[Job], base: str | None = None) -> RequestResult:
     )
 
 
-def _picture(image: StoredImage, base: str) -> StoredPicture:
+def _picture(image: StoredImage, addresses: PictureAddresses) -> StoredPicture:
     path = IMAGES_PATH + image.file
     return StoredPicture(
-        image_url=image.source_url or base + path,
+        image_url=image.source_url or addresses.base + path,
         image_path=path,
+        signed_url=addresses.signed(image.file),
+        thumbnails=addresses.thumbnails(image.file),
         width=image.width,
         height=image.height,
         bytes=image.bytes,
@@ -148,9 +151,3 @@ def metadata(job: Job, first: HasSize | None) -> PictureMetadata:
         ignored_parameters=reported_values.ignored_parameters(reported),
         generated_at=None if job.generated_at is None else wire_time(job.generated_at),
     )
-
-
-def public_url(path: str) -> str:
-    """The address of one of this service's paths: below PUBLIC_URL if that is set, otherwise as the caller reached it."""
-    base: str = current_app.config["PUBLIC_URL"] or request.url_root.rstrip("/")
-    return base + path

@@ -227,6 +227,12 @@ class PictureQuery(Query):
         description="the format; `png` is the image as it is stored, others are converted from it",
         examples=["webp"],
     )
+    expires: str | None = Field(
+        None,
+        description="of a signed address: ms since the epoch; ignored where no signature is required",
+        examples=["1705838400000"],
+    )
+    signature: str | None = Field(None, description="of a signed address")
 
 
 class UploadQuery(Query):

@@ -16,6 +16,9 @@ CACHED = Field(None, description="true if it has the pictures of an identical re
 CACHED_FROM = Field(None, description="that request")
 FOLLOWS = Field(None, description="the identical request in progress whose pictures it will get")
 
+SIGNED_URL = Field(description="an address of it that can be shown where no credential can be sent, until it expires")
+THUMBNAILS = Field(description="addresses of WebP pictures, by the most px of their longer side")
+
 REASONS = (
     "it may be held back because it gets the result of an identical request (`FOLLOWS`), an operator paused its user "
     "(`PAUSED_USER`), its batch is paused (`BATCH_PAUSED`) or has enough requests in the queue (`BATCH_CONCURRENCY`); "
@@ -96,6 +99,8 @@ class StoredPicture(WireModel):
 
     image_url: str = Field(description="where the extension got it from, or else where this service serves it")
     image_path: str = Field(description="where this service serves it")
+    signed_url: str = SIGNED_URL
+    thumbnails: dict[Literal["256", "1024"], str] = THUMBNAILS
     width: int = Field(description="px")
     height: int = Field(description="px")
     bytes: int

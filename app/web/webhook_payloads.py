@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from app.config import Settings
+from app.container import Services
 from app.domain.clock import wire_time
 from app.domain.webhooks import WebhookEvent
 from app.domain.wire_types import Time, WireModel
@@ -15,6 +15,7 @@ from app.services.webhook_delivery import Message
 from app.web import presenters
 from app.web.api import json_text
 from app.web.batch_schemas import BatchState
+from app.web.picture_addresses import PictureAddresses
 
 
 class WebhookPayload(WireModel):
@@ -31,9 +32,9 @@ class WebhookPayload(WireModel):
     )
 
 
-def renderer(settings: Settings) -> Callable[[Message], str]:
+def renderer(services: Services) -> Callable[[Message], str]:
     """A function that makes the body of a message."""
-    base = service_address(settings)
+    addresses = PictureAddresses(service_address(services.settings), services.picture_grants)
 
     def render(message: Message) -> str:
         payload = WebhookPayload(
@@ -41,17 +42,17 @@ def renderer(settings: Settings) -> Callable[[Message], str]:
             timestamp=wire_time(message.at),
             event_id=message.event_id,
             sequence=message.sequence,
-            data=_data(message, base),
+            data=_data(message, addresses),
         )
         return json_text(payload)
 
     return render
 
 
-def _data(message: Message, base: str) -> dict[str, Any]:
+def _data(message: Message, addresses: PictureAddresses) -> dict[str, Any]:
     answer: WireModel
     if message.job is not None:
-        answer = presenters.result(JobDetails(message.job, images=message.images), base)
+        answer = presenters.result(JobDetails(message.job, images=message.images), addresses)
     elif message.batch is not None:
         answer = BatchState.of(message.batch)
     else:

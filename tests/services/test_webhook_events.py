@@ -14,6 +14,7 @@ from app.domain.webhooks import DEFAULT, Answer, Target, WebhookEvent
 from app.services.lookup import JobDetails
 from app.web import presenters
 from app.web.batch_schemas import BatchState
+from app.web.picture_addresses import PictureAddresses
 from tests.support import batches
 from tests.support.harness import PICTURE, Harness
 from tests.support.image_samples import png
@@ -50,7 +51,8 @@ def test_the_data_is_what_get_answers(harness: Harness) -> None:
     deliver(harness)
     [sent] = receiver.sent
     details = harness.services.lookup.details(job.id)
-    expected = presenters.result(JobDetails(details.job, images=details.images), "http://localhost:3000")
+    addresses = PictureAddresses("http://localhost:3000", harness.services.picture_grants)
+    expected = presenters.result(JobDetails(details.job, images=details.images), addresses)
     answered = expected.model_dump(mode="json", exclude_none=True)
     assert sent.json["data"] == {**answered, "timestamp": sent.json["timestamp"]}
     assert sent.json["data"]["imagePath"].startswith("/generated-images/")

@@ -66,7 +66,7 @@ class Receiver:
 
 def deliver(harness: Harness) -> None:
     """Send what is due, as a worker does."""
-    harness.services.webhook_delivery.run(renderer(harness.services.settings))
+    harness.services.webhook_delivery.run(renderer(harness.services))
 
 
 def make_due(harness: Harness) -> None:

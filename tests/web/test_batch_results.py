@@ -242,7 +242,11 @@ def test_lines_of_json_describe_the_items_without_an_archive(client: FlaskClient
     assert answer.content_type == "application/x-ndjson"
     first, second = map(json.loads, answer.text.splitlines())
     assert (first["customId"], first["status"], first["metadata"]["prompt"]) == ("p1", "completed", "a")
-    assert [each["imagePath"] for each in first["images"]] == [f"/generated-images/{picture.file}"]
+    [image] = first["images"]
+    assert image["imagePath"] == f"/generated-images/{picture.file}"
+    for address in (image["signedUrl"], *image["thumbnails"].values()):
+        assert address.startswith("http://localhost/generated-images/")
+        assert client.get(address).status_code == 200
     assert (second["index"], second["status"], "images" in second) == (2, "accepted", False)
 
 

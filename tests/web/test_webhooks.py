@@ -35,7 +35,7 @@ def created(client: FlaskClient) -> Any:
 
 
 def deliver(services: Services) -> None:
-    services.webhook_delivery.run(renderer(services.settings))
+    services.webhook_delivery.run(renderer(services))
 
 
 def test_the_secret_is_shown_once(client: FlaskClient, created: Any) -> None:
@@ -217,4 +217,4 @@ def test_the_address_of_pictures_is_the_services_own(bench: Bench) -> None:
     stored = StoredImage(0, "a.png", None, 1, 1, 1, "0" * 64)
     job = add_job(services.ports.database, status="completed")
     message = Message("evt_1", WebhookEvent.COMPLETED, 1, 1, job, (stored,))
-    assert '"imageUrl":"https://images.example/generated-images/a.png"' in renderer(services.settings)(message)
+    assert '"imageUrl":"https://images.example/generated-images/a.png"' in renderer(services)(message)

@@ -15,12 +15,12 @@ from flask import Response
 from app.db.images import StoredImage
 from app.db.jobs import Job
 from app.domain.errors import NotFound
-from app.services.generation import IMAGES_PATH
 from app.services.lookup import JobDetails
 from app.services.ports import Store
 from app.web import reported_values
 from app.web.api import JSON, json_text
 from app.web.openai.schemas import DeliveredPicture, ImagesResponse
+from app.web.picture_addresses import PictureAddresses
 
 PIECE_BYTES = 3 * 65_536  # three bytes become four characters
 HERE = "\x00"  # stands for a file in base64; no text of a picture contains it
@@ -44,9 +44,9 @@ class Encoded:
                 yield from _in_base64(part[0])
 
 
-def images_response(details: JobDetails[Job], base: str) -> ImagesResponse:
-    """The addresses of the pictures; `base` is the service's own address."""
-    return _response(details, [{"url": base + IMAGES_PATH + image.file} for image in details.images])
+def images_response(details: JobDetails[Job], addresses: PictureAddresses) -> ImagesResponse:
+    """The addresses of the pictures."""
+    return _response(details, [{"url": addresses.of(image.file)} for image in details.images])
 
 
 def images_in_base64(details: JobDetails[Job], store: Store) -> Response:

@@ -9,13 +9,14 @@ from flask_limiter import Limiter
 from app.container import Services
 from app.domain.access import Need
 from app.domain.errors import QuotaExceeded, RateLimited
-from app.web import limits, presenters
+from app.web import limits
 from app.web.api import Api, ResponseSpec
 from app.web.openai import delivery, stream, stream_schema
 from app.web.openai.calls import RETRY_COUNT, Calls, owner
 from app.web.openai.errors import REQUEST_ID, Cancelled, NotSupported, StillWorking
 from app.web.openai.outcome import outcome
 from app.web.openai.schemas import ImagesRequest, ImagesResponse, ResponseFormat
+from app.web.picture_addresses import PictureAddresses
 from app.web.streams import KEEP_ALIVE_S
 
 TAG = "OpenAI"
@@ -60,7 +61,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         g.continues_elsewhere = services.watching.ended
         details = result()
         if body.delivery is ResponseFormat.URL:
-            return delivery.images_response(details, presenters.public_url(""))
+            return delivery.images_response(details, PictureAddresses.here())
         return delivery.images_in_base64(details, services.ports.store)
 
     @api.operation(
