@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from app import network_settings, storage_settings
-from app.domain import tiers
+from app.domain import retention, tiers
+from app.domain.retention import Retention
 from app.domain.tiers import Tiers
 from app.environment import BadSetting, Environment, setting
 from app.limits import Limits
@@ -82,6 +83,11 @@ def _auth_required(env: Environment) -> bool:
     return env.choice("AUTH_MODE", "open" if local else "required", "open", "required") == "required"
 
 
+def _retention(env: Environment) -> Retention:
+    names = env.parsed("TIERS", tiers.DEFAULT, Tiers.parse, tiers.EXAMPLE).by_name
+    return env.parsed("RETENTION_DAYS", Retention(), lambda text: Retention.parse(text, names), retention.EXAMPLE)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings of all processes. Build it with `from_env`; tests use `dataclasses.replace`."""
@@ -135,6 +141,7 @@ class Settings:
     batch_max_items: int = setting(Environment.whole, "BATCH_MAX_ITEMS", 10_000, 1, 1_000_000)
     batch_max_bytes: int = setting(Environment.whole, "BATCH_MAX_BYTES", 20_971_520, 1_024)
     tiers: Tiers = setting(Environment.parsed, "TIERS", tiers.DEFAULT, Tiers.parse, tiers.EXAMPLE)
+    retention: Retention = setting(_retention)
     queue_age_ms: int = setting(Environment.whole, "QUEUE_AGE_MS", 3_600_000, 1_000)
     max_waiting: int = setting(Environment.whole, "MAX_WAITING", 100_000, 1)
     min_free_disk_bytes: int = setting(Environment.whole, "MIN_FREE_DISK", 104_857_600, 0)

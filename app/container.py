@@ -45,6 +45,7 @@ from app.services.picture_grants import PictureGrants
 from app.services.ports import Ports, Store
 from app.services.queue_controls import QueueControls
 from app.services.queue_status import QueueStatus
+from app.services.removal import Removal
 from app.services.renditions import Renditions
 from app.services.repeats import Repeats
 from app.services.requeueing import Requeueing
@@ -78,6 +79,7 @@ class Services:
     picture_grants: PictureGrants
     watching: Watching
     cancellation: Cancellation
+    removal: Removal
     holding: Holding
     queue_controls: QueueControls
     queue_status: QueueStatus
@@ -164,6 +166,7 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         picture_grants=PictureGrants(ports),
         watching=watching,
         cancellation=cancellation,
+        removal=Removal(ports),
         holding=holding,
         queue_controls=queue_controls,
         queue_status=QueueStatus(ports, summaries, summary_age_s),

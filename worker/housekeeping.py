@@ -14,5 +14,6 @@ def sweep() -> None:
 
 @shared_task(name="housekeeping.tidy")
 def tidy() -> None:
-    """Delete files that no request needs."""
+    """Remove pictures whose time is over, and delete files that no request needs."""
+    services().removal.sweep()
     services().cleanup.sweep()

@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from app.db.clock import now_ms
 from app.db.engine import Transaction
-from app.db.tables import files, images, jobs, uploads
+from app.db.tables import HAS_PICTURES, files, images, jobs, uploads
 from app.domain.upload_urls import UploadLocation
 
 NEWEST = 200
@@ -40,7 +40,14 @@ _OF_JOBS = (
     .where(images.c.job_id.in_(bindparam("job_ids", expanding=True)))
     .order_by(images.c.job_id, images.c.position)
 )
-_OF_FILE = select(*_PICTURE).where(images.c.file == bindparam("file"))
+_OF_FILE = (
+    select(*_PICTURE).join(jobs, jobs.c.id == images.c.job_id).where(images.c.file == bindparam("file"), HAS_PICTURES)
+)
+_REMOVED_AT = (
+    select(jobs.c.pictures_removed_at)
+    .join(images, images.c.job_id == jobs.c.id)
+    .where(images.c.file == bindparam("file"))
+)
 _newest = (
     select(*(images.c[name] for name in ("job_id", "source_url", "created_at")))
     .order_by(images.c.job_id.desc())
@@ -74,8 +81,14 @@ def of_jobs(connection: Connection, job_ids: Iterable[str]) -> dict[str, list[St
 
 
 def of_file(connection: Connection, file: str) -> StoredImage | None:
+    """The picture of this file; None if no completed request has it, or if it was removed."""
     row = connection.execute(_OF_FILE, {"file": file}).first()
     return None if row is None else StoredImage(*row)
+
+
+def removed_at(connection: Connection, file: str) -> int | None:
+    """When the picture of this file was removed; None if it was not, or if there never was one."""
+    return connection.execute(_REMOVED_AT, {"file": file}).scalar()
 
 
 def any_fetched(connection: Connection, since_ms: int, not_of: str | None) -> bool:
@@ -113,11 +126,11 @@ def keep_intended(tx: Transaction, names: Sequence[str]) -> bool:
 
 
 def give_up_intended(tx: Transaction, before_ms: int, limit: int) -> list[str]:
-    """Give up files begun before `before_ms` that no completed request owns; returns their names.
+    """Give up files begun before `before_ms` that no completed request owns, or that were removed; returns their names.
 
     Delete the files after the commit, then call `forget_intended`; until then they are returned again.
     """
-    kept = exists().where(images.c.file == files.c.name)
+    kept = exists().where(images.c.file == files.c.name, jobs.c.id == images.c.job_id, HAS_PICTURES)
     abandoned = (
         select(files.c.name).where(files.c.created_at < before_ms, ~kept).order_by(files.c.created_at).limit(limit)
     )

@@ -86,6 +86,9 @@ class Job(NamedTuple):
     cached_from: str | None
     operation: str
     parent_id: str | None
+    keep_days: int | None
+    remove_at: int | None
+    pictures_removed_at: int | None
     # not a column: whether a webhook is to be told of the step that made this row what it is
     notify: bool = False
 

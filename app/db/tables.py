@@ -101,6 +101,10 @@ jobs = sa.Table(
     sa.Column("operation", sa.String(16), nullable=False, server_default=""),
     # the request that its first input picture is of
     sa.Column("parent_id", sa.String(36)),
+    # for how many days its client wants the pictures kept, when they are due to be removed, and when they were
+    sa.Column("keep_days", sa.Integer),
+    sa.Column("remove_at", Ms),
+    sa.Column("pictures_removed_at", Ms),
 )
 
 
@@ -174,6 +178,9 @@ partial_index("ix_jobs_following", jobs.c.follows, jobs.c.priority, jobs.c.id, w
 ENDED_WITH_FOLLOWERS = jobs.c.finished_at.is_not(None) & jobs.c.followed
 partial_index("ix_jobs_followed", jobs.c.id, where=ENDED_WITH_FOLLOWERS)
 partial_index("ix_jobs_parent", jobs.c.parent_id, jobs.c.id, where=jobs.c.parent_id.is_not(None))
+HAS_PICTURES = jobs.c.pictures_removed_at.is_(None)
+TO_REMOVE = jobs.c.remove_at.is_not(None) & HAS_PICTURES
+partial_index("ix_jobs_remove_at", jobs.c.remove_at, where=TO_REMOVE)
 sa.Index("ix_jobs_user", jobs.c.user_id, jobs.c.id)
 sa.Index("ix_jobs_user_status", jobs.c.user_id, jobs.c.status, jobs.c.id)
 

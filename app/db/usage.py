@@ -7,7 +7,7 @@ from sqlalchemy import ColumnClause, Connection, Integer, bindparam, func, liter
 from app.db import pauses, webhooks
 from app.db.input_tables import inputs
 from app.db.jobs import ORDER
-from app.db.tables import WAITING, images, jobs, model_key, queues
+from app.db.tables import HAS_PICTURES, WAITING, images, jobs, model_key, queues
 from app.domain import fair_queueing
 from app.domain.fair_queueing import Priority
 from app.domain.ids import uuid7
@@ -116,8 +116,8 @@ def count_since(connection: Connection, user_id: str, since_ms: int, most: int) 
 
 
 def bytes_stored(connection: Connection, user_id: str) -> int:
-    """The total size of the user's pictures in bytes, with input pictures that are still stored."""
+    """The total size of the user's pictures in bytes, without those that were removed, and of input pictures that are still stored."""
     pictures = select(func.coalesce(func.sum(images.c.bytes), 0)).join(jobs, jobs.c.id == images.c.job_id)
     uploaded = select(func.coalesce(func.sum(inputs.c.bytes), 0)).where(inputs.c.user_id == user_id)
-    total = pictures.where(jobs.c.user_id == user_id).scalar_subquery() + uploaded.scalar_subquery()
+    total = pictures.where(jobs.c.user_id == user_id, HAS_PICTURES).scalar_subquery() + uploaded.scalar_subquery()
     return int(connection.execute(select(total)).scalar_one())

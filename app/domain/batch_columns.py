@@ -14,6 +14,7 @@ from app.domain.json_text import printable
 PARAMETER, VARIABLE = "param.", "var."
 _NESTED = {PARAMETER: "parameters", VARIABLE: "variables"}
 _PLAIN = tuple(name for name in FIELDS if name not in _NESTED.values())
+NUMBERS = frozenset({"keep"})  # fields that are numbers
 # Parameters that are text, whatever they look like.
 _TEXTS = frozenset({"quality", "style", "negativePrompt"})
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
@@ -30,6 +31,8 @@ class Column:
     @property
     def value_of(self) -> Callable[[str], Any]:
         """What makes a value of a cell's text."""
+        if self.parent is None:
+            return parameter if self.name in NUMBERS else str
         return parameter if self.parent == _NESTED[PARAMETER] and self.name not in _TEXTS else str
 
 

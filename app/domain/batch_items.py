@@ -7,7 +7,7 @@ from typing import Any
 from app.domain import other_names, styles
 from app.domain.batches import ERRORS_LISTED, BatchItem, ItemError
 from app.domain.errors import InvalidBatch, InvalidPrompt, InvalidRequest, Refusal
-from app.domain.image_request import FORBIDDEN, clean_model, clean_parameters, clean_priority, clean_prompt
+from app.domain.image_request import FORBIDDEN, clean_keep, clean_model, clean_parameters, clean_priority, clean_prompt
 from app.domain.json_text import printable
 
 CUSTOM_ID_CHARS = 128
@@ -35,6 +35,7 @@ _CHECKS: Mapping[str, tuple[str, Callable[[object], Any]]] = {
     "parameters": ("parameters", clean_parameters),
     "variables": ("variables", styles.clean_variables),
     "priority": ("priority", clean_priority),
+    "keep": ("keep_days", clean_keep),
 }
 FIELDS = tuple(_CHECKS)
 

@@ -52,6 +52,7 @@ class BatchItem:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     priority: Priority | None = None
+    keep_days: int | None = None
     line: int = 0
 
 
@@ -86,6 +87,7 @@ _STORED = {
     "priority": "priority",
     "deadline_ms": "deadlineMs",
     "cache": "cache",
+    "keep_days": "keep",
 }
 
 
@@ -100,6 +102,7 @@ class BatchDefaults:
     priority: Priority | None = None
     deadline_ms: int | None = None
     cache: CacheMode = CacheMode.OFF
+    keep_days: int | None = None
 
     @classmethod
     def restored(cls, stored: Mapping[str, Any]) -> Self:
@@ -130,6 +133,7 @@ class BatchDefaults:
             variables={**self.variables, **item.variables},
             priority=self.priority if item.priority is None else item.priority,
             cache=self.cache,
+            keep_days=self.keep_days if item.keep_days is None else item.keep_days,
         )
 
 

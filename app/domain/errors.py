@@ -136,6 +136,13 @@ class NotFound(Refusal):
     status = 404
 
 
+class Gone(Refusal):
+    """It was removed."""
+
+    code = "ERR_GONE"
+    status = 410
+
+
 class NotCached(NotFound):
     """No completed request of yours asked for the same: send it with `cache` prefer, or without `cache`, to have it made."""
 
@@ -180,6 +187,13 @@ class AlreadyFinished(Refusal):
     """The request is already final and cannot be changed."""
 
     code = "ERR_ALREADY_FINISHED"
+    status = 409
+
+
+class NoPictures(Refusal):
+    """Only a completed request has pictures that can be removed."""
+
+    code = "ERR_NO_PICTURES"
     status = 409
 
 

@@ -61,6 +61,13 @@ class ImageGeneratedEvent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ImagesRemovedEvent(Event):
+    """The pictures of a completed request are removed. `reason` is `expired`, `requested` or `missing`: their files were lost."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageGenerationFailedEvent(Event):
     """The request has failed for good."""
 

@@ -21,6 +21,7 @@ IMAGES = (1, 10)
 OPTION_CHARS = 64
 EXTRA_PARAMETERS = 50
 DEADLINE_MS = (1_000, 604_800_000)
+KEEP_DAYS = (1, 3_650)
 LARGEST_NUMBER = 2**64 - 1  # the largest seed of generators such as ComfyUI
 LARGEST_SAFE_INTEGER = 2**53 - 1  # JavaScript rounds larger ones
 
@@ -73,6 +74,7 @@ class ImageRequest:
     cache: CacheMode = CacheMode.OFF
     webhook: Target | None = None
     inputs: tuple[InputReference, ...] = ()
+    keep_days: int | None = None
 
     @property
     def number_of_images(self) -> int:
@@ -151,6 +153,11 @@ def for_javascript(value: Any) -> Any:
 def clean_deadline(value: object) -> int | None:
     """How long the client will wait, in ms from acceptance: 1,000 to 604,800,000 (a week). Raises InvalidRequest."""
     return None if value is None else whole_number("deadlineMs", value, DEADLINE_MS)
+
+
+def clean_keep(value: object) -> int | None:
+    """For how many days the pictures are kept: 1 to 3,650. Raises InvalidRequest."""
+    return None if value is None else whole_number("keep", value, KEEP_DAYS)
 
 
 def clean_priority(value: object) -> Priority | None:

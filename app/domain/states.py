@@ -36,6 +36,7 @@ class Step(StrEnum):
     STORE = "store"
     FAIL = "fail"
     CANCEL = "cancel"
+    REMOVE = "remove"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class Transition:
     sources: frozenset[Status]
     target: Status
     event: type[events.Event] | None
+
+    @property
+    def ends(self) -> bool:
+        """True if the request becomes final by it."""
+        return self.target in FINAL and self.target not in self.sources
 
 
 ACCEPTED, PROCESSING, DOWNLOADING = (frozenset({s}) for s in (Status.ACCEPTED, Status.PROCESSING, Status.DOWNLOADING))
@@ -65,6 +71,7 @@ _TRANSITIONS = (
     Transition(Step.STORE, DOWNLOADING, Status.COMPLETED, events.ImageGeneratedEvent),
     Transition(Step.FAIL, OPEN, Status.FAILED, events.ImageGenerationFailedEvent),
     Transition(Step.CANCEL, OPEN, Status.CANCELLED, events.ImageGenerationCancelledEvent),
+    Transition(Step.REMOVE, frozenset({Status.COMPLETED}), Status.COMPLETED, events.ImagesRemovedEvent),
 )
 TABLE: dict[Step, Transition] = {transition.step: transition for transition in _TRANSITIONS}
 

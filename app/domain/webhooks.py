@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Self
 
 from app.domain.errors import InvalidRequest
-from app.domain.states import FINAL, TABLE, Status, Step
+from app.domain.states import TABLE, Status, Step
 from app.domain.urls import BadUrl, WebUrl
 
 URL_CHARS = 2_048
@@ -74,8 +74,8 @@ _OF_STEP = {
 
 def event_of(step: Step) -> WebhookEvent | None:
     """What webhooks are told of a step; None for those that they are not told of."""
-    target = TABLE[step].target
-    return _OF_STATUS[target] if target in FINAL else _OF_STEP.get(step)
+    transition = TABLE[step]
+    return _OF_STATUS[transition.target] if transition.ends else _OF_STEP.get(step)
 
 
 def bits(events: Iterable[WebhookEvent]) -> int:

@@ -16,6 +16,7 @@ from app.domain.events import ImageGenerationRequestedEvent
 from app.domain.fair_queueing import Priority
 from app.domain.ids import uuid7
 from app.domain.image_request import DEFAULT_MODEL, CacheMode, ImageRequest
+from app.domain.tiers import Tier
 from app.services import webhook_events
 from app.services.identical import Source, following
 from app.services.new_requests import columns_of
@@ -53,12 +54,15 @@ class BatchItems:
         Raises UnknownStyle, Forbidden, and InvalidBatch for errors; if items may be left out, only if no item is valid.
         """
         resolve = self.styles.resolver(connection, user_id, defaults.style)
-        self._check_priorities(connection, user_id, items, defaults)
+        tier = self.tiers.of(connection, user_id)
+        self._check_priorities(tier, items, defaults)
         made: list[tuple[BatchItem, ImageRequest]] = []
         errors: list[ItemError] = []
         for item in items:
             try:
-                made.append((item, resolve(defaults.applied_to(item, user_id))))
+                order = resolve(defaults.applied_to(item, user_id))
+                self.ports.settings.retention.check(order.keep_days, tier.name)
+                made.append((item, order))
             except Refusal as refusal:
                 errors.append(ItemError(item.line, item.custom_id, _field(refusal), refusal.detail))
         if defaults.cache is CacheMode.ONLY:
@@ -123,10 +127,8 @@ class BatchItems:
             above = uuid7(tx.now, self.ports.randomness.bytes(10), above)
             yield above
 
-    def _check_priorities(
-        self, connection: Connection, user_id: str, items: Sequence[BatchItem], defaults: BatchDefaults
-    ) -> None:
-        tier = self.tiers.of(connection, user_id)
+    @staticmethod
+    def _check_priorities(tier: Tier, items: Sequence[BatchItem], defaults: BatchDefaults) -> None:
         for priority in {defaults.priority, *(item.priority for item in items)}:
             tier.priority(priority)
 
@@ -156,6 +158,8 @@ def invalid(errors: Sequence[ItemError], total: int, rejected: int | None = None
 
 
 def _field(refusal: Refusal) -> str | None:
-    """The field that a refusal names at its beginning."""
+    """The field that a refusal is about, or names at its beginning."""
+    if refusal.field is not None:
+        return refusal.field
     word = refusal.detail.partition(" ")[0]
     return word if word.partition(".")[0] in ("prompt", "variables", "parameters", "model", "style") else None

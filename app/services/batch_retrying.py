@@ -100,6 +100,7 @@ class BatchRetrying:
             variables=old.variables or {},
             original_prompt=old.original_prompt,
             priority=Priority(min(old.priority + old.raised, Priority.IDLE)),
+            keep_days=old.keep_days,
         )
         if edit.prompt is None:
             return same

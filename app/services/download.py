@@ -38,6 +38,7 @@ from app.domain.upload_urls import UploadLocation
 from app.services import steps
 from app.services.extension_messages import send, send_cancel
 from app.services.generation import IMAGES_PATH, confirmation
+from app.services.lifetimes import Lifetimes
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
 from app.services.sources import Sources
@@ -97,6 +98,7 @@ class Download:
         self.ports = ports
         self.requeueing = Requeueing(ports)
         self.sources = Sources(ports)
+        self.lifetimes = Lifetimes(ports)
 
     def run(self) -> None:
         """Run the downloads that are due and unclaimed, one after the other, for `TASK_S` seconds.
@@ -231,6 +233,7 @@ class Download:
             progress=100,
             finished_at=NOW,
             lease=None,
+            **self.lifetimes.columns(tx, job),
             sources=None,  # they may contain the pictures themselves; the URLs are kept in `images`
         )
         if completed is None:

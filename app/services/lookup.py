@@ -11,7 +11,8 @@ from app.db import events, images, jobs
 from app.db.events import LoggedEvent
 from app.db.images import StoredImage
 from app.db.jobs import Job, JobSummary
-from app.domain.errors import NotFound
+from app.domain.clock import wire_time
+from app.domain.errors import Gone, NotFound
 from app.domain.states import FINAL, Status
 from app.services import long_polling
 from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
@@ -125,8 +126,13 @@ class Lookup:
         return JobPage(self._with_queue(page.jobs), page.cursor)
 
     def picture(self, file: str) -> StoredImage | None:
-        """The image that is served under this file name, or None."""
-        return self.ports.database.read(lambda c: images.of_file(c, file))
+        """The image that is served under this file name, or None. Raises Gone if it was removed."""
+        found = self.ports.database.read(lambda c: images.of_file(c, file))
+        if found is None:
+            removed_at = self.ports.database.read(lambda c: images.removed_at(c, file))
+            if removed_at is not None:
+                raise Gone(f"Gone: this image was removed at {wire_time(removed_at)}. Its request is still there.")
+        return found
 
     def _with_queue(self, some: Sequence[JobDetails[Job]]) -> list[JobDetails[Job]]:
         queue = self.waiting.of([each.job for each in some if each.job.status is Status.ACCEPTED])

@@ -29,6 +29,7 @@ from app.services import steps
 from app.services.generation import IMAGES_PATH
 from app.services.holding import Holding
 from app.services.identical import Identical, following
+from app.services.lifetimes import Lifetimes
 from app.services.ports import Ports
 from app.services.requeueing import Requeueing
 
@@ -63,6 +64,7 @@ class Reuse:
         self.requeueing = requeueing
         self.holding = holding
         self.identical = Identical(ports)
+        self.lifetimes = Lifetimes(ports)
 
     def any_due(self, connection: Connection) -> bool:
         """True if there are followers to resolve."""
@@ -97,6 +99,9 @@ class Reuse:
             after = last.priority, last.id
 
     def _stored(self, leader: Job) -> list[StoredImage]:
+        """None of those that were removed. If that happens later, there is no file to link."""
+        if leader.pictures_removed_at is not None:
+            return []
         return self.ports.database.read(lambda c: images.of_job(c, leader.id))
 
     def _intend(
@@ -150,6 +155,7 @@ class Reuse:
             model=leader.model,
             source_metadata=leader.source_metadata,
             generated_at=leader.generated_at,
+            **self.lifetimes.columns(tx, copies.job),
         )
         if completed is None:  # cancelled, late or resolved by another process meanwhile
             return

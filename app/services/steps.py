@@ -71,7 +71,7 @@ def take_all(
 
 
 def _follow_up(ports: Ports, tx: Transaction, step: Step, job: Job) -> None:
-    if job.batch_id is not None and (step in _MOVES_ITEMS or job.status in FINAL):
+    if job.batch_id is not None and (step in _MOVES_ITEMS or TABLE[step].ends):
         batch_changes.item_moved(ports, tx, job)
     if step is not Step.FETCH:  # it changes nothing that watchers see
         tx.after_commit(lambda: ports.bus.publish_change(change(job)))

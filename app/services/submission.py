@@ -101,6 +101,7 @@ class Submission:
     def _enter(self, tx: Transaction, order: ImageRequest, correlation_id: str, pictures: Sequence[JobInput]) -> Job:
         model, tier = order.model or DEFAULT_MODEL, self.tiers.of(tx.connection, order.user_id)
         priority = tier.priority(order.priority)
+        self.ports.settings.retention.check(order.keep_days, tier.name)
         columns = columns_of(order, pictures)
         self.quotas.serialize(tx, order.user_id)
         source = self.identical.find(tx, order.user_id, columns["fingerprint"], priority, order.cache)

@@ -22,6 +22,7 @@ from app.web.batch_result_schemas import BatchItemResult, ResultPicture
 
 CHUNK_BYTES = 65_536
 PICTURES_ARE_COMPRESSED = 0  # the level for files that do not get smaller
+REMOVED = "The picture was removed."
 MISSING = "The file is missing on the server."
 UNREADABLE = "The file could not be read on the server."
 
@@ -62,6 +63,9 @@ class BatchArchive:
     def _add(self, item: ItemResult, picture: StoredImage, pictures: list[ResultPicture]) -> Iterator[bytes]:
         """Add the picture, and to `pictures` what the indexes tell of it."""
         time.sleep(0)  # under gevent, a client that reads fast would starve the others
+        if item.job.pictures_removed_at is not None:
+            pictures.append(ResultPicture.of(picture, problem=REMOVED))
+            return
         try:
             content = self._results.open(picture)
         except PictureError:

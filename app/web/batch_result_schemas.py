@@ -7,8 +7,9 @@ from pydantic import Field
 
 from app.db.images import StoredImage
 from app.db.jobs import Job
+from app.domain.clock import wire_time
 from app.domain.states import Status
-from app.domain.wire_types import Uuid, WireModel
+from app.domain.wire_types import Time, Uuid, WireModel
 from app.services.generation import IMAGES_PATH
 from app.web import presenters
 from app.web.picture_addresses import PictureAddresses
@@ -58,6 +59,7 @@ class BatchItemResult(WireModel):
     request_id: Uuid
     status: Status
     images: list[ResultPicture] | None = None
+    pictures_removed_at: Time | None = Field(None, description="when the images were removed")
     metadata: PictureMetadata
     parameters: dict[str, Any]
     style: str | None = None
@@ -77,6 +79,7 @@ class BatchItemResult(WireModel):
             request_id=job.id,
             status=job.status,
             images=list(pictures) or None,
+            pictures_removed_at=None if job.pictures_removed_at is None else wire_time(job.pictures_removed_at),
             metadata=presenters.metadata(job, first),
             parameters=dict(job.parameters),
             style=job.style,

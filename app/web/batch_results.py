@@ -16,7 +16,7 @@ from app.services.batch_lookup import BatchDetails
 from app.services.batch_results import ItemResult
 from app.services.credential_status import CredentialStatus
 from app.web.api import Api, ResponseSpec
-from app.web.batch_archive import BatchArchive
+from app.web.batch_archive import REMOVED, BatchArchive
 from app.web.batch_indexes import Index, contact_sheet, csv_index, json_index, jsonl
 from app.web.batch_result_schemas import BatchItemResult, ResultPicture
 from app.web.picture_addresses import PictureAddresses
@@ -81,7 +81,9 @@ def _attachment(name: str) -> str:
 
 
 def _result(addresses: PictureAddresses, item: ItemResult) -> BatchItemResult:
-    return BatchItemResult.of(item.job, [ResultPicture.of(each, addresses=addresses) for each in item.pictures])
+    problem = None if item.job.pictures_removed_at is None else REMOVED
+    pictures = [ResultPicture.of(each, problem=problem, addresses=addresses) for each in item.pictures]
+    return BatchItemResult.of(item.job, pictures)
 
 
 def _while_authorized(items: Iterable[ItemResult], credential: CredentialStatus) -> Iterator[ItemResult]:

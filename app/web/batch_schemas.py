@@ -34,7 +34,7 @@ def _schema_of(name: str) -> Any:
     return get_args(of_request(name).json_schema_input_type)[1].json_schema
 
 
-_ITEM_FIELDS = ("prompt", "model", "parameters", "variables", "priority")
+_ITEM_FIELDS = ("prompt", "model", "parameters", "variables", "priority", "keep")
 _VISIBLE = rf"[^\s{CONTROLS}]"
 CUSTOM_ID: dict[str, Any] = {
     "type": ["string", "null"],
@@ -54,7 +54,7 @@ DEFAULTS: dict[str, Any] = {
     "properties": {
         **{
             to_camel(name): _schema_of(name)
-            for name in ("model", "parameters", "style", "variables", "priority", "deadline_ms", "cache")
+            for name in ("model", "parameters", "style", "variables", "priority", "deadline_ms", "cache", "keep")
         }
     },
     "additionalProperties": False,
@@ -106,11 +106,19 @@ class DefaultsBody(Body):
     priority: Annotated[Priority | None, of_request("priority")] = None
     deadline_ms: Annotated[int | None, of_request("deadline_ms")] = None
     cache: Annotated[CacheMode, of_request("cache")] = CacheMode.OFF
+    keep: Annotated[int | None, of_request("keep")] = None
 
     def defaults(self) -> BatchDefaults:
         """The same for the services."""
         return BatchDefaults(
-            self.model, self.parameters, self.style, self.variables, self.priority, self.deadline_ms, self.cache
+            self.model,
+            self.parameters,
+            self.style,
+            self.variables,
+            self.priority,
+            self.deadline_ms,
+            self.cache,
+            self.keep,
         )
 
 
@@ -198,6 +206,7 @@ class NewBatchQuery(PartialQuery):
     priority: Annotated[str | None, _in_query(_schema_of("priority"))] = None
     deadline_ms: Annotated[str | None, _in_query(_schema_of("deadline_ms"))] = None
     cache: Annotated[str | None, _in_query(DEFAULTS["properties"]["cache"])] = None
+    keep: Annotated[str | None, _in_query(_schema_of("keep"))] = None
 
 
 class BatchQuery(Query):

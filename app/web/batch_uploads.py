@@ -35,7 +35,7 @@ EXAMPLES: Mapping[str, str] = {
 DEFAULTS = "defaults"
 _PARTIAL = "partial"
 _NESTED = frozenset({"parameters", "variables"})  # in a query as `param.NAME` and `var.NAME`
-_NUMBERS = frozenset({"concurrency", "deadlineMs"})
+_NUMBERS = frozenset({"concurrency", "deadlineMs"}) | batch_columns.NUMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class Upload(Generic[Model]):
         )
         for item in self.items:
             more = (item.custom_id, item.model, item.parameters, item.variables, item.priority)
-            sha256.update(canonical((item.prompt, *more)))
+            kept = () if item.keep_days is None else (item.keep_days,)
+            sha256.update(canonical((item.prompt, *more, *kept)))
         sha256.update(canonical([astuple(error) for error in self.left_out.errors]))
         return sha256.hexdigest()
 

@@ -9,6 +9,7 @@ from app.domain.access import Need
 from app.domain.errors import (
     AlreadyUploaded,
     Forbidden,
+    Gone,
     InvalidRequest,
     MissingScope,
     NotFound,
@@ -58,13 +59,13 @@ def operations(api: Api, services: Services, throttle: AuthThrottle) -> None:
             ),
             ResponseSpec("Your copy is current", status=304, headers=("ETag", "Cache-Control")),
         ),
-        refusals=(NotFound, InvalidRequest, Forbidden, MissingScope, Unauthorized, TooManyFailures),
+        refusals=(NotFound, Gone, InvalidRequest, Forbidden, MissingScope, Unauthorized, TooManyFailures),
         errors=(412, 416),
     )
     def get_picture(file: str, query: PictureQuery) -> Response:
         """A stored image, a thumbnail of it, or with `format` the image converted. It may be cached forever, because a file
         never changes. Where `URL_SIGNING` is required, this needs a signed address, or the API key or token of the
-        image's owner or of an operator."""
+        image's owner or of an operator. After the removal of the image the answer is 410."""
         wanted = Wanted.read(file, query.format)
         caching = picture_access.permitted(services, throttle, wanted.picture, query.expires, query.signature)
         return delivery.response(services, wanted, caching)

@@ -11,6 +11,7 @@ from app.domain.errors import (
     Forbidden,
     IdempotencyKeyReused,
     InvalidVariables,
+    NoPictures,
     NotCached,
     NotFound,
     QuotaExceeded,
@@ -24,7 +25,7 @@ from app.domain.image_request import DEFAULT_USER, ImageRequest
 from app.web import idempotency, limits, presenters, streams
 from app.web.api import Api, ResponseSpec
 from app.web.request_schemas import EventsQuery, GenerateRequest, ListQuery, WaitQuery
-from app.web.schemas import Accepted, Cancelled, RequestPage, RequestResult, RequestStatus
+from app.web.schemas import Accepted, Cancelled, PicturesRemoved, RequestPage, RequestResult, RequestStatus
 from app.web.streams import RequestFeed
 
 TAG = "Images"
@@ -81,6 +82,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
             cache=body.cache,
             webhook=body.webhook,
             inputs=body.input_images,
+            keep_days=body.keep,
         )
         return presenters.accepted(services.submission.submit(order, g.correlation_id, g.keyed_request))
 
@@ -146,6 +148,21 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         """Cancel a request that is not final; its extension is notified to stop. Cancelling it twice is not an error."""
         job = services.cancellation.cancel(_checked_id(request_id), g.caller.visible_user)
         return Cancelled(request_id=job.id, correlation_id=job.correlation_id, timestamp=wire_now())
+
+    @api.operation(
+        "DELETE",
+        f"{ONE_REQUEST}/pictures",
+        tag=TAG,
+        summary="Remove the images of a request",
+        need=Need.WRITE,
+        responses=(ResponseSpec("The images are removed", PicturesRemoved),),
+        refusals=(NotFound, NoPictures),
+    )
+    def remove_pictures(request_id: str) -> PicturesRemoved:
+        """Remove the images of a completed request. Their addresses answer 410 from then on; the request itself stays, with
+        `picturesRemovedAt`. Removing them twice is not an error. Images of other requests stay, even if they are identical."""
+        job = services.removal.remove(_checked_id(request_id), g.caller.visible_user)
+        return presenters.pictures_removed(job)
 
     @api.operation(
         "GET",

@@ -12,7 +12,16 @@ from app.services.lookup import JobDetails
 from app.services.waiting import QueueInfo
 from app.web import reported_values
 from app.web.picture_addresses import PictureAddresses
-from app.web.schemas import Accepted, Eta, PictureMetadata, QueuePosition, RequestResult, RequestStatus, StoredPicture
+from app.web.schemas import (
+    Accepted,
+    Eta,
+    PictureMetadata,
+    PicturesRemoved,
+    QueuePosition,
+    RequestResult,
+    RequestStatus,
+    StoredPicture,
+)
 
 
 class HasSize(Protocol):
@@ -37,6 +46,16 @@ def accepted(made: JobDetails[Job]) -> Accepted:
         queue=None if made.queue is None else queue_position(made.queue),
         correlation_id=job.correlation_id,
         timestamp=wire_time(job.created_at),
+    )
+
+
+def pictures_removed(job: Job) -> PicturesRemoved:
+    """A request whose images were removed."""
+    return PicturesRemoved(
+        request_id=job.id,
+        pictures_removed_at=wire_time(job.pictures_removed_at or job.updated_at),
+        correlation_id=job.correlation_id,
+        timestamp=wire_now(),
     )
 
 
@@ -100,26 +119,30 @@ def _eta(found: eta.Eta, now: int) -> Eta:
 
 def result(details: JobDetails[Job], addresses: PictureAddresses | None = None) -> RequestResult:
     """A request's status and its images; `addresses` are those for the current HTTP request by default."""
-    if addresses is None and details.images:
+    job = details.job
+    shown = details.images if job.pictures_removed_at is None else ()
+    if addresses is None and shown:
         addresses = PictureAddresses.here()
-    pictures = [_picture(each, addresses) for each in details.images] if addresses else []
+    pictures = [_picture(each, addresses) for each in shown] if addresses else []
     first = pictures[0] if pictures else None
     return RequestResult(
         **status(details).model_dump(),
         image_url=first.image_url if first else None,
         image_path=first.image_path if first else None,
         images=pictures or None,
-        metadata=metadata(details.job, first),
-        parameters=dict(details.job.parameters),
-        style=details.job.style,
-        variables=None if details.job.variables is None else dict(details.job.variables),
-        original_prompt=details.job.original_prompt,
-        batch_id=details.job.batch_id,
-        index=details.job.batch_index,
-        custom_id=details.job.custom_id,
-        retry_of=details.job.retry_of,
-        replaced_by=details.job.replaced_by,
-        user_id=details.job.user_id,
+        keep_until=None if first is None or job.remove_at is None else wire_time(job.remove_at),
+        pictures_removed_at=None if job.pictures_removed_at is None else wire_time(job.pictures_removed_at),
+        metadata=metadata(job, details.images[0] if details.images else None),
+        parameters=dict(job.parameters),
+        style=job.style,
+        variables=None if job.variables is None else dict(job.variables),
+        original_prompt=job.original_prompt,
+        batch_id=job.batch_id,
+        index=job.batch_index,
+        custom_id=job.custom_id,
+        retry_of=job.retry_of,
+        replaced_by=job.replaced_by,
+        user_id=job.user_id,
     )
 
 

@@ -148,6 +148,17 @@ class GenerateRequest(BaseModel):
             "one that is in progress; if that fails, it is made itself. `only`: of a completed one, or it is refused.",
         ),
     ] = CacheMode.OFF
+    keep: Annotated[
+        int | None,
+        checked(
+            image_request.clean_keep,
+            type=["integer", "null"],
+            minimum=image_request.KEEP_DAYS[0],
+            maximum=image_request.KEEP_DAYS[1],
+            description="For how many days after its end the images are kept; at most as long as the operator keeps them. "
+            "Default: as long as that.",
+        ),
+    ] = None
 
     input_images: Annotated[tuple[InputReference, ...], checked(clean_input_images, **INPUT_IMAGES)] = ()
     webhook: Annotated[

@@ -122,11 +122,15 @@ class PictureMetadata(WireModel):
 
 
 class RequestResult(RequestStatus):
-    """A request and its result; `imageUrl`, `imagePath` and `images` once it is completed."""
+    """A request and its result; `imageUrl`, `imagePath` and `images` once it is completed, until the images are removed."""
 
     image_url: str | None = None
     image_path: str | None = None
     images: list[StoredPicture] | None = None
+    keep_until: Time | None = Field(
+        None, description="when the images will be removed; absent if they are kept for ever"
+    )
+    pictures_removed_at: Time | None = Field(None, description="when the images were removed")
     metadata: PictureMetadata
     parameters: dict[str, Any] = Field(description="as they were sent, with those of the style")
     style: str | None = Field(None, description="the style that it is made with, as it was when the request was sent")
@@ -175,6 +179,15 @@ class Cancelled(WireModel):
     request_id: Uuid
     status: Literal["cancelled"] = "cancelled"
     message: str = "Image generation request cancelled"
+    correlation_id: str
+    timestamp: Time
+
+
+class PicturesRemoved(WireModel):
+    """The images of the request are removed."""
+
+    request_id: Uuid
+    pictures_removed_at: Time
     correlation_id: str
     timestamp: Time
 

@@ -54,12 +54,12 @@ def reasons(kind: str, data: bytes) -> list[tuple[int, str | None, str]]:
     return [(each.line, each.field, each.reason) for each in read(kind, [data]).errors]
 
 
-FOX = BatchItem("a red fox", "p1", "flux-2", {"width": 64, "seed": 7}, {"light": "dusk"}, Priority.LOW, 1)
+FOX = BatchItem("a red fox", "p1", "flux-2", {"width": 64, "seed": 7}, {"light": "dusk"}, Priority.LOW, 30, 1)
 SAME = {
     "json": (
         JSON,
         (
-            '{"items": [{"customId": "p1", "prompt": "a red fox", "model": "flux-2", "priority": "low",'
+            '{"items": [{"customId": "p1", "prompt": "a red fox", "model": "flux-2", "priority": "low", "keep": 30,'
             ' "parameters": {"width": 64, "seed": 7}, "variables": {"light": "dusk"}}]}'
         ),
         1,
@@ -67,14 +67,14 @@ SAME = {
     "ndjson": (
         NDJSON,
         (
-            '{"customId": "p1", "prompt": "a red fox", "model": "flux-2", "priority": "low",'
+            '{"customId": "p1", "prompt": "a red fox", "model": "flux-2", "priority": "low", "keep": 30,'
             ' "parameters": {"width": 64, "seed": 7}, "variables": {"light": "dusk"}}'
         ),
         1,
     ),
     "csv": (
         CSV,
-        "customId,prompt,model,priority,param.width,param.seed,var.light\np1,a red fox,flux-2,low,64,7,dusk\n",
+        "customId,prompt,model,priority,keep,param.width,param.seed,var.light\np1,a red fox,flux-2,low,30,64,7,dusk\n",
         2,
     ),
 }

@@ -16,6 +16,7 @@ EVENTS = [
     (events.ImageGeneratedEvent(("/a", "/b")), {"image_paths": ["/a", "/b"]}),
     (events.ImageGenerationFailedEvent("C", "no"), {"code": "C", "error": "no"}),
     (events.ImageGenerationCancelledEvent(), {}),
+    (events.ImagesRemovedEvent("expired"), {"reason": "expired"}),
 ]
 REFUSALS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.Refusal)]
 

@@ -35,7 +35,7 @@ def of_open_jobs(index: Index) -> bool:
     return where is not None and not any(status in str(where) for status in FINAL)
 
 
-OPEN_ONLY = {index.name for index in table.indexes if of_open_jobs(index)} - {"ix_jobs_identical"}
+OPEN_ONLY = {index.name for index in table.indexes if of_open_jobs(index)} - {"ix_jobs_identical", "ix_jobs_remove_at"}
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -113,6 +113,7 @@ QUERIES: dict[str, Callable[[Harness], object]] = {
     "catching up": caught_up,
     "the state of the queue": lambda harness: harness.services.queue_status.overview(),
     "the end of a pause": paused_and_resumed,
+    "removing pictures": lambda harness: harness.services.removal.sweep(),
 }
 
 
@@ -148,6 +149,13 @@ def test_the_oldest_request_of_each_queue_is_the_first_of_an_index(harness: Harn
         "SCAN jobs USING INDEX ix_jobs_queue",
         "SEARCH jobs USING INDEX ix_jobs_waiting_since (<expr>=?)",
     ]
+
+
+def test_what_is_due_to_be_removed_is_the_beginning_of_an_index(harness: Harness) -> None:
+    with recorded_statements("remove_at <=") as statements:
+        harness.services.removal.sweep()
+    [plan] = plans(harness, statements).values()
+    assert plan == ["SEARCH jobs USING INDEX ix_jobs_remove_at (remove_at>? AND remove_at<?)"]
 
 
 def test_a_claim_reads_due_downloads_in_their_order_and_running_ones_by_their_index(harness: Harness) -> None:

@@ -25,6 +25,7 @@ EVENTS: dict[Step, events.Event] = {
     Step.STORE: events.ImageGeneratedEvent(("/generated-images/a.png",)),
     Step.FAIL: events.ImageGenerationFailedEvent("ERR_TIMEOUT", "too slow"),
     Step.CANCEL: events.ImageGenerationCancelledEvent(),
+    Step.REMOVE: events.ImagesRemovedEvent("requested"),
 }
 # Every possible step: source status, target status and event.
 ARROWS = {
@@ -46,6 +47,7 @@ ARROWS = {
     ("downloading", "store"): ("completed", "ImageGeneratedEvent"),
     ("downloading", "fail"): ("failed", "ImageGenerationFailedEvent"),
     ("downloading", "cancel"): ("cancelled", "ImageGenerationCancelledEvent"),
+    ("completed", "remove"): ("completed", "ImagesRemovedEvent"),
 }
 
 

@@ -327,3 +327,20 @@ def test_results_of_other_users_do_not_exist(guarded: Services, bench: Bench) ->
 def test_what_cannot_be_sent_is_a_problem(client: FlaskClient, path: str, status: int) -> None:
     name, _, query = path.partition("?")
     assert client.get(f"/api/batches/{name}/results?{query}").status_code == status
+
+
+def test_pictures_that_were_removed_are_in_the_indexes_as_such(client: FlaskClient, harness: Harness) -> None:
+    batch = create(harness, [BatchItem("a"), BatchItem("b")])
+    complete(harness, batch, 1, png())
+    complete(harness, batch, 2, png("red"))
+    first = batches.requests(harness, batch)[0]
+    harness.services.removal.remove(first.id)
+    found = archive(client, batch)
+    assert found.namelist() == ["0002.png", "index.csv", "index.json", "index.html"]
+    assert [row["problem"] for row in table(found)] == ["The picture was removed.", ""]
+    removed, kept = json.loads(found.read("index.json"))["items"]
+    assert removed["picturesRemovedAt"]
+    assert "picturesRemovedAt" not in kept
+    assert "The picture was removed." in Tags(found.read("index.html").decode()).text
+    line = json.loads(results(client, batch, "?format=jsonl").text.splitlines()[0])
+    assert [each["problem"] for each in line["images"]] == ["The picture was removed."]

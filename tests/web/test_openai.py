@@ -514,3 +514,21 @@ def test_a_failure_in_a_stream_is_an_error_event(client: FlaskClient, painter: P
 def test_an_invalid_call_with_stream_is_refused_by_its_status(client: FlaskClient) -> None:
     answer = generate(client, stream=True, n=99)
     assert (answer.status_code, error(answer)["param"]) == (400, "n")
+
+
+@pytest.mark.parametrize("body", [{}, {"response_format": "b64_json"}, {"stream": True}])
+def test_pictures_that_were_removed_before_the_answer_are_gone(
+    client: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch, body: dict[str, Any]
+) -> None:
+    details = services.lookup.details
+
+    def removed(request_id: str, owner: str | None = None) -> Any:
+        services.removal.remove(request_id)
+        return details(request_id, owner)
+
+    monkeypatch.setattr(services.lookup, "details", removed)
+    answer = generate(client, **body)
+    if body.get("stream"):
+        assert events(answer)[-1]["error"]["code"] == "ERR_GONE"
+    else:
+        assert (answer.status_code, error(answer)["code"]) == (410, "ERR_GONE")

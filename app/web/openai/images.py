@@ -8,7 +8,7 @@ from flask_limiter import Limiter
 
 from app.container import Services
 from app.domain.access import Need
-from app.domain.errors import QuotaExceeded, RateLimited
+from app.domain.errors import Gone, QuotaExceeded, RateLimited
 from app.web import limits
 from app.web.api import Api, ResponseSpec
 from app.web.openai import delivery, stream, stream_schema
@@ -44,7 +44,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
                 example=stream_schema.EXAMPLE,
             ),
         ),
-        refusals=(RateLimited, QuotaExceeded, Cancelled, StillWorking),
+        refusals=(RateLimited, QuotaExceeded, Cancelled, Gone, StillWorking),
     )
     @limits.submitted_for(owner)
     def create_openai_images(body: ImagesRequest) -> ImagesResponse | Response:

@@ -2,18 +2,20 @@
 
 from app.container import Services
 from app.db.jobs import Job
-from app.domain.errors import GENERATION_FAILED, Unavailable
+from app.domain.errors import GENERATION_FAILED, Gone, Unavailable
 from app.domain.states import Status
 from app.services.lookup import JobDetails
 from app.web.openai.errors import Cancelled, Failed, StillWorking
 
 
 def outcome(services: Services, request_id: str) -> JobDetails[Job]:
-    """The completed request. Raises Failed, Cancelled, StillWorking, or Unavailable while this process stops."""
+    """The completed request. Raises Failed, Cancelled, Gone, StillWorking, or Unavailable while this process stops."""
     details = services.lookup.details(request_id)
     job = details.job
     match job.status:
         case Status.COMPLETED:
+            if job.pictures_removed_at is not None:
+                raise Gone(f"The images of request {request_id} were removed.")
             return details
         case Status.CANCELLED:
             raise Cancelled(f"Request {request_id} was cancelled.")
