@@ -91,8 +91,11 @@ def events_are_numbered_in_order(history: History) -> Findings:
             yield subject_id, f"in the order of their numbers its events happened at {times}"
         row = history.final.rows.get(subject_id)
         last = found[max(found)].event
-        if row is not None and last["data"]["status"] in FINAL and last["sequence"] != row.version:
-            yield subject_id, f"its last event has the number {last['sequence']}, its row {row.version}"
+        if row is None or last["data"]["status"] not in FINAL:
+            continue
+        ended = row.version if row.replaced_by is None else row.version - 1  # being replaced is a change, too
+        if last["sequence"] != ended:
+            yield subject_id, f"its last event has the number {last['sequence']}, its end {ended}"
 
 
 def order_is_kept(history: History) -> Findings:

@@ -14,7 +14,7 @@ from tests.chaos.history import Records
 from tests.chaos.hook_history import Arrival
 from tests.chaos.receiver_plan import ReceiverPlan, Reply
 
-LATE_S = 2.5  # longer than an attempt may take
+HANGS_S = 2.5  # longer than an attempt may take
 ELSEWHERE = "/elsewhere"  # where it redirects to
 
 
@@ -90,10 +90,6 @@ class HookReceiver:
             self._server = _Server(self._port, self)
             self._listen()
 
-    def late(self) -> None:
-        """Wait until the attempt's time-out is over."""
-        self._well.wait(LATE_S)
-
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
@@ -115,11 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
         receiver = self.server.receiver
         reply = receiver.reply(self.path)
         receiver.note(self.path, dict(self.headers), body, reply)
-        if reply is Reply.CLOSES:
+        if reply is Reply.HANGS:
+            time.sleep(HANGS_S)
+        if reply in {Reply.CLOSES, Reply.HANGS}:
             return
-        if reply is Reply.LATE:
-            receiver.late()
-        self.send_response(204 if reply is Reply.LATE else reply)
+        self.send_response(reply)
         if reply is Reply.REDIRECTS:
             self.send_header("Location", ELSEWHERE)
         if reply is Reply.BUSY:

@@ -16,12 +16,12 @@ class Reply(IntEnum):
     BUSY = 503
     BROKEN = 500
     CLOSES = 0  # closes the connection without an answer
-    LATE = 1  # answers after the attempt's time-out
+    HANGS = 1  # does so after the attempt's time-out
 
 
 ODD = (Reply.BROKEN, Reply.BROKEN, Reply.BUSY, Reply.REDIRECTS, Reply.CLOSES)
 ODD_SHARE = 0.2
-LATE_SHARE = 0.01
+HANGING_SHARE = 0.01
 DRAWN = 2_000
 
 
@@ -47,6 +47,6 @@ def draw_receiver(randomness: random.Random, seconds: float) -> ReceiverPlan:
 
 def _reply(randomness: random.Random) -> Reply:
     drawn = randomness.random()
-    if drawn < LATE_SHARE:
-        return Reply.LATE
-    return randomness.choice(ODD) if drawn < LATE_SHARE + ODD_SHARE else Reply.TAKES
+    if drawn < HANGING_SHARE:
+        return Reply.HANGS
+    return randomness.choice(ODD) if drawn < HANGING_SHARE + ODD_SHARE else Reply.TAKES

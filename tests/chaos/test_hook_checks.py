@@ -135,7 +135,7 @@ BREAKS: dict[str, list[Callable[[History], object]]] = {
     "every_event_arrives": [
         *(lose(position) for position in (0, 2, 4, 5, 6, 9)),
         change(4, reply=Reply.REDIRECTS),
-        change(5, reply=Reply.LATE),
+        change(5, reply=Reply.HANGS),
         end_twice,
     ],
     "nothing_is_invented": [
@@ -173,6 +173,12 @@ def test_after_three_attempts_a_later_event_may_arrive_first() -> None:
     history = sample()
     overtake_after_two_attempts(history)
     history.attempts[ANN, "evt_first_2"] = 4
+    assert violations(history, HOOK_CHECKS) == []
+
+
+def test_a_request_that_was_replaced_has_changed_once_more_since_its_end() -> None:
+    history = sample()
+    history.final.rows[ITEM] = replace(history.final.rows[ITEM], version=6, replaced_by="item-again")
     assert violations(history, HOOK_CHECKS) == []
 
 
