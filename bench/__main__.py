@@ -17,7 +17,7 @@ from bench.plan import DATABASES, Plan
 from bench.results import Measure, Result, Row
 
 RESULTS = Path(__file__).parent / "results"
-MEASURES = ("submit", "handoff", "jobs", "pictures", "sockets", "growth", "batches", "status", "start")
+MEASURES = ("submit", "handoff", "jobs", "pictures", "sockets", "growth", "batches", "status", "webhooks", "start")
 
 
 def main(arguments: list[str] | None = None) -> int:
