@@ -23,7 +23,7 @@ from bench.load.loop import Loop, run_commands
 def main() -> None:
     """Execute commands until stdin ends."""
     services = build(real_ports(Settings.from_env()))
-    render = renderer(services.settings)
+    render = renderer(services)
 
     def define(url: str) -> dict[str, Any]:
         """Define a webhook, which is told of accepted requests."""

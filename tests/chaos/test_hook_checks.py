@@ -182,6 +182,13 @@ def test_a_request_that_was_replaced_has_changed_once_more_since_its_end() -> No
     assert violations(history, HOOK_CHECKS) == []
 
 
+def test_the_signature_of_an_address_is_made_anew() -> None:
+    history = sample()
+    for position, query in ((4, "expires=1&signature=0a"), (5, "expires=2&signature=0b")):
+        tell(position, data={"signedUrl": f"http://localhost/a.png?{query}"})(history)
+    assert violations(history, HOOK_CHECKS) == []
+
+
 def test_every_check_has_something_to_find() -> None:
     assert list(BREAKS) == [check.__name__ for check in HOOK_CHECKS]
 
