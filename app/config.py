@@ -30,6 +30,7 @@ JWKS = (
     "an address that begins with https://",
 )
 CLAMAV = (r"unix:///.+|tcp://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}", "tcp://host:port or unix:///path")
+CDN = (r"https?://[^\s/?#]+(/[^\s?#]*)?", "a URL that begins with http:// or https://, without ? and #")
 ORIGINS = f"exact origins such as https://images.example, {network_settings.ANY_EXTENSION} or none"
 NETWORKS = "addresses and networks, such as 127.0.0.1,10.1.0.0/16"
 ALLOWLIST = "host names and networks, such as images.example,10.1.0.0/16"
@@ -62,12 +63,30 @@ def _s3_storage(env: Environment) -> S3Location | None:
     return url if isinstance(url, S3Location) else None
 
 
+def _cdn_base_url(env: Environment) -> str | None:
+    """Not the service's own address of pictures: it would redirect to itself for ever."""
+    found = env.matching("CDN_BASE_URL", None, *CDN)
+    if found is None:
+        return None
+    own = env.web_url("PUBLIC_URL") or f"http://{env.text('HOST', '127.0.0.1')}:{_port(env)}"
+    if network_settings.same_place(found, f"{own}/generated-images"):
+        raise BadSetting(
+            f"CDN_BASE_URL={found!r} cannot be used: it is where this service serves pictures itself, which would redirect "
+            "there again. The origin of the CDN must be the bucket or the folder."
+        )
+    return found.rstrip("/")
+
+
 def _request_timeout_ms(env: Environment) -> int:
     return env.whole("REQUEST_TIMEOUT_MS", 300_000, 100)
 
 
 def _request_max_ms(env: Environment) -> int:
     return env.whole("REQUEST_MAX_MS", 3 * _request_timeout_ms(env), _request_timeout_ms(env))
+
+
+def _serve_redirect(env: Environment) -> bool:
+    return env.choice("SERVE", "proxy", "proxy", "redirect") == "redirect"
 
 
 def _url_signing_required(env: Environment) -> bool:
@@ -103,6 +122,8 @@ class Settings:
     secret_key: str | None = setting(Environment.secret, "SECRET_KEY")
     storage_path: Path = setting(_storage_path)
     s3_storage: S3Location | None = setting(_s3_storage)
+    serve_redirect: bool = setting(_serve_redirect)
+    cdn_base_url: str | None = setting(_cdn_base_url)
     url_signing_required: bool = setting(_url_signing_required)
     signed_url_lifetime_ms: int = setting(Environment.whole, "SIGNED_URL_LIFETIME_MS", 604_800_000, 1_000)
     max_image_bytes: int = setting(Environment.whole, "MAX_IMAGE_SIZE", 10_485_760, 1)

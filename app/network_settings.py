@@ -82,6 +82,13 @@ def is_local_only(host: str, public_url: str) -> bool:
     return is_loopback(host) and is_loopback(urlsplit(public_url).hostname or "localhost")
 
 
+def same_place(url: str, other: str) -> bool:
+    """True for two URLs of the same host, port and path; the schemes are not compared, since one may lead to the other."""
+    parts, others = urlsplit(url), urlsplit(other)
+    same_host = parts.hostname == others.hostname and parts.port == others.port
+    return same_host and parts.path.rstrip("/") == others.path.rstrip("/")
+
+
 def networks(text: str) -> tuple[IPNetwork, ...]:
     """A comma list of addresses and networks (CIDR). Raises ValueError."""
     return tuple(ipaddress.ip_network(item.strip(), strict=False) for item in text.split(",") if item.strip())

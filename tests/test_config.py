@@ -35,6 +35,14 @@ def test_port_alone_serves_both() -> None:
         ("AUTH_MODE", "off"),
         ("TOKEN_LIFETIME_MS", "0"),
         ("LOG_LEVEL", "loud"),
+        ("SERVE", "cdn"),
+        ("URL_SIGNING", "on"),
+        ("SIGNED_URL_LIFETIME_MS", "0"),
+        ("CDN_BASE_URL", "cdn.example"),
+        ("CDN_BASE_URL", "https://"),
+        ("CDN_BASE_URL", "https://cdn.example/a?b"),
+        ("CDN_BASE_URL", "https://cdn.example/a b"),
+        ("CDN_BASE_URL", "http://127.0.0.1:3000/generated-images/"),
     ],
 )
 def test_the_error_names_an_invalid_setting(name: str, value: str) -> None:
@@ -65,3 +73,21 @@ def test_access_is_open_only_if_only_this_machine_can_connect_or_if_configured(
     settings = Settings.from_env(env)
     assert settings.auth_required is required
     assert settings.open_to_all is ("AUTH_MODE" in env and not required)
+
+
+@pytest.mark.parametrize("cdn", ["https://images.example/generated-images", "http://IMAGES.example/generated-images//"])
+def test_a_cdn_that_is_the_service_itself_is_refused(cdn: str) -> None:
+    with pytest.raises(BadSetting, match=r"^CDN_BASE_URL.*redirect there again"):
+        Settings.from_env({"PUBLIC_URL": "https://images.example", "CDN_BASE_URL": cdn})
+
+
+@pytest.mark.parametrize(
+    "cdn",
+    [
+        "https://cdn.example/generated-images",
+        "https://images.example/cdn",
+        "https://images.example:8443/generated-images",
+    ],
+)
+def test_a_cdn_may_be_anywhere_else(cdn: str) -> None:
+    assert Settings.from_env({"PUBLIC_URL": "https://images.example", "CDN_BASE_URL": cdn + "/"}).cdn_base_url == cdn

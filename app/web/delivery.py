@@ -1,6 +1,5 @@
 """How stored pictures are sent: which file an address means, and the answer with it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Self
 
@@ -11,12 +10,11 @@ from werkzeug.wsgi import wrap_file
 from app.container import Services
 from app.db.images import StoredImage
 from app.domain.errors import InvalidRequest, NotFound, Unavailable
-from app.domain.images import PictureError, Rendition, is_file_name, parse_rendition_name
+from app.domain.images import PictureError, Rendition, is_file_name, parse_rendition_name, rendition_name
+from app.web import redirects
+from app.web.picture_access import Permission
+from app.web.redirects import CROSS_ORIGIN
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
 PNG = "image/png"
 CONTENT_TYPES = {
     None: PNG,
@@ -47,23 +45,57 @@ class Wanted:
             raise InvalidRequest("format cannot be sent for a thumbnail or a converted image.", field="format")
         return cls(*found)
 
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self.picture if self.rendition is None else rendition_name(self.picture, self.rendition)
+
     def etag(self, image: StoredImage) -> str:
         """Different for each rendition."""
         return image.sha256 if self.rendition is None else f"{image.sha256}-{self.rendition}"
 
 
-def response(services: Services, wanted: Wanted, caching: Mapping[str, str]) -> Response:
-    """The file, or the part of it that is asked for; `caching` are the headers about that. Raises NotFound, InvalidRequest, Unavailable, PreconditionFailed."""
+def response(services: Services, wanted: Wanted, permission: Permission) -> Response:
+    """The file, or the part of it that is asked for, or where it is.
+
+    Raises NotFound, InvalidRequest, Unavailable, PreconditionFailed.
+    """
     image = services.lookup.picture(wanted.picture)
-    content = None if image is None else _opened(services, image, wanted)
-    if image is None or content is None:
+    if image is None:
         raise NotFound(NO_IMAGE)
+    try:
+        # an address that a storage has signed is valid for GET only
+        elsewhere = None if request.method == "HEAD" else redirects.elsewhere(services.ports, wanted.name, permission)
+        if elsewhere is not None:
+            _ensure(services, image, wanted)
+            return elsewhere
+        content = _opened(services, image, wanted)
+    except PictureError as error:
+        raise Unavailable(str(error)) from error
+    if content is None:
+        raise NotFound(NO_IMAGE)
+    return _sent(content, wanted, image, permission)
+
+
+def _ensure(services: Services, image: StoredImage, wanted: Wanted) -> None:
+    """Raises NotFound if a rendition cannot be made since its picture is gone, and as `Renditions.ensure`."""
+    if wanted.rendition is not None and not services.renditions.ensure(image, wanted.rendition):
+        raise NotFound(NO_IMAGE)
+
+
+def _opened(services: Services, image: StoredImage, wanted: Wanted) -> BinaryIO | None:
+    if wanted.rendition is None:
+        return services.ports.store.open(image.file)
+    return services.renditions.open(image, wanted.rendition)
+
+
+def _sent(content: BinaryIO, wanted: Wanted, image: StoredImage, permission: Permission) -> Response:
     size, etag = content.seek(0, 2), wanted.etag(image)
     content.seek(0)
     answer = Response(
         wrap_file(request.environ, content),
         content_type=CONTENT_TYPES[wanted.rendition],
-        headers={**HEADERS, **caching},
+        headers={**CROSS_ORIGIN, **permission.caching()},
         direct_passthrough=True,
     )
     answer.call_on_close(content.close)
@@ -73,15 +105,6 @@ def response(services: Services, wanted: Wanted, caching: Mapping[str, str]) -> 
     _adapt_range(size)
     answer.make_conditional(request, accept_ranges=True, complete_length=size)
     return answer
-
-
-def _opened(services: Services, image: StoredImage, wanted: Wanted) -> BinaryIO | None:
-    try:
-        if wanted.rendition is None:
-            return services.ports.store.open(image.file)
-        return services.renditions.open(image, wanted.rendition)
-    except PictureError as error:
-        raise Unavailable(str(error)) from error
 
 
 def _check_if_match(etag: str) -> None:

@@ -57,6 +57,11 @@ def operations(api: Api, services: Services, throttle: AuthThrottle) -> None:
                 )
                 for each in PICTURES
             ),
+            ResponseSpec(
+                "The image is there: at a CDN or in the storage, as the service is set up",
+                status=302,
+                headers=("Location", "Cache-Control"),
+            ),
             ResponseSpec("Your copy is current", status=304, headers=("ETag", "Cache-Control")),
         ),
         refusals=(NotFound, Gone, InvalidRequest, Forbidden, MissingScope, Unauthorized, TooManyFailures),
@@ -67,8 +72,8 @@ def operations(api: Api, services: Services, throttle: AuthThrottle) -> None:
         never changes. Where `URL_SIGNING` is required, this needs a signed address, or the API key or token of the
         image's owner or of an operator. After the removal of the image the answer is 410."""
         wanted = Wanted.read(file, query.format)
-        caching = picture_access.permitted(services, throttle, wanted.picture, query.expires, query.signature)
-        return delivery.response(services, wanted, caching)
+        permission = picture_access.permitted(services, throttle, wanted.picture, query.expires, query.signature)
+        return delivery.response(services, wanted, permission)
 
     @api.operation(
         "PUT",

@@ -1,5 +1,7 @@
 """Who may see a picture, and how long the answer may be cached."""
 
+from dataclasses import dataclass
+
 from flask import g, request
 
 from app.container import Services
@@ -9,26 +11,52 @@ from app.services.auth_throttle import AuthThrottle
 
 # A file never changes, and its name is never used again.
 FOREVER = "public, max-age=31536000, immutable"
-BY_CREDENTIAL = {"Cache-Control": "private, no-cache", "Vary": "Origin, Authorization"}
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Permits to send a picture. Signed addresses are valid for `valid_s` seconds; a credential permits one answer only."""
+
+    valid_s: int | None = None
+    by_credential: bool = False
+
+    def caching(self) -> dict[str, str]:
+        """The headers about caching of an answer with the picture."""
+        return {"Cache-Control": FOREVER} if self._is_public else self._private(self.valid_s or 0)
+
+    def redirect_caching(self, most_s: int, *, private: bool) -> dict[str, str]:
+        """The same of a redirect that must not be cached longer than this."""
+        if self._is_public and not private:
+            return {"Cache-Control": f"public, max-age={most_s}"}
+        return self._private(most_s if self.valid_s is None else min(most_s, self.valid_s))
+
+    @property
+    def _is_public(self) -> bool:
+        return self.valid_s is None and not self.by_credential
+
+    def _private(self, seconds: int) -> dict[str, str]:
+        if self.by_credential:
+            return {"Cache-Control": "private, no-cache", "Vary": "Origin, Authorization"}
+        return {"Cache-Control": f"private, max-age={seconds}"}
 
 
 def permitted(
     services: Services, throttle: AuthThrottle, file: str, expires: str | None, signature: str | None
-) -> dict[str, str]:
-    """The headers about caching, if the picture may be sent.
+) -> Permission:
+    """Permits to send the picture.
 
     Raises Forbidden where only signed addresses are served and this is none; Unauthorized, TooManyFailures, MissingScope.
     """
     if not services.picture_grants.required:
-        return {"Cache-Control": FOREVER}
+        return Permission()
     try:
         valid_ms = services.picture_grants.check(file, expires, signature)
     except Forbidden:
         bearer = parse_bearer(request.headers.get("Authorization", ""))
         if bearer is None or not _is_visible(services, throttle, file, bearer):
             raise
-        return BY_CREDENTIAL
-    return {"Cache-Control": f"private, max-age={valid_ms // 1000}"}
+        return Permission(by_credential=True)
+    return Permission(valid_ms // 1000)
 
 
 def _is_visible(services: Services, throttle: AuthThrottle, file: str, bearer: str) -> bool:
