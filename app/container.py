@@ -54,6 +54,7 @@ from app.services.snapshots import MAX_AGE_S
 from app.services.styles import Styles
 from app.services.submission import Submission
 from app.services.uploads import Uploads
+from app.services.verification import Verification
 from app.services.waiting import Waiting
 from app.services.watching import Watching
 from app.services.webhook_delivery import WebhookDelivery
@@ -100,6 +101,7 @@ class Services:
     webhooks: Webhooks
     webhook_delivery: WebhookDelivery
     health: Health
+    verification: Verification
 
 
 def real_store(settings: Settings) -> Store:
@@ -187,4 +189,5 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         webhooks=webhooks,
         webhook_delivery=WebhookDelivery(ports),
         health=Health(ports),
+        verification=Verification(ports),
     )

@@ -380,3 +380,18 @@ def test_the_secret_of_a_webhook_is_rotated(run: Run, database: Database, tmp_pa
     missing = run("rotate-webhook-secret", "nobody")
     assert (missing.exit_code, missing.stdout) == (1, "")
     assert "there is no webhook of this id" in missing.stderr
+
+
+def test_the_storage_is_verified_with_a_status_that_says_the_result(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    name = "550e8400-e29b-41d4-a716-446655440000_1.png"
+    (folder / name).write_bytes(b"x")
+    env = {"IMAGE_STORAGE_PATH": str(folder)}
+    found = run("verify-storage", **env)
+    assert found.exit_code == 1
+    assert found.stdout.splitlines()[0] == f"orphan  {name}"
+    assert re.search(r"^orphan +0 +1$", found.stdout, re.MULTILINE)
+    repaired = run("verify-storage", "--repair", "--deep", **env)
+    assert (repaired.exit_code, list(folder.glob("*.png"))) == (0, [])
+    assert run("verify-storage", **env).exit_code == 0

@@ -11,6 +11,7 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -127,6 +128,13 @@ class S3Store:
     def delete(self, name: str) -> None:
         """Delete the picture `name` if there is one. Raises BadName, StoreError."""
         self._delete(self._picture(name))
+
+    def names(self) -> Iterator[str]:
+        """The names of pictures and renditions, listed page by page. Raises StoreError."""
+        with s3_errors("The pictures cannot be listed", self.location):
+            for page in self._client.get_paginator("list_objects_v2").paginate(**self._listed("")):
+                names = (each["Key"].removeprefix(self.location.prefix) for each in page.get("Contents", ()))
+                yield from filter(is_stored_name, names)
 
     def check(self) -> None:
         """Write and remove a small file here and in the storage; the latter only if nothing was stored in the last seconds.

@@ -125,6 +125,13 @@ class LocalStore:
         """Delete the picture `name` if there is one. Raises BadName, StoreError."""
         _unlink(self._picture(name))
 
+    def names(self) -> Iterator[str]:
+        """The names of pictures and renditions in any order, read from the folder piece by piece. Raises StoreError."""
+        with _store_errors("The folder of pictures cannot be listed"), os.scandir(self.root) as entries:
+            for entry in entries:
+                if is_stored_name(entry.name) and entry.is_file(follow_symlinks=False):
+                    yield entry.name
+
     def check(self) -> None:
         """Write and remove a small file. Raises StoreError if the disk is full, read-only or gone."""
         with self.stage() as staged:

@@ -13,6 +13,7 @@ from app.container import Services
 from app.domain.access import Scope
 from app.domain.clock import wire_time
 from app.domain.errors import Refusal
+from app.domain.images import PictureError
 from app.launch.checks import NotReady
 
 DAY_MS = 86_400_000
@@ -38,7 +39,7 @@ def command(name: str) -> Callable[[Function], click.Command]:
         def run(*args: Any, **kwargs: Any) -> None:
             try:
                 function(*args, **kwargs)
-            except (Refusal, BadSetting, NotReady) as refusal:
+            except (Refusal, BadSetting, NotReady, PictureError) as refusal:
                 raise click.ClickException(str(refusal)) from None
 
         return click.command(name)(click.pass_obj(run))

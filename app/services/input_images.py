@@ -132,6 +132,8 @@ def _of_reference(connection: Connection, number: int, reference: InputReference
         raise _unknown(f"{name}.requestId", "there is no request of yours with this id")
     if job.status is not Status.COMPLETED:
         raise _unknown(f"{name}.requestId", f"the request is {job.status.value}, so it has no pictures")
+    if job.pictures_removed_at is not None:
+        raise _unknown(f"{name}.requestId", "the pictures of the request were removed")
     made = [each for each in images.of_job(connection, job.id) if each.position == reference.position]
     if not made:
         raise _unknown(f"{name}.position", f"the request has no picture {reference.position}; the first one is 0")

@@ -1,6 +1,6 @@
 """The interfaces that services use. `app.adapters` implements them, tests have fakes, `app.container` connects them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -94,6 +94,9 @@ class Store(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove the picture, if there is one."""
+
+    def names(self) -> Iterator[str]:
+        """The names of all pictures and their renditions, in any order, as they are found."""
 
     def check(self) -> None:
         """Check that files can be written."""

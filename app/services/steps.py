@@ -75,7 +75,7 @@ def _follow_up(ports: Ports, tx: Transaction, step: Step, job: Job) -> None:
         batch_changes.item_moved(ports, tx, job)
     if step is not Step.FETCH:  # it changes nothing that watchers see
         tx.after_commit(lambda: ports.bus.publish_change(change(job)))
-    if job.operation and job.status in FINAL:
+    if job.operation and TABLE[step].ends:
         job_inputs.end(tx, job.id)
     if job.followed and job.status in FINAL:
         tx.after_commit(ports.tasks.reuse)

@@ -312,3 +312,12 @@ def test_a_bucket_that_is_deleted_later_is_an_error_of_the_service(
         assert bucket not in str(caught.value)
     with pytest.raises(StoreError):  # a failure ends the time for which no check is made
         store.check()
+
+
+def test_the_names_of_pictures_are_listed_and_no_others(store: S3Store) -> None:
+    publish(store)
+    publish(store, name=COPY)
+    with store.stage() as staged:
+        staged.file.write(b"upload")
+        store.keep_upload(staged, REQUEST, 1, 0)
+    assert sorted(store.names()) == [NAME, COPY]

@@ -351,3 +351,13 @@ def test_publishing_syncs_the_file_and_its_directory(store: LocalStore, monkeypa
         staged.file.write(b"picture")
         store.publish(staged, NAME)
         assert synced == [staged.path.resolve(), store.root.resolve()]
+
+
+def test_the_names_of_pictures_and_renditions_are_listed_and_no_others(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    stem = "550e8400-e29b-41d4-a716-446655440000_1705238520000"
+    for name in (f"{stem}.png", f"{stem}.256.webp", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / f"{stem}.jpeg").symlink_to(tmp_path / "notes.txt")
+    (tmp_path / f"{stem}.webp").mkdir()
+    assert sorted(store.names()) == [f"{stem}.256.webp", f"{stem}.png"]
