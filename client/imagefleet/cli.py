@@ -242,10 +242,20 @@ def extension(
     It draws pictures without a browser, until Ctrl-C or SIGTERM. Its pictures are small landscapes, for tests.
     """
     from imagefleet.extension import Extension, Settings  # noqa: PLC0415 - the socket is slow to load
+    from imagefleet.input_images import OPERATIONS  # noqa: PLC0415 - the same
     from imagefleet.running import default_id, log_line, run_until_signal  # noqa: PLC0415 - the same
 
     named = tuple(name.strip() for name in models.split(",") if name.strip())
-    chosen = Settings(server, extension_id or default_id(), websocket_url, named, concurrent, token, step_ms / 1000)
+    chosen = Settings(
+        server,
+        extension_id or default_id(),
+        websocket_url,
+        named,
+        concurrent,
+        token,
+        step_ms / 1000,
+        operations=OPERATIONS,
+    )
     with valid_address():
         worker = Extension(chosen, log_line)
     run_until_signal(worker)

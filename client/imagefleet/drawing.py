@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from imagefleet.png import encode_png
+from imagefleet.variation import Inputs, Underlay
 
 MAX_SIDE_PX = 8192
 HILLS = 4
@@ -26,13 +27,17 @@ ReportProgress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What to draw. Sizes in px; `index` is the number of the picture within its request, `seed` the requested one."""
+    """What to draw. Sizes in px; `index` is the number of the picture within its request, `seed` the requested one.
+
+    With `inputs` it is drawn over other pictures, as opaque as their strength says.
+    """
 
     prompt: str
     width: int
     height: int
     index: int = 0
     seed: int | None = None
+    inputs: Inputs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,11 @@ class Layer:
 def draw(picture: Picture, report: ReportProgress = lambda _: None) -> bytes:
     """The picture as PNG. `report` is called with the share drawn so far, 0 to 1; it may raise to stop the work."""
     scene = _Scene(picture)
-    return encode_png(picture.width, picture.height, _with_progress(scene.rows(), picture.height, report))
+    if picture.inputs is None:
+        rows = scene.rows()
+    else:
+        rows = scene.rows_over(Underlay(picture.inputs, picture.width, picture.height))
+    return encode_png(picture.width, picture.height, _with_progress(rows, picture.height, report))
 
 
 def _with_progress(rows: Iterator[bytes], height: int, report: ReportProgress) -> Iterator[bytes]:
@@ -71,16 +80,20 @@ class _Scene:
 
     def rows(self) -> Iterator[bytes]:
         """The rows from the top, three bytes a pixel."""
-        pixels = bytearray(3 * self.width)
         for y in range(self.height):
             planes = self._sky_row(y)
-            for layer in self.layers:
-                for start, end in layer.spans(y):
-                    for plane, table in zip(planes, layer.tables, strict=True):
-                        plane[start:end] = plane[start:end].translate(table)
-            for channel, plane in enumerate(planes):
-                pixels[channel::3] = plane
-            yield bytes(pixels)
+            _blend(planes, self.layers, y)
+            yield _interleaved(planes)
+
+    def rows_over(self, below: Underlay) -> Iterator[bytes]:
+        """The same over other pictures, in place of the sky."""
+        layers = [_weakened(layer, below.strength) for layer in self.layers]
+        for y in range(self.height):
+            planes = below.row(y)
+            original = [bytes(plane) for plane in planes]
+            _blend(planes, layers, y)
+            below.restore(y, planes, original)
+            yield _interleaved(planes)
 
     def colour(self, turn: float, saturation: float, lightness: float) -> Colour:
         """A colour `turn` turns of the wheel away from the scene's own."""
@@ -143,6 +156,27 @@ class _Scene:
             rise = sum(share * math.sin(turns * at + phase) for turns, phase, share in waves)
             ridge.append(max(0, min(self.height, round((level + swing * rise) * self.height))))
         return ridge
+
+
+def _blend(planes: list[bytearray], layers: list[Layer], y: int) -> None:
+    for layer in layers:
+        for start, end in layer.spans(y):
+            for plane, table in zip(planes, layer.tables, strict=True):
+                plane[start:end] = plane[start:end].translate(table)
+
+
+def _interleaved(planes: list[bytearray]) -> bytes:
+    pixels = bytearray(3 * len(planes[0]))
+    for channel, plane in enumerate(planes):
+        pixels[channel::3] = plane
+    return bytes(pixels)
+
+
+def _weakened(layer: Layer, share: float) -> Layer:
+    red, green, blue = (
+        bytes(round(below + (above - below) * share) for below, above in enumerate(table)) for table in layer.tables
+    )
+    return Layer(layer.spans, (red, green, blue))
 
 
 def _ramp(start: int, end: int, length: int) -> bytes:

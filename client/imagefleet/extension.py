@@ -31,6 +31,9 @@ REPLACED = 4000
 class Settings:
     """How an extension works. `models` lists the models that it offers; empty means all.
 
+    `operations` are what its drawing function can do with input pictures (`imagefleet.input_images.OPERATIONS`, or some of
+    them); a function that ignores `Picture.inputs` can do none.
+
     Times are in seconds: `step_s` is the pause after each progress report, `heartbeat_s` the heartbeat interval,
     `silence_s` how long the server may be silent, `first_pause_s` to `max_pause_s` the pause before a reconnect.
     """
@@ -46,6 +49,7 @@ class Settings:
     silence_s: float = 60.0
     first_pause_s: float = 0.5
     max_pause_s: float = 30.0
+    operations: tuple[str, ...] = ()
 
 
 class Extension:
@@ -54,7 +58,8 @@ class Extension:
     def __init__(self, settings: Settings, log: Log, draw: Draw = draw) -> None:
         self._settings = settings
         self._log = log
-        self._runner = JobRunner(Transport(settings.server), draw, self._send, log, settings.step_s)
+        transport = Transport(settings.server)
+        self._runner = JobRunner(transport, draw, self._send, log, settings.step_s, settings.operations)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._open: Connection | None = None
@@ -139,11 +144,21 @@ class Extension:
         self._runner.deliver()
 
     def _authenticate_message(self) -> Message:
-        capabilities = ["image-generation", *self._settings.models]
-        metadata = {"version": VERSION, "capabilities": capabilities, "maxConcurrent": self._settings.concurrent}
+        metadata = {
+            "version": VERSION,
+            "capabilities": self._capabilities(),
+            "maxConcurrent": self._settings.concurrent,
+        }
         message = {"type": "authenticate", "extensionId": self._settings.extension_id, "metadata": metadata}
         token = {"token": self._settings.token} if self._settings.token else {}
         return {**message, **token, "activeRequestIds": self._runner.ids()}
+
+    def _capabilities(self) -> list[str]:
+        """The models and operations. An older server reads operations as models, so all models are named by `*` then."""
+        models, operations = self._settings.models, self._settings.operations
+        if operations and not models:
+            models = ("*",)
+        return ["image-generation", *models, *operations]
 
     def _send(self, message: Message) -> bool:
         """Send the message; False if it is not connected. The reading thread reports a broken connection."""

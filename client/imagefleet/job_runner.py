@@ -22,11 +22,17 @@ class JobRunner:
     """Runs up to `workers` jobs at once. `send` returns False if a message was not sent; `log` gets a line per event."""
 
     def __init__(
-        self, transport: Transport, draw: Draw, send: Callable[[Message], bool], log: Log, step_s: float
+        self,
+        transport: Transport,
+        draw: Draw,
+        send: Callable[[Message], bool],
+        log: Log,
+        step_s: float,
+        operations: tuple[str, ...] = (),
     ) -> None:
         self._send = send
         self._log = log
-        self._renderer = Renderer(draw, transport, send, step_s)
+        self._renderer = Renderer(draw, transport, send, step_s, operations)
         self._jobs = Jobs()
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._workers = 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from imagefleet.drawing import MAX_SIDE_PX
 from imagefleet.errors import BadAnswer
+from imagefleet.input_images import InputImage, read_all
 from imagefleet.wire import Fields, camel
 
 DEFAULT_SIDE_PX = 1024
@@ -21,6 +22,14 @@ Message = dict[str, Any]
 
 class BadJob(Exception):
     """The job cannot be done by this extension; the text gives the reason."""
+
+
+class BadInput(Exception):
+    """An input picture cannot be used; the text names it and the reason. `retryable`: another attempt may succeed."""
+
+    def __init__(self, text: str, *, retryable: bool) -> None:
+        super().__init__(text)
+        self.retryable = retryable
 
 
 class Stopped(Exception):
@@ -56,6 +65,7 @@ class Job:
     correlation_id: str | None
     lease: str | None
     upload: Upload | None
+    inputs: tuple[InputImage, ...] = ()
     stopped: threading.Event = field(default_factory=threading.Event)
     report: Message | None = None
 
@@ -71,7 +81,13 @@ class Job:
             correlation_id=fields.optional_text("correlation_id"),
             lease=fields.optional_text("lease"),
             upload=Upload.read(fields.part("upload")),
+            inputs=read_all(fields),
         )
+
+    @property
+    def names_size(self) -> bool:
+        """Whether the request says how large the picture is to be."""
+        return any(self.parameters.get(name) is not None for name in ("width", "height"))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -100,10 +116,10 @@ class Job:
         named = {"correlationId": self.correlation_id, "lease": self.lease}
         return {"type": kind, "requestId": self.request_id, **_without_none(named), **fields}
 
-    def failure(self, error: str, reason: str, *, retryable: bool) -> Message:
+    def failure(self, error: str, reason: str, *, retryable: bool, **more: Any) -> Message:
         """The report that the job failed."""
         fields = {"error": error, "reason": reason, "code": "ERR_GENERATION_FAILED", "retryable": retryable}
-        return self.message("image_generation_failed", **fields)
+        return self.message("image_generation_failed", **fields, **more)
 
     def _whole(self, name: str, default: int, most: int) -> int:
         """An integer parameter from 1 to `most`. Raises BadJob."""

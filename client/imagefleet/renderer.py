@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imagefleet.drawing import Picture, ReportProgress
-from imagefleet.jobs import BadJob, Job, Message, Stopped
+from imagefleet.input_images import EDIT, operation_of
+from imagefleet.inputs import fetch
+from imagefleet.jobs import BadInput, BadJob, Job, Message, Stopped
+from imagefleet.png_reading import UnreadablePng
 from imagefleet.transport import Transport
 from imagefleet.uploading import deliver
 from imagefleet.wire import encode, timestamp
@@ -19,29 +22,50 @@ MAX_EXACT = 2**53
 
 
 class Renderer:
-    """Draws with `draw`; `send` gets each progress message; pauses `step_s` seconds after each."""
+    """Draws with `draw`; `send` gets each progress message; pauses `step_s` seconds after each.
 
-    def __init__(self, draw: Draw, transport: Transport, send: Callable[[Message], object], step_s: float) -> None:
+    `operations` are what `draw` can do with input pictures.
+    """
+
+    def __init__(
+        self,
+        draw: Draw,
+        transport: Transport,
+        send: Callable[[Message], object],
+        step_s: float,
+        operations: tuple[str, ...] = (),
+    ) -> None:
         self._draw = draw
         self._transport = transport
         self._send = send
         self._step_s = step_s
+        self._operations = operations
 
     def render(self, job: Job) -> Message:
         """The report on the job, success or failure. Raises Stopped if the job was cancelled."""
+        operation = operation_of(job.inputs)
+        if operation is not None and operation not in self._operations:
+            return _not_possible(job, operation)
         try:
             return self._render(job)
         except BadJob as error:
             return job.failure("This extension cannot draw that", str(error), retryable=False)
+        except BadInput as error:
+            return job.failure("An input picture cannot be used", str(error), retryable=error.retryable)
+        except UnreadablePng as error:
+            text = f"An input picture cannot be read: {error}."
+            return job.failure("An input picture cannot be used", text, retryable=False)
         except MemoryError:
             return job.failure("The extension has too little memory", "The picture is too large.", retryable=True)
 
     def _render(self, job: Job) -> Message:
-        (width, height), count, seed = job.size, job.count, job.seed
+        size, count, seed = job.size, job.count, job.seed
+        inputs = fetch(self._transport, job)
+        width, height = inputs.size if inputs and not job.names_size else size
         urls = []
         for index in range(count):
             steps = _Steps(self, job, index, count)
-            content = self._draw(Picture(job.prompt, width, height, index, seed), steps.report)
+            content = self._draw(Picture(job.prompt, width, height, index, seed, inputs), steps.report)
             urls.append(deliver(self._transport, job.upload, index, content))
             self.step(job, 100 * (index + 1) // count - 1, f"Picture {index + 1} of {count} is drawn")
         used = {"width": width, "height": height, **({} if seed is None else {"seed": _on_the_wire(seed)})}
@@ -70,6 +94,13 @@ class _Steps:
             self._next += 1
             percent = int(100 * (self._index + share) / self._count)
             self._renderer.step(self._job, percent, f"Drawing picture {self._index + 1} of {self._count}")
+
+
+def _not_possible(job: Job, operation: str) -> Message:
+    """Another extension may be able to; the server pauses nothing."""
+    work = "edits with a mask" if operation == EDIT else "variations"
+    text = f"This extension cannot make {work}."
+    return job.failure("No generator for input pictures", text, retryable=True, retryAfterMs=0)
 
 
 def _on_the_wire(number: int) -> int | str:

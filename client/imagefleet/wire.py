@@ -47,14 +47,14 @@ class Fields:
         """A required string."""
         value = self.optional_text(name)
         if value is None:
-            raise self._refusal(name, "a string")
+            raise self.refusal(name, "a string")
         return value
 
     def optional_text(self, name: str) -> str | None:
         """An optional string."""
         value = self.body.get(camel(name))
         if value is not None and not isinstance(value, str):
-            raise self._refusal(name, "a string")
+            raise self.refusal(name, "a string")
         return value
 
     def whole(self, name: str) -> int | None:
@@ -63,7 +63,7 @@ class Fields:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise self._refusal(name, "a whole number")
+            raise self.refusal(name, "a whole number")
         return value
 
     def name_or_number(self, name: str) -> int | str | None:
@@ -75,7 +75,7 @@ class Fields:
         """An optional boolean."""
         value = self.body.get(camel(name))
         if value is not None and not isinstance(value, bool):
-            raise self._refusal(name, "true or false")
+            raise self.refusal(name, "true or false")
         return value
 
     def time(self, name: str) -> datetime | None:
@@ -86,7 +86,7 @@ class Fields:
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            raise self._refusal(name, "a time such as 2024-01-14T12:00:00.000Z") from None
+            raise self.refusal(name, "a time such as 2024-01-14T12:00:00.000Z") from None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def part(self, name: str) -> Fields | None:
@@ -98,7 +98,7 @@ class Fields:
         """A list of objects; empty if the field is missing."""
         value = self.body.get(camel(name))
         if value is not None and not isinstance(value, list):
-            raise self._refusal(name, "a list")
+            raise self.refusal(name, "a list")
         return tuple(Fields(item, f"{self._where}.{camel(name)}[]") for item in value or ())
 
     def texts(self, name: str) -> tuple[str, ...] | None:
@@ -107,8 +107,9 @@ class Fields:
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._refusal(name, "a list of strings")
+            raise self.refusal(name, "a list of strings")
         return tuple(value)
 
-    def _refusal(self, name: str, wanted: str) -> BadAnswer:
+    def refusal(self, name: str, wanted: str) -> BadAnswer:
+        """The error that a field is not what it must be."""
         return BadAnswer(f"The server sent something unexpected: {self._where}.{camel(name)} must be {wanted}.")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from imagefleet.input_images import OPERATIONS
 from tests.support.reference_extension import JOB, send_job
 from tests.support.scripted_server import Reply, ScriptedServer
 from tests.support.waiting import until
@@ -73,7 +74,7 @@ def test_the_extension_runs_until_it_receives_a_signal(scripted: ScriptedServer,
         peer = scripted.sockets.next()
         introduction = peer.welcome()
         assert introduction["extensionId"].startswith("reference-")
-        assert introduction["metadata"]["capabilities"] == ["image-generation", "sdxl", "dall-e-3"]
+        assert introduction["metadata"]["capabilities"] == ["image-generation", "sdxl", "dall-e-3", *OPERATIONS]
         send_job(peer)
         peer.receive("image_generated")
         peer.send("image_generation_confirmed", requestId=JOB, imagePath="/a.png", correlationId="c1")

@@ -16,7 +16,7 @@ JOB = "550e8400-e29b-41d4-a716-446655440000"
 
 
 class ControlledRenderer:
-    """Draws tiny pictures; after `hold`, no drawing is finished until `release`."""
+    """Draws tiny pictures, and variations as they are; after `hold`, no drawing is finished until `release`."""
 
     def __init__(self) -> None:
         self.drawn: list[Picture] = []
@@ -37,7 +37,8 @@ class ControlledRenderer:
             watch(tenth / 10)
         while not self._free.wait(0.01):
             watch(0.95)
-        return self.content or draw(Picture(picture.prompt, 16, 16, picture.index))
+        small = Picture(picture.prompt, 16, 16, picture.index)
+        return self.content or draw(picture if picture.inputs else small)
 
 
 class RunningExtension:
