@@ -4,6 +4,7 @@ PYTHON ?= $(shell for python in $(PYTHONS); do $$python -c '' 2>/dev/null && ech
 BIN := .venv/bin
 SERVER := .venv/.installed
 STAMP := .venv/.installed-dev
+SLOW := .venv/.installed-slow
 MUTANTS := .venv/.installed-mutants
 MODULES := extension/node_modules/.installed
 CODE := app worker client tests bench migrations celery_config.py gunicorn.conf.py wsgi.py
@@ -30,8 +31,8 @@ run: $(SERVER)
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow" -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-# What takes long or needs a quiet machine.
-test-slow: $(STAMP)
+# What takes long, or needs a quiet machine or large packages.
+test-slow: $(SLOW)
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 # Small changes of the core that its tests have to notice, a fixed sample of them: make mutants SIZE=40 WORKERS=1
@@ -72,6 +73,7 @@ lock: $(STAMP)
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile -q requirements.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements.txt
 	$(BIN)/uv pip compile -q requirements-dev.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements-dev.txt
+	$(BIN)/uv pip compile -q requirements-slow.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements-slow.txt
 	$(BIN)/uv pip compile -q requirements-mutants.in --generate-hashes --universal --python-version 3.11 --no-header -o requirements-mutants.txt
 
 # Copies the browser libraries that vendor/package.json pins to app/web/static/vendor. To update one: change its version there,
@@ -82,7 +84,7 @@ vendor: $(STAMP)
 
 # Known vulnerabilities of the pinned packages, as far as the advisory service can be reached.
 audit: $(SERVER)
-	$(BIN)/python .ci/audit.py requirements.txt requirements-dev.txt requirements-mutants.txt
+	$(BIN)/python .ci/audit.py requirements.txt requirements-dev.txt requirements-slow.txt requirements-mutants.txt
 
 clean:
 	rm -rf .venv extension/node_modules
@@ -98,6 +100,11 @@ $(SERVER): requirements.txt
 $(STAMP): $(SERVER) requirements-dev.txt
 	@echo "Installing what tests and checks need into .venv ..."
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(SLOW): $(STAMP) requirements-slow.txt
+	@echo "Installing what slow tests need into .venv ..."
+	@$(PIP) -r requirements-slow.txt
 	@touch $@
 
 $(MUTANTS): $(STAMP) requirements-mutants.txt
