@@ -58,6 +58,15 @@ class Host(NamedTuple):
     silent: bool
 
 
+class Outcome(NamedTuple):
+    """What became of an attempt."""
+
+    duration_ms: int
+    response_status: int | None = None
+    response_body: str | None = None
+    error: str | None = None
+
+
 # one index lookup for each host (a loose index scan)
 _hosts = select(func.min(_C.host).label("host")).where(PENDING).cte("hosts", recursive=True)
 _hosts = _hosts.union_all(
@@ -119,6 +128,12 @@ _ENDPOINT = select(
 ).where(_E.id == bindparam("endpoint_id"), _signer.c.id == _E.signer_id)
 _mine = (_C.id == bindparam("claimed_id"), _C.lease == bindparam("my_lease"))
 _same = (*_mine, _C.event_id == bindparam("my_event"))
+# made once: SQLAlchemy would take as long to make it anew as the database to execute it
+_OUTCOME = {name: bindparam(f"new_{name}", type_=_C[name].type) for name in Outcome._fields}
+_FINISH = update(webhook_deliveries).where(*_same)
+_FINISH = _FINISH.values(**_OUTCOME, status=bindparam("new_status"), lease=None, finished_at=NOW)
+_POSTPONE = update(webhook_deliveries).where(*_mine)
+_POSTPONE = _POSTPONE.values(**_OUTCOME, lease=None, due_at=NOW + bindparam("pause_ms", type_=Integer))
 
 
 def any_due(connection: Connection) -> bool:
@@ -154,29 +169,18 @@ def claim(tx: Transaction, host: str, lease: str, claim_ms: int) -> Claim | None
     return Claim(*row, *endpoint)._replace(type=WebhookEvent(row.type))
 
 
-class Outcome(NamedTuple):
-    """What became of an attempt."""
-
-    duration_ms: int
-    response_status: int | None = None
-    response_body: str | None = None
-    error: str | None = None
-
-
 def finish(tx: Transaction, claim: Claim, status: str, outcome: Outcome) -> bool:
     """The delivery is over, unless newer progress took its row meanwhile; False if the claim was lost."""
-    values = {**outcome._asdict(), "status": status, "lease": None, "finished_at": NOW}
-    finished = update(webhook_deliveries).where(*_same).values(values)
-    if tx.connection.execute(finished, {**_this(claim), "my_event": claim.event_id}).rowcount == 1:
+    values = {**_this(claim), **_new(outcome), "my_event": claim.event_id, "new_status": status}
+    if tx.connection.execute(_FINISH, values).rowcount == 1:
         return True
     return claim.is_replaceable and postpone(tx, claim, 1_000, outcome)
 
 
 def postpone(tx: Transaction, claim: Claim, pause_ms: int, outcome: Outcome) -> bool:
     """Another attempt is due after the pause; False if the claim was lost."""
-    values = {**outcome._asdict(), "lease": None, "due_at": NOW + pause_ms}
-    postponed = update(webhook_deliveries).where(*_mine).values(values)
-    return tx.connection.execute(postponed, _this(claim)).rowcount == 1
+    values = {**_this(claim), **_new(outcome), "pause_ms": pause_ms}
+    return tx.connection.execute(_POSTPONE, values).rowcount == 1
 
 
 _later = (
@@ -208,6 +212,10 @@ def has_later(tx: Transaction, claim: Claim) -> bool:
 
 def _this(claim: Claim) -> dict[str, Any]:
     return {"claimed_id": claim.id, "my_lease": claim.lease}
+
+
+def _new(outcome: Outcome) -> dict[str, Any]:
+    return {f"new_{name}": value for name, value in outcome._asdict().items()}
 
 
 def _subject(claim: Claim) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
@@ -55,6 +55,14 @@ class Message:
     answer: Mapping[str, Any] | None = None
 
 
+class Due(NamedTuple):
+    """A claimed delivery, with the request that it is about, as both are at the claim."""
+
+    claim: Claim
+    job: Job | None = None
+    images: Sequence[StoredImage] = ()
+
+
 Render = Callable[[Message], str]
 
 
@@ -75,12 +83,12 @@ class WebhookDelivery:
         cannot be reached; what was claimed is due again when its claim ends.
         """
         ends = time.monotonic() + TASK_S
-        claim = self._claiming(self._next)
-        if claim is not None:
+        due = self._claiming(self._next)
+        if due is not None:
             self.ports.tasks.deliver()  # there may be more
-        while claim is not None:
-            outcome, retry_after_ms = self._attempt(claim, render)
-            claim = self._claiming(partial(self._settle, claim, outcome, retry_after_ms, ends))
+        while due is not None:
+            outcome, retry_after_ms = self._attempt(due, render)
+            due = self._claiming(partial(self._settle, due.claim, outcome, retry_after_ms, ends))
         if time.monotonic() >= ends:
             self.ports.tasks.deliver()
 
@@ -90,25 +98,25 @@ class WebhookDelivery:
         with self.ports.database.local_lock("webhooks"):
             return self.ports.database.write(work)
 
-    def _next(self, tx: Transaction) -> Claim | None:
+    def _next(self, tx: Transaction) -> Due | None:
         settings = self.ports.settings
         found = webhook_claims.hosts(tx.connection)
         for host in webhook_claims.in_turn(found, settings.webhooks_per_host, max(1, settings.webhooks_at_once // 2)):
             lease = self.ports.randomness.token()
             claimed = webhook_claims.claim(tx, host, lease, claim_ms(settings.webhook_timeout_ms))
             if claimed is not None:
-                return claimed
+                return _with_subject(tx.connection, claimed)
         return None
 
-    def _attempt(self, claim: Claim, render: Render) -> tuple[Outcome, int | None]:
+    def _attempt(self, due: Due, render: Render) -> tuple[Outcome, int | None]:
         """The outcome, and the wait that the receiver asks for."""
-        began = time.monotonic()
+        claim, began = due.claim, time.monotonic()
 
         def outcome(**values: Any) -> Outcome:
             return Outcome(round(1000 * (time.monotonic() - began)), **values)
 
         try:
-            message = self.ports.database.read(lambda c: _message(c, claim))
+            message = _message(due)
             if message is None:
                 return outcome(error=NO_SUBJECT), None
             body = render(message).encode()
@@ -124,7 +132,7 @@ class WebhookDelivery:
 
     def _settle(
         self, claim: Claim, outcome: Outcome, retry_after_ms: int | None, ends: float, tx: Transaction
-    ) -> Claim | None:
+    ) -> Due | None:
         """Store the outcome; returns the next claim, unless the task's time is over."""
         if outcome.error is None:
             mine = webhook_claims.finish(tx, claim, "delivered", outcome)
@@ -167,17 +175,22 @@ class WebhookDelivery:
             disable(tx, claim.endpoint_id, reason)
 
 
-def _message(connection: Connection, claim: Claim) -> Message | None:
+def _with_subject(connection: Connection, claim: Claim) -> Due:
+    if claim.subject_id is None or claim.type.is_of_batch:
+        return Due(claim)
+    job = jobs.find(connection, claim.subject_id)
+    with_images = job is not None and job.status is Status.COMPLETED and not claim.snapshot
+    return Due(claim, job, images.of_job(connection, claim.subject_id) if with_images else ())
+
+
+def _message(due: Due) -> Message | None:
+    claim, job = due.claim, due.job
     message = partial(Message, claim.event_id, claim.type, claim.sequence, claim.occurred_at)
     if claim.subject_id is None:
         return message(answer=claim.snapshot)
     if claim.type.is_of_batch:
         return message(batch=restored(claim.snapshot))
-    job = jobs.find(connection, claim.subject_id)
-    if job is None:
-        return None
-    pictures = images.of_job(connection, job.id) if job.status is Status.COMPLETED and not claim.snapshot else ()
-    return message(job=_as_it_was(job, claim), images=pictures)
+    return None if job is None else message(job=_as_it_was(job, claim), images=due.images)
 
 
 def _as_it_was(job: Job, claim: Claim) -> Job:
