@@ -33,6 +33,7 @@ from app.web import (
     request_context,
     status,
     styles,
+    variations,
     webhooks,
 )
 from app.web.api import Api
@@ -64,7 +65,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     access.install(app, api, services, throttle)
     limiter = limits.install(app, settings)
     routes.install(app, hub, settings)
-    for limited in (images, inputs, batches, batch_additions, styles, webhooks):
+    for limited in (images, inputs, variations, batches, batch_additions, styles, webhooks):
         limited.operations(api, services, limiter)
     for module in (batch_control, batch_results, fleet, queue, accounts, status):
         module.operations(api, services)

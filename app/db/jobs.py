@@ -144,6 +144,12 @@ ORDER = (jobs.c.priority, jobs.c.virtual_start, jobs.c.id)  # of one model's que
 _ADD = insert(jobs)
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
+_CHILDREN = (
+    select(jobs.c.id)
+    .where(jobs.c.parent_id == bindparam("parent_id"))
+    .order_by(jobs.c.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
 _FIND_SUMMARY = _FIND.with_only_columns(*[jobs.c[name] for name in JobSummary._fields])
 FIRST_WAITING = select(_ONE).where(WAITING, jobs.c.due_at <= STATEMENT_NOW).order_by(model_key, *ORDER).limit(_ONE)
 _download_due = (DOWNLOADING, jobs.c.due_at <= STATEMENT_NOW)
@@ -263,6 +269,20 @@ def find_to_change(tx: Transaction, job_id: str) -> Job | None:
 def find_all(connection: Connection, job_ids: Iterable[str]) -> list[Job]:
     """The jobs with these ids that exist."""
     return listed(connection, select(*COLUMNS).where(jobs.c.id.in_(list(job_ids))))
+
+
+def of_parent(
+    connection: Connection, parent_id: str, user_id: str | None, status: Status | None, before: str | None, limit: int
+) -> list[Job]:
+    """The jobs that were made from a picture of this one, newest first; of all users if `user_id` is None."""
+    query = select(*COLUMNS).where(jobs.c.parent_id == parent_id)
+    query = query if user_id is None else query.where(jobs.c.user_id == user_id)
+    return _newest(connection, query if status is None else query.where(jobs.c.status == status), before, limit)
+
+
+def children(connection: Connection, parent_id: str, limit: int) -> list[str]:
+    """The ids of the newest jobs that were made from a picture of this one, newest first."""
+    return list(connection.execute(_CHILDREN, {"parent_id": parent_id, "limit": limit}).scalars())
 
 
 def of_user(connection: Connection, user_id: str, status: Status | None, before: str | None, limit: int) -> list[Job]:

@@ -197,6 +197,13 @@ class NoPictures(Refusal):
     status = 409
 
 
+class NotCompleted(Refusal):
+    """The request is not completed, so it has no pictures."""
+
+    code = "ERR_NOT_COMPLETED"
+    status = 409
+
+
 class AlreadyUploaded(Refusal):
     """This position already has an image; upload the next one to another position."""
 

@@ -43,6 +43,11 @@ def clean_position(name: str, value: object) -> int:
     return 0 if value is None else whole_number(name, value, (0, IMAGES[1] - 1))
 
 
+def clean_parent(value: object) -> str:
+    """The id of a request. Raises InvalidRequest."""
+    return _id("parentId", value) or ""
+
+
 def operation_of(roles: Iterable[str]) -> Operation:
     """What a request with inputs in these roles asks for."""
     found = frozenset(roles)

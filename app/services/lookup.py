@@ -20,16 +20,22 @@ from app.services.ports import Ports
 from app.services.waiting import QueueInfo, Waiting
 from app.services.watching import Watching
 
+CHILDREN = 100
+
 Found = TypeVar("Found", Job, JobSummary)
 
 
 @dataclass(frozen=True, slots=True)
 class JobDetails(Generic[Found]):
-    """A request with its images once it is completed; `queue` while it waits."""
+    """A request with its images once it is completed; `queue` while it waits.
+
+    `children` are the newest requests that were made from its images, at most `CHILDREN`; they are not looked up for lists.
+    """
 
     job: Found
     queue: QueueInfo | None = None
     images: Sequence[StoredImage] = ()
+    children: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Lookup:
 
     def details(self, request_id: str, owner: str | None = None) -> JobDetails[Job]:
         """The request and its images; only a request of `owner`, if one is given. Raises NotFound."""
-        found = self.ports.database.read(lambda c: _with_images(c, _found(c, request_id, owner)))
+        found = self.ports.database.read(lambda c: _with_children(c, _with_images(c, _found(c, request_id, owner))))
         return self._with_queue([found])[0]
 
     def status(self, request_id: str, owner: str | None = None) -> JobDetails[JobSummary] | JobDetails[Job]:
@@ -110,11 +116,16 @@ class Lookup:
 
         return self.ports.database.read(work)
 
-    def page(self, user_id: str | None, status: Status | None, cursor: str | None, limit: int) -> JobPage:
-        """The requests of a user, or of all users (None), newest first, starting after `cursor`."""
+    def page(
+        self, user_id: str | None, status: Status | None, cursor: str | None, limit: int, parent_id: str | None = None
+    ) -> JobPage:
+        """The requests of a user, or of all users (None), newest first, starting after `cursor`; or only those that were made
+        from a picture of the request `parent_id`."""
 
         def work(connection: Connection) -> JobPage:
-            if user_id is None:
+            if parent_id is not None:
+                found = jobs.of_parent(connection, parent_id, user_id, status, cursor, limit + 1)
+            elif user_id is None:
                 found = jobs.of_all_users(connection, status, cursor, limit + 1)
             else:
                 found = jobs.of_user(connection, user_id, status, cursor, limit + 1)
@@ -141,6 +152,12 @@ class Lookup:
 
 def _with_images(connection: Connection, job: Job) -> JobDetails[Job]:
     return JobDetails(job, images=images.of_job(connection, job.id) if job.status is Status.COMPLETED else ())
+
+
+def _with_children(connection: Connection, details: JobDetails[Job]) -> JobDetails[Job]:
+    if details.job.status is not Status.COMPLETED:  # then nothing could be made from it
+        return details
+    return replace(details, children=jobs.children(connection, details.job.id, CHILDREN))
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:

@@ -98,7 +98,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     def get_image_status(request_id: str, query: WaitQuery) -> RequestStatus:
         """Status and progress, and why the request waits or has failed. With `wait`, the response is sent as soon as there
         is something newer than `since`, or the request is final, or the time is over."""
-        known = _checked_id(request_id)
+        known = checked_id(request_id)
         _await_news(services, known, query)
         return presenters.status(services.lookup.status(known, g.caller.visible_user))
 
@@ -113,7 +113,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     )
     def get_image(request_id: str, query: WaitQuery) -> RequestResult:
         """The request and, once it is completed, its images. `wait` and `since` work as they do for the status."""
-        known = _checked_id(request_id)
+        known = checked_id(request_id)
         _await_news(services, known, query)
         return presenters.result(services.lookup.details(known, g.caller.visible_user))
 
@@ -130,7 +130,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         """Requests, newest first: a user's own. Operators, and all callers if the service does not require authentication,
         get those of `userId`, or of all users without it. Send a page's `nextCursor` as `cursor` to get the next page."""
         user_id = g.caller.listed_user(query.user_id)
-        page = services.lookup.page(user_id, query.status, query.cursor, query.limit)
+        page = services.lookup.page(user_id, query.status, query.cursor, query.limit, query.parent_id)
         return RequestPage(
             images=[presenters.result(each) for each in page.jobs], next_cursor=page.cursor, timestamp=wire_now()
         )
@@ -146,7 +146,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     )
     def cancel_image(request_id: str) -> Cancelled:
         """Cancel a request that is not final; its extension is notified to stop. Cancelling it twice is not an error."""
-        job = services.cancellation.cancel(_checked_id(request_id), g.caller.visible_user)
+        job = services.cancellation.cancel(checked_id(request_id), g.caller.visible_user)
         return Cancelled(request_id=job.id, correlation_id=job.correlation_id, timestamp=wire_now())
 
     @api.operation(
@@ -161,7 +161,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     def remove_pictures(request_id: str) -> PicturesRemoved:
         """Remove the images of a completed request. Their addresses answer 410 from then on; the request itself stays, with
         `picturesRemovedAt`. Removing them twice is not an error. Images of other requests stay, even if they are identical."""
-        job = services.removal.remove(_checked_id(request_id), g.caller.visible_user)
+        job = services.removal.remove(checked_id(request_id), g.caller.visible_user)
         return presenters.pictures_removed(job)
 
     @api.operation(
@@ -185,7 +185,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         """The request's past and future events, as Server-Sent Events: an event has its number as `id` and its type as
         `event`; `progress` events have no id, because they are not stored. Comments keep the connection alive."""
         last_event = streams.last_event_id(request, query.last_event_id)
-        feed = RequestFeed(services, _checked_id(request_id), g.caller.visible_user)
+        feed = RequestFeed(services, checked_id(request_id), g.caller.visible_user)
         return streams.follow(services, feed, last_event, g.credential_status)
 
 
@@ -193,7 +193,7 @@ def _await_news(services: Services, request_id: str, query: WaitQuery) -> None:
     services.lookup.await_news(request_id, query.wait, query.since, g.caller.visible_user, g.credential_status)
 
 
-def _checked_id(text: str) -> str:
+def checked_id(text: str) -> str:
     """The id in lower case, as it is stored. Raises NotFound for text that cannot be an id."""
     if not is_request_id(text.lower()):
         raise NotFound("Not found: a request id is a UUID, as returned by POST /api/images/generate.")

@@ -142,6 +142,8 @@ def result(details: JobDetails[Job], addresses: PictureAddresses | None = None) 
         custom_id=job.custom_id,
         retry_of=job.retry_of,
         replaced_by=job.replaced_by,
+        parent_id=job.parent_id,
+        children=list(details.children) or None,
         user_id=job.user_id,
     )
 

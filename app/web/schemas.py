@@ -141,6 +141,10 @@ class RequestResult(RequestStatus):
     custom_id: str | None = Field(None, description="with a batch: the id that its client gave the item")
     retry_of: Uuid | None = Field(None, description="the request that this one tries again")
     replaced_by: Uuid | None = Field(None, description="the request that has taken its place in the batch")
+    parent_id: Uuid | None = Field(None, description="the request whose image it is made from")
+    children: list[Uuid] | None = Field(
+        None, description="the newest requests that were made from its images, at most 100; not in lists"
+    )
     user_id: str
 
 

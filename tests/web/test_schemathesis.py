@@ -40,6 +40,7 @@ from app.web import (
     queue,
     status,
     styles,
+    variations,
     webhooks,
 )
 from app.web.api import Api
@@ -83,7 +84,7 @@ def described() -> dict[str, Any]:
     api, settings = Api(), Settings.from_env({})
     services = cast("Services", SimpleNamespace(settings=settings, batch_control=None))
     limiter = limits.install(Flask("document"), settings)
-    for limited in (images, inputs, batches, batch_additions, styles, webhooks):
+    for limited in (images, inputs, variations, batches, batch_additions, styles, webhooks):
         limited.operations(api, services, limiter)
     for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
         module.operations(api, services)
