@@ -1,5 +1,6 @@
 """A file in an object storage, to read and seek: it is streamed, and never in memory as a whole."""
 
+import errno
 import io
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -15,6 +16,9 @@ OpenFrom = Callable[[int], Any]
 
 class ReadFailed(OSError):
     """The storage failed while the picture was read, or sent other bytes than it announced."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(errno.EIO, problem)
 
 
 def streamed(body: Any, size: int, open_from: OpenFrom) -> BinaryIO:

@@ -83,7 +83,7 @@ class S3Store:
                 copy = unless_complete.enter_context(tempfile.NamedTemporaryFile(dir=folder, suffix=".part"))
                 _copy(source, copy, time.monotonic() + UPLOAD_WITHIN_S)
             except OSError as error:
-                raise StoreError(f"The upload cannot be read: {error.strerror or error}.") from error
+                raise StoreError(f"The upload cannot be read: {error.strerror}.") from error
             unless_complete.pop_all()
         return cast("BinaryIO", copy)
 
@@ -265,10 +265,10 @@ class S3Store:
 
 
 def _copy(source: BinaryIO, target: Any, until: float) -> None:
-    """Copy all of it. Raises OSError, also where the time is over."""
+    """Copy all of it. Raises OSError; ReadFailed when the time is over."""
     while piece := source.read(PIECE_BYTES):
         if time.monotonic() > until:
-            raise TimeoutError("the storage is too slow")
+            raise ReadFailed("the storage is too slow")
         target.write(piece)
     target.seek(0)
 

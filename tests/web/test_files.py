@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from gunicorn.http import wsgi as gunicorn_wsgi
 from PIL import Image
 from werkzeug.test import TestResponse
 
 from app.adapters.decoders import DecodersBusy
+from app.adapters.store import LocalStore
 from app.container import Services, build
 from app.factory import create_app
 from tests.support import image_samples as samples
@@ -95,6 +97,22 @@ def test_a_range_of_a_picture_can_be_requested(client: FlaskClient, path: str) -
     assert tail.data == whole[-3:]
     beyond = client.get(path, headers={"Range": f"bytes={len(whole)}-"})
     assert (beyond.status_code, beyond.json["code"]) == (416, "ERR_RANGE_NOT_SATISFIABLE")
+
+
+def test_nothing_before_a_part_is_read(client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = client.get(path).data
+    begins: list[int] = []
+
+    class Recording(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            begins.append(self.tell())
+            return super().read(size)
+
+    monkeypatch.setattr(LocalStore, "open", lambda *_: Recording(whole))
+    gunicorn = {"wsgi.file_wrapper": gunicorn_wsgi.FileWrapper}
+    part = client.get(path, headers={"Range": "bytes=50-"}, environ_overrides=gunicorn)
+    assert (part.status_code, part.data) == (206, whole[50:])
+    assert begins[0] == 50
 
 
 def test_a_picture_supports_head_requests(client: FlaskClient, path: str) -> None:
