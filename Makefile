@@ -44,9 +44,9 @@ chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(DATABASE),--database $(DATABASE))
 
 # The service on four hosts of a network made here, which are cut off and come back; needs root and iproute2:
-# make hosts SEED=7 JOBS=300 SECONDS=100 CUT=15 BEATS=2 BARE=1
+# make hosts SEED=7 JOBS=300 SECONDS=100 CUT=15 BEATS=2 BARE=1 STORAGE=s3
 hosts: $(STAMP)
-	$(BIN)/python -m tests.hosts $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--cut $(CUT)) $(if $(BEATS),--beats $(BEATS)) $(if $(BARE),--bare)
+	$(BIN)/python -m tests.hosts $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CUT),--cut $(CUT)) $(if $(BEATS),--beats $(BEATS)) $(if $(BARE),--bare) $(if $(STORAGE),--storage $(STORAGE))
 
 # Measures this service on this machine: make bench ONLY=submit,handoff QUICK=1 DATABASE=postgresql GROWTH=full
 bench: $(STAMP)

@@ -17,7 +17,19 @@ from bench.plan import DATABASES, Plan
 from bench.results import Measure, Result, Row
 
 RESULTS = Path(__file__).parent / "results"
-MEASURES = ("submit", "handoff", "jobs", "pictures", "sockets", "growth", "batches", "status", "webhooks", "start")
+MEASURES = (
+    "submit",
+    "handoff",
+    "jobs",
+    "pictures",
+    "sockets",
+    "growth",
+    "batches",
+    "status",
+    "webhooks",
+    "storage",
+    "start",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from bench.environment import USER, USERS, SystemUnderTest, floor_web, fresh, se
 from bench.floor_handoff import handoff_floor
 from bench.load.http import ClientPool
 from bench.load.loop import Loop
-from bench.measures import batches, submit
+from bench.measures import batches, storage, submit
 from bench.meter import Meter
 from bench.plan import Plan
 from bench.results import Result
@@ -65,6 +65,19 @@ def test_the_floor_of_a_batch_inserts_as_many_rows(tmp_path: Path, monkeypatch: 
     assert created.floor is not None
     assert created.subject[0] > created.floor[0] > 0
     assert status.floor is not None
+
+
+def test_a_bucket_is_measured_beside_put_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "SIZES", (1_000_000,))
+    out = tmp_path / "result.json"
+    assert bench.run(Shortest(quick=True), ("storage",), out) == 0
+    (measure,) = Result.load(out).measures
+    rows = {row.label: row for row in measure.rows}
+    stored = rows["0.95 MiB, stored: time"]
+    assert stored.floor is not None
+    assert stored.subject[0] > 0
+    assert stored.floor[0] > 0
+    assert rows["0.95 MiB, read: CPU"].subject[0] > 0
 
 
 @pytest.mark.timeout(120)  # it starts six processes

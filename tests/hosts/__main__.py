@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import sys
@@ -15,6 +16,7 @@ from tests.hosts.network import CannotBuild
 from tests.hosts.outages import OutageReport, slowest_s
 from tests.hosts.requests import draw
 from tests.hosts.run import Result, execute
+from tests.support.s3 import CREDENTIALS
 
 SHOWN = 40
 
@@ -27,8 +29,10 @@ def main() -> int:
     )
     folder = Path(tempfile.mkdtemp(prefix="imagefleet-hosts-"))
     plan = draw(options.seed, options.jobs, options.seconds)
+    os.environ.update(CREDENTIALS)
     try:
-        result = execute(plan, options.cut, options.beats, folder, _print, bare=options.bare)
+        bucket = options.storage == "s3"
+        result = execute(plan, options.cut, options.beats, folder, _print, bare=options.bare, bucket=bucket)
     except CannotBuild as problem:
         shutil.rmtree(folder)
         print(problem, file=sys.stderr)
@@ -55,6 +59,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--beats", type=int, choices=(1, 2), default=1, help="2: a beat on each worker host")
     parser.add_argument(
         "--bare", action="store_true", help="disable the time-outs of silent connections in DATABASE_URL"
+    )
+    parser.add_argument(
+        "--storage", choices=("folder", "s3"), default="folder", help="s3: a bucket, and no folder that hosts share"
     )
     parser.add_argument("--keep", action="store_true", help="keep logs")
     return parser.parse_args()

@@ -23,6 +23,7 @@ from app.launch.procfile import read_procfile
 from tests.chaos.stage import SETTINGS
 from tests.hosts import servers
 from tests.hosts.network import BRIDGE, Network
+from tests.support import s3
 from tests.support.processes import ends_within
 from tests.support.service import ROOT, Answer, call
 from tests.support.waiting import until
@@ -30,7 +31,7 @@ from worker.__main__ import CELERY_WORKERS
 
 WEBS = ("web-a", "web-b")
 WORKERS = ("worker-a", "worker-b")
-SERVERS = ("redis", "postgresql")  # on SIGINT they do not wait for connected clients
+SERVERS = ("redis", "postgresql", "s3")  # on SIGINT they do not wait for connected clients
 PORT = 3000
 AGAIN_S = 0.5
 START_S = 60.0
@@ -40,10 +41,12 @@ END_S = 40.0
 class Cluster:
     """Processes by the names of their hosts. Start and supervise them from one thread that outlives them."""
 
-    def __init__(self, network: Network, folder: Path, beats: int, *, bare: bool) -> None:
+    def __init__(self, network: Network, folder: Path, beats: int, *, bare: bool, bucket: bool) -> None:
         self.network = network
         self.folder = folder
-        self.pictures = folder / "pictures"  # visible on every host, like a shared file system
+        self._pictures = folder / "pictures"  # visible on every host, like a shared file system
+        self._s3 = s3.S3Server(f"http://{network.servers}:{servers.S3_PORT}") if bucket else None
+        self._bucket = ""
         self.restarts: Counter[str] = Counter()
         self.database_url = servers.postgresql_url(network.servers)
         self._bare = bare
@@ -62,7 +65,8 @@ class Cluster:
             **SETTINGS,
             "DATABASE_URL": servers.postgresql_url(self.network.servers, bare=self._bare),
             "REDIS_URL": servers.redis_url(self.network.servers),
-            "IMAGE_STORAGE_PATH": str(self.pictures),
+            "IMAGE_STORAGE_PATH": str(self._pictures),
+            "STORAGE_URL": "" if self._s3 is None else self._s3.address(self._bucket),
             "IMAGE_SOURCE_ALLOWLIST": self.network.subnet,
             "AUTH_MODE": "open",
             "PORT": str(PORT),
@@ -84,6 +88,10 @@ class Cluster:
         self._run("redis", BRIDGE, servers.redis(self.folder, address))
         until(self._servers_answer, START_S, "PostgreSQL and Redis to answer")
         upgrade(self.database_url)
+        if self._s3 is not None:
+            self._run("s3", BRIDGE, s3.command(address, servers.S3_PORT))
+            until(self._s3.answers, START_S, "the S3 server to answer")
+            self._bucket = self._s3.bucket()
         for name in (*WEBS, *WORKERS, *self._beats):
             self._start(name)
         for host in WEBS:
@@ -128,6 +136,12 @@ class Cluster:
             return call("GET", self.url(host) + "/health")
         return None
 
+    def pictures(self) -> Path:
+        """The folder of all stored pictures; with a bucket, that of a copy of it."""
+        if self._s3 is not None:
+            self._s3.copy_to(self._pictures, self._bucket)
+        return self._pictures
+
     def log(self, name: str) -> str:
         """The output of a process."""
         return self._log(name).read_text(errors="replace")
@@ -138,8 +152,10 @@ class Cluster:
     def _start(self, name: str) -> None:
         kind, _, host = name.partition(" on ")
         host = host or name
-        bound = {"HOST": self.network.address(host)} if host in WEBS else {}
-        self._run(name, host, self._commands[kind.partition("-")[0]], bound)
+        more = {"HOST": self.network.address(host)} if host in WEBS else {}
+        if self._s3 is not None:  # a folder of its own, for unfinished files
+            more["IMAGE_STORAGE_PATH"] = str(self.folder / f"unfinished-{host}")
+        self._run(name, host, self._commands[kind.partition("-")[0]], more)
 
     def _run(self, name: str, host: str, command: Sequence[str], more: dict[str, str] | None = None) -> None:
         with self._log(name).open("ab") as log:
@@ -171,11 +187,11 @@ def _each(processes: Sequence[psutil.Process], method: str) -> None:
 
 
 @contextmanager
-def cluster(folder: Path, beats: int, *, bare: bool) -> Iterator[Cluster]:
+def cluster(folder: Path, beats: int, *, bare: bool, bucket: bool) -> Iterator[Cluster]:
     """A running cluster on its own network. Raises CannotBuild."""
     with ExitStack() as stack:
         network = stack.enter_context(Network())
-        made = Cluster(network, folder, beats, bare=bare)
+        made = Cluster(network, folder, beats, bare=bare, bucket=bucket)
         stack.callback(made.end)
         made.start()
         yield made

@@ -59,13 +59,15 @@ class Result:
     rest_s: float = 0.0
 
 
-def execute(plan: Plan, outage_s: float, beats: int, folder: Path, log: Log, *, bare: bool = False) -> Result:
+def execute(
+    plan: Plan, outage_s: float, beats: int, folder: Path, log: Log, *, bare: bool = False, bucket: bool = False
+) -> Result:
     """Execute the plan. Raises CannotBuild, or AssertionError if the service does not recover."""
     slots = {extension.name: extension.slots for extension in plan.extensions}
     slots |= {f"extension-{EXTENSION + nth}": 1 for nth in range(4)}
     result = Result(History(slots, int(SETTINGS["MAX_ATTEMPTS"])))
     began = time.monotonic()
-    with cluster(folder, beats, bare=bare) as made, closing(Database(made.database_url)) as reader:
+    with cluster(folder, beats, bare=bare, bucket=bucket) as made, closing(Database(made.database_url)) as reader:
         log(f"four hosts and their servers are running after {time.monotonic() - began:.0f} s")
         _Run(plan, outage_s, made, reader, result, log).execute()
         result.restarts = made.restarts
@@ -179,7 +181,7 @@ class _Run:
         services = build(real_ports(Settings.from_env(self._cluster.env)))
         while services.cleanup.sweep(int(time.time() * 1000) + FAR_AHEAD_MS):
             pass
-        history.final = snapshots.final_state(self._reader, self._cluster.pictures)
+        history.final = snapshots.final_state(self._reader, self._cluster.pictures())
         history.fetches = dict(images.fetches)
 
     def _supervise_for(self, seconds: float) -> None:

@@ -11,6 +11,7 @@ from app.adapters.local_redis import find_server
 
 POSTGRESQL_PORT = 5432
 REDIS_PORT = 6379
+S3_PORT = 9000
 # Disables the service's own time-outs (app/db/postgres.py), so that connections of a disconnected host stay open.
 NO_END = {"options": "-c idle_in_transaction_session_timeout=0", "keepalives": 0, "tcp_user_timeout": 0}
 TRUSTED = "host all all {subnet} trust\n"

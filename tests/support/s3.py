@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -51,7 +52,8 @@ class S3Server:
 
     def names(self, bucket: str) -> list[str]:
         """The names of all objects in the bucket."""
-        return [each["Key"] for each in self.client.list_objects_v2(Bucket=bucket).get("Contents", ())]
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return [each["Key"] for page in pages for each in page.get("Contents", ())]
 
     def location(self, bucket: str, prefix: str = "") -> S3Location:
         """The storage that `address` names."""
@@ -61,19 +63,32 @@ class S3Server:
         """The STORAGE_URL of a bucket."""
         return f"s3://{bucket}/{prefix}?endpoint={self.url}&region={REGION}&path_style=on"
 
+    def answers(self) -> bool:
+        """True if it accepts connections."""
+        parts = urlsplit(self.url)
+        with suppress(OSError):
+            socket.create_connection((parts.hostname or "", parts.port or 0), 1).close()
+            return True
+        return False
+
+    def copy_to(self, folder: Path, bucket: str) -> None:
+        """Copy all objects of the bucket to this folder."""
+        for name in self.names(bucket):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.client.download_file(bucket, name, str(path))
+
+
+def command(host: str, port: int) -> list[str]:
+    """The command that runs a server there."""
+    return [str(Path(sys.executable).parent / "moto_server"), "-H", host, "-p", str(port)]
+
 
 @contextmanager
-def s3_server(host: str = "127.0.0.1") -> Iterator[S3Server]:
+def s3_server() -> Iterator[S3Server]:
     """Run a server until the end of the block. What is stored there is in its memory."""
-    port = free_port(host)
-    command = (str(Path(sys.executable).parent / "moto_server"), "-H", host, "-p", str(port))
-    with started(command, Path.cwd(), CREDENTIALS) as run:
-
-        def answers() -> bool:
-            with suppress(OSError):
-                socket.create_connection((host, port), 1).close()
-                return True
-            return False
-
-        until(answers, 60, f"the S3 server to answer; its output: {run.output}")
-        yield S3Server(f"http://{host}:{port}")
+    port = free_port()
+    server = S3Server(f"http://127.0.0.1:{port}")
+    with started(command("127.0.0.1", port), Path.cwd(), CREDENTIALS) as run:
+        until(server.answers, 60, f"the S3 server to answer; its output: {run.output}")
+        yield server
