@@ -42,7 +42,7 @@ def service(
     """A worker and a web process with one folder for unfinished files, and a web process with another."""
     folder = tmp_path_factory.mktemp("s3")
     database = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}"
-    settings = {"STORAGE_URL": server.address(bucket, PREFIX), **CREDENTIALS}
+    settings: dict[str, Any] = {"STORAGE_URL": server.address(bucket, PREFIX), **CREDENTIALS}
     with (
         tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as own,
         running_redis(Path(own)) as redis,
