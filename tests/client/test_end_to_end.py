@@ -17,6 +17,8 @@ from imagefleet.cli import main
 from imagefleet.client import Imagefleet
 from imagefleet.errors import Refused
 from imagefleet.extension import Extension, Settings
+from imagefleet.input_images import OPERATIONS
+from tests.support.input_images import half_mask, picture, uploaded
 from tests.support.service import Service
 
 
@@ -25,7 +27,8 @@ def running_reference_extension(service: Service, model: str, *, step_s: float =
     """Run a reference extension for one model; yields its log lines."""
     log_lines: list[str] = []
     extension = Extension(
-        Settings(service.url(), f"reference-{model}", models=(model,), step_s=step_s), log_lines.append
+        Settings(service.url(), f"reference-{model}", models=(model,), step_s=step_s, operations=OPERATIONS),
+        log_lines.append,
     )
     running = threading.Thread(target=extension.run, daemon=True)
     running.start()
@@ -55,6 +58,20 @@ def test_requests_end_in_pictures(service: Service, tmp_path: Path) -> None:
     progress = [status.progress for status in reported]
     assert progress == sorted(progress)
     assert any(f"{accepted.request_id} is stored as {result.image_path}" in line for line in log_lines)
+
+
+def test_an_edit_changes_the_picture_only_where_its_mask_is_transparent(service: Service) -> None:
+    content, _ = picture(64, 48)
+    source, mask = uploaded(service, content), uploaded(service, half_mask(64, 48))
+    inputs = [{"inputId": source, "strength": 1}, {"inputId": mask, "role": "mask"}]
+    with running_reference_extension(service, "ref-d"):
+        result = service.final(service.submit("a red fox", model="ref-d", inputImages=inputs))
+    assert result["status"] == "completed", result
+    stored = Image.open(service.folder / "pictures" / Path(result["imagePath"]).name).convert("RGB")
+    original = Image.open(io.BytesIO(content)).convert("RGB")
+    left, right = (0, 0, 32, 48), (32, 0, 64, 48)
+    assert stored.crop(left).tobytes() == original.crop(left).tobytes()
+    assert stored.crop(right).tobytes() != original.crop(right).tobytes()
 
 
 def test_the_command_saves_the_pictures(service: Service, tmp_path: Path) -> None:

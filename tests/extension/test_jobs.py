@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.support.reference_renderer import rendered_pixels
 from tests.support.chromium import Chromium, running_chromium
+from tests.support.input_images import half_mask, picture, uploaded
 from tests.support.service import Service
 from tests.support.waiting import until
 
@@ -65,6 +66,28 @@ def test_the_stored_pictures_are_those_that_were_drawn(browser: Chromium, servic
     drawn = [pixels(service, image["imagePath"]) for image in result["images"]]
     assert drawn == [((48, 32), rendered_pixels("a red fox", MODEL, 48, 32, position)) for position in (0, 1)]
     assert result["metadata"] | SMALL == result["metadata"]
+
+
+def test_a_variation_and_an_edit_start_from_the_pictures_of_the_client(browser: Chromium, service: Service) -> None:
+    configure(browser)
+    content, before = picture(48, 32)
+    source, mask = uploaded(service, content), uploaded(service, half_mask(48, 32))
+
+    inputs = [{"inputId": source, "strength": 0.5}]
+    variation = service.final(service.submit("a red fox", model=MODEL, inputImages=inputs))
+    assert variation["status"] == "completed", variation
+    size, varied = pixels(service, variation["imagePath"])
+    assert (size, varied != before) == ((48, 32), True)
+
+    inputs = [{"requestId": variation["requestId"], "position": 0, "strength": 1}, {"inputId": mask, "role": "mask"}]
+    edit = service.final(service.submit("a red fox", model=MODEL, inputImages=inputs))
+    assert edit["status"] == "completed", edit
+    _, edited = pixels(service, edit["imagePath"])
+    drawn = rendered_pixels("a red fox", MODEL, 48, 32)
+    half, row = 24 * 3, 48 * 3
+    for at in range(0, len(edited), row):
+        assert edited[at : at + half] == varied[at : at + half]
+        assert edited[at + half : at + row] == drawn[at + half : at + row]
 
 
 def test_a_picture_that_is_too_large_for_a_message_is_delivered(browser: Chromium, service: Service) -> None:

@@ -1,4 +1,4 @@
-"""Input pictures of jobs, and the server that has them."""
+"""Input pictures of jobs, and the servers that have them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.support.fake_generators import generated_png
 from tests.support.scripted_server import Behaviour, Reply, ScriptedServer
+from tests.support.service import Service
 
 CORS = {"Access-Control-Allow-Origin": "*"}
 
@@ -42,3 +43,11 @@ def picture(width: int, height: int) -> tuple[bytes, bytes]:
     """A picture as a PNG file, and its pixels: three bytes each."""
     content = generated_png(width, height)
     return content, Image.open(io.BytesIO(content)).convert("RGB").tobytes()
+
+
+def uploaded(service: Service, content: bytes) -> str:
+    """Upload an input picture to the real service; returns its id."""
+    answer = service.post("/api/inputs", content, Content_Type="image/png")
+    assert answer.status == 201, answer.content
+    input_id: str = answer.json["inputId"]
+    return input_id
