@@ -41,6 +41,7 @@ from app.services.idempotency import Idempotency
 from app.services.input_images import InputImages
 from app.services.inputs import Inputs
 from app.services.lookup import Lookup
+from app.services.personal_data import PersonalData
 from app.services.picture_grants import PictureGrants
 from app.services.ports import Ports, Store
 from app.services.queue_controls import QueueControls
@@ -102,6 +103,7 @@ class Services:
     webhook_delivery: WebhookDelivery
     health: Health
     verification: Verification
+    personal_data: PersonalData
 
 
 def real_store(settings: Settings) -> Store:
@@ -190,4 +192,5 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         webhook_delivery=WebhookDelivery(ports),
         health=Health(ports),
         verification=Verification(ports),
+        personal_data=PersonalData(ports, access, cancellation),
     )

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ from app.domain.errors import Unauthorized
 from app.domain.webhooks import Target
 from app.manage.__main__ import main
 from tests.support import fakes
-from tests.support.harness import Harness
+from tests.support.downloads import PNG
+from tests.support.harness import PICTURE, Harness
 from tests.support.service import ROOT
 
 Run = Callable[..., Result]
@@ -395,3 +397,27 @@ def test_the_storage_is_verified_with_a_status_that_says_the_result(run: Run, tm
     repaired = run("verify-storage", "--repair", "--deep", **env)
     assert (repaired.exit_code, list(folder.glob("*.png"))) == (0, [])
     assert run("verify-storage", **env).exit_code == 0
+
+
+def test_a_user_is_exported_and_deleted(run: Run, database: Database, tmp_path: Path) -> None:
+    harness = Harness.of(fakes.bench(database, tmp_path / "pictures"))
+    harness.bench.fetch.answers[PICTURE] = PNG
+    holder, job = harness.connect_and_start(user="ann")
+    harness.report_image(holder, job)
+    harness.run_downloads()
+    [name] = harness.bench.files()
+    env = {"IMAGE_STORAGE_PATH": str(tmp_path / "pictures")}
+    run("create-user", "ann")
+    secret = run("create-key", "ann").stdout.strip()
+    out = tmp_path / "ann.zip"
+    assert run("export-user", "ann", "--pictures", "--output", str(out), **env).exit_code == 0
+    with zipfile.ZipFile(out) as found:
+        assert found.testzip() is None
+        [request] = map(json.loads, found.read("requests.jsonl").splitlines())
+        assert (request["id"], request["prompt"]) == (job.id, "a fox")
+        assert found.read(f"pictures/{name}").startswith(b"\x89PNG")
+        assert not any(secret.split("_")[2].encode() in found.read(each) for each in found.namelist())
+    assert "1 requests" in run("delete-user", "ann", "--with-pictures", "--yes", **env).stdout
+    assert harness.bench.files() == []
+    gone = run("export-user", "ann", **env)
+    assert (gone.exit_code, gone.stderr) == (1, "Error: Nothing is stored about a user ann.\n")
