@@ -99,6 +99,7 @@ def sentinels(folder: Path) -> Iterator[Sentinels]:
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_after_a_failover_the_new_master_is_used(
     sentinels: Sentinels, tmp_path: Path, migrated_sqlite_file: Path

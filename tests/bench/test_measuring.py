@@ -37,7 +37,8 @@ class Shortest(Plan):
         return 0.3
 
 
-@pytest.mark.timeout(300)  # it starts seven processes and creates two databases
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_measure_gives_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(submit, "CLIENTS", (2,))
     monkeypatch.setattr(submit, "OF_ONE_USER", 3)
@@ -54,7 +55,8 @@ def test_a_measure_gives_a_result_and_a_page(tmp_path: Path, monkeypatch: pytest
     assert "Submitting a request" in out.with_suffix(".html").read_text()
 
 
-@pytest.mark.timeout(120)  # it starts six processes
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_the_floor_of_a_batch_inserts_as_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "ITEMS", (40, 40))
     out = tmp_path / "result.json"
@@ -67,6 +69,8 @@ def test_the_floor_of_a_batch_inserts_as_many_rows(tmp_path: Path, monkeypatch: 
     assert status.floor is not None
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_a_bucket_is_measured_beside_put_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "SIZES", (1_000_000,))
     out = tmp_path / "result.json"
@@ -80,7 +84,8 @@ def test_a_bucket_is_measured_beside_put_object(tmp_path: Path, monkeypatch: pyt
     assert rows["0.95 MiB, read: CPU"].subject[0] > 0
 
 
-@pytest.mark.timeout(120)  # it starts six processes
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_clients_submit_as_separate_users_and_their_submissions_are_removed() -> None:
     with serving("sqlite") as system:
         pool = ClientPool(Loop())
@@ -93,7 +98,8 @@ def test_clients_submit_as_separate_users_and_their_submissions_are_removed() ->
         assert _who_waits(system) == [USER]
 
 
-@pytest.mark.timeout(120)  # it starts seven processes
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_both_floors_of_a_hand_off_run_one_after_the_other(tmp_path: Path) -> None:
     with (
         fresh("sqlite", tmp_path) as url,
