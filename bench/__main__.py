@@ -22,6 +22,7 @@ MEASURES = (
     "handoff",
     "jobs",
     "pictures",
+    "thumbnails",
     "sockets",
     "growth",
     "batches",
