@@ -8,10 +8,12 @@ import json
 import threading
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 
+from tests.support.image_samples import png
 from tests.support.pictures import data_url, plain
 from tests.support.service import Service
 from tests.support.serving import serving
@@ -46,6 +48,21 @@ def test_a_request_results_in_a_stored_picture(services: Service) -> None:
     file = services.folder / "pictures" / result["imagePath"].removeprefix("/generated-images/")
     assert file.name.startswith(f"{request_id}_")
     assert Image.open(file).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_web_processes_make_thumbnails_and_conversions(services: Service) -> None:
+    request_id = services.submit(model="thumbnails")
+    with services.extension("thumbnails", "thumbnails") as extension:
+        extension.done(extension.next_job(), data_url(png(600, 300)))
+        extension.receive("image_generation_confirmed")
+    path = services.final(request_id)["imagePath"]
+    small = path.replace(".png", ".256.webp")
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda web: services.get(small, web=web % 2), range(16)))
+    assert {(answer.status, answer.headers["content-type"]) for answer in answers} == {(200, "image/webp")}
+    assert len({answer.content for answer in answers}) == 1
+    assert Image.open(io.BytesIO(answers[0].content)).size == (256, 128)
+    assert Image.open(io.BytesIO(services.get(f"{path}?format=jpeg").content)).format == "JPEG"
 
 
 def test_a_waiting_job_is_assigned_as_soon_as_a_slot_is_free(services: Service) -> None:
