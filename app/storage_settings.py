@@ -20,14 +20,15 @@ _OPTIONS = {"endpoint", "region", "path_style"}
 class S3Location:
     """Where pictures are kept in an object storage.
 
-    `prefix` is empty or ends with a slash. `endpoint` and `region` are None where AWS's own variables or defaults decide.
+    `prefix` is empty or ends with a slash. `endpoint` and `region` are None where AWS's own variables or defaults decide,
+    `path_style` where the endpoint does.
     """
 
     bucket: str
     prefix: str = ""
     endpoint: str | None = None
     region: str | None = None
-    path_style: bool = False
+    path_style: bool | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -40,7 +41,7 @@ class S3Location:
             prefix=f"{prefix}/" if prefix else "",
             endpoint=options.get("endpoint", "").rstrip("/") or None,
             region=options.get("region"),
-            path_style=options.get("path_style", "off") == "on",
+            path_style=options["path_style"] == "on" if "path_style" in options else None,
         )
         _check(location, parts, options)
         return location

@@ -48,7 +48,7 @@ def test_a_folder_takes_precedence_over_image_storage_path(url: str, folder: str
             "s3://pictures?endpoint=https%3A%2F%2F%5B%3A%3A1%5D%3A9000",
             S3Location("pictures", endpoint="https://[::1]:9000"),
         ),
-        ("s3://pictures?path_style=off", S3Location("pictures")),
+        ("s3://pictures?path_style=off", S3Location("pictures", path_style=False)),
     ],
 )
 def test_a_bucket_leaves_image_storage_path_for_unfinished_files(url: str, location: S3Location) -> None:

@@ -46,8 +46,18 @@ def _client(session: Any, location: S3Location, patience: Patience) -> Any:
             read_timeout=patience.read_s,
             retries={"mode": "standard", "total_max_attempts": patience.attempts},
             max_pool_connections=CONNECTIONS,
-            s3={"addressing_style": "path" if location.path_style else "auto"},
+            s3={"addressing_style": _addressing_style(location)},
             # every upload has a SHA-256 of ours; other servers than AWS's may not know the checksums that boto3 would add
             request_checksum_calculation="when_required",
         ),
     )
+
+
+def _addressing_style(location: S3Location) -> str:
+    """The bucket in the path or in the host name.
+
+    By itself boto3 takes the path, and at AWS the global host name: addresses that are signed for that do not work at once for a
+    bucket of another region.
+    """
+    in_path = bool(location.endpoint) if location.path_style is None else location.path_style
+    return "path" if in_path else "virtual"

@@ -258,6 +258,24 @@ def test_anybody_can_get_a_picture_by_a_presigned_url(store: S3Store) -> None:
     assert "testing-secret" not in url
 
 
+@pytest.mark.parametrize(
+    ("url", "begin"),
+    [
+        ("s3://pictures/x?region=eu-west-1", "https://pictures.s3.eu-west-1.amazonaws.com/x/"),
+        ("s3://my.pictures?region=eu-west-1&path_style=on", "https://s3.eu-west-1.amazonaws.com/my.pictures/"),
+        ("s3://pictures?endpoint=http://minio.example:9000&path_style=on", "http://minio.example:9000/pictures/"),
+        ("s3://pictures?endpoint=http://127.0.0.1:9000", "http://127.0.0.1:9000/pictures/"),
+        ("s3://pictures?endpoint=https://s3.example&path_style=off", "https://pictures.s3.example/"),
+    ],
+)
+def test_a_presigned_url_is_at_the_host_of_the_bucket(url: str, begin: str, tmp_path: Path) -> None:
+    store = S3Store(S3Location.parse(url), LocalStore(tmp_path))
+    presigned = store.presigned_url(NAME, 60)
+    assert presigned is not None
+    assert presigned.startswith(f"{begin}{NAME}?")
+    assert "X-Amz-SignedHeaders=host&" in presigned  # a client sends no other header
+
+
 def test_a_check_leaves_no_object(store: S3Store, server: S3Server, bucket: str) -> None:
     store.verify()
     store.check()
