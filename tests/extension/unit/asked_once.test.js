@@ -13,21 +13,24 @@ const REQUEST = "550e8400-e29b-41d4-a716-446655440000";
 const job = (fields) => ({ requestId: REQUEST, prompt: "a fox", model: "m", parameters: {}, lease: "l-1", ...fields });
 
 const LONG_MS = 5000;
+// Long enough for a request to arrive on a busy machine; where nothing is answered, the test lasts that long.
+const PATIENCE_S = 10;
+const SILENCE_S = 0.5;
 const WORKFLOW = { 1: { class_type: "Mine", inputs: { a: "%prompt%" } } };
 
 /** How each generator is asked for a picture, and how it answers with one. */
 const GENERATORS = {
   openai: {
-    asks: "/v1/images/generations", settings: (url) => ({ address: `${url}/v1`, timeoutS: 0.2 }),
+    asks: "/v1/images/generations", settings: (url) => ({ address: `${url}/v1` }),
     made: { json: { data: [{ b64_json: PICTURE.base64 }] } }, resumes: false,
   },
   automatic1111: {
-    asks: "/sdapi/v1/txt2img", settings: (url) => ({ address: url, timeoutS: 0.2 }),
+    asks: "/sdapi/v1/txt2img", settings: (url) => ({ address: url }),
     made: { json: { images: [PICTURE.base64] } }, resumes: true,
   },
   comfyui: {
     asks: "/prompt",
-    settings: (url) => ({ address: url, timeoutS: 0.5, workflow: WORKFLOW }),
+    settings: (url) => ({ address: url, workflow: WORKFLOW }),
     made: { json: { prompt_id: "theirs", node_errors: {} } }, resumes: true,
   },
 };
@@ -66,7 +69,10 @@ async function startGenerator(t, kind, answer) {
     if (request.path === "/gone.png" || request.path === "/view") return { status: 404 };
     return { json: {} };
   });
-  const entry = { id: "g", kind, name: kind, enabled: true, models: ["*"], settings: settings(server.url) };
+  const timeoutS = answer === undefined ? SILENCE_S : PATIENCE_S;
+  const entry = {
+    id: "g", kind, name: kind, enabled: true, models: ["*"], settings: { ...settings(server.url), timeoutS },
+  };
   const asked = () => server.requests.filter(({ path, method }) => path === asks && method === "POST").length;
   return { entry, asked };
 }
