@@ -10,7 +10,7 @@ from app.config import Settings
 from app.container import Services, build, real_ports
 from app.launch.checks import sqlite_file
 from app.launch.schema import migrate
-from app.manage import extensions, personal_data, queue, storage, tokens, users, webhooks
+from app.manage import backup, extensions, personal_data, queue, storage, tokens, users, webhooks
 from app.manage.console import escape_what_cannot_be_encoded
 
 
@@ -32,6 +32,7 @@ for each in (
     *queue.COMMANDS,
     *webhooks.COMMANDS,
     *storage.COMMANDS,
+    *backup.COMMANDS,
     *personal_data.COMMANDS,
 ):
     main.add_command(each)
