@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import io
 import json
 import shutil
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,16 +195,41 @@ def test_invalid_calls_raise_bad_request(service: Service) -> None:
         assert error.request_id
 
 
-def test_input_pictures_raise_bad_request(service: Service) -> None:
-    client, picture = client_of(service), noise(800, 800)
-    for call in (
-        lambda: client.images.edit(image=picture, prompt="a fox"),
-        lambda: client.images.edit(image=[picture, picture], mask=picture, prompt="a fox"),
-        lambda: client.images.create_variation(image=picture),
+def test_edits_and_variations_are_made_from_the_pictures_of_the_call(
+    service: Service, model: str, pool: ThreadPoolExecutor
+) -> None:
+    client, picture, mask = client_of(service), plain("red"), plain("blue")
+    calls = (
+        (partial(client.images.edit, image=picture, mask=mask, prompt="a fox", n=1), ["image", "mask"]),
+        (partial(client.images.edit, image=[picture, mask], prompt="a fox", size="64x64"), ["image", "image"]),
+        (partial(client.images.create_variation, image=io.BytesIO(picture)), ["image"]),
+    )
+    with service.extension("editor", model, "image-edit", "image-variation") as extension:
+        for call, roles in calls:
+            result = pool.submit(call, model=model, response_format="b64_json")
+            job = extension.next_job(WAIT_S)
+            inputs = job["inputImages"]
+            assert [each["role"] for each in inputs] == roles
+            got = httpx2.get(inputs[0]["url"]).content
+            assert colour_of(got) == (255, 0, 0)
+            assert hashlib.sha256(got).hexdigest() == inputs[0]["sha256"]
+            extension.done(job, data_url(plain("green")))
+            made = result.result(WAIT_S).data
+            assert colour_of(base64.b64decode(made[0].b64_json or "")) == (0, 128, 0)
+            assert httpx2.get(inputs[0]["url"]).status_code == 403
+
+
+def test_pictures_that_cannot_be_used_raise_bad_request(service: Service, model: str) -> None:
+    client, picture = client_of(service), plain("red")
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    for call, param in (
+        (lambda: client.images.edit(image=svg, prompt="a fox", model=model), "image"),
+        (lambda: client.images.edit(image=picture, mask=svg, prompt="a fox", model=model), "mask"),
+        (lambda: client.images.create_variation(image=picture[:-20], model=model), "image"),
     ):
         error = status_error(call)
         assert isinstance(error, openai.BadRequestError)
-        assert error.code == "not_supported"
+        assert error.param == param
 
 
 @pytest.mark.parametrize(
@@ -354,5 +381,5 @@ def test_the_client_in_javascript(service: Service, model: str, pool: ThreadPool
     assert shown["errors"] == [
         {"name": "InternalServerError", "status": 500, "code": "ERR_GENERATION_FAILED"},
         {"name": "BadRequestError", "status": 400, "code": "ERR_INVALID_PROMPT"},
-        {"name": "BadRequestError", "status": 400, "code": "not_supported"},
+        {"name": "BadRequestError", "status": 400, "code": "ERR_INVALID_REQUEST"},
     ]

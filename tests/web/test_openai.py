@@ -204,14 +204,6 @@ def test_a_failure_says_why_and_that_it_is_not_to_be_repeated(
     assert answer.headers["X-Should-Retry"] == "false"
 
 
-@pytest.mark.parametrize("path", ["/v1/images/edits", "/v1/images/variations"])
-def test_input_pictures_are_refused_clearly(client: FlaskClient, path: str) -> None:
-    answer = client.post(path, data={"image": (io.BytesIO(b"png"), "a.png"), "prompt": "a fox"})
-    shown = error(answer)
-    assert (answer.status_code, shown["type"], shown["code"]) == (400, "invalid_request_error", "not_supported")
-    assert "no input images" in shown["message"]
-
-
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/v1/nowhere", 404), ("GET", GENERATIONS, 405), ("POST", "/v1/models", 405), ("GET", "/v1/files", 404)],

@@ -24,6 +24,7 @@ from app.domain.access import Role, Scope
 from app.domain.upload_urls import UploadGrant
 from app.domain.webhooks import Target
 from app.factory import create_app
+from app.services.auth_throttle import AuthThrottle
 from app.services.signing_keys import upload_key
 from app.web import (
     accounts,
@@ -86,8 +87,9 @@ def described() -> dict[str, Any]:
     limiter = limits.install(Flask("document"), settings)
     for limited in (images, inputs, variations, batches, batch_additions, styles, webhooks):
         limited.operations(api, services, limiter)
-    for module in (batch_control, batch_results, files, fleet, queue, accounts, status):
+    for module in (batch_control, batch_results, fleet, queue, accounts, status):
         module.operations(api, services)
+    files.operations(api, services, cast("AuthThrottle", None))
     openai_images.operations(api, services, limiter)
     openai_models.operations(api, services)
     document = openapi.document(api.operations)

@@ -39,12 +39,6 @@ class UnknownModel(Refusal):
     field = "model"
 
 
-class NotSupported(Refusal):
-    """This service cannot do this yet."""
-
-    code = "not_supported"
-
-
 class StillWorking(Refusal):
     """The pictures are not made yet."""
 

@@ -1,9 +1,6 @@
 """`/v1/images`: a request that is submitted and waited for in one call."""
 
-from functools import partial
-from typing import NoReturn
-
-from flask import Response, g
+from flask import Response
 from flask_limiter import Limiter
 
 from app.container import Services
@@ -11,20 +8,17 @@ from app.domain.access import Need
 from app.domain.errors import Gone, QuotaExceeded, RateLimited
 from app.web import limits
 from app.web.api import Api, ResponseSpec
-from app.web.openai import delivery, stream, stream_schema
-from app.web.openai.calls import RETRY_COUNT, Calls, owner
-from app.web.openai.errors import REQUEST_ID, Cancelled, NotSupported, StillWorking
-from app.web.openai.outcome import outcome
-from app.web.openai.schemas import ImagesRequest, ImagesResponse, ResponseFormat
-from app.web.picture_addresses import PictureAddresses
-from app.web.streams import KEEP_ALIVE_S
-
-TAG = "OpenAI"
+from app.web.openai import edits, stream, stream_schema
+from app.web.openai.answers import wait_for
+from app.web.openai.calls import RETRY_COUNT, TAG, Calls, owner
+from app.web.openai.errors import REQUEST_ID, Cancelled, StillWorking
+from app.web.openai.schemas import ImagesRequest, ImagesResponse
 
 
 def operations(api: Api, services: Services, limiter: Limiter) -> None:
     """Declare the operations of this module."""
-    calls, wait_s = Calls(services, limiter), services.settings.openai_wait_ms / 1000
+    calls = Calls(services, limiter)
+    edits.operations(api, services, calls)
 
     @api.operation(
         "POST",
@@ -51,43 +45,4 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         """Submit a request as `POST /api/images/generate` does, and wait for its images. The request goes on if its client
         leaves or the time is over: it is found by `x-request-id`. A repeat that an OpenAI client makes by itself joins the
         same user's identical open request and costs nothing."""
-        g.request_id = request_id = calls.accepted(body)
-        follow = partial(services.lookup.changes_until_final, request_id, wait_s)
-        result = partial(outcome, services, request_id)
-        if body.stream:
-            return stream.response(follow(KEEP_ALIVE_S, g.credential_status), result, services.ports.store)
-        for _ in follow(wait_s, g.credential_status):
-            pass
-        g.continues_elsewhere = services.watching.ended
-        details = result()
-        if body.delivery is ResponseFormat.URL:
-            return delivery.images_response(details, PictureAddresses.here())
-        return delivery.images_in_base64(details, services.ports.store)
-
-    @api.operation(
-        "POST",
-        "/v1/images/edits",
-        tag=TAG,
-        summary="Not supported",
-        openai=True,
-        need=Need.WRITE,
-        responses=(),
-        refusals=(NotSupported,),
-    )
-    def edit_openai_image() -> NoReturn:
-        """Input images are not supported yet: the answer says so."""
-        raise NotSupported("Edits are not supported: this service takes no input images yet.")
-
-    @api.operation(
-        "POST",
-        "/v1/images/variations",
-        tag=TAG,
-        summary="Not supported",
-        openai=True,
-        need=Need.WRITE,
-        responses=(),
-        refusals=(NotSupported,),
-    )
-    def vary_openai_image() -> NoReturn:
-        """Input images are not supported yet: the answer says so."""
-        raise NotSupported("Variations are not supported: this service takes no input images yet.")
+        return wait_for(services, calls.accepted(body), body)

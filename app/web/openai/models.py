@@ -2,8 +2,8 @@
 
 from app.container import Services
 from app.web.api import Api, ResponseSpec
+from app.web.openai.calls import TAG
 from app.web.openai.errors import REQUEST_ID, UnknownModel
-from app.web.openai.images import TAG
 from app.web.openai.schemas import ImageModel, ImageModelList
 
 

@@ -227,7 +227,7 @@ class Usage(BaseModel):
 class CompletedEvent(BaseModel):
     """An image of a stream."""
 
-    type: Literal["image_generation.completed"] = "image_generation.completed"
+    type: Literal["image_generation.completed", "image_edit.completed"] = "image_generation.completed"
     b64_json: str = Field(description="the PNG file")
     created_at: int = Field(description="seconds since the epoch")
     size: str = Field(description="in px")

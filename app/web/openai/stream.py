@@ -6,7 +6,7 @@ There are no partial pictures, so no event claims to be one.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Literal
 
 from flask import Response
 
@@ -20,34 +20,38 @@ from app.web.openai import delivery, errors
 from app.web.openai.schemas import AUTO, CompletedEvent
 
 CONTENT_TYPE = "text/event-stream"
+EventType = Literal["image_generation.completed", "image_edit.completed"]
+GENERATED: EventType = "image_generation.completed"
+EDITED: EventType = "image_edit.completed"
 
 Changes = Iterator[Mapping[str, Any] | None]
 
 
-def response(changes: Changes, outcome: Callable[[], JobDetails[Job]], store: Store) -> Response:
-    """The stream. `outcome` is called once after the last change; it raises Refusal if there are no pictures."""
+def response(changes: Changes, outcome: Callable[[], JobDetails[Job]], store: Store, event: EventType) -> Response:
+    """The stream with events of this type. `outcome` is called once after the last change; it raises Refusal if there are no pictures."""
     return Response(
-        _stream(changes, outcome, store),
+        _stream(changes, outcome, store, event),
         content_type=f"{CONTENT_TYPE}; charset=utf-8",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-def _stream(changes: Changes, outcome: Callable[[], JobDetails[Job]], store: Store) -> Iterator[bytes]:
+def _stream(changes: Changes, outcome: Callable[[], JobDetails[Job]], store: Store, kind: EventType) -> Iterator[bytes]:
     try:
         yield b": accepted\n\n"
         for change in changes:
             yield b": keep-alive\n\n" if change is None else f": progress {change['progress']}\n\n".encode()
         details = outcome()
         for image in details.images:
-            yield from _completed(details.job, image, store)
+            yield from _completed(details.job, image, store, kind)
     except Refusal as refusal:
         body = errors.body(refusal.status, refusal.code, refusal.detail, refusal.field)
         yield f"event: error\ndata: {json.dumps({'type': 'error', **body.model_dump()})}\n\n".encode()
 
 
-def _completed(job: Job, image: StoredImage, store: Store) -> Iterator[bytes]:
+def _completed(job: Job, image: StoredImage, store: Store, kind: EventType) -> Iterator[bytes]:
     event = CompletedEvent(
+        type=kind,
         b64_json=delivery.HERE,
         created_at=(job.generated_at or job.updated_at) // 1000,
         size=delivery.size(image),

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from app.web.json_schema import Schema, inlined, tidied
 from app.web.openai.schemas import CompletedEvent, OpenAIError
+from app.web.openai.stream import GENERATED, EventType
 
 EXAMPLE = """: accepted
 
@@ -17,9 +18,9 @@ data: {"type": "image_generation.completed", "b64_json": "iVBORw0KGgo…", "crea
 """
 
 
-def event() -> Schema:
+def event(kind: EventType = GENERATED) -> Schema:
     """The JSON Schema of one event: its fields are texts, and the text of `data` is JSON."""
-    kinds = [_one("image_generation.completed", CompletedEvent), _one("error", OpenAIError)]
+    kinds = [_one(kind, CompletedEvent), _one("error", OpenAIError)]
     return {"description": "One event of the stream", "type": "object", "oneOf": kinds}
 
 

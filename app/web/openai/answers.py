@@ -1,0 +1,34 @@
+"""The answer to a call whose request is accepted: it waits for the pictures, or streams what happens."""
+
+from functools import partial
+
+from flask import Response, g
+
+from app.container import Services
+from app.web.openai import delivery, stream
+from app.web.openai.outcome import outcome
+from app.web.openai.schemas import ImagesRequest, ImagesResponse, ResponseFormat
+from app.web.picture_addresses import PictureAddresses
+from app.web.streams import KEEP_ALIVE_S
+
+
+def wait_for(
+    services: Services, request_id: str, body: ImagesRequest, event: stream.EventType = stream.GENERATED
+) -> ImagesResponse | Response:
+    """The pictures of the request once they are made. `event` is the type of the events of a stream.
+
+    Raises Failed, Cancelled, Gone, StillWorking, Unavailable.
+    """
+    g.request_id = request_id
+    wait_s = services.settings.openai_wait_ms / 1000
+    follow = partial(services.lookup.changes_until_final, request_id, wait_s)
+    result = partial(outcome, services, request_id)
+    if body.stream:
+        return stream.response(follow(KEEP_ALIVE_S, g.credential_status), result, services.ports.store, event)
+    for _ in follow(wait_s, g.credential_status):
+        pass
+    g.continues_elsewhere = services.watching.ended
+    details = result()
+    if body.delivery is ResponseFormat.URL:
+        return delivery.images_response(details, PictureAddresses.here())
+    return delivery.images_in_base64(details, services.ports.store)
