@@ -25,9 +25,12 @@ class PictureAddresses:
         """Those for the answer to the current HTTP request."""
         return cls(public_url(""), current_app.extensions["services"].picture_grants)
 
-    def of(self, name: str) -> str:
-        """The address of a picture, signed where only signed ones are served."""
-        return self.signed(name) if self.grants.required else self.base + IMAGES_PATH + name
+    def of(self, name: str, picture_format: str = "png") -> str:
+        """The address of a picture in this format, signed where only signed ones are served."""
+        query = [self.grants.query(name)] if self.grants.required else []
+        if picture_format != "png":
+            query.append(f"format={picture_format}")
+        return self.base + IMAGES_PATH + name + ("?" + "&".join(query) if query else "")
 
     def signed(self, name: str) -> str:
         """The signed address of a picture."""

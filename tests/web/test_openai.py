@@ -104,6 +104,30 @@ def test_several_pictures_in_base64_are_the_stored_files_in_order(client: FlaskC
         assert base64.b64decode(each["b64_json"]) == client.get(stored["imagePath"]).data
 
 
+@pytest.mark.parametrize("output_format", ["webp", "jpeg"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_pictures_in_base64_are_converted(client: FlaskClient, output_format: str, stream: bool) -> None:
+    answer = generate(
+        client, response_format="b64_json", output_format=output_format, output_compression=50, stream=stream
+    )
+    whole: dict[str, Any] = {} if stream else dict(answer.json or {})
+    shown = events(answer)[0] if stream else whole | whole["data"][0]
+    assert shown["output_format"] == output_format
+    image = Image.open(io.BytesIO(base64.b64decode(shown["b64_json"])))
+    assert (image.format, image.size) == (output_format.upper(), (8, 8))
+    assert stream or len(answer.data) == int(answer.headers["Content-Length"])
+
+
+@pytest.mark.parametrize("output_format", ["webp", "jpeg"])
+def test_addresses_of_converted_pictures_name_the_format(client: FlaskClient, output_format: str) -> None:
+    answer = generate(client, output_format=output_format)
+    [made] = requests_of(client)
+    assert answer.json["output_format"] == output_format
+    [shown] = answer.json["data"]
+    assert shown["url"] == f"http://localhost{made['imagePath']}?format={output_format}"
+    assert client.get(shown["url"]).content_type == f"image/{output_format}"
+
+
 @pytest.mark.parametrize("revised", ["a \u0000", '"\\u0000"', "\\u0000", 'a "red" fox\n', "лиса"])
 def test_a_revised_prompt_is_passed_on_and_never_mistaken_for_a_picture(
     client: FlaskClient, painter: Painter, revised: str
@@ -156,7 +180,7 @@ INVALID = [
     ({"quality": ""}, "quality", "ERR_INVALID_REQUEST"),
     ({"model": "a\nb"}, "model", "ERR_INVALID_REQUEST"),
     ({"response_format": "webp"}, "response_format", "ERR_INVALID_REQUEST"),
-    ({"output_format": "webp"}, "output_format", "ERR_INVALID_REQUEST"),
+    ({"output_format": "gif"}, "output_format", "ERR_INVALID_REQUEST"),
     ({"stream": "true"}, "stream", "ERR_INVALID_REQUEST"),
     ({"partial_images": 4}, "partial_images", "ERR_INVALID_REQUEST"),
     ({"user": "a b"}, "user", "ERR_INVALID_REQUEST"),

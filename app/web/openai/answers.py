@@ -6,8 +6,9 @@ from flask import Response, g
 
 from app.container import Services
 from app.web.openai import delivery, stream
+from app.web.openai.delivery import Files
 from app.web.openai.outcome import outcome
-from app.web.openai.schemas import ImagesRequest, ImagesResponse, ResponseFormat
+from app.web.openai.schemas import PNG, ImagesRequest, ImagesResponse, ResponseFormat
 from app.web.picture_addresses import PictureAddresses
 from app.web.streams import KEEP_ALIVE_S
 
@@ -23,12 +24,13 @@ def wait_for(
     wait_s = services.settings.openai_wait_ms / 1000
     follow = partial(services.lookup.changes_until_final, request_id, wait_s)
     result = partial(outcome, services, request_id)
+    files = Files(services, body.output_format or PNG)
     if body.stream:
-        return stream.response(follow(KEEP_ALIVE_S, g.credential_status), result, services.ports.store, event)
+        return stream.response(follow(KEEP_ALIVE_S, g.credential_status), result, files, event)
     for _ in follow(wait_s, g.credential_status):
         pass
     g.continues_elsewhere = services.watching.ended
     details = result()
     if body.delivery is ResponseFormat.URL:
-        return delivery.images_response(details, PictureAddresses.here())
-    return delivery.images_in_base64(details, services.ports.store)
+        return delivery.images_response(details, PictureAddresses.here(), files.output_format)
+    return delivery.images_in_base64(details, files)

@@ -12,14 +12,15 @@ from typing import BinaryIO
 
 from flask import Response
 
+from app.container import Services
 from app.db.images import StoredImage
 from app.db.jobs import Job
 from app.domain.errors import NotFound
+from app.domain.images import Rendition
 from app.services.lookup import JobDetails
-from app.services.ports import Store
 from app.web import reported_values
 from app.web.api import JSON, json_text
-from app.web.openai.schemas import DeliveredPicture, ImagesResponse
+from app.web.openai.schemas import PNG, DeliveredPicture, ImagesResponse, OutputFormat
 from app.web.picture_addresses import PictureAddresses
 
 PIECE_BYTES = 3 * 65_536  # three bytes become four characters
@@ -44,29 +45,53 @@ class Encoded:
                 yield from _in_base64(part[0])
 
 
-def images_response(details: JobDetails[Job], addresses: PictureAddresses) -> ImagesResponse:
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Opens pictures in the format that a call asks for."""
+
+    services: Services
+    output_format: OutputFormat
+
+    def open(self, image: StoredImage) -> BinaryIO:
+        """Raises NotFound if it is not stored any more; InvalidRequest, Unavailable if it cannot be converted."""
+        if self.output_format == PNG:
+            file = self.services.ports.store.open(image.file)
+        else:
+            file = self.services.renditions.open(image, Rendition(self.output_format))
+        if file is None:
+            raise NotFound("The picture is not stored any more.")
+        return file
+
+
+def images_response(
+    details: JobDetails[Job], addresses: PictureAddresses, output_format: OutputFormat
+) -> ImagesResponse:
     """The addresses of the pictures."""
-    return _response(details, [{"url": addresses.of(image.file)} for image in details.images])
+    urls = [addresses.of(image.file, output_format) for image in details.images]
+    return _response(details, [{"url": url} for url in urls], output_format)
 
 
-def images_in_base64(details: JobDetails[Job], store: Store) -> Response:
+def images_in_base64(details: JobDetails[Job], files: Files) -> Response:
     """The pictures themselves. Raises NotFound if one is not stored any more."""
-    body = json_text(_response(details, [{"b64_json": HERE}] * len(details.images)))
+    body = json_text(_response(details, [{"b64_json": HERE}] * len(details.images), files.output_format))
     with ExitStack() as opened:
-        encoded = encode(body, details.images, store, opened)
+        encoded = encode(body, details.images, files, opened)
         response = Response(encoded, content_type=JSON)
         response.content_length = len(encoded)
         response.call_on_close(opened.pop_all().close)
     return response
 
 
-def encode(text: str, images: Sequence[StoredImage], store: Store, opened: ExitStack) -> Encoded:
-    """The JSON text with the files in place of `HERE`. They are opened now. Raises NotFound."""
+def encode(text: str, images: Sequence[StoredImage], files: Files, opened: ExitStack) -> Encoded:
+    """The JSON text with the files in place of `HERE`. They are opened now. Raises as `Files.open`."""
     parts: list[bytes | tuple[BinaryIO, int]] = []
     first, *others = text.split(_MARK)
     parts.append(first.encode())
     for image, piece in zip(images, others, strict=True):
-        parts += [b'"', (opened.enter_context(_open(image, store)), image.bytes), b'"', piece.encode()]
+        file = opened.enter_context(files.open(image))
+        length = file.seek(0, 2)
+        file.seek(0)
+        parts += [b'"', (file, length), b'"', piece.encode()]
     return Encoded(parts)
 
 
@@ -75,20 +100,14 @@ def size(image: StoredImage) -> str:
     return f"{image.width}x{image.height}"
 
 
-def _response(details: JobDetails[Job], data: Iterable[dict[str, str]]) -> ImagesResponse:
+def _response(details: JobDetails[Job], data: Iterable[dict[str, str]], output_format: OutputFormat) -> ImagesResponse:
     revised = reported_values.revised_prompt(details.job.source_metadata)
     return ImagesResponse(
         created=(details.job.generated_at or details.job.updated_at) // 1000,
+        output_format=output_format,
         size=size(details.images[0]),
         data=[DeliveredPicture(**each, revised_prompt=revised) for each in data],
     )
-
-
-def _open(image: StoredImage, store: Store) -> BinaryIO:
-    file = store.open(image.file)
-    if file is None:
-        raise NotFound("The picture is not stored any more.")
-    return file
 
 
 def _in_base64(file: BinaryIO) -> Iterator[bytes]:

@@ -13,7 +13,9 @@ from app.web.parameter_schema import ANYTHING, NAME
 from app.web.request_schemas import VISIBLE, checked
 
 AUTO = "auto"
-PNG: Literal["png"] = "png"
+OutputFormat = Literal["png", "webp", "jpeg"]
+PNG: OutputFormat = "png"
+OUTPUT_FORMATS: tuple[OutputFormat, ...] = ("png", "webp", "jpeg")
 DIGITS = r"[1-9][0-9]{1,3}"
 SIZE = re.compile(rf"(?P<width>{DIGITS})x(?P<height>{DIGITS})")
 # What a field of `parameters` is called here.
@@ -37,10 +39,11 @@ def _size(value: object) -> str:
     )
 
 
-def _output_format(value: object) -> str:
-    if value == PNG:
-        return PNG
-    raise InvalidRequest(f"output_format must be {PNG}: pictures are delivered as PNG files.", field="output_format")
+def _output_format(value: object) -> OutputFormat:
+    for each in OUTPUT_FORMATS:
+        if value == each:
+            return each
+    raise InvalidRequest(f"output_format must be one of {', '.join(OUTPUT_FORMATS)}.", field="output_format")
 
 
 def _named(name: str, check: Callable[[object], Any], ours: str = "") -> Callable[[object], Any]:
@@ -130,7 +133,10 @@ class ImagesRequest(BaseModel):
             description="Default: `b64_json` for models that begin with `gpt-image` or `chatgpt-image`, otherwise `url`.",
         ),
     ] = None
-    output_format: Annotated[str | None, _field(_output_format, "string", enum=[PNG, None])] = None
+    output_format: Annotated[
+        OutputFormat | None,
+        _field(_output_format, "string", enum=[*OUTPUT_FORMATS, None], description="Default: `png`, as it is stored."),
+    ] = None
     stream: Annotated[
         StrictBool | None,
         _nullable("boolean", description="Send Server-Sent Events: comments with the progress, then each image."),
@@ -195,7 +201,7 @@ class DeliveredPicture(BaseModel):
     """One image: its address or its file."""
 
     url: str | None = Field(None, description="with `response_format` `url`")
-    b64_json: str | None = Field(None, description="with `response_format` `b64_json`: the PNG file")
+    b64_json: str | None = Field(None, description="with `response_format` `b64_json`: the file")
     revised_prompt: str | None = Field(None, description="what the generator made of the prompt")
 
 
@@ -203,7 +209,7 @@ class ImagesResponse(BaseModel):
     """The images of a request; `x-request-id` is the id of the request."""
 
     created: int = Field(description="seconds since the epoch")
-    output_format: Literal["png"] = PNG
+    output_format: OutputFormat = PNG
     size: str = Field(description="of the first image, in px")
     data: list[DeliveredPicture]
 
@@ -228,12 +234,12 @@ class CompletedEvent(BaseModel):
     """An image of a stream."""
 
     type: Literal["image_generation.completed", "image_edit.completed"] = "image_generation.completed"
-    b64_json: str = Field(description="the PNG file")
+    b64_json: str = Field(description="the file")
     created_at: int = Field(description="seconds since the epoch")
     size: str = Field(description="in px")
     quality: str = Field(description="as requested")
     background: str = Field(description="as requested")
-    output_format: Literal["png"] = PNG
+    output_format: OutputFormat = PNG
     usage: Usage = Usage()
 
 
