@@ -59,10 +59,10 @@ CONFIG = {
     "checks": {
         "positive_data_acceptance": {
             # The document cannot describe which keys (401) and signatures (403) are valid, which names exist (404), their state
-            # (409), the ETag of a file (412), the size of a file whose range is requested (416), and which keys were sent
+            # (409, 410), the ETag of a file (412), the size of a file whose range is requested (416), and which keys were sent
             # with another body (422). Input images are not supported, whatever is sent (400). A request that waits because
             # another example has paused something is not done in time (504).
-            "expected-statuses": ["2xx", "3xx", "400", "401", "403", "404", "409", "412", "416", "422", "504"],
+            "expected-statuses": ["2xx", "3xx", "400", "401", "403", "404", "409", "410", "412", "416", "422", "504"],
         },
         "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "504"]},
     },
