@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import Connection
 
 from app.db import images, job_inputs
 from app.db.input_tables import inputs as inputs_table
@@ -26,6 +28,7 @@ from app.services.signing_keys import upload_key
 from tests.support.downloads import URL
 from tests.support.harness import PICTURE, Harness
 from tests.support.image_samples import png
+from tests.support.statements import recorded_statements
 
 UNKNOWN = "550e8400-e29b-41d4-a716-446655440000"
 VARIES = ("*", "image-variation")
@@ -424,3 +427,20 @@ def test_pictures_that_were_given_up_are_not_kept(harness: Harness) -> None:
     with pytest.raises(Unavailable):
         keep_late()
     assert len(harness.bench.files()) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_pictures_of_requests_are_found_by_their_indexes(harness: Harness) -> None:
+    def plan(connection: Connection, text: str, values: Any) -> list[str]:
+        return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+
+    database = harness.bench.database
+    with recorded_statements() as statements:
+        database.read(lambda c: job_inputs.of_ended(c, 10))
+        database.read(lambda c: job_inputs.of_job(c, UNKNOWN))
+    found = [
+        database.read(partial(plan, text=text, values=values)) for text, values in statements if "job_inputs" in text
+    ]
+    assert [any("USING" in line and "INDEX" in line for line in lines) for lines in found] == [True, True]
+    assert "ix_job_inputs_ended" in str(found[0])
+    assert "TEMP B-TREE" not in str(found)
