@@ -48,6 +48,11 @@ _REMOVED_AT = (
     .join(images, images.c.job_id == jobs.c.id)
     .where(images.c.file == bindparam("file"))
 )
+_KEPT_MS = (
+    select(jobs.c.remove_at - now_ms())
+    .join(images, images.c.job_id == jobs.c.id)
+    .where(images.c.file == bindparam("file"))
+)
 _newest = (
     select(*(images.c[name] for name in ("job_id", "source_url", "created_at")))
     .order_by(images.c.job_id.desc())
@@ -89,6 +94,11 @@ def of_file(connection: Connection, file: str) -> StoredImage | None:
 def removed_at(connection: Connection, file: str) -> int | None:
     """When the picture of this file was removed; None if it was not, or if there never was one."""
     return connection.execute(_REMOVED_AT, {"file": file}).scalar()
+
+
+def kept_ms(connection: Connection, file: str) -> int | None:
+    """How long it is until the picture of this file is due to be removed; None if it is not to be."""
+    return connection.execute(_KEPT_MS, {"file": file}).scalar()
 
 
 def any_fetched(connection: Connection, since_ms: int, not_of: str | None) -> bool:

@@ -145,6 +145,11 @@ class Lookup:
                 raise Gone(f"Gone: this image was removed at {wire_time(removed_at)}. Its request is still there.")
         return found
 
+    def kept_s(self, file: str) -> int | None:
+        """In how many seconds the image of this file will be removed, at least 0; None if no day is set for that."""
+        left_ms = self.ports.database.read(lambda c: images.kept_ms(c, file))
+        return None if left_ms is None else max(0, left_ms // 1000)
+
     def _with_queue(self, some: Sequence[JobDetails[Job]]) -> list[JobDetails[Job]]:
         queue = self.waiting.of([each.job for each in some if each.job.status is Status.ACCEPTED])
         return [replace(each, queue=queue.get(each.job.id)) for each in some]

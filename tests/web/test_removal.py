@@ -148,6 +148,17 @@ def test_the_result_says_until_when_pictures_are_kept(client: FlaskClient, harne
     assert "keepUntil" not in for_ever
 
 
+def test_no_cache_keeps_a_picture_longer_than_the_service(client: FlaskClient, harness: Harness) -> None:
+    def caching(**request: Any) -> str:
+        result: Any = client.get(f"/api/images/{made(harness, **request)}").json
+        return client.get(result["imagePath"]).headers["Cache-Control"]
+
+    visibility, age = caching(keep_days=2).split(", max-age=")
+    assert visibility == "public"
+    assert 2 * 86_400 - 600 < int(age) <= 2 * 86_400
+    assert caching() == "public, max-age=31536000, immutable"
+
+
 def test_a_webhook_that_is_told_later_is_told_that_they_are_removed(client: FlaskClient, harness: Harness) -> None:
     receiver = Receiver.create(harness)
     request_id = made(harness)
