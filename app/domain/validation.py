@@ -31,6 +31,7 @@ _SENTENCES = {
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
     "enum": "must be one of {expected}",
+    "literal_error": "must be {expected}",
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
@@ -34,6 +34,7 @@ class Model(WireModel):
     whole: int = Field(default=0, ge=1, le=9)
     flag: bool = True
     color: Color = Color.RED
+    form: Literal["zip", "jsonl"] = "zip"
     items: tuple[Inner, ...] = Field(default=(), min_length=1, max_length=2)
     data: dict[str, Any] = Field(default_factory=dict)
     own: Annotated[str, AfterValidator(_refuse)] = ""
@@ -54,6 +55,7 @@ class Model(WireModel):
         ({"flag": "perhaps"}, "flag must be true or false"),
         ({"flag": []}, "flag must be true or false"),
         ({"color": "green"}, "color must be one of 'red' or 'blue'"),
+        ({"form": "rar"}, "form must be 'zip' or 'jsonl'"),
         ({"items": "x"}, "items must be a list"),
         ({"items": []}, "items must be a list of 1 or more items"),
         ({"items": [{}, {}, {}]}, "items must be a list of 2 or fewer items"),
