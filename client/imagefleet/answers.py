@@ -173,13 +173,17 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedImage(ImageStatus):
-    """A request in full: its status and, once completed, its pictures. `parameters` are those that were requested."""
+    """A request in full: its status and, once completed, its pictures. `parameters` are those that were requested.
+
+    After `pictures_removed_at` it has no pictures any more: they were removed, or kept as long as was asked for.
+    """
 
     image_url: str | None = None
     image_path: str | None = None
     images: tuple[StoredImage, ...] = ()
     metadata: Metadata = Metadata()
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    pictures_removed_at: datetime | None = None
 
     @property
     def seed(self) -> int | str | None:
@@ -205,6 +209,7 @@ class GeneratedImage(ImageStatus):
             images=images,
             metadata=metadata,
             parameters={} if parameters is None else parameters.body,
+            pictures_removed_at=fields.time("pictures_removed_at"),
         )
 
 

@@ -292,14 +292,17 @@ def _wait_for(fleet: Imagefleet, request_id: str, timeout_s: float | None) -> Ge
 
 
 def _show_result(fleet: Imagefleet, result: GeneratedImage, output: Path | None, as_json: bool) -> None:
-    """Print the files or URLs of the pictures, one per line, and on stderr how they were made. Exits with an error if the request is not completed."""
+    """Print the files or URLs of the pictures, one per line, and on stderr how they were made.
+
+    Exits with an error if the request is not completed, or if its pictures were removed.
+    """
     from imagefleet.saving import save_all  # noqa: PLC0415 - the HTTP library is slow to load
 
     completed = result.status == COMPLETED
     saved = [str(file) for file in save_all(fleet, result, output)] if completed and output else []
     if as_json:
         click.echo(_pretty(result))
-    elif completed:
+    elif completed and result.pictures_removed_at is None:
         click.echo(f"Made with {describe_picture(result)}", err=True)
         for target in saved or [fleet.image_url(image) for image in result.images]:
             click.echo(plain(target))
@@ -310,6 +313,8 @@ def _show_result(fleet: Imagefleet, result: GeneratedImage, output: Path | None,
         )
     if not completed:
         fail(f"Request {result.request_id} {describe(result)}")
+    if result.pictures_removed_at is not None:
+        fail(f"The pictures of request {result.request_id} were removed at {local_time(result.pictures_removed_at)}.")
 
 
 def _pretty(answer: Accepted | ImageStatus) -> str:

@@ -155,6 +155,19 @@ def test_a_failed_request_makes_the_command_fail(run: Run, scripted: ScriptedSer
     assert (shown.exit_code, shown.stdout) == (0, "failed: Nobody answered. Three tried. (ERR_TIMEOUT)\n")
 
 
+def test_removed_pictures_make_the_command_fail_and_say_when_they_were_removed(
+    run: Run, scripted: ScriptedServer, tmp_path: Path, two_hours_ahead: None
+) -> None:
+    scripted.on("GET", IMAGE, result("completed", picturesRemovedAt=NOW))
+    scripted.on("GET", STATUS, status("completed", 3))
+    said = f"imagefleet: The pictures of request {ID} were removed at 2024-01-14 14:00:00.\n"
+    for ended in (run("get", ID), run("get", ID, "--output", str(tmp_path))):
+        assert (ended.exit_code, ended.stdout, ended.stderr) == (1, "", said)
+    assert list(tmp_path.iterdir()) == []
+    as_json = run("get", ID, "--json")
+    assert (as_json.exit_code, json.loads(as_json.stdout)["picturesRemovedAt"]) == (1, NOW)
+
+
 def test_an_error_that_is_no_sentence_introduces_its_reason(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("failed", 3, error="The tab crashed", reason="out of memory"))
     assert run("status", ID).stdout == "failed: The tab crashed: out of memory\n"
