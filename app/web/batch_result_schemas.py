@@ -59,6 +59,7 @@ class BatchItemResult(WireModel):
     request_id: Uuid
     status: Status
     images: list[ResultPicture] | None = None
+    keep_until: Time | None = Field(None, description="when the images will be removed")
     pictures_removed_at: Time | None = Field(None, description="when the images were removed")
     metadata: PictureMetadata
     parameters: dict[str, Any]
@@ -73,12 +74,14 @@ class BatchItemResult(WireModel):
     def of(cls, job: Job, pictures: Sequence[ResultPicture]) -> "BatchItemResult":
         """The item that is this request."""
         first = pictures[0] if pictures else None
+        kept = first is not None and job.pictures_removed_at is None
         return cls(
             index=job.batch_index or 0,
             custom_id=job.custom_id,
             request_id=job.id,
             status=job.status,
             images=list(pictures) or None,
+            keep_until=wire_time(job.remove_at) if kept and job.remove_at is not None else None,
             pictures_removed_at=None if job.pictures_removed_at is None else wire_time(job.pictures_removed_at),
             metadata=presenters.metadata(job, first),
             parameters=dict(job.parameters),

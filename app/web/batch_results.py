@@ -81,8 +81,10 @@ def _attachment(name: str) -> str:
 
 
 def _result(addresses: PictureAddresses, item: ItemResult) -> BatchItemResult:
-    problem = None if item.job.pictures_removed_at is None else REMOVED
-    pictures = [ResultPicture.of(each, problem=problem, addresses=addresses) for each in item.pictures]
+    if item.job.pictures_removed_at is None:
+        pictures = [ResultPicture.of(each, addresses=addresses) for each in item.pictures]
+    else:
+        pictures = [ResultPicture.of(each, problem=REMOVED) for each in item.pictures]
     return BatchItemResult.of(item.job, pictures)
 
 

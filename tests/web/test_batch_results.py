@@ -344,3 +344,18 @@ def test_pictures_that_were_removed_are_in_the_indexes_as_such(client: FlaskClie
     assert "The picture was removed." in Tags(found.read("index.html").decode()).text
     line = json.loads(results(client, batch, "?format=jsonl").text.splitlines()[0])
     assert [each["problem"] for each in line["images"]] == ["The picture was removed."]
+    assert not {"signedUrl", "thumbnails"} & set(line["images"][0])
+
+
+def test_the_results_of_an_item_say_until_when_its_pictures_are_kept(client: FlaskClient, harness: Harness) -> None:
+    batch = create(harness, [BatchItem("a"), BatchItem("b"), BatchItem("c")])
+    complete(harness, batch, 1, png())
+    complete(harness, batch, 2, png("red"))
+    harness.update_job(batches.requests(harness, batch)[0], remove_at=1_800_000_000_000)
+    kept, for_ever, waiting = map(json.loads, results(client, batch, "?format=jsonl").text.splitlines())
+    assert kept["keepUntil"] == client.get(f"/api/images/{kept['requestId']}").json["keepUntil"]
+    assert "keepUntil" not in for_ever
+    assert "keepUntil" not in waiting
+    harness.services.removal.remove(kept["requestId"])
+    removed = json.loads(results(client, batch, "?format=jsonl").text.splitlines()[0])
+    assert "keepUntil" not in removed
