@@ -38,6 +38,11 @@ _CHECKS: Mapping[str, tuple[str, Callable[[object], Any]]] = {
     "keep": ("keep_days", clean_keep),
 }
 FIELDS = tuple(_CHECKS)
+_OF_BATCHES = {
+    "inputImages": "Items of batches cannot be made from input pictures.",
+    **dict.fromkeys(("style", "cache", "deadlineMs"), "It belongs into defaults, for all items."),
+    "webhook": "It belongs beside items: that of a batch is told of its items too.",
+}
 
 
 class ItemCollector:
@@ -124,9 +129,8 @@ def _cleaned(fields: Mapping[str, object]) -> tuple[dict[str, Any], list[tuple[s
             attribute, check = _CHECKS[name]
             values[attribute] = check(value)
         except KeyError:
-            wrong.append(
-                (printable(name), f"The item contains an unknown field: {printable(name)}. {other_names.hint(name)}")
-            )
+            hint = _OF_BATCHES.get(name) or other_names.hint(name)
+            wrong.append((printable(name), f"The item contains an unknown field: {printable(name)}. {hint}"))
         except Refusal as refusal:
             wrong.append((_named_in(refusal.detail, name), refusal.detail))
     if fields.get("prompt") is None:
