@@ -19,6 +19,7 @@ class Wish:
     number_of_images: int | None = None
     strength: float | None = None
     position: int = 0
+    keep_days: int | None = None
 
 
 def variation_of(source: JobDetails[Job], wish: Wish) -> ImageRequest:
@@ -30,9 +31,15 @@ def variation_of(source: JobDetails[Job], wish: Wish) -> ImageRequest:
         raise Gone("Gone: the images of this request were removed.")
     if wish.position not in {image.position for image in source.images}:
         count = len(source.images)
-        raise InvalidRequest(f"position must be below {count}: the request has {count} pictures.", field="position")
+        has = "the request has one picture" if count == 1 else f"the request has {count} pictures"
+        raise InvalidRequest(f"position must be below {count}: {has}.", field="position")
     count_wanted = {} if wish.number_of_images is None else {COUNT: wish.number_of_images}
     picture = InputReference(request_id=job.id, position=wish.position, strength=wish.strength)
     return ImageRequest(
-        wish.prompt or job.prompt, job.model, job.user_id, {**job.parameters, **count_wanted}, inputs=(picture,)
+        wish.prompt or job.prompt,
+        job.model,
+        job.user_id,
+        {**job.parameters, **count_wanted},
+        keep_days=wish.keep_days or job.keep_days,
+        inputs=(picture,),
     )

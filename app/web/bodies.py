@@ -73,6 +73,12 @@ def _refusal(error: ValidationError, where: str, model: type[BaseModel]) -> Inva
     if first["type"] == "extra_forbidden":
         name = field_name(first)
         other_names: Mapping[str, str] = getattr(model, "OTHER_NAMES", {})
-        hint = f"Use {known}." if (known := other_names.get(name)) else OTHER_FIELDS
+        hint = f"Use {known}." if (known := other_names.get(name)) else _fields(model, first["loc"])
         return InvalidRequest(f"{where} contains an unknown field: {name}. {hint}", field=name)
     return InvalidRequest(f"{sentence(first, model)}.", field=field_name(first))
+
+
+def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """What to send instead of a field that the model does not have."""
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    return OTHER_FIELDS if "parameters" in names or len(loc) > 1 else f"There are {', '.join(names)}."

@@ -316,6 +316,16 @@ class VariationRequest(BaseModel):
             description="Which of the request's images.",
         ),
     ] = 0
+    keep: Annotated[
+        int | None,
+        checked(
+            image_request.clean_keep,
+            type=["integer", "null"],
+            minimum=image_request.KEEP_DAYS[0],
+            maximum=image_request.KEEP_DAYS[1],
+            description="For how many days after its end the images are kept. Default: as many as the request's.",
+        ),
+    ] = None
 
 
 class EventsQuery(Query):

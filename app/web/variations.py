@@ -49,10 +49,10 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
     @idempotency.once_only(services, "vary", _what_was_sent, presenters.accepted)
     @limits.per_submission(limiter, services.settings.limits, limits.REQUESTS)
     def vary_image(request_id: str, body: VariationRequest) -> Accepted:
-        """Submit a request for variations of an image of a completed request of yours: with its model and parameters, for its
-        user, and the image as input (`inputImages`). The new request shows it as `parentId`. An extension that announces
+        """Submit a request for variations of an image of a completed request of yours: with its model, parameters and `keep`, for
+        its user, and the image as input (`inputImages`). The new request shows it as `parentId`. An extension that announces
         `image-variation` makes it. It costs one token of the rate limit."""
-        wish = Wish(body.prompt, body.number_of_images, body.strength, body.position)
+        wish = Wish(body.prompt, body.number_of_images, body.strength, body.position, body.keep)
         order = variation_of(g.varied, wish)
         return presenters.accepted(services.submission.submit(order, g.correlation_id, g.keyed_request))
 

@@ -122,6 +122,30 @@ def test_there_are_no_variations_of_what_does_not_exist(
         assert (refused.status_code, refused.json["code"]) == (status, code), refused.text
 
 
+def test_a_variation_is_kept_as_long_as_its_parent_unless_it_says_otherwise(
+    client: FlaskClient, services: Services
+) -> None:
+    parent, for_ever = make(client, services, keep=3), make(client, services)
+    varied = [vary(client, parent), vary(client, parent, {"keep": 9}), vary(client, for_ever)]
+    found = [services.lookup.details(each.json["requestId"], None) for each in varied]
+    assert [each.job.keep_days for each in found] == [3, 9, None]
+    assert vary(client, parent, {"keep": 0}).json["detail"] == "keep must be a whole number from 1 to 3,650."
+
+
+def test_refusals_name_what_the_request_has_and_the_body_may_have(client: FlaskClient, services: Services) -> None:
+    one, two = make(client, services), make(client, services, parameters={"numberOfImages": 2})
+    for request_id, body, detail in (
+        (one, {"position": 1}, "position must be below 1: the request has one picture."),
+        (two, {"position": 2}, "position must be below 2: the request has 2 pictures."),
+        (
+            one,
+            {"model": "flux"},
+            "The body contains an unknown field: model. There are prompt, numberOfImages, strength, position, keep.",
+        ),
+    ):
+        assert vary(client, request_id, body).json["detail"] == detail
+
+
 def test_a_removed_picture_has_no_variations(client: FlaskClient, services: Services, bench: Bench) -> None:
     parent = make(client, services)
     name = client.get(f"/api/images/{parent}").json["imagePath"].rpartition("/")[2]
