@@ -106,7 +106,7 @@ def test_a_repeat_joins_the_request_with_the_same_pictures(client: FlaskClient, 
     ("fields", "param", "code"),
     [
         ({}, "image", "ERR_INVALID_REQUEST"),
-        ({"mask": (io.BytesIO(png()), "m")}, "image", "ERR_INVALID_REQUEST"),
+        ({"mask": png()}, "image", "ERR_INVALID_REQUEST"),
         ({"image": "text"}, "image", "ERR_INVALID_REQUEST"),
         ({"image": SVG}, "image", "ERR_INVALID_REQUEST"),
         ({"image": png(), "mask": SVG}, "mask", "ERR_INVALID_REQUEST"),
