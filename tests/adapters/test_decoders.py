@@ -35,12 +35,24 @@ def pool() -> Iterator[DecoderPool]:
     pool.close()
 
 
+def decoder_pids() -> set[int]:
+    """The processes that decode, without those that only start them."""
+    named = [child for child in psutil.Process().children(recursive=True) if "forkserver" in " ".join(child.cmdline())]
+    return {child.pid for child in named if any(child in other.children() for other in named)}
+
+
 class Folder:
     """Validates pictures as files of one folder."""
 
     def __init__(self, pool: DecoderPool, path: Path) -> None:
         self.pool = pool
         self.path = path
+        self._others = decoder_pids()
+
+    @property
+    def decoders(self) -> set[int]:
+        """The processes that decode for this folder; tests of other files may have left theirs."""
+        return decoder_pids() - self._others
 
     def validated(self, content: bytes, limits: ImageLimits = LIMITS) -> tuple[Picture, bytes]:
         with (self.path / "source").open("w+b") as source, (self.path / "target").open("w+b") as target:
@@ -53,32 +65,26 @@ def folder(pool: DecoderPool, tmp_path: Path) -> Folder:
     return Folder(pool, tmp_path)
 
 
-def decoder_pids() -> set[int]:
-    """The processes that decode, without those that only start them."""
-    named = [child for child in psutil.Process().children(recursive=True) if "forkserver" in " ".join(child.cmdline())]
-    return {child.pid for child in named if any(child in other.children() for other in named)}
-
-
 def test_a_picture_is_validated_in_another_process(folder: Folder) -> None:
     picture, stored = folder.validated(png(8, 8))
     assert (picture.width, picture.height, stored) == (8, 8, png(8, 8))
-    assert len(decoder_pids()) == 1
+    assert len(folder.decoders) == 1
 
 
 def test_a_decoder_is_used_again_for_the_next_picture(folder: Folder) -> None:
     folder.validated(png(8, 8))
-    pids = decoder_pids()
+    pids = folder.decoders
     for _ in range(3):
         folder.validated(png(8, 8))
-    assert decoder_pids() == pids
+    assert folder.decoders == pids
 
 
 def test_the_verdict_on_a_bad_picture_reaches_the_caller_and_its_decoder_stays(folder: Folder) -> None:
     folder.validated(png(8, 8))
-    pids = decoder_pids()
+    pids = folder.decoders
     with pytest.raises(BadImage, match="not a PNG, JPEG or WEBP"):
         folder.validated(b"rubbish")
-    assert decoder_pids() == pids
+    assert folder.decoders == pids
 
 
 def test_an_error_of_the_disk_reaches_the_caller(pool: DecoderPool, tmp_path: Path) -> None:
@@ -91,10 +97,10 @@ def test_an_error_of_the_disk_reaches_the_caller(pool: DecoderPool, tmp_path: Pa
 
 def test_a_picture_whose_decoder_is_killed_from_outside_is_validated_by_another_one(folder: Folder) -> None:
     folder.validated(png(8, 8))
-    [killed] = decoder_pids()
+    [killed] = folder.decoders
     os.kill(killed, signal.SIGKILL)
     assert folder.validated(png(8, 8))[1] == png(8, 8)
-    assert killed not in decoder_pids()
+    assert killed not in folder.decoders
 
 
 def die(*_: object) -> Picture:
@@ -136,10 +142,11 @@ def test_a_machine_that_is_too_slow_is_not_the_fault_of_the_picture(tmp_path: Pa
 
 def test_pictures_wait_for_a_decoder_only_for_a_while(tmp_path: Path) -> None:
     with closing(DecoderPool(1, wait_s=0.01)) as pool, ThreadPoolExecutor(1) as threads:
+        folder = Folder(pool, tmp_path)
         first = threads.submit(blocked, pool, tmp_path)
-        until(decoder_pids, 30, "the decoder to start")
+        until(lambda: folder.decoders, 30, "the decoder to start")
         with pytest.raises(DecodersBusy):
-            Folder(pool, tmp_path).validated(png(8, 8))
+            folder.validated(png(8, 8))
         (tmp_path / "pipe").open("wb").close()
         with pytest.raises(OSError, match="seek"):
             first.result(30)
