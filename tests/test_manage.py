@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import zipfile
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import redis
 from click.testing import CliRunner, Result
 
 from app import container
@@ -23,7 +25,9 @@ from app.manage.__main__ import main
 from tests.support import fakes
 from tests.support.downloads import PNG
 from tests.support.harness import PICTURE, Harness
+from tests.support.redis import running_redis
 from tests.support.service import ROOT
+from tests.support.waiting import until
 
 Run = Callable[..., Result]
 KEY = re.compile(r"imgk_[0-9a-f]{16}_[0-9a-f]{64}\n")
@@ -87,6 +91,23 @@ def test_a_secret_may_be_given_as_a_whole_and_is_never_printed(run: Run) -> None
         assert all(secret.split("_")[2] not in each.output for each in answers)
     assert "  revoked  " in run("list-keys").stdout
     assert "  revoked  " in run("list-extension-tokens").stdout
+
+
+def test_the_redis_that_make_run_has_started_is_found_by_its_socket(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "redis"
+    folder.mkdir(parents=True)
+    with (
+        tempfile.TemporaryDirectory() as short,
+        running_redis(Path(short)) as server,
+        redis.from_url(server.url) as client,
+    ):
+        (folder / "redis.sock").symlink_to(server.socket)
+        assert run("pause", "--model", "flux", REDIS_URL="").exit_code == 0
+        assert run("resume", "--model", "flux", REDIS_URL="").exit_code == 0
+        until(client.keys, what="the hand-off to be requested")
 
 
 def test_an_empty_list_says_so(run: Run) -> None:

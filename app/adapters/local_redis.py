@@ -18,6 +18,11 @@ PROGRAMS = ("valkey-server", "redis-server")
 MAX_SOCKET_PATH = 100  # sockaddr_un holds 104 to 108 bytes
 
 
+def socket_url(socket: Path) -> str:
+    """The REDIS_URL of a server at this socket."""
+    return f"unix://{socket}?db=0"
+
+
 @dataclass(frozen=True, slots=True)
 class LocalRedis:
     """An embedded server: its program, its working directory and its socket."""
@@ -29,7 +34,7 @@ class LocalRedis:
     @property
     def url(self) -> str:
         """The REDIS_URL for its clients."""
-        return f"unix://{self.socket}?db=0"
+        return socket_url(self.socket)
 
     @property
     def log(self) -> Path:

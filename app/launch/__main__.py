@@ -14,7 +14,7 @@ from app.environment import Environment
 from app.launch.banner import banner
 from app.launch.checks import NotReady, check_ports, check_tls, writable_folder
 from app.launch.console import print_block, print_error, print_line
-from app.launch.embedded import embedded_redis
+from app.launch.embedded import FOLDER, embedded_redis
 from app.launch.health import is_healthy
 from app.launch.process import Command
 from app.launch.procfile import read_procfile
@@ -24,7 +24,8 @@ from app.launch.supervisor import Supervisor
 from app.service_address import local_authority, scheme
 
 NAME = "imagefleet"
-DATA = Path("data").resolve()
+REDIS = FOLDER.resolve()
+DATA = REDIS.parent
 PROCFILE = Path("Procfile")
 
 # Seconds that each may take to end: a little more than it gives its own work (gunicorn.conf.py, worker/__main__.py).
@@ -81,9 +82,9 @@ async def redis_url(supervisor: Supervisor, until_exit: ExitStack) -> str:
     """REDIS_URL, or the URL of an embedded server that is started here."""
     if url := Environment(os.environ).text("REDIS_URL", ""):
         return url
-    for folder in (DATA, DATA / "redis"):
+    for folder in (DATA, REDIS):
         writable_folder(folder, "REDIS_URL")
-    server = until_exit.enter_context(embedded_redis(DATA / "redis"))
+    server = until_exit.enter_context(embedded_redis(REDIS))
     supervisor.start(Command("redis", tuple(server.command)))
     output = f"see its output in {server.log}"
     await wait_until_ready(supervisor, "redis", lambda: asyncio.to_thread(server.is_ready), output)

@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.adapters.local_redis import MAX_SOCKET_PATH, LocalRedis, find_server
+from app.adapters.local_redis import MAX_SOCKET_PATH, LocalRedis, find_server, socket_url
 from app.launch.checks import NotReady
 
+FOLDER = Path("data/redis")
 SOCKET = "redis.sock"
+
+
+def running(folder: Path = FOLDER) -> str | None:
+    """The REDIS_URL of the server that was started in `folder`; None if there is none."""
+    socket = (folder / SOCKET).resolve()
+    return socket_url(socket) if socket.is_socket() else None
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """`python -m app.manage`: manage users, keys, tokens, the fleet and the queue. A secret is shown once."""
 
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -8,6 +10,8 @@ import click
 from app import logs
 from app.config import Settings
 from app.container import Services, build, real_ports
+from app.environment import Environment
+from app.launch import embedded
 from app.launch.checks import sqlite_file
 from app.launch.schema import migrate
 from app.manage import backup, extensions, personal_data, queue, storage, tokens, users, webhooks
@@ -40,12 +44,19 @@ for each in (
 
 def _services() -> Services:
     """Raises BadSetting, NotReady, Unavailable."""
-    settings = Settings.from_env()
+    settings = _settings()
     new_file = _missing_file(settings)
     migrate(settings)
     if new_file is not None:
         click.echo(f"Created the database {new_file}. If the service uses another one, set its DATABASE_URL.", err=True)
     return build(real_ports(settings))
+
+
+def _settings() -> Settings:
+    """Those of the service. The Redis that `make run` has started here is found by its socket. Raises BadSetting."""
+    settings = Settings.from_env()
+    found = None if Environment(os.environ).given("REDIS_URL") else embedded.running()
+    return settings if found is None else replace(settings, redis_url=found)
 
 
 def _missing_file(settings: Settings) -> Path | None:
