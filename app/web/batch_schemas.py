@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validat
 from pydantic.alias_generators import to_camel
 
 from app.db.jobs import Job
-from app.domain import batches
+from app.domain import batches, webhooks
 from app.domain.batch_items import CUSTOM_ID_CHARS, clean_custom_id
 from app.domain.batches import BatchDefaults, BatchStatus, ItemEdit, LeftOut
 from app.domain.clock import wire_now, wire_time
@@ -195,12 +195,21 @@ def _of_batch(name: str) -> Any:
     return _in_query(get_args(NewBatchBody.model_fields[name].metadata[0].json_schema_input_type)[1].json_schema)
 
 
+_WEBHOOK = {
+    "type": ["string"],
+    "pattern": webhooks.URL_PATTERN,
+    "maxLength": webhooks.URL_CHARS,
+    "description": "An address for the events of the batch and of its items, all but `image.progress`.",
+}
+
+
 class NewBatchQuery(PartialQuery):
     """What the body of a new batch does not say. `param.NAME` and `var.NAME` are parameters and variables of its defaults."""
 
     name: Annotated[str | None, _of_batch("name")] = None
     concurrency: Annotated[str | None, _of_batch("concurrency")] = None
     user_id: Annotated[str | None, _of_batch("user_id")] = None
+    webhook: Annotated[str | None, _in_query(_WEBHOOK)] = None
     model: Annotated[str | None, _in_query(_schema_of("model"))] = None
     style: Annotated[str | None, _in_query(_schema_of("style"))] = None
     priority: Annotated[str | None, _in_query(_schema_of("priority"))] = None

@@ -35,6 +35,7 @@ EXAMPLES: Mapping[str, str] = {
 DEFAULTS = "defaults"
 _PARTIAL = "partial"
 _NESTED = frozenset({"parameters", "variables"})  # in a query as `param.NAME` and `var.NAME`
+_WEBHOOK = "webhook"  # in a query its address alone
 _NUMBERS = frozenset({"concurrency", "deadlineMs"}) | batch_columns.NUMBERS
 
 
@@ -77,6 +78,9 @@ class BatchUploads:
         kind = _content_type()
         fields = BodyFields.of(model)
         given = fields.in_query()
+        bodies.fit(
+            model, {**given, ITEMS: []}, "The query"
+        )  # what is wrong there is refused, even if the body says it too
         collector = ItemCollector(self._most_items, "item" if kind == JSON else "line")
         text = decoded(self._chunks())
         if kind == JSON:
@@ -155,6 +159,8 @@ def _names(model: type[BaseModel]) -> frozenset[str]:
 
 
 def _value(name: str, text: str) -> Any:
+    if name == _WEBHOOK:
+        return {"url": text}
     return batch_columns.parameter(text) if name in _NUMBERS else text
 
 

@@ -78,6 +78,15 @@ def test_what_the_body_does_not_say_may_be_in_the_query(client: FlaskClient, ser
     assert job.parameters == {"width": 64, "hd": True}
 
 
+@pytest.mark.parametrize("kind", [TEXT, JSON])
+def test_the_address_of_a_webhook_may_be_in_the_query(client: FlaskClient, kind: str) -> None:
+    data = b"fox" if kind == TEXT else b'{"items": [{"prompt": "fox"}]}'
+    answer = post(client, kind, data, "?webhook=https://shop.example/hooks")
+    assert answer.status_code == 201, answer.text
+    [found] = client.get(f"/api/webhooks?requestId={answer.json['batchId']}").json["webhooks"]
+    assert (found["url"], "image.progress" in found["events"]) == ("https://shop.example/hooks", False)
+
+
 def test_the_body_comes_before_the_query(client: FlaskClient, services: Services) -> None:
     body = {"name": "body", "items": [{"prompt": "fox"}], "defaults": {"model": "flux-2", "priority": None}}
     answer = post(client, JSON, json.dumps(body).encode(), "?name=query&model=other&priority=low")
@@ -98,6 +107,7 @@ def test_the_body_comes_before_the_query(client: FlaskClient, services: Services
         ("?param.width=1", "parameters.width"),
         ("?var.1=a", "variables"),
         ("?partial=maybe", "partial"),
+        ("?webhook=shop", "webhook.url"),
         ("?style=%ED%A0%80", "style"),
         (f"?{'k' * 10_000}=1", "unknown field"),
     ],
@@ -106,6 +116,14 @@ def test_a_wrong_query_is_refused_by_the_name_of_the_field(client: FlaskClient, 
     answer = post(client, TEXT, b"fox", query)
     assert answer.status_code == 400
     assert reason in answer.json["detail"]
+
+
+def test_a_wrong_query_is_refused_even_if_the_body_says_it_too(client: FlaskClient) -> None:
+    body = json.dumps({"name": "zoo", "items": [{"prompt": "fox"}], "defaults": {"priority": "low"}}).encode()
+    for query, reason in (("?name=%00", "name"), ("?priority=urgent", "priority must be one of")):
+        answer = post(client, JSON, body, query)
+        assert answer.status_code == 400
+        assert reason in answer.json["detail"]
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,8 @@ def fit_a_webhook(case: Case, known: Known) -> None:
         for holder in (case.body, case.body.get("webhook")):
             if isinstance(holder, dict) and isinstance(holder.get("url"), str):
                 holder["url"] = "https://receiver.example/hooks"
+    if "webhook" in (case.query or {}):
+        case.query["webhook"] = "https://receiver.example/hooks"
 
 
 def fit_a_style(case: Case) -> None:
