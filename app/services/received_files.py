@@ -21,7 +21,7 @@ def receive_picture(stream: BinaryIO, file: BinaryIO, length: int | None, most: 
     if length is not None and size != length:
         raise InvalidRequest(f"The body ended after {size} of its {length} bytes.")
     if not size:
-        raise InvalidRequest("The body is empty: it must be the image's bytes.")
+        raise InvalidRequest("The image has no bytes: send the file itself.")
     file.seek(0)
     upload_bodies.check(file.read(HEAD_BYTES))
     file.seek(0)
