@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
@@ -13,7 +12,7 @@ from app.domain.errors import InvalidRequest
 from app.domain.fair_queueing import Priority
 from app.domain.image_request import CacheMode
 from app.domain.input_images import MOST as MOST_INPUTS
-from app.domain.input_images import clean_input_images, clean_parent, clean_position, clean_strength
+from app.domain.input_images import clean_input_images, clean_parent
 from app.domain.input_references import InputReference
 from app.domain.other_names import OTHER_NAMES
 from app.domain.states import Status
@@ -63,10 +62,6 @@ INPUT_IMAGES: dict[str, Any] = {
     "them yours. A `mask`, one at most, is as large as the first image, and transparent where that is to be changed. `strength`: how "
     "much the result may differ. Only extensions that announce `image-variation` get the request, or `image-edit` with a mask.",
 }
-
-
-def _named_count(name: str, value: object) -> int:
-    return image_request.whole_number(name, value, image_request.IMAGES)
 
 
 class GenerateRequest(BaseModel):
@@ -271,61 +266,6 @@ class InputUrlQuery(Query):
 
     expires: int = Field(ge=0, le=2**53, description="ms since the epoch")
     signature: str = Field(max_length=128)
-
-
-class VariationRequest(BaseModel):
-    """How the variations differ from the request whose image they are made from. A field that is null counts as absent."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
-
-    prompt: Annotated[
-        str | None,
-        checked(
-            image_request.clean_prompt,
-            type=["string", "null"],
-            minLength=1,
-            maxLength=image_request.PROMPT_CHARS,
-            pattern=VISIBLE,
-            description="What they show. Default: the prompt of the request.",
-        ),
-    ] = None
-    number_of_images: Annotated[
-        int | None,
-        checked(
-            partial(_named_count, "numberOfImages"),
-            type=["integer", "null"],
-            minimum=image_request.IMAGES[0],
-            maximum=image_request.IMAGES[1],
-            description="How many. Default: as many as the request.",
-        ),
-    ] = None
-    strength: Annotated[
-        float | None,
-        checked(
-            partial(clean_strength, "strength"),
-            **{**STRENGTH, "type": ["number", "null"]},
-            description="How much they may differ: 0 not at all. Default: up to the generator.",
-        ),
-    ] = None
-    position: Annotated[
-        int,
-        checked(
-            partial(clean_position, "position"),
-            **{**POSITION, "type": ["integer", "null"]},
-            default=0,
-            description="Which of the request's images.",
-        ),
-    ] = 0
-    keep: Annotated[
-        int | None,
-        checked(
-            image_request.clean_keep,
-            type=["integer", "null"],
-            minimum=image_request.KEEP_DAYS[0],
-            maximum=image_request.KEEP_DAYS[1],
-            description="For how many days after its end the images are kept. Default: as many as the request's.",
-        ),
-    ] = None
 
 
 class EventsQuery(Query):

@@ -20,8 +20,8 @@ from app.services.variations import Wish, variation_of
 from app.web import idempotency, limits, presenters
 from app.web.api import Api, ResponseSpec
 from app.web.images import ONE_REQUEST, TAG, checked_id
-from app.web.request_schemas import VariationRequest
 from app.web.schemas import Accepted
+from app.web.variation_schemas import VariationRequest
 
 
 def operations(api: Api, services: Services, limiter: Limiter) -> None:
