@@ -19,7 +19,8 @@ from app.domain.image_request import DEFAULT_USER
 from app.domain.states import Status
 from app.web import limits
 from app.web.api import Api, ResponseSpec
-from app.web.batch_schemas import BatchState, MoreItemsBody, PartialQuery, RetryBody
+from app.web.batch_request_schemas import MoreItemsBody, PartialQuery, RetryBody
+from app.web.batch_schemas import BatchState
 from app.web.batch_uploads import BatchUploads, Upload
 from app.web.batches import ONE_BATCH, TAG, checked_id
 

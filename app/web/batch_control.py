@@ -10,11 +10,8 @@ from app.domain.errors import (
     NotFound,
 )
 from app.web.api import Api, ResponseSpec
-from app.web.batch_schemas import (
-    BatchChangeBody,
-    BatchState,
-    CancelBatchBody,
-)
+from app.web.batch_request_schemas import BatchChangeBody, CancelBatchBody
+from app.web.batch_schemas import BatchState
 from app.web.batches import ONE_BATCH, TAG, checked_id
 
 

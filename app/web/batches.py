@@ -23,17 +23,8 @@ from app.domain.image_request import DEFAULT_USER
 from app.web import idempotency, limits, streams
 from app.web.api import Api, ResponseSpec
 from app.web.batch_feed import BatchFeed
-from app.web.batch_schemas import (
-    BatchAccepted,
-    BatchList,
-    BatchQuery,
-    BatchState,
-    Item,
-    ItemList,
-    ItemQuery,
-    NewBatchBody,
-    NewBatchQuery,
-)
+from app.web.batch_request_schemas import BatchQuery, ItemQuery, NewBatchBody, NewBatchQuery
+from app.web.batch_schemas import BatchAccepted, BatchList, BatchState, Item, ItemList
 from app.web.batch_uploads import BatchUploads, Upload
 from app.web.request_schemas import EventsQuery, WaitQuery
 
