@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import resource
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -28,7 +27,7 @@ def test_the_memory_limit_follows_the_maximum_number_of_pixels(
 ) -> None:
     limits_mib: list[float] = []
 
-    def record_limit(source: BinaryIO, target: BinaryIO, limits: ImageLimits) -> Picture:
+    def record_limit(*_: object) -> Picture:
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         limits_mib.append((limit - mapped_bytes()) / MIB)
         return Picture(1, 1, 1, "")
