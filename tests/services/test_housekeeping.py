@@ -143,6 +143,7 @@ def test_no_worker_is_woken_without_work(harness: Harness) -> None:
 
 
 def test_a_sweep_is_due_once_per_interval(harness: Harness) -> None:
+    harness = harness.with_settings(sweep_interval_ms=60_000)  # longer than a sweep on a slow machine
     assert harness.services.housekeeping.is_due()
     harness.sweep()
     assert not harness.services.housekeeping.is_due()

@@ -52,13 +52,15 @@ def test_public_paths_need_no_credential_and_check_none(guarded_client: FlaskCli
             assert guarded_client.get(path, headers=shown).status_code in {200, 302}, path
     assert guarded_client.get("/generated-images/none.png").status_code == 404
     assert guarded_client.put(f"/api/uploads/{UNKNOWN}?attempt=1&expires=1&signature=x", data=b"x").status_code == 403
+    assert guarded_client.get(f"/api/inputs/{UNKNOWN}/1/0?expires=1&signature=x").status_code == 403
 
 
 def test_everything_else_needs_a_key_or_a_token(guarded_client: FlaskClient) -> None:
     checked = 0
     for rule in guarded_client.application.url_map.iter_rules():
         path = rule.rule.replace("<id:request_id>", UNKNOWN).replace("<request_id>", UNKNOWN).replace("<file>", "a.png")
-        if path in PUBLIC or path == "/ws" or path.startswith(("/static/", "/generated-images/", "/api/uploads/")):
+        signed = path.startswith(("/generated-images/", "/api/uploads/", f"/api/inputs/{UNKNOWN}/"))
+        if path in PUBLIC or path == "/ws" or path.startswith("/static/") or signed:
             continue
         for method in (rule.methods or set()) - {"OPTIONS"}:
             checked += 1
