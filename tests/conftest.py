@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import signal
 import tempfile
@@ -23,6 +24,14 @@ def pytest_configure() -> None:
     """Handle Ctrl-C again: a shell that starts tests in the background lets them and their children ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_memory_limit_is_left_behind() -> Iterator[None]:
+    """One of this process would make later tests, and browsers that they start, run out of memory."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    yield
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
 
 
 @pytest.fixture(scope="session")

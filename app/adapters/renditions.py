@@ -1,7 +1,8 @@
 """Thumbnails of pictures and conversions of stored ones, by Pillow. For processes that do one thing at a time."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from PIL import Image
@@ -22,12 +23,20 @@ SPARE_BYTES = 128 * 2**20
 FAILED = (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError)
 
 
-def render(source: BinaryIO, target: BinaryIO, rendition: Rendition) -> None:
-    """Write the rendition of the stored PNG in `source` into the empty `target`. Raises BadImage if it cannot be made."""
+def render(
+    source: BinaryIO,
+    target: BinaryIO,
+    rendition: Rendition,
+    memory_limit: Callable[[int], AbstractContextManager[None]] = limited_memory,
+) -> None:
+    """Write the rendition of the stored PNG in `source` into the empty `target`. Raises BadImage if it cannot be made.
+
+    `memory_limit` bounds the whole process; where threads make renditions, it must be replaced.
+    """
     try:
         with Image.open(source, formats=["PNG"]) as image:
             width, height = image.size
-            with limited_memory(BYTES_PER_PIXEL * width * height + SPARE_BYTES):
+            with memory_limit(BYTES_PER_PIXEL * width * height + SPARE_BYTES):
                 image.load()
                 target.write(_encoded(_plain(image), rendition))
     except FAILED as error:

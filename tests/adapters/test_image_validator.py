@@ -27,7 +27,7 @@ def test_the_memory_limit_follows_the_maximum_number_of_pixels(
 ) -> None:
     limits_mib: list[float] = []
 
-    def record_limit(*_: object) -> Picture:
+    def record_limit(*_parts: object) -> Picture:
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         limits_mib.append((limit - mapped_bytes()) / MIB)
         return Picture(1, 1, 1, "")

@@ -13,7 +13,6 @@ from PIL import Image
 from sqlalchemy import delete
 
 from app.adapters.decoders import DecodersBusy
-from app.adapters.renditions import render
 from app.adapters.store import LocalStore, StoreError
 from app.db import images as rows
 from app.db.images import StoredImage
@@ -25,7 +24,7 @@ from app.services import renditions
 from app.services.cleanup import Cleanup, abandoned_ms
 from app.services.renditions import Renditions
 from tests.support.downloads import URL, make_due, run, stored
-from tests.support.fakes import Bench
+from tests.support.fakes import Bench, render_in_thread
 from tests.support.image_samples import encoded, png, sample_image
 from tests.support.job_factory import add_job, downloading_job
 from tests.support.waiting import until
@@ -59,7 +58,7 @@ class Counting:
     def __call__(self, source: BinaryIO, target: BinaryIO, rendition: Rendition) -> None:
         self.made.append(rendition)
         assert self.go.wait(30)
-        render(source, target, rendition)
+        render_in_thread(source, target, rendition)
 
 
 def failing(error: Exception) -> Callable[..., None]:
@@ -192,7 +191,7 @@ def test_a_picture_that_is_removed_while_a_rendition_is_made_leaves_none(bench: 
         bench.database.write(lambda tx: tx.connection.execute(delete(images)))
         for name in stored_names(image.file):
             bench.store.delete(name)
-        render(source, target, rendition)
+        render_in_thread(source, target, rendition)
 
     assert Renditions(bench.with_ports(renderer=remove_meanwhile).ports).open(image, Rendition.SMALL) is None
     assert bench.files() == []

@@ -9,6 +9,8 @@ import dataclasses
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +29,8 @@ from app.services.ports import Ports
 # Tests submit without limits; those about limits set them.
 UNLIMITED = {"RATE_LIMIT_MAX_REQUESTS": "0", "RATE_LIMIT_GLOBAL": "0"}
 
+# The memory limit would be that of the test process: threads that set and reset it in turn would leave one behind.
+render_in_thread = partial(render, memory_limit=lambda _: nullcontext())
 Answer = bytes | Exception | Callable[[], bytes]
 
 
@@ -235,6 +239,6 @@ def bench(database: Database, folder: Path) -> Bench:
         check_and_store_as_png,
         randomness,
         JsonWebTokens(settings),
-        render,
+        render_in_thread,
     )
     return Bench(ports, store, tasks, bus, fetch, post, randomness)
