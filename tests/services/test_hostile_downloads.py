@@ -21,6 +21,7 @@ from tests.support.job_factory import downloading_job, reload_job, update_job
 
 LOCAL = Allowlist(networks=(ipaddress.ip_network("127.0.0.0/8"),))
 HASTY_MS = 300
+PATIENT_MS = 20_000  # where a picture is expected, however slow the machine is
 
 FINAL = [
     "redirect-loop",
@@ -122,12 +123,13 @@ def test_a_private_address_is_refused_and_named_in_the_error(hostile: Bench, hos
 
 @pytest.mark.parametrize("name", ODD)
 def test_a_picture_with_odd_headers_completes_its_job(hostile: Bench, host: HostileServer, name: str) -> None:
-    assert run(hostile, host.url(name)).status is Status.COMPLETED
+    patient = hostile.with_settings(download_timeout_ms=PATIENT_MS)
+    assert run(patient, host.url(name)).status is Status.COMPLETED
 
 
 @pytest.mark.parametrize("name", ["fail-once", "not-found-once"])
 def test_a_download_from_a_server_that_recovers_completes(hostile: Bench, host: HostileServer, name: str) -> None:
-    patient = hostile.with_settings(max_download_attempts=2)
+    patient = hostile.with_settings(max_download_attempts=2, download_timeout_ms=PATIENT_MS)
     job = run(patient, host.url(name))
     assert job.status is Status.DOWNLOADING
     update_job(hostile.database, job, due_at=0)
