@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import statistics
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -35,13 +36,7 @@ EXPLANATION = (
 def measure(plan: Plan) -> Measure:
     """CPU and peak memory, by kind and size."""
     result = Measure("pictures", "From reported to stored", EXPLANATION, bars_unit="CPU ms a picture")
-    with ExitStack() as stack:
-        folder = stack.enter_context(scratch())
-        env = {"WORKER_PROCESSES": "1", "MAX_IMAGE_SIZE": MOST_BYTES, "SWEEP_INTERVAL_MS": "60000"}
-        system = stack.enter_context(serving(plan.one_database, 1, **env))
-        load, _ = stack.enter_context(fleet(system))
-        pillow = stack.enter_context(loading("bench.load.pillow"))
-        pair = Pair(system, load, pillow, drawn(folder, "PNG", 16), plan.repeats)
+    with measuring(plan) as (pair, folder):
         result.rows.append(Row("16 × 16 PNG: CPU", "ms", values(pair.tiny, "cpu")))
         result.bars.append(Bar("16 × 16 PNG", average(pair.tiny)))
         for side in SIDES:
@@ -51,6 +46,19 @@ def measure(plan: Plan) -> Measure:
                     turns = in_turns(plan.repeats, partial(pair.stored, url), partial(pair.converted, path))
                 _report(result, f"{side} × {side} {kind} of {path.stat().st_size / 2**20:.1f} MiB", *turns)
     return result
+
+
+@contextmanager
+def measuring(plan: Plan) -> Iterator[tuple[Pair, Path]]:
+    """A service with one extension and one decoder, beside Pillow alone; and a folder for pictures."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        env = {"WORKER_PROCESSES": "1", "MAX_IMAGE_SIZE": MOST_BYTES, "SWEEP_INTERVAL_MS": "60000"}
+        system = stack.enter_context(serving(plan.one_database, 1, **env))
+        load, _ = stack.enter_context(fleet(system))
+        pillow = stack.enter_context(loading("bench.load.pillow"))
+        pair = Pair(system, load, pillow, drawn(folder, "PNG", 16), plan.repeats)
+        yield pair, folder
 
 
 def drawn(folder: Path, kind: str, side: int) -> Path:
@@ -76,7 +84,7 @@ class Pair:
     """
 
     def __init__(self, system: SystemUnderTest, load: Load, pillow: Load, tiny: Path, repeats: int) -> None:
-        self._system, self._load, self._pillow = system, load, pillow
+        self._system, self._load, self.pillow = system, load, pillow
         self._rest = self._paint_rest = self._job_cpu = 0.0
         with hosting(tiny.read_bytes()) as url:
             self.stored(url)
@@ -107,7 +115,7 @@ class Pair:
 
     def converted(self, path: Path) -> Turn:
         """The floor of the same picture."""
-        done = self._pillow.call("convert", path=str(path))
+        done = self.pillow.call("convert", path=str(path))
         memory = done["memory"] / 2**20 - self._paint_rest
         return Turn({"cpu": 1e3 * done["cpu"], "memory": memory}, {"Pillow": 1e3 * done["cpu"]})
 

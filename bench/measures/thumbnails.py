@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from functools import partial
 
-from bench.environment import fleet, scratch, serving
-from bench.loading import Load, loading
-from bench.measures.pictures import MOST_BYTES, Pair, drawn
+from bench.loading import Load
+from bench.measures.pictures import drawn, measuring
 from bench.measures.turns import Turn, average, in_turns, values
 from bench.plan import Plan
 from bench.results import Bar, Measure, Row
@@ -28,23 +26,17 @@ EXPLANATION = (
 def measure(plan: Plan) -> Measure:
     """The share of a job by kind and size, and what the thumbnails of an undecoded PNG cost."""
     result = Measure("thumbnails", "Thumbnails in a job", EXPLANATION, bars_unit="CPU ms a picture")
-    with ExitStack() as stack:
-        folder = stack.enter_context(scratch())
-        env = {"WORKER_PROCESSES": "1", "MAX_IMAGE_SIZE": MOST_BYTES, "SWEEP_INTERVAL_MS": "60000"}
-        system = stack.enter_context(serving(plan.one_database, 1, **env))
-        load, _ = stack.enter_context(fleet(system))
-        pillow = stack.enter_context(loading("bench.load.pillow"))
-        pair = Pair(system, load, pillow, drawn(folder, "PNG", 16), plan.repeats)
+    with measuring(plan) as (pair, folder):
         for side in SIDES:
             for kind in KINDS:
                 path = drawn(folder, kind, side)
                 with hosting(path.read_bytes()) as url:
                     turns = in_turns(
-                        plan.repeats, partial(_cpu, pillow, "thumbnails", str(path)), partial(pair.stored, url)
+                        plan.repeats, partial(_cpu, pair.pillow, "thumbnails", str(path)), partial(pair.stored, url)
                     )
                 _report(result, f"{side} × {side} {kind}", *turns)
             png = drawn(folder, "PNG", side)
-            later = [_cpu(pillow, "renditions", str(png)) for _ in range(plan.repeats)]
+            later = [_cpu(pair.pillow, "renditions", str(png)) for _ in range(plan.repeats)]
             result.rows.append(Row(f"{side} × {side} PNG: both at the first request", "ms", values(later, "cpu")))
     return result
 
