@@ -17,6 +17,7 @@ from app.db.engine import Database
 from app.db.migrate import upgrade
 from tests.support.postgres import TEMPLATE, PostgresServer, shared_server
 from tests.support.redis import running_redis
+from tests.support.s3 import CREDENTIALS, S3Server, s3_server
 from tests.support.service import Service, running_service
 
 
@@ -60,6 +61,20 @@ def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
     upgrade(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A real S3 server for this test process. Tests share it: use buckets of your own."""
+    with s3_server() as running:
+        yield running
+
+
+@pytest.fixture
+def s3_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its credentials, where AWS's own clients look for them."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

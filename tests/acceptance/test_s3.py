@@ -17,7 +17,7 @@ from PIL import Image
 from tests.support.pictures import data_url, plain
 from tests.support.ports import free_port
 from tests.support.redis import running_redis
-from tests.support.s3 import CREDENTIALS, S3Server, s3_server
+from tests.support.s3 import CREDENTIALS, S3Server
 from tests.support.service import Service, call, running_service
 from tests.support.waiting import until
 
@@ -25,24 +25,18 @@ PREFIX = "app/"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    with s3_server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def bucket(server: S3Server) -> str:
-    return server.bucket()
+def bucket(s3: S3Server) -> str:
+    return s3.bucket()
 
 
 @pytest.fixture(scope="module")
 def service(
-    server: S3Server, bucket: str, tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
+    s3: S3Server, bucket: str, tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
 ) -> Iterator[Service]:
     """A worker and a web process with one folder for unfinished files, and a web process with another."""
     folder = tmp_path_factory.mktemp("s3")
     database = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, folder / 'imagefleet.db')}"
-    settings: dict[str, Any] = {"STORAGE_URL": server.address(bucket, PREFIX), **CREDENTIALS}
+    settings: dict[str, Any] = {"STORAGE_URL": s3.address(bucket, PREFIX), **CREDENTIALS}
     with (
         tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as own,
         running_redis(Path(own)) as redis,
@@ -86,13 +80,11 @@ def test_a_picture_is_served_whole_in_part_and_conditionally(service: Service) -
         assert (head.status, head.headers["content-length"]) == (200, str(len(whole.content)))
 
 
-def test_uploads_reach_a_worker_that_shares_no_folder(service: Service, server: S3Server, bucket: str) -> None:
+def test_uploads_reach_a_worker_that_shares_no_folder(service: Service, s3: S3Server, bucket: str) -> None:
     result = made(service, "uploads", plain("red"), plain("blue"), uploaded=True)
     assert [colour(service.get(each["imagePath"]).content) for each in result["images"]] == [(255, 0, 0), (0, 0, 255)]
     uploads = f"{PREFIX}.uploads/"
-    until(
-        lambda: not [name for name in server.names(bucket) if name.startswith(uploads)], 20, "uploads to be discarded"
-    )
+    until(lambda: not [name for name in s3.names(bucket) if name.startswith(uploads)], 20, "uploads to be discarded")
 
 
 def test_a_thumbnail_is_made_of_a_picture_in_the_bucket(service: Service) -> None:
@@ -126,10 +118,10 @@ def test_the_archive_of_a_batch_has_its_pictures(service: Service) -> None:
     assert [colour(each) for each in pictures] == [(255, 0, 0), (0, 0, 255)]
 
 
-def test_no_picture_is_on_a_disk(service: Service, server: S3Server, bucket: str) -> None:
+def test_no_picture_is_on_a_disk(service: Service, s3: S3Server, bucket: str) -> None:
     made(service, "last", plain("red"), uploaded=True)
     until(lambda: not left_on_disks(service), 20, "unfinished files to be removed")
-    assert all(name.startswith(PREFIX) for name in server.names(bucket))
+    assert all(name.startswith(PREFIX) for name in s3.names(bucket))
 
 
 def left_on_disks(service: Service) -> list[Path]:

@@ -20,7 +20,6 @@ from app.adapters.store import LocalStore, StoreError
 from app.domain.images import Fault
 from app.storage_settings import S3Location
 from tests.support.log_capture import written
-from tests.support.s3 import CREDENTIALS
 from tests.support.scripted_server import CUT, RecordedRequest, Reply, ScriptedServer
 
 REQUEST = "550e8400-e29b-41d4-a716-446655440000"
@@ -32,11 +31,7 @@ PICTURE = bytes(range(256)) * 1_000
 SHA256 = base64.b64encode(hashlib.sha256(PICTURE).digest()).decode()
 QUICK = Patience(connect_s=1.0, read_s=0.3, attempts=2)
 
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
+pytestmark = pytest.mark.usefixtures("s3_credentials")
 
 
 @pytest.fixture

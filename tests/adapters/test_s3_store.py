@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from app.adapters.store import STAGING, BadName, LocalStore, StoreError
 from app.domain.images import Fault
 from app.storage_settings import S3Location
 from tests.support.ports import free_port
-from tests.support.s3 import CREDENTIALS, REGION, S3Server, s3_server
+from tests.support.s3 import REGION, S3Server
 
 REQUEST = "550e8400-e29b-41d4-a716-446655440000"
 NAME = f"{REQUEST}_1705238520000.png"
@@ -26,27 +25,17 @@ COPY = "650e8400-e29b-41d4-a716-446655440000_1705238520001.png"
 HOSTILE_NAMES = ["", "..", f"../{NAME}", f".uploads/{NAME}", f"{NAME}\0", f"{NAME}/..", "secret.png", "a" * 5_000]
 SHORT = Patience(connect_s=1.0, read_s=1.0, attempts=1)
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    with s3_server() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
+pytestmark = pytest.mark.usefixtures("s3_credentials")
 
 
 @pytest.fixture
-def bucket(server: S3Server) -> str:
-    return server.bucket()
+def bucket(s3: S3Server) -> str:
+    return s3.bucket()
 
 
 @pytest.fixture
-def location(server: S3Server, bucket: str) -> S3Location:
-    return server.location(bucket, "some/pictures")
+def location(s3: S3Server, bucket: str) -> S3Location:
+    return s3.location(bucket, "some/pictures")
 
 
 @pytest.fixture
@@ -79,12 +68,12 @@ def files(folder: Path) -> list[str]:
 
 
 def test_a_published_picture_can_be_read_and_leaves_no_file_here(
-    store: S3Store, server: S3Server, bucket: str, tmp_path: Path
+    store: S3Store, s3: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     publish(store)
     assert content_of(store) == b"picture"
     assert store.has(NAME)
-    assert server.names(bucket) == [f"some/pictures/{NAME}"]
+    assert s3.names(bucket) == [f"some/pictures/{NAME}"]
     assert files(tmp_path) == []
 
 
@@ -92,29 +81,29 @@ def test_a_published_picture_can_be_read_and_leaves_no_file_here(
     ("ending", "content_type"), [(".png", "image/png"), (".256.webp", "image/webp"), (".jpeg", "image/jpeg")]
 )
 def test_an_object_has_what_a_cdn_in_front_of_the_bucket_needs(
-    store: S3Store, server: S3Server, bucket: str, ending: str, content_type: str
+    store: S3Store, s3: S3Server, bucket: str, ending: str, content_type: str
 ) -> None:
     name = NAME.removesuffix(".png") + ending
     publish(store, name=name)
-    head = server.client.head_object(Bucket=bucket, Key=f"some/pictures/{name}", ChecksumMode="ENABLED")
+    head = s3.client.head_object(Bucket=bucket, Key=f"some/pictures/{name}", ChecksumMode="ENABLED")
     assert head["ContentType"] == content_type
     assert head["CacheControl"] == "public, max-age=31536000, immutable"
     assert head["ChecksumSHA256"] == base64.b64encode(hashlib.sha256(b"picture").digest()).decode()
 
 
-def test_a_bucket_may_be_used_without_a_prefix(server: S3Server, bucket: str, tmp_path: Path) -> None:
-    store = S3Store(server.location(bucket), LocalStore(tmp_path))
+def test_a_bucket_may_be_used_without_a_prefix(s3: S3Server, bucket: str, tmp_path: Path) -> None:
+    store = S3Store(s3.location(bucket), LocalStore(tmp_path))
     publish(store)
     keep_upload(store)
-    assert server.names(bucket) == [f".uploads/{REQUEST}.2.0", NAME]
+    assert s3.names(bucket) == [f".uploads/{REQUEST}.2.0", NAME]
 
 
-def test_a_picture_does_not_exist_before_it_is_published(store: S3Store, server: S3Server, bucket: str) -> None:
+def test_a_picture_does_not_exist_before_it_is_published(store: S3Store, s3: S3Server, bucket: str) -> None:
     with store.stage() as staged:
         staged.file.write(b"half")
         assert content_of(store) is None
         assert not store.has(NAME)
-    assert server.names(bucket) == []
+    assert s3.names(bucket) == []
 
 
 def test_publishing_again_replaces_the_picture(store: S3Store) -> None:
@@ -123,11 +112,11 @@ def test_publishing_again_replaces_the_picture(store: S3Store) -> None:
     assert content_of(store) == b"second"
 
 
-def test_a_large_picture_is_sent_in_parts(store: S3Store, server: S3Server, bucket: str) -> None:
+def test_a_large_picture_is_sent_in_parts(store: S3Store, s3: S3Server, bucket: str) -> None:
     large = os.urandom(PARTS_FROM_BYTES + 1)
     publish(store, large)
     assert content_of(store) == large
-    assert "-" in server.client.head_object(Bucket=bucket, Key=f"some/pictures/{NAME}")["ETag"]
+    assert "-" in s3.client.head_object(Bucket=bucket, Key=f"some/pictures/{NAME}")["ETag"]
 
 
 def test_an_open_picture_can_be_read_from_any_place(store: S3Store) -> None:
@@ -170,10 +159,10 @@ def test_a_second_name_is_a_copy_and_each_is_deleted_on_its_own(store: S3Store) 
         store.delete(second)
 
 
-def test_a_copy_has_the_same_headers(store: S3Store, server: S3Server, bucket: str) -> None:
+def test_a_copy_has_the_same_headers(store: S3Store, s3: S3Server, bucket: str) -> None:
     publish(store)
     store.link(NAME, COPY)
-    head = server.client.head_object(Bucket=bucket, Key=f"some/pictures/{COPY}")
+    head = s3.client.head_object(Bucket=bucket, Key=f"some/pictures/{COPY}")
     assert (head["ContentType"], head["CacheControl"]) == ("image/png", "public, max-age=31536000, immutable")
 
 
@@ -199,7 +188,7 @@ def test_deleting_twice_is_no_error(store: S3Store) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_a_hostile_name_is_refused(store: S3Store, server: S3Server, bucket: str, name: str) -> None:
+def test_a_hostile_name_is_refused(store: S3Store, s3: S3Server, bucket: str, name: str) -> None:
     assert store.open(name) is None
     for act in (store.delete, store.has, lambda name: store.link(name, COPY), lambda name: store.link(COPY, name)):
         with pytest.raises(BadName) as caught:
@@ -207,7 +196,7 @@ def test_a_hostile_name_is_refused(store: S3Store, server: S3Server, bucket: str
         assert not caught.value.retryable
     with pytest.raises(BadName):
         publish(store, name=name)
-    assert server.names(bucket) == []
+    assert s3.names(bucket) == []
 
 
 def test_uploads_are_kept_in_the_bucket_until_they_are_discarded(store: S3Store, tmp_path: Path) -> None:
@@ -236,18 +225,18 @@ def test_an_upload_needs_a_valid_request_id(store: S3Store, request_id: str) -> 
 
 
 def test_a_sweep_deletes_what_a_crash_left_behind_here_and_in_the_bucket(
-    store: S3Store, server: S3Server, bucket: str, tmp_path: Path
+    store: S3Store, s3: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     publish(store)
     keep_upload(store)
     left_behind = tmp_path / STAGING / "old.part"
     left_behind.write_bytes(b"x")
-    changed = server.client.head_object(Bucket=bucket, Key=f"some/pictures/.uploads/{REQUEST}.2.0")["LastModified"]
+    changed = s3.client.head_object(Bucket=bucket, Key=f"some/pictures/.uploads/{REQUEST}.2.0")["LastModified"]
     a_day_later = int(changed.timestamp() + 86_400) * 1000
     assert store.sweep_staging(a_day_later) == 1
     assert not left_behind.exists()
     assert store.sweep_staging(a_day_later + 2_000) == 1
-    assert server.names(bucket) == [f"some/pictures/{NAME}"]
+    assert s3.names(bucket) == [f"some/pictures/{NAME}"]
 
 
 def test_anybody_can_get_a_picture_by_a_presigned_url(store: S3Store) -> None:
@@ -276,10 +265,10 @@ def test_a_presigned_url_is_at_the_host_of_the_bucket(url: str, begin: str, tmp_
     assert "X-Amz-SignedHeaders=host&" in presigned  # a client sends no other header
 
 
-def test_a_check_leaves_no_object(store: S3Store, server: S3Server, bucket: str) -> None:
+def test_a_check_leaves_no_object(store: S3Store, s3: S3Server, bucket: str) -> None:
     store.verify()
     store.check()
-    assert server.names(bucket) == []
+    assert s3.names(bucket) == []
 
 
 def test_there_is_room_without_limit(store: S3Store) -> None:
@@ -296,8 +285,8 @@ def refusal(location: S3Location, folder: Path) -> S3Error:
     return caught.value
 
 
-def test_a_missing_bucket_is_named(server: S3Server, tmp_path: Path) -> None:
-    problem = refusal(server.location("no-such-bucket"), tmp_path)
+def test_a_missing_bucket_is_named(s3: S3Server, tmp_path: Path) -> None:
+    problem = refusal(s3.location("no-such-bucket"), tmp_path)
     assert problem.remedy == "there is no bucket 'no-such-bucket': create it, or name another"
     assert problem.lasting
     assert str(problem) == "The storage cannot be used: its bucket does not exist."
@@ -317,12 +306,10 @@ def test_missing_credentials_are_named(location: S3Location, tmp_path: Path, mon
     assert problem.lasting
 
 
-def test_a_bucket_that_is_deleted_later_is_an_error_of_the_service(
-    store: S3Store, server: S3Server, bucket: str
-) -> None:
+def test_a_bucket_that_is_deleted_later_is_an_error_of_the_service(store: S3Store, s3: S3Server, bucket: str) -> None:
     publish(store)
     store.delete(NAME)
-    server.client.delete_bucket(Bucket=bucket)
+    s3.client.delete_bucket(Bucket=bucket)
     for act in (publish, content_of, lambda store: store.link(NAME, COPY), keep_upload):
         with pytest.raises(StoreError, match="its bucket does not exist") as caught:
             act(store)

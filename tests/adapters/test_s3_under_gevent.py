@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.s3 import CREDENTIALS
 from tests.support.scripted_server import CUT, RecordedRequest, Reply, ScriptedServer
 from tests.support.under_gevent import run_under_gevent
 
@@ -31,10 +30,8 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
-def test_a_silent_storage_does_not_block_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-
+@pytest.mark.usefixtures("s3_credentials")
+def test_a_silent_storage_does_not_block_the_loop() -> None:
     def hang(_: RecordedRequest) -> Reply:
         server.closing.wait(60)
         return CUT

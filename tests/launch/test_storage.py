@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,10 @@ from app.launch.checks import NotReady
 from app.launch.storage import check_storage
 from tests.support.fake_programs import Start
 from tests.support.ports import free_port
-from tests.support.s3 import CREDENTIALS, S3Server, s3_server
+from tests.support.s3 import CREDENTIALS, S3Server
 from tests.support.scripted_server import Reply, ScriptedServer
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    with s3_server() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
+pytestmark = pytest.mark.usefixtures("s3_credentials")
 
 
 def check(url: str, folder: Path) -> None:
@@ -39,10 +28,10 @@ def refusal(url: str, folder: Path) -> str:
     return str(refused.value)
 
 
-def test_a_bucket_that_can_be_used_passes(server: S3Server, tmp_path: Path) -> None:
-    bucket = server.bucket()
-    check(server.address(bucket), tmp_path)
-    assert server.names(bucket) == []
+def test_a_bucket_that_can_be_used_passes(s3: S3Server, tmp_path: Path) -> None:
+    bucket = s3.bucket()
+    check(s3.address(bucket), tmp_path)
+    assert s3.names(bucket) == []
     assert (tmp_path / "unfinished").is_dir()
 
 
@@ -51,8 +40,8 @@ def test_a_folder_passes(tmp_path: Path) -> None:
     assert (tmp_path / "pictures").is_dir()
 
 
-def test_a_missing_bucket_is_named(server: S3Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = refusal(server.address("no-such-bucket"), tmp_path)
+def test_a_missing_bucket_is_named(s3: S3Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = refusal(s3.address("no-such-bucket"), tmp_path)
     assert line == "STORAGE_URL: there is no bucket 'no-such-bucket': create it, or name another."
     assert capsys.readouterr().out == ""
 

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-
 from app.storage_settings import S3Location
 from tests.support.ports import free_port
 from tests.support.processes import started
@@ -41,6 +39,8 @@ class S3Server:
     @cached_property
     def client(self) -> Any:
         """A client of boto3 as anybody would make it."""
+        import boto3  # noqa: PLC0415 - it takes a second, which all other tests would wait for
+
         keys = CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"]
         return boto3.session.Session(*keys).client("s3", endpoint_url=self.url, region_name=REGION)
 
