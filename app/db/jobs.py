@@ -144,12 +144,19 @@ ORDER = (jobs.c.priority, jobs.c.virtual_start, jobs.c.id)  # of one model's que
 _ADD = insert(jobs)
 _FIND = select(*COLUMNS).where(jobs.c.id == bindparam("job_id"))
 _FIND_TO_CHANGE = _FIND.with_for_update()
-_CHILDREN = (
-    select(jobs.c.id)
-    .where(jobs.c.parent_id == bindparam("parent_id"))
-    .order_by(jobs.c.id.desc())
+_child = jobs.alias("child")
+# Limited for each parent, which a query grouped by parents could not be without reading all of their children.
+_newest_children = (
+    select(_child.c.id)
+    .where(_child.c.parent_id == jobs.c.id)
+    .order_by(_child.c.id.desc())
     .limit(bindparam("limit", type_=Integer))
+    .correlate(jobs)
+    .subquery()
 )
+_CHILDREN = select(
+    jobs.c.id, select(func.aggregate_strings(_newest_children.c.id, " ")).correlate(jobs).scalar_subquery()
+).where(jobs.c.id.in_(bindparam("parent_ids", expanding=True)))
 _FIND_SUMMARY = _FIND.with_only_columns(*[jobs.c[name] for name in JobSummary._fields])
 FIRST_WAITING = select(_ONE).where(WAITING, jobs.c.due_at <= STATEMENT_NOW).order_by(model_key, *ORDER).limit(_ONE)
 _download_due = (DOWNLOADING, jobs.c.due_at <= STATEMENT_NOW)
@@ -280,9 +287,10 @@ def of_parent(
     return _newest(connection, query if status is None else query.where(jobs.c.status == status), before, limit)
 
 
-def children(connection: Connection, parent_id: str, limit: int) -> list[str]:
-    """The ids of the newest jobs that were made from a picture of this one, newest first."""
-    return list(connection.execute(_CHILDREN, {"parent_id": parent_id, "limit": limit}).scalars())
+def children(connection: Connection, parent_ids: Sequence[str], limit: int) -> dict[str, list[str]]:
+    """The ids of the newest jobs that were made from pictures of these, newest first: `limit` of each, by the parent's id."""
+    found = connection.execute(_CHILDREN, {"parent_ids": parent_ids, "limit": limit})
+    return {parent_id: sorted(ids.split(), reverse=True) for parent_id, ids in found if ids}
 
 
 def of_user(connection: Connection, user_id: str, status: Status | None, before: str | None, limit: int) -> list[Job]:

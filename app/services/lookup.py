@@ -29,7 +29,7 @@ Found = TypeVar("Found", Job, JobSummary)
 class JobDetails(Generic[Found]):
     """A request with its images once it is completed; `queue` while it waits.
 
-    `children` are the newest requests that were made from its images, at most `CHILDREN`; they are not looked up for lists.
+    `children` are the newest requests that were made from its images, at most `CHILDREN`.
     """
 
     job: Found
@@ -54,8 +54,8 @@ class Lookup:
 
     def details(self, request_id: str, owner: str | None = None) -> JobDetails[Job]:
         """The request and its images; only a request of `owner`, if one is given. Raises NotFound."""
-        found = self.ports.database.read(lambda c: _with_children(c, _with_images(c, _found(c, request_id, owner))))
-        return self._with_queue([found])[0]
+        found = self.ports.database.read(lambda c: _with_pictures(c, [_found(c, request_id, owner)]))
+        return self._with_queue(found)[0]
 
     def status(self, request_id: str, owner: str | None = None) -> JobDetails[JobSummary] | JobDetails[Job]:
         """The request's status, without images; only of a request of `owner`, if one is given. Raises NotFound.
@@ -131,7 +131,7 @@ class Lookup:
                 found = jobs.of_user(connection, user_id, status, cursor, limit + 1)
             shown = found[:limit]
             more = shown[-1].id if len(found) > limit else None
-            return JobPage([_with_images(connection, job) for job in shown], more)
+            return JobPage(_with_pictures(connection, shown), more)
 
         page = self.ports.database.read(work)
         return JobPage(self._with_queue(page.jobs), page.cursor)
@@ -155,14 +155,13 @@ class Lookup:
         return [replace(each, queue=queue.get(each.job.id)) for each in some]
 
 
-def _with_images(connection: Connection, job: Job) -> JobDetails[Job]:
-    return JobDetails(job, images=images.of_job(connection, job.id) if job.status is Status.COMPLETED else ())
-
-
-def _with_children(connection: Connection, details: JobDetails[Job]) -> JobDetails[Job]:
-    if details.job.status is not Status.COMPLETED:  # then nothing could be made from it
-        return details
-    return replace(details, children=jobs.children(connection, details.job.id, CHILDREN))
+def _with_pictures(connection: Connection, some: Sequence[Job]) -> list[JobDetails[Job]]:
+    """The requests with their images and what was made from these: one query for each, however many requests there are."""
+    completed = [job.id for job in some if job.status is Status.COMPLETED]  # the others have neither
+    if not completed:
+        return [JobDetails(job) for job in some]
+    pictures, children = images.of_jobs(connection, completed), jobs.children(connection, completed, CHILDREN)
+    return [JobDetails(job, images=pictures.get(job.id, ()), children=children.get(job.id, ())) for job in some]
 
 
 def _found(connection: Connection, request_id: str, owner: str | None) -> Job:

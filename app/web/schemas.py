@@ -143,7 +143,7 @@ class RequestResult(RequestStatus):
     replaced_by: Uuid | None = Field(None, description="the request that has taken its place in the batch")
     parent_id: Uuid | None = Field(None, description="the request whose image it is made from")
     children: list[Uuid] | None = Field(
-        None, description="the newest requests that were made from its images, at most 100; not in lists"
+        None, description="the newest requests that were made from its images, at most 100"
     )
     user_id: str
 

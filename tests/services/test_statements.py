@@ -19,6 +19,7 @@ from app.db.jobs import Job
 from app.domain.idempotency import OwnedKey
 from app.domain.image_request import ImageRequest
 from app.domain.messages import ImageGenerated
+from app.domain.states import Status
 from app.services.idempotency import KeyedRequest
 from app.services.lookup import JobDetails
 from tests.support.fakes import Bench
@@ -39,6 +40,7 @@ MOST = {
     "heartbeat at work": {"sqlite": 5, "postgresql": 6},
     "status": {"sqlite": 1, "postgresql": 1},
     "status while it waits": {"sqlite": 3, "postgresql": 3},  # one counts those ahead
+    "list": {"sqlite": 3, "postgresql": 3},  # the requests, their images, and what was made from these
 }
 
 
@@ -102,6 +104,12 @@ def status_while_it_waits(harness: Harness) -> Callable[[], object]:
     return lambda: harness.services.lookup.status(job.id)
 
 
+def list_of_completed(harness: Harness) -> Callable[[], object]:
+    for _ in range(5):
+        harness.update_job(harness.submit(), status=Status.COMPLETED)
+    return lambda: harness.services.lookup.page("ann", None, None, 20)
+
+
 STEPS = {
     "submit": submit,
     "submit with a key": submit_with_a_key,
@@ -113,6 +121,7 @@ STEPS = {
     "heartbeat at work": heartbeat_at_work,
     "status": status,
     "status while it waits": status_while_it_waits,
+    "list": list_of_completed,
 }
 
 
@@ -143,6 +152,7 @@ MOST_PAGES = {
     "heartbeat at work": 3,
     "status": 0,
     "status while it waits": 0,
+    "list": 0,
 }
 
 

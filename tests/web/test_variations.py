@@ -94,6 +94,9 @@ def test_a_parent_shows_its_children_and_lists_find_them(client: FlaskClient, se
     assert client.get(f"/api/images/{children[0]}").json["children"] == [grandchild]
     listed = client.get(f"/api/images?parentId={parent}").json["images"]
     assert [each["requestId"] for each in listed] == newest_first
+    everything = client.get("/api/images").json["images"]
+    shown = {each["requestId"]: each["children"] for each in everything if "children" in each}
+    assert shown == {parent: newest_first, children[0]: [grandchild]}
     page = client.get(f"/api/images?parentId={parent}&limit=2&status=completed").json
     rest = client.get(f"/api/images?parentId={parent}&limit=2&cursor={page['nextCursor']}").json
     assert [each["requestId"] for each in page["images"] + rest["images"]] == newest_first
@@ -192,11 +195,12 @@ def test_variations_are_made_of_own_requests_only(bench: Bench, painter: Painter
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_children_are_found_by_an_index(bench: Bench) -> None:
     def work(connection: Connection) -> list[Any]:
-        jobs.children(connection, UNKNOWN, 10)
+        jobs.children(connection, [UNKNOWN, UNKNOWN], 10)
         return jobs.of_parent(connection, UNKNOWN, "ann", None, None, 10)
 
     with recorded_statements() as statements:
         bench.database.read(work)
+    assert len(statements) == 2
     for text, values in statements:
         plan = bench.database.read(
             lambda c, text=text, values=values: [  # type: ignore[misc]
