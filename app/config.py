@@ -93,6 +93,10 @@ def _url_signing_required(env: Environment) -> bool:
     return env.choice("URL_SIGNING", "off", "off", "required") == "required"
 
 
+def _previews(env: Environment) -> bool:
+    return env.choice("PREVIEWS", "asked", "asked", "on") == "on"
+
+
 def _auto_migrate(env: Environment) -> bool:
     return env.choice("AUTO_MIGRATE", "on", "on", "off") == "on"
 
@@ -153,6 +157,7 @@ class Settings:
     no_extension_timeout_ms: int = setting(Environment.whole, "NO_EXTENSION_TIMEOUT_MS", 300_000, 0)
     queue_timeout_ms: int = setting(Environment.whole, "QUEUE_TIMEOUT_MS", 86_400_000, 1)
     idempotency_key_ttl_ms: int = setting(Environment.whole, "IDEMPOTENCY_KEY_TTL_MS", 86_400_000, 1_000)
+    previews: bool = setting(_previews)
     input_ttl_ms: int = setting(Environment.whole, "INPUT_TTL_MS", 86_400_000, 1_000)
     openai_wait_ms: int = setting(Environment.whole, "OPENAI_WAIT_MS", 590_000, 1)
     hub_timeout_ms: int = setting(Environment.whole, "HUB_TIMEOUT_MS", 10_000, 1_000)

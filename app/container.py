@@ -44,6 +44,7 @@ from app.services.lookup import Lookup
 from app.services.personal_data import PersonalData
 from app.services.picture_grants import PictureGrants
 from app.services.ports import Ports, Store
+from app.services.previews import Previews
 from app.services.queue_controls import QueueControls
 from app.services.queue_status import QueueStatus
 from app.services.removal import Removal
@@ -79,6 +80,7 @@ class Services:
     lookup: Lookup
     renditions: Renditions
     picture_grants: PictureGrants
+    previews: Previews
     watching: Watching
     cancellation: Cancellation
     removal: Removal
@@ -168,6 +170,7 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         lookup=Lookup(ports, watching, waiting),
         renditions=Renditions(ports),
         picture_grants=PictureGrants(ports),
+        previews=Previews(ports),
         watching=watching,
         cancellation=cancellation,
         removal=Removal(ports),

@@ -29,6 +29,7 @@ from app.web import (
     inputs,
     limits,
     pages,
+    previews,
     queue,
     request_context,
     status,
@@ -67,7 +68,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     routes.install(app, hub, settings)
     for limited in (images, inputs, variations, batches, batch_additions, styles, webhooks):
         limited.operations(api, services, limiter)
-    for module in (batch_control, batch_results, fleet, queue, accounts, status):
+    for module in (previews, batch_control, batch_results, fleet, queue, accounts, status):
         module.operations(api, services)
     files.operations(api, services, throttle)
     openai_images.operations(api, services, limiter)

@@ -37,6 +37,7 @@ def test_port_alone_serves_both() -> None:
         ("LOG_LEVEL", "loud"),
         ("SERVE", "cdn"),
         ("URL_SIGNING", "on"),
+        ("PREVIEWS", "off"),
         ("SIGNED_URL_LIFETIME_MS", "0"),
         ("CDN_BASE_URL", "cdn.example"),
         ("CDN_BASE_URL", "https://"),

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import redis
@@ -11,6 +12,7 @@ import redis
 from app import logs
 from app.adapters.background import BackgroundRunner
 from app.adapters.redis_clients import blocking_client
+from app.domain.previews import KEPT_S, Preview
 
 CHANGES = "imagefleet:changes"
 SILENCE_S = 15.0
@@ -25,6 +27,10 @@ log = logs.get(__name__)
 def hub_channel(hub_id: str) -> str:
     """The channel of the web process `hub_id`."""
     return f"imagefleet:hub:{hub_id}"
+
+
+def _preview_key(request_id: str, position: int) -> str:
+    return f"imagefleet:preview:{request_id}:{position}"
 
 
 class RedisBus:
@@ -51,6 +57,30 @@ class RedisBus:
         self._background.submit(
             f"change:{change.get('batchId') or change['requestId']}", lambda: self._client.publish(CHANGES, text)
         )
+
+    def publish_preview(self, preview: Preview) -> None:
+        """Keep the preview, and publish to all watchers that there is one: few of them want its bytes."""
+        notice = {
+            "requestId": preview.request_id,
+            "preview": {"position": preview.position, "progress": preview.progress},
+        }
+        kept = json.dumps(asdict(preview))
+        try:
+            with self._client.pipeline(transaction=False) as commands:
+                commands.set(_preview_key(preview.request_id, preview.position), kept, ex=KEPT_S)
+                commands.publish(CHANGES, json.dumps(notice))
+                commands.execute()
+        except redis.RedisError as problem:
+            log.warning("A preview could not be published", action="bus.failed", problem=str(problem))
+
+    def preview(self, request_id: str, position: int) -> Preview | None:
+        """The preview of this picture that is kept; None if there is none, or if Redis cannot be reached."""
+        try:
+            kept = self._client.get(_preview_key(request_id, position))
+        except redis.RedisError as problem:
+            log.warning("A preview could not be read", action="bus.failed", problem=str(problem))
+            return None
+        return None if kept is None else Preview(**json.loads(kept))
 
     def is_available(self) -> bool:
         """True if Redis answers a ping."""

@@ -89,6 +89,7 @@ class Job(NamedTuple):
     keep_days: int | None
     remove_at: int | None
     pictures_removed_at: int | None
+    previews: int
     # not a column: whether a webhook is to be told of the step that made this row what it is
     notify: bool = False
 
@@ -137,6 +138,7 @@ _NEW = dict.fromkeys(Job._fields) | {
     "download_attempt": 0,
     "followed": False,
     "operation": Operation.CREATE,
+    "previews": 0,
     "notify": False,
 }
 

@@ -105,6 +105,8 @@ jobs = sa.Table(
     sa.Column("keep_days", sa.Integer),
     sa.Column("remove_at", Ms),
     sa.Column("pictures_removed_at", Ms),
+    # how many previews of each picture its client wants
+    sa.Column("previews", sa.SmallInteger, nullable=False, server_default="0"),
 )
 
 

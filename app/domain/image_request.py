@@ -59,7 +59,7 @@ class ImageRequest:
     """A valid request for pictures. `parameters` are sent to the extension unchanged.
 
     Without a `model` it is the default one, or any other while no extension makes that. `original_prompt` is what the
-    client wrote, if `prompt` was made from that, a style and its variables.
+    client wrote, if `prompt` was made from that, a style and its variables. `previews` is how many of each picture are wanted.
     """
 
     prompt: str
@@ -75,6 +75,7 @@ class ImageRequest:
     webhook: Target | None = None
     inputs: tuple[InputReference, ...] = ()
     keep_days: int | None = None
+    previews: int = 0
 
     @property
     def number_of_images(self) -> int:

@@ -19,6 +19,7 @@ from app.domain.close_codes import CloseCode
 from app.domain.errors import LeaseLost, MalformedMessage, Refusal, TooManyFailures, Unauthorized, Unavailable
 from app.domain.messages import Authenticate, Heartbeat, ImageGenerationProgress, Incoming, Report, UnusableReport
 from app.hub.connection import Abuse, Connection
+from app.hub.previews import PreviewIntake
 from app.hub.receipts import Receipts
 from app.hub.wire_socket import MessageTooLarge
 from app.services.credential_status import NO_CREDENTIAL, CredentialStatus
@@ -51,6 +52,7 @@ class Session:
         self._admit = admit
         self._credential = NO_CREDENTIAL
         self._receipts = Receipts(services.generation, self.settings.offer_timeout_ms)
+        self._previews = PreviewIntake(services.previews)
         self._malformed = 0  # messages in a row
         # With jitter, so that extensions that connected at the same time are not pinged at the same time.
         longest_s = min(PING_AFTER_S, self.settings.heartbeat_timeout_ms / 2000)
@@ -227,6 +229,14 @@ class Session:
         self._receipts.reported(report.request_id, received_s)
         if reply is not None:
             self.connection.send_now(reply)
+        if isinstance(report, ImageGenerationProgress):
+            self._take_preview(report)
+
+    def _take_preview(self, report: ImageGenerationProgress) -> None:
+        try:
+            self._previews.take(report)
+        except MalformedMessage as refusal:  # the rest of the message was used
+            self._send_error(refusal, report.request_id)
 
     def _heartbeat(self, holder: Holder, heartbeat: Heartbeat) -> None:
         if heartbeat.extension_id != holder.extension_id:

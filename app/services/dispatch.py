@@ -13,7 +13,7 @@ from app.db.engine import Transaction
 from app.db.job_inputs import JobInput
 from app.db.jobs import Job
 from app.db.queue import QueuedJob
-from app.domain import messages, policy
+from app.domain import messages, policy, previews
 from app.domain.clock import wire_time
 from app.domain.errors import NO_EXTENSION
 from app.domain.events import ImageGenerationAssignedEvent
@@ -164,7 +164,14 @@ class Dispatch:
             lease=job.lease,
             upload=self._upload(job, key),
             input_images=tuple(self._input(job, each, key) for each in inputs) or None,
+            previews=self._previews(job),
         )
+
+    def _previews(self, job: Job) -> int | None:
+        settings = self.ports.settings
+        if settings.max_message_bytes < previews.MESSAGE_CHARS:  # a preview would end the connection
+            return None
+        return previews.MOST if settings.previews else job.previews or None
 
     def _upload(self, job: Job, key: bytes) -> messages.Upload:
         settings = self.ports.settings

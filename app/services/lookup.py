@@ -88,15 +88,22 @@ class Lookup:
         long_polling.await_news(self.watching, request_id, version, wait_s, since, credential)
 
     def changes_until_final(
-        self, request_id: str, wait_s: float, every_s: float, credential: CredentialStatus = NO_CREDENTIAL
+        self,
+        request_id: str,
+        wait_s: float,
+        every_s: float,
+        credential: CredentialStatus = NO_CREDENTIAL,
+        *,
+        previews: bool = False,
     ) -> Iterator[Mapping[str, Any] | None]:
-        """The changes of the request (see `steps.change`) as they happen, and None after each `every_s` seconds without one.
+        """The changes of the request (see `services.changes`) as they happen, and None after each `every_s` seconds without
+        one. With `previews` also notices of them, which have a `preview` and no `status`.
 
         It ends when the request is final, when `wait_s` seconds are over, or when this process stops. Raises NotFound, and
         Unauthorized if the caller's credential is revoked or expires meanwhile.
         """
         ends = time.monotonic() + wait_s
-        with self.watching.watch(request_id) as watch, credential.monitored(watch.end):
+        with self.watching.watch(request_id, previews=previews) as watch, credential.monitored(watch.end):
             job = self.ports.database.read(lambda c: _found(c, request_id, None))
             watch.skip_to(job.version)
             status = job.status
@@ -104,7 +111,7 @@ class Lookup:
                 change = watch.wait(min(left, every_s))
                 credential.check()
                 yield change
-                status = status if change is None else Status(change["status"])
+                status = Status(change["status"]) if change and "status" in change else status
 
     def events_after(self, request_id: str, seq: int, owner: str | None = None) -> tuple[Job, list[LoggedEvent]]:
         """The request and its events after the one numbered `seq`. Raises NotFound."""

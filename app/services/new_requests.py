@@ -33,5 +33,6 @@ def columns_of(order: ImageRequest, inputs: Sequence[JobInput] = ()) -> dict[str
         "operation": operation_of(each.role for each in inputs),
         "parent_id": next((each.request_id for each in order.inputs if each.request_id is not None), None),
         "keep_days": order.keep_days,
+        "previews": order.previews,
         "cache": None if order.cache is CacheMode.OFF else order.cache,
     }

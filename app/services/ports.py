@@ -9,6 +9,7 @@ from app.config import Settings
 from app.db.engine import Database
 from app.domain.access import Credential
 from app.domain.images import ImageLimits, Picture, Rendition
+from app.domain.previews import Preview
 from app.domain.webhooks import Answer
 
 
@@ -39,6 +40,12 @@ class Bus(Protocol):
 
     def publish_change(self, change: Mapping[str, Any]) -> None:
         """Notify all watchers that a job changed."""
+
+    def publish_preview(self, preview: Preview) -> None:
+        """Keep the preview for a short time, in place of an earlier one, and notify the watchers of its request."""
+
+    def preview(self, request_id: str, position: int) -> Preview | None:
+        """The preview of this picture that is kept, or None."""
 
     def is_available(self) -> bool:
         """True if the bus works at the moment."""

@@ -15,13 +15,16 @@ BATCH = 500
 
 
 class Watch:
-    """The changes of one job or batch for one watcher. Only the newest change is kept.
+    """The changes of one job or batch for one watcher. Only the newest change is kept, and with `previews` the newest notice
+    of a preview of each picture.
 
     `over` is True once this process stops: there will be no more changes.
     """
 
-    def __init__(self, version: int) -> None:
+    def __init__(self, version: int, *, previews: bool = False) -> None:
         self.version = version
+        self._wants_previews = previews
+        self._previews: dict[int, Mapping[str, Any]] = {}
         self.over = False
         self._changed = threading.Condition()
         self._change: Mapping[str, Any] | None = None
@@ -34,6 +37,13 @@ class Watch:
                 self._change = change
                 self._changed.notify()
 
+    def notify_preview(self, notice: Mapping[str, Any]) -> None:
+        """Deliver the notice that there is a preview, if the watcher wants previews."""
+        if self._wants_previews:
+            with self._changed:
+                self._previews[notice["preview"]["position"]] = notice
+                self._changed.notify()
+
     def skip_to(self, version: int) -> None:
         """The watcher knows `version` already: changes that are not newer are dropped."""
         with self._changed:
@@ -42,10 +52,13 @@ class Watch:
                 self._change = None
 
     def wait(self, timeout_s: float) -> Mapping[str, Any] | None:
-        """The newest change (see `services.changes`) once there is one; None after `timeout_s` without any, or when over."""
+        """The newest change (see `services.changes`) once there is one, or else the notice of a preview; None after `timeout_s`
+        without any, or when over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._change is not None or self.over, timeout_s)
+            self._changed.wait_for(lambda: self._change is not None or self._previews or self.over, timeout_s)
             change, self._change = self._change, None
+            if change is None and self._previews:
+                return self._previews.pop(next(iter(self._previews)))
             return change
 
     def end(self) -> None:
@@ -74,9 +87,9 @@ class Watching:
         return self._ended
 
     @contextmanager
-    def watch(self, job_id: str, version: int = 0) -> Iterator[Watch]:
+    def watch(self, job_id: str, version: int = 0, *, previews: bool = False) -> Iterator[Watch]:
         """Watch for changes newer than `version`. Read the job inside the block: earlier changes are not delivered."""
-        watch = Watch(version)
+        watch = Watch(version, previews=previews)
         with self._lock:
             self._watches[job_id].add(watch)
             watch.over = self._ended
@@ -89,11 +102,14 @@ class Watching:
                     del self._watches[job_id]
 
     def notify(self, change: Mapping[str, Any]) -> None:
-        """Deliver a change to all watchers of its job or batch."""
+        """Deliver a change, or the notice of a preview, to all watchers of its job or batch."""
         with self._lock:
             watches = list(self._watches.get(watched_id(change), ()))
         for watch in watches:
-            watch.notify(change)
+            if "preview" in change:
+                watch.notify_preview(change)
+            else:
+                watch.notify(change)
 
     def stop(self) -> None:
         """End every wait, because this process stops: clients can then reconnect to another one."""

@@ -261,6 +261,12 @@ class UploadQuery(Query):
     position: int = Field(0, ge=0, le=image_request.IMAGES[1] - 1, description="0 for the first image")
 
 
+class PreviewQuery(Query):
+    """Which image of the request."""
+
+    position: int = Field(0, ge=0, le=image_request.IMAGES[1] - 1, description="0 for the first image")
+
+
 class InputUrlQuery(Query):
     """The signed part of the address of an input picture."""
 

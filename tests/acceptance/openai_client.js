@@ -11,7 +11,8 @@ const prompt = "a fox";
 
 const image = await client.images.generate({ prompt, model });
 const events = [];
-for await (const event of await client.images.generate({ prompt, model, stream: true })) events.push(event);
+for await (const event of await client.images.generate({ prompt, model, stream: true, partial_images: 1 })) events.push(event);
+const partial = events.filter(({ type }) => type === "image_generation.partial_image").map((event) => event.b64_json);
 const models = (await client.models.list()).data.map(({ id }) => id);
 const errors = [];
 for (const call of [
@@ -25,4 +26,4 @@ for (const call of [
     errors.push({ name: error.constructor.name, status: error.status, code: error.code });
   }
 }
-console.log(JSON.stringify({ url: image.data[0].url, streamed: events.at(-1).b64_json, models, errors }));
+console.log(JSON.stringify({ url: image.data[0].url, streamed: events.at(-1).b64_json, partial, models, errors }));

@@ -10,7 +10,7 @@ import json
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -143,18 +143,71 @@ def test_asynchronous_calls_at_the_same_time(service: Service, model: str) -> No
 
 def test_a_stream(service: Service, model: str, pool: ThreadPoolExecutor) -> None:
     def read() -> list[Any]:
-        with client_of(service).images.generate(prompt="a fox", model=model, stream=True, partial_images=2) as stream:
+        with client_of(service).images.generate(prompt="a fox", model=model, stream=True) as stream:
             return list(stream)
 
     call = pool.submit(read)
     with service.extension("streamer", model) as extension:
         job = extension.next_job(WAIT_S)
-        extension.progress(job, 40)
+        assert "previews" not in job
+        extension.preview(job, 40, plain())
         extension.done(job, data_url(plain("blue")))
         [event] = call.result(WAIT_S)
     assert event.type == "image_generation.completed"
     assert colour_of(base64.b64decode(event.b64_json)) == (0, 0, 255)
     assert (event.size, event.output_format, event.usage.total_tokens) == ("8x8", "png", 0)
+
+
+@pytest.mark.parametrize("edit", [False, True], ids=["generated", "edited"])
+def test_a_stream_with_partial_images(service: Service, model: str, pool: ThreadPoolExecutor, edit: bool) -> None:
+    images, events = client_of(service).images, []
+    options: Any = {"prompt": "a fox", "model": model, "stream": True, "partial_images": 2, "quality": "high"}
+    call: Any = partial(images.edit, image=plain()) if edit else images.generate
+
+    def read() -> None:
+        with call(**options) as stream:
+            events.extend(stream)
+
+    done = pool.submit(read)
+    with service.extension("previewer", model, "image-variation") as extension:
+        job = extension.next_job(WAIT_S)
+        assert job["previews"] == 2
+        extension.preview(job, 10, b"no picture")
+        assert "preview cannot be used" in extension.receive("error")["error"]
+        send_until(extension, job, 10, plain("red", kind="JPEG"), lambda: len(events) == 1)
+        send_until(extension, job, 40, plain("lime", kind="JPEG"), lambda: len(events) == 2)
+        address = f"/api/images/{job['requestId']}/preview"
+        until(lambda: is_green(service.get(address).content), 20, "the second preview")
+        extension.done(job, data_url(plain("blue")))
+        done.result(WAIT_S)
+    *partials, last = events
+    kind = "image_edit" if edit else "image_generation"
+    assert [(each.type, each.partial_image_index) for each in partials] == [
+        (f"{kind}.partial_image", 0),
+        (f"{kind}.partial_image", 1),
+    ]
+    for each in partials:
+        assert (each.output_format, each.quality, each.size, each.background) == ("webp", "high", "auto", "auto")
+        assert each.created_at <= last.created_at
+    assert is_green(base64.b64decode(partials[1].b64_json))
+    assert last.type == f"{kind}.completed"
+    assert colour_of(base64.b64decode(last.b64_json)) == (0, 0, 255)
+    assert service.get(address).status == 404
+
+
+def send_until(extension: Extension, job: Any, percent: int, data: bytes, arrived: Callable[[], bool]) -> None:
+    """Send the preview until it has arrived: only one a second is taken."""
+
+    def sent() -> bool:
+        extension.preview(job, percent, data)
+        return arrived()
+
+    until(sent, 20, "a partial image")
+
+
+def is_green(data: bytes) -> bool:
+    red, green, blue = colour_of(data)
+    return bool(green > 200 and red < 50 and blue < 50)
 
 
 def test_an_asynchronous_stream_that_fails(service: Service, model: str, pool: ThreadPoolExecutor) -> None:
@@ -370,14 +423,18 @@ def test_the_client_in_javascript(service: Service, model: str, pool: ThreadPool
         timeout=WAIT_S,
     )
     with service.extension("scripted", model) as extension:
-        for colour in ("red", "blue"):  # an address, then a stream
-            extension.done(extension.next_job(WAIT_S), data_url(plain(colour)))
+        extension.done(extension.next_job(WAIT_S), data_url(plain("red")))  # an address
+        streamed = extension.next_job(WAIT_S)
+        extension.preview(streamed, 40, plain("lime"))
+        until(lambda: service.get(f"/api/images/{streamed['requestId']}/preview").status == 200, 20, "the preview")
+        extension.done(streamed, data_url(plain("blue")))
         extension.failed(extension.next_job(WAIT_S), "It is not possible.", retryable=False)
         done = call.result(WAIT_S)
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
     assert colour_of(service.get(shown["url"].removeprefix(service.url())).content) == (255, 0, 0)
     assert colour_of(base64.b64decode(shown["streamed"])) == (0, 0, 255)
+    assert [is_green(base64.b64decode(each)) for each in shown["partial"]] == [True]
     assert model in shown["models"]
     assert shown["errors"] == [
         {"name": "InternalServerError", "status": 500, "code": "ERR_GENERATION_FAILED"},

@@ -17,6 +17,7 @@ from app.adapters import bus
 from app.adapters.background import BackgroundRunner
 from app.adapters.bus import CHANGES, Listener, RedisBus, hub_channel
 from app.adapters.redis_clients import redis_client
+from app.domain.previews import KEPT_S, Preview
 from tests.support.fakes import DeferredRunner
 from tests.support.redis import running_redis
 from tests.support.waiting import until
@@ -98,6 +99,22 @@ def test_without_redis_a_message_counts_as_received(hub: str) -> None:
     unavailable = RedisBus(redis_client(UNREACHABLE, timeout_s=0.2), BackgroundRunner("test"))
     assert unavailable.publish_to_hub(hub, {"do": "echo"}) is True
     assert unavailable.is_available() is False
+
+
+def test_a_preview_is_kept_for_a_while_and_announced_without_its_bytes(
+    redis_url: str, hub: str, publisher: RedisBus, client: redis.Redis
+) -> None:
+    with listening(redis_url, hub) as receiver:
+        for at in (1, 2):
+            publisher.publish_preview(Preview(hub, 1, 40, "image/webp", "AA==", at))
+        until(lambda: len(receiver.received) == 2)
+    assert receiver.bodies() == [{"requestId": hub, "preview": {"position": 1, "progress": 40}}] * 2
+    assert publisher.preview(hub, 1) == Preview(hub, 1, 40, "image/webp", "AA==", 2)
+    assert publisher.preview(hub, 0) is None
+    assert 0 < client.ttl(f"imagefleet:preview:{hub}:1") <= KEPT_S
+    unavailable = RedisBus(redis_client(UNREACHABLE, timeout_s=0.2), BackgroundRunner("test"))
+    unavailable.publish_preview(Preview(hub, 1, 40, "image/webp", "AA==", 3))
+    assert unavailable.preview(hub, 1) is None
 
 
 def test_redis_is_available(publisher: RedisBus) -> None:

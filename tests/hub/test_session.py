@@ -142,6 +142,7 @@ def run_session(
             heartbeat=lambda holder, heartbeat: None,
             is_connected=lambda extension_id: has_newer_connection,
         ),
+        previews=None,  # no message has one
         generation=SimpleNamespace(
             offer_received=lambda request_id, lease: receipts.record(lease),
             report=lambda holder, report: reports.record(getattr(report, "error", report.type)),

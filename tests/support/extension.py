@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import socket
@@ -93,10 +94,15 @@ class Extension:
         base = {"type": "image_generation_failed", "requestId": job["requestId"], "error": error}
         self.send({**base, "correlationId": job["correlationId"], **more})
 
-    def progress(self, job: Json, percent: int, status: str = "Generating image...") -> None:
+    def progress(self, job: Json, percent: int, status: str = "Generating image...", **more: Any) -> None:
         """Report progress as in the contract."""
         base = {"type": "image_generation_progress", "requestId": job["requestId"], "progress": percent}
-        self.send({**base, "status": status, "correlationId": job["correlationId"]})
+        self.send({**base, "status": status, "correlationId": job["correlationId"], **more})
+
+    def preview(self, job: Json, percent: int, data: bytes, position: int = 0) -> None:
+        """Report progress with a preview."""
+        preview = {"mimeType": "image/png", "data": base64.b64encode(data).decode(), "position": position}
+        self.progress(job, percent, preview=preview)
 
     def send_heartbeat(self, *, available: bool = True, active: int = 0, **more: Any) -> None:
         """Send a heartbeat as in the contract."""

@@ -23,6 +23,7 @@ from app.adapters.store import LocalStore
 from app.adapters.tokens_jwt import JsonWebTokens
 from app.config import Settings
 from app.db.engine import Database
+from app.domain.previews import Preview
 from app.domain.webhooks import Answer as Answered
 from app.services.ports import Ports
 
@@ -87,6 +88,7 @@ class FakeBus:
         self.to_hubs: list[tuple[str, dict[str, Any]]] = []
         self.changes: list[dict[str, Any]] = []
         self.unreachable_hubs: set[str] = set()
+        self.previews: dict[tuple[str, int], Preview] = {}
 
     def publish_to_hub(self, hub_id: str, message: Mapping[str, Any]) -> bool:
         """Record the message; returns whether the hub received it."""
@@ -96,6 +98,14 @@ class FakeBus:
     def publish_change(self, change: Mapping[str, Any]) -> None:
         """Record the change."""
         self.changes.append(dict(change))
+
+    def publish_preview(self, preview: Preview) -> None:
+        """Keep the preview."""
+        self.previews[preview.request_id, preview.position] = preview
+
+    def preview(self, request_id: str, position: int) -> Preview | None:
+        """The kept preview."""
+        return self.previews.get((request_id, position))
 
     def is_available(self) -> bool:
         """Always true."""

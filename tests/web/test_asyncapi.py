@@ -181,6 +181,7 @@ BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "request_id": st.uuids().map(str),
     "upload": UPLOAD,
     "active_request_ids": st.lists(TEXT).map(tuple),
+    "previews": st.integers(1, 10),
     "parameters": st.dictionaries(TEXT, JSON),
     "input_images": st.lists(
         st.builds(

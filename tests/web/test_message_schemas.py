@@ -114,7 +114,10 @@ WHOLE[messages.Authenticate] |= {"token": "t", "activeRequestIds": ["a"]}
 WHOLE[messages.Authenticate]["metadata"]["maxConcurrent"] = 2
 WHOLE[messages.ImageGenerated] |= {"lease": "l", "imageUrls": [URLS[0]]}
 WHOLE[messages.ImageGenerationFailed] |= {"lease": "l", "code": "c", "retryable": True, "retryAfterMs": 5}
-WHOLE[messages.ImageGenerationProgress] |= {"lease": "l"}
+WHOLE[messages.ImageGenerationProgress] |= {
+    "lease": "l",
+    "preview": {"mimeType": "image/png", "data": "AA==", "position": 1},
+}
 WHOLE[messages.Heartbeat] |= {"activeRequestIds": ["a"]}
 KINDS = sorted(RECEIVED, key=_type_name)
 
@@ -147,7 +150,7 @@ def changed(kind: type[Message], *changes: tuple[Path, Any]) -> dict[str, Any]:
 def disagrees(kind: type[Message], message: dict[str, Any]) -> bool:
     """True if one of the two accepts the message and the other does not."""
     meant = without_nulls(message)
-    for part in ("metadata", "status"):
+    for part in ("metadata", "status", "preview"):
         if kind is not messages.ImageGenerated and part in meant:
             meant = {**meant, part: without_nulls(meant[part])}
     try:

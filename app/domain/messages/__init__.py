@@ -14,6 +14,7 @@ from app.domain.messages.incoming import (
     ImageGenerationFailed,
     ImageGenerationProgress,
     Incoming,
+    PreviewImage,
     Report,
 )
 from app.domain.messages.outgoing import (

@@ -12,6 +12,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.domain import previews
 from app.domain.messages.fields import (
     CAPABILITIES,
     IMAGES,
@@ -157,6 +158,18 @@ class ImageGenerationFailed(Message):
     lease: Echoed = None
 
 
+class PreviewImage(ReceivedModel):
+    """A small picture of an image that is being made."""
+
+    mime_type: Label | None = Field(default=None, description="`image/webp`, `image/jpeg` or `image/png`.")
+    data: str = Field(
+        description=f"Its file in base64: at most {previews.MAX_BYTES:,} bytes, and {previews.MAX_SIDE:,} px on each side."
+    )
+    position: Annotated[int, Field(strict=True, ge=0, lt=IMAGES), WHOLE] = Field(
+        default=0, description="Of which image, from 0."
+    )
+
+
 class ImageGenerationProgress(Message):
     """The progress of a request."""
 
@@ -166,6 +179,11 @@ class ImageGenerationProgress(Message):
     status: Note | None = Field(
         default=None,
         description=f"A status text that is shown to the client; the first {NOTE_CHARS} characters are kept.",
+    )
+    preview: PreviewImage | None = Field(
+        default=None,
+        description="If `generate_image` asks for `previews`: what there is of the image by now. One a second of each image is "
+        "shown. One that cannot be used is answered with `error`; the progress counts nevertheless.",
     )
     correlation_id: Echoed = None
     lease: Echoed = None

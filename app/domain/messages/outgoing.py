@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from app.domain import previews
 from app.domain.messages.fields import Message
 from app.domain.wire_types import Time, Uuid, WireModel
 
@@ -83,6 +84,12 @@ class GenerateImage(Message):
     input_images: tuple[InputImage, ...] | None = Field(
         default=None,
         description="Only for extensions that announce `image-variation`, or `image-edit` if one of them is a mask.",
+    )
+    previews: int | None = Field(
+        default=None,
+        ge=1,
+        le=previews.MOST,
+        description="How many previews of each image are wanted with the progress. Without it, send none.",
     )
 
 

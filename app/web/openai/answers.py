@@ -7,26 +7,29 @@ from flask import Response, g
 from app.container import Services
 from app.web.openai import delivery, stream
 from app.web.openai.delivery import Files
+from app.web.openai.event_types import GENERATION, Kind
 from app.web.openai.outcome import outcome
+from app.web.openai.partials import PartialImages
 from app.web.openai.schemas import PNG, ImagesRequest, ImagesResponse, ResponseFormat
 from app.web.picture_addresses import PictureAddresses
 from app.web.streams import KEEP_ALIVE_S
 
 
 def wait_for(
-    services: Services, request_id: str, body: ImagesRequest, event: stream.EventType = stream.GENERATED
+    services: Services, request_id: str, body: ImagesRequest, kind: Kind = GENERATION
 ) -> ImagesResponse | Response:
-    """The pictures of the request once they are made. `event` is the type of the events of a stream.
+    """The pictures of the request once they are made. The events of a stream are of this kind.
 
     Raises Failed, Cancelled, Gone, StillWorking, Unavailable.
     """
     g.request_id = request_id
     wait_s = services.settings.openai_wait_ms / 1000
-    follow = partial(services.lookup.changes_until_final, request_id, wait_s)
+    follow = partial(services.lookup.changes_until_final, request_id, wait_s, previews=body.previews > 0)
     result = partial(outcome, services, request_id)
     files = Files(services, body.output_format or PNG)
     if body.stream:
-        return stream.response(follow(KEEP_ALIVE_S, g.credential_status), result, files, event)
+        partials = PartialImages(services.previews, request_id, body, kind)
+        return stream.response(follow(KEEP_ALIVE_S, g.credential_status), result, files, kind, partials)
     for _ in follow(wait_s, g.credential_status):
         pass
     g.continues_elsewhere = services.watching.ended

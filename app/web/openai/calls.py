@@ -50,7 +50,9 @@ class Calls:
     def _submitted(self, body: ImagesRequest, call: RepeatableCall, pictures: Sequence[FormPicture]) -> str:
         with ExitStack() as uploaded:
             references = tuple(self._uploaded(each, uploaded) for each in pictures)
-            order = ImageRequest(body.prompt, body.model, g.user_id, _parameters(body), inputs=references)
+            order = ImageRequest(
+                body.prompt, body.model, g.user_id, _parameters(body), inputs=references, previews=body.previews
+            )
             try:
                 return self._services.submission.submit(order, g.correlation_id, call).job.id
             except InvalidRequest as refusal:

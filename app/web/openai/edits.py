@@ -19,6 +19,7 @@ from app.web.openai import forms, stream, stream_schema
 from app.web.openai.answers import wait_for
 from app.web.openai.calls import RETRY_COUNT, TAG, Calls, owner
 from app.web.openai.errors import REQUEST_ID, Cancelled, StillWorking
+from app.web.openai.event_types import EDIT, GENERATION
 from app.web.openai.schemas import ImagesResponse
 
 HEADERS = {RETRY_COUNT: {"description": "How often OpenAI's client has sent this call before."}}
@@ -44,10 +45,10 @@ def operations(api: Api, services: Services, calls: Calls) -> None:
         responses=(
             ResponseSpec("The images, or with `stream` events", ImagesResponse, headers=(REQUEST_ID, *limits.HEADERS)),
             ResponseSpec(
-                "With `stream`: comments with the progress, then an event for each image",
+                "With `stream`: comments with the progress and partial images, then an event for each image",
                 content_type=stream.CONTENT_TYPE,
-                schema=stream_schema.event(stream.EDITED),
-                example=stream_schema.EXAMPLE.replace(stream.GENERATED, stream.EDITED),
+                schema=stream_schema.event(EDIT),
+                example=stream_schema.EXAMPLE.replace(GENERATION, EDIT),
             ),
         ),
         refusals=REFUSALS,
@@ -58,7 +59,7 @@ def operations(api: Api, services: Services, calls: Calls) -> None:
         makes them, otherwise one that announces `image-edit`. The other fields are those of `/v1/images/generations`."""
         call = forms.read(most, edits=True)
         g.user_id = owner(call.body)
-        return wait_for(services, calls.accepted(call.body, call), call.body, stream.EDITED)
+        return wait_for(services, calls.accepted(call.body, call), call.body, EDIT)
 
     @api.operation(
         "POST",

@@ -58,6 +58,7 @@ def schema(*, edits: bool) -> dict[str, Any]:
         return {"type": "object", "properties": fields, "required": ["image"]}
     several = {"image[]": {"type": "array", "items": _FILE, "maxItems": MOST}, "mask": _FILE}
     fields |= {**several, **dict.fromkeys(("prompt", "quality", "output_format"), text), "stream": {"type": "boolean"}}
+    fields["partial_images"] = {"type": "integer", "minimum": 0, "maximum": 3}
     return {"type": "object", "properties": fields, "required": ["prompt"]}
 
 

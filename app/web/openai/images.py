@@ -32,7 +32,7 @@ def operations(api: Api, services: Services, limiter: Limiter) -> None:
         responses=(
             ResponseSpec("The images, or with `stream` events", ImagesResponse, headers=(REQUEST_ID, *limits.HEADERS)),
             ResponseSpec(
-                "With `stream`: comments with the progress, then an event for each image",
+                "With `stream`: comments with the progress and partial images, then an event for each image",
                 content_type=stream.CONTENT_TYPE,
                 schema=stream_schema.event(),
                 example=stream_schema.EXAMPLE,

@@ -139,12 +139,20 @@ class ImagesRequest(BaseModel):
     ] = None
     stream: Annotated[
         StrictBool | None,
-        _nullable("boolean", description="Send Server-Sent Events: comments with the progress, then each image."),
+        _nullable(
+            "boolean",
+            description="Send Server-Sent Events: comments with the progress, partial images, then each image.",
+        ),
     ] = None
     partial_images: Annotated[
         StrictInt | None,
         Field(ge=0, le=3),
-        _nullable("integer", minimum=0, maximum=3, description="Accepted; there are no partial images."),
+        _nullable(
+            "integer",
+            minimum=0,
+            maximum=3,
+            description="With `stream`: how many previews of each image to send while it is made, if its extension can.",
+        ),
     ] = None
     user: Annotated[
         str | None,
@@ -177,6 +185,11 @@ class ImagesRequest(BaseModel):
             return image_request.clean_parameters(values)
         except InvalidRequest as error:
             raise _of_the_body(error) from None
+
+    @property
+    def previews(self) -> int:
+        """How many partial images of each image are sent."""
+        return (self.partial_images or 0) if self.stream else 0
 
     @property
     def delivery(self) -> ResponseFormat:
@@ -241,6 +254,21 @@ class CompletedEvent(BaseModel):
     background: str = Field(description="as requested")
     output_format: OutputFormat = PNG
     usage: Usage = Usage()
+
+
+class PartialImageEvent(BaseModel):
+    """What there is of an image by now."""
+
+    type: Literal["image_generation.partial_image", "image_edit.partial_image"] = "image_generation.partial_image"
+    b64_json: str = Field(description="the file")
+    partial_image_index: int = Field(ge=0, description="how many of the same image were sent before")
+    created_at: int = Field(description="seconds since the epoch")
+    size: str = Field(description="as requested")
+    quality: str = Field(description="as requested")
+    background: str = Field(description="as requested")
+    output_format: OutputFormat = Field(
+        description="of this file, which may be smaller than the image and of another format"
+    )
 
 
 class ImageModel(BaseModel):
