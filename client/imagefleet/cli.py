@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagefleet import fleet_command
-from imagefleet.answers import COMPLETED, Accepted, GeneratedImage, ImageStatus
 from imagefleet.defaults import DEFAULT_URL, VERSION
 from imagefleet.errors import TimedOut, Unreachable
 from imagefleet.exits import CODES, NOT_FINISHED, errors_as_exit_codes, fail
@@ -42,7 +41,8 @@ from imagefleet.terminal import (
 from imagefleet.wire import encode
 
 if TYPE_CHECKING:
-    from imagefleet.client import Imagefleet
+    from imagefleet.client import Client
+    from imagefleet.models import Answer, CacheMode, ImageRequest
 
 
 class Program(click.Group):
@@ -98,7 +98,7 @@ def generate(
     number: int | None,
     param: dict[str, Any],
     user: str | None,
-    cache: str | None,
+    cache: CacheMode | None,
     deadline_s: float | None,
     patience: float,
     wait: bool,
@@ -117,15 +117,14 @@ def generate(
     """
     _prepare(output)
     with connect(server) as fleet:
-        accepted = fleet.generate(
+        accepted = fleet.submit(
             " ".join(prompt),
             model=model,
             width=width,
             height=height,
             quality=quality,
-            style=style,
             number_of_images=number,
-            parameters=param,
+            parameters=param if style is None else {**param, "style": style},
             user_id=user,
             deadline_ms=None if deadline_s is None else round(deadline_s * 1000),
             cache=cache,
@@ -184,7 +183,7 @@ def list_requests(user: str | None, state: str | None, limit: int, as_json: bool
     """
     with connect(server) as fleet:
         found = itertools.islice(fleet.list(user_id=user, status=state, page_size=min(limit, 100)), limit)
-        print_each((encode(each.body) if as_json else _row(each) for each in found), none="No such request.")
+        print_each((encode(each.raw) if as_json else _row(each) for each in found), none="No such request.")
 
 
 @main.command()
@@ -209,11 +208,11 @@ def events(request_id: str, after: int | None, as_json: bool, server: str) -> No
     With --json one object per line.
     """
     with connect(server) as fleet:
-        for each in fleet.events(request_id, last_event_id=after):
+        for each in fleet.stream(request_id, last_event_id=after):
             share = "" if each.progress is None else f" {each.progress} %"
             number = "" if each.seq is None else each.seq
             line = f"{number:>5}  {each.type}  {each.status or ''}{share}  {each.message or ''}"
-            click.echo(encode(each.body) if as_json else plain(line).rstrip())
+            click.echo(encode(each.raw) if as_json else plain(line).rstrip())
 
 
 @main.command()
@@ -264,7 +263,7 @@ def extension(
 main.add_command(fleet_command.fleet)
 
 
-def _row(found: GeneratedImage) -> str:
+def _row(found: ImageRequest) -> str:
     """A line of the list."""
     progress = f"{found.status:<11} {found.progress:>3} %"
     cells = (found.request_id, progress, describe_picture(found), found.metadata.prompt)
@@ -279,10 +278,10 @@ def _prepare(output: Path | None) -> None:
         prepare(output)
 
 
-def _wait_for(fleet: Imagefleet, request_id: str, timeout_s: float | None) -> GeneratedImage:
+def _wait_for(fleet: Client, request_id: str, timeout_s: float | None) -> ImageRequest:
     try:
         with show_progress() as progress:
-            return fleet.wait(request_id, progress.show, timeout_s, progress.show_fault)
+            return fleet.wait(request_id, progress=progress.show, timeout_s=timeout_s, on_retry=progress.show_fault)
     except TimedOut as error:
         fail(f"{error.detail} Wait for it with `imagefleet get {request_id} --wait`.", NOT_FINISHED)
     except (KeyboardInterrupt, Unreachable):
@@ -291,14 +290,14 @@ def _wait_for(fleet: Imagefleet, request_id: str, timeout_s: float | None) -> Ge
         raise
 
 
-def _show_result(fleet: Imagefleet, result: GeneratedImage, output: Path | None, as_json: bool) -> None:
+def _show_result(fleet: Client, result: ImageRequest, output: Path | None, as_json: bool) -> None:
     """Print the files or URLs of the pictures, one per line, and on stderr how they were made.
 
     Exits with an error if the request is not completed, or if its pictures were removed.
     """
     from imagefleet.saving import save_all  # noqa: PLC0415 - the HTTP library is slow to load
 
-    completed = result.status == COMPLETED
+    completed = result.status == "completed"
     saved = [str(file) for file in save_all(fleet, result, output)] if completed and output else []
     if as_json:
         click.echo(_pretty(result))
@@ -317,5 +316,5 @@ def _show_result(fleet: Imagefleet, result: GeneratedImage, output: Path | None,
         fail(f"The pictures of request {result.request_id} were removed at {local_time(result.pictures_removed_at)}.")
 
 
-def _pretty(answer: Accepted | ImageStatus) -> str:
-    return json.dumps(answer.body, indent=2)
+def _pretty(answer: Answer) -> str:
+    return json.dumps(answer.raw, indent=2)

@@ -1,51 +1,74 @@
 """The Python library: generate pictures with an Imagefleet server.
 
-    with Imagefleet("http://localhost:3000") as fleet:
-        accepted = fleet.generate("A lighthouse at dawn", width=1024, height=768)
-        result = fleet.wait(accepted.request_id)
-        for image in result.images:
-            fleet.download(image, "lighthouse.png")
+    with Client("http://localhost:3000") as client:
+        accepted = client.submit("A lighthouse at dawn", width=1024, height=768)
+        result = client.wait(accepted.request_id)
+        for picture in result.images:
+            client.download(picture, "lighthouse.png")
 
-Methods raise the errors of `imagefleet.errors`, and OSError if a file cannot be written.
+Methods raise the errors of `imagefleet.errors`, and OSError if a file cannot be read or written.
 """
 
 from __future__ import annotations
 
-import contextlib
-import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import quote
+from typing import Any, Self, TypeVar
 
-from imagefleet.answers import Accepted, Cancelled, Event, GeneratedImage, ImageStatus, StoredImage
+from imagefleet import batch_following, downloads, streaming, waiting
+from imagefleet.calls import batches, fleet, images, styles, webhooks
+from imagefleet.calls.base import Call, Listing
+from imagefleet.calls.batches import Items, Scope, Uploaded
 from imagefleet.defaults import DEFAULT_URL
-from imagefleet.downloads import save
-from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, Refused, TimedOut
-from imagefleet.fleet_answers import ExtensionState
-from imagefleet.following import Follower
-from imagefleet.retrying import OnRetry, Retries
-from imagefleet.sse import messages
-from imagefleet.transport import IDEMPOTENCY_KEY, PATIENCE_S, READ_S, Call, Transport
-from imagefleet.wire import Fields, decode, encode
+from imagefleet.flows import Patience, listed, retried
+from imagefleet.models import (
+    Accepted,
+    Batch,
+    BatchEvent,
+    BatchItem,
+    CacheMode,
+    Cancelled,
+    Delivery,
+    Event,
+    ExtensionState,
+    Health,
+    ImageRequest,
+    InputPicture,
+    InputReference,
+    Model,
+    PausedPart,
+    PicturesRemoved,
+    Priority,
+    QueueState,
+    Redelivered,
+    Status,
+    StoredPicture,
+    Style,
+    Webhook,
+    WebhookSecret,
+)
+from imagefleet.retrying import OnRetry
+from imagefleet.transport import PATIENCE_S, Transport
 
-EVENTS_READ_S = 60.0
 FAULTS_S = 120.0
 PAGE_SIZE = 50
-Progress = Callable[[ImageStatus], None]
+ITEMS_PAGE_SIZE = 200
+T = TypeVar("T")
 
 
-class Imagefleet:
+class Client:
     """A client of one server. `patience_s` is how many seconds a call is retried after a fault, if that is safe.
 
-    `key` is an API key or a token, if the server requires one.
-    Connections are pooled and shared between threads; call `close`, or use the client in a `with`.
+    `key` is an API key or a token, if the server requires one; it is sent to this server only. Connections are pooled and shared
+    between threads; call `close`, or use the client in a `with`. Raises ValueError if the address or the key cannot be one.
     """
 
     def __init__(self, base_url: str = DEFAULT_URL, *, key: str | None = None, patience_s: float = PATIENCE_S) -> None:
         self._transport = Transport(base_url, key)
-        self._patience_s = patience_s
+        self._patience = Patience(patience_s)
+        self._has_key = bool(key)
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +80,9 @@ class Imagefleet:
         """Close the pooled connections."""
         self._transport.close()
 
-    def generate(
+    # Requests
+
+    def submit(
         self,
         prompt: str,
         *,
@@ -65,64 +90,100 @@ class Imagefleet:
         width: int | None = None,
         height: int | None = None,
         quality: str | None = None,
-        style: str | None = None,
         number_of_images: int | None = None,
         parameters: Mapping[str, Any] | None = None,
+        style: str | None = None,
+        variables: Mapping[str, str] | None = None,
         user_id: str | None = None,
         deadline_ms: int | None = None,
-        cache: str | None = None,
+        priority: Priority | None = None,
+        cache: CacheMode | None = None,
+        keep: int | None = None,
+        input_images: Sequence[InputReference | Mapping[str, Any]] | None = None,
+        webhook: str | Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
         refused_s: float | None = None,
         on_retry: OnRetry | None = None,
     ) -> Accepted:
         """Submit a request; the server has defaults for what is left out. Sizes in px.
 
-        `parameters` are passed to the extension unchanged; the named arguments override them. `deadline_ms` after its
-        acceptance the request fails unless it is completed; until then it waits for an extension. `cache` is whether it
-        may get the pictures of an identical request of yours: "prefer", or "only", which raises Refused with
-        ERR_NOT_CACHED if none is completed.
+        `parameters` reach the extension unchanged; the named arguments override them. `style` is a style of the server, with
+        `variables` of its template; the generator's own is `parameters={"style": "natural"}`. `deadline_ms` after its acceptance
+        the request fails unless it is completed; until then it waits for an extension. `cache` is whether it may get the pictures
+        of an identical request of yours: "prefer", or "only", which raises NotCached if none is completed. `keep` is for how many
+        days its pictures are kept. `input_images` are the pictures it is made from (`upload_input`). `webhook` is an address for
+        its events, or `{"url": …, "events": […]}`.
 
         It is retried after every fault: the server accepts it once, since each attempt has the same Idempotency-Key. That
         is a new one for each call, or `idempotency_key`, 1 to 255 visible ASCII characters. With a key of your own, the
-        same call gets the same answer for a day, also from another process. A rate limit is waited out for up to `refused_s` seconds, by default for `patience_s`; `on_retry`
-        is called before each pause with the error and the seconds that the pause takes.
+        same call gets the same answer for a day, also from another process. A rate limit is waited out for up to `refused_s`
+        seconds, by default for `patience_s`; `on_retry` is called before each pause with the error and the seconds that it takes.
         """
-        named = {
-            "width": width,
-            "height": height,
-            "quality": quality,
-            "style": style,
-            "numberOfImages": number_of_images,
-        }
-        whole = {
-            "prompt": prompt,
-            "model": model,
-            "parameters": {**(parameters or {}), **_without_none(named)} or None,
-            "userId": user_id,
-            "deadlineMs": deadline_ms,
-            "cache": cache,
-        }
-        headers = {"Content-Type": "application/json", IDEMPOTENCY_KEY: _quoted(idempotency_key or str(uuid.uuid4()))}
-        call = Call("POST", "/api/images/generate", headers=headers, body=encode(_without_none(whole)).encode())
-        return Accepted.read(
-            self._transport.fetch(call, patience_s=self._patience_s, refused_s=refused_s, on_retry=on_retry)
+        call = images.submit(
+            prompt,
+            model=model,
+            width=width,
+            height=height,
+            quality=quality,
+            number_of_images=number_of_images,
+            parameters=parameters,
+            style=style,
+            variables=variables,
+            user_id=user_id,
+            deadline_ms=deadline_ms,
+            priority=priority,
+            cache=cache,
+            keep=keep,
+            input_images=input_images,
+            webhook=webhook,
+            idempotency_key=idempotency_key,
         )
+        return self._call(call, refused_s, on_retry)
 
-    def status(self, request_id: str, *, wait: int | None = None, since: int | None = None) -> ImageStatus:
-        """The status of the request; with `wait`, returns once it is newer than version `since`, or after `wait` s."""
-        return ImageStatus.read(self._fetch(_status_call(request_id, wait, since, read_s=READ_S + (wait or 0))))
+    def vary(
+        self,
+        request_id: str,
+        *,
+        prompt: str | None = None,
+        number_of_images: int | None = None,
+        strength: float | None = None,
+        position: int | None = None,
+        keep: int | None = None,
+        idempotency_key: str | None = None,
+        refused_s: float | None = None,
+        on_retry: OnRetry | None = None,
+    ) -> Accepted:
+        """Submit a request for variations of a picture of a completed request: the one at `position`, counted from 0.
 
-    def get(self, request_id: str) -> GeneratedImage:
+        `strength`, 0 to 1, is how much they may differ. What is left out is as in that request.
+        """
+        call = images.vary(
+            request_id,
+            prompt=prompt,
+            number_of_images=number_of_images,
+            strength=strength,
+            position=position,
+            keep=keep,
+            idempotency_key=idempotency_key,
+        )
+        return self._call(call, refused_s, on_retry)
+
+    def get(self, request_id: str) -> ImageRequest:
         """The request in full, with its pictures once it is completed."""
-        return GeneratedImage.read(self._fetch(Call("GET", _path(request_id))))
+        return self._call(images.details(request_id))
+
+    def status(self, request_id: str, *, wait: float | None = None, since: int | None = None) -> Status:
+        """The status of the request; with `wait`, returns once it is newer than version `since`, or after `wait` s."""
+        return self._call(images.status(request_id, wait, since))
 
     def wait(
         self,
         request_id: str,
-        progress: Progress | None = None,
+        *,
+        progress: Callable[[Status], object] | None = None,
         timeout_s: float | None = None,
         on_retry: OnRetry | None = None,
-    ) -> GeneratedImage:
+    ) -> ImageRequest:
         """Wait until the request is completed, failed or cancelled, and return it.
 
         `progress` is called with each new status, the first time at once. Faults are retried until `timeout_s`; without
@@ -130,130 +191,371 @@ class Imagefleet:
         next attempt; after a fault `progress` is called even if nothing changed. Raises TimedOut after `timeout_s`; the
         request continues.
         """
-        retries = Retries(FAULTS_S, timeout_s, on_retry=on_retry)
-        follower = Follower(progress or (lambda _: None))
-        while True:
-            try:
-                if self._follow(request_id, follower, retries.left_s()):
-                    return GeneratedImage.read(self._transport.fetch(Call("GET", _path(request_id)), patience_s=0.0))
-            except ImagefleetError as error:
-                retries.wait_or_raise(error)
-                follower.forget()
-                continue
-            retries.reset()
-            if retries.left_s() <= 0:
-                raise TimedOut(f"Request {request_id} is not finished yet; it continues.")
+        return self._transport.run(waiting.for_request(request_id, progress, FAULTS_S, timeout_s, on_retry))
 
-    def cancel(self, request_id: str) -> Cancelled:
-        """Cancel the request. Raises Refused with ERR_ALREADY_FINISHED if it has already completed or failed."""
-        return Cancelled.read(self._fetch(Call("DELETE", _path(request_id))))
-
-    def list(
-        self, *, user_id: str | None = None, status: str | None = None, page_size: int = PAGE_SIZE
-    ) -> Iterator[GeneratedImage]:
-        """The requests, newest first; each page of up to `page_size` (1..100) is fetched when it is needed."""
-        query = {"userId": user_id, "status": status, "limit": page_size}
-        return map(GeneratedImage.read, self._pages("/api/images", query, "images"))
-
-    def extensions(self, *, connected: bool | None = None, page_size: int = PAGE_SIZE) -> Iterator[ExtensionState]:
-        """The extensions, ordered by ID. If the server requires a key, it must be an operator's."""
-        query = {"connected": None if connected is None else str(connected).lower(), "limit": page_size}
-        return map(ExtensionState.read, self._pages("/api/extensions", query, "extensions"))
-
-    def events(self, request_id: str, *, last_event_id: int | None = None) -> Iterator[Event]:
-        """The request's events as they happen, each stored event once, until the last one; faults are retried.
+    def stream(
+        self, request_id: str, *, last_event_id: int | None = None, on_retry: OnRetry | None = None
+    ) -> Iterator[Event]:
+        """The request's events as they happen, each stored event once, until the last one; the stream is resumed after faults.
 
         Stored events have a number `seq`; with `last_event_id` only later ones are returned. Progress has none.
         """
-        retries, last = Retries(FAULTS_S), last_event_id
-        while True:
-            try:
-                with contextlib.closing(self._stream(request_id, last)) as stream:
-                    for event in stream:
-                        if not _is_known(event, last):
-                            retries.reset()
-                            last = last if event.seq is None else event.seq
-                            yield event
-                return
-            except ImagefleetError as error:
-                retries.wait_or_raise(error)
+        flow = streaming.of_request(images.events(request_id), last_event_id, FAULTS_S, on_retry)
+        return self._transport.iterate(flow)
 
-    def download(self, image: StoredImage, to: str | Path) -> Path:
-        """Save the picture as the file `to`, whole and checked or not at all. Returns its path."""
-        target, retries = Path(to), Retries(self._patience_s)
-        call = Call("GET", quote(image.image_path, safe="/%"), headers={"Accept": "image/*"})
-        while True:
-            try:
-                with self._transport.open(call) as response:
-                    save(self._transport.pieces(response), image, target)
-                return target
-            except ImagefleetError as error:
-                retries.wait_or_raise(error)
+    def cancel(self, request_id: str) -> Cancelled:
+        """Cancel the request. Raises AlreadyFinished if it has already completed or failed."""
+        return self._call(images.cancel(request_id))
+
+    def list(
+        self,
+        *,
+        user_id: str | None = None,
+        status: str | None = None,
+        parent_id: str | None = None,
+        page_size: int = PAGE_SIZE,
+    ) -> Iterator[ImageRequest]:
+        """The requests, newest first; each page of up to `page_size` (1..100) is fetched when it is needed.
+
+        With `parent_id` only those that were made from a picture of this request.
+        """
+        return self._list(images.listing(user_id=user_id, status=status, parent_id=parent_id, page_size=page_size))
+
+    # Pictures
+
+    def download(
+        self,
+        picture: StoredPicture,
+        to: str | Path,
+        *,
+        progress: downloads.Progress | None = None,
+        on_retry: OnRetry | None = None,
+    ) -> Path:
+        """Save the picture as the file `to`, whole and checked (size, SHA-256) or not at all. Returns its path.
+
+        What has arrived is kept in a `.part` file beside it, from which the download goes on after a fault, or when it is called
+        again. `progress` is called with the bytes that have arrived, and those of the whole picture if they are known.
+        """
+        path = downloads.path_of(picture, signed=not self._has_key)
+        patience = Patience(self._patience.faults_s, on_retry=on_retry)
+        return self._transport.run(downloads.downloaded(path, picture, Path(to), patience, progress))
+
+    def image_url(self, picture: StoredPicture) -> str:
+        """The URL of the picture on this server."""
+        return self._transport.url(picture.image_path)
+
+    def remove_pictures(self, request_id: str) -> PicturesRemoved:
+        """Remove the pictures of a completed request. The request itself stays."""
+        return self._call(images.remove_pictures(request_id))
+
+    def upload_input(self, picture: Path | bytes, *, user_id: str | None = None) -> InputPicture:
+        """Upload a picture (PNG, JPEG or WEBP) that requests can be made from, as a file or as its bytes."""
+        content = picture if isinstance(picture, bytes) else picture.read_bytes()
+        return self._call(images.upload_input(content, user_id))
+
+    def get_input(self, input_id: str) -> InputPicture:
+        """What is known about an uploaded picture."""
+        return self._call(images.input_details(input_id))
+
+    def remove_input(self, input_id: str) -> None:
+        """Remove an uploaded picture before it expires."""
+        self._call(images.remove_input(input_id))
+
+    # Batches
+
+    def batch(
+        self,
+        items: Items | Uploaded,
+        *,
+        name: str | None = None,
+        concurrency: int | None = None,
+        model: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        style: str | None = None,
+        variables: Mapping[str, str] | None = None,
+        priority: Priority | None = None,
+        deadline_ms: int | None = None,
+        cache: CacheMode | None = None,
+        keep: int | None = None,
+        user_id: str | None = None,
+        webhook: str | Mapping[str, Any] | None = None,
+        partial: bool = False,
+        idempotency_key: str | None = None,
+        refused_s: float | None = None,
+        on_retry: OnRetry | None = None,
+    ) -> Batch:
+        """Submit many requests at once: prompts, dicts with the fields of an item, or `NewItem`s.
+
+        Or a file's contents with its content type: `(b"…", "text/csv")`, `"application/x-ndjson"` or `"text/plain"`.
+        `concurrency` is how many are in the queue or beyond it at once. `model` to `keep` hold for every item that says nothing
+        else. All items are accepted or none: InvalidRequest has `errors`; with `partial`, the valid ones are, and the batch has
+        `errors`. It is retried as `submit` is; a key is kept as long as the batch.
+        """
+        defaults = batches.defaults_of(
+            model=model,
+            parameters=parameters,
+            style=style,
+            variables=variables,
+            priority=priority,
+            deadline_ms=deadline_ms,
+            cache=cache,
+            keep=keep,
+        )
+        call = batches.submit(
+            items,
+            name=name,
+            defaults=defaults,
+            concurrency=concurrency,
+            user_id=user_id,
+            webhook=webhook,
+            partial=partial,
+            idempotency_key=idempotency_key,
+        )
+        return self._call(call, refused_s, on_retry)
+
+    def get_batch(self, batch_id: str, *, wait: float | None = None, since: int | None = None) -> Batch:
+        """The batch; with `wait`, returns once it is newer than version `since`, or after `wait` s."""
+        return self._call(batches.details(batch_id, wait, since))
+
+    def wait_batch(
+        self,
+        batch_id: str,
+        *,
+        progress: Callable[[Batch], object] | None = None,
+        timeout_s: float | None = None,
+        on_retry: OnRetry | None = None,
+    ) -> Batch:
+        """Wait until every item of the batch has ended, as `wait` does for a request."""
+        return self._transport.run(waiting.for_batch(batch_id, progress, FAULTS_S, timeout_s, on_retry))
+
+    def batches(self, *, user_id: str | None = None, page_size: int = PAGE_SIZE) -> Iterator[Batch]:
+        """The batches, newest first; each page is fetched when it is needed."""
+        return self._list(batches.listing(user_id=user_id, page_size=page_size))
+
+    def batch_items(
+        self, batch_id: str, *, status: str | None = None, page_size: int = ITEMS_PAGE_SIZE
+    ) -> Iterator[BatchItem]:
+        """The items in their order; each page of up to `page_size` (1..1,000) is fetched when it is needed."""
+        return self._list(batches.items(batch_id, status=status, page_size=page_size))
+
+    def stream_batch(
+        self, batch_id: str, *, last_event_id: int | None = None, on_retry: OnRetry | None = None
+    ) -> Iterator[BatchEvent]:
+        """The batch's events as they happen, each once, until every item has ended; the stream is resumed after faults."""
+        flow = streaming.of_batch(batches.events(batch_id), last_event_id, FAULTS_S, on_retry)
+        return self._transport.iterate(flow)
+
+    def follow_batch(self, batch_id: str, *, on_retry: OnRetry | None = None) -> Iterator[BatchItem]:
+        """Each item of the batch once as it ends, at first those that have ended already, until all of them have.
+
+        An item that is tried again meanwhile is returned again when its new request has ended. Faults and restarts of the server
+        are survived; memory does not grow but for a few bytes an item.
+        """
+        return self._transport.iterate(batch_following.followed(batch_id, FAULTS_S, on_retry))
+
+    def pause_batch(self, batch_id: str) -> Batch:
+        """Hand out no item until the batch is resumed."""
+        return self._call(batches.pause(batch_id))
+
+    def resume_batch(self, batch_id: str) -> Batch:
+        """Hand items out again."""
+        return self._call(batches.resume(batch_id))
+
+    def cancel_batch(self, batch_id: str, scope: Scope = "all") -> Batch:
+        """Cancel every item that has not ended, or with "waiting" those that no extension has begun."""
+        return self._call(batches.cancel(batch_id, scope))
+
+    def retry_batch(
+        self,
+        batch_id: str,
+        items: Iterable[int | Mapping[str, Any]] | None = None,
+        *,
+        status: str | None = None,
+    ) -> Batch:
+        """Try items that have ended again: all with this status, and those named; by default what has failed.
+
+        An item is its number, or a dict with `index` or `customId`, and if you like `prompt` and `parameters` that replace the
+        old ones. After ConnectionLost look at the batch before you call it again: the server may have acted.
+        """
+        return self._call(batches.retry(batch_id, items, status))
+
+    def change_batch(
+        self,
+        batch_id: str,
+        *,
+        name: str | None = None,
+        concurrency: int | None = None,
+        priority: Priority | None = None,
+    ) -> Batch:
+        """Change the name, the concurrency, or the priority of all items that no extension has begun."""
+        return self._call(batches.change(batch_id, name=name, concurrency=concurrency, priority=priority))
+
+    def add_to_batch(self, batch_id: str, items: Items | Uploaded, *, partial: bool = False) -> Batch:
+        """Add items behind the others. After ConnectionLost look at the batch before you call it again."""
+        return self._call(batches.add(batch_id, items, partial=partial))
+
+    # Styles
+
+    def styles(
+        self, *, shared: bool | None = None, user_id: str | None = None, page_size: int = PAGE_SIZE
+    ) -> Iterator[Style]:
+        """The styles that requests can name, ordered by name; only everybody's, or only your own, with `shared`."""
+        return self._list(styles.listing(shared=shared, user_id=user_id, page_size=page_size))
+
+    def get_style(self, name: str, *, shared: bool | None = None, user_id: str | None = None) -> Style:
+        """The style that a request means with this name."""
+        return self._call(styles.details(name, shared=shared, user_id=user_id))
+
+    def create_style(
+        self,
+        name: str,
+        template: str,
+        *,
+        variables: Mapping[str, str | None] | None = None,
+        model: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        shared: bool | None = None,
+        user_id: str | None = None,
+    ) -> Style:
+        """Define a style. `template` has `{prompt}` and `{name}` for each of `variables`, which are their defaults.
+
+        Raises Conflict if there is one of this name.
+        """
+        fields = styles.fields_of(template, variables, model, parameters, description)
+        return self._call(styles.create(name, fields, shared=shared, user_id=user_id))
+
+    def put_style(
+        self,
+        name: str,
+        template: str,
+        *,
+        variables: Mapping[str, str | None] | None = None,
+        model: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        shared: bool | None = None,
+        user_id: str | None = None,
+    ) -> Style:
+        """Replace the style of this name. What is left out is gone. Raises NotFound if there is none."""
+        fields = styles.fields_of(template, variables, model, parameters, description)
+        return self._call(styles.replace(name, fields, shared=shared, user_id=user_id))
+
+    def delete_style(self, name: str, *, shared: bool | None = None, user_id: str | None = None) -> None:
+        """Remove a style. Requests that were made with it stay as they are."""
+        self._call(styles.remove(name, shared=shared, user_id=user_id))
+
+    # The queue, extensions, the service
+
+    def queue(self) -> QueueState:
+        """How many requests wait, what is paused and why, the slots of the extensions, and the throughput."""
+        return self._call(fleet.queue())
+
+    def pause_queue(
+        self,
+        *,
+        model: str | None = None,
+        user_id: str | None = None,
+        extension_id: str | None = None,
+        note: str | None = None,
+        until: datetime | None = None,
+        drain: bool | None = None,
+    ) -> PausedPart:
+        """Hand out no more requests: none at all, or none of one model, user or extension. For operators."""
+        return self._call(
+            fleet.pause_queue(
+                model=model, user_id=user_id, extension_id=extension_id, note=note, until=until, drain=drain
+            )
+        )
+
+    def resume_queue(
+        self, *, model: str | None = None, user_id: str | None = None, extension_id: str | None = None
+    ) -> None:
+        """End a pause: that of everything, or of one model, user or extension. For operators."""
+        self._call(fleet.resume_queue(model=model, user_id=user_id, extension_id=extension_id))
+
+    def extensions(self, *, connected: bool | None = None, page_size: int = PAGE_SIZE) -> Iterator[ExtensionState]:
+        """The extensions, ordered by ID. If the server requires a key, it must be an operator's."""
+        return self._list(fleet.extensions(connected, page_size))
+
+    def resume_extension(self, extension_id: str) -> None:
+        """End the pause that failures of an extension led to. For operators."""
+        self._call(fleet.resume_extension(extension_id))
+
+    def models(self) -> tuple[Model, ...]:
+        """The models that the connected extensions make pictures with."""
+        return self._call(fleet.models())
+
+    def health(self) -> Health:
+        """The health of the service; it is an answer, and no error, that it is not well."""
+        return self._call(fleet.health())
 
     def websocket_url(self) -> str:
         """The URL of the extensions' WebSocket."""
-        return self._fetch(Call("GET", "/api/websocket/info")).text("url")
+        return self._call(fleet.socket_info()).url
 
-    def image_url(self, image: StoredImage) -> str:
-        """The URL of the picture on this server."""
-        return self._transport.url(image.image_path)
+    # Webhooks
 
-    def _fetch(self, call: Call) -> Fields:
-        return self._transport.fetch(call, patience_s=self._patience_s)
+    def webhooks(
+        self, *, user_id: str | None = None, request_id: str | None = None, page_size: int = PAGE_SIZE
+    ) -> Iterator[Webhook]:
+        """Your webhooks, oldest first; with `request_id` that of one request or batch."""
+        return self._list(webhooks.listing(user_id=user_id, request_id=request_id, page_size=page_size))
 
-    def _pages(self, path: str, query: Mapping[str, Any], name: str) -> Iterator[Fields]:
-        """The items under `name` on all pages of a list; each page is fetched when it is needed."""
-        cursor: str | None = None
-        while True:
-            page = self._fetch(Call("GET", path, {**query, "cursor": cursor}))
-            yield from page.parts(name)
-            following = page.optional_text("next_cursor")
-            if not following:
-                return
-            if following == cursor:
-                raise BadAnswer("The server returned the same page cursor twice.")
-            cursor = following
+    def create_webhook(
+        self,
+        url: str,
+        *,
+        events: Sequence[str] | None = None,
+        description: str | None = None,
+        user_id: str | None = None,
+    ) -> Webhook:
+        """Have events of all your requests and batches sent to this address. `secret` of the answer is shown this once."""
+        return self._call(webhooks.create(url, events=events, description=description, user_id=user_id))
 
-    def _follow(self, request_id: str, follower: Follower, left_s: float) -> bool:
-        """Poll once, for about `left_s` seconds at most. True if the request has ended."""
-        wait = follower.next_wait_s(left_s)
-        call = _status_call(request_id, wait, follower.version, read_s=wait + min(READ_S, left_s - wait + 1.0))
-        return follower.update(ImageStatus.read(self._transport.fetch(call, patience_s=0.0)))
+    def get_webhook(self, webhook_id: str) -> Webhook:
+        """One webhook."""
+        return self._call(webhooks.details(webhook_id))
 
-    def _stream(self, request_id: str, last: int | None) -> Generator[Event, None, None]:
-        """The events of one connection. Raises ConnectionLost if it ends before the request does."""
-        headers = {"Accept": "text/event-stream"} | ({} if last is None else {"Last-Event-ID": str(last)})
-        call = Call("GET", _path(request_id) + "/events", headers=headers, read_s=EVENTS_READ_S)
-        with self._transport.open(call) as response:
-            if response.status == 204:
-                return
-            for message in messages(self._transport.pieces(response)):
-                event = Event.read(message.type, decode(message.data))
-                yield event
-                if event.is_final:
-                    return
-        raise ConnectionLost("The event stream ended before the request did.")
+    def change_webhook(
+        self,
+        webhook_id: str,
+        *,
+        url: str | None = None,
+        events: Sequence[str] | None = None,
+        description: str | None = None,
+        enabled: bool | None = None,
+    ) -> Webhook:
+        """Change a webhook; what is left out stays."""
+        return self._call(webhooks.change(webhook_id, url=url, events=events, description=description, enabled=enabled))
 
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Remove a webhook and its deliveries."""
+        self._call(webhooks.remove(webhook_id))
 
-def _status_call(request_id: str, wait: int | None, since: int | None, *, read_s: float) -> Call:
-    return Call("GET", f"{_path(request_id)}/status", {"wait": wait, "since": since}, read_s=read_s)
+    def rotate_webhook_secret(self, webhook_id: str | None = None, *, user_id: str | None = None) -> WebhookSecret:
+        """Make a new secret; without an ID that of the account, which signs for webhooks of single requests and batches."""
+        return self._call(webhooks.rotate_secret(webhook_id, user_id))
 
+    def test_webhook(self, webhook_id: str) -> Delivery:
+        """Send a test event; `webhook_deliveries` shows how it went."""
+        return self._call(webhooks.test(webhook_id))
 
-def _path(request_id: str) -> str:
-    if not request_id.strip("."):
-        raise Refused(f"{request_id!r} is not a valid request ID.")
-    return f"/api/images/{quote(request_id, safe='')}"
+    def redeliver(
+        self, webhook_id: str, *, delivery_id: str | None = None, failed_since: datetime | None = None
+    ) -> Redelivered:
+        """Send one event again, or all that failed since a time."""
+        return self._call(webhooks.redeliver(webhook_id, delivery_id=delivery_id, failed_since=failed_since))
 
+    def webhook_deliveries(
+        self, webhook_id: str, *, status: str | None = None, page_size: int = PAGE_SIZE
+    ) -> Iterator[Delivery]:
+        """What was sent to the webhook, newest first."""
+        return self._list(webhooks.deliveries(webhook_id, status=status, page_size=page_size))
 
-def _quoted(key: str) -> str:
-    """A string as a header field has it (RFC 9651, section 3.3.3)."""
-    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    def _call(self, call: Call[T], refused_s: float | None = None, on_retry: OnRetry | None = None) -> T:
+        patience = Patience(self._patience.faults_s, refused_s, on_retry)
+        return self._transport.run(retried(call, patience))
 
-
-def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _is_known(event: Event, last: int | None) -> bool:
-    return event.seq is not None and last is not None and event.seq <= last
+    def _list(self, listing: Listing[T]) -> Iterator[T]:
+        return self._transport.iterate(listed(listing, self._patience))

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imagefleet.client import Imagefleet
+from imagefleet.client import Client
 from imagefleet.connection import Closed, Connection
 from imagefleet.defaults import VERSION
 from imagefleet.drawing import draw
@@ -125,7 +125,7 @@ class Extension:
     def _url(self) -> str:
         if self._settings.websocket_url:
             return self._settings.websocket_url
-        with Imagefleet(self._settings.server, key=self._settings.token, patience_s=0.0) as server:
+        with Client(self._settings.server, key=self._settings.token, patience_s=0.0) as server:
             return server.websocket_url()
 
     def _authenticate(self, connection: Connection) -> None:

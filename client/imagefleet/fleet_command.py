@@ -12,7 +12,7 @@ from imagefleet.terminal import local_time, plain, print_each
 from imagefleet.wire import encode
 
 if TYPE_CHECKING:
-    from imagefleet.fleet_answers import ExtensionState
+    from imagefleet.models import ExtensionState
 
 
 @click.command()
@@ -28,7 +28,7 @@ def fleet(connected: bool, as_json: bool, server: str) -> None:
     with connect(server) as client:
         found = client.extensions(connected=True if connected else None)
         none = "No extension is connected." if connected else "No extension has ever connected."
-        print_each((encode(each.body) if as_json else plain(_line(each)) for each in found), none)
+        print_each((encode(each.raw) if as_json else plain(_line(each)) for each in found), none)
 
 
 def _line(state: ExtensionState) -> str:

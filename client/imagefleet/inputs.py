@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import time
 
+from imagefleet.calls.base import Call, nothing
 from imagefleet.drawing import MAX_SIDE_PX
 from imagefleet.errors import ImagefleetError
 from imagefleet.input_images import InputImage
 from imagefleet.jobs import BadInput, Job
 from imagefleet.png_reading import UnreadablePng, read_header
 from imagefleet.retrying import Retries
-from imagefleet.transport import Call, Transport
+from imagefleet.transport import Transport
 from imagefleet.variation import Inputs
 
 MIB = 1024 * 1024
@@ -58,9 +60,10 @@ def _fetched(transport: Transport, source: InputImage, name: str, most: int) -> 
             break
         except ImagefleetError as error:
             try:
-                retries.wait_or_raise(error)
+                pause_s = retries.pause_s(error)
             except ImagefleetError:
                 raise BadInput(f"{name} cannot be fetched: {error}", retryable=True) from error
+            time.sleep(pause_s)
     if hashlib.sha256(content).hexdigest() != source.sha256:
         text = f"{name} is not the file that the server announced: its SHA-256 is another one."
         raise BadInput(text, retryable=True)
@@ -69,8 +72,8 @@ def _fetched(transport: Transport, source: InputImage, name: str, most: int) -> 
 
 def _read(transport: Transport, url: str, name: str, most: int) -> bytes:
     content = bytearray()
-    with transport.open(Call("GET", url, headers={"Accept": "image/png"})) as response:
-        for piece in transport.pieces(response):
+    with transport.open(Call("GET", url, headers={"Accept": "image/png"}, read=nothing)) as pieces:
+        for piece in pieces:
             content += piece
             if len(content) > most:
                 raise BadInput(f"{name} has more than {most // MIB} MiB.", retryable=False)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from imagefleet.answers import ImageStatus
 from imagefleet.errors import ImagefleetError
+from imagefleet.models import Status
 from imagefleet.terminal import describe, describe_fault
 
 
@@ -21,7 +21,7 @@ class Bar:
         self._progress = progress
         self._task = task
 
-    def show(self, status: ImageStatus) -> None:
+    def show(self, status: Status) -> None:
         """Move the bar to the progress of the request."""
         self._progress.update(self._task, completed=status.progress, description=escape(describe(status)))
 

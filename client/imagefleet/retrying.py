@@ -17,7 +17,7 @@ def pauses(first_s: float = 0.2, max_s: float = 10.0) -> Iterator[float]:
         pause_s = min(pause_s * 2, max_s)
 
 
-OnRetry = Callable[[ImagefleetError, float], None]
+OnRetry = Callable[[ImagefleetError, float], object]
 
 
 class Retries:
@@ -53,8 +53,8 @@ class Retries:
         self._faulty_since: float | None = None
         self._refused_since: float | None = None
 
-    def wait_or_raise(self, error: ImagefleetError) -> None:
-        """Pause after a fault. Raises it if a retry cannot help, could do harm, or would come too late."""
+    def pause_s(self, error: ImagefleetError) -> float:
+        """Seconds to pause after a fault. Raises it if a retry cannot help, could do harm, or would come too late."""
         if not error.is_transient(idempotent=self._idempotent):
             raise error
         left_s = self._refusal_left_s() if error.says_when else self._fault_left_s()
@@ -63,7 +63,7 @@ class Retries:
             raise error
         pause_s = min(max(next(self._pauses), requested_s), left_s)
         self._on_retry(error, pause_s)
-        time.sleep(pause_s)
+        return pause_s
 
     def _fault_left_s(self) -> float:
         now = time.monotonic()

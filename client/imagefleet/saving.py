@@ -6,8 +6,8 @@ import re
 import tempfile
 from pathlib import Path, PurePosixPath
 
-from imagefleet.answers import GeneratedImage
-from imagefleet.client import Imagefleet
+from imagefleet.client import Client
+from imagefleet.models import ImageRequest
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,200}")
 
@@ -22,7 +22,7 @@ def prepare(folder: Path) -> None:
         raise OSError(error.errno, error.strerror, str(folder)) from None
 
 
-def save_all(fleet: Imagefleet, result: GeneratedImage, folder: Path) -> list[Path]:
+def save_all(fleet: Client, result: ImageRequest, folder: Path) -> list[Path]:
     """Download every picture into `folder`, which `prepare` has created. Returns the files, in order."""
     names = [file_name(image.image_path, f"image_{number}.png") for number, image in enumerate(result.images, 1)]
     return [fleet.download(image, folder / name) for image, name in zip(result.images, names, strict=True)]

@@ -11,19 +11,19 @@ import click
 from imagefleet.options import key_of
 
 if TYPE_CHECKING:
-    from imagefleet.client import Imagefleet
+    from imagefleet.client import Client
 
 # A person at a terminal should learn within seconds that the server is down; the library retries longer.
 PATIENCE_S = 3.0
 
 
 @contextmanager
-def connect(server: str) -> Iterator[Imagefleet]:
+def connect(server: str) -> Iterator[Client]:
     """A client for the server at this address, with the key that the command was given."""
-    from imagefleet.client import Imagefleet  # noqa: PLC0415 - the HTTP library is slow to load
+    from imagefleet.client import Client  # noqa: PLC0415 - the HTTP library is slow to load
 
     with valid_address():
-        fleet = Imagefleet(server, key=key_of(click.get_current_context()), patience_s=PATIENCE_S)
+        fleet = Client(server, key=key_of(click.get_current_context()), patience_s=PATIENCE_S)
     with fleet:
         yield fleet
 

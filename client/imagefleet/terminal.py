@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from imagefleet.answers import GeneratedImage, ImageStatus, Queue
 from imagefleet.errors import ImagefleetError
+
+if TYPE_CHECKING:
+    from imagefleet.models import ImageRequest, QueuePosition, Status
 
 # Text from the server must not move the cursor or change the colours of a terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
@@ -22,7 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 class Progress(Protocol):
     """Shows how a request is going while the command waits for it."""
 
-    def show(self, status: ImageStatus) -> None:
+    def show(self, status: Status) -> None:
         """Show a new status."""
 
     def show_fault(self, error: ImagefleetError, pause_s: float) -> None:
@@ -51,7 +53,7 @@ def print_each(lines: Iterable[str], none: str) -> None:
         click.echo(none, err=True)
 
 
-def describe(status: ImageStatus) -> str:
+def describe(status: Status) -> str:
     """The status in one line."""
     if status.queue is not None:
         return plain(f"{status.status}{_describe_queue(status.queue)}")
@@ -63,9 +65,9 @@ def describe(status: ImageStatus) -> str:
     return plain(f"{status.status} {status.progress} %{f' {status.message}' if status.message else ''}")
 
 
-def _describe_queue(queue: Queue) -> str:
+def _describe_queue(queue: QueuePosition) -> str:
     position = f", number {queue.position} in the queue" if queue.position else ""
-    starts = "" if queue.starts_p90 is None else f", probably starts before {local_time(queue.starts_p90)}"
+    starts = "" if queue.eta is None else f", probably starts before {local_time(queue.eta.p90)}"
     until = "" if queue.waits_until is None else f", waits until {local_time(queue.waits_until)}"
     why = " ".join(filter(None, (queue.reason, queue.remedy)))
     return f"{position}{starts}{until}{f': {why}' if why else ''}"
@@ -83,7 +85,7 @@ def local_time(moment: datetime) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def describe_picture(result: GeneratedImage) -> str:
+def describe_picture(result: ImageRequest) -> str:
     """The model, the size, the seed and the parameters without effect, as far as the server says them."""
     used = result.metadata
     size = f"{used.width}x{used.height}" if used.width and used.height else None
@@ -134,7 +136,7 @@ class _Lines:
     def __init__(self) -> None:
         self._last = ""
 
-    def show(self, status: ImageStatus) -> None:
+    def show(self, status: Status) -> None:
         self._print(describe(status))
 
     def show_fault(self, error: ImagefleetError, _pause_s: float) -> None:

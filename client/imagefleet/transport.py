@@ -1,182 +1,221 @@
-"""HTTP requests to the server, and their faults as errors of this library."""
+"""Does what flows yield, with httpx2 and threads."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from urllib.parse import urlencode
+from collections.abc import Callable, Generator, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
-import urllib3
-from urllib3.exceptions import HTTPError
+import httpx2
 
-from imagefleet.addresses import checked
-from imagefleet.defaults import VERSION
-from imagefleet.errors import BadAnswer, ImagefleetError, Refused
-from imagefleet.faults import translated
-from imagefleet.retrying import OnRetry, Retries
-from imagefleet.wire import Fields, decode
+from imagefleet.calls.base import Call
+from imagefleet.connecting import FAULTS, LIMITS, Server
+from imagefleet.flows import (
+    Close,
+    Effect,
+    Emit,
+    Flow,
+    Head,
+    NextEvent,
+    NextPiece,
+    Open,
+    Patience,
+    Received,
+    Send,
+    Sleep,
+    Work,
+    retried,
+)
+from imagefleet.responses import head_of, redirected, refusal
+from imagefleet.retrying import OnRetry
 
-CONNECT_S = 10.0
-READ_S = 30.0
 PATIENCE_S = 10.0
-PIECE_BYTES = 65_536
-IDEMPOTENCY_KEY = "Idempotency-Key"
-# `Retries` decides about faults; urllib3 only follows redirects.
-_REDIRECTS = urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """An HTTP request. `read_s` is how many seconds may pass without a byte of the response."""
-
-    method: str
-    path: str
-    query: Mapping[str, object] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    read_s: float = READ_S
-
-    @property
-    def idempotent(self) -> bool:
-        """True if sending it twice has the same effect as once."""
-        return self.method != "POST" or IDEMPOTENCY_KEY in self.headers
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Transport:
     """Sends requests to the server at `base_url`. It pools connections and is thread-safe.
 
-    `key` is sent to this server only.
-
-    Raises ValueError if that is not an http or https address.
+    Raises ValueError if that is not an http or https address, or if `key` cannot be one.
     """
 
     def __init__(self, base_url: str, key: str | None = None) -> None:
-        self.base_url = checked(base_url)
-        self._credentials = {"Authorization": f"Bearer {key}"} if key else {}
-        self._pool = urllib3.PoolManager(maxsize=8)
-        self._has_answered = False
+        self._server = Server(base_url, key)
+        self._http = httpx2.Client(limits=LIMITS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
 
     def close(self) -> None:
-        """Close the pooled connections."""
-        self._pool.clear()
+        """Close the connections."""
+        self._http.close()
 
     def url(self, path: str) -> str:
         """The full URL of a path of the API; a full URL is returned unchanged."""
-        return path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path.lstrip('/')}"
+        return self._server.url(path)
 
     def fetch(
         self,
-        call: Call,
+        call: Call[T],
         *,
         patience_s: float = PATIENCE_S,
         refused_s: float | None = None,
         on_retry: OnRetry | None = None,
-    ) -> Fields:
-        """The JSON of a successful response. Faults are retried for `patience_s` seconds if that is safe.
+    ) -> T:
+        """The answer to the call. Faults are retried for `patience_s` seconds if that is safe, as `Retries`."""
+        return self.run(retried(call, Patience(patience_s, refused_s, on_retry)))
 
-        `refused_s` and `on_retry` are those of `Retries`.
-        """
-        retries = Retries(patience_s, idempotent=call.idempotent, refused_s=refused_s, on_retry=on_retry)
+    def run(self, flow: Flow[R]) -> R:
+        """Do all that the flow yields; its result."""
+        driven = self._drive(flow)
         while True:
             try:
-                return self._fetch_once(call)
-            except ImagefleetError as error:
-                retries.wait_or_raise(error)
+                next(driven)
+            except StopIteration as end:
+                result: R = end.value
+                return result
+
+    def iterate(self, flow: Flow[None]) -> Iterator[Any]:
+        """Do what the flow yields; the items that it emits."""
+        yield from self._drive(flow)
 
     @contextlib.contextmanager
-    def open(self, call: Call) -> Iterator[urllib3.BaseHTTPResponse]:
-        """A successful response whose body has not been read; read it with `pieces`."""
-        with self._translate_errors():
-            response = self._send(call, preload=False)
+    def open(self, call: Call[Any]) -> Iterator[Iterator[bytes]]:
+        """The body of the answer, each piece as soon as it has arrived."""
+        with self._opened(call, as_file=True) as response:
+            yield self._pieces(response)
+
+    def _drive(self, flow: Flow[R]) -> Generator[Any, None, R]:
+        body = _Body(self._opened, self._faults)
+        outcome: Any = None
+        error: Exception | None = None
         try:
-            if response.status >= 300:
-                with self._translate_errors():
-                    raise _refusal(response)
+            while True:
+                try:
+                    effect = flow.send(outcome) if error is None else flow.throw(error)
+                except StopIteration as end:
+                    result: R = end.value
+                    return result
+                outcome = error = None
+                if isinstance(effect, Emit):
+                    yield effect.item
+                    continue
+                try:
+                    outcome = self._perform(effect, body)
+                except Exception as raised:  # noqa: BLE001 - the flow decides about it
+                    error = raised
+        finally:
+            body.close()
+            flow.close()
+
+    def _perform(self, effect: Effect, body: _Body) -> Any:
+        match effect:
+            case Send(call):
+                return self._answer(call)
+            case Sleep(seconds):
+                return time.sleep(seconds)
+            case Work(function):
+                return function()
+            case Open(call, as_file):
+                return body.open(call, as_file=as_file)
+            case NextEvent():
+                return body.next_event()
+            case NextPiece():
+                return body.next_piece()
+            case Close():
+                return body.close()
+            case Emit():
+                raise AssertionError("an item is not to be performed")
+
+    def _answer(self, call: Call[T]) -> T:
+        with self._opened(call) as response:
+            with self._faults():
+                content = response.read()
+            return call.read(content)
+
+    @contextlib.contextmanager
+    def _opened(self, call: Call[Any], *, as_file: bool = False) -> Iterator[httpx2.Response]:
+        """A successful response whose body has not been read."""
+        response = self._respond(call, as_file=as_file)
+        try:
+            if not response.is_success and response.status_code not in call.answers:
+                with self._faults():
+                    response.read()
+                raise refusal(response)
             yield response
         finally:
             response.close()
 
-    def pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-        """The body, each piece as soon as it has arrived."""
-        while True:
-            with self._translate_errors():
-                piece = response.read1(PIECE_BYTES)
-            if not piece:
-                return
-            yield piece
+    def _respond(self, call: Call[Any], *, as_file: bool) -> httpx2.Response:
+        with self._faults():
+            request: httpx2.Request | None = self._http.build_request(**self._server.request_of(call, as_file=as_file))
+            hops = 0
+            while True:
+                assert request is not None
+                response = self._http.send(request, stream=True)
+                self._server.has_answered = True
+                try:
+                    request = redirected(response, self._server.base_url, hops, anywhere=as_file)
+                except BaseException:
+                    response.close()
+                    raise
+                if request is None:
+                    return response
+                response.close()
+                hops += 1
 
-    def _fetch_once(self, call: Call) -> Fields:
-        with self._translate_errors():
-            response = self._send(call, preload=True)
-        if not 200 <= response.status < 300:
-            raise _refusal(response)
-        return decode(response.data)
-
-    def _send(self, call: Call, *, preload: bool) -> urllib3.BaseHTTPResponse:
-        query = {name: value for name, value in call.query.items() if value is not None}
-        url = self.url(call.path)
-        response = self._pool.request(
-            call.method,
-            url + (f"?{urlencode(query)}" if query else ""),
-            body=call.body,
-            headers={
-                "Accept": "application/json",
-                "User-Agent": f"imagefleet/{VERSION}",
-                **self._authorization(url),
-                **call.headers,
-            },
-            timeout=urllib3.Timeout(connect=CONNECT_S, read=call.read_s),
-            retries=_REDIRECTS,
-            preload_content=preload,
-        )
-        self._has_answered = True
-        return response
-
-    def _authorization(self, url: str) -> Mapping[str, str]:
-        """The Authorization header, for our server only: upload URLs may point to another host."""
-        return self._credentials if url.startswith(f"{self.base_url}/") else {}
+    def _pieces(self, response: httpx2.Response) -> Iterator[bytes]:
+        with self._faults():
+            yield from response.iter_bytes()
 
     @contextlib.contextmanager
-    def _translate_errors(self) -> Iterator[None]:
+    def _faults(self) -> Iterator[None]:
         """Turn faults of the connection into errors of this library."""
         try:
             yield
-        except (HTTPError, OSError) as error:
-            raise translated(error, self.base_url, is_new=not self._has_answered) from error
+        except FAULTS as error:
+            raise self._server.error(error) from error
 
 
-def _refusal(response: urllib3.BaseHTTPResponse) -> ImagefleetError:
-    retry_after_s = _seconds(response.headers.get("Retry-After", ""))
-    correlation_id = response.headers.get("X-Correlation-Id")
-    try:
-        fields = decode(response.data)
-        detail = fields.optional_text("detail") or fields.optional_text("error") or fields.optional_text("title")
-        return Refused(
-            detail or f"The server answered with HTTP status {response.status}.",
-            code=fields.optional_text("code"),
-            status=response.status,
-            correlation_id=fields.optional_text("correlation_id") or correlation_id,
-            retry_after_s=retry_after_s,
-        )
-    except BadAnswer:
-        return BadAnswer(
-            f"HTTP status {response.status} came with a body that is not an Imagefleet response.",
-            status=response.status,
-            correlation_id=correlation_id,
-            retry_after_s=retry_after_s,
-        )
+class _Body:
+    """The body that a flow has open."""
 
+    def __init__(
+        self,
+        opened: Callable[..., contextlib.AbstractContextManager[httpx2.Response]],
+        faults: Callable[[], contextlib.AbstractContextManager[None]],
+    ) -> None:
+        self._opened = opened
+        self._faults = faults
+        self._stack = contextlib.ExitStack()
+        self._events: Iterator[httpx2.ServerSentEvent] = iter(())
+        self._content: Iterator[bytes] = iter(())
 
-def _seconds(retry_after: str) -> float | None:
-    """The header in seconds from now; it holds whole seconds or a date (UTC unless it says otherwise)."""
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after)
-    try:
-        date = parsedate_to_datetime(retry_after)
-        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
+    def open(self, call: Call[None], *, as_file: bool) -> Head:
+        """Open the body of the answer to this call."""
+        self.close()
+        response = self._stack.enter_context(self._opened(call, as_file=as_file))
+        self._events = iter(httpx2.EventSource(response))
+        self._content = response.iter_bytes()
+        return head_of(response)
+
+    def next_event(self) -> Received | None:
+        """The next event; None at the end."""
+        with self._faults():
+            event = next(self._events, None)
+        return None if event is None else Received(event.event, event.data)
+
+    def next_piece(self) -> bytes | None:
+        """The next bytes; None at the end."""
+        with self._faults():
+            return next(self._content, None)
+
+    def close(self) -> None:
+        """Close it, if it is open."""
+        self._stack.close()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 
+from imagefleet.calls.base import Call
 from imagefleet.errors import ImagefleetError
 from imagefleet.jobs import BadJob, Upload
-from imagefleet.transport import Call, Transport
+from imagefleet.transport import Transport
+from imagefleet.wire import decode
 
 UPLOAD_PATIENCE_S = 8.0
 
@@ -28,7 +30,7 @@ def _put(transport: Transport, upload: Upload, position: int, content: bytes) ->
     if position:
         url += f"{'&' if '?' in url else '?'}position={position}"
     headers = {"Content-Type": "image/png", **upload.headers}
-    call = Call("PUT", url, headers=headers, body=content)
+    call = Call("PUT", url, headers=headers, body=content, read=decode)
     return transport.fetch(call, patience_s=UPLOAD_PATIENCE_S).text("image_url")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import websocket
 
-from imagefleet.client import Imagefleet
+from imagefleet.client import Client
 from imagefleet.errors import Refused
 from tests.support.extension import Extension
 from tests.support.management import manage
@@ -67,8 +67,8 @@ def test_an_authenticated_extension_makes_a_picture_for_an_authenticated_user(
 ) -> None:
     token = manage(guarded, "create-extension-token", "extension-1")
     assert guarded.post("/api/images/generate", {"prompt": "a"}).status == 401
-    with Imagefleet(guarded.url(), key=keys["ann"]) as ann, Imagefleet(guarded.url(web=1), key=keys["bob"]) as bob:
-        request_id = ann.generate("a fox").request_id
+    with Client(guarded.url(), key=keys["ann"]) as ann, Client(guarded.url(web=1), key=keys["bob"]) as bob:
+        request_id = ann.submit("a fox").request_id
         with extension(guarded, "extension-1", token, web=1) as holder:
             job = holder.next_job()
             assert (job["requestId"], job["userId"]) == (request_id, "ann")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from imagefleet.client import Imagefleet
+from imagefleet.client import Client
 from tests.support.scripted_server import ScriptedServer
 
 
@@ -17,6 +17,6 @@ def scripted() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def fleet(scripted: ScriptedServer) -> Iterator[Imagefleet]:
-    with Imagefleet(scripted.url, patience_s=5.0) as fleet:
+def fleet(scripted: ScriptedServer) -> Iterator[Client]:
+    with Client(scripted.url, patience_s=5.0) as fleet:
         yield fleet

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from imagefleet.client import Imagefleet
+from imagefleet.client import Client
 from imagefleet.errors import ConnectionLost, ImagefleetError, TlsFailed, UnknownHost
 from tests.support.certificates import self_signed
 from tests.support.scripted_server import CUT, ScriptedServer
@@ -18,7 +18,7 @@ from tests.support.wire_answers import ID, STATUS, status
 
 def fault(address: str) -> ImagefleetError:
     """What a call to this server raises."""
-    with Imagefleet(address, patience_s=0.0) as fleet, pytest.raises(ImagefleetError) as caught:
+    with Client(address, patience_s=0.0) as fleet, pytest.raises(ImagefleetError) as caught:
         fleet.status(ID)
     return caught.value
 
@@ -43,12 +43,12 @@ def fault(address: str) -> ImagefleetError:
 )
 def test_an_address_that_cannot_be_one_is_refused_with_its_problem(address: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        Imagefleet(address)
+        Client(address)
 
 
 def test_spaces_around_an_address_and_slashes_at_its_end_do_not_count(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("completed", 2))
-    with Imagefleet(f" {scripted.url}// \n") as fleet:
+    with Client(f" {scripted.url}// \n") as fleet:
         assert fleet.status(ID).status == "completed"
 
 
@@ -87,7 +87,7 @@ def test_a_server_with_tls_is_recognised_by_how_it_answers(tmp_path: Path) -> No
 
 def test_a_server_that_has_answered_is_not_suspected_of_tls(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("accepted", 1), CUT)
-    with Imagefleet(scripted.url, patience_s=0.0) as fleet:
+    with Client(scripted.url, patience_s=0.0) as fleet:
         fleet.status(ID)
         with pytest.raises(ConnectionLost) as caught:
             fleet.status(ID)

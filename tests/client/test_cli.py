@@ -16,7 +16,20 @@ from imagefleet.cli import main
 from imagefleet.defaults import VERSION
 from tests.support.ports import free_port
 from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
-from tests.support.wire_answers import EVENTS, GENERATE, ID, IMAGE, NOW, STATUS, accepted, event, image, result, status
+from tests.support.wire_answers import (
+    EVENTS,
+    GENERATE,
+    ID,
+    IMAGE,
+    NOW,
+    STATUS,
+    accepted,
+    event,
+    image,
+    result,
+    status,
+    stream,
+)
 
 PYPROJECT = Path(__file__).parents[2] / "client" / "pyproject.toml"
 FILE = f"/generated-images/{ID}_1.png"
@@ -368,7 +381,7 @@ def test_cancelling_prints_the_outcome(run: Run, scripted: ScriptedServer) -> No
 
 
 def test_events_are_printed_as_lines(run: Run, scripted: ScriptedServer) -> None:
-    scripted.on("GET", EVENTS, Reply([event("OneEvent", 1), event("ImageGeneratedEvent", 2, "completed")]))
+    scripted.on("GET", EVENTS, stream(event("OneEvent", 1), event("ImageGeneratedEvent", 2, "completed")))
     assert run("events", ID).stdout.split("\n") == [
         "    1  OneEvent  processing",
         "    2  ImageGeneratedEvent  completed",

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from imagefleet.client import Imagefleet
+from imagefleet.calls.base import Call
+from imagefleet.client import Client
 from imagefleet.errors import BadAnswer, Refused, Unreachable
-from imagefleet.transport import Call, Transport
+from imagefleet.transport import Transport
 from tests.support.ports import free_port
 from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
 from tests.support.wire_answers import GENERATE, ID, IMAGE, NOW, STATUS, accepted, image, result, status
@@ -17,9 +18,9 @@ from tests.support.wire_answers import GENERATE, ID, IMAGE, NOW, STATUS, accepte
 NOON = datetime(2024, 1, 14, 12, tzinfo=UTC)
 
 
-def test_a_request_has_the_field_names_of_the_contract(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_request_has_the_field_names_of_the_contract(fleet: Client, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, accepted())
-    answer = fleet.generate(
+    answer = fleet.submit(
         "A fox",
         model="dall-e-3",
         width=640,
@@ -38,18 +39,18 @@ def test_a_request_has_the_field_names_of_the_contract(fleet: Imagefleet, script
     }
 
 
-def test_omitted_options_are_not_sent(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_omitted_options_are_not_sent(fleet: Client, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, accepted())
-    fleet.generate("Ein Fuchs im März")
+    fleet.submit("Ein Fuchs im März")
     assert scripted.requests_to("POST", GENERATE)[0].json == {"prompt": "Ein Fuchs im März"}
 
 
 @pytest.mark.parametrize("reply", [refusal(429, "ERR_RATE_LIMIT", "Slow."), refusal(503, "ERR_UNAVAILABLE", "Later.")])
 def test_a_submission_that_was_not_accepted_is_sent_again(
-    fleet: Imagefleet, scripted: ScriptedServer, reply: Reply
+    fleet: Client, scripted: ScriptedServer, reply: Reply
 ) -> None:
     scripted.on("POST", GENERATE, reply, accepted())
-    assert fleet.generate("A fox").request_id == ID
+    assert fleet.submit("A fox").request_id == ID
     assert len(scripted.requests_to("POST", GENERATE)) == 2
 
 
@@ -57,39 +58,39 @@ def test_a_submission_that_was_not_accepted_is_sent_again(
     "reply", [CUT, Reply(b"<h1>Bad gateway</h1>", 502), refusal(503, "ERR_UNAVAILABLE", "Later."), refusal(504, "", "")]
 )
 def test_a_submission_with_unknown_outcome_is_sent_again_with_the_same_key(
-    fleet: Imagefleet, scripted: ScriptedServer, reply: Reply
+    fleet: Client, scripted: ScriptedServer, reply: Reply
 ) -> None:
     scripted.on("POST", GENERATE, reply, reply, accepted())
-    assert fleet.generate("A fox").request_id == ID
+    assert fleet.submit("A fox").request_id == ID
     attempts = scripted.requests_to("POST", GENERATE)
     assert len(attempts) == 3
     assert len({(attempt.headers["idempotency-key"], attempt.body) for attempt in attempts}) == 1
 
 
-def test_a_submission_that_broke_the_server_is_not_sent_again(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_submission_that_broke_the_server_is_not_sent_again(fleet: Client, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, refusal(500, "ERR_INTERNAL", "Oh."), accepted())
     with pytest.raises(Refused):
-        fleet.generate("A fox")
+        fleet.submit("A fox")
     assert len(scripted.requests_to("POST", GENERATE)) == 1
 
 
-def test_each_submission_has_a_key_of_its_own_in_quotes(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_each_submission_has_a_key_of_its_own_in_quotes(fleet: Client, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, accepted())
     for _ in range(2):
-        fleet.generate("A fox")
+        fleet.submit("A fox")
     keys = [attempt.headers["idempotency-key"] for attempt in scripted.requests_to("POST", GENERATE)]
     assert len(set(keys)) == 2
     assert all(re.fullmatch(r'"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"', key) for key in keys)
 
 
 @pytest.mark.parametrize(("key", "sent"), [("chapter-1,7", '"chapter-1,7"'), ('a"b\\c', r'"a\"b\\c"')])
-def test_a_key_of_the_callers_own_is_sent(fleet: Imagefleet, scripted: ScriptedServer, key: str, sent: str) -> None:
+def test_a_key_of_the_callers_own_is_sent(fleet: Client, scripted: ScriptedServer, key: str, sent: str) -> None:
     scripted.on("POST", GENERATE, accepted())
-    fleet.generate("A fox", idempotency_key=key)
+    fleet.submit("A fox", idempotency_key=key)
     assert scripted.requests_to("POST", GENERATE)[0].headers["idempotency-key"] == sent
 
 
-def test_the_retry_after_of_the_server_is_followed(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_the_retry_after_of_the_server_is_followed(fleet: Client, scripted: ScriptedServer) -> None:
     times: list[float] = []
 
     def record(_: object) -> Reply:
@@ -97,38 +98,38 @@ def test_the_retry_after_of_the_server_is_followed(fleet: Imagefleet, scripted: 
         return accepted() if len(times) > 1 else refusal(429, "ERR_RATE_LIMIT", "Slow.", Retry_After="1")
 
     scripted.on("POST", GENERATE, record)
-    fleet.generate("A fox")
+    fleet.submit("A fox")
     assert times[1] - times[0] >= 0.99
 
 
-def test_a_too_long_retry_after_is_raised_as_an_error(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_too_long_retry_after_is_raised_as_an_error(fleet: Client, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, refusal(429, "ERR_RATE_LIMIT", "Ten a minute.", Retry_After="43"))
     with pytest.raises(Refused) as caught:
-        fleet.generate("A fox")
+        fleet.submit("A fox")
     assert (caught.value.code, caught.value.status, caught.value.retry_after_s) == ("ERR_RATE_LIMIT", 429, 43.0)
     assert len(scripted.requests_to("POST", GENERATE)) == 1
 
 
 @pytest.mark.usefixtures("two_hours_ahead")
 @pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%a, %d %b %Y %H:%M:%S", "%a %b %d %H:%M:%S %Y"])
-def test_a_retry_after_may_be_a_date_in_utc(fleet: Imagefleet, scripted: ScriptedServer, form: str) -> None:
+def test_a_retry_after_may_be_a_date_in_utc(fleet: Client, scripted: ScriptedServer, form: str) -> None:
     until = f"{datetime.now(UTC) + timedelta(hours=1):{form}}"
     scripted.on("POST", GENERATE, refusal(429, "ERR_RATE_LIMIT", "Ten an hour.", Retry_After=until))
     with pytest.raises(Refused) as caught:
-        fleet.generate("A fox")
+        fleet.submit("A fox")
     assert caught.value.retry_after_s == pytest.approx(3600, abs=60)
 
 
-def test_an_error_has_all_fields_of_the_problem(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_an_error_has_all_fields_of_the_problem(fleet: Client, scripted: ScriptedServer) -> None:
     scripted.on("POST", GENERATE, refusal(400, "ERR_INVALID_PROMPT", "prompt must not be empty."))
     with pytest.raises(Refused) as caught:
-        fleet.generate("")
+        fleet.submit("")
     error = caught.value
     assert (error.detail, error.code, error.status) == ("prompt must not be empty.", "ERR_INVALID_PROMPT", 400)
     assert error.correlation_id == "corr-0001"
 
 
-def test_a_call_is_retried_after_a_fault(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_call_is_retried_after_a_fault(fleet: Client, scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, CUT, Reply(b"<h1>Bad gateway</h1>", 502), status("processing", 3, progress=40))
     answer = fleet.status(ID)
     assert (answer.status, answer.progress, answer.version, answer.is_final) == ("processing", 40, 3, False)
@@ -136,11 +137,11 @@ def test_a_call_is_retried_after_a_fault(fleet: Imagefleet, scripted: ScriptedSe
 
 def test_the_error_names_an_unreachable_server(scripted: ScriptedServer) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    with Imagefleet(url, patience_s=0.2) as fleet, pytest.raises(Unreachable, match=f"{url}: connection refused"):
-        fleet.generate("A fox")
+    with Client(url, patience_s=0.2) as fleet, pytest.raises(Unreachable, match=f"{url}: connection refused"):
+        fleet.submit("A fox")
 
 
-def test_a_status_contains_queue_and_failure(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_status_contains_queue_and_failure(fleet: Client, scripted: ScriptedServer) -> None:
     eta = {"p50": "2024-01-14T12:01:00.000Z", "p90": "2024-01-14T12:02:00.000Z", "p50Seconds": 60, "p90Seconds": 120}
     why = {"reason": "All extensions are busy.", "reasonCode": "BUSY", "remedy": "Wait."}
     queue = {"position": 3, **why, "eta": eta}
@@ -149,16 +150,17 @@ def test_a_status_contains_queue_and_failure(fleet: Imagefleet, scripted: Script
     )
     waiting, failed = fleet.status(ID), fleet.status(ID, wait=5, since=1)
     assert waiting.queue is not None
+    assert waiting.queue.eta is not None
     assert (waiting.queue.position, waiting.queue.reason) == (3, "All extensions are busy.")
     assert (waiting.queue.reason_code, waiting.queue.remedy) == ("BUSY", "Wait.")
-    assert (waiting.queue.starts_p50, waiting.queue.starts_p90) == tuple(
+    assert (waiting.queue.eta.p50, waiting.queue.eta.p90) == tuple(
         datetime(2024, 1, 14, 12, minute, tzinfo=UTC) for minute in (1, 2)
     )
     assert (failed.code, failed.error, failed.is_final) == ("ERR_TIMEOUT", "Late.", True)
     assert scripted.requests_to("GET", STATUS)[1].query == {"wait": "5", "since": "1"}
 
 
-def test_a_result_contains_its_pictures(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_result_contains_its_pictures(fleet: Client, scripted: ScriptedServer) -> None:
     scripted.on("GET", IMAGE, result(images=[image("/generated-images/a.png"), image("/generated-images/b.png")]))
     found = fleet.get(ID)
     assert [each.image_path for each in found.images] == ["/generated-images/a.png", "/generated-images/b.png"]
@@ -166,7 +168,7 @@ def test_a_result_contains_its_pictures(fleet: Imagefleet, scripted: ScriptedSer
     assert fleet.image_url(found.images[0]) == f"{scripted.url}/generated-images/a.png"
 
 
-def test_a_server_with_only_the_original_contract_is_supported(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_server_with_only_the_original_contract_is_supported(fleet: Client, scripted: ScriptedServer) -> None:
     metadata = {"model": "dall-e-3", "prompt": "p", "width": 1024, "height": 768, "generatedAt": NOW}
     scripted.on(
         "GET",
@@ -190,13 +192,13 @@ def test_a_server_with_only_the_original_contract_is_supported(fleet: Imagefleet
         Reply(status=302, headers={"Location": STATUS}),
     ],
 )
-def test_an_unexpected_response_is_reported_as_such(fleet: Imagefleet, scripted: ScriptedServer, reply: Reply) -> None:
+def test_an_unexpected_response_is_reported_as_such(fleet: Client, scripted: ScriptedServer, reply: Reply) -> None:
     scripted.on("GET", STATUS, reply)
     with pytest.raises(BadAnswer):
         fleet.status(ID)
 
 
-def test_an_id_cannot_change_the_path(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_an_id_cannot_change_the_path(fleet: Client, scripted: ScriptedServer) -> None:
     for strange in ("", "..", "."):
         with pytest.raises(Refused):
             fleet.get(strange)
@@ -205,7 +207,7 @@ def test_an_id_cannot_change_the_path(fleet: Imagefleet, scripted: ScriptedServe
     assert [each.path for each in scripted.requests] == ["/api/images/../../health?x=1#y"]
 
 
-def test_cancelling_returns_the_outcome(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_cancelling_returns_the_outcome(fleet: Client, scripted: ScriptedServer) -> None:
     gone = Reply({"requestId": ID, "status": "cancelled", "message": "cancelled", "timestamp": NOW})
     scripted.on("DELETE", IMAGE, CUT, gone, refusal(409, "ERR_ALREADY_FINISHED", "It has already ended."))
     assert fleet.cancel(ID).status == "cancelled"
@@ -213,7 +215,7 @@ def test_cancelling_returns_the_outcome(fleet: Imagefleet, scripted: ScriptedSer
         fleet.cancel(ID)
 
 
-def test_a_list_is_fetched_page_by_page_as_it_is_read(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_a_list_is_fetched_page_by_page_as_it_is_read(fleet: Client, scripted: ScriptedServer) -> None:
     page = {"requestId": ID, "status": "accepted"}
     scripted.on("GET", "/api/images", Reply({"images": [page, page], "nextCursor": "n"}), Reply({"images": [page]}))
     listed = fleet.list(user_id="u", status="accepted", page_size=2)
@@ -224,7 +226,7 @@ def test_a_list_is_fetched_page_by_page_as_it_is_read(fleet: Imagefleet, scripte
     assert scripted.requests[1].query["cursor"] == "n"
 
 
-def test_an_endless_list_is_not_followed(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_an_endless_list_is_not_followed(fleet: Client, scripted: ScriptedServer) -> None:
     scripted.on("GET", "/api/images", Reply({"images": [], "nextCursor": "n"}))
     with pytest.raises(BadAnswer, match="same page cursor"):
         list(fleet.list())
@@ -232,7 +234,7 @@ def test_an_endless_list_is_not_followed(fleet: Imagefleet, scripted: ScriptedSe
 
 def test_a_key_is_not_sent_to_other_servers(scripted: ScriptedServer) -> None:
     scripted.on("GET", STATUS, status("completed", 2))
-    with Imagefleet(scripted.url, key="imgk_a_b") as fleet:
+    with Client(scripted.url, key="imgk_a_b") as fleet:
         fleet.status(ID)
     assert scripted.requests[0].headers["authorization"] == "Bearer imgk_a_b"
     with ScriptedServer() as elsewhere:

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from imagefleet.answers import ImageStatus
 from imagefleet.cli import main
-from imagefleet.client import Imagefleet
+from imagefleet.client import Client
 from imagefleet.errors import Refused
 from imagefleet.extension import Extension, Settings
 from imagefleet.input_images import OPERATIONS
+from imagefleet.models import Status
 from tests.support.input_images import half_mask, picture, uploaded
 from tests.support.service import Service
 
@@ -40,21 +40,21 @@ def running_reference_extension(service: Service, model: str, *, step_s: float =
 
 
 def test_requests_end_in_pictures(service: Service, tmp_path: Path) -> None:
-    reported: list[ImageStatus] = []
+    reported: list[Status] = []
     with (
         running_reference_extension(service, "ref-a", step_s=0.02) as log_lines,
-        Imagefleet(service.url(web=1)) as fleet,
+        Client(service.url(web=1)) as fleet,
     ):
-        accepted = fleet.generate("A lighthouse", model="ref-a", width=640, height=480, number_of_images=2)
-        result = fleet.wait(accepted.request_id, reported.append, timeout_s=60)
+        accepted = fleet.submit("A lighthouse", model="ref-a", width=640, height=480, number_of_images=2)
+        result = fleet.wait(accepted.request_id, progress=reported.append, timeout_s=60)
         assert (result.status, len(result.images), result.metadata.prompt) == ("completed", 2, "A lighthouse")
         files = [fleet.download(image, tmp_path / f"{n}.png") for n, image in enumerate(result.images)]
         assert [Image.open(io.BytesIO(file.read_bytes())).size for file in files] == [(640, 480)] * 2
         assert files[0].read_bytes() != files[1].read_bytes()
         assert result.images[0].sha256
-        facts = list(fleet.events(accepted.request_id))
+        facts = list(fleet.stream(accepted.request_id))
         assert (facts[0].type, facts[-1].type) == ("ImageGenerationRequestedEvent", "ImageGeneratedEvent")
-        assert list(fleet.events(accepted.request_id, last_event_id=facts[-1].seq)) == []
+        assert list(fleet.stream(accepted.request_id, last_event_id=facts[-1].seq)) == []
     progress = [status.progress for status in reported]
     assert progress == sorted(progress)
     assert any(f"{accepted.request_id} is stored as {result.image_path}" in line for line in log_lines)
@@ -100,10 +100,12 @@ def test_the_command_saves_the_pictures(service: Service, tmp_path: Path) -> Non
 
 
 def test_the_extension_drops_a_cancelled_request(service: Service) -> None:
-    with running_reference_extension(service, "ref-c", step_s=30.0) as log_lines, Imagefleet(service.url()) as fleet:
-        request_id = fleet.generate("Slow", model="ref-c").request_id
+    with running_reference_extension(service, "ref-c", step_s=30.0) as log_lines, Client(service.url()) as fleet:
+        request_id = fleet.submit("Slow", model="ref-c").request_id
         moving = threading.Event()
-        waiting = threading.Thread(target=lambda: fleet.wait(request_id, lambda s: moving.set() if s.message else None))
+        waiting = threading.Thread(
+            target=lambda: fleet.wait(request_id, progress=lambda s: moving.set() if s.message else None)
+        )
         waiting.start()
         assert moving.wait(30)
         assert fleet.cancel(request_id).status == "cancelled"
@@ -113,7 +115,7 @@ def test_the_extension_drops_a_cancelled_request(service: Service) -> None:
 
 
 def test_errors_contain_their_code(service: Service) -> None:
-    with Imagefleet(service.url()) as fleet, pytest.raises(Refused) as caught:
-        fleet.generate("  ")
+    with Client(service.url()) as fleet, pytest.raises(Refused) as caught:
+        fleet.submit("  ")
     assert (caught.value.code, caught.value.status) == ("ERR_INVALID_PROMPT", 400)
     assert caught.value.correlation_id

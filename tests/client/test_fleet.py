@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from click.testing import CliRunner, Result
 
 from imagefleet.cli import main
-from imagefleet.client import Imagefleet
-from imagefleet.fleet_answers import ExtensionState, Pause
+from imagefleet.client import Client
 from tests.support.scripted_server import Reply, ScriptedServer, refusal
 from tests.support.wire_answers import ID, NOW
 
@@ -36,15 +35,16 @@ def run(scripted: ScriptedServer, *words: str) -> Result:
     return CliRunner().invoke(main, ["fleet", *words], env={"IMAGEFLEET_URL": scripted.url})
 
 
-def test_extensions_are_read_page_by_page(fleet: Imagefleet, scripted: ScriptedServer) -> None:
+def test_extensions_are_read_page_by_page(fleet: Client, scripted: ScriptedServer) -> None:
     scripted.on(
         "GET", PATH, Reply({"extensions": [PAINTER], "nextCursor": "painter"}), Reply({"extensions": [SCULPTOR]})
     )
     first, second = fleet.extensions(connected=False, page_size=1)
     assert (first.extension_id, first.standing, first.since) == ("painter", "paused", NOON)
     assert (first.active, first.max_concurrent, first.request_ids) == (1, 2, (ID,))
-    assert first.pause == Pause(NOON, "Too \x1b[31mmany")
-    assert second == ExtensionState("sculptor", "away")
+    assert first.pause is not None
+    assert (first.pause.until, first.pause.reason) == (NOON, "Too \x1b[31mmany")
+    assert (second.extension_id, second.standing, second.connected, second.pause) == ("sculptor", "away", None, None)
     asked = [each.query for each in scripted.requests]
     assert asked == [{"connected": "false", "limit": "1"}, {"connected": "false", "limit": "1", "cursor": "painter"}]
 

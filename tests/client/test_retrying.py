@@ -39,13 +39,13 @@ def waited_s(clock: Clock, retries: Retries, error: ImagefleetError) -> float:
     """How long the same error is waited for until it is raised."""
     began = clock.now_s
     with pytest.raises(type(error)):
-        retry_for_ever(retries, error)
+        retry_for_ever(clock, retries, error)
     return clock.now_s - began
 
 
-def retry_for_ever(retries: Retries, error: ImagefleetError) -> None:
+def retry_for_ever(clock: Clock, retries: Retries, error: ImagefleetError) -> None:
     while True:
-        retries.wait_or_raise(error)
+        clock.sleep(retries.pause_s(error))
 
 
 def test_faults_and_refusals_have_their_own_patience(clock: Clock) -> None:
@@ -67,8 +67,8 @@ def test_without_a_patience_of_their_own_refusals_have_that_of_faults(clock: Clo
 def test_an_answer_ends_what_was_faulty_before(clock: Clock) -> None:
     retries = Retries(3.0, refused_s=600.0)
     for _ in range(20):
-        retries.wait_or_raise(FAULT)
-        retries.wait_or_raise(refusal(5.0))
+        clock.sleep(retries.pause_s(FAULT))
+        clock.sleep(retries.pause_s(refusal(5.0)))
     assert clock.now_s > 1100.0
 
 
@@ -85,5 +85,5 @@ def test_what_a_retry_cannot_help_or_would_do_twice_is_raised_at_once(clock: Clo
 def test_each_pause_is_announced() -> None:
     announced: list[tuple[ImagefleetError, float]] = []
     retries = Retries(3.0, refused_s=60.0, on_retry=lambda error, pause_s: announced.append((error, pause_s)))
-    retries.wait_or_raise(slow := refusal(8.0))
+    retries.pause_s(slow := refusal(8.0))
     assert announced == [(slow, 8.0)]

@@ -12,6 +12,7 @@ GENERATE = "/api/images/generate"
 IMAGE = f"/api/images/{ID}"
 STATUS = f"{IMAGE}/status"
 EVENTS = f"{IMAGE}/events"
+EVENT_STREAM = {"Content-Type": "text/event-stream; charset=utf-8"}
 
 
 def accepted() -> Reply:
@@ -37,6 +38,11 @@ def result(name: str = "completed", **fields: Any) -> Reply:
 def image(path: str, content: bytes = b"", **fields: Any) -> dict[str, Any]:
     """An item of `images`."""
     return {"imageUrl": f"https://images.example{path}", "imagePath": path, "bytes": len(content), **fields}
+
+
+def stream(*pieces: bytes, cut: bool = False) -> Reply:
+    """An event stream."""
+    return Reply(pieces, headers=EVENT_STREAM, cut=cut)
 
 
 def event(kind: str, seq: int, status: str = "processing") -> bytes:
