@@ -5,11 +5,9 @@ The parts are tested in tests/adapters/test_addresses.py, test_reach.py, test_re
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -51,9 +49,9 @@ def inside() -> Iterator[Inside]:
 
 
 @pytest.fixture
-def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+def database_url(fresh_sqlite: str) -> str:
     """SQLite alone: these tests do not depend on the database."""
-    return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
+    return fresh_sqlite
 
 
 @pytest.fixture

@@ -210,8 +210,10 @@ def everything_stored(harness: Harness, folder: Path) -> bytes:
         for table in metadata.sorted_tables
         for row in harness.bench.database.read(lambda c, table=table: c.execute(select(table)).all())  # type: ignore[misc]
     ]
-    copies = [shutil.copyfile(file, folder / f"copy-{file.name}") for file in folder.glob("imagefleet.db*")]
-    assert bool(copies) == (harness.bench.database.reader.dialect.name == "sqlite")
+    reader = harness.bench.database.reader
+    files = Path(reader.url.database or "").parent.glob("*.db*") if reader.dialect.name == "sqlite" else ()
+    copies = [shutil.copyfile(file, folder / f"copy-{file.name}") for file in files]
+    assert bool(copies) == (reader.dialect.name == "sqlite")
     return b"\n".join(["\n".join(rows).encode(), *(copy.read_bytes() for copy in copies)])
 
 

@@ -56,6 +56,7 @@ def test_threads_that_claim_at_the_same_time_keep_the_limits_of_an_extension_and
     with ThreadPoolExecutor(threads) as pool:
         runs = [pool.submit(claim) for _ in range(threads)]
         until(lambda: sum(run.done() for run in runs) == threads - limit, 60, "the others to find nothing to do")
+        until(lambda: len(bench.fetch.requested) >= limit, 60, "those that claimed a picture to fetch it")
         assert len(bench.fetch.requested) == limit
         may_end.set()
         for each in runs:

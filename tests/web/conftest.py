@@ -25,6 +25,13 @@ def _no_task_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "TASK_S", PATIENCE_S)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh, migrated database. Views know nothing of its kind, so that the tests of services suffice for PostgreSQL; here
+    `make test-slow` uses it, too."""
+    return str(request.getfixturevalue("fresh_sqlite" if request.param == "sqlite" else "fresh_postgres"))
+
+
 @pytest.fixture
 def bench(database: Database, tmp_path: Path) -> Bench:
     """Ports with a real database and a real store; the rest are fakes."""

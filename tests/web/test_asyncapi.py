@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,9 +43,9 @@ def _type_name(kind: type[Message]) -> str:
 
 
 @pytest.fixture
-def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+def database_url(fresh_sqlite: str) -> str:
     """SQLite alone: the document does not depend on the database."""
-    return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
+    return fresh_sqlite
 
 
 def check(message: dict[str, Any]) -> None:

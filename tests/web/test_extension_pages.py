@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import re
-import shutil
 import zipfile
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -35,9 +34,9 @@ Start = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+def database_url(fresh_sqlite: str) -> str:
     """SQLite alone: these pages make no queries."""
-    return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
+    return fresh_sqlite
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,9 +26,9 @@ Make = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+def database_url(fresh_sqlite: str) -> str:
     """SQLite alone: failures are not stored in the database."""
-    return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
+    return fresh_sqlite
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,9 +30,9 @@ ABOUT_THE_API |= {"/extension", "/extension/imagefleet-extension.zip", "/extensi
 
 
 @pytest.fixture
-def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+def database_url(fresh_sqlite: str) -> str:
     """SQLite alone: the document does not depend on the database."""
-    return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
+    return fresh_sqlite
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -37,9 +36,9 @@ BUNDLE = "vendor/swagger-ui-dist/swagger-ui-bundle.js.gz"
 
 
 @pytest.fixture
-def database_url(migrated_sqlite_file: Path, tmp_path: Path) -> str:
+def database_url(fresh_sqlite: str) -> str:
     """SQLite alone: the pages make no queries."""
-    return f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
+    return fresh_sqlite
 
 
 class Page(HTMLParser):
