@@ -240,9 +240,8 @@ def extension(
 
     It draws pictures without a browser, until Ctrl-C or SIGTERM. Its pictures are small landscapes, for tests.
     """
-    from imagefleet.extension import Extension, Settings  # noqa: PLC0415 - the socket is slow to load
-    from imagefleet.input_images import OPERATIONS  # noqa: PLC0415 - the same
-    from imagefleet.running import default_id, log_line, run_until_signal  # noqa: PLC0415 - the same
+    from imagefleet.extension import OPERATIONS, Extension, Settings  # noqa: PLC0415 - the socket is slow to load
+    from imagefleet.extension.running import default_id, log_line, run_until_signal  # noqa: PLC0415 - the same
 
     named = tuple(name.strip() for name in models.split(",") if name.strip())
     chosen = Settings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from imagefleet.connection import Closed, Connection
+from imagefleet.extension.connection import Closed, Connection
 from tests.support.scripted_server import ScriptedServer
 
 

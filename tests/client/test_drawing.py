@@ -8,9 +8,9 @@ import time
 import pytest
 from PIL import Image
 
-from imagefleet.drawing import Picture, draw
-from imagefleet.jobs import Stopped
-from imagefleet.png import encode_png
+from imagefleet.extension.drawing import Picture, draw
+from imagefleet.extension.jobs import Stopped
+from imagefleet.extension.png import encode_png
 
 
 def opened(data: bytes) -> Image.Image:

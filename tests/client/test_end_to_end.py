@@ -16,7 +16,7 @@ from imagefleet.cli import main
 from imagefleet.client import Client
 from imagefleet.errors import Refused
 from imagefleet.extension import Extension, Settings
-from imagefleet.input_images import OPERATIONS
+from imagefleet.extension.input_images import OPERATIONS
 from imagefleet.models import Status
 from tests.support.input_images import half_mask, picture, uploaded
 from tests.support.service import Service

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from imagefleet.drawing import Picture
+from imagefleet.extension.drawing import Picture
 from tests.support.reference_extension import JOB, RunningExtension, running_extension, send_job
 from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
 from tests.support.scripted_socket import Peer

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from imagefleet.png import SIGNATURE
-from imagefleet.png_reading import Png, UnreadablePng, read_header
+from imagefleet.extension.png import SIGNATURE
+from imagefleet.extension.png_reading import Png, UnreadablePng, read_header
 from tests.support.fake_generators import generated_image
 
 SIZE = (37, 23)

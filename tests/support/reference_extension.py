@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from imagefleet.drawing import Picture, ReportProgress, draw
 from imagefleet.extension import Extension, Settings
+from imagefleet.extension.drawing import Picture, ReportProgress, draw
 from tests.support.scripted_server import ScriptedServer
 from tests.support.scripted_socket import Peer
 

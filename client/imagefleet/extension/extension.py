@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imagefleet.client import Client
-from imagefleet.connection import Closed, Connection
+from imagefleet.extension.connection import Closed, Connection
 from imagefleet.defaults import VERSION
-from imagefleet.drawing import draw
+from imagefleet.extension.drawing import draw
 from imagefleet.errors import BadAnswer, ImagefleetError
-from imagefleet.job_runner import JobRunner, Log
-from imagefleet.jobs import Message
-from imagefleet.renderer import Draw
+from imagefleet.extension.job_runner import JobRunner, Log
+from imagefleet.extension.jobs import Message
+from imagefleet.extension.renderer import Draw
 from imagefleet.retrying import pauses
 from imagefleet.transport import Transport
 from imagefleet.wire import Fields, decode
@@ -31,7 +31,7 @@ REPLACED = 4000
 class Settings:
     """How an extension works. `models` lists the models that it offers; empty means all.
 
-    `operations` are what its drawing function can do with input pictures (`imagefleet.input_images.OPERATIONS`, or some of
+    `operations` are what its drawing function can do with input pictures (`imagefleet.extension.input_images.OPERATIONS`, or some of
     them); a function that ignores `Picture.inputs` can do none.
 
     Times are in seconds: `step_s` is the pause after each progress report, `heartbeat_s` the heartbeat interval,

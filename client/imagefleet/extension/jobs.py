@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from imagefleet.drawing import MAX_SIDE_PX
+from imagefleet.extension.drawing import MAX_SIDE_PX
 from imagefleet.errors import BadAnswer
-from imagefleet.input_images import InputImage, read_all
+from imagefleet.extension.input_images import InputImage, read_all
 from imagefleet.wire import Fields, camel
 
 DEFAULT_SIDE_PX = 1024

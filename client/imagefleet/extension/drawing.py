@@ -14,8 +14,8 @@ from bisect import insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from imagefleet.png import encode_png
-from imagefleet.variation import Inputs, Underlay
+from imagefleet.extension.png import encode_png
+from imagefleet.extension.variation import Inputs, Underlay
 
 MAX_SIDE_PX = 8192
 HILLS = 4

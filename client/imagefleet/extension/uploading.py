@@ -6,7 +6,7 @@ import base64
 
 from imagefleet.calls.base import Call
 from imagefleet.errors import ImagefleetError
-from imagefleet.jobs import BadJob, Upload
+from imagefleet.extension.jobs import BadJob, Upload
 from imagefleet.transport import Transport
 from imagefleet.wire import decode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imagefleet.png_reading import Png
+from imagefleet.extension.png_reading import Png
 
 DEFAULT_STRENGTH = 0.5
 WHITE = 255

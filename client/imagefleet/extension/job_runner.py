@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterable
 
 from imagefleet.errors import BadAnswer
-from imagefleet.jobs import Job, Jobs, Message, Stopped
-from imagefleet.renderer import Draw, Renderer
+from imagefleet.extension.jobs import Job, Jobs, Message, Stopped
+from imagefleet.extension.renderer import Draw, Renderer
 from imagefleet.transport import Transport
 from imagefleet.wire import Fields, decode
 

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from imagefleet.png import SIGNATURE
+from imagefleet.extension.png import SIGNATURE
 
 Planes = tuple[bytes, bytes, bytes, bytes]
 OPAQUE = 255

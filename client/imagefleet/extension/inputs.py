@@ -6,14 +6,14 @@ import hashlib
 import time
 
 from imagefleet.calls.base import Call, nothing
-from imagefleet.drawing import MAX_SIDE_PX
+from imagefleet.extension.drawing import MAX_SIDE_PX
 from imagefleet.errors import ImagefleetError
-from imagefleet.input_images import InputImage
-from imagefleet.jobs import BadInput, Job
-from imagefleet.png_reading import UnreadablePng, read_header
+from imagefleet.extension.input_images import InputImage
+from imagefleet.extension.jobs import BadInput, Job
+from imagefleet.extension.png_reading import UnreadablePng, read_header
 from imagefleet.retrying import Retries
 from imagefleet.transport import Transport
-from imagefleet.variation import Inputs
+from imagefleet.extension.variation import Inputs
 
 MIB = 1024 * 1024
 # A server that accepts larger pictures may send larger ones.

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from imagefleet.drawing import Picture, ReportProgress
-from imagefleet.input_images import EDIT, operation_of
-from imagefleet.inputs import fetch
-from imagefleet.jobs import BadInput, BadJob, Job, Message, Stopped
-from imagefleet.png_reading import UnreadablePng
+from imagefleet.extension.drawing import Picture, ReportProgress
+from imagefleet.extension.input_images import EDIT, operation_of
+from imagefleet.extension.inputs import fetch
+from imagefleet.extension.jobs import BadInput, BadJob, Job, Message, Stopped
+from imagefleet.extension.png_reading import UnreadablePng
 from imagefleet.transport import Transport
-from imagefleet.uploading import deliver
+from imagefleet.extension.uploading import deliver
 from imagefleet.wire import encode, timestamp
 
 Draw = Callable[[Picture, ReportProgress], bytes]

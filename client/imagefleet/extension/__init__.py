@@ -1,0 +1,7 @@
+"""The reference extension: it does what the browser extension does, on machines without a browser."""
+
+from imagefleet.extension.drawing import Picture, ReportProgress, draw
+from imagefleet.extension.extension import Extension, Settings
+from imagefleet.extension.input_images import OPERATIONS
+
+__all__ = ["OPERATIONS", "Extension", "Picture", "ReportProgress", "Settings", "draw"]
