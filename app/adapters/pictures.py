@@ -142,10 +142,11 @@ def _encode_again(image: Image.Image, target: BinaryIO, exif: bytes | None, prof
 
 
 def _with_thumbnails(shown: Image.Image, thumbnails: Mapping[Rendition, BinaryIO]) -> tuple[int, int]:
-    """Write the thumbnails of the picture; returns its size."""
+    """Write the thumbnails of the picture, which is used up; returns its size."""
+    size = shown.size
     if thumbnails:
         renditions.write_thumbnails(shown, thumbnails)
-    return shown.size
+    return size
 
 
 def _as_shown(image: Image.Image, exif: bytes | None, profile: bytes | None) -> Image.Image:

@@ -11,8 +11,9 @@ from app.adapters import colours
 from app.adapters.memory import limited_memory
 from app.domain.images import THUMBNAILS, BadImage, Rendition
 
-# Measured at 1024 x 1024: method 4, the encoder's default, takes four times as long for a sixth fewer bytes.
-THUMBNAIL = {"format": "WEBP", "quality": 80, "method": 0}
+# Measured at 1024 x 1024: method 4, the encoder's default, takes four times as long for a sixth fewer bytes. Quality 75 is the
+# encoder's default; 80 takes a twentieth longer and an eighth more bytes.
+THUMBNAIL = {"format": "WEBP", "quality": 75, "method": 0}
 CONVERSIONS = {
     Rendition.WEBP: {"format": "WEBP", "quality": 90, "method": 2},
     Rendition.JPEG: {"format": "JPEG", "quality": 90},
@@ -45,7 +46,8 @@ def render(
 
 
 def write_thumbnails(image: Image.Image, targets: Mapping[Rendition, BinaryIO]) -> None:
-    """Write thumbnails of a decoded picture into empty files. If that fails they stay empty: they can be made later."""
+    """Write thumbnails of a decoded picture, which is used up, into empty files. If that fails they stay empty: they can be made
+    later."""
     try:
         _write_thumbnails(_plain(image), targets)
     except FAILED:
@@ -58,7 +60,7 @@ def _write_thumbnails(image: Image.Image, targets: Mapping[Rendition, BinaryIO])
     """The large one first: the small one is made from it, and is the same if the picture is that small."""
     content, size = b"", None
     for rendition in sorted(targets, key=THUMBNAILS.__getitem__, reverse=True):
-        image.thumbnail((THUMBNAILS[rendition],) * 2, Image.Resampling.LANCZOS)
+        _shrink(image, THUMBNAILS[rendition])
         if image.size != size:
             content, size = _saved(image, THUMBNAIL), image.size
         targets[rendition].write(content)
@@ -67,19 +69,27 @@ def _write_thumbnails(image: Image.Image, targets: Mapping[Rendition, BinaryIO])
 
 def _encoded(image: Image.Image, rendition: Rendition) -> bytes:
     if rendition in THUMBNAILS:
-        image.thumbnail((THUMBNAILS[rendition],) * 2, Image.Resampling.LANCZOS)
+        _shrink(image, THUMBNAILS[rendition])
         return _saved(image, THUMBNAIL)
     return _saved(_on_white(image) if rendition is Rendition.JPEG else image, CONVERSIONS[rendition])
 
 
+def _shrink(image: Image.Image, longest: int) -> None:
+    """Scale the picture itself down to at most `longest` px on each side: by averages to a whole fraction first, then to the size.
+
+    Measured: 2,048 px to 1,024 in a tenth of the time of one step, 1,024 to 256 in a third.
+    """
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=1.0)
+
+
 def _plain(image: Image.Image) -> Image.Image:
-    """In a mode that can be scaled and encoded: 8 bits each of grey, RGB or RGBA, without metadata. Never the same object."""
+    """In a mode that can be scaled and encoded: 8 bits each of grey, RGB or RGBA, without metadata. It may be the same object."""
     if image.mode == "I;16":
         plain = colours.eight_bits(image)
-    elif image.has_transparency_data:
-        plain = image.convert("RGBA")
     else:
-        plain = image.convert("L" if image.mode in ("1", "L") else "RGB")
+        colour = "L" if image.mode in ("1", "L") else "RGB"
+        mode = "RGBA" if image.has_transparency_data else colour
+        plain = image if image.mode == mode else image.convert(mode)
     plain.info = {}
     return plain
 
