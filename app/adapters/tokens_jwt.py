@@ -122,6 +122,7 @@ def _credential(claims: Mapping[str, Any]) -> Credential:
         parse_scopes(claims.get("scope", "")),
         int(claims["exp"] * 1000),
         key_id,
+        int(claims["iat"] * 1000),
     )
 
 

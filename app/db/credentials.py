@@ -1,5 +1,6 @@
 """Credentials: users and their keys, the tokens of extensions, and revoked tokens."""
 
+import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -216,6 +217,23 @@ def revoke_token(tx: Transaction, jti: str, expires_at: int) -> None:
     tx.connection.execute(row.on_conflict_do_nothing())
 
 
+def revoke_all(tx: Transaction, user_id: str, expires_at: int) -> None:
+    """Revoke every token of the user that was issued up to now, also those that another issuer signed."""
+    values = {"jti": everything_of(user_id), "expires_at": expires_at, "revoked_at": tx.now}
+    row = tx.upsert(revoked_tokens).values(values)
+    tx.connection.execute(row.on_conflict_do_update(index_elements=["jti"], set_=values))
+
+
+def everything_of(user_id: str) -> str:
+    """In place of a token's id: all tokens of the user. It is no id of a token, and does not tell who the user was."""
+    return f"user {hashlib.sha256(user_id.encode()).hexdigest()}"
+
+
+def all_revoked_at(connection: Connection, user_id: str) -> int | None:
+    """When all tokens of the user were revoked (ms), if they were."""
+    return connection.execute(_REVOKED_AT, {"jti": everything_of(user_id)}).scalar()
+
+
 def is_revoked(connection: Connection, jti: str) -> bool:
     return connection.execute(_REVOKED, {"jti": jti}).first() is not None
 
@@ -247,5 +265,6 @@ _KEY = _keys.where(api_keys.c.id == bindparam("key_id"))
 _DISABLED = select(literal(1)).where(users.c.id == bindparam("user_id"), users.c.disabled_at.is_not(None))
 _TIER = select(users.c.tier).where(users.c.id == bindparam("user_id"))
 _REVOKED = select(literal(1)).where(revoked_tokens.c.jti == bindparam("jti"))
+_REVOKED_AT = select(revoked_tokens.c.revoked_at).where(revoked_tokens.c.jti == bindparam("jti"))
 _TOKEN_COLUMNS = ("id", "extension_id", "hash", "expires_at", "revoked_at", "last_used_at")
 _TOKEN = (*(extension_tokens.c[name] for name in _TOKEN_COLUMNS), _live(extension_tokens))

@@ -56,7 +56,7 @@ class Credential:
     """A verified credential. `id` is the key's id or the token's `jti`, `expires_at` is in ms since the epoch.
 
     `subject` is a user's id, or an extension's if the role is `extension`. `key_id` names the key that a token was made
-    from.
+    from, `issued_at` (ms) says when a token was.
     """
 
     kind: CredentialKind
@@ -66,6 +66,7 @@ class Credential:
     scopes: frozenset[Scope]
     expires_at: int | None = None
     key_id: str | None = None
+    issued_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,9 +140,15 @@ class Access:
             )
 
     def _check_user(self, credential: Credential) -> None:
-        """A disabled user is refused even with a valid token, also with one that another issuer signed."""
-        if credential.role is not Role.EXTENSION and self._row(credentials.is_disabled, credential.subject):
+        """A disabled user is refused even with a valid token, also with one that another issuer signed; a deleted one with those
+        that were issued before."""
+        if credential.role is Role.EXTENSION:
+            return
+        if self._row(credentials.is_disabled, credential.subject):
             raise Unauthorized(DISABLED, credential_sent=True)
+        revoked_at = self._row(credentials.all_revoked_at, credential.subject)
+        if revoked_at is not None and credential.issued_at <= revoked_at:
+            raise Unauthorized("This token was revoked.", credential_sent=True)
 
     def _note_use(self, table: Table, row_id: str) -> None:
         """Store the time of use, once a minute per process. If that fails, the caller is accepted all the same."""

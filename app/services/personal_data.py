@@ -11,6 +11,7 @@ from app.db.engine import Transaction
 from app.db.personal_data import PARTS
 from app.domain.errors import AlreadyFinished, NotFound
 from app.services.access import Access
+from app.services.accounts import FOR_EVER
 from app.services.cancellation import Cancellation
 from app.services.ports import Ports
 from app.services.removal import delete_files
@@ -71,6 +72,7 @@ class PersonalData:
                 credentials.disable(tx, user_id)
             for key in credentials.keys(tx.connection, user_id=user_id):
                 credentials.revoke(tx, api_keys, key.id)
+            credentials.revoke_all(tx, user_id, FOR_EVER)
 
         self.ports.database.write(work)
         self.access.forget()

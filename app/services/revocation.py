@@ -113,10 +113,12 @@ class RevocationWatcher:
 
 
 def _names(credential: Credential) -> list[tuple[str, str]]:
-    """Everything whose revocation ends the credential: itself, its API key, and its user, also with another issuer."""
+    """Everything whose revocation ends the credential: itself, its API key, its user, also with another issuer, and all that its
+    user had when the account was deleted."""
     names: list[tuple[str, str]] = [(credential.kind, credential.id)]
     if credential.key_id is not None:
         names.append((CredentialKind.KEY, credential.key_id))
     if credential.role is not Role.EXTENSION:
         names.append((credentials.USER, credential.subject))
+        names.append((CredentialKind.TOKEN, credentials.everything_of(credential.subject)))
     return names

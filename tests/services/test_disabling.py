@@ -11,6 +11,7 @@ from app.domain.access import Credential, CredentialKind, Role, Scope
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized
 from app.services.access import Access
 from app.services.accounts import FOR_EVER
+from app.services.revocation import Moment, Subscription
 from tests.support.harness import Harness
 from tests.support.waiting import until
 
@@ -45,6 +46,26 @@ def test_a_disabled_user_is_refused_at_once_in_this_process_and_soon_in_others(
     harness.services.accounts.enable_user("ann")
     assert all(let_in(here, shown) for shown in ann)
     until(lambda: all(let_in(there, shown) for shown in ann), what="the other process to notice")
+
+
+@pytest.mark.parametrize("with_pictures", [False, True])
+def test_all_that_a_deleted_user_had_is_refused_and_a_new_account_of_the_name_is_not(
+    harness: Harness, ann: list[str], with_pictures: bool
+) -> None:
+    here, there = harness.services.access, Access(harness.bench.ports)
+    assert all(let_in(there, shown) for shown in ann)
+    watched = there.authenticate(ann[-1])
+    ended: list[str] = []
+    there.revocations.add(Subscription(watched, Moment(), ended.append))
+    delete = harness.services.personal_data.erase if with_pictures else harness.services.personal_data.close_account
+    delete("ann")
+    assert not any(let_in(here, shown) for shown in ann)
+    until(lambda: not any(let_in(there, shown) for shown in ann), what="the other process to notice")
+    there.revocations.check()
+    assert len(ended) == 1
+    harness.services.accounts.create_user("ann", Role.USER)
+    assert not any(let_in(here, shown) for shown in ann)
+    until(lambda: let_in(here, harness.services.accounts.issue_token("ann", None, BOTH)[0]), what="a later second")
 
 
 def test_disabling_a_user_does_not_affect_others_or_an_extension_of_the_same_name(
