@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import statistics
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from tests.support.serving import serving
 from tests.support.waiting import until
 
 TOGETHER = 60
+ROUNDS = 5
 WITHOUT_PUBLIC_URL = "http://localhost:3000"  # where a worker says that the service is
 HANGING = 1_000
 SETTINGS: dict[str, Any] = {
@@ -31,15 +35,28 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def hooked(tmp_path: Path, migrated_sqlite_file: Path) -> Iterator[Service]:
+@contextmanager
+def sending_service(folder: Path, template: Path) -> Iterator[Service]:
     """A service of its own, which may send to this machine."""
-    database = f"sqlite:///{shutil.copyfile(migrated_sqlite_file, tmp_path / 'imagefleet.db')}"
+    database = f"sqlite:///{shutil.copyfile(template, folder / 'imagefleet.db')}"
     with (
         tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as own,
         running_redis(Path(own)) as redis,
-        running_service(tmp_path, database, redis.url, webs=1, **SETTINGS) as service,
+        running_service(folder, database, redis.url, webs=1, **SETTINGS) as service,
     ):
+        yield service
+
+
+@pytest.fixture
+def hooked(tmp_path: Path, migrated_sqlite_file: Path) -> Iterator[Service]:
+    with sending_service(tmp_path, migrated_sqlite_file) as service:
+        yield service
+
+
+@pytest.fixture
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path) -> Iterator[Service]:
+    """Another one, beside `hooked` on the same machine."""
+    with sending_service(tmp_path_factory.mktemp("undisturbed"), migrated_sqlite_file) as service:
         yield service
 
 
@@ -90,20 +107,24 @@ def test_a_receiver_that_was_away_is_told_later(hooked: Service, receiver: HttpR
 
 
 @pytest.mark.slow
-def test_a_receiver_that_hangs_does_not_delay_one_that_answers(hooked: Service, receiver: HttpReceiver) -> None:
-    """1,000 deliveries to the first. The others are then delivered as soon as without them, within twice the time."""
-    define(hooked, f"{receiver.url}/hooks", "image.accepted", user="ben")
-    alone = worst_delay_ms(hooked, receiver)
+@pytest.mark.timeout(400)
+def test_a_receiver_that_hangs_does_not_delay_one_that_answers(
+    hooked: Service, undisturbed: Service, receiver: HttpReceiver
+) -> None:
+    """1,000 deliveries to the first. The 99th percentile of the other's grows by at most twice, beside a service without the first
+    in turns: each pair of rounds has the same load of the machine."""
+    for service in (hooked, undisturbed):
+        define(service, f"{receiver.url}/hooks", "image.accepted", user="ben")
     with receiving() as dead:
         define(hooked, f"{dead.url}/hang", "image.accepted", user="ann")
-        for _ in range(HANGING):
-            hooked.submit(userId="ann")
+        with ThreadPoolExecutor(8) as clients:
+            for submitted in [clients.submit(hooked.submit, userId="ann") for _ in range(HANGING)]:
+                submitted.result()
         until(lambda: dead.hanging, 30, "the first attempt to hang")
-        beside = worst_delay_ms(hooked, receiver)
-        assert dead.hanging <= 8  # WEBHOOKS_PER_HOST
+        assert dead.hanging <= 8  # WEBHOOKS_PER_HOST, before the first of them time out
+        rounds = [(worst_delay_ms(undisturbed, receiver), worst_delay_ms(hooked, receiver)) for _ in range(ROUNDS)]
         assert dead.received == []
-    # rounded up to the tick of the sweep, which is the most that a lost wake-up costs
-    assert beside <= 2 * max(alone, float(hooked.env["SWEEP_INTERVAL_MS"]))
+    assert statistics.median(beside / alone for alone, beside in rounds) <= 2, rounds
 
 
 def worst_delay_ms(service: Service, receiver: HttpReceiver) -> float:
