@@ -119,6 +119,13 @@ def test_nothing_is_replaced_without_force(harness: Harness, database_url: str, 
     refused = run(other_url, pictures, "restore", str(folder))
     assert (refused.exit_code, "There are pictures in the storage" in refused.stderr) == (1, True)
     later = harness.submit()
+    for sweeps in (False, True):
+        if sweeps:
+            harness.sweep()
+        refused = run(database_url, pictures, "restore", str(folder), "--force")
+        assert (refused.exit_code, "The service uses the database: stop" in refused.stderr) == (1, True)
+        harness.expire_hub()
+    harness.set_last_sweep(60_000)
     harness.bench.database.close()
     assert run(database_url, pictures, "restore", str(folder), "--force").exit_code == 0
     assert later.id not in {each.job.id for each in harness.services.lookup.page(None, None, None, 100).jobs}

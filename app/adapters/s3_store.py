@@ -170,9 +170,8 @@ class S3Store:
         return UNLIMITED_BYTES
 
     def sweep_staging(self, before_ms: int) -> int:
-        """Delete unfinished files of this host last changed before `before_ms` (ms since the epoch), and uploads that are a day older.
-
-        Returns how many.
+        """Delete unfinished files of this host last changed before `before_ms` (ms since the epoch), and of the storage uploads and
+        the parts of pictures whose sender was killed that are a day older. Returns how many.
         """
         swept = self._unfinished.sweep_staging(before_ms)
         with s3_errors("Uploads that were left behind cannot be deleted", self.location):
@@ -181,7 +180,25 @@ class S3Store:
             old = [each["Key"] for each in found if _ms(each["LastModified"]) < before_ms - UPLOAD_RETENTION_MS]
             for key in old:
                 self._client.delete_object(Bucket=self.location.bucket, Key=key)
-        return swept + len(old)
+        return swept + len(old) + self._abort_sent_in_parts(before_ms - UPLOAD_RETENTION_MS)
+
+    def _abort_sent_in_parts(self, before_ms: float) -> int:
+        """No list of the bucket shows the parts of an incomplete object, but they are stored and paid for."""
+        with s3_errors("Parts that were left behind cannot be deleted", self.location):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(**self._listed(""))
+            found = [each for page in pages for each in page.get("Uploads", ()) if self._is_ours(each["Key"])]
+            old = [each for each in found if _ms(each["Initiated"]) < before_ms]
+            for each in old:
+                with contextlib.suppress(self._client.exceptions.NoSuchUpload):  # complete by now, or aborted elsewhere
+                    self._client.abort_multipart_upload(
+                        Bucket=self.location.bucket, Key=each["Key"], UploadId=each["UploadId"]
+                    )
+        return len(old)
+
+    def _is_ours(self, key: str) -> bool:
+        """True for the keys that this class makes: others may use the bucket too."""
+        name = key.removeprefix(self.location.prefix)
+        return is_stored_name(name) or name.startswith(UPLOADS)
 
     @property
     def _client(self) -> Any:

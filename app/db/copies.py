@@ -11,7 +11,9 @@ from urllib.parse import quote
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import URL, inspect, make_url
 
+from app.db import service_state
 from app.db.engine import read_engine
+from app.db.tables import hubs, sweeps
 
 SQLITE, POSTGRES = "database.sqlite", "database.dump"
 PART = ".part"
@@ -56,6 +58,19 @@ def is_empty(url: str) -> bool:
     engine = read_engine(url)
     try:
         return not inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+
+
+def is_in_use(url: str, within_ms: int) -> bool:
+    """True if a process of the service has used the database within this time; it must not be empty."""
+    engine = read_engine(url)
+    try:
+        known = inspect(engine).get_table_names()
+        if not {hubs.name, sweeps.name} <= set(known):  # of a release that did not note it
+            return False
+        with engine.connect() as connection:
+            return service_state.in_use(connection, within_ms)
     finally:
         engine.dispose()
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal, select, union_all
 
 from app.db.clock import now_ms
 from app.db.engine import Transaction
-from app.db.tables import models_served, secrets, sweeps
+from app.db.tables import hubs, models_served, secrets, sweeps
 
 
 def secret(tx: Transaction, name: str, fresh: bytes) -> bytes:
@@ -20,6 +20,14 @@ def swept_within(connection: Connection, name: str, ms: int) -> bool:
     # a stamp from the future was made before the clock was set back: it says nothing
     recent = select(sweeps.c.name).where(sweeps.c.name == name, sweeps.c.at.between(now_ms() - ms, now_ms()))
     return connection.execute(recent).first() is not None
+
+
+def in_use(connection: Connection, ms: int) -> bool:
+    """True if a web process or a sweep was here within the last `ms`."""
+    since = now_ms() - ms
+    seen = select(literal(1)).where(hubs.c.seen_at.between(since, now_ms()))
+    swept = select(literal(1)).where(sweeps.c.at.between(since, now_ms()))
+    return connection.execute(union_all(seen, swept)).first() is not None
 
 
 def last_sweep(tx: Transaction, name: str) -> int | None:

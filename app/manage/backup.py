@@ -41,12 +41,18 @@ def backup(get_services: GetServices, folder: Path) -> None:
 def restore(get_services: GetServices, folder: Path, force: bool) -> None:
     """Bring a backup back into the database and the storage of the settings. The service must be stopped.
 
-    Refused if there is something in them already. Afterwards rows and files are compared as by verify-storage.
+    Refused while the service uses the database, and if there is something in them already. Afterwards rows and files are compared as by verify-storage.
     """
     settings = Settings.from_env()
     store = real_store(settings)
-    if not force and not copies.is_empty(settings.database_url):
+    empty = copies.is_empty(settings.database_url)
+    if not force and not empty:
         raise click.ClickException("The database is not empty: name a new one in DATABASE_URL, or use --force.")
+    if not empty and copies.is_in_use(settings.database_url, settings.hub_timeout_ms):
+        raise click.ClickException(
+            "The service uses the database: stop all of its processes first. If they have just been killed, try again in "
+            f"{settings.hub_timeout_ms // 1000} seconds."
+        )
     if not force and next(store.names(), None) is not None:
         raise click.ClickException("There are pictures in the storage already: name a new one, or use --force.")
     try:

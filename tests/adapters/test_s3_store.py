@@ -239,6 +239,24 @@ def test_a_sweep_deletes_what_a_crash_left_behind_here_and_in_the_bucket(
     assert s3.names(bucket) == [f"some/pictures/{NAME}"]
 
 
+def test_parts_of_a_picture_whose_sender_was_killed_are_removed_a_day_later(
+    store: S3Store, s3: S3Server, bucket: str
+) -> None:
+    ours, uploads, others = f"some/pictures/{NAME}", f"some/pictures/.uploads/{REQUEST}.1.0", "some/pictures/backup.tar"
+    for key in (ours, uploads, others):
+        begun = s3.client.create_multipart_upload(Bucket=bucket, Key=key)
+        part = {"Bucket": bucket, "Key": key, "UploadId": begun["UploadId"], "PartNumber": 1}
+        s3.client.upload_part(Body=b"the first part", **part)
+
+    def left() -> set[str]:
+        return {each["Key"] for each in s3.client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())}
+
+    initiated = s3.client.list_multipart_uploads(Bucket=bucket)["Uploads"][0]["Initiated"]
+    a_day_later = int(initiated.timestamp() + 86_400) * 1000
+    assert (store.sweep_staging(a_day_later - 60_000), left()) == (0, {ours, uploads, others})
+    assert (store.sweep_staging(a_day_later + 60_000), left()) == (2, {others})
+
+
 def test_anybody_can_get_a_picture_by_a_presigned_url(store: S3Store) -> None:
     publish(store)
     url = store.presigned_url(NAME, 60)

@@ -17,7 +17,9 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from app.container import Services
+from app.domain import images
 from app.domain.access import Role, Scope
+from app.domain.images import Rendition
 from app.factory import create_app
 from tests.support.fakes import Bench
 from tests.support.harness import Harness
@@ -126,6 +128,17 @@ def test_addresses_of_converted_pictures_name_the_format(client: FlaskClient, ou
     [shown] = answer.json["data"]
     assert shown["url"] == f"http://localhost{made['imagePath']}?format={output_format}"
     assert client.get(shown["url"]).content_type == f"image/{output_format}"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_format_that_cannot_hold_the_picture_is_refused_by_its_name_here(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    monkeypatch.setitem(images.CONVERTED_SIDES, Rendition.WEBP, 7)
+    answer = generate(client, response_format="b64_json", output_format="webp", stream=stream)
+    shown = events(answer)[0]["error"] if stream else error(answer)
+    assert shown["param"] == "output_format"
+    assert shown["message"].startswith("output_format cannot be webp: the picture has 8 x 8 pixels")
 
 
 @pytest.mark.parametrize("revised", ["a \u0000", '"\\u0000"', "\\u0000", 'a "red" fox\n', "лиса"])

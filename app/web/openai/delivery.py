@@ -15,7 +15,7 @@ from flask import Response
 from app.container import Services
 from app.db.images import StoredImage
 from app.db.jobs import Job
-from app.domain.errors import NotFound
+from app.domain.errors import InvalidRequest, NotFound
 from app.domain.images import Rendition
 from app.services.lookup import JobDetails
 from app.web import reported_values
@@ -54,13 +54,17 @@ class Files:
 
     def open(self, image: StoredImage) -> BinaryIO:
         """Raises NotFound if it is not stored any more; InvalidRequest, Unavailable if it cannot be converted."""
-        if self.output_format == PNG:
-            file = self.services.ports.store.open(image.file)
-        else:
-            file = self.services.renditions.open(image, Rendition(self.output_format))
+        file = self.services.ports.store.open(image.file) if self.output_format == PNG else self._converted(image)
         if file is None:
             raise NotFound("The picture is not stored any more.")
         return file
+
+    def _converted(self, image: StoredImage) -> BinaryIO | None:
+        try:
+            return self.services.renditions.open(image, Rendition(self.output_format))
+        except InvalidRequest as refusal:  # of the format, which has another name here
+            detail = refusal.detail.replace("format", "output_format", 1)
+            raise InvalidRequest(detail, field="output_format") from refusal
 
 
 def images_response(
