@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from imagefleet.defaults import VERSION
 
 if TYPE_CHECKING:
+    from imagefleet.async_client import AsyncClient
     from imagefleet.client import Client
     from imagefleet.errors import (
         AlreadyFinished,
@@ -70,6 +71,7 @@ __version__ = VERSION
 __all__ = [
     "Accepted",
     "AlreadyFinished",
+    "AsyncClient",
     "BadAnswer",
     "Batch",
     "BatchEvent",
@@ -119,7 +121,7 @@ __all__ = [
     "WebhookSecret",
     "error_of",
 ]
-_MODULES = {"Client": "client"}
+_MODULES = {"Client": "client", "AsyncClient": "async_client"}
 
 
 def __getattr__(name: str) -> object:

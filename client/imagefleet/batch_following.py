@@ -14,6 +14,8 @@ from imagefleet.retrying import OnRetry
 from imagefleet.streaming import of_batch
 
 PAGE_SIZE = 200
+# Items that end together are often neighbours: one request finds several.
+NEIGHBOURS = 20
 # So that a number which cannot be one does not fill the memory.
 MOST_ITEMS = 10_000_000
 ENDED = "BatchItemEndedEvent"
@@ -32,9 +34,11 @@ def followed(batch_id: str, faults_s: float, on_retry: OnRetry | None = None, pa
         index, request_id = event.data.get("index"), event.data.get("requestId")
         if event.type != ENDED or not isinstance(index, int) or known.has(index, str(request_id)):
             return
-        page = yield from retried(batches.items(batch_id, status=None, page_size=1).page(str(index - 1)), patience)
+        page = yield from retried(
+            batches.items(batch_id, status=None, page_size=NEIGHBOURS).page(str(index - 1)), patience
+        )
         for item in page.items:
-            if item.index == index and item.is_final and known.add(item):
+            if item.is_final and known.add(item):
                 yield Emit(item)
 
     yield from each(of_batch(batches.events(batch_id), None, faults_s, on_retry), handle)

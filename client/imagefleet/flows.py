@@ -92,6 +92,27 @@ Effect = Send[Any] | Sleep | Work[Any] | Emit[Any] | Open | NextEvent | NextPiec
 Flow = Generator[Effect, Any, R]
 
 
+class Course(Generic[R]):
+    """A flow on its way: `advance` it until there is nothing more to do; then it has a `result`."""
+
+    result: R
+
+    def __init__(self, flow: Flow[R]) -> None:
+        self._flow = flow
+
+    def advance(self, outcome: object = None, error: Exception | None = None) -> Effect | None:
+        """What is to be done next, after what was done last had this outcome or raised this error."""
+        try:
+            return self._flow.send(outcome) if error is None else self._flow.throw(error)
+        except StopIteration as end:
+            self.result = end.value
+            return None
+
+    def close(self) -> None:
+        """End it where it is."""
+        self._flow.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long faults are retried, in seconds, and refusals that say when to come back: as `Retries`."""
@@ -133,22 +154,20 @@ def listed(listing: Listing[Any], patience: Patience) -> Flow[None]:
 
 def each(flow: Flow[R], handle: Callable[[Any], Flow[None]]) -> Flow[R]:
     """The flow, with another one in place of each item that it emits."""
-    outcome: Any = None
-    error: Exception | None = None
+    course = Course(flow)
     try:
-        while True:
-            try:
-                effect = flow.send(outcome) if error is None else flow.throw(error)
-            except StopIteration as end:
-                result: R = end.value
-                return result
-            outcome = error = None
+        effect = course.advance()
+        while effect is not None:
             if isinstance(effect, Emit):
                 yield from handle(effect.item)
+                effect = course.advance()
                 continue
             try:
                 outcome = yield effect
-            except Exception as raised:  # noqa: BLE001 - the flow decides about it
-                error = raised
+            except Exception as error:  # noqa: BLE001 - the flow decides about it
+                effect = course.advance(error=error)
+            else:
+                effect = course.advance(outcome)
+        return course.result
     finally:
-        flow.close()
+        course.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,6 +14,7 @@ from imagefleet.calls.base import Call
 from imagefleet.connecting import FAULTS, LIMITS, Server
 from imagefleet.flows import (
     Close,
+    Course,
     Effect,
     Emit,
     Flow,
@@ -73,17 +74,14 @@ class Transport:
 
     def run(self, flow: Flow[R]) -> R:
         """Do all that the flow yields; its result."""
-        driven = self._drive(flow)
-        while True:
-            try:
-                next(driven)
-            except StopIteration as end:
-                result: R = end.value
-                return result
+        course = Course(flow)
+        for _ in self._drive(course):
+            pass
+        return course.result
 
     def iterate(self, flow: Flow[None]) -> Iterator[Any]:
         """Do what the flow yields; the items that it emits."""
-        yield from self._drive(flow)
+        return self._drive(Course(flow))
 
     @contextlib.contextmanager
     def open(self, call: Call[Any]) -> Iterator[Iterator[bytes]]:
@@ -91,28 +89,24 @@ class Transport:
         with self._opened(call, as_file=True) as response:
             yield self._pieces(response)
 
-    def _drive(self, flow: Flow[R]) -> Generator[Any, None, R]:
+    def _drive(self, course: Course[Any]) -> Iterator[Any]:
         body = _Body(self._opened, self._faults)
-        outcome: Any = None
-        error: Exception | None = None
         try:
-            while True:
-                try:
-                    effect = flow.send(outcome) if error is None else flow.throw(error)
-                except StopIteration as end:
-                    result: R = end.value
-                    return result
-                outcome = error = None
+            effect = course.advance()
+            while effect is not None:
                 if isinstance(effect, Emit):
                     yield effect.item
+                    effect = course.advance()
                     continue
                 try:
                     outcome = self._perform(effect, body)
-                except Exception as raised:  # noqa: BLE001 - the flow decides about it
-                    error = raised
+                except Exception as error:  # noqa: BLE001 - the flow decides about it
+                    effect = course.advance(error=error)
+                else:
+                    effect = course.advance(outcome)
         finally:
             body.close()
-            flow.close()
+            course.close()
 
     def _perform(self, effect: Effect, body: _Body) -> Any:
         match effect:
