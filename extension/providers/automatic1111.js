@@ -100,12 +100,12 @@ function notSetUp(reason) {
 }
 
 /** @type {(request: PictureRequest, context: GenerationContext, task: WebUiTask) => Promise<Blob>} */
-async function generate(request, { signal, progress, used, settings }, task) {
+async function generate(request, { signal, progress, previews, used, settings }, task) {
   const { path, more } = await endpointFor(request);
   const body = requestBody(request, settings, more);
   used({ seed: Number(body.seed), parameters: usedNames(request) });
   const finished = new AbortController();
-  const polling = pollProgress(task, progress, AbortSignal.any([signal, finished.signal]));
+  const polling = pollProgress(task, { progress, previews }, AbortSignal.any([signal, finished.signal]));
   try {
     const response = await sendRequest(`${task.base}/sdapi/v1/${path}`, {
       signal,
@@ -142,20 +142,36 @@ function usedNames({ inputs, parameters }) {
  * Report progress until the signal is aborted. A failed poll is skipped.
  *
  * @param {WebUiTask} task
- * @param {GenerationContext["progress"]} progress
+ * @param {Pick<GenerationContext, "progress" | "previews">} context
  * @param {AbortSignal} signal
  */
-async function pollProgress(task, progress, signal) {
+async function pollProgress(task, { progress, previews }, signal) {
   progress(0, "Sending the request");
   while (!signal.aborted) {
     try {
       await sleep(POLL_MS, signal);
-      const state = await fetchState(task, signal);
+      const state = await fetchState(task, signal, previews?.isDue);
       if (isOtherTask(state, task)) progress(0, "Waiting for other work");
-      else progress(Math.min(99, Math.floor(100 * (Number(state.progress) || 0))), "Generating");
+      else {
+        progress(Math.min(99, Math.floor(100 * (Number(state.progress) || 0))), "Generating");
+        if (previews && state.current_image) void showImage(state.current_image, task.base, previews);
+      }
     } catch {
       // The next poll may succeed.
     }
+  }
+}
+
+/**
+ * @param {unknown} image  in base64
+ * @param {string} base
+ * @param {import("../shared/types.js").PreviewSink} previews
+ */
+async function showImage(image, base, previews) {
+  try {
+    await previews.show(await pictureFromBase64(image, base));
+  } catch {
+    // The next one may be a picture.
   }
 }
 
@@ -187,10 +203,11 @@ async function taskFor(request, settings) {
   return { ...connectionTo(settings), id: `imagefleet-${await attemptId(request)}` };
 }
 
-/** @type {(task: WebUiTask, signal: AbortSignal) => Promise<Record<string, any>>} */
-async function fetchState({ base, headers }, signal) {
-  const url = `${base}/sdapi/v1/progress?skip_current_image=true`;
-  const state = parseJson(await sendRequest(url, { signal, headers, timeoutMs: SHORT_MS }));
+/** @type {(task: WebUiTask, signal: AbortSignal, withImage?: boolean) => Promise<Record<string, any>>} */
+async function fetchState({ base, headers }, signal, withImage = false) {
+  const url = `${base}/sdapi/v1/progress?skip_current_image=${!withImage}`;
+  const maxBytes = withImage ? MAX_PICTURE_JSON_BYTES : undefined;
+  const state = parseJson(await sendRequest(url, { signal, headers, timeoutMs: SHORT_MS, maxBytes }));
   return isObject(state) ? state : {};
 }
 

@@ -32,7 +32,7 @@ export const canvas = {
  * @param {import("../shared/types.js").PictureRequest} request
  * @param {import("../shared/types.js").GenerationContext} context
  */
-async function generate(request, { signal, progress, used, settings }) {
+async function generate(request, { signal, progress, previews, used, settings }) {
   signal.throwIfAborted();
   used(usedIn(request));
   const { width, height, inputs } = request;
@@ -49,6 +49,7 @@ async function generate(request, { signal, progress, used, settings }) {
       for (let row = 0; row < band.height; row += 1) paintRow(image, top + row, band.data, 4 * width * row);
       below?.blend(band, top);
       context.putImageData(band, 0, top);
+      void previews?.show(surface);
       await sleep(Number(settings.delayMs) || 0, signal);
     }
     const picture = await surface.convertToBlob({ type: "image/png" });

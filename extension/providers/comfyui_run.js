@@ -40,12 +40,12 @@ const OUTAGE_MS = 120_000;
  * @param {GenerationContext} context
  * @returns {Promise<Blob>}
  */
-export async function runWorkflow(base, work, request, { signal, progress, settings }) {
+export async function runWorkflow(base, work, request, { signal, progress, previews, settings }) {
   const id = await attemptId(request);
   const timeout = AbortSignal.timeout((Number(settings.timeoutS) || 600) * 1000);
   const bounded = AbortSignal.any([signal, timeout]);
   const reporter = progressReporter(work.workflow, progress);
-  const socket = openProgressSocket(base, id, reporter.onMessage);
+  const socket = openProgressSocket(base, id, reporter.onMessage, (picture) => void previews?.show(picture));
   const run = { base, id, socket, onPosition: reporter.onPosition, signal: bounded };
   try {
     // Progress that is sent before the socket is open is lost.

@@ -13,6 +13,8 @@ import { isObject } from "./validation.js";
  * @property {() => void} close
  */
 
+const PREVIEW = 1;
+const PREVIEW_PNG = 2;
 const END_TYPES = new Set(["execution_success", "execution_error", "execution_interrupted"]);
 
 /**
@@ -21,9 +23,10 @@ const END_TYPES = new Set(["execution_success", "execution_error", "execution_in
  * @param {string} base
  * @param {string} clientId
  * @param {(message: Message) => void} onMessage  called for every message that does not report an end
+ * @param {(picture: Blob) => void} onPreview
  * @returns {ProgressSocket}
  */
-export function openProgressSocket(base, clientId, onMessage) {
+export function openProgressSocket(base, clientId, onMessage, onPreview) {
   let notifyEnd = () => {};
   let settle = () => {};
   const socket = new WebSocket(`${base.replace(/^http/, "ws")}/ws?clientId=${encodeURIComponent(clientId)}`);
@@ -49,6 +52,8 @@ export function openProgressSocket(base, clientId, onMessage) {
   socket.addEventListener("message", ({ data }) => {
     // ComfyUI sends its state first, and reports everything after that.
     settle();
+    const picture = previewIn(data);
+    if (picture) onPreview(picture);
     const message = parseMessage(data);
     if (isEnd(message)) notifyEnd();
     else if (message) onMessage(message);
@@ -56,7 +61,20 @@ export function openProgressSocket(base, clientId, onMessage) {
   return /** @type {ProgressSocket} */ (state);
 }
 
-/** Binary messages are previews and are ignored. @type {(data: unknown) => Message | undefined} */
+/**
+ * Binary messages have a number for their kind before their content. In a preview there is another one before the file,
+ * for its type.
+ *
+ * @type {(data: unknown) => Blob | undefined}
+ */
+export function previewIn(data) {
+  if (!(data instanceof ArrayBuffer) || data.byteLength <= 8) return undefined;
+  const numbers = new DataView(data);
+  if (numbers.getUint32(0) !== PREVIEW) return undefined;
+  return new Blob([data.slice(8)], { type: numbers.getUint32(4) === PREVIEW_PNG ? "image/png" : "image/jpeg" });
+}
+
+/** @type {(data: unknown) => Message | undefined} */
 function parseMessage(data) {
   if (typeof data !== "string") return undefined;
   try {

@@ -83,6 +83,7 @@
  * @property {string} [lease]
  * @property {UploadGrant} [upload]
  * @property {InputImage[]} [inputImages]  1 to 4; at most one of them is a mask
+ * @property {number} [previews]  how many previews of each picture the server wants
  */
 
 /**
@@ -124,10 +125,25 @@
  */
 
 /**
+ * An unfinished picture: a canvas that is being drawn, or a file.
+ *
+ * @typedef {OffscreenCanvas | Blob} PreviewSource
+ */
+
+/**
+ * Takes previews of a picture.
+ *
+ * @typedef {object} PreviewSink
+ * @property {boolean} isDue  whether the next one will be used; it need not be fetched otherwise
+ * @property {(source: PreviewSource) => Promise<void>} show  never rejects; may be called at any rate
+ */
+
+/**
  * @typedef {object} GenerationContext
  * @property {(values: Used) => void} used  reports values that were used; later ones are added
  * @property {AbortSignal} signal  aborted when the job is cancelled; `generate` then rejects with the signal's reason
  * @property {(percent: number, message?: string) => void} progress  0 to 100 of this picture; may be called at any rate
+ * @property {PreviewSink} [previews]  only if somebody wants previews
  * @property {Record<string, any>} settings  the provider entry's settings
  */
 

@@ -4,6 +4,7 @@ import { entryForInputs, entryForModel, providers } from "../providers/registry.
 import { Failure } from "../shared/failures.js";
 import { fetchInputs } from "./inputs.js";
 import { pictureCount, pictureRequest } from "./picture_requests.js";
+import { Previews } from "./previews.js";
 import { usedValues } from "./used_values.js";
 
 /** @typedef {import("../providers/registry.js").InputNeed} InputNeed */
@@ -19,6 +20,7 @@ import { usedValues } from "./used_values.js";
  * @typedef {object} JobContext
  * @property {AbortSignal} signal
  * @property {(percent: number, message: string) => void} progress  of the job
+ * @property {(preview: import("./previews.js").Preview) => void} [preview]  called only if the job wants previews
  * @property {(entry: ProviderEntry, failure?: Failure) => void} onEnd  a generator made a picture, or failed to
  */
 
@@ -52,7 +54,7 @@ export async function generatePictures(record, entries, store, context) {
  * @param {JobStore} store
  * @param {JobContext} context
  */
-async function generateMissing(record, { missing, count }, entries, store, { signal, progress, onEnd }) {
+async function generateMissing(record, { missing, count }, entries, store, { signal, progress, preview, onEnd }) {
   const { job } = record;
   const { entry, provider } = providerFor(entries, job);
   if (missing.includes(record.begun ?? -1) && !provider.resumes) throw interrupted();
@@ -63,9 +65,12 @@ async function generateMissing(record, { missing, count }, entries, store, { sig
     await store.markBegun(record, position);
     /** @type {import("../shared/types.js").Used} */
     const used = {};
+    const previews = job.previews && preview ? new Previews({ most: job.previews, position }, preview) : undefined;
     const work = generatePicture(request, entry, {
       signal,
+      previews,
       progress: (percent, message) => {
+        previews?.progress(percent);
         progress((100 * position + percent) / count, message || `Picture ${position + 1} of ${count}`);
       },
       used: (values) => Object.assign(used, values),

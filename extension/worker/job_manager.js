@@ -196,6 +196,7 @@ export class JobManager {
           this.#handlers.onPictureEnd(entry, failure);
         },
         progress: (percent, message) => this.#reportProgress(task, percent, message),
+        preview: (preview) => this.#sendPreview(task, preview),
       });
       return { made };
     } catch (problem) {
@@ -210,6 +211,12 @@ export class JobManager {
     if (!this.#isCurrent(task) || !task.updateProgress(percent, message)) return;
     this.#socket?.send(progress(task.record.job, task.percent, task.message));
     this.#handlers.onChange();
+  }
+
+  /** @param {Task} task @param {import("./previews.js").Preview} preview */
+  #sendPreview(task, preview) {
+    if (!this.#isCurrent(task)) return;
+    this.#socket?.send(progress(task.record.job, task.percent, task.message, preview));
   }
 
   /** Report the outcome, if there is one and a connection; otherwise after the next connection. @param {Task} task */

@@ -83,9 +83,10 @@ export function heartbeat(extensionId, { available, active, waiting, requestIds 
   return { type: "heartbeat", extensionId, status, activeRequestIds: requestIds };
 }
 
-/** @param {Job} job @param {number} percent @param {string} message */
-export function progress(job, percent, message) {
-  return { ...report("image_generation_progress", job), progress: Math.floor(percent), status: message };
+/** @param {Job} job @param {number} percent @param {string} message @param {object} [preview] */
+export function progress(job, percent, message, preview) {
+  const shown = { progress: Math.floor(percent), status: message, ...optional("preview", preview) };
+  return { ...report("image_generation_progress", job), ...shown };
 }
 
 /** @param {Job} job @param {string[]} imageUrls @param {Fields} made  metadata of the pictures */
@@ -128,7 +129,13 @@ function parseJob(fields) {
     ...optional("lease", optionalString(fields, "lease")),
     ...optional("upload", parseGrant(fields.upload)),
     ...optional("inputImages", parseInputImages(fields.inputImages)),
+    ...optional("previews", positiveWhole(fields.previews)),
   };
+}
+
+/** @param {unknown} value */
+function positiveWhole(value) {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 ? value : undefined;
 }
 
 /** @param {unknown} value @returns {UploadGrant | undefined} */

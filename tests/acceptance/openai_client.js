@@ -11,7 +11,8 @@ const prompt = "a fox";
 
 const image = await client.images.generate({ prompt, model });
 const events = [];
-for await (const event of await client.images.generate({ prompt, model, stream: true, partial_images: 1 })) events.push(event);
+const streaming = { prompt, model, stream: true, partial_images: 1 };
+for await (const event of await client.images.generate(streaming)) events.push(event);
 const partial = events.filter(({ type }) => type === "image_generation.partial_image").map((event) => event.b64_json);
 const models = (await client.models.list()).data.map(({ id }) => id);
 const errors = [];

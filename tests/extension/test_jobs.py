@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import OpenAI
 from PIL import Image
 
 from tests.support.reference_renderer import rendered_pixels
@@ -66,6 +68,17 @@ def test_the_stored_pictures_are_those_that_were_drawn(browser: Chromium, servic
     drawn = [pixels(service, image["imagePath"]) for image in result["images"]]
     assert drawn == [((48, 32), rendered_pixels("a red fox", MODEL, 48, 32, position)) for position in (0, 1)]
     assert result["metadata"] | SMALL == result["metadata"]
+
+
+def test_previews_are_sent_if_a_client_wants_partial_images(browser: Chromium, service: Service) -> None:
+    configure(browser, delay_ms=250)
+    client = OpenAI(api_key="any", base_url=service.url("/v1"), max_retries=0)
+    with client.images.generate(prompt="a fox", model=MODEL, size="1024x512", stream=True, partial_images=2) as stream:
+        *partials, last = list(stream)
+    configure(browser)
+    assert [(each.type, each.output_format) for each in partials] == [("image_generation.partial_image", "webp")] * 2
+    sizes = [Image.open(io.BytesIO(base64.b64decode(each.b64_json))).size for each in (*partials, last)]
+    assert sizes == [(512, 256), (512, 256), (1024, 512)]
 
 
 def test_a_variation_and_an_edit_start_from_the_pictures_of_the_client(browser: Chromium, service: Service) -> None:

@@ -19,6 +19,17 @@ test("a job is parsed with all its fields", () => {
   });
 });
 
+test("a job says how many previews are wanted, if any are", () => {
+  assert.equal(parse({ ...message, previews: 2 }).job.previews, 2);
+  for (const previews of [undefined, null, 0, -1, 1.5, "2", true]) {
+    assert.equal("previews" in parse({ ...message, previews }).job, false);
+  }
+  const preview = { mimeType: "image/webp", data: "AA==", position: 1 };
+  assert.deepEqual(progress(JOB, 40.5, "Drawing", preview), {
+    type: "image_generation_progress", requestId: "r", progress: 40, status: "Drawing", preview,
+  });
+});
+
 test("a job with only the fields of the contract is parsed", () => {
   assert.deepEqual(parse({ type: "generate_image", ...JOB }).job, JOB);
 });

@@ -81,6 +81,36 @@ test("progress is polled and reported", async (t) => {
   assert.ok(reports.some(({ percent, message }) => percent === 40 && message === "Generating"));
 });
 
+test("the unfinished picture is fetched only when a preview is due", async (t) => {
+  const { promise, resolve } = deferred();
+  let polls = 0;
+  const ui = await startWebUi(t, {
+    work: async () => {
+      await promise;
+      return DONE;
+    },
+    state: ({ query }) => {
+      polls += 1;
+      if (polls === 3) resolve();
+      const withImage = query.get("skip_current_image") === "false";
+      return { progress: 0.5, current_image: withImage ? PICTURE.base64 : null };
+    },
+  });
+  const shown = [];
+  const previews = {
+    get isDue() {
+      return shown.length === 0;
+    },
+    show: async (blob) => shown.push(blob.type),
+  };
+  const context = { ...generationContext({ address: ui.url }), previews };
+  await automatic1111.generate(pictureRequest(), context);
+  assert.deepEqual(shown, ["image/png"]);
+  const asked = ui.requests.filter(({ path }) => path.endsWith("/progress"))
+    .map(({ query }) => query.get("skip_current_image"));
+  assert.deepEqual(asked.slice(0, 3), ["false", "true", "true"]);
+});
+
 test("an aborted task is interrupted", async (t) => {
   const stop = new AbortController();
   const ui = await startWebUi(t, { work: () => stop.abort(new Error("aborted")) });
