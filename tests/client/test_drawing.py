@@ -10,7 +10,6 @@ from PIL import Image
 
 from imagefleet.extension.drawing import Picture, draw
 from imagefleet.extension.jobs import Stopped
-from imagefleet.extension.png import encode_png
 
 
 def opened(data: bytes) -> Image.Image:
@@ -64,10 +63,3 @@ def test_progress_is_reported_and_the_callback_can_stop_the_drawing() -> None:
 
 def _stop(_: float) -> None:
     raise Stopped
-
-
-def test_pixels_are_written_at_their_positions() -> None:
-    rows = [b"\xff\0\0\0\xff\0", b"\0\0\xff\xff\xff\xff"]
-    picture = opened(encode_png(2, 2, rows))
-    pixels = [picture.getpixel((x, y)) for y in range(2) for x in range(2)]
-    assert pixels == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]

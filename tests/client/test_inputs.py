@@ -61,7 +61,7 @@ def test_a_mask_keeps_what_is_opaque_in_it() -> None:
 
 def test_a_picture_of_another_shape_fills_the_drawing() -> None:
     stripes = Image.new("RGB", (40, 10), "red")
-    stripes.paste("blue", (15, 0, 25, 10))
+    stripes.paste("blue", (14, 0, 26, 10))
     inputs = Inputs((png(stripes),), (40, 10), strength=0.0)
     content = draw(Picture("A fox", 20, 20, inputs=inputs))
     assert Image.open(io.BytesIO(content)).convert("RGB").tobytes() == Image.new("RGB", (20, 20), "blue").tobytes()
@@ -135,7 +135,7 @@ def test_an_edit_gets_the_mask(scripted: ScriptedServer, running: RunningExtensi
         (CONTENT, Reply(CONTENT[:-1] + b"x"), "is not the file that the server announced", True),
         (CONTENT, Reply(CONTENT[:60]), "is not the file that the server announced", True),
         (CONTENT, Reply(status=404), "cannot be fetched", True),
-        (SVG, Reply(SVG), "is not a PNG file", False),
+        (SVG, Reply(SVG), "is not a PNG, JPEG or WebP file", False),
         (bytes(30_000_000), Reply(bytes(30_000_000)), "has more than 20 MiB", False),
         (CONTENT[:60], Reply(CONTENT[:60]), "cannot be read: it is", False),
     ],

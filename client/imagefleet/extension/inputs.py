@@ -6,11 +6,10 @@ import hashlib
 import time
 
 from imagefleet.calls.base import Call, nothing
-from imagefleet.extension.drawing import MAX_SIDE_PX
 from imagefleet.errors import ImagefleetError
 from imagefleet.extension.input_images import InputImage
 from imagefleet.extension.jobs import BadInput, Job
-from imagefleet.extension.png_reading import UnreadablePng, read_header
+from imagefleet.extension.picture_files import UnreadablePicture, size_of
 from imagefleet.retrying import Retries
 from imagefleet.transport import Transport
 from imagefleet.extension.variation import Inputs
@@ -72,7 +71,7 @@ def _fetched(transport: Transport, source: InputImage, name: str, most: int) -> 
 
 def _read(transport: Transport, url: str, name: str, most: int) -> bytes:
     content = bytearray()
-    with transport.open(Call("GET", url, headers={"Accept": "image/png"}, read=nothing)) as pieces:
+    with transport.open(Call("GET", url, headers={"Accept": "image/png, image/jpeg, image/webp"}, read=nothing)) as pieces:
         for piece in pieces:
             content += piece
             if len(content) > most:
@@ -82,13 +81,9 @@ def _read(transport: Transport, url: str, name: str, most: int) -> bytes:
 
 def _size(content: bytes, name: str) -> Size:
     try:
-        header = read_header(content)
-    except UnreadablePng as error:
+        return size_of(content)
+    except UnreadablePicture as error:
         raise BadInput(f"{name} cannot be used: {error}.", retryable=False) from None
-    size = header.width, header.height
-    if max(size) > MAX_SIDE_PX:
-        raise BadInput(f"{name} has {_text(size)} px; each side may have {MAX_SIDE_PX}.", retryable=False)
-    return size
 
 
 def _text(size: Size) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from imagefleet.extension.drawing import MAX_SIDE_PX
+from imagefleet.extension.picture_files import MAX_SIDE_PX
 from imagefleet.errors import BadAnswer
 from imagefleet.extension.input_images import InputImage, read_all
 from imagefleet.wire import Fields, camel

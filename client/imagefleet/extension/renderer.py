@@ -10,7 +10,7 @@ from imagefleet.extension.drawing import Picture, ReportProgress
 from imagefleet.extension.input_images import EDIT, operation_of
 from imagefleet.extension.inputs import fetch
 from imagefleet.extension.jobs import BadInput, BadJob, Job, Message, Stopped
-from imagefleet.extension.png_reading import UnreadablePng
+from imagefleet.extension.picture_files import UnreadablePicture
 from imagefleet.transport import Transport
 from imagefleet.extension.uploading import deliver
 from imagefleet.wire import encode, timestamp
@@ -52,7 +52,7 @@ class Renderer:
             return job.failure("This extension cannot draw that", str(error), retryable=False)
         except BadInput as error:
             return job.failure("An input picture cannot be used", str(error), retryable=error.retryable)
-        except UnreadablePng as error:
+        except UnreadablePicture as error:
             text = f"An input picture cannot be read: {error}."
             return job.failure("An input picture cannot be used", text, retryable=False)
         except MemoryError:
