@@ -170,7 +170,7 @@ def test_help_loads_neither_http_nor_sockets_nor_rich() -> None:
     code = (
         "import sys\nfrom imagefleet.cli import main\n"
         "main(['generate', '--help'], standalone_mode=False)\n"
-        "print(sorted({'rich', 'httpx2', 'pydantic', 'websocket'} & set(sys.modules)))"
+        "print(sorted({'rich', 'httpx2', 'pydantic', 'websockets', 'PIL', 'mcp'} & set(sys.modules)))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code],

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imagefleet.client import Client
-from imagefleet.extension.connection import Closed, Connection
+from imagefleet.extension.connection import Closed, Connection, connected
 from imagefleet.defaults import VERSION
 from imagefleet.extension.drawing import draw
 from imagefleet.errors import BadAnswer, ImagefleetError
@@ -107,16 +107,15 @@ class Extension:
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Connection]:
-        connection = Connection(self._url(), self._settings.silence_s)
-        try:
-            with self._lock:
-                self._open = connection
-                self._raise_if_stopping()
-            yield connection
-        finally:
-            with self._lock:
-                self._open = self._connection = None
-            connection.close()
+        with connected(self._url(), self._settings.silence_s) as connection:
+            try:
+                with self._lock:
+                    self._open = connection
+                    self._raise_if_stopping()
+                yield connection
+            finally:
+                with self._lock:
+                    self._open = self._connection = None
 
     def _raise_if_stopping(self) -> None:
         if self._stopping.is_set():
