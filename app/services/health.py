@@ -1,15 +1,15 @@
 """Whether the database and Redis answer, and whether pictures can be stored."""
 
-import threading
-import time
 from dataclasses import dataclass
 
 from app.db import clock
 from app.domain.errors import Unavailable
 from app.domain.images import PictureError
 from app.services.ports import Ports
+from app.services.shared_checks import SharedCheck, run_together
 
 CHECK_EVERY_S = 1.0
+WITHIN_S = 5.0  # what has not answered until then counts as unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +25,22 @@ class ComponentHealth:
 class Health:
     """Checks at most once per `check_every_s`: /health needs no credential, so anyone may call it in a loop."""
 
-    def __init__(self, ports: Ports, check_every_s: float = CHECK_EVERY_S) -> None:
+    def __init__(self, ports: Ports, check_every_s: float = CHECK_EVERY_S, within_s: float = WITHIN_S) -> None:
         self.ports = ports
-        self._check_every_s = check_every_s
-        self._lock = threading.Lock()
-        self._parts = ComponentHealth(database=False, redis=False, storage=False)
-        self._checked_at = float("-inf")
+        self._within_s = within_s
+        self._shared = SharedCheck(self._check, check_every_s)
 
     def check(self) -> ComponentHealth:
         """The result of the last check. Callers that arrive during a check wait for its result."""
-        with self._lock:
-            if time.monotonic() - self._checked_at >= self._check_every_s:
-                self._parts = ComponentHealth(self._database(), self.ports.bus.is_available(), self._storage())
-                self._checked_at = time.monotonic()
-            return self._parts
+        return self._shared.result()
+
+    def _check(self) -> ComponentHealth:
+        checks = {"database": self._database, "redis": self.ports.bus.is_available, "storage": self._storage}
+        found = run_together(checks, self._within_s)
+        for problem in found.values():
+            if isinstance(problem, Exception) and not isinstance(problem, TimeoutError):
+                raise problem
+        return ComponentHealth(**{name: answer is True for name, answer in found.items()})
 
     def _database(self) -> bool:
         try:
