@@ -1,15 +1,21 @@
 """Signal handlers of Celery workers: at their start, in each pool process, and for each task."""
 
 import os
+import socket
 import sys
 import warnings
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
-from celery import Task
-from celery.signals import task_postrun, task_prerun, worker_init, worker_process_init
+import redis
+from celery import Task, current_app
+from celery.signals import heartbeat_sent, task_postrun, task_prerun, worker_init, worker_process_init
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app import logs
+from app.adapters import worker_heartbeats
+from app.adapters.redis_clients import redis_client
 from app.adapters.tasks import CORRELATION_HEADER
 from app.config import Settings
 from app.launch.checks import NotReady
@@ -50,6 +56,20 @@ def _discard_standard_output(**_: object) -> None:
 def _end_with_worker(**_: object) -> None:
     """End the pool process when its worker is killed; otherwise it would wait for work for ever."""
     end_with_parent(WORKER)
+
+
+@heartbeat_sent.connect
+def _note_heartbeat(**_: object) -> None:
+    """Show that this worker is connected and takes tasks. The next heartbeat makes up for one that is lost."""
+    with suppress(redis.RedisError):
+        queues = current_app.amqp.queues.consume_from
+        worker_heartbeats.beat(_heartbeat_client(), queues, f"{socket.gethostname()}, process {os.getpid()}")
+
+
+@cache
+def _heartbeat_client() -> redis.Redis:
+    """Of the worker itself: it may not be shared with the processes of its pool."""
+    return redis_client(Settings.from_env().redis_url)
 
 
 @task_prerun.connect

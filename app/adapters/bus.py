@@ -12,9 +12,11 @@ import redis
 from app import logs
 from app.adapters.background import BackgroundRunner
 from app.adapters.redis_clients import blocking_client
+from app.domain.errors import Unavailable
 from app.domain.previews import KEPT_S, Preview
 
 CHANGES = "imagefleet:changes"
+CHECKED, CHECKED_MS = "imagefleet:checked", 1_000
 SILENCE_S = 15.0
 READ_S = 1.0
 RECONNECT_S = 0.5
@@ -81,6 +83,14 @@ class RedisBus:
             log.warning("A preview could not be read", action="bus.failed", problem=str(problem))
             return None
         return None if kept is None else Preview(**json.loads(kept))
+
+    def check(self) -> None:
+        """Write and remove a key. Raises Unavailable, with Redis's own reason."""
+        try:
+            self._client.set(CHECKED, "1", px=CHECKED_MS)
+            self._client.delete(CHECKED)
+        except redis.RedisError as problem:
+            raise Unavailable(str(problem)) from problem
 
     def is_available(self) -> bool:
         """True if Redis answers a ping."""

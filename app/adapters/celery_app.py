@@ -20,6 +20,7 @@ DISPATCH = "dispatch"
 HOUSEKEEPING = "housekeeping"
 DOWNLOAD = "download"
 WEBHOOKS = "webhooks"
+QUEUES = (DISPATCH, HOUSEKEEPING, DOWNLOAD, WEBHOOKS)
 CLEANUP_INTERVAL_S = 60.0
 TASK_LIMIT_S = 120  # of a hand-off or a sweep, so that one that hangs does not delay the others for long
 # Without socket_timeout, a read from a connection that was cut off silently would never end.

@@ -37,7 +37,7 @@ class S3Error(StoreError):
 
     def __init__(self, text: str, remedy: str, *, lasting: bool) -> None:
         super().__init__(text)
-        self.remedy = remedy
+        self.remedy: str = remedy
         self.lasting = lasting
 
 

@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from app.adapters.s3_client import CHECK, WORK, Patience, s3_clients
 from app.adapters.s3_errors import S3Error, is_missing, s3_errors, wrong_region
 from app.adapters.s3_file import ReadFailed, streamed
-from app.adapters.store import STAGING, UPLOAD_RETENTION_MS, BadName, LocalStore, StagedFile, StoreError
+from app.adapters.store import PROBE, STAGING, UPLOAD_RETENTION_MS, BadName, LocalStore, StagedFile, StoreError
 from app.domain.ids import is_request_id
 from app.domain.images import is_stored_name
 from app.storage_settings import S3Location
@@ -158,6 +158,17 @@ class S3Store:
                 raise S3Error("It is in another region.", wrong_region(self.location, region), lasting=True)
             self._exists(self._key(CHECKED))
             self._write_and_delete()
+
+    def probe(self) -> None:
+        """As `verify`, and read what was written. Raises StoreError, S3Error."""
+        self.verify()
+        key = self._key(CHECKED)
+        with s3_errors("The storage cannot be used", self.location, logged=False):
+            self._check_client.put_object(Body=PROBE, **_checksum(hashlib.sha256(PROBE)), **key)
+            read = self._check_client.get_object(**key)["Body"].read()
+            self._check_client.delete_object(**key)
+        if read != PROBE:
+            raise StoreError("A file was read back with other contents than were written.")
 
     def _write_and_delete(self) -> None:
         key = self._key(CHECKED)

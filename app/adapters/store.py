@@ -20,6 +20,7 @@ UPLOAD_RETENTION_MS = 86_400_000
 # The file system has no hard links, or no more of them for this file, or the two names are on different ones.
 NO_LINK = {errno.EPERM, errno.EACCES, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 PAGE_BYTES = 4_096  # a file that takes space on the disk
+PROBE = bytes(range(256)) * (PAGE_BYTES // 256)
 
 
 class StoreError(PictureError):
@@ -136,6 +137,16 @@ class LocalStore:
         """Write and remove a small file. Raises StoreError if the disk is full, read-only or gone."""
         with self.stage() as staged:
             staged.file.write(bytes(PAGE_BYTES))
+
+    def probe(self) -> None:
+        """Write a small file, read it again and remove it. Raises StoreError."""
+        with self.stage() as staged:
+            staged.file.write(PROBE)
+            staged.file.flush()
+            os.fsync(staged.file.fileno())
+            with _with_flags(staged.path, "rb", os.O_RDONLY) as again:
+                if again.read() != PROBE:
+                    raise StoreError("A file was read back with other contents than were written.")
 
     def free_bytes(self) -> int:
         with _store_errors("The free space for pictures cannot be determined"):

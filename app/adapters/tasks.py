@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import redis
 from celery import Celery
 
 from app import logs
+from app.adapters import worker_heartbeats
 from app.adapters.background import BackgroundRunner
+from app.adapters.celery_app import QUEUES
+from app.domain.errors import Unavailable
 
 ASSIGN = "dispatch.assign"
 DOWNLOAD = "download.run"
@@ -58,6 +62,13 @@ class CeleryTasks:
             self._client.delete(KEY_PREFIX + task)
         except redis.RedisError as problem:  # then the key expires
             log.warning("A wake-up could not be cleared", action="wake_up.kept", problem=str(problem))
+
+    def workers(self) -> Mapping[str, str | None]:
+        """For each queue of tasks a worker that takes from it; None if there is none. Raises Unavailable."""
+        try:
+            return worker_heartbeats.workers_of(self._client, QUEUES)
+        except redis.RedisError as problem:
+            raise Unavailable(str(problem)) from problem
 
     def _wake(self, task: str) -> None:
         headers = {CORRELATION_HEADER: logs.correlation_id()}

@@ -54,11 +54,13 @@ class PictureError(Exception):
     """A picture could not be fetched or stored; the text is a sentence that can be shown to the client.
 
     `retryable` is whether a retry may help, `retry_after_ms` the pause before it that the image host requested, if any.
+    `remedy` is what an operator can do, if that is known.
     """
 
     fault = Fault.EXTENSION
     retryable = False
     retry_after_ms: int | None = None
+    remedy: str | None = None
 
 
 class BadImage(PictureError):

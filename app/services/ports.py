@@ -31,6 +31,9 @@ class Tasks(Protocol):
     def started(self, task: str) -> None:
         """The task of this name begins to read: later commits need another wake-up."""
 
+    def workers(self) -> Mapping[str, str | None]:
+        """For each queue of tasks a worker that takes from it; None if there is none. Raises Unavailable."""
+
 
 class Bus(Protocol):
     """Publishes to other processes, at most once: what is lost is recovered from the database."""
@@ -46,6 +49,9 @@ class Bus(Protocol):
 
     def preview(self, request_id: str, position: int) -> Preview | None:
         """The preview of this picture that is kept, or None."""
+
+    def check(self) -> None:
+        """Check that the bus can be written. Raises Unavailable, with the reason."""
 
     def is_available(self) -> bool:
         """True if the bus works at the moment."""
@@ -107,6 +113,9 @@ class Store(Protocol):
 
     def check(self) -> None:
         """Check that files can be written."""
+
+    def probe(self) -> None:
+        """Write a file, read it again and delete it, each time that this is called."""
 
     def free_bytes(self) -> int:
         """Free disk space in bytes."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.adapters.background import BackgroundRunner
+from app.adapters.celery_app import QUEUES
 from app.adapters.fetch_errors import AddressRefused, HostUnreachable
 from app.adapters.pictures import check_and_store_as_png
 from app.adapters.renditions import render
@@ -43,6 +44,7 @@ class FakeTasks:
         self.downloads = 0
         self.reuses = 0
         self.deliveries = 0
+        self.queues: dict[str, str | None] = dict.fromkeys(QUEUES, "a worker")
 
     def assign(self) -> None:
         """Count a wake-up."""
@@ -62,6 +64,10 @@ class FakeTasks:
 
     def started(self, task: str) -> None:
         """Do nothing: wake-ups are not coalesced here."""
+
+    def workers(self) -> Mapping[str, str | None]:
+        """What `queues` says."""
+        return self.queues
 
 
 class DeferredRunner(BackgroundRunner):
@@ -106,6 +112,9 @@ class FakeBus:
     def preview(self, request_id: str, position: int) -> Preview | None:
         """The kept preview."""
         return self.previews.get((request_id, position))
+
+    def check(self) -> None:
+        """Always possible."""
 
     def is_available(self) -> bool:
         """Always true."""
