@@ -19,6 +19,7 @@ from app.db.engine import Database
 from app.services.access import Access
 from app.services.accounts import Accounts
 from app.services.admission import Admission
+from app.services.allowances import Allowances
 from app.services.batch_control import BatchControl
 from app.services.batch_creation import BatchCreation
 from app.services.batch_items import BatchItems
@@ -28,6 +29,7 @@ from app.services.batch_retrying import BatchRetrying
 from app.services.batch_sweep import BatchSweep
 from app.services.cancellation import Cancellation
 from app.services.cleanup import Cleanup
+from app.services.diagnostics import Diagnostics, Parts
 from app.services.dispatch import Dispatch
 from app.services.download import Download
 from app.services.extensions import Extensions
@@ -71,6 +73,7 @@ class Services:
     ports: Ports
     access: Access
     accounts: Accounts
+    allowances: Allowances
     submission: Submission
     inputs: Inputs
     input_images: InputImages
@@ -104,6 +107,7 @@ class Services:
     webhooks: Webhooks
     webhook_delivery: WebhookDelivery
     health: Health
+    diagnostics: Diagnostics
     verification: Verification
     personal_data: PersonalData
 
@@ -161,6 +165,7 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         ports=ports,
         access=access,
         accounts=Accounts(ports, access),
+        allowances=Allowances(ports),
         submission=Submission(ports, admission, styles, reuse, waiting, webhooks, input_images),
         inputs=Inputs(ports, admission),
         input_images=input_images,
@@ -194,6 +199,9 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         webhooks=webhooks,
         webhook_delivery=WebhookDelivery(ports),
         health=Health(ports),
+        diagnostics=Diagnostics(
+            Parts(ports.settings, lambda: ports.database, ports.tasks, ports.bus, lambda: ports.store)
+        ),
         verification=Verification(ports),
         personal_data=PersonalData(ports, access, cancellation),
     )

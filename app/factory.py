@@ -19,6 +19,7 @@ from app.web import (
     batch_results,
     batches,
     cors,
+    diagnostics,
     errors,
     extension,
     files,
@@ -28,6 +29,7 @@ from app.web import (
     images,
     inputs,
     limits,
+    me,
     pages,
     previews,
     queue,
@@ -66,9 +68,9 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     access.install(app, api, services, throttle)
     limiter = limits.install(app, settings)
     routes.install(app, hub, settings)
-    for limited in (images, inputs, variations, batches, batch_additions, styles, webhooks):
+    for limited in (images, inputs, variations, batches, batch_additions, styles, webhooks, me):
         limited.operations(api, services, limiter)
-    for module in (previews, batch_control, batch_results, fleet, queue, accounts, status):
+    for module in (previews, batch_control, batch_results, fleet, queue, accounts, status, diagnostics):
         module.operations(api, services)
     files.operations(api, services, throttle)
     openai_images.operations(api, services, limiter)

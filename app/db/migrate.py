@@ -20,7 +20,7 @@ def upgrade(url: str) -> bool:
     try:
         with engine.begin() as connection:
             _only_one(connection)
-            if _is_current(connection):
+            if has_current_schema(connection):
                 return False
             config = Config(attributes={"connection": connection})
             config.set_main_option("script_location", str(FOLDER))
@@ -35,7 +35,7 @@ def is_current(url: str) -> bool:
     engine = read_engine(url)
     try:
         with engine.connect() as connection:
-            return _is_current(connection)
+            return has_current_schema(connection)
     finally:
         engine.dispose()
 
@@ -46,6 +46,7 @@ def _only_one(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
 
 
-def _is_current(connection: Connection) -> bool:
+def has_current_schema(connection: Connection) -> bool:
+    """True if the database has this release's schema."""
     present = MigrationContext.configure(connection).get_current_revision()
     return present == ScriptDirectory(FOLDER).get_current_head()

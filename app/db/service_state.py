@@ -30,6 +30,11 @@ def in_use(connection: Connection, ms: int) -> bool:
     return connection.execute(union_all(seen, swept)).first() is not None
 
 
+def swept_at(connection: Connection, name: str) -> int | None:
+    """When the sweep of that name ran last (ms); None if it never did."""
+    return connection.execute(select(sweeps.c.at).where(sweeps.c.name == name)).scalar()
+
+
 def last_sweep(tx: Transaction, name: str) -> int | None:
     """When the sweep of that name ran last (ms); stores that it runs now."""
     before = tx.connection.execute(select(sweeps.c.at).where(sweeps.c.name == name).with_for_update()).scalar()
@@ -39,6 +44,12 @@ def last_sweep(tx: Transaction, name: str) -> int | None:
         .on_conflict_do_update(index_elements=["name"], set_={"at": tx.now})
     )
     return before
+
+
+def write_probe(tx: Transaction) -> None:
+    """Write something that nothing reads, to find out whether the database can be written."""
+    row = tx.upsert(sweeps).values(name="probe", at=0)  # a time of 0 counts as no use of the database
+    tx.connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"at": 0}))
 
 
 def update_last_served(tx: Transaction, model: str, served_now: bool) -> int:

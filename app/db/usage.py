@@ -115,6 +115,12 @@ def count_since(connection: Connection, user_id: str, since_ms: int, most: int) 
     return int(connection.execute(counted).scalar_one())
 
 
+def count_waiting(connection: Connection, user_id: str, most: int) -> int:
+    """How many of the user's requests wait; counted up to `most`."""
+    some = select(_ONE).where(WAITING, _USER).limit(most).subquery()
+    return int(connection.execute(select(func.count()).select_from(some), {"user_id": user_id}).scalar_one())
+
+
 def bytes_stored(connection: Connection, user_id: str) -> int:
     """The total size of the user's pictures in bytes, without those that were removed, and of input pictures that are still stored."""
     pictures = select(func.coalesce(func.sum(images.c.bytes), 0)).join(jobs, jobs.c.id == images.c.job_id)

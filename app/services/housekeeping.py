@@ -35,6 +35,11 @@ LONGEST_GAP_SWEEPS = 4  # the same in sweep intervals; the longer one counts
 log = logs.get(__name__)
 
 
+def longest_gap_ms(sweep_interval_ms: int) -> int:
+    """After how long without a sweep they count as interrupted."""
+    return max(LONGEST_GAP_MS, LONGEST_GAP_SWEEPS * sweep_interval_ms)
+
+
 class Housekeeping:
     def __init__(
         self,
@@ -80,7 +85,7 @@ class Housekeeping:
             pause_ms = 0 if before is None else tx.now - before
             if pause_ms < 0:
                 self._bring_back(tx, -pause_ms)
-            elif pause_ms > max(LONGEST_GAP_MS, LONGEST_GAP_SWEEPS * self.ports.settings.sweep_interval_ms):
+            elif pause_ms > longest_gap_ms(self.ports.settings.sweep_interval_ms):
                 self._make_up_for_pause(tx, pause_ms)
 
         self.ports.database.write(work)

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial, wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, Self, TypeVar, cast
 
+import redis
 from flask import Flask, Response, after_this_request, g, request
 from flask_limiter import Limiter, RateLimitExceeded, RequestLimit
 from limits import RateLimitItem
@@ -13,6 +15,7 @@ from limits.util import WindowStats
 
 from app.adapters import token_bucket
 from app.config import Settings
+from app.domain.access import Caller
 from app.domain.errors import RateLimited
 from app.domain.networks import network
 from app.limits import Limits
@@ -97,22 +100,22 @@ def per_submission(limiter: Limiter, limits: Limits, shared: str = "") -> Callab
     def scope(endpoint: str) -> str:
         return shared or endpoint
 
-    address_burst = math.ceil(limits.rate_per_address * burst / (limits.rate_requests or burst))
+    buckets, address_burst = _Buckets.of(limits), _address_burst(limits)
     user = limiter.shared_limit(
-        _bucket(limits.rate_requests, window_ms, burst),
+        _notation(buckets.user),
         scope,
         key_func=lambda: g.caller.limit_key(g.user_id),
         error_message=f"You may submit {_rate(limits.rate_requests, window_ms)}, and {burst} at once",
     )
     address = limiter.shared_limit(
-        _bucket(limits.rate_per_address, window_ms, address_burst),
+        _notation(buckets.address),
         scope,
-        key_func=lambda: f"address:{network(g.caller.address)}",
+        key_func=lambda: _address_key(g.caller),
         exempt_when=lambda: g.caller.authenticated,
         error_message=f"Your address may submit {_rate(limits.rate_per_address, window_ms)}, and {address_burst} at once",
     )
     everybody = limiter.shared_limit(
-        _bucket(limits.rate_global, window_ms, limits.rate_global),
+        _notation(buckets.everybody),
         scope,
         error_message=f"The service takes {_rate(limits.rate_global, window_ms)} from everybody together",
     )
@@ -130,9 +133,54 @@ def per_submission(limiter: Limiter, limits: Limits, shared: str = "") -> Callab
     return decorate
 
 
-def _bucket(requests: int, window_ms: int, burst: int) -> str:
-    """The limit in the notation of `limits`; "", which is none, where `requests` is 0."""
-    return str(token_bucket.bucket(requests, window_ms, burst)) if requests else ""
+def left(limiter: Limiter, limits: Limits, caller: Caller, user_id: str) -> tuple[int, WindowStats] | None:
+    """What is left of the limit of requests that leaves least to this caller: its burst, and its state; no token is taken.
+
+    None if nothing limits them, or if it cannot be found out at the moment.
+    """
+    buckets = _Buckets.of(limits)
+    counted = [(buckets.user, caller.limit_key(user_id)), (buckets.everybody, EVERYBODY)]
+    if not caller.authenticated:
+        counted.append((buckets.address, _address_key(caller)))
+    strategy = cast(RequestTokenBucket, limiter.limiter)
+    try:
+        found = [(each.amount, strategy.take(each, key, REQUESTS, cost=0)[1]) for each, key in counted if each]
+    except redis.RedisError:
+        return None
+    return min(found, key=lambda each: each[1].remaining, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """The limits of a user, of an address and of everybody together; None where there is none."""
+
+    user: RateLimitItem | None
+    address: RateLimitItem | None
+    everybody: RateLimitItem | None
+
+    @classmethod
+    def of(cls, limits: Limits) -> Self:
+        def bucket(requests: int, burst: int) -> RateLimitItem | None:
+            return token_bucket.bucket(requests, limits.rate_window_ms, burst) if requests else None
+
+        return cls(
+            bucket(limits.rate_requests, limits.rate_burst),
+            bucket(limits.rate_per_address, _address_burst(limits)),
+            bucket(limits.rate_global, limits.rate_global),
+        )
+
+
+def _address_burst(limits: Limits) -> int:
+    return math.ceil(limits.rate_per_address * limits.rate_burst / (limits.rate_requests or limits.rate_burst))
+
+
+def _address_key(caller: Caller) -> str:
+    return f"address:{network(caller.address)}"
+
+
+def _notation(bucket: RateLimitItem | None) -> str:
+    """The limit in the notation of `limits`; "" is none."""
+    return str(bucket) if bucket is not None else ""
 
 
 def _rate(requests: int, window_ms: int) -> str:

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.domain.access import Need
 from app.domain.webhooks import CHOICES, WebhookEvent
+from app.version import VERSION
 from app.web import batch_uploads, examples, parameter_schema, responses
 from app.web.api import JSON, Operation
 from app.web.errors import KNOWN
@@ -24,7 +25,7 @@ from app.web.webhooks import TAG as WEBHOOKS_TAG
 
 # What is the same for every service; its description is Markdown, in a file of its own.
 BASE: Schema = json.loads((examples.FOLDER / "openapi.json").read_text("utf-8"))
-INFO = {**BASE["info"], "description": (examples.FOLDER / "openapi.md").read_text("utf-8")}
+INFO = {**BASE["info"], "version": VERSION, "description": (examples.FOLDER / "openapi.md").read_text("utf-8")}
 BEARER = "bearer"
 FORM = "multipart/form-data"
 UUIDS = {"request_id", "batch_id", "webhook_id", "input_id"}

@@ -230,6 +230,7 @@ class HealthReport(WireModel):
     uptime: int = Field(description="seconds")
     memory: Memory
     environment: str
+    version: str = Field(description="of the service")
     database: bool
     redis: bool
     storage: bool = Field(description="whether pictures can be stored")

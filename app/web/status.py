@@ -12,6 +12,7 @@ from app.container import Services
 from app.domain.access import Need
 from app.domain.clock import wire_now
 from app.services.health import ComponentHealth
+from app.version import VERSION
 from app.web.api import Api, ResponseSpec, json_response
 from app.web.proxies import FORWARDED
 from app.web.schemas import HealthReport, Memory, SocketInfo
@@ -45,6 +46,7 @@ def operations(api: Api, services: Services) -> None:
             uptime=int(time.monotonic() - _started_s),
             memory=Memory(**process_memory()),
             environment=services.settings.environment,
+            version=VERSION,
             database=parts.database,
             redis=parts.redis,
             storage=parts.storage,

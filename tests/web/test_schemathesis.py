@@ -32,11 +32,13 @@ from app.web import (
     batch_control,
     batch_results,
     batches,
+    diagnostics,
     files,
     fleet,
     images,
     inputs,
     limits,
+    me,
     openapi,
     queue,
     status,
@@ -85,9 +87,9 @@ def described() -> dict[str, Any]:
     api, settings = Api(), Settings.from_env({})
     services = cast("Services", SimpleNamespace(settings=settings, batch_control=None))
     limiter = limits.install(Flask("document"), settings)
-    for limited in (images, inputs, variations, batches, batch_additions, styles, webhooks):
+    for limited in (images, inputs, variations, batches, batch_additions, styles, webhooks, me):
         limited.operations(api, services, limiter)
-    for module in (batch_control, batch_results, fleet, queue, accounts, status):
+    for module in (batch_control, batch_results, fleet, queue, accounts, status, diagnostics):
         module.operations(api, services)
     files.operations(api, services, cast("AuthThrottle", None))
     openai_images.operations(api, services, limiter)
