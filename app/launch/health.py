@@ -19,8 +19,18 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 async def is_healthy(settings: Settings) -> bool:
-    """True if GET /health is answered with 200 within `ANSWER_S` seconds."""
-    request = f"GET /health HTTP/1.1\r\nHost: {local_authority(settings, settings.port)}\r\nConnection: close\r\n\r\n"
+    """True if GET /health is answered with 200 within `ANSWER_S` seconds: the database works, too."""
+    return await _is_answered(settings, "GET")
+
+
+async def answers(settings: Settings) -> bool:
+    """True if a web process answers within `ANSWER_S` seconds, whatever else works."""
+    return await _is_answered(settings, "OPTIONS")
+
+
+async def _is_answered(settings: Settings, method: str) -> bool:
+    authority = local_authority(settings, settings.port)
+    request = f"{method} /health HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
     try:
         async with asyncio.timeout(ANSWER_S):
             reader, writer = await asyncio.open_connection(local_host(settings), settings.port, ssl=_tls(settings))

@@ -1,8 +1,6 @@
 """`python -m app.manage`: manage users, keys, tokens, the fleet and the queue. A secret is shown once."""
 
-import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,12 +8,11 @@ import click
 from app import logs
 from app.config import Settings
 from app.container import Services, build, real_ports
-from app.environment import Environment
-from app.launch import embedded
 from app.launch.checks import sqlite_file
 from app.launch.schema import migrate
-from app.manage import backup, extensions, personal_data, queue, storage, tokens, users, webhooks
+from app.manage import backup, doctor, extensions, personal_data, queue, storage, tokens, users, webhooks
 from app.manage.console import escape_what_cannot_be_encoded
+from app.manage.settings import service_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,25 +35,19 @@ for each in (
     *storage.COMMANDS,
     *backup.COMMANDS,
     *personal_data.COMMANDS,
+    *doctor.COMMANDS,
 ):
     main.add_command(each)
 
 
 def _services() -> Services:
     """Raises BadSetting, NotReady, Unavailable."""
-    settings = _settings()
+    settings = service_settings()
     new_file = _missing_file(settings)
     migrate(settings)
     if new_file is not None:
         click.echo(f"Created the database {new_file}. If the service uses another one, set its DATABASE_URL.", err=True)
     return build(real_ports(settings))
-
-
-def _settings() -> Settings:
-    """Those of the service. The Redis that `make run` has started here is found by its socket. Raises BadSetting."""
-    settings = Settings.from_env()
-    found = None if Environment(os.environ).given("REDIS_URL") else embedded.running()
-    return settings if found is None else replace(settings, redis_url=found)
 
 
 def _missing_file(settings: Settings) -> Path | None:
