@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagefleet import fleet_command
+from imagefleet.commands.batch import batch
 from imagefleet.defaults import DEFAULT_URL, VERSION
 from imagefleet.errors import TimedOut, Unreachable
 from imagefleet.exits import CODES, NOT_FINISHED, errors_as_exit_codes, fail
@@ -317,3 +318,6 @@ def _show_result(fleet: Client, result: ImageRequest, output: Path | None, as_js
 
 def _pretty(answer: Answer) -> str:
     return json.dumps(answer.raw, indent=2)
+
+
+main.add_command(batch)

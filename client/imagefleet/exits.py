@@ -13,10 +13,12 @@ from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, TlsFai
 from imagefleet.terminal import plain, retry_advice
 
 FAILED = 1
+WRONG_USE = 2
 UNREACHABLE = 3
 NOT_FINISHED = 4
 NOT_UNDERSTOOD = 5
 NOT_SAVED = 6
+SOME_FAILED = 7
 INTERRUPTED = 130
 
 UNAUTHORIZED = 401
@@ -30,6 +32,7 @@ Exit codes:
   4    the request is not finished yet
   5    the server sent a response that this program does not understand
   6    a file could not be written
+  7    some items of a batch failed
   130  interrupted with Ctrl-C"""
 
 # The first matching class decides.

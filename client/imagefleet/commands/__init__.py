@@ -1,0 +1,1 @@
+"""The commands of `imagefleet`, a file for each."""
