@@ -11,6 +11,7 @@ import click
 
 from imagefleet import fleet_command
 from imagefleet.commands.batch import batch
+from imagefleet.commands.retry import retry
 from imagefleet.defaults import DEFAULT_URL, VERSION
 from imagefleet.errors import TimedOut, Unreachable
 from imagefleet.exits import CODES, NOT_FINISHED, errors_as_exit_codes, fail
@@ -321,3 +322,4 @@ def _pretty(answer: Answer) -> str:
 
 
 main.add_command(batch)
+main.add_command(retry)
