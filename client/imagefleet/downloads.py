@@ -67,8 +67,11 @@ def _attempt(path: str, part: _Part, progress: Progress) -> Flow[None]:
     yield Work(part.open)
     if part.missing != 0:
         head = yield from _opened(path, part)
-        if head.status != PARTIAL or not _starts_at(head.headers, part.size):
+        if head.status != PARTIAL:
             yield Work(part.restart)
+        elif not _starts_at(head.headers, part.size):
+            yield Work(part.restart)
+            raise part.wrong()
         part.etag = _strong(head.headers.get("etag")) or part.etag
         progress(part.size, part.total)
         while part.missing != -1 and (piece := (yield NextPiece())) is not None:
