@@ -53,8 +53,11 @@ class Retries:
         self._faulty_since: float | None = None
         self._refused_since: float | None = None
 
-    def pause_s(self, error: ImagefleetError) -> float:
-        """Seconds to pause after a fault. Raises it if a retry cannot help, could do harm, or would come too late."""
+    def pause_s(self, error: ImagefleetError, *, tell: bool = True) -> float:
+        """Seconds to pause after a fault. Raises it if a retry cannot help, could do harm, or would come too late.
+
+        Without `tell`, `on_retry` is not called: what is expected to end now and then is no news.
+        """
         if not error.is_transient(idempotent=self._idempotent):
             raise error
         left_s = self._refusal_left_s() if error.says_when else self._fault_left_s()
@@ -62,7 +65,8 @@ class Retries:
         if left_s <= 0 or requested_s > left_s:
             raise error
         pause_s = min(max(next(self._pauses), requested_s), left_s)
-        self._on_retry(error, pause_s)
+        if tell:
+            self._on_retry(error, pause_s)
         return pause_s
 
     def _fault_left_s(self) -> float:

@@ -63,9 +63,10 @@ def streamed(
         except ImagefleetError as raised:
             error = raised
         yield Close()
-        if time.monotonic() - opened_at >= SETTLED_S:
+        settled = time.monotonic() - opened_at >= SETTLED_S
+        if settled:
             retries.reset()
-        yield Sleep(retries.pause_s(error))
+        yield Sleep(retries.pause_s(error, tell=not settled))
 
 
 def of_request(call: Call[None], last: int | None, faults_s: float, on_retry: OnRetry | None = None) -> Flow[None]:

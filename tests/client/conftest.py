@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from imagefleet.client import Client
+from tests.support.library_clock import clock
 from tests.support.scripted_server import ScriptedServer
+
+__all__ = ["clock"]
 
 
 @pytest.fixture

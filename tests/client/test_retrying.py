@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from imagefleet import retrying
 from imagefleet.errors import ConnectionLost, ImagefleetError, Refused, TlsFailed, Unreachable
 from imagefleet.retrying import Retries
+from tests.support.library_clock import Clock
 
 FAULT = Unreachable("Connection refused.")
 
 
-class Clock:
-    """The time module of the retries: sleeping moves the clock."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now_s
-
-    def sleep(self, seconds: float) -> None:
-        self.now_s += seconds
-
-
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(retrying, "time", clock)
-    return clock
+def _moved(clock: Clock) -> None:
+    """Time passes only where a test says so."""
 
 
 def refusal(retry_after_s: float | None, status: int = 429) -> Refused:
