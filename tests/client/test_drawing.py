@@ -54,12 +54,12 @@ def test_a_large_picture_takes_well_under_a_second_of_the_processor() -> None:
 
 def test_progress_is_reported_and_the_callback_can_stop_the_drawing() -> None:
     shares: list[float] = []
-    draw(Picture("A fox", 100, 100), shares.append)
+    draw(Picture("A fox", 100, 100), lambda share, _=None: shares.append(share))
     assert shares == sorted(shares)
     assert (shares[0], len(shares) > 2, shares[-1] < 1) == (0.0, True, True)
     with pytest.raises(Stopped):
         draw(Picture("A fox", 100, 100), _stop)
 
 
-def _stop(_: float) -> None:
+def _stop(*_: object) -> None:
     raise Stopped

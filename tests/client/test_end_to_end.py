@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from openai import OpenAI
 from PIL import Image
 
 from imagefleet.cli import main
@@ -72,6 +73,17 @@ def test_an_edit_changes_the_picture_only_where_its_mask_is_transparent(service:
     left, right = (0, 0, 32, 48), (32, 0, 64, 48)
     assert stored.crop(left).tobytes() == original.crop(left).tobytes()
     assert stored.crop(right).tobytes() != original.crop(right).tobytes()
+
+
+def test_a_client_gets_partial_images_of_the_drawing(service: Service) -> None:
+    client = OpenAI(api_key="any", base_url=service.url("/v1"), max_retries=0)
+    with (
+        running_reference_extension(service, "ref-p", step_s=0.4),
+        client.images.generate(prompt="A fox", model="ref-p", stream=True, partial_images=2) as stream,
+    ):
+        *partials, last = list(stream)
+    assert [each.type for each in partials] == ["image_generation.partial_image"] * 2
+    assert len({each.b64_json for each in (*partials, last)}) == 3
 
 
 def test_the_command_saves_the_pictures(service: Service, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from PIL import Image, ImageDraw
 
@@ -25,7 +26,13 @@ RIDGE_POINTS = 256
 COMPRESSION = 4
 Colour = tuple[int, int, int]
 Layer = Callable[[ImageDraw.ImageDraw], None]
-ReportProgress = Callable[[float], None]
+
+
+class ReportProgress(Protocol):
+    """Is told how much of a picture is drawn, and what there is of it by now."""
+
+    def __call__(self, share: float, image: Image.Image | None = None, /) -> None:
+        """`share` is from 0 to 1. The image may be copied before this returns. It may raise to stop the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +50,8 @@ class Picture:
     inputs: Inputs | None = None
 
 
-def draw(picture: Picture, report: ReportProgress = lambda _: None) -> bytes:
-    """The picture as PNG. `report` is called with the share drawn so far, 0 to 1; it may raise to stop the work.
+def draw(picture: Picture, report: ReportProgress = lambda *_: None) -> bytes:
+    """The picture as PNG.
 
     Raises UnreadablePicture if an input picture is none.
     """
@@ -77,7 +84,7 @@ class _Scene:
         """The image with all layers drawn over it."""
         brush = ImageDraw.Draw(image, "RGBA")
         for number, layer in enumerate(self.layers):
-            report(number / len(self.layers))
+            report(number / len(self.layers), image)
             layer(brush)
         return image
 

@@ -66,6 +66,7 @@ class Job:
     lease: str | None
     upload: Upload | None
     inputs: tuple[InputImage, ...] = ()
+    previews: int = 0  # how many of each picture the server wants
     stopped: threading.Event = field(default_factory=threading.Event)
     report: Message | None = None
 
@@ -82,6 +83,7 @@ class Job:
             lease=fields.optional_text("lease"),
             upload=Upload.read(fields.part("upload")),
             inputs=read_all(fields),
+            previews=fields.whole("previews") or 0,
         )
 
     @property

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from PIL import Image
+
 from imagefleet.extension.drawing import Picture, ReportProgress
 from imagefleet.extension.input_images import EDIT, operation_of
 from imagefleet.extension.inputs import fetch
 from imagefleet.extension.jobs import BadInput, BadJob, Job, Message, Stopped
 from imagefleet.extension.picture_files import UnreadablePicture
+from imagefleet.extension.previews import Previews
 from imagefleet.transport import Transport
 from imagefleet.extension.uploading import deliver
 from imagefleet.wire import encode, timestamp
@@ -71,10 +74,10 @@ class Renderer:
         used = {"width": width, "height": height, **({} if seed is None else {"seed": _on_the_wire(seed)})}
         return _generated(job, urls, used)
 
-    def step(self, job: Job, percent: int, text: str) -> None:
+    def step(self, job: Job, percent: int, text: str, **more: Any) -> None:
         """Send the progress, and pause. Raises Stopped."""
         if not job.stopped.is_set():
-            self._send(job.message("image_generation_progress", progress=percent, status=text))
+            self._send(job.message("image_generation_progress", progress=percent, status=text, **more))
         if job.stopped.wait(self._step_s):
             raise Stopped
 
@@ -85,15 +88,18 @@ class _Steps:
     def __init__(self, renderer: Renderer, job: Job, index: int, count: int) -> None:
         self._renderer, self._job, self._index, self._count = renderer, job, index, count
         self._next = 0
+        self._previews = Previews(job.previews, index)
 
-    def report(self, share: float) -> None:
-        """Called with the share drawn so far, 0 to 1. Raises Stopped."""
+    def report(self, share: float, image: Image.Image | None = None, /) -> None:
+        """Called with the share drawn so far, 0 to 1, and what there is of the picture. Raises Stopped."""
         if self._job.stopped.is_set():
             raise Stopped
         if share * STEPS >= self._next * self._count:
             self._next += 1
             percent = int(100 * (self._index + share) / self._count)
-            self._renderer.step(self._job, percent, f"Drawing picture {self._index + 1} of {self._count}")
+            preview = self._previews.of(share, image)
+            more = {} if preview is None else {"preview": preview}
+            self._renderer.step(self._job, percent, f"Drawing picture {self._index + 1} of {self._count}", **more)
 
 
 def _not_possible(job: Job, operation: str) -> Message:
