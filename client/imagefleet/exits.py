@@ -54,7 +54,7 @@ def errors_as_exit_codes() -> Iterator[None]:
     except ImagefleetError as error:
         code, advice = next((code, advice) for kind, code, advice in _EXITS if isinstance(error, kind))
         if error.status == UNAUTHORIZED:
-            advice = "Set IMAGEFLEET_API_KEY, or use --key."
+            advice = "Log in with `imagefleet login`, or set IMAGEFLEET_API_KEY."
         _exit(" ".join(part for part in (error.detail, retry_advice(error), advice, _reference(error)) if part), code)
     except KeyboardInterrupt:
         _exit("Interrupted.", INTERRUPTED)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from imagefleet.durations import METAVAR, seconds
-
-
-def _server_or_default(ctx: click.Context, _: click.Parameter, value: str | None) -> str:
-    """The command's own value, or the global one."""
-    return value or str(ctx.obj)
 
 
 def parameters(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -31,39 +25,6 @@ def parameters(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) ->
     return read
 
 
-def _store_key(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-    """Store the key for `key_of`; the command's own value overrides the global one."""
-    if value:
-        ctx.meta[_KEY] = value
-
-
-def key_of(ctx: click.Context) -> str | None:
-    """The key, checked to fit in a header. The error message never contains the key."""
-    key: str | None = ctx.meta.get(_KEY)
-    if key is not None and not (key.isascii() and key.isprintable()):
-        raise click.UsageError("The key contains invalid characters: change --key or IMAGEFLEET_API_KEY.")
-    return key
-
-
-_KEY = "imagefleet.key"
-_KEY_HELP = "API key or token, if the server requires one."
-KEY = click.option("--key", callback=_store_key, expose_value=False, help=_KEY_HELP)
-GLOBAL_KEY = click.option(
-    "--key",
-    envvar="IMAGEFLEET_API_KEY",
-    callback=_store_key,
-    expose_value=False,
-    help=f"{_KEY_HELP} Environment variable: IMAGEFLEET_API_KEY.",
-)
-ADDRESS = click.option("--server", callback=_server_or_default, help="Server address.")
-
-
-def SERVER(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - used like the others
-    """Add --server and --key to a command."""
-    return ADDRESS(KEY(command))
-
-
-JSON = click.option("--json", "as_json", is_flag=True, help="Print the server's answer as JSON, with all its fields.")
 WAIT = click.option("--wait", is_flag=True, help="Wait until the request is completed or has failed.")
 TIMEOUT = click.option(
     "--timeout",

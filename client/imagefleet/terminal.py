@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -41,16 +41,6 @@ def escape_what_cannot_be_encoded() -> None:
 def plain(text: str) -> str:
     """One line of text without control characters."""
     return _CONTROL.sub(" ", text)
-
-
-def print_each(lines: Iterable[str], none: str) -> None:
-    """Print each line as soon as it is there, or on stderr that there is none."""
-    is_empty = True
-    for line in lines:
-        is_empty = False
-        click.echo(line)
-    if is_empty:
-        click.echo(none, err=True)
 
 
 def describe(status: Status) -> str:
@@ -119,15 +109,25 @@ def tell_that_it_waits(error: ImagefleetError, _pause_s: float) -> None:
 
 
 @contextmanager
-def show_progress() -> Iterator[Progress]:
-    """Shows each status on stderr: as a bar on a terminal, as lines elsewhere."""
-    if sys.stderr.isatty():
+def show_progress(*, quiet: bool = False) -> Iterator[Progress]:
+    """Shows each status on stderr: as a bar on a terminal, as lines elsewhere, not at all if `quiet`."""
+    if quiet:
+        yield _Nothing()
+    elif sys.stderr.isatty():
         from imagefleet.progress_bar import bar  # noqa: PLC0415 - rich is slow to load and only a terminal needs it
 
         with bar() as progress:
             yield progress
     else:
         yield _Lines()
+
+
+class _Nothing:
+    def show(self, status: Status) -> None:
+        pass
+
+    def show_fault(self, error: ImagefleetError, pause_s: float) -> None:
+        pass
 
 
 class _Lines:

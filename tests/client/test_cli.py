@@ -154,7 +154,8 @@ def test_json_output_is_the_response_with_all_its_fields(
 def test_json_lists_keep_all_fields_too(run: Run, scripted: ScriptedServer) -> None:
     whole = {"requestId": ID, "status": "completed", **EXTRA}
     scripted.on("GET", "/api/images", Reply({"images": [whole]}))
-    assert json.loads(run("list", "--json").stdout) == whole
+    assert json.loads(run("list", "--json").stdout) == [whole]
+    assert json.loads(run("list", "--jsonl").stdout) == whole
 
 
 def test_a_failed_request_makes_the_command_fail(run: Run, scripted: ScriptedServer) -> None:
@@ -256,7 +257,7 @@ def test_a_timeout_names_the_command_that_continues(run: Run, scripted: Scripted
     scripted.on("GET", STATUS, status("processing", 3))
     ended = run("get", ID, "--timeout", "0.1")
     assert ended.exit_code == 4
-    assert f"Wait for it with `imagefleet get {ID} --wait`." in ended.stderr
+    assert f"Wait for it with `imagefleet watch {ID}`." in ended.stderr
 
 
 def test_an_unreachable_server_is_one_sentence_too(run: Run) -> None:
@@ -328,7 +329,7 @@ def test_a_list_has_a_line_for_each_request_up_to_its_limit(run: Run, scripted: 
     ended = run("list", "--limit", "2", "--user", "u", "--status", "processing")
     assert ended.stdout == f"{ID}  processing    7 %  a [31mfox\n" * 2
     assert [each.query for each in scripted.requests] == [{"userId": "u", "status": "processing", "limit": "2"}]
-    assert len([json.loads(line) for line in run("list", "--limit", "2", "--json").stdout.splitlines()]) == 2
+    assert len([json.loads(line) for line in run("list", "--limit", "2", "--jsonl").stdout.splitlines()]) == 2
 
 
 USED = {"model": "dall-e-3", "prompt": "a fox", "width": 1024, "height": 768}
@@ -382,16 +383,21 @@ def test_cancelling_prints_the_outcome(run: Run, scripted: ScriptedServer) -> No
 
 def test_events_are_printed_as_lines(run: Run, scripted: ScriptedServer) -> None:
     scripted.on("GET", EVENTS, stream(event("OneEvent", 1), event("ImageGeneratedEvent", 2, "completed")))
-    assert run("events", ID).stdout.split("\n") == [
+    assert run("watch", ID, "--events").stdout.split("\n") == [
         "    1  OneEvent  processing",
         "    2  ImageGeneratedEvent  completed",
         "",
     ]
-    assert json.loads(run("events", ID, "--json", "--after", "0").stdout.splitlines()[1])["seq"] == 2
+    assert json.loads(run("watch", ID, "--jsonl", "--after", "0").stdout.splitlines()[1])["seq"] == 2
 
 
 def test_every_command_has_help() -> None:
-    for name, command in main.commands.items():
+    context = click.Context(main)
+    names = main.list_commands(context)
+    assert "generate" in names
+    for name in names:
+        command = main.get_command(context, name)
+        assert command is not None
         explained = CliRunner().invoke(main, [name, "--help"]).stdout
         options = [each for each in command.params if isinstance(each, click.Option)]
         assert all(each.help for each in options), name
@@ -416,7 +422,7 @@ def test_a_key_is_sent_and_not_printed(run: Run, scripted: ScriptedServer, words
     ended = run(*words)
     assert scripted.requests[0].headers["authorization"] == "Bearer imgk_a_b"
     assert ended.exit_code == 1
-    assert "This API key is invalid. Set IMAGEFLEET_API_KEY, or use --key." in ended.stderr
+    assert "This API key is invalid. Log in with `imagefleet login`, or set IMAGEFLEET_API_KEY." in ended.stderr
     assert "imgk_a_b" not in ended.output
 
 

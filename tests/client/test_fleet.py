@@ -62,7 +62,7 @@ def test_the_command_prints_a_line_per_extension(scripted: ScriptedServer, two_h
 
 def test_the_command_prints_objects(scripted: ScriptedServer) -> None:
     scripted.on("GET", PATH, Reply({"extensions": [{**PAINTER, "new": [1]}]}))
-    assert json.loads(run(scripted, "--json").stdout) == {**PAINTER, "new": [1]}
+    assert json.loads(run(scripted, "--json").stdout) == [{**PAINTER, "new": [1]}]
 
 
 def test_a_user_who_is_not_an_operator_is_refused(scripted: ScriptedServer) -> None:

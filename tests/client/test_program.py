@@ -103,7 +103,7 @@ def test_ctrl_c_while_waiting_prints_how_to_continue(scripted: ScriptedServer) -
         until(lambda: program.has_logged("processing 30 %"))
         code, _ = program.end(signal.SIGINT)
     assert code == 130
-    assert program.has_logged(f"`imagefleet get {ID} --wait` waits for it")
+    assert program.has_logged(f"`imagefleet watch {ID}` waits for it")
     assert not program.has_logged("Traceback")
 
 

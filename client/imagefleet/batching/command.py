@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,7 +24,7 @@ from imagefleet.client import Client
 from imagefleet.errors import ImagefleetError, NotFound
 from imagefleet.exits import FAILED, INTERRUPTED, NOT_SAVED, SOME_FAILED, WRONG_USE, fail
 from imagefleet.models import Batch
-from imagefleet.server_access import connect
+from imagefleet.session import Session
 from imagefleet.terminal import plain
 
 
@@ -33,19 +32,20 @@ from imagefleet.terminal import plain
 class Settings:
     """How a command works, and what it shows."""
 
-    server: str
+    session: Session
     patience_s: float
     savers: int = 4
     download: bool = True
     detach: bool = False
-    as_json: bool = False
-    as_jsonl: bool = False
-    quiet: bool = False
+
+    @property
+    def server(self) -> str:
+        """The server's address."""
+        return self.session.access.server
 
     def say(self, text: str) -> None:
         """Tell a person something."""
-        if not self.quiet:
-            click.echo(plain(text), err=True)
+        self.session.remark(text)
 
 
 class Awaited:
@@ -91,13 +91,13 @@ def go_on(settings: Settings, batch_id: str | None, path: Path) -> None:
 
 
 @contextmanager
-def open_session(settings: Settings, path: Path) -> Iterator[Session]:
+def open_session(settings: Settings, path: Path) -> Iterator[FolderSession]:
     """A session in the folder. What goes wrong ends the command with a sentence and an exit code."""
-    with wrong_use(), BatchFolder(path) as folder, connect(settings.server) as client:
-        yield Session(settings, client, folder)
+    with wrong_use(), BatchFolder(path) as folder, settings.session.connect() as client:
+        yield FolderSession(settings, client, folder)
 
 
-class Session:
+class FolderSession:
     """What one run of a command does."""
 
     def __init__(self, settings: Settings, client: Client, folder: BatchFolder) -> None:
@@ -138,7 +138,7 @@ class Session:
         """
         settings = self._settings
         if settings.detach:
-            click.echo(json.dumps(batch.raw) if settings.as_json or settings.as_jsonl else batch.batch_id)
+            settings.session.show(batch, batch.batch_id)
             settings.say(f"Come back with: {self._again}")
             return
         if awaited is None:
@@ -154,8 +154,8 @@ class Session:
                 download=settings.download,
                 is_enough=(lambda _: False) if awaited is None else awaited.add,
             ).run()
-        if settings.as_json:
-            click.echo(json.dumps(batch.raw))
+        if settings.session.form == "json":
+            settings.session.show(batch, "")
         if awaited is None:
             self._end(batch)
         else:
@@ -168,11 +168,11 @@ class Session:
     @contextmanager
     def _screen(self) -> Iterator[Screen]:
         with self._screen_for_people() as screen:
-            yield JsonLines(click.echo, screen) if self._settings.as_jsonl else screen
+            yield JsonLines(click.echo, screen) if self._settings.session.form == "jsonl" else screen
 
     @contextmanager
     def _screen_for_people(self) -> Iterator[Screen]:
-        if self._settings.quiet:
+        if self._settings.session.quiet:
             yield Nothing()
         elif sys.stderr.isatty():
             from imagefleet.batching.bar import shown  # noqa: PLC0415 - only a terminal needs rich
@@ -203,7 +203,7 @@ class Session:
 
     def _end(self, batch: Batch) -> None:
         settings, index = self._settings, self.folder.path / "index.html"
-        if not settings.as_json and not settings.as_jsonl:
+        if settings.session.form == "text":
             click.echo(plain(str(index)))
         problems = sum(bool(entry.problems) for entry in self.folder.ledger.entries())
         counts = batch.counts
@@ -219,7 +219,7 @@ class Session:
 
     def _end_of(self, entries: list[Entry]) -> None:
         for entry in entries:
-            if not self._settings.as_json and not self._settings.as_jsonl:
+            if self._settings.session.form == "text":
                 for name in entry.files if entry.is_whole else ():
                     click.echo(plain(str(self.folder.path / name)))
         if not all(entry.is_whole for entry in entries):

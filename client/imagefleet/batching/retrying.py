@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import click
 
 from imagefleet.batching.command import Awaited, Settings, open_session, wrong_use
 from imagefleet.batching.folder import BatchFolder, FolderError, InUse
@@ -16,14 +13,13 @@ from imagefleet.client import Client
 from imagefleet.errors import ConnectionLost, InvalidRequest
 from imagefleet.exits import FAILED, UNREACHABLE, fail
 from imagefleet.models import Batch
-from imagefleet.server_access import connect
 
 Edits = Sequence[Mapping[str, Any]]
 
 
 def retry_items(settings: Settings, batch_id: str | None, path: Path | None, edits: Edits, *, failed: bool) -> None:
     """Have these items made again, and all that failed if `failed`; wait for them, and save them in the folder at `path`."""
-    with wrong_use(), connect(settings.server) as client:
+    with wrong_use(), settings.session.connect() as client:
         if path is None:
             _without_folder(settings, client, batch_id or "", edits, failed)
             return
@@ -45,7 +41,7 @@ def retry_items(settings: Settings, batch_id: str | None, path: Path | None, edi
 
 def _without_folder(settings: Settings, client: Client, batch_id: str, edits: Edits, failed: bool) -> None:
     batch = _retried(client, batch_id, edits, failed)
-    click.echo(json.dumps(batch.raw) if settings.as_json or settings.as_jsonl else batch.batch_id)
+    settings.session.show(batch, batch.batch_id)
     settings.say(f"To save the pictures: imagefleet batch {batch.batch_id} --output FOLDER")
 
 

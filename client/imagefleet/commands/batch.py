@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagefleet.durations import METAVAR, seconds
-from imagefleet.options import SERVER, parameters
+from imagefleet.options import parameters
+from imagefleet.session import Session, shared_options
 
 if TYPE_CHECKING:
     from imagefleet.batching.places import Place
@@ -102,11 +103,9 @@ def texts(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict
     show_default=True,
     help="How long to keep trying while the server is away or its rate limit refuses.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON in the end.")
-@click.option("--jsonl", "as_jsonl", is_flag=True, help="Print each item as a line of JSON once it has ended.")
-@click.option("--quiet", is_flag=True, help="No progress and no remarks.")
-@SERVER
+@shared_options
 def batch(
+    session: Session,
     source: str | None,
     output: Path | None,
     list_format: str | None,
@@ -115,10 +114,6 @@ def batch(
     no_download: bool,
     detach: bool,
     patience: float,
-    as_json: bool,
-    as_jsonl: bool,
-    quiet: bool,
-    server: str,
     **options: Any,
 ) -> None:
     """Make a picture of each line of LIST, and save them in a folder with an index.
@@ -129,7 +124,7 @@ def batch(
     """
     from imagefleet.batching.command import Settings, go_on, start  # noqa: PLC0415 - slow to load
 
-    settings = Settings(server, patience, download_concurrency, not no_download, detach, as_json, as_jsonl, quiet)
+    settings = Settings(session, patience, download_concurrency, not no_download, detach)
     named = source or resume
     if named is None or (source and resume):
         raise click.UsageError("Name a list, a folder that a batch is in, or a batch's ID.")

@@ -9,7 +9,8 @@ import click
 
 from imagefleet.commands.batch import named_batch
 from imagefleet.durations import METAVAR, seconds
-from imagefleet.options import SERVER, parameters
+from imagefleet.options import parameters
+from imagefleet.session import Session, shared_options
 
 EXAMPLES = """\b
 Examples:
@@ -52,11 +53,9 @@ Examples:
     show_default=True,
     help="How long to keep trying while the server is away.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON in the end.")
-@click.option("--jsonl", "as_jsonl", is_flag=True, help="Print each item as a line of JSON once it has ended.")
-@click.option("--quiet", is_flag=True, help="No progress and no remarks.")
-@SERVER
+@shared_options
 def retry(
+    session: Session,
     batch: str,
     items: tuple[str, ...],
     failed: bool,
@@ -66,10 +65,6 @@ def retry(
     download_concurrency: int,
     detach: bool,
     patience: float,
-    as_json: bool,
-    as_jsonl: bool,
-    quiet: bool,
-    server: str,
 ) -> None:
     """Make items of a batch again: those that failed, or those named, with another prompt or parameters if you like.
 
@@ -83,7 +78,7 @@ def retry(
     place = named_batch(batch)
     if place is None:
         raise click.UsageError(f"{batch} is neither a folder that a batch is in nor the ID of one.")
-    settings = Settings(server, patience, download_concurrency, True, detach, as_json, as_jsonl, quiet)
+    settings = Settings(session, patience, download_concurrency, detach=detach)
     change = {"prompt": prompt, "parameters": param or None}
     edits = [{**_named(item), **{name: value for name, value in change.items() if value is not None}} for item in items]
     retry_items(settings, place.batch_id, place.folder or output, edits, failed=failed or not items)

@@ -1,4 +1,4 @@
-"""`imagefleet fleet`: lists the extensions, for operators."""
+"""`imagefleet fleet`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imagefleet.options import JSON, SERVER
-from imagefleet.server_access import connect
-from imagefleet.terminal import local_time, plain, print_each
-from imagefleet.wire import encode
+from imagefleet.session import Session, shared_options
+from imagefleet.terminal import local_time
 
 if TYPE_CHECKING:
     from imagefleet.models import ExtensionState
@@ -17,18 +15,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--connected", is_flag=True, help="Only extensions that are connected now.")
-@JSON
-@SERVER
-def fleet(connected: bool, as_json: bool, server: str) -> None:
+@shared_options
+def fleet(session: Session, connected: bool) -> None:
     """List the extensions, for operators.
 
-    Each line has the state, since when it is connected or not, how many requests it holds and may hold, its ID and its
-    models. With --json one object per line.
+    Each line has the state, since when it is connected or not, how many requests it holds and may hold, its ID and its models.
     """
-    with connect(server) as client:
-        found = client.extensions(connected=True if connected else None)
+    with session.connect() as client:
         none = "No extension is connected." if connected else "No extension has ever connected."
-        print_each((encode(each.raw) if as_json else plain(_line(each)) for each in found), none)
+        session.show_each(client.extensions(connected=True if connected else None), _line, none)
 
 
 def _line(state: ExtensionState) -> str:
