@@ -5,20 +5,26 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy
 
 from app.db.engine import Database
 from tests.client.test_end_to_end import running_reference_extension
 from tests.client.test_program import ENVIRONMENT
-from tests.support.service import Service
+from tests.support.cutting_relay import cutting_relay
+from tests.support.redis import running_redis
+from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
 
@@ -117,3 +123,70 @@ def test_a_batch_survives_the_death_of_its_client_and_of_the_server(service: Ser
     check_whole(folder, count)
     assert rows_of(service, model) == count
     assert "Submitted" not in second.output
+
+
+def test_a_batch_survives_a_proxy_that_cuts_every_connection(service: Service, tmp_path: Path) -> None:
+    model, count, folder = "night-c", 20, tmp_path / "chapter-2"
+    listed = str(table(tmp_path / "chapter2.csv", count, model))
+    with (
+        cutting_relay(service.ports[0], 1.0) as relay,
+        running_reference_extension(service, model, step_s=0.05),
+        running(
+            tmp_path / "only.log",
+            *("batch", listed, "--concurrency", "4", "--output", str(folder)),
+            *("--server", f"http://127.0.0.1:{relay.port}"),
+        ) as command,
+    ):
+        assert command.exit_code() == 0, command.output
+    check_whole(folder, count)
+    assert rows_of(service, model) == count
+    assert relay.cuts >= 3
+
+
+@contextmanager
+def own_service(folder: Path, database: Path) -> Iterator[Service]:
+    """A service that a test may kill as a whole."""
+    shutil.copyfile(database, folder / "imagefleet.db")
+    with (
+        tempfile.TemporaryDirectory(prefix="imagefleet-redis-") as redis_folder,
+        running_redis(Path(redis_folder)) as redis,
+        running_service(
+            folder, f"sqlite:///{folder / 'imagefleet.db'}", redis.url, webs=1, IMAGE_SOURCE_ALLOWLIST="127.0.0.1"
+        ) as service,
+    ):
+        yield service
+
+
+def kill_the_server(service: Service) -> None:
+    """Kill every process of it, and start them again."""
+    names = list(service.processes)
+    for name in names:
+        os.killpg(service.processes[name].pid, signal.SIGKILL)  # also the processes that it has started
+        service.stop(name, signal.SIGKILL)
+    for name in names:
+        service.start(name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_five_hundred_items_are_made_once_although_server_and_client_are_killed(
+    tmp_path: Path, migrated_sqlite_file: Path
+) -> None:
+    model, count, folder = "night-b", 500, tmp_path / "book"
+    with own_service(tmp_path, migrated_sqlite_file) as service:
+        words = ["batch", str(table(tmp_path / "book.csv", count, model)), "--style", "noir", "--concurrency", "16"]
+        words += ["--output", str(folder), "--server", service.url()]
+        with running_reference_extension(service, model):
+            with running(tmp_path / "first.log", *words) as first:
+                until(lambda: len(pictures(folder)) >= 50, 300, f"50 pictures; {first.output}")
+                first.process.kill()
+            with running(tmp_path / "second.log", *words) as second:
+                until(lambda: len(pictures(folder)) >= 150, 300, f"150 pictures; {second.output}")
+                kill_the_server(service)
+                until(lambda: len(pictures(folder)) >= 300, 300, f"300 pictures; {second.output}")
+                second.process.kill()
+            with running(tmp_path / "third.log", *words) as third:
+                assert third.exit_code(300) == 0, third.output
+        check_whole(folder, count)
+        assert rows_of(service, model) == count
+        assert len(service.pictures) == count

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from imagefleet.batching.run import BatchRun, Screen
 from imagefleet.batching.screens import JsonLines, Lines, Nothing, trouble
 from imagefleet.batching.submitting import Submission, apply_changes, submit
 from imagefleet.client import Client
-from imagefleet.errors import ImagefleetError, NotFound
+from imagefleet.errors import ConnectionLost, ImagefleetError, NotFound
 from imagefleet.exits import FAILED, INTERRUPTED, NOT_SAVED, SOME_FAILED, WRONG_USE, fail
 from imagefleet.models import Batch
 from imagefleet.session import Session
@@ -66,19 +66,19 @@ class Awaited:
 def start(settings: Settings, source: str, list_format: str | None, path: Path, options: Mapping[str, Any]) -> None:
     """Submit the list unless that was done before, and save what becomes of it in the folder at `path`."""
     wanted = Submission(_read(source, list_format, path), options)
-    with open_session(settings, path) as session:
+    with wrong_use(), open_session(settings, path) as session:
         session.folder.check_server(settings.server)
         if session.folder.batch_id is None:
             batch = session.submit(wanted)
         else:
             session.folder.check_submission(wanted.prompts.content, wanted.fixed, source)
-            batch = apply_changes(session.client, session.folder, session.known(), wanted)
+            batch = session.change(session.known(), wanted)
         session.follow(batch)
 
 
 def go_on(settings: Settings, batch_id: str | None, path: Path) -> None:
     """Save the pictures of a batch that exists: the one with this ID, or else the one in the folder."""
-    with open_session(settings, path) as session:
+    with wrong_use(), open_session(settings, path) as session:
         if batch_id is None:
             session.folder.check_server(settings.server)
             if session.folder.batch_id is None:
@@ -92,8 +92,9 @@ def go_on(settings: Settings, batch_id: str | None, path: Path) -> None:
 
 @contextmanager
 def open_session(settings: Settings, path: Path) -> Iterator[FolderSession]:
-    """A session in the folder. What goes wrong ends the command with a sentence and an exit code."""
-    with wrong_use(), BatchFolder(path) as folder, settings.session.connect() as client:
+    """A session in the folder. Raises FolderError, InUse, OSError."""
+    # How long to try again is said by `patience_s`, not by the library.
+    with BatchFolder(path) as folder, settings.session.connect(patience_s=0) as client:
         yield FolderSession(settings, client, folder)
 
 
@@ -108,13 +109,23 @@ class FolderSession:
     def submit(self, wanted: Submission) -> Batch:
         """Submit the list."""
         settings = self._settings
-        batch = submit(self.client, self.folder, settings.server, wanted, settings.patience_s, self._tell_trouble)
+        try:
+            batch = submit(self.client, self.folder, settings.server, wanted, settings.patience_s, self.tell_trouble)
+        except NotFound:
+            fail(f"{settings.server} takes no batches: it is too old for this command, or is not an Imagefleet server.")
+        except ConnectionLost:
+            settings.say("The server may have the list. Run the same command again: it is accepted once.")
+            raise
         settings.say(f"Submitted {batch.counts.total:,} items as batch {batch.batch_id}.")
         if batch.left_out:
             settings.say(f"{batch.left_out:,} items were left out:")
             for error in batch.errors:
                 settings.say(f"  {wanted.prompts.describe(error)}")
         return batch
+
+    def change(self, batch: Batch, wanted: Submission) -> Batch:
+        """Change what can be changed of a batch that was submitted before."""
+        return self._patiently(lambda: apply_changes(self.client, self.folder, batch, wanted))
 
     def known(self) -> Batch:
         """The batch of the folder."""
@@ -123,7 +134,7 @@ class FolderSession:
     def fetch(self, batch_id: str) -> Batch:
         """The batch with this ID. Its server may be away for a while."""
         try:
-            return patiently(lambda: self.client.get_batch(batch_id), self._settings.patience_s, self._tell_trouble)
+            return self._patiently(lambda: self.client.get_batch(batch_id))
         except NotFound:
             fail(
                 f"{self._settings.server} knows no batch {batch_id} that you may see: it may have been removed, or be of another "
@@ -189,6 +200,11 @@ class FolderSession:
         except KeyboardInterrupt:
             self._settings.say(f"The batch goes on without this command. Come back with: {self._again}")
             raise click.exceptions.Exit(INTERRUPTED) from None
+        except NotFound:
+            fail(
+                f"{self._settings.server} does not know the batch {self.folder.batch_id} any more, or is too old to say what becomes "
+                "of its items."
+            )
         except ImagefleetError:
             self._settings.say(f"The batch goes on without this command. Come back with: {self._again}")
             raise
@@ -225,7 +241,11 @@ class FolderSession:
         if not all(entry.is_whole for entry in entries):
             raise click.exceptions.Exit(SOME_FAILED)
 
-    def _tell_trouble(self, error: ImagefleetError, _pause_s: float) -> None:
+    def _patiently(self, attempt: Callable[[], Batch]) -> Batch:
+        return patiently(attempt, self._settings.patience_s, self.tell_trouble)
+
+    def tell_trouble(self, error: ImagefleetError, _pause_s: float) -> None:
+        """Say what is tried again."""
         self._settings.say(trouble(error))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from imagefleet.batching.command import Awaited, Settings, open_session, wrong_use
 from imagefleet.batching.folder import BatchFolder, FolderError, InUse
+from imagefleet.batching.patience import patiently
+from imagefleet.batching.screens import trouble
 from imagefleet.client import Client
 from imagefleet.errors import ConnectionLost, InvalidRequest
 from imagefleet.exits import FAILED, UNREACHABLE, fail
@@ -19,7 +21,7 @@ Edits = Sequence[Mapping[str, Any]]
 
 def retry_items(settings: Settings, batch_id: str | None, path: Path | None, edits: Edits, *, failed: bool) -> None:
     """Have these items made again, and all that failed if `failed`; wait for them, and save them in the folder at `path`."""
-    with wrong_use(), settings.session.connect() as client:
+    with wrong_use(), settings.session.connect(patience_s=0) as client:
         if path is None:
             _without_folder(settings, client, batch_id or "", edits, failed)
             return
@@ -28,19 +30,19 @@ def retry_items(settings: Settings, batch_id: str | None, path: Path | None, edi
                 if batch_id is not None:
                     session.folder.adopt(settings.server, session.fetch(batch_id))
                 before = _newest(session.folder, edits)
-                batch = _retried(client, _batch_in(session.folder, settings), edits, failed)
+                batch = _retried(settings, client, _batch_in(session.folder, settings), edits, failed)
                 settings.say(
                     "The items are being made again." if failed or len(edits) > 1 else "The item is being made again."
                 )
                 session.follow(batch, Awaited(before) if before is not None and not failed else None)
         except InUse as use:
             with BatchFolder(path, shared=True) as folder:
-                _retried(client, _batch_in(folder, settings), edits, failed)
+                _retried(settings, client, _batch_in(folder, settings), edits, failed)
             settings.say(f"{use} It saves the new pictures as well.")
 
 
 def _without_folder(settings: Settings, client: Client, batch_id: str, edits: Edits, failed: bool) -> None:
-    batch = _retried(client, batch_id, edits, failed)
+    batch = _retried(settings, client, batch_id, edits, failed)
     settings.session.show(batch, batch.batch_id)
     settings.say(f"To save the pictures: imagefleet batch {batch.batch_id} --output FOLDER")
 
@@ -52,9 +54,15 @@ def _batch_in(folder: BatchFolder, settings: Settings) -> str:
     return folder.batch_id
 
 
-def _retried(client: Client, batch_id: str, edits: Edits, failed: bool) -> Batch:
+def _retried(settings: Settings, client: Client, batch_id: str, edits: Edits, failed: bool) -> Batch:
     try:
-        return client.retry_batch(batch_id, edits or None, status="failed" if failed else None)
+        return patiently(
+            lambda: client.retry_batch(batch_id, edits or None, status="failed" if failed else None),
+            settings.patience_s,
+            lambda error, _: settings.say(trouble(error)),
+            if_unsent=False,
+            if_unknown=False,
+        )
     except ConnectionLost as error:
         again = f"imagefleet batch {shlex.quote(batch_id)}"
         fail(f"{error.detail} The server may have begun: look with {again} before you try again.", UNREACHABLE)
