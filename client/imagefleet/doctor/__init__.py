@@ -1,0 +1,1 @@
+"""Examines the chain from this machine to a picture, link by link."""
