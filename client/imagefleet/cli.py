@@ -25,6 +25,7 @@ COMMANDS = {
     "list": (f"{_AT}.list_requests:list_requests", "List requests, newest first."),
     "cancel": (f"{_AT}.cancel:cancel", "Cancel a request."),
     "fleet": (f"{_AT}.fleet:fleet", "List the extensions, for operators."),
+    "doctor": (f"{_AT}.doctor:doctor", "Find out what is broken, and what to do."),
     "extension": (f"{_AT}.extension:extension", "Run the reference extension."),
 }
 
