@@ -52,6 +52,7 @@ from app.services.queue_status import QueueStatus
 from app.services.removal import Removal
 from app.services.renditions import Renditions
 from app.services.repeats import Repeats
+from app.services.reporting import Reporting
 from app.services.requeueing import Requeueing
 from app.services.reuse import Reuse
 from app.services.snapshots import MAX_AGE_S
@@ -110,6 +111,7 @@ class Services:
     diagnostics: Diagnostics
     verification: Verification
     personal_data: PersonalData
+    reporting: Reporting
 
 
 def real_store(settings: Settings) -> Store:
@@ -204,4 +206,5 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         ),
         verification=Verification(ports),
         personal_data=PersonalData(ports, access, cancellation),
+        reporting=Reporting(ports.settings.database_url),
     )

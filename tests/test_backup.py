@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from app.db import copies
+from app.db import copies, reports
 from app.db.engine import Database
+from app.db.migrate import is_current, upgrade
 from app.domain.states import Status
 from app.manage.__main__ import main
 from tests.support import fakes
@@ -129,6 +130,20 @@ def test_nothing_is_replaced_without_force(harness: Harness, database_url: str, 
     harness.bench.database.close()
     assert run(database_url, pictures, "restore", str(folder), "--force").exit_code == 0
     assert later.id not in {each.job.id for each in harness.services.lookup.page(None, None, None, 100).jobs}
+
+
+def test_the_backup_of_a_release_without_reports_replaces_a_database_that_has_them(
+    harness: Harness, database_url: str, other_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, pictures = tmp_path / "backup", tmp_path / "pictures"
+    (folder / "pictures").mkdir(parents=True)
+    harness.bench.database.write(lambda tx: reports.drop(tx.connection))
+    monkeypatch.setenv("PATH", f"{POSTGRES_PROGRAMS}{os.pathsep}{os.environ['PATH']}")
+    copies.save(database_url, folder)
+    upgrade(other_url)
+    restored = run(other_url, pictures, "restore", str(folder), "--force")
+    assert restored.exit_code == 0, restored.output
+    assert is_current(other_url)
 
 
 def test_a_folder_without_a_backup_of_this_kind_is_refused(other_url: str, tmp_path: Path) -> None:

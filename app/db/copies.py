@@ -11,8 +11,8 @@ from urllib.parse import quote
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import URL, inspect, make_url
 
-from app.db import service_state
-from app.db.engine import read_engine
+from app.db import reports, service_state
+from app.db.engine import migration_engine, read_engine
 from app.db.tables import hubs, sweeps
 
 SQLITE, POSTGRES = "database.sqlite", "database.dump"
@@ -47,6 +47,9 @@ def load(url: str, folder: Path) -> None:
         _file(parsed).parent.mkdir(parents=True, exist_ok=True)
         _copy_sqlite(file, _file(parsed))
     else:
+        _drop_reports(
+            url
+        )  # that of an earlier release does not know these views, and drops no table that they refer to
         _run("pg_restore", parsed, "--clean", "--if-exists", "--no-owner", "--single-transaction", str(file))
 
 
@@ -71,6 +74,15 @@ def is_in_use(url: str, within_ms: int) -> bool:
             return False
         with engine.connect() as connection:
             return service_state.in_use(connection, within_ms)
+    finally:
+        engine.dispose()
+
+
+def _drop_reports(url: str) -> None:
+    engine = migration_engine(url)
+    try:
+        with engine.begin() as connection:
+            reports.drop(connection)
     finally:
         engine.dispose()
 

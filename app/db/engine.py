@@ -168,5 +168,11 @@ def migration_engine(url: str) -> Engine:
     return sqlite.write_engine(parsed) if _is_sqlite(parsed) else postgres.migration_engine(parsed)
 
 
+def report_engine(url: str) -> Engine:
+    """An engine for queries that take minutes, and whose rows are read as slowly as they are used."""
+    parsed = make_url(url)
+    return sqlite.read_engine(parsed) if _is_sqlite(parsed) else postgres.report_engine(parsed)
+
+
 def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"

@@ -50,7 +50,19 @@ _LAST_SEEN = (
     .where(*_through_connection, extensions.c.heard_at < bindparam("at"))
     .values(heard_at=bindparam("at"))
 )
-_DISCONNECT = update(extensions).where(*_through_connection).values(connected=False, disconnected_at=now_ms())
+
+
+def _connected_until(at: ColumnElement[int] | int) -> ColumnElement[int]:
+    """For how long an extension was connected in all, if its connection ends `at`. A clock that was set back counts nothing."""
+    lasted = extensions.c.connected & (extensions.c.connected_at < at)
+    return extensions.c.connected_ms + case((lasted, at - extensions.c.connected_at), else_=0)
+
+
+_DISCONNECT = (
+    update(extensions)
+    .where(*_through_connection)
+    .values(connected=False, disconnected_at=now_ms(), connected_ms=_connected_until(now_ms()))
+)
 _SOCKET_OF = select(extensions.c.hub_id, extensions.c.connection_id).where(
     extensions.c.id == bindparam("extension_id"), extensions.c.connected
 )
@@ -133,10 +145,11 @@ def connect(tx: Transaction, hello: Authenticate, socket: Socket, token_id: str 
         "heard_at": tx.now,
         "disconnected_at": None,
     }
+    known = {**values, "connected_ms": _connected_until(tx.now)}
     tx.connection.execute(
         tx.upsert(extensions)
-        .values(id=hello.extension_id, **values)
-        .on_conflict_do_update(index_elements=["id"], set_=values)
+        .values(id=hello.extension_id, observed_since=tx.now, **values)
+        .on_conflict_do_update(index_elements=["id"], set_=known)
     )
     if before and (hello.metadata.repaired or set(before.capabilities) != set(hello.metadata.capabilities)):
         _end_pause_by(tx, hello.extension_id, before.connected_at + REPAIR_EVERY_MS)
@@ -290,7 +303,7 @@ def forget_hub(tx: Transaction, hub_id: str) -> list[str]:
     tx.connection.execute(
         update(extensions)
         .where(extensions.c.hub_id == hub_id, extensions.c.connected)
-        .values(connected=False, disconnected_at=tx.now)
+        .values(connected=False, disconnected_at=tx.now, connected_ms=_connected_until(tx.now))
     )
     tx.connection.execute(delete(hubs).where(hubs.c.id == hub_id))
     return lost

@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from app.db import reports
 from app.db.engine import migration_engine, read_engine
 
 FOLDER = Path(__file__).resolve().parents[2] / "migrations"
@@ -49,4 +50,4 @@ def _only_one(connection: Connection) -> None:
 def has_current_schema(connection: Connection) -> bool:
     """True if the database has this release's schema."""
     present = MigrationContext.configure(connection).get_current_revision()
-    return present == ScriptDirectory(FOLDER).get_current_head()
+    return present == ScriptDirectory(FOLDER).get_current_head() and reports.are_current(connection)

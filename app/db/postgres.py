@@ -38,6 +38,13 @@ def migration_engine(url: URL) -> Engine:
     return write_engine(url, limited=False)
 
 
+def report_engine(url: URL) -> Engine:
+    """An engine with transactions, whose statements and pauses may take any time. Times are in UTC."""
+    engine = create_engine(url, connect_args=_timeouts(url), hide_parameters=True)
+    event.listen(engine, "connect", _in_utc)
+    return engine
+
+
 def _engine(url: URL, *, limited: bool = True, **options: Any) -> Engine:
     engine = create_engine(
         url,
@@ -46,7 +53,7 @@ def _engine(url: URL, *, limited: bool = True, **options: Any) -> Engine:
         pool_timeout=POOL_TIMEOUT_S,
         pool_use_lifo=True,  # few connections do most of the work, and have its statements prepared
         hide_parameters=True,
-        connect_args={name: value for name, value in TIMEOUTS.items() if name not in url.query},
+        connect_args=_timeouts(url),
         json_serializer=json_values.written,
         json_deserializer=json_values.read,
         **options,
@@ -56,6 +63,14 @@ def _engine(url: URL, *, limited: bool = True, **options: Any) -> Engine:
     if "options" not in url.query:
         event.listen(engine, "connect", _limit_idle_transactions)
     return engine
+
+
+def _timeouts(url: URL) -> dict[str, int]:
+    return {name: value for name, value in TIMEOUTS.items() if name not in url.query}
+
+
+def _in_utc(connection: Any, _: object) -> None:
+    _set(connection, "timezone", "'UTC'")
 
 
 def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> LimitedConnection:

@@ -254,6 +254,9 @@ extensions = sa.Table(
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("cooldown_until", Ms, nullable=False, server_default="0"),
     sa.Column("cooldown_reason", sa.String(400)),
+    # for how long it was connected before the current connection, counted since the second of these
+    sa.Column("connected_ms", Ms, nullable=False, server_default="0"),
+    sa.Column("observed_since", Ms, nullable=False, server_default="0"),
 )
 sa.Index("ix_extensions_hub", extensions.c.hub_id, extensions.c.connected)
 sa.Index("ix_extensions_connection", extensions.c.connection_id)

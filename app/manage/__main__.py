@@ -10,7 +10,7 @@ from app.config import Settings
 from app.container import Services, build, real_ports
 from app.launch.checks import sqlite_file
 from app.launch.schema import migrate
-from app.manage import backup, doctor, extensions, personal_data, queue, storage, tokens, users, webhooks
+from app.manage import backup, doctor, extensions, personal_data, queue, reports, storage, tokens, users, webhooks
 from app.manage.console import escape_what_cannot_be_encoded
 from app.manage.settings import service_settings
 
@@ -36,6 +36,7 @@ for each in (
     *backup.COMMANDS,
     *personal_data.COMMANDS,
     *doctor.COMMANDS,
+    *reports.COMMANDS,
 ):
     main.add_command(each)
 

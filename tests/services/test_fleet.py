@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.db import fleet
 from app.db.extension_list import ExtensionDetails
 from app.domain.policy import ExtensionStatus
 from tests.support.harness import Harness
@@ -98,3 +99,20 @@ def test_a_page_reads_all_held_jobs_in_one_query(harness: Harness) -> None:
     with recorded_statements("FROM jobs") as queries:
         assert [len(each.job_ids) for each in harness.services.fleet.all()] == [1, 1, 1]
     assert len(queries) == 1
+
+
+def test_the_time_for_which_an_extension_is_connected_adds_up_over_its_connections(harness: Harness) -> None:
+    """Ended by itself, replaced by another connection, and lost with its web process."""
+    first = harness.connect()
+    since = harness.extension_row().observed_since
+    harness.update_extension(connected_at=harness.now() - 10_000)
+    harness.services.extensions.disconnected(first.connection_id)
+    assert 10_000 <= harness.extension_row().connected_ms < 70_000
+    harness.connect(number=2)
+    harness.update_extension(connected_ms=0, connected_at=harness.now() - 20_000)
+    harness.connect(number=3, hub="hub-2")
+    assert 20_000 <= harness.extension_row().connected_ms < 80_000
+    harness.update_extension(connected_ms=0, connected_at=harness.now() - 30_000)
+    harness.bench.database.write(lambda tx: fleet.forget_hub(tx, "hub-2"))
+    assert 30_000 <= harness.extension_row().connected_ms < 90_000
+    assert harness.extension_row().observed_since == since

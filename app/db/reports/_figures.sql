@@ -1,0 +1,11 @@
+count(*) AS requests,
+  sum(CASE WHEN status = 'completed' THEN 1 ELSE 0 END) AS completed,
+  sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) AS failed,
+  sum(CASE WHEN status = 'cancelled' THEN 1 ELSE 0 END) AS cancelled,
+  sum(CASE WHEN cached_from IS NOT NULL AND status = 'completed' THEN 1 ELSE 0 END) AS cached,
+  sum(attempt) AS attempts,
+  sum(strikes) AS failed_attempts,
+  SECONDS(avg(waiting_ms)) AS avg_waiting_s,
+  SECONDS(avg(generating_ms)) AS avg_generating_s,
+  SECONDS(avg(downloading_ms)) AS avg_downloading_s,
+  SECONDS(avg(CASE WHEN status = 'completed' THEN total_ms END)) AS avg_total_s

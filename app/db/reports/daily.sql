@@ -1,0 +1,5 @@
+SELECT
+  DAY(day) AS day,
+  $figures
+FROM $measured
+GROUP BY day

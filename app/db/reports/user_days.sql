@@ -1,0 +1,6 @@
+SELECT
+  DAY(day) AS day,
+  user_id,
+  $figures
+FROM $measured
+GROUP BY day, user_id
