@@ -182,25 +182,32 @@ class Client:
         *,
         progress: Callable[[Status], object] | None = None,
         timeout_s: float | None = None,
+        patience_s: float = FAULTS_S,
         on_retry: OnRetry | None = None,
     ) -> ImageRequest:
         """Wait until the request is completed, failed or cancelled, and return it.
 
         `progress` is called with each new status, the first time at once. Faults are retried until `timeout_s`; without
-        a timeout, until nothing succeeded for two minutes. `on_retry` is called with each fault and the seconds until the
+        a timeout, until nothing succeeded for `patience_s` seconds. `on_retry` is called with each fault and the seconds until the
         next attempt; after a fault `progress` is called even if nothing changed. Raises TimedOut after `timeout_s`; the
         request continues.
         """
-        return self._transport.run(waiting.for_request(request_id, progress, FAULTS_S, timeout_s, on_retry))
+        return self._transport.run(waiting.for_request(request_id, progress, patience_s, timeout_s, on_retry))
 
     def stream(
-        self, request_id: str, *, last_event_id: int | None = None, on_retry: OnRetry | None = None
+        self,
+        request_id: str,
+        *,
+        last_event_id: int | None = None,
+        patience_s: float = FAULTS_S,
+        on_retry: OnRetry | None = None,
     ) -> Iterator[Event]:
-        """The request's events as they happen, each stored event once, until the last one; the stream is resumed after faults.
+        """The request's events as they happen, each stored event once, until the last one.
 
         Stored events have a number `seq`; with `last_event_id` only later ones are returned. Progress has none.
+        After faults the stream is resumed, until nothing succeeded for `patience_s` seconds.
         """
-        flow = streaming.of_request(images.events(request_id), last_event_id, FAULTS_S, on_retry)
+        flow = streaming.of_request(images.events(request_id), last_event_id, patience_s, on_retry)
         return self._transport.iterate(flow)
 
     def cancel(self, request_id: str) -> Cancelled:
@@ -323,10 +330,11 @@ class Client:
         *,
         progress: Callable[[Batch], object] | None = None,
         timeout_s: float | None = None,
+        patience_s: float = FAULTS_S,
         on_retry: OnRetry | None = None,
     ) -> Batch:
         """Wait until every item of the batch has ended, as `wait` does for a request."""
-        return self._transport.run(waiting.for_batch(batch_id, progress, FAULTS_S, timeout_s, on_retry))
+        return self._transport.run(waiting.for_batch(batch_id, progress, patience_s, timeout_s, on_retry))
 
     def batches(self, *, user_id: str | None = None, page_size: int = PAGE_SIZE) -> Iterator[Batch]:
         """The batches, newest first; each page is fetched when it is needed."""
@@ -339,19 +347,26 @@ class Client:
         return self._list(batches.items(batch_id, status=status, page_size=page_size))
 
     def stream_batch(
-        self, batch_id: str, *, last_event_id: int | None = None, on_retry: OnRetry | None = None
+        self,
+        batch_id: str,
+        *,
+        last_event_id: int | None = None,
+        patience_s: float = FAULTS_S,
+        on_retry: OnRetry | None = None,
     ) -> Iterator[BatchEvent]:
-        """The batch's events as they happen, each once, until every item has ended; the stream is resumed after faults."""
-        flow = streaming.of_batch(batches.events(batch_id), last_event_id, FAULTS_S, on_retry)
+        """The batch's events as they happen, each once, until every item has ended; otherwise as `stream`."""
+        flow = streaming.of_batch(batches.events(batch_id), last_event_id, patience_s, on_retry)
         return self._transport.iterate(flow)
 
-    def follow_batch(self, batch_id: str, *, on_retry: OnRetry | None = None) -> Iterator[BatchItem]:
+    def follow_batch(
+        self, batch_id: str, *, patience_s: float = FAULTS_S, on_retry: OnRetry | None = None
+    ) -> Iterator[BatchItem]:
         """Each item of the batch once as it ends, at first those that have ended already, until all of them have.
 
         An item that is tried again meanwhile is returned again when its new request has ended. Faults and restarts of the server
-        are survived; memory does not grow but for a few bytes an item.
+        are survived, until nothing succeeded for `patience_s` seconds; memory does not grow but for a few bytes an item.
         """
-        return self._transport.iterate(batch_following.followed(batch_id, FAULTS_S, on_retry))
+        return self._transport.iterate(batch_following.followed(batch_id, patience_s, on_retry))
 
     def pause_batch(self, batch_id: str) -> Batch:
         """Hand out no item until the batch is resumed."""
