@@ -45,6 +45,18 @@ def test_only_the_newest_of_several_changes_is_delivered(harness: Harness) -> No
         assert watch.wait(0) is None
 
 
+def test_previews_are_announced_to_those_who_want_them_after_changes(harness: Harness) -> None:
+    def notice(position: int, progress: int) -> dict[str, Any]:
+        return {"requestId": "r", "preview": {"position": position, "progress": progress}}
+
+    watching = harness.services.watching
+    with watching.watch("r", previews=True) as wants, watching.watch("r") as other:
+        for each in (notice(0, 10), notice(1, 10), notice(0, 20), change("r", 2)):
+            watching.notify(each)
+        assert [wants.wait(0) for _ in range(4)] == [change("r", 2), notice(0, 20), notice(1, 10), None]
+        assert [other.wait(0) for _ in range(2)] == [change("r", 2), None]
+
+
 def test_changes_that_the_watcher_knows_are_skipped() -> None:
     watch = Watch(5)
     watch.notify(change("r", 4))
