@@ -27,6 +27,7 @@ COMMANDS = {
     "fleet": (f"{_AT}.fleet:fleet", "List the extensions, for operators."),
     "doctor": (f"{_AT}.doctor:doctor", "Find out what is broken, and what to do."),
     "extension": (f"{_AT}.extension:extension", "Run the reference extension."),
+    "mcp": (f"{_AT}.mcp:mcp", "Offer the service as tools to a program that speaks MCP."),
 }
 
 

@@ -20,10 +20,10 @@ import pytest
 import sqlalchemy
 
 from app.db.engine import Database
-from tests.client.test_end_to_end import running_reference_extension
 from tests.client.test_program import ENVIRONMENT
 from tests.support.cutting_relay import cutting_relay
 from tests.support.redis import running_redis
+from tests.support.reference_extension import running_reference_extension
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 

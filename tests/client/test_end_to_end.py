@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,28 +14,10 @@ from PIL import Image
 from imagefleet.cli import main
 from imagefleet.client import Client
 from imagefleet.errors import Refused
-from imagefleet.extension import Extension, Settings
-from imagefleet.extension.input_images import OPERATIONS
 from imagefleet.models import Status
 from tests.support.input_images import half_mask, picture, uploaded
+from tests.support.reference_extension import running_reference_extension
 from tests.support.service import Service
-
-
-@contextmanager
-def running_reference_extension(service: Service, model: str, *, step_s: float = 0.0) -> Iterator[list[str]]:
-    """Run a reference extension for one model; yields its log lines."""
-    log_lines: list[str] = []
-    extension = Extension(
-        Settings(service.url(), f"reference-{model}", models=(model,), step_s=step_s, operations=OPERATIONS),
-        log_lines.append,
-    )
-    running = threading.Thread(target=extension.run, daemon=True)
-    running.start()
-    try:
-        yield log_lines
-    finally:
-        extension.stop()
-        running.join(5)
 
 
 def test_requests_end_in_pictures(service: Service, tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from imagefleet.extension import Extension, Settings
+from imagefleet.extension import OPERATIONS, Extension, Settings
 from imagefleet.extension.drawing import Picture, ReportProgress, draw
+from imagefleet.extension.renderer import Draw
 from tests.support.scripted_server import ScriptedServer
 from tests.support.scripted_socket import Peer
+from tests.support.service import Service
 
 JOB = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -67,6 +69,25 @@ def running_extension(scripted: ScriptedServer, **settings: Any) -> Iterator[Run
     finally:
         running.extension.stop()
         running.thread.join(5)
+
+
+@contextlib.contextmanager
+def running_reference_extension(
+    service: Service, model: str, *, step_s: float = 0.0, draw: Draw = draw
+) -> Iterator[list[str]]:
+    """Run a reference extension of a real service for one model; yields its log lines."""
+    log_lines: list[str] = []
+    settings = Settings(
+        service.url(), f"reference-{model}", models=(model,), step_s=step_s, operations=OPERATIONS, first_pause_s=0.1
+    )
+    extension = Extension(settings, log_lines.append, draw)
+    running = threading.Thread(target=extension.run, daemon=True)
+    running.start()
+    try:
+        yield log_lines
+    finally:
+        extension.stop()
+        running.join(5)
 
 
 def send_job(peer: Peer, request_id: str = JOB, **fields: Any) -> None:

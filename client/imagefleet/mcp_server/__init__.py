@@ -1,0 +1,1 @@
+"""`imagefleet mcp`: the service as tools for programs that speak the Model Context Protocol (MCP). Needs the extra [mcp]."""
