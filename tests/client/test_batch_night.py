@@ -120,9 +120,28 @@ def test_a_batch_survives_the_death_of_its_client_and_of_the_server(service: Ser
             until(lambda: "Trying again" in second.output, 60, "the command to notice")
             service.start("web0")
             assert second.exit_code() == 0, second.output
+        check_whole(folder, count)
+        assert rows_of(service, model) == count
+        assert "Submitted" not in second.output
+        before = (folder / "0017-panel-17.png").read_bytes()
+        words = [
+            "retry",
+            str(folder),
+            "--item",
+            "17",
+            "--prompt",
+            "Dawn",
+            "--param",
+            "seed=99",
+            "--server",
+            service.url(),
+        ]
+        with running(tmp_path / "third.log", *words) as third:
+            assert third.exit_code() == 0, third.output
     check_whole(folder, count)
-    assert rows_of(service, model) == count
-    assert "Submitted" not in second.output
+    assert (folder / "0017-panel-17.png").read_bytes() != before
+    assert index_of(folder)["items"][16]["originalPrompt"] == "Dawn"
+    assert rows_of(service, model) == count + 1
 
 
 def test_a_batch_survives_a_proxy_that_cuts_every_connection(service: Service, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 from imagefleet.models import ImageRequest, StoredPicture
@@ -73,13 +74,17 @@ class Entry:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """From what `write` has made."""
+        """From what `write` has made. A file that is not in the folder itself is none of its pictures."""
         fields = json.loads(text)
-        return cls(**{**fields, "pictures": tuple(SavedPicture(**each) for each in fields["pictures"])})
+        pictures = (SavedPicture(**each) for each in fields["pictures"])
+        inside = tuple(
+            each if each.file in (None, Path(each.file or "").name) else replace(each, file=None) for each in pictures
+        )
+        return cls(**{**fields, "pictures": inside})
 
     def write(self) -> str:
         """As text, to be kept."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        return json.dumps(asdict(self))
 
     def with_pictures(self, pictures: tuple[SavedPicture, ...]) -> Self:
         """The same with other pictures."""

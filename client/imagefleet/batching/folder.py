@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from imagefleet.batching.locks import FileLock, Taken
 from imagefleet.batching.names import digits_of
 from imagefleet.models import Batch
 
+_PICTURE = re.compile(r"\d{4,}(-.*)?\.(png|jpe?g|webp|gif|avif)", re.IGNORECASE)
 LEDGER, LOCK = ".imagefleet-batch.sqlite", ".imagefleet-batch.lock"
 
 
@@ -144,7 +146,7 @@ class BatchFolder:
 
     def _check_empty(self) -> None:
         taken = [name for name in INDEXES if (self.path / name).exists()]
-        taken += [each.name for each in self.path.glob("[0-9][0-9][0-9][0-9]*") if each.is_file()]
+        taken += [each.name for each in self.path.iterdir() if _PICTURE.fullmatch(each.name)]
         if taken:
             raise FolderError(
                 f"{self.path} has a file {taken[0]} that would be overwritten: choose another --output, or move it away."

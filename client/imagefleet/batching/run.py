@@ -7,10 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from imagefleet.batching.crew import Broken, Complete, Crew, Ended, Message, Progressed, Saved, Trouble
+from imagefleet.batching.crew import Crew
 from imagefleet.batching.entries import Entry
 from imagefleet.batching.folder import BatchFolder
 from imagefleet.batching.ledger import Task
+from imagefleet.batching.messages import Broken, Complete, Ended, Message, Progressed, Saved, Trouble
 from imagefleet.batching.saving import remove_old, saved
 from imagefleet.client import Client
 from imagefleet.errors import ImagefleetError
@@ -31,7 +32,7 @@ class Screen(Protocol):
         """An item has ended, and its pictures are in the folder if there are any; `is_news` unless an earlier run knew that."""
 
     def troubled(self, error: ImagefleetError) -> None:
-        """Something failed and is tried again; `progressed` says when that is over."""
+        """The server does not answer, and is asked again; `progressed` says when that is over."""
 
     def tick(self) -> None:
         """Some time has passed."""
@@ -62,8 +63,8 @@ class BatchRun:
         self._patience_s = patience_s
         self._is_enough = is_enough
 
-        def save(task: Task) -> Entry:
-            return saved(client, folder.path, task, folder.digits, download=download)
+        def save(task: Task, is_last: bool) -> Entry:
+            return saved(client, folder.path, task, folder.digits, download=download, is_last=is_last)
 
         self._crew = Crew(client, batch.batch_id, save, savers)
         self._at_work: set[int] = set()

@@ -10,34 +10,38 @@ from imagefleet.batching.ledger import Task
 from imagefleet.batching.names import picture_name
 from imagefleet.client import Client
 from imagefleet.downloads import is_complete
-from imagefleet.errors import Gone, NotFound
+from imagefleet.errors import Gone, ImagefleetError, NotFound
 
 GONE_REQUEST = "The request was removed from the server."
 
 
-def saved(client: Client, folder: Path, task: Task, digits: int, *, download: bool) -> Entry:
+def saved(client: Client, folder: Path, task: Task, digits: int, *, download: bool, is_last: bool = False) -> Entry:
     """The item with its pictures in the folder, each whole and checked by its SHA-256. Without `download`, nothing is fetched.
 
-    Raises the errors of the library, and OSError.
+    Raises the errors of the library, unless this `is_last` attempt: then they are problems of the pictures. Raises OSError.
     """
     if task.entry is not None and task.entry.request_id == task.request_id and _is_here(folder, task.entry):
         return task.entry
     try:
         entry = Entry.of(task.number, task.custom_id, client.get(task.request_id))
     except (NotFound, Gone):
-        return _lost(task)
+        return _lost(task, GONE_REQUEST)
+    except ImagefleetError as error:
+        if not is_last:
+            raise
+        return _lost(task, _given_up(error))
     if not entry.pictures:  # an earlier try may have left a picture, which stays until there is a better one
         return entry.with_pictures(_left(folder, task.entry))
-
-    def name(position: int, picture: SavedPicture) -> str:
-        return picture_name(task.number, digits, task.custom_id, position, len(entry.pictures), picture.image_path)
-
-    return entry.with_pictures(
-        tuple(
-            _picture(client, folder, each, name(position, each), download=download)
-            for position, each in enumerate(entry.pictures)
-        )
-    )
+    pictures = []
+    for position, picture in enumerate(entry.pictures):
+        name = picture_name(task.number, digits, task.custom_id, position, len(entry.pictures), picture.image_path)
+        try:
+            pictures.append(_picture(client, folder, picture, name, download=download))
+        except ImagefleetError as error:
+            if not is_last:
+                raise
+            pictures.append(replace(picture, problem=_given_up(error)))
+    return entry.with_pictures(tuple(pictures))
 
 
 def remove_old(folder: Path, before: Entry | None, now: Entry) -> None:
@@ -76,9 +80,14 @@ def _picture(client: Client, folder: Path, picture: SavedPicture, name: str, *, 
     return replace(picture, file=name, bytes=picture.bytes or target.stat().st_size)
 
 
-def _lost(task: Task) -> Entry:
-    """What is left to say of an item whose request does not exist any more."""
+def _lost(task: Task, problem: str) -> Entry:
+    """What is left to say of an item whose request cannot be had."""
     if task.entry is not None:
         return replace(task.entry, request_id=task.request_id)
-    removed = (SavedPicture("", problem=GONE_REQUEST),)
-    return Entry(task.number, task.request_id, "completed", task.custom_id, pictures=removed)
+    return Entry(
+        task.number, task.request_id, "completed", task.custom_id, pictures=(SavedPicture("", problem=problem),)
+    )
+
+
+def _given_up(error: ImagefleetError) -> str:
+    return f"It could not be fetched: {error.detail}"

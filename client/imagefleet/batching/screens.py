@@ -61,7 +61,7 @@ class JsonLines:
         self._others.progressed(batch)
 
     def settled(self, entry: Entry, *, is_news: bool) -> None:
-        self._print(json.dumps(entry.described(), ensure_ascii=False))
+        self._print(json.dumps(entry.described()))
         self._others.settled(entry, is_news=is_news)
 
     def troubled(self, error: ImagefleetError) -> None:
@@ -85,8 +85,6 @@ class Nothing:
 
 def mishaps(entry: Entry) -> list[str]:
     """What went wrong with an item, in sentences."""
-    if entry.status not in ("completed", "failed"):
-        return [f"Item {entry.title} was {entry.status}."]
     failed = (
         [f"Item {entry.title} failed: {entry.why or 'the server does not say why.'}"]
         if entry.status == "failed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -201,6 +202,29 @@ def test_a_picture_that_was_removed_is_said_to_be_missing(scripted: ScriptedServ
     ended = batch(scripted)
     assert (ended.exit_code, "Item 2 (p2): The picture was removed from the server." in ended.stderr) == (7, True)
     assert "The picture was removed" in Path("out/index.html").read_text()
+
+
+def test_a_picture_that_never_arrives_whole_is_given_up_while_the_others_are_saved(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagefleet.batching.crew.pauses", lambda: itertools.repeat(0.01))
+    fake = ScriptedBatch(scripted, 3)
+    scripted.on("GET", fake.path(2), Reply(b"something else"))
+    ended = batch(scripted)
+    assert (ended.exit_code, sorted(files())) == (7, ["0001-p1.png", "0003-p3.png"])
+    assert "Item 2 (p2): It could not be fetched: " in ended.stderr
+    fake.serve(2)
+    assert batch(scripted).exit_code == 0
+    assert len(files()) == 3
+
+
+def test_a_rate_limit_is_waited_out(scripted: ScriptedServer) -> None:
+    fake = ScriptedBatch(scripted, 3)
+    limit = refusal(429, "ERR_RATE_LIMIT", "You may submit 10 requests in 60 s.", Retry_After="1")
+    scripted.on("POST", BATCHES, limit, Reply(fake.batch(), 201))
+    ended = batch(scripted)
+    assert (ended.exit_code, "You may submit 10 requests in 60 s." in ended.stderr) == (0, True)
+    assert len(set(fake.keys())) == 1
 
 
 def test_a_key_that_was_revoked_ends_the_command_and_says_how_to_go_on(scripted: ScriptedServer) -> None:
