@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from imagefleet.models.batches import ItemError
 
 # The server did not accept the request: a retry can do no harm.
-NOT_ACCEPTED = frozenset({429, 503})
-# Something between this client and the server failed: the request may have been accepted.
-UNKNOWN_OUTCOME = frozenset({408, 502, 504})
+NOT_ACCEPTED = 429
+# The server or something before it failed: the request may have been accepted.
+UNKNOWN_OUTCOME = frozenset({408, 502, 503, 504})
 
 
 class ImagefleetError(Exception):
@@ -61,12 +61,12 @@ class ImagefleetError(Exception):
 
     @property
     def says_when(self) -> bool:
-        """True if the server did not accept the request and said when to send it again."""
-        return self.status in NOT_ACCEPTED and self.retry_after_s is not None
+        """True if the server said when to send the request again."""
+        return self.status in (NOT_ACCEPTED, 503) and self.retry_after_s is not None
 
     def is_transient(self, *, idempotent: bool) -> bool:
         """True if a retry may help and cannot make the server do the same thing twice."""
-        return self.status in NOT_ACCEPTED or (idempotent and self.status in UNKNOWN_OUTCOME)
+        return self.status == NOT_ACCEPTED or (idempotent and self.status in UNKNOWN_OUTCOME)
 
 
 class Refused(ImagefleetError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imagefleet import Client, ConnectionLost, InvalidRequest, NewItem
+from imagefleet import Client, ConnectionLost, InvalidRequest, NewItem, ServiceUnavailable
 from tests.support.scripted_batch import BATCH, PATH
 from tests.support.scripted_server import CUT, Reply, ScriptedServer, refusal
 from tests.support.wire_answers import ID, NOW
@@ -127,11 +127,14 @@ def test_what_may_be_done_twice_is_sent_again(fleet: Client, scripted: ScriptedS
 @pytest.mark.parametrize("case", ONCE)
 def test_what_would_be_done_twice_is_not_sent_again(fleet: Client, scripted: ScriptedServer, case: Case) -> None:
     use, method, path, body = case
-    scripted.on(method, path, CUT, STATE)
+    limited, unavailable = refusal(429, "ERR_RATE_LIMIT", "Slow."), refusal(503, "ERR_UNAVAILABLE", "Later.")
+    scripted.on(method, path, CUT, unavailable, limited, STATE)
     with pytest.raises(ConnectionLost):
         use(fleet)
+    with pytest.raises(ServiceUnavailable):  # it may have been accepted
+        use(fleet)
     assert use(fleet).status == "paused"
-    assert [each.json for each in scripted.requests] == [body, body]
+    assert [each.json for each in scripted.requests] == [body] * 4
 
 
 def test_waiting_for_a_batch_reports_its_progress(fleet: Client, scripted: ScriptedServer) -> None:
