@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Status,
         StoredPicture,
         Style,
+        Token,
         Webhook,
         WebhookSecret,
     )
@@ -114,6 +115,7 @@ __all__ = [
     "Style",
     "TimedOut",
     "TlsFailed",
+    "Token",
     "Unauthorized",
     "UnknownHost",
     "Unreachable",

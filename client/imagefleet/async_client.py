@@ -19,9 +19,9 @@ from typing import Any, Self, TypeVar
 
 import anyio
 
-from imagefleet import batch_following, downloads, streaming, waiting
+from imagefleet import batch_following, downloads, results, streaming, waiting
 from imagefleet.async_transport import AsyncTransport
-from imagefleet.calls import batches, fleet, images, styles, webhooks
+from imagefleet.calls import access, batches, fleet, images, styles, webhooks
 from imagefleet.calls.base import Call, Listing
 from imagefleet.calls.batches import Items, Scope, Uploaded
 from imagefleet.client import FAULTS_S, ITEMS_PAGE_SIZE, PAGE_SIZE
@@ -50,6 +50,7 @@ from imagefleet.models import (
     Status,
     StoredPicture,
     Style,
+    Token,
     Webhook,
     WebhookSecret,
 )
@@ -371,6 +372,24 @@ class AsyncClient:
         """
         return self._transport.iterate(batch_following.followed(batch_id, patience_s, on_retry))
 
+    def batch_results(self, batch_id: str, *, on_retry: OnRetry | None = None) -> AsyncGenerator[ImageRequest]:
+        """The result of each item in their order, with its pictures, as far as there are any; much quicker than `get` for each."""
+        patience = Patience(FAULTS_S, on_retry=on_retry)
+        return self._transport.iterate(results.of_batch(batch_id, patience))
+
+    async def download_results(
+        self,
+        batch_id: str,
+        to: str | Path,
+        *,
+        progress: downloads.Progress | None = None,
+        on_retry: OnRetry | None = None,
+    ) -> Path:
+        """Save the pictures of the batch as one zip with indexes. It is made while it is sent: after a fault it begins anew."""
+        path = batches.archive_path(batch_id)
+        archive, patience = StoredPicture(image_path=path), Patience(self._patience.faults_s, on_retry=on_retry)
+        return await self._transport.run(downloads.downloaded(path, archive, Path(to), patience, progress))
+
     async def pause_batch(self, batch_id: str) -> Batch:
         """Hand out no item until the batch is resumed."""
         return await self._call(batches.pause(batch_id))
@@ -513,6 +532,14 @@ class AsyncClient:
     async def websocket_url(self) -> str:
         """The URL of the extensions' WebSocket."""
         return (await self._call(fleet.socket_info())).url
+
+    async def create_token(self) -> Token:
+        """Exchange the key for a token with the same permissions, which expires. `Client(key=…)` takes tokens too."""
+        return await self._call(access.create_token())
+
+    async def revoke_token(self) -> None:
+        """Revoke the token that is this client's key."""
+        await self._call(access.revoke_token())
 
     # Webhooks
 

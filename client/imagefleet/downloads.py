@@ -83,7 +83,7 @@ def _attempt(path: str, part: _Part, progress: Progress) -> Flow[None]:
 
 def _opened(path: str, part: _Part) -> Flow[Head]:
     resumed = {"Range": f"bytes={part.size}-", "If-Range": part.etag} if part.size and part.etag else {}
-    call = Call("GET", path, headers={"Accept": "image/*", **resumed}, read=nothing)
+    call = Call("GET", path, headers={"Accept": "*/*", **resumed}, read=nothing)
     try:
         head: Head = yield Open(call, as_file=True)
         return head

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +147,40 @@ def test_waiting_for_a_batch_reports_its_progress(fleet: Client, scripted: Scrip
     seen: list[int] = []
     assert fleet.wait_batch(BATCH, progress=lambda each: seen.append(each.counts.completed)).is_final
     assert seen == [1, 2, 3]
+
+
+def test_results_are_read_line_by_line_and_once_though_the_list_breaks(fleet: Client, scripted: ScriptedServer) -> None:
+    def line(index: int) -> bytes:
+        pictures = [{"imagePath": f"/{index}.png", "sha256": "a"}]
+        return json.dumps({"index": index, "requestId": ID, "status": "completed", "images": pictures}).encode() + b"\n"
+
+    one, two, three = map(line, (1, 2, 3))
+    broken = Reply([one, two[:9], two[9:], three[:20]], cut=True)
+    scripted.on("GET", f"{PATH}/results", CUT, broken, Reply(one + two + three[:-1]), Reply(one + two + three))
+    found = list(fleet.batch_results(BATCH))
+    assert [(each.index, each.images[0].image_path) for each in found] == [(1, "/1.png"), (2, "/2.png"), (3, "/3.png")]
+    assert scripted.requests[0].query == {"format": "jsonl"}
+
+
+def test_an_archive_is_saved_whole(fleet: Client, scripted: ScriptedServer, tmp_path: Path) -> None:
+    scripted.on("GET", f"{PATH}/results", Reply([b"PK", b"1"], cut=True), Reply([b"PK", b"123"]))
+    saved = fleet.download_results(BATCH, tmp_path / "chapter.zip")
+    assert saved.read_bytes() == b"PK123"
+    assert list(tmp_path.iterdir()) == [saved]
+    assert scripted.requests[1].query == {"format": "zip"}
+    assert "range" not in scripted.requests[1].headers
+
+
+def test_a_key_is_exchanged_for_a_token(scripted: ScriptedServer) -> None:
+    token = {"token": "eyJ", "tokenType": "Bearer", "expiresIn": 3600, "scope": "read write"}
+    scripted.on("POST", "/api/auth/token", CUT, Reply(token))
+    scripted.on("DELETE", "/api/auth/token", Reply(status=204))
+    with Client(scripted.url, key="imgk_a_b") as client:
+        issued = client.create_token()
+    assert (issued.token, issued.expires_in) == ("eyJ", 3600)
+    with Client(scripted.url, key=issued.token) as client:
+        client.revoke_token()
+    assert scripted.requests[-1].headers["authorization"] == "Bearer eyJ"
 
 
 def test_styles_are_read_and_written(fleet: Client, scripted: ScriptedServer) -> None:

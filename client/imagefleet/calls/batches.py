@@ -94,6 +94,17 @@ def events(batch_id: str) -> Call[None]:
     return Call("GET", f"{_one(batch_id)}/events", read=nothing, read_s=EVENTS_READ_S)
 
 
+def results(batch_id: str) -> Call[None]:
+    """The results of its items, a JSON object a line."""
+    headers = {"Accept": "application/x-ndjson"}
+    return Call("GET", f"{_one(batch_id)}/results", {"format": "jsonl"}, headers, read=nothing, read_s=EVENTS_READ_S)
+
+
+def archive_path(batch_id: str) -> str:
+    """Where its pictures are in one archive."""
+    return f"{_one(batch_id)}/results?format=zip"
+
+
 def pause(batch_id: str) -> Call[Batch]:
     """Hand nothing out any more."""
     return send("POST", f"{_one(batch_id)}/pause", None, reading(Batch), idempotent=True)

@@ -14,6 +14,7 @@ from imagefleet.models.fleet import (
     Slots,
     SocketInfo,
     Throughput,
+    Token,
     WaitingRequests,
 )
 from imagefleet.models.images import (
@@ -75,6 +76,7 @@ __all__ = [
     "StoredPicture",
     "Style",
     "Throughput",
+    "Token",
     "WaitingRequests",
     "Webhook",
     "WebhookSecret",

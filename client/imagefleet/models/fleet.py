@@ -129,6 +129,15 @@ class Health(Answer):
     storage: bool | None = None
 
 
+class Token(Answer):
+    """A token made from a key: it has the key's `scope`, and is valid for `expires_in` seconds."""
+
+    token: str
+    token_type: str | None = None
+    expires_in: int | None = None
+    scope: str | None = None
+
+
 class SocketInfo(Answer):
     """Where extensions connect."""
 
