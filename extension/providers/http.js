@@ -21,6 +21,7 @@ export class Unreachable extends Failure {}
  * @property {FormData} [form]  the body, as multipart/form-data
  * @property {number} [timeoutMs]
  * @property {number} [maxBytes]  of the response
+ * @property {(chunk: Uint8Array) => void} [onChunk]  called with the parts of the response as they arrive
  * @property {RequestCredentials} [credentials]  by default the user's cookies are not sent
  */
 
@@ -55,7 +56,7 @@ export async function sendRequest(url, options) {
       cache: "no-store",
       signal: AbortSignal.any([signal, timeout]),
     });
-    const bytes = await readBounded(response, maxBytes, host);
+    const bytes = await readBounded(response, { maxBytes, onChunk: options.onChunk }, host);
     return { host, status: response.status, headers: response.headers, bytes };
   } catch (problem) {
     signal.throwIfAborted();
@@ -101,10 +102,10 @@ export function tryParseJson(response) {
 
 /**
  * @param {Response} response
- * @param {number} maxBytes
+ * @param {{maxBytes: number, onChunk?: (chunk: Uint8Array) => void}} options
  * @param {string} host
  */
-async function readBounded(response, maxBytes, host) {
+async function readBounded(response, { maxBytes, onChunk }, host) {
   /** @type {Uint8Array<ArrayBuffer>[]} */
   const chunks = [];
   let size = 0;
@@ -119,6 +120,7 @@ async function readBounded(response, maxBytes, host) {
       throw new Failure("Response too large", { reason: `${host} sent more than ${Math.floor(maxBytes / KIB)} KiB.` });
     }
     chunks.push(value);
+    onChunk?.(value);
   }
 }
 

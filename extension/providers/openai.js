@@ -8,6 +8,7 @@ import {
 } from "./http.js";
 import { contentRejected, failureFromResponse, NEEDS_USER_MS } from "./http_failures.js";
 import { editForm, inputSupport, requestBody } from "./openai_request.js";
+import { eventReader, eventsIn } from "./openai_stream.js";
 import { pictureFromBase64, toPicture } from "./pictures.js";
 import { shorten } from "./text.js";
 import { baseUrl, isObject, originsOf } from "./validation.js";
@@ -48,6 +49,11 @@ export const openai = {
         + "{\"response_format\": null}.",
     },
     {
+      name: "partialImages", label: "Partial images", type: "number", initial: 0, min: 0, max: 3,
+      help: "How many previews to ask for, if somebody wants previews. The service must be able to stream pictures, "
+        + "and may charge for each of them.",
+    },
+    {
       name: "pictures", label: "Address of the pictures", type: "url",
       help: "Only if the service returns picture addresses at another host than the base address.",
     },
@@ -78,10 +84,12 @@ export const openai = {
     return `Connected. Models: ${models.length}.`;
   },
   inputs: inputSupport,
-  generate: async (request, { signal, progress, used, settings }) => {
+  generate: async (request, context) => {
+    const { signal, progress, used, settings } = context;
     progress(5, "Sending the request");
     const { inputs } = request;
-    const body = requestBody(request, settings);
+    const { fields, onChunk } = streaming(context);
+    const body = { ...requestBody(request, settings), ...fields };
     const response = await sendRequest(`${requireBase(settings)}/images/${inputs ? "edits" : "generations"}`, {
       signal,
       method: "POST",
@@ -90,11 +98,13 @@ export const openai = {
       ...(inputs ? { form: editForm(body, inputs) } : { json: body }),
       timeoutMs: (Number(settings.timeoutS) || 180) * 1000,
       maxBytes: MAX_PICTURE_JSON_BYTES,
+      onChunk,
     });
     if (response.status !== 200) throw inputs && hasNoEdits(response) ? noEdits(response) : failureFrom(response);
-    used(usedIn(body, parseJson(response)));
+    const answer = answerIn(response);
+    used(usedIn(body, answer));
     progress(90, "Downloading the picture");
-    const blob = await pictureFrom(response, settings, signal);
+    const blob = await pictureFrom(answer, response.host, settings, signal);
     progress(100, "Done");
     return blob;
   },
@@ -111,6 +121,48 @@ async function checkPost(settings, signal) {
   const url = `${requireBase(settings)}/images/generations`;
   const response = await sendRequest(url, { signal, method: "POST", headers: authorization(settings), json: {} });
   if (response.status !== 400 && response.status !== 422) throw failureFrom(response);
+}
+
+/**
+ * How to get partial images, if somebody wants previews and the user allows it.
+ *
+ * @param {import("../shared/types.js").GenerationContext} context
+ * @returns {{fields: Record<string, unknown>, onChunk?: (chunk: Uint8Array) => void}}
+ */
+function streaming({ previews, progress, settings }) {
+  const count = Number(settings.partialImages) || 0;
+  if (!previews || count === 0) return { fields: {} };
+  const fields = { stream: true, partial_images: count };
+  return { fields, onChunk: previewReader(count, previews, progress) };
+}
+
+/**
+ * @param {number} expected
+ * @param {import("../shared/types.js").PreviewSink} previews
+ * @param {import("../shared/types.js").GenerationContext["progress"]} progress
+ */
+function previewReader(expected, previews, progress) {
+  let count = 0;
+  return eventReader(({ type, b64_json: image }) => {
+    if (!type.endsWith(".partial_image")) return;
+    count += 1;
+    progress(Math.min(89, Math.ceil((100 * count) / (expected + 1))), "Generating");
+    pictureFromBase64(image, "The service").then((blob) => previews.show(blob), () => {
+      // The picture itself may be good.
+    });
+  });
+}
+
+/** The answer, also if it was streamed. Throws a Failure. @param {HttpResponse} response */
+function answerIn(response) {
+  if (!response.headers.get("content-type")?.startsWith("text/event-stream")) return parseJson(response);
+  const events = eventsIn(response.bytes);
+  const last = events.find(({ type }) => type.endsWith(".completed"));
+  if (last) return { data: [last] };
+  const error = events.find(({ type }) => type === "error");
+  if (!error) throw new Failure("No picture received", { reason: `${response.host} ended without a picture.` });
+  const bytes = new TextEncoder().encode(JSON.stringify(error));
+  throw failureFrom({ ...response, bytes, status: error.error?.type === "server_error" ? 500 : 400 });
 }
 
 /**
@@ -141,14 +193,14 @@ function authorization({ key }) {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
-/** @type {(response: HttpResponse, settings: Record<string, any>, signal: AbortSignal) => Promise<Blob>} */
-async function pictureFrom(response, settings, signal) {
-  const first = parseJson(response)?.data?.[0];
-  if (typeof first?.b64_json === "string") return pictureFromBase64(first.b64_json, response.host);
+/** @type {(answer: any, host: string, settings: Record<string, any>, signal: AbortSignal) => Promise<Blob>} */
+async function pictureFrom(answer, host, settings, signal) {
+  const first = answer?.data?.[0];
+  if (typeof first?.b64_json === "string") return pictureFromBase64(first.b64_json, host);
   if (typeof first?.url !== "string") {
-    throw new Failure("No picture received", { reason: `${response.host} responded without a picture.` });
+    throw new Failure("No picture received", { reason: `${host} responded without a picture.` });
   }
-  if (first.url.startsWith("data:")) return pictureFromBase64(first.url, response.host);
+  if (first.url.startsWith("data:")) return pictureFromBase64(first.url, host);
   return download(new URL(first.url, requireBase(settings)), settings, signal);
 }
 

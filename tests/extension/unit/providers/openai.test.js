@@ -267,3 +267,48 @@ test("what a model can do with input pictures depends on its family", () => {
   assert.deepEqual(can("dall-e-3", { mapping: { "dall-e-3": "gpt-image-1" } }), ["image-variation", "image-edit"]);
   assert.deepEqual(can("*", { model: "dall-e-3" }), []);
 });
+
+const EVENTS = { "Content-Type": "text/event-stream; charset=utf-8" };
+const eventOf = (type, fields) => `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
+const PARTIAL = eventOf("image_generation.partial_image", { b64_json: PICTURE.base64, partial_image_index: 0 });
+
+test("partial images are asked for only if the user set it and somebody wants previews", async (t) => {
+  const { url, requests } = await startServer(t, inBase64);
+  const previews = { isDue: true, show: async () => {} };
+  const context = (settings, more) => ({ ...generationContext({ address: `${url}/v1`, ...settings }), ...more });
+  await openai.generate(pictureRequest(), context({ partialImages: 2 }, { previews }));
+  await openai.generate(pictureRequest(), context({ partialImages: 2 }, {}));
+  await openai.generate(pictureRequest(), context({}, { previews }));
+  assert.deepEqual(requests.map(({ json }) => [json.stream, json.partial_images]), [
+    [true, 2], [undefined, undefined], [undefined, undefined],
+  ]);
+});
+
+test("streamed partial images become previews, and the last event is the picture", async (t) => {
+  const last = eventOf("image_generation.completed", { b64_json: PICTURE.base64 });
+  const bytes = `: accepted\n\n${PARTIAL}data: no JSON\n\n${PARTIAL.replaceAll("\n", "\r\n")}${last}`;
+  const { url } = await startServer(t, () => ({ headers: EVENTS, bytes }));
+  const shown = [];
+  const context = generationContext({ address: `${url}/v1`, partialImages: 2 });
+  const previews = { isDue: true, show: async (blob) => shown.push(blob.type) };
+  const blob = await openai.generate(pictureRequest(), { ...context, previews });
+  assert.deepEqual(Buffer.from(await blob.arrayBuffer()), PICTURE.bytes);
+  assert.deepEqual(shown, ["image/png", "image/png"]);
+  assert.deepEqual(context.reports.map(({ percent }) => percent), [5, 34, 67, 90, 100]);
+});
+
+test("an error in a stream, or its end without a picture, is a failure", async (t) => {
+  const previews = { isDue: true, show: async () => {} };
+  const error = eventOf("error", { error: { message: "content policy", type: "invalid_request_error" } });
+  for (const [bytes, code, words] of [
+    [PARTIAL + error, "ERR_INVALID_PROMPT", /content policy/],
+    [PARTIAL, "ERR_GENERATION_FAILED", /without a picture/],
+    [PARTIAL.slice(0, 50), "ERR_GENERATION_FAILED", /without a picture/],
+  ]) {
+    const { url } = await startServer(t, () => ({ headers: EVENTS, bytes }));
+    const context = { ...generationContext({ address: `${url}/v1`, partialImages: 1 }), previews };
+    const failure = await rejection(openai.generate(pictureRequest(), context));
+    assert.equal(failure.code, code);
+    assert.match(failure.reason, words);
+  }
+});
