@@ -29,6 +29,7 @@ MEASURES = (
     "status",
     "webhooks",
     "storage",
+    "reports",
     "start",
 )
 
