@@ -15,6 +15,7 @@ from imagefleet.models import COMPLETED, ImageRequest, Status
 
 PROMPT = "A test picture for imagefleet doctor: a lighthouse at dawn"
 SIZE_PX = 256
+GRACE_S = 30.0  # the deadline of the request comes after our own time-out, which says more
 LOOK = "Look at its requests with `imagefleet list`, and at the server's log."
 
 
@@ -36,7 +37,7 @@ def check_picture(
 def _submitted(client: Client, user_id: str | None, timeout_s: float) -> str:
     try:
         return client.submit(
-            PROMPT, width=SIZE_PX, height=SIZE_PX, user_id=user_id, deadline_ms=round(timeout_s * 1000)
+            PROMPT, width=SIZE_PX, height=SIZE_PX, user_id=user_id, deadline_ms=round((timeout_s + GRACE_S) * 1000)
         ).request_id
     except ImagefleetError as error:
         raise Broken(error.code or "NOT_SUBMITTED", f"it was not accepted: {error.detail}", LOOK) from None
@@ -53,9 +54,11 @@ def _waited_for(
 
     try:
         result = client.wait(request_id, progress=note, timeout_s=timeout_s)
+    except KeyboardInterrupt:
+        _cancel(client, request_id)
+        raise
     except TimedOut:
-        with contextlib.suppress(ImagefleetError):
-            client.cancel(request_id)
+        _cancel(client, request_id)
         raise _stuck(seen[-1] if seen else None, timeout_s) from None
     except ImagefleetError as error:
         step = f"while it was {seen[-1].status}" if seen else "before its status was known"
@@ -64,6 +67,12 @@ def _waited_for(
         why = " ".join(filter(None, (result.error, result.reason))) or result.status
         raise Broken(result.code or "ERR_GENERATION_FAILED", f"it {result.status}: {why}", _advice(result))
     return result
+
+
+def _cancel(client: Client, request_id: str) -> None:
+    """If that fails, its deadline ends it soon."""
+    with contextlib.suppress(ImagefleetError):
+        client.cancel(request_id)
 
 
 def _stuck(last: Status | None, timeout_s: float) -> Broken:
