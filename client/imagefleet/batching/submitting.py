@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,18 @@ class Submission:
     def _given(self) -> dict[str, Any]:
         return {name: value for name, value in self.options.items() if value not in (None, False, {}, ())}
 
+    def check(self) -> None:
+        """Raises ListError for options that cannot be sent beside a list which the server reads: they are in the address then."""
+        for name, value in (self._given.get("param") or {}).items():
+            is_text = isinstance(value, str)
+            if self.prompts.content_type is None or (is_text and not _looks_like_a_value(value)):
+                continue
+            if is_text or not isinstance(value, bool | int | float):
+                raise ListError(
+                    f"--param {name} can only be a number, true, false or a text beside a list of this format: put it into a .yaml "
+                    "or .json list."
+                )
+
     def arguments(self) -> dict[str, Any]:
         """What `Client.batch` is called with. What the command line says comes before what the list says."""
         listed, given = self.prompts.fields, self._given
@@ -62,6 +75,7 @@ def submit(
     Raises FolderError, ListError, OSError and the errors of the library.
     """
     prompts, is_first = wanted.prompts, not folder.facts
+    wanted.check()
     key = folder.claim(server, prompts.content, wanted.fixed, wanted.changeable)
     items: Any = prompts.items if prompts.content_type is None else (prompts.content, prompts.content_type)
     try:
@@ -105,6 +119,14 @@ def apply_changes(client: Client, folder: BatchFolder, batch: Batch, wanted: Sub
     batch = client.change_batch(batch.batch_id, **changed)
     folder.record(changeable={**before, **now})
     return batch
+
+
+def _looks_like_a_value(text: str) -> bool:
+    """True for a text that the server would take for a number, true or false."""
+    try:
+        return isinstance(json.loads(text), bool | int | float)
+    except ValueError:
+        return False
 
 
 def _as_in_python(defaults: Mapping[str, Any]) -> dict[str, Any]:

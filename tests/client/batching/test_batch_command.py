@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from imagefleet.batching.folder import LEDGER, BatchFolder
 from imagefleet.cli import main
-from tests.client.test_program import running
+from tests.client.test_program import ENVIRONMENT, running
 from tests.support.scripted_batches import BATCH, BATCHES, ONE, ScriptedBatch, refusal, request_id
 from tests.support.scripted_server import CUT, Reply, ScriptedServer
 from tests.support.waiting import until
@@ -78,6 +81,92 @@ def test_the_key_is_in_the_folder_before_anything_is_sent(scripted: ScriptedServ
     scripted.on("POST", BATCHES, look)
     assert batch(scripted).exit_code == 0
     assert [f'"{key}"' for key in kept] == fake.keys()
+
+
+def test_a_table_is_sent_as_it_is_with_the_options_in_the_address(scripted: ScriptedServer) -> None:
+    ScriptedBatch(scripted, 3)
+    words = [
+        "--style",
+        "noir",
+        "--param",
+        "seed=7",
+        "--param",
+        "hd=true",
+        "--var",
+        "light=5",
+        "--deadline",
+        "8h",
+        "--keep",
+        "30d",
+    ]
+    words += [
+        "--concurrency",
+        "4",
+        "--name",
+        "chapter 1",
+        "--cache",
+        "prefer",
+        "--webhook",
+        "https://a.example/",
+        "--partial",
+    ]
+    assert batch(scripted, *words).exit_code == 0
+    sent = scripted.requests_to("POST", BATCHES)[0]
+    assert (sent.headers["content-type"], sent.body) == ("text/plain", b"one\ntwo\nthree\n")
+    assert sent.query == {
+        "style": "noir", "param.seed": "7", "param.hd": "true", "var.light": "5", "deadlineMs": "28800000", "keep": "30",
+        "concurrency": "4", "name": "chapter 1", "cache": "prefer", "webhook": "https://a.example/", "partial": "true",
+    }  # fmt: skip
+
+
+def test_options_come_before_what_a_list_says_of_the_batch(scripted: ScriptedServer) -> None:
+    ScriptedBatch(scripted, 2)
+    text = "name: mine\nconcurrency: 2\ndefaults: {style: noir, keep: 7, parameters: {width: 64, seed: 1}}\nitems: [one, two]\n"
+    Path("list.yaml").write_text(text, encoding="utf-8")
+    words = [
+        "batch",
+        "list.yaml",
+        "--output",
+        "out",
+        "--concurrency",
+        "4",
+        "--param",
+        'seed="7"',
+        "--param",
+        "tiles=[1,2]",
+    ]
+    assert run(scripted, *words).exit_code == 0
+    assert scripted.requests_to("POST", BATCHES)[0].json == {
+        "name": "mine",
+        "concurrency": 4,
+        "defaults": {"style": "noir", "keep": 7, "parameters": {"width": 64, "seed": "7", "tiles": [1, 2]}},
+        "items": [{"prompt": "one"}, {"prompt": "two"}],
+    }
+
+
+@pytest.mark.parametrize("value", ["[1]", '"7"', '{"a": 1}', '"true"'])
+def test_a_parameter_that_an_address_cannot_hold_is_refused(scripted: ScriptedServer, value: str) -> None:
+    fake = ScriptedBatch(scripted, 3)
+    refused = batch(scripted, "--param", f"x={value}")
+    assert (refused.exit_code, "put it into a .yaml" in refused.stderr, fake.keys()) == (2, True, [])
+
+
+def test_pictures_can_be_left_on_the_server_and_fetched_later(scripted: ScriptedServer) -> None:
+    fake = ScriptedBatch(scripted, 3)
+    assert batch(scripted, "--no-download").exit_code == 0
+    assert (files(), fake.downloads()) == ({}, [])
+    assert json.loads(Path("out/index.json").read_text())["items"][2]["images"][0]["imagePath"] == fake.path(3)
+    assert run(scripted, "batch", "out").exit_code == 0
+    assert len(files()) == 3
+
+
+def test_concurrency_can_be_changed_while_the_batch_runs(scripted: ScriptedServer) -> None:
+    fake = ScriptedBatch(scripted, 3, open_items=[3])
+    assert batch(scripted, "--concurrency", "2", "--detach").exit_code == 0
+    scripted.on("PATCH", ONE, lambda _: Reply(fake.batch()))
+    for wanted in ("8", "8"):
+        assert batch(scripted, "--concurrency", wanted, "--detach").exit_code == 0
+    assert [each.json for each in scripted.requests_to("PATCH", ONE)] == [{"concurrency": 8}]
 
 
 def test_a_list_that_was_refused_can_be_mended_in_the_same_folder(scripted: ScriptedServer) -> None:
@@ -299,3 +388,18 @@ def test_ctrl_c_leaves_the_batch_running_and_says_how_to_come_back(scripted: Scr
     assert program.has_logged("The batch goes on without this command. Come back with: imagefleet batch out")
     assert len(json.loads(Path("out/index.json").read_text())["items"]) == 2
     assert not program.has_logged("Traceback")
+
+
+def test_a_terminal_shows_a_bar_and_what_fails_above_it(scripted: ScriptedServer) -> None:
+    ScriptedBatch(scripted, 3, failed=[2])
+    terminal, stderr = os.openpty()
+    words = [sys.executable, "-m", "imagefleet", "batch", "list.txt", "--output", "out", "--server", scripted.url]
+    environment = {**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "120"}
+    ended = subprocess.run(words, check=False, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+    os.close(stderr)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(terminal, 100_000).decode())
+    os.close(terminal)
+    assert (ended.returncode, ended.stdout) == (7, "out/index.html\n")
+    assert re.search(r"━+ 3/3 2 saved, 1 failed", shown), shown
+    assert "Item 2 (p2) failed: It took too long. (ERR_TIMEOUT)" in shown
+    assert "2 of 3 completed, 1 failed. out/index.html shows them." in shown
