@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from app import metrics_folders
 from app.config import BadSetting, Settings
 from app.launch.checks import NotReady, check_ports, check_tls
 from app.launch.parent_death import end_with_parent
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 try:
     settings = Settings.from_env()
+    metrics_folders.claim(settings.metrics_folder, "web")
 except BadSetting as problem:
     sys.exit(str(problem))
 

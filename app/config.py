@@ -58,6 +58,10 @@ def _storage_path(env: Environment) -> Path:
     return url if isinstance(url, Path) else Path(folder).resolve()
 
 
+def _metrics_folder(env: Environment) -> Path:
+    return Path(env.text("METRICS_FOLDER", "./data/metrics")).resolve()
+
+
 def _s3_storage(env: Environment) -> S3Location | None:
     url = _storage_url(env)
     return url if isinstance(url, S3Location) else None
@@ -126,6 +130,7 @@ class Settings:
     secret_key: str | None = setting(Environment.secret, "SECRET_KEY")
     storage_path: Path = setting(_storage_path)
     s3_storage: S3Location | None = setting(_s3_storage)
+    metrics_folder: Path = setting(_metrics_folder)
     serve_redirect: bool = setting(_serve_redirect)
     cdn_base_url: str | None = setting(_cdn_base_url)
     url_signing_required: bool = setting(_url_signing_required)

@@ -7,6 +7,7 @@ from app.adapters.bus import RedisBus
 from app.adapters.celery_app import make_celery
 from app.adapters.decoders import DecoderPool
 from app.adapters.http import Fetcher
+from app.adapters.metrics import PrometheusMetrics
 from app.adapters.poster import Poster
 from app.adapters.randomness import SystemRandomness
 from app.adapters.redis_clients import redis_client
@@ -58,6 +59,7 @@ from app.services.reuse import Reuse
 from app.services.snapshots import MAX_AGE_S
 from app.services.styles import Styles
 from app.services.submission import Submission
+from app.services.telemetry import Telemetry
 from app.services.uploads import Uploads
 from app.services.verification import Verification
 from app.services.waiting import Waiting
@@ -109,6 +111,7 @@ class Services:
     webhook_delivery: WebhookDelivery
     health: Health
     diagnostics: Diagnostics
+    telemetry: Telemetry
     verification: Verification
     personal_data: PersonalData
     reporting: Reporting
@@ -128,9 +131,11 @@ def real_ports(settings: Settings) -> Ports:
     """The real adapters."""
     background, client = BackgroundRunner("hints"), redis_client(settings.redis_url)
     decoders = DecoderPool(settings.worker_processes)
+    database, metrics = Database(settings.database_url), PrometheusMetrics()
+    metrics.watch(database)
     return Ports(
         settings=settings,
-        database=Database(settings.database_url),
+        database=database,
         tasks=CeleryTasks(make_celery(settings), client, background, settings.sweep_interval_ms),
         bus=RedisBus(client, background),
         store=real_store(settings),
@@ -141,6 +146,7 @@ def real_ports(settings: Settings) -> Ports:
         randomness=SystemRandomness(),
         tokens=JsonWebTokens(settings),
         renderer=decoders.render,
+        metrics=metrics,
     )
 
 
@@ -204,6 +210,7 @@ def build(ports: Ports, summary_age_s: float = MAX_AGE_S) -> Services:
         diagnostics=Diagnostics(
             Parts(ports.settings, lambda: ports.database, ports.tasks, ports.bus, lambda: ports.store)
         ),
+        telemetry=Telemetry(ports),
         verification=Verification(ports),
         personal_data=PersonalData(ports, access, cancellation),
         reporting=Reporting(ports.settings.database_url),

@@ -30,6 +30,7 @@ from app.web import (
     inputs,
     limits,
     me,
+    metrics,
     pages,
     previews,
     queue,
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.extensions["services"] = services
     app.extensions["hub"] = hub = Hub(services, throttle)
     # Hooks run in this order before a view, and in reverse after it.
-    request_context.install(app)
+    request_context.install(app, services.ports.metrics)
     errors.install(app)
     openai_errors.install(app)
     idempotency.install(app)
@@ -66,11 +67,11 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     cors.install(app, settings.allowed_origins)
     api = Api()
     access.install(app, api, services, throttle)
-    limiter = limits.install(app, settings)
+    limiter = limits.install(app, settings, services.ports.metrics)
     routes.install(app, hub, settings)
     for limited in (images, inputs, variations, batches, batch_additions, styles, webhooks, me):
         limited.operations(api, services, limiter)
-    for module in (previews, batch_control, batch_results, fleet, queue, accounts, status, diagnostics):
+    for module in (previews, batch_control, batch_results, fleet, queue, accounts, status, diagnostics, metrics):
         module.operations(api, services)
     files.operations(api, services, throttle)
     openai_images.operations(api, services, limiter)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 
+from app import metrics_folders
 from app.adapters.celery_app import DISPATCH, DOWNLOAD, HOUSEKEEPING, WEBHOOKS
 from app.config import BadSetting, Settings
 from app.launch.console import print_error, print_line
@@ -61,7 +62,9 @@ async def run(settings: Settings) -> None:
 def main() -> int:
     """Return the exit status: 0 after a requested stop, 2 for a bad setting."""
     try:
-        asyncio.run(run(Settings.from_env()))
+        settings = Settings.from_env()
+        metrics_folders.claim(settings.metrics_folder, "worker")
+        asyncio.run(run(settings))
     except BadSetting as problem:
         print_error(problem)
         return 2

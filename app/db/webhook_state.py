@@ -40,3 +40,8 @@ def overdue_ms(connection: Connection) -> int:
     oldest = select(func.min(_DELIVERY.due_at)).where(PENDING).scalar_subquery()
     late: int | None = connection.execute(select(now_ms() - oldest)).scalar()
     return max(0, late or 0)
+
+
+def pending(connection: Connection) -> int:
+    """How many deliveries are to be sent, now or later."""
+    return connection.execute(select(func.count()).select_from(webhook_deliveries).where(PENDING)).scalar_one()

@@ -58,12 +58,15 @@ class Hub:
         if self._closing.is_set():
             connection.close(CloseCode.GOING_AWAY, "the server is shutting down")
         self._connections[connection.id] = connection
+        metrics = self.services.ports.metrics
+        metrics.socket_opened()
         try:
             Session(connection, self.services, self.id, admit).run()
         except Exception:
             log.exception("A session failed", action="session.broken", extension_id=connection.extension_id)
             connection.close(CloseCode.SERVER_ERROR, "internal error")
         finally:
+            metrics.socket_closed()
             connection.finish()
             del self._connections[connection.id]
 

@@ -3,6 +3,7 @@ requests and for their first events."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -108,6 +109,7 @@ class BatchItems:
         )
         models = (item.order.model or DEFAULT_MODEL for item in items)
         first = (ImageGenerationRequestedEvent(model, batch.user_id) for model in models)
+        tx.after_commit(partial(self.ports.metrics.submitted, len(ids)))
         events.append_first(tx, zip(ids, first, strict=True))
         if last.notify or notify:
             webhook_events.items_accepted(self.ports, tx, batch, ids[0])

@@ -241,6 +241,7 @@ class Download:
         if completed.holder is not None:
             fleet.succeeded(tx, completed.holder)  # only a stored picture is an extension's success
         stored = self._rows(pictures, names)
+        tx.after_commit(lambda: self.ports.metrics.stored(sum(each.bytes for each in stored)))
         images.add(tx, job.id, stored)
         send(self.ports, tx, completed.holder, confirmation(completed, stored))
         return images.uploads_of(tx.connection, job.id)
@@ -258,6 +259,7 @@ class Download:
 
     def _failed(self, job: Job, error: PictureError) -> None:
         """Retry later, for as long as it may help; then another extension gets the job, while attempts are left."""
+        self.ports.metrics.download_failed(error.fault.value)
         log.warning("A download failed", action="download.failed", request_id=job.id, problem=str(error))
         if error.retryable and error.fault is Fault.SERVICE:
             discard(self.ports, self.ports.database.write(lambda tx: self._retry_uncharged(tx, job, error)))

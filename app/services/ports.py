@@ -7,9 +7,11 @@ from typing import Any, BinaryIO, Protocol
 
 from app.config import Settings
 from app.db.engine import Database
+from app.db.jobs import Job
 from app.domain.access import Credential
 from app.domain.images import ImageLimits, Picture, Rendition
 from app.domain.previews import Preview
+from app.domain.states import Step
 from app.domain.webhooks import Answer
 
 
@@ -170,6 +172,40 @@ class Randomness(Protocol):
         """A number from 0 to 1."""
 
 
+class Metrics(Protocol):
+    """Counts for monitoring; see `app.adapters.metrics`. It never fails."""
+
+    def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """An HTTP request was answered."""
+
+    def rate_limited(self, route: str) -> None:
+        """A rate limit refused a request."""
+
+    def socket_opened(self) -> None:
+        """An extension's socket was opened."""
+
+    def socket_closed(self) -> None:
+        """An extension's socket was closed."""
+
+    def submitted(self, requests: int = 1) -> None:
+        """So many requests were accepted."""
+
+    def job_moved(self, step: Step, job: Job) -> None:
+        """The job took the step, which was committed."""
+
+    def stored(self, size: int) -> None:
+        """Pictures of so many bytes were stored."""
+
+    def download_failed(self, fault: str) -> None:
+        """An attempt to fetch pictures failed."""
+
+    def webhook_attempted(self, outcome: str, seconds: float) -> None:
+        """An attempt to send to a webhook ended."""
+
+    def swept(self, sweep: str, seconds: float) -> None:
+        """A periodic task ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The configuration and the interfaces that every service uses."""
@@ -186,3 +222,4 @@ class Ports:
     randomness: Randomness
     tokens: Tokens
     renderer: Renderer
+    metrics: Metrics

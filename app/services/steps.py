@@ -73,6 +73,7 @@ def take_all(
 def _follow_up(ports: Ports, tx: Transaction, step: Step, job: Job) -> None:
     if job.batch_id is not None and (step in _MOVES_ITEMS or TABLE[step].ends):
         batch_changes.item_moved(ports, tx, job)
+    tx.after_commit(lambda: ports.metrics.job_moved(step, job))
     if step is not Step.FETCH:  # it changes nothing that watchers see
         tx.after_commit(lambda: ports.bus.publish_change(change(job)))
     if job.operation and TABLE[step].ends:

@@ -71,6 +71,7 @@ class Submission:
             made = self.styles.applied(tx.connection, order)
             job = self._enter(tx, made, correlation_id, pictures)
             events.append(tx, job, ImageGenerationRequestedEvent(job.model, order.user_id))
+            tx.after_commit(self.ports.metrics.submitted)
             if job.notify:
                 webhook_events.of_job(self.ports, tx, Step.SUBMIT, job)
             waits = job.cached_from is None

@@ -134,6 +134,7 @@ class WebhookDelivery:
         self, claim: Claim, outcome: Outcome, retry_after_ms: int | None, ends: float, tx: Transaction
     ) -> Due | None:
         """Store the outcome; returns the next claim, unless the task's time is over."""
+        self.ports.metrics.webhook_attempted("failed" if outcome.error else "delivered", outcome.duration_ms / 1000)
         if outcome.error is None:
             mine = webhook_claims.finish(tx, claim, "delivered", outcome)
         else:

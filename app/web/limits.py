@@ -19,6 +19,7 @@ from app.domain.access import Caller
 from app.domain.errors import RateLimited
 from app.domain.networks import network
 from app.limits import Limits
+from app.services.ports import Metrics
 from app.web import errors
 
 LIMIT, REMAINING, RESET = HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
@@ -49,7 +50,7 @@ class RequestTokenBucket(token_bucket.TokenBucketRateLimiter):
 cast(dict[str, type[RateLimiter]], STRATEGIES)[STRATEGY] = RequestTokenBucket
 
 
-def install(app: Flask, settings: Settings) -> Limiter:
+def install(app: Flask, settings: Settings, metrics: Metrics) -> Limiter:
     """Set up Flask-Limiter for `app`. While Redis is away it counts in this process and retries Redis after 1, 2, 4 … 32 s.
 
     Its own headers are off: they send Retry-After with every answer, not only with refusals.
@@ -66,7 +67,7 @@ def install(app: Flask, settings: Settings) -> Limiter:
     )
     # Only submissions are limited: this spares all other requests the work.
     limiter.request_filter(lambda: request.method != "POST")
-    app.register_error_handler(RateLimitExceeded, lambda exceeded: _refusal(limiter, exceeded))
+    app.register_error_handler(RateLimitExceeded, lambda exceeded: _refusal(limiter, metrics, exceeded))
     return limiter
 
 
@@ -187,7 +188,8 @@ def _rate(requests: int, window_ms: int) -> str:
     return f"{requests} requests in {window_ms / 1000:g} s"
 
 
-def _refusal(limiter: Limiter, exceeded: RateLimitExceeded) -> Response:
+def _refusal(limiter: Limiter, metrics: Metrics, exceeded: RateLimitExceeded) -> Response:
+    metrics.rate_limited(request.url_rule.rule if request.url_rule else "")
     limit = limiter.current_limit
     wait_s = token_bucket.wait_s(limit.limit, limit.window) if limit else 1
     return errors.refusal(RateLimited(f"{exceeded.description}. Try again in {wait_s} s.", retry_after_s=wait_s))

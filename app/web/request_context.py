@@ -2,24 +2,27 @@
 
 import time
 import uuid
+from functools import partial
 
 from flask import Flask, Response, g, request
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app import logs
 from app.domain.access import Caller
+from app.services.ports import Metrics
 from app.web.default_headers import HEADERS, HSTS
 
 HEADER = "X-Correlation-Id"
 HEALTH = "/health"
+UNKNOWN_ROUTE = "unknown"
 
 log = logs.get(__name__)
 
 
-def install(app: Flask) -> None:
+def install(app: Flask, metrics: Metrics) -> None:
     """Set up every request of `app`. Install it before any hook that may refuse one."""
     app.before_request(_begin)
-    app.after_request(_end)
+    app.after_request(partial(_end, metrics))
     app.teardown_request(_forget)
 
 
@@ -31,9 +34,12 @@ def _begin() -> None:
     bind_contextvars(correlation_id=g.correlation_id)
 
 
-def _end(response: Response) -> Response:
+def _end(metrics: Metrics, response: Response) -> Response:
     response.headers[HEADER] = g.correlation_id
     _add_default_headers(response)
+    seconds = time.monotonic() - g.began
+    route = request.url_rule.rule if request.url_rule else UNKNOWN_ROUTE
+    metrics.http_request(request.method, route, response.status_code, seconds)
     # a check every few seconds; a failure of the database is logged by those who need it
     quiet = request.path == HEALTH and (response.status_code < 400 or response.status_code == 503)
     (log.debug if quiet else log.info)(
@@ -42,7 +48,7 @@ def _end(response: Response) -> Response:
         method=request.method,
         path=request.path[:200],
         status=response.status_code,
-        ms=round((time.monotonic() - g.began) * 1000),
+        ms=round(seconds * 1000),
     )
     return response
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from simple_websocket import Server
 
+from app.adapters.metrics import PrometheusMetrics
 from app.config import Settings
 from app.container import Services
 from app.domain.close_codes import CloseCode
@@ -64,7 +65,7 @@ def hub(extensions: FakeExtensions, bus: FakeBus, redis_url: str) -> Iterator[Hu
     watching: Any = SimpleNamespace(notify=lambda change: None, catch_up=lambda: None, stop=lambda: None)
     services = SimpleNamespace(
         settings=dataclasses.replace(Settings.from_env({}), redis_url=redis_url, hub_timeout_ms=40),
-        ports=SimpleNamespace(bus=bus, randomness=FakeRandomness()),
+        ports=SimpleNamespace(bus=bus, randomness=FakeRandomness(), metrics=PrometheusMetrics()),
         generation=SimpleNamespace(),
         extensions=extensions,
         watching=watching,

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from app.adapters.background import BackgroundRunner
 from app.adapters.celery_app import QUEUES
 from app.adapters.fetch_errors import AddressRefused, HostUnreachable
+from app.adapters.metrics import PrometheusMetrics
 from app.adapters.pictures import check_and_store_as_png
 from app.adapters.renditions import render
 from app.adapters.scanner import NoScanner
@@ -259,5 +260,6 @@ def bench(database: Database, folder: Path) -> Bench:
         randomness,
         JsonWebTokens(settings),
         render_in_thread,
+        PrometheusMetrics(),
     )
     return Bench(ports, store, tasks, bus, fetch, post, randomness)

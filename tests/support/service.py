@@ -211,6 +211,7 @@ def running_service(
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "IMAGE_STORAGE_PATH": str(folder / "pictures"),
+        "METRICS_FOLDER": str(folder / "metrics"),
         **env,
     }
     service = Service(folder, free_ports(webs), settings)

@@ -17,6 +17,7 @@ from hypothesis import settings
 from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 
+from app.adapters.metrics import PrometheusMetrics
 from app.config import Settings
 from app.container import Services
 from app.db.engine import Database
@@ -39,6 +40,7 @@ from app.web import (
     inputs,
     limits,
     me,
+    metrics,
     openapi,
     queue,
     status,
@@ -86,10 +88,10 @@ def described() -> dict[str, Any]:
     """The served document; test_openapi.py checks it."""
     api, settings = Api(), Settings.from_env({})
     services = cast("Services", SimpleNamespace(settings=settings, batch_control=None))
-    limiter = limits.install(Flask("document"), settings)
+    limiter = limits.install(Flask("document"), settings, PrometheusMetrics())
     for limited in (images, inputs, variations, batches, batch_additions, styles, webhooks, me):
         limited.operations(api, services, limiter)
-    for module in (batch_control, batch_results, fleet, queue, accounts, status, diagnostics):
+    for module in (batch_control, batch_results, fleet, queue, accounts, status, diagnostics, metrics):
         module.operations(api, services)
     files.operations(api, services, cast("AuthThrottle", None))
     openai_images.operations(api, services, limiter)
