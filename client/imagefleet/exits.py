@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 import click
 
-from imagefleet.errors import BadAnswer, ConnectionLost, ImagefleetError, TlsFailed, UnknownHost, Unreachable
-from imagefleet.terminal import plain, retry_advice
+from imagefleet.errors import (
+    BadAnswer,
+    ConnectionLost,
+    ImagefleetError,
+    TlsFailed,
+    Unauthorized,
+    UnknownHost,
+    Unreachable,
+)
+from imagefleet.terminal import give_up_output, plain, retry_advice
 
+DONE = 0
 FAILED = 1
 WRONG_USE = 2
 UNREACHABLE = 3
@@ -19,29 +30,41 @@ NOT_FINISHED = 4
 NOT_UNDERSTOOD = 5
 NOT_SAVED = 6
 SOME_FAILED = 7
+FAULT = 70
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 
-UNAUTHORIZED = 401
+DEBUG = "IMAGEFLEET_DEBUG"
 
 CODES = """\b
 Exit codes:
   0    done
   1    the server refused, or the request failed or was cancelled
-  2    the command line is wrong
+  2    the command line or the profile is wrong
   3    the server cannot be reached
-  4    the request is not finished yet
+  4    it is not finished yet
   5    the server sent a response that this program does not understand
-  6    a file could not be written
+  6    a file could not be read or written
   7    some items of a batch failed
-  130  interrupted with Ctrl-C"""
+  70   an error in this program
+  130  interrupted with Ctrl-C
+  141  nothing reads the output any more"""
 
 # The first matching class decides.
 _EXITS: tuple[tuple[type[ImagefleetError], int, str], ...] = (
     (ConnectionLost, UNREACHABLE, "If you were submitting, check with `imagefleet list` before you try again."),
-    (UnknownHost, UNREACHABLE, "Check --server or IMAGEFLEET_URL."),
-    (TlsFailed, UNREACHABLE, "Check --server or IMAGEFLEET_URL."),
-    (Unreachable, UNREACHABLE, "Start the server, or choose another with --server or IMAGEFLEET_URL."),
-    (BadAnswer, NOT_UNDERSTOOD, "Check that --server or IMAGEFLEET_URL is the address of an Imagefleet server."),
+    (UnknownHost, UNREACHABLE, "Check --server, IMAGEFLEET_URL or the profile."),
+    (TlsFailed, UNREACHABLE, "Check --server, IMAGEFLEET_URL or the profile."),
+    (
+        Unreachable,
+        UNREACHABLE,
+        "Start the server, or choose another with --server, IMAGEFLEET_URL or `imagefleet login`.",
+    ),
+    (
+        BadAnswer,
+        NOT_UNDERSTOOD,
+        "Check that --server, IMAGEFLEET_URL or the profile has the address of an Imagefleet server.",
+    ),
     (ImagefleetError, FAILED, ""),
 )
 
@@ -53,15 +76,22 @@ def errors_as_exit_codes() -> Iterator[None]:
         yield
     except ImagefleetError as error:
         code, advice = next((code, advice) for kind, code, advice in _EXITS if isinstance(error, kind))
-        if error.status == UNAUTHORIZED:
-            advice = "Log in with `imagefleet login`, or set IMAGEFLEET_API_KEY."
-        _exit(" ".join(part for part in (error.detail, retry_advice(error), advice, _reference(error)) if part), code)
+        _exit(_sentence(error, advice), code)
     except KeyboardInterrupt:
         _exit("Interrupted.", INTERRUPTED)
     except OSError as error:
-        if error.errno == errno.EPIPE:
+        _exit_after(error)
+    except click.ClickException as error:
+        with contextlib.suppress(OSError):  # nothing reads the sentence
+            error.show()
+        raise click.exceptions.Exit(error.exit_code) from None
+    except (click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        if os.environ.get(DEBUG):
             raise
-        _exit(f"Cannot write {error.filename or 'the file'}: {error.strerror}. Choose another --output.", NOT_SAVED)
+        what = f"{type(error).__name__}: {error}"
+        _exit(f"An error in this program: {what}. Set {DEBUG}=1 to see where, and report it.", FAULT)
 
 
 def fail(sentence: str, code: int = FAILED) -> NoReturn:
@@ -69,9 +99,30 @@ def fail(sentence: str, code: int = FAILED) -> NoReturn:
     _exit(sentence, code)
 
 
+def _exit_after(error: OSError) -> NoReturn:
+    if error.errno == errno.EPIPE:
+        give_up_output()
+        raise click.exceptions.Exit(PIPE_CLOSED)
+    why = error.strerror or str(error)
+    if error.filename is None:  # what was printed: the files of this program have names
+        give_up_output()
+        _exit(f"The output cannot be written: {why}.", NOT_SAVED)
+    if isinstance(error, FileNotFoundError):
+        _exit(f"There is no {error.filename}.", NOT_SAVED)
+    _exit(f"{error.filename} cannot be used: {why}. Choose another one.", NOT_SAVED)
+
+
 def _exit(sentence: str, code: int) -> NoReturn:
-    click.echo(f"imagefleet: {plain(sentence)}", err=True)
+    with contextlib.suppress(OSError):  # nothing reads that either
+        click.echo(f"imagefleet: {plain(sentence)}", err=True)
     raise click.exceptions.Exit(code)
+
+
+def _sentence(error: ImagefleetError, advice: str) -> str:
+    if isinstance(error, Unauthorized):
+        advice = "Run `imagefleet login`, or set IMAGEFLEET_API_KEY to a key that the operator gave you."
+    parts = (error.detail, retry_advice(error), advice, _reference(error))
+    return " ".join(part for part in parts if part)
 
 
 def _reference(error: ImagefleetError) -> str:

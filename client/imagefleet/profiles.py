@@ -1,7 +1,6 @@
-"""Logins that `imagefleet login` has kept: an address and a key by a name.
+"""Profiles: the address of a server and the key for it, kept by `imagefleet login`.
 
-Addresses are in `profiles.json` in the folder of the person's settings. A key is in the system's keyring, or where there is none
-in `keys.json` beside it, which its owner alone can read.
+Addresses are in a file that only its owner can read. Keys are in the system's keyring; where there is none, in that file.
 """
 
 from __future__ import annotations
@@ -9,155 +8,149 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-DEFAULT = "default"
-_SERVICE = "imagefleet"
+DEFAULT_PROFILE = "default"
+SERVICE = "imagefleet"
+FILE, KEYRING = "file", "keyring"
 
 
-@dataclass(frozen=True)
+class ProfileError(click.ClickException):
+    """A profile cannot be used; the text says what to do."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """A login. `store` is where its key is: "keyring", "file", or None if it needs none."""
+    """A server and where the key for it is kept: in the `keyring`, in the `file` (then `key` has it), or nowhere (None)."""
 
-    name: str
     server: str
-    store: str | None
+    key_in: str | None = None
+    key: str | None = None
 
 
 def folder() -> Path:
-    """Where the settings of this person are; IMAGEFLEET_CONFIG names another folder."""
-    return Path(os.environ.get("IMAGEFLEET_CONFIG") or click.get_app_dir("imagefleet"))
+    """Where profiles are kept: IMAGEFLEET_CONFIG_DIR, or the place that this system has for that."""
+    return Path(os.environ.get("IMAGEFLEET_CONFIG_DIR") or click.get_app_dir("imagefleet"))
 
 
-def find(name: str | None) -> Profile | None:
-    """The profile of this name, or the one of the last login without a name; None if there is none."""
-    return _read_profiles().get(name or DEFAULT)
-
-
-def key_of(profile: Profile) -> str | None:
-    """The key that was kept for it. Raises click.ClickException if it cannot be read."""
-    if profile.store == "keyring":
-        with _keyring_faults():
-            import keyring  # noqa: PLC0415 - slow to load
-
-            key = keyring.get_password(_SERVICE, profile.name)
-    else:
-        key = _read_keys().get(profile.name) if profile.store == "file" else None
-    if key is None and profile.store is not None:
-        raise click.ClickException(
-            f"The key of the profile {profile.name!r} is gone. Log in again: `imagefleet login --profile {profile.name}`."
-        )
-    return key
-
-
-def keep(name: str, server: str, key: str | None, *, use_keyring: bool = True) -> Profile:
-    """Keep a login in place of an earlier one of this name. Raises OSError if a file cannot be written."""
-    forget(name)
-    store = None if key is None else "keyring" if use_keyring and _kept_in_keyring(name, key) else "file"
-    if store == "file":
-        _write(_keys_file(), {**_read_keys(), name: key})
-    profile = Profile(name, server, store)
-    _write(_profiles_file(), _as_json({**_read_profiles(), name: profile}))
-    return profile
-
-
-def forget(name: str) -> bool:
-    """Remove a login and its key; False if there was none."""
-    known = _read_profiles()
-    profile = known.pop(name, None)
-    if profile is None:
-        return False
-    if profile.store == "keyring":
-        with _keyring_faults():
-            import keyring  # noqa: PLC0415 - slow to load
-            from keyring.errors import PasswordDeleteError  # noqa: PLC0415 - the same
-
-            with contextlib.suppress(PasswordDeleteError):
-                keyring.delete_password(_SERVICE, name)
-    if profile.store == "file":
-        _write(_keys_file(), {other: key for other, key in _read_keys().items() if other != name})
-    _write(_profiles_file(), _as_json(known))
-    return True
-
-
-def _kept_in_keyring(name: str, key: str) -> bool:
-    import keyring  # noqa: PLC0415 - slow to load
-    from keyring.errors import KeyringError  # noqa: PLC0415 - the same
-
-    try:
-        keyring.set_password(_SERVICE, name, key)
-        return keyring.get_password(_SERVICE, name) == key
-    except (KeyringError, RuntimeError):
-        return False
-
-
-@contextlib.contextmanager
-def _keyring_faults() -> Iterator[None]:
-    from keyring.errors import KeyringError  # noqa: PLC0415 - slow to load
-
-    try:
-        yield
-    except (KeyringError, RuntimeError) as error:
-        raise click.ClickException(
-            f"The system's keyring, which has the key, does not answer: {error}. Unlock it, or set IMAGEFLEET_API_KEY."
-        ) from None
-
-
-def _profiles_file() -> Path:
+def file() -> Path:
+    """The file of the profiles."""
     return folder() / "profiles.json"
 
 
-def _keys_file() -> Path:
-    return folder() / "keys.json"
-
-
-def _as_json(known: dict[str, Profile]) -> dict[str, Any]:
-    return {name: {"server": each.server, "key": each.store} for name, each in known.items()}
-
-
-def _read_profiles() -> dict[str, Profile]:
-    return {
-        name: Profile(name, str(fields["server"]), fields.get("key"))
-        for name, fields in _read(_profiles_file()).items()
-        if isinstance(fields, dict) and "server" in fields
-    }
-
-
-def _read_keys() -> dict[str, str]:
-    path = _keys_file()
-    with contextlib.suppress(FileNotFoundError):
-        if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise click.ClickException(f"Others can read the keys in {path}. Change that: chmod 600 {path}")
-    return {name: str(key) for name, key in _read(path).items()}
-
-
-def _read(path: Path) -> dict[str, Any]:
+def load() -> dict[str, Profile]:
+    """All profiles by their names. Raises ProfileError if their file cannot be read."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(file().read_text(encoding="utf-8"))
+        return {str(name): _profile(fields) for name, fields in content["profiles"].items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        why = (isinstance(error, OSError) and error.strerror) or "it is not JSON"
-        raise click.ClickException(f"{path} cannot be read: {why}. Mend it, or remove it and log in again.") from None
-    if not isinstance(content, dict):
-        raise click.ClickException(f"{path} cannot be read: it is not an object. Remove it and log in again.")
-    return content
+    except OSError as error:
+        raise ProfileError(f"The profiles in {file()} cannot be read: {error.strerror}. Change its rights.") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ProfileError(
+            f"The profiles in {file()} cannot be understood: correct the file, or remove it and log in again."
+        ) from None
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    """Replace the file as a whole; only its owner may read it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:  # mode 0600
-        json.dump(content, file, indent=2)
+def find(name: str) -> Profile:
+    """The profile of this name. Raises ProfileError if there is none."""
+    known = load()
+    if name not in known:
+        others = f"There is {', '.join(sorted(known))}." if known else "There is none yet."
+        option = "" if name == DEFAULT_PROFILE else f" --profile {name}"
+        raise ProfileError(f"There is no profile {name!r}. {others} Make it with `imagefleet login{option}`.")
+    return known[name]
+
+
+def key_of(name: str, profile: Profile) -> str | None:
+    """The key of the profile. Raises ProfileError if the keyring does not give it."""
+    if profile.key_in != KEYRING:
+        return profile.key
     try:
-        Path(file.name).replace(path)
-    except OSError:
-        Path(file.name).unlink(missing_ok=True)
+        key = _keyring().get_password(SERVICE, name)
+    except Exception as error:  # noqa: BLE001 - each keyring has errors of its own
+        raise ProfileError(f"The keyring does not give the key of profile {name!r}: {error}. {_REMEDY}") from None
+    if key is None:
+        raise ProfileError(f"The keyring has no key of profile {name!r} any more. {_REMEDY}")
+    return str(key)
+
+
+def keep(name: str, server: str, key: str | None, *, in_file: bool) -> Profile:
+    """Keep an address and a key. The key goes into the keyring unless there is none, or it is to be `in_file`."""
+    known = load()
+    _forget_key(name, known.get(name))
+    profile = Profile(server)
+    if key is not None:
+        in_keyring = not in_file and _keyring_takes(name, key)
+        profile = replace(profile, key_in=KEYRING) if in_keyring else replace(profile, key_in=FILE, key=key)
+    _save({**known, name: profile})
+    return profile
+
+
+def forget(name: str) -> None:
+    """Remove a profile and its key. Raises ProfileError if there is none."""
+    profile = find(name)
+    _forget_key(name, profile)
+    _save({other: each for other, each in load().items() if other != name})
+
+
+_REMEDY = "Unlock it, set IMAGEFLEET_API_KEY, or log in again with --no-keyring."
+
+
+def _profile(fields: Mapping[str, Any]) -> Profile:
+    server, key_in, key = fields["server"], fields.get("keyIn"), fields.get("key")
+    if not isinstance(server, str) or not isinstance(key, str | None) or key_in not in (None, FILE, KEYRING):
+        raise ValueError(server)
+    return Profile(server, key_in, key)
+
+
+def _save(profiles: Mapping[str, Profile]) -> None:
+    """Replace the file at once, so that it is never half written; only its owner can read it from its first moment on."""
+    stored = {name: _fields(each) for name, each in sorted(profiles.items())}
+    target = file()
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=".profiles-", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+            json.dump({"profiles": stored}, written, indent=2)
+        os.replace(name, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
         raise
+
+
+def _fields(profile: Profile) -> dict[str, str]:
+    fields = {"server": profile.server, "keyIn": profile.key_in, "key": profile.key}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _keyring_takes(name: str, key: str) -> bool:
+    """True if the keyring keeps the key; one that only pretends to does not."""
+    try:
+        ring = _keyring()
+        ring.set_password(SERVICE, name, key)
+        return bool(ring.get_password(SERVICE, name) == key)
+    except Exception:  # noqa: BLE001 - each keyring has errors of its own; the file is used instead
+        return False
+
+
+def _forget_key(name: str, profile: Profile | None) -> None:
+    if profile is not None and profile.key_in == KEYRING:
+        with contextlib.suppress(Exception):  # it may be gone already, or the keyring with it
+            _keyring().delete_password(SERVICE, name)
+
+
+def _keyring() -> Any:
+    import keyring  # noqa: PLC0415 - slow to load, and needed only where a key is kept in it
+
+    return keyring

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from imagefleet.errors import ImagefleetError
-from imagefleet.models import Status
-from imagefleet.terminal import describe, describe_fault
+from imagefleet.models import Batch, Status
+from imagefleet.terminal import describe, describe_batch, describe_fault
 
 
 class Bar:
@@ -24,6 +24,13 @@ class Bar:
     def show(self, status: Status) -> None:
         """Move the bar to the progress of the request."""
         self._progress.update(self._task, completed=status.progress, description=escape(describe(status)))
+
+    def show_batch(self, batch: Batch) -> None:
+        """Move the bar to the share of the items that have ended."""
+        counts = batch.counts
+        self._progress.update(
+            self._task, completed=counts.ended, total=counts.total, description=escape(describe_batch(batch))
+        )
 
     def show_fault(self, error: ImagefleetError, _pause_s: float) -> None:
         """Leave the bar where it is, and say what the command waits for."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from imagefleet.access import Access, chosen_access
+from imagefleet.tables import Column, print_table
 from imagefleet.terminal import plain
 
 if TYPE_CHECKING:
@@ -22,16 +23,25 @@ A = TypeVar("A", bound="Answer")
 
 # A person at a terminal should learn within seconds that the server is down; the library retries longer.
 PATIENCE_S = 3.0
-_CHOICES = "imagefleet.access"
+Form = Literal["text", "json", "jsonl"]
 
 
-@dataclass(frozen=True)
 class Session:
-    """One run of a command. `form` is how results are printed: "text", "json" or "jsonl"."""
+    """One run of a command. `given` are the options of every command, as far as the command line has them."""
 
-    access: Access
-    form: str = "text"
-    quiet: bool = False
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+        self.form: Form = _form_of(given)
+        self.quiet = bool(given.get("quiet"))
+
+    @cached_property
+    def access(self) -> Access:
+        """The server and the key. Raises click.UsageError or ProfileError if they cannot be used."""
+        return chosen_access(self.option("server"), self.option("key"), self.option("profile"))
+
+    def option(self, name: str) -> str | None:
+        """The value of one of the options, None if it is not given."""
+        return self._given.get(name)
 
     @contextmanager
     def connect(self, patience_s: float = PATIENCE_S) -> Iterator[Client]:
@@ -48,26 +58,43 @@ class Session:
         if not self.quiet:
             click.echo(plain(sentence), err=True)
 
-    def show(self, answer: Answer, text: str) -> None:
-        """Print one answer, for a person as `text`."""
+    def show(self, answer: Answer, *lines: str) -> None:
+        """Print one answer: as the server sent it, or for a person these lines."""
         if self.form == "text":
-            click.echo(plain(text))
+            for line in lines:
+                click.echo(plain(line))
         else:
             click.echo(json.dumps(answer.raw, indent=2 if self.form == "json" else None))
 
-    def show_each(self, answers: Iterable[A], line: Callable[[A], str], none: str) -> None:
-        """Print each answer as soon as it is there, for a person as a line; as JSON they are one array. If there is none, `none`
-        is a remark."""
-        count = 0
-        for count, each in enumerate(answers, 1):
-            if self.form == "json":
-                click.echo(f"{'[' if count == 1 else ','}\n{json.dumps(each.raw, indent=2)}", nl=False)
-            else:
-                click.echo(json.dumps(each.raw) if self.form == "jsonl" else plain(line(each)).rstrip())
+    def line(self, text: str) -> None:
+        """Print a line of a result for a person."""
+        if self.form == "text":
+            click.echo(plain(text))
+
+    def print_table(self, columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
+        """Print rows for a person."""
+        print_table(columns, rows)
+
+    def show_each(
+        self, answers: Iterable[A], columns: Sequence[Column], row: Callable[[A], Sequence[object]], none: str
+    ) -> None:
+        """Print a list: a table with a row of each answer, an array, or a line of JSON for each. `none` is said of an empty one."""
         if self.form == "json":
-            click.echo("\n]" if count else "[]")
-        elif not count:
+            _print_array(each.raw for each in answers)
+        elif self.form == "jsonl":
+            for each in answers:
+                click.echo(json.dumps(each.raw))
+        elif not print_table(columns, (row(each) for each in answers)):
             self.remark(none)
+
+
+def _print_array(objects: Iterator[Mapping[str, Any]]) -> None:
+    """Print each object as soon as it is there."""
+    separator = "["
+    for each in objects:
+        click.echo(f"{separator}\n  {json.dumps(each)}", nl=False)
+        separator = ","
+    click.echo("[]" if separator == "[" else "\n]")
 
 
 @contextmanager
@@ -79,52 +106,52 @@ def valid_address() -> Iterator[None]:
         raise click.UsageError(f"{error} Change --server, IMAGEFLEET_URL or the profile.") from None
 
 
-def global_options(command: Callable[[], None]) -> Callable[..., None]:
-    """Add --server, --key and --profile to the program itself."""
-
-    def run(**chosen: str | None) -> None:
-        click.get_current_context().meta[_CHOICES] = chosen
-        command()
-
-    return _access_options(functools.update_wrapper(run, command))
-
-
-def shared_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that all commands have. The command gets what they say as its first argument."""
-
-    def run(*args: Any, server: str | None, key: str | None, profile: str | None, **others: Any) -> None:
-        session = Session(access_of(server, key, profile), _form_of(others), others.pop("quiet"))
-        command(session, *args, **others)
-
-    for option in (
-        click.option("--quiet", "-q", is_flag=True, help="Print no progress and no remarks."),
-        click.option("--jsonl", "as_jsonl", is_flag=True, help="Print each answer of the server as a line of JSON."),
-        click.option("--json", "as_json", is_flag=True, help="Print the server's answer as JSON, with all its fields."),
-    ):
-        run = option(run)
-    return _access_options(functools.update_wrapper(run, command))
-
-
-def _form_of(options: dict[str, Any]) -> str:
-    as_json, as_jsonl = options.pop("as_json"), options.pop("as_jsonl")
-    if as_json and as_jsonl:
+def _form_of(given: Mapping[str, Any]) -> Form:
+    if given.get("json") and given.get("jsonl"):
         raise click.UsageError("Use one of --json and --jsonl.")
-    return "json" if as_json else "jsonl" if as_jsonl else "text"
+    return "json" if given.get("json") else "jsonl" if given.get("jsonl") else "text"
 
 
-def access_of(server: str | None, key: str | None, profile: str | None) -> Access:
-    """The server and the key: the options of the command come before those of the program."""
-    general: dict[str, str | None] = click.get_current_context().meta.get(_CHOICES, {})
-    return chosen_access(server or general.get("server"), key or general.get("key"), profile or general.get("profile"))
+class SharedOption(click.Option):
+    """An option that every command has, before the command's name or behind it; the one behind it counts."""
 
 
-def _access_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--profile", metavar="NAME", help="Which login to use (IMAGEFLEET_PROFILE)."),
-        click.option(
-            "--key", help="API key or token (IMAGEFLEET_API_KEY). Other users of the machine may see it here."
-        ),
-        click.option("--server", metavar="URL", help="The server's address (IMAGEFLEET_URL)."),
-    ):
-        command = option(command)
-    return command
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that all commands have. The command gets what they say, a `Session`, as its first argument."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **others: Any) -> Any:
+        return command(Session(_given(click.get_current_context())), *args, **others)
+
+    decorated: Callable[..., Any] = run
+    for option in _SHARED:
+        decorated = option(decorated)
+    return decorated
+
+
+def _given(ctx: click.Context) -> dict[str, Any]:
+    options: dict[str, Any] = ctx.meta.setdefault("imagefleet.given", {})
+    return options
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    if value:
+        _given(ctx)[str(param.name)] = value
+
+
+def _shared(*names: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(*names, cls=SharedOption, expose_value=False, callback=_remember, **options)
+
+
+_SHARED = (
+    _shared("--quiet", "-q", is_flag=True, help="Print no progress and no remarks."),
+    _shared("--jsonl", is_flag=True, help="Print each answer of the server as a line of JSON."),
+    _shared("--json", is_flag=True, help="Print the server's answer as JSON, with all its fields; a list as an array."),
+    _shared("--profile", metavar="NAME", help="Which login to use (else IMAGEFLEET_PROFILE)."),
+    _shared(
+        "--key",
+        metavar="KEY",
+        help="API key or token (else IMAGEFLEET_API_KEY). Other users of the machine may see it.",
+    ),
+    _shared("--server", metavar="URL", help="The server's address (else IMAGEFLEET_URL, else that of the login)."),
+)

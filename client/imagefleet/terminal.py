@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ import click
 from imagefleet.errors import ImagefleetError
 
 if TYPE_CHECKING:
-    from imagefleet.models import ImageRequest, QueuePosition, Status
+    from imagefleet.models import Batch, ImageRequest, QueuePosition, Status
 
 # Text from the server must not move the cursor or change the colours of a terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
@@ -27,6 +29,9 @@ class Progress(Protocol):
     def show(self, status: Status) -> None:
         """Show a new status."""
 
+    def show_batch(self, batch: Batch) -> None:
+        """Show how far a batch is."""
+
     def show_fault(self, error: ImagefleetError, pause_s: float) -> None:
         """Show that the server does not answer, and that it is asked again in `pause_s` seconds."""
 
@@ -36,6 +41,24 @@ def escape_what_cannot_be_encoded() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def encodes_unicode() -> bool:
+    """True if stdout can show any character."""
+    return (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "").startswith("utf")
+
+
+def give_up_output() -> None:
+    """Send what is still to be printed nowhere, so that the interpreter does not fail again when it ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def is_terminal() -> bool:
+    """True if a person can be asked and answers: stdin and stderr are a terminal."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def plain(text: str) -> str:
@@ -53,6 +76,18 @@ def describe(status: Status) -> str:
     if status.is_final:
         return plain(status.status)
     return plain(f"{status.status} {status.progress} %{f' {status.message}' if status.message else ''}")
+
+
+def describe_batch(batch: Batch) -> str:
+    """How far a batch is, in one line."""
+    counts = batch.counts
+    parts = [f"{batch.status}: {counts.completed} of {counts.total} completed"]
+    parts += [
+        f"{count} {name}" for name, count in (("failed", counts.failed), ("cancelled", counts.cancelled)) if count
+    ]
+    if not batch.is_final and batch.eta is not None:
+        parts.append(f"probably done before {local_time(batch.eta.p90)}")
+    return plain(", ".join(parts))
 
 
 def _describe_queue(queue: QueuePosition) -> str:
@@ -102,18 +137,12 @@ def retry_advice(error: ImagefleetError) -> str:
     return "" if re.search(rf"\b{seconds} ?s", error.detail) else f"Try again in {seconds} s."
 
 
-def tell_that_it_waits(error: ImagefleetError, _pause_s: float) -> None:
-    """Print on stderr why a request is not submitted yet, unless the pause is only that of a fault."""
-    if error.says_when:
-        click.echo(f"{describe_refusal(error)} Waiting until then.", err=True)
-
-
 @contextmanager
 def show_progress(*, quiet: bool = False) -> Iterator[Progress]:
     """Shows each status on stderr: as a bar on a terminal, as lines elsewhere, not at all if `quiet`."""
     if quiet:
         yield _Nothing()
-    elif sys.stderr.isatty():
+    elif sys.stderr is not None and sys.stderr.isatty():
         from imagefleet.progress_bar import bar  # noqa: PLC0415 - rich is slow to load and only a terminal needs it
 
         with bar() as progress:
@@ -124,6 +153,9 @@ def show_progress(*, quiet: bool = False) -> Iterator[Progress]:
 
 class _Nothing:
     def show(self, status: Status) -> None:
+        pass
+
+    def show_batch(self, batch: Batch) -> None:
         pass
 
     def show_fault(self, error: ImagefleetError, pause_s: float) -> None:
@@ -138,6 +170,9 @@ class _Lines:
 
     def show(self, status: Status) -> None:
         self._print(describe(status))
+
+    def show_batch(self, batch: Batch) -> None:
+        self._print(describe_batch(batch))
 
     def show_fault(self, error: ImagefleetError, _pause_s: float) -> None:
         self._print(describe_fault(error))

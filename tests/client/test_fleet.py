@@ -54,8 +54,8 @@ def test_the_command_prints_a_line_per_extension(scripted: ScriptedServer, two_h
     ended = run(scripted, "--connected")
     assert ended.exit_code == 0
     assert ended.stdout.splitlines() == [
-        "paused       since 2024-01-14 14:00:00  1/2  painter  dall-e-3,flux  Too  [31mmany",
-        "away         0/0  sculptor",
+        "painter\tpaused\t2024-01-14 14:00:00\t1/2\tdall-e-3,flux\tToo  [31mmany",
+        "sculptor\taway\t\t0/0\t\t",
     ]
     assert scripted.requests[0].query["connected"] == "true"
 

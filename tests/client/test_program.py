@@ -20,7 +20,11 @@ from tests.support.scripted_server import Reply, ScriptedServer
 from tests.support.waiting import until
 from tests.support.wire_answers import ID, IMAGE, STATUS, image, result, status
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "client")}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(Path(__file__).parents[2] / "client"),
+    "IMAGEFLEET_CONFIG_DIR": "/nonexistent",
+}
 
 
 class Process:
@@ -99,7 +103,7 @@ def test_ctrl_c_while_waiting_prints_how_to_continue(scripted: ScriptedServer) -
         return status("processing", 1, progress=30)
 
     scripted.on("GET", STATUS, hold)
-    with running("get", ID, "--wait", "--server", scripted.url) as program:
+    with running("watch", ID, "--server", scripted.url) as program:
         until(lambda: program.has_logged("processing 30 %"))
         code, _ = program.end(signal.SIGINT)
     assert code == 130
@@ -112,7 +116,7 @@ def test_a_terminal_shows_a_progress_bar_and_a_pipe_only_the_result(scripted: Sc
     scripted.on("GET", STATUS, inked, inked, inked, status("completed", 2))
     scripted.on("GET", IMAGE, result(images=[image("/generated-images/a.png")]))
     terminal, stderr = os.openpty()
-    words = [sys.executable, "-m", "imagefleet", "get", ID, "--wait", "--server", scripted.url]
+    words = [sys.executable, "-m", "imagefleet", "watch", ID, "--server", scripted.url]
     ended = subprocess.run(
         words, check=True, stdout=subprocess.PIPE, stderr=stderr, text=True, env={**ENVIRONMENT, "TERM": "xterm"}
     )
@@ -142,7 +146,7 @@ def test_a_progress_bar_suits_a_terminal_without_unicode(scripted: ScriptedServe
     scripted.on("GET", STATUS, inked, inked, status("completed", 2))
     scripted.on("GET", IMAGE, result(images=[image("/generated-images/a.png")]))
     terminal, stderr = os.openpty()
-    words = [sys.executable, "-m", "imagefleet", "get", ID, "--wait", "--server", scripted.url]
+    words = [sys.executable, "-m", "imagefleet", "watch", ID, "--server", scripted.url]
     environment = {**ENVIRONMENT, "TERM": "xterm", "PYTHONIOENCODING": "cp1252"}
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=stderr, env=environment)
     os.close(stderr)
@@ -153,24 +157,43 @@ def test_a_progress_bar_suits_a_terminal_without_unicode(scripted: ScriptedServe
     assert b"\\u" not in shown
 
 
-def test_a_closed_output_pipe_is_no_error(scripted: ScriptedServer) -> None:
-    scripted.on("GET", STATUS, status("processing", 1))
-    command = f"{sys.executable} -m imagefleet status {ID} --server {scripted.url} | true"
+@pytest.mark.parametrize(
+    ("words", "redirected", "code", "said"),
+    [
+        (["list"], "| true", 141, ""),
+        (["list", "--json"], "| head -c1 >/dev/null", 141, ""),
+        (["list"], ">/dev/full", 6, "imagefleet: The output cannot be written: No space left on device.\n"),
+        (["list", "--json"], ">/dev/full", 6, "imagefleet: The output cannot be written: No space left on device.\n"),
+        (["nonsense"], "2>/dev/full", 2, ""),
+        (["get", ID], "2>&-", 1, ""),
+    ],
+)
+def test_output_that_nothing_takes_is_no_traceback(
+    scripted: ScriptedServer, words: list[str], redirected: str, code: int, said: str
+) -> None:
+    page = {"requestId": ID, "status": "completed", "metadata": {"prompt": "a fox" * 100}}
+    scripted.on("GET", "/api/images", Reply({"images": [page] * 100}))
+    command = f"{sys.executable} -m imagefleet {' '.join(words)} --limit 100 --server {scripted.url} {redirected}"
+    command = command if words[0] == "list" else command.replace("--limit 100", "")
     ended = subprocess.run(
-        ["bash", "-c", command],
+        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"],
         check=False,
         capture_output=True,
         text=True,
         env=ENVIRONMENT,
     )
-    assert ended.stderr == ""
+    assert (ended.returncode, ended.stderr) == (code, said)
 
 
-def test_help_loads_neither_http_nor_sockets_nor_rich() -> None:
+SLOW = {"rich", "httpx2", "pydantic", "websockets", "PIL", "keyring", "mcp", "yaml", "asyncio"}
+
+
+def test_help_loads_nothing_slow() -> None:
     code = (
-        "import sys\nfrom imagefleet.cli import main\n"
-        "main(['generate', '--help'], standalone_mode=False)\n"
-        "print(sorted({'rich', 'httpx2', 'pydantic', 'websockets', 'PIL', 'mcp'} & set(sys.modules)))"
+        "import sys\nfrom imagefleet.cli import COMMANDS, main\n"
+        "for words in [], *([name] for name in COMMANDS):\n"
+        "    main([*words, '--help'], standalone_mode=False)\n"
+        f"print(sorted({SLOW!r} & set(sys.modules)))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code],
@@ -180,3 +203,14 @@ def test_help_loads_neither_http_nor_sockets_nor_rich() -> None:
         env=ENVIRONMENT,
     )
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_nothing_of_posix_is_needed_to_start() -> None:
+    code = (
+        "import sys\nfor name in 'termios', 'fcntl', 'resource', 'pwd', 'grp', 'tty', 'pty':\n"
+        "    sys.modules[name] = None\n"
+        "from imagefleet.cli import main\nmain(['list', '--help'], standalone_mode=False)\n"
+        "import imagefleet.client, imagefleet.progress_bar"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, env=ENVIRONMENT)
+    assert (ended.returncode, ended.stderr) == (0, "")

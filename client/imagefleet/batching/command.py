@@ -166,7 +166,7 @@ class FolderSession:
                 is_enough=(lambda _: False) if awaited is None else awaited.add,
             ).run()
         if settings.session.form == "json":
-            settings.session.show(batch, "")
+            settings.session.show(batch)
         if awaited is None:
             self._end(batch)
         else:

@@ -8,47 +8,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagefleet.durations import METAVAR, seconds
-from imagefleet.options import parameters
-from imagefleet.session import Session, shared_options
+from imagefleet.options import command, parameters, texts, whole_days
+from imagefleet.session import Session
 
 if TYPE_CHECKING:
     from imagefleet.batching.places import Place
 
 FORMATS = ("txt", "csv", "jsonl", "yaml", "json")
 
-EXAMPLES = """\b
-Examples:
-  imagefleet batch chapter1.csv --style noir --concurrency 4 --output chapter-1
-  imagefleet batch prompts.txt --model dall-e-3 --param width=1024 --param seed=7
-  jq -c '.panels[]' book.json | imagefleet batch - --format jsonl --output book
-  imagefleet batch chapter-1          (goes on with the batch in that folder)
-  imagefleet batch BATCH_ID --output chapter-1
-
-\b
-Ctrl-C leaves the batch running on the server; the same command goes on where it was.
-Exit codes: 0 all are completed, 7 some failed, 1 refused or cancelled, 6 a file could
-not be written, 3 the server was away for longer than --patience, 130 Ctrl-C."""
+EXAMPLES = """
+imagefleet batch chapter1.csv --style noir --concurrency 4 --output chapter-1
+imagefleet batch prompts.txt --model dall-e-3 --param width=1024 --param seed=7
+jq -c '.panels[]' book.json | imagefleet batch - --format jsonl --output book
+imagefleet batch chapter-1          (goes on with the batch in that folder)
+imagefleet batch BATCH_ID --output chapter-1
+"""
 
 
-def whole_days(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    """A duration in days: 30 or 30d."""
-    if value is None:
-        return None
-    text = value.removesuffix("d")
-    if not (text.isascii() and text.isdigit()):
-        raise click.BadParameter(f"{value!r} is not a number of days such as 30d")
-    return int(text)
-
-
-def texts(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
-    """`name=value` pairs, whose values are text."""
-    for pair in pairs:
-        if not pair.partition("=")[0] or "=" not in pair:
-            raise click.BadParameter(f"{pair!r} is not of the form name=value")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
-@click.command(epilog=EXAMPLES)
+@command("batch", examples=EXAMPLES)
 @click.argument("source", metavar="LIST", required=False)
 @click.option(
     "--output",
@@ -103,7 +80,6 @@ def texts(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict
     show_default=True,
     help="How long to keep trying while the server is away or its rate limit refuses.",
 )
-@shared_options
 def batch(
     session: Session,
     source: str | None,
@@ -121,6 +97,9 @@ def batch(
     LIST is a .txt, .csv, .jsonl, .yaml or .json file, or - for stdin. Of a folder that a batch is in, or of a batch's ID, the
     batch is gone on with. It is submitted once, however often the command is run; what is in the folder and whole is not
     fetched again.
+
+    Ctrl-C leaves the batch running on the server; the same command goes on where it was. The exit code is 7 if some items
+    failed.
     """
     from imagefleet.batching.command import Settings, go_on, start  # noqa: PLC0415 - slow to load
 

@@ -1,18 +1,29 @@
-"""`imagefleet cancel`."""
+"""`imagefleet cancel`: cancels a request or a batch."""
 
 from __future__ import annotations
 
-import click
+from imagefleet.commands.results import either
+from imagefleet.options import ID, command
+from imagefleet.session import Session
+from imagefleet.terminal import describe_batch
 
-from imagefleet.options import ID
-from imagefleet.session import Session, shared_options
+EXAMPLES = """
+imagefleet cancel 550e8400-e29b-41d4-a716-446655440000
+"""
 
 
-@click.command()
+@command("cancel", examples=EXAMPLES)
 @ID
-@shared_options
 def cancel(session: Session, request_id: str) -> None:
-    """Cancel a request."""
+    """Cancel a request, or all of a batch that has not ended."""
     with session.connect() as client:
-        answer = client.cancel(request_id)
-        session.show(answer, answer.message or answer.status)
+
+        def of_request() -> None:
+            answer = client.cancel(request_id)
+            session.show(answer, answer.message or answer.status)
+
+        def of_batch() -> None:
+            batch = client.cancel_batch(request_id)
+            session.show(batch, describe_batch(batch))
+
+        either(of_request, of_batch)

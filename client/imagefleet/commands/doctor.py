@@ -9,20 +9,20 @@ import click
 
 from imagefleet.defaults import VERSION
 from imagefleet.durations import METAVAR, seconds
-from imagefleet.session import Session, shared_options, valid_address
+from imagefleet.options import command
+from imagefleet.session import Session, valid_address
 from imagefleet.terminal import describe, plain
 
 if TYPE_CHECKING:
     from imagefleet.doctor.findings import Finding
     from imagefleet.models import Status
 
-EXAMPLES = """\b
-Examples:
-  imagefleet doctor
-  imagefleet doctor --no-picture --json
-  imagefleet doctor --server https://images.example || echo "link $(($? - 20)) is broken"
-
-\b
+EXAMPLES = """
+imagefleet doctor
+imagefleet doctor --no-picture --json
+imagefleet doctor --server https://images.example || echo "link $(($? - 20)) is broken"
+"""
+LINKS = """\b
 Exit codes: 0 if nothing is broken, else 20 and the number of the first broken link:
   21  address     25  key         29  workers     33  webhooks
   22  tls         26  limits      30  beat        34  picture
@@ -30,7 +30,7 @@ Exit codes: 0 if nothing is broken, else 20 and the number of the first broken l
   24  version     28  redis       32  extensions"""
 
 
-@click.command(epilog=EXAMPLES)
+@command("doctor", examples=EXAMPLES, epilog=LINKS)
 @click.option("--no-picture", is_flag=True, help="Do not have a test picture made.")
 @click.option(
     "--timeout",
@@ -41,7 +41,6 @@ Exit codes: 0 if nothing is broken, else 20 and the number of the first broken l
     help="How long the test picture may take.",
 )
 @click.option("--user", help="User ID of the test picture.")
-@shared_options
 def doctor(session: Session, no_picture: bool, timeout: float, user: str | None) -> None:
     """Find out what is broken between this machine and a picture, and what to do.
 

@@ -1,13 +1,19 @@
-"""`imagefleet extension`."""
+"""`imagefleet extension`: runs the reference extension."""
 
 from __future__ import annotations
 
 import click
 
-from imagefleet.session import access_of, valid_address
+from imagefleet.options import command
+from imagefleet.session import Session
+
+EXAMPLES = """
+imagefleet extension --server http://localhost:3000 --concurrent 2
+IMAGEFLEET_EXTENSION_TOKEN=... imagefleet extension --id painter --models dall-e-3,sdxl
+"""
 
 
-@click.command()
+@command("extension", examples=EXAMPLES)
 @click.option("--id", "extension_id", help="ID of the extension; unique by default.")
 @click.option("--ws", "websocket_url", help="WebSocket URL; by default taken from the server.")
 @click.option("--models", default="", help="Models it offers, such as dall-e-3,sdxl; all by default.")
@@ -18,15 +24,14 @@ from imagefleet.session import access_of, valid_address
     "--step-ms", type=click.IntRange(min=0), default=100, show_default=True, help="Pause after each progress report."
 )
 @click.option("--token", envvar="IMAGEFLEET_EXTENSION_TOKEN", help="Extension token, if the server requires one.")
-@click.option("--server", metavar="URL", help="The server's address (IMAGEFLEET_URL).")
 def extension(
+    session: Session,
     extension_id: str | None,
     websocket_url: str | None,
     models: str,
     concurrent: int,
     step_ms: int,
     token: str | None,
-    server: str | None,
 ) -> None:
     """Run the reference extension.
 
@@ -37,7 +42,7 @@ def extension(
 
     named = tuple(name.strip() for name in models.split(",") if name.strip())
     chosen = Settings(
-        access_of(server, None, None).server,
+        session.access.server,
         extension_id or default_id(),
         websocket_url,
         named,
@@ -46,6 +51,8 @@ def extension(
         step_ms / 1000,
         operations=OPERATIONS,
     )
-    with valid_address():
+    try:
         worker = Extension(chosen, log_line)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     run_until_signal(worker)

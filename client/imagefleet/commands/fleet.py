@@ -1,4 +1,4 @@
-"""`imagefleet fleet`."""
+"""`imagefleet fleet`: lists the extensions, for operators."""
 
 from __future__ import annotations
 
@@ -6,28 +6,49 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imagefleet.session import Session, shared_options
+from imagefleet.options import command
+from imagefleet.session import Session
+from imagefleet.tables import Column
 from imagefleet.terminal import local_time
 
 if TYPE_CHECKING:
     from imagefleet.models import ExtensionState
 
+EXAMPLES = """
+imagefleet fleet
+imagefleet fleet --connected --json
+"""
+COLUMNS = (
+    Column("EXTENSION"),
+    Column("STATE"),
+    Column("SINCE"),
+    Column("HOLDS", right=True),
+    Column("MODELS"),
+    Column("WHY", shrinks=True),
+)
 
-@click.command()
+
+@command("fleet", examples=EXAMPLES)
 @click.option("--connected", is_flag=True, help="Only extensions that are connected now.")
-@shared_options
 def fleet(session: Session, connected: bool) -> None:
     """List the extensions, for operators.
 
-    Each line has the state, since when it is connected or not, how many requests it holds and may hold, its ID and its models.
+    For each its state, since when it is connected or not, how many requests it holds of how many it takes at once, its
+    models, and why it is paused.
     """
     with session.connect() as client:
+        found = client.extensions(connected=True if connected else None)
         none = "No extension is connected." if connected else "No extension has ever connected."
-        session.show_each(client.extensions(connected=True if connected else None), _line, none)
+        session.show_each(found, COLUMNS, _row, none)
 
 
-def _line(state: ExtensionState) -> str:
-    since = "" if state.since is None else f"  since {local_time(state.since)}"
-    holds = f"  {state.active or 0}/{state.max_concurrent or 0}"
-    reason = f"  {state.pause.reason or ''}" if state.pause else ""
-    return f"{state.standing:<11}{since}{holds}  {state.extension_id}  {','.join(state.capabilities)}{reason}".rstrip()
+def _row(state: ExtensionState) -> tuple[object, ...]:
+    since = None if state.since is None else local_time(state.since)
+    holds = f"{state.active or 0}/{state.max_concurrent or 0}"
+    return state.extension_id, state.standing, since, holds, ",".join(state.capabilities), _why(state)
+
+
+def _why(state: ExtensionState) -> str | None:
+    if state.paused_by_operator is not None:
+        return state.paused_by_operator.note or "paused by an operator"
+    return state.pause.reason if state.pause else None

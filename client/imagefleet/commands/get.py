@@ -1,29 +1,28 @@
-"""`imagefleet get`."""
+"""`imagefleet get`: the pictures of a request."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import click
+from imagefleet.commands.results import prepare, show_result
+from imagefleet.options import ID, OUTPUT, command
+from imagefleet.session import Session
 
-from imagefleet.commands.results import prepare, show_result, wait_for
-from imagefleet.options import ID, OUTPUT, TIMEOUT, WAIT
-from imagefleet.session import Session, shared_options
+EXAMPLES = """
+imagefleet get 550e8400-e29b-41d4-a716-446655440000
+imagefleet get 550e8400-e29b-41d4-a716-446655440000 --output pictures
+imagefleet get 550e8400-e29b-41d4-a716-446655440000 --json
+"""
 
 
-@click.command()
+@command("get", examples=EXAMPLES)
 @ID
-@WAIT
-@TIMEOUT
 @OUTPUT
-@shared_options
-def get(session: Session, request_id: str, wait: bool, timeout: float | None, output: Path | None) -> None:
-    """Print or save the pictures of a request.
+def get(session: Session, request_id: str, output: Path | None) -> None:
+    """Print the URLs of a request's pictures, or save them.
 
-    It prints their URLs, or with --output the files.
+    With --json everything that is known about the request. If it has not ended, the exit code is 4.
     """
     prepare(output)
     with session.connect() as client:
-        waits = wait or timeout is not None
-        result = wait_for(session, client, request_id, timeout) if waits else client.get(request_id)
-        show_result(session, client, result, output)
+        show_result(session, client, client.get(request_id), output)

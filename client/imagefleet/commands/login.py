@@ -1,77 +1,92 @@
-"""`imagefleet login` and `imagefleet logout`."""
+"""`imagefleet login` and `logout`: keep a server's address and the key for it."""
 
 from __future__ import annotations
 
 import sys
-from itertools import islice
 
 import click
 
 from imagefleet import profiles
-from imagefleet.access import Access
-from imagefleet.addresses import checked
+from imagefleet.access import checked_address, checked_key, profile_name
 from imagefleet.defaults import DEFAULT_URL
-from imagefleet.exits import fail
-from imagefleet.session import Session, valid_address
-from imagefleet.terminal import plain
+from imagefleet.options import command
+from imagefleet.session import PATIENCE_S, Session
+from imagefleet.terminal import is_terminal
 
-EXAMPLES = """\b
-Examples:
-  imagefleet login --server https://pictures.example.com
-  imagefleet login --profile studio --server https://studio.example.com < key.txt
-  imagefleet list --profile studio"""
+LOGIN_EXAMPLES = """
+imagefleet login                                   (asks for address and key)
+imagefleet login https://pictures.example --profile work
+imagefleet login https://pictures.example < key.txt
+"""
+
+LOGOUT_EXAMPLES = """
+imagefleet logout
+imagefleet logout --profile work
+"""
 
 
-@click.command(epilog=EXAMPLES)
-@click.option(
-    "--server", metavar="URL", envvar="IMAGEFLEET_URL", help="The server's address. It is asked for if left out."
-)
-@click.option(
-    "--profile", metavar="NAME", default=profiles.DEFAULT, show_default=True, help="A name, to have several logins."
-)
-@click.option("--no-keyring", is_flag=True, help="Keep the key in a file that you alone can read, not in the keyring.")
-def login(server: str | None, profile: str, no_keyring: bool) -> None:
-    """Keep the server's address and your key for later commands.
+@command("login", examples=LOGIN_EXAMPLES)
+@click.argument("address", required=False)
+@click.option("--no-keyring", is_flag=True, help="Keep the key in a file that only you can read, not in the keyring.")
+def login(session: Session, address: str | None, no_keyring: bool) -> None:
+    """Keep the address of a server and the key for it.
 
-    The key is asked for without showing it, or read from stdin. It is tried before it is kept: in the system's keyring, or
-    where there is none in a file that you alone can read. A server that requires no key needs none.
+    The key is asked for without being shown, or read from stdin; leave it empty for a server that requires none. It is
+    tried with the server before it is kept: in the system's keyring, or where there is none in a file that only you can
+    read. Without --profile it is what every command uses.
     """
-    interactive = sys.stdin.isatty()
-    if server is None:
-        server = click.prompt("Address of the server", default=DEFAULT_URL, err=True) if interactive else DEFAULT_URL
-    with valid_address():
-        server = checked(server)
-    key = _read_key(interactive=interactive)
-    _try(Session(Access(server, key)))
-    kept = profiles.keep(profile, server, key, use_keyring=not no_keyring)
-    places = {"keyring": "in the system's keyring", "file": f"in {profiles.folder() / 'keys.json'}"}
-    where = f"; the key is {places[kept.store]}" if kept.store else ", which requires no key"
-    click.echo(plain(f"Logged in to {server} as profile {profile}{where}."), err=True)
+    name = profile_name(session.option("profile"))
+    server = checked_address(address or session.option("server") or _ask_for_address(name))
+    key = checked_key(session.option("key") or _ask_for_key(server))
+    _try(server, key)
+    kept = profiles.keep(name, server, key, in_file=no_keyring)
+    session.remark(f"Logged in to {server}{_place(kept, no_keyring)}.")
 
 
-@click.command()
-@click.option("--profile", metavar="NAME", default=profiles.DEFAULT, show_default=True, help="Which login to forget.")
-def logout(profile: str) -> None:
-    """Forget the address and the key of a login. The key itself stays valid: the operator can revoke it."""
-    if not profiles.forget(profile):
-        fail(f"There is no profile {profile!r}.")
-    click.echo(plain(f"Forgot the profile {profile}."), err=True)
+@command("logout", examples=LOGOUT_EXAMPLES)
+def logout(session: Session) -> None:
+    """Forget the address and the key that `login` kept. The key itself stays valid."""
+    name = profile_name(session.option("profile"))
+    server = profiles.find(name).server
+    profiles.forget(name)
+    session.remark(f"Logged out of {server}.")
 
 
-def _read_key(*, interactive: bool) -> str | None:
-    if interactive:
-        key = click.prompt(
-            "API key (empty if none is required)", default="", show_default=False, hide_input=True, err=True
+def _ask_for_address(name: str) -> str:
+    known = profiles.load().get(name)
+    default = known.server if known else DEFAULT_URL
+    if not is_terminal():
+        raise click.UsageError("Name the server's address: `imagefleet login ADDRESS`.")
+    return str(click.prompt("Address of the server", default=default, err=True))
+
+
+def _ask_for_key(server: str) -> str | None:
+    """The key from the terminal without an echo, or the first line of stdin."""
+    if is_terminal():
+        return str(
+            click.prompt(
+                f"Key for {server} (empty if it requires none)", "", hide_input=True, show_default=False, err=True
+            )
         )
-    else:
-        key = sys.stdin.readline()
-    key = key.strip()
-    if not (key.isascii() and key.isprintable()):
-        raise click.UsageError("The key contains invalid characters.")
-    return key or None
+    return "" if sys.stdin is None else sys.stdin.readline().strip()
 
 
-def _try(session: Session) -> None:
-    """A request that needs the key."""
-    with session.connect() as client:
-        list(islice(client.list(page_size=1), 1))
+def _try(server: str, key: str | None) -> None:
+    """Send a request with the key. Raises Unauthorized if the server does not accept it."""
+    from imagefleet.client import Client  # noqa: PLC0415 - the HTTP library is slow to load
+    from imagefleet.errors import Forbidden  # noqa: PLC0415 - the same
+
+    with Client(server, key=key, patience_s=PATIENCE_S) as client:
+        try:
+            next(client.list(page_size=1), None)
+        except Forbidden:
+            return  # the key is known, and may do other things
+
+
+def _place(kept: profiles.Profile, no_keyring: bool) -> str:
+    if kept.key_in == profiles.KEYRING:
+        return "; the key is in the keyring"
+    if kept.key_in == profiles.FILE:
+        why = "" if no_keyring else ", since there is no keyring that takes it"
+        return f"; the key is in {profiles.file()}{why}"
+    return " without a key"

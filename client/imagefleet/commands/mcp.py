@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import click
-
 from imagefleet.exits import WRONG_USE, fail
-from imagefleet.session import access_of, valid_address
+from imagefleet.options import command
+from imagefleet.session import Session, valid_address
+
+EXAMPLES = """
+imagefleet mcp
+imagefleet mcp --profile work
+"""
 
 
-@click.command()
-@click.option("--server", metavar="URL", help="The server's address (IMAGEFLEET_URL).")
-@click.option("--key", help="API key or token (IMAGEFLEET_API_KEY). Other users of the machine may see it here.")
-@click.option("--profile", metavar="NAME", help="Which login to use (IMAGEFLEET_PROFILE).")
-def mcp(server: str | None, key: str | None, profile: str | None) -> None:
+@command("mcp", examples=EXAMPLES)
+def mcp(session: Session) -> None:
     """Offer the service as tools to a program that speaks MCP.
 
     It speaks the Model Context Protocol on stdin and stdout until stdin ends; programs start it themselves. Its log goes to
@@ -30,6 +31,6 @@ def mcp(server: str | None, key: str | None, profile: str | None) -> None:
             "pip install './client[mcp]'.",
             WRONG_USE,
         )
-    access = access_of(server, key, profile)
+    access = session.access
     with valid_address():
         anyio.run(serve, access.server, access.key)

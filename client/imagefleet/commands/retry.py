@@ -9,18 +9,18 @@ import click
 
 from imagefleet.commands.batch import named_batch
 from imagefleet.durations import METAVAR, seconds
-from imagefleet.options import parameters
-from imagefleet.session import Session, shared_options
+from imagefleet.options import command, parameters
+from imagefleet.session import Session
 
-EXAMPLES = """\b
-Examples:
-  imagefleet retry chapter-1                       (all that failed)
-  imagefleet retry chapter-1 --item 17 --prompt "The keeper burns a letter" --param seed=7
-  imagefleet retry chapter-1 --item panel-3 --item panel-4
-  imagefleet retry BATCH_ID --failed --detach"""
+EXAMPLES = """
+imagefleet retry chapter-1                       (all that failed)
+imagefleet retry chapter-1 --item 17 --prompt "The keeper burns a letter" --param seed=7
+imagefleet retry chapter-1 --item panel-3 --item panel-4
+imagefleet retry BATCH_ID --failed --detach
+"""
 
 
-@click.command(epilog=EXAMPLES)
+@command("retry", examples=EXAMPLES)
 @click.argument("batch", metavar="FOLDER|BATCH_ID")
 @click.option(
     "--item",
@@ -53,7 +53,6 @@ Examples:
     show_default=True,
     help="How long to keep trying while the server is away.",
 )
-@shared_options
 def retry(
     session: Session,
     batch: str,
