@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from imagefleet.extension import OPERATIONS
 from imagefleet.extension.drawing import Picture, draw
-from imagefleet.extension.input_images import OPERATIONS
 from imagefleet.extension.variation import Inputs
 from tests.support.input_images import half_mask, offered, picture, png
 from tests.support.reference_extension import JOB, RunningExtension, running_extension, send_job

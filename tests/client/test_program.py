@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from imagefleet.extension.input_images import OPERATIONS
+from imagefleet.extension import OPERATIONS
 from tests.support.reference_extension import JOB, send_job
 from tests.support.scripted_server import Reply, ScriptedServer
 from tests.support.waiting import until

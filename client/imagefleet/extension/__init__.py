@@ -2,6 +2,6 @@
 
 from imagefleet.extension.drawing import Picture, ReportProgress, draw
 from imagefleet.extension.extension import Extension, Settings
-from imagefleet.extension.input_images import OPERATIONS
+from imagefleet.extension.messages import OPERATIONS
 
 __all__ = ["OPERATIONS", "Extension", "Picture", "ReportProgress", "Settings", "draw"]

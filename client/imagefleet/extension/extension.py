@@ -13,16 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imagefleet.client import Client
-from imagefleet.extension.connection import Closed, Connection, connected
 from imagefleet.defaults import VERSION
-from imagefleet.extension.drawing import draw
 from imagefleet.errors import BadAnswer, ImagefleetError
+from imagefleet.extension import messages
+from imagefleet.extension.connection import Closed, Connection, connected
+from imagefleet.extension.drawing import draw
 from imagefleet.extension.job_runner import JobRunner, Log
 from imagefleet.extension.jobs import Message
+from imagefleet.extension.messages import AuthenticationSuccess, ErrorReport, ServerMessage
 from imagefleet.extension.renderer import Draw
 from imagefleet.retrying import pauses
 from imagefleet.transport import Transport
-from imagefleet.wire import Fields, decode
 
 REPLACED = 4000
 
@@ -133,9 +134,8 @@ class Extension:
         connection.send(self._authenticate_message())
         answer = _expect(connection, "authentication_success")
         connection.settled()
-        still_held = answer.texts("active_request_ids")
-        if still_held is not None:
-            self._runner.retain(still_held)
+        if isinstance(answer, AuthenticationSuccess) and answer.active_request_ids is not None:
+            self._runner.retain(answer.active_request_ids)
         with self._lock:
             self._raise_if_stopping()
             self._connection = connection
@@ -190,10 +190,11 @@ class Extension:
         return pauses(self._settings.first_pause_s, self._settings.max_pause_s)
 
 
-def _expect(connection: Connection, kind: str) -> Fields:
+def _expect(connection: Connection, kind: str) -> ServerMessage:
     """The next message, which must be of this type. Raises BadAnswer, with the error text of the server if there is one."""
-    fields = decode(connection.receive())
-    if fields.optional_text("type") != kind:
-        problem = fields.optional_text("error") or f"it sent {fields.optional_text('type')!r:.70} instead of {kind}"
+    message = messages.read(connection.receive())
+    if message.type != kind:
+        reported = message.error if isinstance(message, ErrorReport) else None
+        problem = reported or f"it sent {message.type!r:.70} instead of {kind}"
         raise BadAnswer(f"The server did not accept the extension: {problem}")
-    return fields
+    return message

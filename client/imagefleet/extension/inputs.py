@@ -7,12 +7,12 @@ import time
 
 from imagefleet.calls.base import Call, nothing
 from imagefleet.errors import ImagefleetError
-from imagefleet.extension.input_images import InputImage
 from imagefleet.extension.jobs import BadInput, Job
+from imagefleet.extension.messages import InputImage
 from imagefleet.extension.picture_files import UnreadablePicture, size_of
+from imagefleet.extension.variation import Inputs
 from imagefleet.retrying import Retries
 from imagefleet.transport import Transport
-from imagefleet.extension.variation import Inputs
 
 MIB = 1024 * 1024
 # A server that accepts larger pictures may send larger ones.

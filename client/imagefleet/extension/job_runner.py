@@ -7,14 +7,16 @@ import threading
 from collections.abc import Callable, Iterable
 
 from imagefleet.errors import BadAnswer
+from imagefleet.extension import messages
 from imagefleet.extension.jobs import Job, Jobs, Message, Stopped
+from imagefleet.extension.messages import CancelGeneration, Confirmed, ErrorReport, GenerateImage
 from imagefleet.extension.renderer import Draw, Renderer
 from imagefleet.transport import Transport
-from imagefleet.wire import Fields, decode
 
 FAILED = "image_generation_failed"
 LEASE_LOST = "ERR_LEASE_LOST"
 NOT_UNDERSTOOD = "ERR_INVALID_MESSAGE"
+HEARTBEAT_RESPONSE = "heartbeat_response"
 Log = Callable[[str], None]
 
 
@@ -36,13 +38,6 @@ class JobRunner:
         self._jobs = Jobs()
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._workers = 0
-        self._handlers: dict[str, Callable[[Fields], None]] = {
-            "generate_image": self._generate,
-            "cancel_generation": self._cancel,
-            "image_generation_confirmed": self._confirmed,
-            "error": self._error,
-            "heartbeat_response": lambda _: None,
-        }
 
     def start(self, workers: int) -> None:
         """Start the worker threads."""
@@ -79,13 +74,25 @@ class JobRunner:
     def handle(self, text: str) -> None:
         """Process one message; an invalid one is logged and ignored."""
         try:
-            fields = decode(text)
-            self._handlers.get(fields.text("type"), self._unknown)(fields)
+            message = messages.read(text)
         except BadAnswer as error:
             self._log(f"ignored: {error}")
+            return
+        match message:
+            case GenerateImage():
+                self._generate(Job.of(message))
+            case CancelGeneration(request_id=request_id):
+                if self._jobs.drop(request_id):
+                    self._log(f"job {request_id} was cancelled")
+            case Confirmed(request_id=request_id):
+                self._jobs.drop(request_id)
+                self._log(f"job {request_id} is stored as {message.image_path}")
+            case ErrorReport():
+                self._error(message)
+            case _ if message.type != HEARTBEAT_RESPONSE:
+                self._log(f"ignored a message of the unknown type {message.type!r:.70}")
 
-    def _generate(self, fields: Fields) -> None:
-        job = Job.read(fields)
+    def _generate(self, job: Job) -> None:
         known = self._jobs.add(job)
         if known is None:
             self._log(f"job {job.request_id}: {job.prompt!r:.70}")
@@ -93,24 +100,12 @@ class JobRunner:
         else:
             self._send_report(known)
 
-    def _cancel(self, fields: Fields) -> None:
-        if self._jobs.drop(fields.text("request_id")):
-            self._log(f"job {fields.text('request_id')} was cancelled")
-
-    def _confirmed(self, fields: Fields) -> None:
-        self._jobs.drop(fields.text("request_id"))
-        self._log(f"job {fields.text('request_id')} is stored as {fields.optional_text('image_path')}")
-
-    def _error(self, fields: Fields) -> None:
+    def _error(self, report: ErrorReport) -> None:
         """An error. Drop the job if its lease is lost, or if its result was invalid, which a retry cannot change."""
-        self._log(f"the server reported an error: {fields.optional_text('error')}")
-        code, request_id = fields.optional_text("code"), fields.optional_text("request_id")
-        is_result = request_id in [job.request_id for job in self._jobs.reported()]
-        if request_id and (code == LEASE_LOST or (code == NOT_UNDERSTOOD and is_result)):
-            self._jobs.drop(request_id)
-
-    def _unknown(self, fields: Fields) -> None:
-        self._log(f"ignored a message of the unknown type {fields.text('type')!r:.70}")
+        self._log(f"the server reported an error: {report.error}")
+        is_result = report.request_id in [job.request_id for job in self._jobs.reported()]
+        if report.request_id and (report.code == LEASE_LOST or (report.code == NOT_UNDERSTOOD and is_result)):
+            self._jobs.drop(report.request_id)
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from imagefleet.extension.picture_files import MAX_SIDE_PX
-from imagefleet.errors import BadAnswer
-from imagefleet.extension.input_images import InputImage, read_all
-from imagefleet.wire import Fields, camel
+from imagefleet.extension.messages import GenerateImage, InputImage, Upload
 
-DEFAULT_SIDE_PX = 1024
-MAX_IMAGES = 10
 # The contract allows a server that confirms nothing; its results must not fill the memory.
 MAX_HELD = 64
 Message = dict[str, Any]
-
-
-class BadJob(Exception):
-    """The job cannot be done by this extension; the text gives the reason."""
 
 
 class BadInput(Exception):
@@ -36,24 +26,6 @@ class Stopped(Exception):
     """The job was cancelled or replaced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """Where to upload the pictures. Sizes in bytes."""
-
-    url: str
-    headers: Mapping[str, str]
-    max_bytes: int | None
-
-    @classmethod
-    def read(cls, fields: Fields | None) -> Upload | None:
-        """From the `upload` of a message, if there is one."""
-        if fields is None:
-            return None
-        headers = fields.part("headers")
-        named = {} if headers is None else {name: str(value) for name, value in headers.body.items()}
-        return cls(fields.text("url"), named, fields.whole("max_bytes"))
-
-
 @dataclass(eq=False)
 class Job:
     """One request from a `generate_image` message. `report` is its result, once there is one."""
@@ -61,7 +33,7 @@ class Job:
     request_id: str
     prompt: str
     model: str | None
-    parameters: dict[str, Any]
+    parameters: Mapping[str, Any]
     correlation_id: str | None
     lease: str | None
     upload: Upload | None
@@ -71,47 +43,19 @@ class Job:
     report: Message | None = None
 
     @classmethod
-    def read(cls, fields: Fields) -> Job:
-        """From the message. Raises BadAnswer."""
-        parameters = fields.part("parameters")
+    def of(cls, message: GenerateImage) -> Job:
+        """The job of this message."""
         return cls(
-            request_id=fields.text("request_id"),
-            prompt=fields.text("prompt"),
-            model=fields.optional_text("model"),
-            parameters={} if parameters is None else dict(parameters.body),
-            correlation_id=fields.optional_text("correlation_id"),
-            lease=fields.optional_text("lease"),
-            upload=Upload.read(fields.part("upload")),
-            inputs=read_all(fields),
-            previews=fields.whole("previews") or 0,
+            request_id=message.request_id,
+            prompt=message.prompt,
+            model=message.model,
+            parameters=message.parameters or {},
+            correlation_id=message.correlation_id,
+            lease=message.lease,
+            upload=message.upload,
+            inputs=message.input_images,
+            previews=message.previews or 0,
         )
-
-    @property
-    def names_size(self) -> bool:
-        """Whether the request says how large the picture is to be."""
-        return any(self.parameters.get(name) is not None for name in ("width", "height"))
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in px. Raises BadJob."""
-        return self._whole("width", DEFAULT_SIDE_PX, MAX_SIDE_PX), self._whole("height", DEFAULT_SIDE_PX, MAX_SIDE_PX)
-
-    @property
-    def count(self) -> int:
-        """The number of pictures requested. Raises BadJob."""
-        return self._whole("number_of_images", 1, MAX_IMAGES)
-
-    @property
-    def seed(self) -> int | None:
-        """The requested seed; the server sends one beyond 2^53 as text. Raises BadJob."""
-        value = self.parameters.get("seed")
-        if value is None:
-            return None
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,40}", str(value)):
-            raise BadJob("seed must be a whole number.")
-        return int(value)
 
     def message(self, kind: str, **fields: Any) -> Message:
         """A report on this job."""
@@ -122,18 +66,6 @@ class Job:
         """The report that the job failed."""
         fields = {"error": error, "reason": reason, "code": "ERR_GENERATION_FAILED", "retryable": retryable}
         return self.message("image_generation_failed", **fields, **more)
-
-    def _whole(self, name: str, default: int, most: int) -> int:
-        """An integer parameter from 1 to `most`. Raises BadJob."""
-        try:
-            value = Fields(self.parameters, "parameters").whole(name)
-        except BadAnswer:
-            value = 0
-        if value is None:
-            return default
-        if not 1 <= value <= most:
-            raise BadJob(f"{camel(name)} must be a whole number from 1 to {most}.")
-        return value
 
 
 class Jobs:

@@ -9,16 +9,19 @@ from typing import Any
 from PIL import Image
 
 from imagefleet.extension.drawing import Picture, ReportProgress
-from imagefleet.extension.input_images import EDIT, operation_of
 from imagefleet.extension.inputs import fetch
-from imagefleet.extension.jobs import BadInput, BadJob, Job, Message, Stopped
+from imagefleet.extension.jobs import BadInput, Job, Message, Stopped
+from imagefleet.extension.messages import EDIT, operation_of, timestamp
+from imagefleet.extension.parameters import BadJob, Parameters
 from imagefleet.extension.picture_files import UnreadablePicture
 from imagefleet.extension.previews import Previews
-from imagefleet.transport import Transport
 from imagefleet.extension.uploading import deliver
-from imagefleet.wire import encode, timestamp
+from imagefleet.extension.variation import Inputs
+from imagefleet.models.base import encoded
+from imagefleet.transport import Transport
 
 Draw = Callable[[Picture, ReportProgress], bytes]
+DEFAULT_SIDE_PX = 1024
 STEPS = 8
 MAX_MESSAGE_BYTES = 1_048_576
 MAX_EXACT = 2**53
@@ -62,9 +65,10 @@ class Renderer:
             return job.failure("The extension has too little memory", "The picture is too large.", retryable=True)
 
     def _render(self, job: Job) -> Message:
-        size, count, seed = job.size, job.count, job.seed
+        wanted = Parameters.read(job.parameters)
         inputs = fetch(self._transport, job)
-        width, height = inputs.size if inputs and not job.names_size else size
+        width, height = _size(wanted, inputs)
+        count, seed = wanted.number_of_images or 1, wanted.seed
         urls = []
         for index in range(count):
             steps = _Steps(self, job, index, count)
@@ -102,6 +106,13 @@ class _Steps:
             self._renderer.step(self._job, percent, f"Drawing picture {self._index + 1} of {self._count}", **more)
 
 
+def _size(wanted: Parameters, inputs: Inputs | None) -> tuple[int, int]:
+    """A request that names no size gets that of its first input picture."""
+    if inputs and wanted.width is None and wanted.height is None:
+        return inputs.size
+    return wanted.width or DEFAULT_SIDE_PX, wanted.height or DEFAULT_SIDE_PX
+
+
 def _not_possible(job: Job, operation: str) -> Message:
     """Another extension may be able to; the server pauses nothing."""
     work = "edits with a mask" if operation == EDIT else "variations"
@@ -118,7 +129,7 @@ def _generated(job: Job, urls: list[str], used: dict[str, Any]) -> Message:
     metadata = {"model": job.model, "prompt": job.prompt, **used, "generatedAt": timestamp(datetime.now(UTC))}
     more = {"imageUrls": urls} if len(urls) > 1 else {}
     report = job.message("image_generated", imageUrl=urls[0], **more, metadata=metadata)
-    if len(encode(report)) > MAX_MESSAGE_BYTES:
+    if len(encoded(report)) > MAX_MESSAGE_BYTES:
         text = "The pictures are too large for a message, and the upload did not accept them."
         return job.failure("The extension cannot deliver its pictures", text, retryable=True)
     return report

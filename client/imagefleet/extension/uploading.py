@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import base64
 
-from imagefleet.calls.base import Call
+from imagefleet.calls.base import Call, reading
 from imagefleet.errors import ImagefleetError
-from imagefleet.extension.jobs import BadJob, Upload
+from imagefleet.extension.messages import Upload
+from imagefleet.extension.parameters import BadJob
+from imagefleet.models.base import Answer
 from imagefleet.transport import Transport
-from imagefleet.wire import decode
 
 UPLOAD_PATIENCE_S = 8.0
+
+
+class Uploaded(Answer):
+    """The answer to an upload: the address of the picture, for the report."""
+
+    image_url: str
 
 
 def deliver(transport: Transport, upload: Upload | None, position: int, content: bytes) -> str:
@@ -30,8 +37,8 @@ def _put(transport: Transport, upload: Upload, position: int, content: bytes) ->
     if position:
         url += f"{'&' if '?' in url else '?'}position={position}"
     headers = {"Content-Type": "image/png", **upload.headers}
-    call = Call("PUT", url, headers=headers, body=content, read=decode)
-    return transport.fetch(call, patience_s=UPLOAD_PATIENCE_S).text("image_url")
+    call = Call("PUT", url, headers=headers, body=content, read=reading(Uploaded))
+    return transport.fetch(call, patience_s=UPLOAD_PATIENCE_S).image_url
 
 
 def _data_url(content: bytes) -> str:
