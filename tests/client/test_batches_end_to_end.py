@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import signal
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def _save(client: Client, request: ImageRequest, file: Path) -> None:
     assert hashlib.sha256(file.read_bytes()).hexdigest() == picture.sha256
 
 
-def test_a_retried_item_is_done_again_in_its_place(own_service: Service) -> None:
+def test_a_retried_item_is_done_again_in_its_place(own_service: Service, tmp_path: Path) -> None:
     async def use() -> None:
         async with AsyncClient(own_service.url()) as client:
             batch = await client.batch(["A storm", {"prompt": "A light", "customId": "light"}], parameters=SMALL)
@@ -88,5 +89,11 @@ def test_a_retried_item_is_done_again_in_its_place(own_service: Service) -> None
             assert sorted(items) == [(1, "A storm"), (2, "A lamp")]
             events = [each.type async for each in client.stream_batch(batch.batch_id)]
             assert events.count("BatchFinishedEvent") == 2
+            results = [
+                (each.index, each.custom_id, len(each.images)) async for each in client.batch_results(batch.batch_id)
+            ]
+            assert results == [(1, None, 1), (2, "light", 1)]
+            archive = await client.download_results(batch.batch_id, tmp_path / "batch.zip")
+            assert {"0001.png", "0002-light.png", "index.csv"} <= set(zipfile.ZipFile(archive).namelist())
 
     asyncio.run(use())
