@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import httpx2
@@ -19,6 +22,16 @@ WRITE_S = 60.0
 FAULTS = (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError)
 # Threads and tasks share a client: none of them has to wait for the streams of the others.
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
+
+
+def tls_context() -> ssl.SSLContext:
+    """Which authorities are trusted: loading them takes a tenth of a second, so that clients share it."""
+    return _tls_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@cache
+def _tls_context(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    return httpx2.create_ssl_context()
 
 
 class Server:

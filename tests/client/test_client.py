@@ -90,6 +90,15 @@ def test_a_key_of_the_callers_own_is_sent(fleet: Client, scripted: ScriptedServe
     assert scripted.requests_to("POST", GENERATE)[0].headers["idempotency-key"] == sent
 
 
+@pytest.mark.parametrize("key", ["", "a\nb", "schlüssel", "x" * 256])
+def test_a_key_that_no_header_can_hold_is_refused_before_anything_is_sent(
+    fleet: Client, scripted: ScriptedServer, key: str
+) -> None:
+    with pytest.raises(ValueError, match="1 to 255 visible ASCII"):
+        fleet.submit("A fox", idempotency_key=key)
+    assert scripted.requests == []
+
+
 def test_the_retry_after_of_the_server_is_followed(fleet: Client, scripted: ScriptedServer) -> None:
     times: list[float] = []
 

@@ -14,6 +14,7 @@ from imagefleet.models.base import Answer, decoded, encoded
 READ_S = 30.0
 EVENTS_READ_S = 60.0
 IDEMPOTENCY_KEY = "Idempotency-Key"
+LONGEST_KEY = 255
 
 T = TypeVar("T")
 A = TypeVar("A", bound=Answer)
@@ -47,7 +48,9 @@ class Call(Generic[T]):
 
     def with_key(self, key: str | None) -> Call[T]:
         """The same with an Idempotency-Key: a new one, or this one. The server accepts all attempts together once."""
-        return replace(self, headers={**self.headers, IDEMPOTENCY_KEY: quoted(key or str(uuid.uuid4()))})
+        return replace(
+            self, headers={**self.headers, IDEMPOTENCY_KEY: quoted(str(uuid.uuid4()) if key is None else key)}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def quoted(key: str) -> str:
     """A string as a header field has it (RFC 9651, section 3.3.3)."""
-    if not key or not key.isascii() or not key.isprintable():
+    if not 1 <= len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise ValueError("An Idempotency-Key has 1 to 255 visible ASCII characters.")
     escaped = key.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
