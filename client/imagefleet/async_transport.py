@@ -12,7 +12,7 @@ import anyio.to_thread
 import httpx2
 
 from imagefleet.calls.base import Call
-from imagefleet.connecting import FAULTS, LIMITS, Server, tls_context
+from imagefleet.connecting import DIRECT, FAULTS, LIMITS, Server, tls_context
 from imagefleet.flows import (
     Close,
     Course,
@@ -42,7 +42,7 @@ class AsyncTransport:
 
     def __init__(self, base_url: str, key: str | None = None) -> None:
         self._server = Server(base_url, key)
-        self._http = httpx2.AsyncClient(limits=LIMITS, verify=tls_context())
+        self._http = httpx2.AsyncClient(limits=LIMITS, mounts=DIRECT, verify=tls_context())
 
     async def __aenter__(self) -> Self:
         return self

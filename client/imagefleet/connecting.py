@@ -20,6 +20,8 @@ CONNECT_S = 10.0
 WRITE_S = 60.0
 # What the standard library raises below httpx2, such as for a host name that cannot be encoded.
 FAULTS = (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError)
+# A proxy of the environment does not lead to this machine: without a transport of its own, each goes there directly.
+DIRECT: Mapping[str, None] = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
 # Threads and tasks share a client: none of them has to wait for the streams of the others.
 LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
 

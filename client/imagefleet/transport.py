@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from imagefleet.calls.base import Call
-from imagefleet.connecting import FAULTS, LIMITS, Server, tls_context
+from imagefleet.connecting import DIRECT, FAULTS, LIMITS, Server, tls_context
 from imagefleet.flows import (
     Close,
     Course,
@@ -45,7 +45,7 @@ class Transport:
 
     def __init__(self, base_url: str, key: str | None = None) -> None:
         self._server = Server(base_url, key)
-        self._http = httpx2.Client(limits=LIMITS, verify=tls_context())
+        self._http = httpx2.Client(limits=LIMITS, mounts=DIRECT, verify=tls_context())
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ import pytest
 from imagefleet import AsyncClient, BadAnswer, Client, ConnectionLost, ImagefleetError, Unreachable
 from imagefleet.calls.base import Call
 from imagefleet.transport import Transport
+from tests.support.ports import free_port
 from tests.support.scripted_server import RecordedRequest, Reply, ScriptedServer
 from tests.support.waiting import until
 from tests.support.wire_answers import GENERATE, ID, IMAGE, STATUS, accepted, result, status
@@ -140,6 +141,22 @@ def test_a_submission_is_not_turned_into_a_question(scripted: ScriptedServer, co
 def test_a_redirect_to_nowhere_is_reported(scripted: ScriptedServer, fault: Fault, location: str) -> None:
     scripted.on("GET", STATUS, Reply(status=302, headers={"Location": location}))
     assert isinstance(fault(scripted.url), BadAnswer | ConnectionLost)
+
+
+def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    scripted.on("GET", STATUS, status("completed", 2))
+    monkeypatch.setenv("http_proxy", scripted.url)
+    with Client("http://fleet.example") as client:
+        assert client.status(ID).status == "completed"
+    assert scripted.requests[0].headers["host"] == "fleet.example"
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    for host in ("127.0.0.1", "localhost"):
+        with Client(scripted.url.replace("127.0.0.1", host)) as client:
+            assert client.status(ID).status == "completed"
 
 
 def test_an_address_may_have_a_path(scripted: ScriptedServer) -> None:
