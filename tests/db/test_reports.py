@@ -177,7 +177,7 @@ EXPECTED: list[Callable[[], Answer]] = [
         key=lambda row: -(row[3] or 0),
     ),
     lambda: [
-        (*each, *(nearest_rank(of, percent) for percent in (50, 90, 99)))
+        (*each, len(of), *(nearest_rank(of, percent) for percent in (50, 90, 99)))
         for each, of in grouped(COMPLETED, lambda job: (day(job["created_at"]), job["model"].lower())).items()
     ],
     lambda: [
