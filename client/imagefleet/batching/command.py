@@ -15,6 +15,7 @@ import click
 
 from imagefleet.batching.entries import Entry
 from imagefleet.batching.folder import BatchFolder, FolderError
+from imagefleet.batching.ledger import Damaged
 from imagefleet.batching.lists import ListError, ListRefused, PromptList, read_list
 from imagefleet.batching.patience import patiently
 from imagefleet.batching.run import BatchRun, Screen
@@ -113,7 +114,7 @@ class FolderSession:
             batch = submit(self.client, self.folder, settings.server, wanted, settings.patience_s, self.tell_trouble)
         except NotFound:
             fail(f"{settings.server} takes no batches: it is too old for this command, or is not an Imagefleet server.")
-        except ConnectionLost:
+        except (ConnectionLost, KeyboardInterrupt):
             settings.say("The server may have the list. Run the same command again: it is accepted once.")
             raise
         settings.say(f"Submitted {batch.counts.total:,} items as batch {batch.batch_id}.")
@@ -265,7 +266,7 @@ def wrong_use() -> Iterator[None]:
     """What is wrong with a list or a folder ends the command with a sentence."""
     try:
         yield
-    except (ListError, FolderError) as error:
+    except (ListError, FolderError, Damaged) as error:
         first, *more = str(error).splitlines()
         click.echo(f"imagefleet: {plain(first)}", err=True)
         for line in more:

@@ -8,17 +8,19 @@ import re
 import secrets
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from imagefleet.batching.indexes import INDEXES, write_indexes
-from imagefleet.batching.ledger import Damaged, Ledger
+from imagefleet.batching.ledger import Ledger
 from imagefleet.batching.locks import FileLock, Taken
 from imagefleet.batching.names import digits_of
 from imagefleet.models import Batch
 
 _PICTURE = re.compile(r"\d{4,}(-.*)?\.(png|jpe?g|webp|gif|avif)", re.IGNORECASE)
+_PART = re.compile(r"\d{4,}.*\.[0-9a-f]{8}\.part")
 LEDGER, LOCK = ".imagefleet-batch.sqlite", ".imagefleet-batch.lock"
 
 
@@ -38,30 +40,19 @@ def is_batch_folder(path: Path) -> bool:
 class BatchFolder:
     """The folder at `path`, which is made if it is missing; locked against others unless `shared`.
 
-    Raises FolderError, InUse, OSError. Close it, or use it in a `with`.
+    Raises FolderError, InUse, Damaged, OSError. Close it, or use it in a `with`.
     """
 
     def __init__(self, path: Path, *, shared: bool = False) -> None:
         self.path = path
-        self._lock: FileLock | None = None
         _prepare(path)
-        try:
+        with ExitStack() as opened:
             if not shared:
-                self._lock = FileLock(path / LOCK)
+                opened.callback(_locked(path).release)
             self.ledger = Ledger(path / LEDGER)
-        except Taken as taken:
-            who = f" (process {taken.holder})" if taken.holder else ""
-            raise InUse(f"Another imagefleet{who} is at work in {path}: let it finish, or stop it.") from None
-        except Damaged as damage:
-            self.close()
-            raise FolderError(
-                f"{path / LEDGER} cannot be used: {damage}. Move it away, and fetch the batch again: "
-                f"imagefleet batch BATCH_ID --output {path}"
-            ) from None
-        except BaseException:
-            self.close()
-            raise
-        self.facts = self.ledger.facts()
+            opened.callback(self.ledger.close)
+            self.facts = self.ledger.facts()
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -71,11 +62,7 @@ class BatchFolder:
 
     def close(self) -> None:
         """Let others use it."""
-        ledger = getattr(self, "ledger", None)
-        if ledger is not None:
-            ledger.close()
-        if self._lock is not None:
-            self._lock.release()
+        self._opened.close()
 
     @property
     def batch_id(self) -> str | None:
@@ -140,6 +127,12 @@ class BatchFolder:
         self.ledger.record(**facts)
         self.facts = {name: value for name, value in {**self.facts, **facts}.items() if value is not None}
 
+    def remove_parts(self) -> None:
+        """Remove what is left of downloads that were broken off and are not wanted any more. Raises OSError."""
+        for part in self.path.glob("*.part"):
+            if _PART.fullmatch(part.name):
+                part.unlink(missing_ok=True)
+
     def write_indexes(self, batch: Batch) -> None:
         """Write the indexes of what is there. Raises OSError."""
         write_indexes(self.path, batch, self.ledger.entries)
@@ -151,6 +144,14 @@ class BatchFolder:
             raise FolderError(
                 f"{self.path} has a file {taken[0]} that would be overwritten: choose another --output, or move it away."
             )
+
+
+def _locked(path: Path) -> FileLock:
+    try:
+        return FileLock(path / LOCK)
+    except Taken as taken:
+        who = f" (process {taken.holder})" if taken.holder else ""
+        raise InUse(f"Another imagefleet{who} is at work in {path}: let it finish, or stop it.") from None
 
 
 def fingerprint(content: bytes) -> str:

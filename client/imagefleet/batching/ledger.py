@@ -28,7 +28,13 @@ _TABLES = (
 
 
 class Damaged(Exception):
-    """The file is not what was written."""
+    """The file is not what was written; the message says what to do."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path} cannot be used: {problem}. Move it away, and fetch the batch again: "
+            f"imagefleet batch BATCH_ID --output {path.parent}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ class Ledger:
     def _create(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, VERSION):
-            raise Damaged("it was made by another version of imagefleet")
+            raise Damaged(self._path, "it was made by another version of imagefleet")
         if version == VERSION:
             return
         with self._db:
@@ -171,7 +177,7 @@ class _Faults:
         if isinstance(error, sqlite3.OperationalError):
             number, reason = _meaning(error)
             raise OSError(number, reason, str(self._path)) from error
-        raise Damaged(str(error)) from error
+        raise Damaged(self._path, str(error)) from error
 
 
 def _meaning(error: sqlite3.OperationalError) -> tuple[int, str]:

@@ -94,6 +94,8 @@ class BatchRun:
         if self._enough:
             with suppress(ImagefleetError):  # its counts are old, no more
                 self.batch = self._client.get_batch(self.batch.batch_id)
+        else:
+            self._folder.remove_parts()
         self._folder.write_indexes(self.batch)
         return self.batch
 

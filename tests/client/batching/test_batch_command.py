@@ -224,6 +224,26 @@ def test_a_folder_is_not_mixed_with_another_server(scripted: ScriptedServer) -> 
         assert run(other, "batch", "out").exit_code == 0
 
 
+def test_a_damaged_state_is_named_and_the_batch_can_be_fetched_again(scripted: ScriptedServer) -> None:
+    fake = ScriptedBatch(scripted, 3)
+    assert batch(scripted).exit_code == 0
+    (Path("out") / LEDGER).write_bytes(b"no database " * 100)
+    damaged = batch(scripted)
+    assert (damaged.exit_code, f"{Path('out') / LEDGER} cannot be used" in damaged.stderr) == (2, True)
+    (Path("out") / LEDGER).unlink()
+    assert run(scripted, "batch", BATCH, "--output", "out").exit_code == 0
+    assert len(fake.downloads()) == 3
+
+
+def test_what_is_left_of_downloads_is_removed_in_the_end(scripted: ScriptedServer) -> None:
+    ScriptedBatch(scripted, 3)
+    assert batch(scripted, "--detach").exit_code == 0
+    for name in ("0001-p1.png.0123abcd.part", "notes.part"):
+        (Path("out") / name).write_text("x")
+    assert batch(scripted).exit_code == 0
+    assert [path.name for path in Path("out").glob("*.part")] == ["notes.part"]
+
+
 def test_files_of_other_people_are_not_overwritten(scripted: ScriptedServer) -> None:
     fake = ScriptedBatch(scripted, 3)
     Path("out").mkdir()
