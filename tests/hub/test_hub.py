@@ -67,6 +67,7 @@ def hub(extensions: FakeExtensions, bus: FakeBus, redis_url: str) -> Iterator[Hu
         settings=dataclasses.replace(Settings.from_env({}), redis_url=redis_url, hub_timeout_ms=40),
         ports=SimpleNamespace(bus=bus, randomness=FakeRandomness(), metrics=PrometheusMetrics()),
         generation=SimpleNamespace(),
+        previews=SimpleNamespace(),
         extensions=extensions,
         watching=watching,
     )
