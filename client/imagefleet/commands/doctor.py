@@ -50,8 +50,12 @@ def doctor(session: Session, no_picture: bool, timeout: float, user: str | None)
     from imagefleet.doctor.chain import Wanted, examined  # noqa: PLC0415 - the HTTP library is slow to load
     from imagefleet.doctor.findings import exit_code  # noqa: PLC0415 - the same
 
+    steps: list[str] = []
+
     def show(status: Status) -> None:
-        session.remark(f"      {describe(status)}")
+        if status.status not in steps:
+            steps.append(status.status)
+            session.remark(f"      {describe(status)}")
 
     found: list[Finding] = []
     access = session.access
