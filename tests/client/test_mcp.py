@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -256,6 +257,18 @@ def test_nothing_but_the_protocol_is_on_stdout_and_it_ends_with_stdin() -> None:
     assert [answer["id"] for answer in answers] == [1, 2]
     assert answers[1]["result"]["isError"] is True
     assert "prompt" in answers[1]["result"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once(number: signal.Signals) -> None:
+    with subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        program.stdin.write(f"{json.dumps(HELLO)}\n".encode())
+        program.stdin.flush()
+        assert program.stdout.readline()
+        program.send_signal(number)
+        assert program.wait(10) == -number
 
 
 @pytest.mark.parametrize("missing", ["mcp", "mcp.server.mcpserver"], ids=["not installed", "an old version"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from imagefleet.exits import WRONG_USE, fail
 from imagefleet.options import command
 from imagefleet.session import Session, valid_address
@@ -31,6 +33,7 @@ def mcp(session: Session) -> None:
             "pip install './client[mcp]'.",
             WRONG_USE,
         )
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing else interrupts a thread that reads stdin
     access = session.access
     with valid_address():
         anyio.run(serve, access.server, access.key)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from imagefleet.connecting import tls_context
 from imagefleet.defaults import VERSION
 from imagefleet.models.base import encoded
 
@@ -42,6 +43,7 @@ def connected(url: str, silence_s: float) -> Iterator[Connection]:
             wire = stack.enter_context(
                 connect(
                     url,
+                    ssl=tls_context() if urlsplit(url).scheme == "wss" else None,
                     proxy=None if _is_this_machine(url) else True,
                     compression=None,
                     user_agent_header=f"imagefleet/{VERSION}",
