@@ -6,13 +6,18 @@ import contextlib
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app import logs
+from app.domain.states import TABLE
 from tests.support.log_capture import written
+
+ROOT = Path(__file__).parents[1]
 
 
 class Terminal(io.StringIO):
@@ -237,3 +242,19 @@ def test_libraries_log_nothing_of_their_traffic_even_at_debug(name: str) -> None
     with written("debug") as stderr:
         logging.getLogger(name).info("Sent: %s", SECRET)
     assert stderr.getvalue() == ""
+
+
+def test_every_action_is_explained() -> None:
+    """And none that does not exist."""
+    text = (ROOT / "docs" / "logs.md").read_text()
+    explained = {name for line in text.splitlines() if line.startswith("| `") for name in _names(line)}
+    source = "".join(path.read_text() for folder in ("app", "worker") for path in (ROOT / folder).rglob("*.py"))
+    literal = set(re.findall(r'action="([a-z_.]+)"', source)) - {"ignore"}
+    steps = {transition.step.value for transition in TABLE.values() if transition.event and transition.sources}
+    background = {f"{name}.failed" for name in re.findall(r'BackgroundRunner\("(\w+)"\)', source)}
+    reports = {"image_generation_progress", "image_generation_failed"}
+    assert explained == literal | steps | background | reports
+
+
+def _names(row: str) -> list[str]:
+    return re.findall(r"`([a-z_.]+)`", row.split("|")[1])
