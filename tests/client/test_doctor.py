@@ -184,6 +184,34 @@ def test_text_of_the_server_cannot_control_the_terminal(server: ScriptedServer) 
     assert "\x1b" not in doctor(server.url).stdout
 
 
+def picture_of(server: ScriptedServer, **status: Any) -> dict[str, Any]:
+    """What is said about a test picture whose status stays this one."""
+    body = {"requestId": "r1", "version": 1, **status}
+    server.on("POST", "/api/images/generate", Reply({"requestId": "r1", "status": "accepted"}))
+    server.on("GET", "/api/images/r1/status", Reply(body))
+    server.on("GET", "/api/images/r1", Reply(body))
+    server.on("DELETE", "/api/images/r1", Reply({"requestId": "r1", "status": "cancelled"}))
+    words = ["doctor", "--server", server.url, "--key", "k", "--timeout", "1s", "--json"]
+    ended = CliRunner().invoke(main, words, env={"NO_PROXY": "*"})
+    found: dict[str, Any] = json.loads(ended.stdout)["links"][-1]
+    assert (ended.exit_code, found["name"]) == (34, "picture")
+    return found
+
+
+def test_a_picture_that_waits_in_the_queue_says_why_and_is_cancelled(server: ScriptedServer) -> None:
+    queue = {"reason": "All extensions are busy.", "reasonCode": "BUSY", "remedy": "Connect another extension."}
+    found = picture_of(server, status="accepted", queue=queue)
+    assert found["detail"] == "after 1 s it still waited for an extension: All extensions are busy."
+    assert (found["code"], found["remedy"]) == ("BUSY", "Connect another extension.")
+    assert server.requests_to("DELETE", "/api/images/r1")
+
+
+def test_a_picture_that_is_stored_and_cannot_be_downloaded_is_broken(server: ScriptedServer) -> None:
+    server.on("GET", "/generated-images/a.png", refusal(410, "ERR_GONE", "It was removed."))
+    found = picture_of(server, status="completed", images=[{"imagePath": "/generated-images/a.png"}])
+    assert (found["code"], found["detail"]) == ("ERR_GONE", "it cannot be downloaded: It was removed.")
+
+
 @pytest.fixture
 def tls_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """The address without its scheme of a server with a certificate of its own, and that certificate."""
