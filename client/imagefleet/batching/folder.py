@@ -29,7 +29,11 @@ class FolderError(Exception):
 
 
 class InUse(FolderError):
-    """Another command is at work in the folder."""
+    """Another command is at work in the folder. `fact` says so without advice."""
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(f"{fact}: let it finish, or stop it.")
+        self.fact = fact
 
 
 def is_batch_folder(path: Path) -> bool:
@@ -151,7 +155,7 @@ def _locked(path: Path) -> FileLock:
         return FileLock(path / LOCK)
     except Taken as taken:
         who = f" (process {taken.holder})" if taken.holder else ""
-        raise InUse(f"Another imagefleet{who} is at work in {path}: let it finish, or stop it.") from None
+        raise InUse(f"Another imagefleet{who} is at work in {path}") from None
 
 
 def fingerprint(content: bytes) -> str:

@@ -38,7 +38,7 @@ def retry_items(settings: Settings, batch_id: str | None, path: Path | None, edi
         except InUse as use:
             with BatchFolder(path, shared=True) as folder:
                 _retried(settings, client, _batch_in(folder, settings), edits, failed)
-            settings.say(f"{use} It saves the new pictures as well.")
+            settings.say(f"{use.fact}, and saves the new pictures as well.")
 
 
 def _without_folder(settings: Settings, client: Client, batch_id: str, edits: Edits, failed: bool) -> None:

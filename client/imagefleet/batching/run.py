@@ -91,11 +91,10 @@ class BatchRun:
             self._folder.write_indexes(self.batch)
             raise
         self._crew.stop()
-        if self._enough:
-            with suppress(ImagefleetError):  # its counts are old, no more
-                self.batch = self._client.get_batch(self.batch.batch_id)
-        else:
+        if not self._enough:
             self._folder.remove_parts()
+        with suppress(ImagefleetError):  # its counts may be of the moment before the last items ended
+            self.batch = self._client.get_batch(self.batch.batch_id)
         self._folder.write_indexes(self.batch)
         return self.batch
 

@@ -261,7 +261,7 @@ def test_two_commands_do_not_work_in_one_folder(scripted: ScriptedServer) -> Non
         assert (busy.exit_code, f"Another imagefleet (process {os.getpid()})" in busy.stderr) == (2, True)
         scripted.on("POST", f"{ONE}/retry", Reply(fake.batch()))
         again = run(scripted, "retry", "out", "--item", "2")
-        assert (again.exit_code, "It saves the new pictures as well." in again.stderr) == (0, True)
+        assert (again.exit_code, "and saves the new pictures as well." in again.stderr) == (0, True)
     assert len(scripted.requests_to("POST", f"{ONE}/retry")) == 1
 
 
@@ -374,6 +374,15 @@ def test_a_server_that_is_away_is_waited_for_as_long_as_the_patience_lasts(scrip
     away = batch(scripted, "--patience", "1s")
     assert away.exit_code in (1, 3)
     assert "The database is away. Trying again; the batch itself continues." in away.stderr
+
+
+def test_the_end_is_told_with_the_counts_of_the_end(scripted: ScriptedServer) -> None:
+    fake = ScriptedBatch(scripted, 3)
+    early = {**fake.batch(), "status": "cancelled"}
+    late = {**early, "counts": {"total": 3, "completed": 2, "cancelled": 1}}
+    scripted.on("GET", ONE, Reply(early), Reply(late))
+    ended = batch(scripted)
+    assert (ended.exit_code, "2 of 3 completed, 1 cancelled." in ended.stderr) == (1, True)
 
 
 def test_a_batch_that_the_server_does_not_know_any_more_is_named(scripted: ScriptedServer) -> None:
