@@ -3,4 +3,4 @@
 from imagefleet.cli import main
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="imagefleet")

@@ -20,7 +20,7 @@ from imagefleet.errors import (
     UnknownHost,
     Unreachable,
 )
-from imagefleet.terminal import give_up_output, plain, retry_advice
+from imagefleet.terminal import echo, give_up_output, plain, retry_advice
 
 DONE = 0
 FAILED = 1
@@ -114,7 +114,7 @@ def _exit_after(error: OSError) -> NoReturn:
 
 def _exit(sentence: str, code: int) -> NoReturn:
     with contextlib.suppress(OSError):  # nothing reads that either
-        click.echo(f"imagefleet: {plain(sentence)}", err=True)
+        echo(f"imagefleet: {plain(sentence)}", err=True)
     raise click.exceptions.Exit(code)
 
 

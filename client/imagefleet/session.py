@@ -13,7 +13,7 @@ import click
 
 from imagefleet.access import Access, chosen_access
 from imagefleet.tables import Column, print_table
-from imagefleet.terminal import plain
+from imagefleet.terminal import echo, plain
 
 if TYPE_CHECKING:
     from imagefleet.client import Client
@@ -56,20 +56,20 @@ class Session:
     def remark(self, sentence: str) -> None:
         """Print something beside the results, on stderr."""
         if not self.quiet:
-            click.echo(plain(sentence), err=True)
+            echo(plain(sentence), err=True)
 
     def show(self, answer: Answer, *lines: str) -> None:
         """Print one answer: as the server sent it, or for a person these lines."""
         if self.form == "text":
             for line in lines:
-                click.echo(plain(line))
+                echo(plain(line))
         else:
-            click.echo(json.dumps(answer.raw, indent=2 if self.form == "json" else None))
+            echo(json.dumps(answer.raw, indent=2 if self.form == "json" else None))
 
     def line(self, text: str) -> None:
         """Print a line of a result for a person."""
         if self.form == "text":
-            click.echo(plain(text))
+            echo(plain(text))
 
     def print_table(self, columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
         """Print rows for a person."""
@@ -83,7 +83,7 @@ class Session:
             _print_array(each.raw for each in answers)
         elif self.form == "jsonl":
             for each in answers:
-                click.echo(json.dumps(each.raw))
+                echo(json.dumps(each.raw))
         elif not print_table(columns, (row(each) for each in answers)):
             self.remark(none)
 
@@ -92,9 +92,9 @@ def _print_array(objects: Iterator[Mapping[str, Any]]) -> None:
     """Print each object as soon as it is there."""
     separator = "["
     for each in objects:
-        click.echo(f"{separator}\n  {json.dumps(each)}", nl=False)
+        echo(f"{separator}\n  {json.dumps(each)}", nl=False)
         separator = ","
-    click.echo("[]" if separator == "[" else "\n]")
+    echo("[]" if separator == "[" else "\n]")
 
 
 @contextmanager

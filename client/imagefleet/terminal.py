@@ -43,6 +43,11 @@ def escape_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print on stdout or stderr in their own encoding, also if that is ASCII, for which click would send UTF-8."""
+    click.echo(text, file=sys.stderr if err else sys.stdout, nl=nl)
+
+
 def encodes_unicode() -> bool:
     """True if stdout can show any character."""
     return (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "").startswith("utf")
@@ -179,5 +184,5 @@ class _Lines:
 
     def _print(self, line: str) -> None:
         if line != self._last:
-            click.echo(line, err=True)
+            echo(line, err=True)
         self._last = line

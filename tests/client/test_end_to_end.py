@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 from pathlib import Path
 
@@ -111,3 +112,48 @@ def test_errors_contain_their_code(service: Service) -> None:
         fleet.submit("  ")
     assert (caught.value.code, caught.value.status) == ("ERR_INVALID_PROMPT", 400)
     assert caught.value.correlation_id
+
+
+def test_the_command_does_all_of_it_against_the_service(service: Service, tmp_path: Path) -> None:
+    def run(*words: str, code: int = 0) -> str:
+        ended = CliRunner().invoke(main, ["--server", service.url(), *words])
+        assert ended.exit_code == code, (words, ended.output)
+        return ended.stdout
+
+    content, _ = picture(64, 48)
+    source = tmp_path / "source.png"
+    source.write_bytes(content)
+    run("styles", "create", "Rainy street", "{prompt}, {light}", "--required", "light", "--model", "ref-e")
+    styled = ["generate", "a street", "--style", "rainy street", "--var", "light=rain", "--priority", "high"]
+    waiting = run(*styled, "--wait-for-extension", "1h").strip()
+    assert "Connect an extension that makes ref-e." in run("queue", waiting)
+    assert f"{waiting}\t" in run("list", "--status", "accepted", "--since", "1h")
+    assert waiting not in run("list", "--until", "1h", "--limit", "100")
+    run("get", waiting, code=4)
+    with running_reference_extension(service, "ref-e"):
+        saved = run("watch", waiting, "--output", str(tmp_path / "out"), "--timeout", "60")
+        assert saved == f"{tmp_path / 'out' / 'a-street.png'}\n"
+        assert run("watch", waiting, "--output", str(tmp_path / "out")) == saved
+        assert "ref-e" in run("models").split()
+        varied = run("generate", "--variation-of", waiting, "--strength", "0.5", "--timeout", "60", "--json")
+        assert json.loads(varied)["parentId"] == waiting
+        edited = run("generate", "snow", "--model", "ref-e", "--input", str(source), "--timeout", "60", "--jsonl")
+        assert json.loads(edited)["status"] == "completed"
+        assert [
+            json.loads(each)["requestId"] for each in run("list", "--variations-of", waiting, "--jsonl").splitlines()
+        ]
+        assert run("watch", waiting, "--events").splitlines()[-1].endswith("ImageGeneratedEvent  completed")
+        run("cancel", waiting, code=1)
+    run("styles", "delete", "rainy street")
+    run("styles", "show", "rainy street", code=1)
+    hook, secret = run("webhooks", "create", "https://shop.example/hooks", "--event", "image.completed").split()
+    assert secret.startswith("whsec_")
+    assert run("webhooks", "disable", hook) == f"{hook} is disabled\n"
+    assert run("webhooks", "enable", hook) == f"{hook} is enabled\n"
+    assert hook in run("webhooks")
+    assert run("webhooks", "rotate", hook) != f"{secret}\n"
+    delivery = run("webhooks", "test", hook).strip()
+    assert delivery in run("webhooks", "deliveries", hook)
+    run("webhooks", "delete", hook)
+    assert hook not in run("webhooks")
+    assert run("queue", "--json").startswith("{")

@@ -26,7 +26,7 @@ from imagefleet.errors import ConnectionLost, ImagefleetError, NotFound
 from imagefleet.exits import FAILED, INTERRUPTED, NOT_SAVED, SOME_FAILED, WRONG_USE, fail
 from imagefleet.models import Batch
 from imagefleet.session import Session
-from imagefleet.terminal import plain
+from imagefleet.terminal import echo, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,7 @@ class FolderSession:
     def _end(self, batch: Batch) -> None:
         settings, index = self._settings, self.folder.path / "index.html"
         if settings.session.form == "text":
-            click.echo(plain(str(index)))
+            echo(plain(str(index)))
         problems = sum(bool(entry.problems) for entry in self.folder.ledger.entries())
         counts = batch.counts
         parts = {"failed": counts.failed, "cancelled": counts.cancelled, "without all pictures": problems}
@@ -238,7 +238,7 @@ class FolderSession:
         for entry in entries:
             if self._settings.session.form == "text":
                 for name in entry.files if entry.is_whole else ():
-                    click.echo(plain(str(self.folder.path / name)))
+                    echo(plain(str(self.folder.path / name)))
         if not all(entry.is_whole for entry in entries):
             raise click.exceptions.Exit(SOME_FAILED)
 
@@ -268,7 +268,7 @@ def wrong_use() -> Iterator[None]:
         yield
     except (ListError, FolderError, Damaged) as error:
         first, *more = str(error).splitlines()
-        click.echo(f"imagefleet: {plain(first)}", err=True)
+        echo(f"imagefleet: {plain(first)}", err=True)
         for line in more:
-            click.echo(plain(line), err=True)
+            echo(plain(line), err=True)
         raise click.exceptions.Exit(FAILED if isinstance(error, ListRefused) else WRONG_USE) from None

@@ -11,7 +11,7 @@ from imagefleet.defaults import VERSION
 from imagefleet.durations import METAVAR, seconds
 from imagefleet.options import command
 from imagefleet.session import Session, valid_address
-from imagefleet.terminal import describe, plain
+from imagefleet.terminal import describe, echo, plain
 
 if TYPE_CHECKING:
     from imagefleet.doctor.findings import Finding
@@ -63,9 +63,9 @@ def doctor(session: Session, no_picture: bool, timeout: float, user: str | None)
         for each in examined(Wanted(access.server, access.key, user, None if no_picture else timeout), show):
             found.append(each)
             if session.form != "json":
-                click.echo(plain(each.line) if session.form == "text" else json.dumps(each.fields))
+                echo(plain(each.line) if session.form == "text" else json.dumps(each.fields))
     code = exit_code(found)
     if session.form == "json":
         report = {"ok": code == 0, "server": access.server, "version": VERSION, "exitCode": code}
-        click.echo(json.dumps({**report, "links": [each.fields for each in found]}, indent=2))
+        echo(json.dumps({**report, "links": [each.fields for each in found]}, indent=2))
     raise click.exceptions.Exit(code)

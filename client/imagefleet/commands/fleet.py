@@ -21,9 +21,9 @@ imagefleet fleet --connected --json
 COLUMNS = (
     Column("EXTENSION"),
     Column("STATE"),
-    Column("SINCE"),
+    Column("SINCE", optional=True),
     Column("HOLDS", right=True),
-    Column("MODELS"),
+    Column("MODELS", optional=True),
     Column("WHY", shrinks=True),
 )
 

@@ -12,7 +12,7 @@ import click
 from imagefleet.options import LIMIT, USER, command
 from imagefleet.session import Session
 from imagefleet.tables import Column
-from imagefleet.terminal import describe_picture, local_time
+from imagefleet.terminal import describe_picture
 from imagefleet.times import moment
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ imagefleet list --variations-of 550e8400-e29b-41d4-a716-446655440000
 """
 COLUMNS = (
     Column("ID"),
-    Column("CREATED"),
+    Column("CREATED", optional=True),
     Column("STATUS"),
-    Column("%", right=True),
-    Column("MADE WITH"),
+    Column("%", right=True, optional=True),
+    Column("MADE WITH", optional=True),
     Column("PROMPT", shrinks=True),
 )
 STATUSES = ("accepted", "processing", "downloading", "completed", "failed", "cancelled")
@@ -77,5 +77,5 @@ def _between(found: Iterable[ImageRequest], since: datetime | None, until: datet
 
 
 def _row(found: ImageRequest) -> tuple[object, ...]:
-    created = None if found.created_at is None else local_time(found.created_at)
+    created = None if found.created_at is None else f"{found.created_at.astimezone():%Y-%m-%d %H:%M}"
     return found.request_id, created, found.status, found.progress, describe_picture(found), found.metadata.prompt

@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import click
-
 from imagefleet.errors import NotFound, TimedOut, Unreachable
 from imagefleet.exits import NOT_FINISHED, fail
 from imagefleet.session import Session
-from imagefleet.terminal import describe, describe_picture, local_time, plain, show_progress
+from imagefleet.terminal import describe, describe_picture, echo, local_time, plain, show_progress
 
 if TYPE_CHECKING:
     from imagefleet.client import Client
@@ -62,7 +60,7 @@ def _saying_how_to_come_back(name: str) -> Iterator[None]:
     except TimedOut as error:
         fail(f"{error.detail} Wait for it with `{follow}`.", NOT_FINISHED)
     except (KeyboardInterrupt, Unreachable):
-        click.echo(plain(f"It continues: `{follow}` waits for it, `{stop}` cancels it."), err=True)
+        echo(plain(f"It continues: `{follow}` waits for it, `{stop}` cancels it."), err=True)
         raise
 
 

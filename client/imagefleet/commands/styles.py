@@ -13,7 +13,13 @@ from imagefleet.tables import Column
 if TYPE_CHECKING:
     from imagefleet.models import Style
 
-COLUMNS = (Column("NAME"), Column("WHOSE"), Column("VARIABLES"), Column("MODEL"), Column("TEMPLATE", shrinks=True))
+COLUMNS = (
+    Column("NAME"),
+    Column("WHOSE", optional=True),
+    Column("VARIABLES"),
+    Column("MODEL", optional=True),
+    Column("TEMPLATE", shrinks=True),
+)
 NAME = click.argument("name")
 SHARED = click.option("--shared", is_flag=True, default=None, help="Everybody's style of this name.")
 

@@ -17,14 +17,14 @@ from imagefleet.times import moment
 if TYPE_CHECKING:
     from imagefleet.models import Delivery, Webhook
 
-COLUMNS = (Column("ID"), Column("STATE"), Column("URL"), Column("EVENTS"), Column("WHY", shrinks=True))
+COLUMNS = (Column("ID"), Column("STATE"), Column("URL"), Column("EVENTS", optional=True), Column("WHY", shrinks=True))
 DELIVERY_COLUMNS = (
     Column("ID"),
-    Column("WHEN"),
+    Column("WHEN", optional=True),
     Column("EVENT"),
     Column("STATUS"),
-    Column("TRIES", right=True),
-    Column("ANSWER", right=True),
+    Column("TRIES", right=True, optional=True),
+    Column("ANSWER", right=True, optional=True),
     Column("WHY", shrinks=True),
 )
 DELIVERY_STATUSES = ("pending", "delivered", "failed", "replaced")
