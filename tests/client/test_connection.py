@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import ssl
 import threading
+from pathlib import Path
 
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
 from imagefleet.extension.connection import Closed, Connection, connected
+from tests.support.certificates import self_signed
 from tests.support.scripted_server import ScriptedServer
 
 
@@ -59,3 +63,28 @@ def test_a_server_that_stops_reading_counts_as_silent_and_blocks_no_sender() -> 
         ended.set()
         server.shutdown()
     assert [str(error).startswith("the connection broke") for error in errors] == [True]
+
+
+def test_over_tls_the_certificate_has_to_be_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.file, certificate.key)
+    received: list[object] = []
+
+    def echo(socket: ServerConnection) -> None:
+        for message in socket:
+            received.append(json.loads(message))
+            socket.send("heard")
+
+    with serve(echo, "127.0.0.1", 0, ssl=context) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"wss://127.0.0.1:{server.socket.getsockname()[1]}"
+        with pytest.raises(Closed, match="certificate verify failed"), connected(url, silence_s=5):
+            pass
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
+        with connected(url, silence_s=5) as connection:
+            connection.send({"type": "first"})
+            assert connection.receive() == "heard"
+            connection.close_gracefully({"type": "last"})
+        server.shutdown()
+    assert received == [{"type": "first"}, {"type": "last"}]
