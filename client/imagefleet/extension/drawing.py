@@ -22,7 +22,7 @@ HILLS = 4
 DISCS = 7
 # A ridge is a line through this many points.
 RIDGE_POINTS = 256
-# Smaller files are not worth the time.
+# From 1, quick, to 9, small.
 COMPRESSION = 4
 Colour = tuple[int, int, int]
 Layer = Callable[[ImageDraw.ImageDraw], None]
