@@ -217,7 +217,7 @@ def batch(status: str, completed: int, failed: int) -> Reply:
     ("last", "code", "said"),
     [
         (batch("completed", 3, 0), 0, ""),
-        (batch("completed", 2, 1), 7, "1 items of the batch have no pictures."),
+        (batch("completed", 2, 1), 7, "1 of 3 items have no pictures."),
         (batch("cancelled", 1, 0), 1, f"Batch {ID} was cancelled."),
     ],
 )
@@ -227,6 +227,15 @@ def test_a_batch_is_watched_by_its_id(run: Run, scripted: ScriptedServer, last: 
     assert ended.exit_code == code
     assert "running: 1 of 3 completed" in ended.stderr
     assert said in ended.stderr
+
+
+def test_the_pictures_of_a_batch_are_not_watched_but_fetched_by_another_command(
+    run: Run, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    scripted.on("GET", BATCH, batch("running", 1, 0))
+    ended = run("watch", ID, "--output", str(tmp_path))
+    assert ended.exit_code == 2
+    assert f"imagefleet batch {ID} --output {tmp_path}" in ended.stderr
 
 
 def test_what_is_neither_a_request_nor_a_batch_is_not_found(run: Run) -> None:

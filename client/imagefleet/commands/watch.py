@@ -53,10 +53,10 @@ def watch(
 
 
 def _watch_batch(session: Session, client: Client, batch_id: str, timeout_s: float | None, output: Path | None) -> None:
-    batch = wait_for_batch(session, client, batch_id, timeout_s)
     if output is not None:
+        batch_id = client.get_batch(batch_id).batch_id
         fail(f"The pictures of a batch are saved by: imagefleet batch {batch_id} --output {output}", WRONG_USE)
-    _show_batch(session, batch)
+    _show_batch(session, wait_for_batch(session, client, batch_id, timeout_s))
 
 
 def _print_events(session: Session, events: Iterator[Event | BatchEvent]) -> None:
@@ -81,4 +81,5 @@ def _show_batch(session: Session, batch: Batch) -> None:
         fail(f"Batch {batch.batch_id} was cancelled.", FAILED)
     if batch.counts.completed < batch.counts.total:
         again = f"`imagefleet retry {batch.batch_id}` makes those that failed again."
-        fail(f"{batch.counts.total - batch.counts.completed} items of the batch have no pictures. {again}", SOME_FAILED)
+        without = batch.counts.total - batch.counts.completed
+        fail(f"{without} of {batch.counts.total} items have no pictures. {again}", SOME_FAILED)
