@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from imagefleet.defaults import VERSION
-from imagefleet.exits import CODES, errors_as_exit_codes
 from imagefleet.lazy_group import LazyGroup
+from imagefleet.output.exits import CODES, errors_as_exit_codes
+from imagefleet.output.terminal import escape_what_cannot_be_encoded
 from imagefleet.session import Session, shared_options
-from imagefleet.terminal import escape_what_cannot_be_encoded
 
 _AT = "imagefleet.commands"
 COMMANDS = {

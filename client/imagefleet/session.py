@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from imagefleet.access import Access, chosen_access
-from imagefleet.tables import Column, print_table
-from imagefleet.terminal import echo, plain
+from imagefleet.output.tables import Column, print_table
+from imagefleet.output.terminal import echo, plain
 
 if TYPE_CHECKING:
     from imagefleet.client import Client

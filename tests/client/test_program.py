@@ -210,7 +210,7 @@ def test_nothing_of_posix_is_needed_to_start() -> None:
         "import sys\nfor name in 'termios', 'fcntl', 'resource', 'pwd', 'grp', 'tty', 'pty':\n"
         "    sys.modules[name] = None\n"
         "from imagefleet.cli import main\nmain(['list', '--help'], standalone_mode=False)\n"
-        "import imagefleet.client, imagefleet.progress_bar"
+        "import imagefleet.client, imagefleet.output.progress_bar"
     )
     ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, env=ENVIRONMENT)
     assert (ended.returncode, ended.stderr) == (0, "")

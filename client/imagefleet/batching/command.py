@@ -23,10 +23,10 @@ from imagefleet.batching.screens import JsonLines, Lines, Nothing, trouble
 from imagefleet.batching.submitting import Submission, apply_changes, submit
 from imagefleet.client import Client
 from imagefleet.errors import ConnectionLost, ImagefleetError, NotFound
-from imagefleet.exits import FAILED, INTERRUPTED, NOT_SAVED, SOME_FAILED, WRONG_USE, fail
 from imagefleet.models import Batch
+from imagefleet.output.exits import FAILED, INTERRUPTED, NOT_SAVED, SOME_FAILED, WRONG_USE, fail
+from imagefleet.output.terminal import echo, plain
 from imagefleet.session import Session
-from imagefleet.terminal import echo, plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from imagefleet.batching.patience import patiently
 from imagefleet.batching.screens import trouble
 from imagefleet.client import Client
 from imagefleet.errors import ConnectionLost, InvalidRequest
-from imagefleet.exits import FAILED, UNREACHABLE, fail
 from imagefleet.models import Batch
+from imagefleet.output.exits import FAILED, UNREACHABLE, fail
 
 Edits = Sequence[Mapping[str, Any]]
 

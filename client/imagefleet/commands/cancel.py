@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from imagefleet.commands.results import either
 from imagefleet.options import ID, command
+from imagefleet.output.terminal import describe_batch
 from imagefleet.session import Session
-from imagefleet.terminal import describe_batch
 
 EXAMPLES = """
 imagefleet cancel 550e8400-e29b-41d4-a716-446655440000

@@ -10,8 +10,8 @@ import click
 from imagefleet.defaults import VERSION
 from imagefleet.durations import METAVAR, seconds
 from imagefleet.options import command
+from imagefleet.output.terminal import describe, echo, plain
 from imagefleet.session import Session, valid_address
-from imagefleet.terminal import describe, echo, plain
 
 if TYPE_CHECKING:
     from imagefleet.doctor.findings import Finding

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from imagefleet.options import command
+from imagefleet.output.tables import Column
+from imagefleet.output.terminal import local_time
 from imagefleet.session import Session
-from imagefleet.tables import Column
-from imagefleet.terminal import local_time
 
 if TYPE_CHECKING:
     from imagefleet.models import ExtensionState

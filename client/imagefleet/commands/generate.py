@@ -12,8 +12,8 @@ import click
 from imagefleet.commands.results import prepare, show_result, wait_for
 from imagefleet.durations import METAVAR, seconds
 from imagefleet.options import OUTPUT, PARAMETERS, TIMEOUT, USER, command, texts, whole_days
+from imagefleet.output.terminal import describe_refusal, local_time
 from imagefleet.session import Session
-from imagefleet.terminal import describe_refusal, local_time
 
 if TYPE_CHECKING:
     from imagefleet.client import Client

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from imagefleet.options import LIMIT, USER, command
+from imagefleet.output.tables import Column
+from imagefleet.output.terminal import describe_picture
 from imagefleet.session import Session
-from imagefleet.tables import Column
-from imagefleet.terminal import describe_picture
 from imagefleet.times import moment
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from imagefleet import profiles
 from imagefleet.access import checked_address, checked_key, profile_name
 from imagefleet.defaults import DEFAULT_URL
 from imagefleet.options import command
+from imagefleet.output.terminal import is_terminal
 from imagefleet.session import PATIENCE_S, Session
-from imagefleet.terminal import is_terminal
 
 LOGIN_EXAMPLES = """
 imagefleet login                                   (asks for address and key)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from imagefleet.exits import WRONG_USE, fail
 from imagefleet.options import command
+from imagefleet.output.exits import WRONG_USE, fail
 from imagefleet.session import Session, valid_address
 
 EXAMPLES = """

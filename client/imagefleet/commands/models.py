@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from imagefleet.options import command
+from imagefleet.output.tables import Column
 from imagefleet.session import Session
-from imagefleet.tables import Column
 
 EXAMPLES = """
 imagefleet models

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from imagefleet.commands.results import exit_unless_there, prepare
-from imagefleet.exits import fail
 from imagefleet.options import ID, command
+from imagefleet.output.exits import fail
 from imagefleet.session import Session
 
 EXAMPLES = """

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from imagefleet.options import command
+from imagefleet.output.tables import Column
+from imagefleet.output.terminal import describe
 from imagefleet.session import Session
-from imagefleet.tables import Column
-from imagefleet.terminal import describe
 from imagefleet.times import clock, in_words
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from imagefleet.errors import NotFound, TimedOut, Unreachable
-from imagefleet.exits import NOT_FINISHED, fail
+from imagefleet.output.exits import NOT_FINISHED, fail
+from imagefleet.output.terminal import describe, describe_picture, echo, local_time, plain, show_progress
 from imagefleet.session import Session
-from imagefleet.terminal import describe, describe_picture, echo, local_time, plain, show_progress
 
 if TYPE_CHECKING:
     from imagefleet.client import Client

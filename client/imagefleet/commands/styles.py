@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagefleet.options import PARAMETERS, USER, command, group, texts
+from imagefleet.output.tables import Column
 from imagefleet.session import Session
-from imagefleet.tables import Column
 
 if TYPE_CHECKING:
     from imagefleet.models import Style

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from imagefleet.commands.results import either, prepare, show_result, wait_for, wait_for_batch
-from imagefleet.exits import FAILED, SOME_FAILED, WRONG_USE, fail
 from imagefleet.options import ID, OUTPUT, TIMEOUT, command
+from imagefleet.output.exits import FAILED, SOME_FAILED, WRONG_USE, fail
+from imagefleet.output.terminal import describe_batch
 from imagefleet.session import Session
-from imagefleet.terminal import describe_batch
 
 if TYPE_CHECKING:
     from imagefleet.client import Client

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from imagefleet.options import LIMIT, USER, command, group
+from imagefleet.output.tables import Column
+from imagefleet.output.terminal import local_time
 from imagefleet.session import Session
-from imagefleet.tables import Column
-from imagefleet.terminal import local_time
 from imagefleet.times import moment
 
 if TYPE_CHECKING:

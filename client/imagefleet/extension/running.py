@@ -13,7 +13,7 @@ from datetime import datetime
 import click
 
 from imagefleet.extension import Extension
-from imagefleet.terminal import plain
+from imagefleet.output.terminal import plain
 
 END_S = 1.0
 

@@ -20,7 +20,7 @@ from imagefleet.errors import (
     UnknownHost,
     Unreachable,
 )
-from imagefleet.terminal import echo, give_up_output, plain, retry_advice
+from imagefleet.output.terminal import echo, give_up_output, plain, retry_advice
 
 DONE = 0
 FAILED = 1

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from imagefleet.terminal import echo, encodes_unicode, plain
+from imagefleet.output.terminal import echo, encodes_unicode, plain
 
 if TYPE_CHECKING:
     from rich.console import Console

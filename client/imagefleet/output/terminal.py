@@ -148,7 +148,7 @@ def show_progress(*, quiet: bool = False) -> Iterator[Progress]:
     if quiet:
         yield _Nothing()
     elif sys.stderr is not None and sys.stderr.isatty():
-        from imagefleet.progress_bar import bar  # noqa: PLC0415 - rich is slow to load and only a terminal needs it
+        from imagefleet.output.progress_bar import bar  # noqa: PLC0415 - rich is slow to load and only a terminal needs it
 
         with bar() as progress:
             yield progress

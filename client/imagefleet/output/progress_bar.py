@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from imagefleet.errors import ImagefleetError
 from imagefleet.models import Batch, Status
-from imagefleet.terminal import describe, describe_batch, describe_fault
+from imagefleet.output.terminal import describe, describe_batch, describe_fault
 
 
 class Bar:
