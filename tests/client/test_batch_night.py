@@ -27,6 +27,9 @@ from tests.support.reference_extension import running_reference_extension
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
+# The first test starts the service, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 
 class Command:
     """`imagefleet` as a process, with what it has printed."""
