@@ -8,10 +8,10 @@
       WHEN status IN ('accepted', 'processing', 'downloading') THEN 'open'
       ELSE status
     END AS outcome,
-    -- started_at is that of the last attempt
+    -- started_at is that of the last attempt; nothing is logged between a request and its first hand-off
     CASE
       WHEN attempt > 1 THEN coalesce(
-        (SELECT min(at) FROM events WHERE job_id = jobs.id AND type = 'ImageGenerationAssignedEvent'), started_at
+        (SELECT at FROM events WHERE job_id = jobs.id AND seq = 2 AND type = 'ImageGenerationAssignedEvent'), started_at
       )
       ELSE started_at
     END - created_at AS waiting_ms,
