@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from app.config import BadSetting
+from app.environment import Environment
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _LOCK = ".lock"
@@ -19,13 +20,17 @@ _held: list[IO[str]] = []  # locks of this process, which last as long as it doe
 
 def claim(root: Path, part: str) -> None:
     """Have this process, and those that it starts, count in a folder of their own in `root`, which is empty: `web`, or `web-2` if
-    another instance runs. Call it before prometheus_client is imported. Raises BadSetting if the folder cannot be written."""
+    another instance runs. Call it before prometheus_client is imported.
+
+    If the folder cannot be written, it raises BadSetting; but where nobody has named one, each process counts alone.
+    """
     if VARIABLE in os.environ:  # it was claimed before, or the operator has chosen it
         return
     try:
         os.environ[VARIABLE] = str(_claimed(root, part))
     except OSError as problem:
-        raise BadSetting(f"METRICS_FOLDER cannot be used: {problem.strerror}: {problem.filename}.") from None
+        if Environment(os.environ).given("METRICS_FOLDER"):
+            raise BadSetting(f"METRICS_FOLDER cannot be used: {problem.strerror}: {problem.filename}.") from None
 
 
 def instances(root: Path) -> Iterator[Path]:

@@ -61,6 +61,17 @@ def test_the_next_instance_finds_the_folder_empty(tmp_path: Path) -> None:
 
 def test_an_unusable_folder_is_a_bad_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(metrics_folders.VARIABLE, raising=False)
+    monkeypatch.setenv("METRICS_FOLDER", str(tmp_path / "file"))
     (tmp_path / "file").touch()
     with pytest.raises(BadSetting, match="METRICS_FOLDER cannot be used: Not a directory"):
         metrics_folders.claim(tmp_path / "file", "web")
+
+
+def test_where_nobody_has_named_a_folder_each_process_counts_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(metrics_folders.VARIABLE, raising=False)
+    monkeypatch.delenv("METRICS_FOLDER", raising=False)
+    (tmp_path / "file").touch()
+    metrics_folders.claim(tmp_path / "file", "web")
+    assert metrics_folders.VARIABLE not in os.environ

@@ -133,7 +133,7 @@ def test_an_external_database_and_redis_are_used(
     request_id = answer_to(ask)["requestId"]
     assert final(run, look, request_id)["status"] == "completed", run.output
     assert not any(process.name() in PROGRAMS for process in run.family())
-    assert not (services / "data").exists()
+    assert [each.name for each in (services / "data").iterdir()] == ["metrics"]  # no database, and no Redis
     with closing(Database(database_url)) as database:
         assert database.read(lambda c: jobs.find(c, request_id)) is not None
     stop(run)
