@@ -209,6 +209,7 @@ def test_a_storage_that_is_gone(stage: Stage, painter: Extension) -> None:
     folder = stage.service.folder / "pictures"
     folder.rename(folder.with_name("elsewhere"))
     try:
+        until(lambda: stage.client("--no-picture")[0] == 31, 20, "the web process to look at the storage again")
         code, found = stage.client()
         assert (code, found["storage"]["code"]) == (31, "STORAGE_FAILED")
         assert found["picture"]["detail"] == "since it needs storage"
