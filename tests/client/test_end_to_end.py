@@ -19,6 +19,7 @@ from imagefleet.models import Status
 from tests.support.input_images import half_mask, picture, uploaded
 from tests.support.reference_extension import running_reference_extension
 from tests.support.service import Service
+from tests.support.waiting import until
 
 
 def test_requests_end_in_pictures(service: Service, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_the_extension_drops_a_cancelled_request(service: Service) -> None:
         assert fleet.cancel(request_id).status == "cancelled"
         waiting.join(30)
         assert fleet.get(request_id).status == "cancelled"
-    assert any("was cancelled" in line for line in log_lines)
+        until(lambda: any("was cancelled" in line for line in log_lines), what="the extension to drop it")
 
 
 def test_errors_contain_their_code(service: Service) -> None:

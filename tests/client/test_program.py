@@ -49,8 +49,8 @@ class Process:
         """Send the signal; returns the exit code and how many seconds the end took."""
         began = time.monotonic()
         self.process.send_signal(number)
-        code = self.process.wait(10)
-        self._reader.join(5)
+        code = self.process.wait(30)
+        self._reader.join(10)
         return code, time.monotonic() - began
 
     def _read(self) -> None:

@@ -15,7 +15,7 @@ LONGEST_PAUSE_S = 0.1
 _never = threading.Event()
 
 
-def until(condition: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T:
+def until(condition: Callable[[], T], timeout_s: float = 30.0, what: str = "") -> T:
     """Poll `condition` until its value is truthy, and return that.
 
     Raises AssertionError that says `what` was waited for once `timeout_s` seconds are over. An exception of the
