@@ -127,7 +127,7 @@ def test_the_command_does_all_of_it_against_the_service(service: Service, tmp_pa
     run("styles", "create", "Rainy street", "{prompt}, {light}", "--required", "light", "--model", "ref-e")
     styled = ["generate", "a street", "--style", "rainy street", "--var", "light=rain", "--priority", "high"]
     waiting = run(*styled, "--wait-for-extension", "1h").strip()
-    assert "Connect an extension that makes ref-e." in run("queue", waiting)
+    assert "Connect an extension that makes ref-e" in run("queue", waiting)
     assert f"{waiting}\t" in run("list", "--status", "accepted", "--since", "1h")
     assert waiting not in run("list", "--until", "1h", "--limit", "100")
     run("get", waiting, code=4)

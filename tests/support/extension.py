@@ -125,10 +125,10 @@ class Extension:
         return self.close_code
 
     def disconnect(self) -> None:
-        """Close the TCP connection without a close frame."""
-        with contextlib.suppress(OSError):  # the server has closed it
-            assert self._socket.sock is not None
-            self._socket.sock.shutdown(socket.SHUT_RDWR)
+        """Close the TCP connection without a close frame, if the server has not closed it."""
+        if self._socket.sock is not None:
+            with contextlib.suppress(OSError):
+                self._socket.sock.shutdown(socket.SHUT_RDWR)
         self._reader.join(5)
         self._socket.shutdown()  # type: ignore[no-untyped-call]
 
