@@ -148,3 +148,19 @@ OUTPUT = click.option(
 LIMIT = click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of results."
 )
+DOWNLOAD_CONCURRENCY = click.option(
+    "--download-concurrency",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="How many pictures are fetched at once.",
+)
+# Of commands that work through a night.
+NIGHT_PATIENCE = click.option(
+    "--patience",
+    metavar=METAVAR,
+    callback=seconds(),
+    default="12h",
+    show_default=True,
+    help="How long to keep trying while the server is away or its rate limit refuses.",
+)

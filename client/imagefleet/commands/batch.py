@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagefleet.durations import METAVAR, seconds
-from imagefleet.options import command, parameters, texts, whole_days
+from imagefleet.options import DOWNLOAD_CONCURRENCY, NIGHT_PATIENCE, command, parameters, texts, whole_days
 from imagefleet.session import Session
 
 if TYPE_CHECKING:
@@ -63,23 +63,10 @@ imagefleet batch BATCH_ID --output chapter-1
 @click.option("--webhook", metavar="URL", help="Address for the events of the batch.")
 @click.option("--user", help="User ID of the batch, where no key is needed.")
 @click.option("--partial", is_flag=True, help="Take the valid items if others are invalid.")
-@click.option(
-    "--download-concurrency",
-    type=click.IntRange(1, 64),
-    default=4,
-    show_default=True,
-    help="How many pictures are fetched at once.",
-)
+@DOWNLOAD_CONCURRENCY
 @click.option("--no-download", is_flag=True, help="Leave the pictures on the server.")
 @click.option("--detach", is_flag=True, help="Submit, print the batch's ID, and do not wait.")
-@click.option(
-    "--patience",
-    metavar=METAVAR,
-    callback=seconds(),
-    default="12h",
-    show_default=True,
-    help="How long to keep trying while the server is away or its rate limit refuses.",
-)
+@NIGHT_PATIENCE
 def batch(
     session: Session,
     source: str | None,

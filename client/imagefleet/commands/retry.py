@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from imagefleet.commands.batch import named_batch
-from imagefleet.durations import METAVAR, seconds
-from imagefleet.options import command, parameters
+from imagefleet.options import DOWNLOAD_CONCURRENCY, NIGHT_PATIENCE, command, parameters
 from imagefleet.session import Session
 
 EXAMPLES = """
@@ -37,22 +36,9 @@ imagefleet retry BATCH_ID --failed --detach
 @click.option(
     "--output", type=click.Path(file_okay=False, path_type=Path), help="With a batch's ID: the folder for its pictures."
 )
-@click.option(
-    "--download-concurrency",
-    type=click.IntRange(1, 64),
-    default=4,
-    show_default=True,
-    help="How many pictures are fetched at once.",
-)
+@DOWNLOAD_CONCURRENCY
 @click.option("--detach", is_flag=True, help="Do not wait for the pictures.")
-@click.option(
-    "--patience",
-    metavar=METAVAR,
-    callback=seconds(),
-    default="12h",
-    show_default=True,
-    help="How long to keep trying while the server is away.",
-)
+@NIGHT_PATIENCE
 def retry(
     session: Session,
     batch: str,
