@@ -134,7 +134,8 @@ class WebhookDelivery:
         self, claim: Claim, outcome: Outcome, retry_after_ms: int | None, ends: float, tx: Transaction
     ) -> Due | None:
         """Store the outcome; returns the next claim, unless the task's time is over."""
-        self.ports.metrics.webhook_attempted("failed" if outcome.error else "delivered", outcome.duration_ms / 1000)
+        result, seconds = "failed" if outcome.error else "delivered", outcome.duration_ms / 1000
+        tx.after_commit(partial(self.ports.metrics.webhook_attempted, result, seconds))
         if outcome.error is None:
             mine = webhook_claims.finish(tx, claim, "delivered", outcome)
         else:
